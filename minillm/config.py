@@ -1,0 +1,144 @@
+"""The numbers that define a model, checked once, here.
+
+A `ModelConfig` is frozen: what was validated stays valid. Components never see it (they take plain numbers);
+only `transformer` and the rooms above it do.
+"""
+
+import difflib
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+Norm = Literal["rmsnorm", "layernorm"]
+Activation = Literal["swiglu", "gelu", "relu2"]
+Position = Literal["rotary", "learned", "sinusoidal", "none"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a decoder-only transformer.
+
+    Raises `ValueError` for a shape that cannot be built, naming the number and the remedy.
+
+    >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
+    >>> config.n_kv_heads, config.d_head, config.d_ff
+    (4, 24, 256)
+    """
+
+    vocab_size: int  # V, tokens
+    d_model: int  # C, width of the residual stream
+    n_layers: int  # L, blocks
+    n_heads: int  # H, query heads
+    max_seq_len: int  # longest sequence, tokens
+    n_kv_heads: int | None = None  # K, key/value heads; None: as many as query heads
+    d_head: int | None = None  # D, width of one head; None: d_model / n_heads
+    d_ff: int | None = None  # F, hidden width; None: 4 C, or 8/3 C for swiglu (its third matrix costs the same)
+    norm: Norm = "rmsnorm"
+    norm_eps: float = 1e-5
+    activation: Activation = "swiglu"
+    position: Position = "rotary"
+    rope_theta: float = 10_000.0  # base of the rotary wavelengths
+    qk_norm: bool = False  # RMSNorm on every query and key head, as in Qwen3
+    bias: bool = False  # biases in the linear layers and LayerNorms, as in GPT-2
+    tie_embeddings: bool = True  # the output head reuses the embedding table
+    causal: bool = True  # False: every position sees every other (an encoder, for lesson 03)
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "d_model", "n_layers", "n_heads", "max_seq_len"):
+            _require_positive(name, getattr(self, name))
+        for name, allowed in (("norm", Norm), ("activation", Activation), ("position", Position)):
+            _require_choice(name, getattr(self, name), get_args(allowed))
+        for name in ("norm_eps", "rope_theta"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name} is {value}; it must be positive")
+        self._derive("n_kv_heads", self.n_heads)
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(
+                f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads}): "
+                "each key/value head serves the same number of query heads"
+            )
+        if self.d_head is None and self.d_model % self.n_heads:
+            raise ValueError(
+                f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
+                "change one of them, or give d_head"
+            )
+        self._derive("d_head", self.d_model // self.n_heads)
+        if self.position == "rotary" and self.d_head % 2:
+            raise ValueError(
+                f"rotary positions turn pairs of numbers, so d_head ({self.d_head}) must be even; "
+                "change n_heads or d_head"
+            )
+        if self.position == "sinusoidal" and self.d_model % 2:
+            raise ValueError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
+        self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
+
+    def _derive(self, name: str, default: int) -> None:
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, default)  # the class is frozen for everybody else
+        _require_positive(name, getattr(self, name))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "ModelConfig":
+        """A named configuration, with some fields changed if you like.
+
+        Raises `ValueError` for a name that is not in `PRESETS`.
+
+        >>> ModelConfig.preset("smollm2-135m").n_kv_heads
+        3
+        >>> ModelConfig.preset("tiny", vocab_size=512).vocab_size
+        512
+        """
+        if name not in PRESETS:
+            near = difflib.get_close_matches(name, PRESETS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
+        return replace(cls(**PRESETS[name]), **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`; raises `ValueError` for fields it does not know or does not find.
+
+        >>> config = ModelConfig.preset("tiny")
+        >>> ModelConfig.from_dict(config.to_dict()) == config
+        True
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"the model settings are incomplete or mistyped: {error}") from None
+
+
+def _require_positive(name: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+
+
+def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The course's own model: learns the world in two minutes on two CPU cores.
+    "tiny": dict(vocab_size=1024, d_model=128, n_layers=4, n_heads=4, d_ff=384, max_seq_len=256, qk_norm=True),
+    # Published shapes, for counting parameters and for loading real weights.
+    "smollm2-135m": dict(
+        vocab_size=49_152, d_model=576, n_layers=30, n_heads=9, n_kv_heads=3, d_ff=1536, max_seq_len=8192,
+        rope_theta=1e5,
+    ),
+    "gpt2": dict(
+        vocab_size=50_257, d_model=768, n_layers=12, n_heads=12, max_seq_len=1024,
+        norm="layernorm", activation="gelu", position="learned", bias=True,
+    ),
+    "gpt3": dict(
+        vocab_size=50_257, d_model=12_288, n_layers=96, n_heads=96, max_seq_len=2048,
+        norm="layernorm", activation="gelu", position="learned", bias=True,
+    ),
+}  # fmt: skip

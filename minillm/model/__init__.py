@@ -1,0 +1,1 @@
+"""The decoder-only transformer, part by part; read `transformer` last, it stands on the others."""

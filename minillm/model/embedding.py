@@ -1,0 +1,43 @@
+"""Tokens become vectors, and vectors become scores for tokens again."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class TokenEmbedding(nn.Module):
+    """A table with one learned vector per token: `ids` (..., T) -> vectors (..., T, C).
+
+    Looking a row up equals multiplying a one-hot vector by the table, without the multiplications by zero.
+    Raises `IndexError` naming the first id that is not in the table.
+
+    >>> table = TokenEmbedding(vocab_size=3, d_model=2)
+    >>> ids = torch.tensor([2, 0])
+    >>> torch.equal(table(ids), torch.eye(3)[ids] @ table.weight)
+    True
+    """
+
+    def __init__(self, vocab_size: int, d_model: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocab_size, d_model))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, ids: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T C"]:
+        if ids.device.type == "cpu":  # on a GPU this look would wait for the device; there the kernel itself checks
+            check_ids(ids, len(self.weight))
+        return nn.functional.embedding(ids, self.weight)
+
+
+def check_ids(ids: Int[Tensor, "..."], vocab_size: int) -> None:
+    """Raise `IndexError` naming the first id outside 0 .. vocab_size - 1.
+
+    >>> check_ids(torch.tensor([7, 9]), vocab_size=8)
+    Traceback (most recent call last):
+    IndexError: token id 9 is outside the vocabulary (0 to 7); was the text encoded with this model's tokenizer?
+    """
+    outside = (ids < 0) | (ids >= vocab_size)
+    if outside.any():
+        raise IndexError(
+            f"token id {ids[outside][0].item()} is outside the vocabulary (0 to {vocab_size - 1}); "
+            "was the text encoded with this model's tokenizer?"
+        )

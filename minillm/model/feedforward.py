@@ -1,0 +1,37 @@
+"""The feed-forward network: each position thinks for itself, with the same weights everywhere.
+
+Widen to F, bend, and come back to C. Read as a memory, a row of `gate` or `up` is a pattern to look for and a
+column of `down` is what to write when it is found (Geva et al. 2021).
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class FeedForward(nn.Module):
+    """(..., C) -> (..., C) by one of three non-linearities.
+
+    - `gelu`:   down(GELU(up(x))), the tanh form that GPT-2 uses (Hendrycks & Gimpel 2016)
+    - `relu2`:  down(ReLU(up(x))^2), cheap and sparse (So et al. 2021)
+    - `swiglu`: down(SiLU(gate(x)) * up(x)), two readings multiplied (Shazeer 2020, eq. 6)
+
+    >>> sum(p.numel() for p in FeedForward(d_model=6, d_ff=16, activation="swiglu").parameters())
+    288
+    """
+
+    def __init__(self, d_model: int, d_ff: int, activation: str = "swiglu", bias: bool = False):
+        super().__init__()
+        if activation not in ("swiglu", "gelu", "relu2"):
+            raise ValueError(f"activation is {activation!r}; choose one of swiglu, gelu, relu2")
+        self.activation = activation
+        self.gate = nn.Linear(d_model, d_ff, bias=bias) if activation == "swiglu" else None
+        self.up = nn.Linear(d_model, d_ff, bias=bias)
+        self.down = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
+        if self.gate is not None:
+            return self.down(F.silu(self.gate(x)) * self.up(x))
+        if self.activation == "gelu":
+            return self.down(F.gelu(self.up(x), approximate="tanh"))
+        return self.down(F.relu(self.up(x)).square())

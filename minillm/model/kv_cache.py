@@ -1,0 +1,68 @@
+"""What generation remembers: the keys and values of the past, so that each new token costs one column, not all."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class KVCache:
+    """Room for `max_seq_len` keys and values of every layer, allocated once.
+
+    A forward pass with a cache appends its T positions in every layer and then moves `length` on by T.
+    Raises `ValueError` when a pass would not fit.
+
+    >>> cache = KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=4, d_head=2)
+    >>> new = torch.ones(1, 1, 3, 2)
+    >>> keys, values = cache.append(0, new, new)
+    >>> cache.advance(3)
+    >>> keys.shape, cache.length
+    (torch.Size([1, 1, 3, 2]), 3)
+    """
+
+    def __init__(
+        self,
+        n_layers: int,
+        batch: int,
+        n_kv_heads: int,
+        max_seq_len: int,
+        d_head: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        shape = (n_layers, batch, n_kv_heads, max_seq_len, d_head)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.length = 0  # positions filled, the same in every layer and row
+
+    @property
+    def max_seq_len(self) -> int:
+        return self.keys.shape[3]
+
+    def check_room(self, new: int) -> None:
+        """Raise `ValueError` if `new` more positions do not fit."""
+        if self.length + new > self.max_seq_len:
+            raise ValueError(
+                f"the KV cache holds {self.length} positions and has room for {self.max_seq_len}; {new} more do not "
+                "fit. Start a new cache, shorten the prompt, or make the cache longer"
+            )
+
+    def append(
+        self, layer: int, key: Float[Tensor, "B K T D"], value: Float[Tensor, "B K T D"]
+    ) -> tuple[Float[Tensor, "B K S D"], Float[Tensor, "B K S D"]]:
+        """Store T new positions of one layer and return all S = length + T of them (views, not copies)."""
+        new = key.shape[2]
+        self.check_room(new)
+        end = self.length + new
+        self.keys[layer, :, :, self.length : end] = key
+        self.values[layer, :, :, self.length : end] = value
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, new: int) -> None:
+        """Count `new` positions as filled, after every layer has appended them."""
+        self.length += new
+
+    def truncate(self, length: int) -> None:
+        """Forget everything after the first `length` positions."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot cut a cache of {self.length} positions to {length}")
+        self.length = length

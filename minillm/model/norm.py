@@ -1,0 +1,52 @@
+"""Keep the numbers in range: every block normalises what it reads, not what it writes."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class RMSNorm(nn.Module):
+    """Divide each vector by its root mean square, then scale each coordinate (Zhang & Sennrich 2019, eq. 4).
+
+    It leaves the mean alone, which LayerNorm subtracts. The mean square is taken in float32 whatever comes in,
+    since squares of bfloat16 numbers lose digits fast.
+
+    >>> RMSNorm(2)(torch.tensor([3.0, 4.0]))          # root mean square: sqrt((9 + 16) / 2) = 3.5355
+    tensor([0.8485, 1.1314], grad_fn=<MulBackward0>)
+    """
+
+    def __init__(self, d_model: int, eps: float = 1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
+        mean_square = x.float().square().mean(-1, keepdim=True)
+        return (x.float() * (mean_square + self.eps).rsqrt()).to(x.dtype) * self.weight.to(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """Subtract each vector's mean, divide by its standard deviation, scale and shift (Ba et al. 2016, eq. 4).
+
+    The standard deviation divides by C, not C - 1: sqrt(mean((x - mean)^2) + eps).
+
+    >>> LayerNorm(2)(torch.tensor([3.0, 4.0])).round(decimals=3)
+    tensor([-1.,  1.], grad_fn=<RoundBackward1>)
+    """
+
+    def __init__(self, d_model: int, eps: float = 1e-5, bias: bool = True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
+        centred = x.float() - x.float().mean(-1, keepdim=True)
+        variance = centred.square().mean(-1, keepdim=True)
+        normed = (centred * (variance + self.eps).rsqrt()).to(x.dtype) * self.weight.to(x.dtype)
+        return normed if self.bias is None else normed + self.bias.to(x.dtype)
+
+
+def make_norm(kind: str, d_model: int, eps: float, bias: bool) -> RMSNorm | LayerNorm:
+    """The normalisation that a config names."""
+    return RMSNorm(d_model, eps) if kind == "rmsnorm" else LayerNorm(d_model, eps, bias)

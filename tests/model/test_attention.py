@@ -1,0 +1,73 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.model.attention import (
+    MultiHeadAttention,
+    attention_by_loops,
+    attention_by_matmul,
+    attention_by_sdpa,
+    attention_weights,
+    causal_mask,
+)
+
+
+@given(
+    st.integers(1, 2), st.integers(1, 2), st.integers(1, 3), st.integers(1, 5), st.integers(0, 3), st.integers(1, 6),
+    st.booleans(),
+)  # fmt: skip
+def test_three_forms_are_one_attention(B, K, groups, T, past, D, causal):
+    H, S = K * groups, T + past
+    query, key, value = torch.randn(B, H, T, D), torch.randn(B, K, S, D), torch.randn(B, K, S, D)
+    mask = causal_mask(T, S) if causal else None
+    expected = attention_by_loops(query, key, value, mask)
+    torch.testing.assert_close(attention_by_matmul(query, key, value, mask), expected)
+    torch.testing.assert_close(attention_by_sdpa(query, key, value, mask), expected)
+    if causal and past == 0:
+        torch.testing.assert_close(attention_by_sdpa(query, key, value, is_causal=True), expected)
+
+
+def test_one_mask_per_row_of_the_batch():
+    query, key, value = torch.randn(2, 4, 3, 6), torch.randn(2, 2, 3, 6), torch.randn(2, 2, 3, 6)
+    padded = causal_mask(3, 3).expand(2, 1, 3, 3).clone()
+    padded[1, :, 1:, 0] = False  # the second row starts with one padding token
+    expected = attention_by_loops(query, key, value, padded)
+    torch.testing.assert_close(attention_by_matmul(query, key, value, padded), expected)
+    torch.testing.assert_close(attention_by_sdpa(query, key, value, padded), expected)
+
+
+def test_weights_are_a_distribution_over_the_visible():
+    weights = attention_weights(torch.randn(1, 2, 4, 8), torch.randn(1, 2, 4, 8), causal_mask(4, 4))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2, 4))
+    assert (weights.masked_select(~causal_mask(4, 4)) == 0).all()
+
+
+def test_one_head_by_hand():
+    """Scores 1 x 2 and 1 x 0 over sqrt(1); softmax (e^2, 1) / (e^2 + 1); values 10 and 20."""
+    query, key, value = torch.tensor([[[[1.0]]]]), torch.tensor([[[[2.0], [0.0]]]]), torch.tensor([[[[10.0], [20.0]]]])
+    e2 = torch.tensor(2.0).exp()
+    expected = (10 * e2 + 20) / (e2 + 1)
+    torch.testing.assert_close(attention_by_loops(query, key, value).squeeze(), expected)
+
+
+@pytest.mark.parametrize("qk_norm", [False, True])
+def test_the_module_equals_torchs_own(qk_norm):
+    ours = MultiHeadAttention(d_model=12, n_heads=3, bias=True, qk_norm=qk_norm)
+    theirs = torch.nn.MultiheadAttention(12, 3, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key.weight, ours.value.weight]))
+        theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key.bias, ours.value.bias]))
+        theirs.out_proj.weight.copy_(ours.output.weight)
+        theirs.out_proj.bias.copy_(ours.output.bias)
+    x = torch.randn(2, 5, 12)
+    expected, _ = theirs(x, x, x, attn_mask=~causal_mask(5, 5))
+    if qk_norm:  # it must change the answer, or the flag does nothing
+        assert not torch.allclose(ours(x, is_causal=True), expected, atol=1e-3)
+    else:
+        torch.testing.assert_close(ours(x, is_causal=True), expected)
+
+
+def test_heads_that_do_not_group_are_refused():
+    with pytest.raises(ValueError, match=r"n_heads \(4\) must be a multiple of n_kv_heads \(3\)"):
+        MultiHeadAttention(d_model=8, n_heads=4, n_kv_heads=3)

@@ -1,0 +1,122 @@
+"""Embedding, norms, positions, feed-forward and cache, each against torch or a property."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.model.embedding import TokenEmbedding
+from minillm.model.feedforward import FeedForward
+from minillm.model.kv_cache import KVCache
+from minillm.model.norm import LayerNorm, RMSNorm
+from minillm.model.position import LearnedPosition, SinusoidalPosition, rotary_angles, rotate
+
+
+def test_lookup_is_a_one_hot_matmul():
+    table, ids = TokenEmbedding(11, 4), torch.randint(0, 11, (2, 3))
+    torch.testing.assert_close(table(ids), F.one_hot(ids, 11).float() @ table.weight)
+
+
+@pytest.mark.parametrize("bad", [-1, 11])
+def test_an_id_outside_the_table_is_named(bad):
+    with pytest.raises(IndexError, match=rf"token id {bad} is outside the vocabulary \(0 to 10\)"):
+        TokenEmbedding(11, 4)(torch.tensor([[3, bad]]))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (RMSNorm(16, eps=1e-5), torch.nn.RMSNorm(16, eps=1e-5)),
+        (LayerNorm(16, eps=1e-5), torch.nn.LayerNorm(16, eps=1e-5)),
+        (LayerNorm(16, eps=1e-5, bias=False), torch.nn.LayerNorm(16, eps=1e-5, bias=False)),
+    ],
+)
+def test_norms_equal_torchs(ours, theirs):
+    scale, shift = torch.randn(16), torch.randn(16)
+    with torch.no_grad():
+        for module in (ours, theirs):
+            module.weight.copy_(scale)
+            if getattr(module, "bias", None) is not None:
+                module.bias.copy_(shift)
+    x = 5 * torch.randn(3, 16) + 2
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert ours(x.bfloat16()).dtype == torch.bfloat16
+
+
+@given(st.integers(0, 2000), st.integers(-100, 100))
+def test_rotary_scores_depend_on_the_distance_only(start, distance):
+    query, key = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+
+    def score(at: int) -> torch.Tensor:
+        turned_query = rotate(query, *rotary_angles(torch.tensor([at + 100 + distance]), 8, 100.0))
+        turned_key = rotate(key, *rotary_angles(torch.tensor([at + 100]), 8, 100.0))
+        return (turned_query * turned_key).sum()
+
+    torch.testing.assert_close(score(start), score(0), atol=2e-3, rtol=0)  # float32 angles up to 2,200 radians
+
+
+def test_rotation_keeps_lengths_and_leaves_position_zero_alone():
+    x = torch.randn(2, 3, 5, 8)
+    cos, sin = rotary_angles(torch.arange(5), 8, 10_000.0)
+    turned = rotate(x, cos, sin)
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(turned[:, :, 0], x[:, :, 0])
+
+
+def test_rotation_equals_complex_multiplication():
+    """The pair (x_i, x_{i + D/2}) is one complex number, and a turn is a product with e^{i angle}."""
+    x = torch.randn(1, 2, 4, 6)
+    cos, sin = rotary_angles(torch.tensor([0, 3, 9, 700]), 6, 10_000.0)
+    expected = torch.complex(x[..., :3], x[..., 3:]) * torch.complex(cos, sin)
+    torch.testing.assert_close(rotate(x, cos, sin), torch.cat((expected.real, expected.imag), -1))
+
+
+def test_sinusoidal_positions_by_the_papers_formula():
+    table = SinusoidalPosition(6)(torch.arange(50))
+    for position in (0, 7, 49):
+        for i in range(3):
+            angle = torch.tensor(position / 10_000 ** (2 * i / 6))
+            torch.testing.assert_close(table[position, 2 * i], angle.sin(), atol=1e-5, rtol=0)
+            torch.testing.assert_close(table[position, 2 * i + 1], angle.cos(), atol=1e-5, rtol=0)
+
+
+def test_learned_positions_are_rows_of_a_table():
+    table = LearnedPosition(5, 4)
+    torch.testing.assert_close(table(torch.tensor([3, 0])), table.weight[[3, 0]])
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu2", "swiglu"])
+def test_feedforward_by_its_formula(activation):
+    ffn, x = FeedForward(6, 10, activation), torch.randn(2, 3, 6)
+    up = x @ ffn.up.weight.mT
+    if activation == "swiglu":
+        gate = x @ ffn.gate.weight.mT
+        hidden = gate * torch.sigmoid(gate) * up
+    elif activation == "gelu":
+        hidden = 0.5 * up * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (up + 0.044715 * up**3)))
+    else:
+        hidden = up.clamp(min=0) ** 2
+    torch.testing.assert_close(ffn(x), hidden @ ffn.down.weight.mT)
+
+
+def test_an_unknown_activation_is_named():
+    with pytest.raises(ValueError, match="activation is 'tanh'; choose one of"):
+        FeedForward(4, 8, "tanh")
+
+
+def test_cache_returns_what_was_put_in_and_refuses_to_overflow():
+    cache, (key, value) = KVCache(2, 1, 3, 5, 4), torch.randn(2, 1, 3, 4, 4)
+    for layer in (0, 1):
+        keys, values = cache.append(layer, key[:, :, :3], value[:, :, :3])
+    cache.advance(3)
+    keys, values = cache.append(1, key[:, :, 3:], value[:, :, 3:])
+    torch.testing.assert_close(keys, key)
+    torch.testing.assert_close(values, value)
+    cache.advance(1)
+    with pytest.raises(ValueError, match="holds 4 positions and has room for 5; 2 more do not fit"):
+        cache.check_room(2)
+    cache.truncate(1)
+    assert cache.length == 1
+    with pytest.raises(ValueError, match="cannot cut a cache of 1 positions to 3"):
+        cache.truncate(3)

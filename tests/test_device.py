@@ -1,0 +1,42 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from minillm.device import autocast_dtype, bf16_speedup, pick_device, seed_everything
+
+
+def test_the_cpu_is_the_default_without_a_card(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cudax"])
+def test_an_unknown_device_is_named(name):
+    with pytest.raises(ValueError, match=f"unknown device '{name}'; choose one of cpu, cuda, mps"):
+        pick_device(name)
+
+
+def test_a_device_that_is_not_here_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no NVIDIA card"):
+        pick_device("cuda:0")
+    with pytest.raises(ValueError, match="no Mac with Apple silicon"):
+        pick_device("mps")
+
+
+def test_a_seed_repeats_all_three_sources():
+    def draw():
+        seed_everything(5)
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    assert draw() == draw()
+
+
+def test_autocast_follows_the_measurement(monkeypatch):
+    for speedup, expected in ((2.0, torch.bfloat16), (0.05, None)):
+        monkeypatch.setattr("minillm.device.bf16_speedup", lambda kind, s=speedup: s)
+        assert autocast_dtype(torch.device("cpu")) is expected
+    assert bf16_speedup("cpu") > 0
