@@ -80,7 +80,7 @@ class Transformer(nn.Module):
     def hidden(self, ids: Int[Tensor, "B T"], cache: KVCache | None = None) -> Float[Tensor, "B T C"]:
         """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
         start = 0 if cache is None else cache.length
-        self._check_length(ids.shape[1], start)
+        self.check_length(ids.shape[1], start)
         positions = torch.arange(start, start + ids.shape[1], device=ids.device)
         x = self.embedding(ids)
         if self.position is not None:
@@ -101,7 +101,8 @@ class Transformer(nn.Module):
             return None, False
         return (None, True) if start == 0 else (causal_mask(T, start + T, device), False)
 
-    def _check_length(self, T: int, start: int) -> None:
+    def check_length(self, T: int, start: int = 0) -> None:
+        """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds."""
         if T == 0:
             raise ValueError("the sequence is empty; give at least one token, for example the end-of-text token")
         if start and not self.config.causal:

@@ -1,0 +1,1 @@
+"""From logits to text: `sampling` chooses one token, `generate` repeats it."""

@@ -1,0 +1,117 @@
+"""How the next token is chosen: pure functions on logits, each of which only ever lowers some of them.
+
+A token that is ruled out gets the logit minus infinity, which softmax turns into exactly 0.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def apply_temperature(logits: Float[Tensor, "*B V"], temperature: float) -> Float[Tensor, "*B V"]:
+    """Divide by the temperature: below 1 the likely get likelier, above 1 the distribution flattens.
+
+    >>> logits = torch.tensor([0.8, 0.2]).log()
+    >>> apply_temperature(logits, 0.5).softmax(-1)         # 0.8^2 : 0.2^2 = 16 : 1
+    tensor([0.9412, 0.0588])
+    """
+    return logits / temperature
+
+
+def keep_top_k(logits: Float[Tensor, "*B V"], k: int) -> Float[Tensor, "*B V"]:
+    """Keep the k largest (Fan et al. 2018); all that tie with the k-th stay.
+
+    >>> keep_top_k(torch.tensor([1.0, 3.0, 2.0]), 2)
+    tensor([-inf, 3., 2.])
+    """
+    threshold = logits.topk(min(k, logits.shape[-1])).values[..., -1:]
+    return logits.masked_fill(logits < threshold, -math.inf)
+
+
+def keep_top_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]:
+    """Keep the smallest set of likeliest tokens whose probability reaches p (Holtzman et al. 2020, section 3.1).
+
+    >>> keep_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).softmax(-1)    # 0.5 alone is not enough
+    tensor([0.6250, 0.3750, 0.0000])
+    """
+    ordered, order = logits.softmax(-1).sort(descending=True)
+    before = ordered.cumsum(-1) - ordered  # what the likelier ones already hold
+    drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= p)
+    return logits.masked_fill(drop, -math.inf)
+
+
+def keep_min_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]:
+    """Keep what is at least p times as likely as the likeliest (Nguyen et al. 2024, section 3).
+
+    >>> keep_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.25).softmax(-1)   # 0.1 < 0.25 x 0.6
+    tensor([0.6667, 0.3333, 0.0000])
+    """
+    threshold = logits.max(-1, keepdim=True).values + math.log(p)
+    return logits.masked_fill(logits < threshold, -math.inf)
+
+
+def penalise_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], penalty: float) -> Float[Tensor, "B V"]:
+    """Divide positive logits of tokens already seen by the penalty, multiply negative ones (Keskar et al. 2019, 4.1).
+
+    >>> penalise_repetition(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[0, 1]]), 2.0)
+    tensor([[ 1., -2.,  3.]])
+    """
+    scores = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(scores > 0, scores / penalty, scores * penalty))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The settings of the choice, checked. `temperature=0` is greedy: always the likeliest, the lower id on a tie.
+
+    Raises `ValueError` for a setting that means nothing, naming it.
+
+    >>> Sampling(temperature=0).choose(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
+    tensor([1])
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(
+                f"temperature is {self.temperature}; it must be 0 (always the likeliest token) or a positive number"
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}; it must keep at least 1 token (leave it out to keep all)")
+        for name in ("top_p", "min_p"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name} is {value}; it is a probability, above 0 and at most 1")
+        if self.repetition_penalty is not None and not 0 < self.repetition_penalty < math.inf:
+            raise ValueError(f"repetition_penalty is {self.repetition_penalty}; it must be positive (1 does nothing)")
+
+    def filter(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
+        """The logits that are drawn from: penalty, temperature, then top-k, top-p, min-p, in this order."""
+        if self.repetition_penalty is not None:
+            logits = penalise_repetition(logits, seen, self.repetition_penalty)
+        if self.temperature > 0:
+            logits = apply_temperature(logits, self.temperature)
+        if self.top_k is not None:
+            logits = keep_top_k(logits, self.top_k)
+        if self.top_p is not None:
+            logits = keep_top_p(logits, self.top_p)
+        if self.min_p is not None:
+            logits = keep_min_p(logits, self.min_p)
+        return logits
+
+    def choose(
+        self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], generator: torch.Generator | None = None
+    ) -> Int[Tensor, "B"]:
+        """One token for each row; `seen` are the tokens so far."""
+        logits = self.filter(logits.float(), seen)
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)

@@ -1,0 +1,91 @@
+import pytest
+import torch
+from helpers import lively, small_config
+
+from minillm.inference.generate import generate, stream
+from minillm.model.transformer import Transformer
+
+PROMPT = [3, 14, 15, 9]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 0}, {"temperature": 0.8, "top_k": 9, "seed": 1}, {"top_p": 0.6, "seed": 2}]
+)
+@pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "none"])
+def test_cached_equals_uncached(settings, position):
+    model = lively(Transformer(small_config(position=position)))
+    ids = torch.randint(0, 50, (3, 5))
+    cached = generate(model, ids, 12, **settings)
+    torch.testing.assert_close(cached, generate(model, ids, 12, use_cache=False, **settings))
+    assert cached.shape == (3, 17)
+    torch.testing.assert_close(cached[:, :5], ids)
+
+
+def test_greedy_by_its_definition(small_model):
+    expected = list(PROMPT)
+    for _ in range(6):
+        expected.append(small_model(torch.tensor([expected]))[0, -1].argmax().item())
+    assert generate(small_model, PROMPT, 6, temperature=0) == expected
+
+
+def test_a_seed_repeats_and_another_differs(small_model):
+    one, again, other = (generate(small_model, PROMPT, 15, seed=seed) for seed in (7, 7, 8))
+    assert one == again != other
+    assert list(stream(small_model, PROMPT, 15, seed=7)) == one[len(PROMPT) :]
+
+
+def test_without_a_seed_torchs_own_decides(small_model):
+    torch.manual_seed(3)
+    one = generate(small_model, PROMPT, 15)
+    torch.manual_seed(3)
+    assert generate(small_model, PROMPT, 15) == one
+    assert generate(small_model, PROMPT, 15) != one
+
+
+def test_a_stop_token_is_the_last_one(small_model):
+    free = generate(small_model, PROMPT, 15, seed=7)
+    stop = free[len(PROMPT) + 4]
+    first = free.index(stop, len(PROMPT))
+    assert generate(small_model, PROMPT, 15, seed=7, stop=[stop]) == free[: first + 1]
+
+
+def test_in_a_batch_a_finished_row_repeats_its_stop_token(small_model):
+    ids = torch.randint(0, 50, (4, 3))
+    free = generate(small_model, ids, 12, temperature=0)
+    stop = int(free[0, 5])  # row 0 ends here at the latest; others go on
+    stopped = generate(small_model, ids, 12, temperature=0, stop=[stop])
+    for row, reference in zip(stopped.tolist(), free.tolist(), strict=True):
+        end = row.index(stop, 3) if stop in row[3:] else len(row)
+        assert row[:end] == reference[:end]
+        assert set(row[end:]) <= {stop}
+
+
+def test_generation_ends_with_the_context(small_model):
+    assert len(generate(small_model, PROMPT, 500, seed=0)) == small_model.config.max_seq_len
+    full = [1] * small_model.config.max_seq_len
+    assert generate(small_model, full, 5) == full
+
+
+def test_what_was_generated_can_be_trained_on(small_model):
+    """Rollouts feed a loss: their ids must not be tensors that autograd refuses."""
+    ids = generate(small_model, torch.tensor([PROMPT]), 4, seed=0)
+    small_model(ids).sum().backward()
+    assert small_model.embedding.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("ids", "settings", "error", "sentence"),
+    [
+        ([], {}, ValueError, "the sequence is empty"),
+        ([1] * 25, {}, ValueError, "has 25 tokens, this model was built for 24"),
+        ([50], {}, IndexError, "token id 50 is outside"),
+        ([1], {"max_new_tokens": -1}, ValueError, "max_new_tokens is -1"),
+        ([1], {"temperature": -1.0}, ValueError, "temperature is -1.0"),
+        ([1], {"top_p": 2.0}, ValueError, "top_p is 2.0"),
+    ],
+)
+def test_bad_input_gets_a_sentence(small_model, ids, settings, error, sentence):
+    with pytest.raises(error, match=sentence):
+        generate(small_model, ids, **{"max_new_tokens": 3, **settings})
+    with pytest.raises(error, match=sentence):
+        list(stream(small_model, ids, **{"max_new_tokens": 3, **settings}))
