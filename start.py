@@ -1,0 +1,356 @@
+#!/usr/bin/env python3
+"""Set the course up, then act. Needs nothing but Python 3.11 or newer.
+
+    python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
+    python3 start.py setup            only set up: make .venv and install into it
+    python3 start.py test [--quick]   run every check; --quick leaves the lessons out; the rest goes to pytest
+    python3 start.py tour             lesson 00 in the terminal
+    python3 start.py doctor           what this computer has, and whether it computes right
+
+On Windows say `py start.py`. Running a command again is always safe: what is done is not done twice, and what was
+interrupted is mended.
+"""
+
+import argparse
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+OLDEST = (3, 11)
+PYTHON = "py" if os.name == "nt" else "python3"  # how a person calls Python
+
+# All of this file has to parse in Python 3.6, so that an old Python says this sentence and not "invalid syntax".
+if sys.version_info < OLDEST:
+    names = [f"python3.{minor}" for minor in range(19, 10, -1)]
+    newer = [n for n in names if shutil.which(n) and not subprocess.call([n, "-c", ""], stderr=subprocess.DEVNULL)]
+    remedy = f"run `{newer[0]} start.py`" if newer else "install a newer one from https://www.python.org"
+    found = "{}.{}".format(*sys.version_info)
+    sys.exit(f"start.py: the course needs Python 3.11 or newer, and {sys.executable} is Python {found}: {remedy}.")
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "start.json"  # what was installed; absent while an install is under way
+LESSON = "notebooks/00_the_map.ipynb"
+ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
+COMMANDS = ("lab", "setup", "test", "tour", "doctor")
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+GIGABYTES = 3  # .venv with PyTorch's CPU build takes 1.6 (with CUDA 6), and pip unpacks beside it
+
+# What venv and pip put into their folder; a .venv with anything else in it may be somebody's own.
+VENV_NAMES = {"bin", "include", "lib", "lib64", "share", "etc", "Include", "Lib", "Scripts", ".gitignore", STAMP.name}
+
+# What Python and pip say when they fail, and what it means to the person who reads it. The first match counts.
+FAILURES = {
+    r"No space left|Errno 28|WinError 112|[Qq]uota exceeded": f"the disk is full: the course needs {GIGABYTES} GB, "
+    "with CUDA 8. Make room (also where temporary files go, which the variable TMPDIR decides)",
+    r"externally-managed-environment": "this Python belongs to the operating system, which installs its packages "
+    "itself. Leave out --here (start.py makes a .venv)",
+    r"No module named pip": "this Python has no pip. Add it (`python -m ensurepip`)",
+    r"Permission denied|Errno 13|WinError 5\b|Read-only file system": "a file or folder here may not be written to. "
+    "Copy the course to a folder of your own",
+    r"connection broken|name resolution|Could not fetch URL|ProxyError|SSLError|[Tt]imed out|IncompleteRead"
+    r"|Connection aborted|unreachable": "the package index cannot be reached. Check the network (behind a proxy: the "
+    "variable HTTPS_PROXY)",
+}
+
+
+class Stop(Exception):
+    """The work cannot go on; the message is for the person at the keyboard."""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a Windows console may lack a letter of the folder's name
+    try:
+        return act(arguments)
+    except Stop as stop:
+        print(f"start.py: {stop}", file=sys.stderr)
+    except OSError as error:
+        print(f"start.py: {diagnose(str(error))}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nstart.py: interrupted. Run the same command again, and it goes on from here.", file=sys.stderr)
+        return 130
+    return 1
+
+
+def act(arguments: list[str]) -> int:
+    """Read the command line, prepare the environment and run the command in it."""
+    parser = argparse.ArgumentParser(
+        prog="start.py",
+        usage="start.py [setup|test|tour|doctor] [options]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--here", action="store_true", help="install into the environment that is active, not .venv")
+    parser.add_argument("--torch-index", metavar="URL", help=f"where PyTorch comes from, such as {CPU_INDEX}")
+    options, rest = parser.parse_known_args(arguments)
+    command = rest.pop(0) if rest and not rest[0].startswith("-") else "lab"
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}."
+        raise Stop(f"there is no command {command!r}; {hint}")
+    if rest and command in ("lab", "setup"):
+        raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
+
+    python = sys.executable if options.here else make_venv()
+    install(python, {"lab", "test"} if command == "test" else {"lab"}, options)
+    if command == "setup":
+        print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
+        if not options.here:
+            activate = r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
+            print(f"Or `{activate}`, and the commands minillm, pytest and jupyter are at hand.")
+        return 0
+    if command != "doctor":
+        fetch(python)
+    if command == "lab":
+        return lab(python)
+    return test(python, rest) if command == "test" else run([python, "-m", "minillm", command, *rest])
+
+
+# -- the environment -------------------------------------------------------------------------------------------------
+
+
+def make_venv() -> str:
+    """Return the Python of .venv, which is made or mended if need be."""
+    python = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    if VENV.exists():
+        fault = venv_fault(python)
+        if fault is None:
+            return python
+        remove_venv(fault)
+    check_disk()
+    print(f"Making {VENV} ...", flush=True)
+    try:
+        import ensurepip  # noqa: F401  (what venv needs for pip; Debian ships it in a package of its own)
+    except ImportError:
+        package = "python{}.{}-venv".format(*sys.version_info)
+        raise Stop(
+            f"this Python lacks venv. On Debian or Ubuntu: `sudo apt install {package}`, then try again."
+        ) from None
+    # If start.py runs on the very Python that was just removed, the one underneath has to make the new one.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    made = subprocess.run([base, "-m", "venv", str(VENV)], capture_output=True, text=True, errors="replace")
+    if made.returncode:
+        raise Stop(diagnose(made.stdout + made.stderr))
+    pip(python, "--quiet", "--upgrade", "pip")  # from 25.1 on pip resumes a large download that broke off
+    return python
+
+
+def venv_fault(python: str) -> str | None:
+    """Say why .venv cannot be used; None if it can."""
+    if not (VENV / "pyvenv.cfg").is_file():
+        return "it is half-made"
+    if read_stamp().get("folder", str(VENV)) != str(VENV):
+        return "it was made for another folder"
+    code = f"import sys, pip._internal.cli.main; sys.exit(sys.version_info < {OLDEST})"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, errors="replace", timeout=120)
+    except (OSError, subprocess.TimeoutExpired):
+        return "its Python does not start"
+    if "pip" in done.stderr:
+        return "its pip is broken"
+    return "its Python is too old or broken" if done.returncode else None
+
+
+def remove_venv(fault: str) -> None:
+    """Remove a .venv that cannot be used, and say so; refuse if it may be something of somebody's own."""
+    strangers = (
+        sorted(path.name for path in VENV.iterdir() if path.name not in VENV_NAMES) if VENV.is_dir() else [VENV.name]
+    )
+    if VENV.is_symlink() or (strangers and not (VENV / "pyvenv.cfg").is_file()):
+        raise Stop(f"{VENV} is not an environment of start.py's making. Move it away and run the same command again.")
+    print(f"The environment in {VENV} cannot be used: {fault}. It is removed and made anew.")
+    shutil.rmtree(VENV)
+
+
+def read_stamp() -> dict:
+    """What the last finished install wrote; empty if there was none."""
+    try:
+        return dict(json.loads(STAMP.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def install(python: str, extras: set[str], options: argparse.Namespace) -> None:
+    """Install the course with its extras, in place, unless the stamp says that this is done."""
+    pyproject = (ROOT / "pyproject.toml").read_bytes()
+    before = {} if options.here else read_stamp()
+    extras = extras | set(before.get("extras", ()))
+    stamp = {"folder": str(VENV), "pyproject": hashlib.sha256(pyproject).hexdigest(), "extras": sorted(extras)}
+    if before == stamp and not options.torch_index:
+        return
+    if not options.here:
+        STAMP.unlink(missing_ok=True)
+    install_torch(python, pyproject.decode("utf-8"), options)
+    pip(python, "--editable", f".[{','.join(stamp['extras'])}]")
+    if not options.here:
+        STAMP.write_text(json.dumps(stamp), encoding="utf-8")
+
+
+def check_disk() -> None:
+    """Say that the disk is too small before the download, not after it."""
+    free = shutil.disk_usage(ROOT).free / 1e9
+    if free < GIGABYTES:
+        raise Stop(f"the disk has {free:.1f} GB free, and the course needs {GIGABYTES}. Make room and try again.")
+
+
+def install_torch(python: str, pyproject: str, options: argparse.Namespace) -> None:
+    """Install PyTorch ahead of the rest if it should come from an index of its own."""
+    import tomllib  # new in Python 3.11
+
+    requirements = tomllib.loads(pyproject)["project"]["dependencies"]
+    torch = [requirement for requirement in requirements if re.match(r"torch\b", requirement)]
+    there = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+    if not options.torch_index and (not torch or subprocess.call([python, "-c", there]) == 0):
+        return
+    check_disk()
+    index = options.torch_index or choose_index(python)
+    if index is None:
+        return
+    # No dependencies here: they come with the rest, from the index where pip looks anyway.
+    again = ["--force-reinstall"] if options.torch_index else []
+    try:
+        pip(python, *again, "--no-deps", "--index-url", index, *torch)
+    except Stop as stop:
+        if options.torch_index:
+            raise
+        print(f"PyTorch did not come from {index}: {stop} It comes with the rest instead.")
+
+
+def choose_index(python: str) -> str | None:
+    """Return PyTorch's own index or None for pip's usual place, and say how to choose otherwise."""
+    if not sys.platform.startswith("linux") or nvidia_driver():
+        return None  # there pip's usual place has the right build
+    smaller = f"For PyTorch's smaller CPU build: `{PYTHON} start.py setup --torch-index {CPU_INDEX}`"
+    if own_index(python):
+        print(f"PyTorch comes from where pip is configured to look. {smaller}", flush=True)
+        return None
+    if answers(CPU_INDEX + "/"):
+        print(f"No NVIDIA driver here, so PyTorch's smaller CPU build comes from {CPU_INDEX}.", flush=True)
+        print("For another build: --torch-index URL", flush=True)
+        return CPU_INDEX
+    print(f"{CPU_INDEX} does not answer, so PyTorch comes with gigabytes of CUDA. {smaller}", flush=True)
+    return None
+
+
+def nvidia_driver() -> bool:
+    """Whether an NVIDIA driver is installed on this Linux."""
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
+
+
+def own_index(python: str) -> bool:
+    """Whether pip has been told where to look for packages, by its files or by the environment."""
+    listing = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, errors="replace")
+    return re.search(r"\.(index-url|extra-index-url|find-links|no-index)=", listing.stdout) is not None
+
+
+def answers(url: str, seconds: float = 5) -> bool:
+    """Whether the server answers in time; asked in a thread, since looking up a name knows no time limit."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=seconds):
+                answered.set()
+        except (OSError, ValueError):
+            pass
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return answered.is_set()
+
+
+def pip(python: str, *arguments: str) -> None:
+    """Run `pip install`: its progress goes to the terminal, its complaints become one sentence."""
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        complaints = process.stderr.read()
+    if process.returncode:
+        raise Stop(diagnose(complaints))
+
+
+def diagnose(complaints: str) -> str:
+    """Turn what Python or pip said when it failed into one sentence with a remedy."""
+    for pattern, sentence in FAILURES.items():
+        if re.search(pattern, complaints):
+            return f"{sentence} and run the same command again."
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()] or ["no reason was given"]
+    said = next((line for line in lines if line.startswith("ERROR:")), lines[-1])
+    return f"setting up failed ({said}). Run the same command again; if that does not help, remove .venv first."
+
+
+# -- the commands ----------------------------------------------------------------------------------------------------
+
+
+def run(command: list[str]) -> int:
+    """Run a command in the course's folder. Ctrl-C is the command's to answer; we end when it has ended."""
+    interrupted = False
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while process.poll() is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
+def fetch(python: str) -> None:
+    """Fetch the real weights. Most of the course works without them, so a failure is told and not fatal."""
+    for name in ASSETS:
+        if run([python, "-m", "minillm", "fetch", name]):
+            print(f"Going on without {name}; what needs it will say so. The next `{PYTHON} start.py` tries again.")
+            return
+
+
+def test(python: str, rest: list[str]) -> int:
+    """Run every check, the later ones even if an earlier one fails, and sum up."""
+    checks = {
+        "ruff check": ["ruff", "check", "."],
+        "ruff format": ["ruff", "format", "--check", "."],
+        "tests": ["pytest", *(argument for argument in rest if argument != "--quick")],
+        "lessons": ["pytest", "--nbval", "notebooks/"],
+    }
+    if "--quick" in rest:
+        del checks["lessons"]
+    failed = []
+    for name, arguments in checks.items():
+        print(f"\n== {name}: {' '.join(arguments)}", flush=True)
+        if run([python, "-m", *arguments]):
+            failed.append(name)
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}. Next: read the first failure above.")
+        return 1
+    print(f"\nAll passed: {', '.join(checks)}. Next: `{PYTHON} start.py` opens the lessons.")
+    return 0
+
+
+def lab(python: str) -> int:
+    """Serve JupyterLab at the first lesson. It prints its address with the token, and takes the next port if busy."""
+    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{LESSON}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        command.append("--no-browser")  # else a text browser may take the terminal
+    print("Starting JupyterLab. Open the address with the token that it prints; Ctrl-C twice ends it.", flush=True)
+    try:
+        return run(command)
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

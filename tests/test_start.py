@@ -1,0 +1,588 @@
+"""start.py: its decisions with stand-ins for pip and the network, and one whole set-up of a toy course, for real."""
+
+import argparse
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from minillm.assets import REGISTRY
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = (ROOT / "start.py").read_text(encoding="utf-8")
+OPTIONS = argparse.Namespace(here=False, torch_index=None)
+posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with start.py in it, at a path with spaces and letters beyond ASCII."""
+    folder = tmp_path / "ein Kurs für Übung"
+    folder.mkdir()
+    (folder / "start.py").write_text(SOURCE, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def start(folder):
+    """That start.py as a module: its ROOT is the folder."""
+    specification = importlib.util.spec_from_file_location("start_in_a_test", folder / "start.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def recorded(start, monkeypatch):
+    """Every command that start.py would run, in order, instead of running it."""
+    commands = []
+    monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
+    monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
+    monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
+    return commands
+
+
+# -- an old Python -------------------------------------------------------------------------------------------------
+
+
+def test_an_old_python_can_parse_it():
+    ast.parse(SOURCE, feature_version=(3, 6))
+    with pytest.raises(SyntaxError):  # the parser does notice what is too new
+        ast.parse("if (a := 1): pass", feature_version=(3, 6))
+
+
+def test_it_needs_the_standard_library_only():
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]
+        for node in ast.walk(ast.parse(SOURCE))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported <= sys.stdlib_module_names
+
+
+def test_it_asks_for_the_python_that_pyproject_asks_for(start):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">={}.{}".format(*start.OLDEST)
+
+
+def as_if_python_were(version, folder, path):
+    pretend = f"import sys, runpy; sys.version_info = {version}; runpy.run_path('start.py', run_name='__main__')"
+    environment = {**os.environ, "PATH": str(path)}
+    return subprocess.run([sys.executable, "-c", pretend], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_an_old_python_gets_one_sentence(folder, tmp_path):
+    done = as_if_python_were((3, 9, 18), folder, path=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs Python 3.11 or newer, and" in done.stderr
+    assert "is Python 3.9: install a newer one from https://www.python.org" in done.stderr
+
+
+@posix
+def test_an_old_python_is_told_of_the_newest_one_that_runs(folder, tmp_path):
+    for name, status in {"python3.13": 1, "python3.12": 0, "python3.11": 0, "python3.10": 0}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {status}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    done = as_if_python_were((3, 10, 1), folder, path=tmp_path)
+    assert done.stderr.endswith("is Python 3.10: run `python3.12 start.py`.\n")
+
+
+@pytest.mark.parametrize("minor", range(6, 11))
+def test_a_real_old_python_gets_the_sentence(folder, minor):
+    name = f"python3.{minor}"
+    if not shutil.which(name) or subprocess.run([name, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"no {name} here")
+    done = subprocess.run([name, "start.py", "setup"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"is Python 3.{minor}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_command_gets_the_near_one(start, recorded, capsys):
+    assert start.main(["tset"]) == 1
+    assert capsys.readouterr().err == "start.py: there is no command 'tset'; did you mean 'test'?\n"
+    assert start.main(["xyzzy"]) == 1
+    assert "the commands are lab, setup, test, tour, doctor." in capsys.readouterr().err
+    assert start.main(["--hree"]) == 1
+    assert "'lab' takes no '--hree'; " in capsys.readouterr().err
+    assert start.main(["setup", "everything"]) == 1
+    assert "'setup' takes no 'everything'; " in capsys.readouterr().err
+    assert recorded == []
+
+
+def test_help_names_every_command(start, capsys):
+    with pytest.raises(SystemExit):
+        start.main(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"start.py {command} " in out for command in start.COMMANDS if command != "lab")
+
+
+@pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
+def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
+    assert start.main(arguments) == 0
+    assert recorded == [[sys.executable, ["lab"]]]
+    assert capsys.readouterr().out.strip().endswith("opens JupyterLab at lesson 00.")
+
+
+def test_setup_says_what_comes_next(start, recorded, capsys):
+    assert start.main(["setup"]) == 0
+    assert recorded == [["PYTHON", ["lab"]]]
+    last_lines = capsys.readouterr().out
+    assert "start.py` opens JupyterLab" in last_lines
+    assert "activate`" in last_lines
+
+
+FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
+RUFF = [["PYTHON", "-m", "ruff", "check", "."], ["PYTHON", "-m", "ruff", "format", "--check", "."]]
+PYTEST = ["PYTHON", "-m", "pytest"]
+
+
+def test_it_fetches_what_the_registry_has(start):
+    assert set(start.ASSETS) == set(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extras", "commands"),
+    [
+        (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
+        (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
+        (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST]),
+        (["test"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (["test", "-k", "gguf", "--quick", "-x"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x"]]),
+    ],
+)
+def test_each_command_runs_what_it_says(start, recorded, arguments, extras, commands):
+    assert start.main(arguments) == 0
+    assert recorded == [["PYTHON", extras], *commands]
+
+
+def test_a_failed_check_does_not_hide_the_later_ones(start, recorded, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("--check" in command))
+    assert start.main(["test"]) == 1
+    assert ran[-1] == [*PYTEST, "--nbval", "notebooks/"]
+    assert "Failed: ruff format. " in capsys.readouterr().out
+
+
+def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("fetch" in command))
+    assert start.main(["tour"]) == 0
+    assert ran == [FETCHES[0], ["PYTHON", "-m", "minillm", "tour"]]
+    assert "Going on without smollm2-135m-instruct" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("user", "display", "flags"), [(0, "", ["--allow-root", "--no-browser"]), (1000, ":0", []), (None, ":0", [])]
+)
+def test_jupyterlab_opens_lesson_00_as_root_and_without_a_screen(start, recorded, monkeypatch, user, display, flags):
+    monkeypatch.setattr(start.sys, "platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "")
+    if user is None:  # Windows
+        monkeypatch.delattr(os, "geteuid", raising=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    assert start.main([]) == 0
+    lab = recorded[-1]
+    assert lab[:3] == ["PYTHON", "-m", "jupyterlab"]
+    assert f"--ServerApp.root_dir={start.ROOT}" in lab
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_the_map.ipynb" in lab
+    assert lab[5:] == flags
+
+
+def test_ctrl_c_waits_for_the_command_and_is_told_in_a_sentence(start, recorded, monkeypatch, capsys):
+    waits = []
+
+    class Interrupted:
+        returncode = None
+
+        def __init__(self, command, cwd):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def poll(self):
+            return self.returncode
+
+        def wait(self):
+            waits.append(1)
+            if len(waits) == 1:
+                raise KeyboardInterrupt
+            self.returncode = 0
+
+    monkeypatch.undo()
+    monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
+    monkeypatch.setattr(start, "install", lambda *arguments: None)
+    monkeypatch.setattr(start.subprocess, "Popen", Interrupted)
+    assert start.main(["doctor"]) == 130
+    assert len(waits) == 2
+    assert capsys.readouterr().err.strip() == (
+        "start.py: interrupted. Run the same command again, and it goes on from here."
+    )
+
+
+# -- PyTorch's index -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("platform", "driver", "own", "answers", "index", "words"),
+    [
+        ("linux", False, False, True, True, "PyTorch's smaller CPU build comes from"),
+        (
+            "linux",
+            False,
+            False,
+            False,
+            False,
+            "does not answer, so PyTorch comes with gigabytes of CUDA. For PyTorch's",
+        ),
+        ("linux", False, True, None, False, "comes from where pip is configured to look. For PyTorch's smaller CPU"),
+        ("linux", True, None, None, False, ""),
+        ("darwin", None, None, None, False, ""),
+        ("win32", None, None, None, False, ""),
+    ],
+)
+def test_where_pytorch_comes_from(start, monkeypatch, capsys, platform, driver, own, answers, index, words):
+    """None stands for a question that must not be asked: calling it is an error."""
+    monkeypatch.setattr(start.sys, "platform", platform)
+    for name, answer in {"nvidia_driver": driver, "own_index": own, "answers": answers}.items():
+        monkeypatch.setattr(start, name, None if answer is None else lambda *arguments, answer=answer: answer)
+    assert start.choose_index("PYTHON") == (start.CPU_INDEX if index else None)
+    told = capsys.readouterr().out
+    assert words in told
+    assert ("--torch-index" in told) == bool(words)
+
+
+def test_an_index_of_pips_own_is_noticed(start, monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert not start.own_index(sys.executable)
+    monkeypatch.setenv("PIP_TIMEOUT", "60")
+    assert not start.own_index(sys.executable)
+    with monkeypatch.context() as patch:
+        patch.setenv("PIP_FIND_LINKS", str(tmp_path))
+        assert start.own_index(sys.executable)
+    (tmp_path / "pip.conf").write_text("[global]\nextra-index-url = https://packages.example\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert start.own_index(sys.executable)
+
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_a_server_answers_or_does_not(start):
+    with HTTPServer(("127.0.0.1", 0), Hello) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert start.answers(f"http://127.0.0.1:{server.server_port}/")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not start.answers(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.2)
+    assert not start.answers("http://127.0.0.1:9/")
+    assert not start.answers("no address at all")
+
+
+@pytest.fixture
+def pip_calls(start, monkeypatch):
+    """What pip would be asked, on a computer without PyTorch and with 9 GB free."""
+    calls = []
+    monkeypatch.setattr(start, "pip", lambda python, *arguments: calls.append(list(arguments)))
+    monkeypatch.setattr(start.subprocess, "call", lambda command: 1)
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=9e9))
+    return calls
+
+
+PYPROJECT = '[project]\ndependencies = ["numpy>=1.26", "torch>=2.6", "torchvision"]\n'
+GIVEN = argparse.Namespace(here=False, torch_index="https://given.example")
+
+
+def test_pytorch_alone_comes_from_its_index_in_the_range_of_pyproject(start, pip_calls, monkeypatch):
+    monkeypatch.setattr(start, "choose_index", lambda python: "https://chosen.example")
+    start.install_torch("PYTHON", PYPROJECT, OPTIONS)
+    start.install_torch("PYTHON", PYPROJECT, GIVEN)
+    assert pip_calls == [
+        ["--no-deps", "--index-url", "https://chosen.example", "torch>=2.6"],
+        ["--force-reinstall", "--no-deps", "--index-url", "https://given.example", "torch>=2.6"],
+    ]
+
+
+def test_pytorch_is_left_to_pip_or_alone(start, pip_calls, monkeypatch):
+    monkeypatch.setattr(start, "choose_index", lambda python: None)
+    start.install_torch("PYTHON", PYPROJECT, OPTIONS)
+    monkeypatch.setattr(start, "choose_index", None)  # not asked if PyTorch is there
+    monkeypatch.setattr(start.subprocess, "call", lambda command: 0)
+    start.install_torch("PYTHON", PYPROJECT, OPTIONS)
+    assert pip_calls == []
+
+
+def test_an_index_that_fails_is_fatal_only_if_a_person_chose_it(start, pip_calls, monkeypatch, capsys):
+    def fails(python, *arguments):
+        raise start.Stop("no such build.")
+
+    monkeypatch.setattr(start, "pip", fails)
+    monkeypatch.setattr(start, "choose_index", lambda python: "https://chosen.example")
+    start.install_torch("PYTHON", PYPROJECT, OPTIONS)
+    assert "did not come from https://chosen.example: no such build. It comes with the rest" in capsys.readouterr().out
+    with pytest.raises(start.Stop, match="no such build"):
+        start.install_torch("PYTHON", PYPROJECT, GIVEN)
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_download(start, pip_calls, monkeypatch):
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=1.24e9))
+    with pytest.raises(start.Stop, match=r"the disk has 1\.2 GB free, and the course needs 3\. Make room"):
+        start.install_torch("PYTHON", PYPROJECT, OPTIONS)
+    with pytest.raises(start.Stop, match=r"the disk has 1\.2 GB free"):
+        start.make_venv()
+    assert pip_calls == []
+    assert not start.VENV.exists()
+
+
+# -- the stamp -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_installed_is_not_installed_again(start, pip_calls):
+    start.VENV.mkdir()
+    pyproject = start.ROOT / "pyproject.toml"
+    pyproject.write_text("[project]\ndependencies = []\n", encoding="utf-8")
+    steps = []
+
+    def install(*extras, options=OPTIONS):
+        pip_calls.clear()
+        start.install("PYTHON", set(extras), options)
+        steps.append([arguments[-1] for arguments in pip_calls])
+
+    install("lab")
+    install("lab")
+    install("lab", "test")  # one extra more
+    install("lab")  # less than there is
+    pyproject.write_text("[project]\ndependencies = ['numpy']\n", encoding="utf-8")
+    install("lab")  # the list has changed, and what was there stays
+    start.STAMP.unlink()
+    install("lab")  # an install that was interrupted left no stamp
+    install("lab", options=argparse.Namespace(here=True, torch_index=None))  # an environment that is not ours
+    assert steps == [[".[lab]"], [], [".[lab,test]"], [], [".[lab,test]"], [".[lab]"], [".[lab]"]]
+
+
+def test_an_install_that_fails_leaves_no_stamp(start, monkeypatch):
+    start.VENV.mkdir()
+    (start.ROOT / "pyproject.toml").write_text("[project]\ndependencies = []\n", encoding="utf-8")
+    start.STAMP.write_text("{}", encoding="utf-8")
+
+    def interrupted(python, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(start, "pip", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start.install("PYTHON", {"lab"}, OPTIONS)
+    assert not start.STAMP.exists()
+
+
+# -- what can go wrong -----------------------------------------------------------------------------------------------
+
+BROKEN = (
+    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken "
+    "by 'NewConnectionError(': Failed to establish a connection: [Errno -3] Temporary failure in name resolution')'\n"
+    "ERROR: Could not find a version that satisfies the requirement torch>=2.6 (from versions: none)\n"
+    "ERROR: No matching distribution found for torch>=2.6"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (BROKEN, "the package index cannot be reached. Check the network"),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("ERROR: [WinError 112] There is not enough space on the disk", "the disk is full"),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied: 'x'",
+            "may not be written to",
+        ),
+        ("error: externally-managed-environment\n\n× This environment is externally managed", "Leave out --here"),
+        ("/usr/bin/python3: No module named pip", "this Python has no pip. Add it (`python -m ensurepip`) and"),
+        ("pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.", "cannot be reached"),
+        (
+            "ERROR: No matching distribution found for torch>=2.6\n",
+            "(ERROR: No matching distribution found for torch>=2.6)",
+        ),
+        ("", "(no reason was given)"),
+    ],
+)
+def test_what_pip_says_becomes_a_sentence_with_a_remedy(start, said, sentence):
+    told = start.diagnose(said)
+    assert sentence in told
+    assert "un the same command again" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PermissionError(13, "Permission denied", "/course/.venv"), "a file or folder here may not be written to."),
+        (OSError(28, "No space left on device"), "the disk is full: "),
+        (FileNotFoundError(2, "No such file or directory", "pyproject.toml"), "'pyproject.toml'"),
+    ],
+)
+def test_an_error_of_the_disk_is_a_sentence_and_no_traceback(start, recorded, monkeypatch, capsys, error, sentence):
+    def fails():
+        raise error
+
+    monkeypatch.setattr(start, "make_venv", fails)
+    assert start.main(["setup"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("start.py: ")
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+def test_a_python_without_venv_names_debians_package(start, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)  # importing it now fails, as on a bare Debian
+    assert start.main(["setup"]) == 1
+    version = "{}.{}".format(*sys.version_info)
+    assert (
+        f"this Python lacks venv. On Debian or Ubuntu: `sudo apt install python{version}-venv`"
+        in capsys.readouterr().err
+    )
+    assert not start.VENV.exists()
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder with notes"])
+def test_a_dot_venv_of_somebody_elses_is_not_touched(start, kind, capsys):
+    if kind == "a file":
+        start.VENV.write_text("mine", encoding="utf-8")
+    else:
+        (start.VENV / "lib").mkdir(parents=True)
+        (start.VENV / "notes.txt").write_text("mine", encoding="utf-8")
+    assert start.main(["setup"]) == 1
+    assert "is not an environment of start.py's making. Move it away" in capsys.readouterr().err
+    mine = start.VENV if kind == "a file" else start.VENV / "notes.txt"
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "7", '{"folder": 3}', "\0"])
+def test_a_spoilt_stamp_counts_as_none(start, text):
+    start.VENV.mkdir()
+    start.STAMP.write_text(text, encoding="utf-8")
+    assert isinstance(start.read_stamp(), dict)
+    assert start.read_stamp().get("extras", ()) == ()
+
+
+# -- for real --------------------------------------------------------------------------------------------------------
+
+# A build backend of a few lines, so that pip can install the toy course in place without asking any index.
+BACKEND = """
+import pathlib, zipfile
+
+METADATA = "Metadata-Version: 2.1\\nName: minillm\\nVersion: 1.0\\nProvides-Extra: lab\\nProvides-Extra: test\\n"
+WHEEL = "Wheel-Version: 1.0\\nGenerator: toy\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    name = "minillm-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as wheel:
+        wheel.writestr("toy.pth", str(pathlib.Path(__file__).parent))
+        wheel.writestr("minillm-1.0.dist-info/METADATA", METADATA)
+        wheel.writestr("minillm-1.0.dist-info/WHEEL", WHEEL)
+        wheel.writestr("minillm-1.0.dist-info/RECORD", "")
+    return name
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "minillm"
+version = "1.0"
+dependencies = []
+[project.optional-dependencies]
+lab = []
+test = []
+"""
+
+
+@pytest.fixture
+def toy_course(folder):
+    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
+    (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    (folder / "minillm").mkdir()
+    (folder / "minillm" / "__main__.py").write_text("import sys; print('minillm', *sys.argv[1:])", encoding="utf-8")
+    return folder
+
+
+def start_py(folder, *arguments):
+    """Run it as a person would; PIP_NO_INDEX takes the place of the network."""
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONUTF8": "1"}
+    command = [sys.executable, "start.py", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
+    venv = toy_course / ".venv"
+    python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    first = start_py(toy_course, "setup")
+    assert "Successfully installed minillm" in first
+    assert first.strip().endswith("are at hand.")
+    where = subprocess.run(
+        [python, "-c", "import minillm; print(*minillm.__path__)"], cwd=venv, capture_output=True, encoding="utf-8"
+    )
+    assert Path(where.stdout.strip()) == toy_course / "minillm", where.stderr
+
+    assert start_py(toy_course, "setup").startswith("\nReady. ")  # not a word of pip's
+    assert start_py(toy_course, "doctor", "--json") == "minillm doctor --json\n"
+
+    # An environment whose making was interrupted has no pip.
+    shutil.rmtree(next(venv.glob("[Ll]ib/**/site-packages/pip")))
+    mended = start_py(toy_course, "setup")
+    assert re.search(r"cannot be used: its pip is broken\. It is removed and made anew\.", mended)
+    assert "Successfully installed minillm" in mended
+
+
+def test_a_broken_environment_is_recognised(start):
+    python = str(start.VENV / "bin" / "python")
+    start.VENV.mkdir()
+    assert start.venv_fault(python) == "it is half-made"
+    (start.VENV / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
+    assert start.venv_fault(python) == "its Python does not start"
+    start.STAMP.write_text('{"folder": "/elsewhere/.venv"}', encoding="utf-8")
+    assert start.venv_fault(python) == "it was made for another folder"
+    start.STAMP.unlink()
+    assert start.venv_fault(sys.executable) is None
+
+
+@posix
+def test_an_environment_with_an_old_python_is_recognised(start):
+    (start.VENV / "bin").mkdir(parents=True)
+    (start.VENV / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
+    python = start.VENV / "bin" / "python"
+    python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    assert start.venv_fault(str(python)) == "its Python is too old or broken"
