@@ -8,8 +8,31 @@ Read in the order in which data flows:
 text -> `tokenizer` -> `data` -> `model` -> `training` -> `inference` -> text.
 """
 
-from minillm.config import ModelConfig
-from minillm.model.transformer import Transformer
+import os
 
-__all__ = ["ModelConfig", "Transformer"]
+# Torch's threads by default burn their core while they wait for each other. With a browser or a second process on a
+# two-core laptop that made a training step ten times slower; sleeping costs next to nothing. Read when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from minillm.config import ModelConfig
+from minillm.data import world
+from minillm.inference.generate import generate, stream
+from minillm.model.transformer import Transformer
+from minillm.pretrained import load, save
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import TrainConfig
+from minillm.training.run import pretrain
+
+__all__ = [
+    "ModelConfig",
+    "Tokenizer",
+    "TrainConfig",
+    "Transformer",
+    "generate",
+    "load",
+    "pretrain",
+    "save",
+    "stream",
+    "world",
+]
 __version__ = "0.1.0"

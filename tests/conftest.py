@@ -1,11 +1,17 @@
 """What every test shares: seeds, devices, and a model small enough to build in a millisecond."""
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads; why: see minillm/__init__.py
+
 import jaxtyping
 import pytest
 import torch
 from helpers import lively, small_config
 from hypothesis import settings
 
+from minillm import assets
+from minillm.cli.common import REAL_MODEL
 from minillm.model.transformer import Transformer
 
 # No deadline: nothing timed is a test. Derandomised: a red run is red again on the next machine.
@@ -36,3 +42,12 @@ def device(request):
 @pytest.fixture
 def small_model() -> Transformer:
     return lively(Transformer(small_config()))
+
+
+@pytest.fixture(scope="session")
+def real_weights():
+    """Where SmolLM2's weights are; a test that needs them says why it is skipped where they were never fetched."""
+    path = assets.cached(REAL_MODEL)
+    if path is None:
+        pytest.skip(f"the real weights are not in the cache; once, with a network: minillm fetch {REAL_MODEL}")
+    return path

@@ -1,0 +1,34 @@
+"""The command line: one small file a command, nothing that the package cannot do without it."""
+
+import click
+
+from minillm.assets import AssetError
+from minillm.cli.chat import chat
+from minillm.cli.doctor import doctor
+from minillm.cli.fetch import fetch
+from minillm.cli.generate import generate
+from minillm.cli.pretrain import pretrain
+from minillm.cli.tour import tour
+
+
+class Sentences(click.Group):
+    """Turns what the package says about bad input into one sentence and exit status 1, without a traceback."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except (ValueError, IndexError, FloatingPointError, OSError, AssetError) as error:
+            if ctx.params["traceback"]:
+                raise
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="minillm")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+def main(traceback: bool) -> None:
+    """Build, train and question small language models."""
+
+
+for command in (tour, doctor, fetch, pretrain, generate, chat):
+    main.add_command(command)

@@ -1,0 +1,119 @@
+"""minillm doctor: is this computer fit for the course, and does it compute what it should?"""
+
+import os
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from minillm import assets
+from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
+from minillm.config import ModelConfig
+from minillm.data.batches import PackedBatches
+from minillm.device import bf16_speedup, pick_device
+from minillm.model.transformer import Transformer
+from minillm.training.loop import TrainConfig, train
+from minillm.training.run import pretraining_loss
+
+BROWSERS = ("chromium", "google-chrome", "chrome", "firefox", "msedge", "safari")
+DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
+
+
+@click.command()
+@device_option
+@json_option
+def doctor(device: str | None, as_json: bool) -> None:
+    """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses."""
+    chosen = pick_device(device)
+    report = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "disk_free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
+        "memory_gb": _memory_gb(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
+        "float32_gflops": round(matmul_gflops(chosen)),
+        "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
+        "loss_difference": loss_difference(chosen),
+        "real_model": str(assets.cached(REAL_MODEL) or ""),
+        "browser": next(filter(shutil.which, BROWSERS), ""),
+    }
+    complaints = diagnose(report)
+    for name, value in report.items():
+        click.echo(f"{name:16} {value}", err=as_json)
+    for complaint in complaints:
+        click.secho(f"! {complaint}", fg="yellow", err=as_json)
+    click.echo("This computer is fit for the course." if not complaints else "See the lines above.", err=as_json)
+    if as_json:
+        print_json(report | {"complaints": complaints})
+    if report["loss_difference"] > TOLERANCE:
+        sys.exit(1)  # the one thing that silently spoils every lesson
+
+
+TOLERANCE = 1e-2  # nats after a few steps; float32 rounding alone stays under a thousandth
+
+
+def diagnose(report: dict[str, Any]) -> list[str]:
+    """What is wrong, and what to do about it, a sentence each."""
+    complaints = []
+    if report["disk_free_gb"] < DISK_GB:
+        complaints.append(f"only {report['disk_free_gb']} GB of disk are free; the lessons want {DISK_GB} GB")
+    if report["memory_gb"] is not None and report["memory_gb"] < MEMORY_GB:
+        complaints.append(
+            f"{report['memory_gb']} GB of memory is little; close other programs (lessons want {MEMORY_GB} GB)"
+        )
+    if report["loss_difference"] > TOLERANCE:
+        complaints.append(
+            f"the losses on {report['device']} leave the CPU's by {report['loss_difference']:.2g} nats in five steps: "
+            "it computes something else. Use --device cpu"
+        )
+    if not report["real_model"]:
+        complaints.append(f"the real weights are not here yet; once, with a network: minillm fetch {REAL_MODEL}")
+    if not report["browser"]:
+        complaints.append("no browser was found; JupyterLab prints an address that you can open on another computer")
+    return complaints
+
+
+def matmul_gflops(device: torch.device, n: int = 1024) -> float:
+    """Billions of operations a second in a float32 matrix product, the best of five."""
+    left = torch.ones(n, n, device=device)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        (left @ left)[0, 0].item()  # reading one number waits for the device
+        best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best / 1e9
+
+
+def loss_difference(device: torch.device, steps: int = 5) -> float:
+    """The largest difference, in nats, between the losses of the same few training steps on the CPU and on `device`.
+
+    On the CPU itself the two runs differ in their number format, bfloat16 against float32, if the format is in use.
+    """
+    config = ModelConfig(vocab_size=64, d_model=64, n_layers=2, n_heads=4, max_seq_len=32)
+    rows = torch.randint(1, 64, (16, 33), generator=torch.Generator().manual_seed(0))
+
+    def losses(where: torch.device, bf16: bool | None) -> list[float]:
+        torch.manual_seed(0)
+        model = Transformer(config).to(where)
+        settings = TrainConfig(steps=steps, learning_rate=1e-2, warmup_steps=0, log_every=1, bf16=bf16)
+        return [line["loss"] for line in train(model, PackedBatches(rows, 8, 0, 0), pretraining_loss, settings)]
+
+    reference = losses(torch.device("cpu"), bf16=False)
+    tried = losses(device, bf16=None if device.type == "cpu" else False)
+    return round(max(abs(a - b) for a, b in zip(reference, tried, strict=True)), 6)
+
+
+def _memory_gb() -> float | None:
+    """Physical memory; None where the system does not say it this way (Windows)."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -1,0 +1,56 @@
+"""minillm generate: continue a prompt, answer a question, or let a base model write a document."""
+
+import time
+from typing import Any
+
+import click
+
+from minillm.cli.common import device_option, json_option, model_option, print_json, sampling_options, stream_text
+from minillm.data.chat import encode_chat
+from minillm.device import pick_device
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+
+
+@click.command()
+@model_option
+@click.option("--prompt", help="The text to continue; without it the model starts a document of its own.")
+@click.option("--chat", is_flag=True, help="Put the prompt as a user's question into the model's chat template.")
+@sampling_options
+@device_option
+@json_option
+def generate(
+    model_name: str, prompt: str | None, chat: bool, device: str | None, as_json: bool, **settings: Any
+) -> None:
+    """Continue a prompt."""
+    model, tokenizer = load(model_name, device=pick_device(device))
+    ids = prompt_ids(tokenizer, prompt, chat)
+    new_ids: list[int] = []
+    start, pieces = time.perf_counter(), []
+    for piece in stream_text(model, tokenizer, ids, settings, new_ids):
+        pieces.append(piece)
+        click.echo(piece, nl=False, err=as_json)
+    click.echo(err=as_json)
+    if as_json:
+        seconds = time.perf_counter() - start
+        result = {"model": model_name, "prompt": prompt, "text": "".join(pieces), "prompt_tokens": len(ids)}
+        result |= {"new_tokens": len(new_ids), "ended": bool(new_ids) and new_ids[-1] == tokenizer.eos_id}
+        print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(new_ids) / seconds, 1)})
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int]:
+    """The tokens that generation starts from; raises `ValueError` where there would be none."""
+    if prompt == "":
+        raise ValueError("the prompt is empty; give some text, or leave --prompt out to let the model begin by itself")
+    if chat:
+        if prompt is None:
+            raise ValueError("--chat needs a question: give it with --prompt")
+        return encode_chat(tokenizer, [{"role": "user", "content": prompt}])
+    ids = [] if prompt is None else tokenizer.encode(prompt)
+    # Where one token both ends a document and begins the next, a document in training always stood behind it.
+    begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
+    if begins or not ids:
+        if tokenizer.bos_id is None:
+            raise ValueError("this tokenizer has no token that begins a text, so a --prompt is needed")
+        ids = [tokenizer.bos_id, *ids]
+    return ids

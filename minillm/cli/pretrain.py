@@ -1,0 +1,125 @@
+"""minillm pretrain: teach a model to predict the next token, and say how far it is from the best possible."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from tqdm import tqdm
+
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.config import PRESETS, ModelConfig
+from minillm.data.batches import PackedBatches, pack_documents, whole_documents
+from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS, Corpus, load_corpus
+from minillm.data.world import bigram_loss, floor
+from minillm.device import pick_device, seed_everything
+from minillm.model.transformer import Transformer, count_parameters
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import TrainConfig
+from minillm.training.run import TextData
+from minillm.training.run import pretrain as run_pretrain
+
+RUN = "run.json"  # the options of the run, for --resume
+TOKENIZER_TEXTS = 4_000  # documents the vocabulary is learnt from; more hardly changes a merge
+
+
+@click.command()
+@click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape.")
+@click.option("--corpus", default="world", help="'world', or a text file.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
+@click.option("--steps", default=500, help="Optimizer updates.")
+@click.option("--batch-size", default=16, help="Rows of max_seq_len tokens in one update.")
+@click.option("--learning-rate", default=3e-3, help="At its peak.")
+@click.option("--documents", default=40_000, help="Documents of the world to train on.")
+@click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
+@device_option
+@json_option
+@click.pass_context
+def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
+    """Train a base model from nothing."""
+    options = _settle(ctx, out, resume, options)
+    seed_everything(options["seed"])
+    corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
+    config = ModelConfig.preset(options["preset"])
+    tokenizer = Tokenizer.train(corpus.train[:TOKENIZER_TEXTS], config.vocab_size, SPECIAL_TOKENS)
+    tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT  # it ends one document and begins the next
+    config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
+    encoded, validation = tokenizer.encode_batch(corpus.train), tokenizer.encode_batch(corpus.validation)
+    end = tokenizer.eos_id
+    rows = pack_documents(encoded, end, config.max_seq_len + 1)
+    batches = PackedBatches(rows, options["batch_size"], options["seed"], end)
+    click.echo(
+        f"{len(corpus.train):,} documents, {int((rows >= 0).sum()):,} tokens; {count_parameters(config):,} parameters; "
+        f"{options['steps']} steps are {options['steps'] / batches.epoch_length:.1f} passes",
+        err=as_json,
+    )
+    model = Transformer(config).to(pick_device(options["device"]))
+    train_config = TrainConfig(steps=options["steps"], learning_rate=options["learning_rate"])
+    start = time.perf_counter()
+    with tqdm(total=train_config.steps, unit="step") as bar:
+
+        def show(metrics: dict[str, Any]) -> None:
+            bar.update(metrics["step"] - bar.n)
+            bar.set_postfix({key: f"{metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics})
+
+        try:
+            data = TextData(batches, whole_documents(validation, end))
+            _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show)
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                f"stopped and saved; go on with: minillm pretrain --out {out} --resume"
+            ) from None
+    seconds = time.perf_counter() - start
+    result = summary(corpus, tokenizer, encoded, validation, history[-1])
+    result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
+    click.echo(sentence(result), err=as_json)
+    if as_json:
+        print_json(result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)})
+
+
+def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of this run: with --resume those it began with, else the given ones, which are then kept."""
+    kept = out / RUN
+    if not resume:
+        if kept.exists():
+            raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(options, indent=1), encoding="utf-8")
+        return options
+    if not kept.exists():
+        raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
+    before = json.loads(kept.read_text(encoding="utf-8"))
+    for name, value in options.items():
+        if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
+            raise ValueError(
+                f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
+            )
+    return before
+
+
+def summary(
+    corpus: Corpus, tokenizer: Tokenizer, train: list[list[int]], validation: list[list[int]], last: dict[str, Any]
+) -> dict[str, Any]:
+    """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
+
+    def joined(documents: list[list[int]]) -> list[int]:
+        return [tokenizer.eos_id, *(token for document in documents for token in (*document, tokenizer.eos_id))]
+
+    loss = last["val_loss"]
+    result = {"val_loss": loss, "bigram_loss": bigram_loss(joined(train), joined(validation), tokenizer.vocab_size)}
+    if corpus.truth is not None:
+        truth = floor(corpus.truth, tokenizer)
+        result |= {"floor": truth.nats_per_token, "floor_stderr": truth.stderr, "kl": loss - truth.nats_per_token}
+        result["closed"] = (result["bigram_loss"] - loss) / (result["bigram_loss"] - truth.nats_per_token)
+    return {key: round(value, 5) for key, value in result.items()}
+
+
+def sentence(result: dict[str, Any]) -> str:
+    """The same for a person."""
+    text = f"Validation loss {result['val_loss']:.3f} nats per token; a bigram model has {result['bigram_loss']:.3f}"
+    if "floor" in result:
+        text += f", and no model can get under {result['floor']:.3f}. {result['closed']:.1%} of that way is done"
+    return f"{text} ({result['seconds']:.0f} s, {result['tokens_per_second']:,} tokens/s)."

@@ -1,0 +1,1 @@
+"""How a model learns: `loop` drives, `optim` steps, `schedule` sets the pace, `checkpoint` remembers."""

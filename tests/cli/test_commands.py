@@ -1,0 +1,181 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+from helpers import small_config
+
+from minillm import assets
+from minillm.cli import main
+from minillm.cli.common import REAL_MODEL
+from minillm.cli.doctor import diagnose
+from minillm.data.corpora import END_OF_TEXT
+from minillm.model.transformer import Transformer
+from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
+
+
+def run(*arguments: str, text: str | None = None, status: int = 0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=text)
+    assert result.exit_code == status, result.output
+    return result
+
+
+def last_json(result) -> dict:
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A saved model that has learnt nothing."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.train(["the cat sat on the mat"], 280, [END_OF_TEXT])
+    tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
+    path = tmp_path_factory.mktemp("run") / "model"
+    save(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=40)), tokenizer, path)
+    return path
+
+
+def test_generate_is_the_packages_generate(folder):
+    from minillm import generate, load
+
+    model, tokenizer = load(folder)
+    ids = [tokenizer.bos_id, *tokenizer.encode("the cat")]
+    expected = generate(model, ids, 9, temperature=0.5, top_k=20, seed=4, stop=[tokenizer.eos_id])[len(ids) :]
+    options = ["--max-new-tokens", "9", "--temperature", "0.5", "--top-k", "20", "--seed", "4"]
+    result = last_json(run("generate", "--model", folder, "--prompt", "the cat", "--json", *options))
+    assert result["new_tokens"] == len(expected)
+    assert result["prompt_tokens"] == len(ids)
+    assert result["text"] == tokenizer.decode([i for i in expected if i != tokenizer.eos_id])
+
+
+def test_without_a_prompt_the_model_begins_by_itself(folder):
+    assert last_json(run("generate", "--model", folder, "--max-new-tokens", "5", "--json"))["prompt_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--prompt", ""], "the prompt is empty"),
+        (["--chat"], "--chat needs a question"),
+        (["--prompt", "a", "--temperature", "-1"], "temperature is -1.0"),
+        (["--prompt", "a", "--top-p", "1.5"], "top_p is 1.5"),
+        (["--prompt", "the cat sat " * 30], "this model was built for 40"),
+        (["--prompt", "a", "--device", "abacus"], "unknown device 'abacus'"),
+        (["--prompt", "a", "--chat"], "chat template"),
+    ],
+)
+def test_bad_options_get_a_sentence(folder, options, sentence):
+    result = run("generate", "--model", folder, *options, status=1)
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_model_is_told_the_near_one():
+    result = run("generate", "--model", "smollm2-135-instruct", "--prompt", "a", status=1)
+    assert REAL_MODEL in result.stderr
+
+
+def test_a_traceback_on_demand(folder):
+    result = CliRunner().invoke(main, ["--traceback", "generate", "--model", str(folder), "--prompt", ""])
+    assert isinstance(result.exception, ValueError)
+
+
+def test_fetch_lists_and_refuses_the_unknown(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    listing = last_json(run("fetch", "--json"))
+    assert set(listing) == set(assets.REGISTRY)
+    assert all(facts["path"] is None for facts in listing.values())
+    assert "no asset" in run("fetch", "smollm", status=1).stderr
+
+
+def test_doctor_finds_this_computer_fit_to_compute():
+    report = last_json(run("doctor", "--device", "cpu", "--json"))
+    assert report["loss_difference"] < 1e-2
+    assert report["torch"] == torch.__version__
+    assert report["float32_gflops"] > 0
+
+
+def test_doctor_names_each_trouble():
+    report = dict(disk_free_gb=0.5, memory_gb=1.0, loss_difference=0.3, device="mps", real_model="", browser="")
+    complaints = " ".join(diagnose(report))
+    for part in ("0.5 GB of disk", "1.0 GB of memory", "leave the CPU's by 0.3 nats", "minillm fetch", "no browser"):
+        assert part in complaints
+    fit = dict(disk_free_gb=50, memory_gb=None, loss_difference=0.0, device="cpu", real_model="x", browser="firefox")
+    assert diagnose(fit) == []
+
+
+TRAINING = ["--documents", "300", "--batch-size", "2"]
+
+
+def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path):
+    result = last_json(run("pretrain", "--out", tmp_path / "run", "--steps", "3", "--json", *TRAINING))
+    assert result["kl"] == pytest.approx(result["val_loss"] - result["floor"], abs=2e-5)
+    whole = result["bigram_loss"] - result["floor"]
+    assert result["closed"] == pytest.approx((result["bigram_loss"] - result["val_loss"]) / whole, abs=1e-3)
+    assert result["tokens_per_second"] > 0
+    assert "already holds a run" in run("pretrain", "--out", tmp_path / "run", status=1).stderr
+    written = run("generate", "--model", tmp_path / "run", "--max-new-tokens", "4", "--json")
+    assert last_json(written)["new_tokens"] == 4
+
+
+def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(f"The cat number {n} sat on the mat." for n in range(60)), encoding="utf-8")
+    result = last_json(run("pretrain", "--corpus", text, "--out", tmp_path / "run", "--steps", "2", "--json"))
+    assert "floor" not in result
+    assert result["bigram_loss"] > 0
+
+
+def test_resume_keeps_the_settings_it_began_with(tmp_path):
+    out = tmp_path / "run"
+    assert "holds no run" in run("pretrain", "--out", out, "--resume", status=1).stderr
+    first = last_json(run("pretrain", "--out", out, "--steps", "2", "--json", *TRAINING))
+    again = last_json(run("pretrain", "--out", out, "--resume", "--json"))
+    assert again["val_loss"] == first["val_loss"]
+    refused = run("pretrain", "--out", out, "--resume", "--steps", "9", status=1)
+    assert "has steps = 2; a resumed run cannot change it to 9" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    out = tmp_path / "run"
+    program = [sys.executable, "-m", "minillm", "pretrain", "--out", str(out), "--steps", "500", *TRAINING]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    seen = ""
+    while "10/500" not in seen:
+        seen += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate()
+    assert process.returncode == 1
+    assert f"minillm pretrain --out {out} --resume" in rest
+    assert (out / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.real
+def test_the_real_model_knows_the_capital_of_france(real_weights):
+    question = ["--chat", "--prompt", "What is the capital of France?", "--temperature", "0"]
+    result = last_json(run("generate", "--model", REAL_MODEL, *question, "--json"))
+    assert "Paris" in result["text"]
+    assert result["ended"]
+
+
+@pytest.mark.real
+def test_a_conversation_ends_with_its_json(real_weights):
+    options = ["--temperature", "0", "--max-new-tokens", "12", "--system", "You are brief."]
+    result = run("chat", *options, "--json", text="Say hello.\n/reset\nWhat is 2 + 2?\n\n")
+    messages = last_json(result)["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant"]
+    assert messages[1]["content"] == "What is 2 + 2?"
+
+
+@pytest.mark.real
+def test_the_tour_passes_every_box(real_weights):
+    output = run("tour", "--question", "What is the capital of France?").output
+    for part in ("'The'=504", "Tokenizer", "Embedding", "30 transformer blocks", "softmax", "Sampling", "Paris"):
+        assert part in output
+    assert "the prompt is empty" in run("tour", "--prompt", "", status=1).stderr

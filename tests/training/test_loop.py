@@ -1,0 +1,207 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+import torch
+from helpers import small_config
+
+from minillm import ModelConfig, Transformer
+from minillm.data.batches import PackedBatches, pack_documents, whole_documents
+from minillm.losses import token_log_probs
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import TrainConfig, mean_loss, train
+from minillm.training.run import TextData, pretrain, pretraining_loss
+
+END = 0
+COUNTING = [[1 + (start + n) % 40 for n in range(12)] for start in range(40)]  # each number is followed by the next
+
+
+def text_data() -> TextData:
+    return TextData(PackedBatches(pack_documents(COUNTING, END, 24), 4, 0, END), whole_documents(COUNTING[::7], END))
+
+
+def new_model(seed: int = 0, **changes) -> Transformer:
+    torch.manual_seed(seed)
+    return Transformer(small_config(**changes))
+
+
+def settings(**changes) -> TrainConfig:
+    return TrainConfig(
+        **{**dict(steps=60, warmup_steps=5, log_every=1, eval_every=20, save_every=20, bf16=False), **changes}
+    )
+
+
+def test_it_learns_to_count():
+    model, history = pretrain(new_model(), text_data(), settings(steps=150, learning_rate=0.01))
+    assert [line["step"] for line in history] == list(range(1, 151))
+    assert history[0]["loss"] == pytest.approx(torch.tensor(50.0).log().item(), abs=0.2)  # ln V at the start
+    assert history[-1]["val_loss"] < 1.0  # the first number and the end cannot be known; the rest can
+    assert history[-1]["val_loss"] == mean_loss(model, text_data().validation)
+
+
+def test_the_step_is_forward_backward_clip_move():
+    """Against the same update written out by hand, with the gradient long enough to be clipped."""
+    ours, by_hand, data = new_model(3), new_model(3), text_data()
+    config = settings(steps=3, clip_norm=0.5, weight_decay=0.1, learning_rate=0.01)
+    metrics = list(train(ours, data.train, pretraining_loss, config))
+    decayed = [p for p in by_hand.parameters() if p.dim() > 1]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": 0.1},
+            {"params": [p for p in by_hand.parameters() if p.dim() == 1], "weight_decay": 0},
+        ],
+        betas=(0.9, 0.95),
+    )
+    for step in range(3):
+        inputs, targets = data.train[step]
+        counted = targets != -100
+        loss = -token_log_probs(by_hand(inputs), targets).sum() / counted.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        length = torch.stack([p.grad.norm() for p in by_hand.parameters()]).norm()
+        for p in by_hand.parameters():
+            p.grad *= min(1.0, 0.5 / length)
+        for group in optimizer.param_groups:
+            group["lr"] = metrics[step]["learning_rate"]
+        optimizer.step()
+        assert metrics[step]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        assert metrics[step]["grad_norm"] == pytest.approx(length.item(), rel=1e-4)
+    for one, two in zip(ours.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_mean_loss_weighs_every_token_the_same():
+    model = new_model(1)
+    documents = [[1], [2] * 15]
+    together = mean_loss(model, whole_documents(documents, END))
+    alone = [mean_loss(model, whole_documents([document], END)) for document in documents]
+    assert together == pytest.approx((alone[0] * 2 + alone[1] * 16) / 18, rel=1e-6)
+    with pytest.raises(ValueError, match="no token to measure"):
+        mean_loss(model, [])
+
+
+def test_two_runs_of_one_seed_are_one_run():
+    one, two = (pretrain(new_model(), text_data(), settings(steps=10))[1] for _ in range(2))
+    assert [line["loss"] for line in one] == [line["loss"] for line in two]
+
+
+TOKENIZER = Tokenizer.train(["a b c"], vocab_size=258, special_tokens=["<|endoftext|>", "<|more|>"])
+
+
+def saved_run(folder, config, model=None):
+    return pretrain(model or new_model(vocab_size=258), text_data(), config, run_dir=folder, tokenizer=TOKENIZER)
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    undisturbed, expected = saved_run(tmp_path / "whole", settings())
+
+    class PulledPlug(Exception): ...
+
+    def pull(metrics):
+        if metrics["step"] == 33:
+            raise PulledPlug
+
+    with pytest.raises(PulledPlug):
+        pretrain(new_model(vocab_size=258), text_data(), settings(), tmp_path / "cut", TOKENIZER, on_metrics=pull)
+    with open(tmp_path / "cut" / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"step": 34, "lo')  # a line torn by the kill
+    model, history = saved_run(tmp_path / "cut", settings(), new_model(99, vocab_size=258))
+    keys = ("step", "loss", "grad_norm", "learning_rate", "tokens", "val_loss")
+    without_time = [[{key: line.get(key) for key in keys} for line in lines] for lines in (history, expected)]
+    assert without_time[0] == without_time[1]
+    on_disk = (tmp_path / "cut" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in on_disk] == history
+    for one, two in zip(model.parameters(), undisturbed.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+RUN = """
+    import sys, torch
+    sys.path[:0] = {paths!r}
+    torch.set_num_threads(1)
+    from test_loop import *
+    history = saved_run(sys.argv[1], settings(save_every=7))[1]
+    print(history[-1]["val_loss"].hex())
+"""
+
+
+@pytest.mark.parametrize("after", [0.15, 0.4])
+def test_kill_minus_nine_at_any_moment(tmp_path, after):
+    paths = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__)), os.getcwd()]
+    program = [sys.executable, "-c", textwrap.dedent(RUN.format(paths=paths))]
+    expected = subprocess.run([*program, str(tmp_path / "whole")], capture_output=True, text=True, check=True).stdout
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([*program, str(folder)], stdout=subprocess.PIPE, text=True)
+    while not (folder / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(after)
+    process.kill()
+    process.communicate()
+    again = subprocess.run([*program, str(folder)], capture_output=True, text=True, check=True).stdout
+    assert again == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_the_step_saves_and_stops(tmp_path):
+    model = new_model(vocab_size=258)
+
+    def press(metrics):
+        if metrics["step"] == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(model, text_data(), settings(), tmp_path, TOKENIZER, on_metrics=press)
+    resumed = [line["step"] for line in saved_run(tmp_path, settings())[1]]
+    assert resumed == [*range(1, 14), *range(15, 61)]  # step 14 was done and saved, its line was never asked for
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    model = new_model(vocab_size=258)
+
+    def poison(metrics):
+        if metrics["step"] == 25:
+            with torch.no_grad():
+                model.embedding.weight.fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match="the loss became nan at learning rate"):
+        pretrain(model, text_data(), settings(), tmp_path, TOKENIZER, on_metrics=poison)
+    assert saved_run(tmp_path, settings(), new_model(vocab_size=258))[1][-1]["step"] == 60
+
+
+def test_bad_settings_are_named(tmp_path):
+    for name, value in (
+        ("steps", 0),
+        ("learning_rate", 0.0),
+        ("clip_norm", -1.0),
+        ("weight_decay", -0.1),
+        ("log_every", 0),
+    ):
+        with pytest.raises(ValueError, match=f"{name} is {value}"):
+            settings(**{name: value})
+    saved_run(tmp_path, settings(steps=2))
+    with pytest.raises(ValueError, match="holds a run with steps = 2, and now it is 3"):
+        saved_run(tmp_path, settings(steps=3))
+    with pytest.raises(ValueError, match="belongs to another model"):
+        saved_run(tmp_path, settings(steps=2), new_model(vocab_size=258, d_model=64))
+    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+        pretrain(new_model(), text_data(), settings(), run_dir=tmp_path)
+
+
+def test_bfloat16_learns_the_same_thing():
+    full, half = (pretrain(new_model(), text_data(), settings(bf16=bf16))[1][-1]["val_loss"] for bf16 in (False, True))
+    assert half == pytest.approx(full, rel=0.05)
+
+
+def test_the_tiny_preset_holds_documents_of_the_world():
+    from minillm.data.corpora import SPECIAL_TOKENS, load_corpus
+
+    corpus, tiny = load_corpus("world", n_train=1500, n_validation=1), ModelConfig.preset("tiny")
+    tokenizer = Tokenizer.train(corpus.train, tiny.vocab_size, SPECIAL_TOKENS)
+    assert max(len(tokenizer.encode(text)) for text in corpus.train) + 2 <= tiny.max_seq_len + 1
