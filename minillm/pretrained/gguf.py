@@ -1,0 +1,145 @@
+"""Read a model and its tokenizer from a GGUF file of the `llama` architecture (`gguf_file` opens the container).
+
+What this room does not do: write such files, run on packed weights (they are unpacked to float32), or guess. What it
+does not know is refused by name.
+"""
+
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any
+
+from gguf import TokenType
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.config import ModelConfig
+from minillm.model.transformer import Transformer
+from minillm.pretrained.gguf_file import REQUIRED, GGUFFile
+from minillm.pretrained.weights import assemble
+from minillm.tokenizer import Tokenizer
+
+PRE_TOKENIZERS = {"gpt-2": "gpt2", "smollm": "smollm"}  # the file's name of a split, and ours
+
+LLAMA = {
+    "embedding": "token_embd",
+    "blocks.*.attention_norm": "blk.*.attn_norm",
+    "blocks.*.attention.query": "blk.*.attn_q",
+    "blocks.*.attention.key": "blk.*.attn_k",
+    "blocks.*.attention.value": "blk.*.attn_v",
+    "blocks.*.attention.output": "blk.*.attn_output",
+    "blocks.*.feedforward_norm": "blk.*.ffn_norm",
+    "blocks.*.feedforward.gate": "blk.*.ffn_gate",
+    "blocks.*.feedforward.up": "blk.*.ffn_up",
+    "blocks.*.feedforward.down": "blk.*.ffn_down",
+    "final_norm": "output_norm",
+    "head": "output",
+}
+
+
+def load(path: str | Path) -> tuple[Transformer, Tokenizer]:
+    """The model of a GGUF file in float32 on the CPU, and its tokenizer.
+
+    Raises `ValueError`, one sentence that begins with the file's name, for a file that is damaged or holds what this
+    package cannot run: another architecture, number format or kind of tokenizer.
+    """
+    try:
+        file = GGUFFile(path)
+        config = read_config(file)
+        return _read_model(file, config), _read_tokenizer(file)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_config(file: GGUFFile) -> ModelConfig:
+    """The configuration that the settings describe; raises `ValueError` for one that this package cannot run."""
+    architecture = file.get("general.architecture", str)
+    if architecture != "llama":
+        raise ValueError(f"the architecture {shortened(architecture)} cannot be run; only 'llama' can")
+    n_heads = file.get("llama.attention.head_count", int)
+    config = ModelConfig(
+        vocab_size=len(file.get("tokenizer.ggml.tokens", list)),
+        d_model=file.get("llama.embedding_length", int),
+        n_layers=file.get("llama.block_count", int),
+        n_heads=n_heads,
+        n_kv_heads=file.get("llama.attention.head_count_kv", int, n_heads),
+        d_head=file.get("llama.attention.key_length", int, None),
+        d_ff=file.get("llama.feed_forward_length", int),
+        max_seq_len=file.get("llama.context_length", int),
+        norm_eps=file.get("llama.attention.layer_norm_rms_epsilon", float),
+        rope_theta=file.get("llama.rope.freq_base", float, 10_000.0),
+        tie_embeddings="output.weight" not in file.tensors,
+    )
+    # What would change the result but has no place in the configuration. Absent means the value on the right.
+    plain = {
+        "llama.attention.value_length": config.d_head,
+        "llama.rope.dimension_count": config.d_head,
+        "llama.rope.scaling.type": "none",
+        "llama.expert_count": 0,
+    }
+    for key, value in plain.items():
+        if (found := file.settings.get(key, value)) != value:
+            raise ValueError(f"the setting {key} is {shortened(found)}; only {value!r} can be run")
+    return config
+
+
+def _read_model(file: GGUFFile, config: ModelConfig) -> Transformer:
+    n_heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}
+
+    def read(name: str) -> Tensor:
+        part = name.split(".")[-2]
+        return pairs_to_halves(file.read(name), n_heads[part]) if part in n_heads else file.read(name)
+
+    return assemble(config, LLAMA, {name: entry.shape for name, entry in file.tensors.items()}, read)
+
+
+def pairs_to_halves(weight: Float[Tensor, "HD C"], n_heads: int) -> Float[Tensor, "HD C"]:
+    """Undo llama.cpp's shuffle of the rows of a query or key matrix.
+
+    Rotary positions turn the coordinates of a head two by two. Llama's published weights, and `rotate`, turn i
+    together with i + D/2: two halves. llama.cpp turns 2i together with 2i + 1: neighbouring pairs. Both are the same
+    rotation of a head whose coordinates are numbered differently, so whoever writes a GGUF file of this architecture
+    shuffles the rows of each head from 0, 1, .. to 0, D/2, 1, D/2 + 1, .. and whoever reads one for halves puts them
+    back. Values and the output matrix are never turned and stay as they are.
+
+    >>> import torch
+    >>> pairs_to_halves(torch.tensor([[0.0], [2.0], [1.0], [3.0]]), n_heads=1).flatten()
+    tensor([0., 1., 2., 3.])
+    """
+    return weight.unflatten(0, (n_heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+
+
+def _read_tokenizer(file: GGUFFile) -> Tokenizer:
+    def setting(key: str, kind: type, default: Any = REQUIRED) -> Any:
+        return file.get(f"tokenizer.ggml.{key}", kind, default)
+
+    if (model := setting("model", str)) != "gpt2":
+        raise ValueError(f"the tokenizer is of the kind {shortened(model)}; only 'gpt2', byte-level BPE, can be read")
+    if (split := setting("pre", str)) not in PRE_TOKENIZERS:
+        raise ValueError(f"the pre-tokenizer {shortened(split)} is not known; known are {', '.join(PRE_TOKENIZERS)}")
+    tokens = file.get_list("tokenizer.ggml.tokens", str)
+    types = file.get_list("tokenizer.ggml.token_type", int, [int(TokenType.NORMAL)] * len(tokens))
+    if len(types) != len(tokens):
+        raise ValueError(f"there are {len(tokens)} tokens, but {len(types)} token types")
+    for token, kind in zip(tokens, types, strict=True):
+        if kind not in (TokenType.NORMAL, TokenType.CONTROL):
+            raise ValueError(f"token {shortened(token)} is of type {kind}; only 1 (normal) and 3 (control) can be read")
+    merges = file.get_list("tokenizer.ggml.merges", str)
+    for merge in merges:
+        if merge.count(" ") != 1:
+            raise ValueError(f"the merge {shortened(merge)} does not name two tokens with one space between them")
+
+    def token(key: str) -> str | None:
+        id = setting(key, int, None)
+        if id is not None and not 0 <= id < len(tokens):
+            raise ValueError(f"{key} is {id}, but there are {len(tokens)} tokens")
+        return None if id is None else tokens[id]
+
+    return Tokenizer.from_bytes_unicode(
+        tokens,
+        merges,
+        [token for token, kind in zip(tokens, types, strict=True) if kind == TokenType.CONTROL],
+        PRE_TOKENIZERS[split],
+        chat_template=file.get("tokenizer.chat_template", str, None),
+        bos_token=token("bos_token_id"),
+        eos_token=token("eos_token_id"),
+    )

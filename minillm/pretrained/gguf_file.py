@@ -1,0 +1,201 @@
+"""The container of a GGUF file, llama.cpp's format: a header, and the bytes of the tensors behind it.
+
+    header      the word GGUF, the version, how many tensors and how many settings follow
+    settings    key, type, value: sizes of the model, tokenizer, chat template
+    table       of every tensor: name, shape, number format, place
+    data        the tensors' bytes, each at its place
+
+The `gguf` package knows the number formats and unpacks them here. Its reader, though, believes every count and length
+it meets, so a damaged file can keep it busy for years. The header is therefore walked here, in a few lines, and
+nothing in it is believed before it was held against the size of the file.
+
+What the settings and tensors mean is not known here; `gguf` reads a model out of them.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from math import prod
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequantize
+from jaxtyping import Float
+from torch import Tensor
+
+VERSIONS = (2, 3)
+FORMATS = ("F32", "F16", "BF16", "Q8_0", "Q4_1")
+MAX_DIMENSIONS = 4  # of a tensor, a limit of the format
+MAX_NAME = 256  # characters of a key or a tensor's name; real ones have about 30
+REQUIRED = object()
+
+Kind = TypeVar("Kind", bound=IntEnum)
+
+_CODES = {  # the letters by which `struct` and NumPy call the same types
+    GGUFValueType.UINT8: "B", GGUFValueType.INT8: "b", GGUFValueType.UINT16: "H", GGUFValueType.INT16: "h",
+    GGUFValueType.UINT32: "I", GGUFValueType.INT32: "i", GGUFValueType.UINT64: "Q", GGUFValueType.INT64: "q",
+    GGUFValueType.FLOAT32: "f", GGUFValueType.FLOAT64: "d", GGUFValueType.BOOL: "?",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One line of the tensor table."""
+
+    shape: tuple[int, ...]  # rows first, as in torch; the file has it the other way round
+    number_format: GGMLQuantizationType
+    start: int  # place of its first byte in the file
+    n_bytes: int
+
+
+class GGUFFile:
+    """The settings and tensors of a GGUF file, every size checked against the file's own.
+
+    `settings` maps keys to plain Python values, `tensors` maps names to entries; the data stay on the disk until `read`
+    asks for them. Raises `ValueError` for a file that is not GGUF or is damaged.
+    """
+
+    def __init__(self, path: str | Path):
+        if Path(path).stat().st_size == 0:
+            raise ValueError("the file is empty")
+        self._data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))  # a plain array: its slices cost less
+        header = _Header(self._data)
+        if (magic := bytes(header.take(4))) != b"GGUF":
+            raise ValueError(f"this is not a GGUF file: it begins with {magic!r}, not with b'GGUF'")
+        if (version := header.scalar(GGUFValueType.UINT32)) not in VERSIONS:
+            raise ValueError(f"GGUF version {version} cannot be read, only versions 2 and 3")
+        n_tensors, n_settings = header.scalar(GGUFValueType.UINT64), header.scalar(GGUFValueType.UINT64)
+        self.settings: dict[str, Any] = {}
+        for _ in range(n_settings):  # a false count ends at the end of the file, in an error
+            _put(self.settings, header.name(), header.value())
+        table: dict[str, tuple] = {}
+        for _ in range(n_tensors):
+            _put(table, header.name(), header.tensor())
+        alignment = self.get("general.alignment", int, 32)
+        if alignment < 1:
+            raise ValueError(f"general.alignment is {alignment}; it must be positive")
+        first = -(-header.place // alignment) * alignment
+        self.tensors = {name: _entry(name, first, *fields) for name, fields in table.items()}
+        self._check_places()
+
+    def _check_places(self) -> None:
+        end = 0
+        # Tensors that share bytes would let a small file unpack into any amount of memory.
+        for name, entry in sorted(self.tensors.items(), key=lambda item: item[1].start):
+            if entry.start < end:
+                raise ValueError(f"tensor {name!r} overlaps another one")
+            end = entry.start + entry.n_bytes
+            if end > len(self._data):
+                raise ValueError(
+                    f"the file is truncated: tensor {name!r} ends at byte {end:,}, the file at {len(self._data):,}"
+                )
+
+    def get(self, key: str, kind: type, default: Any = REQUIRED) -> Any:
+        """The setting `key`, which must be of type `kind`; `default` where it is absent."""
+        value = self.settings.get(key, default)
+        if value is REQUIRED:
+            raise ValueError(f"the setting {key} is missing")
+        if value is not default and type(value) is not kind:
+            raise ValueError(f"the setting {key} is of type {type(value).__name__}; expected {kind.__name__}")
+        return value
+
+    def get_list(self, key: str, kind: type, default: Any = REQUIRED) -> list:
+        """The setting `key`, which must be a list of `kind`."""
+        values = self.get(key, list, default)
+        if not all(type(value) is kind for value in values):
+            raise ValueError(f"the setting {key} holds {type(values[0]).__name__}; expected {kind.__name__}")
+        return values
+
+    def read(self, name: str) -> Float[Tensor, "..."]:
+        """One tensor, unpacked to float32."""
+        entry = self.tensors[name]
+        rows = self._data[entry.start : entry.start + entry.n_bytes].reshape(*entry.shape[:-1], -1)
+        with np.errstate(all="ignore"):  # a block's scale may be infinite in a damaged file
+            values = dequantize(rows, entry.number_format)
+        return torch.from_numpy(np.require(values, requirements="W"))  # F32 is still the file itself: copied here
+
+
+class _Header:
+    """A place in the file that moves forward, never past the end."""
+
+    def __init__(self, data: np.ndarray):
+        self._data = memoryview(data)
+        self.place = 0
+
+    def take(self, n_bytes: int) -> memoryview:
+        if n_bytes > len(self._data) - self.place:
+            raise ValueError(
+                f"the file is truncated or damaged: at byte {self.place:,} it announces {n_bytes:,} more bytes, "
+                f"but it has only {len(self._data):,} in all"
+            )
+        self.place += n_bytes
+        return self._data[self.place - n_bytes : self.place]
+
+    def scalar(self, kind: GGUFValueType) -> int | float | bool:
+        code = "<" + _CODES[kind]
+        (value,) = struct.unpack(code, self.take(struct.calcsize(code)))
+        # 1e-5 in float32 is 9.999999747378752e-06. The shortest number that rounds to it is the one that was meant.
+        return float(str(np.float32(value))) if kind is GGUFValueType.FLOAT32 else value
+
+    def one_of(self, kinds: type[Kind]) -> Kind:
+        number = self.scalar(GGUFValueType.UINT32)
+        if number not in list(kinds):
+            raise ValueError(f"the file is damaged: before byte {self.place:,} stands {number}, no {kinds.__name__}")
+        return kinds(number)
+
+    def string(self) -> str:
+        return str(self.take(self.scalar(GGUFValueType.UINT64)), encoding="utf-8")
+
+    def name(self) -> str:
+        name = self.string()
+        if len(name) > MAX_NAME:
+            raise ValueError(
+                f"the file is damaged: before byte {self.place:,} stands a name of {len(name):,} characters"
+            )
+        return name
+
+    def value(self) -> Any:
+        kind = self.one_of(GGUFValueType)
+        if kind is GGUFValueType.STRING:
+            return self.string()
+        return self.array() if kind is GGUFValueType.ARRAY else self.scalar(kind)
+
+    def array(self) -> list:
+        kind, length = self.one_of(GGUFValueType), self.scalar(GGUFValueType.UINT64)
+        if kind is GGUFValueType.ARRAY:
+            raise ValueError("a setting is a list of lists, which no model needs")
+        if kind is GGUFValueType.STRING:
+            return [self.string() for _ in range(length)]
+        dtype = np.dtype("<" + _CODES[kind])
+        return np.frombuffer(self.take(length * dtype.itemsize), dtype).tolist()
+
+    def tensor(self) -> tuple[tuple[int, ...], GGMLQuantizationType, int]:
+        """Shape, format and place of the next tensor in the table."""
+        n_dimensions = self.scalar(GGUFValueType.UINT32)
+        if n_dimensions > MAX_DIMENSIONS:
+            raise ValueError(f"a tensor has {n_dimensions} dimensions; the format allows {MAX_DIMENSIONS}")
+        shape = tuple(self.scalar(GGUFValueType.UINT64) for _ in range(n_dimensions))[::-1]
+        return shape, self.one_of(GGMLQuantizationType), self.scalar(GGUFValueType.UINT64)
+
+
+def _put(table: dict, key: str, value: Any) -> None:
+    if key in table:
+        raise ValueError(f"{key!r} stands in the file twice")
+    table[key] = value
+
+
+def _entry(
+    name: str, first: int, shape: tuple[int, ...], number_format: GGMLQuantizationType, offset: int
+) -> TensorEntry:
+    if number_format.name not in FORMATS:
+        raise ValueError(
+            f"tensor {name!r} is in the format {number_format.name}; only {', '.join(FORMATS)} can be read"
+        )
+    block, block_bytes = GGML_QUANT_SIZES[number_format]  # so many numbers in so many bytes
+    if not shape or shape[-1] % block:
+        raise ValueError(
+            f"tensor {name!r} of the shape {shape} cannot be cut into blocks of {block}, as {number_format.name} is"
+        )
+    return TensorEntry(shape, number_format, first + offset, prod(shape) // block * block_bytes)
