@@ -35,7 +35,8 @@ def theirs(real_weights):
     pytest.importorskip("accelerate", reason="without accelerate, transformers does not read GGUF files")
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(real_weights.parent, gguf_file=real_weights.name, dtype=torch.float32).eval()
+    folder, name = real_weights.parent, real_weights.name
+    return AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,121 @@
+"""Facts: a few true sentences about one person or town, each in one of several wordings.
+
+A facts document draws a subject, then fact after fact without telling one twice, for each a wording, and
+whether to go on. All are skewed, so some facts are told dozens of times as often as others, and
+`probability_of_telling` says how often exactly.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from minillm.data.world.choice import Options, Voice, by_rank
+from minillm.data.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
+from minillm.data.world.scene import Scene
+from minillm.data.world.wording import Form, say_one_of
+
+SHORTEST, LONGEST = 3, 5  # sentences in a document
+GO_ON: Options = ((3, True), (2, False))  # after the third sentence and after the fourth
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Relation:
+    """One thing that can be said of every subject that has the attribute of this name."""
+
+    name: str
+    forms: Options
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Almanac:
+    """Subjects as a weighted list, and for each the weighted list of what is known of it."""
+
+    subjects: Options
+    known: Mapping[Entity, Options]
+
+    def facts(self) -> Iterator[tuple[Entity, Relation]]:
+        for subject, relations in self.known.items():
+            for _, relation in relations:
+                yield subject, relation
+
+
+@functools.cache
+def load_almanac(folder: Path = TEXT) -> Almanac:
+    """Read `facts.toml` and match it with the lexicon. Raises WorldDataError by entry for what cannot be said."""
+    content = read_toml(folder / "facts.toml", ("relation",))
+    lexicon = load_lexicon(folder)
+    known: dict[Entity, list[Relation]] = {}
+    for name, entry in content["relation"].items():
+        if entry.get("subject") not in ("person", "town"):
+            raise WorldDataError(
+                f"facts.toml: relation {name!r} has the subject {entry.get('subject')!r}; use person or town"
+            )
+        try:
+            relation = Relation(name, by_rank([Form.parse(form) for form in entry.get("forms", ())]))
+        except WorldDataError as problem:
+            raise WorldDataError(f"facts.toml: relation {name!r}: {problem}") from None
+        if not relation.forms:
+            raise WorldDataError(f"facts.toml: relation {name!r} has no forms; write at least one sentence")
+        told = [entity for _, entity in lexicon.kinds[entry["subject"]] if name in entity.attributes]
+        if not told:
+            raise WorldDataError(f"facts.toml: nobody has the attribute {name!r}; add it to people.toml or places.toml")
+        for entity in told:
+            known.setdefault(entity, []).append(relation)
+    for entity, relations in known.items():
+        if len(relations) < LONGEST:
+            raise WorldDataError(
+                f"facts.toml: {entity.name} has {len(relations)} facts; add some, a document tells up to {LONGEST}"
+            )
+    subjects = _in_turn(lexicon, known)
+    return Almanac(by_rank(subjects), {subject: by_rank(relations) for subject, relations in known.items()})
+
+
+def _in_turn(lexicon: Lexicon, known: Mapping[Entity, list[Relation]]) -> list[Entity]:
+    """Towns and people mixed: a town after every third person, each in the order of the files."""
+    people, towns = (iter([e for _, e in lexicon.kinds[kind] if e in known]) for kind in ("person", "town"))
+    mixed: list[Entity] = []
+    for number, person in enumerate(people, start=1):
+        mixed.append(person)
+        if number % 3 == 0:
+            mixed.extend([town] if (town := next(towns, None)) else [])
+    return mixed + list(towns)
+
+
+def begin(scene: Scene, voice: Voice, almanac: Almanac) -> None:
+    """Open a facts document; its subject is drawn when the first sentence is."""
+    scene.plan, scene.place_in_plan = almanac, ()
+
+
+def step(scene: Scene, voice: Voice) -> None:
+    """Tell one fact that has not been told yet, and decide whether it was the last."""
+    almanac, told = scene.plan, scene.place_in_plan
+    if "X" not in scene.cast:
+        scene.give_part("X", voice.choose("subject", almanac.subjects))
+    relation = voice.choose("relation", [option for option in almanac.known[scene.cast["X"]] if option[1] not in told])
+    say_one_of(f"form {relation.name}", relation.forms, scene, voice)
+    scene.place_in_plan = told = (*told, relation)
+    scene.finished = len(told) == LONGEST or (len(told) >= SHORTEST and not voice.choose("go on", GO_ON))
+
+
+def probability_of_telling(almanac: Almanac, subject: Entity, relation: Relation) -> Fraction:
+    """The exact probability that a facts document tells this fact, in whatever words."""
+    subjects = Fraction(next(w for w, e in almanac.subjects if e is subject), sum(w for w, _ in almanac.subjects))
+    go_on = Fraction(GO_ON[0][0], GO_ON[0][0] + GO_ON[1][0])
+    weights = {relation: weight for weight, relation in almanac.known[subject]}
+    lengths = {n: go_on ** (n - SHORTEST) * (1 if n == LONGEST else 1 - go_on) for n in range(SHORTEST, LONGEST + 1)}
+    return subjects * sum(share * _drawn_within(length, relation, weights) for length, share in lengths.items())
+
+
+def _drawn_within(draws: int, wanted: Relation, weights: Mapping[Relation, int]) -> Fraction:
+    """The probability that `wanted` comes up within so many weighted draws without replacement."""
+    if draws == 0:
+        return Fraction(0)
+    total = sum(weights.values())
+    found = Fraction(weights[wanted], total)
+    for other, weight in weights.items():
+        if other is not wanted:
+            rest = {relation: w for relation, w in weights.items() if relation is not other}
+            found += Fraction(weight, total) * _drawn_within(draws - 1, wanted, rest)
+    return found

@@ -1,0 +1,96 @@
+"""Two rulers for a loss: the floor that no model can get under, and what counting pairs of tokens already
+reaches.
+
+The floor is minus the mean log-probability of the documents under the generator that wrote them: an
+estimate, without bias, of the entropy of the world. A model's loss on the same documents minus the floor is
+an estimate of the KL divergence from the world to the model. It is compared per document, each evaluated
+whole and from its start, so no context crosses from one to the next.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minillm.data.world.world import Document
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least loss to be had on some documents."""
+
+    nats_per_token: float  # a document counts its tokens and one end token
+    bits_per_byte: float  # over UTF-8 bytes
+    stderr: float  # standard error of nats_per_token over the draw of documents
+
+
+def floor(documents: Sequence[Document], tokenizer: Any) -> Floor:
+    """Measure the floor of documents under a tokenizer (anything with `encode(text)`).
+
+    With l_i the negative log-probability of document i and t_i its tokens plus one, the floor is sum l /
+    sum t and its standard error that of a ratio estimator: sqrt(n / (n - 1) * sum (l_i - floor t_i)^2) /
+    sum t (Cochran, Sampling Techniques, 1977, equation 6.13). Raises ValueError for fewer than two
+    documents.
+
+    >>> class Words:
+    ...     def encode(self, text):
+    ...         return text.split()
+    >>> halves = [Document("a b c", 4 * math.log(0.5), "story", ""), Document("a", 2 * math.log(0.5), "story", "")]
+    >>> measured = floor(halves, Words())
+    >>> round(measured.nats_per_token / math.log(2), 6), measured.bits_per_byte, measured.stderr
+    (1.0, 1.0, 0.0)
+    """
+    if len(documents) < 2:
+        raise ValueError(f"a floor needs at least 2 documents, not {len(documents)}; make some with World(0)")
+    nats = np.array([-document.log_prob for document in documents])
+    tokens = np.array([len(tokenizer.encode(document.text)) + 1 for document in documents])
+    n_bytes = sum(len(document.text.encode("utf-8")) for document in documents)
+    per_token = nats.sum() / tokens.sum()
+    n = len(documents)
+    residual = nats - per_token * tokens
+    stderr = math.sqrt(n / (n - 1) * float(residual @ residual)) / tokens.sum()
+    return Floor(float(per_token), float(nats.sum() / math.log(2) / n_bytes), float(stderr))
+
+
+def bigram_loss(train_ids: Iterable[int], val_ids: Iterable[int], vocab_size: int) -> float:
+    """Cross-entropy, in nats per token, of a bigram model counted on one stream of tokens and measured on
+    another.
+
+    The model is interpolated after Witten and Bell (IEEE Trans. Inf. Theory, 1991): where token a was seen
+    c(a) times with u(a) different followers,
+
+        P(b | a) = (c(a, b) + u(a) P(b)) / (c(a) + u(a)),
+
+    since a context that often met something new should trust itself less. P(b) is smoothed in the same way
+    towards the uniform 1 / V. Both streams hold documents one after another, separated by their end token;
+    begin each stream with an end token as well, and the first token of every document is predicted from it.
+    All ids but the first of `val_ids` are scored. Raises ValueError for ids outside the vocabulary and for
+    streams too short to hold a pair.
+
+    >>> round(bigram_loss([0, 1] * 50, [0, 1, 0, 1], vocab_size=2), 4)
+    0.0099
+    """
+    train, val = (np.fromiter(ids, dtype=np.int64) for ids in (train_ids, val_ids))
+    for name, ids in (("train_ids", train), ("val_ids", val)):
+        if len(ids) < 2:
+            raise ValueError(f"{name} holds {len(ids)} tokens; a bigram model needs at least one pair")
+        if ids.min() < 0 or ids.max() >= vocab_size:
+            raise ValueError(f"{name} holds ids from {ids.min()} to {ids.max()}, outside a vocabulary of {vocab_size}")
+
+    counts = np.bincount(train[1:], minlength=vocab_size)
+    kinds = np.count_nonzero(counts)
+    unigram = (counts + kinds / vocab_size) / (counts.sum() + kinds)
+
+    pairs, pair_counts = np.unique(train[:-1] * vocab_size + train[1:], return_counts=True)
+    seen = np.bincount(train[:-1], minlength=vocab_size)
+    followers = np.bincount(pairs // vocab_size, minlength=vocab_size)
+
+    first, second = val[:-1], val[1:]
+    wanted = first * vocab_size + second
+    where = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    both = np.where(pairs[where] == wanted, pair_counts[where], 0)
+    weight = np.maximum(followers[first], 1)  # a context never seen leaves everything to P(b)
+    probability = (both + weight * unigram[second]) / (seen[first] + weight)
+    return float(-np.log(probability).mean())

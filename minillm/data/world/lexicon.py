@@ -1,0 +1,193 @@
+"""The people, places and things of the world, read from the data files and checked.
+
+Everything that can fill a role of a story is an `Entity` of some kind. This room turns the readable TOML
+files under `text/` into entities and refuses, by file and entry, what a sentence could stumble over later.
+It knows nothing of sentences.
+"""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minillm.data.world.choice import Options, by_rank
+
+TEXT = Path(__file__).parent / "text"
+RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person
+CASES = ("he", "him", "his", "himself")
+KINSHIP = ("spouse", "parent", "child", "sibling", "grandparent", "grandchild", "uncle", "nephew")
+
+
+class WorldDataError(ValueError):
+    """A data file of the world cannot be used; the message names the file, the entry and the remedy."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Entity:
+    """One thing a role can be filled with. Two entities are equal only if they are the same one."""
+
+    kind: str
+    name: str  # how it is spoken of: "Mira", "the King", "brass key", "in the bakery", "two snails"
+    noun: str  # what tells it apart from others of its kind in one document: "key"
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """All entities by kind, as weighted lists; the words of the two genders; who is related to whom."""
+
+    kinds: Mapping[str, Options]
+    genders: Mapping[str, Mapping[str, str]]
+    people: Mapping[str, Entity]  # by name
+
+    def kinship(self, person: Entity, other: Entity) -> str | None:
+        """Say what `other` is to `person` ("sister"), or None where they are no near relations."""
+        parents, spouse = self._parents(person), person.attributes.get("spouse")
+        theirs = self._parents(other)
+        grandparents = {g for parent in parents for g in self._parents(self.people[parent])}
+        name, full_name = other.attributes["name"], person.attributes["name"]
+        if name == spouse:
+            relation = "spouse"
+        elif name in parents:
+            relation = "parent"
+        elif full_name in theirs:
+            relation = "child"
+        elif parents & theirs:
+            relation = "sibling"
+        elif name in grandparents:
+            relation = "grandparent"
+        elif any(full_name in self._parents(self.people[parent]) for parent in theirs):
+            relation = "grandchild"
+        elif theirs & grandparents:
+            relation = "uncle"
+        elif any(parents & self._parents(self.people[parent]) for parent in theirs):
+            relation = "nephew"
+        else:
+            return None
+        return self.genders[other.attributes["he"]][relation]
+
+    def _parents(self, person: Entity) -> set[str]:
+        return {person.attributes[role] for role in ("mother", "father") if role in person.attributes}
+
+
+@functools.cache
+def load_lexicon(folder: Path = TEXT) -> Lexicon:
+    """Read `people.toml`, `places.toml` and `words.toml` of a folder.
+
+    Raises WorldDataError for a missing file or table, a missing or doubled name, an unknown relative, town
+    or pronoun.
+
+    >>> lexicon = load_lexicon()
+    >>> mira, tobin = lexicon.people["Mira"], lexicon.people["Tobin"]
+    >>> lexicon.kinship(mira, tobin), lexicon.kinship(tobin, mira)
+    ('husband', 'wife')
+    """
+    people = read_toml(folder / "people.toml", ("person", "gender"))
+    places = read_toml(folder / "places.toml", ("town", "spot"))
+    words = read_toml(folder / "words.toml", ("thing", "damage", "lists", "weather"))
+    kinds = {
+        "person": _people(people["person"], people["gender"]),
+        "town": _towns(places["town"]),
+        "spot": _spots(places["spot"], {town["name"] for town in places["town"]}),
+        "thing": _things(words["thing"], words["damage"]),
+        "weather": [Entity("weather", name, name, {"noun": noun}) for name, noun in words["weather"].items()],
+    }
+    for kind, entries in words["lists"].items():
+        kinds[kind] = [Entity(kind, text, text.split()[-1] if kind == "animal" else text) for text in entries]
+    for kind, entities in kinds.items():
+        _refuse_doubles(kind, entities)
+    by_name = {person.attributes["name"]: person for person in kinds["person"]}
+    return Lexicon({kind: by_rank(entities) for kind, entities in kinds.items()}, people["gender"], by_name)
+
+
+def read_toml(path: Path, tables: tuple[str, ...]) -> dict[str, Any]:
+    """Read one data file and see that its main tables are there."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorldDataError(f"{path.name}: there is no such file in {path.parent}; copy it from the package") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise WorldDataError(f"{path.name}: this is not TOML in UTF-8 ({problem}); mend the line it names") from None
+    for table in tables:
+        if not content.get(table):
+            raise WorldDataError(
+                f"{path.name}: the table {table!r} is missing or empty; the world cannot do without it"
+            )
+    return content
+
+
+def _people(entries: list[dict[str, str]], genders: dict[str, dict[str, str]]) -> list[Entity]:
+    for gender, words in genders.items():
+        for word in (*CASES, *KINSHIP):
+            if word not in words:
+                raise WorldDataError(f"people.toml: gender {gender!r} has no word for {word!r}; add it")
+    names = {entry.get("name") for entry in entries}
+    people = []
+    for number, entry in enumerate(entries, start=1):
+        for needed in ("name", "he", "home"):
+            if needed not in entry:
+                raise WorldDataError(f"people.toml: person number {number} has no {needed!r}; add it")
+        name = entry["name"]
+        if entry["he"] not in genders:
+            known = ", ".join(sorted(genders))
+            raise WorldDataError(f"people.toml: {name} has the pronoun {entry['he']!r}; use one of {known}")
+        for relative in RELATIVES:
+            if entry.get(relative, name) not in names:
+                raise WorldDataError(
+                    f"people.toml: the {relative} of {name}, {entry[relative]!r}, is not in this file; add that person"
+                )
+        people.append(Entity("person", entry.get("called", name), name, entry))
+    return people
+
+
+def _towns(entries: list[dict[str, str]]) -> list[Entity]:
+    for number, entry in enumerate(entries, start=1):
+        for needed in ("name", "sort"):
+            if needed not in entry:
+                raise WorldDataError(f"places.toml: town number {number} has no {needed!r}; add it")
+    return [Entity("town", entry["name"], entry["name"], entry) for entry in entries]
+
+
+def _spots(towns: dict[str, list[str]], known: set[str]) -> list[Entity]:
+    spots = []
+    for town, places in towns.items():
+        if town not in known:
+            raise WorldDataError(
+                f"places.toml: there are spots in {town!r}, which is no town; add the town or correct it"
+            )
+        for place in places:
+            preposition, _, noun = place.partition(" ")
+            if not noun.startswith("the "):
+                raise WorldDataError(f"places.toml: the spot {place!r} in {town} must read like 'in the bakery'")
+            attributes = {"town": town, "in": place, "to": f"to {noun}", "preposition": preposition}
+            spots.append(Entity("spot", noun, f"{town}: {noun}", attributes))
+    return spots
+
+
+def _things(trades: dict[str, list[str]], damage: dict[str, str]) -> list[Entity]:
+    for trade in trades:
+        if trade not in damage:
+            raise WorldDataError(f"words.toml: nothing says how things of the {trade} break; add a line to [damage]")
+    # One thing from each trade in turn, so that the commonest things belong to different trades.
+    rows = [[(trade, name) for name in names] for trade, names in trades.items()]
+    in_turn = [row[i] for i in range(max(map(len, rows))) for row in rows if i < len(row)]
+    return [
+        Entity("thing", name, name.split()[-1], {"mender": trade, "damage": damage[trade]}) for trade, name in in_turn
+    ]
+
+
+def _refuse_doubles(kind: str, entities: list[Entity]) -> None:
+    """Two entities with the same words would give one text two derivations."""
+    if not entities:
+        raise WorldDataError(f"the list of kind {kind!r} is empty; give it at least one entry")
+    seen: set[tuple[str, str | None]] = set()
+    for entity in entities:
+        key = (entity.name, entity.attributes.get("town"))
+        if key in seen:
+            raise WorldDataError(f"the kind {kind!r} has {entity.name!r} twice; every entry needs words of its own")
+        seen.add(key)

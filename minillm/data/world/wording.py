@@ -1,0 +1,205 @@
+"""Sentence forms: from "{hero} lent {friend} {thing}" and a scene to "She lent Bram the ferryman a brass
+key".
+
+A form is literal text with slots. A slot names a role and, after a dot, how to speak of it. Which words a
+slot becomes follows from the scene by fixed rules, never by chance; the only choice made here is who plays
+a role that the text has not named yet, drawn at the slot, so that the choice is followed by its words at
+once.
+
+The rules. A person is he or she exactly when the sentence so far has mentioned that person and no other of
+the same pronoun, or has mentioned nobody of that pronoun and the sentence before mentioned just that one;
+otherwise the name stands. A story says more at the first mention: "her sister Ada", "Bram the ferryman". A
+thing or an animal is "a brass key" first and "the key" ever after. A town is "the town" where a person
+would be "she".
+"""
+
+import re
+from dataclasses import dataclass
+
+from minillm.data.world.choice import Options, Voice
+from minillm.data.world.lexicon import CASES, RELATIVES, Entity, WorldDataError
+from minillm.data.world.scene import Condition, Scene
+
+SLOT = re.compile(r"\{([A-Za-z_]+)((?:\.[a-z_]+)*)\}")
+ARTICLE_KINDS = ("thing", "animal")
+AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE)  # by sound, not by letter
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    role: str
+    path: tuple[str, ...]  # () or ("his",) or ("kin", "child") or ("trade", "a")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Form:
+    """One wording of a sentence, cut into literal text and slots, with conditions of its own."""
+
+    pieces: tuple[str | Slot, ...]
+    needs: tuple[Condition, ...] = ()
+
+    @classmethod
+    def parse(cls, entry: str | dict) -> "Form":
+        """Read a form from a data file: a string, or a table with `form` and `needs`."""
+        text, needs = (entry, []) if isinstance(entry, str) else (entry.get("form", ""), entry.get("needs", []))
+        pieces: list[str | Slot] = []
+        end = 0
+        for found in SLOT.finditer(text):
+            pieces += [text[end : found.start()]] if found.start() > end else []
+            pieces.append(Slot(found[1], tuple(found[2].split(".")[1:])))
+            end = found.end()
+        pieces += [text[end:]] if end < len(text) else []
+        left_over = "".join(piece for piece in pieces if isinstance(piece, str))
+        if "{" in left_over or "}" in left_over:
+            raise WorldDataError(
+                f"the form {text!r} has a brace that is part of no slot; write slots like {{hero.his}}"
+            )
+        if not text.endswith((".", "!", "?", '"')):
+            raise WorldDataError(f"the form {text!r} does not end like a sentence; close it with a full stop")
+        return cls(tuple(pieces), tuple(map(Condition.parse, needs)))
+
+    def possible(self, scene: Scene) -> bool:
+        return all(need.holds(scene) for need in self.needs)
+
+
+def with_article(noun_phrase: str) -> str:
+    """Put the right indefinite article before a noun phrase.
+
+    >>> with_article("iron lantern"), with_article("brass key"), with_article("hour"), with_article("useless umbrella")
+    ('an iron lantern', 'a brass key', 'an hour', 'a useless umbrella')
+    """
+    return ("an " if AN.match(noun_phrase) else "a ") + noun_phrase
+
+
+def say_one_of(name: str, forms: Options, scene: Scene, voice: Voice) -> None:
+    """Choose a wording that fits and was not used before, and say it; open roles are drawn at their slots."""
+    unused = [option for option in forms if option[1] not in scene.worded and option[1].possible(scene)]
+    form = voice.choose(name, unused, lambda form: _opening(form, scene))
+    scene.worded |= {form}
+    if scene.started:
+        voice.say(" ")
+    opening = True
+    for piece in form.pieces:
+        if isinstance(piece, str):
+            voice.say(_capital(piece) if opening else piece)
+        elif piece.role in scene.cast:
+            entity = scene.cast[piece.role]
+            voice.say(_words(entity, piece, scene, opening))
+            _mention(entity, piece, scene)
+        else:
+            _cast_aloud(piece, scene, voice, opening)
+        opening = False
+    scene.end_sentence()
+
+
+def _opening(form: Form, scene: Scene) -> str:
+    """The words a form is sure to begin with."""
+    first, space = form.pieces[0], " " if scene.started else ""
+    if isinstance(first, str):
+        return space + _capital(first)
+    return space + _words(scene.cast[first.role], first, scene, True) if first.role in scene.cast else space
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _cast_aloud(slot: Slot, scene: Scene, voice: Voice, opening: bool) -> None:
+    entity = voice.choose_and_say(
+        f"cast {slot.role}", scene.candidates(slot.role, voice), lambda entity: _words(entity, slot, scene, opening)
+    )
+    scene.give_part(slot.role, entity)
+    _mention(entity, slot, scene)
+
+
+def _words(entity: Entity, slot: Slot, scene: Scene, opening: bool) -> str:
+    path = slot.path
+    article = path[-1:] == ("a",)
+    if article:
+        path = path[:-1]
+    if entity.kind == "person" and (not path or path[0] in CASES):
+        words = _person(entity, path[0] if path else "he", scene)
+    elif not path:
+        words = _name(entity, scene)
+    elif path[0] == "the":
+        words = f"the {entity.noun}"
+    elif path[0] == "kin":
+        words = scene.lexicon.genders[entity.attributes["he"]][path[1]]
+    elif path[0] == "noun":
+        words = entity.attributes.get("noun", entity.noun)
+    elif path[0] in RELATIVES:
+        words = scene.lexicon.people[entity.attributes[path[0]]].name
+    else:
+        words = entity.attributes[path[0]]
+    if article:
+        words = with_article(words)
+    return _capital(words) if opening else words
+
+
+def _name(entity: Entity, scene: Scene) -> str:
+    if entity.kind in ARTICLE_KINDS:
+        return f"the {entity.noun}" if entity in scene.introduced else with_article(entity.name)
+    if entity.kind == "town" and _is_clear(entity, scene):
+        return f"the {entity.attributes['sort']}"
+    return entity.name
+
+
+def _person(person: Entity, case: str, scene: Scene) -> str:
+    if case == "himself" or _is_clear(person, scene):
+        return scene.lexicon.genders[person.attributes["he"]][case]
+    if case == "his":
+        return f"{person.name}'s"
+    if scene.introductions and person not in scene.introduced:
+        return _introduction(person, scene)
+    return person.name
+
+
+def _introduction(person: Entity, scene: Scene) -> str:
+    kinship = _kinship_to_hero(person, scene)
+    if kinship is not None:
+        return f"{_person(scene.cast['hero'], 'his', scene)} {kinship} {person.name}"
+    trade = person.attributes.get("trade")
+    return person.name if trade is None else f"{person.name} the {trade}"
+
+
+def _kinship_to_hero(person: Entity, scene: Scene) -> str | None:
+    hero = scene.cast.get("hero")
+    if (
+        person.kind != "person"
+        or hero is None
+        or hero is person
+        or not scene.introductions
+        or person in scene.introduced
+    ):
+        return None
+    return scene.lexicon.kinship(hero, person)
+
+
+def _is_clear(entity: Entity, scene: Scene) -> bool:
+    """Whether a pronoun can mean only this one: alone in this sentence, or else in the sentence before."""
+    for mentioned in (scene.now, scene.before):
+        rivals = [other for other in mentioned if other.kind == entity.kind and _pronoun(other) == _pronoun(entity)]
+        if rivals:
+            return rivals == [entity]
+    return False
+
+
+def _pronoun(entity: Entity) -> str | None:
+    return entity.attributes.get("he")
+
+
+def _mention(entity: Entity, slot: Slot, scene: Scene) -> None:
+    path = slot.path
+    if entity.kind == "person" and path and path[0] in RELATIVES:
+        _note(scene.lexicon.people[entity.attributes[path[0]]], scene)
+    elif not path or path[0] in CASES or path[0] in ("the", "name", "full"):
+        if path != ("his",) and _kinship_to_hero(entity, scene) is not None:
+            _note(scene.cast["hero"], scene)  # "her sister Ada" speaks of two
+        _note(entity, scene)
+
+
+def _note(entity: Entity, scene: Scene) -> None:
+    if entity.kind in ("person", "town") and entity not in scene.now:
+        scene.now += (entity,)
+    if entity.kind not in ("town", "spot") and entity not in scene.introduced:
+        scene.introduced |= {entity}

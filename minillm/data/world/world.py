@@ -1,0 +1,102 @@
+"""The world: an endless stream of documents, each with its exact probability.
+
+Document i of a seed has a random stream of its own, so it can be made alone, in any order and in any
+process, and a shorter stream is the beginning of a longer one.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from minillm.data.world import facts, story
+from minillm.data.world.choice import Options, Sampler, Voice
+from minillm.data.world.facts import load_almanac
+from minillm.data.world.lexicon import TEXT, load_lexicon
+from minillm.data.world.reading import Reading, next_pieces, read
+from minillm.data.world.scene import Scene
+from minillm.data.world.story import load_arcs
+
+WORLD_VERSION = "1"  # changes whenever any document or any probability does
+KINDS: Options = ((3, "story"), (2, "facts"))
+ROOMS = {"story": story, "facts": facts}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text and ln P(text), summed over everything that could have produced it, its end included."""
+
+    text: str
+    log_prob: float  # nats
+    kind: str  # "story" or "facts"
+    plan: str  # the arc of a story, the subject of a facts document
+
+
+class World:
+    """Ottermere, as told by one seed; or another place, from a folder of data files like the package's own `text/`.
+
+    >>> world = World(seed=1)
+    >>> world.documents(2) == [world.document(0), world.document(1)]
+    True
+    >>> abs(world.log_prob(world.document(0).text) - world.document(0).log_prob) < 1e-9
+    True
+    >>> world.log_prob("The moon is made of cheese.")
+    -inf
+    """
+
+    def __init__(self, seed: int, folder: Path = TEXT):
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
+        self.seed = seed
+        self.lexicon = load_lexicon(folder)
+        self._plans = {"story": load_arcs(folder), "facts": load_almanac(folder)}
+
+    def document(self, index: int) -> Document:
+        """Make document number `index` of this seed's stream; raises ValueError for a negative index."""
+        if index < 0:
+            raise ValueError(f"document {index} comes before the first; the stream starts at 0")
+        voice = Sampler(random.Random(f"world {WORLD_VERSION}, seed {self.seed}, document {index}"))
+        scene = None
+        while scene is None or not scene.finished:
+            scene = self.step(scene, voice)
+        plan = scene.plan.name if scene.kind == "story" else scene.cast["X"].name
+        return Document(voice.text, voice.log_prob, scene.kind, plan)
+
+    def documents(self, count: int) -> list[Document]:
+        """Make the first `count` documents of the stream."""
+        return list(itertools.islice(self.stream(), count))
+
+    def stream(self, start: int = 0) -> Iterator[Document]:
+        """Yield document `start` and all that follow it, without end."""
+        return map(self.document, itertools.count(start))
+
+    def log_prob(self, text: str) -> float:
+        """ln P(text) in nats under the generator, its end included; minus infinity for a text that is no document."""
+        return self.read(text).log_prob
+
+    def read(self, text: str) -> Reading:
+        """Parse a text: its log-probability, its derivations, and how far it agrees with any document."""
+        return read(self.step, text)
+
+    def next_pieces(self, prefix: str) -> dict[str, float]:
+        """The true distribution over the word or mark that follows a prefix; "" stands for the end of the document.
+
+        A piece is what GPT-2's pre-tokenizer would cut off (with the space before it), so it ends at a token
+        boundary; the prefix is taken to end at one too. The probabilities sum to 1; a prefix of no document gives
+        an empty dictionary.
+
+        >>> World(seed=0).next_pieces("One foggy")
+        {' morning': 1.0}
+        """
+        return next_pieces(self.step, prefix)
+
+    def step(self, scene: Scene | None, voice: Voice) -> Scene:
+        """The generator: from one scene to the next, by one sentence. None is the empty page."""
+        if scene is None:
+            scene = Scene(self.lexicon, voice.choose("kind", KINDS))
+            ROOMS[scene.kind].begin(scene, voice, self._plans[scene.kind])
+        else:
+            scene = scene.copy()
+        ROOMS[scene.kind].step(scene, voice)
+        return scene

@@ -1,0 +1,71 @@
+"""The stream of documents: deterministic, random access, the size and shape the course counts on."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from minillm.data.world import World
+from minillm.data.world.facts import load_almanac
+from minillm.data.world.story import load_arcs
+
+DIGEST = """
+import hashlib
+from minillm.data.world import World
+text = "\\n".join(f"{d.text} {d.kind} {d.plan}" for d in World(11).documents(150))
+print(hashlib.sha256(text.encode("utf-8")).hexdigest())
+"""
+
+
+def test_a_shorter_stream_is_the_beginning_of_a_longer_one():
+    world = World(4)
+    assert world.documents(5) == world.documents(10)[:5]
+    assert world.document(7) == world.documents(10)[7]
+    assert next(world.stream(7)) == world.document(7)
+
+
+def test_seeds_differ_and_agree_with_themselves():
+    assert World(1).documents(20) == World(1).documents(20)
+    assert World(1).documents(20) != World(2).documents(20)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "12345"])
+def test_hash_randomisation_changes_nothing(hash_seed):
+    text = "\n".join(f"{d.text} {d.kind} {d.plan}" for d in World(11).documents(150))
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    output = subprocess.run(
+        [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert output.stdout.strip() == hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def test_documents_are_paragraphs_that_fit_the_context():
+    for document in World(5).documents(600):
+        assert 50 <= len(document.text) <= 900, document.text
+        assert re.fullmatch(r"[A-Z\"].*[.!?\"]", document.text)
+        assert "  " not in document.text
+        assert "{" not in document.text
+        assert document.log_prob < 0
+
+
+def test_the_world_is_as_rich_as_promised():
+    words = {word for d in World(0).documents(1000) for word in re.findall(r"[a-z]+", d.text.lower())}
+    events = {event for _, arc in load_arcs() for beat in arc.beats for _, event in beat.events if event}
+    relations = {relation for _, relation in load_almanac().facts()}
+    assert len(words) >= 300
+    assert sum(len(event.forms) for event in events) + sum(len(r.forms) for r in relations) >= 40
+    assert len(list(load_almanac().facts())) >= 100
+
+
+@pytest.mark.parametrize("seed", [1.5, "one", True, None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises((ValueError, TypeError), match="seed"):
+        World(seed)
+
+
+def test_there_is_nothing_before_the_first_document():
+    with pytest.raises(ValueError, match="before the first"):
+        World(0).document(-1)

@@ -1,0 +1,282 @@
+"""Probabilities: they sum to one exactly where all documents can be listed, and the draws follow them."""
+
+import collections
+import math
+import random
+from fractions import Fraction
+
+import pytest
+
+from minillm.data.world import World
+from minillm.data.world.choice import Sampler, by_rank
+from minillm.data.world.facts import load_almanac, probability_of_telling
+from minillm.data.world.story import load_arcs
+
+SMALL = {
+    "people.toml": """
+[[person]]
+name = "Ann"
+he = "she"
+trade = "smith"
+home = "Dale"
+food = "figs"
+pet = "a newt"
+spouse = "Ben"
+[[person]]
+name = "Ben"
+he = "he"
+trade = "cook"
+home = "Dale"
+food = "leeks"
+pet = "an ape"
+spouse = "Ann"
+[gender.she]
+he = "she"
+him = "her"
+his = "her"
+himself = "herself"
+spouse = "wife"
+parent = "mother"
+child = "daughter"
+sibling = "sister"
+grandparent = "grandmother"
+grandchild = "granddaughter"
+uncle = "aunt"
+nephew = "niece"
+[gender.he]
+he = "he"
+him = "him"
+his = "his"
+himself = "himself"
+spouse = "husband"
+parent = "father"
+child = "son"
+sibling = "brother"
+grandparent = "grandfather"
+grandchild = "grandson"
+uncle = "uncle"
+nephew = "nephew"
+""",
+    "places.toml": """
+town = [{ name = "Dale", sort = "town" }]
+[spot]
+Dale = ["in the mill", "on the hill"]
+""",
+    "words.toml": """
+[thing]
+smith = ["old key", "iron pot"]
+[damage]
+smith = "broke"
+[lists]
+day = ["Monday"]
+[weather]
+foggy = "fog"
+""",
+    "stories.toml": """
+[cast]
+hero = "person"
+friend = "person where home = hero.home"
+spot = "spot where town = hero.home"
+place = "spot where town = hero.home"
+thing = "thing"
+[arc.keep]
+beats = ["meets", "has ?", "walks ?", "keeps | gives"]
+[arc.gift]
+beats = ["meets", "has", "gives"]
+[event.meets]
+forms = ["{hero} was {spot.in}.", "{spot.in} was {hero}."]
+[event.has]
+then = ["thing.holder = hero"]
+forms = ["{hero} had {thing}.", "With {hero.him} was {thing}."]
+[event.walks]
+fresh = ["place"]
+forms = ["{hero} walked.", "{hero} sang."]
+[event.keeps]
+needs = ["thing.holder = hero"]
+forms = ["{hero} kept {thing.the}."]
+[event.gives]
+forms = ["{hero} met {friend.him}.", { needs = ["thing"], form = "{friend} got {thing.the} from {hero.him}." }]
+""",
+    "facts.toml": """
+[relation.trade]
+subject = "person"
+forms = ["{X} is {X.trade.a}.", "{X.his} trade is {X.trade}."]
+[relation.home]
+subject = "person"
+forms = ["{X} lives in {X.home}."]
+[relation.food]
+subject = "person"
+forms = ["{X} eats {X.food}.", "{X.food} feed {X.him}."]
+[relation.pet]
+subject = "person"
+forms = ["{X} has {X.pet}."]
+[relation.spouse]
+subject = "person"
+forms = ["{X} is married to {X.spouse}."]
+""",
+}
+
+
+class Enumerator:
+    """A third voice: it goes every way and keeps exact fractions. Written without a look at the other two."""
+
+    def __init__(self, script):
+        self.script, self.turn = script, 0
+        self.probability, self.pieces, self.widths = Fraction(1), [], []
+
+    def choose(self, name, options, opening=None):
+        index = self.script[self.turn] if self.turn < len(self.script) else 0
+        self.turn += 1
+        self.widths.append(len(options))
+        weight, item = options[index]
+        self.probability *= Fraction(weight, sum(w for w, _ in options))
+        return item
+
+    def say(self, text):
+        self.pieces.append(text)
+
+    def choose_and_say(self, name, options, words):
+        item = self.choose(name, options)
+        self.say(words(item))
+        return item
+
+
+def all_documents(world):
+    """Yield (text, exact probability) for every derivation there is."""
+    open_ends = [(None, "", Fraction(1))]
+    while open_ends:
+        scene, text, so_far = open_ends.pop()
+        script = []
+        while script is not None:
+            voice = Enumerator(script)
+            after = world.step(scene, voice)
+            grown, probability = text + "".join(voice.pieces), so_far * voice.probability
+            if after.finished:
+                yield grown, probability
+            else:
+                open_ends.append((after, grown, probability))
+            taken = [*script, *[0] * (len(voice.widths) - len(script))]
+            while taken and taken[-1] + 1 == voice.widths[len(taken) - 1]:
+                taken.pop()
+            script = [*taken[:-1], taken[-1] + 1] if taken else None
+
+
+@pytest.fixture(scope="module")
+def small_world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    for name, text in SMALL.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return World(0, folder)
+
+
+@pytest.fixture(scope="module")
+def every_document(small_world):
+    derivations = collections.defaultdict(list)
+    for text, probability in all_documents(small_world):
+        derivations[text].append(probability)
+    return derivations
+
+
+def test_all_documents_of_a_small_world_sum_to_one_exactly(every_document):
+    assert sum(sum(probabilities) for probabilities in every_document.values()) == 1
+    assert len(every_document) > 1000
+
+
+def test_a_text_with_two_plans_is_read_as_their_sum(small_world, every_document):
+    """Two arcs can tell "was, had, gave" here, on purpose: one text, several plans, one marginal probability."""
+    assert any(len(probabilities) > 1 for probabilities in every_document.values())
+    for text, probabilities in list(every_document.items())[::41]:
+        reading = small_world.read(text)
+        assert reading.derivations == len(probabilities)
+        assert reading.log_prob == pytest.approx(math.log(sum(probabilities)), abs=1e-12)
+
+
+def test_the_small_world_samples_what_its_fractions_say(small_world, every_document):
+    for document in small_world.documents(200):
+        assert any(document.log_prob == pytest.approx(math.log(p), abs=1e-12) for p in every_document[document.text])
+
+
+def chi_square_is_plausible(observed, expected):
+    """Whether Pearson's statistic stays under a quantile of about 1 - 3e-5 (Wilson and Hilferty's approximation)."""
+    statistic = sum((observed[key] - mean) ** 2 / mean for key, mean in expected.items())
+    freedom = len(expected) - 1
+    spread = 2 / (9 * freedom)
+    return statistic < freedom * (1 - spread + 4 * math.sqrt(spread)) ** 3
+
+
+def shares(options):
+    total = sum(weight for weight, _ in options)
+    return {item: weight / total for weight, item in options}
+
+
+DRAWN = 4000
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return World(77).documents(DRAWN)
+
+
+def test_kinds_and_arcs_come_as_often_as_they_should(drawn):
+    kinds = collections.Counter(document.kind for document in drawn)
+    assert chi_square_is_plausible(kinds, {"story": DRAWN * 3 / 5, "facts": DRAWN * 2 / 5})
+    arcs = collections.Counter(document.plan for document in drawn if document.kind == "story")
+    expected = {arc.name: share * kinds["story"] for arc, share in shares(load_arcs()).items()}
+    assert chi_square_is_plausible(arcs, expected)
+
+
+def test_subjects_come_as_often_as_they_should(drawn):
+    subjects = collections.Counter(document.plan for document in drawn if document.kind == "facts")
+    expected = {e.name: share * sum(subjects.values()) for e, share in shares(load_almanac().subjects).items()}
+    assert chi_square_is_plausible(subjects, expected)
+
+
+def test_a_fact_is_told_as_often_as_its_exact_probability(drawn):
+    almanac = load_almanac()
+    facts = [document.text for document in drawn if document.kind == "facts"]
+    for subject, relation in almanac.facts():
+        if subject.name not in ("Mira", "Bram", "Pellin"):
+            continue
+        probability = float(probability_of_telling(almanac, subject, relation))
+        told = sum(
+            document.plan == subject.name and tells(relation.name, subject, document.text)
+            for document in drawn
+            if document.kind == "facts"
+        )
+        error = math.sqrt(len(facts) * probability * (1 - probability))
+        assert abs(told - len(facts) * probability) < 4.5 * error, (subject, relation.name)
+
+
+def tells(relation, subject, text):
+    """Whether a text states a fact, by a word that only this fact's sentences hold."""
+    marks = {"trade": subject.attributes.get("trade"), "home": f"in {subject.attributes.get('home')}"}
+    if relation == "spouse":
+        return "married" in text or " of " + subject.attributes["spouse"] in text
+    if relation == "home":
+        return marks["home"] in text or f"{subject.attributes['home']} is where" in text
+    if relation == "next":
+        return "The road" in text or "you can walk" in text or "next town" in text
+    return (marks.get(relation) or subject.attributes[relation]) in text
+
+
+def test_the_chances_of_a_subjects_facts_sum_to_the_facts_it_tells():
+    almanac = load_almanac()
+    go_on = Fraction(3, 5)
+    told = 3 * (1 - go_on) + 4 * go_on * (1 - go_on) + 5 * go_on**2
+    share = shares(almanac.subjects)
+    for subject in list(share)[:4]:
+        chances = [probability_of_telling(almanac, subject, relation) for _, relation in almanac.known[subject]]
+        assert float(sum(chances)) == pytest.approx(share[subject] * float(told), rel=1e-12)
+        assert max(chances) > min(chances)
+
+
+def test_weights_by_rank_are_whole_and_falling():
+    weights = [weight for weight, _ in by_rank(list(range(60)))]
+    assert all(isinstance(weight, int) for weight in weights)
+    assert weights == sorted(weights, reverse=True)
+    assert weights[-1] > 0
+
+
+def test_a_choice_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="nothing to choose from"):
+        Sampler(random.Random(0)).choose("empty", [])

@@ -1,0 +1,104 @@
+"""The parser against the generator: same probability, one derivation, and nothing for what is no document.
+
+The mass checks run in a process of their own: run-time type checks make a reader some 25 times slower.
+"""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minillm
+from minillm.data.world import World
+from minillm.data.world.reading import PIECE, log_add
+
+WORLD = World(2024)
+
+
+def read_2000_documents():
+    for document in WORLD.documents(2000):
+        reading = WORLD.read(document.text)
+        assert math.isclose(reading.log_prob, document.log_prob, abs_tol=1e-9), document
+        assert reading.derivations == 1, document
+        assert reading.reached == len(document.text), document
+
+
+def multiply_next_pieces():
+    """The chain rule is the oracle: P(text) is the product of the conditionals, the end included."""
+    for document in WORLD.documents(8):
+        pieces = PIECE.findall(document.text)
+        assert "".join(pieces) == document.text
+        total, prefix = 0.0, ""
+        for piece in [*pieces, ""]:
+            distribution = WORLD.next_pieces(prefix)
+            assert math.isclose(math.fsum(distribution.values()), 1.0, abs_tol=1e-12), prefix
+            total += math.log(distribution[piece])
+            prefix += piece
+        assert math.isclose(total, document.log_prob, abs_tol=1e-8), document
+
+
+@pytest.mark.parametrize("check", ["read_2000_documents", "multiply_next_pieces"])
+def test_in_a_process_of_its_own(check):
+    environment = {**os.environ, "PYTHONPATH": str(Path(minillm.__file__).parents[1])}
+    command = [sys.executable, __file__, check]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("text", ["", " ", "The moon is made of cheese.", "Mira", "mira is a baker."])
+def test_what_is_no_document_has_probability_zero(text):
+    assert WORLD.log_prob(text) == -math.inf
+
+
+def test_a_document_with_more_or_less_is_no_document():
+    for document in WORLD.documents(6):
+        sentences = re.split(r"(?<=[.?!]) (?=[A-Z\"])", document.text)
+        for changed in (document.text + " ", " " + document.text, document.text[:-1], document.text + " The end."):
+            assert WORLD.log_prob(changed) == -math.inf
+        assert WORLD.log_prob(" ".join(sentences[1:])) != pytest.approx(document.log_prob)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 500), st.randoms(use_true_random=False))
+def test_swapping_a_word_changes_the_probability_or_ends_it(index, source):
+    document, other = WORLD.document(index), WORLD.document(index + 1000)
+    words = document.text.split(" ")
+    where = source.randrange(len(words))
+    word = source.choice([word for word in other.text.split(" ") if word != words[where]])
+    changed = " ".join([*words[:where], word, *words[where + 1 :]])
+    reading = WORLD.read(changed)
+    # What is still a document is another one, with one derivation of its own; the rest is refused.
+    assert reading.derivations == (reading.log_prob > -math.inf)
+
+
+def test_a_swapped_name_is_refused_where_it_breaks_the_story():
+    refused = total = 0
+    for document in WORLD.documents(25):
+        names = re.findall(r"\b(Mira|Tobin|Bram|Dorrit|Corin|Isa)\b", document.text)
+        if len(names) < 2:
+            continue
+        last = document.text.rindex(names[-1])
+        changed = document.text[:last] + "Wick" + document.text[last + len(names[-1]) :]
+        total += 1
+        refused += WORLD.log_prob(changed) != pytest.approx(document.log_prob, abs=1e-9)
+    assert total > 3
+    assert refused == total
+
+
+def test_a_prefix_of_no_document_has_no_next_piece():
+    assert WORLD.next_pieces("Once upon a time") == {}
+
+
+def test_log_add_handles_the_empty_sum():
+    assert log_add(-math.inf, -math.inf) == -math.inf
+    assert log_add(-math.inf, -2.0) == -2.0
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
