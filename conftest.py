@@ -1,0 +1,64 @@
+"""Guards for the whole test run; what they hold is tested in tests/notebooks/test_guards.py.
+
+`pytest` runs the tests and the doctests. `pytest --nbval notebooks/` runs every lesson and compares what it prints
+with the outputs stored in it. nbval drives a kernel by a small loop of its own, and that loop needs help: see below.
+"""
+
+import os
+import time
+from queue import Empty
+
+import pytest
+
+from tools.lesson_environment import lesson_environment
+
+try:
+    from nbval import kernel as nbval_kernel
+except ImportError:  # the package's tests run without the notebook tools
+    nbval_kernel = None
+
+# Manuscripts and exercises are text for the builders; as modules they would run on import.
+collect_ignore = ["exercises", "solutions", "notebooks/src", "start.py", "tools"]
+
+QUIET_FOR = 60  # seconds nbval may wait for one message; it has 5 built in, too few for a busy machine
+
+
+def _execute(self, source, allow_stdin=None):
+    # Without history IPython ignores a trailing ";" and shows what the author hid (nbval issue 194).
+    return self.kc.execute(source, store_history=True, allow_stdin=False, stop_on_error=False)
+
+
+def _get_message(self, stream, timeout=None):
+    # A dead kernel sends nothing, and nbval waits for its whole timeout, cell after cell. So ask for a sign of life.
+    receive = self.kc.get_iopub_msg if stream == "iopub" else self.kc.get_shell_msg
+    deadline = time.monotonic() + (timeout if timeout is not None else 3600)
+    while True:
+        try:
+            return receive(timeout=max(0.0, min(1.0, deadline - time.monotonic())))
+        except Empty:
+            if not self.is_alive():
+                raise RuntimeError("the kernel died in this cell (out of memory, or a crash in native code)") from None
+            if time.monotonic() >= deadline:
+                raise
+
+
+if nbval_kernel is not None:
+    nbval_kernel.RunningKernel.execute_cell_input = _execute
+    nbval_kernel.RunningKernel.get_message = _get_message
+
+
+def pytest_configure(config):
+    if getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False):
+        os.environ.update(lesson_environment())  # the kernels inherit it
+
+
+def pytest_collectstart(collector):
+    if hasattr(collector, "skip_compare"):  # an nbval notebook: these differ by machine or hold pictures
+        collector.skip_compare += ("stderr", "image/svg+xml")
+
+
+def pytest_itemcollected(item):
+    if hasattr(item, "output_timeout"):  # an nbval cell
+        item.output_timeout = QUIET_FOR
+        # The last resort, should nbval's own timeout fail to end the cell.
+        item.add_marker(pytest.mark.timeout(item.config.option.nbval_cell_timeout + 2 * QUIET_FOR))

@@ -1,0 +1,223 @@
+"""The files of a tokenizer: what is read is checked field by field, what is written `tokenizers` opens.
+
+    tokenizer.json          vocabulary, merges, split and special tokens, in the format of the `tokenizers` library
+    tokenizer_config.json   the chat template and the names of the start and end tokens, as `transformers` reads it
+    vocab.json, merges.txt  the two files that GPT-2 came with
+
+A file may come from anywhere. A field that would change the ids and that this package does not know is refused by
+name: ids that are nearly right are worse than none. Fields that belong to a call and not to the vocabulary
+(truncation, padding, the special tokens a post-processor adds) are not read: `encode` never adds a token of its own.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minillm.tokenizer.pre_tokenizers import PATTERNS
+
+NO_DEFAULT = object()
+
+WHOLE_SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
+BYTES_ONLY = WHOLE_SPLIT | {"use_regex": False}
+
+
+def split_by(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+# How `tokenizers` spells each of our pre-tokenizers: steps, one after the other.
+STEPS = {
+    "gpt2": [WHOLE_SPLIT],
+    "smollm": [{"type": "Digits", "individual_digits": True}, WHOLE_SPLIT],
+    "llama3": [split_by(PATTERNS["llama3"]), BYTES_ONLY],
+    "qwen2": [split_by(PATTERNS["qwen2"]), BYTES_ONLY],
+}
+
+
+def read_directory(directory: Path) -> dict[str, Any]:
+    """The arguments of `Tokenizer.from_bytes_unicode`, from tokenizer.json and, where present, tokenizer_config.json.
+
+    Raises FileNotFoundError without a tokenizer.json, ValueError naming the file and the field that is wrong.
+    """
+    path = directory / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{directory} holds no tokenizer.json; Tokenizer.save(directory) writes one")
+    with naming(path):
+        settings = parse_tokenizer(read_json(path))
+    path = directory / "tokenizer_config.json"
+    with naming(path):
+        settings |= parse_config(read_json(path) if path.is_file() else {})
+        for role in ("bos_token", "eos_token"):
+            token = settings[role]
+            if token is not None and token not in settings["tokens"]:
+                raise ValueError(f"{role} is {token!r}, which tokenizer.json does not hold")
+            if token is not None and token not in settings["special_tokens"]:
+                settings["special_tokens"].append(token)
+    path = directory / "chat_template.jinja"  # where newer `transformers` keep the template
+    if path.is_file():
+        with naming(path):
+            settings["chat_template"] = path.read_text(encoding="utf-8")
+    return settings
+
+
+def parse_tokenizer(file: dict[str, Any]) -> dict[str, Any]:
+    """Tokens, merges, special tokens and split out of a tokenizer.json."""
+    model = take(file, "model", dict)
+    if take(model, "type", str, "BPE") != "BPE":
+        raise ValueError(f"model.type is {model['type']!r}; only byte-level 'BPE' can be read")
+    plain = {"dropout": (None, 0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
+    for field, allowed in (plain | {"byte_fallback": (None, False)}).items():
+        if model.get(field) not in allowed:
+            raise ValueError(f"model.{field} is {model[field]!r}; only plain byte-level BPE can be read")
+
+    tokens = dict(take(model, "vocab", dict))
+    normalizer = take(file, "normalizer", dict, None)
+    if normalizer is not None and normalizer != {"type": "NFC"}:
+        raise ValueError(f"normalizer is {normalizer.get('type')!r}; only 'NFC' or none can be read")
+    special_tokens = []
+    for number, added in enumerate(take(file, "added_tokens", list, [])):
+        text, id = parse_added_token(added, number, normalizer is not None)
+        if tokens.setdefault(text, id) != id:
+            raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
+        special_tokens.append(text)
+    decoder = take(file, "decoder", dict, None)
+    if decoder is not None and decoder.get("type") != "ByteLevel":
+        raise ValueError(f"decoder is {decoder.get('type')!r}; only 'ByteLevel' can be read")
+    return {
+        "tokens": tokens,
+        "merges": take(model, "merges", list),
+        "special_tokens": special_tokens,
+        "pre_tokenizer": parse_pre_tokenizer(take(file, "pre_tokenizer", dict, None)),
+        "ignore_merges": take(model, "ignore_merges", bool, False),
+        "normalizer": normalizer and normalizer["type"],
+    }
+
+
+def parse_added_token(added: object, number: int, normalizes: bool) -> tuple[str, int]:
+    """Text and id of an added token, if it is matched letter by letter."""
+    if not isinstance(added, dict):
+        raise ValueError(f"added_tokens[{number}] is {added!r}; expected an object with content and id")
+    for flag in ("lstrip", "rstrip", "single_word", *(["normalized"] if normalizes else [])):
+        if take(added, flag, bool, False):
+            raise ValueError(f"added_tokens[{number}] has {flag} set; only tokens matched exactly can be read")
+    return take(added, "content", str), take(added, "id", int)
+
+
+def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
+    """Our name for the split that a tokenizer.json describes."""
+    steps = [] if found is None else [found]
+    if found is not None and found.get("type") == "Sequence":
+        steps = take(found, "pretokenizers", list)
+    defaults = {"ByteLevel": {"add_prefix_space": True, "use_regex": True}, "Split": {"invert": False}}
+    described = []
+    for step in steps:
+        if not isinstance(step, dict):
+            raise ValueError(f"pre_tokenizer holds {step!r}; expected an object with a type")
+        step = defaults.get(str(step.get("type")), {}) | step
+        if "trim_offsets" in step:  # about the places of tokens in the text, not about their ids
+            step["trim_offsets"] = False
+        described.append(step)
+    for name, known in STEPS.items():
+        if described == known:
+            return name
+    raise ValueError(
+        f"pre_tokenizer is {json.dumps(found)[:300]}, which is none of those known here: {', '.join(STEPS)}"
+    )
+
+
+def parse_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Chat template, start and end token out of a tokenizer_config.json."""
+    names = {}
+    for role in ("bos_token", "eos_token"):
+        token = config.get(role)
+        if isinstance(token, dict):  # the long form, with the flags of an added token
+            token = take(token, "content", str)
+        if token is not None and not isinstance(token, str):
+            raise ValueError(f"{role} is {token!r}; expected a token or null")
+        names[role] = token
+    template = config.get("chat_template")
+    if isinstance(template, list):  # several templates with names; the one called "default" is meant
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    if template is not None and not isinstance(template, str):
+        raise ValueError(f"chat_template is of type {type(template).__name__}; expected a text")
+    return names | {"chat_template": template}
+
+
+def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any], list[str]]:
+    """GPT-2's two files: a JSON object from spelled token to id, and a text with one merge a line."""
+    with naming(vocab_json):
+        tokens = read_json(vocab_json)
+    with naming(merges_txt):
+        lines = merges_txt.read_text(encoding="utf-8").split("\n")
+        if lines[0].startswith("#version"):
+            lines[0] = ""
+    return tokens, [line.rstrip("\r") for line in lines if line.strip()]
+
+
+def write_directory(
+    directory: Path,
+    tokens: Mapping[str, int],
+    merges: list[list[str]],
+    special_tokens: Mapping[str, int],
+    pre_tokenizer: str,
+    ignore_merges: bool,
+    normalizer: str | None,
+    config: Mapping[str, str | None],
+) -> None:
+    """Write tokenizer.json and tokenizer_config.json."""
+    steps = STEPS[pre_tokenizer]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    file = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": number, "content": text} | flags for text, number in special_tokens.items()],
+        "normalizer": normalizer and {"type": normalizer},
+        "pre_tokenizer": steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps},
+        "post_processor": None,
+        "decoder": WHOLE_SPLIT,
+        "model": {"type": "BPE", "ignore_merges": ignore_merges, "vocab": tokens, "merges": merges},
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "tokenizer.json", file)
+    # Without the last entry `transformers` may move spaces about when it decodes.
+    fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    write_json(directory / "tokenizer_config.json", fixed | dict(config))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"this is no complete JSON ({error}); the file may be cut off, fetch it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"the file holds a {type(value).__name__}; expected a JSON object")
+    return value
+
+
+def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEFAULT) -> Any:
+    """table[field], which must be of the given kind; `default` where it is missing or null."""
+    value = table.get(field)
+    if value is None and default is not NO_DEFAULT:
+        return default
+    if field not in table:
+        raise ValueError(f"{field} is missing")
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{field} is {repr(value)[:80]}; expected {kind.__name__}")
+    return value
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Put a file's name before the sentence of a ValueError."""
+    try:
+        yield
+    except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them
+        raise ValueError(f"{path}: {error}") from None

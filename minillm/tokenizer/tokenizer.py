@@ -1,0 +1,257 @@
+"""`Tokenizer`: vocabulary, merges, split and special tokens, put together."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import index
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import regex
+
+from minillm.tokenizer import files, vocabulary
+from minillm.tokenizer.alphabet import spell, unspell, utf8
+from minillm.tokenizer.merging import WordCache, merge_word
+from minillm.tokenizer.pre_tokenizers import compiled
+from minillm.tokenizer.training import learn_vocabulary
+
+
+class Tokenizer:
+    """Byte-level BPE: any text to ids and back, without loss.
+
+    `vocab` maps each id to the bytes it stands for, special tokens included. `merges` holds the pairs in the order in
+    which they were learnt. `special_tokens` maps marks such as "<|im_end|>" to ids that ordinary text never becomes.
+    `chat_template`, `bos_token` and `eos_token` are carried for others to use and may be set later; `encode` adds no
+    token of its own.
+
+    `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say.
+    `normalizer="NFC"` (Qwen2): text is first brought to its composed form, so decoding gives back that form.
+
+    Raises ValueError for two ids with the same bytes, a merge whose parts or result have no id, a special token that
+    ordinary text could become, and names that are not known.
+
+    >>> text = "low low low low low lower lower " + "newest " * 6 + "widest widest widest"
+    >>> tokenizer = Tokenizer.train([text], vocab_size=260)
+    >>> tokenizer.merges
+    [(b'e', b's'), (b'es', b't'), (b'l', b'o'), (b'lo', b'w')]
+    >>> tokenizer.encode("lowest")  # a word it never saw
+    [259, 257]
+    >>> tokenizer.decode(tokenizer.encode("naïve 🐈"))
+    'naïve 🐈'
+    """
+
+    def __init__(
+        self,
+        vocab: Mapping[int, bytes],
+        merges: Iterable[tuple[bytes, bytes]],
+        special_tokens: Mapping[str, int],
+        pre_tokenizer: str = "gpt2",
+        chat_template: str | None = None,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        ignore_merges: bool = False,
+        normalizer: str | None = None,
+    ):
+        self.merges = list(merges)
+        self.special_tokens = dict(special_tokens)
+        self.pre_tokenizer = pre_tokenizer
+        self.chat_template = chat_template
+        self.bos_token = bos_token
+        self.eos_token = eos_token
+        self.ignore_merges = ignore_merges
+        self.normalizer = normalizer
+        if normalizer not in (None, "NFC"):
+            raise ValueError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
+        for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
+            if token is not None and token not in self.special_tokens:
+                raise ValueError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
+
+        self._ids = vocabulary.ids_of_ordinary(vocab, self.special_tokens)
+        vocabulary.check_special_tokens(self.special_tokens, vocab, self._ids, self.merges)
+        self._merge_table = vocabulary.merge_table(self.merges, self._ids)
+        self.vocab = dict(vocab) | {id: utf8(text) for text, id in self.special_tokens.items()}
+        self.vocab_size = max(self.vocab) + 1  # the number of ids that a model needs
+
+        self._symbol_of_byte = {token[0]: chr(id) for token, id in self._ids.items() if len(token) == 1}
+        self._find_words = compiled(pre_tokenizer).findall
+        longest_first = sorted(self.special_tokens, key=len, reverse=True)
+        self._split_at_special = regex.compile(f"({'|'.join(map(regex.escape, longest_first))})").split
+        self._cache = WordCache(self._merge)
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], vocab_size: int, special_tokens: Sequence[str] = (), pre_tokenizer: str = "gpt2"
+    ) -> "Tokenizer":
+        """Learn a vocabulary from texts.
+
+        Ids in order: the special tokens as given, the 256 bytes, then one for each merge. `tokenizers` numbers in the
+        same way. A small corpus may run out of pairs; the vocabulary then is smaller than asked for. Text that looks
+        like a special token is ordinary text here.
+
+        Raises TypeError for one str in place of several, ValueError for an empty corpus or too small a vocab_size.
+
+        >>> tokenizer = Tokenizer.train(["ab ab abc"], vocab_size=260, special_tokens=["<|end|>"])
+        >>> tokenizer.special_tokens, tokenizer.vocab[1], tokenizer.vocab[257]
+        ({'<|end|>': 0}, b'!', b'ab')
+        """
+        vocab, merges, specials = learn_vocabulary(texts, vocab_size, special_tokens, pre_tokenizer)
+        return cls(vocab, merges, specials, pre_tokenizer)
+
+    @classmethod
+    def from_bytes_unicode(
+        cls,
+        tokens: Mapping[str, Any] | Sequence[str],
+        merges: Iterable[Any],
+        special_tokens: Sequence[str] = (),
+        pre_tokenizer: str = "gpt2",
+        **settings: Any,
+    ) -> "Tokenizer":
+        """Build from tokens spelled in GPT-2's byte alphabet, as tokenizer.json and GGUF files hold them.
+
+        tokens: each token with its id, or a sequence whose places are the ids. merges: "a b" or ("a", "b"), first
+        learnt first. special_tokens: those of the tokens that are written as plain text. settings: the remaining
+        arguments of `Tokenizer`.
+
+        >>> Tokenizer.from_bytes_unicode(["<s>", "Ġ", "a", "Ġa"], ["Ġ a"], ["<s>"]).encode(" aa")
+        [3, 2]
+        """
+        ids = vocabulary.ids_of_spelled(tokens, vocabulary.several(special_tokens))
+        specials = {text: ids[text] for text in special_tokens}
+        vocab = {id: utf8(token) if token in specials else unspell(token) for token, id in ids.items()}
+        return cls(vocab, map(vocabulary.halves_of_spelled, merges), specials, pre_tokenizer, **settings)
+
+    @classmethod
+    def from_gpt2_files(
+        cls, vocab_json: str | Path, merges_txt: str | Path, special_tokens: Sequence[str] = ()
+    ) -> "Tokenizer":
+        """Read GPT-2's vocab.json (also called encoder.json) and merges.txt (vocab.bpe).
+
+        A special token that vocab.json holds keeps its id ("<|endoftext|>" is 50256); a new one gets the next free id.
+        """
+        tokens, merges = files.read_gpt2_files(Path(vocab_json), Path(merges_txt))
+        with files.naming(f"{vocab_json} with {merges_txt}"):
+            for text in vocabulary.several(special_tokens):
+                tokens.setdefault(text, len(tokens))
+            return cls.from_bytes_unicode(tokens, merges, special_tokens)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Tokenizer":
+        """Read tokenizer.json and, where present, tokenizer_config.json.
+
+        Every token under added_tokens is a special token here: it is parsed only when asked for.
+        """
+        settings = files.read_directory(Path(directory))
+        with files.naming(Path(directory) / "tokenizer.json"):
+            return cls.from_bytes_unicode(**settings)
+
+    def save(self, directory: str | Path) -> None:
+        """Write tokenizer.json, which `tokenizers` opens, and tokenizer_config.json, which `transformers` reads."""
+        ordinary = {spell(token): id for token, id in self._ids.items()}
+        files.write_directory(
+            Path(directory),
+            tokens=dict(sorted((ordinary | self.special_tokens).items(), key=lambda item: item[1])),
+            merges=[[spell(left), spell(right)] for left, right in self.merges],
+            special_tokens=self.special_tokens,
+            pre_tokenizer=self.pre_tokenizer,
+            ignore_merges=self.ignore_merges,
+            normalizer=self.normalizer,
+            config={role: getattr(self, role) for role in ("bos_token", "eos_token", "chat_template")},
+        )
+
+    def encode(self, text: str, allow_special: bool = False) -> list[int]:
+        """The ids of a text.
+
+        A special token in the text is ordinary text, unless allow_special: then every one of them becomes its id, the
+        longest first where several fit. Ask for that only where you wrote the text yourself; for a chat, encode what
+        the user typed without it and put `special_tokens[...]` between.
+
+        Raises ValueError for half of a surrogate pair, and for a byte that the vocabulary does not hold (a vocabulary
+        from `train` holds all 256).
+
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258, special_tokens=["<|end|>"])
+        >>> tokenizer.encode("hi<|end|>"), tokenizer.encode("hi<|end|>", allow_special=True)
+        ([257, 28, 92, 69, 78, 68, 92, 30], [257, 0])
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"encode takes one str, not a {type(text).__name__}; encode_batch takes several")
+        if not (allow_special and self.special_tokens):
+            return self._encode_ordinary(text)
+        ids = []
+        for place, piece in enumerate(self._split_at_special(text)):
+            if place % 2:  # split() puts each separator between the two pieces it separates
+                ids.append(self.special_tokens[piece])
+            else:
+                ids.extend(self._encode_ordinary(piece))
+        return ids
+
+    def encode_batch(self, texts: Iterable[str], allow_special: bool = False) -> list[list[int]]:
+        """The ids of each of several texts."""
+        return [self.encode(text, allow_special) for text in vocabulary.several(texts)]
+
+    def encode_iterable(self, texts: Iterable[str], allow_special: bool = False) -> Iterator[int]:
+        """The ids of many texts, one after the other, in the memory of the longest of them.
+
+        Each text is encoded on its own: no token reaches from one into the next. An open file yields its lines.
+
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=257)
+        >>> list(tokenizer.encode_iterable(line for line in ["hi", "hi"]))
+        [256, 256]
+        """
+        texts = vocabulary.several(texts)
+        return (id for text in texts for id in self.encode(text, allow_special))
+
+    def decode(self, ids: Iterable[SupportsIndex]) -> str:
+        """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".
+
+        Raises ValueError for an id that is not in the vocabulary.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[SupportsIndex]) -> bytes:
+        """The exact bytes of ids.
+
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=257)
+        >>> tokenizer.decode_bytes(tokenizer.encode("é")[:1])
+        b'\xc3'
+        """
+        try:
+            return b"".join(map(self.vocab.__getitem__, map(index, ids)))
+        except KeyError as unknown:
+            raise ValueError(
+                f"id {unknown.args[0]} is not in this vocabulary of size {self.vocab_size}: ids start at 0 "
+                f"and end at {self.vocab_size - 1}"
+            ) from None
+
+    @property
+    def bos_id(self) -> int | None:
+        """The id of the token that begins a text, if there is one."""
+        return None if self.bos_token is None else self.special_tokens[self.bos_token]
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the token that ends a text, if there is one."""
+        return None if self.eos_token is None else self.special_tokens[self.eos_token]
+
+    def __repr__(self) -> str:
+        return (
+            f"Tokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}, "
+            f"special_tokens={len(self.special_tokens)}, pre_tokenizer={self.pre_tokenizer!r})"
+        )
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        if self.normalizer is not None:
+            text = unicodedata.normalize(self.normalizer, text)
+        symbols = "".join(map(self._cache.__getitem__, self._find_words(text)))
+        return list(map(ord, symbols))
+
+    def _merge(self, word: str) -> str:
+        token = utf8(word)
+        if self.ignore_merges and token in self._ids:
+            return chr(self._ids[token])
+        try:
+            symbols = "".join(map(self._symbol_of_byte.__getitem__, token))
+        except KeyError as missing:
+            raise ValueError(
+                f"the vocabulary has no token for byte 0x{missing.args[0]:02x}, a part of {word!r}; "
+                "take that character out of the text"
+            ) from None
+        return merge_word(symbols, self._merge_table)

@@ -1,0 +1,220 @@
+"""Turn the manuscripts in notebooks/src into executed notebooks with stored outputs.
+
+    python tools/build_notebooks.py            builds the lessons that are stale
+    python tools/build_notebooks.py 00 04      builds these lessons, stale or not
+    python tools/build_notebooks.py --check    builds nothing; exit status 1 and a sentence for each stale lesson
+
+A manuscript is percent text (jupytext): it diffs and merges. The notebook beside it is the page people read, with its
+outputs, and nobody edits it by hand. Building runs every cell in a fresh kernel; when a cell fails, the old notebook
+stays. What is stored says nothing about the machine: no paths, times or versions, no widget state, cell ids
+made from the cells' text.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
+
+from tools.lesson_environment import lesson_environment  # noqa: E402
+
+NOTEBOOKS = ROOT / "notebooks"
+CELL_TIMEOUT = 300  # seconds
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class BuildError(RuntimeError):
+    """A lesson that could not be built; the message names the lesson and the cell."""
+
+
+def manuscripts(folder: Path = NOTEBOOKS) -> dict[str, Path]:
+    """Every manuscript by its lesson number: {"00": .../src/00_the_map.py, ...}."""
+    return {path.stem.split("_")[0]: path for path in sorted((folder / "src").glob("*.py"))}
+
+
+def notebook_path(manuscript: Path) -> Path:
+    """Where the notebook of a manuscript lies: notebooks/NN_topic.ipynb."""
+    return manuscript.parent.parent / f"{manuscript.stem}.ipynb"
+
+
+def read_manuscript(path: Path) -> nbformat.NotebookNode:
+    """The manuscript as a notebook without outputs, with our metadata and lasting cell ids."""
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        # From the text, not from the position: a new cell in the middle leaves the other ids alone.
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    return notebook
+
+
+def what_is_stale(manuscript: Path) -> str | None:
+    """Why the notebook of this manuscript must be built again, or None when it is current (nothing is executed)."""
+    path = notebook_path(manuscript)
+    if not path.exists():
+        return f"{manuscript.stem}: the notebook has not been built yet"
+    built = nbformat.read(path, as_version=4)
+    wanted = read_manuscript(manuscript)
+    if len(built.cells) != len(wanted.cells):
+        return f"{manuscript.stem}: {len(wanted.cells)} cells in the manuscript, {len(built.cells)} in the notebook"
+    for number, (new, old) in enumerate(zip(wanted.cells, built.cells, strict=True), start=1):
+        if (new.cell_type, new.source, new.metadata, new.id) != (old.cell_type, old.source, old.metadata, old.id):
+            return f"{manuscript.stem}: cell {number} differs between the manuscript and the notebook"
+    executed = [cell for cell in built.cells if cell.cell_type == "code" and not is_skipped(cell)]
+    if [cell.execution_count for cell in executed] != list(range(1, len(executed) + 1)):
+        return f"{manuscript.stem}: the notebook's cells are not numbered 1 to {len(executed)}; its outputs are missing"
+    if executed and not any(cell.outputs for cell in executed):
+        return f"{manuscript.stem}: the notebook holds no outputs"
+    return None
+
+
+def is_skipped(cell: nbformat.NotebookNode) -> bool:
+    """Whether the builder leaves this cell unexecuted (tag `skip-execution`)."""
+    return "skip-execution" in cell.metadata.get("tags", [])
+
+
+def build(manuscript: Path) -> float:
+    """Execute a manuscript in a fresh kernel and store the notebook; returns the seconds it took.
+
+    Raises `BuildError` when a cell fails, takes too long or kills its kernel, or when an output shows
+    where on this machine it was made. The notebook that was there before is then untouched.
+    """
+    notebook = read_manuscript(manuscript)
+    start = time.perf_counter()
+    execute(notebook, manuscript)
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            clean_outputs(cell)
+            refuse_machine_traces(cell, f"{manuscript.stem}, cell {number}")
+    notebook.metadata = nbformat.from_dict(METADATA)  # the kernel wrote its Python's version here
+    nbformat.validate(notebook)
+    path = notebook_path(manuscript)
+    unfinished = path.with_name(path.name + ".part")
+    with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
+        nbformat.write(notebook, file)
+    os.replace(unfinished, path)
+    return time.perf_counter() - start
+
+
+def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
+    """Run all cells in place; a failure becomes a `BuildError` that says where."""
+    where = {"cell": "before the first cell"}
+
+    def note_cell(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        if cell.cell_type == "code":
+            where["cell"] = f"cell {cell_index + 1} of {len(notebook.cells)}:\n{indented(cell.source)}"
+        if sys.stderr.isatty():
+            print(f"\r{manuscript.stem}  {cell_index + 1}/{len(notebook.cells)} ", end="", file=sys.stderr, flush=True)
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        on_cell_start=note_cell,
+        resources={"metadata": {"path": str(manuscript.parent.parent)}},
+    )
+    try:
+        # The kernel's own log warns about TCP without encryption at every start; nothing of a cell goes there.
+        client.execute(env=lesson_environment(), stderr=subprocess.DEVNULL)
+    except CellExecutionError as error:
+        raise BuildError(f"{manuscript.stem}, {where['cell']}\n{error.ename}: {error.evalue}") from None
+    except CellTimeoutError:
+        raise BuildError(f"{manuscript.stem}, {where['cell']}\ntook longer than {CELL_TIMEOUT} s") from None
+    except DeadKernelError:
+        raise BuildError(f"{manuscript.stem}, {where['cell']}\nkilled its kernel (out of memory?)") from None
+    finally:
+        if sys.stderr.isatty():
+            print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+
+
+def clean_outputs(cell: nbformat.NotebookNode) -> None:
+    """Drop the widgets' views: each names a model that lived in the kernel, by a random id. Picture and text stay."""
+    for output in cell.outputs:
+        if WIDGET_VIEW in output.get("data", {}):
+            del output.data[WIDGET_VIEW]
+
+
+def refuse_machine_traces(cell: nbformat.NotebookNode, place: str) -> None:
+    """Raise `BuildError` for a warning, or for an output that names a folder of this machine."""
+    for output in cell.outputs:
+        if output.get("name") == "stderr":
+            raise BuildError(
+                f"{place} wrote to stderr; mend the cause, readers would take it for a fault:\n{output.text}"
+            )
+    stored = str(list(cell.outputs))
+    for folder in (ROOT, Path.home(), Path(sys.prefix)):
+        if len(folder.parts) > 1 and f"{folder}{os.sep}" in stored:
+            raise BuildError(f"{place} prints the folder {folder}; a stored output must not show where it was made")
+
+
+def indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.splitlines())
+
+
+def chosen(names: Iterable[str], lessons: dict[str, Path]) -> list[Path]:
+    """The manuscripts named on the command line, by number or by file name; `SystemExit` for an unknown one."""
+    paths = []
+    for name in names:
+        number = Path(name).stem.split("_")[0]
+        if number not in lessons:
+            raise SystemExit(f"no manuscript for lesson {name!r}; there are {', '.join(lessons) or 'none yet'}")
+        paths.append(lessons[number])
+    return paths
+
+
+def check(lessons: Iterable[Path], folder: Path = NOTEBOOKS) -> list[str]:
+    """One sentence for each lesson that is stale and each notebook that has no manuscript."""
+    lessons = list(lessons)
+    stale = [reason for path in lessons if (reason := what_is_stale(path))]
+    known = {notebook_path(path) for path in lessons}
+    orphans = [path.stem for path in sorted(folder.glob("*.ipynb")) if path not in known]
+    return stale + [f"{name}: a notebook without a manuscript in notebooks/src" for name in orphans]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Build the lessons' notebooks from their manuscripts.")
+    parser.add_argument("lessons", nargs="*", metavar="NN", help="lessons to build (default: the stale ones)")
+    parser.add_argument("--check", action="store_true", help="build nothing; fail if a notebook is stale")
+    options = parser.parse_args(arguments)
+    lessons = manuscripts()
+    if options.check:
+        complaints = check(lessons.values())
+        print("\n".join(complaints) or f"{len(lessons)} lessons are up to date")
+        return 1 if complaints else 0
+    named = chosen(options.lessons, lessons)
+    failed = False
+    for path in named or [path for path in lessons.values() if what_is_stale(path)]:
+        try:
+            print(f"{path.stem}: built in {build(path):.0f} s", flush=True)
+        except BuildError as error:
+            failed = True
+            print(f"NOT BUILT: {error}", file=sys.stderr, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""The rules every manuscript keeps (CONTRIBUTING.md names them): each broken one is a sentence with lesson and cell."""
+
+import ast
+import re
+import statistics
+from collections.abc import Iterator
+
+import nbformat
+
+LONGEST_CELL = 30  # lines
+MEDIAN_CELL = 8  # lines
+QUESTIONS = 5
+BOXES = ("Where the picture simplifies", "At scale")
+ABSOLUTE_PATH = re.compile(r"""["'(\s=](/(?:home|Users|root|tmp|work|mnt|opt|usr)/|[A-Za-z]:\\)""")
+TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception"}
+
+
+def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
+    """One sentence for every rule that a lesson breaks."""
+    rules = (_first_and_last, _code_cells, _imports, _figures, _quiz_and_boxes, _anywhere)
+    return [f"{lesson}, {complaint}" for rule in rules for complaint in rule(notebook.cells)]
+
+
+def _first_and_last(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    first, last = cells[0], cells[-1]
+    if first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "cell 1 must be text that begins with the lesson's title (# ...)"
+    for phrase in ("**You will build**", "**The claim**", "**Time**", "**Before you start**"):
+        if phrase not in first.source:
+            yield f"cell 1 must hold {phrase}"
+    if re.search(r"\*\*Time\*\*\D*\d+", first.source) is None:
+        yield "cell 1 must say after **Time** how many minutes the lesson takes"
+    if last.cell_type != "markdown":
+        yield f"cell {len(cells)}, the last one, must be text"
+    for phrase in ("**What you built**", "**Exercise**", "**Next**"):
+        if phrase not in last.source:
+            yield f"cell {len(cells)}, the last one, must hold {phrase}"
+
+
+def _code_cells(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    lengths = []
+    for number, cell in _code(cells):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        lengths.append(len(lines))
+        if not lines:
+            yield f"cell {number} is empty"
+        if len(lines) > LONGEST_CELL:
+            yield f"cell {number} has {len(lines)} lines of code; the most is {LONGEST_CELL}"
+        tags = set(cell.metadata.get("tags", []))
+        if unknown := tags - TAGS:
+            yield f"cell {number} has an unknown tag: {', '.join(sorted(unknown))}"
+        if ("skip-execution" in tags) != ("nbval-skip" in tags):
+            yield f"cell {number} needs both tags, skip-execution and nbval-skip: the builder and nbval each know one"
+    if lengths and statistics.median(lengths) > MEDIAN_CELL:
+        yield f"the median code cell has {statistics.median(lengths):g} lines; the most is {MEDIAN_CELL}"
+    yield from _definitions_are_tried(list(_code(cells)))
+
+
+def _definitions_are_tried(code: list[tuple[int, nbformat.NotebookNode]]) -> Iterator[str]:
+    """A cell that defines a function or class asserts something itself, or the next code cell does."""
+    for position, (number, cell) in enumerate(code):
+        tree = _parsed(cell)
+        if not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
+            continue
+        following = code[position + 1 : position + 2]
+        if not any(_asserts(_parsed(one)) for _, one in [(number, cell), *following]):
+            yield f"cell {number} defines something that neither it nor the next code cell runs and asserts"
+
+
+def _asserts(tree: ast.Module) -> bool:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls]
+    return any(isinstance(node, ast.Assert) for node in ast.walk(tree)) or any(n.startswith("assert_") for n in names)
+
+
+def _imports(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    for number, cell in list(_code(cells))[1:]:
+        if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(_parsed(cell))):
+            yield f"cell {number} imports; imports belong in the first code cell"
+
+
+def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    explorers = 0
+    for number, cell in _code(cells):
+        for call in (node for node in ast.walk(_parsed(cell)) if isinstance(node, ast.Call)):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            explorers += name == "Explorer"
+            if name == "show" and "alt" not in [keyword.arg for keyword in call.keywords]:
+                yield f"cell {number} shows a figure without alt=..., the sentence that says what there is to see"
+            if name == "savefig":
+                yield f"cell {number} calls savefig; a lesson shows its figures with show(figure, alt=...)"
+    if explorers != 1:
+        yield f"the lesson makes {explorers} Explorers; it needs one"
+
+
+def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    questions = re.findall(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", text, re.DOTALL)
+    if len(questions) != QUESTIONS or text.count("<details>") != QUESTIONS:
+        yield f"the quiz has {len(questions)} <details> with a <summary>; it needs {QUESTIONS}"
+    for number, (_, answer) in enumerate(questions, start=1):
+        if len(answer.split()) < 15:
+            yield f"quiz question {number} is answered in {len(answer.split())} words; explain the answer"
+    for box in BOXES:
+        if not re.search(rf"^> \*\*{box}", text, re.MULTILINE):
+            yield f"the box '> **{box}**' is missing"
+
+
+def _anywhere(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    for number, cell in enumerate(cells, start=1):
+        if found := ABSOLUTE_PATH.search("\n" + cell.source):
+            yield f"cell {number} holds an absolute path: {found.group(1)}"
+        for forbidden in ("%timeit", "!pip", "%pip", "filterwarnings", "plt."):
+            if cell.cell_type == "code" and forbidden in cell.source:
+                yield f"cell {number} holds {forbidden}, which a lesson does without"
+
+
+def _code(cells: list[nbformat.NotebookNode]) -> Iterator[tuple[int, nbformat.NotebookNode]]:
+    return ((number, cell) for number, cell in enumerate(cells, start=1) if cell.cell_type == "code")
+
+
+def _parsed(cell: nbformat.NotebookNode) -> ast.Module:
+    return ast.parse(cell.source)
