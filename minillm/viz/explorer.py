@@ -1,0 +1,121 @@
+"""A picture with controls: move a slider, and the drawing and its sentence change.
+
+An `Explorer` is an ipywidgets box. In a stored notebook, where no kernel answers, its first picture and sentence stay:
+the explorer brings them along as PNG and text beside the live view.
+"""
+
+import base64
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from minillm.viz.figures import png, shown_size
+
+Draw = Callable[..., tuple[Figure, str]]
+
+
+class Explorer(widgets.VBox):
+    """Controls above a picture that `draw(**values)` makes; `draw` returns a figure and the sentence that describes it.
+
+    Each keyword is one control, and its name the label. A `range` gives a slider of whole numbers, `(low, high, step)`
+    a slider of fractions, a list a menu, a bool a tick box, a text a text field; any ipywidgets control can be given
+    ready-made. All can be reached and moved with the keyboard. When `draw` raises for some setting, its message takes
+    the sentence's place and the controls stay alive; when it raises for the very first one, so does the explorer.
+
+    >>> from minillm.viz.figures import bars
+    >>> explorer = Explorer(lambda n: (bars(["n"], [n], unit=""), f"One bar of length {n}."), n=range(1, 5))
+    >>> explorer
+    Explorer(n=1): One bar of length 1.
+    >>> explorer.controls["n"].value = 3
+    >>> explorer.sentence
+    'One bar of length 3.'
+    """
+
+    def __init__(self, draw: Draw, **controls: Any) -> None:
+        if not controls:
+            raise ValueError("an Explorer without controls is a figure: name at least one, for example head=range(4)")
+        self.draw = draw
+        self.controls = {name: _control(name, kind) for name, kind in controls.items()}
+        # Not widgets.Image: it has no alternative text, and a tooltip in its place breaks it (ipywidgets 8.1).
+        self.picture = widgets.HTML()
+        self.caption = widgets.HTML()
+        self.png = b""
+        self.sentence = ""
+        super().__init__([*self.controls.values(), self.picture, self.caption])
+        for control in self.controls.values():
+            control.observe(self._update, "value")
+        self._redraw()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the controls say now, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def _update(self, _change: Any = None) -> None:
+        try:
+            self._redraw()
+        except Exception as error:  # whatever a learner's draw raises, the widget must stay alive and say it
+            self._say(f"No picture for this setting: {error} ({type(error).__name__}). The last one stays.")
+
+    def _redraw(self) -> None:
+        figure, sentence = self.draw(**self.values)
+        self.png = png(figure)
+        width, height = shown_size(self.png)
+        source = base64.b64encode(self.png).decode()
+        size = f'width="{width}" height="{height}"'
+        self.picture.value = f'<img src="data:image/png;base64,{source}" alt="{html.escape(sentence)}" {size}>'
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.sentence = sentence
+        self.caption.value = f'<p role="status"><em>{html.escape(sentence)}</em></p>'
+
+    def close(self) -> None:
+        """Take the explorer and all its parts off the page and free them; closing twice does no harm."""
+        if self.comm is None:
+            return
+        for control in self.controls.values():
+            control.unobserve(self._update, "value")
+        for part in (*self.children, self):
+            widgets.Widget.close(part)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
+        return f"Explorer({settings}): {self.sentence}"
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle = super()._repr_mimebundle_(**options)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        width, height = shown_size(self.png)
+        return (
+            {**data, "image/png": self.png, "text/plain": repr(self)},
+            {**metadata, "image/png": {"alt": self.sentence, "width": width, "height": height}},
+        )
+
+
+def _control(name: str, kind: Any) -> widgets.Widget:
+    """The ipywidgets control for one keyword; raises `ValueError` for a kind it does not know."""
+    label, whole_label = name.replace("_", " "), {"description_width": "initial"}
+    if isinstance(kind, widgets.ValueWidget):
+        kind.description = kind.description or label
+        kind.style, kind.layout.width = whole_label, kind.layout.width or "28em"
+        return kind
+    look = {"description": label, "style": whole_label, "layout": widgets.Layout(width="28em")}
+    if isinstance(kind, bool):
+        return widgets.Checkbox(kind, **look)
+    if isinstance(kind, str):
+        return widgets.Text(kind, **look)
+    if isinstance(kind, range) and len(kind) > 0:
+        return widgets.IntSlider(kind[0], min=kind[0], max=kind[-1], step=kind.step, **look)
+    if isinstance(kind, tuple) and len(kind) == 3:
+        low, high, step = kind
+        return widgets.FloatSlider(low, min=low, max=high, step=step, **look)
+    if isinstance(kind, list) and kind:
+        return widgets.Dropdown(options=kind, value=kind[0], **look)
+    raise ValueError(
+        f"no control for {name}={kind!r}; give a non-empty range, a (low, high, step), a list, a bool, a text "
+        "or an ipywidgets control"
+    )

@@ -1,0 +1,148 @@
+"""A lesson in a real browser: JupyterLab in headless Chromium, driven as a person without a mouse would."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tools.build_notebooks import METADATA
+from tools.lesson_environment import lesson_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSON = ROOT / "notebooks" / "00_the_map.ipynb"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+# In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+SMALL_LESSON = """\
+from minillm.viz.explorer import Explorer
+from minillm.viz.figures import bars
+
+def draw(length):
+    if length == 3:
+        raise ValueError("three is not drawn")
+    return bars(["n"], [length], unit="steps"), f"A bar of {length} steps."
+
+Explorer(draw, length=range(1, 6))
+"""
+# JupyterLab's own command: its promise ends with the last cell, and no click is lost while the kernel connects.
+RUN_ALL = """async () => {
+    const run = async () => {
+        const app = window.jupyterapp;
+        await app.restored;
+        const panel = app.shell.currentWidget;
+        await panel.context.ready;
+        await panel.context.sessionContext.ready;
+        await app.commands.execute('notebook:run-all-cells');
+    };
+    const late = new Promise((_, reject) => setTimeout(() => reject(Error('not run within 200 s')), 200000));
+    await Promise.race([run(), late]);
+}"""
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path):
+    """A JupyterLab that serves a folder on a free port: yields (address, token)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token, config = secrets.token_hex(16), folder / "config"
+    settings = config / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
+    command += ["--LabApp.expose_app_in_browser=True"]
+    environment = {**lesson_environment(), "JUPYTERLAB_SETTINGS_DIR": str(config / "settings")}
+    environment |= {name: str(config / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    log = folder / "jupyterlab.log"
+    with open(log, "w", encoding="utf-8") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 90
+        while not _answers(f"{address}/api/status?token={token}"):
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
+            time.sleep(0.2)
+        yield address, token
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def browser_page(address: str, token: str, notebook: str):
+    """A browser page with the notebook open in JupyterLab's one-document view."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(f"{address}/doc/tree/{notebook}?reset&token={token}")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=90_000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is."""
+    if LESSON.exists():
+        shutil.copy(LESSON, tmp_path)
+        return tmp_path / LESSON.name
+    small = new_notebook(cells=[new_code_cell(SMALL_LESSON)], metadata=METADATA)
+    nbformat.write(small, tmp_path / "small.ipynb")
+    return tmp_path / "small.ipynb"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.timeout(400)
+def test_the_explorer_answers_the_keyboard_in_a_browser(notebook):
+    with (
+        jupyterlab(notebook.parent) as (address, token),
+        browser_page(address, token, notebook.name) as page,
+    ):
+        page.evaluate(RUN_ALL)
+        assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
+        explorer = page.locator(".jp-OutputArea-output .widget-vbox").filter(has=page.locator("img")).first
+        explorer.wait_for(timeout=60_000)
+        box = explorer.element_handle()
+        explorer.scroll_into_view_if_needed()
+        picture, sentence = explorer.locator("img"), explorer.locator("[role=status]")
+        page.wait_for_function(
+            "e => e.querySelector('label').innerText !== ''", arg=box
+        )  # labels are set a little later
+        before = picture.get_attribute("src"), sentence.inner_text()
+        assert picture.get_attribute("alt") == before[1], "a screen reader finds the sentence on the picture"
+
+        handle = explorer.locator(".noUi-handle").first
+        assert handle.get_attribute("tabindex") == "0", "the Tab key reaches the slider"
+        handle.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("([e, old]) => e.querySelector('[role=status]').innerText !== old", arg=[box, before[1]])
+        page.wait_for_function("([e, old]) => e.querySelector('img').src !== old", arg=[box, before[0]])
+        assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+        assert page.errors == []

@@ -1,0 +1,103 @@
+"""The guards of the root conftest.py, on notebooks made here: what nbval gets wrong alone, what it must still catch."""
+
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def stored(source, text=None, kind="stdout"):
+    """A code cell as an executed notebook holds it."""
+    outputs = [] if text is None else [new_output("stream", name=kind, text=text)]
+    return source, outputs
+
+
+NOTEBOOKS = {
+    "semicolon": [stored("'hidden by the semicolon';")],
+    "stderr": [stored("import sys; print('pid', 17, file=sys.stderr)", "pid 4\n", "stderr")],
+    "environment": [
+        stored(
+            "import os, minillm; print(os.environ['OMP_NUM_THREADS'], os.environ['TQDM_DISABLE'], minillm.__name__)",
+            "1 1 minillm\n",
+        )
+    ],
+    "tampered": [stored("print(1 + 1)", "3\n")],
+    "dead": [stored("import os; os._exit(1)"), stored("print('after')", "after\n")],
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """All of them in one `pytest --nbval`: (lines of the report, seconds)."""
+    folder = tmp_path_factory.mktemp("guards")
+    for name, cells in NOTEBOOKS.items():
+        notebook = new_notebook(cells=[new_code_cell(source, outputs=outputs) for source, outputs in cells])
+        for number, cell in enumerate(notebook.cells, start=1):
+            cell.execution_count = number
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    options = ["--nbval", "-rA", "-p", "conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    return result.stdout + result.stderr, time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("semicolon", "a trailing semicolon hides the value, as in JupyterLab"),
+        ("stderr", "what goes to stderr is not compared"),
+        ("environment", "the kernel gets the lessons' environment and this tree's package; a set variable wins"),
+    ],
+)
+def test_passes(run, name, why):
+    assert outcome(run[0], name, 0) == "PASSED", f"{why}:\n{run[0]}"
+
+
+def outcome(report, name, cell):
+    """PASSED, FAILED or ERROR: what pytest's summary says of one cell."""
+    lines = [line for line in report.splitlines() if f"{name}.ipynb::Cell {cell}" in line]
+    return next((word for line in lines if (word := line.split(" ")[0]) in ("PASSED", "FAILED", "ERROR")), None)
+
+
+def test_a_changed_output_is_still_caught(run):
+    assert outcome(run[0], "tampered", 0) == "FAILED", run[0]
+
+
+def test_a_dead_kernel_fails_at_once_and_says_so(run):
+    report, seconds = run
+    assert outcome(report, "dead", 0) == "FAILED", report
+    assert outcome(report, "dead", 1) == "FAILED", report
+    assert "the kernel died in this cell" in report
+    # nbval alone would wait for its cell timeout, and then hang; all five notebooks together must need less.
+    assert seconds < 200
+
+
+def test_a_cell_gets_time_for_its_messages_and_an_end_of_its_own():
+    given = []
+    config = SimpleNamespace(option=SimpleNamespace(nbval_cell_timeout=300.0))
+    cell = SimpleNamespace(output_timeout=5, config=config, add_marker=given.append)  # as nbval makes it
+    runpy.run_path(str(ROOT / "conftest.py"))["pytest_itemcollected"](cell)
+    assert cell.output_timeout > 5
+    assert [mark.name for mark in given] == ["timeout"]
+    assert given[0].args[0] > 300 + cell.output_timeout, "pytest-timeout is the last to lose patience"
+
+
+def test_the_conftest_imports_without_nbval():
+    code = "import sys; sys.modules['nbval'] = None; import conftest; assert conftest.nbval_kernel is None"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)

@@ -1,0 +1,75 @@
+"""Every manuscript keeps the rules, and every rule catches the manuscript that breaks it."""
+
+import jupytext
+import pytest
+
+from tools.build_notebooks import manuscripts, read_manuscript
+from tools.manuscript_rules import complaints
+
+QUESTION = "# <details><summary>Why?</summary>\n# " + "because " * 15 + "\n# </details>\n"
+PARTS = {
+    "first": """\
+# %% [markdown]
+# # Lesson
+# **You will build** a sum. **The claim** is that it adds up. **Time** 5 minutes. **Before you start**: nothing.
+""",
+    "imports": "# %%\nimport math\n",
+    "define": "# %%\ndef double(x):\n    return 2 * x\n",
+    "try": "# %%\nassert double(2) == 4\n",
+    "explorer": "# %%\nExplorer(draw, n=range(3))\nshow(figure, alt='One bar.')\n",
+    "boxes": """\
+# %% [markdown]
+# > **Where the picture simplifies.** It does.
+#
+# > **At scale.** It is larger.
+""",
+    "quiz": "# %% [markdown]\n" + 5 * QUESTION,
+    "last": "# %% [markdown]\n# **What you built**: a sum. **Exercise**: none. **Next**: lesson 01.\n",
+}
+
+
+def judged(**changes):
+    """What is said of a small right manuscript with some of its parts changed."""
+    return complaints("00_small", jupytext.reads("\n".join({**PARTS, **changes}.values()), fmt="py:percent"))
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in manuscripts().values()])
+def test_the_manuscript_keeps_the_rules(path):
+    broken = complaints(path.stem, read_manuscript(path))
+    assert not broken, "\n".join(broken)
+
+
+def test_a_right_manuscript_is_left_in_peace():
+    assert judged() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"first": "# %%\nx = 1\n"}, "cell 1 must be text that begins with the lesson's title"),
+        ({"first": PARTS["first"].replace("**Time** 5 minutes", "**Time** short")}, "how many minutes"),
+        ({"first": PARTS["first"].replace("**The claim**", "The claim")}, "cell 1 must hold **The claim**"),
+        ({"last": "# %%\nx = 1\n"}, "the last one, must be text"),
+        ({"last": PARTS["last"].replace("**Next**", "Next")}, "the last one, must hold **Next**"),
+        ({"try": "# %%\nimport os\nassert double(2) == 4\n"}, "cell 4 imports"),
+        ({"try": "# %%\ndouble(2)\n"}, "cell 3 defines something that neither it nor the next code cell runs"),
+        ({"try": "# %%\n" + "x = 1\n" * 31 + "assert x\n"}, "cell 4 has 32 lines of code"),
+        ({"imports": "# %%\n" + "x = 1\n" * 20, "explorer": "# %%\nExplorer()\n" + "x = 1\n" * 20}, "median"),
+        ({"try": '# %% tags=["skip-execution"]\nassert double(2) == 4\n'}, "cell 4 needs both tags"),
+        ({"try": '# %% tags=["nbval-ignore"]\nassert double(2) == 4\n'}, "unknown tag: nbval-ignore"),
+        ({"explorer": "# %%\nshow(figure, alt='One bar.')\n"}, "makes 0 Explorers"),
+        ({"explorer": "# %%\nExplorer(draw, n=range(3))\nshow(figure)\n"}, "cell 5 shows a figure without alt="),
+        (
+            {"boxes": "# %% [markdown]\n# > **At scale.** It is larger.\n"},
+            "the box '> **Where",
+        ),
+        ({"quiz": "# %% [markdown]\n# no questions\n"}, "the quiz has 0 <details>"),
+        ({"quiz": PARTS["quiz"].replace("because " * 15, "because")}, "question 1 is answered in 1 words"),
+        ({"try": "# %%\nassert double(2) == open('/tmp/x')\n"}, "cell 4 holds an absolute path: /tmp/"),
+        ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 holds an absolute path: C:"),
+    ],
+)
+def test_each_rule_catches_what_breaks_it(changes, sentence):
+    found = judged(**changes)
+    assert any(sentence in complaint for complaint in found), found
+    assert all(complaint.startswith("00_small, ") for complaint in found)

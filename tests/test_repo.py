@@ -1,0 +1,122 @@
+"""The repository agrees with itself: tables with files, pages with their sources, sizes with the house rules."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ROOMS = sorted((ROOT / "minillm").rglob("*.py"))
+LONGEST_ROOM = 300  # lines
+LONGEST_FUNCTION = 60  # lines, the docstring not counted
+HEAVIEST_NOTEBOOK = 600_000  # bytes, pictures included
+# Where a file from this or any other machine would give itself away.
+HOMES = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|/root/|[A-Z]:\\+Users\\+\w")
+
+
+def tracked_files() -> list[Path]:
+    """Everything that is in the repository or about to be: not what .gitignore names."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout, so there is no list of files")
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_lesson_table_holds_the_lessons_that_exist():
+    rows = re.findall(r"^\|.*?\(notebooks/([\w]+)\.ipynb\)", readme(), re.MULTILINE)
+    assert rows == [path.stem for path in NOTEBOOKS], "README's lesson table and notebooks/ differ"
+
+
+def test_the_readme_names_files_and_rooms_that_exist():
+    text = readme()
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    named = re.findall(r"`((?:minillm|notebooks|tools|tests|benchmarks|teaching|exercises|solutions)/[\w./-]*)`", text)
+    missing = [name for name in [*links, *named] if not (ROOT / name).exists()]
+    assert not missing, f"README.md names what is not there: {missing}"
+
+
+def test_the_readme_leads_through_every_floor():
+    folders = {path.name for path in (ROOT / "minillm").iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    unnamed = [name for name in sorted(folders) if not re.search(rf"minillm/{name}\b|`{name}/?`", readme())]
+    assert not unnamed, f"README.md's reading order leaves out {unnamed}"
+
+
+@pytest.mark.parametrize("tool", sorted(path.name for path in (ROOT / "tools").glob("build_*.py")))
+def test_what_is_generated_is_up_to_date(tool):
+    run = subprocess.run(
+        [sys.executable, f"tools/{tool}", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in NOTEBOOKS])
+def test_a_lesson_is_stored_whole(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    executed = [cell for cell in code if "skip-execution" not in cell["metadata"].get("tags", [])]
+    assert [cell["execution_count"] for cell in executed] == list(range(1, len(executed) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert outputs, "nbval passes a lesson without outputs, and compares nothing"
+    quiet = [cell for cell in code if "raises-exception" not in cell["metadata"].get("tags", [])]
+    assert not [output for cell in quiet for output in cell["outputs"] if output["output_type"] == "error"]
+    for output in outputs:
+        if "image/png" in output.get("data", {}):
+            assert output["metadata"].get("image/png", {}).get("alt", "").strip(), "a figure without alternative text"
+    assert path.stat().st_size <= HEAVIEST_NOTEBOOK
+
+
+def test_rooms_are_small():
+    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in ROOMS}
+    too_long = {name: lines for name, lines in lengths.items() if lines > LONGEST_ROOM}
+    assert not too_long, f"rooms of more than {LONGEST_ROOM} lines: {too_long}; move an idea into a room of its own"
+
+
+def test_functions_are_small():
+    too_long = [
+        f"{path.relative_to(ROOT).as_posix()}: {node.name} has {length} lines"
+        for path in ROOMS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and (length := _own_lines(node)) > LONGEST_FUNCTION
+    ]
+    assert not too_long, "\n".join([f"functions of more than {LONGEST_FUNCTION} lines:", *too_long])
+
+
+def _own_lines(function: ast.FunctionDef) -> int:
+    docstring = function.body[0] if ast.get_docstring(function) else None
+    words = 0 if docstring is None else docstring.end_lineno - docstring.lineno + 1
+    return function.end_lineno - function.lineno + 1 - words
+
+
+def test_no_file_names_a_folder_of_a_machine():
+    here = {str(ROOT), str(Path.home())} - {"/root", "/"}
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or weights
+        if path == Path(__file__).resolve():
+            continue  # the pattern itself
+        if (match := HOMES.search(text)) or any(f"{folder}/" in text for folder in here):
+            found.append(f"{path.relative_to(ROOT).as_posix()}: {match.group() if match else here}")
+    assert not found, "\n".join(found)
+
+
+def test_no_file_is_large():
+    large = {
+        path.relative_to(ROOT).as_posix(): path.stat().st_size
+        for path in tracked_files()
+        if path.stat().st_size > 1_000_000
+    }
+    assert not large, f"files of more than 1 MB do not belong in the repository: {large}"
