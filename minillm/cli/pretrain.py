@@ -29,9 +29,9 @@ TOKENIZER_TEXTS = 4_000  # documents the vocabulary is learnt from; more hardly 
 @click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape.")
 @click.option("--corpus", default="world", help="'world', or a text file.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
-@click.option("--steps", default=500, help="Optimizer updates.")
-@click.option("--batch-size", default=16, help="Rows of max_seq_len tokens in one update.")
-@click.option("--learning-rate", default=3e-3, help="At its peak.")
+@click.option("--steps", default=1000, help="Optimizer updates.")
+@click.option("--batch-size", default=8, help="Rows of max_seq_len tokens in one update.")
+@click.option("--learning-rate", default=4e-3, help="At its peak.")
 @click.option("--documents", default=40_000, help="Documents of the world to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
@@ -58,6 +58,8 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
     )
     model = Transformer(config).to(pick_device(options["device"]))
     train_config = TrainConfig(steps=options["steps"], learning_rate=options["learning_rate"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
     start = time.perf_counter()
     with tqdm(total=train_config.steps, unit="step") as bar:
 
@@ -81,17 +83,18 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
 
 
 def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of this run: with --resume those it began with, else the given ones, which are then kept."""
+    """The options of this run: with --resume those it began with, else the given ones."""
     kept = out / RUN
     if not resume:
         if kept.exists():
             raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(options, indent=1), encoding="utf-8")
         return options
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
-    before = json.loads(kept.read_text(encoding="utf-8"))
+    try:
+        before = dict(json.loads(kept.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
     for name, value in options.items():
         if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
             raise ValueError(

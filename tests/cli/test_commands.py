@@ -141,6 +141,15 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path):
     assert "has steps = 2; a resumed run cannot change it to 9" in refused.stderr
 
 
+def test_a_mistake_leaves_no_run_behind(tmp_path):
+    out = tmp_path / "run"
+    assert "no corpus 'wrold'" in run("pretrain", "--corpus", "wrold", "--out", out, status=1).stderr
+    assert not out.exists()
+    run("pretrain", "--out", out, "--steps", "1", *TRAINING)
+    (out / "run.json").write_text('{"steps": ', encoding="utf-8")
+    assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     out = tmp_path / "run"
