@@ -68,6 +68,8 @@ class Stop(Exception):
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; return the exit status."""
+    # What is started from here must not have torch's threads spin while they wait; minillm/__init__.py says why.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console may lack a letter of the folder's name
