@@ -1,5 +1,6 @@
 """Where the work runs, in which number format, and from which seed. The only room that asks about hardware."""
 
+import os
 import random
 import time
 from functools import cache
@@ -64,3 +65,11 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     if device.type == "mps":
         return None
     return torch.bfloat16 if bf16_speedup(device.type) > 1.2 else None
+
+
+def memory_gb() -> float | None:
+    """Physical memory of this computer in GB; None where the system does not say it this way (Windows)."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -15,7 +15,7 @@ from minillm import assets
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
 from minillm.data.batches import PackedBatches
-from minillm.device import bf16_speedup, pick_device
+from minillm.device import bf16_speedup, memory_gb, pick_device
 from minillm.model.transformer import Transformer
 from minillm.training.loop import TrainConfig, train
 from minillm.training.run import pretraining_loss
@@ -35,7 +35,7 @@ def doctor(device: str | None, as_json: bool) -> None:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "disk_free_gb": round(shutil.disk_usage(Path.cwd()).free / 1e9, 1),
-        "memory_gb": _memory_gb(),
+        "memory_gb": memory_gb(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
@@ -109,11 +109,3 @@ def loss_difference(device: torch.device, steps: int = 5) -> float:
     reference = losses(torch.device("cpu"), bf16=False)
     tried = losses(device, bf16=None if device.type == "cpu" else False)
     return round(max(abs(a - b) for a, b in zip(reference, tried, strict=True)), 6)
-
-
-def _memory_gb() -> float | None:
-    """Physical memory; None where the system does not say it this way (Windows)."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (AttributeError, ValueError, OSError):
-        return None

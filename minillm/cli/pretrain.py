@@ -14,7 +14,7 @@ from minillm.config import PRESETS, ModelConfig
 from minillm.data.batches import PackedBatches, pack_documents, whole_documents
 from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS, Corpus, load_corpus
 from minillm.data.world import bigram_loss, floor
-from minillm.device import pick_device, seed_everything
+from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.transformer import Transformer, count_parameters
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import TrainConfig
@@ -42,6 +42,7 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
     """Train a base model from nothing."""
     options = _settle(ctx, out, resume, options)
     seed_everything(options["seed"])
+    _check_memory(options["preset"])
     corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
     config = ModelConfig.preset(options["preset"])
     tokenizer = Tokenizer.train(corpus.train[:TOKENIZER_TEXTS], config.vocab_size, SPECIAL_TOKENS)
@@ -101,6 +102,17 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
                 f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
             )
     return before
+
+
+def _check_memory(preset: str) -> None:
+    """Refuse a model that this computer cannot hold, before it takes all the memory there is."""
+    needed = 16 * count_parameters(ModelConfig.preset(preset)) / 1e9  # weight, gradient, two moments, in float32
+    available = memory_gb()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"training {preset!r} takes at least {needed:,.1f} GB for its weights and the optimizer, and this computer "
+            f"has {available} GB of memory; choose a smaller preset"
+        )
 
 
 def summary(

@@ -141,6 +141,11 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path):
     assert "has steps = 2; a resumed run cannot change it to 9" in refused.stderr
 
 
+def test_a_model_larger_than_this_computer_is_refused(tmp_path):
+    result = run("pretrain", "--preset", "gpt3", "--out", tmp_path / "run", status=1)
+    assert "training 'gpt3' takes at least 2,793.7 GB" in result.stderr  # 16 bytes for each of 174.604 billion
+
+
 def test_a_mistake_leaves_no_run_behind(tmp_path):
     out = tmp_path / "run"
     assert "no corpus 'wrold'" in run("pretrain", "--corpus", "wrold", "--out", out, status=1).stderr
