@@ -91,7 +91,7 @@ assert gpt2.encode("Hello") == [15496]
 # %% [markdown]
 # It is, in GPT-2's vocabulary. In SmolLM2's it is 19556. Neither number means anything by itself: an id is a row
 # number in one particular list, as a page number is good for one particular edition of a book. Feed GPT-2's 15496 to
-# SmolLM2 and it reads some other word. A model and its tokenizer belong together.
+# SmolLM2 and it reads something else entirely. A model and its tokenizer belong together.
 
 # %%
 print("SmolLM2 reads 15496 as", repr(tokenizer.decode([15496])))
@@ -136,7 +136,7 @@ print("table:", tuple(table.shape), "  row of Hello:", *(f"{x:.3f}" for x in vec
 
 # %% [markdown]
 # Nobody wrote these rows; they were learnt. Words that are used alike ended up with rows that point the same way. We
-# measure that by the cosine of the angle between two rows: 1 for the same direction, 0 for unrelated ones.
+# measure that by the cosine of the angle between two rows: 1 for the same direction, 0 for a right angle.
 
 # %%
 words = ["Hello", "Hi", "river"]
@@ -617,7 +617,7 @@ assert by_model < by_xz < by_gzip < 3
 # <details><summary>1. "Hello" is 15496 in the diagram and 19556 here. Which is right?</summary>
 #
 # Both. An id is a row number in one vocabulary: 15496 in GPT-2's, 19556 in SmolLM2's. What must never happen is that
-# ids from one are fed to a model of the other: no error appears, the model simply reads another word.
+# ids from one are fed to a model of the other: no error appears, the model simply reads another text.
 # </details>
 #
 # <details><summary>2. Why does the order of the bars stay the same at every temperature?</summary>
