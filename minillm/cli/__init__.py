@@ -17,7 +17,7 @@ class Sentences(click.Group):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
-        except (ValueError, IndexError, FloatingPointError, OSError, AssetError) as error:
+        except (ValueError, IndexError, FloatingPointError, OSError, ModuleNotFoundError, AssetError) as error:
             if ctx.params["traceback"]:
                 raise
             raise click.ClickException(str(error)) from None

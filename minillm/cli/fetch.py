@@ -14,7 +14,7 @@ def fetch(name: str | None, as_json: bool) -> None:
     if name is None:
         listing = {name: {"licence": asset.licence, "path": _path(name)} for name, asset in assets.REGISTRY.items()}
         for asset_name, facts in listing.items():
-            click.echo(f"{asset_name:24} {facts['licence']:12} {facts['path'] or 'not fetched yet'}", err=as_json)
+            click.echo(f"{asset_name:24} {facts['licence']:16} {facts['path'] or 'not fetched yet'}", err=as_json)
         if as_json:
             print_json(listing)
         return

@@ -1,6 +1,8 @@
 """minillm pretrain: teach a model to predict the next token, and say how far it is from the best possible."""
 
+import itertools
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from tqdm import tqdm
 
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.batches import PackedBatches, pack_documents, whole_documents
-from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS, Corpus, load_corpus
+from minillm.data.batches import PackedBatches, whole_documents
+from minillm.data.corpora import END_OF_TEXT, NAMES, SPECIAL_TOKENS, Corpus, encode_training, load_corpus
+from minillm.data.packing import PackedRows
+from minillm.data.token_file import TokenFile
 from minillm.data.world import bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.transformer import Transformer, count_parameters
@@ -23,11 +27,12 @@ from minillm.training.run import pretrain as run_pretrain
 
 RUN = "run.json"  # the options of the run, for --resume
 TOKENIZER_TEXTS = 4_000  # documents the vocabulary is learnt from; more hardly changes a merge
+BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
 @click.command()
 @click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape.")
-@click.option("--corpus", default="world", help="'world', or a text file.")
+@click.option("--corpus", default="world", help=f"{', '.join(NAMES)}, a text file or a folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
 @click.option("--steps", default=1000, help="Optimizer updates.")
 @click.option("--batch-size", default=8, help="Rows of max_seq_len tokens in one update.")
@@ -44,23 +49,23 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
     seed_everything(options["seed"])
     _check_memory(options["preset"])
     corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
+    _keep(out, options, corpus)
     config = ModelConfig.preset(options["preset"])
-    tokenizer = Tokenizer.train(corpus.train[:TOKENIZER_TEXTS], config.vocab_size, SPECIAL_TOKENS)
+    tokenizer = Tokenizer.train(itertools.islice(corpus.train, TOKENIZER_TEXTS), config.vocab_size, SPECIAL_TOKENS)
     tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT  # it ends one document and begins the next
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
-    encoded, validation = tokenizer.encode_batch(corpus.train), tokenizer.encode_batch(corpus.validation)
+    encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty())
+    validation = tokenizer.encode_batch(corpus.validation)
     end = tokenizer.eos_id
-    rows = pack_documents(encoded, end, config.max_seq_len + 1)
+    rows = PackedRows(encoded, end, config.max_seq_len + 1)
     batches = PackedBatches(rows, options["batch_size"], options["seed"], end)
     click.echo(
-        f"{len(corpus.train):,} documents, {int((rows >= 0).sum()):,} tokens; {count_parameters(config):,} parameters; "
+        f"{len(encoded):,} documents, {rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
         f"{options['steps']} steps are {options['steps'] / batches.epoch_length:.1f} passes",
         err=as_json,
     )
     model = Transformer(config).to(pick_device(options["device"]))
     train_config = TrainConfig(steps=options["steps"], learning_rate=options["learning_rate"])
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
     start = time.perf_counter()
     with tqdm(total=train_config.steps, unit="step") as bar:
 
@@ -69,7 +74,7 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
             bar.set_postfix({key: f"{metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics})
 
         try:
-            data = TextData(batches, whole_documents(validation, end))
+            data = TextData(batches, whole_documents(validation, end, longest=config.max_seq_len))
             _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show)
         except KeyboardInterrupt:
             raise click.ClickException(
@@ -115,16 +120,27 @@ def _check_memory(preset: str) -> None:
         )
 
 
+def _keep(out: Path, options: dict[str, Any], corpus: Corpus) -> None:
+    """Note the options and the corpus for --resume; refuse to go on with other text than the run began with."""
+    before = options.setdefault("fingerprint", corpus.fingerprint)
+    if before != corpus.fingerprint:
+        raise ValueError(
+            f"the corpus {options['corpus']} is not the text that the run in {out} began with; "
+            "bring that text back, or start a new run in another --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
+
+
 def summary(
-    corpus: Corpus, tokenizer: Tokenizer, train: list[list[int]], validation: list[list[int]], last: dict[str, Any]
+    corpus: Corpus, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
 ) -> dict[str, Any]:
     """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
-
-    def joined(documents: list[list[int]]) -> list[int]:
-        return [tokenizer.eos_id, *(token for document in documents for token in (*document, tokenizer.eos_id))]
-
+    end = tokenizer.eos_id
+    learnt = itertools.chain([end], train.stream[:BIGRAM_TOKENS])
+    measured = itertools.chain([end], *([*document, end] for document in validation))
     loss = last["val_loss"]
-    result = {"val_loss": loss, "bigram_loss": bigram_loss(joined(train), joined(validation), tokenizer.vocab_size)}
+    result = {"val_loss": loss, "bigram_loss": bigram_loss(learnt, measured, tokenizer.vocab_size)}
     if corpus.truth is not None:
         truth = floor(corpus.truth, tokenizer)
         result |= {"floor": truth.nats_per_token, "floor_stderr": truth.stderr, "kl": loss - truth.nats_per_token}

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
+from minillm.data.packing import PackedRows
 from minillm.losses import IGNORE
 
 # Inputs (B, T), and for each the token that comes next. The underscores: batches of one list differ in B and T.
@@ -20,40 +21,23 @@ Batch = tuple[Int[Tensor, "_B _T"], Int[Tensor, "_B _T"]]
 def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: int) -> Int[Tensor, "N T"]:
     """Fill rows of `row_length` tokens with whole documents, each between two `end_id`; the rest is `IGNORE`.
 
-    A document goes into the fullest row that still has room for it (best fit), so that almost nothing is padding
-    and no document is cut, except one that is longer than a row: its pieces fill rows of their own.
+    All rows at once, for what fits into memory; `packing.PackedRows` says how, and makes them one by one. A document
+    that fills its row to the last place goes without its second `end_id`.
     Raises `ValueError` where there is nothing to pack.
 
     >>> pack_documents([[1, 2], [3, 4, 5], [6]], end_id=0, row_length=6).tolist()
     [[0, 1, 2, 0, 6, 0], [0, 3, 4, 5, 0, -100]]
     """
-    if row_length < 3:
-        raise ValueError(f"row_length is {row_length}; a row needs an end token, a token and an end token: 3 at least")
-    room = row_length - 1  # after the end token that opens the row
-    rows: list[list[int]] = []
-    with_space: list[list[list[int]]] = [[] for _ in range(room + 1)]  # rows by the space that is left
-    for document in documents:
-        tokens = [*document, end_id]
-        for start in range(0, len(tokens), room):
-            piece = tokens[start : start + room]
-            space = next((s for s in range(len(piece), room + 1) if with_space[s]), None)
-            if space is None:
-                row, space = [end_id], room
-                rows.append(row)
-            else:
-                row = with_space[space].pop()
-            row.extend(piece)
-            with_space[space - len(piece)].append(row)
-    if not rows:
-        raise ValueError("there are no documents to pack")
-    return torch.tensor([row + [IGNORE] * (row_length - len(row)) for row in rows], dtype=torch.int32)
+    rows = PackedRows(documents, end_id, row_length)
+    return rows[torch.arange(len(rows))]
 
 
 class PackedBatches:
     """Shuffled batches of packed rows, forever: `batches[step]` is the same whenever it is asked for.
 
     Each epoch has its own order, drawn from the seed and the epoch's number; a last batch that would be short is
-    filled from the next epoch. `end_id` stands in for padding in the inputs, whose targets do not count.
+    filled from the next epoch. `end_id` stands in for padding in the inputs, whose targets do not count. With `counts`
+    (SFT) only the tokens that it marks are targets.
 
     >>> rows = pack_documents([[1, 2], [3, 4]], end_id=0, row_length=4)
     >>> inputs, targets = PackedBatches(rows, batch_size=2, seed=0, end_id=0)[5]
@@ -61,10 +45,19 @@ class PackedBatches:
     [([0, 1, 2], [1, 2, 0]), ([0, 3, 4], [3, 4, 0])]
     """
 
-    def __init__(self, rows: Int[Tensor, "N T"], batch_size: int, seed: int, end_id: int):
+    def __init__(
+        self,
+        rows: Int[Tensor, "N T"] | PackedRows,
+        batch_size: int,
+        seed: int,
+        end_id: int,
+        counts: Bool[Tensor, "N T"] | None = None,
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-        self.rows, self.batch_size, self.seed, self.end_id = rows, batch_size, seed, end_id
+        if len(rows) < 1:
+            raise ValueError("there are no rows to make batches of")
+        self.rows, self.batch_size, self.seed, self.end_id, self.counts = rows, batch_size, seed, end_id, counts
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     @property
@@ -77,9 +70,16 @@ class PackedBatches:
         return torch.randperm(len(self.rows), generator=generator)
 
     def __getitem__(self, step: int) -> Batch:
-        wanted = range(step * self.batch_size, (step + 1) * self.batch_size)
-        picked = [int(self._order(i // len(self.rows))[i % len(self.rows)]) for i in wanted]
-        return split_targets(self.rows[picked], self.end_id)
+        if step < 0:
+            raise IndexError(f"there is no step {step}; training starts at step 0")
+        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
+        while place < end:  # once, or twice where an epoch ends inside the batch
+            epoch, start = divmod(place, len(self.rows))
+            parts.append(self._order(epoch)[start : start + end - place])
+            place += len(parts[-1])
+        picked = torch.cat(parts)
+        inputs, targets = split_targets(self.rows[picked], self.end_id)
+        return inputs, targets if self.counts is None else targets.where(self.counts[picked][:, 1:], IGNORE)
 
 
 def split_targets(rows: Int[Tensor, "B length"], end_id: int) -> Batch:
@@ -93,22 +93,30 @@ def split_targets(rows: Int[Tensor, "B length"], end_id: int) -> Batch:
     return rows[:, :-1].where(rows[:, :-1] != IGNORE, end_id), rows[:, 1:]
 
 
-def whole_documents(documents: Sequence[Sequence[int]], end_id: int, batch_tokens: int = 16_384) -> list[Batch]:
+def whole_documents(
+    documents: Sequence[Sequence[int]], end_id: int, batch_tokens: int = 16_384, longest: int | None = None
+) -> list[Batch]:
     """Batches for measuring: each document alone in a row, from its start to its end token.
 
     Documents of like length share a batch of about `batch_tokens`, so little is padding. Every token of every
-    document counts exactly once, the end token included.
+    document counts exactly once, the end token included. A document of more than `longest` tokens, which the model
+    could not read at once, is measured in pieces; the tokens after a cut know only what follows it.
 
     >>> [(inputs.tolist(), targets.tolist()) for inputs, targets in whole_documents([[1], [2, 3]], end_id=0)]
     [([[0, 1, 0], [0, 2, 3]], [[1, 0, -100], [2, 3, 0]])]
     """
+    rows = []
+    for document in documents:
+        row = [end_id, *document, end_id]
+        step = longest or len(row)
+        rows += [row[start : start + step + 1] for start in range(0, len(row) - 1, step)]
     batches, group = [], []
-    for document in [*sorted(documents, key=len), None]:
-        if group and (document is None or (len(group) + 1) * (len(document) + 2) > batch_tokens):
-            longest = max(len(row) for row in group)
-            rows = torch.tensor([row + [IGNORE] * (longest - len(row)) for row in group])
-            batches.append(split_targets(rows, end_id))
+    for row in [*sorted(rows, key=len), None]:
+        if group and (row is None or (len(group) + 1) * len(row) > batch_tokens):
+            widest = len(group[-1])
+            full = torch.tensor([row + [IGNORE] * (widest - len(row)) for row in group])
+            batches.append(split_targets(full, end_id))
             group = []
-        if document is not None:
-            group.append([end_id, *document, end_id])
+        if row is not None:
+            group.append(row)
     return batches

@@ -1,54 +1,211 @@
-"""Texts to learn from, cut into documents and split into what is learnt and what is measured.
+"""Texts to learn from: where each comes from, and what of it is kept back to measure on.
 
-`world` is the corpus with a known truth: its validation documents carry their exact log-probability.
+    world                the invented kingdom, made here: the one corpus whose truth is known
+    python-docs          the manual and the docstrings of the Python that is installed
+    tiny-shakespeare     1 MB        \\
+    tinystories          2.2 GB       > after `minillm fetch NAME`
+    fineweb-edu-sample   0.5 GB      /
+    a path               a text file, or a folder of them
+
+No document is both learnt and measured on. Documents are told apart by their text: a text that is in the validation
+set is left out of training wherever it occurs. Texts that merely resemble each other are not found by this.
+
+Where a corpus brings no validation set of its own, it consists of the documents with the smallest hashes: a random
+sample of the different documents that needs no seed, is the same in any order of the files, and is found in one pass
+over a stream of any size.
 """
 
+import difflib
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.data.world import Document, World
+from tqdm import tqdm
 
-END_OF_TEXT = "<|endoftext|>"
+from minillm import assets
+from minillm.data.python_docs import python_docs
+from minillm.data.text_files import END_OF_TEXT, read_documents
+from minillm.data.token_file import TokenFile, cached_token_file
+from minillm.data.world import Document, World
+from minillm.tokenizer import Tokenizer
+
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens wait for lesson 09
+
+# Corpora that `minillm fetch` brings: the asset's training file, and its validation file where it has one.
+FETCHED = {
+    "tiny-shakespeare": ("tiny-shakespeare.txt", None),
+    "tinystories": ("TinyStoriesV2-GPT4-train.txt", "TinyStoriesV2-GPT4-valid.txt"),
+    "fineweb-edu-sample": ("fineweb-edu-sample.parquet", None),
+}
+NAMES = ("world", "python-docs", *FETCHED)
 
 _VALIDATION_START = 1_000_000_000  # far up the world's stream, where no training run gets to
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Documents that are read anew at every iteration, without those that are left out."""
+
+    read: Callable[[], Iterator[str]]
+    left_out: frozenset[str] = frozenset()
+
+    def __iter__(self) -> Iterator[str]:
+        return (text for text in self.read() if text not in self.left_out)
+
+
+@dataclass(frozen=True)
 class Corpus:
-    """Documents to train on and others to measure on; `truth` holds the latter's exact probabilities, where known."""
+    """Documents to train on (a list, or a stream that can be read again) and others to measure on.
+
+    `truth` holds the latter's exact probabilities, where known. `fingerprint` is a SHA-256 of all texts, in order.
+    """
 
     name: str
-    train: list[str]
+    train: list[str] | Stream
     validation: list[str]
+    fingerprint: str
     truth: list[Document] | None = None
+
+    @property
+    def left_out_mass(self) -> float | None:
+        """The probability that a document of the world is one of the validation set, and so is not trained on."""
+        if self.truth is None:
+            return None
+        return math.fsum({document.text: math.exp(document.log_prob) for document in self.truth}.values())
 
 
 def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: int = 500) -> Corpus:
-    """The corpus `world`, made here, or the text file at a path.
+    """A corpus by its name (the list at the top of this room), or from a text file or a folder of them.
 
-    A file is cut into documents at `<|endoftext|>` if it holds any, else at blank lines; every tenth document is kept
-    for validation. Raises `ValueError` for a file of fewer than ten documents and `FileNotFoundError` where there is
-    none; `n_train` and `n_validation` count documents of the world.
+    `seed` and `n_train` are the world's; of a file a tenth is measured on, at most `n_validation` documents.
+    A name of the list means that corpus, even beside a file of the same name; "./world" means the file.
+
+    In the world two draws may give the same short text. The validation set stays as it was drawn, so the floor is an
+    unbiased estimate of the world's entropy. Its texts are left out of the `n_train` training documents, which
+    therefore come from the world without these few: `left_out_mass` of its probability, 0.02 % for 500 documents.
+    The loss then owes nothing to a text that was learnt by heart, and is at most a trifle higher for it.
+
+    Raises `FileNotFoundError` for what is neither a name nor a path, `assets.AssetError` for a corpus that is not yet
+    fetched, and `ValueError` for text that cannot be split.
 
     >>> corpus = load_corpus("world", n_train=3, n_validation=2)
     >>> len(corpus.train), len(corpus.validation), corpus.truth[0].text == corpus.validation[0]
     (3, 2, True)
+    >>> load_corpus("wrold")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no corpus 'wrold'; did you mean 'world'? A corpus is world, python-docs, ...
     """
+    if n_validation < 1:
+        raise ValueError(f"n_validation is {n_validation}; at least 1 document is needed to measure on")
     if name == "world":
-        world = World(seed)
-        truth = [world.document(_VALIDATION_START + index) for index in range(n_validation)]
-        train = [document.text for document in world.documents(n_train)]
-        return Corpus(name, train, [document.text for document in truth], truth)
+        return _world(seed, n_train, n_validation)
+    if name == "python-docs":
+        texts = python_docs()
+        return _as_list(split(name, lambda: iter(texts), n_validation))
+    if name in FETCHED:
+        return _fetched(name, n_validation)
     path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no corpus {name!r}: it is neither 'world' nor a text file")
-    text = path.read_text(encoding="utf-8")
-    pieces = text.split(END_OF_TEXT) if END_OF_TEXT in text else text.split("\n\n")
-    documents = [piece.strip() for piece in pieces if piece.strip()]
-    if len(documents) < 10:
+    if not path.exists():
+        near = difflib.get_close_matches(name, NAMES, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        raise FileNotFoundError(
+            f"there is no corpus {name!r}{hint} A corpus is {', '.join(NAMES)}, or the path of a text file or a folder"
+        )
+    return split(path.resolve().name, lambda: read_documents(path), n_validation)
+
+
+def split(
+    name: str,
+    read: Callable[[], Iterator[str]],
+    n_validation: int,
+    read_validation: Callable[[], Iterator[str]] | None = None,
+) -> Corpus:
+    """Keep documents back to measure on, by their hashes; `read` begins a pass over all of them.
+
+    They come from `read_validation` where it is given, else they are at most a tenth of `read`. Memory holds the
+    documents kept back, and one more. Raises `ValueError` for fewer than ten documents, or than two different ones.
+
+    >>> corpus = split("letters", lambda: iter("abcdefghijklmnopqrstuvwxyz"), n_validation=100)
+    >>> len(corpus.validation), sorted([*corpus.train, *corpus.validation]) == [*"abcdefghijklmnopqrstuvwxyz"]
+    (2, True)
+    """
+    total, kept, digest = _smallest_hashes(read(), n_validation)
+    if read_validation is not None:
+        _, kept, other = _smallest_hashes(read_validation(), n_validation)
+        digest += other
+    elif total < 10:
         raise ValueError(
-            f"{path} holds {len(documents)} documents, and at least 10 are needed to keep one in ten for validation; "
+            f"{name} holds {total} documents, and at least 10 are needed to keep one in ten for validation; "
             f"separate them by blank lines or {END_OF_TEXT}"
         )
-    return Corpus(path.name, [d for i, d in enumerate(documents) if i % 10], documents[::10])
+    else:
+        kept = kept[: total // 10]
+    train = Stream(read, frozenset(kept))
+    if not kept or next(iter(train), None) is None:
+        raise ValueError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
+    return Corpus(name, train, kept, hashlib.sha256(digest + _digest(kept)).hexdigest())
+
+
+def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False) -> TokenFile:
+    """The training documents as ids, encoded at the first call and taken from the cache on disk at later ones.
+
+    The file in the cache belongs to these texts and this tokenizer, to the last byte and merge; one that is damaged is
+    made again, and stderr says so. Raises `ValueError` for a tokenizer without an end token.
+    """
+    if tokenizer.eos_id is None:
+        raise ValueError("documents are told apart by an end token, and this tokenizer has none; set its eos_token")
+    language = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.eos_id]
+    language += [tokenizer.pre_tokenizer, tokenizer.normalizer, tokenizer.ignore_merges]
+    source = hashlib.sha256(f"{corpus.fingerprint} {language}".encode()).hexdigest()
+    path = assets.cache_dir() / "tokens" / f"{corpus.name}-{source[:16]}.tokens"
+    texts = tqdm(corpus.train, desc="Encoding", unit=" documents", disable=not progress)
+    return cached_token_file(path, map(tokenizer.encode, texts), tokenizer.eos_id, tokenizer.vocab_size, source)
+
+
+def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, list[str], bytes]:
+    """How many documents there are, the `count` different ones with the smallest hashes, and a digest of them all."""
+    smallest: dict[bytes, str] = {}
+    limit = b"\xff" * 32
+    total, whole = 0, hashlib.sha256()
+    for total, text in enumerate(documents, start=1):  # noqa: B007  (it is returned)
+        key = hashlib.sha256(text.encode()).digest()
+        whole.update(key)
+        if key < limit:
+            smallest[key] = text
+            if len(smallest) >= 2 * count:  # tidied up now and then, which is cheaper than a heap at every document
+                smallest = dict(sorted(smallest.items())[:count])
+                limit = max(smallest)
+    return total, [smallest[key] for key in sorted(smallest)[:count]], whole.digest()
+
+
+def _digest(documents: Iterable[str]) -> bytes:
+    return _smallest_hashes(documents, 1)[2]
+
+
+def _as_list(corpus: Corpus) -> Corpus:
+    return Corpus(corpus.name, list(corpus.train), corpus.validation, corpus.fingerprint)
+
+
+def _world(seed: int, n_train: int, n_validation: int) -> Corpus:
+    world = World(seed)
+    truth = [world.document(_VALIDATION_START + index) for index in range(n_validation)]
+    validation = [document.text for document in truth]
+    known = frozenset(validation)
+    train = [document.text for document in world.documents(n_train) if document.text not in known]
+    return Corpus("world", train, validation, hashlib.sha256(_digest(train) + _digest(validation)).hexdigest(), truth)
+
+
+def _fetched(name: str, n_validation: int) -> Corpus:
+    path = assets.cached(name)
+    if path is None:
+        size = assets.REGISTRY[name].size / 1e6
+        raise assets.AssetError(
+            f"the corpus {name!r} is not on this computer yet; once, with a network: minillm fetch {name} "
+            f"({size:,.0f} MB)"
+        )
+    train, validation = FETCHED[name]
+    folder = path if path.is_dir() else path.parent
+    measured_on = None if validation is None else lambda: read_documents(folder / validation)
+    return split(name, lambda: read_documents(folder / train), n_validation, measured_on)

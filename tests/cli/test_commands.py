@@ -112,7 +112,13 @@ def test_doctor_names_each_trouble():
 TRAINING = ["--documents", "300", "--batch-size", "2"]
 
 
-def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path):
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """Token files of a test go where nobody else's are."""
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path, cache):
     result = last_json(run("pretrain", "--out", tmp_path / "run", "--steps", "3", "--json", *TRAINING))
     assert result["kl"] == pytest.approx(result["val_loss"] - result["floor"], abs=2e-5)
     whole = result["bigram_loss"] - result["floor"]
@@ -123,7 +129,7 @@ def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path):
     assert last_json(written)["new_tokens"] == 4
 
 
-def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path):
+def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path, cache):
     text = tmp_path / "text.txt"
     text.write_text("\n\n".join(f"The cat number {n} sat on the mat." for n in range(60)), encoding="utf-8")
     result = last_json(run("pretrain", "--corpus", text, "--out", tmp_path / "run", "--steps", "2", "--json"))
@@ -131,7 +137,7 @@ def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path):
     assert result["bigram_loss"] > 0
 
 
-def test_resume_keeps_the_settings_it_began_with(tmp_path):
+def test_resume_keeps_the_settings_it_began_with(tmp_path, cache):
     out = tmp_path / "run"
     assert "holds no run" in run("pretrain", "--out", out, "--resume", status=1).stderr
     first = last_json(run("pretrain", "--out", out, "--steps", "2", "--json", *TRAINING))
@@ -146,17 +152,52 @@ def test_a_model_larger_than_this_computer_is_refused(tmp_path):
     assert "training 'gpt3' takes at least 2,793.7 GB" in result.stderr  # 16 bytes for each of 174.604 billion
 
 
-def test_a_mistake_leaves_no_run_behind(tmp_path):
+def test_a_damaged_run_is_named(tmp_path):
     out = tmp_path / "run"
-    assert "no corpus 'wrold'" in run("pretrain", "--corpus", "wrold", "--out", out, status=1).stderr
-    assert not out.exists()
     run("pretrain", "--out", out, "--steps", "1", *TRAINING)
     (out / "run.json").write_text('{"steps": ', encoding="utf-8")
     assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
 
 
+def test_resume_refuses_another_text_under_the_same_name(tmp_path, cache):
+    text, out = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text("\n\n".join(f"The cat number {n} sat on the mat." for n in range(60)), encoding="utf-8")
+    run("pretrain", "--corpus", text, "--out", out, "--steps", "1")
+    with text.open("a", encoding="utf-8") as file:
+        file.write("\n\nAnd a dog.")
+    refused = run("pretrain", "--out", out, "--resume", status=1)
+    assert f"the corpus {text} is not the text that the run in {out} began with" in refused.stderr
+
+
+def test_pretrain_takes_a_folder_and_reads_documents_longer_than_the_model(tmp_path, cache):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for n in range(12):
+        (folder / f"{n}.md").write_text(
+            f"{n}. " + "The cat sat on the mat, and the dog did not. " * 60, encoding="utf-8"
+        )
+    result = last_json(run("pretrain", "--corpus", folder, "--out", tmp_path / "run", "--steps", "1", "--json"))
+    assert result["val_loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("corpus", "sentence"),
+    [
+        ("wrold", "there is no corpus 'wrold'; did you mean 'world'?"),
+        ("tinystories", "minillm fetch tinystories (2,250 MB)"),
+        ("empty folder", "holds no text"),
+    ],
+)
+def test_a_corpus_that_is_not_there_gets_a_sentence_and_leaves_no_run_behind(tmp_path, cache, corpus, sentence):
+    (tmp_path / "empty folder").mkdir()
+    name = tmp_path / corpus if " " in corpus else corpus
+    refused = run("pretrain", "--corpus", name, "--out", tmp_path / "run", status=1)
+    assert sentence in refused.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_ctrl_c_says_how_to_go_on(tmp_path, cache):
     out = tmp_path / "run"
     program = [sys.executable, "-m", "minillm", "pretrain", "--out", str(out), "--steps", "500", *TRAINING]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})

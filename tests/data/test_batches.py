@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data.batches import PackedBatches, pack_documents, split_targets, whole_documents
+from minillm.data.packing import PackedRows
 from minillm.losses import IGNORE
 
 END = 0
@@ -83,6 +84,67 @@ def test_whole_documents_count_every_token_once(documents, batch_tokens):
     assert sorted(seen) == sorted(documents)
 
 
+@given(documents, st.integers(1, 9))
+def test_a_document_that_is_too_long_is_measured_in_pieces(documents, longest):
+    seen = []
+    for inputs, targets in whole_documents(documents, END, batch_tokens=50, longest=longest):
+        assert inputs.shape[1] <= longest
+        counted = targets != IGNORE
+        seen += targets[counted].tolist()
+    assert sorted(seen) == sorted([token for document in documents for token in [*document, END]])
+
+
+@given(documents, st.integers(3, 12))
+def test_no_row_holds_an_empty_document(documents, row_length):
+    """A document that fills its row to the last place goes without its end token: nothing stands between two ends."""
+    for row in pack_documents(documents, END, row_length).tolist():
+        assert [END, END] not in [row[i : i + 2] for i in range(row_length - 1)]
+
+
+@given(documents, st.integers(3, 40), st.data())
+def test_rows_that_are_made_when_asked_for_are_the_same_rows(documents, row_length, data):
+    lazy, rows = PackedRows(documents, END, row_length), pack_documents(documents, END, row_length)
+    picked = torch.tensor(data.draw(st.lists(st.integers(0, len(lazy) - 1), min_size=1, max_size=5)))
+    assert torch.equal(lazy[picked], rows[picked])
+    assert torch.equal(PackedBatches(lazy, 3, 1, END)[4][1], PackedBatches(rows, 3, 1, END)[4][1])
+    if row_length > 31:
+        assert lazy.tokens == sum(len(document) + 1 for document in documents)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=60))
+def test_packing_is_best_fit(lengths):
+    """Played by hand: a document goes into the row with the least space that it still fits into, else a new one."""
+    spaces: list[int] = []
+    for length in lengths:
+        fitting = [space for space in spaces if space >= length + 1]
+        if fitting:
+            spaces.remove(min(fitting))
+            spaces.append(min(fitting) - length - 1)
+        else:
+            spaces.append(15 - length - 1)
+    rows = pack_documents([[1] * length for length in lengths], END, 16)
+    assert sorted((rows == IGNORE).sum(1).tolist()) == sorted(spaces)
+
+
+def test_a_batch_in_the_middle_needs_nothing_before_it():
+    rows = pack_documents([[n] for n in range(1, 8)], END, 3)
+    run = PackedBatches(rows, 3, 5, END)
+    straight = [run[step] for step in range(12)]
+    for step in range(12):
+        resumed = PackedBatches(rows, 3, 5, END)[step]  # as after a crash: a new object, asked for this step only
+        assert torch.equal(resumed[0], straight[step][0])
+
+
+@given(documents, st.integers(0, 4))
+def test_only_marked_tokens_are_targets(documents, seed):
+    rows = pack_documents(documents, END, 40)
+    counts = (rows % 2 == 1) & (rows != IGNORE)
+    inputs, targets = PackedBatches(rows, 4, seed, END, counts)[2]
+    plain_inputs, plain_targets = PackedBatches(rows, 4, seed, END)[2]
+    assert torch.equal(inputs, plain_inputs)
+    assert torch.equal(targets, plain_targets.where((plain_targets % 2 == 1) & (plain_targets >= 0), IGNORE))
+
+
 def test_what_cannot_be_packed_is_refused():
     with pytest.raises(ValueError, match="row_length is 2"):
         pack_documents([[1]], END, 2)
@@ -90,3 +152,7 @@ def test_what_cannot_be_packed_is_refused():
         pack_documents([], END, 5)
     with pytest.raises(ValueError, match="batch_size is 0"):
         PackedBatches(pack_documents([[1]], END, 5), 0, 0, END)
+    with pytest.raises(ValueError, match="there are no rows"):
+        PackedBatches(torch.zeros(0, 5, dtype=torch.int32), 1, 0, END)
+    with pytest.raises(IndexError, match="no step -1; training starts at step 0"):
+        PackedBatches(pack_documents([[1]], END, 5), 1, 0, END)[-1]

@@ -1,0 +1,96 @@
+"""Conversations as training rows: every token is read, but only what the assistant says is learnt.
+
+In supervised fine-tuning a model is not to imitate the person who asks. So each token carries a mark: does it count in
+the loss? An answer counts, and so does the special token that closes it, or the model would never learn to stop. The
+prompt, the names of the speakers and the white space that the template puts after an answer do not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from minillm.data.chat import Message, encode_chat
+from minillm.data.packing import PackedRows
+from minillm.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Example:
+    """The ids of a conversation, and for each whether it counts in the loss."""
+
+    ids: list[int]
+    counts: list[bool]
+
+
+def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Example:
+    """The ids of a conversation, with every answer of the assistant marked.
+
+    An answer is found as what the template adds to the prompt for it, so any template will do that writes the
+    beginning of a conversation in the same way when it goes on. Raises `ValueError` for one that does not, for a
+    conversation without an answer or that begins with one, and for what `encode_chat` refuses.
+
+    >>> from minillm.data.chat import CHATML
+    >>> tokenizer = Tokenizer.train(["a"], vocab_size=258, special_tokens=["<|im_start|>", "<|im_end|>"])
+    >>> tokenizer.chat_template = CHATML
+    >>> turns = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Yes."}]
+    >>> example = encode_conversation(tokenizer, turns)
+    >>> tokenizer.decode(id for id, counts in zip(example.ids, example.counts) if counts)
+    'Yes.<|im_end|>'
+    """
+    ids = encode_chat(tokenizer, messages, add_generation_prompt=False)
+    counts = [False] * len(ids)
+    special = set(tokenizer.special_tokens.values())
+    answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    if not answers:
+        raise ValueError("the conversation holds no answer of the assistant, so there is nothing to learn from it")
+    if answers[0] == 0:
+        raise ValueError("the conversation begins with the assistant; put what it answers to before it")
+    for number in answers:
+        start = len(_beginning(tokenizer, messages[:number], True, ids))
+        end = len(_beginning(tokenizer, messages[: number + 1], False, ids))
+        # Behind the last special token stands only what the template writes between two turns.
+        closing = max((place for place in range(start, end) if ids[place] in special), default=end - 1)
+        counts[start : closing + 1] = [True] * (closing + 1 - start)
+    return Example(ids, counts)
+
+
+def _beginning(tokenizer: Tokenizer, messages: Sequence[Message], prompt: bool, whole: list[int]) -> list[int]:
+    ids = encode_chat(tokenizer, messages, add_generation_prompt=prompt)
+    if whole[: len(ids)] != ids:
+        raise ValueError(
+            f"this chat template writes the first {len(messages)} messages differently when the conversation goes on, "
+            "so its answers cannot be told from its prompts; use a plainer one, such as chat.CHATML"
+        )
+    return ids
+
+
+def pack_conversations(
+    examples: Sequence[Example], end_id: int, row_length: int
+) -> tuple[Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
+    """Rows of whole conversations between end tokens, and the mark of each token, for `PackedBatches`.
+
+    No conversation is cut, so each row has something to learn in it. Raises `ValueError` for a conversation that is
+    longer than a row, for one in which nothing counts, and where there is nothing to pack.
+
+    >>> rows, counts = pack_conversations([Example([7, 8, 9], [False, True, True])], end_id=0, row_length=6)
+    >>> rows.tolist(), counts.long().tolist()
+    ([[0, 7, 8, 9, 0, -100]], [[0, 0, 1, 1, 0, 0]])
+    """
+    for number, example in enumerate(examples):
+        if len(example.ids) != len(example.counts):
+            raise ValueError(f"conversation {number} has {len(example.ids)} ids and {len(example.counts)} marks")
+        if not any(example.counts):
+            raise ValueError(f"conversation {number} has nothing that counts; leave it out")
+        if len(example.ids) >= row_length:
+            raise ValueError(
+                f"conversation {number} has {len(example.ids)} tokens, and a row of {row_length} holds "
+                f"{row_length - 1} beside its end token; shorten it, or use longer rows"
+            )
+    rows = PackedRows([example.ids for example in examples], end_id, row_length)
+    # The same lengths give the same plan, so the marks land on their tokens.
+    marks = PackedRows([list(map(int, example.counts)) for example in examples], 0, row_length)
+    every = torch.arange(len(rows))
+    return rows[every], marks[every] == 1

@@ -1,0 +1,105 @@
+"""Which document goes into which row: best-fit packing, planned on lengths alone and filled when a row is asked for.
+
+A row is what a model reads at once: an end token, then whole documents, each followed by an end token. The plan takes
+a few numbers a document, so a corpus of gigabytes can be packed while its tokens stay on disk.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from minillm.data.token_file import TokenFile
+from minillm.losses import IGNORE
+
+
+class PackedRows:
+    """Rows of `row_length` tokens filled with whole documents; `rows[picked]` makes the rows that are picked.
+
+    A document goes into the fullest row that still has room for it (best fit), so that almost nothing is padding
+    and no document is cut, except one that is longer than a row: its pieces fill rows of their own.
+    Raises `ValueError` where there is nothing to pack.
+
+    >>> rows = PackedRows([[1, 2], [3, 4, 5], [6]], end_id=0, row_length=6)
+    >>> len(rows), rows[torch.tensor([1, 0])].tolist()
+    (2, [[0, 3, 4, 5, 0, -100], [0, 1, 2, 0, 6, 0]])
+    """
+
+    def __init__(self, documents: Sequence[Sequence[int]] | TokenFile, end_id: int, row_length: int):
+        if row_length < 3:
+            raise ValueError(
+                f"row_length is {row_length}; a row needs an end token, a token and an end token: 3 at least"
+            )
+        self.documents, self.end_id, self.row_length = documents, end_id, row_length
+        if isinstance(documents, TokenFile):
+            lengths = documents.lengths
+        else:
+            lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
+        if not len(lengths):
+            raise ValueError("there are no documents to pack")
+        self.tokens = int(lengths.sum()) + len(lengths)  # end tokens included
+        # One line a piece, the pieces of a row together: document, first token, one past the last (its end included).
+        self._pieces, self._row_bounds = plan_rows(lengths, row_length)
+
+    def __len__(self) -> int:
+        return len(self._row_bounds) - 1
+
+    def __getitem__(self, picked: Int[Tensor, "_B"]) -> Int[Tensor, "_B {self.row_length}"]:
+        """The picked rows, their unused places `IGNORE`."""
+        rows = np.full((len(picked), self.row_length), IGNORE, dtype=np.int32)
+        rows[:, 0] = self.end_id
+        for row, number in zip(rows, picked.tolist(), strict=True):
+            at = 1
+            for index, start, stop in self._pieces[self._row_bounds[number] : self._row_bounds[number + 1]].tolist():
+                document = self.documents[index]
+                piece = document[start:stop]
+                row[at : at + len(piece)] = piece
+                at += len(piece)
+                if stop > len(document):
+                    row[at] = self.end_id
+                    at += 1
+        return torch.from_numpy(rows)
+
+
+def plan_rows(lengths: Int[np.ndarray, "N"], row_length: int) -> tuple[Int[np.ndarray, "P 3"], Int[np.ndarray, "R1"]]:
+    """Pieces (document, start, stop), sorted by row, and where each row's pieces begin, with one bound more at the end.
+
+    Each document counts one token more than its length: the end token that follows it.
+
+    >>> pieces, bounds = plan_rows(np.array([2, 3, 1]), row_length=6)
+    >>> pieces.tolist(), bounds.tolist()
+    ([[0, 0, 3], [2, 0, 2], [1, 0, 4]], [0, 2, 3])
+    """
+    room = row_length - 1  # after the end token that opens the row
+    pieces: list[tuple[int, int, int]] = []
+    row_of_piece: list[int] = []
+    n_rows = 0
+    with_space: list[list[int]] = [[] for _ in range(room + 1)]  # rows by the space that is left
+    spaces = 0  # bit s is set where some row has s places left: the best fit is one lookup, not a search
+    for index, length in enumerate(lengths.tolist()):
+        # A document that fills its pieces exactly has no place for its end token; a piece of that alone would be an
+        # empty document in another row, and teach that.
+        total = length if length and length % room == 0 else length + 1
+        for start in range(0, total, room):
+            stop = min(start + room, total)
+            fitting = spaces >> (stop - start)
+            if fitting:
+                space = stop - start + (fitting & -fitting).bit_length() - 1
+                row = with_space[space].pop()
+                if not with_space[space]:
+                    spaces ^= 1 << space
+            else:
+                row, space = n_rows, room
+                n_rows += 1
+            left = space - (stop - start)
+            if left:
+                with_space[left].append(row)
+                spaces |= 1 << left
+            pieces.append((index, start, stop))
+            row_of_piece.append(row)
+    rows = np.array(row_of_piece, dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
+    return np.array(pieces, dtype=np.int64).reshape(-1, 3)[order], bounds
