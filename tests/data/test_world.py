@@ -11,6 +11,7 @@ import pytest
 from minillm.data.world import World
 from minillm.data.world.facts import load_almanac
 from minillm.data.world.story import load_arcs
+from minillm.data.world.world import PLANNED
 
 DIGEST = """
 import hashlib
@@ -44,20 +45,22 @@ def test_hash_randomisation_changes_nothing(hash_seed):
 
 def test_documents_are_paragraphs_that_fit_the_context():
     for document in World(5).documents(600):
-        assert 50 <= len(document.text) <= 900, document.text
-        assert re.fullmatch(r"[A-Z\"].*[.!?\"]", document.text)
-        assert "  " not in document.text
+        assert 40 <= len(document.text) <= 900, document.text
+        last = r"[A-Za-z]" if document.kind == "letter" else r"[.!?\"]"
+        assert re.fullmatch(rf"[A-Z\"].*{last}", document.text, re.DOTALL), document.text
+        assert not re.search(r"  | \n|\n ", document.text)
         assert "{" not in document.text
         assert document.log_prob < 0
 
 
 def test_the_world_is_as_rich_as_promised():
     words = {word for d in World(0).documents(1000) for word in re.findall(r"[a-z]+", d.text.lower())}
-    events = {event for _, arc in load_arcs() for beat in arc.beats for _, event in beat.events if event}
+    arcs = [arc for file in PLANNED.values() for _, arc in load_arcs(file=f"{file}.toml")]
+    events = {event for arc in arcs for beat in arc.beats for _, event in beat.events if event}
     relations = {relation for _, relation in load_almanac().facts()}
-    assert len(words) >= 300
-    assert sum(len(event.forms) for event in events) + sum(len(r.forms) for r in relations) >= 40
-    assert len(list(load_almanac().facts())) >= 100
+    assert len(words) >= 1200
+    assert sum(len(event.forms) for event in events) + sum(len(r.forms) for r in relations) >= 150
+    assert len(list(load_almanac().facts())) >= 200
 
 
 @pytest.mark.parametrize("seed", [1.5, "one", True, None])

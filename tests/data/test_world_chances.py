@@ -11,6 +11,7 @@ from minillm.data.world import World
 from minillm.data.world.choice import Sampler, by_rank
 from minillm.data.world.facts import load_almanac, probability_of_telling
 from minillm.data.world.story import load_arcs
+from minillm.data.world.world import KINDS
 
 SMALL = {
     "people.toml": """
@@ -96,6 +97,59 @@ needs = ["thing.holder = hero"]
 forms = ["{hero} kept {thing.the}."]
 [event.gives]
 forms = ["{hero} met {friend.him}.", { needs = ["thing"], form = "{friend} got {thing.the} from {hero.him}." }]
+""",
+    "dialogues.toml": """
+lines = true
+[cast]
+hero = "person"
+friend = "person where home = hero.home"
+[arc.hail]
+beats = ["hails", "answers"]
+[event.hails]
+forms = ["{hero.speaker}: Good day, {friend.call}."]
+[event.answers]
+forms = ["{friend.speaker}: Good day.", "{friend.speaker}: Hello, {hero.call}."]
+""",
+    "letters.toml": """
+introductions = "my"
+[cast]
+hero = "person"
+friend = "person where home = hero.home"
+[arc.short]
+beats = ["greets", "signs"]
+[event.greets]
+forms = ["I saw {friend.him}."]
+[event.signs]
+line = true
+forms = ["{hero.call}"]
+""",
+    "notices.toml": """
+[cast]
+day = "day"
+[arc.shut]
+beats = ["shut"]
+[event.shut]
+forms = ["SHUT on {day}."]
+""",
+    "sums.toml": """
+[cast]
+hero = "person"
+[arc.one]
+beats = ["one 2-3"]
+[event.one]
+line = true
+forms = [{ again = true, form = "1 + 1 = 2." }, "{hero} did it."]
+""",
+    "riddles.toml": """
+[cast]
+hero = "person"
+[forms]
+opening = ["{hero} asks."]
+question = ["What am I?"]
+answer = ["{X}."]
+[riddle]
+"a newt" = ["I swim.", "I creep.", "I sleep.", "I blink."]
+"an ape" = ["I climb.", "I eat.", "I swing.", "I laugh."]
 """,
     "facts.toml": """
 [relation.trade]
@@ -219,7 +273,7 @@ def drawn():
 
 def test_kinds_and_arcs_come_as_often_as_they_should(drawn):
     kinds = collections.Counter(document.kind for document in drawn)
-    assert chi_square_is_plausible(kinds, {"story": DRAWN * 3 / 5, "facts": DRAWN * 2 / 5})
+    assert chi_square_is_plausible(kinds, {kind: share * DRAWN for kind, share in shares(KINDS).items()})
     arcs = collections.Counter(document.plan for document in drawn if document.kind == "story")
     expected = {arc.name: share * kinds["story"] for arc, share in shares(load_arcs()).items()}
     assert chi_square_is_plausible(arcs, expected)

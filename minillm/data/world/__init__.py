@@ -11,8 +11,9 @@ The rooms, in reading order:
     lexicon     people, places, things, from the files under text/
     scene       the state of a document half told, and the small language of conditions and effects
     wording     sentence forms with slots; names and pronouns by rule
-    story       latent plans and events with preconditions
+    story       latent plans and events with preconditions: stories, dialogues, letters, notices, sums
     facts       true sentences with known, unequal frequencies
+    riddles     clues, a question and the one answer that fits
     reading     the parser: exact marginal log-probability, and the true next-word distribution
     world       World and Document: the stream
     floor       the floor of the loss, and a bigram model beside it

@@ -18,6 +18,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+Opening = Callable[[Any], str | tuple[str, ...]]  # how the words after an option begin, or several ways
 Options = Sequence[tuple[int, Any]]  # (weight, what is chosen), the weights positive whole numbers
 
 
@@ -35,7 +36,7 @@ def by_rank(items: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
 class Voice(Protocol):
     """What a step of the generator may do: choose, say, or choose and say in one breath."""
 
-    def choose(self, name: str, options: Options, opening: Callable[[Any], str] | None = None) -> Any:
+    def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
         """Choose by weight; `opening` tells how the words after an option begin, which spares a reader work."""
 
     def say(self, text: str) -> None: ...
@@ -61,7 +62,7 @@ class Sampler:
     def text(self) -> str:
         return "".join(self._pieces)
 
-    def choose(self, name: str, options: Options, opening: Callable[[Any], str] | None = None) -> Any:
+    def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
         total = 0
         for weight, _ in options:
             total += weight
@@ -113,11 +114,11 @@ class Reader:
                 continue
             yield after, self.position, self._log_prob()
 
-    def agrees(self, words: str) -> bool:
-        """Whether the text goes on with these words."""
+    def agrees(self, words: str | tuple[str, ...]) -> bool:
+        """Whether the text goes on with these words, or with one of several."""
         return self.given.startswith(words, self.position)
 
-    def choose(self, name: str, options: Options, opening: Callable[[Any], str] | None = None) -> Any:
+    def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
         turn = len(self._taken)
         if turn < len(self._script):
             index = self._script[turn]

@@ -1,4 +1,4 @@
-"""Facts: a few true sentences about one person or town, each in one of several wordings.
+"""Facts: a few true sentences about one person, town or word, each in one of several wordings.
 
 A facts document draws a subject, then fact after fact without telling one twice, for each a wording, and
 whether to go on. All are skewed, so some facts are told dozens of times as often as others, and
@@ -14,8 +14,9 @@ from pathlib import Path
 from minillm.data.world.choice import Options, Voice, by_rank
 from minillm.data.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.data.world.scene import Scene
-from minillm.data.world.wording import Form, say_one_of
+from minillm.data.world.wording import Form, opening_words, say_one_of
 
+SUBJECTS = ("person", "town", "noun")
 SHORTEST, LONGEST = 3, 5  # sentences in a document
 GO_ON: Options = ((3, True), (2, False))  # after the third sentence and after the fourth
 
@@ -34,6 +35,7 @@ class Almanac:
 
     subjects: Options
     known: Mapping[Entity, Options]
+    openings: Mapping[Entity, tuple[str, ...]]  # how a document about a subject can begin; spares a reader work
 
     def facts(self) -> Iterator[tuple[Entity, Relation]]:
         for subject, relations in self.known.items():
@@ -48,9 +50,9 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
     lexicon = load_lexicon(folder)
     known: dict[Entity, list[Relation]] = {}
     for name, entry in content["relation"].items():
-        if entry.get("subject") not in ("person", "town"):
+        if entry.get("subject") not in SUBJECTS:
             raise WorldDataError(
-                f"facts.toml: relation {name!r} has the subject {entry.get('subject')!r}; use person or town"
+                f"facts.toml: relation {name!r} has the subject {entry.get('subject')!r}; use {', '.join(SUBJECTS)}"
             )
         try:
             relation = Relation(name, by_rank([Form.parse(form) for form in entry.get("forms", ())]))
@@ -58,7 +60,7 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
             raise WorldDataError(f"facts.toml: relation {name!r}: {problem}") from None
         if not relation.forms:
             raise WorldDataError(f"facts.toml: relation {name!r} has no forms; write at least one sentence")
-        told = [entity for _, entity in lexicon.kinds[entry["subject"]] if name in entity.attributes]
+        told = [entity for _, entity in lexicon.kinds.get(entry["subject"], ()) if name in entity.attributes]
         if not told:
             raise WorldDataError(f"facts.toml: nobody has the attribute {name!r}; add it to people.toml or places.toml")
         for entity in told:
@@ -69,18 +71,26 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
                 f"facts.toml: {entity.name} has {len(relations)} facts; add some, a document tells up to {LONGEST}"
             )
     subjects = _in_turn(lexicon, known)
-    return Almanac(by_rank(subjects), {subject: by_rank(relations) for subject, relations in known.items()})
+    openings = {
+        subject: _openings(Scene(lexicon, "facts", cast={"X": subject}), known[subject]) for subject in subjects
+    }
+    return Almanac(by_rank(subjects), {subject: by_rank(relations) for subject, relations in known.items()}, openings)
+
+
+def _openings(scene: Scene, relations: list[Relation]) -> tuple[str, ...]:
+    return tuple({opening_words(form, scene): None for relation in relations for _, form in relation.forms})
 
 
 def _in_turn(lexicon: Lexicon, known: Mapping[Entity, list[Relation]]) -> list[Entity]:
-    """Towns and people mixed: a town after every third person, each in the order of the files."""
-    people, towns = (iter([e for _, e in lexicon.kinds[kind] if e in known]) for kind in ("person", "town"))
+    """All mixed: after every third person a town or, once these are told, a noun, each in the order of the files."""
+    people = [entity for _, entity in lexicon.kinds["person"] if entity in known]
+    others = iter([e for kind in SUBJECTS[1:] for _, e in lexicon.kinds.get(kind, ()) if e in known])
     mixed: list[Entity] = []
     for number, person in enumerate(people, start=1):
         mixed.append(person)
         if number % 3 == 0:
-            mixed.extend([town] if (town := next(towns, None)) else [])
-    return mixed + list(towns)
+            mixed.extend([other] if (other := next(others, None)) else [])
+    return mixed + list(others)
 
 
 def begin(scene: Scene, voice: Voice, almanac: Almanac) -> None:
@@ -92,7 +102,7 @@ def step(scene: Scene, voice: Voice) -> None:
     """Tell one fact that has not been told yet, and decide whether it was the last."""
     almanac, told = scene.plan, scene.place_in_plan
     if "X" not in scene.cast:
-        scene.give_part("X", voice.choose("subject", almanac.subjects))
+        scene.give_part("X", voice.choose("subject", almanac.subjects, almanac.openings.get))
     relation = voice.choose("relation", [option for option in almanac.known[scene.cast["X"]] if option[1] not in told])
     say_one_of(f"form {relation.name}", relation.forms, scene, voice)
     scene.place_in_plan = told = (*told, relation)

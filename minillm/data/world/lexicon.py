@@ -16,6 +16,11 @@ from minillm.data.world.choice import Options, by_rank
 
 TEXT = Path(__file__).parent / "text"
 RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person
+TABLES = {  # tables of words.toml whose entries have a name and more
+    "noun": ("sex", "pair", "young", "does", "dwells"),
+    "sense": ("word", "sight", "talk", "end"),
+}
+ADDENDS = range(2, 21)  # from 2 up, so that whatever is counted is a plural
 CASES = ("he", "him", "his", "himself")
 KINSHIP = ("spouse", "parent", "child", "sibling", "grandparent", "grandchild", "uncle", "nephew")
 
@@ -98,11 +103,19 @@ def load_lexicon(folder: Path = TEXT) -> Lexicon:
         "weather": [Entity("weather", name, name, {"noun": noun}) for name, noun in words["weather"].items()],
     }
     for kind, entries in words["lists"].items():
-        kinds[kind] = [Entity(kind, text, text.split()[-1] if kind == "animal" else text) for text in entries]
+        kinds[kind] = [
+            Entity(kind, text, text.split()[-1] if kind in ("animal", "biter") else text) for text in entries
+        ]
+    for kind, needed in TABLES.items():
+        if kind in words:
+            kinds[kind] = _named(kind, words[kind], needed)
     for kind, entities in kinds.items():
+        if not entities:
+            raise WorldDataError(f"the list of kind {kind!r} is empty; give it at least one entry")
         _refuse_doubles(kind, entities)
     by_name = {person.attributes["name"]: person for person in kinds["person"]}
-    return Lexicon({kind: by_rank(entities) for kind, entities in kinds.items()}, people["gender"], by_name)
+    weighted = {kind: by_rank(entities) for kind, entities in kinds.items()}
+    return Lexicon(weighted | _sums(), people["gender"], by_name)
 
 
 def read_toml(path: Path, tables: tuple[str, ...]) -> dict[str, Any]:
@@ -181,10 +194,29 @@ def _things(trades: dict[str, list[str]], damage: dict[str, str]) -> list[Entity
     ]
 
 
+def _named(kind: str, entries: list[dict[str, str]], needed: tuple[str, ...]) -> list[Entity]:
+    for number, entry in enumerate(entries, start=1):
+        for attribute in ("name", *needed):
+            if attribute not in entry:
+                raise WorldDataError(f"words.toml: {kind} number {number} has no {attribute!r}; add it")
+    return [Entity(kind, entry["name"], entry["name"], entry) for entry in entries]
+
+
+def _sums() -> dict[str, Options]:
+    """Every a + b = c and c - a = b with a and b from 2 to 20, all as likely; the pair of numbers is one choice."""
+    pairs = [(a, b) for a in ADDENDS for b in ADDENDS]
+    return {
+        kind: tuple((1, Entity(kind, f"{a}{sign}{b}", f"{a}{sign}{b}", _numbers(a, b))) for a, b in pairs)
+        for kind, sign in (("sum", "+"), ("difference", "-"))
+    }
+
+
+def _numbers(a: int, b: int) -> dict[str, str]:
+    return {"first": str(a), "second": str(b), "total": str(a + b)}
+
+
 def _refuse_doubles(kind: str, entities: list[Entity]) -> None:
     """Two entities with the same words would give one text two derivations."""
-    if not entities:
-        raise WorldDataError(f"the list of kind {kind!r} is empty; give it at least one entry")
     seen: set[tuple[str, str | None]] = set()
     for entity in entities:
         key = (entity.name, entity.attributes.get("town"))

@@ -99,7 +99,9 @@ class PrefixReader(Reader):
         for after, _, gain in self.ways(stopping_at_a_piece, scene, position):
             yield after, self.beyond, gain
 
-    def agrees(self, words: str) -> bool:
+    def agrees(self, words: str | tuple[str, ...]) -> bool:
+        if isinstance(words, tuple):
+            return any(map(self.agrees, words))
         return self.given.startswith(words[: len(self.given) - self.position], self.position)
 
     def say(self, text: str) -> None:

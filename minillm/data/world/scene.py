@@ -69,7 +69,7 @@ class Scene:
     plan: Any = None  # the arc of a story, the subject of a facts document
     place_in_plan: Any = 0
     rules: dict[str, CastingRule] = field(default_factory=dict)
-    introductions: bool = False  # whether the first mention of a person says more than the name
+    introductions: str = ""  # how the first mention of a person says more than the name: "his" sister, "my" sister
     cast: dict[str, Entity] = field(default_factory=dict)
     truths: dict[tuple[str, str], Value] = field(default_factory=dict)
     used: frozenset[tuple[str, str]] = frozenset()  # (kind, noun) of all entities that ever had a role

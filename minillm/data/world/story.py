@@ -51,22 +51,35 @@ class Arc:
     name: str
     rules: Mapping[str, CastingRule]
     beats: tuple[Beat, ...]
+    introductions: str
 
 
 @functools.cache
-def load_arcs(folder: Path = TEXT) -> Options:
-    """Read `stories.toml`: the weighted list of arcs. Raises WorldDataError by entry for whatever could not be told."""
-    content = read_toml(folder / "stories.toml", ("cast", "arc", "event"))
-    lexicon = load_lexicon(folder)
+def load_arcs(folder: Path = TEXT, file: str = "stories.toml") -> Options:
+    """Read a file of plans: a weighted list of arcs. Raises WorldDataError by entry for what could not be told."""
+    content = read_toml(folder / file, ("cast", "arc", "event"))
+    try:
+        return _arcs(content, load_lexicon(folder))
+    except WorldDataError as problem:
+        raise WorldDataError(f"{file}: {problem}") from None
+
+
+def _arcs(content: dict[str, Any], lexicon: Lexicon) -> Options:
+    introductions, separator = content.get("introductions", ""), "\n" if content.get("lines") else " "
     shared = {role: _rule(role, text, lexicon) for role, text in content["cast"].items()}
-    events = {name: _event(name, entry) for name, entry in content["event"].items()}
-    return by_rank([_arc(name, entry, shared, events, lexicon) for name, entry in content["arc"].items()])
+    events = {name: _event(name, entry, separator) for name, entry in content["event"].items()}
+    arcs = [_arc(name, entry, shared, events, lexicon, introductions) for name, entry in content["arc"].items()]
+    told = {event.name for arc in arcs for beat in arc.beats for _, event in beat.events if event is not SKIP}
+    for name in events:
+        if name not in told:
+            raise WorldDataError(f"event {name!r} is in no arc; name it in a beat or take it out")
+    return by_rank(arcs)
 
 
 def begin(scene: Scene, voice: Voice, arcs: Options) -> None:
     """Choose the plan. The text never names it; a reader keeps all that still fit."""
     scene.plan = voice.choose("arc", arcs)
-    scene.rules, scene.place_in_plan, scene.introductions = scene.plan.rules, (0, None), True
+    scene.rules, scene.place_in_plan, scene.introductions = scene.plan.rules, (0, None), scene.plan.introductions
 
 
 def step(scene: Scene, voice: Voice) -> None:
@@ -98,58 +111,50 @@ def tell(event: Event, scene: Scene, voice: Voice) -> None:
         scene.make_true(effect)
 
 
-def _arc(name: str, entry: dict[str, Any], shared: dict, events: dict[str, Event], lexicon: Lexicon) -> Arc:
+def _arc(name: str, entry: dict, shared: dict, events: dict[str, Event], lexicon: Lexicon, introductions: str) -> Arc:
     own = {role: _rule(role, text, lexicon) for role, text in entry.get("cast", {}).items()}
     rules = {**shared, **own}
     beats = tuple(_beat(name, text, events) for text in entry["beats"])
     if beats[-1].events[-1][1] is SKIP:
-        raise WorldDataError(
-            f"stories.toml: the last beat of arc {name!r} may be left out; a story must end in a sentence"
-        )
+        raise WorldDataError(f"the last beat of arc {name!r} may be left out; a story must end in a sentence")
     for one, other in itertools.pairwise(beats):
         both = {event for _, event in one.events} & {event for _, event in other.events} - {SKIP}
         if both:
             twice = next(iter(both)).name
-            raise WorldDataError(
-                f"stories.toml: arc {name!r} has {twice!r} in two neighbouring beats; write it once, '{twice} 1-2'"
-            )
+            raise WorldDataError(f"arc {name!r} has {twice!r} in two neighbouring beats; write it once, '{twice} 1-2'")
     for beat in beats:
         for _, event in beat.events:
             for role in () if event is SKIP else _roles(event):
                 if role not in rules:
-                    raise WorldDataError(
-                        f"stories.toml: event {event.name!r} speaks of {role!r}; cast it in [cast] or arc {name!r}"
-                    )
-    return Arc(name, rules, beats)
+                    raise WorldDataError(f"event {event.name!r} speaks of {role!r}; cast it in [cast] or arc {name!r}")
+    return Arc(name, rules, beats, introductions)
 
 
 def _beat(arc: str, text: str, events: dict[str, Event]) -> Beat:
     found = BEAT.fullmatch(text)
     if found is None:
-        raise WorldDataError(f"stories.toml: arc {arc!r} has the beat {text!r}; write 'a | b', 'a ?' or 'a 1-3'")
+        raise WorldDataError(f"arc {arc!r} has the beat {text!r}; write 'a | b', 'a ?' or 'a 1-3'")
     names, optional, least, most = found.groups()
     for name in names.split(" | "):
         if name not in events:
-            raise WorldDataError(
-                f"stories.toml: arc {arc!r} names the event {name!r}, which is not there; add [event.{name}]"
-            )
+            raise WorldDataError(f"arc {arc!r} names the event {name!r}, which is not there; add [event.{name}]")
     chosen = [events[name] for name in names.split(" | ")] + ([SKIP] if optional else [])
     return Beat(by_rank(chosen), by_rank(range(int(least or 1), int(most or 1) + 1)))
 
 
-def _event(name: str, entry: dict[str, Any]) -> Event:
+def _event(name: str, entry: dict[str, Any], separator: str) -> Event:
+    if "line" in entry:
+        separator = "\n" if entry["line"] else " "
     try:
         needs, then = (tuple(map(Condition.parse, entry.get(part, ()))) for part in ("needs", "then"))
-        forms = by_rank([Form.parse(form) for form in entry.get("forms", ())])
+        forms = by_rank([Form.parse(form, separator) for form in entry.get("forms", ())])
     except WorldDataError as problem:
-        raise WorldDataError(f"stories.toml: event {name!r}: {problem}") from None
-    if not any(not form.needs for _, form in forms) and not entry.get("draws"):
-        raise WorldDataError(f"stories.toml: event {name!r} has no form that fits every scene; add one without needs")
+        raise WorldDataError(f"event {name!r}: {problem}") from None
+    if not forms or (all(form.needs for _, form in forms) and not entry.get("draws") and not needs):
+        raise WorldDataError(f"event {name!r} has no form that fits every scene; add one without needs")
     for effect in then:
         if effect.value is None or effect.negated:
-            raise WorldDataError(
-                f"stories.toml: event {name!r} has an effect that sets nothing; write 'role.attribute = value'"
-            )
+            raise WorldDataError(f"event {name!r} has an effect that sets nothing; write 'role.attribute = value'")
     return Event(name, needs, then, tuple(entry.get("draws", ())), tuple(entry.get("fresh", ())), forms)
 
 
@@ -162,5 +167,5 @@ def _rule(role: str, text: str, lexicon: Lexicon) -> CastingRule:
     rule = CastingRule.parse(text)
     if rule.kind not in lexicon.kinds:
         known = ", ".join(sorted(lexicon.kinds))
-        raise WorldDataError(f"stories.toml: the role {role!r} is cast from {rule.kind!r}; the kinds are {known}")
+        raise WorldDataError(f"the role {role!r} is cast from {rule.kind!r}; the kinds are {known}")
     return rule

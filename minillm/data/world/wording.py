@@ -21,7 +21,8 @@ from minillm.data.world.lexicon import CASES, RELATIVES, Entity, WorldDataError
 from minillm.data.world.scene import Condition, Scene
 
 SLOT = re.compile(r"\{([A-Za-z_]+)((?:\.[a-z_]+)*)\}")
-ARTICLE_KINDS = ("thing", "animal")
+ARTICLE_KINDS = ("thing", "animal", "biter")
+NAMED = ("call", "speaker")  # always the name: to call somebody by it, or to say who speaks, as in a play
 AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE)  # by sound, not by letter
 
 
@@ -37,10 +38,12 @@ class Form:
 
     pieces: tuple[str | Slot, ...]
     needs: tuple[Condition, ...] = ()
+    again: bool = False  # whether a document may use it more than once
+    separator: str = " "  # what stands between it and the sentence before: a space or a line break
 
     @classmethod
-    def parse(cls, entry: str | dict) -> "Form":
-        """Read a form from a data file: a string, or a table with `form` and `needs`."""
+    def parse(cls, entry: str | dict, separator: str = " ") -> "Form":
+        """Read a form from a data file: a string, or a table with `form` and `needs` or `again`."""
         text, needs = (entry, []) if isinstance(entry, str) else (entry.get("form", ""), entry.get("needs", []))
         pieces: list[str | Slot] = []
         end = 0
@@ -54,9 +57,14 @@ class Form:
             raise WorldDataError(
                 f"the form {text!r} has a brace that is part of no slot; write slots like {{hero.his}}"
             )
-        if not text.endswith((".", "!", "?", '"')):
+        if separator == " " and not text.endswith((".", "!", "?", '"', ":")):
             raise WorldDataError(f"the form {text!r} does not end like a sentence; close it with a full stop")
-        return cls(tuple(pieces), tuple(map(Condition.parse, needs)))
+        return cls(
+            tuple(pieces),
+            tuple(map(Condition.parse, needs)),
+            not isinstance(entry, str) and entry.get("again", False),
+            separator,
+        )
 
     def possible(self, scene: Scene) -> bool:
         return all(need.holds(scene) for need in self.needs)
@@ -74,10 +82,11 @@ def with_article(noun_phrase: str) -> str:
 def say_one_of(name: str, forms: Options, scene: Scene, voice: Voice) -> None:
     """Choose a wording that fits and was not used before, and say it; open roles are drawn at their slots."""
     unused = [option for option in forms if option[1] not in scene.worded and option[1].possible(scene)]
-    form = voice.choose(name, unused, lambda form: _opening(form, scene))
-    scene.worded |= {form}
+    form = voice.choose(name, unused, lambda form: opening_words(form, scene))
+    if not form.again:
+        scene.worded |= {form}
     if scene.started:
-        voice.say(" ")
+        voice.say(form.separator)
     opening = True
     for piece in form.pieces:
         if isinstance(piece, str):
@@ -92,9 +101,9 @@ def say_one_of(name: str, forms: Options, scene: Scene, voice: Voice) -> None:
     scene.end_sentence()
 
 
-def _opening(form: Form, scene: Scene) -> str:
+def opening_words(form: Form, scene: Scene) -> str:
     """The words a form is sure to begin with."""
-    first, space = form.pieces[0], " " if scene.started else ""
+    first, space = form.pieces[0], form.separator if scene.started else ""
     if isinstance(first, str):
         return space + _capital(first)
     return space + _words(scene.cast[first.role], first, scene, True) if first.role in scene.cast else space
@@ -121,6 +130,8 @@ def _words(entity: Entity, slot: Slot, scene: Scene, opening: bool) -> str:
         words = _person(entity, path[0] if path else "he", scene)
     elif not path:
         words = _name(entity, scene)
+    elif path[0] in NAMED:
+        words = _capital(entity.name) if path[0] == "speaker" else entity.name
     elif path[0] == "the":
         words = f"the {entity.noun}"
     elif path[0] == "kin":
@@ -157,7 +168,8 @@ def _person(person: Entity, case: str, scene: Scene) -> str:
 def _introduction(person: Entity, scene: Scene) -> str:
     kinship = _kinship_to_hero(person, scene)
     if kinship is not None:
-        return f"{_person(scene.cast['hero'], 'his', scene)} {kinship} {person.name}"
+        owner = "my" if scene.introductions == "my" else _person(scene.cast["hero"], "his", scene)
+        return f"{owner} {kinship} {person.name}"
     trade = person.attributes.get("trade")
     return person.name if trade is None else f"{person.name} the {trade}"
 
@@ -192,8 +204,9 @@ def _mention(entity: Entity, slot: Slot, scene: Scene) -> None:
     path = slot.path
     if entity.kind == "person" and path and path[0] in RELATIVES:
         _note(scene.lexicon.people[entity.attributes[path[0]]], scene)
-    elif not path or path[0] in CASES or path[0] in ("the", "name", "full"):
-        if path != ("his",) and _kinship_to_hero(entity, scene) is not None:
+    elif not path or path[0] in CASES or path[0] in ("the", "name", "full", "call"):
+        plain = path[:1] not in (("his",), ("call",)) and scene.introductions != "my"
+        if plain and _kinship_to_hero(entity, scene) is not None:
             _note(scene.cast["hero"], scene)  # "her sister Ada" speaks of two
         _note(entity, scene)
 

@@ -10,17 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.data.world import facts, story
+from minillm.data.world import facts, riddles, story
 from minillm.data.world.choice import Options, Sampler, Voice
 from minillm.data.world.facts import load_almanac
 from minillm.data.world.lexicon import TEXT, load_lexicon
 from minillm.data.world.reading import Reading, next_pieces, read
+from minillm.data.world.riddles import load_riddles
 from minillm.data.world.scene import Scene
 from minillm.data.world.story import load_arcs
 
-WORLD_VERSION = "1"  # changes whenever any document or any probability does
-KINDS: Options = ((3, "story"), (2, "facts"))
-ROOMS = {"story": story, "facts": facts}
+WORLD_VERSION = "2"  # changes whenever any document or any probability does
+KINDS: Options = (
+    (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (2, "notice")
+)  # fmt: skip
+PLANNED = {"story": "stories", "dialogue": "dialogues", "letter": "letters", "notice": "notices", "sums": "sums"}
+ROOMS = {"facts": facts, "riddle": riddles} | dict.fromkeys(PLANNED, story)
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Document:
 
     text: str
     log_prob: float  # nats
-    kind: str  # "story" or "facts"
-    plan: str  # the arc of a story, the subject of a facts document
+    kind: str  # one of the seven in KINDS
+    plan: str  # the name of the arc, the subject of a facts document, the answer of a riddle
 
 
 class World:
@@ -50,7 +54,9 @@ class World:
             raise ValueError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
         self.seed = seed
         self.lexicon = load_lexicon(folder)
-        self._plans = {"story": load_arcs(folder), "facts": load_almanac(folder)}
+        self.plans = {"facts": load_almanac(folder), "riddle": load_riddles(folder)} | {
+            kind: load_arcs(folder, f"{file}.toml") for kind, file in PLANNED.items()
+        }
 
     def document(self, index: int) -> Document:
         """Make document number `index` of this seed's stream; raises ValueError for a negative index."""
@@ -60,7 +66,7 @@ class World:
         scene = None
         while scene is None or not scene.finished:
             scene = self.step(scene, voice)
-        plan = scene.plan.name if scene.kind == "story" else scene.cast["X"].name
+        plan = scene.cast["X"].name if "X" in scene.cast else scene.plan.name
         return Document(voice.text, voice.log_prob, scene.kind, plan)
 
     def documents(self, count: int) -> list[Document]:
@@ -95,7 +101,7 @@ class World:
         """The generator: from one scene to the next, by one sentence. None is the empty page."""
         if scene is None:
             scene = Scene(self.lexicon, voice.choose("kind", KINDS))
-            ROOMS[scene.kind].begin(scene, voice, self._plans[scene.kind])
+            ROOMS[scene.kind].begin(scene, voice, self.plans[scene.kind])
         else:
             scene = scene.copy()
         ROOMS[scene.kind].step(scene, voice)

@@ -1,0 +1,86 @@
+"""Riddles: a few clues that only one answer fits, the question, and who found the answer.
+
+A riddle draws its answer first and never shows it before the end, so a reader has to hold on to every answer the clues
+still allow. Some answers are one word with two meanings: the clues tell a bank with money in it from a bank with reeds
+on it. Clues, in the order of a shuffled hand, and the sentences round them stand in `text/riddles.toml`.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minillm.data.world.choice import Options, Voice, by_rank
+from minillm.data.world.lexicon import TEXT, Entity, WorldDataError, load_lexicon, read_toml
+from minillm.data.world.scene import CastingRule, Scene
+from minillm.data.world.wording import Form, say_one_of
+
+PARTS = ("opening", "question", "answer")
+FEWEST, MOST = 2, 4  # clues in a document
+GO_ON: Options = ((3, True), (2, False))  # after the second clue and after the third
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RiddleBook:
+    """The answers as a weighted list, the clues of each, and the sentences that every riddle shares."""
+
+    answers: Options
+    clues: Mapping[Entity, Options]
+    parts: Mapping[str, Options]
+    rules: Mapping[str, CastingRule]
+
+
+@functools.cache
+def load_riddles(folder: Path = TEXT) -> RiddleBook:
+    """Read `riddles.toml`. Raises WorldDataError for a clue that two answers share, and for what cannot be said."""
+    content = read_toml(folder / "riddles.toml", ("cast", "forms", "riddle"))
+    try:
+        return _book(content, load_lexicon(folder).kinds)
+    except WorldDataError as problem:
+        raise WorldDataError(f"riddles.toml: {problem}") from None
+
+
+def _book(content: dict[str, Any], kinds: Mapping[str, Options]) -> RiddleBook:
+    for part in PARTS:
+        if not content["forms"].get(part):
+            raise WorldDataError(f"there are no forms for the {part!r}; write at least one sentence")
+    rules = {role: CastingRule.parse(text) for role, text in content["cast"].items()}
+    for role, rule in rules.items():
+        if rule.kind not in kinds:
+            raise WorldDataError(f"the role {role!r} is cast from {rule.kind!r}; the kinds are {', '.join(kinds)}")
+    owners: dict[str, str] = {}
+    clues: dict[Entity, Options] = {}
+    for answer, sentences in content["riddle"].items():
+        if len(sentences) < MOST:
+            raise WorldDataError(f"{answer!r} has {len(sentences)} clues; add some, a riddle tells up to {MOST}")
+        for sentence in sentences:
+            if sentence in owners:
+                raise WorldDataError(
+                    f"the clue {sentence!r} is given for {owners[sentence]!r} and {answer!r}; keep one"
+                )
+            owners[sentence] = answer
+        clues[Entity("riddle", answer, answer)] = by_rank([Form.parse(sentence) for sentence in sentences])
+    parts = {part: by_rank([Form.parse(form) for form in content["forms"][part]]) for part in PARTS}
+    return RiddleBook(by_rank(list(clues)), clues, parts, rules)
+
+
+def begin(scene: Scene, voice: Voice, book: RiddleBook) -> None:
+    """Open a riddle; its answer is drawn when the first clue is."""
+    scene.plan, scene.place_in_plan, scene.rules = book, "opening", book.rules
+
+
+def step(scene: Scene, voice: Voice) -> None:
+    """Say the opening, a clue, the question or the answer."""
+    book, place = scene.plan, scene.place_in_plan
+    if place in PARTS:
+        say_one_of(f"form {place}", book.parts[place], scene, voice)
+        scene.place_in_plan = {"opening": 0, "question": "answer", "answer": None}[place]
+        scene.finished = place == "answer"
+        return
+    if place == 0:
+        scene.give_part("X", voice.choose("riddle", book.answers))
+    say_one_of(f"clue {scene.cast['X'].name}", book.clues[scene.cast["X"]], scene, voice)
+    told = place + 1
+    more = told < FEWEST or (told < MOST and voice.choose("another clue", GO_ON))
+    scene.place_in_plan = told if more else "question"
