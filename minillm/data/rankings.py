@@ -1,0 +1,194 @@
+"""Preferences as lines of a file: one form for simulated raters and for people who click.
+
+A line is a JSON object: `schema` (1), `prompt` (messages), `chosen` and `rejected` (texts), `rater` (a name), and
+`probability` where it is known (that this rater prefers `chosen`). Raters may contradict each other, and a rater
+himself: people do, and Bradley-Terry raters do by design. So contradictory lines are kept, not refused.
+
+A file comes from outside and is believed only line by line.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+SCHEMA = 1
+ROLES = ("system", "user", "assistant")
+FIELDS = ("schema", "prompt", "chosen", "rejected", "rater")
+LONGEST_LINE = 1_000_000  # bytes; longer than any conversation here, and too short to fill a memory
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Somebody preferred one answer to another. Raises ValueError for what cannot be a comparison.
+
+    >>> hello = ({"role": "user", "content": "Hello"},)
+    >>> Preference(hello, chosen="Good morning.", rejected="What?", rater="Ada").chosen
+    'Good morning.'
+    """
+
+    prompt: tuple[Mapping[str, str], ...]  # messages, the last one from the user
+    chosen: str
+    rejected: str
+    rater: str
+    probability: float | None = None  # that this rater prefers `chosen`; None where nobody knows
+
+    def __post_init__(self) -> None:
+        _check_prompt(self.prompt)
+        for name in ("chosen", "rejected", "rater"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"{name} is {_short(text)}; it must be a text with something in it")
+            _check_unicode(name, text)
+        if self.chosen == self.rejected:
+            raise ValueError(f"chosen and rejected are both {_short(self.chosen)}; a preference needs two answers")
+        p = self.probability
+        if p is not None and (isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1):
+            raise ValueError(f"the probability is {_short(p)}; it must be a number from 0 to 1, or be left out")
+
+    def to_json(self) -> str:
+        """One line of a file, without its end."""
+        content = {"schema": SCHEMA, "prompt": [dict(message) for message in self.prompt]}
+        content |= {"chosen": self.chosen, "rejected": self.rejected, "rater": self.rater}
+        if self.probability is not None:
+            content["probability"] = self.probability
+        return json.dumps(content, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> "Preference":
+        """Read one line; raises ValueError saying what is wrong with it."""
+        try:
+            content = json.loads(line, object_pairs_hook=_no_doubles)
+        except RecursionError:
+            raise ValueError("this is nested too deeply for a preference; remove the line") from None
+        except json.JSONDecodeError as problem:
+            raise ValueError(f"this is not JSON ({problem.msg} at column {problem.colno}); mend or remove it") from None
+        if not isinstance(content, dict):
+            raise ValueError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
+        if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
+            raise ValueError(f"its schema is {_short(content.get('schema'))}; this program reads schema {SCHEMA}")
+        missing = [name for name in FIELDS if name not in content]
+        unknown = [name for name in content if name not in (*FIELDS, "probability")]
+        if missing or unknown:
+            wrong = f"it lacks {missing[0]!r}" if missing else f"it has the unknown field {_short(unknown[0])}"
+            raise ValueError(f"{wrong}; the fields are {', '.join(FIELDS)} and perhaps probability")
+        prompt = content["prompt"]
+        return cls(
+            tuple(prompt) if isinstance(prompt, list) else prompt,
+            content["chosen"],
+            content["rejected"],
+            content["rater"],
+            content.get("probability"),
+        )
+
+
+class RankingsError(ValueError):
+    """A file of preferences has a line that cannot be used; the message names file, line and remedy."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a file held: its preferences, and what was skipped, line by line (empty unless you asked to skip)."""
+
+    preferences: tuple[Preference, ...]
+    skipped: tuple[str, ...]
+
+
+def save_preferences(path: Path, preferences: Iterable[Preference]) -> None:
+    """Write a file anew; it appears whole or not at all."""
+    with FileLock(_lock(path)):
+        _write(path, b"", preferences)
+
+
+def append_preferences(path: Path, preferences: Iterable[Preference]) -> None:
+    """Add lines at the end of a file, or begin it; a crash leaves either the old file or the new one."""
+    with FileLock(_lock(path)):
+        old = path.read_bytes() if path.exists() else b""
+        _write(path, old if old.endswith(b"\n") or not old else old + b"\n", preferences)
+
+
+def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
+    """Read a file of preferences; empty lines do not count.
+
+    Raises FileNotFoundError where there is none, and RankingsError, with file name and line number, at the first line
+    that cannot be used. With `skip_broken` such lines are left out and listed in `skipped`.
+    """
+    preferences, skipped = [], []
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+            try:
+                if len(line) > LONGEST_LINE:
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(LONGEST_LINE)
+                    raise ValueError(f"it is longer than {LONGEST_LINE:,} bytes; remove it")
+                text = _decoded(line).strip()
+                if text:
+                    preferences.append(Preference.from_json(text))
+            except ValueError as problem:
+                message = f"{Path(path).name}, line {number}: {problem}"
+                if not skip_broken:
+                    raise RankingsError(f"{message} (skip_broken=True leaves such lines out)") from None
+                skipped.append(message)
+    return Loaded(tuple(preferences), tuple(skipped))
+
+
+def _write(path: Path, start: bytes, preferences: Iterable[Preference]) -> None:
+    lines = "".join(f"{preference.to_json()}\n" for preference in preferences)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(start + lines.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _lock(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("this is not UTF-8; save the file as UTF-8") from None
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"a field stands in it twice, among {_short([name for name, _ in pairs])}; keep one")
+    return content
+
+
+def _check_prompt(prompt: Any) -> None:
+    if not isinstance(prompt, tuple) or not prompt:
+        raise ValueError(f"the prompt is {_short(prompt)}; it must be a list of messages with at least one")
+    for number, message in enumerate(prompt):
+        if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
+            raise ValueError(f"message {number} is {_short(message)}; it must have a role, a content, nothing else")
+        if message["role"] not in ROLES:
+            raise ValueError(f"message {number} has the role {_short(message['role'])}; use one of {', '.join(ROLES)}")
+        if not isinstance(message["content"], str):
+            raise ValueError(f"message {number} has the content {_short(message['content'])}; it must be a text")
+        _check_unicode(f"message {number}", message["content"])
+    if prompt[-1]["role"] != "user":
+        raise ValueError(f"the prompt ends with the {prompt[-1]['role']}; the user must have the last word in it")
+
+
+def _check_unicode(name: str, text: str) -> None:
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError(f"{name} has half a character in it (a lone surrogate); no tokenizer can read that")
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

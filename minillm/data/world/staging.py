@@ -1,0 +1,105 @@
+"""What questions and tasks share: a stage on which a sentence is said, and the vocabulary of every kind of answer.
+
+A stage is a scene after the curtain: its cast is known to everybody, so people are called by their names and
+things "the key", and sentence forms speak by the same rules as in the documents.
+"""
+
+import functools
+import random
+
+from minillm.data.world.answers import Key, Vocabulary, in_words
+from minillm.data.world.choice import Options, Sampler
+from minillm.data.world.lexicon import Entity, Lexicon
+from minillm.data.world.phrasebook import Phrasebook
+from minillm.data.world.scene import Scene
+from minillm.data.world.wording import say_one_of
+
+FIGURES = ("figure", "souls", "founded")  # kinds of answer that are numbers
+LARGEST = 99
+
+
+def stage(scene: Scene) -> Scene:
+    """A copy of a scene in which everybody has been introduced and nobody has just been spoken of."""
+    after = scene.copy()
+    after.started, after.before = False, ()
+    after.introduced |= frozenset(scene.cast.values())
+    return after
+
+
+def say(forms: Options, scene: Scene, source: random.Random) -> str:
+    """Say one of these forms on a stage; what it mentions is remembered there."""
+    voice = Sampler(source)
+    say_one_of("form", forms, scene, voice)
+    return voice.text.strip()
+
+
+def say_with(form: object, answer: Entity, scene: Scene, source: random.Random) -> str:
+    """Say one form with this answer in it, and leave the stage as it was."""
+    scene = scene.copy()
+    scene.cast["answer"] = answer
+    scene.introduced |= {answer}
+    return say(((1, form),), scene, source)
+
+
+def meaning_of(entity: Entity) -> str:
+    """What a reply that names an entity is taken to mean: the same for all words that could stand for it."""
+    return entity.name if entity.kind == "spot" else entity.noun
+
+
+class Vocabularies:
+    """The vocabulary of each kind of answer; all know the words of denial and of not knowing."""
+
+    def __init__(self, lexicon: Lexicon, phrasebook: Phrasebook):
+        self._lexicon, self._phrasebook = lexicon, phrasebook
+        self._words = {name: phrasebook.words[name] for name in ("denial", "unknown")}
+        self.entities = functools.cache(self._entities)
+        self.of = functools.cache(self._of)
+
+    def nouns(self) -> tuple[Entity, ...]:
+        """Things and animals by their last word, each word once."""
+        nouns = {entity.noun: entity for kind in ("thing", "animal") for _, entity in self._lexicon.kinds[kind]}
+        return tuple(nouns.values())
+
+    def _entities(self, kind: str) -> tuple[Entity, ...]:
+        """All that could be an answer of this kind."""
+        lexicon = self._lexicon
+        if kind == "meaning":
+            return tuple(Entity(kind, entry["says"], name) for name, entry in self._phrasebook.meanings.items())
+        if kind == "figure":
+            return tuple(Entity(kind, str(number), str(number)) for number in range(LARGEST + 1))
+        if kind in lexicon.kinds:
+            return tuple(entity for _, entity in lexicon.kinds[kind])
+        subjects = [entity for of in ("person", "town") for _, entity in lexicon.kinds[of]]
+        values = dict.fromkeys(subject.attributes[kind] for subject in subjects if kind in subject.attributes)
+        return tuple(Entity(kind, value, value) for value in values)
+
+    def _of(self, kind: str) -> Vocabulary:
+        phrases: dict[str, list[str]] = {}
+        for entity in self.nouns() if kind == "list" else self._entities(kind):
+            phrases.setdefault(meaning_of(entity), []).extend(self._phrases(entity))
+        return Vocabulary(phrases | self._words, figures=kind in FIGURES)
+
+    def _phrases(self, entity: Entity) -> list[str]:
+        if entity.kind == "person":
+            return [entity.name, *(entity.attributes[n] for n in ("name", "full") if n in entity.attributes)]
+        if entity.kind in ("thing", "animal"):
+            return [entity.name, entity.noun]
+        if entity.kind == "meaning":
+            return list(self._phrasebook.meanings[entity.noun]["words"])
+        if entity.kind == "figure":
+            return [entity.name, in_words(int(entity.name))]
+        return [entity.name]
+
+    def orders(self) -> Vocabulary:
+        """What a rewritten order is made of: what to do, with what, and in what tone."""
+        book = self._phrasebook
+        tones = self._words | {name: book.words[name] for name in ("please", "rude")}
+        orders = {order: [order] for order in book.stock["orders"]}
+        return Vocabulary({entity.noun: [entity.noun] for entity in self.nouns()} | orders | tones)
+
+    def key(self, kind: str, answer: Entity | None, question: str) -> Key:
+        """The key to a question whose answer is this entity; None: what the text does not tell."""
+        vocabulary = self.of(kind)
+        truth = ("unknown",) if answer is None else (meaning_of(answer),)
+        # A "no" in the question does not excuse a "no" in the reply.
+        return Key(truth, vocabulary, given=frozenset(vocabulary.read(question)).difference(self._words))

@@ -1,0 +1,311 @@
+"""Instructions: answers are true, checkers are exact, and the two splits cannot meet."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.data.chat import CHATML, render_chat
+from minillm.data.world import WorldDataError
+from minillm.data.world.answers import bare_words, in_words
+from minillm.data.world.facts import load_almanac
+from minillm.data.world.holdout import is_held_out, ranks
+from minillm.data.world.instructions import LONGEST_CONTEXT, Instructions
+from minillm.data.world.lexicon import TEXT, load_lexicon
+from minillm.data.world.phrasebook import FAMILIES, load_phrasebook
+from minillm.data.world.reading import read
+
+# What a process without the test hook draws in a second: enough of everything, and told to us as lines.
+DRAW = """
+import hashlib, sys
+from minillm.data.world.instructions import Instructions
+for split in ("training", "held-out"):
+    for i in Instructions(int(sys.argv[1]), split).instructions(int(sys.argv[2])):
+        fine = i.check(i.answer) and i.check(i.reply) and bool(i.mistakes) and not any(map(i.check, i.mistakes))
+        size = len(i.prompt) + len(i.answer)
+        mark = hashlib.sha256(i.prompt.encode()).hexdigest()
+        print(split, i.family, "|".join(i.parameters), fine, size, mark, sep="\\t")
+"""
+
+
+def draw(seed, count, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW, str(seed), str(count)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+        timeout=300,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def many():
+    rows = [line.split("\t") for line in draw(3, 4000).splitlines()]
+    assert len(rows) == 8000
+    return rows
+
+
+@pytest.fixture(scope="module")
+def few():
+    return Instructions(0).instructions(150)
+
+
+def of(family, instructions):
+    found = [i for i in instructions if i.family == family]
+    assert found, f"no instruction of the family {family}"
+    return found
+
+
+def test_gold_answers_pass_and_mistakes_fail_everywhere(many):
+    assert {fine for _, _, _, fine, _, _ in many} == {"True"}
+
+
+def test_there_are_ten_families_and_each_comes_as_often_as_it_should(many):
+    weights = {family: weight for weight, family in load_phrasebook().families}
+    assert set(weights) == set(FAMILIES)
+    assert len(weights) >= 10
+    counts, n = Counter(row[1] for row in many), len(many)
+    chi_square = sum(
+        (counts[family] - n * weight / sum(weights.values())) ** 2 / (n * weight / sum(weights.values()))
+        for family, weight in weights.items()
+    )
+    assert chi_square < 27.88  # 9 degrees of freedom: exceeded by chance once in a thousand seeds
+
+
+def test_the_splits_share_no_pair_and_no_prompt(many):
+    for column in (2, 5):
+        training, held_out = ({row[column] for row in many if row[0] == split} for split in ("training", "held-out"))
+        assert len(held_out) > 100
+        assert not training & held_out
+
+
+def test_every_half_of_a_pair_has_partners_in_both_splits():
+    """So a hold-out never leaves a choice empty, and nothing in the held-out split is new but its combination."""
+    lexicon, almanac = load_lexicon(TEXT), load_almanac(TEXT)  # one cache entry, so the same entities
+    places = ranks(lexicon, almanac)
+    for _, hero in lexicon.kinds["person"]:
+        spots = [s for _, s in lexicon.kinds["spot"] if s.attributes["town"] == hero.attributes["home"]]
+        assert {is_held_out(places[hero], places[spot]) for spot in spots} == {True, False}
+    for subject, relations in almanac.known.items():
+        assert {is_held_out(places[subject], places[relation]) for _, relation in relations} == {True, False}
+
+
+def test_prompts_are_short_enough_for_the_smallest_model(many):
+    sizes = sorted(int(row[4]) for row in many)
+    assert sizes[-1] < LONGEST_CONTEXT + 180  # the frame, the question and the answer, in characters
+    assert sizes[len(sizes) // 2] < 450
+
+
+def test_prompts_hardly_ever_repeat(many):
+    prompts = [row[5] for row in many if row[0] == "training"]
+    assert len(set(prompts)) > 0.95 * len(prompts)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
+def test_the_same_for_a_seed_in_every_process(hash_seed):
+    here = "".join(i.prompt + i.answer for i in Instructions(5).instructions(12))
+    program = (
+        "import hashlib; from minillm.data.world.instructions import Instructions; "
+        "text = ''.join(i.prompt + i.answer for i in Instructions(5).instructions(12)); "
+        "print(hashlib.sha256(text.encode()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == hashlib.sha256(here.encode()).hexdigest()
+
+
+def test_random_access_agrees_with_the_stream_and_seeds_and_splits_differ(few):
+    stream = Instructions(0)
+    assert [i.prompt for i in stream.instructions(5)] == [i.prompt for i in few[:5]]
+    assert stream.instruction(7).messages == few[7].messages
+    assert next(stream.stream(7)).messages == few[7].messages
+    others = [Instructions(1).instruction(0), Instructions(0, "held-out").instruction(0)]
+    assert all(other.prompt != few[0].prompt for other in others)
+
+
+def test_contexts_are_documents_of_the_world(few):
+    world = Instructions(0)._world
+    contexts = [i.context for i in few if i.context][:8]
+    assert len(contexts) == 8
+    assert all(read(world.step, context).log_prob > float("-inf") for context in contexts)
+
+
+def test_a_conversation_has_the_form_that_encode_chat_expects(few):
+    for instruction in few[:20]:
+        text = render_chat(CHATML, instruction.messages, add_generation_prompt=False)
+        assert instruction.prompt in text
+        assert text.rstrip().endswith(instruction.answer + "<|im_end|>")
+
+
+# ---------------------------------------------------------------- harmless rewordings and real mistakes
+
+HARMLESS = [
+    str.upper,
+    str.lower,
+    lambda reply: reply.rstrip(".?!"),
+    lambda reply: f"  {reply}\n",
+    lambda reply: f"Certainly! {reply}",
+    lambda reply: f"Gladly: {reply} You are welcome.",
+    lambda reply: reply.replace("the ", "").replace("The ", ""),
+    lambda reply: reply.replace(".", "!"),
+    lambda reply: reply.replace("'", "’"),
+]
+
+
+@pytest.mark.parametrize("reword", HARMLESS)
+def test_manner_is_forgiven(few, reword):
+    for instruction in few:
+        assert instruction.check(reword(instruction.reply)), (instruction.question, reword(instruction.reply))
+
+
+def test_matter_is_not(few):
+    for instruction in few:
+        for reply in (
+            "",
+            "?",
+            "I would rather talk about the lake.",
+            instruction.question if instruction.context else "",
+        ):
+            assert not instruction.check(reply), (instruction.question, reply)
+        if instruction.family != "unknown":
+            assert not instruction.check(f"It is not true that {instruction.reply}")
+            assert not instruction.check(f"Perhaps: {instruction.reply}")
+        # What is only incomplete or rude may follow a right answer; another answer may not.
+        for other in instruction.mistakes[-1:] if instruction.family == "rewrite" else instruction.mistakes:
+            both = f"{instruction.reply} {other}"
+            assert instruction.family == "unknown" or not instruction.check(both), "two answers are not one"
+
+
+def test_an_answer_to_another_question_of_the_family_is_right_only_if_it_says_the_same(few):
+    for family in ("who", "where", "copy", "reverse", "sum"):
+        members = of(family, few)
+        for instruction in members:
+            for other in members:
+                agrees = tuple(instruction.key.truth) == tuple(other.key.truth)
+                said = set(other.key.vocabulary.read(other.reply)) - instruction.key.given
+                if agrees or said == set(other.key.truth):
+                    assert instruction.check(other.reply) is agrees, (instruction.question, other.reply)
+
+
+def test_numbers_may_be_written_out(few):
+    for instruction in (*of("sum", few), *of("count", few)):
+        number = instruction.key.truth[0]
+        if int(number) <= 99:
+            assert instruction.check(f"That makes {in_words(int(number))}.")
+            assert not instruction.check(f"That makes {in_words((int(number) + 1) % 100)}.")
+        assert not instruction.check(number + "0")
+        assert not instruction.check(f"{number} or {int(number) + 1}")
+
+
+# ---------------------------------------------------------------- answers held against the prompt, in a second way
+
+
+def listed(instruction):
+    """The list in a prompt, read back from its wording: a row of nouns between commas."""
+    nouns = instruction.key.vocabulary
+    rows = [row.split(", ") for row in re.findall(r"\w+(?:, \w+)+", instruction.question)]
+    [row] = [row for row in rows if all(nouns.read(word) == [word] for word in row)]
+    return row
+
+
+def test_copies_and_reversals_are_what_they_say(few):
+    for instruction in of("copy", few):
+        assert instruction.reply.rstrip(".").lower().split(", ") == listed(instruction)
+    for instruction in of("reverse", few):
+        assert instruction.reply.rstrip(".").lower().split(", ") == listed(instruction)[::-1]
+
+
+def test_sums_add_up(few):
+    for instruction in of("sum", few):
+        first, second = (int(word) for word in bare_words(instruction.question) if word.isdigit())
+        assert instruction.key.truth == (str(first + second),)
+        assert instruction.parameters == (str(first), str(second))
+
+
+def test_the_text_tells_what_is_asked_and_does_not_tell_what_is_unknown(few):
+    for instruction in (*of("who", few), *of("where", few)):
+        told = instruction.key.vocabulary.read(instruction.context)
+        assert instruction.key.truth[0] in told, instruction
+        assert instruction.key.truth[0] not in instruction.key.given
+    for instruction in of("unknown", few):
+        right_elsewhere = instruction.mistakes[0]
+        untold = set(instruction.key.vocabulary.read(right_elsewhere)) - instruction.key.given
+        assert len(untold) == 1
+        assert not untold & set(instruction.key.vocabulary.read(instruction.context)), instruction
+
+
+def test_polite_rewriting_keeps_the_order_and_adds_a_please(few):
+    for instruction in of("rewrite", few):
+        order, thing = instruction.parameters
+        noun = thing.split()[-1]
+        assert instruction.check(f"Would you be so kind as to {order} the {noun}?")
+        assert not instruction.check(f"{order} the {noun}")
+        assert not instruction.check(f"Please {order} the {noun}, you turnip")
+
+
+def test_gold_answers_are_civil_and_brief(few):
+    book = load_phrasebook()
+    for instruction in few:
+        assert book.sounds("courtesy", instruction.answer) or book.sounds("apology", instruction.answer)
+        assert not book.sounds("rudeness", instruction.answer)
+        assert instruction.answer[0].isupper()
+        assert instruction.answer[-1] in ".?"
+        assert len(instruction.answer.split()) <= 22
+        assert not {"he", "she"} & {bare_words(mistake)[-1] for mistake in instruction.mistakes}
+
+
+@given(st.integers(0, 99))
+def test_numbers_in_words_are_one_to_one(number):
+    assert sum(in_words(other) == in_words(number) for other in range(100)) == 1
+
+
+def test_numbers_in_words_say_where_they_end():
+    with pytest.raises(ValueError, match="100 cannot be written out here; numbers in words go from 0 to 99"):
+        in_words(100)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_unusable_arguments():
+    with pytest.raises(ValueError, match="instruction -1 comes before the first; the stream starts at 0"):
+        Instructions(0).instruction(-1)
+
+
+def test_an_unknown_split(as_users_call_it):
+    with pytest.raises(ValueError, match="there is no split 'test'; use one of training, held-out"):
+        Instructions(0, "test")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('after = "friend_finds"', 'after = "friend_fries"', "question 1 asks about 'friend_fries', which no story"),
+        ('kind = "person"', "", "question 1 has no 'kind'; add it"),
+        ('family = "who"', 'family = "whom"', "question 1 has the family 'whom'; use one of who, where"),
+        ('answer = "lost"', 'answer = "mislaid"', "has the answer 'mislaid'; add it to \\[meaning\\]"),
+        ('answer = "friend"', 'answer = "friend"\ncount = "mends"', "must have either an 'answer' or a 'count'"),
+        ("Who found {thing.the}?", "Who found {thing.the}", "question 1: the form .* does not end like a sentence"),
+        ('needs = ["thing.holder", ', 'needs = ["thing holder", ', "'thing holder' is no condition"),
+        ("who = 4", "whom = 4", "\\[family\\] must weigh exactly these"),
+        ("[manners]", "[manner]", "the table 'manners' is missing or empty"),
+    ],
+)
+def test_a_data_file_that_could_not_be_asked(tmp_path, old, new, message):
+    shutil.copytree(TEXT, tmp_path / "text")
+    path = tmp_path / "text" / "instructions.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(WorldDataError, match=message):
+        load_phrasebook(tmp_path / "text")
