@@ -68,8 +68,8 @@ class Stop(Exception):
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; return the exit status."""
-    # What is started from here must not have torch's threads spin while they wait; minillm/__init__.py says why.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Torch's threads must not spin for long while they wait, in whatever starts from here: see minillm/__init__.py.
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console may lack a letter of the folder's name

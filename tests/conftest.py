@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads; why: see minillm/__init__.py
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # before torch loads; why: see minillm/__init__.py
 
 import jaxtyping
 import pytest

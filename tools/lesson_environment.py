@@ -15,7 +15,7 @@ def lesson_environment() -> dict[str, str]:
     """This process's environment with the lessons' settings added."""
     settings = {
         "OMP_NUM_THREADS": "2",  # torch reads it at its start; sums depend on how many threads share them
-        "OMP_WAIT_POLICY": "PASSIVE",  # a waiting thread sleeps; minillm/__init__.py says why
+        "GOMP_SPINCOUNT": "5000",  # a waiting thread soon sleeps; minillm/__init__.py says why
         "TQDM_DISABLE": "1",  # a progress bar prints rates, and rates differ every time
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
