@@ -16,7 +16,7 @@ from minillm.data.chat import CHATML, render_chat
 from minillm.data.world import WorldDataError
 from minillm.data.world.answers import bare_words, in_words
 from minillm.data.world.facts import load_almanac
-from minillm.data.world.holdout import is_held_out, ranks
+from minillm.data.world.holdout import is_held_out, numbers_held_out
 from minillm.data.world.instructions import LONGEST_CONTEXT, Instructions
 from minillm.data.world.lexicon import TEXT, load_lexicon
 from minillm.data.world.phrasebook import FAMILIES, load_phrasebook
@@ -92,12 +92,18 @@ def test_the_splits_share_no_pair_and_no_prompt(many):
 def test_every_half_of_a_pair_has_partners_in_both_splits():
     """So a hold-out never leaves a choice empty, and nothing in the held-out split is new but its combination."""
     lexicon, almanac = load_lexicon(TEXT), load_almanac(TEXT)  # one cache entry, so the same entities
-    places = ranks(lexicon, almanac)
+    relations = dict.fromkeys(relation for _, relation in almanac.facts())
+    places = {**lexicon.ranks} | {relation: rank for rank, relation in enumerate(relations)}
     for _, hero in lexicon.kinds["person"]:
         spots = [s for _, s in lexicon.kinds["spot"] if s.attributes["town"] == hero.attributes["home"]]
         assert {is_held_out(places[hero], places[spot]) for spot in spots} == {True, False}
     for subject, relations in almanac.known.items():
         assert {is_held_out(places[subject], places[relation]) for _, relation in relations} == {True, False}
+    for first in range(2, 21):
+        assert {numbers_held_out(first, second) for second in range(2, 21)} == {True, False}
+    totals = {first + second for first in range(2, 21) for second in range(2, 21)}
+    learnt = {a + b for a in range(2, 21) for b in range(2, 21) if not numbers_held_out(a, b)}
+    assert learnt == totals  # every result is seen in training, only not from these numbers
 
 
 def test_prompts_are_short_enough_for_the_smallest_model(many):

@@ -27,9 +27,20 @@ touching the code.
 False
 """
 
+from minillm.data.world import experiments
 from minillm.data.world.floor import Floor, bigram_loss, floor
 from minillm.data.world.lexicon import WorldDataError
 from minillm.data.world.reading import Reading
 from minillm.data.world.world import WORLD_VERSION, Document, World
 
-__all__ = ["WORLD_VERSION", "Document", "Floor", "Reading", "World", "WorldDataError", "bigram_loss", "floor"]
+__all__ = [
+    "WORLD_VERSION",
+    "Document",
+    "Floor",
+    "Reading",
+    "World",
+    "WorldDataError",
+    "bigram_loss",
+    "experiments",
+    "floor",
+]

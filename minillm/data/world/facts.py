@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from minillm.data.world.choice import Options, Voice, by_rank
+from minillm.data.world.holdout import Split, is_held_out, one_split
 from minillm.data.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.data.world.scene import Scene
 from minillm.data.world.wording import Form, opening_words, say_one_of
@@ -27,6 +28,7 @@ class Relation:
 
     name: str
     forms: Options
+    inferred: bool = False  # of one couple in four it is never told: that king goes with queen can be worked out
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -35,6 +37,7 @@ class Almanac:
 
     subjects: Options
     known: Mapping[Entity, Options]
+    inferred: frozenset[tuple[Entity, Relation]]  # known, but not told in training
     openings: Mapping[Entity, tuple[str, ...]]  # how a document about a subject can begin; spares a reader work
 
     def facts(self) -> Iterator[tuple[Entity, Relation]]:
@@ -55,7 +58,8 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
                 f"facts.toml: relation {name!r} has the subject {entry.get('subject')!r}; use {', '.join(SUBJECTS)}"
             )
         try:
-            relation = Relation(name, by_rank([Form.parse(form) for form in entry.get("forms", ())]))
+            forms = by_rank([Form.parse(form) for form in entry.get("forms", ())])
+            relation = Relation(name, forms, entry.get("inferred", False))
         except WorldDataError as problem:
             raise WorldDataError(f"facts.toml: relation {name!r}: {problem}") from None
         if not relation.forms:
@@ -74,7 +78,10 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
     openings = {
         subject: _openings(Scene(lexicon, "facts", cast={"X": subject}), known[subject]) for subject in subjects
     }
-    return Almanac(by_rank(subjects), {subject: by_rank(relations) for subject, relations in known.items()}, openings)
+    # Both words of a couple, or none: they are neighbours in the file.
+    inferred = {(e, r) for e, rs in known.items() for r in rs if r.inferred and lexicon.ranks[e] // 2 % 4 == 3}
+    weighted = {subject: by_rank(relations) for subject, relations in known.items()}
+    return Almanac(by_rank(subjects), weighted, frozenset(inferred), openings)
 
 
 def _openings(scene: Scene, relations: list[Relation]) -> tuple[str, ...]:
@@ -103,29 +110,49 @@ def step(scene: Scene, voice: Voice) -> None:
     almanac, told = scene.plan, scene.place_in_plan
     if "X" not in scene.cast:
         scene.give_part("X", voice.choose("subject", almanac.subjects, almanac.openings.get))
-    relation = voice.choose("relation", [option for option in almanac.known[scene.cast["X"]] if option[1] not in told])
-    say_one_of(f"form {relation.name}", relation.forms, scene, voice)
+    subject = scene.cast["X"]
+    relations = [option for option in tellable(almanac, subject, scene.split) if option[1] not in told]
+    relation = voice.choose("relation", relations)
+    forms = wordings(relation, scene.lexicon.ranks[subject], scene.split)
+    say_one_of(f"form {relation.name}", forms, scene, voice)
     scene.place_in_plan = told = (*told, relation)
     scene.finished = len(told) == LONGEST or (len(told) >= SHORTEST and not voice.choose("go on", GO_ON))
 
 
+def tellable(almanac: Almanac, subject: Entity, split: Split) -> Options:
+    """What may be told of a subject: all that is known, but in training not what a reader should work out."""
+    return [o for o in almanac.known[subject] if split != "training" or (subject, o[1]) not in almanac.inferred]
+
+
+@functools.cache
+def wordings(relation: Relation, subject_rank: int, split: Split) -> Options:
+    """The wordings of a fact in one split: of some facts, one wording is kept for testing."""
+    places = {form: place for place, (_, form) in enumerate(relation.forms)}
+    return one_split(relation.forms, lambda form: is_held_out(subject_rank, places[form]), split)
+
+
 def probability_of_telling(almanac: Almanac, subject: Entity, relation: Relation) -> Fraction:
-    """The exact probability that a facts document tells this fact, in whatever words."""
+    """The exact probability that a facts document of the training split tells this fact, in whatever words."""
     subjects = Fraction(next(w for w, e in almanac.subjects if e is subject), sum(w for w, _ in almanac.subjects))
     go_on = Fraction(GO_ON[0][0], GO_ON[0][0] + GO_ON[1][0])
-    weights = {relation: weight for weight, relation in almanac.known[subject]}
+    known = tellable(almanac, subject, "training")
+    places = [place for place, (_, told) in enumerate(known) if told is relation]
+    if not places:
+        return Fraction(0)
+    weights = tuple(weight for weight, _ in known)
     lengths = {n: go_on ** (n - SHORTEST) * (1 if n == LONGEST else 1 - go_on) for n in range(SHORTEST, LONGEST + 1)}
-    return subjects * sum(share * _drawn_within(length, relation, weights) for length, share in lengths.items())
+    return subjects * sum(share * _drawn_within(n, places[0], weights) for n, share in lengths.items())
 
 
-def _drawn_within(draws: int, wanted: Relation, weights: Mapping[Relation, int]) -> Fraction:
-    """The probability that `wanted` comes up within so many weighted draws without replacement."""
+@functools.cache
+def _drawn_within(draws: int, wanted: int, weights: tuple[int, ...]) -> Fraction:
+    """The probability that the option in this place comes up within so many weighted draws without replacement."""
     if draws == 0:
         return Fraction(0)
-    total = sum(weights.values())
+    total = sum(weights)
     found = Fraction(weights[wanted], total)
-    for other, weight in weights.items():
-        if other is not wanted:
-            rest = {relation: w for relation, w in weights.items() if relation is not other}
-            found += Fraction(weight, total) * _drawn_within(draws - 1, wanted, rest)
+    for other, weight in enumerate(weights):
+        if other != wanted:
+            rest = weights[:other] + weights[other + 1 :]
+            found += Fraction(weight, total) * _drawn_within(draws - 1, wanted - (other < wanted), rest)
     return found

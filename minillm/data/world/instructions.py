@@ -17,15 +17,16 @@ from pathlib import Path
 from minillm.data.world.answers import Key
 from minillm.data.world.choice import Sampler
 from minillm.data.world.facts import load_almanac
-from minillm.data.world.holdout import SPLITS, Split, SplitSampler, ranks, spelled
+from minillm.data.world.holdout import Split, check_split
 from minillm.data.world.lexicon import TEXT, Entity
 from minillm.data.world.phrasebook import END, READING, Question, load_phrasebook
 from minillm.data.world.scene import Scene
+from minillm.data.world.split_sampler import SplitSampler, spelled
 from minillm.data.world.staging import Vocabularies, meaning_of, say, say_with, stage
 from minillm.data.world.tasks import Draft, Tasks
 from minillm.data.world.world import WORLD_VERSION, World
 
-INSTRUCTIONS_VERSION = "1"  # changes whenever any instruction does
+INSTRUCTIONS_VERSION = "2"  # changes whenever any instruction does
 LONGEST_CONTEXT = 640  # characters; a prompt and its answer fit the 256 tokens that preset tiny reads
 RIVALS = 3  # wrong answers of the right kind
 
@@ -83,17 +84,16 @@ class Instructions:
     """
 
     def __init__(self, seed: int, split: Split = "training", folder: Path = TEXT):
-        if split not in SPLITS:
-            raise ValueError(f"there is no split {split!r}; use one of {', '.join(SPLITS)}")
+        check_split(split)
         self._world = World(seed, folder)
         self.seed, self.split = seed, split
         self._book = load_phrasebook(folder)
         self._vocabularies = Vocabularies(self._world.lexicon, self._book)
         self._tasks = Tasks(self._world.lexicon, self._book, self._vocabularies)
-        places = ranks(self._world.lexicon, load_almanac(folder))
-        nouns = self._vocabularies.nouns()
-        self._places = places | {
-            item: rank for items in (nouns, self._book.stock["orders"]) for rank, item in enumerate(items)
+        relations = dict.fromkeys(relation for _, relation in load_almanac(folder).facts())
+        lists = (self._vocabularies.nouns(), relations, self._book.stock["orders"])
+        self._places = {**self._world.lexicon.ranks} | {
+            item: rank for items in lists for rank, item in enumerate(items)
         }
 
     def instruction(self, index: int) -> Instruction:
@@ -118,8 +118,7 @@ class Instructions:
         return map(self.instruction, itertools.count(start))
 
     def _voice(self, source: random.Random) -> SplitSampler:
-        # Numbers are their own rank.
-        return SplitSampler(source, self.split, lambda item: item if isinstance(item, int) else self._places[item])
+        return SplitSampler(source, self.split, self._places.__getitem__)
 
     def _tell(self, source: random.Random) -> Telling | None:
         """Tell a document; None if it is too long, or of a kind that nothing is asked about."""

@@ -17,7 +17,7 @@ from minillm.data.world.choice import Options, by_rank
 TEXT = Path(__file__).parent / "text"
 RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person
 TABLES = {  # tables of words.toml whose entries have a name and more
-    "noun": ("sex", "pair", "young", "does", "dwells"),
+    "noun": ("sex", "pair", "young", "does", "dwells", "fears"),
     "sense": ("word", "sight", "talk", "end"),
 }
 ADDENDS = range(2, 21)  # from 2 up, so that whatever is counted is a plural
@@ -49,6 +49,11 @@ class Lexicon:
     kinds: Mapping[str, Options]
     genders: Mapping[str, Mapping[str, str]]
     people: Mapping[str, Entity]  # by name
+
+    @functools.cached_property
+    def ranks(self) -> Mapping[Entity, int]:
+        """The place of every entity in the list of its kind."""
+        return {entity: rank for options in self.kinds.values() for rank, (_, entity) in enumerate(options)}
 
     def kinship(self, person: Entity, other: Entity) -> str | None:
         """Say what `other` is to `person` ("sister"), or None where they are no near relations."""

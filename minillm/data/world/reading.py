@@ -6,6 +6,7 @@ the same scene are added, in log space. What is left at the end of the text, and
 marginal probability over all derivations.
 """
 
+import functools
 import heapq
 import math
 import re
@@ -15,7 +16,7 @@ from typing import Any
 
 from minillm.data.world.choice import Mismatch, Reader
 
-PIECE = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s")
+PIECE = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s")  # GPT-2's, for text without "_"
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,22 @@ class PrefixReader(Reader):
 
 def next_pieces(step: Callable, prefix: str) -> dict[str, float]:
     """The distribution over the piece after a prefix of whole pieces; "" is the end. Empty if nothing begins so."""
+    found = _ways_on(step, prefix)
+    total = _log_sum(found)
+    return {piece: math.exp(log_prob - total) for piece, log_prob in sorted(found.items(), key=lambda item: -item[1])}
+
+
+def prefix_log_prob(step: Callable, prefix: str) -> float:
+    """ln of the probability that a document begins with these whole pieces, in nats."""
+    return _log_sum(_ways_on(step, prefix))
+
+
+def _log_sum(found: dict[str, float]) -> float:
+    return functools.reduce(log_add, found.values(), -math.inf)
+
+
+def _ways_on(step: Callable, prefix: str) -> dict[str, float]:
+    """For each next piece, ln of the probability that a document begins with the prefix and this piece."""
     reader, frontier = PrefixReader(prefix), Frontier()
     frontier.add(0, None, 0.0)
     found: dict[str, float] = {}
@@ -129,7 +146,4 @@ def next_pieces(step: Callable, prefix: str) -> dict[str, float]:
                 frontier.add(reader.position, after, so_far + gain, count, said)
             elif reader.position == len(prefix):
                 found[""] = log_add(found.get("", -math.inf), so_far + gain)
-    total = -math.inf
-    for log_prob in found.values():
-        total = log_add(total, log_prob)
-    return {piece: math.exp(log_prob - total) for piece, log_prob in sorted(found.items(), key=lambda item: -item[1])}
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.data.world.choice import Options, Voice
+from minillm.data.world.holdout import Split, is_held_out, numbers_held_out, one_split
 from minillm.data.world.lexicon import Entity, Lexicon, WorldDataError
 
 Value = Entity | str | None
@@ -52,12 +53,15 @@ class CastingRule:
     kind: str
     conditions: tuple[Condition, ...]
     asks: tuple[str, ...]  # the roles whose attributes the conditions mention
+    split_by: str | None = None  # the role whose meeting with this one may be held out, or "numbers": its own
 
     @classmethod
     def parse(cls, text: str) -> "CastingRule":
-        kind, _, rest = text.partition(" where ")
+        rule, _, split_by = text.partition(" split by ")
+        kind, _, rest = rule.partition(" where ")
         conditions = [Condition.parse("x." + part) for part in rest.split(" and ")] if rest else []
-        return cls(kind, tuple(conditions), tuple(c.value[0] for c in conditions if c.value and c.value[1]))
+        asks = tuple(c.value[0] for c in conditions if c.value and c.value[1])
+        return cls(kind, tuple(conditions), asks, split_by or None)
 
 
 @dataclass(slots=True)
@@ -66,6 +70,7 @@ class Scene:
 
     lexicon: Lexicon
     kind: str
+    split: Split = "training"
     plan: Any = None  # the arc of a story, the subject of a facts document
     place_in_plan: Any = 0
     rules: dict[str, CastingRule] = field(default_factory=dict)
@@ -82,7 +87,7 @@ class Scene:
 
     def copy(self) -> "Scene":
         return Scene(
-            self.lexicon, self.kind, self.plan, self.place_in_plan, self.rules, self.introductions,
+            self.lexicon, self.kind, self.split, self.plan, self.place_in_plan, self.rules, self.introductions,
             dict(self.cast), dict(self.truths), self.used, self.introduced, self.worded,
             self.before, self.now, self.started, self.finished,
         )  # fmt: skip
@@ -94,6 +99,9 @@ class Scene:
             frozenset(self.cast.items()), frozenset(self.truths.items()), self.used, self.introduced, self.worded,
             self.before, self.started, self.finished,
         )  # fmt: skip
+
+    def allows(self, needs: tuple[Condition, ...]) -> bool:
+        return all(need.holds(self) for need in needs)
 
     def value(self, role: str, attribute: str) -> Value:
         """What is true of a role now; else what was always true of the entity that plays it; else None."""
@@ -130,7 +138,15 @@ class Scene:
         options = [option for option in fitting if (rule.kind, option[1].noun) not in self.used]
         if not options:
             raise WorldDataError(f"nothing is left to play {role!r}, a {rule.kind} with {wanted}; add to the lists")
+        if rule.split_by is not None:
+            options = one_split(options, lambda entity: self._meeting_held_out(rule.split_by, entity), self.split)
         return options
+
+    def _meeting_held_out(self, role: str, entity: Entity) -> bool:
+        if role == "numbers":
+            return numbers_held_out(int(entity.attributes["first"]), int(entity.attributes["second"]))
+        ranks = self.lexicon.ranks
+        return role in self.cast and is_held_out(ranks[self.cast[role]], ranks[entity])
 
     def give_part(self, role: str, entity: Entity) -> None:
         self.cast[role] = entity

@@ -34,9 +34,6 @@ class Event:
     fresh: tuple[str, ...]
     forms: tuple[tuple[int, Form], ...]
 
-    def possible(self, scene: Scene) -> bool:
-        return all(need.holds(scene) for need in self.needs)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Beat:
@@ -89,7 +86,7 @@ def step(scene: Scene, voice: Voice) -> None:
         number, times_left = scene.place_in_plan
         beat = scene.plan.beats[number]
         label = f"{scene.plan.name}.{number}"
-        options = [option for option in beat.events if option[1] is SKIP or option[1].possible(scene)]
+        options = [option for option in beat.events if option[1] is SKIP or scene.allows(option[1].needs)]
         if any(event is not SKIP for _, event in options):
             if times_left is None:
                 times_left = voice.choose(f"times {label}", beat.times) if len(beat.times) > 1 else 1

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from minillm.data.world.answers import Key
 from minillm.data.world.choice import Options, by_rank
-from minillm.data.world.holdout import SplitSampler
 from minillm.data.world.lexicon import Entity, Lexicon
 from minillm.data.world.phrasebook import Phrasebook
 from minillm.data.world.scene import Scene
+from minillm.data.world.split_sampler import SplitSampler
 from minillm.data.world.staging import Vocabularies, say, say_with, stage
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list

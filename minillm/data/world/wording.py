@@ -66,9 +66,6 @@ class Form:
             separator,
         )
 
-    def possible(self, scene: Scene) -> bool:
-        return all(need.holds(scene) for need in self.needs)
-
 
 def with_article(noun_phrase: str) -> str:
     """Put the right indefinite article before a noun phrase.
@@ -81,7 +78,7 @@ def with_article(noun_phrase: str) -> str:
 
 def say_one_of(name: str, forms: Options, scene: Scene, voice: Voice) -> None:
     """Choose a wording that fits and was not used before, and say it; open roles are drawn at their slots."""
-    unused = [option for option in forms if option[1] not in scene.worded and option[1].possible(scene)]
+    unused = [option for option in forms if option[1] not in scene.worded and scene.allows(option[1].needs)]
     form = voice.choose(name, unused, lambda form: opening_words(form, scene))
     if not form.again:
         scene.worded |= {form}

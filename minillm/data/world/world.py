@@ -13,13 +13,14 @@ from pathlib import Path
 from minillm.data.world import facts, riddles, story
 from minillm.data.world.choice import Options, Sampler, Voice
 from minillm.data.world.facts import load_almanac
+from minillm.data.world.holdout import Split, check_split
 from minillm.data.world.lexicon import TEXT, load_lexicon
-from minillm.data.world.reading import Reading, next_pieces, read
+from minillm.data.world.reading import Reading, next_pieces, prefix_log_prob, read
 from minillm.data.world.riddles import load_riddles
 from minillm.data.world.scene import Scene
 from minillm.data.world.story import load_arcs
 
-WORLD_VERSION = "2"  # changes whenever any document or any probability does
+WORLD_VERSION = "3"  # changes whenever any document or any probability does
 KINDS: Options = (
     (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (2, "notice")
 )  # fmt: skip
@@ -40,6 +41,8 @@ class Document:
 class World:
     """Ottermere, as told by one seed; or another place, from a folder of data files like the package's own `text/`.
 
+    `split` says which combinations may meet; see `holdout`.
+
     >>> world = World(seed=1)
     >>> world.documents(2) == [world.document(0), world.document(1)]
     True
@@ -49,10 +52,11 @@ class World:
     -inf
     """
 
-    def __init__(self, seed: int, folder: Path = TEXT):
+    def __init__(self, seed: int, folder: Path = TEXT, split: Split = "training"):
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
-        self.seed = seed
+        check_split(split)
+        self.seed, self.split = seed, split
         self.lexicon = load_lexicon(folder)
         self.plans = {"facts": load_almanac(folder), "riddle": load_riddles(folder)} | {
             kind: load_arcs(folder, f"{file}.toml") for kind, file in PLANNED.items()
@@ -97,10 +101,18 @@ class World:
         """
         return next_pieces(self.step, prefix)
 
+    def prefix_log_prob(self, prefix: str) -> float:
+        """ln of the probability that a document begins with this prefix, in nats; it ends like that of `next_pieces`.
+
+        >>> abs(World(seed=0).prefix_log_prob("")) < 1e-9
+        True
+        """
+        return prefix_log_prob(self.step, prefix)
+
     def step(self, scene: Scene | None, voice: Voice) -> Scene:
         """The generator: from one scene to the next, by one sentence. None is the empty page."""
         if scene is None:
-            scene = Scene(self.lexicon, voice.choose("kind", KINDS))
+            scene = Scene(self.lexicon, voice.choose("kind", KINDS), self.split)
             ROOMS[scene.kind].begin(scene, voice, self.plans[scene.kind])
         else:
             scene = scene.copy()

@@ -1,0 +1,55 @@
+"""The voice of the instructions: a sampler that stays in one split, and remembers what it chose and what it told."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from minillm.data.world.choice import Options, Sampler
+from minillm.data.world.holdout import Split, is_held_out, numbers_held_out, one_split
+
+# Every instruction is made of a pair of things that are chosen one after the other: the second choice, and its first.
+PAIRS = {
+    "cast spot": "cast hero",
+    "relation": "subject",
+    "second word": "first word",
+    "second number": "first number",
+    "object": "order",
+}
+
+
+class SplitSampler(Sampler):
+    """A `Sampler` that drops the other split's options at the second choice of a pair.
+
+    `rank` gives the place of an option in its list. After a document, `pair` is the pair that placed it in this split,
+    None if it has none.
+    """
+
+    def __init__(self, source: random.Random, split: Split, rank: Callable[[Any], int]):
+        super().__init__(source)
+        self._split, self._rank = split, rank
+        self._chosen: dict[str, Any] = {}
+        self.told: list[str] = []  # the events and relations, sentence by sentence
+        self.pair: tuple[Any, Any] | None = None
+
+    def choose(self, name: str, options: Options, opening: Callable[[Any], str] | None = None) -> Any:
+        first = self._chosen.get(PAIRS.get(name))
+        makes_pair = first is not None and self.pair is None
+        if makes_pair:
+            options = one_split(options, lambda second: self._apart(first, second), self._split)
+        item = super().choose(name, options)
+        self._chosen.setdefault(name, item)
+        if makes_pair:
+            self.pair = (first, item)
+        if name.startswith("form "):
+            self.told.append(name.removeprefix("form "))
+        return item
+
+    def _apart(self, first: Any, second: Any) -> bool:
+        if isinstance(first, int):
+            return numbers_held_out(first, second)
+        return is_held_out(self._rank(first), self._rank(second))
+
+
+def spelled(pair: tuple[Any, Any]) -> tuple[str, str]:
+    """A pair in words."""
+    return tuple(half if isinstance(half, str) else getattr(half, "name", str(half)) for half in pair)

@@ -1,0 +1,188 @@
+"""Experiments: a perfect reader gets 1, guessing gets chance, and training holds nothing of what is held out."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.data.world import experiments
+from minillm.data.world.experiments import EXPERIMENTS
+from minillm.data.world.lexicon import load_lexicon
+from minillm.data.world.probes import Experiment, Probe
+
+# The world's own reader answers the questions, in a process without the test hook, which would slow it 25 times.
+ASK_THE_WORLD = """
+import json, math, random
+from minillm.data.world import World, experiments
+
+truth, training, results = World(0, split="both"), World(0), []
+for name in experiments.EXPERIMENTS:
+    for split in ("training", "held-out"):
+        whole = experiments.make(name, split, seed=3, count=12)
+        probes = tuple(random.Random(1).sample(whole.probes, min(8, len(whole.probes))))
+        score = experiments.Experiment(name, split, probes).score(
+            lambda questions: [[truth.prefix_log_prob(prefix + way) for way in ways] for prefix, ways in questions]
+        )
+        rights = [training.prefix_log_prob(p.prefix + p.ways[p.answer]) for p in probes]
+        results.append([name, split, score.accuracy, sum(right > -math.inf for right in rights), len(probes)])
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def world_answers():
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_THE_WORLD], capture_output=True, text=True, check=True, timeout=300
+    )
+    return {(name, split): rest for name, split, *rest in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("split", ["training", "held-out"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_perfect_reader_gets_them_all(world_answers, name, split):
+    accuracy, possible, n = world_answers[name, split]
+    assert accuracy == experiments.make(name, split, count=1).perfect
+    # In training each right answer can be told; of what is held out, not one can.
+    assert possible == (n if split == "training" else 0)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_splits_share_no_question(name):
+    training, held_out = (
+        {probe.prefix + probe.ways[probe.answer] for probe in experiments.make(name, split, count=150).probes}
+        for split in ("training", "held-out")
+    )
+    assert len(held_out) >= (8 if name == "analogies" else 100)
+    assert not training & held_out
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_same_for_a_seed_and_others_for_another(name):
+    again = experiments.make(name, "held-out", seed=4, count=20)
+    assert again == experiments.make(name, "held-out", seed=4, count=20)
+    if name not in ("facts", "analogies"):  # these ask all there is
+        assert again != experiments.make(name, "held-out", seed=5, count=20)
+        assert again.probes[:5] == experiments.make(name, "held-out", seed=4, count=5).probes
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_scorer_that_knows_nothing_is_at_chance(name):
+    experiment = experiments.make(name, count=40)
+    blind = experiment.score(lambda questions: [[0.0] * len(ways) for _, ways in questions])
+    assert blind.accuracy == pytest.approx(experiment.chance)
+    assert (
+        blind.chance
+        == experiment.chance
+        == pytest.approx(sum(1 / len(probe.ways) for probe in experiment.probes) / len(experiment.probes))
+    )
+
+
+def test_every_reversal_is_asked_both_ways_about():
+    """So a reader who looks at the two ways to go on, or at the words without their order, gets exactly a half."""
+    experiment = experiments.reversals("both", count=100)
+    for one, other in zip(experiment.probes[::2], experiment.probes[1::2], strict=True):
+        assert (one.answer, other.answer) == (0, 1)
+        whole = [{probe.prefix + way for probe in (one, other)} for way in one.ways]
+        assert len(whole[0]) == len(whole[1]) == 2
+        assert {way.split()[-1] for way in one.ways} == {way.split()[-1] for way in other.ways}
+    shortest_wins = experiment.score(lambda questions: [[-len(way) for way in ways] for _, ways in questions])
+    assert shortest_wins.accuracy == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_answer_to_a_sum_is_its_sum():
+    for probe in experiments.sums("both", count=60).probes:
+        first, sign, second = re.search(r"(\d+) ([+-]) (\d+) =$", probe.prefix).groups()
+        result = int(first) + int(second) if sign == "+" else int(first) - int(second)
+        assert probe.ways[probe.answer] == f" {result}."
+        assert len(set(probe.ways)) == len(probe.ways) == 10
+
+
+def test_whoever_was_handed_the_thing_last_has_it():
+    """Read back without the generator: whoever a sentence hands the thing to last, by name, is the answer."""
+    found = 0
+    for probe in experiments.tracking("both", count=120).probes:
+        handing = re.findall(r"(?:gave|handed|left) the \w+ (?:to|with) ([^.]+)\.", probe.prefix)
+        if " for safe" not in probe.prefix and "birthday" not in probe.prefix and " at cards" not in probe.prefix:
+            names = re.findall(r"(?:the )?[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []
+            owner = re.search(r"(?:the )?[A-Z]\w+", probe.ways[probe.answer])
+            if names and owner and "sold" not in probe.prefix and "asked for" not in probe.prefix:
+                assert names[-1] == owner[0], probe
+                found += 1
+    assert found > 30
+
+
+def test_homonyms_ask_about_the_meaning_that_was_shown():
+    senses = [sense.attributes for _, sense in load_lexicon().kinds["sense"]]
+    groups = Counter()
+    for probe in experiments.homonyms("both", count=88).probes:
+        clue, reply = ("sight", "talk") if probe.group == "before" else ("talk", "end")
+        (shown,) = [sense for sense in senses if sense[clue] in probe.prefix]
+        whole = probe.prefix + probe.ways[probe.answer]
+        assert whole.removesuffix(".").endswith(shown[reply])
+        assert len(probe.ways) == sum(sense["word"] == shown["word"] for sense in senses)
+        groups[probe.group] += 1
+    assert groups == {"before": 44, "after": 44}
+
+
+def test_facts_are_asked_in_order_of_how_often_they_are_told():
+    probes = experiments.facts().probes
+    assert len(probes) >= 400
+    told = {probe.prefix: probe.amount for probe in probes}
+    assert told["Mira is"] > told["Mira lives in"] > 0
+    assert max(told.values()) > 20 * min(told.values())
+    held_out = experiments.facts("held-out").probes
+    assert len(held_out) >= 200
+    assert all(probe.group and probe.amount > 0 for probe in held_out)
+
+
+def test_vectors_made_of_couple_and_sex_solve_every_analogy():
+    """The oracle of the parallelogram: one axis a couple, one axis for he and she."""
+    quadruples = experiments.quadruples("both")
+    couples = sorted({(a, c) for a, _, c, _ in quadruples})
+    axis = {
+        word: (place, sex) for place, couple in enumerate(couples) for sex, word in zip((1, -1), couple, strict=True)
+    }
+
+    def vector(word):
+        place, sex = axis[word]
+        return [float(i == place) for i in range(len(couples))] + [float(sex)]
+
+    for a, b, c, d in quadruples:
+        wanted = [y - x + z for x, y, z in zip(vector(a), vector(b), vector(c), strict=True)]
+        nearest = min((w for w in axis if w not in (a, b, c)), key=lambda w: math.dist(vector(w), wanted))
+        assert nearest == d
+    training, held_out = set(experiments.quadruples()), set(experiments.quadruples("held-out"))
+    assert training | held_out == set(quadruples)
+    assert not training & held_out
+
+
+@given(st.lists(st.floats(-50, 0), min_size=3, max_size=3))
+def test_a_score_is_the_share_of_right_answers_and_ties_are_shared(log_probs):
+    probe = Probe("a", (" b", " c", " d"), 1, "letters")
+    score = Experiment("one", "training", (probe, probe)).score(lambda questions: [log_probs] * len(questions))
+    best = [place for place in range(3) if log_probs[place] == max(log_probs)]
+    assert score.accuracy == ((1 in best) / len(best))
+    assert score.stderr == 0
+    assert score.hits == (score.accuracy,) * 2
+
+
+def test_a_scorer_that_answers_badly_is_told_so():
+    experiment = experiments.sums(count=2)
+    with pytest.raises(ValueError, match="10 log-probabilities are needed"):
+        experiment.score(lambda questions: [[0.0]] * len(questions))
+    with pytest.raises(ValueError, match="nan"):
+        experiment.score(lambda questions: [[math.nan] * 10] * len(questions))
+
+
+def test_unknown_names_are_refused(as_users_call_it):
+    with pytest.raises(ValueError, match="no experiment 'rhymes'; use one of facts"):
+        experiments.make("rhymes")
+    for name in EXPERIMENTS:
+        with pytest.raises(ValueError, match="no split 'test'; use one of training"):
+            experiments.make(name, "test")
