@@ -5,6 +5,7 @@ import click
 from minillm.assets import AssetError
 from minillm.cli.chat import chat
 from minillm.cli.doctor import doctor
+from minillm.cli.evaluate import evaluate
 from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
 from minillm.cli.pretrain import pretrain
@@ -30,5 +31,5 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, generate, chat):
+for command in (tour, doctor, fetch, pretrain, evaluate, generate, chat):
     main.add_command(command)

@@ -106,7 +106,7 @@ def test_the_answer_to_a_sum_is_its_sum():
 def test_whoever_was_handed_the_thing_last_has_it():
     """Read back without the generator: whoever a sentence hands the thing to last, by name, is the answer."""
     found = 0
-    for probe in experiments.tracking("both", count=120).probes:
+    for probe in experiments.tracking("both", count=240).probes:
         handing = re.findall(r"(?:gave|handed|left) the \w+ (?:to|with) ([^.]+)\.", probe.prefix)
         if " for safe" not in probe.prefix and "birthday" not in probe.prefix and " at cards" not in probe.prefix:
             names = re.findall(r"(?:the )?[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []
