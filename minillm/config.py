@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
-Position = Literal["rotary", "learned", "sinusoidal", "none"]
+Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ModelConfig:
     d_model: int  # C, width of the residual stream
     n_layers: int  # L, blocks
     n_heads: int  # H, query heads
-    max_seq_len: int  # longest sequence, tokens
+    max_seq_len: int  # longest sequence, tokens; `Transformer.extend_context` allows longer ones
     n_kv_heads: int | None = None  # K, key/value heads; None: as many as query heads
     d_head: int | None = None  # D, width of one head; None: d_model / n_heads
     d_ff: int | None = None  # F, hidden width; None: 4 C, or 8/3 C for swiglu (its third matrix costs the same)

@@ -19,7 +19,8 @@ from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.data.world import bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
-from minillm.model.transformer import Transformer, count_parameters
+from minillm.model.accounting import count_parameters
+from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import TrainConfig
 from minillm.training.run import TextData

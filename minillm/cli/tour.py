@@ -7,7 +7,8 @@ from minillm import assets
 from minillm.cli.common import REAL_MODEL, stream_text
 from minillm.data.chat import encode_chat
 from minillm.inference.sampling import Sampling
-from minillm.model.transformer import Transformer, count_parameters
+from minillm.model.accounting import count_parameters
+from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 

@@ -31,12 +31,14 @@ def attention_by_loops(
     key: Float[Tensor, "B K S D"],
     value: Float[Tensor, "B K S D"],
     mask: Bool[Tensor, "*#B #T S"] | None = None,
+    bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
     """Attention one query at a time: score, softmax, weighted mean (Vaswani et al. 2017, eq. 1).
 
     `mask` is True where a query may look, and spreads over batch and heads. Query head h reads key/value head
     h // (H / K): with K = H that is ordinary multi-head attention, with K < H grouped-query attention (Ainslie
     et al. 2023). Scores are divided by sqrt(D), so that their spread does not grow with the head's width.
+    `bias` is added to the scores after that (ALiBi).
     """
     (B, H, T, D), (K, S) = query.shape, key.shape[1:3]
     allowed = torch.ones(B, 1, T, S, dtype=torch.bool) if mask is None else mask.expand(B, 1, T, S)
@@ -47,6 +49,8 @@ def attention_by_loops(
             for t in range(T):
                 visible = [s for s in range(S) if allowed[b, 0, t, s]]
                 scores = torch.stack([query[b, h, t] @ key[b, group, s] / math.sqrt(D) for s in visible])
+                if bias is not None:
+                    scores = scores + bias[h, t, visible]
                 weights = scores.softmax(0)
                 out[b, h, t] = sum(w * value[b, group, s] for w, s in zip(weights, visible, strict=True))
     return out
@@ -56,9 +60,12 @@ def attention_weights(
     query: Float[Tensor, "B H T D"],
     key: Float[Tensor, "B K S D"],
     mask: Bool[Tensor, "*#B #T S"] | None = None,
+    bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T S"]:
-    """softmax(Q K^T / sqrt(D)): how much each query takes from each key; every row sums to 1."""
+    """softmax(Q K^T / sqrt(D) + bias): how much each query takes from each key; every row sums to 1."""
     scores = query @ _repeat_heads(key, query.shape[1]).mT / math.sqrt(query.shape[-1])
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)  # minus infinity, not -1e9: a finite number leaks
     return scores.softmax(-1)
@@ -69,9 +76,10 @@ def attention_by_matmul(
     key: Float[Tensor, "B K S D"],
     value: Float[Tensor, "B K S D"],
     mask: Bool[Tensor, "*#B #T S"] | None = None,
+    bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
     """The same for all queries at once, as matrix products; it holds all H x T x S weights in memory."""
-    return attention_weights(query, key, mask) @ _repeat_heads(value, query.shape[1])
+    return attention_weights(query, key, mask, bias) @ _repeat_heads(value, query.shape[1])
 
 
 def attention_by_sdpa(
@@ -80,13 +88,22 @@ def attention_by_sdpa(
     value: Float[Tensor, "B K S D"],
     mask: Bool[Tensor, "*#B #T S"] | None = None,
     is_causal: bool = False,
+    bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
     """The same through torch's fused kernel, which never stores the weights (Dao et al. 2022).
 
     `is_causal` promises that the mask would be `causal_mask(T, T)`; the kernel then skips the hidden half.
+    It takes one table, so a `bias` and what is hidden become one: minus infinity where the mask is False.
     """
+    table = mask
+    if bias is not None:
+        table = bias.to(query.dtype).unsqueeze(0)
+        if is_causal:
+            mask, is_causal = causal_mask(query.shape[2], key.shape[2], query.device), False
+        if mask is not None:
+            table = table.where(mask, -math.inf)
     grouped = query.shape[1] != key.shape[1]
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal, enable_gqa=grouped)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=table, is_causal=is_causal, enable_gqa=grouped)
 
 
 def _repeat_heads(x: Float[Tensor, "B K S D"], n_heads: int) -> Float[Tensor, "B H S D"]:
@@ -130,19 +147,32 @@ class MultiHeadAttention(nn.Module):
         mask: Bool[Tensor, "*#B #T S"] | None = None,
         is_causal: bool = False,
         angles: tuple[Float[Tensor, "*B1 T half"], Float[Tensor, "*B1 T half"]] | None = None,
+        bias: Float[Tensor, "H T S"] | None = None,
         cache: KVCache | None = None,
         layer: int = 0,
     ) -> Float[Tensor, "B T C"]:
-        """`angles` turns queries and keys (rotary); with `cache`, keys and values of the past are reused."""
+        """`angles` turns queries and keys (rotary), `bias` is added to the scores (ALiBi).
+
+        With `cache`, keys and values of the past are reused.
+        """
+        query, key, value = self.project(x, angles)
+        if cache is not None:
+            key, value = cache.append(layer, key, value)
+        heads = attention_by_sdpa(query, key, value, mask, is_causal, bias)  # (B, H, T, D)
+        return self.output(heads.transpose(1, 2).flatten(2))
+
+    def project(
+        self,
+        x: Float[Tensor, "B T C"],
+        angles: tuple[Float[Tensor, "*B1 T half"], Float[Tensor, "*B1 T half"]] | None = None,
+    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"], Float[Tensor, "B K T D"]]:
+        """The queries, keys and values of x as the attention uses them: cut into heads, normalised, turned."""
         query, key, value = (self._heads(project(x)) for project in (self.query, self.key, self.value))
         if self.query_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if angles is not None:
             query, key = rotate(query, *angles), rotate(key, *angles)
-        if cache is not None:
-            key, value = cache.append(layer, key, value)
-        heads = attention_by_sdpa(query, key, value, mask, is_causal)  # (B, H, T, D)
-        return self.output(heads.transpose(1, 2).flatten(2))
+        return query, key, value
 
     def _heads(self, x: Float[Tensor, "B T HD"]) -> Float[Tensor, "B H T D"]:
         return x.unflatten(-1, (-1, self.d_head)).transpose(1, 2)

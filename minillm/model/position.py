@@ -1,7 +1,8 @@
 """Where am I? Attention by itself reads a bag of vectors; these give each one its place.
 
 `learned` and `sinusoidal` are added to the embedding once, before the first block (GPT-2, the original
-transformer). `rotary` is not added to anything: it turns queries and keys inside every attention (Llama).
+transformer). `rotary` is not added to anything: it turns queries and keys inside every attention (Llama). `alibi`
+leaves vectors alone altogether: it lowers the score of a key by its distance from the query (BLOOM, MPT).
 """
 
 import torch
@@ -78,3 +79,37 @@ def rotate(
     cos, sin = (part.to(x.dtype).unsqueeze(-3) for part in (cos, sin))  # one angle for all heads
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def alibi_slopes(n_heads: int, device: torch.device | None = None) -> Float[Tensor, "H"]:
+    """How much each head dislikes one step of distance: 2^(-8/H), 2^(-16/H), ..., 2^-8 (Press et al. 2022, section 3).
+
+    The first head sees little but its neighbours, the last one nearly everything. The paper has powers of two in mind;
+    for other head counts the authors' code takes the slopes of the next lower power of two and fills up with every
+    second slope of the next higher one, so that the new ones fall between the old.
+
+    >>> alibi_slopes(4)
+    tensor([0.2500, 0.0625, 0.0156, 0.0039])
+    >>> alibi_slopes(6)                      # the four above, then the first and third of eight
+    tensor([0.2500, 0.0625, 0.0156, 0.0039, 0.5000, 0.1250])
+    """
+    lower = 1 << (n_heads.bit_length() - 1)  # the largest power of two that is not above n_heads
+    exponents = [-8 * (head + 1) / lower for head in range(lower)]
+    exponents += [-4 * (2 * extra + 1) / lower for extra in range(n_heads - lower)]
+    return torch.tensor(exponents, device=device).exp2()
+
+
+def alibi_bias(n_heads: int, T: int, S: int, device: torch.device | None = None) -> Float[Tensor, "H T S"]:
+    """What is added to the scores before softmax: minus slope times distance (Press et al. 2022, section 3).
+
+    The T queries are the last T of the S positions, as in `causal_mask`. Only distances count, so nothing here ends at
+    the training length. Without a causal mask, what comes after is as far away as what came before: such a model gives
+    a text read backwards the same vectors backwards, and cannot tell left from right.
+
+    >>> alibi_bias(1, 2, 3) * 256            # one head has the slope 1 / 256
+    tensor([[[-1., -0., -1.],
+             [-2., -1., -0.]]])
+    """
+    keys = torch.arange(S, device=device)
+    distance = (keys[S - T :, None] - keys).abs()  # (T, S)
+    return -alibi_slopes(n_heads, device)[:, None, None] * distance

@@ -1,6 +1,7 @@
 """The whole model: embed, pass through L blocks, normalise, and score every token of the vocabulary."""
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,7 +13,7 @@ from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import KVCache
 from minillm.model.norm import make_norm
-from minillm.model.position import LearnedPosition, SinusoidalPosition, rotary_angles
+from minillm.model.position import LearnedPosition, SinusoidalPosition, alibi_bias, rotary_angles
 
 
 class Block(nn.Module):
@@ -48,7 +49,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = TokenEmbedding(config.vocab_size, config.d_model)
-        self.position = None  # rotary and none add nothing to the stream
+        self.position = None  # rotary, alibi and none add nothing to the stream
         if config.position == "learned":
             self.position = LearnedPosition(config.max_seq_len, config.d_model)
         elif config.position == "sinusoidal":
@@ -85,12 +86,14 @@ class Transformer(nn.Module):
         x = self.embedding(ids)
         if self.position is not None:
             x = x + self.position(positions)
-        angles = None
+        angles = bias = None
         if self.config.position == "rotary":
             angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta)
+        elif self.config.position == "alibi":
+            bias = alibi_bias(self.config.n_heads, ids.shape[1], start + ids.shape[1], ids.device)
         mask, is_causal = self._visibility(ids.shape[1], start, ids.device)
         for layer, block in enumerate(self.blocks):
-            x = block(x, mask=mask, is_causal=is_causal, angles=angles, cache=cache, layer=layer)
+            x = block(x, mask=mask, is_causal=is_causal, angles=angles, bias=bias, cache=cache, layer=layer)
         if cache is not None:
             cache.advance(ids.shape[1])
         return self.final_norm(x)
@@ -106,12 +109,35 @@ class Transformer(nn.Module):
         if T == 0:
             raise ValueError("the sequence is empty; give at least one token, for example the end-of-text token")
         if start and not self.config.causal:
-            raise ValueError("a model with causal=False cannot use a KV cache: later tokens would change earlier ones")
+            raise ValueError(
+                "a model with causal=False cannot use a KV cache: later tokens would change earlier ones. Read the "
+                "whole sequence each time (generate: use_cache=False)"
+            )
         if start + T > self.config.max_seq_len:
+            way_out = "" if self.config.position == "learned" else f", or call extend_context({start + T}) first"
             raise ValueError(
                 f"the sequence has {start + T} tokens, this model was built for {self.config.max_seq_len} "
-                "(max_seq_len); shorten the text"
+                f"(max_seq_len); shorten the text{way_out}"
             )
+
+    def extend_context(self, max_seq_len: int) -> None:
+        """Take sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
+
+        Rotary, sinusoidal, ALiBi and no positions are formulas, so they have an answer at any length; whether it is a
+        good one is another matter (Press et al. 2022 measure it), which is why this must be asked for. Raises
+        `ValueError` where positions are learned: behind the last row of their table there is nothing.
+
+        >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
+        >>> model.extend_context(16)
+        >>> model(torch.zeros(1, 16, dtype=torch.long)).shape
+        torch.Size([1, 16, 10])
+        """
+        if self.config.position == "learned":
+            raise ValueError(
+                f"this model has learned {self.config.max_seq_len} positions and cannot go to {max_seq_len}: there is "
+                'no vector for the others; train it longer, or with position="rotary", "alibi", "sinusoidal" or "none"'
+            )
+        self.config = replace(self.config, max_seq_len=max_seq_len)
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""
@@ -122,40 +148,3 @@ class Transformer(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.embedding.weight.device
-
-
-def count_parameters(config: ModelConfig) -> int:
-    """How many numbers the model learns, from the formula; tests hold it against `Transformer` itself.
-
-    >>> count_parameters(ModelConfig.preset("gpt2"))
-    124439808
-    """
-    c = config
-    qkv_width = (c.n_heads + 2 * c.n_kv_heads) * c.d_head
-    attention = c.d_model * (qkv_width + c.n_heads * c.d_head) + (2 * c.d_head if c.qk_norm else 0)
-    feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
-    norm = c.d_model * (2 if c.norm == "layernorm" and c.bias else 1)
-    biases = 0
-    if c.bias:
-        biases = qkv_width + c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1) + c.d_model
-    tables = c.vocab_size * c.d_model * (1 if c.tie_embeddings else 2)
-    positions = c.max_seq_len * c.d_model if c.position == "learned" else 0
-    return tables + positions + c.n_layers * (attention + feedforward + biases + 2 * norm) + norm
-
-
-def count_flops(config: ModelConfig, n_tokens: int) -> int:
-    """Floating-point operations of one forward pass over a sequence of `n_tokens`, a multiply-add counted as 2.
-
-    Every weight that multiplies costs 2 per token (the embedding look-up costs none, the head does). Attention
-    adds 4 C per pair of query and key it looks at: half of all pairs when causal, which is what is counted here
-    although a plain kernel computes them all. Training costs three times this (Kaplan et al. 2020, section 2.1).
-
-    >>> count_flops(ModelConfig.preset("gpt3"), n_tokens=1) / 1e9        # about 2 x 175 billion
-    349.1...
-    """
-    c = config
-    attention = c.d_model * c.d_head * (2 * c.n_heads + 2 * c.n_kv_heads)
-    feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
-    weights = c.n_layers * (attention + feedforward) + c.vocab_size * c.d_model
-    pairs = n_tokens * (n_tokens + 1) // 2 if c.causal else n_tokens**2
-    return 2 * weights * n_tokens + 4 * c.n_layers * c.n_heads * c.d_head * pairs

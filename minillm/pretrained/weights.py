@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from minillm.config import ModelConfig
-from minillm.model.transformer import Transformer, count_parameters
+from minillm.model.accounting import count_parameters
+from minillm.model.transformer import Transformer
 
 MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more was not written by a person
 

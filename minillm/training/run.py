@@ -48,6 +48,11 @@ def pretrain(
     """
     if (run_dir is None) != (tokenizer is None):
         raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    if not model.config.causal:
+        raise ValueError(
+            "a model with causal=False sees the token that it should predict: its loss would fall to 0 and it would "
+            "have learned to copy. Give it another task through training.loop.train, or set causal=True"
+        )
     folder = None if run_dir is None else RunFolder(Path(run_dir), config)
     history = folder.lines if folder else []
     events = train(

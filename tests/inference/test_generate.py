@@ -11,7 +11,7 @@ PROMPT = [3, 14, 15, 9]
 @pytest.mark.parametrize(
     "settings", [{"temperature": 0}, {"temperature": 0.8, "top_k": 9, "seed": 1}, {"top_p": 0.6, "seed": 2}]
 )
-@pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "none"])
+@pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "alibi", "none"])
 def test_cached_equals_uncached(settings, position):
     model = lively(Transformer(small_config(position=position)))
     ids = torch.randint(0, 50, (3, 5))
@@ -19,6 +19,20 @@ def test_cached_equals_uncached(settings, position):
     torch.testing.assert_close(cached, generate(model, ids, 12, use_cache=False, **settings))
     assert cached.shape == (3, 17)
     torch.testing.assert_close(cached[:, :5], ids)
+
+
+def test_without_a_mask_only_the_whole_sequence_will_do():
+    model = lively(Transformer(small_config(causal=False)))
+    with pytest.raises(ValueError, match=r"causal=False cannot use a KV cache.*\(generate: use_cache=False\)"):
+        generate(model, PROMPT, 3, temperature=0)
+    expected = model(torch.tensor([PROMPT]))[0, -1].argmax().item()
+    assert generate(model, PROMPT, 1, temperature=0, use_cache=False)[-1] == expected
+
+
+def test_an_extended_context_is_generated_into():
+    model = lively(Transformer(small_config(position="alibi")))
+    model.extend_context(60)
+    assert len(generate(model, PROMPT, 500, seed=0)) == 60
 
 
 def test_greedy_by_its_definition(small_model):

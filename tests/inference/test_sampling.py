@@ -43,6 +43,34 @@ def test_top_p_keeps_the_smallest_sufficient_set(p, seed):
     assert kept[probs.argmax()]
 
 
+@given(st.floats(0.01, 1), st.integers(0, 2**31))
+def test_min_p_by_its_definition(p, seed):
+    """Nguyen et al. 2024: the threshold is p times the highest probability, so a sure model leaves less to chance."""
+    torch.manual_seed(seed)
+    probs = (2 * torch.randn(3, 30)).softmax(-1)
+    threshold = p * probs.max(-1, keepdim=True).values
+    near = ((probs - threshold).abs() < 1e-6 * threshold).any(-1, keepdim=True)  # rounding decides there
+    kept = keep_min_p(probs.log(), p).isfinite()
+    assert ((kept == (probs >= threshold)) | near).all()
+    assert kept.gather(-1, probs.argmax(-1, keepdim=True)).all()
+    drawn = keep_min_p(probs.log(), p).softmax(-1)
+    torch.testing.assert_close(drawn, (probs * kept) / (probs * kept).sum(-1, keepdim=True))
+
+
+def test_min_p_leaves_more_open_where_the_model_is_unsure():
+    sure, unsure = torch.tensor([0.9, 0.05, 0.03, 0.02]), torch.tensor([0.3, 0.25, 0.25, 0.2])
+    counts = [int(keep_min_p(probs.log(), 0.1).isfinite().sum()) for probs in (sure, unsure)]
+    assert counts == [1, 4]  # thresholds 0.09 and 0.03
+
+
+def test_min_p_looks_at_the_distribution_after_the_temperature():
+    logits = torch.tensor([[0.6, 0.3, 0.1]]).log()
+    kept = [
+        int(Sampling(temperature=t, min_p=0.3).filter(logits, NO_IDS[:1]).isfinite().sum()) for t in (0.5, 1.0, 2.0)
+    ]
+    assert kept == [1, 2, 3]  # 0.3 against ratios (1/2, 1/6) to the power of 2, 1 and 1/2
+
+
 def test_ruled_out_means_probability_zero():
     probs = keep_top_k(torch.randn(3, 20), 5).softmax(-1)
     assert ((probs > 0).sum(-1) == 5).all()

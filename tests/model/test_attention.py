@@ -26,6 +26,12 @@ def test_three_forms_are_one_attention(B, K, groups, T, past, D, causal):
     torch.testing.assert_close(attention_by_sdpa(query, key, value, mask), expected)
     if causal and past == 0:
         torch.testing.assert_close(attention_by_sdpa(query, key, value, is_causal=True), expected)
+    bias = 3 * torch.randn(H, T, S)
+    expected = attention_by_loops(query, key, value, mask, bias)
+    torch.testing.assert_close(attention_by_matmul(query, key, value, mask, bias), expected)
+    torch.testing.assert_close(attention_by_sdpa(query, key, value, mask, bias=bias), expected)
+    if causal and past == 0:
+        torch.testing.assert_close(attention_by_sdpa(query, key, value, is_causal=True, bias=bias), expected)
 
 
 def test_one_mask_per_row_of_the_batch():
@@ -35,6 +41,10 @@ def test_one_mask_per_row_of_the_batch():
     expected = attention_by_loops(query, key, value, padded)
     torch.testing.assert_close(attention_by_matmul(query, key, value, padded), expected)
     torch.testing.assert_close(attention_by_sdpa(query, key, value, padded), expected)
+    bias = torch.randn(4, 3, 3)
+    expected = attention_by_loops(query, key, value, padded, bias)
+    torch.testing.assert_close(attention_by_matmul(query, key, value, padded, bias), expected)
+    torch.testing.assert_close(attention_by_sdpa(query, key, value, padded, bias=bias), expected)
 
 
 def test_weights_are_a_distribution_over_the_visible():
@@ -49,6 +59,24 @@ def test_one_head_by_hand():
     e2 = torch.tensor(2.0).exp()
     expected = (10 * e2 + 20) / (e2 + 1)
     torch.testing.assert_close(attention_by_loops(query, key, value).squeeze(), expected)
+
+
+def test_a_bias_can_be_trained_through_and_in_bfloat16():
+    """The fused form takes one table of the queries' own kind; gradients are those of the readable form."""
+    query, key, value = (torch.randn(1, 2, 5, 8, requires_grad=True) for _ in range(3))
+    bias = -torch.rand(2, 5, 5)
+    fused = torch.autograd.grad(
+        attention_by_sdpa(query, key, value, is_causal=True, bias=bias).square().sum(), (query, key, value)
+    )
+    readable = torch.autograd.grad(
+        attention_by_matmul(query, key, value, causal_mask(5, 5), bias).square().sum(), (query, key, value)
+    )
+    torch.testing.assert_close(fused, readable)
+    low = attention_by_sdpa(query.bfloat16(), key.bfloat16(), value.bfloat16(), is_causal=True, bias=bias)
+    expected = attention_by_matmul(query, key, value, causal_mask(5, 5), bias)
+    torch.testing.assert_close(low.float(), expected, atol=0.03, rtol=0.03)  # bfloat16 has three digits
+    low = attention_by_matmul(query.bfloat16(), key.bfloat16(), value.bfloat16(), causal_mask(5, 5), bias)
+    torch.testing.assert_close(low.float(), expected, atol=0.03, rtol=0.03)
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])

@@ -5,12 +5,20 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import KVCache
 from minillm.model.norm import LayerNorm, RMSNorm
-from minillm.model.position import LearnedPosition, SinusoidalPosition, rotary_angles, rotate
+from minillm.model.position import (
+    LearnedPosition,
+    SinusoidalPosition,
+    alibi_bias,
+    alibi_slopes,
+    rotary_angles,
+    rotate,
+)
 
 
 def test_lookup_is_a_one_hot_matmul():
@@ -84,6 +92,37 @@ def test_sinusoidal_positions_by_the_papers_formula():
 def test_learned_positions_are_rows_of_a_table():
     table = LearnedPosition(5, 4)
     torch.testing.assert_close(table(torch.tensor([3, 0])), table.weight[[3, 0]])
+
+
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 4))
+def test_alibi_by_its_definition(H, T, past):
+    """Minus slope times distance, one number at a time; the slopes as transformers has them for BLOOM."""
+    S = T + past
+    slopes = build_alibi_tensor(torch.ones(1, 2), H, torch.float32)[:, 0, 1]  # slope x position 1
+    bias = alibi_bias(H, T, S)
+    assert bias.shape == (H, T, S)
+    for h in range(H):
+        for t in range(T):
+            for s in range(S):
+                torch.testing.assert_close(bias[h, t, s], -slopes[h] * abs(past + t - s))
+
+
+@given(st.integers(1, 24), st.integers(1, 7))
+def test_alibi_weights_are_blooms(H, T):
+    """BLOOM adds slope x position of the key: row by row another constant, and softmax does not see constants."""
+    hidden = torch.ones(T, T).triu(1).bool()
+    scores = torch.randn(H, T, T).masked_fill(hidden, -torch.inf)
+    blooms = build_alibi_tensor(torch.ones(1, T), H, torch.float32)
+    torch.testing.assert_close((scores + alibi_bias(H, T, T)).softmax(-1), (scores + blooms).softmax(-1))
+
+
+@given(st.integers(1, 64))
+def test_alibi_slopes_all_differ_and_end_where_the_paper_says(H):
+    slopes = alibi_slopes(H)
+    assert len(slopes) == H == len(set(slopes.tolist()))
+    assert ((slopes >= 2**-8) & (slopes < 1)).all()
+    if H & (H - 1) == 0:  # a geometric sequence whose first term is its ratio
+        torch.testing.assert_close(slopes, slopes[0] ** torch.arange(1, H + 1))
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu2", "swiglu"])

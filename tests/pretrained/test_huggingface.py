@@ -44,6 +44,7 @@ def saved(tmp_path):
         {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True},
         {"activation": "relu2", "position": "sinusoidal", "causal": False},
         {"position": "none", "d_head": 12},
+        {"position": "alibi", "n_heads": 6, "d_model": 36},
     ],
 )
 def test_what_is_saved_comes_back(tmp_path, changes):
@@ -95,6 +96,7 @@ def test_transformers_opens_it_with_equal_logits(tmp_path, architecture, changes
         {"norm": "layernorm"},
         {"position": "learned"},
         {"position": "none"},
+        {"position": "alibi"},
         {"causal": False},
         {"qk_norm": True, "bias": True},
         {"d_model": 30, "d_head": 8},

@@ -192,10 +192,16 @@ def test_bad_settings_are_named(tmp_path):
         saved_run(tmp_path, settings(steps=2), new_model(vocab_size=258, d_model=64))
     with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
         pretrain(new_model(), text_data(), settings(), run_dir=tmp_path)
+    with pytest.raises(ValueError, match="causal=False sees the token that it should predict"):
+        pretrain(new_model(causal=False), text_data(), settings())
 
 
-def test_bfloat16_learns_the_same_thing():
-    full, half = (pretrain(new_model(), text_data(), settings(bf16=bf16))[1][-1]["val_loss"] for bf16 in (False, True))
+@pytest.mark.parametrize("position", ["rotary", "alibi"])
+def test_bfloat16_learns_the_same_thing(position):
+    full, half = (
+        pretrain(new_model(position=position), text_data(), settings(bf16=bf16))[1][-1]["val_loss"]
+        for bf16 in (False, True)
+    )
     assert half == pytest.approx(full, rel=0.05)
 
 

@@ -1,0 +1,193 @@
+"""What can be read from a vector? Linear probes, and how clearly groups of vectors stand apart.
+
+A probe that succeeds shows that the information is there, not that the model uses it (Belinkov 2022). And a probe with
+many weights and few examples succeeds on anything; so everything here is measured on vectors that were left out, beside
+the level of chance.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """One score for each of G classes, from one matrix: vectors (..., C) -> scores (..., G)."""
+
+    weight: Float[Tensor, "C G"]
+    bias: Float[Tensor, "G"]
+
+    def __call__(self, vectors: Float[Tensor, "*N C"]) -> Float[Tensor, "*N G"]:
+        return vectors.to(self.weight) @ self.weight + self.bias
+
+    def classify(self, vectors: Float[Tensor, "*N C"]) -> Int[Tensor, "*N"]:
+        """The class with the highest score."""
+        return self(vectors).argmax(-1)
+
+
+Fit = Callable[[Tensor, Tensor, float], LinearProbe]
+
+
+def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty: float = 0.01) -> LinearProbe:
+    """Least squares on one-hot labels with a penalty on the weights, solved in closed form (Hoerl & Kennard 1970).
+
+    Any number of classes. `penalty` is in units of the vectors' mean variance, so it need not follow their scale.
+    Raises `ValueError` for labels that are no classes and a penalty that is not positive.
+
+    >>> vectors = torch.tensor([[0.0, 1.0], [1.0, 1.0], [4.0, 0.0], [5.0, 0.0]])
+    >>> ridge_probe(vectors, torch.tensor([0, 0, 1, 1])).classify(vectors)
+    tensor([0, 0, 1, 1])
+    """
+    x, mean = _centred(vectors, labels, penalty)
+    y = F.one_hot(labels).double()
+    covariance = x.mT @ x / len(x)
+    ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
+    weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
+    return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())
+
+
+def logistic_probe(
+    vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty: float = 0.01, most_steps: int = 50
+) -> LinearProbe:
+    """Logistic regression between classes 0 and 1, by Newton's method (Hastie et al. 2009, section 4.4.1).
+
+    It minimises the mean cross-entropy in nats plus penalty x mean variance x |weight|^2 / 2. Softmax of the scores is
+    a probability. Raises `ValueError` for other labels than 0 and 1 and a penalty that is not positive.
+
+    >>> probe = logistic_probe(torch.tensor([[-1.0], [-3.0], [1.0], [3.0]]), torch.tensor([0, 0, 1, 1]))
+    >>> probe(torch.tensor([[0.0], [2.0]])).softmax(-1)[:, 1].round(decimals=2)
+    tensor([0.5000, 0.9700])
+    """
+    x, mean = _centred(vectors, labels, penalty)
+    if labels.max() > 1:
+        raise ValueError(f"labels go up to {int(labels.max())}; this probe knows 0 and 1, ridge_probe takes more")
+    y, N = labels.double(), len(x)
+    ridge = penalty * x.square().mean() * torch.eye(x.shape[1] + 1).to(x)
+    ridge[-1, -1] = 0  # the last column is the bias, which is not penalised
+    x = torch.cat((x, torch.ones(N, 1).to(x)), dim=1)
+
+    def objective(w: Float[Tensor, "C1"]) -> float:
+        return float(F.binary_cross_entropy_with_logits(x @ w, y) + w @ ridge @ w / 2)
+
+    w = torch.zeros(x.shape[1]).to(x)
+    for _ in range(most_steps):
+        p = (x @ w).sigmoid()
+        gradient = x.mT @ (p - y) / N + ridge @ w
+        if gradient.abs().max() < 1e-9 * x.abs().max():
+            break
+        step = torch.linalg.solve(x.mT @ (x * (p * (1 - p)).unsqueeze(1)) / N + ridge, gradient)
+        while objective(w - step) > objective(w) and step.abs().max() > 1e-12:
+            step = step / 2  # far from the minimum a whole step can overshoot
+        w = w - step
+    weight = torch.stack((torch.zeros_like(w[:-1]), w[:-1]), dim=1)
+    bias = torch.stack((torch.zeros_like(w[-1]), w[-1] - mean @ w[:-1]))
+    return LinearProbe(weight.float(), bias.float())
+
+
+def _centred(vectors: Tensor, labels: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
+    if not penalty > 0:
+        raise ValueError(f"penalty is {penalty}; it must be positive, or separable classes have no best weights")
+    if len(labels) != len(vectors) or len(labels) == 0 or labels.min() < 0 or len(labels.unique()) < 2:
+        raise ValueError(
+            f"{len(vectors)} vectors with {len(labels)} labels of {len(labels.unique())} classes: give every vector "
+            "one label from 0 up, and at least two classes"
+        )
+    x = vectors.detach().double()
+    return x - x.mean(0), x.mean(0)
+
+
+@dataclass(frozen=True)
+class ProbeScore:
+    """Both are shares of vectors that were not trained on."""
+
+    accuracy: float
+    chance: float  # what always naming the most frequent class gets
+
+
+def probe_accuracy(
+    vectors: Float[Tensor, "N C"],
+    labels: Int[Tensor, "N"],
+    fit: Fit = ridge_probe,
+    penalty: float = 0.01,
+    folds: int = 5,
+    seed: int = 0,
+) -> ProbeScore:
+    """How often a probe is right about vectors that it was not fitted to: each fold is judged by the other folds.
+
+    Vectors of the same text tell each other's answer; then split by text yourself and use `fit` and `classify`.
+    Raises `ValueError` for fewer than two folds or fewer vectors than folds, and what `fit` raises.
+
+    >>> vectors = torch.tensor([[-2.0], [-1.0], [-3.0], [2.0], [1.0], [3.0]])
+    >>> probe_accuracy(vectors, torch.tensor([0, 0, 0, 1, 1, 1]), folds=3).accuracy
+    1.0
+    """
+    if not 2 <= folds <= len(vectors):
+        raise ValueError(f"folds is {folds}; it must be at least 2 and at most the number of vectors ({len(vectors)})")
+    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
+    right = guessed = 0
+    for fold in range(folds):
+        held_out = torch.zeros(len(vectors), dtype=torch.bool)
+        held_out[order[fold::folds]] = True
+        known, truth = labels[~held_out], labels[held_out]
+        right += int((fit(vectors[~held_out], known, penalty).classify(vectors[held_out]) == truth).sum())
+        guessed += int((truth == known.bincount().argmax()).sum())
+    return ProbeScore(right / len(vectors), guessed / len(vectors))
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How clearly groups of vectors stand apart, for each leading index (a layer) on its own."""
+
+    accuracy: Float[Tensor, "*L"]  # share of vectors nearer to their own group's mean than to any other's
+    cosine_gap: Float[Tensor, "*L"]  # mean cosine within groups minus mean cosine between groups
+    chance: Float[Tensor, "*L"]  # the accuracy that shuffled groups reach on average
+    chance_95: Float[Tensor, "*L"]  # the accuracy that 95 of 100 shuffles do not exceed
+
+
+def separation(
+    vectors: Float[Tensor, "*L N C"], groups: Int[Tensor, "N"], shuffles: int = 200, seed: int = 0
+) -> Separation:
+    """Do vectors of one group (one meaning of *bank*) stand together, and apart from the others?
+
+    The mean of all N is subtracted first: the vectors of a layer lie in a narrow cone, where every cosine is near 1
+    (Ethayarajh 2019). Each vector is compared with the means of the groups, its own taken without it; otherwise it
+    would draw its group's mean towards itself and always feel at home. Chance comes from shuffling the groups, since
+    with few vectors it is not 1 / G: two groups of 6 vectors of noise with 30 coordinates score 0.56 on average.
+    Raises `ValueError` for fewer than two groups, or a group of one.
+
+    >>> vectors = torch.tensor([[1.0, 0.1], [1.0, -0.1], [1.1, 0.0], [-1.0, 0.1], [-1.0, -0.1], [-1.1, 0.0]])
+    >>> separation(vectors, torch.tensor([0, 0, 0, 1, 1, 1])).accuracy
+    tensor(1.)
+    """
+    names, groups = groups.unique(return_inverse=True)
+    counts = groups.bincount()
+    if len(names) < 2 or counts.min() < 2:
+        raise ValueError(f"groups of {counts.tolist()} vectors; there must be two groups or more, of two or more each")
+    x = vectors.detach().float()
+    x = x - x.mean(-2, keepdim=True)
+    unit = F.normalize(x, dim=-1)
+    cosines = unit @ unit.mT
+    same = groups[:, None] == groups
+    itself = torch.eye(len(groups), dtype=torch.bool, device=same.device)
+    gap = cosines[..., same & ~itself].mean(-1) - cosines[..., ~same].mean(-1)
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = [
+        _own_mean_is_nearest(x, groups[torch.randperm(len(groups), generator=generator)]) for _ in range(shuffles)
+    ]
+    by_chance = torch.stack(shuffled)
+    return Separation(_own_mean_is_nearest(x, groups), gap, by_chance.mean(0), by_chance.quantile(0.95, dim=0))
+
+
+def _own_mean_is_nearest(x: Float[Tensor, "*L N C"], groups: Int[Tensor, "N"]) -> Float[Tensor, "*L"]:
+    """The share of vectors whose cosine is largest with their own group's mean, taken without them."""
+    member = F.one_hot(groups).to(x)  # (N, G)
+    sums = member.mT @ x  # (..., G, C)
+    own = member.bool()
+    # A cosine does not care for the length, so sums do for means.
+    others = F.normalize(x, dim=-1) @ F.normalize(sums, dim=-1).mT  # (..., N, G)
+    home = F.cosine_similarity(x, sums[..., groups, :] - x, dim=-1)  # (..., N)
+    return (home > others.masked_fill(own, -torch.inf).amax(-1)).float().mean(-1)

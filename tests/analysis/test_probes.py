@@ -1,0 +1,144 @@
+"""Probes against torch's least squares and the conditions of a minimum; separation against loops."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.analysis.probes import logistic_probe, probe_accuracy, ridge_probe, separation
+
+
+def two_clouds(N=40, C=6, distance=3.0):
+    labels = torch.arange(N) % 2
+    return torch.randn(N, C) + distance * labels[:, None] * F.one_hot(torch.tensor(1), C), labels
+
+
+@given(st.integers(6, 30), st.integers(1, 8), st.integers(2, 3), st.floats(0.001, 10), st.integers(0, 1000))
+def test_ridge_is_least_squares_with_extra_rows(N, C, G, penalty, seed):
+    """A penalty is the same as C further examples that ask each weight to be 0."""
+    torch.manual_seed(seed)
+    vectors, labels = 5 * torch.randn(N, C) + 3, torch.arange(N) % G
+    probe = ridge_probe(vectors, labels, penalty)
+    x, y = vectors.double() - vectors.double().mean(0), F.one_hot(labels).double()
+    scale = (penalty * x.square().mean() * N).sqrt()
+    rows = torch.cat((x, scale * torch.eye(C)))
+    wanted = torch.cat((y - y.mean(0), torch.zeros(C, G)))
+    expected = torch.linalg.lstsq(rows, wanted).solution
+    torch.testing.assert_close(probe.weight, expected.float(), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(probe(vectors).mean(0), y.mean(0).float(), atol=1e-4, rtol=1e-4)
+
+
+@given(st.integers(4, 30), st.integers(1, 8), st.floats(0.001, 10), st.booleans(), st.integers(0, 1000))
+def test_logistic_stands_at_the_minimum_of_its_objective(N, C, penalty, separable, seed):
+    """The gradient of what the docstring says, by autograd, is zero there; the objective is convex."""
+    torch.manual_seed(seed)
+    vectors = 4 * torch.randn(N, C) + 1
+    labels = (vectors[:, 0] > vectors[:, 0].median()).long() if separable else torch.arange(N) % 2
+    probe = logistic_probe(vectors, labels, penalty)
+    weight, bias = (part.double().requires_grad_() for part in (probe.weight[:, 1], probe.bias[1]))
+    x = vectors.double()
+    variance = (x - x.mean(0)).square().mean()
+    loss = F.binary_cross_entropy_with_logits(x @ weight + bias, labels.double())
+    objective = loss + penalty * variance * weight.square().sum() / 2
+    for gradient in torch.autograd.grad(objective, (weight, bias)):
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-4, rtol=0)
+    torch.testing.assert_close(probe(vectors)[:, 0], torch.zeros(N))
+
+
+@pytest.mark.parametrize("fit", [ridge_probe, logistic_probe])
+def test_a_probe_does_not_care_for_the_scale_of_the_vectors(fit):
+    vectors, labels = two_clouds(distance=1.0)
+    torch.testing.assert_close(fit(1000 * vectors, labels)(1000 * vectors), fit(vectors, labels)(vectors))
+
+
+@pytest.mark.parametrize("fit", [ridge_probe, logistic_probe])
+def test_clouds_are_told_apart_and_noise_is_not(fit):
+    vectors, labels = two_clouds(distance=8.0)
+    score = probe_accuracy(vectors, labels, fit)
+    assert score.accuracy == 1.0
+    # 80 vectors of noise in 60 dimensions: a probe separates the ones it was fitted to, and none that it was not.
+    noise, labels = torch.randn(80, 60), torch.arange(80) % 2
+    assert (fit(noise, labels).classify(noise) == labels).float().mean() > 0.9
+    assert abs(probe_accuracy(noise, labels, fit).accuracy - 0.5) < 0.2
+
+
+def test_chance_is_the_most_frequent_class():
+    vectors, labels = torch.randn(50, 3), (torch.arange(50) % 5 == 0).long()
+    assert probe_accuracy(vectors, labels).chance == 0.8
+
+
+def test_every_vector_is_judged_once_by_a_probe_that_has_not_seen_it():
+    vectors, labels = two_clouds(N=23, distance=1.0)
+    judged = []
+
+    def fit(known, its_labels, penalty):
+        held_out = [i for i in range(23) if not (known == vectors[i]).all(-1).any()]
+        assert len(held_out) + len(known) == 23
+        judged.extend(held_out)
+        return ridge_probe(known, its_labels, penalty)
+
+    probe_accuracy(vectors, labels, fit, folds=4)
+    assert sorted(judged) == list(range(23))
+
+
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(2, 6), st.integers(0, 1000))
+def test_separation_by_loops(first, second, C, seed):
+    torch.manual_seed(seed)
+    groups = torch.tensor([7] * first + [3] * second)[torch.randperm(first + second)]
+    layers = torch.randn(3, first + second, C)
+    found = separation(layers, groups, shuffles=3)
+    for layer in range(3):
+        x = layers[layer] - layers[layer].mean(0)
+        right, within, between = 0, [], []
+        for i in range(len(x)):
+            cosines = {}
+            for group in (3, 7):
+                others = [x[j] for j in range(len(x)) if groups[j] == group and j != i]
+                cosines[group] = F.cosine_similarity(x[i], torch.stack(others).mean(0), dim=0)
+            right += bool(cosines[int(groups[i])] > cosines[10 - int(groups[i])])
+            for j in range(len(x)):
+                if i != j:
+                    (within if groups[i] == groups[j] else between).append(F.cosine_similarity(x[i], x[j], dim=0))
+        torch.testing.assert_close(found.accuracy[layer], torch.tensor(right / len(x)))
+        gap = torch.stack(within).mean() - torch.stack(between).mean()
+        torch.testing.assert_close(found.cosine_gap[layer], gap, atol=1e-5, rtol=1e-4)
+
+
+def test_noise_is_at_chance_and_groups_that_stand_apart_are_not():
+    groups = torch.arange(12) % 2
+    noise = torch.randn(50, 12, 30)  # fifty layers of noise
+    found = separation(noise, groups, shuffles=100)
+    assert abs(found.accuracy.mean() - found.chance.mean()) < 0.05  # the true groups are no better than shuffled ones
+    assert (found.accuracy > found.chance_95).float().mean() < 0.15
+    apart = noise + 20 * groups[:, None] * F.one_hot(torch.tensor(0), 30)
+    found = separation(apart, groups, shuffles=100)
+    assert (found.accuracy == 1).all()
+    assert (found.chance_95 < 1).all()
+    assert (found.cosine_gap > 0.5).all()
+
+
+def test_a_common_direction_does_not_hide_the_groups():
+    """Vectors in a narrow cone: all cosines are near 1 before the mean is taken away."""
+    vectors, labels = two_clouds(distance=8.0)
+    torch.testing.assert_close(separation(vectors + 1000, labels).cosine_gap, separation(vectors, labels).cosine_gap,
+                               atol=1e-3, rtol=1e-3)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda x: ridge_probe(x, torch.arange(6) % 2, 0.0), "penalty is 0.0; it must be positive"),
+        (lambda x: logistic_probe(x, torch.arange(6) % 3), "labels go up to 2; this probe knows 0 and 1"),
+        (lambda x: ridge_probe(x, torch.zeros(6).long()), "6 vectors with 6 labels of 1 classes"),
+        (lambda x: ridge_probe(x, torch.arange(6) - 1), "one label from 0 up"),
+        (lambda x: ridge_probe(x, torch.arange(5) % 2), "6 vectors with 5 labels of 2 classes"),
+        (lambda x: probe_accuracy(x, torch.arange(6) % 2, folds=1), "folds is 1; it must be at least 2"),
+        (lambda x: separation(x, torch.tensor([0, 0, 0, 0, 0, 1])), r"groups of \[5, 1\] vectors"),
+        (lambda x: separation(x, torch.zeros(6).long()), r"groups of \[6\] vectors"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_call_it")
+def test_bad_input_gets_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call(torch.randn(6, 3))
