@@ -10,6 +10,7 @@ import pytest
 from minillm.data.world import World
 from minillm.data.world.choice import Sampler, by_rank
 from minillm.data.world.facts import load_almanac, probability_of_telling
+from minillm.data.world.reading import PIECE
 from minillm.data.world.story import load_arcs
 from minillm.data.world.world import KINDS
 
@@ -277,6 +278,31 @@ def test_kinds_and_arcs_come_as_often_as_they_should(drawn):
     arcs = collections.Counter(document.plan for document in drawn if document.kind == "story")
     expected = {arc.name: share * kinds["story"] for arc, share in shares(load_arcs()).items()}
     assert chi_square_is_plausible(arcs, expected)
+
+
+@pytest.mark.parametrize("prefix", ["", "One", "On", "Here", "The", "There were", "Mira", "On Sunday"])
+def test_the_next_piece_comes_as_often_as_the_true_distribution_says(drawn, prefix):
+    """Pearson's chi-square over the n-grams that begin a document; what is expected less than five times is pooled."""
+    expected = World(77).next_pieces(prefix)
+    observed = collections.Counter(
+        found[0]
+        for document in drawn
+        if document.text.startswith(prefix) and (found := PIECE.match(document.text, len(prefix)))
+    )
+    if prefix:  # "On" also begins "One", which is another piece
+        observed = collections.Counter({piece: count for piece, count in observed.items() if not piece[0].isalpha()})
+    n = observed.total()
+    assert n > 20
+    assert set(observed) <= set(expected)
+    common = {piece for piece, chance in expected.items() if n * chance >= 5}
+    pooled = {piece: n * expected[piece] for piece in common} | {
+        "rare": n * sum(expected[p] for p in expected.keys() - common)
+    }
+    counts = collections.Counter({piece: observed[piece] for piece in common})
+    counts["rare"] = n - counts.total()
+    pooled = {piece: mean for piece, mean in pooled.items() if mean > 1e-9}
+    if len(pooled) > 1:
+        assert chi_square_is_plausible(counts, pooled)
 
 
 def test_subjects_come_as_often_as_they_should(drawn):

@@ -30,8 +30,11 @@ def read_2000_documents():
 
 
 def multiply_next_pieces():
-    """The chain rule is the oracle: P(text) is the product of the conditionals, the end included."""
-    for document in WORLD.documents(8):
+    """The chain rule is the oracle, in every kind: P(text) is the product of the conditionals, the end included."""
+    kinds: dict[str, list] = {}
+    for document in WORLD.documents(150):
+        kinds.setdefault(document.kind, []).append(document)
+    for document in [document for members in kinds.values() for document in members[:2]]:
         pieces = PIECE.findall(document.text)
         assert "".join(pieces) == document.text
         total, prefix = 0.0, ""
@@ -39,6 +42,7 @@ def multiply_next_pieces():
             distribution = WORLD.next_pieces(prefix)
             assert math.isclose(math.fsum(distribution.values()), 1.0, abs_tol=1e-12), prefix
             total += math.log(distribution[piece])
+            assert math.isclose(WORLD.prefix_log_prob(prefix), total - math.log(distribution[piece]), abs_tol=1e-8)
             prefix += piece
         assert math.isclose(total, document.log_prob, abs_tol=1e-8), document
 
