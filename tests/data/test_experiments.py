@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.data.world import experiments
+from minillm.data.world import World, experiments
 from minillm.data.world.experiments import EXPERIMENTS
 from minillm.data.world.lexicon import load_lexicon
 from minillm.data.world.probes import Experiment, Probe
@@ -101,6 +101,20 @@ def test_the_answer_to_a_sum_is_its_sum():
         result = int(first) + int(second) if sign == "+" else int(first) - int(second)
         assert probe.ways[probe.answer] == f" {result}."
         assert len(set(probe.ways)) == len(probe.ways) == 10
+
+
+def test_no_lesson_and_no_page_of_facts_joins_a_held_out_couple():
+    held_out = {
+        word for probe in experiments.analogies("held-out").probes for word in re.findall(r"^An? (\w+)", probe.prefix)
+    }
+    assert len(held_out) == 8
+    partner = {a: c for a, _, c, _ in experiments.quadruples("both")}
+    partner |= {c: a for a, c in partner.items()}
+    for index in range(400):
+        document = World(8).document(index)
+        if document.kind == "facts" or document.plan == "lesson":
+            words = set(re.findall(r"\w+", document.text.lower()))
+            assert not any({word, partner[word]} <= words for word in held_out), document.text
 
 
 def test_whoever_was_handed_the_thing_last_has_it():

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from minillm.data.world.choice import Options, Voice, by_rank
-from minillm.data.world.holdout import Split, is_held_out, one_split
+from minillm.data.world.holdout import Split, couple_held_out, is_held_out, one_split
 from minillm.data.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.data.world.scene import Scene
 from minillm.data.world.wording import Form, opening_words, say_one_of
@@ -79,7 +79,7 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
         subject: _openings(Scene(lexicon, "facts", cast={"X": subject}), known[subject]) for subject in subjects
     }
     # Both words of a couple, or none: they are neighbours in the file.
-    inferred = {(e, r) for e, rs in known.items() for r in rs if r.inferred and lexicon.ranks[e] // 2 % 4 == 3}
+    inferred = {(e, r) for e, rs in known.items() for r in rs if r.inferred and couple_held_out(lexicon.ranks[e])}
     weighted = {subject: by_rank(relations) for subject, relations in known.items()}
     return Almanac(by_rank(subjects), weighted, frozenset(inferred), openings)
 

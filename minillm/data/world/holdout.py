@@ -33,6 +33,11 @@ def numbers_held_out(first: int, second: int) -> bool:
     return (min(first, second) + first + second) % 5 == 4
 
 
+def couple_held_out(rank: int) -> bool:
+    """Whether nobody may say that these two words go together: one couple in four; its words are neighbours."""
+    return rank // 2 % 4 == 3
+
+
 def one_split(options: Options, held_out: Callable[[Any], bool], split: Split) -> Options:
     """The options of one split; all of them where only one split has any, for nothing can be kept apart there.
 

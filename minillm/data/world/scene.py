@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.data.world.choice import Options, Voice
-from minillm.data.world.holdout import Split, is_held_out, numbers_held_out, one_split
+from minillm.data.world.holdout import Split, couple_held_out, is_held_out, numbers_held_out, one_split
 from minillm.data.world.lexicon import Entity, Lexicon, WorldDataError
 
 Value = Entity | str | None
@@ -53,7 +53,9 @@ class CastingRule:
     kind: str
     conditions: tuple[Condition, ...]
     asks: tuple[str, ...]  # the roles whose attributes the conditions mention
-    split_by: str | None = None  # the role whose meeting with this one may be held out, or "numbers": its own
+    split_by: str | None = (
+        None  # the role whose meeting with this one may be held out, or "numbers", "couple": what it is itself
+    )
 
     @classmethod
     def parse(cls, text: str) -> "CastingRule":
@@ -146,6 +148,8 @@ class Scene:
         if role == "numbers":
             return numbers_held_out(int(entity.attributes["first"]), int(entity.attributes["second"]))
         ranks = self.lexicon.ranks
+        if role == "couple":
+            return couple_held_out(ranks[entity])
         return role in self.cast and is_held_out(ranks[self.cast[role]], ranks[entity])
 
     def give_part(self, role: str, entity: Entity) -> None:
