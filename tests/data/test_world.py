@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
-from minillm.data.world import World
+from minillm.data.world import WORLD_VERSION, World
 from minillm.data.world.facts import load_almanac
 from minillm.data.world.story import load_arcs
 from minillm.data.world.world import PLANNED
 
+FROZEN = "486f76ea21b6cdca00d7573803070fb13e66d9327c6ce860fd45217faba68a00"  # of the first 300 documents of seed 0 and their log-probabilities
 DIGEST = """
 import hashlib
 from minillm.data.world import World
@@ -41,6 +42,13 @@ def test_hash_randomisation_changes_nothing(hash_seed):
         [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True, timeout=120
     )
     assert output.stdout.strip() == hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def test_the_world_is_frozen():
+    """Every figure of the course depends on it: whoever changes a word or a weight gives WORLD_VERSION a new number."""
+    told = "".join(f"{document.text}\n{document.log_prob:.6f}\n" for document in World(0).documents(300))
+    assert WORLD_VERSION == "3"
+    assert hashlib.sha256(told.encode("utf-8")).hexdigest() == FROZEN
 
 
 def test_documents_are_paragraphs_that_fit_the_context():
