@@ -13,7 +13,8 @@ from minillm.data.world.facts import load_almanac
 from minillm.data.world.story import load_arcs
 from minillm.data.world.world import PLANNED
 
-FROZEN = "486f76ea21b6cdca00d7573803070fb13e66d9327c6ce860fd45217faba68a00"  # of the first 300 documents of seed 0 and their log-probabilities
+# Of the first 300 documents of seed 0 and their log-probabilities.
+FROZEN = "486f76ea21b6cdca00d7573803070fb13e66d9327c6ce860fd45217faba68a00"
 DIGEST = """
 import hashlib
 from minillm.data.world import World

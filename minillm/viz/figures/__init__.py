@@ -1,0 +1,80 @@
+"""The figures of the lessons: `from minillm.viz.figures import bars, show`.
+
+Each function takes plain lists or tensors, computes nothing of the model, and returns a matplotlib `Figure`; `show`
+puts it on the page with its sentence. One room a subject:
+
+    style      the look, `new_figure`, `png`, `show`          labels     names that never cover each other
+    tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip, equation
+    amounts    bars, probability_bars, neighbour_bars, grouped_bars
+    curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
+    places     embedding_map, rotation                        attention  attention_grid, attention_arcs
+    stream     model_sketch, logit_lens
+"""
+
+from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
+from minillm.viz.figures.attention import attention_arcs, attention_grid
+from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
+from minillm.viz.figures.equations import equation
+from minillm.viz.figures.graph import computation_graph
+from minillm.viz.figures.places import embedding_map, rotation
+from minillm.viz.figures.stream import logit_lens, model_sketch
+from minillm.viz.figures.style import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PALETTE,
+    PAPER,
+    PURPLE,
+    QUIET,
+    RED,
+    SKY,
+    in_style,
+    new_figure,
+    png,
+    show,
+    shown_size,
+    visible,
+)
+from minillm.viz.figures.tensors import heat_map, vector_strip
+from minillm.viz.figures.tokens import merge_tree, token_strip, token_strips
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "INK",
+    "ORANGE",
+    "PALETTE",
+    "PAPER",
+    "PURPLE",
+    "QUIET",
+    "RED",
+    "SKY",
+    "attention_arcs",
+    "attention_grid",
+    "bars",
+    "computation_graph",
+    "embedding_map",
+    "equation",
+    "grouped_bars",
+    "heat_map",
+    "in_style",
+    "lines",
+    "logit_lens",
+    "loss_curve",
+    "loss_surface",
+    "merge_tree",
+    "model_sketch",
+    "neighbour_bars",
+    "new_figure",
+    "png",
+    "probability_bars",
+    "rotation",
+    "scatter",
+    "show",
+    "shown_size",
+    "token_strip",
+    "token_strips",
+    "vector_strip",
+    "visible",
+]

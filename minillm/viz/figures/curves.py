@@ -1,0 +1,224 @@
+"""Curves: lines with bands over seeds, points with a fitted line, and the loss as a landscape."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from minillm.viz.figures.labels import label_points, name_at_the_right
+from minillm.viz.figures.style import (
+    BLUE,
+    INK,
+    MARKERS,
+    PALETTE,
+    QUIET,
+    RED,
+    RISING,
+    SMALL,
+    Matrix,
+    Numbers,
+    by_seed,
+    in_style,
+    named,
+    new_figure,
+    numbers,
+    tensor_of,
+    visible,
+)
+
+MOST_MARKERS = 32  # points on a line; of more, only some are marked
+
+
+@in_style
+def lines(
+    series: Mapping[str, Numbers | Matrix],
+    xlabel: str,
+    ylabel: str,
+    x: Numbers | Mapping[str, Numbers] | None = None,
+    references: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """One line for each named series, its name at its right end.
+
+    A series of shape (seeds, n) is drawn as its mean, with a band from the least to the greatest seed. `x` is common
+    to all, or one for each name; without it the index counts. `references` are horizontal lines, such as chance or
+    the floor. Raises `ValueError` for an empty series, a number that is not finite, or lengths that do not agree.
+
+    >>> [line.get_ydata().tolist() for line in lines({"loss": [3.0, 2.0]}, "step", "nats").axes[0].lines]
+    [[3.0, 2.0]]
+    >>> figure = lines({"loss": [[3.0, 2.0], [5.0, 2.0]]}, "step", "nats", x=[0, 100])        # two seeds
+    >>> figure.axes[0].lines[0].get_xydata().tolist()
+    [[0.0, 4.0], [100.0, 2.0]]
+    """
+    named(series, "lines")
+    references = references or {}
+    figure, axes = new_figure(height=max(2.8, 0.7 + 0.2 * (len(series) + len(references))))
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    ends = []
+    for (name, values), colour, marker in zip(series.items(), itertools.cycle(PALETTE), itertools.cycle(MARKERS)):
+        seeds = by_seed(values, name)
+        middle = [sum(column) / len(column) for column in zip(*seeds, strict=True)]
+        places = _places(x, name, len(middle))
+        step = 1 if len(middle) <= MOST_MARKERS else len(middle) // 8
+        marks = (len(ends) * step // 4 % step, step)  # set off against those of the other lines
+        axes.plot(places, middle, color=colour, marker=marker, markevery=marks, ms=4, lw=1.6, label=name)
+        if len(seeds) > 1:
+            low, high = ([side(column) for column in zip(*seeds, strict=True)] for side in (min, max))
+            axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
+        ends.append((middle[max(range(len(places)), key=places.__getitem__)], name, colour, marker))
+    axes.margins(x=0.02)
+    _scales(axes, log_x, log_y)
+    ends += reference_lines(axes, references)
+    name_at_the_right(axes, ends)
+    return figure
+
+
+def _places(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) -> list[float]:
+    if isinstance(x, Mapping) and name not in x:
+        raise ValueError(f"x holds nothing for {name!r}; it names {', '.join(map(repr, x))}")
+    chosen = x[name] if isinstance(x, Mapping) else x
+    places = [float(i) for i in range(count)] if chosen is None else numbers(chosen, f"x of {name}")
+    if len(places) != count:
+        raise ValueError(f"{name}: {count} values at {len(places)} places on the x axis; give one place per value")
+    return places
+
+
+def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
+    """Logarithmic axes where asked, with plain numbers on them; refuses what a logarithm cannot hold."""
+    for wanted, letter, drawn in ((log_x, "x", axes.dataLim.x0), (log_y, "y", axes.dataLim.y0)):
+        if not wanted:
+            continue
+        if drawn <= 0:
+            raise ValueError(f"log_{letter} needs {letter} values above 0, and the least is {drawn:g}")
+        axes.set(**{f"{letter}scale": "log"})
+        axis = getattr(axes, f"{letter}axis")
+        low, high = sorted(axis.get_view_interval())
+        if math.log10(high / low) > 1.2:  # else the minor ticks carry the numbers, and these are fine
+            axis.set_major_formatter(lambda value, _: round_number(value))
+
+
+def round_number(value: float) -> str:
+    """A power of ten, written out as long as it is short.
+
+    >>> [round_number(value) for value in (0.01, 1000.0, 1e7, 1e9)]
+    ['0.01', '1,000', '10 M', '1 B']
+    """
+    for size, letter in ((1e9, "B"), (1e6, "M")):
+        if value >= size:
+            return f"{value / size:,g} {letter}"
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
+def reference_lines(axes: Axes, references: Mapping[str, float]) -> list[tuple[float, str, str, str]]:
+    """Dashed horizontal lines; returns what `name_at_the_right` needs to name them."""
+    for name, height in references.items():
+        (value,) = numbers([height], name)
+        axes.axhline(value, color=QUIET, linewidth=1.2, linestyle="--", zorder=1, label=name)
+    return [(float(height), name, QUIET, "") for name, height in references.items()]
+
+
+@in_style
+def scatter(
+    x: Numbers,
+    y: Numbers,
+    xlabel: str,
+    ylabel: str,
+    labels: Sequence[str] | None = None,
+    fit: tuple[Numbers, Numbers] | None = None,
+    fit_name: str = "fit",
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """Points, with names beside them if `labels` are given, and a fitted line through `fit`, its (x, y).
+
+    The line is the caller's: fit it by hand, then show it. Raises `ValueError` where lengths do not agree.
+
+    >>> axes = scatter([1, 2], [2.1, 3.9], "facts", "recall", fit=([0, 3], [0.0, 6.0]), fit_name="y = 2x").axes[0]
+    >>> axes.collections[0].get_offsets().tolist(), axes.lines[0].get_xydata().tolist()
+    ([[1.0, 2.1], [2.0, 3.9]], [[0.0, 0.0], [3.0, 6.0]])
+    """
+    xs, ys = numbers(x, "x"), numbers(y, "y")
+    if len(xs) != len(ys) or not xs:
+        raise ValueError(f"scatter needs one y for each x, and at least one; here are {len(xs)} and {len(ys)}")
+    if labels is not None and len(labels) != len(xs):
+        raise ValueError(f"{len(labels)} labels for {len(xs)} points; give one per point, or none")
+    figure, axes = new_figure(height=3.4)
+    # Few points are drawn solid; many let each other shine through.
+    axes.scatter(xs, ys, s=28 if len(xs) <= 100 else 12, color=BLUE, alpha=0.85 if len(xs) <= 100 else 0.4, lw=0)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    if fit is not None:
+        along, up = numbers(fit[0], "x of the fit"), numbers(fit[1], "y of the fit")
+        order = sorted(range(len(along)), key=along.__getitem__)
+        axes.plot([along[i] for i in order], [up[i] for i in order], color=RED, linewidth=1.6, label=fit_name, zorder=1)
+        axes.legend(loc="best")
+    _scales(axes, log_x, log_y)
+    if labels is not None:
+        axes.margins(0.1)
+        strokes = [line.get_xydata().tolist() for line in axes.lines]
+        label_points(axes, list(zip(xs, ys, strict=True)), [visible(label) for label in labels], strokes)
+    return figure
+
+
+@in_style
+def loss_curve(
+    weights: Numbers, losses: Numbers, visited: tuple[Numbers, Numbers] | None = None, xlabel: str = "weight"
+) -> Figure:
+    """The loss as a curve over one weight, and the places that gradient descent visited on it, in order.
+
+    >>> axes = loss_curve([-1, 0, 1], [1, 0, 1], visited=([1.0, 0.5], [1.0, 0.25])).axes[0]
+    >>> axes.lines[1].get_xydata().tolist()
+    [[1.0, 1.0], [0.5, 0.25]]
+    """
+    along = numbers(weights, "weights")
+    if len(along) != len(losses) or not along:
+        raise ValueError(f"{len(along)} weights and {len(losses)} losses; give one loss for each weight")
+    figure, axes = new_figure(height=3.0)
+    axes.plot(along, numbers(losses, "losses"), color=BLUE, linewidth=1.8)
+    axes.set(xlabel=xlabel, ylabel="loss")
+    if visited is not None:
+        axes.margins(y=0.12)
+        _path(axes, numbers(visited[0], "visited weights"), numbers(visited[1], "visited losses"), end=(-8, 12))
+    return figure
+
+
+@in_style
+def loss_surface(
+    first: Numbers, second: Numbers, losses: Matrix, visited: Matrix | None = None,
+    names: tuple[str, str] = ("first weight", "second weight"),
+) -> Figure:  # fmt: skip
+    """The loss over two weights as contour lines, and the way of gradient descent: `visited` is (steps, 2).
+
+    `losses` has one row for each value of `second`, so that `losses[j, i]` belongs to (first[i], second[j]).
+
+    >>> figure = loss_surface([0, 1], [0, 1], [[0.0, 1.0], [1.0, 2.0]], visited=[[1.0, 1.0], [0.5, 0.5]])
+    >>> figure.axes[0].lines[0].get_xydata().tolist()
+    [[1.0, 1.0], [0.5, 0.5]]
+    """
+    xs, ys, heights = numbers(first, "first"), numbers(second, "second"), tensor_of(losses)
+    if heights.shape != (len(ys), len(xs)):
+        raise ValueError(
+            f"losses has shape {tuple(heights.shape)}; {len(ys)} values of the second weight and {len(xs)} of the "
+            f"first need ({len(ys)}, {len(xs)})"
+        )
+    figure, axes = new_figure(height=4.2, width=6.0)
+    drawn = axes.contourf(xs, ys, heights.numpy(), levels=16, cmap=RISING, alpha=0.75)
+    axes.contour(xs, ys, heights.numpy(), levels=16, colors=INK, linewidths=0.4, alpha=0.5)
+    axes.set(xlabel=names[0], ylabel=names[1])
+    figure.colorbar(drawn, ax=axes, label="loss", pad=0.02)
+    if visited is not None:
+        _path(axes, *tensor_of(visited).T.tolist(), end=(9, -14))
+    return figure
+
+
+def _path(axes: Axes, xs: list[float], ys: list[float], end: tuple[int, int]) -> None:
+    """Steps of gradient descent as joined dots; the first and the last are named."""
+    if len(xs) != len(ys) or not xs:
+        raise ValueError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
+    axes.plot(xs, ys, color=RED, marker="o", markersize=5, linewidth=1.2, mec="white", mew=0.6, zorder=3)
+    look = dict(textcoords="offset points", fontsize=SMALL, bbox=dict(fc="white", ec="none", alpha=0.75, pad=1.5))
+    axes.annotate("start", (xs[0], ys[0]), xytext=(9, 6), zorder=4, **look)
+    if len(xs) > 1:
+        axes.annotate(f"step {len(xs) - 1}", (xs[-1], ys[-1]), xytext=end, zorder=4, **look)

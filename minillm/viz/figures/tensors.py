@@ -1,0 +1,188 @@
+"""Tensors as coloured cells: with their numbers while they are small, as a picture when they are large."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from minillm.viz.figures.style import (
+    DIVERGING,
+    FAINT,
+    FALLING,
+    RISING,
+    SMALL,
+    WIDTH,
+    axis_name,
+    in_style,
+    ink_on,
+    new_panels,
+    tensor_of,
+    visible,
+)
+
+MOST_WRITTEN = 16  # columns of one row of panels whose numbers still have room
+MOST_PANELS = 4
+
+
+def cells(axes: Axes, matrix: Tensor, limits: tuple[float, float] | None = None) -> AxesImage:
+    """Draw a matrix as coloured cells: blue to red with white at zero, or white to blue where all have one sign.
+
+    Minus infinity, as in a causal mask, is grey.
+    """
+    low, high = limits or colour_limits(matrix)
+    finite = torch.where(matrix.isfinite(), matrix, torch.nan).numpy()
+    colours = RISING if low == 0 else FALLING if high == 0 else DIVERGING
+    return axes.imshow(finite, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="none")
+
+
+def colour_limits(values: Tensor, all_of_them: bool = False) -> tuple[float, float]:
+    """The range of the colours: it begins or ends at zero, or is symmetric around it where both signs occur."""
+    finite = values[values.isfinite()]
+    if finite.numel() == 0:
+        raise ValueError("no number in it is finite, so there is nothing to colour")
+    # In a large tensor the largest numbers are few; a scale that ends at the 99th percentile keeps the rest visible.
+    many = finite.numel() > 500 and not all_of_them
+    high = max(float(finite.abs().quantile(0.99) if many else finite.abs().max()), 1e-12)
+    if finite.max() <= 0 > finite.min():
+        return -high, 0.0
+    return (-high if finite.min() < 0 else 0.0), high
+
+
+def number_text(value: float, digits: int) -> str:
+    """A number for a narrow cell.
+
+    >>> number_text(-0.001, 2), number_text(float("-inf"), 2), number_text(3.0, 0)
+    ('0.00', '−∞', '3')
+    """
+    if value in (float("inf"), float("-inf")):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
+
+
+def digits_of(values: Any, digits: int | None) -> int:
+    """The digits asked for; else none where all numbers are whole, and two for others."""
+    tensor = tensor_of(values)
+    whole = bool((tensor[tensor.isfinite()] % 1 == 0).all())
+    return digits if digits is not None else 0 if whole else 2
+
+
+@in_style
+def heat_map(
+    values: Any,
+    axes: str,
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    unit: str = "",
+    digits: int | None = None,
+) -> Figure:
+    """A tensor of one to three dimensions as cells, with its numbers in them as long as they fit.
+
+    `axes` names the dimensions, by letters of the shape legend (`"B T C"`) or in words. A tensor of three dimensions
+    becomes one panel for each index of the first. Raises `ValueError` where names or labels do not fit the shape.
+
+    >>> figure = heat_map([[1, 2, 3], [4, 5, 6]], axes="T C")
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('C = 3, d_model', 'T = 2')
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1', '2', '3', '4', '5', '6']
+    """
+    tensor, names = tensor_of(values), axes.split()
+    if tensor.numel() == 0 or not 1 <= tensor.dim() == len(names) <= 3:
+        raise ValueError(
+            f"heat_map draws 1 to 3 dimensions and needs a name for each; the shape is {tuple(tensor.shape)} and "
+            f"axes={axes!r} names {len(names)}"
+        )
+    panels = tensor if tensor.dim() == 3 else tensor.reshape(1, -1, tensor.shape[-1])
+    count, rows, columns = panels.shape
+    if count > MOST_PANELS:
+        raise ValueError(f"{count} panels do not fit side by side; show at most {MOST_PANELS}, for example x[:2]")
+    for labels, wanted, kind in ((row_labels, rows, "row"), (column_labels, columns, "column")):
+        if labels is not None and len(labels) != wanted:
+            raise ValueError(f"{len(labels)} {kind} labels for {wanted} {kind}s; give one label per {kind}")
+    written = count * columns <= MOST_WRITTEN and rows <= 24
+    figure, grid = _sheet(panels, row_labels, column_labels, written)
+    limits = colour_limits(tensor)
+    for index, (panel, matrix) in enumerate(zip(grid, panels, strict=True)):
+        image = cells(panel, matrix, limits)
+        high, wide = (0.36 * rows, 0.55 * columns) if written else (3.0, 6.0 / count)
+        if written:
+            write_numbers(panel, image, matrix, digits_of(values, digits))
+        panel.set_xlabel(axis_name(names[-1], columns, wide))
+        if tensor.dim() > 1 and index == 0:
+            panel.set_ylabel(axis_name(names[-2], rows, high))
+        if tensor.dim() == 3:
+            panel.set_title(f"{names[0]} index {index}")
+        _ticks(panel, rows if tensor.dim() > 1 else 0, row_labels if index == 0 else [""] * rows, "y", written)
+        _ticks(panel, columns, column_labels, "x", written)
+    if not written:
+        figure.colorbar(image, ax=grid, pad=0.01, label=unit, extend="both" if limits[0] < 0 else "neither")
+    return figure
+
+
+def _sheet(
+    panels: Tensor, row_labels: Sequence[str] | None, column_labels: Sequence[str] | None, written: bool
+) -> tuple[Figure, list[Axes]]:
+    count, rows, columns = panels.shape
+    if written:
+        margin = 0.75 + 0.085 * max((len(visible(label)) for label in row_labels or []), default=0)
+        width, height = margin + count * (0.55 * columns + 0.15), 0.85 + 0.36 * rows
+    else:
+        width, height = WIDTH, 0.8 + min(max(0.32 * rows, 0.4), 3.2)
+    if column_labels is not None and _upright(column_labels):
+        height += 0.08 * max(len(visible(label, longest=24)) for label in column_labels)
+    figure, grid = new_panels(1, count, height, min(width, WIDTH))
+    return figure, grid[0]
+
+
+def write_numbers(axes: Axes, image: AxesImage, matrix: Tensor, digits: int, size: float = SMALL) -> None:
+    """The number of each cell on it, in an ink that reads on its colour."""
+    for (row, column), value in zip(indices(matrix), matrix.flatten().tolist(), strict=True):
+        ground = image.cmap(image.norm(value)) if abs(value) != float("inf") else FAINT
+        text = number_text(value, digits)
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink_on(ground))
+
+
+def indices(matrix: Tensor) -> list[tuple[int, int]]:
+    return [(row, column) for row in range(matrix.shape[0]) for column in range(matrix.shape[1])]
+
+
+def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: str, all_of_them: bool) -> None:
+    """Labels, or indices: each one where all have room."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axes.tick_params(axis=side, length=0, labelsize=SMALL)
+    if labels is not None:
+        axis.set_ticks(range(count), [visible(label, longest=24) for label in labels])
+        if side == "x" and _upright(labels):
+            axes.tick_params(axis="x", rotation=90)
+    elif all_of_them or count <= 12:
+        axis.set_ticks(range(count))
+
+
+def _upright(labels: Sequence[str]) -> bool:
+    """Whether labels below cells of 0.55 inches must stand upright, so as not to touch."""
+    return max(len(visible(label)) for label in labels) > 7
+
+
+@in_style
+def vector_strip(vectors: Any, labels: Sequence[str]) -> Figure:
+    """Each row of a matrix of shape (n, C) as a strip of colours: blue below zero, white at zero, red above.
+
+    >>> vector_strip(torch.tensor([[-1.0, 0.0, 2.0]]), ["a"]).axes[0].images[0].get_array().tolist()
+    [[-1.0, 0.0, 2.0]]
+    """
+    matrix = tensor_of(vectors)
+    if matrix.dim() != 2 or len(labels) != len(matrix):
+        raise ValueError(f"{len(labels)} labels for vectors of shape {tuple(matrix.shape)}; give one label per row")
+    figure, ((axes,),) = new_panels(1, 1, height=0.75 + 0.32 * len(matrix))
+    high = colour_limits(matrix)[1]
+    image = cells(axes, matrix, (-high, high))
+    axes.set_yticks(range(len(matrix)), [visible(label, longest=24) for label in labels])
+    axes.set_xlabel(axis_name("C", matrix.shape[1]))
+    axes.tick_params(axis="y", length=0)
+    figure.colorbar(image, ax=axes, pad=0.01, extend="both")
+    return figure
