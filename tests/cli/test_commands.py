@@ -14,6 +14,7 @@ from minillm.cli import main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import diagnose
 from minillm.data.corpora import END_OF_TEXT
+from minillm.data.world.experiments import EXPERIMENTS
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
@@ -127,6 +128,25 @@ def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path, cache):
     assert "already holds a run" in run("pretrain", "--out", tmp_path / "run", status=1).stderr
     written = run("generate", "--model", tmp_path / "run", "--max-new-tokens", "4", "--json")
     assert last_json(written)["new_tokens"] == 4
+
+
+def test_eval_tells_chance_model_and_perfect_of_every_experiment(tmp_path, cache):
+    run("pretrain", "--out", tmp_path / "run", "--steps", "1", *TRAINING)
+    result = last_json(run("eval", tmp_path / "run", "--questions", "2", "--samples", "2", "--json"))
+    assert set(result["experiments"]) == set(EXPERIMENTS)
+    for splits in result["experiments"].values():
+        for score in (splits["training"], splits["held-out"]):
+            assert 0 < score["chance"] < score["perfect"] == 1
+            assert 0 <= score["model"] <= 1
+    assert [sum(shares.values()) for shares in result["samples"].values()] == [1, 1, 1]
+    assert "no end token" in run("eval", endless(tmp_path), status=1).stderr
+
+
+def endless(tmp_path):
+    """A model whose tokenizer has no end."""
+    tokenizer = Tokenizer.train(["the cat sat on the mat"], 270)
+    save(Transformer(small_config(vocab_size=tokenizer.vocab_size)), tokenizer, tmp_path / "endless")
+    return tmp_path / "endless"
 
 
 def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path, cache):
