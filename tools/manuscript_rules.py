@@ -12,6 +12,7 @@ MEDIAN_CELL = 8  # lines
 QUESTIONS = 5
 BOXES = ("Where the picture simplifies", "At scale")
 ABSOLUTE_PATH = re.compile(r"""["'(\s=](/(?:home|Users|root|tmp|work|mnt|opt|usr)/|[A-Za-z]:\\)""")
+CHOICE = re.compile(r"\([a-e]\)")
 TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception"}
 
 
@@ -95,12 +96,19 @@ def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
 
 def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    questions = re.findall(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", text, re.DOTALL)
-    if len(questions) != QUESTIONS or text.count("<details>") != QUESTIONS:
-        yield f"the quiz has {len(questions)} <details> with a <summary>; it needs {QUESTIONS}"
-    for number, (_, answer) in enumerate(questions, start=1):
-        if len(answer.split()) < 15:
-            yield f"quiz question {number} is answered in {len(answer.split())} words; explain the answer"
+    parts = re.split(r"<details>\s*<summary>.*?</summary>(.*?)</details>", text, flags=re.DOTALL)
+    asked, answers = parts[:-1:2], parts[1::2]
+    if len(answers) != QUESTIONS or text.count("<details>") != QUESTIONS:
+        yield f"the quiz has {len(answers)} <details> with a <summary>; it needs {QUESTIONS}"
+    for number, (question, answer) in enumerate(zip(asked, answers, strict=True), start=1):
+        question = question[question.rfind(f"**{number}.") :]
+        choices = set(CHOICE.findall(question))
+        if len(choices) < 2:
+            yield f"quiz question {number} must offer choices (a), (b), ... behind its bold number **{number}.**"
+        if missing := sorted(choices - set(CHOICE.findall(answer))):
+            yield f"the answer to quiz question {number} says nothing of {', '.join(missing)}"
+        if len(answer.split()) < 8 * max(len(choices), 2):
+            yield f"quiz question {number} is answered in {len(answer.split())} words; explain every choice"
     for box in BOXES:
         if not re.search(rf"^> \*\*{box}", text, re.MULTILINE):
             yield f"the box '> **{box}**' is missing"

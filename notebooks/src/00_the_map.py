@@ -614,38 +614,56 @@ assert by_model < by_xz < by_gzip < 3
 #
 # Answer before you open.
 #
-# <details><summary>1. "Hello" is 15496 in the diagram and 19556 here. Which is right?</summary>
+# **1.** "Hello" is 15496 in the diagram and 19556 here. (a) The diagram is out of date. (b) The model here is wrong.
+# (c) Both are right.
 #
-# Both. An id is a row number in one vocabulary: 15496 in GPT-2's, 19556 in SmolLM2's. What must never happen is that
-# ids from one are fed to a model of the other: no error appears, the model simply reads another text.
+# <details><summary>Open 1</summary>
+#
+# **(c)**. An id is a row number in one vocabulary: 15496 in GPT-2's, 19556 in SmolLM2's. Not (a): GPT-2's numbers have
+# not changed, and never can. Not (b): this model was trained with these numbers. What must never happen is that ids
+# from one vocabulary are fed to a model of the other: no error appears, the model simply reads another text.
 # </details>
 #
-# <details><summary>2. Why does the order of the bars stay the same at every temperature?</summary>
+# **2.** Why does the order of the bars stay the same at every temperature? (a) Because the logits are sorted first.
+# (b) Because all logits are divided by the same positive number. (c) It does not: above 1 the order turns round.
 #
-# Dividing all logits by the same positive number keeps their order, and so does raising e to them. What changes are
-# the ratios: two tokens with probabilities in the ratio r are in the ratio r^(1/T) at temperature T. At 0.1 that is
-# the tenth power, so 2 : 1 becomes 1024 : 1, but 1.01 : 1 only 1.1 : 1, and the draw stays open.
+# <details><summary>Open 2</summary>
+#
+# **(b)**. Dividing by one positive number keeps the order, and so does raising e to the results. What changes are the
+# ratios: two tokens in the ratio r are in the ratio r^(1/T) at temperature T. At 0.1 that is the tenth power, so 2 : 1
+# becomes 1024 : 1, but 1.01 : 1 only 1.1 : 1, and the draw stays open. Not (a): nothing is sorted, except for the
+# picture. Not (c): a high temperature flattens the bars, and at the limit they are equal, but none overtakes another.
 # </details>
 #
-# <details><summary>3. One sentence has -39.11 nats, another -43.88. Is the first better English?</summary>
+# **3.** One sentence has -39.11 nats, another -43.88. (a) The first is better English. (b) The model finds the first
+# about 119 times as likely. (c) The second is the longer one.
 #
-# We may say that the model finds it about 119 times as likely: e to the power of the difference. Here the two differ
-# in one word, so the comparison is fair. In general a longer sentence is less likely simply because more factors
-# below 1 are multiplied, and rare words cost much though nothing is wrong with them.
+# <details><summary>Open 3</summary>
+#
+# **(b)**: e to the power of the difference. Here the two differ in one word, so the comparison is fair. Not (a): likely
+# is not good; rare words cost much though nothing is wrong with them. Not (c), or not for this reason: a longer
+# sentence is less likely as a rule, because more factors below 1 are multiplied, but one rare word does the same.
 # </details>
 #
-# <details><summary>4. Why do both sides of the compressor run the model one token at a time?</summary>
+# **4.** Why do both sides of the compressor run the model one token at a time? (a) To save memory. (b) Because the
+# sender must not see the end of the text. (c) Because they must get identical numbers.
 #
-# Because they must get identical numbers. The receiver does not have the later tokens yet, so it can only go step by
-# step. The sender could pass the whole text at once, but larger matrix products add up in another order and round
-# differently; then an interval's border moves, and from there on the receiver reads nonsense.
+# <details><summary>Open 4</summary>
+#
+# **(c)**. The receiver does not have the later tokens yet, so it can only go step by step. The sender could pass the
+# whole text at once, but larger matrix products add up in another order and round differently; then an interval's
+# border moves, and from there on the receiver reads nonsense. Not (a): this text fits into any memory. Not (b): the
+# sender has the whole text anyway, and the causal mask already hides the end from each prediction.
 # </details>
 #
-# <details><summary>5. "0.8 bits per byte for the Declaration: eight times as good as xz." Is it?</summary>
+# **5.** "0.8 bits per byte for the Declaration: eight times as good as xz." (a) True. (b) True, but the receiver needs
+# the weights too. (c) Wrong in at least three ways.
 #
-# Three things are wrong at least. The text is in the training data, so part of it is recited, not predicted. xz had
-# 400 bytes to learn from, most of its size is a start-up cost, and on a long text it gets much closer. And the
-# receiver needs 98 MB of weights, which a fair count must add.
+# <details><summary>Open 5</summary>
+#
+# **(c)**. The text is in the training data, so part of it is recited, not predicted. xz had 400 bytes to learn from,
+# most of its size is a start-up cost, and on a long text it gets much closer. And the receiver needs 98 MB of weights,
+# which a fair count must add; (b) sees this one and forgets the other two. (a) is what an advertisement would say.
 # </details>
 
 # %% [markdown]

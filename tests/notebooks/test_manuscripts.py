@@ -6,7 +6,15 @@ import pytest
 from tools.build_notebooks import manuscripts, read_manuscript
 from tools.manuscript_rules import complaints
 
-QUESTION = "# <details><summary>Why?</summary>\n# " + "because " * 15 + "\n# </details>\n"
+QUESTION = """\
+# **{n}.** Why? (a) So. (b) Otherwise.
+#
+# <details><summary>Open {n}</summary>
+#
+# **(b)**, because there is more to it than meets the eye. Not (a), which is no reason at all.
+# </details>
+#
+"""
 PARTS = {
     "first": """\
 # %% [markdown]
@@ -23,7 +31,7 @@ PARTS = {
 #
 # > **At scale.** It is larger.
 """,
-    "quiz": "# %% [markdown]\n" + 5 * QUESTION,
+    "quiz": "# %% [markdown]\n" + "".join(QUESTION.format(n=n) for n in range(1, 6)),
     "last": "# %% [markdown]\n# **What you built**: a sum. **Exercise**: none. **Next**: lesson 01.\n",
 }
 
@@ -64,7 +72,12 @@ def test_a_right_manuscript_is_left_in_peace():
             "the box '> **Where",
         ),
         ({"quiz": "# %% [markdown]\n# no questions\n"}, "the quiz has 0 <details>"),
-        ({"quiz": PARTS["quiz"].replace("because " * 15, "because")}, "question 1 is answered in 1 words"),
+        ({"quiz": PARTS["quiz"].replace(", because there is more to it", "")}, "question 1 is answered in 13 words"),
+        (
+            {"quiz": PARTS["quiz"].replace("Not (a), which", "Anything else")},
+            "the answer to quiz question 1 says nothing of (a)",
+        ),
+        ({"quiz": PARTS["quiz"].replace("(a) So. (b) Otherwise.", "(a) So.")}, "quiz question 1 must offer choices"),
         ({"try": "# %%\nassert double(2) == open('/tmp/x')\n"}, "cell 4 holds an absolute path: /tmp/"),
         ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 holds an absolute path: C:"),
     ],
