@@ -13,7 +13,7 @@ from minillm.viz.figures.style import (
     BLUE,
     INK,
     QUIET,
-    RED,
+    RED_INK,
     SMALL,
     TINY,
     WIDTH,
@@ -144,7 +144,7 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
     peak = min(1.9, 0.35 + 0.32 * max(abs(m - middles[query]) for m in middles))
     figure, axes = new_sketch(sum(widths) + 0.2, foot + peak + 0.1)
     for index, (middle, text, weight) in enumerate(zip(middles, shown, values, strict=True)):
-        colour = RED if index == query else INK
+        colour = RED_INK if index == query else INK
         turn = dict(rotation=90, va="top") if upright else dict(va="top")
         axes.text(middle, foot - 0.22, text, ha="center", fontsize=10, family="monospace", color=colour, **turn)
         if weight >= least:

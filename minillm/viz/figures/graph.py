@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
 from minillm.viz.figures.labels import spread
-from minillm.viz.figures.style import BLUE, INK, ORANGE, QUIET, RED, SMALL, WIDTH, in_style, new_sketch
+from minillm.viz.figures.style import BLUE, INK, ORANGE, QUIET, RED_INK, SMALL, WIDTH, in_style, new_sketch
 
 TALL = 0.78  # inches from one node to the next above it
 
@@ -132,7 +132,7 @@ def _node(
     (x, y), rise = at, 0.3 if slope else 0.23
     look = dict(boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", edgecolor=colour, linewidth=1.6)
     axes.add_patch(FancyBboxPatch((x - half, y - rise), 2 * half, 2 * rise, zorder=2, **look))
-    rows = [(title, INK, "bold"), (value, INK, "normal"), *([(slope, RED, "normal")] if slope else [])]
+    rows = [(title, INK, "bold"), (value, INK, "normal"), *([(slope, RED_INK, "normal")] if slope else [])]
     for row, (text, ink, weight) in enumerate(rows):
         level = y + 0.18 * ((len(rows) - 1) / 2 - row) - 0.01
         axes.text(x, level, text, ha="center", va="center", fontsize=SMALL, color=ink, weight=weight, zorder=3)

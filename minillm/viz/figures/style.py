@@ -26,6 +26,7 @@ from torch import Tensor
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 MARKERS = "os^DvPX"  # one more than colours, so that a cycle of both repeats after 42 lines
+RED_INK = "#A84A00"  # RED for words: on paper RED itself is too pale to read well
 PAPER, INK, QUIET, FAINT = "#FBFAF7", "#22282F", "#5F6B76", "#C8CCCF"
 DIVERGING = matplotlib.colormaps["RdBu_r"].with_extremes(bad=FAINT)  # blue is negative, red positive, white zero
 RISING = LinearSegmentedColormap.from_list("rising", ["#FFFFFF", SKY, BLUE, "#003B5C"]).with_extremes(bad=FAINT)

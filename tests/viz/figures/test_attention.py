@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from minillm.viz import figures
+from minillm.viz.figures.style import RED_INK
 
 TOKENS = ["The", " cat", "\n", "$"]
 
@@ -69,7 +70,7 @@ def test_arcs_are_as_thick_as_their_weights_and_the_least_are_left_out():
     assert widths[0] > widths[2] > widths[1]
     assert [text.get_text() for text in axes.texts] == ["The", ".50", "␣cat", "↵", ".20", "$", ".30"]
     colours = {text.get_text(): text.get_color() for text in axes.texts}
-    assert colours["$"] == figures.RED != colours["The"]
+    assert colours["$"] == RED_INK != colours["The"]
 
 
 def test_many_tokens_stand_upright():
