@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from minillm.data.world.facts import Relation, load_almanac, probability_of_telling, wordings
-from minillm.data.world.holdout import Split, check_split, is_held_out, numbers_held_out
+from minillm.data.world.holdout import Split, check_split, is_held_out
 from minillm.data.world.lexicon import TEXT, Entity, Lexicon, load_lexicon
 from minillm.data.world.probes import Experiment, Probe
 from minillm.data.world.scene import Scene
@@ -161,8 +161,7 @@ def sums(split: Split = "training", seed: int = 0, count: int = 200, folder: Pat
         event, role, result = plans[plan]
         asked = next(sentence for sentence in tell(world, source, "sums", plan, {}) if sentence.event == event)
         numbers = asked.before.cast[role].attributes
-        held_out = numbers_held_out(int(numbers["first"]), int(numbers["second"]))
-        if split != "both" and held_out is not (split == "held-out"):
+        if split != "both" and numbers["held_out"] != {"training": "no", "held-out": "yes"}[split]:
             return []
         right = int(numbers[result])
         near = sorted(sorted(FIGURES, key=lambda figure: abs(figure - right))[:NEAREST])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.data.world.choice import Options, by_rank
+from minillm.data.world.holdout import numbers_held_out
 
 TEXT = Path(__file__).parent / "text"
 RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person
@@ -217,7 +218,8 @@ def _sums() -> dict[str, Options]:
 
 
 def _numbers(a: int, b: int) -> dict[str, str]:
-    return {"first": str(a), "second": str(b), "total": str(a + b)}
+    held_out = "yes" if numbers_held_out(a, b) else "no"
+    return {"first": str(a), "second": str(b), "total": str(a + b), "held_out": held_out}
 
 
 def _refuse_doubles(kind: str, entities: list[Entity]) -> None:

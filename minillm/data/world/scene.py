@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.data.world.choice import Options, Voice
-from minillm.data.world.holdout import Split, couple_held_out, is_held_out, numbers_held_out, one_split
+from minillm.data.world.holdout import Split, couple_held_out, is_held_out, one_split
 from minillm.data.world.lexicon import Entity, Lexicon, WorldDataError
 
 Value = Entity | str | None
@@ -146,7 +146,7 @@ class Scene:
 
     def _meeting_held_out(self, role: str, entity: Entity) -> bool:
         if role == "numbers":
-            return numbers_held_out(int(entity.attributes["first"]), int(entity.attributes["second"]))
+            return entity.attributes["held_out"] == "yes"
         ranks = self.lexicon.ranks
         if role == "couple":
             return couple_held_out(ranks[entity])
