@@ -123,8 +123,8 @@ def test_whoever_was_handed_the_thing_last_has_it():
     for probe in experiments.tracking("both", count=240).probes:
         handing = re.findall(r"(?:gave|handed|left) the \w+ (?:to|with) ([^.]+)\.", probe.prefix)
         if " for safe" not in probe.prefix and "birthday" not in probe.prefix and " at cards" not in probe.prefix:
-            names = re.findall(r"(?:the )?[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []
-            owner = re.search(r"(?:the )?[A-Z]\w+", probe.ways[probe.answer])
+            names = re.findall(r"[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []
+            owner = re.search(r"[A-Z]\w+", probe.ways[probe.answer])
             if names and owner and "sold" not in probe.prefix and "asked for" not in probe.prefix:
                 assert names[-1] == owner[0], probe
                 found += 1
