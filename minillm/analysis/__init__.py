@@ -1,5 +1,10 @@
 """What can be measured on a finished model.
 
 compression   how few bits it needs to store a text without loss
+tracing       everything that one forward pass computes and throws away
+lens          what it would say after each block
+ablation      what it can no longer do without a part, at equal damage to the loss
+probes        what can be read from its vectors, and how clearly groups of them stand apart
+geometry      neighbours, analogies, and the cloud on paper
 evaluation    how well it knows Ottermere, and whether what it writes could stand there
 """

@@ -19,7 +19,7 @@ from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.data.world import bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
-from minillm.model.accounting import count_parameters
+from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import TrainConfig
@@ -112,7 +112,8 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
 
 def _check_memory(preset: str) -> None:
     """Refuse a model that this computer cannot hold, before it takes all the memory there is."""
-    needed = 16 * count_parameters(ModelConfig.preset(preset)) / 1e9  # weight, gradient, two moments, in float32
+    memory = training_memory(ModelConfig.preset(preset), batch_size=1, n_tokens=1)
+    needed = (memory["weights"] + memory["gradients"] + memory["optimizer"]) / 1e9
     available = memory_gb()
     if available is not None and needed > available:
         raise ValueError(

@@ -30,7 +30,8 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
 
     Every weight that multiplies costs 2 per token (the embedding look-up costs none, the head does). Attention
     adds 4 C per pair of query and key it looks at: half of all pairs when causal, which is what is counted here
-    although a plain kernel computes them all. Training costs three times this (Kaplan et al. 2020, section 2.1).
+    although a plain kernel computes them all. What is no matrix product is left out: norms, softmax, rotations, ALiBi's
+    table. Training costs three times this (Kaplan et al. 2020, section 2.1).
 
     >>> count_flops(ModelConfig.preset("gpt3"), n_tokens=1) / 1e9        # about 2 x 175 billion
     349.1...
@@ -41,3 +42,69 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
     weights = c.n_layers * (attention + feedforward) + c.vocab_size * c.d_model
     pairs = n_tokens * (n_tokens + 1) // 2 if c.causal else n_tokens**2
     return 2 * weights * n_tokens + 4 * c.n_layers * c.n_heads * c.d_head * pairs
+
+
+def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict[str, int]:
+    """Bytes that one update in float32 with AdamW needs, by what they are for; `n_tokens` is the length of a row.
+
+    - `weights` and `gradients`: one number per parameter each
+    - `optimizer`: two, the running means of gradients and of their squares
+    - `activations`: what the forward pass keeps for the backward pass, with fused attention; no T x T weights
+
+    The first three do not depend on the batch, and for a small model the last one dwarfs them. On top comes working
+    space that is soon given back, the largest piece as much as all logits (4 B T V). Where matrix products run in
+    bfloat16, many activations take half. Counted for our layers on a CPU; another kernel may keep a copy more or less.
+    Raises `ValueError` for an empty batch.
+
+    >>> training_memory(ModelConfig.preset("tiny"), batch_size=8, n_tokens=256)
+    {'weights': 3937792, 'gradients': 3937792, 'optimizer': 7875584, 'activations': 125280256}
+    """
+    _require_tokens(batch_size, n_tokens)
+    parameters = 4 * count_parameters(config)
+    activations = 4 * (batch_size * n_tokens * _kept_per_token(config) + _kept_per_row_length(config, n_tokens))
+    return {"weights": parameters, "gradients": parameters, "optimizer": 2 * parameters, "activations": activations}
+
+
+def _kept_per_token(config: ModelConfig) -> int:
+    """Numbers that wait for the backward pass, for each token of the batch."""
+    c = config
+    norm = 3 * c.d_model + 1  # its input, the normalised vector, that vector scaled, and one factor
+    query_width, key_width = c.n_heads * c.d_head, c.n_kv_heads * c.d_head
+    attention = 2 * query_width + 2 * key_width + c.n_heads  # queries, keys, values, result, and a log-sum-exp a head
+    if c.qk_norm:  # the same three as for any norm; the third is the query or key itself
+        attention += 2 * (query_width + key_width) + c.n_heads + c.n_kv_heads
+    if c.position == "rotary":  # turned queries lie in memory head by head, so does the result; joining heads copies it
+        attention += query_width
+    feedforward = c.d_ff * (4 if c.activation == "swiglu" else 2)  # before and after the bend, and the factors
+    return c.n_layers * (2 * norm + attention + feedforward) + norm + c.vocab_size  # the loss keeps log-probabilities
+
+
+def _kept_per_row_length(config: ModelConfig, n_tokens: int) -> int:
+    """Numbers that are the same for every row of the batch: tables of positions."""
+    if config.position == "rotary":
+        return n_tokens * config.d_head  # cosines and sines
+    if config.position == "alibi":  # one table; with the future hidden in it, every layer makes its own
+        return config.n_heads * n_tokens**2 * (config.n_layers if config.causal and n_tokens > 1 else 1)
+    return 0
+
+
+def inference_memory(
+    config: ModelConfig, batch_size: int, n_tokens: int, bytes_per_weight: float = 4, bytes_per_cached: float = 4
+) -> dict[str, int]:
+    """Bytes that generation needs: the weights, and the KV cache for `batch_size` texts of `n_tokens` each.
+
+    The cache holds 2 L K D numbers per token, so fewer key/value heads make it smaller in proportion (Ainslie et al.
+    2023). Numbers take 4 bytes in float32, 2 in bfloat16, about 0.6 as int4 with a scale and a zero per group of 32.
+    Raises `ValueError` for an empty batch.
+
+    >>> inference_memory(ModelConfig.preset("smollm2-135m"), batch_size=1, n_tokens=8192)
+    {'weights': 538060032, 'kv_cache': 377487360}
+    """
+    _require_tokens(batch_size, n_tokens)
+    cached = 2 * config.n_layers * config.n_kv_heads * config.d_head * batch_size * n_tokens
+    return {"weights": round(count_parameters(config) * bytes_per_weight), "kv_cache": round(cached * bytes_per_cached)}
+
+
+def _require_tokens(batch_size: int, n_tokens: int) -> None:
+    if batch_size < 1 or n_tokens < 1:
+        raise ValueError(f"batch_size is {batch_size} and n_tokens {n_tokens}; both must be at least 1")

@@ -66,6 +66,7 @@ def test_clouds_are_told_apart_and_noise_is_not(fit):
 def test_chance_is_the_most_frequent_class():
     vectors, labels = torch.randn(50, 3), (torch.arange(50) % 5 == 0).long()
     assert probe_accuracy(vectors, labels).chance == 0.8
+    assert probe_accuracy(vectors, torch.arange(50) % 2).chance == 0.5  # also where the folds are not balanced
 
 
 def test_every_vector_is_judged_once_by_a_probe_that_has_not_seen_it():
@@ -116,6 +117,16 @@ def test_noise_is_at_chance_and_groups_that_stand_apart_are_not():
     assert (found.accuracy == 1).all()
     assert (found.chance_95 < 1).all()
     assert (found.cosine_gap > 0.5).all()
+
+
+@pytest.mark.parametrize("G", [2, 3])
+def test_equal_vectors_tie(G):
+    """Every group of them is as near as every other; what rounding leaves of them does not decide."""
+    same = torch.randn(8).expand(4 * G, 8).clone()
+    found = separation(torch.stack((same, 1e4 * same)), torch.arange(4 * G) % G, shuffles=5)
+    torch.testing.assert_close(found.accuracy, torch.full((2,), 1 / G))
+    torch.testing.assert_close(found.chance, found.accuracy)
+    assert (found.cosine_gap == 0).all()
 
 
 def test_a_common_direction_does_not_hide_the_groups():

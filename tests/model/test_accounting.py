@@ -1,6 +1,7 @@
 """The formulas against the model itself, and against torch's own counters."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from helpers import small_config
 from torch.utils.flop_counter import FlopCounterMode
 
 from minillm.config import ModelConfig
+from minillm.losses import next_token_loss
 from minillm.model import attention
-from minillm.model.accounting import count_flops, count_parameters
+from minillm.model.accounting import count_flops, count_parameters, inference_memory, training_memory
 from minillm.model.transformer import Transformer
+from minillm.training.optim import adamw
 
 VARIANTS = [
     small_config(norm=norm, activation=activation, position=position, tie_embeddings=tie, bias=bias, qk_norm=qk_norm)
@@ -52,3 +55,58 @@ def test_published_sizes():
     assert round(count_parameters(ModelConfig.preset("gpt2")) / 1e6) == 124
     assert round(count_parameters(ModelConfig.preset("smollm2-135m")) / 1e6, 1) == 134.5
     assert round(count_parameters(ModelConfig.preset("gpt3")) / 1e9) == 175
+
+
+def kept_for_backward(model: Transformer, ids: torch.Tensor) -> int:
+    """Bytes that autograd holds after a forward pass: parameters, ids and the loss's own count aside."""
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_floating_point() and tensor.dim() and tensor.untyped_storage().data_ptr() not in parameters:
+            kept[tensor.untyped_storage().data_ptr()] = tensor  # views share their storage, and count once
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = next_token_loss(model(ids[:, :-1]), ids[:, 1:])
+    assert loss.requires_grad
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("config", VARIANTS)
+def test_activations_are_what_autograd_keeps(config, causal):
+    config = replace(config, causal=causal)
+    kept = kept_for_backward(Transformer(config), torch.randint(0, 50, (3, 17)))
+    predicted = training_memory(config, batch_size=3, n_tokens=16)["activations"]
+    assert predicted == pytest.approx(kept, rel=0.05)  # equal with torch 2.13; one copied tensor more or less is 4 %
+
+
+@pytest.mark.parametrize("config", VARIANTS[::7])
+def test_weights_gradients_and_optimizer_take_what_was_predicted(config):
+    model = Transformer(config)
+    optimizer = adamw(model, learning_rate=0.1, weight_decay=0.1)
+    ids = torch.randint(0, 50, (2, 9))
+    next_token_loss(model(ids[:, :-1]), ids[:, 1:]).backward()
+    optimizer.step()
+    state = [tensor for values in optimizer.state.values() for tensor in values.values() if tensor.dim()]
+    predicted = training_memory(config, batch_size=2, n_tokens=8)
+    assert predicted["weights"] == sum(p.nbytes for p in model.parameters())
+    assert predicted["gradients"] == sum(p.grad.nbytes for p in model.parameters())
+    assert predicted["optimizer"] == sum(tensor.nbytes for tensor in state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cache_takes_what_was_predicted(dtype):
+    config = small_config(d_head=6)
+    model = Transformer(config).to(dtype)
+    cache = model.new_cache(batch=3, max_seq_len=20)
+    predicted = inference_memory(config, 3, 20, bytes_per_weight=dtype.itemsize, bytes_per_cached=dtype.itemsize)
+    assert predicted["weights"] == sum(p.nbytes for p in model.parameters())
+    assert predicted["kv_cache"] == cache.keys.nbytes + cache.values.nbytes
+
+
+def test_an_empty_batch_is_refused():
+    for price in (training_memory, inference_memory):
+        with pytest.raises(ValueError, match="batch_size is 0 and n_tokens 8; both must be at least 1"):
+            price(small_config(), 0, 8)
