@@ -23,9 +23,10 @@ from minillm.data.corpora import SPECIAL_TOKENS, encode_training, load_corpus
 from minillm.data.packing import PackedRows
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig, update
+from minillm.training.loop import update
 from minillm.training.optim import adamw
 from minillm.training.run import pretraining_loss
+from minillm.training.settings import TrainConfig
 
 
 def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[float, float]:
@@ -38,7 +39,7 @@ def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[fl
         start = time.perf_counter()
         batch = batches[step]
         loaded = time.perf_counter()
-        update(model, optimizer, batch, pretraining_loss, 1e-3, settings)
+        update(model, optimizer, [batch], pretraining_loss, 1e-3, settings)
         loading.append(loaded - start)
         training.append(time.perf_counter() - loaded)
     return statistics.median(loading), statistics.median(training)

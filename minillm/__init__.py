@@ -21,8 +21,8 @@ from minillm.inference.generate import generate, stream
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig
 from minillm.training.run import pretrain
+from minillm.training.settings import TrainConfig
 
 __all__ = [
     "ModelConfig",

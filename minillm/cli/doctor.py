@@ -17,8 +17,9 @@ from minillm.config import ModelConfig
 from minillm.data.batches import PackedBatches
 from minillm.device import bf16_speedup, memory_gb, pick_device
 from minillm.model.transformer import Transformer
-from minillm.training.loop import TrainConfig, train
+from minillm.training.loop import train
 from minillm.training.run import pretraining_loss
+from minillm.training.settings import TrainConfig
 
 BROWSERS = ("chromium", "google-chrome", "chrome", "firefox", "msedge", "safari")
 DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
@@ -22,9 +22,9 @@ from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
+from minillm.training.settings import Optimizer, TrainConfig
 
 RUN = "run.json"  # the options of the run, for --resume
 TOKENIZER_TEXTS = 4_000  # documents the vocabulary is learnt from; more hardly changes a merge
@@ -36,6 +36,8 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @click.option("--corpus", default="world", help=f"{', '.join(NAMES)}, a text file or a folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
 @click.option("--steps", default=1000, help="Optimizer updates.")
+@click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")
+@click.option("--optimizer", default="adamw", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
 @click.option("--batch-size", default=8, help="Rows of max_seq_len tokens in one update.")
 @click.option("--learning-rate", default=4e-3, help="At its peak.")
 @click.option("--documents", default=40_000, help="Documents of the world to train on.")
@@ -62,16 +64,17 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
     batches = PackedBatches(rows, options["batch_size"], options["seed"], end)
     click.echo(
         f"{len(encoded):,} documents, {rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
-        f"{options['steps']} steps are {options['steps'] / batches.epoch_length:.1f} passes",
+        f"a pass over them takes {batches.epoch_length:,.0f} steps",
         err=as_json,
     )
     model = Transformer(config).to(pick_device(options["device"]))
-    train_config = TrainConfig(steps=options["steps"], learning_rate=options["learning_rate"])
+    train_config = TrainConfig(**{name: options[name] for name in ("steps", "minutes", "optimizer", "learning_rate")})
     start = time.perf_counter()
-    with tqdm(total=train_config.steps, unit="step") as bar:
+    with tqdm(total=100, unit="%") as bar:
 
         def show(metrics: dict[str, Any]) -> None:
-            bar.update(metrics["step"] - bar.n)
+            share = train_config.progress(metrics["step"], metrics["seconds"])
+            bar.update(min(round(100 * share), 100) - bar.n)
             bar.set_postfix({key: f"{metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics})
 
         try:
@@ -95,6 +98,8 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
     if not resume:
         if kept.exists():
             raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+        if options["minutes"] and ctx.get_parameter_source("steps") == ParameterSource.DEFAULT:
+            options["steps"] = None  # the time alone decides
         return options
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")

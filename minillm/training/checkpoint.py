@@ -14,9 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 CHECKPOINT = "checkpoint.safetensors"
+Progress = dict[str, int | float]  # steps, tokens and seconds so far
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, int]) -> None:
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, int | float]
+) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically."""
     tensors = {f"model/{name}": value for name, value in model.named_parameters()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -28,12 +31,12 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     save_file(
         {name: value.detach().contiguous().cpu() for name, value in tensors.items()},
         temporary,
-        metadata={"training": json.dumps(progress)},
+        metadata={"training": json.dumps(progress), "optimizer": type(optimizer).__name__},
     )
     os.replace(temporary, path)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore what `save_checkpoint` wrote into `model` and `optimizer`; returns its `progress`.
 
     Raises `FileNotFoundError` where there is none and `ValueError` for a damaged file or one of another model,
@@ -41,7 +44,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}; start the run without resuming")
-    tensors, progress = _read(path)
+    tensors, name, progress = _read(path)
+    if name != type(optimizer).__name__:
+        raise ValueError(f"{path} was written by {name}, and now the optimizer is {type(optimizer).__name__}")
     weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
     own = dict(model.named_parameters())
     for name in sorted(own.keys() | weights.keys()):
@@ -61,11 +66,12 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     return progress
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            return tensors, {key: int(value) for key, value in json.loads(file.metadata()["training"]).items()}
+            metadata = file.metadata()
+            return tensors, metadata["optimizer"], dict(json.loads(metadata["training"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} is not a whole checkpoint ({error}); delete it and start again") from None
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +20,12 @@ from minillm.data.batches import Batch, PackedBatches
 from minillm.device import autocast_dtype
 from minillm.losses import IGNORE, token_log_probs
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
-from minillm.training.optim import adamw
-from minillm.training.schedule import warmup_cosine
+from minillm.training.optim import make_optimizer
+from minillm.training.schedule import learning_rate
+from minillm.training.settings import TrainConfig
 
 Metrics = dict[str, Any]
 LossFunction = Callable[[nn.Module, Any], Float[Tensor, ""]]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How long and how hard to train. Raises `ValueError` for a number that means nothing.
-
-    >>> TrainConfig(steps=100).warmup_steps
-    50
-    """
-
-    steps: int  # optimizer updates
-    learning_rate: float = 3e-3  # at its peak
-    warmup_steps: int = 50
-    final_fraction: float = 0.05  # of the peak, at the end of the cosine
-    weight_decay: float = 0.1
-    clip_norm: float = 1.0  # longest gradient that is taken as it is
-    log_every: int = 10  # steps between two lines of metrics
-    eval_every: int = 250  # steps between two validations; the last step always has one
-    save_every: int = 250  # steps between two checkpoints; the last step always has one
-    bf16: bool | None = None  # matmuls in bfloat16; None: where that is measured to be faster
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "eval_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("learning_rate", "clip_norm"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
-        for name in ("warmup_steps", "weight_decay", "final_fraction"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
 
 
 def train(
@@ -68,35 +37,41 @@ def train(
     checkpoint: Path | None = None,
     on_checkpoint: Callable[[], None] = lambda: None,
 ) -> Iterator[Metrics]:
-    """Update `model` for `config.steps` steps; yield metrics every `log_every` steps and at the last one.
+    """Update `model` for `config.steps` or `config.minutes`; yield metrics every `log_every` steps and at the end.
 
-    Each line holds step (updates done), loss (nats, of that step's batch before the update), learning_rate,
-    grad_norm (before clipping), tokens (seen since step 0) and seconds (since this call began), and now and then what
-    `validate` returns. With `checkpoint`, state is saved there every `save_every` steps (then `on_checkpoint` is
-    called), and a file that is already there is gone on from: the losses that follow are the same to the last bit.
+    Each line holds step (updates done), loss (nats, of that step's batches before the update), learning_rate,
+    grad_norm (before clipping), tokens and seconds (both since step 0), and now and then what `validate` returns.
+    With `checkpoint`, state is saved there every `save_every` steps (then `on_checkpoint` is called), and a file that
+    is already there is gone on from: with `steps`, the losses that follow are the same to the last bit; with
+    `minutes`, the seconds before the cut count, and the schedule goes on where it was.
     Ctrl-C waits for the end of the step, saves, and only then raises `KeyboardInterrupt`.
     Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step.
     """
     device = next(model.parameters()).device
-    optimizer = adamw(model, config.learning_rate, config.weight_decay)
-    progress = {"step": 0, "tokens": 0}
+    optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay)
+    progress = {"step": 0, "tokens": 0, "seconds": 0.0}
     if checkpoint and checkpoint.exists():
         progress = load_checkpoint(checkpoint, model, optimizer)
-    start = time.perf_counter()
+    start = time.perf_counter() - progress["seconds"]
+    share = config.progress(progress["step"], progress["seconds"])
     model.train()
     with _interrupt_after_step() as interrupted:
-        for step in range(progress["step"], config.steps):
-            batch = tuple(part.to(device, non_blocking=True) for part in batches[step])
-            rate = warmup_cosine(
-                step,
-                config.steps,
-                config.warmup_steps,
+        while share < 1:
+            first = progress["step"] * config.accumulate
+            parts = [_to_device(batches[first + n], device) for n in range(config.accumulate)]
+            rate = learning_rate(
+                config.schedule,
                 config.learning_rate,
-                config.final_fraction * config.learning_rate,
+                progress["step"],
+                share,
+                config.warmup_steps,
+                config.final_fraction,
             )
-            loss, grad_norm = update(model, optimizer, batch, loss_function, rate, config)
-            done, last = step + 1, step + 1 == config.steps
-            progress = {"step": done, "tokens": progress["tokens"] + int((batch[-1] != IGNORE).sum())}
+            loss, grad_norm = update(model, optimizer, parts, loss_function, rate, config)
+            done, seconds = progress["step"] + 1, time.perf_counter() - start
+            progress = {"step": done, "tokens": progress["tokens"] + sum(map(count_targets, parts)), "seconds": seconds}
+            share = config.progress(done, seconds)
+            last = share >= 1
             if last or done % config.save_every == 0 or interrupted():
                 if checkpoint:
                     save_checkpoint(checkpoint, model, optimizer, progress)
@@ -105,7 +80,7 @@ def train(
                     raise KeyboardInterrupt
             if last or done % config.log_every == 0 or done % config.eval_every == 0:
                 metrics = {**progress, "loss": loss.item(), "learning_rate": rate, "grad_norm": grad_norm.item()}
-                metrics["seconds"] = round(time.perf_counter() - start, 3)
+                metrics["seconds"] = round(seconds, 3)
                 if validate and (last or done % config.eval_every == 0):
                     metrics |= validate()
                     model.train()
@@ -115,28 +90,48 @@ def train(
 def update(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Any,
+    parts: Sequence[Any],
     loss_function: LossFunction,
     learning_rate: float,
     config: TrainConfig,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """One step: forward, backward, clip, move. Returns the loss and the gradient's norm before clipping."""
+    """One step: forward, backward, clip, move. Returns the loss and the gradient's norm before clipping.
+
+    The `parts` are batches that make one large batch together: their gradients are summed, each weighing as many
+    targets as it holds, so that every token counts the same (a mean of means would favour the emptier parts).
+    """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     device = next(model.parameters()).device
     dtype = autocast_dtype(device) if config.bf16 is None else (torch.bfloat16 if config.bf16 else None)
-    with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-        loss = loss_function(model, batch)
-    if not math.isfinite(loss.item()):
-        raise FloatingPointError(
-            f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
-            f"or clip_norm (now {config.clip_norm})"
-        )
+    counts = [count_targets(batch) for batch in parts]
+    total = torch.zeros((), device=device)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    for batch, count in zip(parts, counts, strict=True):
+        if count == 0 and sum(counts) > 0:
+            continue  # nothing to learn from in this part; a batch that is empty as a whole is the loss's to refuse
+        with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+            loss = loss_function(model, batch)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(
+                f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
+                f"or clip_norm (now {config.clip_norm})"
+            )
+        share = count / sum(counts) if len(parts) > 1 else 1.0
+        (loss * share).backward()
+        total += loss.detach() * share
     grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
     optimizer.step()
-    return loss.detach(), grad_norm
+    return total, grad_norm
+
+
+def count_targets(batch: Any) -> int:
+    """How many tokens of a batch are learnt from: its last part holds the targets."""
+    return int((batch[-1] != IGNORE).sum())
+
+
+def _to_device(batch: Any, device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(part.to(device, non_blocking=True) for part in batch)
 
 
 @torch.no_grad()

@@ -1,11 +1,25 @@
-"""Which parameters are pulled towards zero, and the optimizer that moves them all."""
+"""Which parameters are pulled towards zero, and the optimizers that move them all: AdamW and Muon."""
+
+from collections import defaultdict
+from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim.adamw import adamw as adamw_step
+
+from minillm.device import autocast_dtype
+
+BETAS = (0.9, 0.95)  # how much of the mean gradient, and of the mean squared one, AdamW keeps from step to step
+
+
+def make_optimizer(name: str, model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """The optimizer that a `TrainConfig` names."""
+    return {"adamw": adamw, "muon": Muon}[name](model, learning_rate, weight_decay)
 
 
 def adamw(
-    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float] = (0.9, 0.95)
+    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float] = BETAS
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019, algorithm 2) with weight decay on matrices only.
 
@@ -22,5 +36,112 @@ def adamw(
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=fused)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=_fused(parameters))
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the matrices inside the blocks, AdamW elsewhere.
+
+    A gradient matrix is usually led by a few directions, and a plain step moves along those alone. Muon replaces the
+    momentum M = U S V^T by its nearest orthogonal matrix U V^T, in which every direction has the same strength:
+
+        M <- mu M + G          O = orthogonalise(G + mu M)          W <- W - eta (0.2 sqrt(max(rows, columns)) O + wd W)
+
+    (the post's algorithm 2 with Nesterov momentum; the factor and the decay are Liu et al. 2025, "Muon is scalable
+    for LLM training", eq. 4: with them an entry moves as far as under AdamW, so one learning rate serves both).
+    Embeddings, head, norms and biases are no maps from vectors to vectors of the stream; AdamW moves them.
+
+    >>> from minillm import ModelConfig, Transformer
+    >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=2, n_heads=2, max_seq_len=4))
+    >>> optimizer = Muon(model, learning_rate=0.01, weight_decay=0.1)
+    >>> [(group["kind"], len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
+    [('muon', 14, 0.1), ('adamw', 1, 0.1), ('adamw', 5, 0.0)]
+    """
+
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.95):
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        kinds: dict[str, list[Tensor]] = {"inside": [], "table": [], "vector": []}
+        for name, p in named:
+            kinds["vector" if p.dim() < 2 else "inside" if p.dim() == 2 and "blocks." in name else "table"].append(p)
+        groups = [
+            {"params": kinds["inside"], "kind": "muon", "weight_decay": weight_decay},
+            {"params": kinds["table"], "kind": "adamw", "weight_decay": weight_decay},
+            {"params": kinds["vector"], "kind": "adamw", "weight_decay": 0.0},
+        ]
+        super().__init__([group for group in groups if group["params"]], {"lr": learning_rate, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                (self._step_muon if group["kind"] == "muon" else self._step_adamw)(parameters, group)
+
+    def _step_muon(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Matrices of one shape are orthogonalised in one batch: fewer, larger matrix products."""
+        dtype = autocast_dtype(parameters[0].device) or torch.float32
+        same_shape = defaultdict(list)
+        for p in parameters:
+            same_shape[p.shape].append(p)
+        for shape, matrices in same_shape.items():
+            gradients = [p.grad for p in matrices]
+            momenta = [self._state(p, "momentum")["momentum"] for p in matrices]
+            torch._foreach_mul_(momenta, group["momentum"])
+            torch._foreach_add_(momenta, gradients)
+            ahead = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
+            steps = orthogonalise(torch.stack(ahead).to(dtype)).to(matrices[0].dtype).unbind()
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(matrices, steps, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _step_adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """torch's own AdamW, on this optimizer's state."""
+        states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
+        adamw_step(
+            parameters,
+            [p.grad for p in parameters],
+            *([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq")),
+            [],
+            [state["step"] for state in states],
+            fused=_fused(parameters),
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _state(self, p: Tensor, *keys: str) -> dict[str, Tensor]:
+        """What is remembered of one parameter, all zero at first."""
+        state = self.state[p]
+        if not state:
+            for key in keys:
+                state[key] = torch.zeros((), device=p.device) if key == "step" else torch.zeros_like(p)
+        return state
+
+
+def orthogonalise(matrix: Float[Tensor, "*batch rows columns"], steps: int = 5) -> Float[Tensor, "*batch rows columns"]:
+    """Push all singular values of a matrix towards 1 and keep its singular vectors: nearly U V^T of M = U S V^T.
+
+    Newton-Schulz: X <- a X + (b A + c A^2) X with A = X X^T maps every singular value s to a s + b s^3 + c s^5 and
+    needs matrix products only, no decomposition. The coefficients (Jordan et al. 2024) rise steeply at 0, so five
+    steps lift all but the smallest values into about 0.7 to 1.2; they do not go on to 1, and need not.
+
+    >>> orthogonalise(torch.tensor([[3.0, 0.0], [0.0, 0.5]])).round(decimals=1)
+    tensor([[0.7000, 0.0000],
+            [0.0000, 1.0000]])
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix  # the smaller product
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # no singular value is larger than the norm of all
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+def _fused(parameters: list[Tensor]) -> bool:
+    return all(p.device.type in ("cpu", "cuda") for p in parameters)

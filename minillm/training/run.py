@@ -20,7 +20,8 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
-from minillm.training.loop import Metrics, TrainConfig, mean_loss, train
+from minillm.training.loop import Metrics, mean_loss, train
+from minillm.training.settings import TrainConfig
 
 SETTINGS, METRICS = "training.json", "metrics.jsonl"
 

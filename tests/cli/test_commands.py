@@ -167,6 +167,15 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path, cache):
     assert "has steps = 2; a resumed run cannot change it to 9" in refused.stderr
 
 
+def test_minutes_take_the_place_of_the_default_steps(tmp_path, cache):
+    out = tmp_path / "run"
+    first = last_json(run("pretrain", "--out", out, "--minutes", "0.01", "--optimizer", "muon", "--json", *TRAINING))
+    settings = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert (settings["steps"], settings["minutes"], settings["optimizer"]) == (None, 0.01, "muon")
+    again = last_json(run("pretrain", "--out", out, "--resume", "--json"))
+    assert (again["steps"], again["val_loss"]) == (first["steps"], first["val_loss"])  # its time was spent
+
+
 def test_a_model_larger_than_this_computer_is_refused(tmp_path):
     result = run("pretrain", "--preset", "gpt3", "--out", tmp_path / "run", status=1)
     assert "training 'gpt3' takes at least 2,793.7 GB" in result.stderr  # 16 bytes for each of 174.604 billion

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import signal
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,10 +14,11 @@ from helpers import small_config
 
 from minillm import ModelConfig, Transformer
 from minillm.data.batches import PackedBatches, pack_documents, whole_documents
-from minillm.losses import token_log_probs
+from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig, mean_loss, train
+from minillm.training.loop import mean_loss, train
 from minillm.training.run import TextData, pretrain, pretraining_loss
+from minillm.training.settings import TrainConfig
 
 END = 0
 COUNTING = [[1 + (start + n) % 40 for n in range(12)] for start in range(40)]  # each number is followed by the next
@@ -75,6 +78,59 @@ def test_the_step_is_forward_backward_clip_move():
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
+def test_parts_of_a_batch_make_the_step_of_the_whole():
+    """Also where the parts hold unequal numbers of targets, or none."""
+    torch.manual_seed(0)
+    rows = torch.randint(1, 50, (32, 13))
+    rows[::3, 4:] = IGNORE
+    rows[::7, 1:] = IGNORE
+    whole, split = new_model(2), new_model(2)
+    expected = list(train(whole, PackedBatches(rows, 4, 0, END), pretraining_loss, settings(steps=6)))
+    metrics = list(train(split, PackedBatches(rows, 1, 0, END), pretraining_loss, settings(steps=6, accumulate=4)))
+    for one, two in zip(metrics, expected, strict=True):
+        assert one["tokens"] == two["tokens"]
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(two["grad_norm"], rel=1e-4)
+    for one, two in zip(split.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
+def clock(monkeypatch, seconds_per_look: float) -> None:
+    """A clock for the loop that goes on by so much whenever it is looked at: once a step, and once at the start."""
+    looks = itertools.count()
+    monkeypatch.setattr(
+        "minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: seconds_per_look * next(looks))
+    )
+
+
+def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
+    clock(monkeypatch, 5.0)
+    metrics = list(
+        train(new_model(), text_data().train, pretraining_loss, settings(steps=None, minutes=1, warmup_steps=0))
+    )
+    assert [line["seconds"] for line in metrics] == [5.0 * step for step in range(1, 13)]
+    rates = [line["learning_rate"] for line in metrics]
+    assert rates[0] == 3e-3
+    assert rates == sorted(rates, reverse=True)
+    assert metrics[-1]["learning_rate"] < 0.1 * 3e-3  # the schedule came down in time
+
+
+def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, monkeypatch):
+    config = settings(steps=None, minutes=1, warmup_steps=0, save_every=4)
+    clock(monkeypatch, 5.0)
+
+    def pull(metrics):
+        if metrics["step"] == 4:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        pretrain(new_model(vocab_size=258), text_data(), config, tmp_path, TOKENIZER, on_metrics=pull)
+    clock(monkeypatch, 10.0)  # a slower machine
+    history = saved_run(tmp_path, config)[1]
+    assert [line["seconds"] for line in history] == [5, 10, 15, 20, 30, 40, 50, 60]
+    assert saved_run(tmp_path, config)[1] == history  # nothing is left to do
+
+
 def test_mean_loss_weighs_every_token_the_same():
     model = new_model(1)
     documents = [[1], [2] * 15]
@@ -97,8 +153,10 @@ def saved_run(folder, config, model=None):
     return pretrain(model or new_model(vocab_size=258), text_data(), config, run_dir=folder, tokenizer=TOKENIZER)
 
 
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    undisturbed, expected = saved_run(tmp_path / "whole", settings())
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon", "schedule": "wsd", "accumulate": 2}])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, changes):
+    config = settings(**changes)
+    undisturbed, expected = saved_run(tmp_path / "whole", config)
 
     class PulledPlug(Exception): ...
 
@@ -107,10 +165,10 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path):
             raise PulledPlug
 
     with pytest.raises(PulledPlug):
-        pretrain(new_model(vocab_size=258), text_data(), settings(), tmp_path / "cut", TOKENIZER, on_metrics=pull)
+        pretrain(new_model(vocab_size=258), text_data(), config, tmp_path / "cut", TOKENIZER, on_metrics=pull)
     with open(tmp_path / "cut" / "metrics.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 34, "lo')  # a line torn by the kill
-    model, history = saved_run(tmp_path / "cut", settings(), new_model(99, vocab_size=258))
+    model, history = saved_run(tmp_path / "cut", config, new_model(99, vocab_size=258))
     keys = ("step", "loss", "grad_norm", "learning_rate", "tokens", "val_loss")
     without_time = [[{key: line.get(key) for key in keys} for line in lines] for lines in (history, expected)]
     assert without_time[0] == without_time[1]
@@ -182,9 +240,13 @@ def test_bad_settings_are_named(tmp_path):
         ("clip_norm", -1.0),
         ("weight_decay", -0.1),
         ("log_every", 0),
+        ("accumulate", 0),
+        ("minutes", 0.0),
     ):
         with pytest.raises(ValueError, match=f"{name} is {value}"):
             settings(**{name: value})
+    with pytest.raises(ValueError, match="say how long to train"):
+        TrainConfig()
     saved_run(tmp_path, settings(steps=2))
     with pytest.raises(ValueError, match="holds a run with steps = 2, and now it is 3"):
         saved_run(tmp_path, settings(steps=3))
@@ -194,6 +256,13 @@ def test_bad_settings_are_named(tmp_path):
         pretrain(new_model(), text_data(), settings(), run_dir=tmp_path)
     with pytest.raises(ValueError, match="causal=False sees the token that it should predict"):
         pretrain(new_model(causal=False), text_data(), settings())
+
+
+def test_an_unknown_optimizer_or_schedule_is_named(as_users_call_it):
+    with pytest.raises(ValueError, match="optimizer is 'sgd'; choose one of adamw, muon"):
+        settings(optimizer="sgd")
+    with pytest.raises(ValueError, match="schedule is 'linear'; choose one of cosine, wsd"):
+        settings(schedule="linear")
 
 
 @pytest.mark.parametrize("position", ["rotary", "alibi"])

@@ -1,0 +1,58 @@
+"""How a run is driven: how long, how hard, by which optimizer, along which schedule."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Optimizer = Literal["adamw", "muon"]
+Schedule = Literal["cosine", "wsd"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how hard to train. Raises `ValueError` for a number that means nothing.
+
+    The run is as long as `steps` or `minutes` say; with both, as the one that is reached first.
+
+    >>> TrainConfig(steps=100).progress(step=25, seconds=3.0)
+    0.25
+    >>> TrainConfig(minutes=2).progress(step=25, seconds=3.0)
+    0.025
+    """
+
+    steps: int | None = None  # optimizer updates
+    minutes: float | None = None  # of wall-clock time, validation and saving included
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = 3e-3  # at its peak
+    schedule: Schedule = "cosine"
+    warmup_steps: int = 50
+    final_fraction: float = 0.05  # of the peak, at the end of the schedule
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0  # longest gradient that is taken as it is
+    accumulate: int = 1  # batches whose gradients make one update
+    log_every: int = 10  # steps between two lines of metrics
+    eval_every: int = 250  # steps between two validations; the last step always has one
+    save_every: int = 250  # steps between two checkpoints; the last step always has one
+    bf16: bool | None = None  # matmuls in bfloat16; None: where that is measured to be faster
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise ValueError("neither steps nor minutes is given; say how long to train")
+        for name, allowed in (("optimizer", Optimizer), ("schedule", Schedule)):
+            if getattr(self, name) not in get_args(allowed):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(allowed))}")
+        for name in ("steps", "accumulate", "log_every", "eval_every", "save_every"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("minutes", "learning_rate", "clip_norm"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("warmup_steps", "weight_decay", "final_fraction"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share of the run that is over after `step` updates and `seconds`; at 1 the run ends."""
+        by_steps = step / self.steps if self.steps else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        return max(by_steps, by_time)

@@ -1,0 +1,48 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.training.schedule import SHAPES, learning_rate, warmup_stable_decay
+from minillm.training.settings import TrainConfig
+
+SHARES = st.floats(0, 1)
+
+
+@given(st.sampled_from(sorted(SHAPES)), st.integers(1, 300), st.integers(0, 100), st.floats(1e-6, 1), SHARES)
+def test_the_rate_climbs_then_falls_and_stays_in_its_bounds(schedule, steps, warmup, peak, final):
+    rates = [learning_rate(schedule, peak, step, step / steps, warmup, final) for step in range(steps)]
+    turn = rates.index(max(rates))
+    assert all(a < b for a, b in pairwise(rates[: turn + 1]))
+    assert all(a >= b - 1e-12 for a, b in pairwise(rates[turn:]))
+    assert all(0 < rate <= peak * (1 + 1e-9) for rate in rates)
+    assert learning_rate(schedule, peak, max(steps, warmup), 1.0, warmup, final) == pytest.approx(peak * final)
+
+
+@given(st.sampled_from(sorted(SHAPES)), st.integers(1, 500), st.floats(0.01, 100), SHARES)
+def test_a_run_of_minutes_has_the_shape_of_a_run_of_steps(schedule, steps, minutes, final):
+    """A machine that does `steps` equal steps in `minutes` takes the same rates either way."""
+    by_steps, by_time = TrainConfig(steps=steps), TrainConfig(minutes=minutes)
+    for step in range(0, steps, max(steps // 7, 1)):
+        shares = by_steps.progress(step, 0.0), by_time.progress(step, 60 * minutes * step / steps)
+        rates = [learning_rate(schedule, 1.0, step, share, 10, final) for share in shares]
+        assert rates[0] == pytest.approx(rates[1], abs=1e-9)
+
+
+@given(SHARES, SHARES)
+def test_cosine_is_symmetric_about_its_middle(progress, final):
+    both = SHAPES["cosine"](progress, final) + SHAPES["cosine"](1 - progress, final)
+    assert both == pytest.approx(1 + final)
+
+
+@given(SHARES, SHARES, st.floats(0.05, 1))
+def test_the_stable_part_does_not_know_the_end(progress, final, decay):
+    rate = warmup_stable_decay(progress, final, decay)
+    assert (rate == 1) == (1 - progress >= decay) or final == 1 or rate == pytest.approx(1)
+
+
+@given(st.integers(1, 1000), st.floats(0.1, 10), st.integers(0, 2000), st.floats(0, 1000))
+def test_the_budget_that_is_spent_first_ends_the_run(steps, minutes, step, seconds):
+    progress = TrainConfig(steps=steps, minutes=minutes).progress(step, seconds)
+    assert (progress >= 1) == (step >= steps or seconds / (60 * minutes) >= 1)
