@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from minillm.data.batches import Batch, PackedBatches
 from minillm.device import autocast_dtype
-from minillm.losses import IGNORE, token_log_probs
+from minillm.losses import IGNORE, next_token_loss_of_hidden
+from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
 from minillm.training.optim import make_optimizer
 from minillm.training.schedule import learning_rate
@@ -135,15 +136,17 @@ def _to_device(batch: Any, device: torch.device) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, batches: Sequence[Batch]) -> float:
+def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
     """Nats per token over all batches, each token weighing the same (a mean of batch means would not do that)."""
     model.eval()
     device = next(model.parameters()).device
     total, count = 0.0, 0
     for inputs, targets in batches:
-        targets = targets.to(device)
-        total -= token_log_probs(model(inputs.to(device)), targets).double().sum().item()
-        count += int((targets != IGNORE).sum())
+        inputs, targets = inputs.to(device), targets.to(device)
+        n = int((targets != IGNORE).sum())
+        if n:
+            total += n * next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets).item()
+            count += n
     if count == 0:
         raise ValueError("there is no token to measure the loss on")
     return total / count

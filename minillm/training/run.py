@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.data.batches import Batch, PackedBatches
-from minillm.losses import next_token_loss
+from minillm.losses import next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
@@ -74,7 +74,7 @@ def pretrain(
 def pretraining_loss(model: Transformer, batch: Batch) -> Float[Tensor, ""]:
     """Cross-entropy of every next token, in nats."""
     inputs, targets = batch
-    return next_token_loss(model(inputs), targets)
+    return next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets)
 
 
 class RunFolder:
