@@ -1,0 +1,121 @@
+"""The parts of `benchmarks/train.py` that need no text: tokens a second, share of the peak, time and memory."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from plain_gpt import PlainGPT, plain_optimizer
+
+from minillm import ModelConfig, TrainConfig, Transformer
+from minillm.device import bf16_speedup
+from minillm.model.transformer import count_flops
+from minillm.training.loop import update
+from minillm.training.optim import make_optimizer
+from minillm.training.run import pretraining_loss
+
+WIDTHS = (128, 256, 512, 768)
+VOCAB, CONTEXT, BATCH = 1024, 256, 8
+
+
+def best_seconds(work: Callable[[], object], rounds: int = 7) -> float:
+    """The least disturbed of several rounds, after one that warms up."""
+    work()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def matmul_peak(dtype: torch.dtype) -> float:
+    """Floating-point operations a second of the best large matrix product."""
+    rates = []
+    for n in (512, 1024, 2048):
+        left, right = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
+        rates.append(2 * n**3 / best_seconds(lambda left=left, right=right: left @ right, rounds=5))
+    return max(rates)
+
+
+def n_heads(width: int) -> int:
+    return width // 32 if width < 256 else width // 64
+
+
+def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH, optimizer: str = "adamw"):
+    """A function that does one training step, and the floating-point operations it takes."""
+    config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
+    model = Transformer(config)
+    settings = TrainConfig(steps=1, bf16=bf16)
+    mover = make_optimizer(optimizer, model, 1e-3, 0.1)
+    ids = torch.randint(0, VOCAB, (batch, context))
+    flops = 3 * batch * count_flops(config, context)
+    return lambda: update(model, mover, [(ids, ids)], pretraining_loss, 1e-3, settings), flops
+
+
+def plain_gpt_step(width: int):
+    model = PlainGPT(VOCAB, width, 4, n_heads(width), CONTEXT)
+    optimizer, ids = plain_optimizer(model), torch.randint(0, VOCAB, (BATCH, CONTEXT))
+    config = ModelConfig(VOCAB, width, 4, n_heads(width), CONTEXT, activation="gelu", position="learned")
+
+    def step() -> None:
+        loss = F.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step, 3 * BATCH * count_flops(config, CONTEXT)
+
+
+def throughput() -> dict:
+    """Training throughput by width. FLOPs: 6 a weight and token, and attention over the visible half of the pairs."""
+    formats = [("float32", torch.float32)] + ([("bf16", torch.bfloat16)] if bf16_speedup() > 1.2 else [])
+    peaks = {name: matmul_peak(dtype) for name, dtype in formats}
+    rows = []
+    for width in WIDTHS:
+        contestants = {f"ours {name}": (our_step(width, name == "bf16"), name) for name, _ in formats}
+        contestants["plain float32"] = (plain_gpt_step(width), "float32")
+        for who, ((step, flops), name) in contestants.items():
+            seconds = best_seconds(step)
+            row = {
+                "who": who,
+                "d_model": width,
+                "tokens_per_second": round(BATCH * CONTEXT / seconds),
+                "share_of_peak": round(flops / seconds / peaks[name], 3),
+                "flops_per_second": flops / seconds,
+            }
+            rows.append(row)
+            rate, share = row["tokens_per_second"], row["share_of_peak"]
+            print(f"d_model {width:4}  {who:14} {rate:8,} tokens/s  {share:.0%} of the peak", flush=True)
+    if len(formats) == 1:
+        print("bfloat16 is not measured: it is slower than float32 on this processor")
+    return {"batch": BATCH, "context": CONTEXT, "peaks": peaks, "rows": rows}
+
+
+CHILD = """
+import json, resource, sys
+sys.path.insert(0, {folder!r})
+from throughput import best_seconds, our_step
+step, flops = our_step(128, bf16=False, context={context}, batch={batch})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([best_seconds(step, rounds=4), before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+def shapes() -> dict:
+    """A step of preset tiny's width in a process of its own: seconds, and how much more memory than the model alone."""
+    rows = []
+    for context, batch in ((64, 32), (256, 1), (256, 8), (256, 32), (1024, 2), (1024, 8), (4096, 2)):
+        code = CHILD.format(folder=str(Path(__file__).parent), context=context, batch=batch)
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        seconds, before, after = json.loads(out.splitlines()[-1])
+        unit = 1024 if sys.platform != "darwin" else 1  # ru_maxrss counts kilobytes on Linux, bytes on a Mac
+        row = {"context": context, "batch": batch, "seconds": seconds, "memory_mb": (after - before) * unit / 1e6}
+        rows.append(row)
+        print(f"{batch:3} x {context:4}: {1e3 * seconds / batch / context:7.4f} ms a token, {row['memory_mb']:6.0f} MB")
+    return {"rows": rows}

@@ -1,0 +1,114 @@
+"""How fast our training is, beside a plain GPT-2-style recipe in PyTorch, on the same machine at the same time.
+
+    python benchmarks/train.py --race --text tinyshakespeare.txt    # seconds to the same validation loss, three seeds
+    python benchmarks/train.py --ladder                             # what each part of our recipe brings
+    python benchmarks/train.py --throughput                         # tokens/s, and the share of the matmul peak
+    python benchmarks/train.py --shapes                             # step time and memory by length and batch
+
+`--race` trains 4 layers x 128 with context 64 on the characters of tiny Shakespeare twice: with the plain
+recipe for its 2,000 steps, and with ours until it is at least as good as the plain recipe's usual 1.886 nats. The two
+take turns step by step, and only training is timed. Keep the machine quiet; `--json` ends with the result on one line.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import torch
+from common import write_result
+from shakespeare import OURS, RECIPE, TARGET, Shakespeare, our_run, plain_run, side_by_side
+from throughput import shapes, throughput
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
+
+
+def race(data: Shakespeare, seeds: int) -> dict:
+    rows = []
+    for seed in range(seeds):
+        ours, plain = our_run(data, seed, OURS, RECIPE), plain_run(data, seed)
+        side_by_side(ours, plain)
+        row = {
+            "seed": seed,
+            "seconds_ours": round(ours.seconds, 2),
+            "seconds_plain": round(plain.seconds, 2),
+            "ratio": round(plain.seconds / ours.seconds, 2),
+            "loss_ours": round(data.loss(ours.model), 4),
+            "loss_plain": round(data.loss(plain.model), 4),
+        }
+        rows.append(row)
+        verdict = "reached" if row["loss_ours"] <= TARGET else "MISSED"
+        print(
+            f"seed {seed}: ours {row['loss_ours']:.3f} ({TARGET} {verdict}), plain {row['loss_plain']:.3f}; "
+            f"{row['ratio']:.1f} times as fast",
+            flush=True,
+        )
+    figures = {name: [row[name] for row in rows] for name in ("seconds_ours", "seconds_plain", "ratio")}
+    return figures | {
+        "target": TARGET,
+        "reached": all(row["loss_ours"] <= TARGET for row in rows),
+        "median_ratio": statistics.median(figures["ratio"]),
+        "rows": rows,
+    }
+
+
+# Each rung keeps what the rungs above it brought. The first is the plain recipe's model under our loop and our number
+# of steps, at a rate that suits AdamW.
+LADDER = [
+    (
+        "GPT-2 style, AdamW, cosine",
+        dict(norm="layernorm", activation="gelu", position="learned", d_ff=512),
+        RECIPE | dict(optimizer="adamw", schedule="cosine", learning_rate=3e-3),
+    ),
+    ("RMSNorm", dict(norm="rmsnorm"), {}),
+    ("rotary positions", dict(position="rotary"), {}),
+    ("QK-norm", dict(qk_norm=True), {}),
+    ("squared ReLU", dict(activation="relu2"), {}),
+    ("one key/value head, F = 256", dict(n_kv_heads=1, d_ff=256), {}),
+    ("head of its own", dict(tie_embeddings=False), {}),
+    ("trapezoid schedule", {}, dict(schedule="wsd")),
+    ("Muon", {}, dict(optimizer="muon", learning_rate=RECIPE["learning_rate"])),
+]
+
+
+def ladder(data: Shakespeare, seeds: int) -> dict:
+    """Loss after the same number of tokens, rung by rung, and what a step costs."""
+    shape, recipe, rows = {}, {}, []
+    for name, shape_change, recipe_change in LADDER:
+        shape, recipe = shape | shape_change, recipe | recipe_change
+        runs = [our_run(data, seed, shape, recipe) for seed in range(seeds)]
+        for run in runs:
+            side_by_side(run)
+        losses = [data.loss(run.model) for run in runs]
+        seconds = [run.seconds / run.length for run in runs]
+        rows.append({"rung": name, "losses": losses, "step_seconds": min(seconds)})
+        print(f"{name:28} loss {statistics.fmean(losses):.3f}   step {1e3 * min(seconds):.0f} ms", flush=True)
+    return {"steps": RECIPE["steps"], "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_mutually_exclusive_group(required=True)
+    for name in ("race", "ladder", "throughput", "shapes"):
+        parts.add_argument(f"--{name}", dest="part", action="store_const", const=name)
+    parser.add_argument("--text", type=Path, default=DATA, help="tiny Shakespeare (1.1 MB), for --race and --ladder")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
+    arguments = parser.parse_args()
+    torch.set_float32_matmul_precision("highest")
+    if arguments.part in ("race", "ladder"):
+        if not arguments.text.is_file():
+            parser.error(f"there is no text at {arguments.text}; give its place with --text")
+        data = Shakespeare(arguments.text)
+        result = {"race": race, "ladder": ladder}[arguments.part](data, arguments.seeds)
+    else:
+        result = {"throughput": throughput, "shapes": shapes}[arguments.part]()
+    result = {"threads": torch.get_num_threads(), **result}
+    suffix = "" if arguments.part == "race" else f"_{arguments.part}"
+    print(f"written to {write_result(f'train{suffix}', result).name}")
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
