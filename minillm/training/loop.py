@@ -7,6 +7,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from minillm.data.batches import Batch, PackedBatches
 from minillm.device import autocast_dtype
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
-from minillm.training.checkpoint import load_checkpoint, save_checkpoint
+from minillm.training.checkpoint import load_latest, save_checkpoint
 from minillm.training.optim import make_optimizer
 from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
@@ -46,13 +47,14 @@ def train(
     is already there is gone on from: with `steps`, the losses that follow are the same to the last bit; with
     `minutes`, the seconds before the cut count, and the schedule goes on where it was.
     Ctrl-C waits for the end of the step, saves, and only then raises `KeyboardInterrupt`.
-    Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step.
+    Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step. A checkpoint
+    that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
     """
     device = next(model.parameters()).device
     optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay)
     progress = {"step": 0, "tokens": 0, "seconds": 0.0}
     if checkpoint and checkpoint.exists():
-        progress = load_checkpoint(checkpoint, model, optimizer)
+        progress = load_latest(checkpoint, model, optimizer)
     start = time.perf_counter() - progress["seconds"]
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
@@ -68,15 +70,23 @@ def train(
                 config.warmup_steps,
                 config.final_fraction,
             )
-            loss, grad_norm = update(model, optimizer, parts, loss_function, rate, config)
+            try:
+                loss, grad_norm = update(model, optimizer, parts, loss_function, rate, config)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"step {progress['step']}: {error}") from None
             done, seconds = progress["step"] + 1, time.perf_counter() - start
             progress = {"step": done, "tokens": progress["tokens"] + sum(map(count_targets, parts)), "seconds": seconds}
             share = config.progress(done, seconds)
             last = share >= 1
             if last or done % config.save_every == 0 or interrupted():
-                if checkpoint:
-                    save_checkpoint(checkpoint, model, optimizer, progress)
-                    on_checkpoint()
+                try:
+                    if checkpoint:
+                        save_checkpoint(checkpoint, model, optimizer, progress)
+                        on_checkpoint()
+                except OSError as error:  # a full disk may have room again before the run ends
+                    if last or interrupted():
+                        raise
+                    warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
                 if interrupted():
                     raise KeyboardInterrupt
             if last or done % config.log_every == 0 or done % config.eval_every == 0:

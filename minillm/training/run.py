@@ -3,10 +3,13 @@
 config.json  tokenizer.json  model.safetensors     what `minillm.load` reads, as of the last checkpoint
 checkpoint.safetensors                             weights, optimizer and random state to go on from
 training.json  metrics.jsonl                       the settings, and one line of metrics every few steps
+diagnostics.json                                   only after a loss that was no number: weights and gradients then
 """
 
 import json
+import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.loop import Metrics, mean_loss, train
 from minillm.training.settings import TrainConfig
 
-SETTINGS, METRICS = "training.json", "metrics.jsonl"
+SETTINGS, METRICS, DIAGNOSTICS = "training.json", "metrics.jsonl", "diagnostics.json"
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,15 @@ def pretrain(
         checkpoint=folder.path / CHECKPOINT if folder else None,
         on_checkpoint=lambda: folder and save(model, tokenizer, folder.path),
     )
-    for metrics in events:
-        history = folder.record(metrics) if folder else [*history, metrics]
-        on_metrics(metrics)
+    try:
+        for metrics in events:
+            history = folder.record(metrics) if folder else [*history, metrics]
+            on_metrics(metrics)
+    except FloatingPointError as error:
+        if folder is None:
+            raise
+        path = folder.write_diagnostics(str(error), model)
+        raise FloatingPointError(f"{error}. The last good checkpoint is kept; {path} tells more") from None
     return model.eval(), history
 
 
@@ -95,7 +104,7 @@ class RunFolder:
                     "go on with the same settings, or choose another folder"
                 )
         settings.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-        self.lines, self.trimmed = self._read(), False
+        self.lines, self.in_order = self._read(), False
 
     def _read(self) -> list[Metrics]:
         """After the last line break there is nothing, or half a line that a kill tore off."""
@@ -103,15 +112,34 @@ class RunFolder:
         lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
         return [json.loads(line) for line in lines]
 
+    def write_diagnostics(self, error: str, model: Transformer) -> Path:
+        """What a person looks for after a loss that was no number: how large is what, and where are the NaNs?"""
+        norms = {
+            name: {"weight": p.norm().item(), "gradient": None if p.grad is None else p.grad.norm().item()}
+            for name, p in model.named_parameters()
+        }
+        broken = [name for name, values in norms.items() if not all(math.isfinite(v or 0.0) for v in values.values())]
+        path = self.path / DIAGNOSTICS
+        report = {"error": error, "not_finite": broken, "norms": norms, "last_metrics": self.lines[-5:]}
+        path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        return path
+
     def record(self, metrics: Metrics) -> list[Metrics]:
-        """Append one line and return all. After a kill, lines of steps that are run again give way to the new ones."""
-        if not self.trimmed:
-            self.lines = [line for line in self.lines if line["step"] < metrics["step"]]
-            temporary = self.path / f"{METRICS}.partial"
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
-            os.replace(temporary, self.path / METRICS)
-            self.trimmed = True
-        self.lines.append(metrics)
-        with open(self.path / METRICS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
+        """Append one line and return all. After a kill, lines of steps that are run again give way to the new ones.
+
+        Where the disk is full the line waits for the next one, with a warning.
+        """
+        self.lines = [line for line in self.lines if line["step"] < metrics["step"]] + [metrics]
+        file = self.path / METRICS
+        try:
+            if not self.in_order:
+                temporary = file.with_name(f"{METRICS}.partial")
+                temporary.write_text("".join(json.dumps(line) + "\n" for line in self.lines[:-1]), encoding="utf-8")
+                os.replace(temporary, file)
+                self.in_order = True
+            with open(file, "a", encoding="utf-8") as lines:
+                lines.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            self.in_order = False  # the file may end in half a line: write it anew when there is room
+            warnings.warn(f"{file} could not be written ({error}); training goes on", stacklevel=2)
         return self.lines

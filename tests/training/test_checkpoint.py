@@ -5,7 +5,7 @@ import torch
 from helpers import lively, small_config
 
 from minillm.model.transformer import Transformer
-from minillm.training.checkpoint import load_checkpoint, save_checkpoint
+from minillm.training.checkpoint import load_checkpoint, load_latest, previous, save_checkpoint
 from minillm.training.optim import adamw, make_optimizer
 
 
@@ -82,3 +82,34 @@ def test_a_write_that_fails_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path / "c", model, optimizer, {"step": 4})
     assert load_checkpoint(tmp_path / "c", model, optimizer) == {"step": 3}
+
+
+def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path):
+    path = tmp_path / "c"
+    model, optimizer = trained(1)
+    save_checkpoint(path, model, optimizer, {"step": 3})
+    assert not previous(path).exists()
+    save_checkpoint(path, model, optimizer, {"step": 4})
+    save_checkpoint(path, model, optimizer, {"step": 5})
+    assert load_checkpoint(previous(path), model, optimizer) == {"step": 4}
+    assert load_latest(path, model, optimizer) == {"step": 5}
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match="not a whole checkpoint.*Going on from the one before, step 4"):
+        assert load_latest(path, model, optimizer) == {"step": 4}
+    wide = Transformer(small_config(d_model=64))
+    with pytest.raises(ValueError, match="belongs to another model"):  # the one before would not fit either
+        load_latest(path, wide, adamw(wide, 0.1, 0))
+    previous(path).unlink()
+    with pytest.raises(ValueError, match="not a whole checkpoint"):
+        load_latest(path, model, optimizer)
+
+
+def test_the_one_before_is_a_copy_where_a_file_cannot_have_two_names(tmp_path, monkeypatch):
+    def no_links(source, target):
+        raise OSError("not on this file system")
+
+    monkeypatch.setattr("os.link", no_links)
+    model, optimizer = trained(1)
+    for step in (3, 4):
+        save_checkpoint(tmp_path / "c", model, optimizer, {"step": step})
+    assert load_checkpoint(previous(tmp_path / "c"), model, optimizer) == {"step": 3}

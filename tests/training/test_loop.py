@@ -205,6 +205,53 @@ def test_kill_minus_nine_at_any_moment(tmp_path, after):
     assert again == expected
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
+def test_a_full_disk_is_survived(tmp_path):
+    """No file may grow beyond 100 bytes between step 15 and step 45: what cannot be saved then is saved later."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+    def fill_the_disk(metrics):
+        room = {15: 100, 45: hard}.get(metrics["step"])
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+
+    tokenizer = Tokenizer.train(["1 2 3"], 258)
+    config = settings(save_every=20)
+    try:
+        with pytest.warns(UserWarning, match="not saved|could not be written") as warned:
+            _, history = pretrain(new_model(vocab_size=258), text_data(), config, tmp_path, tokenizer, fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    messages = [str(warning.message) for warning in warned]
+    assert any("step 20 is not saved" in message and "Training goes on" in message for message in messages)
+    assert any("metrics.jsonl could not be written" in message for message in messages)
+    assert [line["step"] for line in history] == list(range(1, 61))
+    written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert written == history  # the lines that found no room were written when there was some
+    undisturbed = pretrain(new_model(vocab_size=258), text_data(), config)[1]
+    assert history[-1]["val_loss"] == undisturbed[-1]["val_loss"]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_loss_that_is_no_number_leaves_a_report(tmp_path):
+    tokenizer, model = Tokenizer.train(["1 2 3"], 258), new_model(vocab_size=258)
+
+    def spoil(metrics):
+        if metrics["step"] == 25:
+            with torch.no_grad():
+                model.blocks[1].feedforward.down.weight[0, 0] = float("inf")
+
+    with pytest.raises(FloatingPointError, match=r"step 25: the loss became .*diagnostics.json tells more"):
+        pretrain(model, text_data(), settings(), tmp_path, tokenizer, spoil)
+    report = json.loads((tmp_path / "diagnostics.json").read_text())
+    assert report["not_finite"] == ["blocks.1.feedforward.down.weight"]
+    assert report["last_metrics"][-1]["step"] == 25
+    history = pretrain(new_model(vocab_size=258), text_data(), settings(), tmp_path, tokenizer)[1]
+    assert history[-1]["step"] == 60  # it went on from the checkpoint of step 20
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_the_step_saves_and_stops(tmp_path):
     model = new_model(vocab_size=258)
