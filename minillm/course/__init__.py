@@ -1,0 +1,1 @@
+"""What the lessons share beyond the package: the course's own trained models."""

@@ -1,0 +1,159 @@
+"""The course's own trained models: made once on this computer, by the code that the lessons teach, and then kept.
+
+A lesson that needs a trained model asks here and waits only the first time. `python -m minillm.course.models` makes
+all of them beforehand; start.py does so. What is kept lies in the cache under a hash of the settings that made it, so
+changed settings give another model, never an old one under a new name.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from minillm.assets import cache_dir
+from minillm.config import ModelConfig
+from minillm.data.batches import PackedBatches, whole_documents
+from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS, encode_training, load_corpus
+from minillm.data.packing import PackedRows
+from minillm.data.world import WORLD_VERSION
+from minillm.device import pick_device, seed_everything
+from minillm.model.transformer import Transformer
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import TrainConfig
+from minillm.training.run import TextData, pretrain
+
+VERSION = 1  # raise it when the code, and no setting, changes what a model becomes
+SEAL = "seal.json"  # the settings, and the SHA-256 of each file; written last
+KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl")
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """All that decides what a base model becomes; the defaults are those of `minillm pretrain`, which a test holds."""
+
+    seed: int = 0  # decides the world's documents, the initial weights and the order
+    config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))
+    training: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1000, learning_rate=4e-3))
+    batch_size: int = 8  # rows of max_seq_len tokens
+    documents: int = 40_000  # of the world
+    tokenizer_documents: int = 4_000  # of these, to learn the vocabulary from
+
+
+def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
+    """The course's base model of Ottermere and its tokenizer, ready to use: what `minillm pretrain` makes by default.
+
+    The first call trains it, about two minutes on two quiet cores, with a progress bar; later ones load it in less
+    than a second. Raises `OSError` where the cache folder cannot be written to.
+
+    >>> model, tokenizer = base()                                                             # doctest: +SKIP
+    """
+    return make_base(BaseRecipe(seed))
+
+
+def make_base(recipe: BaseRecipe) -> tuple[Transformer, Tokenizer]:
+    """The base model of any recipe, from the cache or trained now."""
+    settings = asdict(recipe) | {"world": WORLD_VERSION}
+    return kept("base", settings, lambda folder: _train_base(recipe, folder))
+
+
+def kept(name: str, settings: dict[str, Any], make: Callable[[Path], object]) -> tuple[Transformer, Tokenizer]:
+    """The model that these settings make: from the cache, or by `make(folder)`, which leaves it in a run folder.
+
+    A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
+    may go on from there. Of two processes that ask at once, one makes it and the other waits.
+    """
+    text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
+    folder = cache_dir() / "models" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            fault = _fault(folder)
+            if fault is not None:
+                if folder.exists():
+                    print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
+                    shutil.rmtree(folder)
+                _make(folder, text, make)
+    except OSError as error:
+        raise OSError(
+            f"cannot keep the course's {name} model in {folder.parent}: {error.strerror or error}. "
+            "Make room there, or set MINILLM_HOME to a folder that you may write to"
+        ) from error
+    return load(folder)
+
+
+def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
+    """Make it in a folder beside, seal it, and only then give it its name: a half-made one never bears that."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    interrupted = partial.exists()
+    try:
+        make(partial)
+    except ValueError as error:
+        if not interrupted:
+            raise
+        print(f"{partial} cannot be gone on with ({error}). It is removed and made again.", file=sys.stderr)
+        shutil.rmtree(partial)
+        make(partial)
+    for path in partial.iterdir():
+        if path.name not in KEPT:
+            path.unlink()
+    sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+    (partial / SEAL).write_text(json.dumps({"settings": json.loads(settings), "sha256": sums}), encoding="utf-8")
+    os.replace(partial, folder)
+
+
+def _fault(folder: Path) -> str | None:
+    """Say what is wrong with a kept model; None if it is whole."""
+    try:
+        sums = dict(json.loads((folder / SEAL).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its {SEAL} is missing or unreadable"
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.is_file():
+            return f"its {name} is missing"
+        if _sha256(path) != expected:
+            return f"its {name} has changed"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _train_base(recipe: BaseRecipe, folder: Path) -> None:
+    """Pretrain on the world, as `minillm pretrain` does; what an interrupted run left in `folder` is gone on with."""
+    seed_everything(recipe.seed)
+    with tqdm(total=recipe.training.steps, desc="The course's base model, made once", unit="step") as bar:
+        corpus = load_corpus("world", recipe.seed, recipe.documents)
+        first = itertools.islice(corpus.train, recipe.tokenizer_documents)
+        tokenizer = Tokenizer.train(first, recipe.config.vocab_size, SPECIAL_TOKENS)
+        tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
+        config = ModelConfig.from_dict(recipe.config.to_dict() | {"vocab_size": tokenizer.vocab_size})
+        end, longest = tokenizer.eos_id, config.max_seq_len
+        rows = PackedRows(encode_training(corpus, tokenizer), end, longest + 1)
+        data = TextData(
+            PackedBatches(rows, recipe.batch_size, recipe.seed, end),
+            whole_documents(tokenizer.encode_batch(corpus.validation), end, longest=longest),
+        )
+
+        def show(metrics: dict[str, Any]) -> None:
+            bar.update(metrics["step"] - bar.n)
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+
+        model = Transformer(config).to(pick_device(None))
+        pretrain(model, data, recipe.training, folder, tokenizer, on_metrics=show)
+
+
+if __name__ == "__main__":
+    base()

@@ -1,0 +1,176 @@
+"""The course's own models: made once, kept whole, made again when damaged; with a recipe that takes a second."""
+
+import importlib
+import json
+import shutil
+from dataclasses import asdict, fields, replace
+
+import pytest
+import torch
+from click.testing import CliRunner
+from helpers import small_config
+
+from minillm.config import PRESETS, ModelConfig
+from minillm.course import models
+from minillm.course.models import SEAL, BaseRecipe, kept, make_base
+from minillm.data.corpora import END_OF_TEXT
+from minillm.model.transformer import Transformer
+from minillm.pretrained import load, save
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import TrainConfig
+
+cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
+LOAD_CORPUS, PRETRAIN = models.load_corpus, models.pretrain
+TINY = BaseRecipe(
+    config=small_config(vocab_size=300, max_seq_len=16),
+    training=TrainConfig(steps=4, warmup_steps=1, log_every=2, save_every=2, bf16=False),
+    batch_size=2,
+    documents=20,
+    tokenizer_documents=10,
+)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty cache; returns the folder of the course's models."""
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(models, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
+    return tmp_path / "models"
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def only_folder(home):
+    (folder,) = [path for path in home.iterdir() if path.is_dir()]
+    return folder
+
+
+def test_the_recipe_is_that_of_the_command():
+    defaults = {option.name: option.default for option in cli.pretrain.params}
+    recipe = BaseRecipe()
+    assert recipe.config == ModelConfig.preset(defaults["preset"])
+    assert defaults["corpus"] == "world"
+    for name in ("seed", "batch_size", "documents"):
+        assert getattr(recipe, name) == defaults[name], name
+    assert recipe.tokenizer_documents == cli.TOKENIZER_TEXTS
+    for setting in {field.name for field in fields(TrainConfig)} & set(defaults):
+        assert getattr(recipe.training, setting) == defaults[setting], setting
+
+
+def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", {k: v for k, v in TINY.config.to_dict().items() if v is not None})
+    monkeypatch.setattr(cli, "load_corpus", models.load_corpus)
+    monkeypatch.setattr(cli, "TOKENIZER_TEXTS", TINY.tokenizer_documents)
+    numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
+    made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
+    assert made.exit_code == 0, made.output
+    recipe = replace(TINY, training=TrainConfig(steps=4, learning_rate=0.004))
+    by_course, tokenizer = make_base(recipe)
+    by_command, other = load(tmp_path / "run")
+    torch.testing.assert_close(weights(by_course), weights(by_command), rtol=0, atol=0)
+    assert tokenizer.encode("Mira lives in Sedge.") == other.encode("Mira lives in Sedge.")
+
+
+def test_the_second_call_trains_nothing(home, monkeypatch):
+    first, tokenizer = make_base(TINY)
+    monkeypatch.setattr(models, "pretrain", None)
+    second, _ = make_base(TINY)
+    assert torch.equal(weights(first), weights(second))
+    assert not second.training
+    assert tokenizer.eos_id is not None
+    folder = only_folder(home)
+    assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
+    assert json.loads((folder / SEAL).read_text())["settings"]["training"] == asdict(TINY.training)
+
+
+def test_every_setting_has_a_part_in_the_name(home):
+    recipes = [TINY, replace(TINY, seed=1), replace(TINY, batch_size=3)]
+    recipes += [replace(TINY, training=replace(TINY.training, weight_decay=0.2))]
+    for recipe in recipes:
+        kept("base", asdict(recipe), _save_untrained)
+    assert len([path for path in home.iterdir() if path.is_dir()]) == len(recipes)
+
+
+def _save_untrained(folder):
+    tokenizer = Tokenizer.train(["a b"], 260, [END_OF_TEXT])
+    save(Transformer(small_config(vocab_size=tokenizer.vocab_size)), tokenizer, folder)
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"half"), "its model.safetensors has changed"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "its tokenizer.json is missing"),
+        (lambda folder: (folder / SEAL).write_text("{"), f"its {SEAL} is missing or unreadable"),
+    ],
+)
+def test_a_damaged_model_is_made_again_and_says_so(home, capsys, harm, sentence):
+    first, _ = make_base(TINY)
+    harm(only_folder(home))
+    second, _ = make_base(TINY)
+    assert f"is damaged ({sentence}). It is removed and made again." in capsys.readouterr().err
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_an_interrupted_run_is_gone_on_with(home, monkeypatch):
+    whole, _ = make_base(TINY)
+    shutil.rmtree(home)
+    monkeypatch.setattr(models, "pretrain", _stopped_at(2))
+    with pytest.raises(KeyboardInterrupt):
+        make_base(TINY)
+    seen = []
+    monkeypatch.setattr(models, "pretrain", _noting(seen))
+    resumed, _ = make_base(TINY)
+    assert min(seen) > 2  # the first two steps were not done again
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def _stopped_at(step):
+    def stop(metrics):
+        if metrics["step"] >= step:
+            raise KeyboardInterrupt
+
+    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+        # The same settings but for the lines of metrics, so that one comes right after the checkpoint.
+        return PRETRAIN(model, data, config, folder, tokenizer, stop)
+
+    return pretrain
+
+
+def _noting(seen):
+    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+        return PRETRAIN(model, data, config, folder, tokenizer, lambda metrics: seen.append(metrics["step"]))
+
+    return pretrain
+
+
+def test_what_cannot_be_gone_on_with_is_made_anew(home, capsys):
+    first, _ = make_base(TINY)
+    folder = only_folder(home)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(folder)
+    partial.mkdir()
+    (partial / "checkpoint.safetensors").write_bytes(b"torn")
+    second, _ = make_base(TINY)
+    assert "cannot be gone on with" in capsys.readouterr().err
+    assert torch.equal(weights(first), weights(second))
+    assert not partial.exists()
+
+
+def test_a_fault_in_the_making_is_not_hidden(home):
+    def fails(folder):
+        folder.mkdir()
+        raise ValueError("no such corpus")
+
+    with pytest.raises(ValueError, match="no such corpus"):
+        kept("base", {}, fails)
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="cannot keep the course's base model in .*set MINILLM_HOME"):
+        make_base(TINY)
