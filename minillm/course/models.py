@@ -29,8 +29,8 @@ from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig
 from minillm.training.run import TextData, pretrain
+from minillm.training.settings import TrainConfig
 
 VERSION = 1  # raise it when the code, and no setting, changes what a model becomes
 SEAL = "seal.json"  # the settings, and the SHA-256 of each file; written last

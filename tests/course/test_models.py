@@ -17,7 +17,7 @@ from minillm.data.corpora import END_OF_TEXT
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import TrainConfig
+from minillm.training.settings import TrainConfig
 
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
 LOAD_CORPUS, PRETRAIN = models.load_corpus, models.pretrain
