@@ -23,6 +23,7 @@ from minillm.data.corpora import SPECIAL_TOKENS, encode_training, load_corpus
 from minillm.data.packing import PackedRows
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
+from minillm.training.distributed import Team
 from minillm.training.loop import update
 from minillm.training.optim import adamw
 from minillm.training.run import pretraining_loss
@@ -33,13 +34,14 @@ def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[fl
     """Median seconds of a batch and of a training step."""
     torch.manual_seed(0)
     model, settings = Transformer(config), TrainConfig(steps=steps)
+    module = Team().with_loss(model, pretraining_loss)
     optimizer = adamw(model, settings.learning_rate, settings.weight_decay)
     loading, training = [], []
     for step in range(steps):
         start = time.perf_counter()
         batch = batches[step]
         loaded = time.perf_counter()
-        update(model, optimizer, [batch], pretraining_loss, 1e-3, settings)
+        update(module, optimizer, [batch], 1e-3, settings, Team())
         loading.append(loaded - start)
         training.append(time.perf_counter() - loaded)
     return statistics.median(loading), statistics.median(training)

@@ -13,7 +13,8 @@ from plain_gpt import PlainGPT, plain_optimizer
 
 from minillm import ModelConfig, TrainConfig, Transformer
 from minillm.device import bf16_speedup
-from minillm.model.transformer import count_flops
+from minillm.model.accounting import count_flops
+from minillm.training.distributed import Team
 from minillm.training.loop import update
 from minillm.training.optim import make_optimizer
 from minillm.training.run import pretraining_loss
@@ -51,10 +52,11 @@ def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH,
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
     settings = TrainConfig(steps=1, bf16=bf16)
+    module = Team().with_loss(model, pretraining_loss)
     mover = make_optimizer(optimizer, model, 1e-3, 0.1)
     ids = torch.randint(0, VOCAB, (batch, context))
     flops = 3 * batch * count_flops(config, context)
-    return lambda: update(model, mover, [(ids, ids)], pretraining_loss, 1e-3, settings), flops
+    return lambda: update(module, mover, [(ids, ids)], 1e-3, settings, Team()), flops
 
 
 def plain_gpt_step(width: int):

@@ -1,5 +1,6 @@
 """minillm pretrain: teach a model to predict the next token, and say how far it is from the best possible."""
 
+import functools
 import itertools
 import json
 import sys
@@ -22,6 +23,8 @@ from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
+from minillm.training.distributed import Team, attempt
+from minillm.training.distributed import team as join_team
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
@@ -47,30 +50,41 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @json_option
 @click.pass_context
 def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
-    """Train a base model from nothing."""
-    options = _settle(ctx, out, resume, options)
+    """Train a base model from nothing; under torchrun, in several processes at once."""
+    with join_team(pick_device(options["device"])) as team:
+        resume = resume or (attempt() > 0 and (out / RUN).exists())
+        options = team.agreed(_settle(ctx, out, resume, options) if team.leads else None)
+        result = _train(out, options, team, as_json)
+    if as_json and team.leads:
+        print_json(result)
+
+
+def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
+    """The whole run of one process; returns what the leading one has to tell."""
     seed_everything(options["seed"])
     _check_memory(options["preset"])
-    corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
-    _keep(out, options, corpus)
-    config = ModelConfig.preset(options["preset"])
-    tokenizer = Tokenizer.train(itertools.islice(corpus.train, TOKENIZER_TEXTS), config.vocab_size, SPECIAL_TOKENS)
-    tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT  # it ends one document and begins the next
+    with team.leader_first():
+        corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
+        config = ModelConfig.preset(options["preset"])
+        tokenizer = Tokenizer.train(itertools.islice(corpus.train, TOKENIZER_TEXTS), config.vocab_size, SPECIAL_TOKENS)
+        tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT  # it ends one document and begins the next
+        encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and team.leads)
+    if team.leads:
+        _keep(out, options, corpus)
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
-    encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty())
     validation = tokenizer.encode_batch(corpus.validation)
     end = tokenizer.eos_id
     rows = PackedRows(encoded, end, config.max_seq_len + 1)
     batches = PackedBatches(rows, options["batch_size"], options["seed"], end)
-    click.echo(
+    say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
+    say(
         f"{len(encoded):,} documents, {rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
-        f"a pass over them takes {batches.epoch_length:,.0f} steps",
-        err=as_json,
+        f"a pass over them takes {batches.epoch_length:,.0f} steps"
     )
-    model = Transformer(config).to(pick_device(options["device"]))
+    model = Transformer(config).to(team.device)
     train_config = TrainConfig(**{name: options[name] for name in ("steps", "minutes", "optimizer", "learning_rate")})
     start = time.perf_counter()
-    with tqdm(total=100, unit="%") as bar:
+    with tqdm(total=100, unit="%", disable=not team.leads) as bar:
 
         def show(metrics: dict[str, Any]) -> None:
             share = train_config.progress(metrics["step"], metrics["seconds"])
@@ -79,17 +93,18 @@ def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **optio
 
         try:
             data = TextData(batches, whole_documents(validation, end, longest=config.max_seq_len))
-            _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show)
+            _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show, team=team)
         except KeyboardInterrupt:
             raise click.ClickException(
                 f"stopped and saved; go on with: minillm pretrain --out {out} --resume"
             ) from None
+    if not team.leads:
+        return {}
     seconds = time.perf_counter() - start
     result = summary(corpus, tokenizer, encoded, validation, history[-1])
     result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
-    click.echo(sentence(result), err=as_json)
-    if as_json:
-        print_json(result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)})
+    say(sentence(result))
+    return result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)}
 
 
 def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from minillm.device import autocast_dtype
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_latest, save_checkpoint
+from minillm.training.distributed import Team, not_yet_averaged
 from minillm.training.optim import make_optimizer
 from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
@@ -38,6 +39,7 @@ def train(
     validate: Callable[[], Metrics] | None = None,
     checkpoint: Path | None = None,
     on_checkpoint: Callable[[], None] = lambda: None,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
 ) -> Iterator[Metrics]:
     """Update `model` for `config.steps` or `config.minutes`; yield metrics every `log_every` steps and at the end.
 
@@ -49,8 +51,16 @@ def train(
     Ctrl-C waits for the end of the step, saves, and only then raises `KeyboardInterrupt`.
     Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step. A checkpoint
     that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
+    In a `team` every process gets the same batches and works on its share of the rows; the leading one validates and
+    saves. Raises `ValueError` where a batch cannot be shared out evenly.
     """
     device = next(model.parameters()).device
+    if batches.batch_size % team.size:
+        raise ValueError(
+            f"a batch of {batches.batch_size} rows cannot be shared out evenly among {team.size} processes; "
+            f"choose a batch size that {team.size} divides"
+        )
+    module = team.with_loss(model, loss_function)
     optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay)
     progress = {"step": 0, "tokens": 0, "seconds": 0.0}
     if checkpoint and checkpoint.exists():
@@ -61,7 +71,7 @@ def train(
     with _interrupt_after_step() as interrupted:
         while share < 1:
             first = progress["step"] * config.accumulate
-            parts = [_to_device(batches[first + n], device) for n in range(config.accumulate)]
+            parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
             rate = learning_rate(
                 config.schedule,
                 config.learning_rate,
@@ -71,69 +81,77 @@ def train(
                 config.final_fraction,
             )
             try:
-                loss, grad_norm = update(model, optimizer, parts, loss_function, rate, config)
+                loss, grad_norm, tokens = update(module, optimizer, parts, rate, config, team)
             except FloatingPointError as error:
                 raise FloatingPointError(f"step {progress['step']}: {error}") from None
             done, seconds = progress["step"] + 1, time.perf_counter() - start
-            progress = {"step": done, "tokens": progress["tokens"] + sum(map(count_targets, parts)), "seconds": seconds}
-            share = config.progress(done, seconds)
+            progress = {"step": done, "tokens": progress["tokens"] + tokens, "seconds": seconds}
+            share, stopped = team.most(config.progress(done, seconds), interrupted())
             last = share >= 1
-            if last or done % config.save_every == 0 or interrupted():
+            if last or done % config.save_every == 0 or stopped:
                 try:
-                    if checkpoint:
+                    if checkpoint and team.leads:
                         save_checkpoint(checkpoint, model, optimizer, progress)
                         on_checkpoint()
                 except OSError as error:  # a full disk may have room again before the run ends
-                    if last or interrupted():
+                    if last or stopped:
                         raise
                     warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
-                if interrupted():
+                if stopped:
                     raise KeyboardInterrupt
             if last or done % config.log_every == 0 or done % config.eval_every == 0:
-                metrics = {**progress, "loss": loss.item(), "learning_rate": rate, "grad_norm": grad_norm.item()}
+                metrics = {
+                    **progress,
+                    "loss": team.sum(loss.item()),
+                    "learning_rate": rate,
+                    "grad_norm": grad_norm.item(),
+                }
                 metrics["seconds"] = round(seconds, 3)
-                if validate and (last or done % config.eval_every == 0):
+                if validate and team.leads and (last or done % config.eval_every == 0):
                     metrics |= validate()
                     model.train()
                 yield metrics
 
 
 def update(
-    model: nn.Module,
+    module: nn.Module,
     optimizer: torch.optim.Optimizer,
     parts: Sequence[Any],
-    loss_function: LossFunction,
     learning_rate: float,
     config: TrainConfig,
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """One step: forward, backward, clip, move. Returns the loss and the gradient's norm before clipping.
+    team: Team,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], int]:
+    """One step: forward, backward, clip, move. Returns this process's part of the loss, the gradient's norm before
+    clipping, and how many tokens all processes learnt from.
 
     The `parts` are batches that make one large batch together: their gradients are summed, each weighing as many
     targets as it holds, so that every token counts the same (a mean of means would favour the emptier parts).
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    device = next(model.parameters()).device
+    device = next(module.parameters()).device
     dtype = autocast_dtype(device) if config.bf16 is None else (torch.bfloat16 if config.bf16 else None)
     counts = [count_targets(batch) for batch in parts]
+    targets = int(team.sum(sum(counts)))
     total = torch.zeros((), device=device)
     optimizer.zero_grad(set_to_none=True)
-    for batch, count in zip(parts, counts, strict=True):
-        if count == 0 and sum(counts) > 0:
+    for number, (batch, count) in enumerate(zip(parts, counts, strict=True), start=1):
+        if count == 0 and targets > 0 and team.size == 1:
             continue  # nothing to learn from in this part; a batch that is empty as a whole is the loss's to refuse
         with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            loss = loss_function(model, batch)
+            loss = module(batch)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(
                 f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
                 f"or clip_norm (now {config.clip_norm})"
             )
-        share = count / sum(counts) if len(parts) > 1 else 1.0
-        (loss * share).backward()
+        share = count / targets if len(parts) * team.size > 1 else 1.0
+        with not_yet_averaged(module, more_to_come=number < len(parts)):
+            (loss * share * team.size).backward()  # times the size, since an average will be taken
         total += loss.detach() * share
-    grad_norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    grad_norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
     optimizer.step()
-    return total, grad_norm
+    return total, grad_norm, targets
 
 
 def count_targets(batch: Any) -> int:

@@ -23,6 +23,7 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
+from minillm.training.distributed import Team
 from minillm.training.loop import Metrics, mean_loss, train
 from minillm.training.settings import TrainConfig
 
@@ -44,11 +45,13 @@ def pretrain(
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
 ) -> tuple[Transformer, list[Metrics]]:
     """Teach `model` to predict the next token; returns it (trained in place) and the metrics of the run.
 
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was.
-    `on_metrics` sees every line as it comes: a progress bar, a live plot.
+    `on_metrics` sees every line as it comes: a progress bar, a live plot. In a `team` of processes only the leading one
+    writes, measures on the validation documents, and calls `on_metrics`.
     """
     if (run_dir is None) != (tokenizer is None):
         raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
@@ -57,7 +60,7 @@ def pretrain(
             "a model with causal=False sees the token that it should predict: its loss would fall to 0 and it would "
             "have learned to copy. Give it another task through training.loop.train, or set causal=True"
         )
-    folder = None if run_dir is None else RunFolder(Path(run_dir), config)
+    folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
     history = folder.lines if folder else []
     events = train(
         model,
@@ -65,13 +68,15 @@ def pretrain(
         pretraining_loss,
         config,
         validate=lambda: {"val_loss": mean_loss(model, data.validation)},
-        checkpoint=folder.path / CHECKPOINT if folder else None,
+        checkpoint=None if run_dir is None else Path(run_dir) / CHECKPOINT,
         on_checkpoint=lambda: folder and save(model, tokenizer, folder.path),
+        team=team,
     )
     try:
         for metrics in events:
             history = folder.record(metrics) if folder else [*history, metrics]
-            on_metrics(metrics)
+            if team.leads:
+                on_metrics(metrics)
     except FloatingPointError as error:
         if folder is None:
             raise

@@ -16,6 +16,7 @@ from minillm import ModelConfig, Transformer
 from minillm.data.batches import PackedBatches, pack_documents, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
+from minillm.training.distributed import Team
 from minillm.training.loop import mean_loss, train
 from minillm.training.run import TextData, pretrain, pretraining_loss
 from minillm.training.settings import TrainConfig
@@ -203,6 +204,12 @@ def test_kill_minus_nine_at_any_moment(tmp_path, after):
     process.communicate()
     again = subprocess.run([*program, str(folder)], capture_output=True, text=True, check=True).stdout
     assert again == expected
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused():
+    events = train(new_model(), text_data().train, pretraining_loss, settings(), team=Team(rank=0, size=3))
+    with pytest.raises(ValueError, match="a batch of 4 rows cannot be shared out evenly among 3 processes"):
+        next(events)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
