@@ -11,29 +11,21 @@ import time
 import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
-from tools.build_notebooks import METADATA
 from tools.lesson_environment import lesson_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSON = ROOT / "notebooks" / "00_the_map.ipynb"
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+# The explorer's control to reach with the Tab key, and the keys to press on it; where nothing stands here, the slider.
+SLIDER = (".noUi-handle", ["ArrowRight"])
+CONTROLS = {
+    "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
+    "06_transformer": (".noUi-handle", ["ArrowLeft"]),
+}
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-SMALL_LESSON = """\
-from minillm.viz.explorer import Explorer
-from minillm.viz.figures import bars
-
-def draw(length):
-    if length == 3:
-        raise ValueError("three is not drawn")
-    return bars(["n"], [length], unit="steps"), f"A bar of {length} steps."
-
-Explorer(draw, length=range(1, 6))
-"""
 # JupyterLab's own command: its promise ends with the last cell, and no click is lost while the kernel connects.
 RUN_ALL = """async () => {
     const run = async () => {
@@ -107,23 +99,16 @@ def browser_page(address: str, token: str, notebook: str):
         browser.close()
 
 
-@pytest.fixture
-def notebook(tmp_path):
-    """A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is."""
-    if LESSON.exists():
-        shutil.copy(LESSON, tmp_path)
-        return tmp_path / LESSON.name
-    small = new_notebook(cells=[new_code_cell(SMALL_LESSON)], metadata=METADATA)
-    nbformat.write(small, tmp_path / "small.ipynb")
-    return tmp_path / "small.ipynb"
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 @pytest.mark.timeout(400)
-def test_the_explorer_answers_the_keyboard_in_a_browser(notebook):
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
+    name, (control, keys) = f"{lesson}.ipynb", CONTROLS.get(lesson, SLIDER)
+    # A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is.
+    shutil.copy(ROOT / "notebooks" / name, tmp_path)
     with (
-        jupyterlab(notebook.parent) as (address, token),
-        browser_page(address, token, notebook.name) as page,
+        jupyterlab(tmp_path) as (address, token),
+        browser_page(address, token, name) as page,
     ):
         page.evaluate(RUN_ALL)
         assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
@@ -138,10 +123,11 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(notebook):
         before = picture.get_attribute("src"), sentence.inner_text()
         assert picture.get_attribute("alt") == before[1], "a screen reader finds the sentence on the picture"
 
-        handle = explorer.locator(".noUi-handle").first
-        assert handle.get_attribute("tabindex") == "0", "the Tab key reaches the slider"
+        handle = explorer.locator(control).first
+        assert handle.evaluate("element => element.tabIndex") == 0, "the Tab key reaches the control"
         handle.focus()
-        page.keyboard.press("ArrowRight")
+        for key in keys:
+            page.keyboard.press(key)
         page.wait_for_function("([e, old]) => e.querySelector('[role=status]').innerText !== old", arg=[box, before[1]])
         page.wait_for_function("([e, old]) => e.querySelector('img').src !== old", arg=[box, before[0]])
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
