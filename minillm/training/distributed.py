@@ -36,6 +36,14 @@ class Team:
         """Whether this process writes the files and speaks to the user."""
         return self.rank == 0
 
+    def check(self, batch_size: int) -> None:
+        """Raise `ValueError` for a batch that cannot be shared out evenly."""
+        if batch_size % self.size:
+            raise ValueError(
+                f"a batch of {batch_size} rows cannot be shared out evenly among {self.size} processes; "
+                f"choose a batch size that {self.size} divides"
+            )
+
     def share(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The rows of a batch that this process works on: every `size`-th, so that long and short ones spread."""
         return tuple(part[self.rank :: self.size] for part in batch)

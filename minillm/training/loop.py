@@ -55,11 +55,7 @@ def train(
     saves. Raises `ValueError` where a batch cannot be shared out evenly.
     """
     device = next(model.parameters()).device
-    if batches.batch_size % team.size:
-        raise ValueError(
-            f"a batch of {batches.batch_size} rows cannot be shared out evenly among {team.size} processes; "
-            f"choose a batch size that {team.size} divides"
-        )
+    team.check(batches.batch_size)
     module = team.with_loss(model, loss_function)
     optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay)
     progress = {"step": 0, "tokens": 0, "seconds": 0.0}
@@ -100,13 +96,8 @@ def train(
                 if stopped:
                     raise KeyboardInterrupt
             if last or done % config.log_every == 0 or done % config.eval_every == 0:
-                metrics = {
-                    **progress,
-                    "loss": team.sum(loss.item()),
-                    "learning_rate": rate,
-                    "grad_norm": grad_norm.item(),
-                }
-                metrics["seconds"] = round(seconds, 3)
+                metrics = {**progress, "seconds": round(seconds, 3), "loss": team.sum(loss.item())}
+                metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item()}
                 if validate and team.leads and (last or done % config.eval_every == 0):
                     metrics |= validate()
                     model.train()
