@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ROOMS = sorted((ROOT / "minillm").rglob("*.py"))
 LONGEST_ROOM = 300  # lines
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
-HEAVIEST_NOTEBOOK = 600_000  # bytes, pictures included
+HEAVIEST_NOTEBOOK = 750_000  # bytes; GitHub shows a notebook of up to about 1 MB
 # Where a file from this or any other machine would give itself away.
 HOMES = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|/root/|[A-Z]:\\+Users\\+\w")
 
