@@ -112,11 +112,13 @@ def test_noise_is_at_chance_and_groups_that_stand_apart_are_not():
     found = separation(noise, groups, shuffles=100)
     assert abs(found.accuracy.mean() - found.chance.mean()) < 0.05  # the true groups are no better than shuffled ones
     assert (found.accuracy > found.chance_95).float().mean() < 0.15
+    assert (found.cosine_gap > found.gap_95).float().mean() < 0.15
     apart = noise + 20 * groups[:, None] * F.one_hot(torch.tensor(0), 30)
     found = separation(apart, groups, shuffles=100)
     assert (found.accuracy == 1).all()
     assert (found.chance_95 < 1).all()
     assert (found.cosine_gap > 0.5).all()
+    assert (found.gap_95 < found.cosine_gap).all()
 
 
 @pytest.mark.parametrize("G", [2, 3])
