@@ -26,7 +26,10 @@ def nearest(
     if not vector.any():
         raise ValueError("the vector is zero and points nowhere, so nothing is near it")
     with torch.no_grad():
-        cosines = F.normalize(table.float(), dim=-1) @ F.normalize(vector.float(), dim=-1)
+        table, vector = table.float(), vector.float()
+        # Divided by the lengths afterwards: a normalised copy of a real table is a hundred megabytes to write.
+        lengths = torch.linalg.vector_norm(table, dim=-1).clamp_min(torch.finfo(table.dtype).tiny)
+        cosines = table @ F.normalize(vector, dim=-1) / lengths
         cosines[list(exclude)] = -torch.inf
         values, rows = cosines.topk(k)
     return list(zip(rows.tolist(), values.tolist(), strict=True))
