@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set the course up, then act. Needs nothing but Python 3.11 or newer.
 
-    python3 start.py                  set up, fetch the real weights, train the course's models, open JupyterLab
+    python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
     python3 start.py setup            only set up: make .venv and install into it
     python3 start.py test [--quick]   run every check; --quick leaves the lessons out; the rest goes to pytest
     python3 start.py tour             lesson 00 in the terminal
@@ -115,8 +115,6 @@ def act(arguments: list[str]) -> int:
         return 0
     if command != "doctor":
         fetch(python)
-    if command == "lab" or (command == "test" and "--quick" not in rest):
-        make_models(python)
     if command == "lab":
         return lab(python)
     return test(python, rest) if command == "test" else run([python, "-m", "minillm", command, *rest])
@@ -318,12 +316,6 @@ def fetch(python: str) -> None:
         if run([python, "-m", "minillm", "fetch", name]):
             print(f"Going on without {name}; what needs it will say so. The next `{PYTHON} start.py` tries again.")
             return
-
-
-def make_models(python: str) -> None:
-    """Train the course's own models, once. A lesson that finds none trains it itself, so a failure is not fatal."""
-    if run([python, "-m", "minillm.course.models"]):
-        print("Going on without the course's own models; the first lesson that needs one makes it.")
 
 
 def test(python: str, rest: list[str]) -> int:

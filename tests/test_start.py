@@ -152,7 +152,6 @@ def test_setup_says_what_comes_next(start, recorded, capsys):
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
 RUFF = [["PYTHON", "-m", "ruff", "check", "."], ["PYTHON", "-m", "ruff", "format", "--check", "."]]
 PYTEST = ["PYTHON", "-m", "pytest"]
-MODELS = ["PYTHON", "-m", "minillm.course.models"]
 
 
 def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
@@ -165,7 +164,7 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
         (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST]),
-        (["test"], ["lab", "test"], [*FETCHES, MODELS, *RUFF, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (["test"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
         (["test", "-k", "gguf", "--quick", "-x"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x"]]),
     ],
 )
@@ -188,15 +187,6 @@ def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkey
     assert start.main(["tour"]) == 0
     assert ran == [FETCHES[0], ["PYTHON", "-m", "minillm", "tour"]]
     assert "Going on without smollm2-135m-instruct" in capsys.readouterr().out
-
-
-def test_the_models_are_made_before_the_lessons_open_and_a_failure_is_not_fatal(start, recorded, monkeypatch, capsys):
-    ran = []
-    monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("minillm.course.models" in command))
-    assert start.main([]) == 0
-    assert ran[:-1] == [*FETCHES, MODELS]
-    assert "jupyterlab" in ran[-1]
-    assert "Going on without the course's own models" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
