@@ -1,8 +1,8 @@
 """The course's own trained models: made once on this computer, by the code that the lessons teach, and then kept.
 
 A lesson that needs a trained model asks here and waits only the first time; `python -m minillm.course.models` makes
-all of them beforehand. What is kept lies in the cache under a hash of the settings that made it, so
-changed settings give another model, never an old one under a new name.
+all of them beforehand. What is kept lies in the cache under a hash of the settings that made it, so changed settings
+give another model, never an old one under a new name.
 """
 
 import hashlib
