@@ -1,0 +1,759 @@
+# %% [markdown]
+# # 05 · Feed-forward: where a model keeps what it knows
+#
+# **You will build** the feed-forward network of a transformer, by hand and equal to the package's; a memory of facts
+# out of nothing but its two matrices; and three small models that learn the facts of a whole country while you wait.
+#
+# **The claim** is one you will read everywhere: *attention moves information between words, the feed-forward networks
+# store the facts*. That a feed-forward network moves nothing you will prove. That it stores the facts you put on trial,
+# with a control and three seeds: do facts go before grammar when the feed-forward networks are damaged? Make your bet
+# now.
+#
+# **Time**: 60 minutes; the cells themselves run in about one.
+#
+# **Before you start**: tensors, softmax and cross-entropy (lesson 00a), and what attention does (lesson 04) in one
+# sentence: it replaces a vector by a weighted mean of other vectors.
+
+# %%
+import inspect
+import itertools
+import random
+import re
+
+import torch
+import torch.nn.functional as F
+from ipywidgets import FloatSlider
+from torch.nn.utils.rnn import pad_sequence
+
+from minillm import ModelConfig, Tokenizer, TrainConfig, Transformer, generate, pretrain
+from minillm.analysis.ablation import Replacement, ablate, match_damage, mean_outputs, random_directions
+from minillm.analysis.evaluation import scorer
+from minillm.analysis.tracing import sublayers
+from minillm.data.batches import PackedBatches, pack_documents, split_targets
+from minillm.data.world import World, experiments
+from minillm.data.world.facts import load_almanac
+from minillm.data.world.telling import tell
+from minillm.losses import IGNORE, token_log_probs
+from minillm.model.feedforward import FeedForward
+from minillm.training.run import TextData
+from minillm.viz.explorer import Explorer
+from minillm.viz.figures import bars, grouped_bars, heat_map, lines, scatter, show
+
+_ = torch.manual_seed(0)
+
+# %% [markdown]
+# ## Why is there a second half in every block?
+#
+# Attention mixes. Its softmax decides who is listened to, and that part is far from simple; but what it then writes is
+# a weighted mean of what stood there before, times a matrix. Means and matrices are *straight*: twice the input, twice
+# the output. Suppose we want more made of each word and add two more matrices. Watch what becomes of them:
+
+# %%
+first, second = torch.randn(32, 8), torch.randn(8, 32)  # widen 8 numbers to 32, and back to 8
+x = torch.randn(5, 8)  # five positions
+one = second @ first  # (8, 8)
+torch.testing.assert_close(x @ first.T @ second.T, x @ one.T, rtol=1e-4, atol=1e-4)
+print(f"{first.numel() + second.numel()} weights do the work of {one.numel()}")
+
+# %% [markdown]
+# Two matrices in a row are one matrix, and so are a hundred. The 512 weights cannot do anything that 64 could not. To
+# get something new there must be a *bend* between them, a function that is not straight.
+#
+# Is a straight map too weak for facts? Take two people and two questions. Mira lives in Sedge and was born in Pellin.
+# Tobin lives in Pellin and was born in Sedge. The input says who and what is asked; the output should be 1 for Sedge
+# and 0 for Pellin. Here is the *best* straight map there is, by least squares:
+
+# %%
+WHO_AND_WHAT = torch.tensor(  # columns: Mira, Tobin, lives, born, and a 1 for the bias
+    [[1.0, 0, 1, 0, 1], [1, 0, 0, 1, 1], [0, 1, 1, 0, 1], [0, 1, 0, 1, 1]]
+)
+SEDGE = torch.tensor([1.0, 0, 0, 1])
+best = torch.linalg.pinv(WHO_AND_WHAT) @ SEDGE
+print("Sedge? the best straight answer:", (WHO_AND_WHAT @ best).round(decimals=4).tolist())
+torch.testing.assert_close(WHO_AND_WHAT @ best, torch.full((4,), 0.5))
+
+# %% [markdown]
+# One half for everything. A straight map adds what *Mira* speaks for to what *lives* speaks for, and here each word
+# alone speaks for nothing. (You may know this as XOR.) A fact is an **and**: Mira *and* lives. One bend is enough to
+# say *and*: add the two inputs, subtract 1, and cut off what is below zero. That cut is called ReLU.
+
+# %%
+AND = torch.tensor([[1.0, 0, 1, 0, -1], [0, 1, 0, 1, -1]])  # two detectors: Mira and lives; Tobin and born
+found = torch.relu(WHO_AND_WHAT @ AND.T)  # (4 questions, 2 detectors)
+print("Sedge? with a bend:", found.sum(1).tolist())
+assert torch.equal(found.sum(1), SEDGE)
+
+# %% [markdown]
+# ## The bend, by hand
+#
+# ReLU has a corner at zero and no slope at all below it: a detector that is off for every text learns nothing more.
+# Most models use a rounder bend. GELU multiplies x by the probability that a standard normal number is smaller than x
+# (Hendrycks & Gimpel 2016); SiLU multiplies x by sigmoid(x).
+
+
+# %%
+def naive_gelu(x):
+    return x * 0.5 * (1 + torch.erf(x / 2**0.5))
+
+
+def naive_gelu_tanh(x):
+    """The approximation that GPT-2 was trained with."""
+    return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+
+
+def naive_silu(x):
+    return x / (1 + torch.exp(-x))
+
+
+z = torch.linspace(-4, 4, 161)
+torch.testing.assert_close(naive_gelu(z), F.gelu(z))
+torch.testing.assert_close(naive_gelu_tanh(z), F.gelu(z, approximate="tanh"))
+torch.testing.assert_close(naive_silu(z), F.silu(z))
+
+# %%
+gap = (naive_gelu(z) - naive_gelu_tanh(z)).abs().max()
+assert gap < 5e-4
+show(
+    lines({"ReLU": z.relu(), "GELU": naive_gelu(z), "SiLU": naive_silu(z)}, "x", "bend(x)", x=z),
+    alt="Three bends. ReLU is zero up to x = 0 and then x. GELU and SiLU follow it far from zero and dip a little "
+    "below zero on the left: GELU to -0.17 near -0.75, SiLU to -0.28 near -1.28.",
+)
+
+# %% [markdown]
+# The two GELUs differ by less than 0.0005, which is little and not nothing: load GPT-2's weights into a model with the
+# exact GELU and its log-probabilities shift in the third or fourth digit. It is a common reason why "my logits do not
+# match".
+#
+# **SwiGLU** (Shazeer 2020) goes one step further. It reads x twice, with two matrices. One reading, bent by SiLU, is
+# the *gate*: it says how far the other one is let through.
+
+
+# %%
+def naive_swiglu(x, gate, up, down):
+    """x: (T, C); gate and up: (F, C); down: (C, F)."""
+    rows = []
+    for position in x:  # one position at a time: nothing here looks at the others
+        hidden = naive_silu(gate @ position) * (up @ position)  # (F,)
+        rows.append(down @ hidden)
+    return torch.stack(rows)
+
+
+layer = FeedForward(d_model=8, d_ff=21, activation="swiglu")
+by_hand = naive_swiglu(x, layer.gate.weight, layer.up.weight, layer.down.weight)
+torch.testing.assert_close(by_hand, layer(x))
+
+# %% [markdown]
+# And this is the package's. The form with one matrix up and the GELU is in it too:
+
+# %%
+print(inspect.getsource(FeedForward.forward))
+
+# %%
+plain = FeedForward(d_model=8, d_ff=32, activation="gelu")
+torch.testing.assert_close(plain(x), naive_gelu_tanh(x @ plain.up.weight.T) @ plain.down.weight.T)
+for name, module in [("swiglu, d_ff 21", layer), ("gelu, d_ff 32", plain)]:
+    print(f"{name}: {sum(weight.numel() for weight in module.parameters())} weights")
+
+# %% [markdown]
+# Three matrices of width 21 or two of width 32: about the same number of weights. That is where the odd 8/3 in
+# *d_ff = 8/3 · d_model* comes from: two thirds of the usual 4, because there are three matrices to pay for. Whether
+# the gate helps is a matter of measurement. Shazeer's paper measured that it does, and closes: "We offer no
+# explanation as to why these architectures seem to work".
+#
+# ### Every position for itself
+#
+# The loop above looked at one position at a time and got the same result. So the words may come in any order:
+
+# %%
+order = torch.tensor([3, 0, 4, 1, 2])
+torch.testing.assert_close(layer(x)[order], layer(x[order]))
+
+# %% [markdown]
+# Nothing travels from word to word here. Whatever the feed-forward network at *lives* knows of *Mira*, attention has
+# carried there before. Keep this in mind; it decides the trial below.
+#
+# ## A memory, by hand
+#
+# Look at `down(bend(up(x)))` once more, row by row (Geva et al. 2021, *Transformer feed-forward layers are key-value
+# memories*). A row of `up` is compared with x by a dot product: it is a **key**. The bend says how well it fits. The
+# matching column of `down` is added to the output, as strongly as the key fitted: it is the **value**. If this is
+# right, we can *write* facts into the matrices, without any training.
+#
+# Here are nine facts of Ottermere, the country whose every fact we know:
+
+# %%
+LIBRARY = {(one.name, what.name): one.attributes[what.name] for one, what in load_almanac().facts()}
+PEOPLE, RELATIONS = ["Mira", "Bram", "Isa"], ["home", "trade", "food"]
+FACTS = {fact: LIBRARY[fact] for fact in itertools.product(PEOPLE, RELATIONS)}
+print(FACTS)
+assert len(set(FACTS.values())) == 9
+
+# %% [markdown]
+# Every word gets a direction of its own in a space of 32 dimensions. A question is the sum of two words, as attention
+# would deliver it. A key is the sum of the two words of its fact: it fits its own question with 2, a question that
+# shares one word with 1, others with 0. The bias -1 turns that into 1, 0, 0: an *and*.
+
+# %%
+words = [*PEOPLE, *RELATIONS, *FACTS.values()]
+vector = dict(zip(words, random_directions(32, len(words), seed=0), strict=True))
+questions = torch.stack([vector[who] + vector[what] for who, what in FACTS])  # (9, 32)
+keys, values = questions.clone(), torch.stack([vector[answer] for answer in FACTS.values()])
+fits = torch.relu(questions @ keys.T - 1)  # (9 questions, 9 keys)
+torch.testing.assert_close(fits @ values, values, rtol=1e-4, atol=1e-4)  # every question gets its answer
+
+# %%
+names = [f"{who}, {what}" for who, what in FACTS]
+torch.testing.assert_close(fits, torch.eye(9), rtol=1e-4, atol=1e-4)
+show(
+    heat_map(questions @ keys.T, "question key", names, [str(number) for number in range(9)]),
+    alt="Nine questions against nine keys before the bend. On the diagonal stands 2, where a word is shared 1, else 0. "
+    "The bend with its bias of -1 leaves only the diagonal.",
+)
+
+# %% [markdown]
+# Now the same memory in the package's own module, with the matrices that you just wrote:
+
+# %%
+memory = FeedForward(d_model=32, d_ff=9, activation="relu2", bias=True)  # relu, squared: 1, 0, 0 stay 1, 0, 0
+with torch.no_grad():
+    memory.up.weight.copy_(keys)
+    memory.up.bias.fill_(-1)
+    memory.down.weight.copy_(values.T)
+    memory.down.bias.zero_()
+    recalled = memory(questions)
+torch.testing.assert_close(recalled, values, rtol=1e-4, atol=1e-4)
+
+# %%
+answers = list(FACTS.values())
+for name, output in zip(names[:4], recalled, strict=False):
+    print(f"{name:12} -> {answers[int((output @ values.T).argmax())]}")
+assert [answers[i] for i in (recalled @ values.T).argmax(1).tolist()] == answers
+
+# %% [markdown]
+# ### How many facts fit?
+#
+# With a direction for each word, 32 dimensions would be full after 32 words. Real models have many more words than
+# dimensions, so their directions cannot all be at right angles; random ones nearly are. Now every question fits
+# *every* key a little. Which memory stands that better, one without a bend or one with?
+
+
+# %%
+def recall(n_facts, d_model, bend, n_answers=100):
+    """The share of random facts that a memory of random directions gives back."""
+    generator = torch.Generator().manual_seed(n_facts)
+    keys = F.normalize(torch.randn(n_facts, d_model, generator=generator), dim=1)
+    answers = F.normalize(torch.randn(n_answers, d_model, generator=generator), dim=1)
+    right = torch.randint(n_answers, (n_facts,), generator=generator)
+    asked = slice(0, 300)
+    output = bend(keys[asked] @ keys.T) @ answers[right]
+    return float(((output @ answers.T).argmax(1) == right[asked]).float().mean())
+
+
+assert recall(10, 64, lambda fit: fit) == 1.0
+
+# %%
+AMOUNTS = [30, 100, 300, 1000, 3000, 10_000]
+STRAIGHT, BENT = (lambda fit: fit), (lambda fit: torch.relu(fit - 0.7))
+curves = {
+    f"{name}, {d_model} dims": [recall(amount, d_model, bend) for amount in AMOUNTS]
+    for name, bend in [("bent", BENT), ("straight", STRAIGHT)]
+    for d_model in (64, 16)
+}
+assert min(curves["bent, 64 dims"]) > 0.99
+assert curves["straight, 64 dims"][-1] < 0.1
+show(
+    lines(curves, "facts stored", "share recalled", x=AMOUNTS, references={"chance": 0.01}, log_x=True),
+    alt="Recall against the number of stored facts. Without a bend 64 dimensions hold about a hundred facts and fail "
+    "at a thousand. With a bend they hold ten thousand; even 16 dimensions hold most of them.",
+)
+
+# %% [markdown]
+# That is the best reason for the bend. Without it the small wrong fits of all keys add up, and a memory of 64
+# dimensions is full at about a hundred facts. With it most wrong fits are cut off before they can add up, and the
+# number of *neurons* (rows of `up`), not the number of dimensions, decides how much fits in.
+#
+# So a feed-forward network **can** be a memory for facts. Does a trained one **do** it? A thing that can be a hammer
+# may still be used as a paperweight.
+#
+# ## The trial
+#
+# ### Three models that know a country
+#
+# We train on documents that tell facts of Ottermere, about people, towns and animals. Some facts are told often, some
+# seldom; how often is known exactly.
+
+# %%
+WORLD = World(seed=0)
+
+
+def sheet(name, number):
+    """One facts document, sentence by sentence, each with the form it was made from."""
+    return tell(WORLD, random.Random(f"{name} {number}"), "facts", "", {})
+
+
+def text_of(document):
+    return "".join(sentence.said for sentence in document)
+
+
+print(text_of(sheet("training", 0)))
+assert WORLD.log_prob(text_of(sheet("training", 0))) > -100  # Ottermere itself could have written it
+
+# %%
+TEXTS = [text_of(sheet("training", number)) for number in range(8000)]
+tokenizer = Tokenizer.train(TEXTS[:3000], vocab_size=768, special_tokens=["<|endoftext|>"])
+tokenizer.eos_token = "<|endoftext|>"
+END = tokenizer.eos_id
+rows = pack_documents(tokenizer.encode_batch(TEXTS), END, row_length=129)
+print(f"{len(TEXTS):,} documents in {len(rows):,} rows of 129 tokens")
+
+# %% [markdown]
+# To measure, 60 new documents. The world tells us for every word what it is. A sentence form such as *{X} lives in
+# {X.home}.* has open places. What fills the place of the fact is a **fact**, and what the form itself says is the
+# **wording**: *lives in* and the full stop. (The subject's name or pronoun is neither.)
+#
+# One distinction more, which will be needed at the end. In *Oona keeps a pig called Duchess* the fact is settled at
+# *pig*: of all pets of Ottermere only one is a pig. Up to there is the **choice**; *called Duchess* is only its
+# **spelling**.
+
+
+# %%
+def fact_of(sentence):
+    """The texts of a sentence's pieces, and the place of the piece that holds the fact."""
+    pieces = sentence.form.pieces
+    pattern = "".join(f"({re.escape(piece)})" if isinstance(piece, str) else "(.+?)" for piece in pieces)
+    texts = re.fullmatch(r"\s*" + pattern, sentence.said, re.IGNORECASE).groups()
+    holds = [not isinstance(piece, str) and sentence.event in piece.path for piece in pieces]
+    return texts, holds.index(True)
+
+
+VALUES = {}  # for each relation all that Ottermere says of anybody
+for sentence in itertools.chain.from_iterable(sheet("training", number) for number in range(4000)):
+    texts, place = fact_of(sentence)
+    VALUES.setdefault(sentence.event, set()).add(texts[place].lower())
+print({relation: len(values) for relation, values in VALUES.items()})
+assert "a pig called duchess" in VALUES["pet"]
+
+# %%
+KINDS = "cswo"  # choice and spelling of a fact, wording, other
+
+
+def marks(sentence):
+    """One letter of KINDS for every character of a sentence."""
+    texts, place = fact_of(sentence)
+    letters = "o" * (len(sentence.said) - len("".join(texts)))  # the space before it
+    for number, (text, piece) in enumerate(zip(texts, sentence.form.pieces, strict=True)):
+        if number == place:
+            fitting = [[v.startswith(text[:end].lower()) for v in VALUES[sentence.event]] for end in range(len(text))]
+            letters += "".join("c" if sum(fits) > 1 else "s" for fits in fitting)
+        else:
+            letters += ("w" if isinstance(piece, str) else "o") * len(text)
+    return letters
+
+
+example = next(one for one in sheet("measuring", 2) + sheet("measuring", 3) if one.event == "pet")
+print(example.said, marks(example), sep="\n")
+assert len(marks(example)) == len(example.said)
+
+# %% [markdown]
+# A token is of the kind of its first letter (the space before it aside):
+
+# %%
+token_rows, kind_rows = [], []
+for document in (sheet("measuring", number) for number in range(60)):
+    ids, letters, end, kinds = tokenizer.encode(text_of(document)), "".join(map(marks, document)), 0, []
+    for piece in (tokenizer.decode([id]) for id in ids):
+        kinds.append(KINDS.index(letters[end + (piece[0] == " " and len(piece) > 1)]))
+        end += len(piece)
+    token_rows.append(torch.tensor([END, *ids, END]))
+    kind_rows.append(torch.tensor([*kinds, 3]))
+INPUTS, TARGETS = split_targets(pad_sequence(token_rows, batch_first=True, padding_value=IGNORE), END)
+TOKEN_KINDS = pad_sequence(kind_rows, batch_first=True, padding_value=3)
+assert TOKEN_KINDS.shape == TARGETS.shape
+print({kind: int((number == TOKEN_KINDS).sum()) for number, kind in enumerate(KINDS[:3])})
+
+# %% [markdown]
+# Now train three models, alike but for their seeds. Each sees every document once at most.
+
+# %% tags=["nbval-ignore-output"]
+CONFIG = ModelConfig(tokenizer.vocab_size, d_model=96, n_layers=2, n_heads=2, max_seq_len=128, qk_norm=True)
+TRAINING = TrainConfig(steps=300, learning_rate=1e-2, warmup_steps=30, bf16=False)
+
+
+def learn(seed):
+    torch.manual_seed(seed)
+    data = TextData(PackedBatches(rows, batch_size=8, seed=seed, end_id=END), [(INPUTS, TARGETS)])
+    model, history = pretrain(Transformer(CONFIG), data, TRAINING)
+    return model, history[-1]["val_loss"]
+
+
+MODELS, LOSSES = zip(*map(learn, range(3)), strict=True)
+print("loss on new documents, nats per token:", *(f"{loss:.3f}" for loss in LOSSES))
+assert max(LOSSES) < 1.0
+
+
+# %%
+def weights_in(part):
+    return sum(weight.numel() for name, weight in MODELS[0].named_parameters() if part in name)
+
+
+print({part: weights_in(part) for part in ("attention", "feedforward", "embedding")})
+assert weights_in("feedforward") > 1.9 * weights_in("attention")
+
+# %% [markdown]
+# Two thirds of the weights of every block are in the feed-forward network. If only for that, one would look for the
+# facts there.
+#
+# ### Two questions in one
+#
+# Facts are hard and grammar is easy, so *any* damage would hurt facts first, and prove nothing. We need two questions
+# that are asked in the same place, in the same way. Take the beginning *Mira lives in* and sixteen ways to go on: the
+# right one, seven wrong ones of the right **kind** (other towns), and eight of a wrong kind (dishes, trades, ...).
+#
+# - Is the right one the likeliest of the eight towns? That needs the **fact**; guessing gets 1/8.
+# - Is the likeliest of all sixteen a town? That needs only the **grammar** of the sentence, in the wide sense of what
+#   kind of word may follow; guessing gets 1/2.
+
+# %%
+PROBES = [probe for probe in experiments.facts().probes if len(probe.ways) >= 8]
+RIGHT = {}
+for probe in PROBES:
+    RIGHT.setdefault(probe.group, set()).add(probe.ways[probe.answer])
+
+
+def sixteen(probe, draw):
+    right = probe.ways[probe.answer]
+    own = draw.sample([way for way in probe.ways if way != right], 7)
+    others = {way for group in RIGHT if group != probe.group for way in RIGHT[group]} - set(probe.ways)
+    return probe.prefix, (right, *own, *draw.sample(sorted(others), 8))
+
+
+QUESTIONS = [sixteen(probe, random.Random(number)) for number, probe in enumerate(PROBES)]
+beginning, ways = QUESTIONS[1]
+print(f"{len(QUESTIONS)} questions, such as: {beginning}\n{ways[:8]}\n{ways[8:]}")
+assert all(len(set(ways)) == 16 for _, ways in QUESTIONS)
+
+
+# %%
+def ask(model, questions=QUESTIONS):
+    """ln P of the sixteen ways to go on: (questions, 16)."""
+    return torch.tensor(scorer(model, tokenizer)(questions))
+
+
+@torch.no_grad()
+def examine(model, answers):
+    """Right facts and right kinds, and what the model pays in nats for facts and for wording."""
+    losses = -token_log_probs(model(INPUTS), TARGETS)
+    return {
+        "facts": float((answers[:, :8].argmax(1) == 0).float().mean()),
+        "grammar": float((answers.argmax(1) < 8).float().mean()),
+        "loss on facts": float(losses[TOKEN_KINDS <= 1].mean()),
+        "loss on wording": float(losses[TOKEN_KINDS == 2].mean()),
+        "loss on the choice": float(losses[TOKEN_KINDS == 0].mean()),
+        "loss on the spelling": float(losses[TOKEN_KINDS == 1].mean()),
+    }
+
+
+blank = Transformer(CONFIG)
+result = examine(blank, ask(blank, QUESTIONS[::4]))
+assert result["facts"] < 0.3
+assert result["grammar"] < 0.8
+
+# %% tags=["nbval-ignore-output"]
+ANSWERS = [ask(model) for model in MODELS]
+for seed, model in enumerate(MODELS):
+    result = examine(model, ANSWERS[seed])
+    print(f"seed {seed}:", *(f"{name} {value:.2f}, " for name, value in result.items()))
+    assert result["facts"] > 0.35
+    assert result["grammar"] > 0.85
+
+# %% [markdown]
+# These models know what kind of word must come nearly always, and the fact itself about every second time, four times
+# as often as by guessing. Perfect would be 1 and 1. (A perfect loss is not 0: which fact is told next is free.)
+#
+# ### Which facts? The ones that were told
+#
+# The world knows how often each fact is told, down to the last digit. So is a fact known *because* it was told often?
+
+
+# %%
+def rank_correlation(a, b):
+    """Spearman's: the correlation of the ranks, where equal values share their mean rank."""
+    ranks = []
+    for values in (torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)):
+        below = (values[:, None] > values).double().sum(1) + 0.5 * (values[:, None] == values).double().sum(1)
+        ranks.append(below - below.mean())
+    return float((ranks[0] @ ranks[1]) / (ranks[0].norm() * ranks[1].norm()))
+
+
+assert abs(rank_correlation([1, 2, 3], [10, 200, 3000]) - 1) < 1e-9
+assert abs(rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) - 0.6) < 1e-9
+
+# %% tags=["nbval-ignore-output"]
+told = torch.tensor([probe.amount for probe in PROBES])
+known = torch.stack([(answers[:, :8].argmax(1) == 0).double() for answers in ANSWERS]).mean(0)
+by_frequency = told.argsort().chunk(10)  # ten groups of equal size, from seldom to often
+frequency, recalled_share = ([float(v[group].mean()) for group in by_frequency] for v in (told, known))
+rho = rank_correlation(told, known)
+print(f"rank correlation over {len(PROBES)} facts: {rho:.2f}")
+assert rho > 0.2
+show(
+    scatter(frequency, recalled_share, "probability that a document tells the fact", "share known", log_x=True),
+    alt=f"Ten groups of facts, from seldom told to often told, against the share that the three models know. It rises "
+    f"from {recalled_share[0]:.2f} to {recalled_share[-1]:.2f}; rank correlation over single facts {rho:.2f}.",
+)
+
+# %% [markdown]
+# Yes, as a tendency: what was told often is known more often. It is far from a law, since a fact is also harder or
+# easier for other reasons (how many facts share its words, whether its first token gives it away). Hold on to it
+# for lesson 08, where recall by frequency is the measure of *lossy compression*.
+#
+# ### The damage
+#
+# Now to the knife. *Mean ablation* replaces what a sub-layer writes by its mean over all texts: it still says
+# something, but the same everywhere. At *strength* 0.5 it writes half its own and half the mean.
+
+# %%
+print(inspect.getsource(Replacement.__call__))
+
+# %%
+model = MODELS[0]
+batches = [(INPUTS, TARGETS)]
+MEANS = [mean_outputs(one, batches) for one in MODELS]
+place = (0, "feedforward")
+with ablate(model, {place: Replacement(MEANS[0][place])}):
+    first, second = sublayers(model)[place](torch.randn(2, 96))
+torch.testing.assert_close(first, second)  # whatever comes in, the same goes out
+
+# %% [markdown]
+# Three ways to do damage: in both attentions; in both feed-forward networks; or, as the **control**, in every
+# sub-layer but only along random directions, half of them all. The control has no address. Whatever it does to facts
+# and grammar is what damage *as such* does.
+#
+# The three must be equally bad, or we compare a scratch with a stroke. So the strength is turned up until the loss on
+# new documents has risen by the same amount, 0.3 nats per token.
+
+# %% tags=["nbval-ignore-output"]
+DAMAGE = 0.3
+WAYS = ["attention", "feedforward", "random"]
+ASKED = slice(None, None, 2)  # every other question is enough here
+
+
+def damaged(seed, way):
+    """What one model still knows when one kind of damage has raised its loss by DAMAGE."""
+    model, places = MODELS[seed], list(sublayers(MODELS[seed]))
+    directions = random_directions(CONFIG.d_model, CONFIG.d_model // 2, seed) if way == "random" else None
+    chosen = places if way == "random" else [place for place in places if place[1] == way]
+    match = match_damage(model, batches, MEANS[seed], chosen, DAMAGE, directions)
+    with ablate(model, match.replacements):
+        return {"increase": match.increase} | examine(model, ask(model, QUESTIONS[ASKED]))
+
+
+AFTER = {way: [damaged(seed, way) for seed in range(3)] for way in WAYS}
+for way, results in AFTER.items():
+    print(f"{way:12}", *(f"+{result['increase']:.3f}  " for result in results))
+    assert all(abs(result["increase"] - DAMAGE) < 0.01 for result in results)
+
+# %% [markdown]
+# ### First witness: the loss
+#
+# The loss has risen by 0.3 everywhere. But on which tokens? If the feed-forward networks keep the facts, damage to
+# them should land on the fact tokens and spare the wording, more than the other two do.
+
+# %% tags=["nbval-ignore-output"]
+BEFORE = [examine(model, answers[ASKED]) for model, answers in zip(MODELS, ANSWERS, strict=True)]
+
+
+def changes(*measures):
+    """For each kind of damage a table (seeds, measures): after minus before."""
+    pairs = {way: list(zip(AFTER[way], BEFORE, strict=True)) for way in WAYS}
+    return {way: torch.tensor([[a[name] - b[name] for name in measures] for a, b in pairs[way]]) for way in WAYS}
+
+
+extra = changes("loss on facts", "loss on wording")
+ratio = {way: table.mean(0)[0] / table.mean(0)[1] for way, table in extra.items()}
+text = "; ".join(f"{way}: {value:.1f} times as much on facts as on wording" for way, value in ratio.items())
+print(text)
+assert ratio["feedforward"] > max(ratio["attention"], ratio["random"])
+show(
+    grouped_bars(extra, ["facts", "wording"], "extra nats per token"),
+    alt=f"Extra loss at equal damage, mean of three seeds with the least and the greatest. {text}.",
+)
+
+# %% [markdown]
+# The first witness speaks for the claim. Damage to the feed-forward networks falls on the fact tokens; damage to
+# attention, or damage without an address, is spread more evenly. Many an article ends here.
+#
+# ### Second witness: the answers
+#
+# The loss on a fact token can rise for two reasons. The model may no longer know *which* town it is; or it may no
+# longer know that a *town* must come, and gives its probability to dishes and months. Only the first is a forgotten
+# fact. The sixteen ways tell the two apart. If facts go first, damage to the feed-forward networks should cost
+# **more** right facts than the other two, and **fewer** right kinds.
+
+# %% tags=["nbval-ignore-output"]
+lost = changes("facts", "grammar")
+text = "; ".join(f"{way}: facts {f:+.2f}, grammar {g:+.2f}" for way in WAYS for f, g in [lost[way].mean(0).tolist()])
+print(text)
+assert all(table.mean(0)[0] < -0.03 for table in lost.values())
+assert (lost["feedforward"] - lost["random"]).mean(0)[0].abs() < 0.15
+show(
+    grouped_bars(lost, ["facts", "grammar"], "change of accuracy"),
+    alt=f"Change of accuracy at equal damage, mean of three seeds with the least and the greatest. {text}.",
+)
+
+# %% [markdown]
+# The second witness does not. At equal damage the feed-forward networks take no more right facts with them than
+# attention does, or the control. If anything they take a little *more* of the grammar.
+#
+# ### Cross-examination
+#
+# Can both be right? The first witness counted every token of a fact, the second only asked which one it is. So split
+# the fact tokens: where the fact is still to be chosen, and where it is settled and only has to be spelled out.
+
+# %% tags=["nbval-ignore-output"]
+parts = changes("loss on the choice", "loss on the spelling")
+text = "; ".join(f"{way}: choice {c:+.2f}, spelling {s:+.2f}" for way in WAYS for c, s in [parts[way].mean(0).tolist()])
+print(text)
+assert parts["feedforward"].mean(0)[1] > parts["attention"].mean(0)[1]
+show(
+    grouped_bars(parts, ["which fact it is", "spelling it out"], "extra nats per token"),
+    alt=f"Extra loss on fact tokens at equal damage, mean of three seeds with the least and the greatest. {text}.",
+)
+
+# %% [markdown]
+# There it is. What damage to the feed-forward networks destroys more than anything else is the **spelling**: after
+# *a pig called*, that *Duchess* follows. **Which** pet Oona has suffers no more than under the control, and less than
+# when attention is hurt.
+#
+# That fits the key-value picture after all, only with other keys. *A pig called -> Duchess* is a perfect entry for a
+# memory: the key is right there in the last words. Geva and colleagues found such shallow patterns in the lower
+# layers of a large model too. But *Oona, pet -> pig* needs a key of two words that stand apart, and attention has to
+# bring them together first. Cut the road, and the best store is of no use.
+#
+# **The verdict on "attention moves, feed-forward stores, and facts go before grammar": loose.** It is right that the
+# fact *tokens* suffer most when the feed-forward networks are hurt. It is wrong to conclude that the *facts* do. A
+# fact is not in one place; it is a key, a road and a value, and it is lost wherever that chain is cut. And facts go
+# before grammar under *every* damage, with an address or without: they are simply the harder question.
+#
+# ### Try it: the switchboard
+#
+# One sub-layer at a time, at five strengths. The damage is not matched here, so look at the loss as well. The next
+# cell works out all settings for the first model; the explorer only looks them up.
+
+# %%
+STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def setting(place, strength):
+    """What the first model knows with one sub-layer damaged, and how it goes on after a beginning."""
+    with ablate(MODELS[0], {place: Replacement(MEANS[0][place], strength)}):
+        result = examine(MODELS[0], ask(MODELS[0], QUESTIONS[::6]))
+        ids = generate(MODELS[0], [END, *tokenizer.encode("Mira lives in")], 12, temperature=0, stop=[END])
+    return result | {"text": tokenizer.decode(ids[1:]).removesuffix("<|endoftext|>")}
+
+
+TABLE = {(place, strength): setting(place, strength) for place in sublayers(MODELS[0]) for strength in STRENGTHS}
+assert len(TABLE) == 4 * 5
+
+# %% tags=["nbval-ignore-output"]
+SHOWN = ["facts", "grammar", "loss on the choice", "loss on the spelling", "loss on wording"]
+
+
+def draw(layer, part, strength):
+    result = TABLE[(layer, part), strength]
+    figure = bars(SHOWN, [result[name] for name in SHOWN], unit="share right (first two), nats per token (the rest)")
+    figure.axes[0].set_xlim(0, 6)
+    sentence = f"Layer {layer}, {part} at strength {strength}: facts {result['facts']:.2f}, grammar "
+    return figure, sentence + f"{result['grammar']:.2f}; it writes: {result['text']!r}"
+
+
+assert "grammar" in draw(0, "attention", 1.0)[1]
+Explorer(
+    draw,
+    layer=[0, 1],
+    part=["feedforward", "attention"],
+    strength=FloatSlider(0.5, min=0, max=1, step=0.25),
+)
+
+# %% [markdown]
+# Which of the four sub-layers can this model do without most easily? At which one does the sentence stop being
+# English? Does the text stay well formed where the fact is already wrong?
+#
+# > **Where the picture simplifies.**
+# > *Keys and values* are our reading; training knows nothing of it, and a trained neuron usually answers to several
+# > unrelated patterns at once (superposition). With SwiGLU a key is a product of two readings, so it can also be
+# > negative. Mean ablation at half strength is a state that the model never met. Our grammar question is about kinds
+# > of words, not about agreement or word order. And "loose" is the verdict for two layers, 96 dimensions and three
+# > seeds; what is *not* loose is that the answer depends on the measure and on the control.
+#
+# > **At scale.**
+# > In GPT-3 the feed-forward networks hold 116 of the 175 billion weights: 96 layers, each 49,152 neurons wide. Meng
+# > et al. (2022, *ROME*) restored single activations in GPT-2 XL and found middle feed-forward layers decisive at the
+# > subject's last token; Hase et al. (2023) found that where such tracing points says little about where an edit works
+# > best. The dispute is open there too. Because all tokens use the same weights, large models split them: in a
+# > mixture of experts a router sends each token through a few of many feed-forward networks, so the memory grows
+# > while the work per token does not.
+#
+# ## Five questions
+#
+# Answer before you open.
+#
+# **1.** You remove the GELU from a trained feed-forward network. (a) It still computes, but could be one C x C matrix.
+# (b) It becomes attention. (c) Nothing changes if d_ff is large enough.
+#
+# <details><summary>Open 1</summary>
+#
+# **(a)**. Two matrices in a row are one matrix, whatever lies between in width. Not (b): nothing moves between
+# positions. Not (c): width does not help, since the product is C x C at most; the figure of stored facts
+# shows what is lost.
+# </details>
+#
+# **2.** SwiGLU with d_ff = 8/3 C has, compared with a GELU network with d_ff = 4 C, (a) more weights. (b) the same
+# number. (c) fewer.
+#
+# <details><summary>Open 2</summary>
+#
+# **(b)**: 3 matrices of 8/3 C² weights are 8 C², and so are 2 of 4 C². Not (a) and not (c): the factor 8/3 was chosen
+# exactly so that the comparison is fair. With d_ff left at 4 C, SwiGLU would have half as many again.
+# </details>
+#
+# **3.** The memory by hand with bias 0 in place of -1 is asked for Mira's home. (a) It answers with a mixture. (b) It
+# stays silent. (c) It answers as before, only louder.
+#
+# <details><summary>Open 3</summary>
+#
+# **(a)**. The right key fits with 2, but every other fact about Mira and every other home fits with 1, and their values
+# are added too. Not (b): a *larger* negative bias, -2 or below, would silence it. Not (c): louder would mean all
+# others stay at zero, and the bias was what kept them there. (With few facts the right one still is the largest part
+# of the mixture; with many it drowns.)
+# </details>
+#
+# **4.** You ablate part A and facts fall from 0.6 to 0.4 while grammar falls from 0.99 to 0.93. So (a) A stores facts.
+# (b) you need a control of equal damage first. (c) A stores both.
+#
+# <details><summary>Open 4</summary>
+#
+# **(b)**. In this lesson random directions did about the same, and they store nothing. Not (a): the harder question
+# falls first under any damage. Not (c): the same experiment without a control cannot show that either; a part may
+# carry what it does not store, as the wire to a lamp carries the light.
+# </details>
+#
+# **5.** Two positions hold the same vector x, in different sentences. The feed-forward network of this layer writes
+# (a) the same at both. (b) something else, because the neighbours differ. (c) the same only if the bias is zero.
+#
+# <details><summary>Open 5</summary>
+#
+# **(a)**. It sees one position at a time. Not (b): neighbours count only in so far as attention has already written
+# them *into* x. Not (c): the bias is the same everywhere as well.
+# </details>
+
+# %% [markdown]
+# **What you built**: GELU, SiLU and SwiGLU equal to torch and the package; a memory of nine facts written by hand
+# into its matrices; a measurement of what the bend is worth (ten thousand facts instead of a hundred); and a trial
+# with a control in which a textbook sentence turned out loose.
+#
+# **Exercise**: repeat the trial with `activation="gelu"` in `CONFIG`, or with four layers, and write down before you
+# run it what you expect of the three figures. Does the verdict hold?
+#
+# **Next**: lesson 06 puts attention and feed-forward into one block, stacks the blocks, and reads what the model
+# would say after each of them.
