@@ -5,10 +5,11 @@
 # with many heads, with shared keys. Each form must equal the one before, then the package's, then PyTorch's kernel,
 # then a layer of a real model.
 #
-# **The claim**: self-attention "lets words look at each other", so that *bank* in *the bank of the river* learns what
-# it means. The first half is right. The second is what nearly every introduction says, and in a model that writes from
-# left to right it cannot be. You will show why, then find out where and how far the real model does pull the two
-# *banks* apart, and how much of that a word with a single meaning does just as well.
+# **The claim**, in the words of the overview from which this course started: attention "allows tokens to 'talk' to
+# each other to resolve ambiguity", and in *The bank of the river* the value of *river* is "added to 'bank', updating
+# 'bank's' vector to reflect a 'nature' meaning". The talking is real. The example cannot be, in a model that writes
+# from left to right. You will show why, then find out where and how far the real model does pull the two *banks*
+# apart, and how much of that happens just as well to a word with a single meaning.
 #
 # **Time**: 70 minutes; the cells themselves run in under one. A good place for a break is marked.
 #
@@ -34,7 +35,7 @@ from minillm.model import attention as package
 from minillm.model.position import rotary_angles
 from minillm.pretrained import load
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import attention_arcs, attention_grid, heat_map, lines, show
+from minillm.viz.figures import attention_arcs, attention_grid, equation, lines, show
 
 # %% [markdown]
 # ## Why does this part exist?
@@ -62,9 +63,9 @@ values = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.5, 0.5
 query = torch.tensor([2.0, 2.0])  # bank asks: is anybody here about water, or about money?
 
 # %% [markdown]
-# Now by hand, for this one query. First a **score** for each key; we divide it by the square root of the vectors'
-# length, 2 here, and you will see in a moment why. Then **softmax**, so that the weights are positive and add up to 1.
-# Then the weighted average of the values.
+# Now by hand, for this one query. First a **score** for each key, the dot product; we divide it by the square root of
+# D, the number of entries in a vector, 2 here, and you will see in a moment why. Then **softmax**, so that the
+# weights are positive and add up to 1. Then the weighted average of the values.
 
 
 # %%
@@ -148,7 +149,7 @@ print("with the wrong axis to        ", [f"{total:.4f}" for total in wrong_axis.
 torch.testing.assert_close(weights.sum(1), torch.ones(T))
 
 # %%
-names = [f"token {t}" for t in range(T)]
+names = [f"t={t}" for t in range(T)]
 show(
     attention_grid(weights, names),
     alt="Your head's weights as a square: a row is a query, a column a key, and every row adds up to 1. "
@@ -196,18 +197,24 @@ assert abs(slope - w * (1 - w)) < 0.005
 torch.manual_seed(0)
 undivided = [slope_of_the_largest(D, 1)[1] for D in widths]
 divided = [slope_of_the_largest(D, math.sqrt(D))[1] for D in widths]
-print(f"slope at D = 1024: {divided[-1]:.3f} divided, {undivided[-1]:.0e} undivided")
+for D, small, large in zip(widths, divided, undivided, strict=True):
+    print(f"D = {D:4}: slope {small:.3f} divided, {large:.5f} undivided")
 assert divided[-1] > 0.03 > 100 * undivided[-1]
 show(
     lines({"divided by √D": divided, "not divided": undivided}, "D", "slope", x=widths, log_x=True, log_y=True),
-    alt="The slope through which a head learns, against its width. Divided by the root of D it stays near "
-    f"{divided[-1]:.2f}; undivided it falls to {undivided[-1]:.0e} at a width of 1024.",
+    alt=f"The slope through which a head learns, against its width. Divided by the root of D it stays near "
+    f"{divided[-1]:.2f}; undivided it is no smaller up to 64, then falls below a thousandth of that at 1024.",
 )
 
 # %% [markdown]
-# The division is a choice of starting point and not a law. After training, queries and keys are no longer random, and
-# their scores spread as the model needs it (we measure that below). Any factor could also be learnt into the query
-# matrix; the point is that the head must be able to learn it.
+# Read the left end too, because the textbooks leave it out. Up to a width of 64, which is GPT-2's and that of our
+# real model, the undivided head is no worse by this measure; it is even a little quicker to move, since a weight near
+# one half has the largest slope. The cliff comes after that: a sixth of the divided one at 256, a thousandth at 1024.
+# What the division buys is that the start does not depend on the width.
+#
+# So it is a choice of starting point and not a law. After training, queries and keys are no longer random, and their
+# scores spread as the model needs it (we measure that below). Any factor could also be learnt into the query matrix;
+# the point is that the head must be able to learn it.
 #
 # ## Not looking ahead
 #
@@ -236,8 +243,8 @@ torch.testing.assert_close(package.attention_by_matmul(*one_head, mask)[0, 0], c
 # %%
 scores = (query @ key.mT / math.sqrt(query.shape[-1])).masked_fill(~mask, -math.inf)
 show(
-    heat_map(torch.stack([scores, scores.softmax(-1)]), "panel T S"),
-    alt="Left the scores, with minus infinity above the diagonal in grey; right the weights after softmax: "
+    equation(scores, "→", scores.softmax(-1), captions=["scores (T, S)", "weights, after softmax"]),
+    alt="Left the scores, with minus infinity above the diagonal; right the weights after softmax: "
     "zero above the diagonal, and each row adds up to 1.",
 )
 assert (scores.softmax(-1).triu(1) == 0).all()
@@ -492,7 +499,7 @@ TEXTS = {
     "money": "The money was gone, so the ferryman took the road to the bank and asked there for a new loan.",
 }
 ids = {name: torch.tensor([[START, *tokenizer.encode(text)]]) for name, text in TEXTS.items()}
-tokens = {name: [tokenizer.decode([id]) for id in ids[name][0].tolist()] for name in TEXTS}
+tokens = {name: ["START", *(tokenizer.decode([id]) for id in ids[name][0, 1:].tolist())] for name in TEXTS}
 traces = {name: trace(model, ids[name]) for name in TEXTS}
 print({name: len(row) for name, row in tokens.items()}, "tokens")
 assert tokens["river"][15] == tokens["money"][15] == " bank"
@@ -641,10 +648,10 @@ assert (found.accuracy[4:] > found.chance_95[4:]).all()
 assert found.cosine_gap[10] > 1 > 5 * found.gap_95[10]
 
 # %% [markdown]
-# So the claim holds: chance for two blocks, clear after three, complete from the fourth on, and the two *banks* end up
-# pointing in nearly opposite directions from their common mean. This is where most tellings stop, with a plot. Yours
-# has one thing more to ask. **Would any word do that?** A *wall* is a wall beside a river and beside a vault. We put
-# four words of one meaning into the very same texts:
+# So the claim holds: chance for two blocks, clear after three, complete by the fifth, and from there on the two *banks*
+# lie on opposite sides of their common mean. This is where most tellings stop, with a plot. One question is left.
+# **Would any word do that?** A *wall* is a wall beside a river and beside a vault. We put four words of one meaning
+# into the very same texts:
 
 # %%
 CONTROLS = ("wall", "house", "tree", "door")
@@ -663,7 +670,8 @@ assert found.cosine_gap[5:].mean() > 2.5 * control_gaps[:, 5:].mean() > 2.5 * fo
 show(
     lines(gaps, "depth (blocks passed)", "cosine gap", references={"95 % of shuffles": found.gap_95.max().item()}),
     alt=f"How far apart the two groups point, over depth. Bank rises to {found.cosine_gap.max():.2f}; the four words "
-    f"of one meaning stay near {control_gaps[:, 5:].mean():.2f}, still above the shuffles; shore lies between.",
+    f"of one meaning stay near {control_gaps[:, 5:].mean():.2f}, still above the shuffles; shore lies between, "
+    "in the middle layers.",
 )
 
 # %% [markdown]
@@ -671,11 +679,12 @@ show(
 # accuracy of 0.9 and more. Its meaning did not change. Attention simply carries the **topic** into every word, and a
 # classifier that finds the topic has not found a meaning. By accuracy, the usual measure, nothing was shown at all.
 #
-# The gap shows more: *bank* moves about three times as far as the words of one meaning. So there is something in it
-# that is about *bank*. But look at *shore*. It has one meaning, and it goes with one of the two topics; it lies
-# between. Part of what moves *bank* may therefore be how well the word *fits* the text, and not which of two meanings
-# was looked up. "Attention resolves ambiguity" is a fair summary of the distance between the lines, and no more than
-# that.
+# The gap shows more: on average over depth 5 to 30 that of *bank* is more than three times that of the words of one
+# meaning. So there is something in it that is about *bank*. But look at *shore*. It has one meaning, and it goes with
+# one of the two topics. In the middle layers it lies between, so part of what parts the *banks* there may be how well
+# the word *fits* the text, and not which of two meanings was looked up. From depth 24 on *shore* stands no further
+# apart than the others, and *bank* still does. "Attention resolves ambiguity" is a fair summary of the distance between
+# the lines, and no more than that.
 #
 # ## See for yourself: the attention explorer
 #
@@ -691,11 +700,10 @@ def look(text, layer, head, token, without_the_first_token):
     if without_the_first_token and token > 0:
         row[0] = 0
         row /= row.sum()
-    best = row.topk(3)
-    looks = ", ".join(f"{tokens[text][s]!r} {w:.2f}" for w, s in zip(best.values, best.indices, strict=True) if w > 0)
-    return attention_arcs(
-        tokens[text], row, token
-    ), f"Layer {layer}, head {head}: {tokens[text][token]!r} looks at {looks}."
+    best = zip(*row.topk(3), strict=True)
+    looks = ", ".join(f"{tokens[text][s]!r} {weight:.2f}" for weight, s in best if weight > 0.005)
+    sentence = f"Layer {layer}, head {head}: {tokens[text][token]!r} looks at {looks}."
+    return attention_arcs(tokens[text], row, token), sentence
 
 
 assert "' bank' looks at ' river' 0.7" in look("river", 9, 2, 15, without_the_first_token=False)[1]
@@ -768,10 +776,10 @@ assert (ablated[10:] - found.cosine_gap[10:]).abs().max() < 0.1
 torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 
 # %% [markdown]
-# No difference. *bank* was told three to eight blocks earlier, by several heads at once and partly by way of the words
-# between, and this one, which makes the best picture of all, is not needed for it. (It may serve something else, and
-# others may fill in for it; an ablation answers only the question that you asked.) A weight says where a head *looks*.
-# What comes of it, only an experiment says.
+# No difference. By then *bank* had long been told: after three blocks its gap stood at 0.54, after eight at 1.22, and
+# this head, which makes the best picture of all, works in the tenth. (It may serve something else, and others may fill
+# in for it; an ablation answers only the question that you asked.) A weight says where a head *looks*. What comes of
+# it, only an experiment says.
 #
 # > **Where the picture simplifies.**
 # > *Query, key and value* are names for three learnt matrices; no head was told to ask anything. *Words look at each
@@ -830,9 +838,9 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # <details><summary>Open 4</summary>
 #
 # **(b)**. The same classifier does nearly as well on *wall*, which has nothing to resolve: the topic gets into every
-# word. So not (a). Not (c): shuffled labels give much less. What speaks for *bank* is that it moves three times as far
-# in the same texts; what speaks for caution is *shore*, which has one meaning and moves more than *wall* too. Without a
-# control word there is no result.
+# word. So not (a). Not (c): 95 of 100 shuffled labellings stay at or below 0.71. What speaks for *bank* is a gap more
+# than three times as wide in the same texts; what speaks for caution is *shore*, which has one meaning and in the
+# middle layers a wider gap than *wall* too. Without a control word there is no result.
 # </details>
 #
 # **5.** A head gives *river* a weight of 0.73 when it reads *bank*. May you write that it "uses river to understand
@@ -852,9 +860,9 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # leak makes look so good; the two *banks* told apart with a control and a level of chance; and two heads whose weights
 # tell the wrong story.
 #
-# **Exercise**: can a causal model be made to look ahead after all? Say the text twice: "The bank was near. The otters
-# were swimming upstream. The bank was near." The second *bank* has seen everything. Write `last_words` so that the
-# opening comes *after* the first *bank*, measure the gap at the first and at the second one, and again with *wall*.
-# Predict all four before you run it.
+# **Exercise**: can a causal model be made to look ahead after all? Say it twice (Springer et al. 2024 do): "The bank
+# was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Write
+# `last_words` so that the opening comes *after* the first *bank*, measure the gap at the first and at the second one,
+# and again with *wall*. Predict all four before you run it.
 #
 # **Next**: lesson 05, the other half of the block: the feed-forward network, which is said to hold the facts.
