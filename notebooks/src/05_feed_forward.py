@@ -37,7 +37,7 @@ from minillm.losses import IGNORE, token_log_probs
 from minillm.model.feedforward import FeedForward
 from minillm.training.run import TextData
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import bars, grouped_bars, heat_map, lines, scatter, show
+from minillm.viz.figures import BLUE, ORANGE, bars, grouped_bars, heat_map, lines, scatter, show
 
 _ = torch.manual_seed(0)
 
@@ -202,10 +202,10 @@ fits = torch.relu(questions @ keys.T - 1)  # (9 questions, 9 keys)
 torch.testing.assert_close(fits @ values, values, rtol=1e-4, atol=1e-4)  # every question gets its answer
 
 # %%
-names = [f"{who}, {what}" for who, what in FACTS]
+names = [f"{who}.{what}" for who, what in FACTS]
 torch.testing.assert_close(fits, torch.eye(9), rtol=1e-4, atol=1e-4)
 show(
-    heat_map(questions @ keys.T, "question key", names, [str(number) for number in range(9)]),
+    heat_map(questions @ keys.T, "question key", names, [str(number) for number in range(9)], digits=0),
     alt="Nine questions against nine keys before the bend. On the diagonal stands 2, where a word is shared 1, else 0. "
     "The bend with its bias of -1 leaves only the diagonal.",
 )
@@ -264,7 +264,7 @@ assert curves["straight, 64 dims"][-1] < 0.1
 show(
     lines(curves, "facts stored", "share recalled", x=AMOUNTS, references={"chance": 0.01}, log_x=True),
     alt="Recall against the number of stored facts. Without a bend 64 dimensions hold about a hundred facts and fail "
-    "at a thousand. With a bend they hold ten thousand; even 16 dimensions hold most of them.",
+    "at a thousand. With a bend they hold ten thousand, and so do even 16 dimensions, nearly.",
 )
 
 # %% [markdown]
@@ -376,7 +376,7 @@ print({kind: int((number == TOKEN_KINDS).sum()) for number, kind in enumerate(KI
 
 # %% tags=["nbval-ignore-output"]
 CONFIG = ModelConfig(tokenizer.vocab_size, d_model=96, n_layers=2, n_heads=2, max_seq_len=128, qk_norm=True)
-TRAINING = TrainConfig(steps=300, learning_rate=1e-2, warmup_steps=30, bf16=False)
+TRAINING = TrainConfig(steps=280, learning_rate=1e-2, warmup_steps=30, bf16=False)
 
 
 def learn(seed):
@@ -454,7 +454,7 @@ def examine(model, answers):
 
 
 blank = Transformer(CONFIG)
-result = examine(blank, ask(blank, QUESTIONS[::4]))
+result = examine(blank, ask(blank, QUESTIONS[::8]))
 assert result["facts"] < 0.3
 assert result["grammar"] < 0.8
 
@@ -463,7 +463,7 @@ ANSWERS = [ask(model) for model in MODELS]
 for seed, model in enumerate(MODELS):
     result = examine(model, ANSWERS[seed])
     print(f"seed {seed}:", *(f"{name} {value:.2f}, " for name, value in result.items()))
-    assert result["facts"] > 0.35
+    assert result["facts"] > 0.3
     assert result["grammar"] > 0.85
 
 # %% [markdown]
@@ -535,7 +535,7 @@ torch.testing.assert_close(first, second)  # whatever comes in, the same goes ou
 # %% tags=["nbval-ignore-output"]
 DAMAGE = 0.3
 WAYS = ["attention", "feedforward", "random"]
-ASKED = slice(None, None, 2)  # every other question is enough here
+ASKED = slice(None, None, 3)  # every third question is enough here
 
 
 def damaged(seed, way):
@@ -603,7 +603,7 @@ show(
 
 # %% [markdown]
 # The second witness does not. At equal damage the feed-forward networks take no more right facts with them than
-# attention does, or the control. If anything they take a little *more* of the grammar.
+# attention does, or the control, and no less grammar; the differences are smaller than the spread of the seeds.
 #
 # ### Cross-examination
 #
@@ -622,8 +622,8 @@ show(
 
 # %% [markdown]
 # There it is. What damage to the feed-forward networks destroys more than anything else is the **spelling**: after
-# *a pig called*, that *Duchess* follows. **Which** pet Oona has suffers no more than under the control, and less than
-# when attention is hurt.
+# *a pig called*, that *Duchess* follows. **Which** pet Oona has suffers no more than under the control, or than when
+# attention is hurt.
 #
 # That fits the key-value picture after all, only with other keys. *A pig called -> Duchess* is a perfect entry for a
 # memory: the key is right there in the last words. Geva and colleagues found such shallow patterns in the lower
@@ -637,23 +637,23 @@ show(
 #
 # ### Try it: the switchboard
 #
-# One sub-layer at a time, at five strengths. The damage is not matched here, so look at the loss as well. The next
+# One sub-layer at a time, at three strengths. The damage is not matched here, so look at the loss as well. The next
 # cell works out all settings for the first model; the explorer only looks them up.
 
 # %%
-STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
+STRENGTHS = [0.0, 0.5, 1.0]
 
 
 def setting(place, strength):
     """What the first model knows with one sub-layer damaged, and how it goes on after a beginning."""
     with ablate(MODELS[0], {place: Replacement(MEANS[0][place], strength)}):
-        result = examine(MODELS[0], ask(MODELS[0], QUESTIONS[::6]))
+        result = examine(MODELS[0], ask(MODELS[0], QUESTIONS[::8]))
         ids = generate(MODELS[0], [END, *tokenizer.encode("Mira lives in")], 12, temperature=0, stop=[END])
     return result | {"text": tokenizer.decode(ids[1:]).removesuffix("<|endoftext|>")}
 
 
 TABLE = {(place, strength): setting(place, strength) for place in sublayers(MODELS[0]) for strength in STRENGTHS}
-assert len(TABLE) == 4 * 5
+assert len(TABLE) == 4 * 3
 
 # %% tags=["nbval-ignore-output"]
 SHOWN = ["facts", "grammar", "loss on the choice", "loss on the spelling", "loss on wording"]
@@ -661,7 +661,8 @@ SHOWN = ["facts", "grammar", "loss on the choice", "loss on the spelling", "loss
 
 def draw(layer, part, strength):
     result = TABLE[(layer, part), strength]
-    figure = bars(SHOWN, [result[name] for name in SHOWN], unit="share right (first two), nats per token (the rest)")
+    unit, colours = "share right (orange), nats per token (blue)", [ORANGE] * 2 + [BLUE] * 3
+    figure = bars(SHOWN, [result[name] for name in SHOWN], unit, colours=colours)
     figure.axes[0].set_xlim(0, 6)
     sentence = f"Layer {layer}, {part} at strength {strength}: facts {result['facts']:.2f}, grammar "
     return figure, sentence + f"{result['grammar']:.2f}; it writes: {result['text']!r}"
@@ -672,7 +673,7 @@ Explorer(
     draw,
     layer=[0, 1],
     part=["feedforward", "attention"],
-    strength=FloatSlider(0.5, min=0, max=1, step=0.25),
+    strength=FloatSlider(0.5, min=0, max=1, step=0.5),
 )
 
 # %% [markdown]
@@ -690,9 +691,9 @@ Explorer(
 # > In GPT-3 the feed-forward networks hold 116 of the 175 billion weights: 96 layers, each 49,152 neurons wide. Meng
 # > et al. (2022, *ROME*) restored single activations in GPT-2 XL and found middle feed-forward layers decisive at the
 # > subject's last token; Hase et al. (2023) found that where such tracing points says little about where an edit works
-# > best. The dispute is open there too. Because all tokens use the same weights, large models split them: in a
-# > mixture of experts a router sends each token through a few of many feed-forward networks, so the memory grows
-# > while the work per token does not.
+# > best. The dispute is open there too. Because the weights are used by every token alike, large models split them:
+# > in a mixture of experts a router sends each token through a few of many feed-forward networks, so the memory
+# > grows while the work per token does not.
 #
 # ## Five questions
 #

@@ -96,12 +96,15 @@ def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")
         low, high = sorted(axis.get_view_interval())
-        if math.log10(high / low) > 1.2:  # else the minor ticks carry the numbers, and these are fine
-            axis.set_major_formatter(lambda value, _: round_number(value))
+        short = math.log10(high / low) < 1.6  # then a power of ten or two are too few numbers: 2 and 5 help
+        axis.set_major_formatter(lambda value, _: round_number(value))
+        axis.set_minor_formatter(
+            lambda value, _, short=short: round_number(value) if short and f"{value:e}"[0] in "25" else ""
+        )
 
 
 def round_number(value: float) -> str:
-    """A power of ten, written out as long as it is short.
+    """A round number, written out as long as it is short.
 
     >>> [round_number(value) for value in (0.01, 1000.0, 1e7, 1e9)]
     ['0.01', '1,000', '10 M', '1 B']

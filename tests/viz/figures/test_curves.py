@@ -104,3 +104,12 @@ def test_loss_curve_refuses_what_does_not_fit():
         figures.loss_curve([1, 2], [1])
     with pytest.raises(ValueError, match="the path has 2 and 1 coordinates"):
         figures.loss_curve([1, 2], [1, 2], visited=([1, 2], [1]))
+
+
+def test_a_short_logarithmic_axis_is_numbered_at_2_and_5_too():
+    figure = figures.scatter([0.002, 0.04], [1, 2], "share", "y", log_x=True)
+    figure.canvas.draw()
+    axis = figure.axes[0].xaxis
+    written = {label.get_text() for label in axis.get_ticklabels() + axis.get_ticklabels(minor=True)}
+    assert {"0.002", "0.005", "0.01", "0.02"} <= written
+    assert not any("$" in text for text in written)  # no TeX: the figures write it out as it is
