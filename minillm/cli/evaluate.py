@@ -11,6 +11,7 @@ from tqdm import tqdm
 from minillm.analysis.evaluation import judge, score_experiments, write_documents
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.data.world import World
+from minillm.data.world.probes import Score
 from minillm.device import pick_device
 from minillm.pretrained import load
 
@@ -33,19 +34,13 @@ def evaluate(model: str, questions: int, samples: int, seed: int, device: str | 
     say = functools.partial(click.echo, err=as_json)
     say(COLUMNS.format("experiment", "split", "chance", "model", "+-", "perfect"))
 
-    def show(name: str, split: str, score: Any) -> None:
-        figures = (f"{figure:.3f}" for figure in (score.chance, score.accuracy, score.stderr))
-        say(COLUMNS.format(name, split, *figures, "1.000"))
+    def show(name: str, split: str, score: Score) -> None:
+        figures = (f"{figure:.3f}" for figure in (score.chance, score.accuracy, score.stderr, score.perfect))
+        say(COLUMNS.format(name, split, *figures))
 
     scores = score_experiments(network, tokenizer, count=questions, seed=seed, on_score=show)
-    result: dict[str, Any] = {
-        name: {
-            split: {"chance": s.chance, "model": s.accuracy, "stderr": s.stderr, "perfect": 1.0, "n": s.n, **s.groups}
-            for split, s in splits.items()
-        }
-        for name, splits in scores.items()
-    }
-    result = {"model": model, "experiments": result, "samples": {}}
+    by_name = {name: {split: _figures(score) for split, score in splits.items()} for name, splits in scores.items()}
+    result: dict[str, Any] = {"model": model, "experiments": by_name, "samples": {}}
     world = World(seed, split="both")
     if samples:
         say(f"\nOf {samples} documents it wrote: how many could stand in Ottermere, and where the others slip first")
@@ -58,3 +53,8 @@ def evaluate(model: str, questions: int, samples: int, seed: int, device: str | 
         say(SAMPLE_COLUMNS.format(temperature, *(f"{share:.0%}" for share in shares.values())))
     if as_json:
         print_json(result)
+
+
+def _figures(score: Score) -> dict[str, float]:
+    whole = {"chance": score.chance, "model": score.accuracy, "stderr": score.stderr, "perfect": score.perfect}
+    return whole | {"n": score.n, **score.groups}

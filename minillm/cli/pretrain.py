@@ -14,23 +14,19 @@ from tqdm import tqdm
 
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.batches import PackedBatches, whole_documents
-from minillm.data.corpora import END_OF_TEXT, NAMES, SPECIAL_TOKENS, Corpus, encode_training, load_corpus
-from minillm.data.packing import PackedRows
+from minillm.data.corpora import NAMES, Corpus, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
 from minillm.data.world import bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team, attempt
-from minillm.training.distributed import team as join_team
+from minillm.training.distributed import Team, attempt, join_team
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
 
 RUN = "run.json"  # the options of the run, for --resume
-TOKENIZER_TEXTS = 4_000  # documents the vocabulary is learnt from; more hardly changes a merge
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
@@ -65,34 +61,32 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     _check_memory(options["preset"])
     with team.leader_first():
         corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
-        config = ModelConfig.preset(options["preset"])
-        tokenizer = Tokenizer.train(itertools.islice(corpus.train, TOKENIZER_TEXTS), config.vocab_size, SPECIAL_TOKENS)
-        tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT  # it ends one document and begins the next
+        if team.leads:
+            _keep(out, options, corpus)
+        tokenizer = learn_tokenizer(corpus, ModelConfig.preset(options["preset"]).vocab_size)
         encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and team.leads)
-    if team.leads:
-        _keep(out, options, corpus)
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
     validation = tokenizer.encode_batch(corpus.validation)
-    end = tokenizer.eos_id
-    rows = PackedRows(encoded, end, config.max_seq_len + 1)
-    batches = PackedBatches(rows, options["batch_size"], options["seed"], end)
+    shape = (tokenizer.eos_id, config.max_seq_len, options["batch_size"], options["seed"])
+    data = TextData.of(encoded, validation, *shape)
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     say(
-        f"{len(encoded):,} documents, {rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
-        f"a pass over them takes {batches.epoch_length:,.0f} steps"
+        f"{len(encoded):,} documents, {data.train.rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
+        f"a pass over them takes {data.train.epoch_length:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
     train_config = TrainConfig(**{name: options[name] for name in ("steps", "minutes", "optimizer", "learning_rate")})
     start = time.perf_counter()
-    with tqdm(total=100, unit="%", disable=not team.leads) as bar:
+    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
 
         def show(metrics: dict[str, Any]) -> None:
-            share = train_config.progress(metrics["step"], metrics["seconds"])
-            bar.update(min(round(100 * share), 100) - bar.n)
-            bar.set_postfix({key: f"{metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics})
+            """A bar over the share that is over, since a run may be so many minutes long."""
+            bar.n = min(train_config.progress(metrics["step"], metrics["seconds"]), 1.0)
+            step = f"step {metrics['step']:,}" + (f"/{train_config.steps:,}" if train_config.steps else "")
+            losses = [f"{key} {metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics]
+            bar.set_postfix_str(", ".join([step, *losses]))
 
         try:
-            data = TextData(batches, whole_documents(validation, end, longest=config.max_seq_len))
             _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show, team=team)
         except KeyboardInterrupt:
             raise click.ClickException(

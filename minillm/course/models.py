@@ -6,7 +6,6 @@ give another model, never an old one under a new name.
 """
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -21,9 +20,7 @@ from tqdm.auto import tqdm
 
 from minillm.assets import cache_dir
 from minillm.config import ModelConfig
-from minillm.data.batches import PackedBatches, whole_documents
-from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS, encode_training, load_corpus
-from minillm.data.packing import PackedRows
+from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.world import WORLD_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
@@ -46,7 +43,7 @@ class BaseRecipe:
     training: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1000, learning_rate=4e-3))
     batch_size: int = 8  # rows of max_seq_len tokens
     documents: int = 40_000  # of the world
-    tokenizer_documents: int = 4_000  # of these, to learn the vocabulary from
+    tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
 
 
 def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
@@ -136,16 +133,11 @@ def _train_base(recipe: BaseRecipe, folder: Path) -> None:
     seed_everything(recipe.seed)
     with tqdm(total=recipe.training.steps, desc="The course's base model, made once", unit="step") as bar:
         corpus = load_corpus("world", recipe.seed, recipe.documents)
-        first = itertools.islice(corpus.train, recipe.tokenizer_documents)
-        tokenizer = Tokenizer.train(first, recipe.config.vocab_size, SPECIAL_TOKENS)
-        tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
+        tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size, recipe.tokenizer_documents)
         config = ModelConfig.from_dict(recipe.config.to_dict() | {"vocab_size": tokenizer.vocab_size})
-        end, longest = tokenizer.eos_id, config.max_seq_len
-        rows = PackedRows(encode_training(corpus, tokenizer), end, longest + 1)
-        data = TextData(
-            PackedBatches(rows, recipe.batch_size, recipe.seed, end),
-            whole_documents(tokenizer.encode_batch(corpus.validation), end, longest=longest),
-        )
+        encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
+        shape = (tokenizer.eos_id, config.max_seq_len, recipe.batch_size, recipe.seed)
+        data = TextData.of(encoded, validation, *shape)
 
         def show(metrics: dict[str, Any]) -> None:
             bar.update(metrics["step"] - bar.n)

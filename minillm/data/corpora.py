@@ -17,6 +17,7 @@ over a stream of any size.
 
 import difflib
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from minillm.data.world import Document, World
 from minillm.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens wait for lesson 09
+
+TOKENIZER_DOCUMENTS = 4_000  # that a vocabulary is learnt from; more hardly change a merge
 
 # Corpora that `minillm fetch` brings: the asset's training file, and its validation file where it has one.
 FETCHED = {
@@ -146,6 +149,13 @@ def split(
     if not kept or next(iter(train), None) is None:
         raise ValueError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
     return Corpus(name, train, kept, hashlib.sha256(digest + _digest(kept)).hexdigest())
+
+
+def learn_tokenizer(corpus: Corpus, vocab_size: int, documents: int = TOKENIZER_DOCUMENTS) -> Tokenizer:
+    """The corpus's own vocabulary, from its first training documents; one token ends a document and begins the next."""
+    tokenizer = Tokenizer.train(itertools.islice(corpus.train, documents), vocab_size, SPECIAL_TOKENS)
+    tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
+    return tokenizer
 
 
 def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False) -> TokenFile:

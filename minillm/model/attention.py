@@ -67,7 +67,7 @@ def attention_weights(
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)  # minus infinity, not -1e9: a finite number leaks
+        scores = scores.masked_fill(~mask, -math.inf)  # minus infinity: exactly 0 after softmax, in any number format
     return scores.softmax(-1)
 
 

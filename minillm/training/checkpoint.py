@@ -20,9 +20,7 @@ CHECKPOINT = "checkpoint.safetensors"
 Progress = dict[str, int | float]  # steps, tokens and seconds so far
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, int | float]
-) -> None:
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically.
 
     A file that is there already becomes `previous(path)`; at no moment is there none. Raises `OSError` where the disk

@@ -101,7 +101,7 @@ def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
 
 
 @contextmanager
-def team(device: torch.device) -> Iterator[Team]:
+def join_team(device: torch.device) -> Iterator[Team]:
     """Join the processes that `torchrun` started, for the time of a `with`; a team of one where it did not.
 
     Talks by NCCL between CUDA cards and by Gloo between CPUs; with cards, each process takes that of its local rank.

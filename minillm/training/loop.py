@@ -45,9 +45,10 @@ def train(
 
     Each line holds step (updates done), loss (nats, of that step's batches before the update), learning_rate,
     grad_norm (before clipping), tokens and seconds (both since step 0), and now and then what `validate` returns.
-    With `checkpoint`, state is saved there every `save_every` steps (then `on_checkpoint` is called), and a file that
-    is already there is gone on from: with `steps`, the losses that follow are the same to the last bit; with
-    `minutes`, the seconds before the cut count, and the schedule goes on where it was.
+    With `checkpoint`, state is saved there every `save_every` steps, after the step's metrics were yielded and
+    `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
+    is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
+    before the cut count, and the schedule goes on where it was.
     Ctrl-C waits for the end of the step, saves, and only then raises `KeyboardInterrupt`.
     Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step. A checkpoint
     that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
@@ -84,24 +85,24 @@ def train(
             progress = {"step": done, "tokens": progress["tokens"] + tokens, "seconds": seconds}
             share, stopped = team.most(config.progress(done, seconds), interrupted())
             last = share >= 1
-            if last or done % config.save_every == 0 or stopped:
-                try:
-                    if checkpoint and team.leads:
-                        save_checkpoint(checkpoint, model, optimizer, progress)
-                        on_checkpoint()
-                except OSError as error:  # a full disk may have room again before the run ends
-                    if last or stopped:
-                        raise
-                    warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
-                if stopped:
-                    raise KeyboardInterrupt
-            if last or done % config.log_every == 0 or done % config.eval_every == 0:
+            if last or stopped or done % config.log_every == 0 or done % config.eval_every == 0:
                 metrics = {**progress, "seconds": round(seconds, 3), "loss": team.sum(loss.item())}
                 metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item()}
                 if validate and team.leads and (last or done % config.eval_every == 0):
                     metrics |= validate()
                     model.train()
                 yield metrics
+            if last or stopped or done % config.save_every == 0:
+                try:
+                    if checkpoint and team.leads:
+                        on_checkpoint()
+                        save_checkpoint(checkpoint, model, optimizer, progress)
+                except OSError as error:  # a full disk may have room again before the run ends
+                    if last or stopped:
+                        raise
+                    warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
+            if stopped:
+                raise KeyboardInterrupt
 
 
 def update(

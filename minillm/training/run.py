@@ -10,14 +10,16 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
-from minillm.data.batches import Batch, PackedBatches
+from minillm.data.batches import Batch, PackedBatches, whole_documents
+from minillm.data.packing import PackedRows
+from minillm.data.token_file import TokenFile
 from minillm.losses import next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
@@ -36,6 +38,21 @@ class TextData:
 
     train: PackedBatches
     validation: list[Batch]
+
+    @classmethod
+    def of(
+        cls,
+        train: Sequence[Sequence[int]] | TokenFile,
+        validation: Sequence[Sequence[int]],
+        end_id: int,
+        max_seq_len: int,
+        batch_size: int,
+        seed: int,
+    ) -> "TextData":
+        """From encoded documents: rows of `max_seq_len` tokens and their targets, in the order of the seed."""
+        rows = PackedRows(train, end_id, max_seq_len + 1)
+        batches = PackedBatches(rows, batch_size, seed, end_id)
+        return cls(batches, whole_documents(validation, end_id, longest=max_seq_len))
 
 
 def pretrain(

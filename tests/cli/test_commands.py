@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -229,12 +228,14 @@ def test_a_corpus_that_is_not_there_gets_a_sentence_and_leaves_no_run_behind(tmp
 def test_ctrl_c_says_how_to_go_on(tmp_path, cache):
     out = tmp_path / "run"
     program = [sys.executable, "-m", "minillm", "pretrain", "--out", str(out), "--steps", "500", *TRAINING]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    seen = ""
-    while "10/500" not in seen:
-        seen += process.stderr.read(1)
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate()
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        seen = ""
+        while "step 10/500" not in seen:
+            piece = process.stderr.read(1)
+            assert piece, seen  # else it ended before it came that far
+            seen += piece
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate()
     assert process.returncode == 1
     assert f"minillm pretrain --out {out} --resume" in rest
     assert (out / "checkpoint.safetensors").exists()

@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import signal
 from dataclasses import asdict, fields, replace
 
 import pytest
@@ -13,7 +14,7 @@ from helpers import small_config
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models
 from minillm.course.models import SEAL, BaseRecipe, kept, make_base
-from minillm.data.corpora import END_OF_TEXT
+from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ def test_the_recipe_is_that_of_the_command():
     assert defaults["corpus"] == "world"
     for name in ("seed", "batch_size", "documents"):
         assert getattr(recipe, name) == defaults[name], name
-    assert recipe.tokenizer_documents == cli.TOKENIZER_TEXTS
+    assert recipe.tokenizer_documents == TOKENIZER_DOCUMENTS
     for setting in {field.name for field in fields(TrainConfig)} & set(defaults):
         assert getattr(recipe.training, setting) == defaults[setting], setting
 
@@ -63,11 +64,11 @@ def test_the_recipe_is_that_of_the_command():
 def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", {k: v for k, v in TINY.config.to_dict().items() if v is not None})
     monkeypatch.setattr(cli, "load_corpus", models.load_corpus)
-    monkeypatch.setattr(cli, "TOKENIZER_TEXTS", TINY.tokenizer_documents)
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
-    recipe = replace(TINY, training=TrainConfig(steps=4, learning_rate=0.004))
+    training = TrainConfig(steps=4, learning_rate=0.004)
+    recipe = replace(TINY, training=training, tokenizer_documents=TOKENIZER_DOCUMENTS)
     by_course, tokenizer = make_base(recipe)
     by_command, other = load(tmp_path / "run")
     torch.testing.assert_close(weights(by_course), weights(by_command), rtol=0, atol=0)
@@ -124,17 +125,16 @@ def test_an_interrupted_run_is_gone_on_with(home, monkeypatch):
     seen = []
     monkeypatch.setattr(models, "pretrain", _noting(seen))
     resumed, _ = make_base(TINY)
-    assert min(seen) > 2  # the first two steps were not done again
+    assert min(seen) > 2  # the steps before Ctrl-C were not done again
     assert torch.equal(weights(resumed), weights(whole))
 
 
 def _stopped_at(step):
     def stop(metrics):
         if metrics["step"] >= step:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     def pretrain(model, data, config, folder, tokenizer, on_metrics):
-        # The same settings but for the lines of metrics, so that one comes right after the checkpoint.
         return PRETRAIN(model, data, config, folder, tokenizer, stop)
 
     return pretrain

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minillm.training.distributed import Team, team
+from minillm.training.distributed import Team, join_team
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = """
@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 from pathlib import Path
 from test_loop import new_model, settings, text_data
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import attempt, team
+from minillm.training.distributed import attempt, join_team
 from minillm.training.run import pretrain
 
 out, changes = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -33,7 +33,7 @@ def show(metrics):
     if metrics["step"] == dies_at and attempt() == 0:
         os._exit(3)
 
-with team(torch.device("cpu")) as mates:
+with join_team(torch.device("cpu")) as mates:
     model = new_model(vocab_size=258)
     _, history = pretrain(model, text_data(), settings(**changes), out, tokenizer, show, team=mates)
     digest = sum(parameter.double().sum().item() for parameter in model.parameters())
@@ -96,7 +96,7 @@ def test_a_run_of_two_processes_can_be_gone_on_with_by_one(tmp_path, alone):
 
 def test_a_team_of_one_changes_nothing(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
-    with team(torch.device("cpu")) as mates:
+    with join_team(torch.device("cpu")) as mates:
         assert mates == Team()
         assert mates.leads
         assert mates.agreed("as it is") == "as it is"

@@ -121,7 +121,7 @@ def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, mo
     clock(monkeypatch, 5.0)
 
     def pull(metrics):
-        if metrics["step"] == 4:
+        if metrics["step"] == 6:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -177,6 +177,26 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, changes
     assert [json.loads(line) for line in on_disk] == history
     for one, two in zip(model.parameters(), undisturbed.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_a_plug_pulled_between_the_last_line_and_the_last_checkpoint_loses_neither(tmp_path, monkeypatch):
+    class PulledPlug(Exception): ...
+
+    def pull(*arguments):
+        raise PulledPlug
+
+    config = settings(steps=20)
+    expected = saved_run(tmp_path / "whole", config)[1]
+    for place in ("minillm.training.loop.save_checkpoint", "minillm.training.run.save"):  # before it, and after
+        folder = tmp_path / place
+        with monkeypatch.context() as patch:
+            patch.setattr(place, pull)
+            with pytest.raises(PulledPlug):
+                saved_run(folder, config)
+        history = saved_run(folder, config)[1]
+        assert [line["step"] for line in history] == list(range(1, 21))
+        assert history[-1]["val_loss"] == expected[-1]["val_loss"]
+        assert (folder / "model.safetensors").exists()
 
 
 RUN = """
@@ -269,8 +289,7 @@ def test_ctrl_c_ends_the_step_saves_and_stops(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         pretrain(model, text_data(), settings(), tmp_path, TOKENIZER, on_metrics=press)
-    resumed = [line["step"] for line in saved_run(tmp_path, settings())[1]]
-    assert resumed == [*range(1, 14), *range(15, 61)]  # step 14 was done and saved, its line was never asked for
+    assert [line["step"] for line in saved_run(tmp_path, settings())[1]] == list(range(1, 61))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

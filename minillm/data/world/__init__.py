@@ -9,6 +9,7 @@ The rooms, in reading order:
 
     choice      weighted choices, and the two voices that make them: one writes, one reads
     lexicon     people, places, things, from the files under text/
+    holdout     which combinations are kept for testing
     scene       the state of a document half told, and the small language of conditions and effects
     wording     sentence forms with slots; names and pronouns by rule
     story       latent plans and events with preconditions: stories, dialogues, letters, notices, sums
@@ -17,6 +18,10 @@ The rooms, in reading order:
     reading     the parser: exact marginal log-probability, and the true next-word distribution
     world       World and Document: the stream
     floor       the floor of the loss, and a bigram model beside it
+    telling     a story told on purpose, sentence by sentence
+    probes      a question with ways to go on, and how an experiment is scored
+    experiments six experiments, each in a split that no training document touches
+    instructions    tasks with exact checkers, made of answers, phrasebook, staging, tasks and split_sampler
 
 What is said, and of whom, stands in `text/*.toml`; a teacher can add to it or translate it without
 touching the code.

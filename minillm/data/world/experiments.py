@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from minillm.data.world.facts import Relation, load_almanac, probability_of_telling, wordings
-from minillm.data.world.holdout import Split, check_split, is_held_out
+from minillm.data.world.holdout import Split, check_split, in_split, is_held_out
 from minillm.data.world.lexicon import TEXT, Entity, Lexicon, load_lexicon
 from minillm.data.world.probes import Experiment, Probe
 from minillm.data.world.scene import Scene
@@ -53,27 +53,28 @@ def analogies(split: Split = "training", folder: Path = TEXT) -> Experiment:
     Of the held-out couples no document says who goes with whom, but whatever else is told of one is told of the
     other; a good reader can work it out.
     """
-    check_split(split)
     almanac = load_almanac(folder)
-    in_split = {"training": [False], "held-out": [True], "both": [False, True]}
-    asked = [fact for fact in almanac.facts() if fact[1].inferred and (fact in almanac.inferred) in in_split[split]]
+    asked = [fact for fact in almanac.facts() if fact[1].inferred and in_split(fact in almanac.inferred, split)]
     wording = {True: "both", False: "training"}  # of a couple that is never told, every wording is as new
     return _experiment("analogies", split, (_fact(*fact, wording[fact in almanac.inferred], folder) for fact in asked))
 
 
 def quadruples(split: Split = "training", folder: Path = TEXT) -> tuple[tuple[str, str, str, str], ...]:
-    """(a, b, c, d) such that a is to b as c is to d, for tables of vectors; the couple (c, d) is of this split.
+    """(a, b, c, d) such that a is to b as c is to d, for tables of vectors; (a, c) and (b, d) are couples.
+
+    In "held-out" at least one of the two is a couple that no document joins.
 
     >>> ("man", "king", "woman", "queen") in quadruples()
     True
     """
+    almanac = load_almanac(folder)
     couples = [
-        (subject.name, subject.attributes[relation.name], (subject, relation) in load_almanac(folder).inferred)
-        for subject, relation in load_almanac(folder).facts()
+        (subject.name, subject.attributes[relation.name], (subject, relation) in almanac.inferred)
+        for subject, relation in almanac.facts()
         if relation.inferred
     ][::2]  # he before she, in the order of the file
     pairs = itertools.permutations(couples, 2)
-    chosen = [p for p in pairs if split == "both" or any(couple[2] for couple in p) is (split == "held-out")]
+    chosen = [pair for pair in pairs if in_split(any(held_out for _, _, held_out in pair), split)]
     return tuple((a, b, c, d) for (a, c, _), (b, d, _) in chosen)
 
 
@@ -161,7 +162,7 @@ def sums(split: Split = "training", seed: int = 0, count: int = 200, folder: Pat
         event, role, result = plans[plan]
         asked = next(sentence for sentence in tell(world, source, "sums", plan, {}) if sentence.event == event)
         numbers = asked.before.cast[role].attributes
-        if split != "both" and numbers["held_out"] != {"training": "no", "held-out": "yes"}[split]:
+        if not in_split(numbers["held_out"] == "yes", split):
             return []
         right = int(numbers[result])
         near = sorted(sorted(FIGURES, key=lambda figure: abs(figure - right))[:NEAREST])
@@ -205,8 +206,7 @@ def _collect(probes: Callable, name: str, split: Split, seed: int, count: int) -
 
 def _of_split(split: Split, scene: Scene, first: str, second: str) -> bool:
     ranks = scene.lexicon.ranks
-    held_out = is_held_out(ranks[scene.cast[first]], ranks[scene.cast[second]])
-    return split == "both" or held_out is (split == "held-out")
+    return in_split(is_held_out(ranks[scene.cast[first]], ranks[scene.cast[second]]), split)
 
 
 def _recast(scene: Scene, **roles: Entity) -> Scene:

@@ -53,6 +53,12 @@ def one_split(options: Options, held_out: Callable[[Any], bool], split: Split) -
     return [option for option, mark in zip(options, marks, strict=True) if mark is wanted]
 
 
+def in_split(held_out: bool, split: Split) -> bool:
+    """Whether what is held out, or is not, belongs to a split; raises `ValueError` for the name of no split."""
+    check_split(split)
+    return split == "both" or held_out is (split == "held-out")
+
+
 def check_split(split: str) -> None:
     """Raise `ValueError` for the name of no split."""
     if split not in SPLITS:

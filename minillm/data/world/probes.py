@@ -38,9 +38,9 @@ class Score:
     accuracy: float
     stderr: float  # of the accuracy, over the draw of probes
     chance: float  # what guessing gets
+    perfect: float  # what a reader gets who knows Ottermere by heart
     n: int
     groups: dict[str, float]  # accuracy of each group
-    hits: tuple[float, ...]  # probe by probe
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Experiment:
             groups.setdefault(probe.group, []).append(hit)
         stderr = math.sqrt(sum((hit - accuracy) ** 2 for hit in hits) / max(n - 1, 1) / n)
         shares = {group: sum(members) / len(members) for group, members in groups.items()}
-        return Score(accuracy, stderr, self.chance, n, shares, tuple(hits))
+        return Score(accuracy, stderr, self.chance, self.perfect, n, shares)
 
 
 def _hit(probe: Probe, log_probs: Sequence[float]) -> float:
