@@ -68,6 +68,8 @@ class Muon(torch.optim.Optimizer):
             {"params": kinds["table"], "kind": "adamw", "weight_decay": weight_decay},
             {"params": kinds["vector"], "kind": "adamw", "weight_decay": 0.0},
         ]
+        for group in groups:  # by this name torch knows, when state is loaded, where the count of steps belongs
+            group["fused"] = _fused(group["params"])
         super().__init__([group for group in groups if group["params"]], {"lr": learning_rate, "momentum": momentum})
 
     @torch.no_grad()
@@ -103,7 +105,7 @@ class Muon(torch.optim.Optimizer):
             *([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq")),
             [],
             [state["step"] for state in states],
-            fused=_fused(parameters),
+            fused=group["fused"],
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],
@@ -117,8 +119,9 @@ class Muon(torch.optim.Optimizer):
         """What is remembered of one parameter, all zero at first."""
         state = self.state[p]
         if not state:
-            for key in keys:
-                state[key] = torch.zeros((), device=p.device) if key == "step" else torch.zeros_like(p)
+            for key in keys:  # a kernel that does the whole step counts it on its own device, Python on the CPU
+                step = torch.zeros((), device=p.device if _fused([p]) else "cpu")
+                state[key] = step if key == "step" else torch.zeros_like(p)
         return state
 
 
