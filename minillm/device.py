@@ -44,10 +44,10 @@ def bf16_speedup(device: str = "cpu") -> float:
     """How many times faster a bfloat16 matmul runs here than a float32 one, measured once per process.
 
     Measured on a CPU, never assumed: with AVX512-BF16 or AMX it is about 2, on an older one it can be below 0.1. A CUDA
-    card is only asked whether it supports the format (2 stands for yes, 0 for no).
+    card is only asked whether it has the format itself (2 stands for yes, 0 for no); older ones imitate it, slowly.
     """
     if device == "cuda":
-        return 2.0 if torch.cuda.is_bf16_supported() else 0.0
+        return 2.0 if torch.cuda.is_bf16_supported(including_emulation=False) else 0.0
 
     def seconds(dtype: torch.dtype) -> float:
         left, right = torch.ones(512, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)

@@ -40,3 +40,11 @@ def test_autocast_follows_the_measurement(monkeypatch):
         monkeypatch.setattr("minillm.device.bf16_speedup", lambda kind, s=speedup: s)
         assert autocast_dtype(torch.device("cpu")) is expected
     assert bf16_speedup("cpu") > 0
+
+
+def test_a_card_that_imitates_bfloat16_stays_in_float32(monkeypatch):
+    """As a T4 does, which Colab gives away: torch says yes unless it is asked for the real thing."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    bf16_speedup.cache_clear()
+    assert autocast_dtype(torch.device("cuda")) is None
+    bf16_speedup.cache_clear()
