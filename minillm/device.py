@@ -1,7 +1,10 @@
 """Where the work runs, in which number format, and from which seed. The only room that asks about hardware."""
 
+import importlib.util
 import os
 import random
+import shutil
+import sys
 import time
 from functools import cache
 
@@ -66,6 +69,21 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     if device.type == "mps":
         return None
     return torch.bfloat16 if bf16_speedup(device.type) > 1.2 else None
+
+
+def require_compiler(device: torch.device) -> None:
+    """Raise `ValueError` where torch.compile lacks its tool: Triton for a card, a C++ compiler otherwise."""
+    if device.type == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise ValueError("compile is on, but the package triton is not installed; install it, or leave compile out")
+        return
+    usual = {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")
+    compiler = os.environ.get("CXX", usual)
+    if shutil.which(compiler) is None:
+        raise ValueError(
+            f"compile is on, but there is no C++ compiler {compiler!r} here; leave compile out, or install one "
+            "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install; Windows: Visual Studio's build tools)"
+        )
 
 
 def memory_gb() -> float | None:

@@ -1,10 +1,11 @@
 import random
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from minillm.device import autocast_dtype, bf16_speedup, pick_device, seed_everything
+from minillm.device import autocast_dtype, bf16_speedup, pick_device, require_compiler, seed_everything
 
 
 def test_the_cpu_is_the_default_without_a_card(monkeypatch):
@@ -48,3 +49,14 @@ def test_a_card_that_imitates_bfloat16_stays_in_float32(monkeypatch):
     bf16_speedup.cache_clear()
     assert autocast_dtype(torch.device("cuda")) is None
     bf16_speedup.cache_clear()
+
+
+def test_what_compiling_needs_is_named(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match="there is no C\\+\\+ compiler 'no-such-compiler' here; leave compile out, or"):
+        require_compiler(torch.device("cpu"))
+    monkeypatch.setenv("CXX", sys.executable)  # found, which is all that is asked
+    require_compiler(torch.device("cpu"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="the package triton is not installed"):
+        require_compiler(torch.device("cuda"))

@@ -27,6 +27,7 @@ from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
 
 RUN = "run.json"  # the options of the run, for --resume
+SETTINGS = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # the options that a TrainConfig takes
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
@@ -41,6 +42,7 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @click.option("--learning-rate", default=4e-3, help="At its peak.")
 @click.option("--documents", default=40_000, help="Documents of the world to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
+@click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
 @device_option
 @json_option
@@ -75,7 +77,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         f"a pass over them takes {data.train.epoch_length:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
-    train_config = TrainConfig(**{name: options[name] for name in ("steps", "minutes", "optimizer", "learning_rate")})
+    train_config = TrainConfig(**{name: options[name] for name in SETTINGS})
     start = time.perf_counter()
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
 

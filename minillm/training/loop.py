@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from minillm.device import autocast_dtype
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_latest, save_checkpoint
+from minillm.training.compilation import compiled_layers
 from minillm.training.distributed import Team, not_yet_averaged
 from minillm.training.optim import make_optimizer
 from minillm.training.schedule import learning_rate
@@ -65,7 +66,8 @@ def train(
     start = time.perf_counter() - progress["seconds"]
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
-    with _interrupt_after_step() as interrupted:
+    compiled = compiled_layers(model) if config.compile else nullcontext()
+    with _interrupt_after_step() as interrupted, compiled:
         while share < 1:
             first = progress["step"] * config.accumulate
             parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]

@@ -26,23 +26,26 @@ from minillm.training.distributed import attempt, join_team
 from minillm.training.run import pretrain
 
 out, changes = Path(sys.argv[1]), json.loads(sys.argv[2])
-dies_at = changes.pop("dies_at", None)
+dies_at, device = changes.pop("dies_at", None), changes.pop("device", "cpu")
 tokenizer = Tokenizer.train(["1 2 3"], 258)
 
 def show(metrics):
     if metrics["step"] == dies_at and attempt() == 0:
         os._exit(3)
 
-with join_team(torch.device("cpu")) as mates:
-    model = new_model(vocab_size=258)
+with join_team(torch.device(device)) as mates:
+    model = new_model(vocab_size=258).to(mates.device)
     _, history = pretrain(model, text_data(), settings(**changes), out, tokenizer, show, team=mates)
     digest = sum(parameter.double().sum().item() for parameter in model.parameters())
     (out / f"rank{mates.rank}.json").write_text(json.dumps([mates.size, digest, history]))
 """
 
 
-def job(folder, processes, restarts=0, **changes):
-    """Run the job; returns what each process wrote: how many there were, a digest of its weights, its history."""
+def job(folder, processes, restarts=0, launched=False, **changes):
+    """Run the job, under torchrun where there are several processes or it is to be `launched` all the same.
+
+    Returns what each process wrote: how many there were, a digest of its weights, its history.
+    """
     folder.mkdir()
     program = folder / "job.py"
     program.write_text(JOB, encoding="utf-8")
@@ -50,7 +53,8 @@ def job(folder, processes, restarts=0, **changes):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     launcher += ["--max-restarts", str(restarts), "--master-port", "0", "--log-dir", str(folder / "logs")]
     launcher += ["--redirects", "3", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
-    command = [*(launcher if processes > 1 else [sys.executable]), str(program), str(folder), json.dumps(changes)]
+    command = launcher if processes > 1 or launched else [sys.executable]
+    command = [*command, str(program), str(folder), json.dumps(changes)]
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     logs = "".join(path.read_text() for path in sorted(folder.glob("logs/**/std*.log")))
