@@ -5,6 +5,7 @@ import itertools
 import json
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,24 +23,26 @@ from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team, attempt, join_team
+from minillm.training.recipes import recipe_of
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
-from minillm.training.settings import Optimizer, TrainConfig
+from minillm.training.settings import Optimizer
 
 RUN = "run.json"  # the options of the run, for --resume
+TRAINING = ("steps", "minutes", "optimizer", "learning_rate")  # the options that are settings of `TrainConfig`
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
 @click.command()
-@click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape.")
+@click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape and its recipe.")
 @click.option("--corpus", default="world", help=f"{', '.join(NAMES)}, a text file or a folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
-@click.option("--steps", default=1000, help="Optimizer updates.")
+@click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the preset's recipe.")
 @click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")
-@click.option("--optimizer", default="adamw", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
-@click.option("--batch-size", default=8, help="Rows of max_seq_len tokens in one update.")
-@click.option("--learning-rate", default=4e-3, help="At its peak.")
-@click.option("--documents", default=40_000, help="Documents of the world to train on.")
+@click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
+@click.option("--batch-size", type=int, help="Rows of max_seq_len tokens in one batch.")
+@click.option("--learning-rate", type=float, help="At its peak; another optimizer wants another one.")
+@click.option("--documents", type=int, help="Documents of the world to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
 @device_option
@@ -75,7 +78,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         f"a pass over them takes {data.train.epoch_length:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
-    train_config = TrainConfig(**{name: options[name] for name in ("steps", "minutes", "optimizer", "learning_rate")})
+    train_config = replace(recipe_of(options["preset"]).training, **{name: options[name] for name in TRAINING})
     start = time.perf_counter()
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
 
@@ -107,9 +110,7 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
     if not resume:
         if kept.exists():
             raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
-        if options["minutes"] and ctx.get_parameter_source("steps") == ParameterSource.DEFAULT:
-            options["steps"] = None  # the time alone decides
-        return options
+        return with_recipe(options)
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
     try:
@@ -122,6 +123,15 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
                 f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
             )
     return before
+
+
+def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, those that were not given being the preset's own; --minutes alone takes the place of its steps."""
+    recipe = recipe_of(options["preset"])
+    own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "documents": recipe.documents}
+    if options["minutes"] is not None or options["steps"] is not None:
+        own |= {"minutes": None, "steps": None}
+    return {name: own.get(name) if value is None else value for name, value in options.items()}
 
 
 def _check_memory(preset: str) -> None:

@@ -26,6 +26,7 @@ from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
+from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
@@ -40,9 +41,9 @@ class BaseRecipe:
 
     seed: int = 0  # decides the world's documents, the initial weights and the order
     config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))
-    training: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1000, learning_rate=4e-3))
-    batch_size: int = 8  # rows of max_seq_len tokens
-    documents: int = 40_000  # of the world
+    training: TrainConfig = RECIPES["tiny"].training
+    batch_size: int = RECIPES["tiny"].batch_size  # rows of max_seq_len tokens
+    documents: int = RECIPES["tiny"].documents  # of the world
     tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
 
 

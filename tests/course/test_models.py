@@ -50,7 +50,7 @@ def only_folder(home):
 
 
 def test_the_recipe_is_that_of_the_command():
-    defaults = cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params
+    defaults = cli.with_recipe(cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params)
     recipe = BaseRecipe()
     assert recipe.config == ModelConfig.preset(defaults["preset"])
     assert defaults["corpus"] == "world"
