@@ -1,10 +1,12 @@
+import itertools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from minillm.device import autocast_dtype, bf16_speedup, pick_device, seed_everything
+from minillm.device import autocast_dtype, bf16_speedup, matmul_peak, pick_device, seed_everything
 
 
 def test_the_cpu_is_the_default_without_a_card(monkeypatch):
@@ -40,3 +42,19 @@ def test_autocast_follows_the_measurement(monkeypatch):
         monkeypatch.setattr("minillm.device.bf16_speedup", lambda kind, s=speedup: s)
         assert autocast_dtype(torch.device("cpu")) is expected
     assert bf16_speedup("cpu") > 0
+
+
+def test_the_peak_is_operations_over_time(monkeypatch):
+    """On a clock that goes on by 8 ms at each look, a product of 256 x 256 takes 8 ms, which is long enough."""
+    looks = itertools.count()
+    monkeypatch.setattr("minillm.device.time", SimpleNamespace(perf_counter=lambda: 8e-3 * next(looks)))
+    state = torch.get_rng_state()
+    assert matmul_peak.__wrapped__(torch.device("cpu")) == pytest.approx(2 * 256**3 / 8e-3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_peak_is_measured_once(monkeypatch):
+    cpu = torch.device("cpu")
+    first = matmul_peak(cpu)
+    monkeypatch.setattr("minillm.device.time", None)
+    assert matmul_peak(cpu) == first > 0

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from minillm import assets
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
 from minillm.data.batches import PackedBatches
-from minillm.device import bf16_speedup, memory_gb, pick_device
+from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
 from minillm.model.transformer import Transformer
 from minillm.training.loop import train
 from minillm.training.run import pretraining_loss
@@ -40,7 +39,7 @@ def doctor(device: str | None, as_json: bool) -> None:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
-        "float32_gflops": round(matmul_gflops(chosen)),
+        "float32_gflops": round(matmul_peak(chosen) / 1e9),
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
@@ -80,17 +79,6 @@ def diagnose(report: dict[str, Any]) -> list[str]:
     if not report["browser"]:
         complaints.append("no browser was found; JupyterLab prints an address that you can open on another computer")
     return complaints
-
-
-def matmul_gflops(device: torch.device, n: int = 1024) -> float:
-    """Billions of operations a second in a float32 matrix product, the best of five."""
-    left = torch.ones(n, n, device=device)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        (left @ left)[0, 0].item()  # reading one number waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * n**3 / best / 1e9
 
 
 def loss_difference(device: torch.device, steps: int = 5) -> float:
