@@ -1,9 +1,10 @@
-"""minillm doctor: is this computer fit for the course, and does it compute what it should?"""
+"""minillm doctor: is this computer fit for the course, does it compute what it should, and is a run's loss normal?"""
 
 import os
 import platform
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from minillm import assets
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
+from minillm.course.bands import KINDS, load_bands
+from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
 from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
 from minillm.model.transformer import Transformer
@@ -25,10 +28,17 @@ DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
 
 
 @click.command()
+@click.option("--run", type=click.Path(path_type=Path), help="A run's folder: look at its losses, not at the computer.")
 @device_option
 @json_option
-def doctor(device: str | None, as_json: bool) -> None:
-    """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses."""
+def doctor(run: Path | None, device: str | None, as_json: bool) -> None:
+    """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses.
+
+    With --run: is my loss normal? Its metrics are held against what five seeds of the course's own recipe had.
+    """
+    if run is not None:
+        look_at(run, as_json)
+        return
     chosen = pick_device(device)
     report = {
         "python": platform.python_version(),
@@ -55,6 +65,26 @@ def doctor(device: str | None, as_json: bool) -> None:
         print_json(report | {"complaints": complaints})
     if report["loss_difference"] > TOLERANCE:
         sys.exit(1)  # the one thing that silently spoils every lesson
+
+
+def look_at(run: Path, as_json: bool) -> None:
+    """A table of the run's losses beside the bands, what differs in its settings, and the verdict."""
+    bands = load_bands()
+    result = check_run(run, bands)
+    for kind, title in KINDS.items():
+        rows = [row for row in result.rows if row.kind == kind]
+        if rows:
+            click.echo(f"{'step':>9}  {title:>15}  {f'{bands.seeds} seeds':>15}", err=as_json)
+        for row in rows:
+            band = "" if row.band is None else f"{row.band[0]:.2f} to {row.band[1]:.2f}"
+            click.echo(f"{row.step:9,}  {row.value:15.3f}  {band:>15}  {row.word}", err=as_json)
+    for difference in result.differences:
+        click.secho(f"! {difference}", fg="yellow", err=as_json)
+    if result.differences:
+        click.echo("The bands belong to other settings, so read the verdict with care.", err=as_json)
+    click.echo(result.verdict, err=as_json)
+    if as_json:
+        print_json(asdict(result))
 
 
 TOLERANCE = 1e-2  # nats after a few steps; float32 rounding alone stays under a thousandth

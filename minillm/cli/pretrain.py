@@ -17,7 +17,7 @@ from minillm.cli.common import device_option, json_option, print_json
 from minillm.config import PRESETS, ModelConfig
 from minillm.data.corpora import NAMES, Corpus, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
-from minillm.data.world import bigram_loss, floor
+from minillm.data.world import Floor, bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
@@ -79,18 +79,20 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     )
     model = Transformer(config).to(team.device)
     train_config = replace(recipe_of(options["preset"]).training, **{name: options[name] for name in TRAINING})
+    truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()
+    latest: dict[str, Any] = {}
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
 
         def show(metrics: dict[str, Any]) -> None:
             """A bar over the share that is over, since a run may be so many minutes long."""
             bar.n = min(train_config.progress(metrics["step"], metrics["seconds"]), 1.0)
-            step = f"step {metrics['step']:,}" + (f"/{train_config.steps:,}" if train_config.steps else "")
-            losses = [f"{key} {metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics]
-            bar.set_postfix_str(", ".join([step, *losses]))
+            latest.update(metrics)
+            bar.set_postfix_str(progress_line(latest, train_config.steps))
 
+        ruler = truth and truth.nats_per_token
         try:
-            _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show, team=team)
+            _, history = run_pretrain(model, data, train_config, out, tokenizer, show, team, ruler)
         except KeyboardInterrupt:
             raise click.ClickException(
                 f"stopped and saved; go on with: minillm pretrain --out {out} --resume"
@@ -98,7 +100,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     if not team.leads:
         return {}
     seconds = time.perf_counter() - start
-    result = summary(corpus, tokenizer, encoded, validation, history[-1])
+    result = summary(truth, tokenizer, encoded, validation, history[-1])
     result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
     say(sentence(result))
     return result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)}
@@ -158,8 +160,22 @@ def _keep(out: Path, options: dict[str, Any], corpus: Corpus) -> None:
     (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
 
 
+def progress_line(latest: dict[str, Any], steps: int | None) -> str:
+    """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
+
+    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
+    >>> progress_line(latest, 1000)
+    'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
+    """
+    words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
+    words += [f"{key} {latest[key]:.3f}" for key in ("loss", "val_loss") if key in latest]
+    words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
+    words += [f"{latest['tokens_per_second']:,.0f} tokens/s, {latest['flop_utilisation']:.0%} of the peak"]
+    return ", ".join(words)
+
+
 def summary(
-    corpus: Corpus, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
+    truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
 ) -> dict[str, Any]:
     """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
     end = tokenizer.eos_id
@@ -167,8 +183,7 @@ def summary(
     measured = itertools.chain([end], *([*document, end] for document in validation))
     loss = last["val_loss"]
     result = {"val_loss": loss, "bigram_loss": bigram_loss(learnt, measured, tokenizer.vocab_size)}
-    if corpus.truth is not None:
-        truth = floor(corpus.truth, tokenizer)
+    if truth is not None:
         result |= {"floor": truth.nats_per_token, "floor_stderr": truth.stderr, "kl": loss - truth.nats_per_token}
         result["closed"] = (result["bigram_loss"] - loss) / (result["bigram_loss"] - truth.nats_per_token)
     return {key: round(value, 5) for key, value in result.items()}

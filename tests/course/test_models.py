@@ -134,14 +134,14 @@ def _stopped_at(step):
         if metrics["step"] >= step:
             signal.raise_signal(signal.SIGINT)
 
-    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+    def pretrain(model, data, config, folder, tokenizer, on_metrics, floor):
         return PRETRAIN(model, data, config, folder, tokenizer, stop)
 
     return pretrain
 
 
 def _noting(seen):
-    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+    def pretrain(model, data, config, folder, tokenizer, on_metrics, floor):
         return PRETRAIN(model, data, config, folder, tokenizer, lambda metrics: seen.append(metrics["step"]))
 
     return pretrain
