@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from plain_gpt import PlainGPT, plain_optimizer
 
 from minillm import ModelConfig, TrainConfig, Transformer
-from minillm.device import bf16_speedup
+from minillm.device import bf16_speedup, matmul_peak
 from minillm.model.accounting import count_flops
 from minillm.training.distributed import Team
 from minillm.training.loop import update
@@ -32,15 +32,6 @@ def best_seconds(work: Callable[[], object], rounds: int = 7) -> float:
         work()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def matmul_peak(dtype: torch.dtype) -> float:
-    """Floating-point operations a second of the best large matrix product."""
-    rates = []
-    for n in (512, 1024, 2048):
-        left, right = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
-        rates.append(2 * n**3 / best_seconds(lambda left=left, right=right: left @ right, rounds=5))
-    return max(rates)
 
 
 def n_heads(width: int) -> int:
@@ -77,7 +68,7 @@ def plain_gpt_step(width: int):
 def throughput() -> dict:
     """Training throughput by width. FLOPs: 6 a weight and token, and attention over the visible half of the pairs."""
     formats = [("float32", torch.float32)] + ([("bf16", torch.bfloat16)] if bf16_speedup() > 1.2 else [])
-    peaks = {name: matmul_peak(dtype) for name, dtype in formats}
+    peaks = {name: matmul_peak(torch.device("cpu"), dtype) for name, dtype in formats}
     rows = []
     for width in WIDTHS:
         contestants = {f"ours {name}": (our_step(width, name == "bf16"), name) for name, _ in formats}

@@ -128,6 +128,8 @@ def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 PRESETS: dict[str, dict[str, Any]] = {
     # The course's own model: learns the world in two minutes on two CPU cores.
     "tiny": dict(vocab_size=1024, d_model=128, n_layers=4, n_heads=4, d_ff=384, max_seq_len=256, qk_norm=True),
+    # One GPU: learns TinyStories in less than an hour. Its recipe, like tiny's, stands in training/recipes.py.
+    "small": dict(vocab_size=8192, d_model=512, n_layers=8, n_heads=8, d_ff=1408, max_seq_len=512, qk_norm=True),
     # Published shapes, for counting parameters and for loading real weights.
     "smollm2-135m": dict(
         vocab_size=49_152, d_model=576, n_layers=30, n_heads=9, n_kv_heads=3, d_ff=1536, max_seq_len=8192,

@@ -86,6 +86,28 @@ def require_compiler(device: torch.device) -> None:
         )
 
 
+@cache
+def matmul_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Floating-point operations a second of the fastest square matrix product here, measured once per process.
+
+    Nothing that a model does is faster, so this is what its own rate is held against; on a CPU it is that of the
+    threads that torch uses. Products grow until one takes long enough to be measured well; the least disturbed round
+    counts. Takes a few tenths of a second and touches no random state.
+    """
+    best, size, seconds = 0.0, 256, 0.0
+    while seconds < 5e-3:
+        numbers = torch.rand(2, size, size, generator=torch.Generator(device).manual_seed(0), device=device).to(dtype)
+        times = []
+        while len(times) < 6 and sum(times) < 0.1:
+            start = time.perf_counter()
+            (numbers[0] @ numbers[1])[0, 0].item()  # reading one number waits for the device
+            times.append(time.perf_counter() - start)
+        seconds = min(times)
+        best = max(best, 2 * size**3 / seconds)
+        size *= 2
+    return best
+
+
 def memory_gb() -> float | None:
     """Physical memory of this computer in GB; None where the system does not say it this way (Windows)."""
     try:

@@ -1,11 +1,20 @@
+import itertools
 import random
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from minillm.device import autocast_dtype, bf16_speedup, pick_device, require_compiler, seed_everything
+from minillm.device import (
+    autocast_dtype,
+    bf16_speedup,
+    matmul_peak,
+    pick_device,
+    require_compiler,
+    seed_everything,
+)
 
 
 def test_the_cpu_is_the_default_without_a_card(monkeypatch):
@@ -60,3 +69,19 @@ def test_what_compiling_needs_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="the package triton is not installed"):
         require_compiler(torch.device("cuda"))
+
+
+def test_the_peak_is_operations_over_time(monkeypatch):
+    """On a clock that goes on by 8 ms at each look, a product of 256 x 256 takes 8 ms, which is long enough."""
+    looks = itertools.count()
+    monkeypatch.setattr("minillm.device.time", SimpleNamespace(perf_counter=lambda: 8e-3 * next(looks)))
+    state = torch.get_rng_state()
+    assert matmul_peak.__wrapped__(torch.device("cpu")) == pytest.approx(2 * 256**3 / 8e-3)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_peak_is_measured_once(monkeypatch):
+    cpu = torch.device("cpu")
+    first = matmul_peak(cpu)
+    monkeypatch.setattr("minillm.device.time", None)
+    assert matmul_peak(cpu) == first > 0

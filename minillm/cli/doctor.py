@@ -1,10 +1,10 @@
-"""minillm doctor: is this computer fit for the course, and does it compute what it should?"""
+"""minillm doctor: is this computer fit for the course, does it compute what it should, and is a run's loss normal?"""
 
 import os
 import platform
 import shutil
 import sys
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import torch
 from minillm import assets
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
+from minillm.course.bands import KINDS, load_bands
+from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
-from minillm.device import bf16_speedup, memory_gb, pick_device
+from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
 from minillm.model.transformer import Transformer
 from minillm.training.loop import train
 from minillm.training.run import pretraining_loss
@@ -26,10 +28,17 @@ DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
 
 
 @click.command()
+@click.option("--run", type=click.Path(path_type=Path), help="A run's folder: look at its losses, not at the computer.")
 @device_option
 @json_option
-def doctor(device: str | None, as_json: bool) -> None:
-    """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses."""
+def doctor(run: Path | None, device: str | None, as_json: bool) -> None:
+    """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses.
+
+    With --run: is my loss normal? Its metrics are held against what five seeds of the course's own recipe had.
+    """
+    if run is not None:
+        look_at(run, as_json)
+        return
     chosen = pick_device(device)
     report = {
         "python": platform.python_version(),
@@ -40,7 +49,7 @@ def doctor(device: str | None, as_json: bool) -> None:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
-        "float32_gflops": round(matmul_gflops(chosen)),
+        "float32_gflops": round(matmul_peak(chosen) / 1e9),
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
@@ -56,6 +65,26 @@ def doctor(device: str | None, as_json: bool) -> None:
         print_json(report | {"complaints": complaints})
     if report["loss_difference"] > TOLERANCE:
         sys.exit(1)  # the one thing that silently spoils every lesson
+
+
+def look_at(run: Path, as_json: bool) -> None:
+    """A table of the run's losses beside the bands, what differs in its settings, and the verdict."""
+    bands = load_bands()
+    result = check_run(run, bands)
+    for kind, title in KINDS.items():
+        rows = [row for row in result.rows if row.kind == kind]
+        if rows:
+            click.echo(f"{'step':>9}  {title:>15}  {f'{bands.seeds} seeds':>15}", err=as_json)
+        for row in rows:
+            band = "" if row.band is None else f"{row.band[0]:.2f} to {row.band[1]:.2f}"
+            click.echo(f"{row.step:9,}  {row.value:15.3f}  {band:>15}  {row.word}", err=as_json)
+    for difference in result.differences:
+        click.secho(f"! {difference}", fg="yellow", err=as_json)
+    if result.differences:
+        click.echo("The bands belong to other settings, so read the verdict with care.", err=as_json)
+    click.echo(result.verdict, err=as_json)
+    if as_json:
+        print_json(asdict(result))
 
 
 TOLERANCE = 1e-2  # nats after a few steps; float32 rounding alone stays under a thousandth
@@ -80,17 +109,6 @@ def diagnose(report: dict[str, Any]) -> list[str]:
     if not report["browser"]:
         complaints.append("no browser was found; JupyterLab prints an address that you can open on another computer")
     return complaints
-
-
-def matmul_gflops(device: torch.device, n: int = 1024) -> float:
-    """Billions of operations a second in a float32 matrix product, the best of five."""
-    left = torch.ones(n, n, device=device)
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        (left @ left)[0, 0].item()  # reading one number waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * n**3 / best / 1e9
 
 
 def loss_difference(device: torch.device, steps: int = 5) -> float:

@@ -5,6 +5,7 @@ import itertools
 import json
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,31 +17,32 @@ from minillm.cli.common import device_option, json_option, print_json
 from minillm.config import PRESETS, ModelConfig
 from minillm.data.corpora import NAMES, Corpus, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
-from minillm.data.world import bigram_loss, floor
+from minillm.data.world import Floor, bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team, attempt, join_team
+from minillm.training.recipes import recipe_of
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
-from minillm.training.settings import Optimizer, TrainConfig
+from minillm.training.settings import Optimizer
 
 RUN = "run.json"  # the options of the run, for --resume
-SETTINGS = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # the options that a TrainConfig takes
+TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
 @click.command()
-@click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape.")
+@click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape and its recipe.")
 @click.option("--corpus", default="world", help=f"{', '.join(NAMES)}, a text file or a folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
-@click.option("--steps", default=1000, help="Optimizer updates.")
+@click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the preset's recipe.")
 @click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")
-@click.option("--optimizer", default="adamw", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
-@click.option("--batch-size", default=8, help="Rows of max_seq_len tokens in one update.")
-@click.option("--learning-rate", default=4e-3, help="At its peak.")
-@click.option("--documents", default=40_000, help="Documents of the world to train on.")
+@click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
+@click.option("--batch-size", type=int, help="Rows of max_seq_len tokens in one batch.")
+@click.option("--learning-rate", type=float, help="At its peak; another optimizer wants another one.")
+@click.option("--documents", type=int, help="Documents of the world to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
@@ -77,19 +79,21 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         f"a pass over them takes {data.train.epoch_length:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
-    train_config = TrainConfig(**{name: options[name] for name in SETTINGS})
+    train_config = replace(recipe_of(options["preset"]).training, **{name: options[name] for name in TRAINING})
+    truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()
+    latest: dict[str, Any] = {}
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
 
         def show(metrics: dict[str, Any]) -> None:
             """A bar over the share that is over, since a run may be so many minutes long."""
             bar.n = min(train_config.progress(metrics["step"], metrics["seconds"]), 1.0)
-            step = f"step {metrics['step']:,}" + (f"/{train_config.steps:,}" if train_config.steps else "")
-            losses = [f"{key} {metrics[key]:.3f}" for key in ("loss", "val_loss") if key in metrics]
-            bar.set_postfix_str(", ".join([step, *losses]))
+            latest.update(metrics)
+            bar.set_postfix_str(progress_line(latest, train_config.steps))
 
+        ruler = truth and truth.nats_per_token
         try:
-            _, history = run_pretrain(model, data, train_config, out, tokenizer, on_metrics=show, team=team)
+            _, history = run_pretrain(model, data, train_config, out, tokenizer, show, team, ruler)
         except KeyboardInterrupt:
             raise click.ClickException(
                 f"stopped and saved; go on with: minillm pretrain --out {out} --resume"
@@ -97,7 +101,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     if not team.leads:
         return {}
     seconds = time.perf_counter() - start
-    result = summary(corpus, tokenizer, encoded, validation, history[-1])
+    result = summary(truth, tokenizer, encoded, validation, history[-1])
     result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
     say(sentence(result))
     return result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)}
@@ -109,9 +113,7 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
     if not resume:
         if kept.exists():
             raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
-        if options["minutes"] and ctx.get_parameter_source("steps") == ParameterSource.DEFAULT:
-            options["steps"] = None  # the time alone decides
-        return options
+        return with_recipe(options)
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
     try:
@@ -124,6 +126,15 @@ def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]
                 f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
             )
     return before
+
+
+def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, those that were not given being the preset's own; --minutes alone takes the place of its steps."""
+    recipe = recipe_of(options["preset"])
+    own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "documents": recipe.documents}
+    if options["minutes"] is not None or options["steps"] is not None:
+        own |= {"minutes": None, "steps": None}
+    return {name: own.get(name) if value is None else value for name, value in options.items()}
 
 
 def _check_memory(preset: str) -> None:
@@ -150,8 +161,22 @@ def _keep(out: Path, options: dict[str, Any], corpus: Corpus) -> None:
     (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
 
 
+def progress_line(latest: dict[str, Any], steps: int | None) -> str:
+    """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
+
+    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
+    >>> progress_line(latest, 1000)
+    'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
+    """
+    words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
+    words += [f"{key} {latest[key]:.3f}" for key in ("loss", "val_loss") if key in latest]
+    words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
+    words += [f"{latest['tokens_per_second']:,.0f} tokens/s, {latest['flop_utilisation']:.0%} of the peak"]
+    return ", ".join(words)
+
+
 def summary(
-    corpus: Corpus, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
+    truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
 ) -> dict[str, Any]:
     """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
     end = tokenizer.eos_id
@@ -159,8 +184,7 @@ def summary(
     measured = itertools.chain([end], *([*document, end] for document in validation))
     loss = last["val_loss"]
     result = {"val_loss": loss, "bigram_loss": bigram_loss(learnt, measured, tokenizer.vocab_size)}
-    if corpus.truth is not None:
-        truth = floor(corpus.truth, tokenizer)
+    if truth is not None:
         result |= {"floor": truth.nats_per_token, "floor_stderr": truth.stderr, "kl": loss - truth.nats_per_token}
         result["closed"] = (result["bigram_loss"] - loss) / (result["bigram_loss"] - truth.nats_per_token)
     return {key: round(value, 5) for key, value in result.items()}

@@ -21,11 +21,12 @@ from tqdm.auto import tqdm
 from minillm.assets import cache_dir
 from minillm.config import ModelConfig
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
-from minillm.data.world import WORLD_VERSION
+from minillm.data.world import WORLD_VERSION, floor
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
+from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
@@ -40,9 +41,9 @@ class BaseRecipe:
 
     seed: int = 0  # decides the world's documents, the initial weights and the order
     config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))
-    training: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1000, learning_rate=4e-3))
-    batch_size: int = 8  # rows of max_seq_len tokens
-    documents: int = 40_000  # of the world
+    training: TrainConfig = RECIPES["tiny"].training
+    batch_size: int = RECIPES["tiny"].batch_size  # rows of max_seq_len tokens
+    documents: int = RECIPES["tiny"].documents  # of the world
     tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
 
 
@@ -60,7 +61,7 @@ def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 def make_base(recipe: BaseRecipe) -> tuple[Transformer, Tokenizer]:
     """The base model of any recipe, from the cache or trained now."""
     settings = asdict(recipe) | {"world": WORLD_VERSION}
-    return kept("base", settings, lambda folder: _train_base(recipe, folder))
+    return kept("base", settings, lambda folder: train_base(recipe, folder))
 
 
 def kept(name: str, settings: dict[str, Any], make: Callable[[Path], object]) -> tuple[Transformer, Tokenizer]:
@@ -128,7 +129,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _train_base(recipe: BaseRecipe, folder: Path) -> None:
+def train_base(recipe: BaseRecipe, folder: Path) -> None:
     """Pretrain on the world, as `minillm pretrain` does; what an interrupted run left in `folder` is gone on with."""
     seed_everything(recipe.seed)
     with tqdm(total=recipe.training.steps, desc="The course's base model, made once", unit="step") as bar:
@@ -144,7 +145,8 @@ def _train_base(recipe: BaseRecipe, folder: Path) -> None:
             bar.set_postfix(loss=f"{metrics['loss']:.3f}")
 
         model = Transformer(config).to(pick_device(None))
-        pretrain(model, data, recipe.training, folder, tokenizer, on_metrics=show)
+        truth = floor(corpus.truth, tokenizer)
+        pretrain(model, data, recipe.training, folder, tokenizer, on_metrics=show, floor=truth.nats_per_token)
 
 
 if __name__ == "__main__":

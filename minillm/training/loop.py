@@ -42,10 +42,11 @@ def train(
     on_checkpoint: Callable[[], None] = lambda: None,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
 ) -> Iterator[Metrics]:
-    """Update `model` for `config.steps` or `config.minutes`; yield metrics every `log_every` steps and at the end.
+    """Update `model` for `config.steps` or `config.minutes`; yield metrics at step 1, then every `log_every`.
 
-    Each line holds step (updates done), loss (nats, of that step's batches before the update), learning_rate,
-    grad_norm (before clipping), tokens and seconds (both since step 0), and now and then what `validate` returns.
+    The last step has a line too. Each line holds step (updates done), loss (nats, of that step's batches before the
+    update), learning_rate, grad_norm (before clipping), tokens and seconds (both since step 0), tokens_per_second
+    (since the line before, time in which nothing is learnt left out), and now and then what `validate` returns.
     With `checkpoint`, state is saved there every `save_every` steps, after the step's metrics were yielded and
     `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
     is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
@@ -64,6 +65,7 @@ def train(
     if checkpoint and checkpoint.exists():
         progress = load_latest(checkpoint, model, optimizer)
     start = time.perf_counter() - progress["seconds"]
+    mark = progress["tokens"], time.perf_counter()
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
     compiled = compiled_layers(model) if config.compile else nullcontext()
@@ -71,14 +73,8 @@ def train(
         while share < 1:
             first = progress["step"] * config.accumulate
             parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
-            rate = learning_rate(
-                config.schedule,
-                config.learning_rate,
-                progress["step"],
-                share,
-                config.warmup_steps,
-                config.final_fraction,
-            )
+            ends = config.warmup_steps, config.final_fraction
+            rate = learning_rate(config.schedule, config.learning_rate, progress["step"], share, *ends)
             try:
                 loss, grad_norm, tokens = update(module, optimizer, parts, rate, config, team)
             except FloatingPointError as error:
@@ -87,9 +83,12 @@ def train(
             progress = {"step": done, "tokens": progress["tokens"] + tokens, "seconds": seconds}
             share, stopped = team.most(config.progress(done, seconds), interrupted())
             last = share >= 1
-            if last or stopped or done % config.log_every == 0 or done % config.eval_every == 0:
+            line = last or stopped or done == 1 or done % config.log_every == 0 or done % config.eval_every == 0
+            if line:
                 metrics = {**progress, "seconds": round(seconds, 3), "loss": team.sum(loss.item())}
                 metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item()}
+                pace = (progress["tokens"] - mark[0]) / (time.perf_counter() - mark[1])  # .item() waited for the card
+                metrics["tokens_per_second"] = round(pace, 1)
                 if validate and team.leads and (last or done % config.eval_every == 0):
                     metrics |= validate()
                     model.train()
@@ -105,6 +104,8 @@ def train(
                     warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
             if stopped:
                 raise KeyboardInterrupt
+            if line:
+                mark = progress["tokens"], time.perf_counter()
 
 
 def update(
@@ -124,7 +125,7 @@ def update(
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     device = next(module.parameters()).device
-    dtype = autocast_dtype(device) if config.bf16 is None else (torch.bfloat16 if config.bf16 else None)
+    dtype = half_precision(config, device)
     counts = [count_targets(batch) for batch in parts]
     targets = int(team.sum(sum(counts)))
     total = torch.zeros((), device=device)
@@ -146,6 +147,13 @@ def update(
     grad_norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
     optimizer.step()
     return total, grad_norm, targets
+
+
+def half_precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
+    """The number format of the matmuls where it is not the weights' own float32."""
+    if config.bf16 is None:
+        return autocast_dtype(device)
+    return torch.bfloat16 if config.bf16 else None
 
 
 def count_targets(batch: Any) -> int:

@@ -14,22 +14,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.data.batches import Batch, PackedBatches, whole_documents
 from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
+from minillm.device import matmul_peak
 from minillm.losses import next_token_loss_of_hidden
+from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team
-from minillm.training.loop import Metrics, mean_loss, train
+from minillm.training.history import METRICS, read_metrics
+from minillm.training.loop import Metrics, half_precision, mean_loss, train
 from minillm.training.settings import TrainConfig
 
-SETTINGS, METRICS, DIAGNOSTICS = "training.json", "metrics.jsonl", "diagnostics.json"
+SETTINGS, DIAGNOSTICS = "training.json", "diagnostics.json"
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,18 @@ def pretrain(
     tokenizer: Tokenizer | None = None,
     on_metrics: Callable[[Metrics], None] = lambda metrics: None,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    floor: float | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
     """Teach `model` to predict the next token; returns it (trained in place) and the metrics of the run.
 
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was.
     `on_metrics` sees every line as it comes: a progress bar, a live plot. In a `team` of processes only the leading one
     writes, measures on the validation documents, and calls `on_metrics`.
+
+    To what `training.loop.train` tells, a line adds flop_utilisation: the floating-point operations that the model
+    needs for the tokens of a second, against the fastest matrix product measured here (Chowdhery et al. 2022, PaLM,
+    appendix B). Where the `floor` of the validation documents is known (nats per token), a line with val_loss also
+    holds above_floor, what is left to learn.
     """
     if (run_dir is None) != (tokenizer is None):
         raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
@@ -79,6 +89,7 @@ def pretrain(
         )
     folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
     history = folder.lines if folder else []
+    at_peak = seconds_per_token_at_peak(model, data, config, team) if team.leads else 0.0
     events = train(
         model,
         data.train,
@@ -91,6 +102,9 @@ def pretrain(
     )
     try:
         for metrics in events:
+            metrics["flop_utilisation"] = round(metrics["tokens_per_second"] * at_peak, 4)
+            if floor is not None and "val_loss" in metrics:
+                metrics["above_floor"] = metrics["val_loss"] - floor
             history = folder.record(metrics) if folder else [*history, metrics]
             if team.leads:
                 on_metrics(metrics)
@@ -106,6 +120,14 @@ def pretraining_loss(model: Transformer, batch: Batch) -> Float[Tensor, ""]:
     """Cross-entropy of every next token, in nats."""
     inputs, targets = batch
     return next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets)
+
+
+def seconds_per_token_at_peak(model: Transformer, data: TextData, config: TrainConfig, team: Team = Team()) -> float:  # noqa: B008
+    """How long a token would take if all that training computes ran as fast as the fastest matrix product here."""
+    device = next(model.parameters()).device
+    length = data.train[0][0].shape[1]
+    flops = 3 * count_flops(model.config, length) / length  # forward, and twice as much backward
+    return flops / (matmul_peak(device, half_precision(config, device) or torch.float32) * team.size)
 
 
 class RunFolder:
@@ -126,13 +148,8 @@ class RunFolder:
                     "go on with the same settings, or choose another folder"
                 )
         settings.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-        self.lines, self.in_order = self._read(), False
-
-    def _read(self) -> list[Metrics]:
-        """After the last line break there is nothing, or half a line that a kill tore off."""
-        file = self.path / METRICS
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
-        return [json.loads(line) for line in lines]
+        self.lines = read_metrics(path / METRICS) if (path / METRICS).exists() else []
+        self.in_order = False
 
     def write_diagnostics(self, error: str, model: Transformer) -> Path:
         """What a person looks for after a loss that was no number: how large is what, and where are the NaNs?"""

@@ -1,7 +1,9 @@
+import importlib
 import json
 import signal
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -12,11 +14,13 @@ from minillm import assets
 from minillm.cli import main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import diagnose
+from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.data.world.experiments import EXPERIMENTS
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
+from minillm.training.recipes import recipe_of
 
 
 def run(*arguments: str, text: str | None = None, status: int = 0):
@@ -109,6 +113,30 @@ def test_doctor_names_each_trouble():
     assert diagnose(fit) == []
 
 
+def test_doctor_looks_at_a_run(tmp_path, monkeypatch):
+    band = Band((1, 1000), (6.9, 0.7), (6.93, 0.75), (6.95, 0.8))
+    bands = Bands({"batch_size": 8}, 5, 6.93, band, Band((), (), (), ()))
+    monkeypatch.setattr(importlib.import_module("minillm.cli.doctor"), "load_bands", lambda: bands)
+    lines = [{"step": 1, "loss": 6.93}, {"step": 1000, "loss": 3.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = run("doctor", "--run", tmp_path, "--json")
+    report = last_json(result)
+    assert [row["word"] for row in report["rows"]] == ["normal", "far above"]
+    assert not report["normal"]
+    for part in (
+        "0.70 to 0.80  far above",
+        "does not tell its model, training, batch_size",
+        "read the verdict with care",
+    ):
+        assert part in result.stderr
+    assert report["verdict"].startswith(
+        "At step 1,000, five seeds had a training loss of 0.70 to 0.80; 3.00 is far above."
+    )
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 6.9}\n{"step": \n')
+    assert "metrics.jsonl, line 2: Expecting value" in run("doctor", "--run", tmp_path, status=1).stderr
+    assert "there is no" in run("doctor", "--run", tmp_path / "nowhere", status=1).stderr
+
+
 TRAINING = ["--documents", "300", "--batch-size", "2"]
 
 
@@ -164,6 +192,18 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path, cache):
     assert again["val_loss"] == first["val_loss"]
     refused = run("pretrain", "--out", out, "--resume", "--steps", "9", status=1)
     assert "has steps = 2; a resumed run cannot change it to 9" in refused.stderr
+
+
+def test_what_is_not_said_is_in_the_presets_recipe(tmp_path, cache):
+    out = tmp_path / "run"
+    run("pretrain", "--out", out, "--steps", "1", *TRAINING)
+    kept = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    settings = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert (kept["documents"], kept["batch_size"], settings["steps"]) == (300, 2, 1)
+    assert settings == asdict(replace(recipe_of("tiny").training, steps=1))
+    (line,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
+    assert line["above_floor"] > 0
+    assert line["flop_utilisation"] >= 0
 
 
 def test_minutes_take_the_place_of_the_default_steps(tmp_path, cache):

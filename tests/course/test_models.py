@@ -50,7 +50,7 @@ def only_folder(home):
 
 
 def test_the_recipe_is_that_of_the_command():
-    defaults = cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params
+    defaults = cli.with_recipe(cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params)
     recipe = BaseRecipe()
     assert recipe.config == ModelConfig.preset(defaults["preset"])
     assert defaults["corpus"] == "world"
@@ -134,14 +134,14 @@ def _stopped_at(step):
         if metrics["step"] >= step:
             signal.raise_signal(signal.SIGINT)
 
-    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+    def pretrain(model, data, config, folder, tokenizer, on_metrics, floor):
         return PRETRAIN(model, data, config, folder, tokenizer, stop)
 
     return pretrain
 
 
 def _noting(seen):
-    def pretrain(model, data, config, folder, tokenizer, on_metrics):
+    def pretrain(model, data, config, folder, tokenizer, on_metrics, floor):
         return PRETRAIN(model, data, config, folder, tokenizer, lambda metrics: seen.append(metrics["step"]))
 
     return pretrain

@@ -1,4 +1,3 @@
-import itertools
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from minillm.data.batches import PackedBatches, pack_documents, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
-from minillm.training.loop import mean_loss, train
+from minillm.training.loop import mean_loss, train, update
 from minillm.training.run import TextData, pretrain, pretraining_loss
 from minillm.training.settings import TrainConfig
 
@@ -96,12 +95,20 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
 
 
-def clock(monkeypatch, seconds_per_look: float) -> None:
-    """A clock for the loop that goes on by so much whenever it is looked at: once a step, and once at the start."""
-    looks = itertools.count()
-    monkeypatch.setattr(
-        "minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: seconds_per_look * next(looks))
-    )
+def clock(monkeypatch, seconds_per_step: float, seconds_per_validation: float = 0.0) -> None:
+    """A clock for the loop on which only updates and validations take time."""
+    now = [0.0]
+
+    def taking(seconds, work):
+        def timed(*arguments):
+            now[0] += seconds
+            return work(*arguments)
+
+        return timed
+
+    monkeypatch.setattr("minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("minillm.training.loop.update", taking(seconds_per_step, update))
+    monkeypatch.setattr("minillm.training.run.mean_loss", taking(seconds_per_validation, mean_loss))
 
 
 def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
@@ -130,6 +137,35 @@ def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, mo
     history = saved_run(tmp_path, config)[1]
     assert [line["seconds"] for line in history] == [5, 10, 15, 20, 30, 40, 50, 60]
     assert saved_run(tmp_path, config)[1] == history  # nothing is left to do
+
+
+def test_the_pace_is_that_since_the_line_before_without_validation(monkeypatch):
+    clock(monkeypatch, 2.0, seconds_per_validation=100.0)
+    model, data = new_model(), text_data()
+    monkeypatch.setattr("minillm.training.run.matmul_peak", lambda device, dtype: 1e6)
+    history = pretrain(model, data, settings(steps=12, log_every=5, eval_every=5), floor=0.25)[1]
+    assert [line["step"] for line in history] == [1, 5, 10, 12]
+    assert [line["seconds"] for line in history] == [2.0, 10.0, 120.0, 224.0]  # on the wall, all counts
+    before = {"step": 0, "tokens": 0}
+    for line in history:
+        tokens_per_second = (line["tokens"] - before["tokens"]) / (2.0 * (line["step"] - before["step"]))
+        assert line["tokens_per_second"] == pytest.approx(tokens_per_second, abs=0.051)
+        # Two layers of 2 x 32 x 32 (query, out), 2 x 32 x 16 (key, value), 3 x 32 x 85, and the head 50 x 32: 24,064
+        # weights, 2 operations each; 23 keys a row of 23 tokens, 12 on average, 4 x 32 operations each in two layers.
+        flops = 3 * (2 * (2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 85) + 50 * 32) + 2 * 4 * 32 * 12)
+        assert line["flop_utilisation"] == pytest.approx(line["tokens_per_second"] * flops / 1e6, abs=5e-5)
+        assert ("above_floor" in line) == ("val_loss" in line)
+        before = line
+    assert history[-1]["above_floor"] == history[-1]["val_loss"] - 0.25
+
+
+def test_the_first_line_is_that_of_the_untrained_model():
+    assert [line["step"] for line in pretrain(new_model(), text_data(), settings(steps=10, log_every=4))[1]] == [
+        1,
+        4,
+        8,
+        10,
+    ]
 
 
 def test_mean_loss_weighs_every_token_the_same():

@@ -8,7 +8,7 @@ puts it on the page with its sentence. One room a subject:
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
     curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
     places     embedding_map, rotation                        attention  attention_grid, attention_arcs
-    stream     model_sketch, logit_lens
+    stream     model_sketch, logit_lens                       training   training_curve
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
@@ -38,6 +38,7 @@ from minillm.viz.figures.style import (
 )
 from minillm.viz.figures.tensors import heat_map, vector_strip
 from minillm.viz.figures.tokens import merge_tree, token_strip, token_strips
+from minillm.viz.figures.training import training_curve
 
 __all__ = [
     "BLUE",
@@ -75,6 +76,7 @@ __all__ = [
     "shown_size",
     "token_strip",
     "token_strips",
+    "training_curve",
     "vector_strip",
     "visible",
 ]

@@ -70,7 +70,7 @@ def lines(
             axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
         ends.append((middle[max(range(len(places)), key=places.__getitem__)], name, colour, marker))
     axes.margins(x=0.02)
-    _scales(axes, log_x, log_y)
+    scales(axes, log_x, log_y)
     ends += reference_lines(axes, references)
     name_at_the_right(axes, ends)
     return figure
@@ -86,7 +86,7 @@ def _places(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) ->
     return places
 
 
-def _scales(axes: Axes, log_x: bool, log_y: bool) -> None:
+def scales(axes: Axes, log_x: bool, log_y: bool) -> None:
     """Logarithmic axes where asked, with plain numbers on them; refuses what a logarithm cannot hold."""
     for wanted, letter, drawn in ((log_x, "x", axes.dataLim.x0), (log_y, "y", axes.dataLim.y0)):
         if not wanted:
@@ -157,7 +157,7 @@ def scatter(
         order = sorted(range(len(along)), key=along.__getitem__)
         axes.plot([along[i] for i in order], [up[i] for i in order], color=RED, linewidth=1.6, label=fit_name, zorder=1)
         axes.legend(loc="best")
-    _scales(axes, log_x, log_y)
+    scales(axes, log_x, log_y)
     if labels is not None:
         axes.margins(0.1)
         strokes = [line.get_xydata().tolist() for line in axes.lines]

@@ -50,6 +50,10 @@ FIGURES = {
     "scatter": lambda: figures.scatter([1, 10, 1000], [1, 2, 3], "x", "y", AWKWARD[:3], ([1, 9], [1, 3]), log_x=True),
     "loss_curve": lambda: figures.loss_curve([-1, 0, 1], [1, 0, 1], visited=([1, 0.1], [1, 0.01])),
     "loss_surface": lambda: figures.loss_surface([0, 1], [0, 1], [[0, 1], [1, 2]], visited=[[1, 1], [0, 0]]),
+    "training_curve": lambda: figures.training_curve(
+        ([1, 9], [7.0, 6.9]), ([1, 9], [7.0, 6.9]), ([9], [6.95]), {"floor": 0.5}, ([1, 9000], [7, 0.6], [7.1, 0.7])
+    ),
+    "training_curve of one": lambda: figures.training_curve(([1], [7.0]), ([1], [7.0])),
     "heat_map": lambda: figures.heat_map(torch.rand(9, 9), "token token", AWKWARD, AWKWARD),
     "heat_map of one cell": lambda: figures.heat_map([[3.25]], "T C"),
     "heat_map, large": lambda: figures.heat_map(torch.randn(60, 64), "T C", unit="value"),

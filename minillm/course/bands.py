@@ -1,0 +1,189 @@
+"""Is my loss normal? What several seeds of the course's own recipe had at each step, and what a loss outside may mean.
+
+`benchmarks/loss_bands.py` trains the seeds and writes the bands; they ship with the package.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minillm.course.models import BaseRecipe
+from minillm.data.world import WORLD_VERSION
+from minillm.training.history import series, smoothed
+
+BANDS = Path(__file__).with_name("loss_bands.json")
+KINDS = {"loss": "training loss", "val_loss": "validation loss"}
+START = 0.3  # nats around ln V in which an untrained model's first loss lies
+LEAST_WIDTH = 0.01  # nats; five seeds may agree by accident
+
+HINTS = {
+    "not a number": "What became of it: a learning rate too high, a division by zero, or a half-precision overflow? "
+    "The run's diagnostics.json, if there is one, names the weights that broke first.",
+    "start above": "Before it has learnt, a model should find every token equally likely. Are the initial weights or "
+    "the logits too large, or do the targets not belong to the inputs?",
+    "start below": "Before it has learnt, a model cannot know that much. Did the run start from trained weights, or "
+    "with another vocabulary?",
+    "flat": "It still finds every token equally likely. Is the learning rate near zero, are the weights frozen, does "
+    "the optimizer hold another model's parameters, or is the gradient cut off (detach, no_grad, a missing backward)?",
+    "rose": "It fell and then rose. Is the learning rate too high, the climb (warmup_steps) too short, or clip_norm "
+    "off?",
+    "below": "Can the model see the token that it has to predict (the mask, targets that are not shifted)? Or does it "
+    "train on the documents that it is measured on, or on an easier text?",
+    "by heart": "Training goes well and validation does not. Are there too few documents, read too often? Or is "
+    "validation another kind of text, or measured without model.eval()?",
+    "above": "Is the learning rate too low or too high, the batch smaller, or a part of the model without effect "
+    "(positions, mask, a block that is skipped)?",
+}
+
+
+class Band(NamedTuple):
+    """Several seeds' losses over steps, in nats per token."""
+
+    steps: tuple[int, ...]
+    lowest: tuple[float, ...]
+    median: tuple[float, ...]
+    highest: tuple[float, ...]
+
+    def at(self, step: int) -> tuple[float, float] | None:
+        """Lowest and highest at a step, on a straight line between two steps of the band; None outside of it.
+
+        >>> Band((10, 20), (2.0, 1.0), (2.5, 1.5), (3.0, 2.0)).at(15)
+        (1.5, 2.5)
+        """
+        if not self.steps or not self.steps[0] <= step <= self.steps[-1]:
+            return None
+        return tuple(float(np.interp(step, self.steps, side)) for side in (self.lowest, self.highest))
+
+
+@dataclass(frozen=True)
+class Bands:
+    """What the seeds of a recipe had, and the recipe."""
+
+    recipe: dict[str, Any]
+    seeds: int
+    ln_vocab: float  # the loss of a model that finds every token equally likely
+    loss: Band  # smoothed
+    val_loss: Band
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One loss held against a band; `word` is normal, above, below, far above, far below or unknown."""
+
+    step: int
+    kind: str  # loss or val_loss
+    value: float
+    band: tuple[float, float] | None
+    word: str
+    sentence: str
+
+
+def settings_of(recipe: BaseRecipe) -> dict[str, Any]:
+    """All that a run's loss depends on, but its seed."""
+    return {
+        "corpus": "world",
+        "world": WORLD_VERSION,
+        "documents": recipe.documents,
+        "batch_size": recipe.batch_size,
+        "model": recipe.config.to_dict(),
+        "training": asdict(recipe.training),
+    }
+
+
+def bands_of(runs: Sequence[Sequence[dict[str, Any]]], recipe: dict[str, Any]) -> Bands:
+    """The bands of several runs' metrics, at steps that all of them have, few enough to ship."""
+    by_kind = {}
+    for kind in KINDS:
+        curves = []
+        for lines in runs:
+            steps, values = series(lines, kind)
+            curves.append(dict(zip(steps, smoothed(steps, values) if kind == "loss" else values, strict=True)))
+        grid: list[int] = []
+        common = sorted(set.intersection(*map(set, curves)))
+        for step in common:
+            if not grid or step >= 1.04 * grid[-1] or step == common[-1]:
+                grid.append(step)
+        columns = [[curve[step] for curve in curves] for step in grid]
+        sides = ([round(side(column), 4) for column in columns] for side in (min, statistics.median, max))
+        by_kind[kind] = Band(tuple(grid), *map(tuple, sides))
+    return Bands(recipe, len(runs), round(math.log(recipe["model"]["vocab_size"]), 4), **by_kind)
+
+
+def write_bands(bands: Bands, path: Path) -> None:
+    """As JSON, every list on one line."""
+    values = asdict(bands) | {kind: getattr(bands, kind)._asdict() for kind in KINDS}
+    inner = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
+    path.write_text("{\n" + ",\n".join(inner) + "\n}\n", encoding="utf-8", newline="\n")
+
+
+def load_bands(path: Path = BANDS) -> Bands:
+    """The bands that ship with the package, or others; raises `ValueError` for a file that holds none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there are no loss bands at {path}; python benchmarks/loss_bands.py makes them")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        bands = {kind: Band(**{side: tuple(values[kind][side]) for side in Band._fields}) for kind in KINDS}
+        return Bands(values["recipe"], int(values["seeds"]), float(values["ln_vocab"]), **bands)
+    except (ValueError, KeyError, TypeError) as error:
+        told = f"{path} holds no loss bands ({error!r})"
+        raise ValueError(f"{told}; python benchmarks/loss_bands.py makes them") from None
+
+
+def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "loss") -> Verdict:
+    """Whether a loss is what the course's own runs have at that step, as a word and a sentence with likely causes.
+
+    Of six seeds, one lies outside the other five a third of the time. So a loss counts as normal up to a band's width
+    outside of it; five widths outside, it is far off. `kind` is loss (the smoothed training loss) or val_loss.
+
+    >>> bands = Bands({}, 5, 6.93, Band((300, 500), (0.70, 0.70), (0.8, 0.8), (0.80, 0.80)), Band((), (), (), ()))
+    >>> is_normal(400, 0.85, bands).sentence
+    'At step 400, five seeds had a training loss of 0.70 to 0.80; 0.85 is normal.'
+    >>> is_normal(400, 1.9, bands).word, is_normal(9000, 0.5, bands).word
+    ('far above', 'unknown')
+    """
+    bands = bands or load_bands()
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; choose loss or val_loss")
+    side = getattr(bands, kind).at(step)
+    if not math.isfinite(loss):
+        word, sentence = "unknown", f"At step {step:,}, the {KINDS[kind]} is no number. {HINTS['not a number']}"
+    elif side is None:
+        steps = getattr(bands, kind).steps
+        known = f"reach from step {steps[0]:,} to {steps[-1]:,}" if steps else "hold no step"
+        word, sentence = "unknown", f"The bands of the {KINDS[kind]} {known}, so they say nothing of step {step:,}."
+    else:
+        word = _word(loss, *side)
+        sentence = (
+            f"At step {step:,}, {_seeds(bands)} had a {KINDS[kind]} of {side[0]:.2f} to {side[1]:.2f}; "
+            f"{loss:.2f} is {word}."
+        )
+        if word != "normal":
+            sentence += f" {HINTS[_cause(step, loss, word, side, bands.ln_vocab)]}"
+    return Verdict(step, kind, loss, side, word, sentence)
+
+
+def _word(loss: float, low: float, high: float) -> str:
+    width = max(high - low, LEAST_WIDTH)
+    outside = max(loss - high, low - loss)
+    if outside <= width:
+        return "normal"
+    return ("far " if outside > 5 * width else "") + ("above" if loss > high else "below")
+
+
+def _cause(step: int, loss: float, word: str, band: tuple[float, float], ln_vocab: float) -> str:
+    """Which hint suits one loss outside of its band."""
+    if "below" in word:
+        return "start below" if step == 1 else "below"
+    if loss > ln_vocab + START:
+        return "start above" if step == 1 else "rose"
+    return "flat" if abs(loss - ln_vocab) <= START and band[0] < ln_vocab - 1 else "above"
+
+
+def _seeds(bands: Bands) -> str:
+    return {3: "three", 4: "four", 5: "five"}.get(bands.seeds, str(bands.seeds)) + " seeds"

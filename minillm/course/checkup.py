@@ -1,0 +1,135 @@
+"""A whole run held against the loss bands: a table of verdicts, the one sentence that matters, and what differs."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minillm.course.bands import HINTS, START, Bands, Verdict, is_normal
+from minillm.pretrained.huggingface import read_config
+from minillm.training.history import METRICS, read_metrics, series, smoothed
+from minillm.training.run import SETTINGS
+
+ROWS = 12  # of the table, for each kind of loss
+HARMLESS = {"log_every", "eval_every", "save_every", "bf16"}  # settings that hardly change a loss
+ROSE = 0.2  # nats above its lowest point at which a loss has risen
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """`rows` for a table; `differences` between this run's settings and those of the bands, a sentence each."""
+
+    normal: bool
+    verdict: str
+    rows: list[Verdict]
+    differences: list[str]
+
+
+def check_run(folder: Path, bands: Bands) -> Checkup:
+    """Read a run's folder and say whether its loss is normal.
+
+    Raises `FileNotFoundError` without a metrics.jsonl and `ValueError`, with the line's number, for a damaged one.
+    """
+    lines = read_metrics(folder / METRICS)
+    if not lines:
+        raise ValueError(f"{folder / METRICS} holds no line yet; train for a step or two")
+    found, differences = compare_settings(folder, bands)
+    vocab_size = found.get("model", {}).get("vocab_size")
+    normal, verdict = judge(lines, bands, math.log(vocab_size) if vocab_size else bands.ln_vocab)
+    return Checkup(normal, verdict, table(lines, bands), differences)
+
+
+def table(lines: Sequence[dict[str, Any]], bands: Bands) -> list[Verdict]:
+    """Some of a run's losses, the first and the last among them, closer together where the loss falls faster."""
+    rows = []
+    for kind in ("loss", "val_loss"):
+        steps, values = curve(lines, kind)
+        if steps:
+            ratio = (steps[-1] / steps[0]) ** (1 / (ROWS - 1))
+            picked: list[int] = []
+            for index, step in enumerate(steps):
+                if not picked or step == steps[-1] or step >= ratio * steps[picked[-1]]:
+                    picked.append(index)
+            rows += [is_normal(steps[index], values[index], bands, kind) for index in picked]
+    return rows
+
+
+def judge(lines: Sequence[dict[str, Any]], bands: Bands, ln_vocab: float) -> tuple[bool, str]:
+    """Whether a run is normal as a whole, and the sentence that says so: the first pattern that fits."""
+    for line in lines:
+        for kind in ("loss", "val_loss"):
+            if not math.isfinite(line.get(kind, 0.0)):
+                return False, is_normal(line["step"], line[kind], bands, kind).sentence
+    steps, values = curve(lines, "loss")
+    if steps[0] == 1 and abs(values[0] - ln_vocab) > START:
+        side = "above" if values[0] > ln_vocab else "below"
+        return False, f"The first loss, {values[0]:.2f}, is {side} ln V = {ln_vocab:.2f}. {HINTS[f'start {side}']}"
+    lowest = min(range(len(values)), key=values.__getitem__)
+    if values[-1] > values[lowest] + ROSE:
+        told = f"The training loss was {values[lowest]:.2f} at step {steps[lowest]:,} and is {values[-1]:.2f}"
+        return False, f"{told} at step {steps[-1]:,}. {HINTS['rose']}"
+    train, validation = (_last_known(lines, bands, kind) for kind in ("loss", "val_loss"))
+    if train is not None and train.word != "normal":
+        return False, train.sentence
+    if validation is not None and validation.word != "normal":
+        if train is not None and "above" in validation.word:
+            return False, f"{validation.sentence.split('. ')[0]}. {HINTS['by heart']}"
+        return False, validation.sentence
+    known = validation or train
+    if known is None:
+        return True, f"The bands know none of this run's steps; nothing else looks wrong (it ends at {values[-1]:.2f})."
+    return True, known.sentence
+
+
+def curve(lines: Sequence[dict[str, Any]], kind: str) -> tuple[list[int], list[float]]:
+    """Steps and losses as the bands hold them: the training loss smoothed, the validation loss as it is."""
+    steps, values = series(lines, kind)
+    return steps, smoothed(steps, values) if kind == "loss" else values
+
+
+def _last_known(lines: Sequence[dict[str, Any]], bands: Bands, kind: str) -> Verdict | None:
+    """The verdict on the last step that the bands know."""
+    points = zip(*curve(lines, kind), strict=True)
+    verdicts = (is_normal(step, value, bands, kind) for step, value in reversed([*points]))
+    return next((verdict for verdict in verdicts if verdict.word != "unknown"), None)
+
+
+def compare_settings(folder: Path, bands: Bands) -> tuple[dict[str, Any], list[str]]:
+    """What the run's folder tells of its settings, and a sentence for each that the bands were not made with."""
+    found: dict[str, Any] = {}
+    differences = []
+    if (folder / "config.json").is_file():
+        found["model"] = read_config(folder / "config.json").to_dict()
+    for name, keys in ((SETTINGS, None), ("run.json", ("corpus", "documents", "batch_size"))):
+        values = _read_object(folder / name)
+        if keys is None:
+            found |= {} if values is None else {"training": values}
+        else:
+            found |= {key: values[key] for key in keys if values and key in values}
+    for name in ("model", "training"):
+        wanted = bands.recipe.get(name, {})
+        if name in found:
+            pairs = {key: (found[name].get(key), wanted[key]) for key in wanted if key not in HARMLESS}
+            differences += [_differs(key, *pair) for key, pair in pairs.items() if pair[0] != pair[1]]
+    for name in ("corpus", "documents", "batch_size"):
+        if name in found and found[name] != bands.recipe.get(name):
+            differences.append(_differs(name, found[name], bands.recipe.get(name)))
+    missing = [name for name in ("model", "training", "batch_size") if name not in found]
+    if missing:
+        differences.append(f"the folder does not tell its {', '.join(missing)}, which may differ too")
+    return found, differences
+
+
+def _differs(name: str, ours: Any, theirs: Any) -> str:
+    return f"this run has {name} = {ours}; the bands were made with {theirs}"
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
