@@ -1,6 +1,6 @@
 """Two processes take the same steps as one, and a job whose process dies goes on from its checkpoint.
 
-Real jobs under `torchrun`, with Gloo, on the counting task of test_loop. A job costs seconds before its first step, so
+Real jobs under `torchrun`, with Gloo, on the counting task. A job costs seconds before its first step, so
 each does several runs, one after the other.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from counting import new_model, settings, text_data
 from safetensors import safe_open
-from test_loop import new_model, settings, text_data
 
 from minillm import load
 from minillm.tokenizer import Tokenizer
@@ -33,7 +33,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from test_distributed import VOCAB, new_model, settings, text_data
+from counting import new_model, settings, text_data
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import attempt, join_team, whole
 from minillm.training.recompute import recompute_blocks
@@ -44,7 +44,7 @@ def run(mates, out, sharded=False, recompute=False, dies_in=None, **changes):
         if metrics["step"] == 33 and attempt() == dies_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    model = new_model(vocab_size=VOCAB)
+    model = new_model(vocab_size=259)
     if recompute:
         recompute_blocks(model)
     mates = replace(mates, sharded=sharded)
@@ -64,7 +64,7 @@ def start_job(folder, runs, restarts=0):
     """Let two processes do these runs; returns the launcher's end and what it and all the processes said."""
     program = folder / "job.py"
     program.write_text(JOB, encoding="utf-8")
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "training")))
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", str(restarts)]
     command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     command += ["--log-dir", str(folder / "logs"), "--redirects", "3", str(program), str(folder), json.dumps(runs)]
