@@ -24,6 +24,7 @@ from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team, attempt, join_team
 from minillm.training.recipes import recipe_of
+from minillm.training.recompute import recompute_blocks
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer
@@ -46,20 +47,28 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
+@click.option("--parallel", default="ddp", type=click.Choice(["ddp", "fsdp"]), help="Under torchrun: whole or sharded.")
+@click.option("--recompute", is_flag=True, help="Less memory, more time: compute each block again for its gradients.")
 @device_option
 @json_option
 @click.pass_context
-def pretrain(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
-    """Train a base model from nothing; under torchrun, in several processes at once."""
-    with join_team(pick_device(options["device"])) as team:
+def pretrain(
+    ctx: click.Context, out: Path, resume: bool, parallel: str, recompute: bool, as_json: bool, **options: Any
+) -> None:
+    """Train a base model from nothing; under torchrun, in several processes at once.
+
+    --parallel and --recompute say how it is computed, not what: a run may be resumed with others, as it may with
+    another number of processes.
+    """
+    with join_team(pick_device(options["device"]), sharded=parallel == "fsdp") as team:
         resume = resume or (attempt() > 0 and (out / RUN).exists())
         options = team.agreed(_settle(ctx, out, resume, options) if team.leads else None)
-        result = _train(out, options, team, as_json)
+        result = _train(out, options, team, recompute, as_json)
     if as_json and team.leads:
         print_json(result)
 
 
-def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
+def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns what the leading one has to tell."""
     seed_everything(options["seed"])
     _check_memory(options["preset"])
@@ -79,6 +88,8 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         f"a pass over them takes {data.train.epoch_length:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
+    if recompute:
+        recompute_blocks(model)
     train_config = replace(recipe_of(options["preset"]).training, **{name: options[name] for name in TRAINING})
     truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()

@@ -2,13 +2,20 @@
 
 One file, because replacing one file is atomic: weights and optimizer state can never come from different steps.
 The one before it is kept beside it, for the day on which a disk spoils the newest. safetensors, because loading it
-runs no code.
+runs no code (torch.distributed.checkpoint, which could do much of this, keeps its index as a pickle).
+
+Where a team shards the model, no process has all of it. Each writes the rows that it holds into a file of its own,
+named after the step, and the leading one replaces `checkpoint.safetensors` last; that holds its rows and the names of
+the other files. So replacing one file is still the moment at which the new checkpoint counts. Put one below the other,
+the rows are the whole tensors again: any number of processes, sharded or not, may go on from there.
 """
 
 import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,33 +23,85 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from minillm.training.distributed import Team, own_part, sharded_like
+
 CHECKPOINT = "checkpoint.safetensors"
 Progress = dict[str, int | float]  # steps, tokens and seconds so far
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically.
 
-    A file that is there already becomes `previous(path)`; at no moment is there none. Raises `OSError` where the disk
-    is full or cannot be written to, and leaves both files as they were.
+    A file that is there already becomes `previous(path)`; at no moment is there none. Every process of a `team` calls
+    this; the folder must be one that all of them see. Raises `OSError`, in all, where the disk of one is full or cannot
+    be written to, and leaves both checkpoints as they were.
     """
-    tensors = {f"model/{name}": value for name, value in model.named_parameters()}
+    progress = team.agreed(progress)
+    parts = [_part(path, progress["step"], number, team.size) for number in range(1, team.size) if team.sharded]
+    own = path if team.leads else path.with_name(parts[team.rank - 1]) if team.sharded else None
+    temporary = own and own.with_name(own.name + ".partial")
+    metadata = {"training": json.dumps(progress), "optimizer": type(optimizer).__name__, "parts": json.dumps(parts)}
+    with team.all_or_none():
+        if own:
+            tensors = _state(model, optimizer)
+            if not team.leads:  # what every process has, the leader's file holds
+                tensors = {name: value for name, value in tensors.items() if own_part(value) is not value}
+            tensors = {name: own_part(value).contiguous().cpu() for name, value in tensors.items()}
+            with _whole_or_not_at_all(path, temporary):
+                save_file(tensors, temporary, metadata=metadata)
+        if parts and not team.leads:
+            os.replace(temporary, own)
+    with team.all_or_none():
+        if team.leads:
+            with _whole_or_not_at_all(path, temporary):
+                if path.exists():
+                    _copy(path, previous(path))
+            os.replace(temporary, path)
+            _delete_parts_of_no_checkpoint(path)
+
+
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"model/{name}": value.detach() for name, value in model.named_parameters()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
+        tensors |= {f"optimizer/{index}/{key}": value.detach() for key, value in state.items()}
     tensors["random/torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    temporary = path.with_name(path.name + ".partial")
-    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    metadata = {"training": json.dumps(progress), "optimizer": type(optimizer).__name__}
+    return tensors
+
+
+@contextmanager
+def _whole_or_not_at_all(path: Path, temporary: Path) -> Iterator[None]:
     try:
-        save_file(tensors, temporary, metadata=metadata)
-        if path.exists():
-            _copy(path, previous(path))
+        yield
     except (OSError, SafetensorError) as error:  # safetensors wraps what the system says
         temporary.unlink(missing_ok=True)
         raise OSError(f"{path} could not be written ({error}); what was saved before is whole") from None
-    os.replace(temporary, path)
+
+
+def _part(path: Path, step: int | str, number: int | str, of: int | str) -> str:
+    return f"{path.stem}.step-{step}.part-{number}-of-{of}{path.suffix}"
+
+
+def _delete_parts_of_no_checkpoint(path: Path) -> None:
+    kept = {part for file in (path, previous(path)) if file.exists() for part in _parts(file)}
+    for file in path.parent.glob(_part(path, "*", "*", "*")):
+        if file.name not in kept:
+            file.unlink()
+
+
+def _parts(path: Path) -> list[str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata().get("parts", "[]"))
+    except SafetensorError:  # damaged, and its parts with it
+        return []
 
 
 def previous(path: Path) -> Path:
@@ -79,6 +138,7 @@ def load_latest(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore what `save_checkpoint` wrote into `model` and `optimizer`; returns its `progress`.
 
+    A checkpoint of sharded processes is put together, and cut again for the parameters that are sharded here.
     Raises `FileNotFoundError` where there is none and `ValueError` for a damaged file or one of another model,
     naming the first tensor that does not fit. Nothing is changed in either case.
     """
@@ -96,10 +156,13 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             raise ValueError(f"{path} belongs to another model: {name} is {found} there and {wanted} here")
     with torch.no_grad():
         for name, parameter in own.items():
-            parameter.copy_(weights[name])
-    optimizer.load_state_dict(
-        {"state": _optimizer_state(tensors), "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+            parameter.copy_(sharded_like(parameter, weights[name]))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state = {
+        index: {key: sharded_like(parameters[index], value) if value.dim() else value for key, value in values.items()}
+        for index, values in _optimizer_state(tensors).items()
+    }
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random/torch"])
     if torch.cuda.is_available() and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -108,12 +171,23 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            metadata = file.metadata()
-            return tensors, metadata["optimizer"], dict(json.loads(metadata["training"]))
+        own, metadata = _read_file(path)
+        rows = {name: [value] for name, value in own.items()}
+        for part in json.loads(metadata.get("parts", "[]")):
+            more, of = _read_file(path.with_name(part))
+            if of["training"] != metadata["training"]:
+                raise ValueError(f"{part} is of another moment")
+            for name, value in more.items():
+                rows[name].append(value)
+        tensors = {name: values[0] if len(values) == 1 else torch.cat(values) for name, values in rows.items()}
+        return tensors, metadata["optimizer"], dict(json.loads(metadata["training"]))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedCheckpoint(f"{path} is not a whole checkpoint ({error}); delete it and start again") from None
+
+
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - not a dict
 
 
 def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

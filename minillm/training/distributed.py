@@ -1,8 +1,10 @@
-"""Several processes, one model: data-parallel training on PyTorch's own DistributedDataParallel under `torchrun`.
+"""Several processes, one model: data-parallel training on PyTorch's own engines, under `torchrun`.
 
-Every process holds the whole model and works on its share of each batch; DDP averages the gradients while they are
-still being computed (Li et al. 2020), so all take the same step and stay equal. A `Team` of one does nothing at all,
-which lets the training loop be written once.
+Each process works on its share of every batch, and the gradients are averaged, so all take the same step. With
+DistributedDataParallel (Li et al. 2020) each holds the whole model. With FSDP2 (`fully_shard`; Zhao et al. 2023) each
+holds only its rows of every matrix, of its gradient and of its optimizer state, and the others' rows come for as long
+as a block is at work: a model may then be larger than one card. A `Team` of one does nothing at all, which lets the
+training loop be written once.
 """
 
 import os
@@ -30,6 +32,7 @@ class Team:
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    sharded: bool = False  # FSDP2 instead of DDP
 
     @property
     def leads(self) -> bool:
@@ -51,7 +54,53 @@ class Team:
     def with_loss(self, model: nn.Module, loss_function: Callable) -> nn.Module:
         """The loss as a module of its batch. The gradients of all processes are averaged when it is differentiated."""
         module = ModelWithLoss(model, loss_function)
+        if self.sharded:
+            return self._shard(module)
         return module if self.size == 1 else DistributedDataParallel(module)
+
+    def _shard(self, module: nn.Module) -> nn.Module:
+        """Block by block; what is around the blocks (embedding, head) belongs to the root, since a loss may use it."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(self.device.type, (self.size,))
+        for block in module.model.blocks:
+            fully_shard(block, mesh=mesh)
+        return fully_shard(module, mesh=mesh)
+
+    @contextmanager
+    def measuring(self, module: nn.Module) -> Iterator[bool]:
+        """Whether this process validates: the leading one alone, or where the model is sharded, all together.
+
+        Validation calls the model itself, not `module`; so the root's weights, the embedding and the head, are made
+        whole here. The blocks see to themselves.
+        """
+        if self.sharded:
+            module.unshard()
+        yield self.leads or self.sharded
+        if self.sharded:
+            module.reshard()
+
+    def whole(self, model: nn.Module) -> nn.Module | None:
+        """The model to be saved: itself, or where it is sharded a whole copy on the leader's CPU, None for the others.
+
+        The copy has the weights alone, without gradients and optimizer state, a quarter of what training holds.
+        """
+        if not self.sharded:
+            return model
+        weights = {}
+        for name, parameter in model.named_parameters():
+            weight = whole(parameter.detach())  # every process takes part
+            if self.leads:
+                weights[name] = weight.cpu()
+        if not self.leads:
+            return None
+        with torch.device("meta"):
+            copy = type(model)(model.config)
+        copy.load_state_dict(weights, strict=False, assign=True)
+        if model.head.weight is model.embedding.weight:
+            copy.head.weight = copy.embedding.weight
+        return copy
 
     def sum(self, value: float) -> float:
         """The sum of every process's value."""
@@ -75,6 +124,17 @@ class Team:
         return value
 
     @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Raise `OSError` in every process where one of them meets it: none may wait for one that has given up."""
+        error = None
+        try:
+            yield
+        except OSError as met:
+            error = met
+        if any(self.most(error is not None)):
+            raise error or OSError("another process could not write its part")
+
+    @contextmanager
     def leader_first(self) -> Iterator[None]:
         """Let the leading process do this before the others, which then find its files in the cache."""
         if self.size > 1 and not self.leads:
@@ -96,15 +156,42 @@ class ModelWithLoss(nn.Module):
 
 
 def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
-    """A context in which gradients only add up: with several parts to a batch, one exchange at the last is enough."""
+    """A context for forward and backward in which gradients only add up: with several parts to a batch, one exchange
+    at the last is enough. (DDP decides in `forward` whether the next backward exchanges.)"""
+    if hasattr(module, "set_requires_gradient_sync"):  # FSDP2; it then keeps the whole gradient of its rows' matrices
+        module.set_requires_gradient_sync(not more_to_come)
     return module.no_sync() if more_to_come and isinstance(module, DistributedDataParallel) else nullcontext()
 
 
+# A sharded tensor is a DTensor. It is known here by what it can do, since importing its package takes half a second.
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a sharded tensor, which every process must ask for at once; any other tensor as it is."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """The rows of a sharded tensor that this process holds; any other tensor as it is."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def sharded_like(example: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor`, which every process has whole, cut as `example` is; as it is where that is not sharded."""
+    if not hasattr(example, "device_mesh"):
+        return tensor
+    from torch.distributed.tensor import DTensor, Replicate
+
+    everywhere = DTensor.from_local(tensor.to(example.device), example.device_mesh, [Replicate()], run_check=False)
+    return everywhere.redistribute(placements=example.placements)  # of what it has already, a process keeps a part
+
+
 @contextmanager
-def join_team(device: torch.device) -> Iterator[Team]:
+def join_team(device: torch.device, sharded: bool = False) -> Iterator[Team]:
     """Join the processes that `torchrun` started, for the time of a `with`; a team of one where it did not.
 
     Talks by NCCL between CUDA cards and by Gloo between CPUs; with cards, each process takes that of its local rank.
+    With `sharded` the team shares the model out by FSDP2. Raises `ConnectionError` where another process has ended.
     """
     if "RANK" not in os.environ:
         yield Team(device=device)
@@ -117,7 +204,15 @@ def join_team(device: torch.device) -> Iterator[Team]:
     store = dist.PrefixStore(f"attempt {attempt()}", store)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
-        yield Team(rank, size, device)
+        yield Team(rank, size, device, sharded and size > 1)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise ConnectionError(
+            f"process {rank} of {size} stops, since another one has ended (the log of that one, or the line of "
+            f"torchrun below, says how). Go on from the last checkpoint with --resume; with torchrun --max-restarts 3 "
+            "a job does so by itself"
+        ) from error
     finally:
         dist.destroy_process_group()
 

@@ -23,7 +23,7 @@ from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_latest, save_checkpoint
 from minillm.training.compilation import compiled_layers
-from minillm.training.distributed import Team, not_yet_averaged
+from minillm.training.distributed import Team, not_yet_averaged, whole
 from minillm.training.optim import make_optimizer
 from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
@@ -51,11 +51,13 @@ def train(
     `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
     is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
     before the cut count, and the schedule goes on where it was.
-    Ctrl-C waits for the end of the step, saves, and only then raises `KeyboardInterrupt`.
+    Ctrl-C, or SIGTERM (a cluster that wants its machine back), waits for the end of the step, saves, and only then
+    raises `KeyboardInterrupt`.
     Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step. A checkpoint
     that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
     In a `team` every process gets the same batches and works on its share of the rows; the leading one validates and
-    saves. Raises `ValueError` where a batch cannot be shared out evenly.
+    saves, or all together where the model is sharded (`on_checkpoint` is called in every process). Raises `ValueError`
+    where a batch cannot be shared out evenly.
     """
     device = next(model.parameters()).device
     team.check(batches.batch_size)
@@ -89,15 +91,17 @@ def train(
                 metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item()}
                 pace = (progress["tokens"] - mark[0]) / (time.perf_counter() - mark[1])  # .item() waited for the card
                 metrics["tokens_per_second"] = round(pace, 1)
-                if validate and team.leads and (last or done % config.eval_every == 0):
-                    metrics |= validate()
+                if validate and (last or done % config.eval_every == 0):
+                    with team.measuring(module) as measures:
+                        metrics |= validate() if measures else {}
                     model.train()
                 yield metrics
             if last or stopped or done % config.save_every == 0:
                 try:
-                    if checkpoint and team.leads:
-                        on_checkpoint()
-                        save_checkpoint(checkpoint, model, optimizer, progress)
+                    if checkpoint:
+                        with team.all_or_none():
+                            on_checkpoint()
+                        save_checkpoint(checkpoint, model, optimizer, progress, team)
                 except OSError as error:  # a full disk may have room again before the run ends
                     if last or stopped:
                         raise
@@ -133,18 +137,18 @@ def update(
     for number, (batch, count) in enumerate(zip(parts, counts, strict=True), start=1):
         if count == 0 and targets > 0 and team.size == 1:
             continue  # nothing to learn from in this part; a batch that is empty as a whole is the loss's to refuse
-        with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            loss = module(batch)
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(
-                f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
-                f"or clip_norm (now {config.clip_norm})"
-            )
         share = count / targets if len(parts) * team.size > 1 else 1.0
         with not_yet_averaged(module, more_to_come=number < len(parts)):
+            with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+                loss = module(batch)
+            if not math.isfinite(loss.item()):
+                raise FloatingPointError(
+                    f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
+                    f"or clip_norm (now {config.clip_norm})"
+                )
             (loss * share * team.size).backward()  # times the size, since an average will be taken
         total += loss.detach() * share
-    grad_norm = nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
+    grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
     optimizer.step()
     return total, grad_norm, targets
 
@@ -184,13 +188,18 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
 
 @contextmanager
 def _interrupt_after_step() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C into a flag: an interrupt in the middle of an update would leave half of it behind."""
+    """Turn Ctrl-C and SIGTERM into a flag: an interrupt in the middle of an update would leave half of it behind.
+
+    `torchrun` sends SIGTERM to those who are left when one of its processes has died; so they can still say so.
+    """
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield lambda: False
         return
     seen: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, lambda number, frame: seen.append(number)) for one in signals]
     try:
         yield lambda: bool(seen)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)

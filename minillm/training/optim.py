@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw as adamw_step
 
 from minillm.device import autocast_dtype
+from minillm.training.distributed import sharded_like, whole
 
 BETAS = (0.9, 0.95)  # how much of the mean gradient, and of the mean squared one, AdamW keeps from step to step
 
@@ -92,7 +93,9 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_mul_(momenta, group["momentum"])
             torch._foreach_add_(momenta, gradients)
             ahead = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
-            steps = orthogonalise(torch.stack(ahead).to(dtype)).to(matrices[0].dtype).unbind()
+            # Where the matrices are sharded, each process needs all of them for this, and keeps its rows of the steps.
+            steps = orthogonalise(whole(torch.stack(ahead)).to(dtype)).to(matrices[0].dtype).unbind()
+            steps = [sharded_like(matrix, step) for matrix, step in zip(matrices, steps, strict=True)]
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(matrices, steps, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 

@@ -1,7 +1,8 @@
 """One run in one folder: settings, tokenizer, weights, checkpoint and metrics side by side.
 
 config.json  tokenizer.json  model.safetensors     what `minillm.load` reads, as of the last checkpoint
-checkpoint.safetensors                             weights, optimizer and random state to go on from
+checkpoint.safetensors                             weights, optimizer and random state to go on from; of a sharded
+                                                   run the leading process's part, the others' parts beside it
 training.json  metrics.jsonl                       the settings, and one line of metrics every few steps
 diagnostics.json                                   only after a loss that was no number: weights and gradients then
 """
@@ -28,7 +29,7 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
-from minillm.training.distributed import Team
+from minillm.training.distributed import Team, own_part
 from minillm.training.history import METRICS, read_metrics
 from minillm.training.loop import Metrics, half_precision, mean_loss, train
 from minillm.training.settings import TrainConfig
@@ -73,7 +74,8 @@ def pretrain(
 
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was.
     `on_metrics` sees every line as it comes: a progress bar, a live plot. In a `team` of processes only the leading one
-    writes, measures on the validation documents, and calls `on_metrics`.
+    writes the folder and calls `on_metrics`. A model that the team shards stays so: each process gets its own part
+    back, and `minillm.load(run_dir)` the whole.
 
     To what `training.loop.train` tells, a line adds flop_utilisation: the floating-point operations that the model
     needs for the tokens of a second, against the fastest matrix product measured here (Chowdhery et al. 2022, PaLM,
@@ -90,6 +92,12 @@ def pretrain(
     folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
     history = folder.lines if folder else []
     at_peak = seconds_per_token_at_peak(model, data, config, team) if team.leads else 0.0
+
+    def keep() -> None:
+        whole = team.whole(model)
+        if folder:
+            save(whole, tokenizer, folder.path)
+
     events = train(
         model,
         data.train,
@@ -97,7 +105,7 @@ def pretrain(
         config,
         validate=lambda: {"val_loss": mean_loss(model, data.validation)},
         checkpoint=None if run_dir is None else Path(run_dir) / CHECKPOINT,
-        on_checkpoint=lambda: folder and save(model, tokenizer, folder.path),
+        on_checkpoint=keep,
         team=team,
     )
     try:
@@ -154,7 +162,10 @@ class RunFolder:
     def write_diagnostics(self, error: str, model: Transformer) -> Path:
         """What a person looks for after a loss that was no number: how large is what, and where are the NaNs?"""
         norms = {
-            name: {"weight": p.norm().item(), "gradient": None if p.grad is None else p.grad.norm().item()}
+            name: {
+                "weight": own_part(p).norm().item(),  # the others may not be there to be asked
+                "gradient": None if p.grad is None else own_part(p.grad).norm().item(),
+            }
             for name, p in model.named_parameters()
         }
         broken = [name for name, values in norms.items() if not all(math.isfinite(v or 0.0) for v in values.values())]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.test_loop import new_model, settings, text_data
+from counting import new_model, settings, text_data
 
 from minillm.device import require_compiler
 from minillm.training.compilation import compiled_layers
@@ -21,7 +21,7 @@ RUNS = """
     import json, sys
     import torch
     torch.set_num_threads(1)
-    from test_loop import new_model, settings, text_data
+    from counting import new_model, settings, text_data
     from minillm.training.run import pretrain
 
     lines = []

@@ -14,8 +14,9 @@ from pathlib import Path
 import fake_card
 import pytest
 import torch
-from training.test_distributed import job
-from training.test_loop import TOKENIZER, new_model, settings, text_data
+from counting import new_model, settings, text_data
+from training.test_distributed import alone, results, start_job
+from training.test_loop import TOKENIZER
 
 from minillm import ModelConfig, Transformer
 from minillm.losses import _LossOfHidden
@@ -140,8 +141,9 @@ def test_a_checkpoint_restores_a_device_and_its_random_state(tmp_path, device, o
     drawn = torch.rand(3, device=device)
     load_checkpoint(tmp_path / "c", *(other := moved(2)))
     assert torch.equal(torch.rand(3, device=device), drawn)
-    states = [list(mover.state_dict()["state"].values()) for _, mover in (kept, other)]
-    for one, two in zip(*states, strict=True):
+    states = [mover.state_dict()["state"] for _, mover in (kept, other)]
+    for number, one in states[0].items():
+        two = states[1][number]
         for key in one:
             assert one[key].device == two[key].device, key  # a step left on the CPU stops the next update on a card
             assert torch.equal(one[key], two[key]), key
@@ -149,17 +151,21 @@ def test_a_checkpoint_restores_a_device_and_its_random_state(tmp_path, device, o
 
 
 def test_a_process_of_torchrun_on_a_device_learns_what_one_without_does(tmp_path, device):
-    alone = job(tmp_path / "alone", 1, steps=20)[0]
-    there = job(tmp_path / "there", 1, launched=True, steps=20, device=device.type)[0]
-    assert [line["loss"] for line in there[2]] == pytest.approx([line["loss"] for line in alone[2]], rel=1e-3)
+    code, said = start_job(tmp_path, {"there": {"steps": 20}}, processes=1, device=device.type)
+    assert code == 0, said[-4000:]
+    ((_, there),) = results(tmp_path / "there")
+    expected = alone(tmp_path / "alone", {"steps": 20})
+    assert [line["loss"] for line in there] == pytest.approx([line["loss"] for line in expected], rel=1e-3)
 
 
 @pytest.mark.cuda
-def test_two_cards_learn_what_one_learns(tmp_path):
+@pytest.mark.parametrize("sharded", [False, True])
+def test_two_cards_learn_what_one_learns(tmp_path, sharded):
     if torch.cuda.device_count() < 2:
         pytest.skip("fewer than two NVIDIA cards here")
-    alone = job(tmp_path / "alone", 1, steps=20)[0]
-    one, other = job(tmp_path / "both", 2, steps=20, device="cuda")
-    assert one[0] == other[0] == 2
-    assert one[1] == other[1]
-    assert [line["loss"] for line in one[2]] == pytest.approx([line["loss"] for line in alone[2]], rel=1e-3)
+    code, said = start_job(tmp_path, {"both": {"steps": 20, "sharded": sharded}}, device="cuda")
+    assert code == 0, said[-4000:]
+    (digest, history), (other_digest, _) = results(tmp_path / "both")
+    assert digest == other_digest
+    expected = alone(tmp_path / "alone", {"steps": 20})
+    assert [line["loss"] for line in history] == pytest.approx([line["loss"] for line in expected], rel=1e-3)

@@ -9,34 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import small_config
+from counting import END, new_model, settings, text_data
 
-from minillm import ModelConfig, Transformer
-from minillm.data.batches import PackedBatches, pack_documents, whole_documents
+from minillm import ModelConfig
+from minillm.data.batches import PackedBatches, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.loop import mean_loss, train, update
-from minillm.training.run import TextData, pretrain, pretraining_loss
+from minillm.training.run import pretrain, pretraining_loss
 from minillm.training.settings import TrainConfig
-
-END = 0
-COUNTING = [[1 + (start + n) % 40 for n in range(12)] for start in range(40)]  # each number is followed by the next
-
-
-def text_data() -> TextData:
-    return TextData(PackedBatches(pack_documents(COUNTING, END, 24), 4, 0, END), whole_documents(COUNTING[::7], END))
-
-
-def new_model(seed: int = 0, **changes) -> Transformer:
-    torch.manual_seed(seed)
-    return Transformer(small_config(**changes))
-
-
-def settings(**changes) -> TrainConfig:
-    return TrainConfig(
-        **{**dict(steps=60, warmup_steps=5, log_every=1, eval_every=20, save_every=20, bf16=False), **changes}
-    )
 
 
 def test_it_learns_to_count():
