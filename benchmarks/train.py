@@ -66,6 +66,7 @@ LADDER = [
     ("squared ReLU", dict(activation="relu2"), {}),
     ("one key/value head, F = 256", dict(n_kv_heads=1, d_ff=256), {}),
     ("head of its own", dict(tie_embeddings=False), {}),
+    ("a louder table", dict(embedding_std=0.3), {}),
     ("trapezoid schedule", {}, dict(schedule="wsd")),
     ("Muon", {}, dict(optimizer="muon", learning_rate=RECIPE["learning_rate"])),
 ]

@@ -57,7 +57,7 @@ def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict
     Raises `ValueError` for an empty batch.
 
     >>> training_memory(ModelConfig.preset("tiny"), batch_size=8, n_tokens=256)
-    {'weights': 3937792, 'gradients': 3937792, 'optimizer': 7875584, 'activations': 125280256}
+    {'weights': 4462080, 'gradients': 4462080, 'optimizer': 8924160, 'activations': 125280256}
     """
     _require_tokens(batch_size, n_tokens)
     parameters = 4 * count_parameters(config)

@@ -65,10 +65,12 @@ class Transformer(nn.Module):
         """Normal(0, 0.02) as in GPT-2; what writes to the residual stream is smaller by sqrt(2 L).
 
         The stream is a sum of 2 L writes, so its variance would otherwise grow with depth (Radford et al. 2019,
-        section 2.3). Logits then start near zero, and the first loss is near ln V.
+        section 2.3). Logits then start near zero, and the first loss is near ln V. `embedding_std` is for the table.
         """
         for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
+            if name == "embedding.weight":
+                nn.init.normal_(parameter, std=self.config.embedding_std)
+            elif parameter.dim() == 2:
                 writes = name.endswith(("attention.output.weight", "feedforward.down.weight"))
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.n_layers) if writes else 0.02)
             elif name.endswith("bias"):

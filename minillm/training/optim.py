@@ -49,7 +49,9 @@ class Muon(torch.optim.Optimizer):
         M <- mu M + G          O = orthogonalise(G + mu M)          W <- W - eta (0.2 sqrt(max(rows, columns)) O + wd W)
 
     (the post's algorithm 2 with Nesterov momentum; the factor and the decay are Liu et al. 2025, "Muon is scalable
-    for LLM training", eq. 4: with them an entry moves as far as under AdamW, so one learning rate serves both).
+    for LLM training", eq. 4: with them an entry moves as far as under AdamW, so one learning rate serves both). The
+    post keeps 0.95 of the momentum; runs of a few hundred steps, as ours are, end lower with 0.9 (`benchmarks/train.py
+    --ladder`): they forget sooner what they thought when they knew nothing.
     Embeddings, head, norms and biases are no maps from vectors to vectors of the stream; AdamW moves them.
 
     >>> from minillm import ModelConfig, Transformer
@@ -59,7 +61,7 @@ class Muon(torch.optim.Optimizer):
     [('muon', 14, 0.1), ('adamw', 1, 0.1), ('adamw', 5, 0.0)]
     """
 
-    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.95):
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.9):
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         kinds: dict[str, list[Tensor]] = {"inside": [], "table": [], "vector": []}
         for name, p in named:
