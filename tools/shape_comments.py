@@ -130,6 +130,7 @@ def _disagreement(actual: tuple[int, ...], axes: list[ast.expr], line: int, size
 
 def bind(letter: str, value: Any, line: int, sizes: dict[str, tuple[int, int]]) -> None:
     """Remember a size that the lesson itself gives a letter, as in `T, D = 5, 8`."""
+    sizes.pop(letter, None)
     if isinstance(value, int):
         sizes[letter] = (value, line)
 
@@ -224,7 +225,7 @@ def _statements(code: str, line: int) -> list[ast.stmt]:
 
 
 def watched(source: str, tree: ast.Module | None = None) -> ast.Module:
-    """A cell as a syntax tree that checks its own shape comments; `watch` first, or `CHECK` has no meaning."""
+    """A cell as a syntax tree that checks the shapes in its comments and docstrings as it runs."""
     tree = tree or ast.parse(source)
     if not shapes_in(source):
         return tree

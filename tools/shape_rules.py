@@ -130,9 +130,9 @@ def _looked_up(node: ast.AST, names: dict[str, typing.Any]) -> typing.Any:
 def annotated_shapes(function: Callable) -> dict[str, list[str]]:
     """The axes in the annotation of each parameter, and of the result ("return"), as jaxtyping writes them.
 
-    >>> from minillm.losses import next_token_loss
-    >>> annotated_shapes(next_token_loss)["logits"]
-    ['B T V']
+    >>> from minillm.model.attention import attention_weights
+    >>> annotated_shapes(attention_weights)["key"]
+    ['B K S D']
     """
     hints = typing.get_type_hints(function, include_extras=True)
     return {name: shapes for name, hint in hints.items() if (shapes := list(_axes_in(hint)))}

@@ -149,6 +149,7 @@ head(zeros(2, 5), zeros(3, 5))
         "for T in (2, 3):\n    x = zeros(T, 4)  # (T, C)",
         "for n in (2, 3):\n    x = zeros(n, 4)  # (T, C)\n    y = zeros(4, n)  # (C, T)",
         "T = 2\nx = zeros(T, 4)  # (T, C)\nT = 3\nx = zeros(T, 4)  # (T, C)",
+        "T = 2\nT = 'a word'\nx = zeros(3, 4)  # (T, C)",
         "x = [1, 2]  # (T,): a list has no shape",
         HEAD.format("Scores and queries: (T, D), (S, D) -> (T, S), (T, D)."),
         HEAD.format("q: (T, D); k: (S, D)."),
