@@ -139,7 +139,7 @@ class _Watched(ast.NodeTransformer):
     """Puts a check behind every line that says a shape."""
 
     def __init__(self, source: str):
-        self.source, self.comments = source, comments_of(source)
+        self.lines, self.comments = source.splitlines(), comments_of(source)
         self.results: list[list[Shape]] = [[]]  # of the functions around the line
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
@@ -148,7 +148,7 @@ class _Watched(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        if not shapes_in(ast.get_source_segment(self.source, node) or ""):
+        if not shapes_in("\n".join(self.lines[node.lineno - 1 : node.end_lineno])):
             return node  # nothing to check: what is timed or compiled stays as it is
         given, result = function_shapes(node)
         self.results.append(result)
