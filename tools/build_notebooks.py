@@ -5,9 +5,9 @@
     python tools/build_notebooks.py --check    builds nothing; exit status 1 and a sentence for each stale lesson
 
 A manuscript is percent text (jupytext): it diffs and merges. The notebook beside it is the page people read, with its
-outputs, and nobody edits it by hand. Building runs every cell in a fresh kernel; when a cell fails, the old notebook
-stays. What is stored says nothing about the machine: no paths, times or versions, no widget state, cell ids
-made from the cells' text.
+outputs, and nobody edits it by hand. Building runs every cell in a fresh kernel and holds the shapes in its comments
+against the tensors (tools/shape_comments.py); when a cell fails, the old notebook stays. What is stored says nothing
+about the machine: no paths, times or versions, no widget state, cell ids made from the cells' text.
 """
 
 import argparse
@@ -35,6 +35,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+WATCH = "from tools.shape_comments import watch; watch(get_ipython()); del watch"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -127,6 +128,11 @@ def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
         if sys.stderr.isatty():
             print(f"\r{manuscript.stem}  {cell_index + 1}/{len(notebook.cells)} ", end="", file=sys.stderr, flush=True)
 
+    async def watch_shapes(notebook: nbformat.NotebookNode) -> None:
+        reply = await client.kc.execute(WATCH, silent=True, store_history=False, reply=True, timeout=CELL_TIMEOUT)
+        if reply["content"]["status"] != "ok":
+            raise BuildError(f"{manuscript.stem}: the shape comments cannot be watched: {reply['content']}")
+
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -134,6 +140,7 @@ def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
+        on_notebook_start=watch_shapes,
         on_cell_start=note_cell,
         resources={"metadata": {"path": str(manuscript.parent.parent)}},
     )

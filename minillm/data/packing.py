@@ -63,7 +63,9 @@ class PackedRows:
         return torch.from_numpy(rows)
 
 
-def plan_rows(lengths: Int[np.ndarray, "N"], row_length: int) -> tuple[Int[np.ndarray, "P 3"], Int[np.ndarray, "R1"]]:
+def plan_rows(
+    lengths: Int[np.ndarray, "N"], row_length: int
+) -> tuple[Int[np.ndarray, "pieces 3"], Int[np.ndarray, "bounds"]]:
     """Pieces (document, start, stop), sorted by row, and where each row's pieces begin, with one bound more at the end.
 
     Each document counts one token more than its length: the end token that follows it.
