@@ -27,7 +27,7 @@ from minillm.training.recipes import recipe_of
 from minillm.training.recompute import recompute_blocks
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
-from minillm.training.settings import Optimizer
+from minillm.training.settings import Optimizer, TrainConfig
 
 RUN = "run.json"  # the options of the run, for --resume
 TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
@@ -82,15 +82,15 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
     validation = tokenizer.encode_batch(corpus.validation)
     shape = (tokenizer.eos_id, config.max_seq_len, options["batch_size"], options["seed"])
     data = TextData.of(encoded, validation, *shape)
+    train_config = TrainConfig(**options["training"])
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     say(
         f"{len(encoded):,} documents, {data.train.rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
-        f"a pass over them takes {data.train.epoch_length:,.0f} steps"
+        f"a pass over them takes {data.train.epoch_length / train_config.accumulate:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
     if recompute:
         recompute_blocks(model)
-    train_config = replace(recipe_of(options["preset"]).training, **{name: options[name] for name in TRAINING})
     truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()
     latest: dict[str, Any] = {}
@@ -145,7 +145,9 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "documents": recipe.documents}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}
-    return {name: own.get(name) if value is None else value for name, value in options.items()}
+    options = {name: own.get(name) if value is None else value for name, value in options.items()}
+    training = replace(recipe.training, **{name: options[name] for name in TRAINING})
+    return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
 
 
 def _check_memory(preset: str) -> None:

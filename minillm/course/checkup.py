@@ -98,37 +98,30 @@ def _last_known(lines: Sequence[dict[str, Any]], bands: Bands, kind: str) -> Ver
 
 def compare_settings(folder: Path, bands: Bands) -> tuple[dict[str, Any], list[str]]:
     """What the run's folder tells of its settings, and a sentence for each that the bands were not made with."""
-    found: dict[str, Any] = {}
-    differences = []
+    options = _read_object(folder / "run.json")
+    found = {name: options[name] for name in ("corpus", "documents", "batch_size") if name in options}
+    if training := _read_object(folder / SETTINGS):
+        found["training"] = training
     if (folder / "config.json").is_file():
         found["model"] = read_config(folder / "config.json").to_dict()
-    for name, keys in ((SETTINGS, None), ("run.json", ("corpus", "documents", "batch_size"))):
-        values = _read_object(folder / name)
-        if keys is None:
-            found |= {} if values is None else {"training": values}
-        else:
-            found |= {key: values[key] for key in keys if values and key in values}
-    for name in ("model", "training"):
-        wanted = bands.recipe.get(name, {})
-        if name in found:
-            pairs = {key: (found[name].get(key), wanted[key]) for key in wanted if key not in HARMLESS}
-            differences += [_differs(key, *pair) for key, pair in pairs.items() if pair[0] != pair[1]]
-    for name in ("corpus", "documents", "batch_size"):
-        if name in found and found[name] != bands.recipe.get(name):
-            differences.append(_differs(name, found[name], bands.recipe.get(name)))
+    differences = []
+    for name, ours in found.items():
+        theirs = bands.recipe.get(name)
+        pairs = {name: (ours, theirs)}
+        if isinstance(theirs, dict):
+            pairs = {key: (ours.get(key), value) for key, value in theirs.items() if key not in HARMLESS}
+        for key, (here, there) in pairs.items():
+            if here != there:
+                differences.append(f"this run has {key} = {here}; the bands were made with {there}")
     missing = [name for name in ("model", "training", "batch_size") if name not in found]
     if missing:
         differences.append(f"the folder does not tell its {', '.join(missing)}, which may differ too")
     return found, differences
 
 
-def _differs(name: str, ours: Any, theirs: Any) -> str:
-    return f"this run has {name} = {ours}; the bands were made with {theirs}"
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
+def _read_object(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        return None
+        return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
