@@ -141,12 +141,12 @@ def test_a_checkpoint_restores_a_device_and_its_random_state(tmp_path, device, o
     drawn = torch.rand(3, device=device)
     load_checkpoint(tmp_path / "c", *(other := moved(2)))
     assert torch.equal(torch.rand(3, device=device), drawn)
-    states = [mover.state_dict()["state"] for _, mover in (kept, other)]
-    for number, one in states[0].items():
-        two = states[1][number]
-        for key in one:
-            assert one[key].device == two[key].device, key  # a step left on the CPU stops the next update on a card
-            assert torch.equal(one[key], two[key]), key
+    expected, found = (mover.state_dict()["state"] for _, mover in (kept, other))
+    assert expected.keys() == found.keys()
+    for index, state in expected.items():
+        for key, value in state.items():  # a count of steps left on the CPU would stop the next update on a card
+            assert value.device == found[index][key].device, (index, key)
+            assert torch.equal(value, found[index][key]), (index, key)
     other[1].step()  # with the gradients that are there
 
 

@@ -1,0 +1,167 @@
+"""Where the time of a training step goes: preset tiny, trained as the course's base model is, under torch's profiler.
+
+    python benchmarks/profile_training.py                  # writes results/profile_training.json and its picture
+    python benchmarks/profile_training.py --steps 20 --json
+
+Every operation is counted for the part of the model that called it; what the backward pass computes, for the part whose
+forward pass it differentiates. The profiler itself makes small operations look a little dearer than they are.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from common import RESULTS, write_result
+from torch import nn
+from torch.autograd.profiler_util import FunctionEvent
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from minillm import Transformer
+from minillm.course.models import BaseRecipe
+from minillm.data.batches import Batch, PackedBatches
+from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
+from minillm.training.loop import train
+from minillm.training.run import TextData, pretraining_loss
+from minillm.viz.figures import BLUE, ORANGE, bars, png
+
+# What a module's operations are counted for, by the end of its name; the last line is everything that no line names.
+PARTS = {
+    (".query", ".key", ".value", ".output"): "attention: projections",
+    (".gate", ".up", ".down"): "feed-forward: projections",
+    ("norm",): "norms",
+    (".attention",): "attention: rotary and heads",
+    (".feedforward",): "feed-forward: activation",
+    ("",): "embedding and residual sums",
+}
+KERNEL, LOSS, OPTIMIZER = "attention: kernel", "head and loss", "optimizer"
+DATA, REST, STEP = "data", "rest of the loop", "step"
+OPERATIONS = {"aten::scaled_dot_product_attention": KERNEL, "_LossOfHidden": LOSS, DATA: DATA}
+MATRICES = {"attention: projections", "feed-forward: projections", KERNEL, LOSS}  # parts that are products of matrices
+BACKWARD = "autograd::engine::evaluate_function: "
+
+
+class Timed:
+    """The batches, with the time that making one takes under a name of its own."""
+
+    def __init__(self, batches: PackedBatches):
+        self.batches, self.batch_size = batches, batches.batch_size
+
+    def __getitem__(self, step: int) -> Batch:
+        with record_function(DATA):
+            return self.batches[step]
+
+
+def name_modules(model: nn.Module) -> None:
+    """Let every module open a record under its own name when it is called, and close it when it returns."""
+    open_records = []
+    for name, module in model.named_modules():
+
+        def enter(module: nn.Module, arguments: Any, name: str = name) -> None:
+            open_records.append(record_function(f"module.{name}"))
+            open_records[-1].__enter__()
+
+        module.register_forward_pre_hook(enter)
+        module.register_forward_hook(lambda module, arguments, output: open_records.pop().__exit__(None, None, None))
+
+
+def part_named(event: FunctionEvent) -> str | None:
+    """The part that an event begins, if it begins one."""
+    if event.name.startswith("module."):
+        return next(part for ends, part in PARTS.items() if event.name.endswith(ends))
+    return OPTIMIZER if event.name.startswith("Optimizer.step") else OPERATIONS.get(event.name)
+
+
+def with_parts(event: FunctionEvent, part: str = REST) -> Iterator[tuple[FunctionEvent, str]]:
+    """An event and all that happened inside it, each with its part; a piece of the backward pass stays whole."""
+    part = part_named(event) or part
+    yield event, part
+    for child in event.cpu_children if not event.name.startswith(BACKWARD) else []:
+        yield from with_parts(child, part)
+
+
+def times_of_step(step: FunctionEvent) -> tuple[Counter, Counter]:
+    """Microseconds of each part in one step: outside the backward pass, and in it.
+
+    Torch numbers what it will have to differentiate, and an operation bears the next free number. So the last one that
+    bears a number is the one that took it, and whose part the backward pass of that number belongs to.
+    """
+    outside, backward, part_of_number = Counter(), Counter(), {}
+    for event, part in with_parts(step):
+        if event.name.startswith(BACKWARD):
+            backward[part_of_number.get(event.sequence_nr, REST)] += event.cpu_time_total
+        else:
+            outside[part] += event.self_cpu_time_total
+            if event.sequence_nr >= 0:
+                part_of_number[event.sequence_nr] = part
+    return outside, backward
+
+
+def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
+    corpus = load_corpus("world", recipe.seed, 3000)
+    tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size)
+    shape = (tokenizer.eos_id, recipe.config.max_seq_len, recipe.batch_size, recipe.seed)
+    data = TextData.of(encode_training(corpus, tokenizer), [], *shape)
+    torch.manual_seed(recipe.seed)
+    model = Transformer(recipe.config)
+    warm = 5
+    config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)  # yields after every step
+    events = train(model, Timed(data.train), pretraining_loss, config)
+    times = []
+    for _ in range(warm + steps):
+        start = time.perf_counter()
+        next(events)
+        times.append(time.perf_counter() - start)
+    name_modules(model)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(steps):
+            with record_function(STEP):
+                next(events)
+    outside, backward = Counter(), Counter()
+    for event in profiler.events():
+        if event.name == STEP:
+            for sums, part in zip((outside, backward), times_of_step(event), strict=True):
+                sums.update(part)
+    whole = outside.total() + backward.total()
+    parts = {
+        part: {"share": (outside[part] + backward[part]) / whole, "backward": backward[part] / whole}
+        for part in sorted(outside | backward, key=lambda part: -outside[part] - backward[part])
+    }
+    return {
+        "threads": torch.get_num_threads(),
+        "optimizer": recipe.training.optimizer,
+        "activation": recipe.config.activation,
+        "step_seconds": min(times[warm:]),
+        "tokens_per_second": round(recipe.batch_size * recipe.config.max_seq_len / min(times[warm:])),
+        "parts": parts,
+    }
+
+
+def draw(result: dict[str, Any]) -> bytes:
+    parts = result["parts"]
+    colours = [BLUE if part in MATRICES else ORANGE for part in parts]
+    shares = [100 * times["share"] for times in parts.values()]
+    unit = "% of a training step (blue: parts that are mostly matrix products)"
+    return png(bars(list(parts), shares, unit, digits=1, colours=colours))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
+    arguments = parser.parse_args()
+    result = profile_steps(BaseRecipe(), arguments.steps)
+    for part, times in result["parts"].items():
+        print(f"{part:30} {times['share']:6.1%}   of it backward {times['backward']:6.1%}")
+    (RESULTS / "profile_training.png").write_bytes(draw(result))
+    print(f"written to {write_result('profile_training', result).name} and profile_training.png")
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
