@@ -31,8 +31,8 @@ LOOK = f"""
 .minillm-tokens span::after {{ counter-reset: share var(--p); content: counter(share); font-size: 12px;
   color: rgb(34 40 47 / calc(var(--p) * 100%)); }}
 .minillm-tokens .asks, .minillm-tokens span:focus, .minillm-tokens span:hover {{ border-color: {RED_INK}; }}
-.minillm-tokens > div:has(:focus) > .asks:not(:focus, :hover),
-.minillm-tokens > div:has(:hover) > span:not(:hover) {{ border-color: transparent; }}
+.minillm-tokens > div:has(> span:focus) > .asks:not(:focus, :hover),
+.minillm-tokens > div:has(> span:hover) > span:not(:hover) {{ border-color: transparent; }}
 """
 
 

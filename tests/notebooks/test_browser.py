@@ -142,12 +142,14 @@ def the_tokens_answer_the_pointer_and_the_keyboard(page, explorer):
     tokens = explorer.locator(".minillm-tokens span")
     tokens.nth(6).hover()
     assert shades(tokens) == carried(tokens, 6)
+    assert marked(tokens) == [6]
     tokens.nth(9).focus()
     assert shades(tokens) == carried(tokens, 6), "the pointer wins over the keyboard"
     page.mouse.move(0, 0)
     assert shades(tokens) == carried(tokens, 9) != carried(tokens, 6)
     page.keyboard.press("Tab")
     assert shades(tokens) == carried(tokens, 10)
+    assert marked(tokens) == [10]
 
 
 def shades(tokens):
@@ -159,6 +161,12 @@ def shades(tokens):
             return [Math.round(100 * (colour.length > 3 ? colour[3] : 1)), Number(number)];
         })"""
     )
+
+
+def marked(tokens):
+    """The tokens with a border that can be seen: the one whose looks are shown."""
+    borders = tokens.evaluate_all("all => all.map(e => getComputedStyle(e).borderTopColor)")
+    return [place for place, colour in enumerate(borders) if not colour.endswith(", 0)")]
 
 
 def carried(tokens, query):
