@@ -485,18 +485,19 @@ token = int((query == wrong[1, 0, 0]).nonzero()[0, 0])
 print("head 1 of the wrong cut begins with token", token, "and not with 0")
 
 # %% [markdown]
-# The same trap stands at the exit, where (H, T, D) becomes (T, C) again. First swap the axes back, then join the last
-# two. `view` refuses to join what does not lie side by side in memory (lesson 00a). That error is a friend: `reshape`
-# copies the numbers into the new order, and so does `.contiguous().view(...)`, which you will see in much code. The
-# enemy is the third line below. It forgets the swap, raises nothing, and mixes the tokens.
+# The same trap stands at the exit, where the heads' answers, (H, T, D), become (T, C) again. First swap the axes back,
+# then join the last two. `view` refuses to join what does not lie side by side in memory (lesson 00a). That error is a
+# friend: `reshape` copies the numbers into the new order, and so does `.contiguous().view(...)`, which you will see in
+# much code. The enemy is to forget the swap. Nothing is raised, and the tokens are mixed.
 
 # %%
+answers = right.contiguous()  # heads compute their answers head by head in memory
 try:
-    right.transpose(0, 1).view(T, C)
+    answers.transpose(0, 1).view(T, C)
 except RuntimeError as error:
     print(str(error).split(" (")[0])
-torch.testing.assert_close(right.transpose(0, 1).reshape(T, C), query)
-mixed_up = right.reshape(T, C)
+torch.testing.assert_close(answers.transpose(0, 1).reshape(T, C), query)
+mixed_up = answers.reshape(T, C)  # no swap
 assert mixed_up.shape == query.shape
 assert not torch.allclose(mixed_up, query)
 
@@ -659,10 +660,10 @@ def visible_scores(attention, x):
 
 
 # %%
-fresh = copy.deepcopy(block.attention)
-for weight in fresh.parameters():
+untrained = copy.deepcopy(block.attention)
+for weight in untrained.parameters():
     weight.normal_(std=0.02)
-spread = {"fresh": visible_scores(fresh, F.rms_norm(x, (576,)))}
+spread = {"fresh": visible_scores(untrained, F.rms_norm(x, (576,)))}
 for layer in (0, 9, 18):
     block = model.blocks[layer]
     x = block.attention_norm(traces["river"].stream[layer])
