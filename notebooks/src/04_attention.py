@@ -660,6 +660,7 @@ def visible_scores(attention, x):
 
 
 # %%
+torch.manual_seed(0)
 untrained = copy.deepcopy(block.attention)
 for weight in untrained.parameters():
     weight.normal_(std=0.02)
