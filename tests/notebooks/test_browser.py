@@ -166,7 +166,7 @@ def shades(tokens):
 def marked(tokens):
     """The tokens with a border that can be seen: the one whose looks are shown."""
     borders = tokens.evaluate_all("all => all.map(e => getComputedStyle(e).borderTopColor)")
-    return [place for place, colour in enumerate(borders) if not colour.endswith(", 0)")]
+    return [place for place, colour in enumerate(borders) if colour != "rgba(0, 0, 0, 0)"]
 
 
 def carried(tokens, query):
