@@ -171,9 +171,9 @@ assert torch.equal(TEST[0].sort().values, TEST[1].sort().values)  # the same bag
 def fit(batches, seed, rate=5e-3, loud=False, **shape):
     """Train a small model on (inputs, targets): it, and its last loss in nats."""
     torch.manual_seed(seed)
-    shape = dict(d_model=32, n_heads=4, tie_embeddings=not loud) | shape
+    shape = dict(d_model=32, n_heads=4, tie_embeddings=True) | shape
     model = Transformer(ModelConfig(**shape))
-    if loud:  # word vectors fifty times as long, and a head of its own: see below
+    if loud:  # word vectors fifty times as long: see below
         torch.nn.init.normal_(model.embedding.weight)
     optimizer = adamw(model, rate, weight_decay=0.1)
     for step, (inputs, targets) in enumerate(batches):
@@ -221,7 +221,7 @@ runs = {}
 def probe(name, **settings):
     runs[name] = [ouch(seed, **settings) for seed in SEEDS]
     results = [f"accuracy {right:.3f}, loss {loss:.3f};" for right, loss in runs[name]]
-    print(f"{name:19}", *results)
+    print(f"{name:20}", *results)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -653,15 +653,27 @@ show(
 # Because what is *added* must not shout. A word vector starts with numbers around 0.02, a row of sines with numbers
 # around 0.7: the place is 35 times as loud as the word. (The first transformer multiplied its word vectors by the
 # root of C before it added the sines; many a copy forgets it.) If this is the reason, louder words should mend it,
-# and should do nothing for RoPE, which adds nothing:
+# and should do nothing for RoPE, which adds nothing.
+#
+# There is a catch. So far one table has served both ends of our models, the words that go in and the scores that come
+# out (lesson 02), and loud rows would make wild scores from the start. So the models with loud words need a head of
+# their own. That is a second change, and it must be tried alone, or we would not know which of the two has helped:
 
 # %% tags=["nbval-ignore-output"]
+ALONE = dict(n_layers=1, tie_embeddings=False)
+probe("sinusoidal, own head", position="sinusoidal", **ALONE)
 for scheme in ("sinusoidal", "rotary"):
-    probe(f"{scheme}, loud", position=scheme, n_layers=1, loud=True)
+    probe(f"{scheme}, loud", position=scheme, loud=True, **ALONE)
 mean = {name: sum(loss for _, loss in runs[name]) / len(SEEDS) for name in runs}
-assert mean["sinusoidal, loud"] < 0.1 < mean["sinusoidal, 1 layer"]
+assert mean["sinusoidal, own head"] < 0.5 * mean["sinusoidal, 1 layer"]
+assert mean["sinusoidal, loud"] < 0.2 * mean["sinusoidal, own head"]
 
 # %% [markdown]
+# Two things were wrong, then. A head of its own takes the loss from about 1.5 to 0.2, and every answer is right.
+# Louder words take it from there to where RoPE is. Had we made both changes in one run, the loudness would have got all
+# the credit. (Why does the head matter? Perhaps because one table had to stand out against the sines *and* to score the
+# words. We have not tried to find out.)
+#
 # ## Longer than ever before
 #
 # Train at one length, read at a greater one: who still finds the way? We need texts in which order matters
@@ -705,7 +717,7 @@ print("".join("abcdef"[i] for i in text[:60]))
 # %%
 pair = torch.full((LETTERS, LETTERS), 1 / LETTERS**2)
 for _ in range(200):
-    pair = (pair[:, :, None] * NEXT).sum(0)  # (a, b) goes on to c: how often (b, c) then?
+    pair = (pair[:, :, None] * NEXT).sum(0)  # (a, b) goes on to (b, c)
 after_one = pair / pair.sum(1, keepdim=True)
 LAST_ONLY = -(pair * after_one.log()).sum().item() - FLOOR
 GUESS = math.log(LETTERS) - FLOOR
@@ -715,7 +727,7 @@ assert 0 < LAST_ONLY < GUESS
 # %% [markdown]
 # All train on texts of 32 letters and are tested on 128: four times as long. What counts is the *excess*: the loss
 # at each place minus the true surprise of the letter that came, so 0 is perfect. The four schemes get one layer,
-# NoPE the two that it needs.
+# NoPE the two that it needs, and the sines their loud words and own head.
 
 # %%
 LENGTH, STEPS = 32, 150
@@ -748,7 +760,7 @@ assert excess(fresh, 32).shape == (31,)
 KINDS = {
     "no positions": dict(position="none", n_layers=2),
     "learned": dict(position="learned"),
-    "sinusoidal": dict(position="sinusoidal", loud=True),
+    "sinusoidal": dict(position="sinusoidal", loud=True, tie_embeddings=False),
     "rotary": dict(position="rotary"),
     "alibi": dict(position="alibi"),
 }
