@@ -85,7 +85,7 @@ def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     for number, cell in _code(cells):
         for call in (node for node in ast.walk(_parsed(cell)) if isinstance(node, ast.Call)):
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            explorers += name == "Explorer"
+            explorers += name in ("Explorer", "TokenExplorer")
             if name == "show" and "alt" not in [keyword.arg for keyword in call.keywords]:
                 yield f"cell {number} shows a figure without alt=..., the sentence that says what there is to see"
             if name == "savefig":

@@ -1,8 +1,9 @@
-"""Pictures of the model's own tensors: `figures` draws one, `explorer` lets you move it, `live` follows a run.
+"""Pictures of the model's own tensors: `figures` draws one, `explorer` lets you move it, `hover` lets you point at a
+token in it, `live` follows a run.
 
-Everything here returns or shows a matplotlib figure; nothing here computes what it shows. The colours can be told
-apart by colour-blind readers, and every picture carries its own light background, so that it reads the same in a dark
-JupyterLab.
+Everything here shows numbers that it was given, as a matplotlib figure or as HTML, and computes none. The colours can
+be told apart by colour-blind readers, and every picture carries its own light background, so that it reads the same in
+a dark JupyterLab.
 """
 
 try:

@@ -98,7 +98,8 @@ torch.testing.assert_close(here, (before + after) / 2)
 # %%
 one_hot = torch.eye(6)  # a vocabulary of six tokens
 print(one_hot[2])
-distances = torch.cdist(one_hot, one_hot)[~torch.eye(6, dtype=torch.bool)]
+to_others = ~torch.eye(6, dtype=torch.bool)  # True but on the diagonal: 6 * 5 pairs
+distances = torch.cdist(one_hot, one_hot)[to_others]
 torch.testing.assert_close(distances, torch.full((30,), 2.0).sqrt())
 
 # %% [markdown]
@@ -106,7 +107,8 @@ torch.testing.assert_close(distances, torch.full((30,), 2.0).sqrt())
 #
 # Feed the one-hot vectors to a linear layer without bias. That is a product with a matrix that has one row for each
 # token, V rows, and C columns. We call this matrix the *table*. (V and C stand for the same things in the whole
-# course: vocabulary and width of the model.)
+# course: vocabulary and width of the model. And a warning: `nn.Linear(V, C)` keeps its matrix the other way round, as
+# (C, V). Copy a table into it as it is, and torch objects; where V happens to equal C, it does not.)
 
 
 # %%
@@ -130,6 +132,13 @@ show(
     alt="Three one-hot rows (token 2, token 5, token 2) times a table of six rows give "
     "three rows: row 2, row 5 and row 2 of the table, unchanged.",
 )
+
+# %%
+linear = torch.nn.Linear(6, 3, bias=False)
+assert linear.weight.shape == (3, 6)  # (C, V)
+with torch.no_grad():
+    linear.weight.copy_(small.T)
+torch.testing.assert_close(linear(F.one_hot(ids, 6).float()), vectors)
 
 # %% [markdown]
 # Each product picks one row and adds five rows times zero. So we may as well pick the row and leave the zeros alone:
@@ -222,7 +231,7 @@ lengths = table.norm(dim=1)
 def naive_nearest(vector, k, leave_out=()):
     """The k tokens whose rows have the largest cosines with a vector, and these."""
     cosines = table @ vector / (lengths * vector.norm())
-    cosines[list(leave_out)] = -1
+    cosines[list(leave_out)] = -torch.inf
     best = cosines.topk(k)
     return [tokenizer.decode([id]) for id in best.indices.tolist()], best.values
 
@@ -235,9 +244,10 @@ torch.testing.assert_close(cosines, torch.tensor([cosine for _, cosine in theirs
 
 # %%
 leaders = ", ".join(map(repr, tokens[:5]))
+between = f"cosines from {cosines[0]:.3f} to {cosines[4]:.3f}"
 show(
     neighbour_bars(tokens, cosines, "king"),
-    alt=f"The six nearest tokens to king: {leaders} lead, at cosines from {cosines[0]:.3f} to {cosines[4]:.3f}.",
+    alt=f"The six nearest tokens to king: {leaders} lead, at {between}.",
 )
 assert tokens[0] == " King"
 assert " queen" in tokens
@@ -280,15 +290,15 @@ for name, cosines in pairs.items():
 assert pairs["the table as it is"].mean() > 0.4
 
 # %%
-edges = torch.linspace(-0.3, 1, 27)
+edges = torch.linspace(-0.3, 1, 27)  # 26 drawers; histc counts what falls into each
 shares = {name: torch.histc(c, 26, -0.3, 1) / len(c) for name, c in pairs.items()}
 king_queen = torch.cosine_similarity(table[king], table[row("queen")], dim=0)
 above = (pairs["the table as it is"] > king_queen).float().mean()
 show(
     lines(shares, "cosine", "share of the pairs", x=(edges[:-1] + edges[1:]) / 2),
-    alt="How often each cosine occurs among random pairs. Random numbers: a narrow peak "
-    f"at 0. The table: a broad hill around 0.44; {above:.0%} of the pairs are above king "
-    "and queen.",
+    alt="How often each cosine occurs among random pairs. Random numbers: a narrow "
+    "peak at 0. The table: a broad hill around 0.44, which moves to 0 when the mean "
+    f"row is taken away; {above:.0%} of its pairs are above king and queen.",
 )
 assert 0.03 < above < 0.12
 
@@ -299,11 +309,13 @@ assert 0.03 < above < 0.12
 # we can ask frequent and rare tokens separately:
 
 # %%
-for name, rows in [("ids 300 to 10,000", table[300:10_000]), ("last 10,000 ids", table[-10_000:])]:
-    cosines = random_pairs(rows)
+means = []
+for name, some in [("frequent", table[300:10_000]), ("rare", table[-10_000:])]:
+    cosines = random_pairs(some)
     share = (cosines > king_queen).double().mean()
-    print(f"{name:17}  mean {cosines.mean():.2f}, above king and queen {share:.3f}")
-assert random_pairs(table[300:10_000]).mean() + 0.1 < random_pairs(table[-10_000:]).mean()
+    print(f"{name:8}  mean {cosines.mean():.2f}, above king and queen {share:.3f}")
+    means.append(cosines.mean())
+assert means[0] + 0.1 < means[1]
 
 # %% [markdown]
 # The rare tokens: they have had little reason to move apart. So a cosine alone says nothing. Compare it with what
@@ -360,7 +372,7 @@ def is_single(word):
 
 # %%
 usable = [words for words in QUADRUPLES if all(map(is_single, words))]
-print(len(QUADRUPLES), "analogies,", len(usable), "of single tokens, such as", usable[0])
+print(len(QUADRUPLES), "analogies,", len(usable), "of single tokens:", usable[0], "...")
 everything = {word for words in QUADRUPLES for word in words}
 print("in pieces:", sorted(word for word in everything if not is_single(word)))
 real = torch.tensor([[row(word) for word in words] for words in usable]).T  # (4, 132)
@@ -377,15 +389,16 @@ assert ("man", "king", "woman", "queen") in usable
 
 # %%
 def hits(table, places, candidates=None):
-    """Which analogies (4, n) answer each of the four questions with d: (n,) each."""
+    """Which of n analogies, given as rows a, b, c, d of ids, are answered with d."""
     a, b, c, d = places
     step = table[c] - table[a]
     everyone = torch.arange(len(table)) if candidates is None else candidates
+    unit = F.normalize(table, dim=-1)  # each row divided by its length
 
     def answered(vectors, leave_out):
-        cosines = F.normalize(vectors, dim=-1) @ F.normalize(table, dim=-1).T
-        if leave_out:
-            cosines.scatter_(1, places[:3].T, -2)
+        cosines = F.normalize(vectors, dim=-1) @ unit.T  # (n, V)
+        if leave_out:  # in row i, write minus infinity into the columns a, b and c
+            cosines.scatter_(1, places[:3].T, -torch.inf)
         return everyone[cosines[:, everyone].argmax(-1)] == d
 
     return {
@@ -416,8 +429,10 @@ def other_spellings(vectors):
     cosines = vectors @ (table / lengths[:, None]).T
     answers = cosines.scatter_(1, real[:3].T, -torch.inf).argmax(1).tolist()
     answers = [tokenizer.decode([id]).strip().lower() for id in answers]
-    pairs = zip(answers, usable, strict=True)
-    return sum(answer.startswith(words[1]) and answer != words[3] for answer, words in pairs)
+    spelt = 0
+    for answer, (_, b, _, d) in zip(answers, usable, strict=True):
+        spelt += answer.startswith(b) and answer != d
+    return spelt
 
 
 # %%
@@ -479,7 +494,7 @@ def steps(table, places):
 agreement, foretold = steps(table, real)
 right = int((foretold == on_real["strict"]).sum())
 print(f"the rule is right for {right} of {len(foretold)} analogies")
-print(f"cosine of two steps: mean {agreement.mean():.2f}, largest {agreement.max():.2f}")
+print(f"cosine of steps: mean {agreement.mean():.2f}, largest {agreement.max():.2f}")
 print(f"man-woman with king-queen: {agreement[famous]:.2f}")
 assert right > 125
 assert agreement.max() < 0.5
@@ -549,8 +564,8 @@ on_map = picture(points)
 sexes = ["female" if i % 2 else "male" for i in range(len(names))]
 show(
     embedding_map(on_map, names, groups=sexes, arrows=couples),
-    alt="Twenty-four words and twelve arrows from male to female. Most arrows point down "
-    "and to the left, some elsewhere, and their lengths differ greatly.",
+    alt="Twenty-four words and twelve arrows from male to female. Most arrows point "
+    "down and to the left, some elsewhere, and their lengths differ greatly.",
 )
 
 
@@ -672,7 +687,8 @@ def count_pairs(texts):
     counts = torch.zeros(len(vocabulary), len(vocabulary))
     counter = Counter(pair for text in texts for pair in pairs_of(text))
     places = torch.tensor([[number[word], number[other]] for word, other in counter])
-    counts[places[:, 0], places[:, 1]] = torch.tensor([*counter.values()], dtype=torch.float)
+    often = torch.tensor([*counter.values()], dtype=torch.float)
+    counts[places[:, 0], places[:, 1]] = often
     return counts
 
 
@@ -693,7 +709,8 @@ counts = count_pairs(texts)
 joint = counts / counts.sum()
 alone = joint.sum(1)
 without_looking = -(alone * alone.log()).sum()
-floor = -torch.special.xlogy(joint, joint / alone[:, None]).sum()
+given_word = joint / alone[:, None]  # p(v | w)
+floor = -torch.special.xlogy(joint, given_word).sum()  # x log y, and 0 where x is 0
 print(f"without looking at the word {without_looking:.3f} nats, floor {floor:.3f} nats")
 assert floor < without_looking < torch.tensor(len(vocabulary)).log()
 
@@ -749,31 +766,38 @@ def shares(E, split):
     quadruples = experiments.quadruples(split)
     places = torch.tensor([[number[word] for word in words] for words in quadruples]).T
     candidates = torch.tensor([number[word] for word in COUPLE_WORDS])
-    return {question: h.double().mean() for question, h in hits(E, places, candidates).items()}
+    return mean_of_each(hits(E, places, candidates))
 
 
+def mean_of_each(answers):
+    return {question: h.double().mean().item() for question, h in answers.items()}
+
+
+# %%
 results = {
     "told": [shares(E, "training") for E, _ in trained],
     "held out": [shares(E, "held-out") for E, _ in trained],
     "shuffled": [shares(E, "both") for E, _ in shuffled],
-    "real": [{name: h.double().mean() for name, h in on_real.items()}] * 5,
+    "real": [mean_of_each(on_real)] * 5,  # one table, so five times the same
+    "real, 24 words": [mean_of_each(hits(table, real, real.unique()))] * 5,
 }
-few = hits(table, real, real.unique())
-results["real, 24 words"] = [{name: h.double().mean() for name, h in few.items()}] * 5
 assert results["told"][0]["left out"] > 0.8
 
 # %% tags=["nbval-ignore-output"]
 questions = list(on_real)
-by_seed = {q: [[float(rows[seed][q]) for rows in results.values()] for seed in range(5)] for q in questions}
+by_seed = {}  # for each question: (seeds, 5 groups)
+for q in questions:
+    by_seed[q] = [[rows[seed][q] for rows in results.values()] for seed in range(5)]
 mean = {q: torch.tensor(by_seed[q]).mean(0) for q in questions}
 for place, name in enumerate(results):
     print(f"{name:14}", *(f" {q} {mean[q][place]:.2f}" for q in questions))
+chance = {"chance": 1 / 32}
 show(
-    grouped_bars(by_seed, list(results), "right answers", references={"chance": 1 / 32}),
-    alt="Share of right answers to the four questions. Told and held out: nearly all are "
-    "right when the query words are left out, also without the sum; strictly about half. "
-    "Shuffled: chance. Real table: half are right when left out, strictly hardly any; among 24 "
-    "words nearly all when left out, most of all without the sum.",
+    grouped_bars(by_seed, list(results), "right answers", references=chance),
+    alt="Share of right answers to the four questions. Told and held out: nearly all "
+    "are right when the query words are left out, also without the sum; strictly about "
+    "half. Shuffled: chance. Real table: half are right when left out, strictly hardly "
+    "any; among 24 words nearly all when left out, most of all without the sum.",
 )
 assert mean["strict"][0] > 0.4
 assert mean["strict"][1] > 0.25
@@ -816,15 +840,15 @@ axes.set(xlabel="way to d / way back to b", ylabel="cosine to d - cosine to b")
 axes.legend(loc="upper right", frameon=False)
 show(
     figure,
-    alt="How far d is ahead of b, against the ratio of the two ways. The points fall and "
-    "cross zero where the ways are equal; the real table's lie to the right of it.",
+    alt="How far d is ahead of b, against the ratio of the two ways. The points fall "
+    "and cross zero where the ways are equal; the real table's lie to the right of it.",
 )
 
 # %% tags=["nbval-ignore-output"]
 agreement, foretold = steps(E, both)
 candidates = torch.tensor([number[word] for word in COUPLE_WORDS])
 right = (foretold == hits(E, both, candidates)["strict"]).double().mean()
-print(f"the rule is right for {right:.0%}; mean cosine of two steps {agreement.mean():.2f}")
+print(f"the rule is right for {right:.0%}; steps agree at {agreement.mean():.2f}")
 assert right > 0.85
 assert agreement.mean() > 0.4
 
@@ -855,10 +879,12 @@ assert 0.25 < picture.explained.sum() < 0.65
 #
 # Skip-gram needed two tables, one to read a word and one to guess it. So does a language model: the embedding at the
 # bottom and the *head* at the top, which scores every token by a dot product with its row. Many models use one table
-# for both; the two are *tied* (Press and Wolf 2017). Ours is one of them:
+# for both; the two are *tied* (Press and Wolf 2017). No turning is needed: as a layer from C to V, the head keeps its
+# matrix as (V, C), which is the table's own shape. Ours is one of these models:
 
 # %%
 assert model.head.weight is model.embedding.weight
+assert model.head.weight.shape == (V, C)
 prompt = torch.tensor([tokenizer.encode("The king and the")])
 with torch.no_grad():
     top = model.hidden(prompt)[0, -1]
@@ -866,7 +892,8 @@ with torch.no_grad():
 for token in (table @ top).topk(3).indices.tolist():
     print(repr(tokenizer.decode([token])))
 parameters = sum(p.numel() for p in model.parameters())
-print(f"{table.numel():,} of {parameters:,} numbers are the table: {table.numel() / parameters:.0%}")
+share = table.numel() / parameters
+print(f"{table.numel():,} of {parameters:,} numbers are the table: {share:.0%}")
 
 # %% [markdown]
 # It saves a fifth of the model. And it changes what we found about gradients: softmax pushes *every* token's score at
@@ -876,16 +903,18 @@ print(f"{table.numel():,} of {parameters:,} numbers are the table: {table.numel(
 # %%
 def rows_that_learn(tied):
     """How many of 50 embedding rows get a gradient from one text of three tokens."""
-    config = ModelConfig(vocab_size=50, d_model=16, n_layers=1, n_heads=2, max_seq_len=8, tie_embeddings=tied)
+    shape = dict(vocab_size=50, d_model=16, n_layers=1, n_heads=2, max_seq_len=8)
     torch.manual_seed(0)
-    small_model = Transformer(config)
-    next_token_loss(small_model(torch.tensor([[1, 2, 3]])), torch.tensor([[2, 3, 4]])).backward()
+    small_model = Transformer(ModelConfig(**shape, tie_embeddings=tied))
+    logits = small_model(torch.tensor([[1, 2, 3]]))
+    next_token_loss(logits, torch.tensor([[2, 3, 4]])).backward()
     return int((small_model.embedding.weight.grad != 0).any(dim=1).sum())
 
 
 # %%
-print("two tables:", rows_that_learn(tied=False), "  one table:", rows_that_learn(tied=True))
-assert (rows_that_learn(tied=False), rows_that_learn(tied=True)) == (3, 50)
+two, one = rows_that_learn(tied=False), rows_that_learn(tied=True)
+print("two tables:", two, "  one table:", one)
+assert (two, one) == (3, 50)
 
 # %% [markdown]
 # Then why two tables for skip-gram? Because nothing stands between them. With one table, the score of a word for
@@ -896,7 +925,8 @@ assert (rows_that_learn(tied=False), rows_that_learn(tied=True)) == (3, 50)
 for tied, d_model in [(True, 16), (True, 64), (False, 64)]:
     _, loss = train(counts, 0, d_model=d_model, tied=tied)
     closed = (without_looking - loss) / (without_looking - floor)
-    print(f"{'one table ' if tied else 'two tables'} {d_model} wide: {loss:.3f} nats, {closed:.0%} of the way")
+    print("one table " if tied else "two tables", f"{d_model} wide:", end=" ")
+    print(f"{loss:.3f} nats, {closed:.0%} of the way")
     assert closed > 0.95 if not tied else closed < 0.85
 
 # %% [markdown]

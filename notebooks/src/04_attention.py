@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 · Attention: who listens to whom
 #
-# **You will build** attention six times: one question by hand, one head by loops, the same as matrices, with a mask,
-# with many heads, with shared keys. Each form must equal the one before, then the package's, then PyTorch's kernel,
-# then a layer of a real model.
+# **You will build** attention seven times: one question by hand, one head by loops, the same as matrices, with a mask,
+# with many heads, with shared keys, and in blocks, the way a fast kernel does it. Each form must equal the one before,
+# then the package's, then PyTorch's kernel, then a layer of a real model.
 #
 # **The claim**, in the words of the overview from which this course started: attention "allows tokens to 'talk' to
 # each other to resolve ambiguity", and in *The bank of the river* the value of *river* is "added to 'bank', updating
@@ -34,8 +34,8 @@ from minillm.analysis.tracing import trace
 from minillm.model import attention as package
 from minillm.model.position import rotary_angles
 from minillm.pretrained import load
-from minillm.viz.explorer import Explorer
 from minillm.viz.figures import attention_arcs, attention_grid, equation, lines, show
+from minillm.viz.hover import TokenExplorer, hover_tokens
 
 # %% [markdown]
 # ## Why does this part exist?
@@ -60,7 +60,7 @@ from minillm.viz.figures import attention_arcs, attention_grid, equation, lines,
 words = ["the", "river", "has", "a", "bank"]
 keys = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.5, 0.5]])
 values = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.5, 0.5]])
-query = torch.tensor([2.0, 2.0])  # bank asks: is anybody here about water, or about money?
+query = torch.tensor([2.0, 2.0])  # bank asks: who here is about water, or about money?
 
 # %% [markdown]
 # Now by hand, for this one query. First a **score** for each key, the dot product; we divide it by the square root of
@@ -71,18 +71,24 @@ query = torch.tensor([2.0, 2.0])  # bank asks: is anybody here about water, or a
 # %%
 def one_query(query, keys, values):
     """What one query hears: plain Python, one number at a time."""
-    D = len(query)
-    scores = [sum(q * k for q, k in zip(query, key, strict=True)) / math.sqrt(D) for key in keys]
-    powers = [math.exp(score) for score in scores]
+    D, powers = len(query), []
+    for key in keys:
+        score = sum(q * k for q, k in zip(query, key, strict=True)) / math.sqrt(D)
+        powers.append(math.exp(score))
     weights = [power / sum(powers) for power in powers]
-    heard = [sum(w * value[i] for w, value in zip(weights, values, strict=True)) for i in range(D)]
+    heard = [0.0] * D
+    for weight, value in zip(weights, values, strict=True):
+        for i in range(D):
+            heard[i] += weight * value[i]
     return weights, heard
 
 
+# %%
 weights, heard = one_query(query.tolist(), keys.tolist(), values.tolist())
 for word, weight in zip(words, weights, strict=True):
     print(f"{word:6} {weight:.3f}")
-print(f"bank came in with water 0.5, money 0.5 and hears water {heard[0]:.3f}, money {heard[1]:.3f}")
+print("bank came in with water 0.5, money 0.5")
+print(f"and hears    with water {heard[0]:.3f}, money {heard[1]:.3f}")
 assert abs(sum(weights) - 1) < 1e-9
 assert heard[0] > 0.9 > 0.1 > heard[1]
 
@@ -100,8 +106,8 @@ assert heard[0] > 0.9 > 0.1 > heard[1]
 # %%
 def naive_head(query, key, value):
     """All queries, one after the other: (T, D), (S, D), (S, D) -> (T, D)."""
-    rows = [one_query(q, key.tolist(), value.tolist())[1] for q in query.tolist()]
-    return torch.tensor(rows)
+    keys, values = key.tolist(), value.tolist()
+    return torch.tensor([one_query(q, keys, values)[1] for q in query.tolist()])
 
 
 torch.manual_seed(0)
@@ -112,19 +118,22 @@ assert out.shape == (T, D)
 
 # %% [markdown]
 # The package has the same loop, for a batch of B texts and H heads at once. Read the innermost lines; they are yours.
+# (`mask`, `bias` and `group` wait for their turn below; ALiBi's bias was in lesson 03.)
 
 # %%
 print(inspect.getsource(package.attention_by_loops))
 
 # %%
-one_head = (query[None, None], key[None, None], value[None, None])  # (B, H, T, D) with one text and one head
+# One text and one head: (B, H, T, D).
+one_head = query[None, None], key[None, None], value[None, None]
 torch.testing.assert_close(package.attention_by_loops(*one_head)[0, 0], out)
 
 # %% [markdown]
 # ## The same as matrices
 #
 # Row t of `query @ key.T` holds query t's dot product with every key. So all scores are *one* matrix product, and the
-# weighted averages are another one. This is the formula on the posters: softmax(Q Kᵀ / √D) V.
+# weighted averages are another one. This is the formula on the posters: softmax(Q Kᵀ / √D) V. (`.mT` swaps the last
+# two axes and leaves those in front alone, so the same line will serve a whole batch of heads.)
 
 
 # %%
@@ -144,16 +153,17 @@ torch.testing.assert_close(package.attention_by_matmul(*one_head)[0, 0], out)
 # %%
 scores = query @ key.mT / math.sqrt(D)
 weights, wrong_axis = scores.softmax(-1), scores.softmax(0)
-print("each query's weights add up to", [f"{total:.4f}" for total in weights.sum(1).tolist()])
-print("with the wrong axis to        ", [f"{total:.4f}" for total in wrong_axis.sum(1).tolist()])
+print("each query's weights add up to", *(f"{w:.4f}" for w in weights.sum(1)))
+print("with the wrong axis to        ", *(f"{w:.4f}" for w in wrong_axis.sum(1)))
 torch.testing.assert_close(weights.sum(1), torch.ones(T))
 
 # %%
 names = [f"t={t}" for t in range(T)]
 show(
     attention_grid(weights, names),
-    alt="Your head's weights as a square: a row is a query, a column a key, and every row adds up to 1. "
-    f"The largest weight is {weights.max():.2f}. Above the diagonal, queries look at tokens after them.",
+    alt="Your head's weights as a square: a row is a query, a column a key, and every "
+    f"row adds up to 1. The largest weight is {weights.max():.2f}. Above the diagonal, "
+    "queries look at tokens after them.",
 )
 
 # %% [markdown]
@@ -168,29 +178,32 @@ widths = [4, 16, 64, 256, 1024]
 for D in widths:
     q, k = torch.randn(2, 10_000, D)
     scores = (q * k).sum(-1)
-    print(f"D = {D:4}: variance / D = {scores.var() / D:.2f}, after the division {(scores / math.sqrt(D)).var():.2f}")
+    after = (scores / math.sqrt(D)).var()
+    print(f"D = {D:4}: variance / D = {scores.var() / D:.2f}, divided: {after:.2f}")
     assert abs(scores.var() / D - 1) < 0.1
 
 # %% [markdown]
 # So a wide head has large scores. Why is that bad? Softmax of large numbers gives nearly all the weight to one key, the
 # one that happens to be largest. And where a weight is nearly 0 or 1 it no longer *moves* when a score does: its slope
 # is w (1 - w). Nothing is learnt through a slope of zero. Autograd measures it: how much does the largest of 64
-# weights move with its own score?
+# weights move with its own score? (No query's weights depend on another query's scores. So we may add up the 500
+# largest weights, go back once, and pick from each row the one slope that we want.)
 
 
 # %%
 def slope_of_the_largest(D, divisor):
-    """The largest of 64 weights and its slope by its own score, at the median of 500 queries."""
+    """The largest of 64 weights and its slope: medians of 500 queries."""
     query, key = torch.randn(500, D), torch.randn(64, D)
     scores = (query @ key.mT / divisor).requires_grad_()
-    largest = scores.softmax(-1).max(-1)
+    largest = scores.softmax(-1).max(-1)  # .values and .indices, one for each query
     largest.values.sum().backward()
     slopes = scores.grad.gather(-1, largest.indices[:, None])
     return largest.values.median().item(), slopes.median().item()
 
 
 w, slope = slope_of_the_largest(D=64, divisor=8)
-print(f"64 wide, divided: largest weight {w:.2f}, slope {slope:.4f}, and w (1 - w) is {w * (1 - w):.4f}")
+print(f"64 wide, divided: largest weight {w:.2f}, slope {slope:.4f}")
+print(f"and w (1 - w) is {w * (1 - w):.4f}")
 assert abs(slope - w * (1 - w)) < 0.005
 
 # %%
@@ -200,10 +213,14 @@ divided = [slope_of_the_largest(D, math.sqrt(D))[1] for D in widths]
 for D, small, large in zip(widths, divided, undivided, strict=True):
     print(f"D = {D:4}: slope {small:.3f} divided, {large:.5f} undivided")
 assert divided[-1] > 0.03 > 100 * undivided[-1]
+
+# %%
+slopes = {"divided by √D": divided, "not divided": undivided}
 show(
-    lines({"divided by √D": divided, "not divided": undivided}, "D", "slope", x=widths, log_x=True, log_y=True),
-    alt=f"The slope through which a head learns, against its width. Divided by the root of D it stays near "
-    f"{divided[-1]:.2f}; undivided it is no smaller up to 64, then falls below a thousandth of that at 1024.",
+    lines(slopes, "D", "slope", x=widths, log_x=True, log_y=True),
+    alt="The slope through which a head learns, against its width. Divided by the root "
+    f"of D it stays near {divided[-1]:.2f}; undivided it is no smaller up to 64, then "
+    "falls below a thousandth of that at 1024.",
 )
 
 # %% [markdown]
@@ -222,11 +239,17 @@ show(
 # t + 1, it would read the answer off. So it may only look at itself and back: a **causal** mask. Hide a key from a
 # query by giving it the score minus infinity: e to the minus infinity is 0, so it gets no weight, *and* it is missing
 # from the sum that softmax divides by.
+#
+# In code, a mask is a table of True and False, here True where a query may look. `tril` keeps the lower triangle,
+# the diagonal included; `~` turns True and False round; and `masked_fill` writes a number wherever it finds True.
 
 
 # %%
 def naive_causal(query, key, value, visible=None, hidden=-math.inf):
-    """Like `naive_matrices`, but hidden keys get the score `hidden`; by default all that come later are hidden."""
+    """Like `naive_matrices`, but each query sees only itself and what came before.
+
+    `visible` is another mask than that, `hidden` another score for what it hides.
+    """
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     if visible is None:
         visible = torch.ones_like(scores, dtype=torch.bool).tril()
@@ -234,18 +257,23 @@ def naive_causal(query, key, value, visible=None, hidden=-math.inf):
 
 
 causal = naive_causal(query, key, value)
-torch.testing.assert_close(causal[-1], naive_matrices(query, key, value)[-1])  # the last token sees all, as before
+everything = naive_matrices(query, key, value)
+torch.testing.assert_close(causal[-1], everything[-1])  # the last token sees all
 torch.testing.assert_close(causal[0], value[0])  # the first one only itself
+
+# %%
 mask = package.causal_mask(T, T)
 torch.testing.assert_close(package.attention_by_loops(*one_head, mask)[0, 0], causal)
 torch.testing.assert_close(package.attention_by_matmul(*one_head, mask)[0, 0], causal)
 
 # %%
-scores = (query @ key.mT / math.sqrt(query.shape[-1])).masked_fill(~mask, -math.inf)
+scores = query @ key.mT / math.sqrt(query.shape[-1])
+scores = scores.masked_fill(~mask, -math.inf)
+captions = ["scores (T, S)", "weights, after softmax"]
 show(
-    equation(scores, "→", scores.softmax(-1), captions=["scores (T, S)", "weights, after softmax"]),
-    alt="Left the scores, with minus infinity above the diagonal; right the weights after softmax: "
-    "zero above the diagonal, and each row adds up to 1.",
+    equation(scores, "→", scores.softmax(-1), captions=captions),
+    alt="Left the scores, with minus infinity above the diagonal; right the weights "
+    "after softmax: zero above the diagonal, and each row adds up to 1.",
 )
 assert (scores.softmax(-1).triu(1) == 0).all()
 
@@ -258,7 +286,7 @@ assert (scores.softmax(-1).triu(1) == 0).all()
 
 # %%
 def moved_too_early(attend, T=6, D=8):
-    """The pairs (early, t): changing token t moved the output at an earlier place. An honest mask: none."""
+    """The pairs (early, t): changing token t moved the output at an earlier place."""
     torch.manual_seed(0)
     x = torch.randn(T, D)
     before, pairs = attend(x), []
@@ -270,8 +298,9 @@ def moved_too_early(attend, T=6, D=8):
     return pairs
 
 
-assert moved_too_early(lambda x: naive_causal(x, x, x)) == []
-assert len(moved_too_early(lambda x: naive_matrices(x, x, x))) == 15  # without a mask: all 6 * 5 / 2 pairs
+assert moved_too_early(lambda x: naive_causal(x, x, x)) == []  # an honest mask: none
+without_a_mask = moved_too_early(lambda x: naive_matrices(x, x, x))
+assert len(without_a_mask) == 6 * 5 / 2  # all pairs
 
 # %% [markdown]
 # Now three masks that went wrong in real projects: one place too many is visible; the hidden weights are multiplied by
@@ -280,16 +309,23 @@ assert len(moved_too_early(lambda x: naive_matrices(x, x, x))) == 15  # without 
 
 # %%
 def off_by_one(x):
-    return naive_causal(x, x, x, visible=torch.ones(len(x), len(x), dtype=torch.bool).tril(1))
+    visible = torch.ones(len(x), len(x), dtype=torch.bool).tril(1)
+    return naive_causal(x, x, x, visible)
 
 
 def zeroed_after_softmax(x):
-    return ((x @ x.mT / math.sqrt(x.shape[-1])).softmax(-1).tril()) @ x
+    weights = (x @ x.mT / math.sqrt(x.shape[-1])).softmax(-1)
+    return weights.tril() @ x
 
 
+def hidden_by(number):
+    return lambda x: naive_causal(x, x, x, hidden=number)
+
+
+# %%
 forms = {"off by one": off_by_one, "zeroed after softmax": zeroed_after_softmax}
 for number in (-10, -100, -1e9):
-    forms[f"hidden score {number:g}"] = lambda x, number=number: naive_causal(x, x, x, hidden=number)
+    forms[f"hidden score {number:g}"] = hidden_by(number)
 leaks = {name: len(moved_too_early(form)) for name, form in forms.items()}
 for name, count in leaks.items():
     print(f"{name:22} {count:2} of 15 pairs moved")
@@ -305,26 +341,31 @@ assert leaks["hidden score -10"] > 0 == leaks["hidden score -1e+09"]
 # But -1e9 passes? Yes. In 32-bit numbers e to the minus 1e9 *is* 0, so the warning "a finite number leaks" is too
 # strong as it stands. It is right in two cases. One is a number that is not far enough below the scores, and how far is
 # enough depends on the model: layer 18 of the real one has *visible* scores below -40 (you will print them), so a
-# hidden -10 would be louder than those. The other is a row in which *everything* is hidden, as for the padding in front
-# of a short text:
+# hidden -10 would be louder than those. (You will meet -10,000 in older code. It comes from 16-bit floats, which end at
+# 65,504, so that -1e9 cannot be written in them.) The other is a row in which *everything* is hidden, as for the
+# padding in front of a short text:
 
 # %%
 nothing = torch.zeros(T, T, dtype=torch.bool)
 finite = naive_causal(query, key, value, nothing, hidden=-1e9)
 infinite = naive_causal(query, key, value, nothing)
-torch.testing.assert_close(finite[0], value.mean(0))  # the plain average of all that was to be hidden
+torch.testing.assert_close(finite[0], value.mean(0))  # the average of all hidden ones
 assert infinite.isnan().all()
-print("hidden score -1e9:", [f"{x:.4f}" for x in finite[0, :3].tolist()], "  -inf:", infinite[0, :3].tolist())
+print("hidden score -1e9:", *(f"{x:.4f}" for x in finite[0, :3]))
+print("hidden score -inf:", *infinite[0, :3].tolist())
 
 # %% [markdown]
 # With -1e9 all scores tie, and softmax quietly averages over everything that was forbidden. With minus infinity you get
-# NaN, which nobody overlooks. Better still: never make such a row. In this package a padded query may look at itself.
+# NaN, which nobody overlooks. (A finite number can end there too: mask twice, by *adding* the lowest number that the
+# format has, and the sum is minus infinity.) Better still: never make such a row. In this package a padded query may
+# look at itself.
 #
 # ### A leak makes the loss better
 #
 # Why such fuss? Most bugs raise the loss, and you notice. A leak *lowers* it. How far? We need a text whose loss has a
 # known floor, and random digits have one: nothing about them can be learnt, so no honest guesser does better than
-# ln 10 = 2.303 nats a digit. The guesser is one attention over 32 places.
+# ln 10 = 2.303 nats a digit. The guesser is one attention over 32 places. (`nn.Module` is PyTorch's box for weights and
+# what is done with them: calling the box runs its `forward`. `F.cross_entropy` is the loss of lesson 00a.)
 
 
 # %%
@@ -334,17 +375,20 @@ class Guesser(nn.Module):
         self.table = nn.Embedding(10, 32)
         self.attention = package.MultiHeadAttention(d_model=32, n_heads=2, bias=True)
         self.head = nn.Linear(32, 10)
-        self.angles = rotary_angles(torch.arange(T), d_head=16, theta=10_000.0)  # lesson 03: so that it knows places
+        # Lesson 03: turned queries and keys, so that it knows places.
+        self.angles = rotary_angles(torch.arange(T), d_head=16, theta=10_000.0)
 
     def forward(self, ids, mask):
         x = self.table(ids)
         return self.head(x + self.attention(x, mask=mask, angles=self.angles))
 
 
+# %%
 LENGTH = 32
 honest = torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril()
 leaky = torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril(1)  # one place too many
-assert Guesser(LENGTH)(torch.zeros(1, LENGTH, dtype=torch.long), honest).shape == (1, LENGTH, 10)
+some_digits = torch.zeros(1, LENGTH, dtype=torch.long)
+assert Guesser(LENGTH)(some_digits, honest).shape == (1, LENGTH, 10)
 
 
 # %%
@@ -358,25 +402,31 @@ def train(mask, seed, steps=100):
     model = Guesser(LENGTH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     for _ in range(steps):
+        digits = torch.randint(10, (32, LENGTH + 1))
         optimizer.zero_grad()
-        loss_on(model, torch.randint(10, (32, LENGTH + 1)), mask).backward()
+        loss_on(model, digits, mask).backward()
         optimizer.step()
     return model
 
 
-fresh = torch.randint(10, (200, LENGTH + 1), generator=torch.Generator().manual_seed(99))
-assert abs(loss_on(train(honest, 0, steps=1), fresh, honest) - math.log(10)) < 0.5
+# %%
+torch.manual_seed(99)
+fresh = torch.randint(10, (200, LENGTH + 1))
+just_begun = loss_on(train(honest, 0, steps=1), fresh, honest)
+assert abs(just_begun - math.log(10)) < 0.5
 
 # %% tags=["nbval-ignore-output"]
+fair = [train(honest, seed) for seed in range(3)]
 cheats = [train(leaky, seed) for seed in range(3)]
 found = {
-    "honest mask": [loss_on(train(honest, seed), fresh, honest).item() for seed in range(3)],
+    "honest mask": [loss_on(model, fresh, honest).item() for model in fair],
     "leaky mask": [loss_on(model, fresh, leaky).item() for model in cheats],
-    "trained leaky, then masked": [loss_on(model, fresh, honest).item() for model in cheats],
 }
+found["trained leaky, then masked"] = [loss_on(m, fresh, honest).item() for m in cheats]
 for name, losses in found.items():
     print(f"{name:27}", *(f"{loss:.3f}" for loss in losses), "nats a digit")
-print(f"the floor: {math.log(10):.3f}   a perfect cheat: {math.log(10) / LENGTH:.3f}")
+floor = math.log(10)
+print(f"the floor: {floor:.3f}   a perfect cheat: {floor / LENGTH:.3f}")
 assert 2.29 < min(found["honest mask"]) <= max(found["honest mask"]) < 2.40
 assert max(found["leaky mask"]) < 0.3
 assert min(found["trained leaky, then masked"]) > 2.4
@@ -393,17 +443,21 @@ assert min(found["trained leaky, then masked"]) > 2.4
 #
 # One softmax makes one mixture. But a word may need several things at once: the verb it belongs to, the word just
 # before, the topic. So we cut the C numbers of each vector into H heads of D = C / H, let each head ask its own
-# question, and put the answers side by side. One more matrix, the *output*, mixes them.
+# question, and put the answers side by side. One more matrix, the *output*, mixes them. (`nn.Linear` stores its matrix
+# the other way round, as outputs by inputs; hence the `.T`.)
 
 
 # %%
 def naive_multi_head(x, attention, H):
-    """(T, C) -> (T, C), one head after the other, with the weights of a package module."""
-    query, key, value = (x @ part.weight.T for part in (attention.query, attention.key, attention.value))
-    heads = []
-    for columns in torch.arange(query.shape[1]).chunk(H):  # head 0 owns the first D columns, and so on
-        heads.append(naive_causal(query[:, columns], key[:, columns], value[:, columns]))
-    return torch.cat(heads, dim=-1) @ attention.output.weight.T
+    """(T, C) -> (T, C), head after head, with the weights of a package module."""
+    query = x @ attention.query.weight.T
+    key = x @ attention.key.weight.T
+    value = x @ attention.value.weight.T
+    D, answers = query.shape[1] // H, []
+    for h in range(H):
+        own = slice(h * D, (h + 1) * D)  # head 0 owns the first D columns, and so on
+        answers.append(naive_causal(query[:, own], key[:, own], value[:, own]))
+    return torch.cat(answers, dim=-1) @ attention.output.weight.T
 
 
 # %%
@@ -411,7 +465,8 @@ torch.manual_seed(0)
 T, C, H, D = 6, 32, 4, 8
 x = torch.randn(T, C)
 four_heads = package.MultiHeadAttention(d_model=C, n_heads=H)
-torch.testing.assert_close(naive_multi_head(x, four_heads, H), four_heads(x[None], is_causal=True)[0])
+theirs = four_heads(x[None], is_causal=True)[0]
+torch.testing.assert_close(naive_multi_head(x, four_heads, H), theirs)
 
 # %% [markdown]
 # The matrices are as large as those of one head that is C wide; only the softmax comes in four parts. In real code the
@@ -426,7 +481,25 @@ wrong = query.view(H, T, D)  # the same shape
 torch.testing.assert_close(right[1], query[:, 8:16])
 assert right.shape == wrong.shape
 assert not torch.allclose(right, wrong)
-print("head 1 of the wrong cut begins with token", int((query == wrong[1, 0, 0]).nonzero()[0, 0]), "and not with 0")
+token = int((query == wrong[1, 0, 0]).nonzero()[0, 0])
+print("head 1 of the wrong cut begins with token", token, "and not with 0")
+
+# %% [markdown]
+# The same trap stands at the exit, where the heads' answers, (H, T, D), become (T, C) again. First swap the axes back,
+# then join the last two. `view` refuses to join what does not lie side by side in memory (lesson 00a). That error is a
+# friend: `reshape` copies the numbers into the new order, and so does `.contiguous().view(...)`, which you will see in
+# much code. The enemy is to forget the swap. Nothing is raised, and the tokens are mixed.
+
+# %%
+answers = right.contiguous()  # heads compute their answers head by head in memory
+try:
+    answers.transpose(0, 1).view(T, C)
+except RuntimeError as error:
+    print(str(error).split(" (")[0])
+torch.testing.assert_close(answers.transpose(0, 1).reshape(T, C), query)
+mixed_up = answers.reshape(T, C)  # no swap
+assert mixed_up.shape == query.shape
+assert not torch.allclose(mixed_up, query)
 
 # %% [markdown]
 # ## Fewer keys than queries
@@ -441,23 +514,29 @@ print("head 1 of the wrong cut begins with token", int((query == wrong[1, 0, 0])
 def naive_grouped(query, key, value):
     """(H, T, D), (K, S, D), (K, S, D) -> (H, T, D)."""
     group = len(query) // len(key)  # how many query heads share one key/value head
-    return torch.stack([naive_causal(q, key[h // group], value[h // group]) for h, q in enumerate(query)])
+    answers = []
+    for h, q in enumerate(query):
+        answers.append(naive_causal(q, key[h // group], value[h // group]))
+    return torch.stack(answers)
 
 
 # %%
 torch.manual_seed(0)
-query, key, value = torch.randn(4, T, D), torch.randn(2, T, D), torch.randn(2, T, D)
+query = torch.randn(4, T, D)
+key, value = torch.randn(2, 2, T, D)
 grouped = naive_grouped(query, key, value)
-mask = package.causal_mask(T, T)
-for form in (package.attention_by_loops, package.attention_by_matmul, package.attention_by_sdpa):
-    torch.testing.assert_close(form(query[None], key[None], value[None], mask)[0], grouped)
+one_text = (query[None], key[None], value[None], package.causal_mask(T, T))
+torch.testing.assert_close(package.attention_by_loops(*one_text)[0], grouped)
+torch.testing.assert_close(package.attention_by_matmul(*one_text)[0], grouped)
+torch.testing.assert_close(package.attention_by_sdpa(*one_text)[0], grouped)
 
 # %% [markdown]
 # The tempting mistake is h % K, which deals the heads out like cards. It runs, and a model trained with it is as good
 # as any; but published weights are laid out in blocks, and read this way they give nonsense:
 
 # %%
-dealt = torch.stack([naive_causal(q, key[h % 2], value[h % 2]) for h, q in enumerate(query)])
+dealt = [naive_causal(q, key[h % 2], value[h % 2]) for h, q in enumerate(query)]
+dealt = torch.stack(dealt)
 torch.testing.assert_close(dealt[[0, 3]], grouped[[0, 3]])  # two heads agree by luck
 assert not torch.allclose(dealt[[1, 2]], grouped[[1, 2]], atol=0.1)
 
@@ -472,70 +551,135 @@ for form in (package.attention_weights, package.attention_by_sdpa):
     print(inspect.getsource(form))
 
 # %%
-fused = F.scaled_dot_product_attention(query[None], key[None], value[None], is_causal=True, enable_gqa=True)[0]
-torch.testing.assert_close(fused, grouped)
+fused = F.scaled_dot_product_attention(*one_text[:3], is_causal=True, enable_gqa=True)
+torch.testing.assert_close(fused[0], grouped)
 heads, length = 9, 8192
-print(f"weights of one layer at T = {length}: {heads * length * length * 4 / 1e9:.1f} GB in 32 bits")
-print(f"its result: {heads * length * 64 * 4 / 1e9:.3f} GB")
-assert heads * length * length == length * heads * 64 * 128
+weights, result = heads * length * length, heads * length * 64
+print(f"weights of one layer at T = {length}: {weights * 4 / 1e9:.1f} GB in 32 bits")
+print(f"its result: {result * 4 / 1e9:.3f} GB")
+assert weights == 128 * result
 
 # %% [markdown]
-# Equal, and it never holds the T x S weights. It goes through the keys in blocks and keeps, for each query, a running
-# maximum, a running sum and a running mixture (Dao et al. 2022, *FlashAttention*). The work is the same T x S products;
-# the memory is not. The price: nobody can look at weights that were never stored. Whoever wants to see them computes
-# them again, as `trace` does below.
+# Equal, and it need not hold the T x S weights. How can that be? Softmax divides by a sum over *all* keys, so it seems
+# to need the whole row before it can begin. It does not. Go through the keys in blocks, and keep three things for each
+# query: the largest score so far, the sum of the powers so far, and the mixture so far. If a block brings a larger
+# score, then all that was summed up before was taken against the wrong maximum; but you know by which factor, so shrink
+# it. At the end, divide the mixture by the sum.
+
+
+# %%
+def naive_blocks(query, key, value, size=2):
+    """One causal head, a few keys at a time: (T, D) -> (T, D)."""
+    rows = []
+    for t, q in enumerate(query):
+        largest, total, mixture = torch.tensor(-math.inf), 0.0, 0.0
+        for block in torch.arange(t + 1).split(size):  # the visible keys only
+            scores = key[block] @ q / math.sqrt(len(q))
+            before, largest = largest, torch.maximum(largest, scores.max())
+            powers, shrink = (scores - largest).exp(), (before - largest).exp()
+            total = total * shrink + powers.sum()
+            mixture = mixture * shrink + powers @ value[block]
+        rows.append(mixture / total)
+    return torch.stack(rows)
+
+
+# %%
+for size in (1, 2, 5):
+    blockwise = naive_blocks(query[0], key[0], value[0], size)
+    torch.testing.assert_close(blockwise, grouped[0])
+
+# %% [markdown]
+# This is the heart of *FlashAttention* (Dao et al. 2022); what a kernel adds is to do it for many queries at once, in
+# the fastest memory of the chip. The work is the same T x S products; the memory is not. The price: nobody can look at
+# weights that were never stored. Whoever wants to see them computes them again, as `trace` does below. (And it is no
+# promise: where torch has no such kernel for your device, your mask or your number format, it falls back to matrices,
+# quietly, and they do hold the weights.)
 #
 # ## A layer of the real model
 #
-# SmolLM2 has 30 layers, each with H = 9 query heads and K = 3 key/value heads of D = 64. All texts begin with a mark,
-# `<|endoftext|>`; we call it `START`. Does your function do what its layer 9 does?
+# SmolLM2 has 30 layers, each with H = 9 query heads and K = 3 key/value heads of D = 64. We put the mark
+# `<|endoftext|>`, which stands between two documents, before each text and call it `START`.
+#
+# `trace` runs the model once and keeps what is otherwise thrown away. You need three things from it: `stream`, the
+# vectors of all tokens at every depth (each layer *adds* what it found to them; lesson 06 builds this residual stream);
+# `attention`, what each layer's attention added; and `weights`, who looked at whom. Does your function do what layer 9
+# does?
 
 # %%
 _ = torch.set_grad_enabled(False)  # from here on we only look
 model, tokenizer = load("smollm2-135m-instruct")
 START = tokenizer.special_tokens["<|endoftext|>"]
+river = "The river was high, so the ferryman tied his boat to the bank"
+money = "The money was gone, so the ferryman took the road to the bank"
 TEXTS = {
-    "river": "The river was high, so the ferryman tied his boat to the bank and waited for the rain to stop.",
-    "money": "The money was gone, so the ferryman took the road to the bank and asked there for a new loan.",
+    "river": f"{river} and waited for the rain to stop.",
+    "money": f"{money} and asked there for a new loan.",
 }
-ids = {name: torch.tensor([[START, *tokenizer.encode(text)]]) for name, text in TEXTS.items()}
-tokens = {name: ["START", *(tokenizer.decode([id]) for id in ids[name][0, 1:].tolist())] for name in TEXTS}
-traces = {name: trace(model, ids[name]) for name in TEXTS}
+
+
+# %%
+def with_start(text):
+    """A text as ids, the mark in front."""
+    return [START, *tokenizer.encode(text)]
+
+
+ids, tokens, traces = {}, {}, {}
+for name, text in TEXTS.items():
+    ids[name] = torch.tensor([with_start(text)])
+    pieces = [tokenizer.decode([id]) for id in tokenizer.encode(text)]
+    tokens[name] = ["START", *pieces]
+    traces[name] = trace(model, ids[name])
 print({name: len(row) for name, row in tokens.items()}, "tokens")
 assert tokens["river"][15] == tokens["money"][15] == " bank"
 
 # %%
 block, seen = model.blocks[9], traces["river"]
 x = block.attention_norm(seen.stream[9])  # (B, T, C): what layer 9 reads
-angles = rotary_angles(torch.arange(x.shape[1]), d_head=64, theta=model.config.rope_theta)
+places = torch.arange(x.shape[1])
+angles = rotary_angles(places, d_head=64, theta=model.config.rope_theta)
 query, key, value = block.attention.project(x, angles)
-print("query", tuple(query.shape), "  key", tuple(key.shape), "  value", tuple(value.shape))
-by_hand = block.attention.output(naive_grouped(query[0], key[0], value[0]).transpose(0, 1).flatten(1))
+print("query", tuple(query.shape), "key", tuple(key.shape), "value", tuple(value.shape))
+
+# %%
+answers = naive_grouped(query[0], key[0], value[0])  # (H, T, D)
+by_hand = block.attention.output(answers.transpose(0, 1).flatten(1))
 torch.testing.assert_close(by_hand, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
 
 # %% [markdown]
-# It does. And the spread of its scores, which the division by 8 was to bring to 1?
+# It does. And the spread of its scores, which the division by 8 was to bring to 1? Beside the trained layers we look at
+# one with the same shape and fresh weights, as small as such a model starts with (0.02; lesson 06 says why).
+
 
 # %%
-
-
-def visible_scores(text, layer):
-    """All scores of a layer that the mask lets through, from all its heads, in one row."""
-    attention, norm = model.blocks[layer].attention, model.blocks[layer].attention_norm
-    query, key, _ = attention.project(norm(traces[text].stream[layer]), angles)
-    scores = query[0] @ key[0].repeat_interleave(3, 0).mT / 8  # (H, T, S); a key head serves three query heads
+def visible_scores(attention, x):
+    """All scores that the mask lets through, from all heads of a layer, in one row."""
+    query, key, _ = attention.project(x, angles)
+    key = key.repeat_interleave(3, dim=1)  # one key head serves three query heads
+    scores = query[0] @ key[0].mT / 8  # (H, T, S)
     return scores[:, package.causal_mask(*scores.shape[1:])].flatten()
 
 
+# %%
+torch.manual_seed(0)
+untrained = copy.deepcopy(block.attention)
+for weight in untrained.parameters():
+    weight.normal_(std=0.02)
+spread = {"fresh": visible_scores(untrained, F.rms_norm(x, (576,)))}
 for layer in (0, 9, 18):
-    scores = visible_scores("river", layer)
-    print(f"layer {layer:2}: standard deviation {scores.std():.1f}, lowest {scores.min():.1f}")
-    assert scores.std() > 1.5
-assert visible_scores("river", 18).min() < -40
+    block = model.blocks[layer]
+    x = block.attention_norm(traces["river"].stream[layer])
+    spread[f"layer {layer}"] = visible_scores(block.attention, x)
+for name, scores in spread.items():
+    print(f"{name:8} spread {scores.std():.1f}, lowest {scores.min():.1f}")
+stds = [scores.std() for scores in spread.values()]
+assert stds[0] < 0.5 < 1.5 < min(stds[1:])
+assert spread["layer 18"].min() < -40
 
 # %% [markdown]
-# Not 1 but 2 to 9. The division makes the spread 1 *at the start*, with random weights; training then made the heads as
-# sharp as it needed them. Undivided, it would have had to start where learning stands still.
+# Not 1, neither before nor after. A query's entries have variance 1 in the textbook; with weights this small they have
+# a quarter of it, and so a fresh head starts flatter still. Training then makes the heads as sharp as it needs them,
+# with a spread of 2 to 9. What the division sees to is that the start is on the flat side, where learning is easy,
+# however wide the head is.
 #
 # ## *bank*, rightly told
 #
@@ -544,13 +688,15 @@ assert visible_scores("river", 18).min() < -40
 
 # %%
 def vectors(text, model=model):
-    """The residual stream of a text, at every depth: before the first block, and after each one. (L + 1, T, C)"""
-    return trace(model, torch.tensor([[START, *tokenizer.encode(text)]]), weights=False).stream[:, 0]
+    """The stream of a text before the first block and after each one: (L + 1, T, C)."""
+    return trace(model, torch.tensor([with_start(text)]), weights=False).stream[:, 0]
 
 
+# %%
 of_river, of_england = vectors("The bank of the river"), vectors("The bank of England")
 largest = (of_river[:, :4] - of_england[:, :4]).abs().max()
-print(f"START The bank of: they differ by {largest:.2f} at most, of {of_river.abs().max() / 1000:.0f} thousand")
+print(f"START The bank of: they differ by {largest:.2f} at most", end=", ")
+print(f"where numbers go up to {of_river.abs().max() / 1000:.0f} thousand")
 torch.testing.assert_close(of_river[:, :4], of_england[:, :4], rtol=1e-3, atol=1e-2)
 
 # %% [markdown]
@@ -561,22 +707,27 @@ torch.testing.assert_close(of_river[:, :4], of_england[:, :4], rtol=1e-3, atol=1
 
 # %%
 def cosines(word):
-    """The cosine of a word's vectors after *river* and after *street*, at every depth."""
-    river, street = (vectors(f"We walked along the {place} to its {word}")[:, -1] for place in ("river", "street"))
+    """The cosine of a word's vectors after river and after street, at every depth."""
+    river = vectors(f"We walked along the river to its {word}")[:, -1]
+    street = vectors(f"We walked along the street to its {word}")[:, -1]
     return torch.cosine_similarity(river, street, dim=-1)
 
 
 apart = {word: cosines(word) for word in ("bank", "wall")}
 assert apart["bank"][0] > 0.999 > 0.95 > apart["bank"].min()
 assert apart["wall"].min() > apart["bank"].min()
+
+# %%
 show(
     lines(apart, "depth (blocks passed)", "cosine, river against street"),
-    alt=f"The cosine of one word's vectors in two texts, over depth. Both words start at 1; bank falls to "
-    f"{apart['bank'].min():.2f}, wall only to {apart['wall'].min():.2f}.",
+    alt="The cosine of one word's vectors in two texts, over depth. Both words start "
+    f"at 1; bank falls to {apart['bank'].min():.2f}, wall only to "
+    f"{apart['wall'].min():.2f}.",
 )
 
 # %% [markdown]
-# With *river* before it, *bank* moves, and it moves further than *wall*.
+# With *river* before it, *bank* moves, and it moves further than *wall*. (Why do all cosines stay near 1? The vectors
+# of one depth share a large common part, as the rows of the table did in lesson 02. Below we take it away first.)
 #
 # And where would the usual telling be right? In a model without the mask, such as BERT, which does not write but reads.
 # We can lift the mask from ours: the same weights, `causal=False`. Yours is lifted by `naive_matrices` in place of
@@ -584,11 +735,12 @@ show(
 # open, not that it leads anywhere.)
 
 # %%
-both_ways = copy.copy(model)
-both_ways.config = replace(model.config, causal=False)
-of_river, of_england = (vectors(text, both_ways) for text in ("The bank of the river", "The bank of England"))
+both_ways = copy.copy(model)  # the same weights
+both_ways.config = replace(model.config, causal=False)  # and another setting
+of_river = vectors("The bank of the river", both_ways)
+of_england = vectors("The bank of England", both_ways)
 unmasked = torch.cosine_similarity(of_river[:, 2], of_england[:, 2], dim=-1)
-print(f"without the mask, the cosine of bank and bank falls from {unmasked[0]:.2f} to {unmasked.min():.2f}")
+print(f"cosine of bank and bank: first {unmasked[0]:.2f}, lowest {unmasked.min():.2f}")
 assert unmasked[0] > 0.999 > 0.95 > unmasked.min()
 
 # %% [markdown]
@@ -599,15 +751,20 @@ assert unmasked[0] > 0.999 > 0.95 > unmasked.min()
 # apart has come from the sentence before.
 
 # %%
-ABOUT_MONEY = """The loan was approved on Monday. She had saved four hundred dollars. Interest rates had gone up again.
-His salary arrived every month. The cashier counted the coins. They needed a new mortgage.
-He signed the cheque with a pen. The robbers wore masks and carried bags. The accountant checked the savings.
-Her credit card was lost. The vault was locked at five. The investors wanted their money."""
-ABOUT_WATER = """The otters were swimming upstream. She had caught four silver trout. The water had gone up again.
-His canoe drifted every afternoon. The fisherman counted the ducks. They needed a new boat.
-He crossed the stream with a stick. The beavers built a dam of branches. The angler checked the reeds.
-Her fishing rod was lost. The ferry was moored at five. The swimmers wanted their towels."""
-OPENINGS = [s.strip() for s in (ABOUT_MONEY + ABOUT_WATER).split(".") if s.strip()]
+ABOUT_MONEY = """The loan was approved on Monday. She had saved four hundred dollars.
+Interest rates had gone up again. His salary arrived every month.
+The cashier counted the coins. They needed a new mortgage.
+He signed the cheque with a pen. The robbers wore masks and carried bags.
+The accountant checked the savings. Her credit card was lost.
+The vault was locked at five. The investors wanted their money."""
+ABOUT_WATER = """The otters were swimming upstream. She had caught four silver trout.
+The water had gone up again. His canoe drifted every afternoon.
+The fisherman counted the ducks. They needed a new boat.
+He crossed the stream with a stick. The beavers built a dam of branches.
+The angler checked the reeds. Her fishing rod was lost.
+The ferry was moored at five. The swimmers wanted their towels."""
+sentences = (ABOUT_MONEY + ABOUT_WATER).split(".")
+OPENINGS = [sentence.strip() for sentence in sentences if sentence.strip()]
 groups = torch.tensor([0] * 12 + [1] * 12)
 assert len(OPENINGS) == len(groups)
 
@@ -619,8 +776,8 @@ assert len(OPENINGS) == len(groups)
 # %%
 def last_words(word):
     """The vectors of the last word of all 24 texts, at every depth: (L + 1, 24, C)."""
-    texts = [f"{opening}. We walked along until we came to the {word}" for opening in OPENINGS]
-    rows = [[START, *tokenizer.encode(text)] for text in texts]
+    ending = f". We walked along until we came to the {word}"
+    rows = [with_start(opening + ending) for opening in OPENINGS]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [START] * (longest - len(row)) for row in rows])
     stream = trace(model, ids, weights=False).stream
@@ -628,21 +785,22 @@ def last_words(word):
 
 
 banks = last_words("bank")
-assert torch.equal(banks[0], banks[0, :1].expand(24, -1))  # before the first block: 24 times the same vector
+for one in banks[0]:  # before the first block: 24 times the same vector
+    assert torch.equal(one, banks[0, 0])
 
 # %% [markdown]
-# How clearly do the two groups stand apart? `separation` gives two measures, at each depth. The **accuracy** is the
-# share of vectors which are nearer to the mean of their own group than to the other's (a vector does not count towards
-# its own mean). The **gap** is the mean cosine within the groups less the mean cosine between them: 0 is no
-# difference, 2 is opposite directions. In brackets stands what
-# chance reaches: 95 of 100 random labellings stay at or below it.
+# How clearly do the two groups stand apart? `separation` takes the mean of the 24 vectors away and gives two measures,
+# at each depth. The **accuracy** is the share of vectors which are nearer to the mean of their own group than to the
+# other's (a vector does not count towards its own mean). The **gap** is the mean cosine within the groups less the mean
+# cosine between them: 0 is no difference, 2 is opposite directions. In brackets stands what chance reaches: 95 of 100
+# random labellings stay at or below it.
 
 # %%
 found = separation(banks, groups)
 for depth in (0, 2, 3, 5, 10, 20, 30):
-    accuracy, gap = found.accuracy[depth], found.cosine_gap[depth]
-    shuffled = found.chance_95[depth], found.gap_95[depth]
-    print(f"depth {depth:2}: accuracy {accuracy:.2f} ({shuffled[0]:.2f})   gap {gap:5.2f} ({shuffled[1]:.2f})")
+    print(f"depth {depth:2}: accuracy {found.accuracy[depth]:.2f}", end=" ")
+    print(f"({found.chance_95[depth]:.2f})", end="   ")
+    print(f"gap {found.cosine_gap[depth]:5.2f} ({found.gap_95[depth]:.2f})")
 assert found.cosine_gap[0] == 0
 assert (found.accuracy[4:] > found.chance_95[4:]).all()
 assert found.cosine_gap[10] > 1 > 5 * found.gap_95[10]
@@ -658,20 +816,28 @@ CONTROLS = ("wall", "house", "tree", "door")
 controls = [separation(last_words(word), groups) for word in CONTROLS]
 shore = separation(last_words("shore"), groups)
 control_gaps = torch.stack([control.cosine_gap for control in controls])
-gaps = {"bank": found.cosine_gap, "shore": shore.cosine_gap, "wall, house, tree, door": control_gaps}
+gaps = {
+    "bank": found.cosine_gap,
+    "shore": shore.cosine_gap,
+    "wall, house, tree, door": control_gaps,
+}
+print(f"{'gap':24} at depth 10   mean from depth 5 on")
 for name, gap in gaps.items():
-    print(f"{name:24} gap at depth 10: {gap[..., 10].mean():.2f}, mean from depth 5 on: {gap[..., 5:].mean():.2f}")
-print("accuracy of the controls at depth 10:", [f"{control.accuracy[10]:.2f}" for control in controls])
-assert min(control.accuracy[10] for control in controls) > 0.8
-assert (found.cosine_gap[3:] > control_gaps[:, 3:].max(0).values).all()
-assert found.cosine_gap[5:].mean() > 2.5 * control_gaps[:, 5:].mean() > 2.5 * found.gap_95[5:].mean()
+    print(f"{name:24} {gap[..., 10].mean():11.2f}   {gap[..., 5:].mean():20.2f}")
+print("accuracy of the controls:", *(f"{c.accuracy[10]:.2f}" for c in controls))
 
 # %%
+assert min(control.accuracy[10] for control in controls) > 0.8
+assert (found.cosine_gap[3:] > control_gaps[:, 3:].max(0).values).all()
+late_bank, late_controls = found.cosine_gap[5:].mean(), control_gaps[:, 5:].mean()
+assert late_bank > 2.5 * late_controls > 2.5 * found.gap_95[5:].mean()
+chance = {"95 % of shuffles": found.gap_95.max().item()}
 show(
-    lines(gaps, "depth (blocks passed)", "cosine gap", references={"95 % of shuffles": found.gap_95.max().item()}),
-    alt=f"How far apart the two groups point, over depth. Bank rises to {found.cosine_gap.max():.2f}; the four words "
-    f"of one meaning stay near {control_gaps[:, 5:].mean():.2f}, still above the shuffles; shore lies between, "
-    "in the middle layers.",
+    lines(gaps, "depth (blocks passed)", "cosine gap", references=chance),
+    alt="How far apart the two groups point, over depth. Bank rises to "
+    f"{found.cosine_gap.max():.2f}; the four words of one meaning stay near "
+    f"{late_controls:.2f}, still above the shuffles; shore lies between, in the middle "
+    "layers.",
 )
 
 # %% [markdown]
@@ -689,28 +855,40 @@ show(
 # ## See for yourself: the attention explorer
 #
 # The first picture: layer 9, head 2, at *bank*. Nearly three quarters of its attention goes to *river*, thirteen tokens
-# back; in the other text it finds *money*. Move the sliders with the arrow keys. Try layer 11, head 0, which finds what
-# is done at the bank; then layer 18, head 7. With the box ticked, the first token is left out and the rest is scaled up
-# to 1 again.
+# back; in the other text it finds *money*. Point at any other token with the mouse, or walk through them with the Tab
+# key: the numbers say in per cent what it takes from the tokens before it. Notice that nothing behind it ever gets any.
+# Then move the sliders (arrow keys do it); the arcs belong to the token of the last one. Try layer 11, head 0, which
+# finds what is done at the bank; then layer 18, head 7. With the box ticked, the first token is left out and the rest
+# is scaled up to 1 again.
 
 
 # %%
 def look(text, layer, head, token, without_the_first_token):
-    row = traces[text].weights[layer, 0, head, token].clone()
-    if without_the_first_token and token > 0:
-        row[0] = 0
-        row /= row.sum()
-    best = zip(*row.topk(3), strict=True)
-    looks = ", ".join(f"{tokens[text][s]!r} {weight:.2f}" for weight, s in best if weight > 0.005)
-    sentence = f"Layer {layer}, head {head}: {tokens[text][token]!r} looks at {looks}."
-    return attention_arcs(tokens[text], row, token), sentence
+    weights = traces[text].weights[layer, 0, head].clone()  # (T, S)
+    if without_the_first_token:
+        weights[1:, 0] = 0
+        weights /= weights.sum(-1, keepdim=True)
+    names, row = tokens[text], weights[token]
+    largest = [s for s in row.argsort(descending=True).tolist()[:3] if row[s] > 0.005]
+    looks = ", ".join(f"{names[s]!r} {row[s]:.2f}" for s in largest)
+    sentence = f"Layer {layer}, head {head}: {names[token]!r} looks at {looks}."
+    return (
+        attention_arcs(names, row, token),
+        sentence,
+        hover_tokens(names, weights, token),
+    )
 
 
-assert "' bank' looks at ' river' 0.7" in look("river", 9, 2, 15, without_the_first_token=False)[1]
-Explorer(
-    look, layer=IntSlider(9, 0, 29), head=IntSlider(2, 0, 8), token=IntSlider(15, 1, 23),
-    without_the_first_token=False, text=list(TEXTS),
-)  # fmt: skip
+# %%
+assert "' bank' looks at ' river' 0.7" in look("river", 9, 2, 15, False)[1]
+TokenExplorer(
+    look,
+    layer=IntSlider(9, 0, 29),
+    head=IntSlider(2, 0, 8),
+    token=IntSlider(15, 1, 23),
+    without_the_first_token=False,
+    text=list(TEXTS),
+)
 
 # %% [markdown]
 # ## Weights are not reasons
@@ -720,9 +898,10 @@ Explorer(
 # %%
 weights = traces["river"].weights[:, 0]  # (L, H, T, S)
 T = weights.shape[-1]
-to_first = weights[:, :, 1:, 0].mean(-1)  # (L, H): mean over all queries but the first, which has no choice
+to_first = weights[:, :, 1:, 0].mean(-1)  # (L, H); the first query has no choice
 even = sum(1 / (t + 1) for t in range(1, T)) / (T - 1)
-print(f"attention to the first token: {to_first.mean():.2f} of all; if spread evenly, {even:.2f}")
+print(f"attention to the first token: {to_first.mean():.2f} of all", end="; ")
+print(f"if spread evenly, {even:.2f}")
 print(f"layer 18, head 7: {to_first[18, 7]:.3f}")
 assert to_first[18, 7] > 0.99
 assert to_first.mean() > 3 * even
@@ -737,7 +916,8 @@ block = model.blocks[18]
 x = block.attention_norm(traces["river"].stream[18])
 _, _, value = block.attention.project(x, angles)
 lengths = value[0, 7 // 3].norm(dim=-1)  # query head 7 reads key/value head 2
-print(f"length of the first token's value: {lengths[0]:.2f}; of the others, on average: {lengths[1:].mean():.2f}")
+print(f"length of the first token's value: {lengths[0]:.2f}")
+print(f"of the others, on average: {lengths[1:].mean():.2f}")
 assert lengths[0] < 0.2 * lengths[1:].mean()
 
 # %% [markdown]
@@ -758,7 +938,8 @@ assert headless > 0.4
 # %%
 def without_head(layer, head):
     """The gap of *bank* at every depth, while one head writes nothing."""
-    columns = model.blocks[layer].attention.output.weight[:, 64 * head : 64 * (head + 1)]
+    output = model.blocks[layer].attention.output.weight
+    columns = output[:, 64 * head : 64 * (head + 1)]  # a view into the model
     kept = columns.clone()
     columns.zero_()
     try:
@@ -767,11 +948,12 @@ def without_head(layer, head):
         columns.copy_(kept)
 
 
+# %%
 ablated = without_head(9, 2)
-print(f"gap of bank at depth 10: {found.cosine_gap[10]:.2f} with the head, {ablated[10]:.2f} without it")
-print(
-    f"mean from depth 10 on:   {found.cosine_gap[10:].mean():.2f} with the head, {ablated[10:].mean():.2f} without it"
-)
+print("gap of bank                with the head   without it")
+print(f"at depth 10                {found.cosine_gap[10]:13.2f}   {ablated[10]:10.2f}")
+late, late_ablated = found.cosine_gap[10:].mean(), ablated[10:].mean()
+print(f"mean from depth 10 on      {late:13.2f}   {late_ablated:10.2f}")
 assert (ablated[10:] - found.cosine_gap[10:]).abs().max() < 0.1
 torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 
@@ -786,8 +968,9 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # > other*: tokens do, they look back only, and at vectors that already hold much of their own neighbours, so a look at
 # > *river* may be after *high*. The usual drawing shows one head of one layer; this model has 270. Our `one_query`
 # > takes e to the power of the scores as they are; real code first subtracts the largest score, which changes nothing
-# > but keeps e from overflowing (`softmax` does it for you). Twelve texts a group, one ending, one small model: the
-# > curve is about these.
+# > but keeps e from overflowing (`softmax` does it for you, and `naive_blocks` had to do it itself). Many a recipe
+# > drops some weights at random in training. We do not; if you do, mind that torch's fused kernel drops whatever
+# > `dropout_p` says, in evaluation too. Twelve texts a group, one ending, one small model: the curve is about these.
 #
 # > **At scale.**
 # > GPT-3 has 96 layers of 96 heads, each 128 wide: 9,216 heads. The T x S products grow with the square of the text:
@@ -817,7 +1000,9 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # <details><summary>Open 2</summary>
 #
 # **(b)**. A loss below what is possible needs information from the future, whether by the mask, by targets that were
-# not shifted, or by a norm that averages over places. A bug in (a) or (c) would make the loss worse, not better.
+# not shifted, or by a norm that averages over places. A bug in (a) or (c) would make the loss worse, not better. (First
+# be sure that the two losses count the same: with shorter tokens a loss per token is lower, as lesson 01 showed, and
+# texts that were in the training data leak in a way of their own.)
 # </details>
 #
 # **3.** Without the division by √D, a wide head starts with weights of nearly 0 and 1. Isn't a sharp choice what we
@@ -829,7 +1014,7 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # **(b)**. At the start the choice is that of random weights, and the slope w (1 - w) is next to zero, so the head
 # cannot unlearn it; that also answers (a) and (c), for what has no slope is not learnt. With the division it starts
 # undecided, where slopes are large, and becomes sharp where that pays. Layer 9 of the real model has scores that spread
-# over two to three times as wide as at its start.
+# some ten times as wide as those of fresh weights.
 # </details>
 #
 # **4.** A classifier reads from the vectors of *bank* whether the text was about money or water, with an accuracy of
@@ -855,10 +1040,10 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # </details>
 
 # %% [markdown]
-# **What you built**: attention by hand, by loops, by matrices, masked, with many heads and with shared keys, each equal
-# to the package, to PyTorch's kernel and to a layer of a real model; a test that finds any leak, and the loss that a
-# leak makes look so good; the two *banks* told apart with a control and a level of chance; and two heads whose weights
-# tell the wrong story.
+# **What you built**: attention by hand, by loops, by matrices, masked, with many heads, with shared keys and in blocks,
+# each equal to the package, to PyTorch's kernel or to a layer of a real model; a test that finds any leak, and the loss
+# that a leak makes look so good; the two *banks* told apart with a control and a level of chance; and two heads whose
+# weights tell the wrong story.
 #
 # **Exercise**: can a causal model be made to look ahead after all? Say it twice (Springer et al. 2024 do): "The bank
 # was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Write

@@ -23,6 +23,7 @@ CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
 }
+WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -131,4 +132,44 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
         page.wait_for_function("([e, old]) => e.querySelector('[role=status]').innerText !== old", arg=[box, before[1]])
         page.wait_for_function("([e, old]) => e.querySelector('img').src !== old", arg=[box, before[0]])
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+        if lesson in WITH_TOKENS:
+            the_tokens_answer_the_pointer_and_the_keyboard(page, explorer)
         assert page.errors == []
+
+
+def the_tokens_answer_the_pointer_and_the_keyboard(page, explorer):
+    """Each way to choose a token shades every other by the share that it carries for the chosen one."""
+    tokens = explorer.locator(".minillm-tokens span")
+    tokens.nth(6).hover()
+    assert shades(tokens) == carried(tokens, 6)
+    assert marked(tokens) == [6]
+    tokens.nth(9).focus()
+    assert shades(tokens) == carried(tokens, 6), "the pointer wins over the keyboard"
+    page.mouse.move(0, 0)
+    assert shades(tokens) == carried(tokens, 9) != carried(tokens, 6)
+    page.keyboard.press("Tab")
+    assert shades(tokens) == carried(tokens, 10)
+    assert marked(tokens) == [10]
+
+
+def shades(tokens):
+    """How opaque each token's ground is, and the number under it, in per cent, as the browser draws them."""
+    return tokens.evaluate_all(
+        """all => all.map(e => {
+            const colour = getComputedStyle(e).backgroundColor.match(/[\\d.]+/g).map(Number);
+            const number = getComputedStyle(e, '::after').counterReset.split(' ')[1];
+            return [Math.round(100 * (colour.length > 3 ? colour[3] : 1)), Number(number)];
+        })"""
+    )
+
+
+def marked(tokens):
+    """The tokens with a border that can be seen: the one whose looks are shown."""
+    borders = tokens.evaluate_all("all => all.map(e => getComputedStyle(e).borderTopColor)")
+    return [place for place, colour in enumerate(borders) if colour != "rgba(0, 0, 0, 0)"]
+
+
+def carried(tokens, query):
+    """What the tokens carry for one query, in the same form."""
+    shares = tokens.evaluate_all(f"all => all.map(e => Number(e.style.getPropertyValue('--p{query}')))")
+    return [[share, share] for share in shares]

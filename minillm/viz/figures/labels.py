@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
 
@@ -19,7 +20,7 @@ def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -
     `ends` are (height, name, colour, marker): the marker stands before the name, so that it is not only a colour.
     """
     figure = axes.figure
-    figure.draw_without_rendering()  # settles the layout, so that heights in points are known
+    settle(figure)
     points = 72 / figure.dpi
     bottom, top = axes.bbox.y0 * points, axes.bbox.y1 * points
     heights = [axes.transData.transform((axes.get_xlim()[1], y))[1] * points - bottom for y, *_ in ends]
@@ -39,6 +40,12 @@ def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -
             pad=0, xybox=(12, 0), boxcoords="offset points", annotation_clip=False,
         )  # fmt: skip
         axes.add_artist(box)
+
+
+def settle(figure: Figure) -> None:
+    """Let the layout decide where the axes stand, so that places in points are known; nothing is drawn for it."""
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -78,7 +85,7 @@ def label_points(
     Tried greedily, the most crowded point first; a text that fits nowhere takes the least bad place.
     """
     figure = axes.figure
-    figure.draw_without_rendering()
+    settle(figure)
     scale = figure.dpi / 72
     dots = axes.transData.transform(np.asarray(points, dtype=float))
     frame = axes.bbox

@@ -1,0 +1,117 @@
+"""Attention under the pointer: point at a token, or reach it with the Tab key, and the others show what it takes.
+
+The page does this alone: each token carries the weights of all queries, and rules of CSS choose which of them to show.
+So it answers at once, without a kernel, and nothing here runs a script.
+"""
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from minillm.viz.explorer import Explorer
+from minillm.viz.figures import INK, PAPER, visible
+from minillm.viz.figures.style import QUIET, RED_INK, tensor_of
+
+MOST_TOKENS = 100  # every token carries a number for each: 10,000 numbers
+NAMED = 3  # keys that a token's label for screen readers names
+
+# `--own` is what the marked query takes from a token, `--p7` what query 7 takes, in whole per cent; `--p` is shown.
+# White to sky blue is a ground on which ink always reads, and the paper is the figures' own in every theme.
+LOOK = f"""
+.minillm-tokens {{ background: {PAPER}; color: {INK}; padding: 6px; width: fit-content; max-width: 720px;
+  font: 14px monospace; line-height: 1.3; }}
+.minillm-tokens p {{ color: {QUIET}; font: 12px sans-serif; margin: 0 0 6px; }}
+.minillm-tokens > div {{ display: flex; flex-wrap: wrap; gap: 2px; }}
+.minillm-tokens span {{ --p: var(--own); display: inline-flex; flex-direction: column; align-items: center;
+  min-width: 1.7em; min-height: 2.9em; padding: 1px 2px; border: 2px solid transparent; border-radius: 4px;
+  box-sizing: border-box; cursor: default; background: rgb(86 180 233 / calc(var(--p) * 1%)); }}
+.minillm-tokens span::after {{ counter-reset: share var(--p); content: counter(share); font-size: 12px;
+  color: rgb(34 40 47 / calc(var(--p) * 100%)); }}
+.minillm-tokens .asks, .minillm-tokens span:focus, .minillm-tokens span:hover {{ border-color: {RED_INK}; }}
+.minillm-tokens > div:has(> span:focus) > .asks:not(:focus, :hover),
+.minillm-tokens > div:has(> span:hover) > span:not(:hover) {{ border-color: transparent; }}
+"""
+
+
+def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
+    """One head's attention weights (T, T) as HTML: pointing at token t shades each token by what t takes from it.
+
+    Until then the row of `query` is shown. The number under a token is its share in per cent, and what gets less than
+    half a per cent has none. Raises `ValueError` for weights that do not fit the tokens or are no shares, for a query
+    that is not there, and for a text that is too long to carry all its numbers.
+
+    >>> page = hover_tokens(["The", " cat"], [[1.0, 0.0], [0.25, 0.75]], query=1)
+    >>> page[page.index("<span"):page.index(">The")]
+    '<span tabindex="0" role="img" aria-label="The takes 1.00 from The" style="--own:25;--p0:100;--p1:25"'
+    """
+    rows, T = tensor_of(weights), len(tokens)
+    if rows.shape != (T, T) or T == 0:
+        raise ValueError(f"weights of shape {tuple(rows.shape)} for {T} tokens; give one head's square, (T, T)")
+    if T > MOST_TOKENS:
+        raise ValueError(f"{T} tokens are too many to point at; give at most {MOST_TOKENS}")
+    if not 0 <= query < T:
+        raise ValueError(f"query {query} is not there; the tokens are numbered 0 to {T - 1}")
+    if not ((rows >= 0) & (rows <= 1.0001)).all():
+        raise ValueError("attention weights lie between 0 and 1; are these scores, from before the softmax?")
+    shares = (100 * rows).round().int().mT.tolist()  # shares[s][t]: what query t takes from key s
+    spans = []
+    for t, token in enumerate(tokens):
+        numbers = ";".join(f"--p{q}:{share}" for q, share in enumerate(shares[t]))
+        marked = ' class="asks"' if t == query else ""
+        spans.append(
+            f'<span{marked} tabindex="0" role="img" aria-label="{html.escape(_said(tokens, rows[t], t))}" '
+            f'style="--own:{shares[t][query]};{numbers}">{html.escape(visible(token))}</span>'
+        )
+    return (
+        f"<style>{LOOK}{_chosen(T, 'focus')}{_chosen(T, 'hover')}</style>"
+        '<div class="minillm-tokens"><p>Point at a token, or reach it with the Tab key: below the others stands what '
+        'it takes from each, in per cent.</p><div role="group" aria-label="the tokens, each with what it takes from '
+        f'the others">{"".join(spans)}</div></div>'
+    )
+
+
+def _chosen(T: int, how: str) -> str:
+    """The rules that show the row of the token under the pointer; those of `hover` come last, so they win."""
+    place = ".minillm-tokens > div:has(> :nth-child({}):{}) > span {{ --p: var(--p{}) }}"
+    return "\n".join(place.format(t + 1, how, t) for t in range(T))
+
+
+def _said(tokens: Sequence[str], row: Any, t: int) -> str:
+    """What a screen reader says at token t: "bank takes 0.73 from river, ..."."""
+    names = [token.strip() or visible(token) for token in tokens]
+    largest = sorted(enumerate(row.tolist()), key=lambda place: -place[1])[:NAMED]
+    takes = [f"{weight:.2f} from {names[s]}" for s, weight in largest if weight >= 0.005]
+    return f"{names[t]} takes {', '.join(takes) or 'a little from each'}"
+
+
+class TokenExplorer(Explorer):
+    """An `Explorer` with tokens to point at: `draw(**values)` returns a figure, its sentence and the tokens' HTML.
+
+    The tokens stand between the controls and the picture. A stored notebook keeps picture and sentence, as with every
+    explorer.
+
+    >>> from minillm.viz.figures import attention_arcs
+    >>> tokens, weights = ["The", " cat"], [[1.0, 0.0], [0.25, 0.75]]
+    >>> def look(token):
+    ...     figure = attention_arcs(tokens, weights[token], token)
+    ...     return figure, f"Token {token} looks.", hover_tokens(tokens, weights, token)
+    >>> explorer = TokenExplorer(look, token=range(2))
+    >>> explorer
+    Explorer(token=0): Token 0 looks.
+    >>> "The takes 1.00 from The" in explorer.tokens.value
+    True
+    """
+
+    def __init__(self, draw: Callable[..., tuple[Figure, str, str]], **controls: Any) -> None:
+        self.tokens = widgets.HTML()
+
+        def picture_and_sentence(**values: Any) -> tuple[Figure, str]:
+            figure, sentence, self.tokens.value = draw(**values)
+            return figure, sentence
+
+        super().__init__(picture_and_sentence, **controls)
+        place = self.children.index(self.picture)
+        self.children = (*self.children[:place], self.tokens, *self.children[place:])
