@@ -244,7 +244,7 @@ assert naive_top_k([1.0, 3.0, 2.0], 2) == [-math.inf, 3.0, 2.0]
 
 # %% [markdown]
 # Minus infinity, and not "some very small number". A well-known slip is to write 1e-10 where -1e10 was meant. That
-# gives every cut token a logit of about 0, which is *more* than most of them had, and nobody gets an error:
+# gives every cut token a logit of about 0, which is *more* than many of them had, and nobody gets an error:
 
 # %%
 forty = sampling.keep_top_k(logits, 40)
@@ -254,7 +254,8 @@ for name, p in (("right", forty.softmax(-1)), ("1e-10", slip)):
 assert forty.softmax(-1)[forty.isinf()].sum() == 0 < slip[forty.isinf()].sum()
 
 # %% [markdown]
-# Test such code with "what was cut has probability exactly 0", never by looking at the text.
+# One draw in a hundred: you would not see it in the first sentence, and it spoils most pages. Test such code with "what
+# was cut has probability exactly 0", never by looking at the text.
 #
 # Two things are easy to get wrong in top-p. The token that *crosses* p stays, so at least one token always survives;
 # and "0.5 is enough for p = 0.5". The package says both in one line, with what the likelier tokens hold *before*
