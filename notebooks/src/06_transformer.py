@@ -158,8 +158,8 @@ show(
         x=blocks,
     ),
     alt=f"What each block adds to the lead of Paris over the, {shares.sum():.1f} in all. Up to block 23 no write adds "
-    f"as much as 1, and some take away 1 to 2; the attention of block 24 adds {attention[23]:.1f}, the feed-forward "
-    f"of 29 {feedforward[28]:.1f} and of 30 {feedforward[29]:.1f}.",
+    f"as much as 1, and some take away up to {-feedforward[:23].min():.1f}; the attention of block 24 adds "
+    f"{attention[23]:.1f}, the feed-forward of 29 {feedforward[28]:.1f} and of 30 {feedforward[29]:.1f}.",
 )
 assert attention.argmax() == 23
 assert feedforward.argmax() == 28
@@ -807,7 +807,7 @@ show(
         "share of tokens",
         references={"chance": chance},
     ),
-    alt=f"Agreement of the lens with the final answer over {len(named[0])} tokens: no better than chance "
+    alt=f"Agreement of the lens with the final answer over {len(named[0])} tokens: about chance "
     f"({chance:.2f}) in the first third, a fifth at most up to block 20, {agrees[24]:.2f} after 24, "
     f"{agrees[29]:.2f} after 29, and 1 after 30 by definition.",
 )
