@@ -22,7 +22,8 @@ import time
 from collections import Counter, defaultdict
 
 import torch
-from ipywidgets import FloatSlider, IntSlider
+from IPython.display import display
+from ipywidgets import Button, Dropdown, FloatSlider, IntSlider, Play, link
 
 from minillm import generate, load
 from minillm.data.world import World
@@ -32,7 +33,8 @@ from minillm.inference.sampling import Sampling
 from minillm.model.accounting import count_flops, inference_memory
 from minillm.model.kv_cache import KVCache
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import BLUE, GREEN, ORANGE, SKY, bars, grouped_bars, lines, probability_bars, show
+from minillm.viz.figures import bars, grouped_bars, lines, probability_bars, show
+from minillm.viz.figures.style import BLUE, GREEN, ORANGE, SKY
 
 _ = torch.set_grad_enabled(False)  # nothing is trained by gradients today
 
@@ -73,14 +75,18 @@ assert logits.isfinite().all()
 
 # %%
 def naive_softmax(logits):
-    powers = [math.exp(logit - max(logits)) for logit in logits]
-    return [power / sum(powers) for power in powers]
+    largest = max(logits)
+    powers = [math.exp(logit - largest) for logit in logits]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
 small = [801.0, 800.0, 799.0]
 print([round(p, 4) for p in naive_softmax(small)])
 assert torch.tensor(small).exp().isinf().all()  # without the subtraction
-torch.testing.assert_close(torch.tensor(naive_softmax(small)), torch.tensor(small).softmax(-1))
+torch.testing.assert_close(
+    torch.tensor(naive_softmax(small)), torch.tensor(small).softmax(-1)
+)
 
 # %% [markdown]
 # ## Greedy, and temperature
@@ -98,8 +104,10 @@ def naive_greedy(logits):
     return best
 
 
+# %%
 chosen = naive_greedy(logits.tolist())
-assert chosen == Sampling(temperature=0).choose(logits[None], torch.zeros(1, 0).long()).item()
+nothing_seen = torch.zeros(1, 0).long()
+assert chosen == Sampling(temperature=0).choose(logits[None], nothing_seen).item()
 print(f"{WALK} ...{tokenizer.decode([chosen])}")
 
 # %% [markdown]
@@ -116,12 +124,18 @@ words_5 = [tokenizer.decode([id]) for id in ids_5.tolist()]
 at = {T: (logits / T).softmax(-1) for T in (0.1, 0.8, 1.0)}
 for T, p in at.items():
     by_hand = torch.tensor(naive_temperature(logits_5.tolist(), T)).double()
-    torch.testing.assert_close(by_hand, sampling.apply_temperature(logits_5, T), rtol=1e-6, atol=1e-6)
-    print(T, *(f"{word!r} {p[id]:.2f}" for word, id in zip(words_5, ids_5, strict=True)))
+    torch.testing.assert_close(
+        by_hand, sampling.apply_temperature(logits_5, T), rtol=1e-6, atol=1e-6
+    )
+    print(
+        T, *(f"{word!r} {p[id]:.2f}" for word, id in zip(words_5, ids_5, strict=True))
+    )
 
 # %%
 show(
-    grouped_bars({f"temperature {T}": p[ids_5] for T, p in at.items()}, words_5, "probability"),
+    grouped_bars(
+        {f"temperature {T}": p[ids_5] for T, p in at.items()}, words_5, "probability"
+    ),
     alt="The five likeliest tokens at three temperatures. At 1 and 0.8 none is above 0.13; at 0.1 'door' has 0.59 and "
     "'old' 0.41, and the other three are nearly gone.",
 )
@@ -154,10 +168,12 @@ PROMPTS = [
     "Once upon a time",
 ]
 LOGITS = {text: next_logits(text) for text in PROMPTS}
-runner_up = {text: [(z / T).softmax(-1).topk(2).values[1] for T in (1.0, 0.1)] for text, z in LOGITS.items()}
-for text, (at_1, at_01) in runner_up.items():
+runner_up = {}
+for text, z in LOGITS.items():
+    at_1, at_01 = ((z / T).softmax(-1).topk(2).values[1] for T in (1.0, 0.1))
+    runner_up[text] = at_01
     print(f"{text:40} at 1: {at_1:.2f}   at 0.1: {at_01:.2f}")
-assert sum(at_01 > 0.05 for _, at_01 in runner_up.values()) == 4
+assert sum(probability > 0.05 for probability in runner_up.values()) == 4
 
 # %% [markdown]
 # Half of them still go to the runner-up at 0.1 in more than one draw of twenty. In a text of a hundred tokens a few
@@ -184,13 +200,13 @@ assert math.isclose(p[1], 0.001, rel_tol=1e-6)
 # %%
 ordered = at[1.0].sort(descending=True).values
 tail = ordered[100:].sum()
-print(f"all but the likeliest 100 together: {tail:.2f}; in 50 draws, at least one: {1 - (1 - tail) ** 50:.3f}")
+print(f"all but the likeliest 100 together: {tail:.2f}")
+print(f"at least one of them in 50 draws: {1 - (1 - tail) ** 50:.3f}")
 assert 0.1 < tail < 0.5
 
 # %% [markdown]
 # One strange word then steers everything that follows. So the tail is cut: the logit of a cut token becomes minus
-# infinity, which softmax turns into exactly 0. (Not "a very small number": code that writes 1e-10 where it means
-# -1e10 gives each cut token a logit of about 0, which is more than many of them had.) Three rules are in use.
+# infinity, which softmax turns into exactly 0. Three rules are in use.
 #
 # - **top-k** (Fan et al. 2018): keep the k likeliest.
 # - **top-p**, the *nucleus* (Holtzman et al. 2020): keep the smallest number of likeliest tokens that together reach p.
@@ -217,13 +233,30 @@ def naive_top_p(logits, p):
 
 def naive_min_p(logits, p):
     probabilities = naive_softmax(logits)
-    return [z if q >= p * max(probabilities) else -math.inf for z, q in zip(logits, probabilities, strict=True)]
+    least = p * max(probabilities)
+    both = zip(logits, probabilities, strict=True)
+    return [logit if probability >= least else -math.inf for logit, probability in both]
 
 
-print([round(q, 4) for q in naive_softmax(naive_top_p([math.log(q) for q in (0.5, 0.3, 0.2)], 0.7))])
+three = [math.log(q) for q in (0.5, 0.3, 0.2)]
+print([round(q, 4) for q in naive_softmax(naive_top_p(three, 0.7))])
 assert naive_top_k([1.0, 3.0, 2.0], 2) == [-math.inf, 3.0, 2.0]
 
 # %% [markdown]
+# Minus infinity, and not "some very small number". A well-known slip is to write 1e-10 where -1e10 was meant. That
+# gives every cut token a logit of about 0, which is *more* than many of them had, and nobody gets an error:
+
+# %%
+forty = sampling.keep_top_k(logits, 40)
+slip = logits.masked_fill(forty.isinf(), 1e-10).softmax(-1)
+for name, p in (("right", forty.softmax(-1)), ("1e-10", slip)):
+    print(f"{name}: probability outside the top 40: {p[forty.isinf()].sum():.3f}")
+assert forty.softmax(-1)[forty.isinf()].sum() == 0 < slip[forty.isinf()].sum()
+
+# %% [markdown]
+# One draw in a hundred: you would not see it in the first sentence, and it spoils most pages. Test such code with "what
+# was cut has probability exactly 0", never by looking at the text.
+#
 # Two things are easy to get wrong in top-p. The token that *crosses* p stays, so at least one token always survives;
 # and "0.5 is enough for p = 0.5". The package says both in one line, with what the likelier tokens hold *before*
 # this one:
@@ -233,13 +266,16 @@ print(inspect.getsource(sampling.keep_top_p))
 
 # %%
 for seed in range(20):
-    z = 2 * torch.randn(50, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    z = 2 * torch.randn(
+        50, generator=torch.Generator().manual_seed(seed), dtype=torch.double
+    )
     for naive, ours, value in [
         (naive_top_k, sampling.keep_top_k, 1 + seed),
         (naive_top_p, sampling.keep_top_p, (1 + seed) / 21),
         (naive_min_p, sampling.keep_min_p, (1 + seed) / 21),
     ]:
-        torch.testing.assert_close(torch.tensor(naive(z.tolist(), value)).double(), ours(z, value), rtol=1e-6, atol=0)
+        by_hand = torch.tensor(naive(z.tolist(), value)).double()
+        torch.testing.assert_close(by_hand, ours(z, value), rtol=1e-6, atol=0)
 print("20 random lists, three rules: equal")
 
 # %% [markdown]
@@ -251,7 +287,8 @@ RULES = {"top-k 40": (sampling.keep_top_k, 40), "top-p 0.9": (sampling.keep_top_
 RULES["min-p 0.1"] = (sampling.keep_min_p, 0.1)
 kept = {}
 for text in (WALK, "The capital of France is"):
-    kept[text] = {name: int(rule(LOGITS[text], value).isfinite().sum()) for name, (rule, value) in RULES.items()}
+    cuts = {name: rule(LOGITS[text], value) for name, (rule, value) in RULES.items()}
+    kept[text] = {name: int(cut.isfinite().sum()) for name, cut in cuts.items()}
     print(f"{text:26}", kept[text])
 assert kept[WALK]["top-k 40"] == 40 < kept[WALK]["top-p 0.9"]
 
@@ -276,10 +313,14 @@ def naive_repetition_penalty(logits, seen, penalty):
 
 
 for seed in range(20):
-    z = 2 * torch.randn(50, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    z = 2 * torch.randn(
+        50, generator=torch.Generator().manual_seed(seed), dtype=torch.double
+    )
     seen = [3, 17, 17, 4 + seed]
     by_hand = torch.tensor([naive_repetition_penalty(z.tolist(), seen, 1.3)]).double()
-    torch.testing.assert_close(by_hand, sampling.penalise_repetition(z[None], torch.tensor([seen]), 1.3))
+    torch.testing.assert_close(
+        by_hand, sampling.penalise_repetition(z[None], torch.tensor([seen]), 1.3)
+    )
 
 # %% [markdown]
 # There is something odd about this rule, and few who use it know. Softmax does not care where zero is: take 5 from
@@ -317,8 +358,9 @@ assert ((cut_last > 0).sum(), (cut_first > 0).sum()) == (3, 2)
 counts = {}
 for name in ("top-p 0.9", "min-p 0.1"):
     rule, value = RULES[name]
-    counts[name] = [int(rule(logits / 1.5, value).isfinite().sum()), int(rule(logits, value).isfinite().sum())]
-    print(f"{name} at temperature 1.5: cut last, about {round(counts[name][0], -1):,}; first, {counts[name][1]}")
+    last, first = (int(rule(z, value).isfinite().sum()) for z in (logits / 1.5, logits))
+    counts[name] = [last, first]
+    print(f"{name} at 1.5: cut last, about {round(last, -1):,}; cut first, {first}")
 assert counts["top-p 0.9"][0] > 10 * counts["top-p 0.9"][1]
 
 # %% [markdown]
@@ -329,7 +371,8 @@ assert counts["top-p 0.9"][0] > 10 * counts["top-p 0.9"][1]
 five = torch.tensor([0.4, 0.2, 0.15, 0.15, 0.1]).log()
 k_then_p = sampling.keep_top_p(sampling.keep_top_k(five, 2), 0.6).isfinite().sum()
 p_then_k = sampling.keep_top_k(sampling.keep_top_p(five, 0.5), 2).isfinite().sum()
-print(f"top-k 2, then top-p 0.6: {k_then_p} kept;   top-p 0.5, then top-k 2: {p_then_k} kept")
+print(f"top-k 2, then top-p 0.6: {k_then_p} kept")
+print(f"top-p 0.5, then top-k 2: {p_then_k} kept")
 assert (k_then_p, p_then_k) == (1, 2)
 
 # %% [markdown]
@@ -350,11 +393,19 @@ def naive_draw(probabilities, u):
         end += p
         if u < end:
             return id
-    return max(id for id, p in enumerate(probabilities) if p > 0)  # rounding left the end a little below 1
+    # Rounding left the end a little below 1, and u beyond it.
+    return max(id for id, p in enumerate(probabilities) if p > 0)
 
 
 p = [0.4, 0.3, 0.15, 0.1, 0.05]
-assert [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)] == [0, 0, 1, 2, 4, 4]
+assert [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)] == [
+    0,
+    0,
+    1,
+    2,
+    4,
+    4,
+]
 
 # %% [markdown]
 # That is the *inverse of the cumulative distribution*. The last line is no decoration: 49,152 rounded numbers seldom
@@ -375,11 +426,13 @@ def chi_square(draws, probabilities):
 uniform = torch.rand(10_000, generator=torch.Generator().manual_seed(0)).tolist()
 ours = chi_square([naive_draw(p, u) for u in uniform], p)
 rows = torch.tensor(p).log().expand(10_000, -1)
-package = chi_square(Sampling().choose(rows, rows.long(), torch.Generator().manual_seed(0)).tolist(), p)
-wrong = chi_square([naive_draw(naive_softmax([math.log(q) / 0.9 for q in p]), u) for u in uniform], p)
+drawn = Sampling().choose(rows, rows.long(), torch.Generator().manual_seed(0))
+package = chi_square(drawn.tolist(), p)
+cooled = naive_softmax([math.log(q) / 0.9 for q in p])
+wrong = chi_square([naive_draw(cooled, u) for u in uniform], p)
 
 # %%
-print(f"by hand {ours:.0f}, the package {package:.0f}, drawn at temperature 0.9 instead of 1: {wrong:.0f}")
+print(f"by hand {ours:.0f}, the package {package:.0f}, at the wrong 0.9: {wrong:.0f}")
 assert max(ours, package) < 18.5 < wrong
 
 # %% [markdown]
@@ -392,58 +445,15 @@ assert max(ours, package) < 18.5 < wrong
 # logits:
 
 # %%
-u = torch.rand(10_000, 5, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+u = torch.rand(
+    10_000, 5, generator=torch.Generator().manual_seed(1), dtype=torch.double
+)
 noisy = torch.tensor(p).log() - (-u.log()).log()
 gumbel = chi_square(noisy.argmax(-1).tolist(), p)
 print(f"argmax of noisy logits: chi-square {gumbel:.0f}")
 assert gumbel < 18.5
 
 # %% [markdown]
-# ## Try it
-#
-# All rules on the real model. The bars are the probabilities at this temperature; the grey ones are cut. 0 for top-k
-# and min-p, and 1 for top-p, switch a rule off.
-
-
-# %%
-def settings(temperature, top_k, top_p, min_p):
-    return Sampling(temperature, top_k or None, top_p if top_p < 1 else None, min_p or None)
-
-
-def draw(beginning, temperature, top_k, top_p, min_p, seed):
-    z = LOGITS[beginning]
-    cut = settings(temperature, top_k, top_p, min_p).filter(z[None], torch.zeros(1, 0).long())[0]
-    best, ids = (z / temperature).softmax(-1).topk(10)
-    keeps, q = cut.isfinite(), cut.softmax(-1)
-    u = torch.rand(1, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
-    drawn = min(torch.searchsorted(q.cumsum(-1), u, right=True).item(), keeps.nonzero().max().item())
-    entropy = -(q * q.log()).nansum()
-    figure = probability_bars(
-        [tokenizer.decode([id]) for id in ids.tolist()],
-        best,
-        chosen=(ids == drawn).nonzero().flatten().tolist()[0] if drawn in ids else None,
-        kept=keeps[ids],
-        cut="cut below this line",
-    )
-    kept = f"kept are {keeps.sum():,} of {len(z):,} tokens, entropy {entropy:.2f} nats"
-    return figure, f"After {beginning!r}: {kept}; seed {seed} draws {tokenizer.decode([drawn])!r}."
-
-
-assert "kept are 1 of 49,152" in draw(WALK, 0.8, 1, 1.0, 0.0, 0)[1]
-Explorer(
-    draw,
-    beginning=PROMPTS,
-    temperature=FloatSlider(0.8, min=0.1, max=2.0, step=0.1),
-    top_k=IntSlider(0, min=0, max=50),
-    top_p=FloatSlider(0.5, min=0.05, max=1.0, step=0.05),
-    min_p=FloatSlider(0.0, min=0.0, max=0.5, step=0.05),
-    seed=IntSlider(0, min=0, max=20),
-)
-
-# %% [markdown]
-# Things to find: at temperature 2, how many tokens does top-p 0.5 keep, and how many min-p 0.1? Which beginnings
-# keep a single token at top-p 0.8? How many seeds does it take until the same settings give another word?
-#
 # ## Entropy against temperature
 #
 # "Creative" is no quantity; *entropy* is: the average surprise of a draw, in nats. e to the entropy is the number of
@@ -458,10 +468,18 @@ def entropy_at(logits, temperature):
     return -(log_q.exp() * log_q).sum(-1)
 
 
-curves = {text: [entropy_at(LOGITS[text], T).item() for T in TEMPERATURES] for text in PROMPTS[::2]}
+curves = {}
+for text in PROMPTS[::2]:
+    curves[text] = [entropy_at(LOGITS[text], T).item() for T in TEMPERATURES]
 assert all(curve == sorted(curve) for curve in curves.values())
 show(
-    lines(curves, "temperature", "entropy, nats", x=TEMPERATURES, references={"all equal": math.log(49_152)}),
+    lines(
+        curves,
+        "temperature",
+        "entropy, nats",
+        x=TEMPERATURES,
+        references={"all equal": math.log(49_152)},
+    ),
     alt="Entropy against temperature for four beginnings. All rise, from below 1 nat at 0.1 towards 10.8, the "
     "logarithm of the vocabulary; 'The capital of France' stays low longest.",
 )
@@ -542,11 +560,127 @@ assert repetition(human) == 0
 # %% tags=["nbval-ignore-output"]
 penalised = generate(model, encoded(WALK), 80, temperature=0, repetition_penalty=1.3)
 print(tokenizer.decode(penalised[1:]))
-print(f"repeated 4-grams: greedy {repetition(looping):.2f}, greedy with penalty 1.3 {repetition(penalised):.2f}")
+print(f"repeated 4-grams, greedy: {repetition(looping):.2f}")
+print(f"repeated 4-grams, greedy with penalty 1.3: {repetition(penalised):.2f}")
 assert repetition(looping) > 0.3 > 0.1 > repetition(penalised)
 
 # %% [markdown]
 # The penalty breaks the loop, by force: it also forbids *the* and the full stop to come back at their usual rate.
+#
+# ### Try it: step or run
+#
+# All rules on the real model, on a text that grows under your hands. A `Story` keeps the text and the logits after
+# each of its tokens. So that a step is one short pass, it keeps a *cache* too, the subject of the last part.
+
+
+# %%
+class Story:
+    """A text under way, with the logits after its beginning and each new token."""
+
+    def __init__(self, beginning):
+        self.beginning, self.new, self.cache = beginning, [], model.new_cache(1, 64)
+        self.logits = [self.read(encoded(beginning))]
+
+    def read(self, ids):
+        return model(torch.tensor([ids]), self.cache)[0, -1].double()
+
+    def write(self, id):
+        self.new.append(id)
+        self.logits.append(self.read([id]))
+
+    def cut(self, tokens):
+        """Forget what was written after so many new tokens."""
+        self.cache.truncate(self.cache.length - len(self.new[tokens:]))
+        del self.new[tokens:], self.logits[tokens + 1 :]
+
+
+story = Story(WALK)
+story.write(naive_greedy(story.logits[-1].tolist()))
+torch.testing.assert_close(story.logits[0], logits, rtol=1e-3, atol=1e-3)
+assert story.new == greedy[len(encoded(WALK)) :][:1]
+
+
+# %%
+def next_token(logits, choice, u):
+    """The token on whose piece of the line u falls, and the list it is drawn from."""
+    q = choice.filter(logits[None], torch.zeros(1, 0).long())[0].softmax(-1)
+    place = torch.searchsorted(q.cumsum(-1), u, right=True)
+    return min(int(place), int(q.nonzero().max())), q
+
+
+def go_on(beginning, choice, tokens, seed):
+    """The story at so many new tokens, the next one, and the list it is drawn from."""
+    if STORY[0].beginning != beginning:
+        STORY[0] = Story(beginning)
+    STORY[0].cut(tokens)
+    generator = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(LONGEST + 1, generator=generator, dtype=torch.double)
+    while len(STORY[0].new) < tokens:
+        id, _ = next_token(STORY[0].logits[-1], choice, uniform[len(STORY[0].new)])
+        STORY[0].write(id)
+    return STORY[0], *next_token(STORY[0].logits[-1], choice, uniform[tokens])
+
+
+STORY, LONGEST = [story], 40
+assert go_on(WALK, Sampling(top_k=1), 8, seed=0)[0].new == greedy[-8:]
+
+# %% [markdown]
+# The bars are the probabilities of the next token at this temperature; the grey ones are cut, and the red one is what
+# the seed draws. *one token more* takes it; *run* goes on by itself. You may turn a dial in the middle of a sentence:
+# it acts from the next token on. Moving *tokens* to the left takes back what was written. 0 for top-k and min-p, and 1
+# for top-p, switch a rule off.
+
+
+# %%
+def draw(beginning, temperature, top_k, top_p, min_p, seed, tokens):
+    choice = Sampling(
+        temperature, top_k or None, top_p if top_p < 1 else None, min_p or None
+    )
+    now, drawn, q = go_on(beginning, choice, tokens, seed)
+    best, ids = (now.logits[-1] / temperature).softmax(-1).topk(10)
+    figure = probability_bars(
+        [tokenizer.decode([id]) for id in ids.tolist()],
+        best,
+        chosen=ids.tolist().index(drawn) if drawn in ids else None,
+        kept=q[ids] > 0,
+        cut="cut below this line",
+    )
+    figure.set_layout_engine(None)  # fixed margins are faster
+    figure.subplots_adjust(left=0.18, right=0.99, bottom=0.13, top=0.98)
+    entropy = torch.special.xlogy(q, q).sum().abs()
+    text = repr(beginning + tokenizer.decode(now.new))
+    kept = f"kept {(q > 0).sum():,} of {len(q):,} tokens, entropy {entropy:.2f} nats"
+    return figure, f"{text}: {kept}; next comes {tokenizer.decode([drawn])!r}."
+
+
+assert "kept 1 of 49,152" in draw(WALK, 0.8, 1, 1.0, 0.0, 0, 0)[1]
+
+# %%
+tokens, seed = IntSlider(0, min=0, max=LONGEST), IntSlider(0, min=0, max=20)
+beginning = Dropdown(options=PROMPTS)
+beginning.observe(lambda _change: setattr(tokens, "value", 0), "value")
+explorer = Explorer(
+    draw,
+    beginning=beginning,
+    temperature=FloatSlider(0.8, min=0.1, max=2.0, step=0.1),
+    top_k=IntSlider(0, min=0, max=50),
+    top_p=FloatSlider(0.5, min=0.05, max=1.0, step=0.05),
+    min_p=FloatSlider(0.0, min=0.0, max=0.5, step=0.05),
+    seed=seed,
+    tokens=tokens,
+)
+step = Button(description="one token more")
+step.on_click(lambda _button: setattr(tokens, "value", tokens.value + 1))
+run = Play(min=0, max=LONGEST, interval=600, description="run")
+link((run, "value"), (tokens, "value"))
+*controls, picture, caption = explorer.children
+explorer.children = (*controls, step, run, picture, caption)
+display(explorer)
+
+# %% [markdown]
+# Things to find: at temperature 2, how many tokens does top-p 0.5 keep, and how many min-p 0.1? Which beginnings
+# keep a single token at top-p 0.8? Run at temperature 0.1: how long does it take until the story goes round in
+# circles? Run at 2 with nothing cut, and stop at the first word that spoils it: was its probability large or small?
 #
 # ### Diversity against temperature
 #
@@ -557,7 +691,7 @@ assert repetition(looping) > 0.3 > 0.1 > repetition(penalised)
 
 # %%
 def write_many(ids, temperatures, steps, seed):
-    """One text for each temperature, in one batch, with the package's cache: (rows, tokens)."""
+    """One text for each temperature, in one batch, with a cache: (rows, tokens)."""
     column = torch.tensor(temperatures)[:, None]
     texts = torch.tensor([ids] * len(temperatures))
     cache, new = model.new_cache(len(texts), len(ids) + steps), texts
@@ -572,7 +706,9 @@ def write_many(ids, temperatures, steps, seed):
 HEATS = [0.1, 0.5, 0.8, 1.0, 1.5]
 
 # %% tags=["nbval-ignore-output"]
-texts = write_many(encoded(WALK), [T for T in HEATS for _ in range(4)], steps=60, seed=0)
+texts = write_many(
+    encoded(WALK), [T for T in HEATS for _ in range(4)], steps=60, seed=0
+)
 by_heat = texts.reshape(len(HEATS), 4, -1).tolist()
 for T, group in zip(HEATS, by_heat, strict=True):
     print(f"{T}: ...{tokenizer.decode(group[0][:28])!r}")
@@ -583,7 +719,12 @@ pairs = [[pair for ids in group for pair in grams(ids, 2)] for group in by_heat]
 distinct = [len(set(found)) / len(found) for found in pairs]
 repeats = [sum(map(repetition, group)) / 4 for group in by_heat]
 show(
-    lines({"distinct pairs": distinct, "repeated 4-grams": repeats}, "temperature", "share", x=HEATS),
+    lines(
+        {"distinct pairs": distinct, "repeated 4-grams": repeats},
+        "temperature",
+        "share",
+        x=HEATS,
+    ),
     alt=f"Distinct pairs rise with the temperature from {distinct[0]:.2f} to {distinct[-1]:.2f}; repeated 4-grams fall "
     f"from {repeats[0]:.2f} to {repeats[-1]:.2f}.",
 )
@@ -604,33 +745,42 @@ assert repeats[0] > repeats[-1]
 # %%
 world, elsewhere = World(0), random.Random(0)
 documents = [PIECE.findall(document.text) for document in world.documents(4000)]
-pieces = ["", *sorted({piece for document in documents for piece in document})]  # "" is the end of a document
+pieces = [
+    "",
+    *sorted({piece for document in documents for piece in document}),
+]  # "" is the end of a document
 number = {piece: id for id, piece in enumerate(pieces)}
 places = []
-for document in World(1).documents(100):  # another seed: documents that no model below has counted
+for document in World(1).documents(100):  # another seed: no model below counts these
     found = PIECE.findall(document.text)
     places.append(found[: elsewhere.randrange(len(found) + 1)])
-print(f"{len(documents):,} documents of {len(pieces):,} different pieces;  a place:", repr("".join(places[3])[-40:]))
+print(
+    f"{len(documents):,} documents of {len(pieces):,} different pieces;  a place:",
+    repr("".join(places[3])[-40:]),
+)
 assert all(piece in number for place in places for piece in place)
 
 # %%
 truth = torch.zeros(len(places), len(pieces), dtype=torch.double)
 for row, place in zip(truth, places, strict=True):
     for piece, probability in world.next_pieces("".join(place)).items():
-        if piece in number:  # a piece that never came in 4,000 documents has next to no probability
+        if piece in number:  # what never came is next to impossible
             row[number[piece]] = probability
 truth /= truth.sum(-1, keepdim=True)
 true_entropy = -torch.special.xlogy(truth, truth).sum(-1)
-print(f"true entropy: {true_entropy.mean():.3f} nats; certain places: {(true_entropy == 0).double().mean():.2f}")
+certain = (true_entropy == 0).double().mean()
+print(f"true entropy: {true_entropy.mean():.3f} nats; certain places: {certain:.2f}")
 assert 0.2 < true_entropy.mean() < 0.7
 
 
 # %%
 def kl(p, log_q):
     """KL(p, q) in nats, averaged over the rows."""
-    return (torch.special.xlogy(p, p) - (p * log_q).masked_fill(p == 0, 0)).sum(-1).mean().item()
+    terms = torch.special.xlogy(p, p) - (p * log_q).masked_fill(p == 0, 0)
+    return terms.sum(-1).mean().item()
 
 
+# %%
 perfect = {T: kl(truth, (truth.log() / T).log_softmax(-1)) for T in TEMPERATURES}
 print("KL from the truth at", {T: round(k, 3) for T, k in perfect.items()})
 assert min(perfect, key=perfect.get) == 1.0
@@ -657,7 +807,7 @@ print(f"{len(follows):,} contexts counted")
 
 # %%
 def count_model(place, doubt):
-    """Next-piece probabilities from counts after the last 0, 1, 2 and 3 pieces: (V,)."""
+    """Next-piece probabilities from the counts after the last 0 to 3 pieces: (V,)."""
     ids = [0, 0, 0, *(number[piece] for piece in place)]
     q = torch.full((len(pieces),), 1 / len(pieces), dtype=torch.double)
     for n in range(4):
@@ -668,20 +818,29 @@ def count_model(place, doubt):
     return q
 
 
-log_models = {d: torch.stack([count_model(place, d) for place in places]).log() for d in (1, 10, 100)}
-assert all(torch.allclose(log_q.exp().sum(-1), torch.ones(100).double()) for log_q in log_models.values())
+log_models = {}
+for d in (1, 10, 100):
+    q = torch.stack([count_model(place, d) for place in places])
+    assert torch.allclose(q.sum(-1), torch.ones(100).double())
+    log_models[d] = q.log()
 
 # %%
 FINE = [round(0.4 + 0.05 * i, 2) for i in range(33)]
-costs = {d: [kl(truth, (log_q / T).log_softmax(-1)) for T in FINE] for d, log_q in log_models.items()}
-best = {d: FINE[cost.index(min(cost))] for d, cost in costs.items()}
-for d, cost in costs.items():
-    print(f"doubt {d:3}: best at temperature {best[d]:.2f}, KL {min(cost):.3f}; at 1: {cost[FINE.index(1.0)]:.3f}")
+costs, best = {}, {}
+for d, log_q in log_models.items():
+    cost = costs[d] = [kl(truth, (log_q / T).log_softmax(-1)) for T in FINE]
+    best[d], at_1 = FINE[cost.index(min(cost))], cost[FINE.index(1.0)]
+    print(f"doubt {d:3}: best at {best[d]:.2f}, KL {min(cost):.3f}; at 1: {at_1:.3f}")
 assert best[100] < 0.8 < best[10] < 1.1 < 1.3 < best[1]
 
 # %%
 show(
-    lines({f"doubt {d}": cost for d, cost in costs.items()}, "temperature", "KL from the truth, nats", x=FINE),
+    lines(
+        {f"doubt {d}": cost for d, cost in costs.items()},
+        "temperature",
+        "KL from the truth, nats",
+        x=FINE,
+    ),
     alt=f"Three U-shaped curves. The model with little doubt is best at {best[1]}, the one with much doubt at "
     f"{best[100]}, the middle one at {best[10]}, and its minimum is the lowest of the three.",
 )
@@ -702,10 +861,11 @@ show(
 # %%
 ids = torch.tensor([encoded(HUMAN)])
 rows = model(ids)[0, :-1].double()
-english = [-(rows / T).log_softmax(-1).gather(1, ids[0, 1:, None]).mean().item() for T in TEMPERATURES]
+right = ids[0, 1:, None]  # each next token
+log_p = [(rows / T).log_softmax(-1).gather(1, right) for T in TEMPERATURES]
+english = [-one.mean().item() for one in log_p]
 print(*(f"{T}: {loss:.2f}" for T, loss in zip(TEMPERATURES, english, strict=True)))
-right = TEMPERATURES[english.index(min(english))]
-assert 0.8 <= right <= 1.25
+assert 0.8 <= TEMPERATURES[english.index(min(english))] <= 1.25
 
 # %% [markdown]
 # The minimum lies near 1 here too, and 0.1 would be a catastrophe as a *prediction*. One short text is a rough
@@ -724,7 +884,10 @@ assert 0.8 <= right <= 1.25
 CUTS = {"none": lambda z: z, "T 0.8": lambda z: z / 0.8, "T 0.5": lambda z: z / 0.5}
 for value in (0.95, 0.8, 0.5):
     CUTS[f"top-p {value}"] = lambda z, value=value: sampling.keep_top_p(z, value)
-CUTS |= {"min-p 0.1": lambda z: sampling.keep_min_p(z, 0.1), "greedy": lambda z: sampling.keep_top_k(z, 1)}
+CUTS |= {
+    "min-p 0.1": lambda z: sampling.keep_min_p(z, 0.1),
+    "greedy": lambda z: sampling.keep_top_k(z, 1),
+}
 
 
 def flaws(q):
@@ -733,14 +896,17 @@ def flaws(q):
     return [one.sum(-1).mean().item() for one in every]
 
 
-measured = {name: flaws(rule(log_models[10]).softmax(-1)) for name, rule in CUTS.items()}
-for name, (impossible, forbidden, misplaced) in measured.items():
-    print(f"{name:10} impossible {impossible:.3f}   forbidden {forbidden:.3f}   misplaced {misplaced:.3f}")
+measured = {}
+print("           impossible   forbidden   misplaced")
+for name, rule in CUTS.items():
+    measured[name] = flaws(rule(log_models[10]).softmax(-1))
+    print(f"{name:10}", *(f"{value:10.3f} " for value in measured[name]))
 assert max(flaws(truth)) < 1e-12
 
 # %%
 columns = torch.tensor(list(measured.values())).T.tolist()
-impossible, forbidden, misplaced = (dict(zip(measured, column, strict=True)) for column in columns)
+by_rule = [dict(zip(measured, column, strict=True)) for column in columns]
+impossible, forbidden, misplaced = by_rule
 show(
     grouped_bars(
         dict(zip(("impossible", "forbidden", "misplaced"), columns, strict=True)),
@@ -750,7 +916,9 @@ show(
     alt="For eight rules, three kinds of error. Stricter cuts leave less on impossible pieces and forbid more; greedy "
     "has a fifth on impossible pieces and forbids a third of the truth. Temperature 0.5 misplaces least.",
 )
-assert impossible["greedy"] < impossible["top-p 0.5"] < impossible["top-p 0.95"] < impossible["none"]
+order = ("greedy", "top-p 0.5", "top-p 0.95", "none")  # from strict to loose
+strict_to_loose = [impossible[name] for name in order]
+assert strict_to_loose == sorted(strict_to_loose)
 assert forbidden["top-p 0.95"] < forbidden["top-p 0.5"] < forbidden["greedy"]
 assert misplaced["T 0.5"] < misplaced["T 0.8"] < misplaced["none"]
 
@@ -783,7 +951,9 @@ class NaiveCache:
 
     def append(self, layer, key, value):
         for store, new in ((self.keys, key), (self.values, value)):
-            store[layer] = torch.cat([store[layer], new], dim=2) if layer in store else new
+            if layer in store:
+                new = torch.cat([store[layer], new], dim=2)
+            store[layer] = new
         return self.keys[layer], self.values[layer]
 
     def advance(self, new):
@@ -792,8 +962,11 @@ class NaiveCache:
 
 ids = torch.tensor([encoded(HUMAN)[:24]])
 cache, uncached = NaiveCache(), model(ids)
-cached = torch.cat([model(ids[:, :16], cache), *(model(ids[:, t : t + 1], cache) for t in range(16, 24))], dim=1)
-torch.testing.assert_close(cached, uncached, rtol=1e-3, atol=1e-3)
+first = model(ids[:, :16], cache)
+then = [model(ids[:, t : t + 1], cache) for t in range(16, 24)]
+torch.testing.assert_close(
+    torch.cat([first, *then], dim=1), uncached, rtol=1e-3, atol=1e-3
+)
 
 # %% [markdown]
 # Sixteen tokens at once (the *prefill*), then eight one by one (the *decode*): the same logits at all 24 places. The
@@ -807,8 +980,11 @@ print(inspect.getsource(KVCache.append))
 package_cache = model.new_cache(batch=1, max_seq_len=24)
 model(ids, package_cache)
 for layer in range(model.config.n_layers):
-    torch.testing.assert_close(package_cache.keys[layer], cache.keys[layer], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(package_cache.values[layer], cache.values[layer], rtol=1e-3, atol=1e-3)
+    for ours, theirs in (
+        (cache.keys, package_cache.keys),
+        (cache.values, package_cache.values),
+    ):
+        torch.testing.assert_close(theirs[layer], ours[layer], rtol=1e-3, atol=1e-3)
 
 # %% [markdown]
 # The classic mistake: a cache that does not count. The new token then thinks that it stands at position 0, its query
@@ -823,6 +999,22 @@ print("with the position forgotten, logits are off by more than 1:", bool(off > 
 assert off > 1
 
 # %% [markdown]
+# The other one: going on past the end. A model was trained on texts of some length, SmolLM2 on 8,192 tokens, and the
+# cache has the room it was given. The package refuses, and `generate` stops there:
+
+# %%
+try:
+    model(ids[:, :1], package_cache)
+except ValueError as error:
+    print(error)
+assert package_cache.length == 24
+
+# %% [markdown]
+# Nothing in the arithmetic would refuse. With learned positions the lookup fails at the first token too many; with
+# rotated ones the model goes on and gets worse without a word (lesson 03). Dropping the oldest tokens to make room is
+# not free either: the keys and values that stay were computed by layers that still saw what is now gone, and in many
+# models the very first token is the one that heads rest on (lesson 06).
+#
 # ### How much work it saves
 #
 # Seconds depend on the machine. The number of tokens that go through the layers does not. A hook on the first block
@@ -832,7 +1024,11 @@ assert off > 1
 # %%
 def tokens_through(write):
     passed = []
-    hook = model.blocks[0].register_forward_hook(lambda _module, _in, out: passed.append(out.shape[1]))
+
+    def count(_module, _inputs, output):
+        passed.append(output.shape[1])
+
+    hook = model.blocks[0].register_forward_hook(count)
     start = time.perf_counter()
     write()
     hook.remove()
@@ -840,7 +1036,9 @@ def tokens_through(write):
 
 
 prompt, new = encoded(HUMAN)[:8], 24
-without, slow = tokens_through(lambda: generate(model, prompt, new, temperature=0, use_cache=False))
+without, slow = tokens_through(
+    lambda: generate(model, prompt, new, temperature=0, use_cache=False)
+)
 with_cache, fast = tokens_through(lambda: generate(model, prompt, new, temperature=0))
 print(f"tokens through the model: {without} without a cache, {with_cache} with it")
 assert without == sum(8 + i for i in range(new))
@@ -862,7 +1060,8 @@ assert slow / fast > 1
 for length in (32, 256, 2048):
     beginnings = sum(count_flops(model.config, t) for t in range(8, length))
     once = count_flops(model.config, length - 1)
-    print(f"{length:5} tokens: {once / 1e9:7,.0f} GFLOP with a cache, {beginnings / once:5,.0f} times as many without")
+    work = f"{once / 1e9:7,.0f} GFLOP with a cache"
+    print(f"{length:5} tokens: {work}, {beginnings / once:5,.0f} times as many without")
 assert beginnings > 900 * once
 
 # %% [markdown]
@@ -874,17 +1073,27 @@ assert beginnings > 900 * once
 # %%
 c = model.config
 by_hand = 2 * c.n_layers * c.n_kv_heads * c.d_head * 4
-real = sum(part.nbytes for store in (cache.keys, cache.values) for part in store.values()) // cache.length
-print(f"2 x {c.n_layers} layers x {c.n_kv_heads} heads x {c.d_head} numbers x 4 bytes = {by_hand:,} bytes per token")
+parts = [*cache.keys.values(), *cache.values.values()]
+real = sum(part.nbytes for part in parts) // cache.length
+print(f"2 x {c.n_layers} layers x {c.n_kv_heads} heads x {c.d_head} numbers x 4 bytes")
+print(f"= {by_hand:,} bytes per token")
 assert by_hand == real == inference_memory(c, 1, n_tokens=1)["kv_cache"]
-assert package_cache.keys.nbytes + package_cache.values.nbytes == inference_memory(c, 1, n_tokens=24)["kv_cache"]
+package_bytes = package_cache.keys.nbytes + package_cache.values.nbytes
+assert package_bytes == inference_memory(c, 1, n_tokens=24)["kv_cache"]
 
 # %%
 sizes = {"weights": inference_memory(c, 1, 1)["weights"]}
 for texts, length in [(1, 2048), (1, 8192), (16, 8192)]:
-    sizes[f"cache, {texts} x {length:,} tokens"] = inference_memory(c, texts, length)["kv_cache"]
+    kv_cache = inference_memory(c, texts, length)["kv_cache"]
+    sizes[f"cache, {texts} x {length:,} tokens"] = kv_cache
 show(
-    bars(list(sizes), [size / 1e6 for size in sizes.values()], unit="MB", digits=0, colours=[SKY, BLUE, GREEN, ORANGE]),
+    bars(
+        list(sizes),
+        [size / 1e6 for size in sizes.values()],
+        unit="MB",
+        digits=0,
+        colours=[SKY, BLUE, GREEN, ORANGE],
+    ),
     alt="538 MB of weights; the cache of one text of 2,048 tokens takes 94 MB, of one of 8,192 tokens 377 MB, and of "
     "sixteen such texts 6,040 MB.",
 )
@@ -942,8 +1151,7 @@ assert sizes["cache, 16 x 8,192 tokens"] > 10 * sizes["weights"]
 # <details><summary>Open 3</summary>
 #
 # **(b)**. Cutting last means that the flattened list is cut, and a flat list needs many more tokens to collect 0.9.
-# Not
-# (a): only top-k commutes with temperature, since it asks for the order alone. (c) would be right for a temperature
+# Not (a): only top-k commutes with temperature, since it asks for the order alone. (c) would be right for a temperature
 # below 1, where the list is sharpened before it is cut.
 # </details>
 #
