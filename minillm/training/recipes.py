@@ -21,7 +21,7 @@ RECIPES = {
     # The course's base model: two minutes on two CPU cores.
     "tiny": Recipe(
         TrainConfig(
-            steps=700, optimizer="muon", learning_rate=0.012, schedule="wsd", warmup_steps=20, final_fraction=0.0
+            steps=800, optimizer="muon", learning_rate=0.012, schedule="wsd", warmup_steps=20, final_fraction=0.0
         ),
         batch_size=8,
         documents=40_000,
@@ -40,6 +40,6 @@ def recipe_of(preset: str) -> Recipe:
     """The recipe of a preset; published shapes have none of their own and take that of `small`.
 
     >>> recipe_of("tiny").training.steps, recipe_of("gpt2") == recipe_of("small")
-    (700, True)
+    (800, True)
     """
     return RECIPES.get(preset, RECIPES["small"])
