@@ -88,9 +88,8 @@ def train(
             line = last or stopped or done == 1 or done % config.log_every == 0 or done % config.eval_every == 0
             if line:
                 metrics = {**progress, "seconds": round(seconds, 3), "loss": team.sum(loss.item())}
-                metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item()}
                 pace = (progress["tokens"] - mark[0]) / (time.perf_counter() - mark[1])  # .item() waited for the card
-                metrics["tokens_per_second"] = round(pace, 1)
+                metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item(), "tokens_per_second": round(pace, 1)}
                 if validate and (last or done % config.eval_every == 0):
                     with team.measuring(module) as measures:
                         metrics |= validate() if measures else {}

@@ -18,6 +18,7 @@ from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
+from minillm.training.recipes import RECIPES
 from minillm.training.settings import TrainConfig
 
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
@@ -67,7 +68,7 @@ def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
-    training = TrainConfig(steps=4, learning_rate=0.004)
+    training = replace(RECIPES["tiny"].training, steps=4, learning_rate=0.004)
     recipe = replace(TINY, training=training, tokenizer_documents=TOKENIZER_DOCUMENTS)
     by_course, tokenizer = make_base(recipe)
     by_command, other = load(tmp_path / "run")
