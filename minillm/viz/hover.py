@@ -67,9 +67,9 @@ def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
         )
     return (
         f"<style>{LOOK}{_chosen(T, 'focus')}{_chosen(T, 'hover')}</style>"
-        '<div class="minillm-tokens"><p>Point at a token, or reach it with the Tab key: below the others stands what '
-        'it takes from each, in per cent.</p><div role="group" aria-label="the tokens, each with what it takes from '
-        f'the others">{"".join(spans)}</div></div>'
+        '<div class="minillm-tokens"><p>Point at a token, or reach it with the Tab key. The numbers say how many per '
+        'cent it takes from each token.</p><div role="group" aria-label="the tokens, each with what it takes from the '
+        f'others">{"".join(spans)}</div></div>'
     )
 
 
