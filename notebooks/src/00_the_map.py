@@ -55,6 +55,7 @@ _ = torch.set_grad_enabled(False)  # today the model only runs; it learns in les
 # | `x[0, -1]` | of the first text, the last token's row |
 # | `x.sum(0)`, `x.softmax(-1)` | the sum along the first axis; softmax (box 4) along the last |
 # | `a @ b` | for two vectors: the dot product, Σ aᵢ·bᵢ |
+# | `x.norm(dim=1)` | of each row the length, the square root of its dot product with itself |
 # | `torch.stack([a, b])` | vectors put on each other as rows of a table |
 # | `torch.testing.assert_close(a, b)` | silent if a and b agree up to rounding, an error if not |
 #
@@ -99,10 +100,9 @@ print(f"its file: {weights:,} bytes, {8 * weights / parameters:.2f} bits a numbe
 assert config.n_layers == len(model.blocks)
 
 # %% [markdown]
-# Fewer than 6 bits a number? An ordinary one takes 32. The file keeps each weight rounded to one of 16 steps (those of
-# the first table to one of 256), which costs the model next to nothing. Lesson 12 shows how and measures the price.
-
-# %% [markdown]
+# Fewer than 6 bits a number? An ordinary one takes 32. The file keeps most of them rounded to one of 16 steps between
+# the least and the greatest of 32 neighbours, and a large model hardly minds. Lesson 12 is about that.
+#
 # ## Box 1: the tokenizer, text to numbers
 #
 # A network multiplies numbers, so the text must become numbers first. The tokenizer cuts it into pieces from a fixed
@@ -209,6 +209,7 @@ def record(ids):
             def keep(module, inputs, output, found=found):
                 found.append(output[0, -1])  # of the first text, the last token's
 
+            # getattr(block, "attention") is block.attention
             hooks.append(getattr(block, part).register_forward_hook(keep))
     logits = model(ids)
     for hook in hooks:

@@ -955,7 +955,7 @@ WORLDS = {n: first_merges(BIG, n) for n in range(0, 2049, 128)}
 
 
 def play(text, merges):
-    text = text[:100]  # more would take longer to draw than you want to wait
+    text = text[:64]  # more would take longer to draw than you want to wait
     world_name = f"world, {merges} merges"
     cut = cut_by({"GPT-2": gpt2, "SmolLM2": smol, world_name: WORLDS[merges]}, text)
     tally = ", ".join(f"{name} {len(pieces)}" for name, pieces in cut.items())
