@@ -691,9 +691,9 @@ assert slow > fast
 # ### The best compressor there is
 #
 # Could a better model go on and on, to 0.5 bits, to 0.1, to nothing? For English nobody knows. So this course has an
-# invented kingdom, Ottermere. A program of ours writes its texts by drawing at random, and notes the probability of each
-# text. Whoever knows those probabilities is the best compressor that there can be: on average over many texts nothing
-# gets below them. Eight of the texts, as one file, and one of them to read:
+# invented kingdom, Ottermere. A program of ours writes its texts by drawing at random, and notes the probability of
+# each text. Whoever knows those probabilities is the best compressor that there can be: on average over many texts
+# nothing gets below them. Eight of the texts, as one file, and one of them to read:
 
 # %%
 documents = world.World(seed=0).documents(8)
