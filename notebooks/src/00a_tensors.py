@@ -11,7 +11,8 @@
 # all that can be known. At the end you give it a task where *all that can be known* is a number that you can count, and
 # see how near it gets.
 #
-# **Time**: 75 minutes; the cells themselves run in under one. A good place for a break is marked.
+# **Time**: 75 minutes, best in two sittings (the place for a break is marked); two sections marked *optional* take ten
+# more. The cells themselves run in under one.
 #
 # **Before you start**: Python lists and functions, what a matrix is, and e and its logarithm. No PyTorch, and no
 # calculus beyond "the slope of a curve".
@@ -31,6 +32,7 @@ from ipywidgets import FloatSlider
 
 from minillm import ModelConfig, Transformer, world
 from minillm.losses import next_token_loss, token_log_probs
+from minillm.pretrained import load
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import RED, bars, computation_graph, heat_map, lines, show
 
@@ -104,13 +106,14 @@ assert decode(ids[0]) == "mira"
 # numbers, and indexing it with a whole tensor of ids looks all of them up at once:
 
 # %%
-table = torch.arange(54.0).view(27, 2)  # (V, C); 54.0, so that these are fractions
+table = torch.arange(54.0).reshape(27, 2)  # (V, C): 0.0, 1.0, ... in rows of two
 vectors = table[ids]  # (B, T) ids -> (B, T, C) vectors
 print(tuple(table.shape), table.dtype, "->", tuple(vectors.shape))
 assert vectors[0, 1].tolist() == table[LETTERS.index("i")].tolist()
 
 # %% [markdown]
-# `float32` is the usual dtype: 32 bits, of which 24 hold digits. It is worth knowing where they run out.
+# `float32` is the usual dtype: 32 bits, which keep 24 binary digits (and where the point stands). It is worth knowing
+# where they run out.
 
 # %%
 large = torch.tensor(16_777_216.0)  # 2 to the power of 24
@@ -157,7 +160,8 @@ assert decode(kingdom[0]) == "lira"
 # numbers. Why does torch work like that? Because copying costs time, and a model's boxes are large. The rule of thumb:
 #
 # - slices and single indices, `view`, `transpose` and `.T` give views;
-# - a list or a tensor as index, and all arithmetic, give **copies**; so does `clone`, always.
+# - a list or a tensor as index, and all arithmetic, give **copies**; so does `clone`, always;
+# - `reshape` gives a view where it can and a copy where it must, so never rely on which.
 
 # %%
 copy = kingdom[[0]][0]  # a list as index: a copy
@@ -454,7 +458,24 @@ torch.testing.assert_close(kl_in_bits(truth, guess), cross_entropy - entropy)
 #
 # In training, the truth about one place in one text is simply the word that came: probability 1 for it, 0 for all
 # others. The entropy of that is 0, and of the cross-entropy a single term is left: the surprise of the word that came.
-# Its mean over all places is *the* loss of this course. By hand, with (B, T, V) logits and (B, T) targets:
+# Its mean over all places is *the* loss of this course. (Over all *places*: the mean of the means of a long and a short
+# batch is another number.)
+#
+# At each place the target is the token that comes **next**, so the targets are the text itself, shifted by one. Which
+# way? Look at one window before you train on a million of them. A shift that is wrong or forgotten is among the
+# commonest bugs, and it too raises no error:
+
+# %%
+window = torch.tensor(encode("mira."))
+inputs, following = window[:-1], window[1:]
+for seen, comes in zip(inputs, following, strict=True):
+    print(LETTERS[seen], "->", LETTERS[comes])
+assert decode(inputs) == "mira"
+assert decode(following) == "ira."
+
+# %% [markdown]
+# Without the shift the network is asked for the letter that it was just shown. It learns to copy, and the loss goes to
+# 0, which is far too good (question 5). Now the loss by hand, with (B, T, V) logits and (B, T) targets:
 
 
 # %%
@@ -473,8 +494,10 @@ loss = next_token_loss(scores, targets)
 torch.testing.assert_close(loss_by_loops(scores, targets), loss)
 
 # %% [markdown]
-# The targets are the words shifted by one: after *m* comes *i*. The package does the same without loops. (`F` in its
-# source is `torch.nn.functional`; `gather` picks from each row the entry that the target names.)
+# The package does the same without loops. To read its source: `Float[Tensor, "*B T V"]` is a note about the shape, `F`
+# is `torch.nn.functional`, and `gather` picks from each row the entry that the target names. `IGNORE` marks targets
+# that shall not count, such as the blanks that fill up a short text; a batch of nothing else is refused, since a mean
+# over nothing is `nan`.
 
 # %%
 print(inspect.getsource(next_token_loss))
@@ -496,8 +519,8 @@ torch.testing.assert_close(knows_nothing.item(), math.log(27))
 # ## Slopes: which way is better?
 #
 # The network said 2, 1, -1, and *bread* came. Which logits should it have changed, and by how much? Do the obvious
-# thing: nudge each a little, look what the loss does, and note the **slope**, the change of the loss per change of the
-# logit.
+# thing: nudge each a little, once up and once down, look what the loss does, and note the **slope**, the change of the
+# loss per change of the logit.
 
 
 # %%
@@ -547,7 +570,7 @@ torch.testing.assert_close(slopes, logits.double().softmax(-1) - came)
 def guess_a_word(bread, cake, clocks, temperature, came):
     p = (torch.tensor([bread, cake, clocks]) / temperature).softmax(-1)
     true = WORDS.index(came)
-    slopes = (p - torch.eye(3)[true]) / temperature
+    slopes = (p - torch.eye(3)[true]) / temperature  # eye(3)[true]: 1 where it came
     labels = [f"{WORDS[i]} (slope {slopes[i]:+.2f})" for i in range(3)]
     figure = bars(labels, p, unit="probability", digits=3)
     figure.axes[0].set_xlim(0, 1.1)
@@ -622,7 +645,9 @@ b = torch.tensor(-4.0, requires_grad=True)
 a = w * x
 c = a + b
 loss = c**2
-everything = torch.autograd.grad(loss, [w, x, a, b, c, loss], retain_graph=True)
+everything = torch.autograd.grad(  # retain_graph: the notes are needed once more
+    loss, [w, x, a, b, c, loss], retain_graph=True
+)
 loss.backward()
 print(f"w {w.grad:.4f}   x {x.grad:.4f}   b {b.grad:.4f}")
 assert (w.grad, x.grad, b.grad) == (12, 8, 4)
@@ -841,8 +866,8 @@ for parameter, own in zip(net.parameters(), stepped, strict=True):
     assert torch.allclose(parameter, own, rtol=1e-12, atol=1e-12)
 
 # %% [markdown]
-# Equal, to the last digits that float64 has. SGD is *stochastic gradient descent*, and in this step it is nothing but
-# your `w - rate * g`.
+# Equal, to twelve digits. SGD is *stochastic gradient descent*, and in this step it is nothing but your
+# `w - rate * g`.
 #
 # How large should the step be? The slope makes a promise: go `rate` along the gradient, and the loss falls by rate ·
 # |gradient|². A slope is only true nearby, though. Let us see how long the promise holds:
@@ -871,6 +896,54 @@ show(
 # %% [markdown]
 # Too small a rate wastes your time, too large a one makes things worse. There is no formula for the best one. People
 # try.
+#
+# ### Optional: the same on a real model
+#
+# Does this hold where there are 135 million numbers in place of 56? Let the real model of lesson 00 read one sentence.
+# What you said minus what was true must be the slope at each of its logits (divided by the number of places, since the
+# loss is their mean). `retain_grad` asks autograd to leave the slopes there too, not only at the ends.
+
+# %%
+real, tokenizer = load("smollm2-135m-instruct")
+text = "The ferryman of Ottermere takes nobody across on a Monday."
+sentence = torch.tensor([tokenizer.encode(text)])
+logits = real(sentence[:, :-1])  # (B, T, V)
+logits.retain_grad()
+next_token_loss(logits, sentence[:, 1:]).backward()
+
+came = torch.zeros_like(logits)
+places = range(logits.shape[1])
+came[0, places, sentence[0, 1:]] = 1
+expected = (logits.softmax(-1) - came) / len(places)
+torch.testing.assert_close(logits.grad, expected, rtol=1e-4, atol=1e-6)
+print(tuple(logits.shape), "slopes at the logits, as foretold")
+
+# %% [markdown]
+# And the price? That one walk back left a slope for every weight of the model. Compare the time that a text of 224
+# tokens takes forwards only, and forwards and backwards (by the count of products 3 times as long; your computer has
+# its own opinion):
+
+# %% tags=["nbval-ignore-output"]
+n_slopes = sum(weight.grad.numel() for weight in real.parameters())
+long_text = sentence.repeat(1, 16)
+forwards, both_ways = [], []
+for _ in range(2):
+    real.zero_grad()
+    start = time.perf_counter()
+    with torch.no_grad():
+        real(long_text)
+    middle = time.perf_counter()
+    next_token_loss(real(long_text[:, :-1]), long_text[:, 1:]).backward()
+    forwards.append(middle - start)
+    both_ways.append(time.perf_counter() - middle)
+ratio = min(both_ways) / min(forwards)
+print(f"{n_slopes:,} slopes for the time of {ratio:.1f} forward passes")
+assert n_slopes == sum(weight.numel() for weight in real.parameters())
+del real, logits, long_text  # they hold more than a gigabyte
+
+# %% [markdown]
+# A few passes; more than 3, since half a gigabyte of slopes must also be written down. Nudging each number up and down
+# would have taken 269 million.
 #
 # ## Is that all the learning there is?
 #
@@ -1116,7 +1189,7 @@ assert all(set(word) <= set(LETTERS) for word in invented)
 # It is all that one letter of memory can give. The lessons from here on are about giving it more: not a better way to
 # learn, but more to look at.
 #
-# ### One warning
+# ### Optional: one warning
 #
 # The floor is the floor *of these words*. Take words from later documents of Ottermere that were not in the list. The
 # counted table is the best possible one for the old words. How does it do on the new ones?

@@ -121,7 +121,9 @@ def new_sketch(width: float, height: float) -> tuple[Figure, Axes]:
 def png(figure: Figure) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PER_INCH * DENSITY, metadata={"Software": None})
+    figure.set_dpi(PER_INCH * DENSITY)
+    # Not savefig, which lays a figure out in a drawing of its own before it draws it: an explorer would wait for both.
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -163,7 +163,8 @@ def _strip(
             continue
         x, wide = left + letter * sum(width[start:a]), letter * sum(width[a:b])
         colour = PALETTE[index % len(PALETTE)]
-        axes.add_patch(Rectangle((x + 0.012, y), wide - 0.024, 0.3, color=colour, alpha=0.3, linewidth=0))
+        # add_artist, not add_patch: the sheet has its limits, and working them out anew for each box takes longest.
+        axes.add_artist(Rectangle((x + 0.012, y), wide - 0.024, 0.3, color=colour, alpha=0.3, linewidth=0))
         shown = _shown(piece[a - first : b - first])
         axes.text(x + wide / 2, y + 0.14, shown, ha="center", va="center", fontsize=11, family="monospace")
 
