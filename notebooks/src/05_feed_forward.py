@@ -743,8 +743,8 @@ show(
 )
 
 # %% [markdown]
-# No kind of token stands out. In our run it is 0.40 against the control's 0.35 for the choice, 0.49 against 0.46 for
-# the spelling, and the seeds differ by as much. So where did the first witness get its ratio from? Look at its figure
+# No kind of token stands out. In our run it is 0.43 for the choice, as in the control, and 0.49 against 0.44 for the
+# spelling, and the seeds differ by as much. So where did the first witness get its ratio from? Look at its figure
 # again. Most of it is the *lower* half of the fraction: damage to the feed-forward networks spares the **wording**.
 # That is what they are needed for least; the little words of a known form seem to need hardly more than attention and
 # the table.
@@ -773,7 +773,7 @@ Chinese Greek Swedish Polish Norwegian Arabic"""
 
 
 def task(form, answers):
-    """Twelve beginnings (12, T), their right next tokens, the place of the country."""
+    """Twelve beginnings, their right next tokens, and the place of the country."""
     encode = real_tokenizer.encode
     start = real_tokenizer.special_tokens["<|endoftext|>"]
     texts = [encode(form.format(country)) for country in COUNTRIES.split()]
@@ -879,7 +879,7 @@ PLACES = list(sublayers(MODELS[0]))  # (0, "attention"), (0, "feedforward"), ...
 def setting(off, strength):
     """What the first model knows with some sub-layers off, and how it goes on."""
     with ablate(MODELS[0], {p: Replacement(MEANS[0][p], strength) for p in off}):
-        result = examine(MODELS[0], ask(MODELS[0], QUESTIONS[::16]))
+        result = examine(MODELS[0], ask(MODELS[0], QUESTIONS[::32]))
         start = [END, *tokenizer.encode("Mira lives in")]
         ids = generate(MODELS[0], start, 12, temperature=0, stop=[END])
     text = tokenizer.decode(ids[1:]).removesuffix("<|endoftext|>")
