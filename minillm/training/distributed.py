@@ -216,9 +216,9 @@ def join_team(device: torch.device, sharded: bool = False) -> Iterator[Team]:
         ) from error
     finally:
         dist.destroy_process_group()
-        # A thread of Gloo that has yet to let go of a tensor when Python ends is ended in C++, and aborts the process
-        # (seen with torch 2.13, in one FSDP2 job of twenty). Asleep, we leave the interpreter's lock to it.
-        time.sleep(0.2)
+    # A thread of Gloo that has yet to let go of a tensor when Python ends is ended in C++, and aborts the process
+    # (seen with torch 2.13, in one FSDP2 job of twenty). Asleep, we leave the interpreter's lock to it.
+    time.sleep(0.2)
 
 
 def attempt() -> int:
