@@ -569,7 +569,7 @@ assert interval[0] <= Fraction(message[0], 256) < sum(interval)
 #
 # The text is new. It was written for this lesson, so the model cannot have learnt it by heart.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 FRESH = (
     "Mrs Abernathy kept her umbrella in the piano, because the piano was the only "
     "dry place in the house. When the tuner came in March he found three umbrellas, "
