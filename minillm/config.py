@@ -127,7 +127,7 @@ def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # The course's own model: learns the world in two minutes on two CPU cores. Its table starts as loud as what blocks
+    # The course's own model: learns the world in minutes on two CPU cores. Its table starts as loud as what blocks
     # write to the stream, which a table that is also the head cannot: logits would be far from zero.
     "tiny": dict(
         vocab_size=1024, d_model=128, n_layers=4, n_heads=4, d_ff=384, max_seq_len=256, qk_norm=True,

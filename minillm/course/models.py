@@ -50,7 +50,7 @@ class BaseRecipe:
 def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
     """The course's base model of Ottermere and its tokenizer, ready to use: what `minillm pretrain` makes by default.
 
-    The first call trains it, about two minutes on two quiet cores, with a progress bar; later ones load it in less
+    The first call trains it, a few minutes on two cores, with a progress bar; later ones load it in less
     than a second. Raises `OSError` where the cache folder cannot be written to.
 
     >>> model, tokenizer = base()                                                             # doctest: +SKIP
