@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from plain_gpt import PlainGPT, plain_optimizer
 
 from minillm import ModelConfig, TrainConfig, Transformer
-from minillm.device import bf16_speedup, matmul_peak
+from minillm.device import bf16_speedup, keep_freed_memory, matmul_peak
 from minillm.model.accounting import count_flops
 from minillm.training.distributed import Team
 from minillm.training.loop import update
@@ -40,6 +40,7 @@ def n_heads(width: int) -> int:
 
 def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH, optimizer: str = "adamw"):
     """A function that does one training step, and the floating-point operations it takes."""
+    keep_freed_memory()  # as `train` does
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
     settings = TrainConfig(steps=1, bf16=bf16)

@@ -1,5 +1,6 @@
 import itertools
 import random
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import torch
 from minillm.device import (
     autocast_dtype,
     bf16_speedup,
+    keep_freed_memory,
     matmul_peak,
     pick_device,
     require_compiler,
@@ -35,6 +37,32 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch):
         pick_device("cuda:0")
     with pytest.raises(ValueError, match="no Mac with Apple silicon"):
         pick_device("mps")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page faults are counted as Linux counts them")
+def test_memory_given_back_is_not_asked_for_again():
+    code = """
+import resource, torch
+from minillm.device import keep_freed_memory
+kept = keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        tensors = [torch.ones(250_000) for _ in range(8)]
+        del tensors
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(kept, faults())
+"""
+    kept, faults = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    if kept == "False":
+        pytest.skip("this C library is not glibc")
+    assert int(faults) < 200  # 20 x 8 MB are 40,000 pages
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr("minillm.device.ctypes.CDLL", lambda name: SimpleNamespace())
+    assert keep_freed_memory.__wrapped__() is False
 
 
 def test_a_seed_repeats_all_three_sources():

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from minillm.data.batches import Batch, PackedBatches
-from minillm.device import autocast_dtype
+from minillm.device import autocast_dtype, keep_freed_memory
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_latest, save_checkpoint
@@ -59,6 +59,7 @@ def train(
     saves, or all together where the model is sharded (`on_checkpoint` is called in every process). Raises `ValueError`
     where a batch cannot be shared out evenly.
     """
+    keep_freed_memory()
     device = next(model.parameters()).device
     team.check(batches.batch_size)
     module = team.with_loss(model, loss_function)
