@@ -71,8 +71,7 @@ def train(
     mark = progress["tokens"], time.perf_counter()
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
-    compiled = compiled_layers(model) if config.compile else nullcontext()
-    with _interrupt_after_step() as interrupted, compiled:
+    with _interrupt_after_step() as interrupted, compiled_layers(model) if config.compile else nullcontext():
         while share < 1:
             first = progress["step"] * config.accumulate
             parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
