@@ -57,10 +57,17 @@ def plain_optimizer(model: nn.Module) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.99), fused=True)
 
 
-def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, inputs: Tensor, targets: Tensor) -> None:
+def plain_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    inputs: Tensor,
+    targets: Tensor,
+    steps: int = STEPS,
+) -> Tensor:
     rate = PEAK * (step + 1) / WARMUP
     if step >= WARMUP:
-        done = (step - WARMUP) / (STEPS - WARMUP)
+        done = (step - WARMUP) / (steps - WARMUP)
         rate = FINAL + (PEAK - FINAL) * (1 + math.cos(math.pi * done)) / 2
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -69,3 +76,4 @@ def plain_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, in
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
+    return loss.detach()

@@ -1,10 +1,12 @@
 """The course's base model over several seeds: how much of the way from the bigram model to the floor it goes, how fast.
 
-    python benchmarks/pretrain.py                   # three seeds, about two minutes each on two cores
+    python benchmarks/pretrain.py                   # three seeds, about five minutes each on two cores
     python benchmarks/pretrain.py --seeds 1 --json
 
 Each run is `minillm pretrain` with its own defaults in a process of its own, on a quiet machine. `closed` is the share
-of the distance from the bigram model's loss to the exact floor; `kl` is what is left, in nats per token.
+of the distance from the bigram model's loss to the exact floor; `kl` is what is left, in nats per token. Beside it, the
+plain GPT-2-style recipe of `plain_gpt.py` learns from the same batches, as many of them; pretrain.png shows the losses
+of both against time.
 """
 
 import argparse
@@ -13,19 +15,61 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from common import write_result
+import torch
+from common import RESULTS, write_result
+from plain_gpt import PlainGPT, plain_optimizer, plain_step
+
+from minillm import ModelConfig
+from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
+from minillm.training.history import METRICS, read_metrics, smoothed
+from minillm.training.recipes import RECIPES
+from minillm.training.run import TextData
+from minillm.viz.figures import lines, png
 
 FIGURES = ("val_loss", "floor", "bigram_loss", "kl", "closed", "seconds", "tokens_per_second")
 
 
-def run(seed: int) -> dict[str, float]:
+def run(seed: int) -> dict:
+    """Our recipe: its figures, and its loss batch by batch as (seconds, nats per token)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "base"
         command = [sys.executable, "-m", "minillm", "pretrain", "--out", str(out), "--seed", str(seed), "--json"]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+        metrics = read_metrics(out / METRICS)
+    curve = [(line["seconds"], line["loss"]) for line in metrics]
+    return json.loads(output.splitlines()[-1]) | {"curve": curve}
+
+
+def plain(seed: int) -> list[tuple[float, float]]:
+    """The plain recipe on the same batches, for as many steps: (seconds, nats per token), now and then."""
+    recipe, config = RECIPES["tiny"], ModelConfig.preset("tiny")
+    corpus = load_corpus("world", seed, recipe.documents)
+    tokenizer = learn_tokenizer(corpus, config.vocab_size)
+    text = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
+    data = TextData.of(*text, tokenizer.eos_id, config.max_seq_len, recipe.batch_size, seed)
+    torch.manual_seed(seed)
+    shape = config.d_model, config.n_layers, config.n_heads, config.max_seq_len
+    model = PlainGPT(tokenizer.vocab_size, *shape)
+    optimizer, steps, curve = plain_optimizer(model), recipe.training.steps, []
+    start = time.perf_counter()
+    for step in range(steps):
+        loss = plain_step(model, optimizer, step, *data.train[step], steps)
+        if step % recipe.training.log_every == 0 or step == steps - 1:
+            curve.append((round(time.perf_counter() - start, 3), loss.item()))
+    return curve
+
+
+def draw(runs: list[dict]) -> bytes:
+    """The losses of the first seed against time, smoothed, with the two rulers."""
+    first, curves, times = runs[0], {}, {}
+    for name, curve in {"minillm": first["curve"], "plain GPT-2 style": first["plain_curve"]}.items():
+        times[name] = [seconds for seconds, _ in curve]
+        curves[name] = smoothed(range(1, len(curve) + 1), [loss for _, loss in curve])
+    rulers = {"bigram model": first["bigram_loss"], "floor": first["floor"]}
+    return png(lines(curves, "seconds on two cores", "nats per token", x=times, references=rulers, log_y=True))
 
 
 def main() -> None:
@@ -33,13 +77,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs, each with a world, weights and order of its own")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
-    runs = [run(seed) for seed in range(arguments.seeds)]
+    runs = [run(seed) | {"plain_curve": plain(seed)} for seed in range(arguments.seeds)]
     result: dict = {"runs": runs}
     for figure in FIGURES:
         values = [one[figure] for one in runs]
         result[figure] = {"mean": statistics.fmean(values), "least": min(values), "most": max(values)}
         print(f"{figure:18} {result[figure]['mean']:10.4f}   from {min(values):.4f} to {max(values):.4f}")
-    print(f"written to {write_result('pretrain', result)}")
+    (RESULTS / "pretrain.png").write_bytes(draw(runs))
+    print(f"written to {write_result('pretrain', result).name} and pretrain.png")
     if arguments.json:
         print(json.dumps(result))
 

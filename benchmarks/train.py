@@ -61,7 +61,7 @@ LADDER = [
         RECIPE | dict(optimizer="adamw", schedule="cosine", learning_rate=3e-3),
     ),
     ("RMSNorm", dict(norm="rmsnorm"), {}),
-    ("rotary positions", dict(position="rotary"), {}),
+    ("rotary positions", dict(position="rotary", rope_theta=100.0), {}),
     ("QK-norm", dict(qk_norm=True), {}),
     ("squared ReLU", dict(activation="relu2"), {}),
     ("one key/value head, F = 256", dict(n_kv_heads=1, d_ff=256), {}),

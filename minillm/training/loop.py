@@ -63,7 +63,7 @@ def train(
     device = next(model.parameters()).device
     team.check(batches.batch_size)
     module = team.with_loss(model, loss_function)
-    optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay)
+    optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay, config.momentum)
     progress = {"step": 0, "tokens": 0, "seconds": 0.0}
     if checkpoint and checkpoint.exists():
         progress = load_latest(checkpoint, model, optimizer)

@@ -28,6 +28,7 @@ class TrainConfig:
     warmup_steps: int = 50
     final_fraction: float = 0.05  # of the peak, at the end of the schedule
     weight_decay: float = 0.1
+    momentum: float = 0.9  # of Muon: how much of the mean gradient is kept from step to step
     clip_norm: float = 1.0  # longest gradient that is taken as it is
     accumulate: int = 1  # batches whose gradients make one update
     log_every: int = 10  # steps between two lines of metrics
@@ -48,6 +49,8 @@ class TrainConfig:
         for name in ("minutes", "learning_rate", "clip_norm"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
         for name in ("warmup_steps", "weight_decay", "final_fraction"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
