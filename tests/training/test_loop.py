@@ -333,6 +333,7 @@ def test_bad_settings_are_named(tmp_path):
         ("log_every", 0),
         ("accumulate", 0),
         ("minutes", 0.0),
+        ("momentum", 1.0),
     ):
         with pytest.raises(ValueError, match=f"{name} is {value}"):
             settings(**{name: value})
