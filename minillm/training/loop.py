@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from minillm.data.batches import Batch, PackedBatches
+from minillm.data.batches import Batch
 from minillm.device import autocast_dtype
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
@@ -32,9 +32,18 @@ Metrics = dict[str, Any]
 LossFunction = Callable[[nn.Module, Any], Float[Tensor, ""]]
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """What is learnt from: `batches[step]`, tuples of tensors with one row an example, the same whenever asked for."""
+
+    batch_size: int
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]: ...
+
+
 def train(
     model: nn.Module,
-    batches: PackedBatches,
+    batches: Batches,
     loss_function: LossFunction,
     config: TrainConfig,
     validate: Callable[[], Metrics] | None = None,
