@@ -69,21 +69,23 @@ def _beginning(tokenizer: Tokenizer, messages: Sequence[Message], prompt: bool, 
 
 def pack_conversations(
     examples: Sequence[Example], end_id: int, row_length: int
-) -> tuple[Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
-    """Rows of whole conversations between end tokens, and the mark of each token, for `PackedBatches`.
+) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
+    """Rows of whole conversations between end tokens, the segment and the mark of each token, for `PackedBatches`.
 
-    No conversation is cut, so each row has something to learn in it. Raises `ValueError` for a conversation that is
-    longer than a row, for one in which nothing counts, and where there is nothing to pack.
+    A segment is one conversation and the end token after it, so that none is read in the light of another; where it
+    ends is known from the plan, for the end token may well stand inside a conversation too. No conversation is cut, so
+    each row has something to learn in it. Raises `ValueError` for a conversation that is longer than a row, for one in
+    which nothing counts but its first token (nothing foretells that), and where there is nothing to pack.
 
-    >>> rows, counts = pack_conversations([Example([7, 8, 9], [False, True, True])], end_id=0, row_length=6)
-    >>> rows.tolist(), counts.long().tolist()
-    ([[0, 7, 8, 9, 0, -100]], [[0, 0, 1, 1, 0, 0]])
+    >>> packed = pack_conversations([Example([7, 8, 9], [False, True, True])], end_id=0, row_length=6)
+    >>> [part.long().tolist() for part in packed]
+    [[[0, 7, 8, 9, 0, -100]], [[0, 1, 1, 1, 1, 0]], [[0, 0, 1, 1, 0, 0]]]
     """
     for number, example in enumerate(examples):
         if len(example.ids) != len(example.counts):
             raise ValueError(f"conversation {number} has {len(example.ids)} ids and {len(example.counts)} marks")
-        if not any(example.counts):
-            raise ValueError(f"conversation {number} has nothing that counts; leave it out")
+        if not any(example.counts[1:]):
+            raise ValueError(f"conversation {number} has nothing that counts after its first token; leave it out")
         if len(example.ids) >= row_length:
             raise ValueError(
                 f"conversation {number} has {len(example.ids)} tokens, and a row of {row_length} holds "
@@ -93,4 +95,4 @@ def pack_conversations(
     # The same lengths give the same plan, so the marks land on their tokens.
     marks = PackedRows([list(map(int, example.counts)) for example in examples], 0, row_length)
     every = torch.arange(len(rows))
-    return rows[every], marks[every] == 1
+    return rows[every], rows.segments(every), marks[every] == 1
