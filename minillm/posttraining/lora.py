@@ -102,9 +102,7 @@ def _choose(model: nn.Module, rank: int, alpha: float, targets: Sequence[str]) -
     for name, layer in chosen.items():
         rows, columns = layer.weight.shape
         if owners[id(layer.weight)] > 1:
-            raise ValueError(
-                f"{name} shares its matrix with another layer and a correction would part them"
-            )
+            raise ValueError(f"{name} shares its matrix with another layer and a correction would part them")
         if not 1 <= rank < min(rows, columns):
             most = min(rows, columns) - 1
             raise ValueError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
@@ -150,9 +148,9 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
     layers = {_theirs(name): layer for name, layer in lora_layers(model).items()}
     if not layers:
         raise ValueError("the model has no LoRA layers to save; add_lora makes them, and merge_lora ends them")
-    everywhere = {_theirs(name) for name, module in model.named_modules() if isinstance(module, nn.Linear | LoRALinear)}
+    linear = [name.removesuffix(".base") for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     targets = sorted({name.rsplit(".", 1)[-1] for name in layers})
-    if {name for name in everywhere if _is_meant(name, targets)} != layers.keys():
+    if {name for name in map(_theirs, linear) if _is_meant(name, targets)} != layers.keys():
         targets = sorted(layers)  # some layers of a kind and not others: only their whole names tell
     layer = next(iter(layers.values()))
     values = {

@@ -16,14 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from minillm.data.batches import Batch, PackedBatches, whole_documents
 from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.device import matmul_peak
-from minillm.losses import next_token_loss_of_hidden
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
@@ -31,7 +29,7 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team, own_part
 from minillm.training.history import METRICS, read_metrics
-from minillm.training.loop import Batches, LossFunction, Metrics, half_precision, mean_loss, train
+from minillm.training.loop import Batches, LossFunction, Metrics, half_precision, mean_loss, text_loss, train
 from minillm.training.settings import TrainConfig
 
 SETTINGS, DIAGNOSTICS = "training.json", "diagnostics.json"
@@ -98,7 +96,7 @@ def pretrain(
     history = run_training(
         model,
         data.train,
-        pretraining_loss,
+        text_loss,
         config,
         validate,
         run_dir,
@@ -152,12 +150,6 @@ def run_training(
         raise FloatingPointError(f"{error}. The last good checkpoint is kept; {path} tells more") from None
     model.eval()
     return history
-
-
-def pretraining_loss(model: Transformer, batch: Batch) -> Float[Tensor, ""]:
-    """Cross-entropy of every next token, in nats."""
-    inputs, targets = batch
-    return next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets)
 
 
 def seconds_per_token_at_peak(model: Transformer, data: TextData, config: TrainConfig, team: Team = Team()) -> float:  # noqa: B008
