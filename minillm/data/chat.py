@@ -12,6 +12,7 @@ exactly the ids that `transformers` gives.
 What is not here: tools, images, and which tokens a model is trained on.
 """
 
+import copy
 import datetime
 import json
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """The plainest template: every message between its own two marks. For tokenizers that are trained here."""
+
+MARKS = ("<|im_start|>", "<|im_end|>")  # that it writes around a message
 
 MAX_RENDERED = 50_000_000  # characters; a template that writes more is broken or hostile
 
@@ -77,6 +80,28 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
         special = tokenizer.special_tokens.get(piece)
         ids += tokenizer.encode(veil.lift(piece)) if special is None else [special]
     return ids
+
+
+def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer as a chat model needs it: itself where it has a template, else a copy of it with the plainest.
+
+    A text then ends where a message does, at `<|im_end|>`. Raises `ValueError` for one that knows no such marks.
+
+    >>> tokenizer = Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=["<|im_start|>", "<|im_end|>"])
+    >>> chat_tokenizer(tokenizer).eos_token, tokenizer.eos_token
+    ('<|im_end|>', None)
+    """
+    if tokenizer.chat_template is not None:
+        return tokenizer
+    for mark in MARKS:
+        if mark not in tokenizer.special_tokens:
+            raise ValueError(
+                f"this tokenizer has no chat template, and no special token {mark!r} for the plainest one; take a "
+                "model whose tokenizer has it, as those that minillm pretrain makes"
+            )
+    made = copy.copy(tokenizer)
+    made.chat_template, made.eos_token = CHATML, MARKS[1]
+    return made
 
 
 def render_chat(

@@ -137,7 +137,7 @@ def _read_model(path: Path, config: ModelConfig) -> Transformer:
     try:
         with safe_open(path, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return assemble(config, NAMES, shapes, lambda name: _to_float32(name, file.get_tensor(name)))
+            return assemble(config, NAMES, shapes, lambda name: to_float32(name, file.get_tensor(name)))
     except SafetensorError as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error
 
@@ -145,17 +145,29 @@ def _read_model(path: Path, config: ModelConfig) -> Transformer:
 def read_config(path: Path) -> ModelConfig:
     """Our configuration out of a config.json; raises `ValueError` for a file that holds none."""
     try:
-        if (size := path.stat().st_size) > MAX_CONFIG_BYTES:
-            raise ValueError(f"the file has {size:,} bytes; a configuration has a few thousand")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or not isinstance(values.get("minillm"), dict):
+        values = read_json(path)
+        if not isinstance(values.get("minillm"), dict):
             raise ValueError('there is no entry "minillm"; only models that minillm saved can be read so far')
         return ModelConfig.from_dict(values["minillm"])
-    except (ValueError, RecursionError) as error:  # the second: brackets nested a thousand deep
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _to_float32(name: str, tensor: Tensor) -> Tensor:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a small JSON file; raises `ValueError` for one that is large, damaged or no object."""
+    if (size := path.stat().st_size) > MAX_CONFIG_BYTES:
+        raise ValueError(f"the file has {size:,} bytes; a configuration has a few thousand")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:  # brackets nested a thousand deep
+        raise ValueError(str(error)) from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds a {type(values).__name__}, where a configuration is an object")
+    return values
+
+
+def to_float32(name: str, tensor: Tensor) -> Tensor:
+    """A copy of a file's tensor in float32; raises `ValueError` for one that holds no floating-point numbers."""
     if not tensor.is_floating_point():
         raise ValueError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
     # A copy: what safetensors gives is a window on the file, which may be replaced while the model is in use.

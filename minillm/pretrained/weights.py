@@ -21,12 +21,17 @@ MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more 
 def rename(parameter: str, table: Mapping[str, str]) -> str:
     """A file's name for one of our parameters, from a table of module names in which `*` stands for the layer.
 
+    Raises `ValueError` for a parameter that the table does not know.
+
     >>> rename("blocks.7.attention.query.weight", {"blocks.*.attention.query": "blk.*.attn_q"})
     'blk.7.attn_q.weight'
     """
     module, kind = parameter.rsplit(".", 1)
     layer = re.search(r"\d+", module)
-    name = table[re.sub(r"\d+", "*", module)]
+    if (name := table.get(re.sub(r"\d+", "*", module))) is None:
+        raise ValueError(
+            f"{parameter!r} has no name in this file format; merge corrections (LoRA) before the model is saved"
+        )
     return f"{name.replace('*', layer[0]) if layer else name}.{kind}"
 
 
@@ -50,7 +55,7 @@ def assemble(
         model = Transformer(config)
     parameters = dict(model.named_parameters())  # a tied head and its embedding count once
     names = {ours: rename(ours, table) for ours in parameters}
-    _account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)
+    account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)
     # assign: the tensors become the parameters, without a copy; not strict: the tied head is tied again below.
     model.load_state_dict({ours: read(name) for ours, name in names.items()}, assign=True, strict=False)
     if config.tie_embeddings:
@@ -58,7 +63,8 @@ def assemble(
     return model.eval()
 
 
-def _account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+def account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted."""
     if missing := wanted.keys() - found.keys():
         raise ValueError(f"tensors are missing: {_some(missing)}")
     if extra := found.keys() - wanted.keys():
