@@ -97,7 +97,8 @@ def group_advantages(scores: Float[Tensor, "B"], group_size: int) -> Float[Tenso
     tensor([-1.0000,  1.0000,  0.0000,  0.0000])
     """
     groups = scores.unflatten(0, (-1, group_size))
-    centred = groups - groups.mean(1, keepdim=True)
+    same = groups.amax(1, keepdim=True) == groups.amin(1, keepdim=True)
+    centred = (groups - groups.mean(1, keepdim=True)).masked_fill(same, 0.0)  # a rounded mean may miss them all
     return (centred / (centred.square().mean(1, keepdim=True).sqrt() + 1e-6)).flatten()
 
 
