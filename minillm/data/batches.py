@@ -34,11 +34,40 @@ def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: 
     return rows[torch.arange(len(rows))]
 
 
-class PackedBatches:
-    """Shuffled batches of packed rows, forever: `batches[step]` is the same whenever it is asked for.
+class Shuffled:
+    """Which of `count` things make up batch `step`, forever: `order[step]` is the same whenever it is asked for.
 
     Each epoch has its own order, drawn from the seed and the epoch's number; a last batch that would be short is
-    filled from the next epoch. `end_id` stands in for padding in the inputs, whose targets do not count. For SFT
+    filled from the next epoch.
+
+    >>> order = Shuffled(count=3, batch_size=2, seed=0)
+    >>> sorted(torch.cat([order[0], order[1], order[2]]).tolist())
+    [0, 0, 1, 1, 2, 2]
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def _epoch_order(self, epoch: int) -> Int[Tensor, "N"]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(self.count, generator=generator)
+
+    def __getitem__(self, step: int) -> Int[Tensor, "B"]:
+        if step < 0:
+            raise IndexError(f"there is no step {step}; training starts at step 0")
+        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
+        while place < end:  # once, or more often where an epoch ends inside the batch
+            epoch, start = divmod(place, self.count)
+            parts.append(self._order(epoch)[start : start + end - place])
+            place += len(parts[-1])
+        return torch.cat(parts)
+
+
+class PackedBatches:
+    """Batches of packed rows in the order of `Shuffled`: `batches[step]` is the same whenever it is asked for.
+
+    `end_id` stands in for padding in the inputs, whose targets do not count. For SFT
     (`conversations.pack_conversations`): with `segments` a batch is (inputs, segments, targets), and a text's first
     token, which nothing of that text foretells, is no target; with `counts` only the tokens that it marks are targets.
 
@@ -61,28 +90,17 @@ class PackedBatches:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         if len(rows) < 1:
             raise ValueError("there are no rows to make batches of")
-        self.rows, self.batch_size, self.seed, self.end_id = rows, batch_size, seed, end_id
+        self.rows, self.batch_size, self.end_id = rows, batch_size, end_id
         self.segments, self.counts = segments, counts
-        self._order = lru_cache(maxsize=2)(self._epoch_order)
+        self.order = Shuffled(len(rows), batch_size, seed)
 
     @property
     def epoch_length(self) -> float:
         """Batches in one pass over the rows."""
         return len(self.rows) / self.batch_size
 
-    def _epoch_order(self, epoch: int) -> Int[Tensor, "N"]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        return torch.randperm(len(self.rows), generator=generator)
-
     def __getitem__(self, step: int) -> Batch | SegmentedBatch:
-        if step < 0:
-            raise IndexError(f"there is no step {step}; training starts at step 0")
-        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
-        while place < end:  # once, or twice where an epoch ends inside the batch
-            epoch, start = divmod(place, len(self.rows))
-            parts.append(self._order(epoch)[start : start + end - place])
-            place += len(parts[-1])
-        picked = torch.cat(parts)
+        picked = self.order[step]
         inputs, targets = split_targets(self.rows[picked], self.end_id)
         if self.counts is not None:
             targets = targets.where(self.counts[picked][:, 1:], IGNORE)

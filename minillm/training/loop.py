@@ -80,7 +80,7 @@ def train(
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
     compiled = compiled_layers(model) if config.compile else nullcontext()
-    with _interrupt_after_step() as interrupted, compiled:
+    with interrupt_after_step() as interrupted, compiled:
         while share < 1:
             first = progress["step"] * config.accumulate
             parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
@@ -202,7 +202,7 @@ def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> 
 
 
 @contextmanager
-def _interrupt_after_step() -> Iterator[Callable[[], bool]]:
+def interrupt_after_step() -> Iterator[Callable[[], bool]]:
     """Turn Ctrl-C and SIGTERM into a flag: an interrupt in the middle of an update would leave half of it behind.
 
     `torchrun` sends SIGTERM to those who are left when one of its processes has died; so they can still say so.

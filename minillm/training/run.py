@@ -11,9 +11,10 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -124,12 +125,9 @@ def run_training(
 
     Pretraining, SFT, the reward model and DPO are this with a loss, batches and a way to `save` of their own:
     `save(model, folder)` is called before every checkpoint, in the leading process alone and with the whole model.
-    What `add` makes of a line of metrics is added to it. The model is left in evaluation mode.
-    Raises what `train` raises. After a loss that was no number the folder also holds diagnostics.json, and the message
-    names it.
+    What `add` makes of a line of metrics is added to it. Raises what `train` raises; see `follow` for the rest.
     """
     folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
-    history = folder.lines if folder else []
 
     def keep() -> None:
         whole = team.whole(model)
@@ -137,12 +135,23 @@ def run_training(
             save(whole, folder.path)
 
     checkpoint = None if run_dir is None else Path(run_dir) / CHECKPOINT
+    lines = train(model, batches, loss_function, config, validate, checkpoint, keep, team)
+    return follow((line | add(line) for line in lines), model, folder, on_metrics if team.leads else lambda line: None)
+
+
+def follow(
+    lines: Iterator[Metrics], model: nn.Module, folder: "RunFolder | None", on_metrics: Callable[[Metrics], None]
+) -> list[Metrics]:
+    """Run a loop to its end: keep each line of its metrics in the folder, show it, and return all of them.
+
+    After a loss that was no number (`FloatingPointError`) the folder also holds diagnostics.json, and the message names
+    it. The model is left in evaluation mode.
+    """
+    history = folder.lines if folder else []
     try:
-        for line in train(model, batches, loss_function, config, validate, checkpoint, keep, team):
-            metrics = line | add(line)
+        for metrics in lines:
             history = folder.record(metrics) if folder else [*history, metrics]
-            if team.leads:
-                on_metrics(metrics)
+            on_metrics(metrics)
     except FloatingPointError as error:
         if folder is None:
             raise
@@ -166,7 +175,7 @@ class RunFolder:
     Raises `ValueError` if the folder holds a run with other settings.
     """
 
-    def __init__(self, path: Path, config: TrainConfig):
+    def __init__(self, path: Path, config: Any):  # any dataclass of plain values
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         settings = path / SETTINGS
