@@ -36,8 +36,8 @@ WORLD_SFT = SFTRecipe(
 
 # A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
 OWN_SFT = SFTRecipe(
-    TrainConfig(steps=60, learning_rate=1e-3, warmup_steps=5, weight_decay=0.0, final_fraction=0.0, log_every=5),
-    batch_size=4,
+    TrainConfig(steps=24, learning_rate=1e-3, warmup_steps=3, weight_decay=0.0, final_fraction=0.0, log_every=4),
+    batch_size=2,
 )
 
 
