@@ -9,6 +9,7 @@ from minillm.cli.evaluate import evaluate
 from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
 from minillm.cli.pretrain import pretrain
+from minillm.cli.sft import sft
 from minillm.cli.tour import tour
 
 
@@ -31,5 +32,5 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, evaluate, generate, chat):
+for command in (tour, doctor, fetch, pretrain, sft, evaluate, generate, chat):
     main.add_command(command)
