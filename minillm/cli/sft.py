@@ -1,22 +1,19 @@
 """minillm sft: teach a model to answer, by the world's instructions or by examples of your own."""
 
 import functools
-import hashlib
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-import torch
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, keep, progress, settle
+from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.conversations import Example, hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
-from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, world_chats
 from minillm.posttraining.sft import ChatData, encode_conversations
@@ -78,7 +75,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         tokenizer = chat_tokenizer(tokenizer)
         train, held_out = _examples(options, tokenizer)
         if team.leads:
-            keep(out, options, _fingerprint(model, train), "what is learnt from, or the model to begin with,")
+            keep(out, options, fingerprint(model, train), "what is learnt from, or the model to begin with,")
     order = (options["batch_size"], options["seed"], options["short_steps"])
     data = ChatData.of(train, held_out, tokenizer.eos_id, model.config.max_seq_len, *order)
     config = TrainConfig(**options["training"])
@@ -105,11 +102,3 @@ def _examples(options: dict[str, Any], tokenizer: Tokenizer) -> tuple[list[Examp
         return world_chats(tokenizer, options["instructions"], options["seed"])
     parts = hold_out(read_conversations(Path(options["data"])))
     return tuple(encode_conversations(tokenizer, part) for part in parts)
-
-
-def _fingerprint(model: Transformer, examples: list[Example]) -> str:
-    """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
-    digest = hashlib.sha256(repr([(example.ids, example.counts) for example in examples]).encode())
-    for parameter in model.parameters():
-        digest.update(parameter.detach().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -9,7 +9,10 @@ twice as much, above all to look back and repeat what stands there, and that is 
 from dataclasses import dataclass
 
 from minillm.data.conversations import Example
+from minillm.data.preferences import Rater, simulate
+from minillm.data.rankings import Preference
 from minillm.data.world.instructions import Instructions
+from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.sft import encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
@@ -49,4 +52,36 @@ def world_chats(tokenizer: Tokenizer, count: int, seed: int) -> tuple[list[Examp
     return tuple(
         encode_conversations(tokenizer, [one.messages for one in Instructions(seed, split).instructions(n)])
         for split, n in (("training", count), ("held-out", HELD_OUT))
+    )
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
+
+    training: TrainConfig
+    batch_size: int  # pairs
+    pairs: int = 0
+    pairs_per_instruction: int = 2
+
+
+REWARD = PairRecipe(
+    TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=16,
+    pairs=12_800,
+)
+DPO = PairRecipe(
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
+)
+HELD_OUT_PAIRS = 1000
+
+
+def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
+    return tuple(
+        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
+        for split, n, each in (
+            ("training", recipe.pairs, recipe.pairs_per_instruction),
+            ("held-out", HELD_OUT_PAIRS, 2),
+        )
     )
