@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -16,6 +17,7 @@ from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
 
+ROWS_AT_ONCE = 8  # answers in one forward pass: fewer, and the matrix products become slow; more, and padding is
 LOGITS_AT_ONCE = 2**24  # 64 MB: of a large vocabulary, the logits of all answers would not fit into memory
 
 
@@ -96,8 +98,18 @@ def roll_out(
 
 
 def answer_hidden(model: Transformer, rollout: Rollout) -> Float[Tensor, "B T C"]:
-    """The vector in front of every token of the answers: what it is predicted from, and what a value head reads."""
-    return model.hidden(rollout.ids[:, :-1], segments=rollout.segments[:, :-1])[:, rollout.start - 1 :]
+    """The vector in front of every token of the answers: what it is predicted from, and what a value head reads.
+
+    After an answer's end it is 0. Rows of like length go through the model together, so that little of it is padding.
+    """
+    order = rollout.segments.sum(1).argsort()
+    parts = []
+    for picked in order.split(ROWS_AT_ONCE):
+        part = rollout.rows(picked)
+        hidden = model.hidden(part.ids[:, :-1], segments=part.segments[:, :-1])[:, part.start - 1 :]
+        missing = rollout.counts.shape[1] - hidden.shape[1]
+        parts.append(F.pad(hidden * part.counts.unsqueeze(-1), (0, 0, 0, missing)))
+    return torch.cat(parts)[order.argsort()]
 
 
 def score_answers(
