@@ -24,9 +24,8 @@ from minillm.data.packing import PackedRows
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
-from minillm.training.loop import update
+from minillm.training.loop import text_loss, update
 from minillm.training.optim import adamw
-from minillm.training.run import pretraining_loss
 from minillm.training.settings import TrainConfig
 
 
@@ -34,7 +33,7 @@ def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[fl
     """Median seconds of a batch and of a training step."""
     torch.manual_seed(0)
     model, settings = Transformer(config), TrainConfig(steps=steps)
-    module = Team().with_loss(model, pretraining_loss)
+    module = Team().with_loss(model, text_loss)
     optimizer = adamw(model, settings.learning_rate, settings.weight_decay)
     loading, training = [], []
     for step in range(steps):

@@ -15,9 +15,8 @@ from minillm import ModelConfig, TrainConfig, Transformer
 from minillm.device import bf16_speedup, keep_freed_memory, matmul_peak
 from minillm.model.accounting import count_flops
 from minillm.training.distributed import Team
-from minillm.training.loop import update
+from minillm.training.loop import text_loss, update
 from minillm.training.optim import make_optimizer
-from minillm.training.run import pretraining_loss
 
 WIDTHS = (128, 256, 512, 768)
 VOCAB, CONTEXT, BATCH = 1024, 256, 8
@@ -44,7 +43,7 @@ def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH,
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
     settings = TrainConfig(steps=1, bf16=bf16)
-    module = Team().with_loss(model, pretraining_loss)
+    module = Team().with_loss(model, text_loss)
     mover = make_optimizer(optimizer, model, 1e-3, 0.1)
     ids = torch.randint(0, VOCAB, (batch, context))
     flops = 3 * batch * count_flops(config, context)

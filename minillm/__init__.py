@@ -19,6 +19,7 @@ from minillm.config import ModelConfig
 from minillm.data import world
 from minillm.inference.generate import generate, stream
 from minillm.model.transformer import Transformer
+from minillm.posttraining.sft import sft
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training.run import pretrain
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "pretrain",
     "save",
+    "sft",
     "stream",
     "world",
 ]

@@ -81,12 +81,13 @@ def forward(position: str, norm: str, activation: str) -> None:
 
 
 @torch.no_grad()
-def decode(position: str) -> None:
+def decode(position: str, padded: bool = False) -> None:
     """Prefill, then three tokens at once (a mask that begins in the middle), then one."""
     model = model_on_card(position=position)
     cache = model.new_cache(batch=2)
     for new in (7, 3, 1):
-        on_card(model(prompt()[:, :1].expand(2, new), cache))
+        segments = torch.ones(2, new, dtype=torch.long, device="cuda") if padded and new == 7 else None
+        on_card(model(prompt()[:, :1].expand(2, new), cache, segments))
     on_card(cache.keys, cache.values)
     assert cache.length == 11
 
@@ -165,6 +166,7 @@ def cases() -> dict[str, Callable[[], None]]:
         made["forward " + " ".join(names)] = lambda names=names: forward(*names)
     for position in positions:
         made[f"decode {position}"] = lambda position=position: decode(position)
+        made[f"decode {position} with segments"] = lambda position=position: decode(position, padded=True)
     every = dict(temperature=0.8, top_k=5, top_p=0.9, min_p=0.01, repetition_penalty=1.1)
     for name, settings in (("greedy", dict(temperature=0)), ("every setting", every)):
         made[f"generate {name}"] = lambda settings=settings: sample(True, **settings)
@@ -178,6 +180,8 @@ def cases() -> dict[str, Callable[[], None]]:
         "sines": (transformer.SinusoidalPosition, "forward", lambda: forward("sinusoidal", "rmsnorm", "gelu")),
         "alibi bias": (transformer, "alibi_bias", lambda: forward("alibi", "rmsnorm", "swiglu")),
         "mask of the second part": (transformer, "causal_mask", lambda: decode("rotary")),
+        "mask of segments": (transformer, "segment_mask", lambda: decode("alibi", padded=True)),
+        "positions of segments": (transformer, "segment_positions", lambda: decode("learned", padded=True)),
         "cache": (transformer, "KVCache", lambda: decode("none")),
         "choice": (Sampling, "choose", lambda: sample(True, temperature=0)),
     }

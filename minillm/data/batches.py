@@ -16,6 +16,8 @@ from minillm.losses import IGNORE
 
 # Inputs (B, T), and for each the token that comes next. The underscores: batches of one list differ in B and T.
 Batch = tuple[Int[Tensor, "_B _T"], Int[Tensor, "_B _T"]]
+# The same with the segments of the inputs between them: which text of its row each token belongs to.
+SegmentedBatch = tuple[Int[Tensor, "_B _T"], Int[Tensor, "_B _T"], Int[Tensor, "_B _T"]]
 
 
 def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: int) -> Int[Tensor, "N T"]:
@@ -32,12 +34,42 @@ def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: 
     return rows[torch.arange(len(rows))]
 
 
-class PackedBatches:
-    """Shuffled batches of packed rows, forever: `batches[step]` is the same whenever it is asked for.
+class Shuffled:
+    """Which of `count` things make up batch `step`, forever: `order[step]` is the same whenever it is asked for.
 
     Each epoch has its own order, drawn from the seed and the epoch's number; a last batch that would be short is
-    filled from the next epoch. `end_id` stands in for padding in the inputs, whose targets do not count. With `counts`
-    (SFT) only the tokens that it marks are targets.
+    filled from the next epoch.
+
+    >>> order = Shuffled(count=3, batch_size=2, seed=0)
+    >>> sorted(torch.cat([order[0], order[1], order[2]]).tolist())
+    [0, 0, 1, 1, 2, 2]
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._order = lru_cache(maxsize=2)(self._epoch_order)
+
+    def _epoch_order(self, epoch: int) -> Int[Tensor, "N"]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(self.count, generator=generator)
+
+    def __getitem__(self, step: int) -> Int[Tensor, "B"]:
+        if step < 0:
+            raise IndexError(f"there is no step {step}; training starts at step 0")
+        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
+        while place < end:  # once, or more often where an epoch ends inside the batch
+            epoch, start = divmod(place, self.count)
+            parts.append(self._order(epoch)[start : start + end - place])
+            place += len(parts[-1])
+        return torch.cat(parts)
+
+
+class PackedBatches:
+    """Batches of packed rows in the order of `Shuffled`: `batches[step]` is the same whenever it is asked for.
+
+    `end_id` stands in for padding in the inputs, whose targets do not count. For SFT
+    (`conversations.pack_conversations`): with `segments` a batch is (inputs, segments, targets), and a text's first
+    token, which nothing of that text foretells, is no target; with `counts` only the tokens that it marks are targets.
 
     >>> rows = pack_documents([[1, 2], [3, 4]], end_id=0, row_length=4)
     >>> inputs, targets = PackedBatches(rows, batch_size=2, seed=0, end_id=0)[5]
@@ -51,35 +83,48 @@ class PackedBatches:
         batch_size: int,
         seed: int,
         end_id: int,
+        segments: Int[Tensor, "N T"] | None = None,
         counts: Bool[Tensor, "N T"] | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         if len(rows) < 1:
             raise ValueError("there are no rows to make batches of")
-        self.rows, self.batch_size, self.seed, self.end_id, self.counts = rows, batch_size, seed, end_id, counts
-        self._order = lru_cache(maxsize=2)(self._epoch_order)
+        self.rows, self.batch_size, self.end_id = rows, batch_size, end_id
+        self.segments, self.counts = segments, counts
+        self.order = Shuffled(len(rows), batch_size, seed)
 
     @property
     def epoch_length(self) -> float:
         """Batches in one pass over the rows."""
         return len(self.rows) / self.batch_size
 
-    def _epoch_order(self, epoch: int) -> Int[Tensor, "N"]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        return torch.randperm(len(self.rows), generator=generator)
-
-    def __getitem__(self, step: int) -> Batch:
-        if step < 0:
-            raise IndexError(f"there is no step {step}; training starts at step 0")
-        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
-        while place < end:  # once, or twice where an epoch ends inside the batch
-            epoch, start = divmod(place, len(self.rows))
-            parts.append(self._order(epoch)[start : start + end - place])
-            place += len(parts[-1])
-        picked = torch.cat(parts)
+    def __getitem__(self, step: int) -> Batch | SegmentedBatch:
+        picked = self.order[step]
         inputs, targets = split_targets(self.rows[picked], self.end_id)
-        return inputs, targets if self.counts is None else targets.where(self.counts[picked][:, 1:], IGNORE)
+        if self.counts is not None:
+            targets = targets.where(self.counts[picked][:, 1:], IGNORE)
+        if self.segments is None:
+            return inputs, targets
+        segments = self.segments[picked].long()
+        return inputs, segments[:, :-1], targets.where(segments[:, 1:] == segments[:, :-1], IGNORE)
+
+
+class InTurn:
+    """Batches of a first kind for so many steps, and of a second from then on: a curriculum.
+
+    >>> first, second = (PackedBatches(torch.full((1, 4), n), 1, seed=0, end_id=0) for n in (1, 2))
+    >>> batches = InTurn(first, 2, second)
+    >>> [int(batches[step][0][0, 0]) for step in range(4)]
+    [1, 1, 2, 2]
+    """
+
+    def __init__(self, first: PackedBatches, steps: int, then: PackedBatches):
+        self.first, self.steps, self.then = first, steps, then
+        self.batch_size = then.batch_size
+
+    def __getitem__(self, step: int) -> Batch | SegmentedBatch:
+        return self.first[step] if step < self.steps else self.then[step - self.steps]
 
 
 def split_targets(rows: Int[Tensor, "B length"], end_id: int) -> Batch:

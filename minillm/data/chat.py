@@ -12,6 +12,7 @@ exactly the ids that `transformers` gives.
 What is not here: tools, images, and which tokens a model is trained on.
 """
 
+import copy
 import datetime
 import json
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """The plainest template: every message between its own two marks. For tokenizers that are trained here."""
+
+MARKS = ("<|im_start|>", "<|im_end|>")  # that it writes around a message
 
 MAX_RENDERED = 50_000_000  # characters; a template that writes more is broken or hostile
 
@@ -62,7 +65,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
             "this tokenizer has no chat template, so its model was probably never taught to chat; "
             "set tokenizer.chat_template (chat.CHATML is a plain one), or encode the text itself"
         )
-    _check(messages)
+    check_messages(messages)
     texts = [text for message in messages for text in message.values()]
     veil = Veil(tokenizer.special_tokens, seen="".join([tokenizer.chat_template, *texts]))
     rendered = render_chat(
@@ -79,6 +82,28 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
     return ids
 
 
+def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer as a chat model needs it: itself where it has a template, else a copy of it with the plainest.
+
+    A text then ends where a message does, at `<|im_end|>`. Raises `ValueError` for one that knows no such marks.
+
+    >>> tokenizer = Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=["<|im_start|>", "<|im_end|>"])
+    >>> chat_tokenizer(tokenizer).eos_token, tokenizer.eos_token
+    ('<|im_end|>', None)
+    """
+    if tokenizer.chat_template is not None:
+        return tokenizer
+    for mark in MARKS:
+        if mark not in tokenizer.special_tokens:
+            raise ValueError(
+                f"this tokenizer has no chat template, and no special token {mark!r} for the plainest one; take a "
+                "model whose tokenizer has it, as those that minillm pretrain makes"
+            )
+    made = copy.copy(tokenizer)
+    made.chat_template, made.eos_token = CHATML, MARKS[1]
+    return made
+
+
 def render_chat(
     template: str,
     messages: Sequence[Message],
@@ -93,7 +118,7 @@ def render_chat(
     >>> render_chat(CHATML, [{"role": "user", "content": "Hello"}])
     '<|im_start|>user\\nHello<|im_end|>\\n<|im_start|>assistant\\n'
     """
-    _check(messages)
+    check_messages(messages)
     values: dict[str, Any] = {"messages": messages, "add_generation_prompt": add_generation_prompt}
     # Templates ask whether a token is defined; one that does not exist is left undefined, as transformers does.
     values |= {name: token for name, token in (("bos_token", bos_token), ("eos_token", eos_token)) if token}
@@ -173,7 +198,8 @@ class Veil:
         return text.translate({ord(character): typed for typed, character in self._hidden.items()})
 
 
-def _check(messages: Sequence[Message]) -> None:
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raise `ValueError` for an empty conversation and for a message of another form."""
     if not messages:
         raise ValueError('the conversation is empty; give at least one message, {"role": "user", "content": "..."}')
     for number, message in enumerate(messages):

@@ -52,7 +52,7 @@ class PackedRows:
         rows[:, 0] = self.end_id
         for row, number in zip(rows, picked.tolist(), strict=True):
             at = 1
-            for index, start, stop in self._pieces[self._row_bounds[number] : self._row_bounds[number + 1]].tolist():
+            for index, start, stop in self._pieces_of(number):
                 document = self.documents[index]
                 piece = document[start:stop]
                 row[at : at + len(piece)] = piece
@@ -61,6 +61,20 @@ class PackedRows:
                     row[at] = self.end_id
                     at += 1
         return torch.from_numpy(rows)
+
+    def segments(self, picked: Int[Tensor, "_B"]) -> Int[Tensor, "_B {self.row_length}"]:
+        """Which document of its row each token of the picked rows belongs to: 1, 2, 3, ..., its end token included.
+
+        The end token that opens a row belongs to none, and unused places neither: 0, as `model/segments.py` has it.
+        """
+        segments = np.zeros((len(picked), self.row_length), dtype=np.int32)
+        for row, number in zip(segments, picked.tolist(), strict=True):
+            lengths = [stop - start for _, start, stop in self._pieces_of(number)]
+            row[1 : 1 + sum(lengths)] = np.repeat(np.arange(1, len(lengths) + 1), lengths)
+        return torch.from_numpy(segments)
+
+    def _pieces_of(self, number: int) -> list[list[int]]:
+        return self._pieces[self._row_bounds[number] : self._row_bounds[number + 1]].tolist()
 
 
 def plan_rows(

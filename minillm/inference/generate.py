@@ -1,13 +1,14 @@
 """The auto-regressive loop: choose a token, append it, ask again.
 
 The prompt goes through the model once (prefill); after that each step feeds one token, since the KV cache holds
-what the others left behind (decode).
+what the others left behind (decode). Prompts of unequal length share a batch by padding on the left, so that all of
+them grow at the same end (`model/segments.py` says how padding is kept out of sight).
 """
 
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.inference.sampling import Sampling
@@ -16,7 +17,7 @@ from minillm.model.transformer import Transformer
 
 def generate(
     model: Transformer,
-    ids: Sequence[int] | Int[Tensor, "B T"],
+    ids: Sequence[int] | Sequence[Sequence[int]] | Int[Tensor, "B T"],
     max_new_tokens: int,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -26,11 +27,13 @@ def generate(
     stop: Sequence[int] = (),
     seed: int | None = None,
     use_cache: bool = True,
-) -> list[int] | Int[Tensor, "B S"]:
+) -> list[int] | list[list[int]] | Int[Tensor, "B S"]:
     """Continue `ids`: the prompt followed by at most `max_new_tokens` new tokens, as a list if a list came in.
 
-    A row ends with the first token of `stop` that it draws; in a batch, rows that ended repeat that token until the
-    last one has ended. Generation also ends where the model's context does. The same `seed` gives the same text.
+    A list of prompts, which may differ in length, gives a list of texts. A row ends with the first token of `stop` that
+    it draws, or where its own text fills the model's context; in a tensor, which has one width, rows that ended repeat
+    that token until the last one has ended. The same `seed` gives the same texts. Greedy texts are those of each prompt
+    alone; sampled ones are not, as the rows of a batch draw from the seed in turn.
     Raises `ValueError` for an empty or too long prompt and for settings that mean nothing.
 
     >>> from minillm import ModelConfig
@@ -39,11 +42,17 @@ def generate(
     >>> ids[:3], len(ids)
     ([1, 2, 3], 7)
     """
-    prompt = ids if isinstance(ids, Tensor) else torch.tensor([list(ids)], dtype=torch.long, device=model.device)
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
-    new = list(_steps(model, prompt, max_new_tokens, sampling, stop, seed, use_cache))
-    whole = torch.cat([prompt, *(tokens.unsqueeze(1) for tokens in new)], dim=1)
-    return whole if isinstance(ids, Tensor) else whole[0].tolist()
+    if isinstance(ids, Tensor):
+        steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
+        return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
+    many = len(ids) > 0 and isinstance(ids[0], Sequence)
+    texts = [list(prompt) for prompt in ids] if many else [list(ids)]
+    tokens, segments = pad_left(model, texts)
+    for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
+        for text, token, on in zip(texts, chosen.tolist(), running.tolist(), strict=True):
+            text += [token] if on else []
+    return texts if many else texts[0]
 
 
 def stream(
@@ -65,37 +74,71 @@ def stream(
     >>> list(stream(model, [1, 2, 3], 4, seed=0)) == generate(model, [1, 2, 3], 4, seed=0)[3:]
     True
     """
-    prompt = torch.tensor([list(ids)], dtype=torch.long, device=model.device)
+    tokens, segments = pad_left(model, [ids])
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
-    for tokens in _steps(model, prompt, max_new_tokens, sampling, stop, seed, use_cache=True):
-        yield int(tokens)
+    for chosen, _ in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed):
+        yield int(chosen)
 
 
-def _steps(
+def pad_left(
+    model: Transformer, prompts: Sequence[Sequence[int]]
+) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"] | None]:
+    """Prompts as one rectangle on the model's device, with their segments; None for those if nothing is padded.
+
+    Padding repeats the first token of its row: it is out of sight, and a repetition penalty sees no token that the
+    prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> [part.tolist() for part in pad_left(model, [[1, 2, 3], [4]])]
+    [[[1, 2, 3], [4, 4, 4]], [[1, 1, 1], [0, 0, 1]]]
+    """
+    for prompt in prompts:
+        model.check_length(len(prompt))
+    missing = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
+    rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
+    segments = [[0] * gap + [1] * len(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
+    tokens, segments = (torch.tensor(part, dtype=torch.long, device=model.device) for part in (rows, segments))
+    return tokens, segments if any(missing) else None
+
+
+def continuations(
     model: Transformer,
-    prompt: Int[Tensor, "B T"],
+    tokens: Int[Tensor, "B T"],
+    segments: Int[Tensor, "B T"] | None,
     max_new_tokens: int,
     sampling: Sampling,
-    stop: Sequence[int],
-    seed: int | None,
-    use_cache: bool,
-) -> Iterator[Int[Tensor, "B"]]:
-    """Yield the chosen token of every row, step by step."""
+    stop: Sequence[int] = (),
+    seed: int | None = None,
+    use_cache: bool = True,
+) -> Iterator[tuple[Int[Tensor, "B"], Bool[Tensor, "B"]]]:
+    """Yield the chosen token of every row, step by step, and whether the row was still running.
+
+    One that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts are
+    padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
+    """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
-    batch, length = prompt.shape
-    model.check_length(length)
-    total = min(length + max_new_tokens, model.config.max_seq_len)
-    generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
-    stops = torch.tensor(list(stop), dtype=torch.long, device=model.device)
-    cache = model.new_cache(batch, total) if use_cache else None
-    tokens, new, ended = prompt, prompt, torch.zeros(batch, dtype=torch.bool, device=model.device)
-    for _ in range(total - length):
+    (batch, width), device = tokens.shape, model.device
+    if segments is None:
+        model.check_length(width)
+    room = model.config.max_seq_len - (width if segments is None else segments.sum(1))  # per row
+    steps = min(max_new_tokens, room if segments is None else int(room.max()))
+    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+    stops = torch.tensor(list(stop), dtype=torch.long, device=device)
+    cache = model.new_cache(batch, width + steps) if use_cache else None
+    running = torch.ones(batch, dtype=torch.bool, device=device) & (room > 0)
+    new, its_segments = tokens, segments
+    for step in range(1, steps + 1):
         with torch.no_grad():
-            logits = model.head(model.hidden(new if use_cache else tokens, cache)[:, -1])
-            chosen = torch.where(ended, tokens[:, -1], sampling.choose(logits, tokens, generator))
+            hidden = model.hidden(new, cache, its_segments) if use_cache else model.hidden(tokens, segments=segments)
+            drawn = sampling.choose(model.head(hidden[:, -1]), tokens, generator)
+        chosen = torch.where(running, drawn, tokens[:, -1])
+        yield chosen, running
         tokens, new = torch.cat((tokens, chosen.unsqueeze(1)), dim=1), chosen.unsqueeze(1)
-        ended = ended | torch.isin(chosen, stops)
-        yield chosen
-        if bool(ended.all()):
+        if segments is not None:
+            its_segments = running.long().unsqueeze(1)
+            segments = torch.cat((segments, its_segments), dim=1)
+        running = running & ~torch.isin(chosen, stops) & (room > step)
+        if bool((~running).all()):
             return

@@ -1,14 +1,15 @@
 """What generation remembers: the keys and values of the past, so that each new token costs one column, not all."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
 class KVCache:
     """Room for `max_seq_len` keys and values of every layer, allocated once.
 
-    A forward pass with a cache appends its T positions in every layer and then moves `length` on by T.
+    A forward pass with a cache appends its T positions in every layer and then moves `length` on by T. `segments` says
+    which text of its row each position belongs to (see `model/segments.py`), once there was a row of more than one.
     Raises `ValueError` when a pass would not fit.
 
     >>> cache = KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=4, d_head=2)
@@ -33,6 +34,7 @@ class KVCache:
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
         self.length = 0  # positions filled, the same in every layer and row
+        self.segments: Tensor | None = None  # Int "B S"; None: each row is one text
 
     @property
     def max_seq_len(self) -> int:
@@ -57,12 +59,27 @@ class KVCache:
         self.values[layer, :, :, self.length : end] = value
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def advance(self, new: int) -> None:
-        """Count `new` positions as filled, after every layer has appended them."""
+    def all_segments(self, new: Int[Tensor, "B T"] | None, T: int) -> Int[Tensor, "B S"] | None:
+        """The segments of the past and of T new positions; if `new` is None these go on with the last text of a row.
+
+        None where all of it is one text. What was stored without segments counts as segment 1.
+        """
+        if new is None and self.segments is None:
+            return None
+        if self.segments is None:
+            return torch.cat((new.new_ones(len(new), self.length), new), dim=1)
+        new = self.segments[:, -1:].expand(-1, T) if new is None else new
+        return torch.cat((self.segments, new), dim=1)
+
+    def advance(self, new: int, segments: Int[Tensor, "B S"] | None = None) -> None:
+        """Count `new` positions as filled, after every layer has appended them; `segments` are those of all."""
         self.length += new
+        self.segments = segments
 
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` positions."""
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot cut a cache of {self.length} positions to {length}")
         self.length = length
+        if self.segments is not None:
+            self.segments = self.segments[:, :length] if length else None

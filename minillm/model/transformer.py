@@ -14,6 +14,7 @@ from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import KVCache
 from minillm.model.norm import make_norm
 from minillm.model.position import LearnedPosition, SinusoidalPosition, alibi_bias, rotary_angles
+from minillm.model.segments import check_segments, segment_mask, segment_positions
 
 
 class Block(nn.Module):
@@ -76,38 +77,64 @@ class Transformer(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, ids: Int[Tensor, "B T"], cache: KVCache | None = None) -> Float[Tensor, "B T V"]:
-        """With a `cache`, `ids` are only the new tokens; the past is read from the cache."""
-        return self.head(self.hidden(ids, cache))
+    def forward(
+        self, ids: Int[Tensor, "B T"], cache: KVCache | None = None, segments: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """With a `cache`, `ids` are only the new tokens; the past is read from the cache.
 
-    def hidden(self, ids: Int[Tensor, "B T"], cache: KVCache | None = None) -> Float[Tensor, "B T C"]:
+        With `segments`, a row holds several texts, or padding: 0 is padding, 1, 2, 3, ... are the texts from left to
+        right. A token sees its own text only, and its position counts from there. What follows in a cache without
+        `segments` goes on with the last text of its row. Raises `ValueError` for segments out of order.
+        """
+        return self.head(self.hidden(ids, cache, segments))
+
+    def hidden(
+        self, ids: Int[Tensor, "B T"], cache: KVCache | None = None, segments: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T C"]:
         """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
-        start = 0 if cache is None else cache.length
-        self.check_length(ids.shape[1], start)
-        positions = torch.arange(start, start + ids.shape[1], device=ids.device)
+        T, start = ids.shape[1], 0 if cache is None else cache.length
+        if segments is not None and segments.shape != ids.shape:
+            raise ValueError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
+        if cache is not None:
+            segments = cache.all_segments(segments, T)  # of the past too: (B, S)
+        positions, mask, is_causal = self._places(T, start, segments, ids.device)
         x = self.embedding(ids)
         if self.position is not None:
             x = x + self.position(positions)
         angles = bias = None
         if self.config.position == "rotary":
             angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta)
-        elif self.config.position == "alibi":
-            bias = alibi_bias(self.config.n_heads, ids.shape[1], start + ids.shape[1], ids.device)
-        mask, is_causal = self._visibility(ids.shape[1], start, ids.device)
+        elif self.config.position == "alibi":  # within a text, columns are as far apart as positions
+            bias = alibi_bias(self.config.n_heads, T, start + T, ids.device)
         for layer, block in enumerate(self.blocks):
             x = block(x, mask=mask, is_causal=is_causal, angles=angles, bias=bias, cache=cache, layer=layer)
         if cache is not None:
-            cache.advance(ids.shape[1])
+            cache.advance(T, segments)
         return self.final_norm(x)
 
-    def _visibility(self, T: int, start: int, device: torch.device) -> tuple[Bool[Tensor, "T S"] | None, bool]:
-        """The mask, or the promise that it is the plain causal one. One new token may see all: no mask at all."""
-        if not self.config.causal or T == 1:
-            return None, False
-        return (None, True) if start == 0 else (causal_mask(T, start + T, device), False)
+    def _places(
+        self, T: int, start: int, segments: Int[Tensor, "B S"] | None, device: torch.device
+    ) -> tuple[Int[Tensor, "*B T"], Bool[Tensor, "*B1 T S"] | None, bool]:
+        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one."""
+        if segments is None:
+            self.check_length(T, start)
+            positions = torch.arange(start, start + T, device=device)
+            if not self.config.causal or T == 1:
+                return positions, None, False  # one new token may see all
+            return (positions, None, True) if start == 0 else (positions, causal_mask(T, start + T, device), False)
+        if device.type == "cpu":  # on a GPU this look would wait for the device
+            check_segments(segments)
+        positions = segment_positions(segments)
+        fits = start + T <= self.config.max_seq_len
+        self.check_length(T, start, start + T if fits else int(positions.max()) + 1)  # the longest text has to fit
+        return positions[:, start:], segment_mask(segments, T, self.config.causal), False
 
-    def check_length(self, T: int, start: int = 0) -> None:
-        """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds."""
+    def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
+        """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.
+
+        Where a row holds more than one text, only the `longest` must fit.
+        """
+        longest = start + T if longest is None else longest
         if T == 0:
             raise ValueError("the sequence is empty; give at least one token, for example the end-of-text token")
         if start and not self.config.causal:
@@ -115,10 +142,10 @@ class Transformer(nn.Module):
                 "a model with causal=False cannot use a KV cache: later tokens would change earlier ones. Read the "
                 "whole sequence each time (generate: use_cache=False)"
             )
-        if start + T > self.config.max_seq_len:
-            way_out = "" if self.config.position == "learned" else f", or call extend_context({start + T}) first"
+        if longest > self.config.max_seq_len:
+            way_out = "" if self.config.position == "learned" else f", or call extend_context({longest}) first"
             raise ValueError(
-                f"the sequence has {start + T} tokens, this model was built for {self.config.max_seq_len} "
+                f"the sequence has {longest} tokens, this model was built for {self.config.max_seq_len} "
                 f"(max_seq_len); shorten the text{way_out}"
             )
 

@@ -7,6 +7,7 @@ talks nonsense; so the account is made first, and a single number is read only w
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,18 +16,25 @@ from minillm.config import ModelConfig
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
 
+Model = TypeVar("Model", bound=Transformer)  # a transformer, perhaps with another head
+
 MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more was not written by a person
 
 
 def rename(parameter: str, table: Mapping[str, str]) -> str:
     """A file's name for one of our parameters, from a table of module names in which `*` stands for the layer.
 
+    Raises `ValueError` for a parameter that the table does not know.
+
     >>> rename("blocks.7.attention.query.weight", {"blocks.*.attention.query": "blk.*.attn_q"})
     'blk.7.attn_q.weight'
     """
     module, kind = parameter.rsplit(".", 1)
     layer = re.search(r"\d+", module)
-    name = table[re.sub(r"\d+", "*", module)]
+    if (name := table.get(re.sub(r"\d+", "*", module))) is None:
+        raise ValueError(
+            f"{parameter!r} has no name in this file format; merge corrections (LoRA) before the model is saved"
+        )
     return f"{name.replace('*', layer[0]) if layer else name}.{kind}"
 
 
@@ -35,7 +43,8 @@ def assemble(
     table: Mapping[str, str],
     shapes: Mapping[str, tuple[int, ...]],
     read: Callable[[str], Tensor],
-) -> Transformer:
+    build: type[Model] = Transformer,
+) -> Model:
     """Build the model of `config` out of a file's tensors, in evaluation mode.
 
     `table` maps our module names to the file's, `shapes` lists every tensor of the file, and `read` gives one of them
@@ -47,10 +56,10 @@ def assemble(
             f"but the file holds {len(shapes):,} tensors: one of the two is damaged"
         )
     with torch.device("meta"):  # shapes without storage: no random numbers are drawn only to be overwritten
-        model = Transformer(config)
+        model = build(config)
     parameters = dict(model.named_parameters())  # a tied head and its embedding count once
     names = {ours: rename(ours, table) for ours in parameters}
-    _account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)
+    account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)
     # assign: the tensors become the parameters, without a copy; not strict: the tied head is tied again below.
     model.load_state_dict({ours: read(name) for ours, name in names.items()}, assign=True, strict=False)
     if config.tie_embeddings:
@@ -58,7 +67,8 @@ def assemble(
     return model.eval()
 
 
-def _account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+def account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted."""
     if missing := wanted.keys() - found.keys():
         raise ValueError(f"tensors are missing: {_some(missing)}")
     if extra := found.keys() - wanted.keys():

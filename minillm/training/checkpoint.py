@@ -38,6 +38,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically.
 
+    Of the weights only those that are trained: frozen ones (the base under a LoRA) are where they came from.
     A file that is there already becomes `previous(path)`; at no moment is there none. Every process of a `team` calls
     this; the folder must be one that all of them see. Raises `OSError`, in all, where the disk of one is full or cannot
     be written to, and leaves both checkpoints as they were.
@@ -67,13 +68,17 @@ def save_checkpoint(
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {f"model/{name}": value.detach() for name, value in model.named_parameters()}
+    tensors = {f"model/{name}": value.detach() for name, value in _trained(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value.detach() for key, value in state.items()}
     tensors["random/torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
     return tensors
+
+
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 @contextmanager
@@ -148,7 +153,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     if name != type(optimizer).__name__:
         raise ValueError(f"{path} was written by {name}, and now the optimizer is {type(optimizer).__name__}")
     weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
-    own = dict(model.named_parameters())
+    own = _trained(model)
     for name in sorted(own.keys() | weights.keys()):
         found = tuple(weights[name].shape) if name in weights else "missing"
         wanted = tuple(own[name].shape) if name in own else "unknown"

@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from minillm.data.batches import Batch, PackedBatches
+from minillm.data.batches import Batch, SegmentedBatch
 from minillm.device import autocast_dtype, keep_freed_memory
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
@@ -32,9 +32,18 @@ Metrics = dict[str, Any]
 LossFunction = Callable[[nn.Module, Any], Float[Tensor, ""]]
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """What is learnt from: `batches[step]`, tuples of tensors with one row an example, the same whenever asked for."""
+
+    batch_size: int
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]: ...
+
+
 def train(
     model: nn.Module,
-    batches: PackedBatches,
+    batches: Batches,
     loss_function: LossFunction,
     config: TrainConfig,
     validate: Callable[[], Metrics] | None = None,
@@ -71,7 +80,7 @@ def train(
     mark = progress["tokens"], time.perf_counter()
     share = config.progress(progress["step"], progress["seconds"])
     model.train()
-    with _interrupt_after_step() as interrupted, compiled_layers(model) if config.compile else nullcontext():
+    with interrupt_after_step() as interrupted, compiled_layers(model) if config.compile else nullcontext():
         while share < 1:
             first = progress["step"] * config.accumulate
             parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
@@ -136,7 +145,9 @@ def update(
     for number, (batch, count) in enumerate(zip(parts, counts, strict=True), start=1):
         if count == 0 and targets > 0 and team.size == 1:
             continue  # nothing to learn from in this part; a batch that is empty as a whole is the loss's to refuse
-        share = count / targets if len(parts) * team.size > 1 else 1.0
+        share = count / targets if targets and len(parts) * team.size > 1 else 1.0
+        if count == 0 and targets > 0:  # this process has nothing to learn here; the others wait for its gradient of 0
+            batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         with not_yet_averaged(module, more_to_come=number < len(parts)):
             with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
                 loss = module(batch)
@@ -168,17 +179,22 @@ def _to_device(batch: Any, device: torch.device) -> tuple[Tensor, ...]:
     return tuple(part.to(device, non_blocking=True) for part in batch)
 
 
+def text_loss(model: Transformer, batch: Batch | SegmentedBatch) -> Float[Tensor, ""]:
+    """Cross-entropy of every target of a batch, in nats: of every next token in pretraining, of the answers in SFT."""
+    inputs, *segments, targets = batch
+    hidden = model.hidden(inputs, segments=segments[0] if segments else None)
+    return next_token_loss_of_hidden(hidden, model.head.weight, targets)
+
+
 @torch.no_grad()
-def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
+def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> float:
     """Nats per token over all batches, each token weighing the same (a mean of batch means would not do that)."""
     model.eval()
     device = next(model.parameters()).device
     total, count = 0.0, 0
-    for inputs, targets in batches:
-        inputs, targets = inputs.to(device), targets.to(device)
-        n = int((targets != IGNORE).sum())
-        if n:
-            total += n * next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets).item()
+    for batch in batches:
+        if n := count_targets(batch):
+            total += n * text_loss(model, _to_device(batch, device)).item()
             count += n
     if count == 0:
         raise ValueError("there is no token to measure the loss on")
@@ -186,7 +202,7 @@ def mean_loss(model: Transformer, batches: Sequence[Batch]) -> float:
 
 
 @contextmanager
-def _interrupt_after_step() -> Iterator[Callable[[], bool]]:
+def interrupt_after_step() -> Iterator[Callable[[], bool]]:
     """Turn Ctrl-C and SIGTERM into a flag: an interrupt in the middle of an update would leave half of it behind.
 
     `torchrun` sends SIGTERM to those who are left when one of its processes has died; so they can still say so.

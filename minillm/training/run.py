@@ -11,19 +11,18 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from torch import nn
 
 from minillm.data.batches import Batch, PackedBatches, whole_documents
 from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.device import matmul_peak
-from minillm.losses import next_token_loss_of_hidden
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
@@ -31,7 +30,7 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team, own_part
 from minillm.training.history import METRICS, read_metrics
-from minillm.training.loop import Metrics, half_precision, mean_loss, train
+from minillm.training.loop import Batches, LossFunction, Metrics, half_precision, mean_loss, text_loss, train
 from minillm.training.settings import TrainConfig
 
 SETTINGS, DIAGNOSTICS = "training.json", "diagnostics.json"
@@ -89,45 +88,77 @@ def pretrain(
             "a model with causal=False sees the token that it should predict: its loss would fall to 0 and it would "
             "have learned to copy. Give it another task through training.loop.train, or set causal=True"
         )
-    folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
-    history = folder.lines if folder else []
     at_peak = seconds_per_token_at_peak(model, data, config, team) if team.leads else 0.0
+
+    def validate() -> Metrics:
+        loss = mean_loss(model, data.validation)
+        return {"val_loss": loss} | ({} if floor is None else {"above_floor": loss - floor})
+
+    history = run_training(
+        model,
+        data.train,
+        text_loss,
+        config,
+        validate,
+        run_dir,
+        lambda whole, folder: save(whole, tokenizer, folder),
+        on_metrics,
+        team,
+        lambda line: {"flop_utilisation": round(line["tokens_per_second"] * at_peak, 4)},
+    )
+    return model, history
+
+
+def run_training(
+    model: nn.Module,
+    batches: Batches,
+    loss_function: LossFunction,
+    config: TrainConfig,
+    validate: Callable[[], Metrics] | None = None,
+    run_dir: str | Path | None = None,
+    save: Callable[[nn.Module, Path], None] = lambda model, folder: None,
+    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    add: Callable[[Metrics], Metrics] = lambda line: {},
+) -> list[Metrics]:
+    """Run `training.loop.train` to its end and keep all of it in `run_dir`; returns its metrics.
+
+    Pretraining, SFT, the reward model and DPO are this with a loss, batches and a way to `save` of their own:
+    `save(model, folder)` is called before every checkpoint, in the leading process alone and with the whole model.
+    What `add` makes of a line of metrics is added to it. Raises what `train` raises; see `follow` for the rest.
+    """
+    folder = RunFolder(Path(run_dir), config) if run_dir is not None and team.leads else None
 
     def keep() -> None:
         whole = team.whole(model)
         if folder:
-            save(whole, tokenizer, folder.path)
+            save(whole, folder.path)
 
-    events = train(
-        model,
-        data.train,
-        pretraining_loss,
-        config,
-        validate=lambda: {"val_loss": mean_loss(model, data.validation)},
-        checkpoint=None if run_dir is None else Path(run_dir) / CHECKPOINT,
-        on_checkpoint=keep,
-        team=team,
-    )
+    checkpoint = None if run_dir is None else Path(run_dir) / CHECKPOINT
+    lines = train(model, batches, loss_function, config, validate, checkpoint, keep, team)
+    return follow((line | add(line) for line in lines), model, folder, on_metrics if team.leads else lambda line: None)
+
+
+def follow(
+    lines: Iterator[Metrics], model: nn.Module, folder: "RunFolder | None", on_metrics: Callable[[Metrics], None]
+) -> list[Metrics]:
+    """Run a loop to its end: keep each line of its metrics in the folder, show it, and return all of them.
+
+    After a loss that was no number (`FloatingPointError`) the folder also holds diagnostics.json, and the message names
+    it. The model is left in evaluation mode.
+    """
+    history = folder.lines if folder else []
     try:
-        for metrics in events:
-            metrics["flop_utilisation"] = round(metrics["tokens_per_second"] * at_peak, 4)
-            if floor is not None and "val_loss" in metrics:
-                metrics["above_floor"] = metrics["val_loss"] - floor
+        for metrics in lines:
             history = folder.record(metrics) if folder else [*history, metrics]
-            if team.leads:
-                on_metrics(metrics)
+            on_metrics(metrics)
     except FloatingPointError as error:
         if folder is None:
             raise
         path = folder.write_diagnostics(str(error), model)
         raise FloatingPointError(f"{error}. The last good checkpoint is kept; {path} tells more") from None
-    return model.eval(), history
-
-
-def pretraining_loss(model: Transformer, batch: Batch) -> Float[Tensor, ""]:
-    """Cross-entropy of every next token, in nats."""
-    inputs, targets = batch
-    return next_token_loss_of_hidden(model.hidden(inputs), model.head.weight, targets)
+    model.eval()
+    return history
 
 
 def seconds_per_token_at_peak(model: Transformer, data: TextData, config: TrainConfig, team: Team = Team()) -> float:  # noqa: B008
@@ -144,7 +175,7 @@ class RunFolder:
     Raises `ValueError` if the folder holds a run with other settings.
     """
 
-    def __init__(self, path: Path, config: TrainConfig):
+    def __init__(self, path: Path, config: Any):  # any dataclass of plain values
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         settings = path / SETTINGS
@@ -159,7 +190,7 @@ class RunFolder:
         self.lines = read_metrics(path / METRICS) if (path / METRICS).exists() else []
         self.in_order = False
 
-    def write_diagnostics(self, error: str, model: Transformer) -> Path:
+    def write_diagnostics(self, error: str, model: nn.Module) -> Path:
         """What a person looks for after a loss that was no number: how large is what, and where are the NaNs?"""
         norms = {
             name: {

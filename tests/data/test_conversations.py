@@ -1,12 +1,15 @@
 import pytest
 import torch
+from helpers import lively, small_config
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data.batches import PackedBatches
 from minillm.data.chat import CHATML, encode_chat
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
-from minillm.losses import IGNORE
+from minillm.losses import IGNORE, next_token_loss, token_log_probs
+from minillm.model.segments import check_segments
+from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -65,53 +68,78 @@ def test_what_cannot_be_learnt_from_is_refused():
         encode_conversation(tokenizer(last_only), turns("Hello?", "Yes."))
 
 
-tokens = st.lists(st.tuples(st.integers(1, 99), st.booleans()), min_size=1, max_size=12)
-conversations = st.lists(tokens.filter(lambda tokens: any(counts for _, counts in tokens)), min_size=1, max_size=20)
+tokens = st.lists(st.tuples(st.integers(0, 99), st.booleans()), min_size=2, max_size=12)  # END among them
+conversations = st.lists(tokens.filter(lambda tokens: any(counts for _, counts in tokens[1:])), min_size=1, max_size=20)
 
 
 def example(tokens):
     return Example([id for id, _ in tokens], [counts for _, counts in tokens])
 
 
-@given(conversations, st.integers(13, 40))
+@given(conversations, st.integers(14, 40))
 def test_packing_keeps_every_conversation_whole_with_its_marks(conversations, row_length):
-    rows, counts = pack_conversations(list(map(example, conversations)), END, row_length)
+    rows, segments, counts = pack_conversations(list(map(example, conversations)), END, row_length)
     found = []
-    for row, marks in zip(rows.tolist(), counts.tolist(), strict=True):
-        piece = []
-        for token, mark in zip(row[1:], marks[1:], strict=True):
-            if token not in (END, IGNORE):
-                piece.append((token, mark))
-            else:
-                assert not mark
-                found += [piece] if piece else []
-                piece = []
-        found += [piece] if piece else []
+    for row, numbers, marks in zip(rows.tolist(), segments.tolist(), counts.tolist(), strict=True):
+        check_segments(torch.tensor([numbers]))
+        assert (row[0], numbers[0], marks[0]) == (END, 0, False)
+        for number in range(1, max(numbers) + 1):
+            piece = [(row[t], marks[t]) for t in range(row_length) if numbers[t] == number]
+            assert piece.pop() == (END, False)
+            found.append(piece)
+        assert {row[t] for t in range(1, row_length) if numbers[t] == 0} <= {IGNORE}
     assert sorted(found) == sorted(conversations)
 
 
 @given(conversations, st.integers(13, 40), st.integers(0, 3))
-def test_no_row_is_without_a_target(conversations, row_length, seed):
-    rows, counts = pack_conversations(list(map(example, conversations)), END, row_length)
+def test_a_batch_reads_within_conversations_and_has_targets_in_each_row(conversations, row_length, seed):
+    rows, segments, counts = pack_conversations(list(map(example, conversations)), END, row_length)
+    wanted = sorted(id for tokens in conversations for id, counts in tokens[1:] if counts)
+    batches = PackedBatches(rows, 2, seed, END, segments, counts)
     for step in range(3):
-        _, targets = PackedBatches(rows, 2, seed, END, counts)[step]
+        inputs, numbers, targets = batches[step]
+        assert inputs.shape == numbers.shape == targets.shape
         assert (targets != IGNORE).any(dim=1).all()
+        assert (numbers[targets != IGNORE] > 0).all()
+    whole = PackedBatches(rows, len(rows), seed, END, segments, counts)[0][-1]  # one epoch
+    assert sorted(whole[whole != IGNORE].tolist()) == wanted
+
+
+def test_a_conversation_that_fills_its_row_goes_without_its_end_token():
+    packed = pack_conversations([Example([7, 8], [False, True])], END, 3)
+    assert [part.long().tolist() for part in packed] == [[[END, 7, 8]], [[0, 1, 1]], [[0, 0, 1]]]
+
+
+def test_a_model_learns_from_packed_conversations_what_it_learns_from_each_alone():
+    model = lively(Transformer(small_config()))
+    conversations = [Example([5, END, 7, 8], [False, False, True, True]), Example([9, 3, 4], [True, False, True])]
+    rows, segments, counts = pack_conversations(conversations, END, 12)
+    assert len(rows) == 1
+    inputs, segments, targets = PackedBatches(rows, 1, 0, END, segments, counts)[0]
+    loss = next_token_loss(model(inputs, segments=segments), targets)
+    alone = [
+        -token_log_probs(model(torch.tensor([example.ids[:-1]])), torch.tensor([example.ids[1:]]))[0, t - 1]
+        for example in conversations
+        for t in range(1, len(example.ids))
+        if example.counts[t]
+    ]
+    torch.testing.assert_close(loss, torch.stack(alone).mean())
 
 
 def test_the_targets_are_the_answers():
     tok = tokenizer()
     whole = encode_conversation(tok, turns("hello", "yes", "hello", "no"))
-    rows, counts = pack_conversations([whole], END, len(whole.ids) + 5)
-    _, targets = PackedBatches(rows, 1, 0, END, counts)[0]
+    rows, segments, counts = pack_conversations([whole], END, len(whole.ids) + 5)
+    _, _, targets = PackedBatches(rows, 1, 0, END, segments, counts)[0]
     assert tok.decode(targets[targets != IGNORE].tolist()) == "yes<|im_end|>no<|im_end|>"
     assert torch.equal((rows != IGNORE).sum(), torch.tensor(len(whole.ids) + 2))
 
 
 def test_what_cannot_be_packed_is_refused():
     with pytest.raises(ValueError, match="conversation 1 has 6 tokens, and a row of 6 holds 5 beside its end token"):
-        pack_conversations([Example([1], [True]), Example([1] * 6, [True] * 6)], END, 6)
-    with pytest.raises(ValueError, match="conversation 0 has nothing that counts"):
-        pack_conversations([Example([1, 2], [False, False])], END, 6)
+        pack_conversations([Example([1, 1], [True, True]), Example([1] * 6, [True] * 6)], END, 6)
+    with pytest.raises(ValueError, match="conversation 0 has nothing that counts after its first token"):
+        pack_conversations([Example([1, 2], [True, False])], END, 6)
     with pytest.raises(ValueError, match="conversation 0 has 2 ids and 1 marks"):
         pack_conversations([Example([1, 2], [True])], END, 6)
     with pytest.raises(ValueError, match="no documents to pack"):

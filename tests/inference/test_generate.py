@@ -2,7 +2,7 @@ import pytest
 import torch
 from helpers import lively, small_config
 
-from minillm.inference.generate import generate, stream
+from minillm.inference.generate import generate, pad_left, stream
 from minillm.model.transformer import Transformer
 
 PROMPT = [3, 14, 15, 9]
@@ -78,6 +78,52 @@ def test_generation_ends_with_the_context(small_model):
     assert len(generate(small_model, PROMPT, 500, seed=0)) == small_model.config.max_seq_len
     full = [1] * small_model.config.max_seq_len
     assert generate(small_model, full, 5) == full
+
+
+UNEQUAL = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8]]
+
+
+@pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "alibi", "none"])
+@pytest.mark.parametrize("new", [0, 1, 9, 500])  # the last one fills the context of 24, which every row has for itself
+def test_unequal_prompts_go_on_as_each_alone(position, new):
+    model = lively(Transformer(small_config(position=position)))
+    alone = [generate(model, prompt, new, temperature=0) for prompt in UNEQUAL]
+    assert generate(model, UNEQUAL, new, temperature=0) == alone
+    assert generate(model, UNEQUAL, new, temperature=0, use_cache=False) == alone
+    assert [len(text) for text in alone] == [min(len(prompt) + new, 24) for prompt in UNEQUAL]
+
+
+@pytest.mark.parametrize("new", [3, 12, 500])
+def test_each_of_many_ends_at_its_own_stop_token(small_model, new):
+    free = generate(small_model, UNEQUAL, new, temperature=0)
+    stop = [free[0][5], free[2][9]]  # rows 0 and 2 end early; others may
+    alone = [generate(small_model, prompt, new, temperature=0, stop=stop) for prompt in UNEQUAL]
+    assert generate(small_model, UNEQUAL, new, temperature=0, stop=stop) == alone
+    assert len({len(text) - len(prompt) for text, prompt in zip(alone, UNEQUAL, strict=True)}) > 1
+
+
+def test_padding_is_no_token_that_was_seen(small_model):
+    """A repetition penalty counts what a prompt holds, and not what filled its row."""
+    rows, _ = pad_left(small_model, UNEQUAL)
+    assert [set(row) for row in rows.tolist()] == [set(prompt) for prompt in UNEQUAL]
+    settings = dict(max_new_tokens=10, temperature=0, repetition_penalty=3.0)
+    assert generate(small_model, UNEQUAL, **settings) == [generate(small_model, p, **settings) for p in UNEQUAL]
+
+
+def test_prompts_of_one_length_are_not_padded(small_model):
+    equal = [[1, 2], [3, 4]]
+    assert pad_left(small_model, equal)[1] is None
+    assert generate(small_model, equal, 5, seed=1) == generate(small_model, torch.tensor(equal), 5, seed=1).tolist()
+    assert generate(small_model, [PROMPT], 5, seed=1) == [generate(small_model, PROMPT, 5, seed=1)]
+    full = [1] * 24
+    assert generate(small_model, [full, [1]], 5, seed=0)[0] == full
+
+
+def test_a_bad_prompt_among_many_gets_a_sentence(small_model):
+    with pytest.raises(ValueError, match="the sequence is empty"):
+        generate(small_model, [[1], []], 3)
+    with pytest.raises(ValueError, match="has 25 tokens, this model was built for 24"):
+        generate(small_model, [[1], [1] * 25], 3)
 
 
 def test_what_was_generated_can_be_trained_on(small_model):

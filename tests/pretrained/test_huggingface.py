@@ -274,7 +274,7 @@ def test_a_config_that_lies(saved, settings, sentence):
     [
         ("", "Expecting value"),
         ('{"minillm": {"vocab', "Unterminated string"),
-        ("[]", 'there is no entry "minillm"'),
+        ("[]", "it holds a list, where a configuration is an object"),
         ('{"model_type": "llama"}', "only models that minillm saved can be read so far"),
         ('{"minillm": [1]}', 'there is no entry "minillm"'),
         ('{"minillm": {}}', "incomplete"),

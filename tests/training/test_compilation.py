@@ -13,8 +13,7 @@ from counting import new_model, settings, text_data
 
 from minillm.device import require_compiler
 from minillm.training.compilation import compiled_layers
-from minillm.training.loop import train
-from minillm.training.run import pretraining_loss
+from minillm.training.loop import text_loss, train
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = """
@@ -75,4 +74,4 @@ def test_a_layer_is_compiled_in_training_mode_and_plain_again_afterwards(monkeyp
 def test_a_run_without_a_compiler_says_so_before_its_first_step(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match="there is no C\\+\\+ compiler 'no-such-compiler' here; leave compile out"):
-        next(train(new_model(), text_data().train, pretraining_loss, settings(compile=True)))
+        next(train(new_model(), text_data().train, text_loss, settings(compile=True)))

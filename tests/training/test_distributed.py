@@ -21,9 +21,9 @@ from minillm import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import load_checkpoint, load_latest, previous
 from minillm.training.distributed import Team, join_team, not_yet_averaged
-from minillm.training.loop import update
+from minillm.training.loop import text_loss, update
 from minillm.training.optim import make_optimizer
-from minillm.training.run import pretrain, pretraining_loss
+from minillm.training.run import pretrain
 
 ROOT = Path(__file__).resolve().parents[2]
 VOCAB = 259  # odd, so that two processes hold unequal parts of the table
@@ -199,7 +199,7 @@ def process_group():
 
 
 def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
-    module = torch.nn.parallel.DistributedDataParallel(Team().with_loss(new_model(), pretraining_loss))
+    module = torch.nn.parallel.DistributedDataParallel(Team().with_loss(new_model(), text_loss))
     exchanges = []
 
     def count(state, bucket):
@@ -216,9 +216,9 @@ def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
 
 def test_a_sharded_gradient_stays_where_it_is_until_the_last_part(process_group):
     plain, model = new_model(), new_model()
-    module = Team(sharded=True).with_loss(model, pretraining_loss)
+    module = Team(sharded=True).with_loss(model, text_loss)
     for n in range(2):
-        pretraining_loss(plain, text_data().train[n]).backward()
+        text_loss(plain, text_data().train[n]).backward()
         with not_yet_averaged(module, more_to_come=n == 0):
             module(text_data().train[n]).backward()
         assert all((parameter.grad is None) == (n == 0) for parameter in module.parameters())

@@ -16,8 +16,8 @@ from minillm.data.batches import PackedBatches, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
-from minillm.training.loop import mean_loss, train, update
-from minillm.training.run import pretrain, pretraining_loss
+from minillm.training.loop import mean_loss, text_loss, train, update
+from minillm.training.run import pretrain
 from minillm.training.settings import TrainConfig
 
 
@@ -33,7 +33,7 @@ def test_the_step_is_forward_backward_clip_move():
     """Against the same update written out by hand, with the gradient long enough to be clipped."""
     ours, by_hand, data = new_model(3), new_model(3), text_data()
     config = settings(steps=3, clip_norm=0.5, weight_decay=0.1, learning_rate=0.01)
-    metrics = list(train(ours, data.train, pretraining_loss, config))
+    metrics = list(train(ours, data.train, text_loss, config))
     decayed = [p for p in by_hand.parameters() if p.dim() > 1]
     optimizer = torch.optim.AdamW(
         [
@@ -67,8 +67,8 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
     rows[::3, 4:] = IGNORE
     rows[::7, 1:] = IGNORE
     whole, split = new_model(2), new_model(2)
-    expected = list(train(whole, PackedBatches(rows, 4, 0, END), pretraining_loss, settings(steps=6)))
-    metrics = list(train(split, PackedBatches(rows, 1, 0, END), pretraining_loss, settings(steps=6, accumulate=4)))
+    expected = list(train(whole, PackedBatches(rows, 4, 0, END), text_loss, settings(steps=6)))
+    metrics = list(train(split, PackedBatches(rows, 1, 0, END), text_loss, settings(steps=6, accumulate=4)))
     for one, two in zip(metrics, expected, strict=True):
         assert one["tokens"] == two["tokens"]
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
@@ -95,9 +95,7 @@ def clock(monkeypatch, seconds_per_step: float, seconds_per_validation: float = 
 
 def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
     clock(monkeypatch, 5.0)
-    metrics = list(
-        train(new_model(), text_data().train, pretraining_loss, settings(steps=None, minutes=1, warmup_steps=0))
-    )
+    metrics = list(train(new_model(), text_data().train, text_loss, settings(steps=None, minutes=1, warmup_steps=0)))
     assert [line["seconds"] for line in metrics] == [5.0 * step for step in range(1, 13)]
     rates = [line["learning_rate"] for line in metrics]
     assert rates[0] == 3e-3
@@ -245,7 +243,7 @@ def test_kill_minus_nine_at_any_moment(tmp_path, after):
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():
-    events = train(new_model(), text_data().train, pretraining_loss, settings(), team=Team(rank=0, size=3))
+    events = train(new_model(), text_data().train, text_loss, settings(), team=Team(rank=0, size=3))
     with pytest.raises(ValueError, match="a batch of 4 rows cannot be shared out evenly among 3 processes"):
         next(events)
 

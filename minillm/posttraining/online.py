@@ -1,0 +1,264 @@
+"""Learning from one's own answers: draw some, have them scored, make the good ones likelier, and draw again.
+
+PPO and GRPO are this loop; they differ in what they make of the scores (`Method.judge`) and in the loss. Answers are
+drawn, scored and measured once and then used for several updates, which is what both have their clipping for.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from minillm.data.batches import Shuffled
+from minillm.model.transformer import Transformer
+from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
+from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
+from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
+from minillm.training.checkpoint import CHECKPOINT, load_latest, save_checkpoint
+from minillm.training.loop import Metrics, interrupt_after_step
+from minillm.training.optim import make_optimizer
+from minillm.training.run import RunFolder, follow
+from minillm.training.schedule import learning_rate
+
+Reward = Callable[[list[list[int]], list[list[int]]], Float[Tensor, "B"]]  # prompts and answers -> a score for each
+
+
+@dataclass(frozen=True)
+class PromptData:
+    """What is asked, which tokens end an answer, and what an answer is worth. Raises `ValueError` for no prompts."""
+
+    prompts: Sequence[Sequence[int]]
+    reward: Reward
+    stop: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        if not self.prompts:
+            raise ValueError("there are no prompts, so there is nothing to answer; give at least one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineConfig:
+    """How much to ask, how far to go, what it costs to leave the reference. Raises `ValueError` for nonsense."""
+
+    steps: int  # rounds of asking and learning
+    prompts_per_step: int
+    answers_per_prompt: int
+    max_new_tokens: int = 32  # of an answer
+    epochs: int = 2  # times that each answer is learnt from
+    minibatch: int = 32  # answers an update
+    learning_rate: float
+    kl_coef: float  # the price of a nat of KL from the reference, in units of the reward
+    target_kl: float | None = None  # nats an answer; adapts kl_coef to be met
+    stop_kl: float = 0.1  # nats a token that the policy may move in one round; then it draws anew
+    clip: float = 0.2  # how far the probability of a token may move in one round and still be pushed on
+    clip_norm: float = 1.0  # longest gradient that is taken as it is
+    seed: int = 0
+    save_every: int = 10  # steps between two checkpoints; the last step always has one
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch")
+        for name in (*counts, "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("learning_rate", "stop_kl", "clip", "clip_norm", "target_kl"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if not 0 <= self.kl_coef < math.inf:
+            raise ValueError(f"kl_coef is {self.kl_coef}; it cannot be negative")
+        if self.target_kl is not None and self.kl_coef == 0:
+            raise ValueError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Answers, what the policy that drew them and the reference thought of each token, and what a method adds."""
+
+    rollout: Rollout
+    old: Float[Tensor, "B T"]  # log p of the policy that drew them
+    reference: Float[Tensor, "B T"]
+    advantages: Float[Tensor, "B T"]
+    values: Float[Tensor, "B T"] | None = None  # before the updates (PPO)
+    returns: Float[Tensor, "B T"] | None = None
+
+    def rows(self, picked: Int[Tensor, "_B"]) -> "Experience":
+        """Some of the answers."""
+        rollout = self.rollout.rows(picked)
+        T = rollout.counts.shape[1]
+        tables = (self.old, self.reference, self.advantages, self.values, self.returns)
+        return Experience(rollout, *(None if table is None else table[picked, :T] for table in tables))
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What PPO and GRPO do differently. `module` is all that learns: the model, and a value head if there is one."""
+
+    module: nn.Module
+
+    def judge(
+        self,
+        rollout: Rollout,
+        scores: Float[Tensor, "B"],
+        hidden: Float[Tensor, "B T C"],
+        old: Float[Tensor, "B T"],
+        reference: Float[Tensor, "B T"],
+        kl_coef: float,
+    ) -> tuple[Experience, Metrics]:
+        """From scores of answers to advantages of tokens."""
+        ...
+
+    def loss(
+        self, part: Experience, hidden: Float[Tensor, "B T C"], log_probs: Float[Tensor, "B T"], kl_coef: float
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss of some answers under the policy as it is now, and what it is made of."""
+        ...
+
+
+def run_online(
+    method: Method,
+    model: Transformer,
+    reference: Transformer,
+    data: PromptData,
+    config: OnlineConfig,
+    run_dir: str | Path | None,
+    tokenizer: Tokenizer | None,
+    on_metrics: Callable[[Metrics], None],
+) -> tuple[Transformer, list[Metrics]]:
+    """Run `improve` to its end and keep all of it in `run_dir`, if there is one; returns the model and the metrics."""
+    if (run_dir is None) != (tokenizer is None):
+        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    folder = None if run_dir is None else RunFolder(Path(run_dir), config)
+    checkpoint = folder and folder.path / CHECKPOINT
+    keep = (lambda: save(model, tokenizer, folder.path)) if folder else (lambda: None)
+    history = follow(
+        improve(method, model, reference, data, config, checkpoint, keep), method.module, folder, on_metrics
+    )
+    return model, history
+
+
+def improve(
+    method: Method,
+    model: Transformer,
+    reference: Transformer,
+    data: PromptData,
+    config: OnlineConfig,
+    checkpoint: Path | None = None,
+    on_checkpoint: Callable[[], None] = lambda: None,
+) -> Iterator[Metrics]:
+    """Ask, score and learn for `config.steps` rounds; yield a line of metrics after each.
+
+    A line holds step, tokens (of answers drawn so far), seconds, reward (mean score), kl (nats an answer, from the
+    reference), kl_coef, entropy (nats a token), answer_length (tokens), ended (the share of answers that a stop token
+    closed), and means over the round's updates: loss, policy_loss, clip_fraction, policy_kl (nats a token that the
+    policy moved), grad_norm; updates, how many there were; learning_rate; and what the method adds.
+    With `checkpoint`, state is saved there every `save_every` steps, and a file that is there is gone on from, with the
+    same answers and losses; `reference` must then be what it was when the run began. Ctrl-C waits for the end of the
+    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number.
+    """
+    optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
+    progress = {"step": 0, "tokens": 0, "seconds": 0.0, "kl_coef": config.kl_coef}
+    if checkpoint and checkpoint.exists():
+        progress = load_latest(checkpoint, method.module, optimizer)
+    start = time.perf_counter() - progress["seconds"]
+    prompts = Shuffled(len(data.prompts), config.prompts_per_step, config.seed)
+    with interrupt_after_step() as interrupted:
+        while progress["step"] < config.steps:
+            step, kl_coef = progress["step"], progress["kl_coef"]
+            rate = learning_rate("wsd", config.learning_rate, step, step / config.steps, 0, 0.1)
+            asked = [list(data.prompts[n]) for n in prompts[step].tolist() for _ in range(config.answers_per_prompt)]
+            seed = config.seed * 1_000_003 + step
+            experience, metrics = ask(method, model, reference, asked, data, config, seed, kl_coef)
+            try:
+                learnt = learn(method, model, optimizer, experience, config, rate, seed, kl_coef)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"step {step}: {error}") from None
+            if config.target_kl is not None:
+                kl_coef = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
+            tokens = progress["tokens"] + int(experience.rollout.counts.sum())
+            progress = {"step": step + 1, "tokens": tokens, "seconds": time.perf_counter() - start, "kl_coef": kl_coef}
+            line = {"kl_coef": progress["kl_coef"], "learning_rate": rate, **metrics, **learnt}
+            yield progress | line | {"seconds": round(progress["seconds"], 3)}
+            stopped = interrupted()
+            if checkpoint and (stopped or (step + 1) % config.save_every == 0 or step + 1 == config.steps):
+                on_checkpoint()
+                save_checkpoint(checkpoint, method.module, optimizer, progress)
+            if stopped:
+                raise KeyboardInterrupt
+
+
+@torch.no_grad()
+def ask(
+    method: Method,
+    model: Transformer,
+    reference: Transformer,
+    prompts: list[list[int]],
+    data: PromptData,
+    config: OnlineConfig,
+    seed: int,
+    kl_coef: float,
+) -> tuple[Experience, Metrics]:
+    """Answers to the prompts, scored, with all that an update needs to know of them."""
+    rollout = roll_out(model, prompts, config.max_new_tokens, data.stop, seed)
+    scores = torch.as_tensor(data.reward(rollout.prompts, rollout.answers), dtype=torch.float32, device=model.device)
+    if scores.shape != (len(prompts),) or not scores.isfinite().all():
+        raise ValueError(
+            f"the reward of {len(prompts)} answers must be as many finite numbers; it is {scores.tolist()} "
+            f"(shape {tuple(scores.shape)})"
+        )
+    hidden = answer_hidden(model, rollout)
+    old, entropy = score_answers(model, rollout, hidden)
+    before, _ = score_answers(reference, rollout)
+    experience, metrics = method.judge(rollout, scores, hidden, old, before, kl_coef)
+    stops, lengths = set(data.stop), rollout.counts.sum(1).float()
+    return experience, {
+        "reward": scores.mean().item(),
+        "kl": (old - before).sum(1).mean().item(),
+        "entropy": token_mean(entropy, rollout.counts).item(),
+        "answer_length": lengths.mean().item(),
+        "ended": sum(answer[-1] in stops for answer in rollout.answers) / len(prompts),
+        **metrics,
+    }
+
+
+def learn(
+    method: Method,
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    experience: Experience,
+    config: OnlineConfig,
+    rate: float,
+    seed: int,
+    kl_coef: float,
+) -> Metrics:
+    """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    generator = torch.Generator().manual_seed(seed)
+    rows = len(experience.rollout.prompts)
+    orders = torch.cat([torch.randperm(rows, generator=generator) for _ in range(config.epochs)])
+    lines: list[dict[str, Tensor]] = []
+    for picked in orders.split(config.minibatch):
+        part = experience.rows(picked.to(model.device))
+        hidden = answer_hidden(model, part.rollout)
+        log_probs, _ = score_answers(model, part.rollout, hidden)
+        counts = part.rollout.counts
+        moved = token_mean(kl_estimate(part.old, log_probs.detach()), counts)
+        if lines and moved > config.stop_kl:
+            break
+        loss, parts = method.loss(part, hidden, log_probs, kl_coef)
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(f"the loss became {loss.item()} at learning rate {rate:.2g}; lower it")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        grad_norm = nn.utils.clip_grad_norm_(method.module.parameters(), config.clip_norm)
+        optimizer.step()
+        clipped = token_mean((((log_probs.detach() - part.old).exp() - 1).abs() > config.clip).float(), counts)
+        lines.append({"loss": loss, **parts, "clip_fraction": clipped, "policy_kl": moved, "grad_norm": grad_norm})
+    means = {name: torch.stack([line[name].detach() for line in lines]).mean().item() for name in lines[0]}
+    return means | {"updates": len(lines)}

@@ -1,0 +1,119 @@
+"""PPO: learning from a reward with the help of a second opinion, the value, on how well things stand.
+
+Schulman et al. 2017, for language models as in Ziegler et al. 2019 and Ouyang et al. 2022. The value head tells before
+each token what reward to expect; a token is pushed by how much better things went after it than that.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from minillm.model.transformer import Transformer
+from minillm.posttraining.online import Experience, OnlineConfig, PromptData, run_online
+from minillm.posttraining.policy_gradient import (
+    clipped_policy_loss,
+    clipped_value_loss,
+    explained_variance,
+    gae,
+    token_mean,
+    token_rewards,
+    whiten,
+)
+from minillm.posttraining.rollout import Rollout
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig(OnlineConfig):
+    """The settings of PPO. Raises `ValueError` for nonsense.
+
+    >>> PPOConfig(trace=1.5)
+    Traceback (most recent call last):
+    ValueError: trace is 1.5; it must lie between 0 and 1
+    """
+
+    steps: int = 60
+    prompts_per_step: int = 64
+    answers_per_prompt: int = 1
+    learning_rate: float = 3e-4
+    kl_coef: float = 0.05
+    discount: float = 1.0  # of what comes a token later
+    trace: float = 0.95  # lambda of GAE
+    value_clip: float = 0.2  # how far a value may move in one round and still be pushed on
+    value_coef: float = 0.1  # weight of the value's loss
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("discount", "trace"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
+        for name in ("value_clip", "value_coef"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+
+
+def ppo(
+    model: Transformer,
+    data: PromptData,
+    config: PPOConfig,
+    run_dir: str | Path | None = None,
+    tokenizer: Tokenizer | None = None,
+    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+) -> tuple[Transformer, list[Metrics]]:
+    """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
+
+    The model as it comes in is the reference that the KL is measured from. To what `online.improve` tells, a line adds
+    value_loss and explained_variance (the share of the returns that the values foretold).
+    With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model`
+    comes in as it did the first time.
+    """
+    reference = copy.deepcopy(model).requires_grad_(False).eval()
+    return run_online(PPO(model, config), model, reference, data, config, run_dir, tokenizer, on_metrics)
+
+
+class PPO:
+    """Policy and value, what they make of a score, and the loss of both."""
+
+    def __init__(self, model: Transformer, config: PPOConfig):
+        value_head = nn.Linear(model.config.d_model, 1).to(model.device)
+        nn.init.zeros_(value_head.weight)  # expects nothing at first
+        nn.init.zeros_(value_head.bias)
+        self.module = nn.ModuleDict({"policy": model, "value": value_head})
+        self.config = config
+
+    def judge(
+        self,
+        rollout: Rollout,
+        scores: Float[Tensor, "B"],
+        hidden: Float[Tensor, "B T C"],
+        old: Float[Tensor, "B T"],
+        reference: Float[Tensor, "B T"],
+        kl_coef: float,
+    ) -> tuple[Experience, Metrics]:
+        """Rewards with the price of leaving the reference in them, and advantages over what the values expected."""
+        counts, values = rollout.counts, self.values(hidden)
+        rewards = token_rewards(scores, old, reference, counts, kl_coef)
+        advantages = gae(rewards, values, counts, self.config.discount, self.config.trace)
+        returns = advantages + values
+        foretold = explained_variance(values, returns, counts).item()
+        experience = Experience(rollout, old, reference, whiten(advantages, counts), values, returns)
+        return experience, {"explained_variance": foretold}
+
+    def loss(
+        self, part: Experience, hidden: Float[Tensor, "B T C"], log_probs: Float[Tensor, "B T"], kl_coef: float
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The clipped loss of the policy, and a share of that of the values (Schulman et al. 2017, eq. 9)."""
+        counts, config = part.rollout.counts, self.config
+        policy = token_mean(clipped_policy_loss(log_probs, part.old, part.advantages, config.clip), counts)
+        value = clipped_value_loss(self.values(hidden), part.values, part.returns, config.value_clip)
+        value = token_mean(value, counts)
+        return policy + config.value_coef * value, {"policy_loss": policy, "value_loss": value}
+
+    def values(self, hidden: Float[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
+        """What is still to come, as expected before each token."""
+        return self.module["value"](hidden).squeeze(-1).float()

@@ -1,0 +1,87 @@
+"""How the course's own model learns to answer, and how any model learns from a person's own examples.
+
+The instructions of Ottermere are of ten families, and half of them are short: copy, reverse, count, add, say it
+politely. Beginning with these (a curriculum: Bengio et al. 2009) is what makes two minutes enough for a small model.
+An answer to them is a fifth of the text that is read for it, an answer about a document a tenth; so a batch teaches
+twice as much, above all to look back and repeat what stands there, and that is what the other families need too.
+"""
+
+from dataclasses import dataclass
+
+from minillm.data.conversations import Example
+from minillm.data.preferences import Rater, simulate
+from minillm.data.rankings import Preference
+from minillm.data.world.instructions import Instructions
+from minillm.posttraining.dpo import DPOConfig
+from minillm.posttraining.sft import encode_conversations
+from minillm.tokenizer import Tokenizer
+from minillm.training.settings import TrainConfig
+
+HELD_OUT = 200  # instructions that are measured on
+
+
+@dataclass(frozen=True)
+class SFTRecipe:
+    """The training settings, the batch, how many instructions of the world, and how long only short ones."""
+
+    training: TrainConfig
+    batch_size: int
+    instructions: int = 0
+    short_steps: int = 0  # updates on the shorter half alone, before those on all
+
+
+WORLD_SFT = SFTRecipe(
+    TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=8,
+    instructions=16_000,
+    short_steps=400,
+)
+
+# A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
+OWN_SFT = SFTRecipe(
+    TrainConfig(steps=24, learning_rate=1e-3, warmup_steps=3, weight_decay=0.0, final_fraction=0.0, log_every=4),
+    batch_size=2,
+)
+
+
+def world_chats(tokenizer: Tokenizer, count: int, seed: int) -> tuple[list[Example], list[Example]]:
+    """Instructions to learn from, encoded, and held-out ones to be measured on; no pair of parameters is in both.
+
+    Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat.
+    """
+    return tuple(
+        encode_conversations(tokenizer, [one.messages for one in Instructions(seed, split).instructions(n)])
+        for split, n in (("training", count), ("held-out", HELD_OUT))
+    )
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
+
+    training: TrainConfig
+    batch_size: int  # pairs
+    pairs: int = 0
+    pairs_per_instruction: int = 2
+
+
+REWARD = PairRecipe(
+    TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=16,
+    pairs=12_800,
+)
+DPO = PairRecipe(
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
+)
+HELD_OUT_PAIRS = 1000
+
+
+def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
+    return tuple(
+        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
+        for split, n, each in (
+            ("training", recipe.pairs, recipe.pairs_per_instruction),
+            ("held-out", HELD_OUT_PAIRS, 2),
+        )
+    )

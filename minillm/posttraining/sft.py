@@ -1,0 +1,118 @@
+"""Supervised fine-tuning: a model that goes on with any text learns to answer, from examples of questions and answers.
+
+Nothing about the model is new, and nothing about the loop. Only the text is: conversations, written by the chat
+template, in which the answers alone are targets (`data/conversations.py`). Ouyang et al. 2022, section 3, step 1.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
+from minillm.data.chat import Message
+from minillm.data.conversations import Example, encode_conversation, pack_conversations
+from minillm.model.transformer import Transformer
+from minillm.posttraining.lora import lora_layers, merge_lora, save_adapter
+from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
+from minillm.training.distributed import Team
+from minillm.training.loop import Metrics, mean_loss, text_loss
+from minillm.training.run import run_training
+from minillm.training.settings import TrainConfig
+
+ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
+SHORTEST_ROW = 256  # tokens
+VALIDATION_ROWS = 16  # of a batch that is measured on
+
+
+@dataclass(frozen=True)
+class ChatData:
+    """What SFT needs: shuffled batches of conversations to learn from, and others to be measured on."""
+
+    train: PackedBatches | InTurn
+    validation: list[SegmentedBatch]
+
+    @classmethod
+    def of(
+        cls,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+        end_id: int,
+        max_seq_len: int,
+        batch_size: int,
+        seed: int,
+        short_steps: int = 0,
+    ) -> "ChatData":
+        """From encoded conversations: packed rows and their targets, in the order of the seed.
+
+        A row has `SHORTEST_ROW` tokens, or more where a conversation has; at most `max_seq_len`, the model's.
+        The first `short_steps` batches hold only the shorter half of the conversations (`recipes.py` says why).
+        Raises `ValueError` where there is nothing to learn from or to measure on, and for a conversation that is longer
+        than a row.
+        """
+        longest = max((len(example.ids) for example in [*train, *validation]), default=0)
+        max_seq_len = min(max_seq_len, max(SHORTEST_ROW, longest))
+        batches = _batches(train, end_id, max_seq_len, batch_size, seed)
+        if short_steps:
+            shorter = sorted(train, key=lambda example: len(example.ids))[: (len(train) + 1) // 2]
+            batches = InTurn(_batches(shorter, end_id, max_seq_len, batch_size, seed), short_steps, batches)
+        rows = _batches(validation, end_id, max_seq_len, VALIDATION_ROWS, 0)
+        held_out = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
+        short = len(rows.rows) % VALIDATION_ROWS  # the last batch goes on with the second epoch: cut that off
+        if short:
+            held_out[-1] = tuple(part[:short] for part in held_out[-1])
+        return cls(batches, held_out)
+
+
+def _batches(examples: Sequence[Example], end_id: int, length: int, batch_size: int, seed: int) -> PackedBatches:
+    rows, segments, counts = pack_conversations(examples, end_id, length + 1)
+    return PackedBatches(rows, batch_size, seed, end_id, segments, counts)
+
+
+def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[Example]:
+    """Each conversation as ids with its answers marked; raises `ValueError`, with its number, where there is no way."""
+    examples = []
+    for number, messages in enumerate(conversations):
+        try:
+            examples.append(encode_conversation(tokenizer, messages))
+        except ValueError as error:
+            raise ValueError(f"conversation {number}: {error}") from error
+    return examples
+
+
+def sft(
+    model: Transformer,
+    data: ChatData,
+    config: TrainConfig,
+    run_dir: str | Path | None = None,
+    tokenizer: Tokenizer | None = None,
+    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    base_name: str | None = None,
+) -> tuple[Transformer, list[Metrics]]:
+    """Teach `model` to answer as the conversations do; returns it (trained in place) and the metrics of the run.
+
+    A model with LoRA layers (`add_lora`) learns by these alone. With `run_dir` and `tokenizer` everything is kept there
+    and a run that was cut off goes on where it was: `minillm.load(run_dir)` gives a plain model, corrections merged,
+    and `adapter/` holds them alone, with `base_name` as the model that they belong to.
+    A line of metrics counts the tokens of the answers, which the loss (nats per token) is the mean of; val_loss is the
+    same on the conversations held out.
+
+    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded.
+    """
+    if (run_dir is None) != (tokenizer is None):
+        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    if lora_layers(model) and team.sharded:
+        raise ValueError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
+
+    def keep(whole: Transformer, folder: Path) -> None:
+        if lora_layers(whole):
+            save_adapter(whole, folder / ADAPTER_DIR, base_name)
+            whole = merge_lora(copy.deepcopy(whole))
+        save(whole, tokenizer, folder)
+
+    def validate() -> Metrics:
+        return {"val_loss": mean_loss(model, data.validation)}
+
+    return model, run_training(model, data.train, text_loss, config, validate, run_dir, keep, on_metrics, team)

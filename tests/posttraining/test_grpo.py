@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+from bandits import DATA, bandit, optimum, probability
+from helpers import lively, small_config
+
+from minillm.model.transformer import Transformer
+from minillm.posttraining.grpo import GRPO, GRPOConfig, grpo
+from minillm.posttraining.rollout import answer_hidden, roll_out, score_answers
+
+
+def own_optimum(reference: float, kl_coef: float) -> float:
+    """Where GRPO's push and its price are equal, for two answers and a large group.
+
+    With probability p of the better one, the normalised advantages are sqrt((1 - p) / p) and -sqrt(p / (1 - p)), and
+    the push on the logit is p (1 - p) times their difference: sqrt(p (1 - p)), whatever the rewards are. The price is
+    kl_coef times the slope of KL(reference, policy): kl_coef (p - reference).
+    """
+    low, high = reference, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        ahead = math.sqrt(middle * (1 - middle)) > kl_coef * (middle - reference)
+        low, high = (middle, high) if ahead else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize(("seed", "kl_coef"), [(0, 0.5), (0, 2.0), (2, 1.0)])
+def test_a_two_armed_bandit_ends_where_push_and_price_are_equal(seed, kl_coef):
+    model = bandit(seed)
+    before = probability(model)
+    expected = own_optimum(before, kl_coef)
+    config = GRPOConfig(
+        steps=60, prompts_per_step=4, answers_per_prompt=64, max_new_tokens=1, minibatch=256, learning_rate=0.01,
+        kl_coef=kl_coef,
+    )  # fmt: skip
+    model, _ = grpo(model, DATA, config)
+    assert probability(model) == pytest.approx(expected, abs=0.04)
+    assert abs(expected - optimum(before, kl_coef)) > 0.1  # it is not where PPO's objective has its optimum
+
+
+def test_the_loss_by_loops():
+    model, reference, moved = (lively(Transformer(small_config())) for _ in range(3))
+    moved.load_state_dict({k: 0.8 * model.state_dict()[k] + 0.2 * v for k, v in moved.state_dict().items()})
+    config = GRPOConfig(answers_per_prompt=2, clip=0.2)
+    scores = torch.tensor([1.0, 3.0, 2.0, 2.0])
+    rollout = roll_out(model, [[3, 14, 15]] * 2 + [[7]] * 2, 6, stop=[4, 9, 17, 33, 41, 28, 11, 5], seed=3)
+    method = GRPO(model, config)
+    with torch.no_grad():
+        old, before, new = (score_answers(m, rollout)[0] for m in (model, reference, moved))
+        part, metrics = method.judge(rollout, scores, answer_hidden(model, rollout), old, before, 0.3)
+        loss, _ = method.loss(part, answer_hidden(moved, rollout), new, 0.3)
+    lengths = rollout.counts.sum(1).tolist()
+    assert len(set(lengths)) > 1
+    answers = []
+    for b, advantage in enumerate([-1.0, 1.0, 0.0, 0.0]):
+        tokens = []
+        for t in range(lengths[b]):
+            ratio, back = (new[b, t] - old[b, t]).exp().item(), (before[b, t] - new[b, t]).item()
+            surrogate = min(ratio * advantage, min(max(ratio, 0.8), 1.2) * advantage)
+            tokens.append(-surrogate + 0.3 * (math.exp(back) - back - 1))
+        answers.append(sum(tokens) / len(tokens))
+    assert loss.item() == pytest.approx(sum(answers) / 4, rel=1e-4)
+    assert metrics == {"idle": 0.5}
+
+
+def test_a_group_of_one_is_refused():
+    with pytest.raises(ValueError, match="answers_per_prompt is 1; a group needs at least 2"):
+        GRPOConfig(answers_per_prompt=1)
