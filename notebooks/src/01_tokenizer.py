@@ -38,7 +38,14 @@ from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, split, unspe
 from minillm.tokenizer.merging import merge_word_naive
 from minillm.tokenizer.training import learn_merges_naive
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import grouped_bars, lines, merge_tree, show, token_strip, token_strips
+from minillm.viz.figures import (
+    grouped_bars,
+    lines,
+    merge_tree,
+    show,
+    token_strip,
+    token_strips,
+)
 
 _ = torch.set_grad_enabled(False)  # nothing is trained by gradients today
 
