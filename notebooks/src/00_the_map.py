@@ -40,9 +40,6 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import (
-    BLUE,
-    ORANGE,
-    SKY,
     bars,
     lines,
     probability_bars,
@@ -50,6 +47,7 @@ from minillm.viz.figures import (
     token_strip,
     vector_strip,
 )
+from minillm.viz.figures.style import BLUE, ORANGE, SKY
 
 _ = torch.set_grad_enabled(False)  # today the model only runs; it learns in lesson 08
 

@@ -27,13 +27,12 @@ import tokenizers
 import torch
 from ipywidgets import IntSlider
 
+from minillm import load, world
 from minillm.analysis.probes import ridge_probe
 from minillm.assets import fetch
-from minillm.data import world
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
 from minillm.data.world.floor import bigram_loss
-from minillm.pretrained import load
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, split, unspell
 from minillm.tokenizer.merging import merge_word_naive
 from minillm.tokenizer.training import learn_merges_naive

@@ -569,8 +569,8 @@ print("without a mask, the two means agree:", without_mask)
 assert [name for name, agree in without_mask.items() if agree] == ["none", "alibi"]
 
 # %% [markdown]
-# In a causal model all keys lie on one side and nothing is lost. But whoever puts ALiBi into a bidirectional encoder must
-# give left and right different slopes.
+# In a causal model all keys lie on one side and nothing is lost. But whoever puts ALiBi into a bidirectional encoder
+# must give left and right different slopes.
 #
 # ## See for yourself
 #

@@ -398,14 +398,8 @@ def naive_draw(probabilities, u):
 
 
 p = [0.4, 0.3, 0.15, 0.1, 0.05]
-assert [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)] == [
-    0,
-    0,
-    1,
-    2,
-    4,
-    4,
-]
+landed = [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)]
+assert landed == [0, 0, 1, 2, 4, 4]
 
 # %% [markdown]
 # That is the *inverse of the cumulative distribution*. The last line is no decoration: 49,152 rounded numbers seldom
@@ -744,10 +738,8 @@ assert repeats[0] > repeats[-1]
 # %%
 world, elsewhere = World(0), random.Random(0)
 documents = [PIECE.findall(document.text) for document in world.documents(4000)]
-pieces = [
-    "",
-    *sorted({piece for document in documents for piece in document}),
-]  # "" is the end of a document
+pieces = sorted({piece for document in documents for piece in document})
+pieces = ["", *pieces]  # "" is the end of a document
 number = {piece: id for id, piece in enumerate(pieces)}
 places = []
 for document in World(1).documents(100):  # another seed: no model below counts these
