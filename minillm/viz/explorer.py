@@ -5,6 +5,7 @@ the explorer brings them along as PNG and text beside the live view.
 """
 
 import base64
+import gc
 import html
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,7 @@ class Explorer(widgets.VBox):
         for control in self.controls.values():
             control.observe(self._update, "value")
         self._redraw()
+        gc.collect()  # a quarter of a second beside a large model: better now than in the middle of a slider's move
 
     @property
     def values(self) -> dict[str, Any]:

@@ -39,7 +39,15 @@ from minillm.model.transformer import Block
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import BLUE, ORANGE, SKY, bars, lines, probability_bars, show, token_strip, vector_strip
+from minillm.viz.figures import (
+    bars,
+    lines,
+    probability_bars,
+    show,
+    token_strip,
+    vector_strip,
+)
+from minillm.viz.figures.style import BLUE, ORANGE, SKY
 
 _ = torch.set_grad_enabled(False)  # today the model only runs; it learns in lesson 08
 

@@ -27,18 +27,24 @@ import tokenizers
 import torch
 from ipywidgets import IntSlider
 
+from minillm import load, world
 from minillm.analysis.probes import ridge_probe
 from minillm.assets import fetch
-from minillm.data import world
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
 from minillm.data.world.floor import bigram_loss
-from minillm.pretrained import load
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, split, unspell
 from minillm.tokenizer.merging import merge_word_naive
 from minillm.tokenizer.training import learn_merges_naive
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import grouped_bars, lines, merge_tree, show, token_strip, token_strips
+from minillm.viz.figures import (
+    grouped_bars,
+    lines,
+    merge_tree,
+    show,
+    token_strip,
+    token_strips,
+)
 
 _ = torch.set_grad_enabled(False)  # nothing is trained by gradients today
 

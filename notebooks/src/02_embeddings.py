@@ -9,7 +9,7 @@
 # geometry, the books say, and you can do sums with it. You will do 132 such sums on a real table and 240 on your own,
 # with controls. The answer is more interesting than yes or no.
 #
-# **Time**: 60 minutes; the cells themselves run in half a minute.
+# **Time**: 70 minutes; the cells themselves run in half a minute.
 #
 # **Before you start**: lesson 00a (tensors, matrix products, softmax, cross-entropy, the gradient). From lesson 01
 # you only need that a tokenizer turns text into ids.

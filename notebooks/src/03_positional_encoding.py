@@ -8,7 +8,7 @@
 # the same text. That is the textbook's sentence. You will prove it, then find out where it is false, and then see
 # what happens to each of the four ways when a text gets longer than any that the model was trained on.
 #
-# **Time**: 60 minutes; the cells themselves run in about one.
+# **Time**: 70 minutes; the cells themselves run in about one.
 #
 # **Before you start**: vectors, dot products and softmax as in lesson 00a; what a sine is. Attention is needed only
 # as "a weighted mean of what the other words hold"; lesson 04 builds it properly.
@@ -569,8 +569,8 @@ print("without a mask, the two means agree:", without_mask)
 assert [name for name, agree in without_mask.items() if agree] == ["none", "alibi"]
 
 # %% [markdown]
-# In a causal model all keys lie on one side and nothing is lost. But who puts ALiBi into a bidirectional encoder must
-# give left and right different slopes.
+# In a causal model all keys lie on one side and nothing is lost. But whoever puts ALiBi into a bidirectional encoder
+# must give left and right different slopes.
 #
 # ## See for yourself
 #

@@ -362,8 +362,8 @@ print("hidden score -inf:", *infinite[0, :3].tolist())
 #
 # ### A leak makes the loss better
 #
-# Why such fuss? Most bugs raise the loss, and you notice. A leak *lowers* it. How far? We need a text whose loss has a
-# known floor, and random digits have one: nothing about them can be learnt, so no honest guesser does better than
+# Why all this fuss? Most bugs raise the loss, and you notice. A leak *lowers* it. How far? We need a text whose loss
+# has a known floor, and random digits have one: nothing about them can be learnt, so no honest guesser does better than
 # ln 10 = 2.303 nats a digit. The guesser is one attention over 32 places. (`nn.Module` is PyTorch's box for weights and
 # what is done with them: calling the box runs its `forward`. `F.cross_entropy` is the loss of lesson 00a.)
 

@@ -809,7 +809,8 @@ def right_when_blurred(name, places, whole_text=False):
 
     hooks = [sublayers(real)[place].register_forward_hook(blur) for place in places]
     try:
-        answers = real(ids)[:, -1, right]  # (12 countries, 12 answers)
+        last = real.hidden(ids)[:, -1]  # (12 countries, C)
+        answers = real.head(last)[:, right]  # (12 countries, 12 answers)
     finally:
         for hook in hooks:
             hook.remove()

@@ -191,9 +191,8 @@ def stream_of_matrices(normalise, n_writes=60, width=256):
     torch.manual_seed(0)
     x = torch.randn(64, width)
     for _ in range(n_writes):
-        matrix = torch.randn(width, width) / math.sqrt(
-            width
-        )  # keeps the size of what it multiplies
+        # Divided so, it keeps the size of what it multiplies.
+        matrix = torch.randn(width, width) / math.sqrt(width)
         x = x + (x / rms(x) if normalise else x) @ matrix
     return rms(x).mean().item()
 
@@ -245,7 +244,7 @@ for norm, naive in by_hand.items():
 # `torch.var` divides by C - 1 unless told otherwise; both norms divide by C. And `eps` stands *inside* the root. These
 # are the two usual reasons why a norm by hand is off in the third digit.
 #
-# A norm forgets the size and keeps the direction. So a block can not tell a long stream from a short one:
+# A norm forgets the size and keeps the direction. So a block cannot tell a long stream from a short one:
 
 # %%
 norm = RMSNorm(c.d_model)
@@ -337,10 +336,8 @@ def gradients(n_layers, post, seed):
     model = small(n_layers, norm="layernorm", activation="gelu")
     blocks = list(model.blocks)
     if post:
-        model.blocks, model.final_norm = (
-            nn.ModuleList(map(PostNormBlock, blocks)),
-            nn.Identity(),
-        )
+        model.blocks = nn.ModuleList(map(PostNormBlock, blocks))
+        model.final_norm = nn.Identity()
     ids = torch.randint(0, 256, (8, 33))
     next_token_loss(model(ids[:, :-1]), ids[:, 1:]).backward()
     return [block.feedforward.down.weight.grad.norm().item() for block in blocks]
@@ -692,12 +689,9 @@ for batch in (1, 8):
     measured = kept_by_autograd(student, torch.randint(0, 1024, (batch, 129)))
     fixed = memory["weights"] + memory["gradients"] + memory["optimizer"]
     predicted = memory["activations"]
-    megabytes = [f"{n / 1e6:.1f} MB" for n in (fixed, predicted, measured)]
-    print(
-        "batch {}: fixed {}, activations predicted {}, measured {}".format(
-            batch, *megabytes
-        )
-    )
+    megabytes = [f"{n / 1e6:.1f}" for n in (fixed, predicted, measured)]
+    form = "batch {}, in MB: fixed {}, activations predicted {}, measured {}"
+    print(form.format(batch, *megabytes))
     assert abs(measured / predicted - 1) < 0.06
 
 # %% [markdown]
@@ -854,10 +848,8 @@ def patched(ids, donor, position):
 # %%
 france, italy = read("The capital of France is"), read("The capital of Italy is")
 rome = tokenizer.encode(" Rome")[0]
-at_last, at_country = (
-    patched(france, italy, position=-1),
-    patched(france, italy, position=4),
-)
+at_last = patched(france, italy, position=-1)
+at_country = patched(france, italy, position=4)
 assert at_last[-1].argmax() == rome
 assert at_last[0].argmax() == paris
 assert at_country[0].argmax() == rome
@@ -878,12 +870,8 @@ show(
 )
 
 # %%
-print(
-    "'is' patched: after block 23",
-    f"{at_last[23, rome]:.3f}",
-    " after block 24",
-    f"{at_last[24, rome]:.3f}",
-)
+before, after = (f"{at_last[block, rome]:.3f}" for block in (23, 24))
+print(f"'is' patched: after block 23 {before}  after block 24 {after}")
 assert at_last[23, rome] < 0.1
 assert at_last[24, rome] > 0.4
 assert italian_lens[24, rome] < 0.05
@@ -905,12 +893,11 @@ for text, other, answer in PAIRS:
     word = tokenizer.encode(answer)[0]
     flips = patched(read(text), read(other), position=-1).argmax(-1) == word
     reads = lens.logit_lens(model, read(other))[:, 0, -1].argmax(-1) == word
-    first = [int(found.float().argmax()) for found in (flips, reads)]
-    decided, read_off = first
+    decided, late = (int(found.float().argmax()) for found in (flips, reads))
     print(
-        f"{answer:8} decided from block {decided} on, read by the lens from {read_off} on"
+        f"{answer:8} decided from block {decided} on, read by the lens from {late} on"
     )
-    assert first[0] < first[1]
+    assert decided < late
 
 # %% [markdown]
 # The lens is late each time, by three to six blocks. So its honest reading is one-sided. *If* it shows the answer, the
@@ -931,13 +918,10 @@ def look_inside(text):
     ids = read(text)
     seen = trace(model, ids, weights=False)
     blocks = seen.attention + seen.feedforward
-    written, stream = (
-        torch.cat([seen.stream[:1], blocks])[:, 0],
-        seen.stream[:, 0],
-    )  # (L + 1, T, C)
-    along = torch.einsum(
-        "ktc,dtc->dtk", written, stream
-    )  # dot products of write k and depth d
+    written = torch.cat([seen.stream[:1], blocks])[:, 0]  # (L + 1, T, C)
+    stream = seen.stream[:, 0]  # (L + 1, T, C)
+    # The dot products of write k with the stream at depth d:
+    along = torch.einsum("ktc,dtc->dtk", written, stream)
     shares = along / stream.square().sum(-1, keepdim=True)
     best = [lens.read_off(model, vectors).softmax(-1).topk(8) for vectors in stream]
     values, indices = (torch.stack(tensors) for tensors in zip(*best, strict=True))

@@ -398,14 +398,8 @@ def naive_draw(probabilities, u):
 
 
 p = [0.4, 0.3, 0.15, 0.1, 0.05]
-assert [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)] == [
-    0,
-    0,
-    1,
-    2,
-    4,
-    4,
-]
+landed = [naive_draw(p, u) for u in (0.0, 0.39, 0.41, 0.84, 0.96, 1.0)]
+assert landed == [0, 0, 1, 2, 4, 4]
 
 # %% [markdown]
 # That is the *inverse of the cumulative distribution*. The last line is no decoration: 49,152 rounded numbers seldom
@@ -578,7 +572,7 @@ class Story:
     """A text under way, with the logits after its beginning and each new token."""
 
     def __init__(self, beginning):
-        self.beginning, self.new, self.cache = beginning, [], model.new_cache(1, 64)
+        self.new, self.cache = [], model.new_cache(1, 64)
         self.logits = [self.read(encoded(beginning))]
 
     def read(self, ids):
@@ -610,18 +604,17 @@ def next_token(logits, choice, u):
 
 def go_on(beginning, choice, tokens, seed):
     """The story at so many new tokens, the next one, and the list it is drawn from."""
-    if STORY[0].beginning != beginning:
-        STORY[0] = Story(beginning)
-    STORY[0].cut(tokens)
+    now = STORIES[beginning]
+    now.cut(tokens)
     generator = torch.Generator().manual_seed(seed)
     uniform = torch.rand(LONGEST + 1, generator=generator, dtype=torch.double)
-    while len(STORY[0].new) < tokens:
-        id, _ = next_token(STORY[0].logits[-1], choice, uniform[len(STORY[0].new)])
-        STORY[0].write(id)
-    return STORY[0], *next_token(STORY[0].logits[-1], choice, uniform[tokens])
+    while len(now.new) < tokens:
+        id, _ = next_token(now.logits[-1], choice, uniform[len(now.new)])
+        now.write(id)
+    return now, *next_token(now.logits[-1], choice, uniform[tokens])
 
 
-STORY, LONGEST = [story], 40
+STORIES, LONGEST = {text: Story(text) for text in PROMPTS}, 40
 assert go_on(WALK, Sampling(top_k=1), 8, seed=0)[0].new == greedy[-8:]
 
 # %% [markdown]
@@ -745,10 +738,8 @@ assert repeats[0] > repeats[-1]
 # %%
 world, elsewhere = World(0), random.Random(0)
 documents = [PIECE.findall(document.text) for document in world.documents(4000)]
-pieces = [
-    "",
-    *sorted({piece for document in documents for piece in document}),
-]  # "" is the end of a document
+pieces = sorted({piece for document in documents for piece in document})
+pieces = ["", *pieces]  # "" is the end of a document
 number = {piece: id for id, piece in enumerate(pieces)}
 places = []
 for document in World(1).documents(100):  # another seed: no model below counts these
