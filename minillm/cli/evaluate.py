@@ -96,7 +96,7 @@ def _chat(
 ) -> dict[str, Any]:
     """Right answers by family, and what is known of sampled ones: utility, distance, length, variety, wins."""
     other = None if reference is None else load(reference, device=model.device)
-    report = assess(model, tokenizer, asked, other and other[0], seed)
+    report = assess(model, tokenizer, asked, other and other[0], seed=seed)
     result = asdict(report)
     for name in ("utilities", "texts"):
         del result[name]

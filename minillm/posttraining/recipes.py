@@ -73,6 +73,15 @@ REWARD = PairRecipe(
 DPO = PairRecipe(
     DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
 )
+# A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
+# 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+WEAK_REWARD = PairRecipe(
+    TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
+    batch_size=16,
+    pairs=200,
+)
+LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
+
 HELD_OUT_PAIRS = 1000
 
 
