@@ -27,7 +27,6 @@ from minillm.data.world.instructions import INSTRUCTIONS_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.recipes import WORLD_SFT, SFTRecipe, world_chats
-from minillm.posttraining.sft import ChatData
 from minillm.posttraining.sft import sft as run_sft
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
@@ -181,9 +180,7 @@ def train_sft(recipe: ChatRecipe, folder: Path) -> None:
     seed_everything(recipe.seed)
     with tqdm(total=recipe.sft.training.steps, desc="The course's chat model, made once", unit="step") as bar:
         tokenizer = chat_tokenizer(tokenizer)
-        examples = world_chats(tokenizer, recipe.sft.instructions, recipe.seed)
-        shape = (tokenizer.eos_id, model.config.max_seq_len, recipe.sft.batch_size, recipe.seed, recipe.sft.short_steps)
-        data = ChatData.of(*examples, *shape)
+        data = world_chats(tokenizer, recipe.sft, model.config.max_seq_len, recipe.seed)
         run_sft(model.to(pick_device(None)), data, recipe.sft.training, folder, tokenizer, on_metrics=_on(bar))
 
 
