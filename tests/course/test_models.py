@@ -187,14 +187,16 @@ def test_the_chat_models_recipe_is_that_of_the_command():
     recipe = ChatRecipe()
     assert (defaults["data"], defaults["model"], defaults["lora"]) == ("world", None, None)
     assert defaults["training"] == asdict(recipe.sft.training)
-    for name in ("batch_size", "instructions", "short_steps"):
+    for name in ("batch_size", "instructions", "short_instructions", "short_steps"):
         assert getattr(recipe.sft, name) == defaults[name], name
 
 
 def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
     training = replace(WORLD_SFT.training, steps=4, warmup_steps=1, bf16=False)
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
-    recipe = ChatRecipe(base=shape, sft=SFTRecipe(training, batch_size=2, instructions=30, short_steps=2))
+    recipe = ChatRecipe(
+        base=shape, sft=SFTRecipe(training, batch_size=2, instructions=30, short_instructions=20, short_steps=2)
+    )
     model, tokenizer = make_sft(recipe)
     assert tokenizer.chat_template is not None
     monkeypatch.setattr(sft_command.models, "base", lambda: make_base(shape))
