@@ -58,19 +58,22 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     """
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
-        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions)),
-        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT)),
+        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions), max_seq_len),
+        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT), max_seq_len),
         tokenizer.eos_id,
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(tokenizer, [one for one in short if not one.context]),  # a few are counts in a document
+        _encoded(tokenizer, [one for one in short if not one.context], max_seq_len),  # a few are counts in a document
         recipe.short_steps,
     )
 
 
-def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction]) -> list[Example]:
-    return encode_conversations(tokenizer, [one.messages for one in instructions])
+def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
+    examples = encode_conversations(tokenizer, [one.messages for one in instructions])
+    return [
+        example for example in examples if len(example.ids) <= max_seq_len
+    ]  # few are longer than a tiny model reads
 
 
 @dataclass(frozen=True)
