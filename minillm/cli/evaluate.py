@@ -30,7 +30,7 @@ COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 @click.command(name="eval")
 @click.argument("model", required=False)
 @click.option("--model", "named", help="The same as MODEL.")
-@click.option("--instructions", default=200, type=click.IntRange(min=1), help="Of a model that chats: how many.")
+@click.option("--instructions", default=200, type=click.IntRange(min=2), help="Of a model that chats: how many.")
 @click.option("--reference", help="A model that chats too: the distance from it, and how often MODEL does better.")
 @click.option("--questions", default=200, type=click.IntRange(min=1), help="Questions of each experiment and split.")
 @click.option("--samples", default=100, type=click.IntRange(min=0), help="Documents it writes at each temperature.")

@@ -71,9 +71,8 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
 
 def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
     examples = encode_conversations(tokenizer, [one.messages for one in instructions])
-    return [
-        example for example in examples if len(example.ids) <= max_seq_len
-    ]  # few are longer than a tiny model reads
+    # One in thousands is a few tokens longer than a tiny model reads.
+    return [example for example in examples if len(example.ids) <= max_seq_len]
 
 
 @dataclass(frozen=True)
