@@ -30,7 +30,7 @@ COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 @click.command(name="eval")
 @click.argument("model", required=False)
 @click.option("--model", "named", help="The same as MODEL.")
-@click.option("--instructions", default=200, type=click.IntRange(min=1), help="Of a model that chats: how many.")
+@click.option("--instructions", default=200, type=click.IntRange(min=2), help="Of a model that chats: how many.")
 @click.option("--reference", help="A model that chats too: the distance from it, and how often MODEL does better.")
 @click.option("--questions", default=200, type=click.IntRange(min=1), help="Questions of each experiment and split.")
 @click.option("--samples", default=100, type=click.IntRange(min=0), help="Documents it writes at each temperature.")
@@ -96,7 +96,7 @@ def _chat(
 ) -> dict[str, Any]:
     """Right answers by family, and what is known of sampled ones: utility, distance, length, variety, wins."""
     other = None if reference is None else load(reference, device=model.device)
-    report = assess(model, tokenizer, asked, other and other[0], seed)
+    report = assess(model, tokenizer, asked, other and other[0], seed=seed)
     result = asdict(report)
     for name in ("utilities", "texts"):
         del result[name]

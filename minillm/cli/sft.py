@@ -12,10 +12,10 @@ from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
-from minillm.data.conversations import Example, hold_out, read_conversations
+from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.lora import add_lora
-from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, world_chats
+from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe, world_chats
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.posttraining.sft import sft as run_sft
 from minillm.pretrained import load
@@ -25,6 +25,7 @@ from minillm.training.loop import mean_loss
 from minillm.training.settings import Optimizer, TrainConfig
 
 WORLD = "world"
+SIZES = ("batch_size", "instructions", "short_instructions", "short_steps")  # of a recipe, beside its training
 
 
 @click.command()
@@ -58,13 +59,14 @@ def sft(ctx: click.Context, out: Path, resume: bool, parallel: str, as_json: boo
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """The options, those that were not given from the recipe for this data; --minutes alone replaces its steps."""
     recipe = WORLD_SFT if options["data"] == WORLD else OWN_SFT
-    own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "instructions": recipe.instructions}
+    own = {name: getattr(recipe.training, name) for name in TRAINING} | {name: getattr(recipe, name) for name in SIZES}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}
-    options = {name: own.get(name) if value is None else value for name, value in options.items()}
+    options = options | {name: value for name, value in own.items() if options.get(name) is None}
     training = replace(recipe.training, **{name: options[name] for name in TRAINING})
-    share = 0 if training.steps is None else recipe.short_steps / recipe.training.steps
-    return options | {"training": asdict(training), "short_steps": round(share * (training.steps or 0))}
+    if training.steps is not None:  # of fewer steps as large a part
+        options["short_steps"] = round(recipe.short_steps / recipe.training.steps * training.steps)
+    return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
 
 
 def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
@@ -73,18 +75,17 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     with team.leader_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
         tokenizer = chat_tokenizer(tokenizer)
-        train, held_out = _examples(options, tokenizer)
+        data = _data(options, tokenizer, model.config.max_seq_len)
         if team.leads:
-            keep(out, options, fingerprint(model, train), "what is learnt from, or the model to begin with,")
-    order = (options["batch_size"], options["seed"], options["short_steps"])
-    data = ChatData.of(train, held_out, tokenizer.eos_id, model.config.max_seq_len, *order)
+            learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
+            keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = TrainConfig(**options["training"])
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     model = model.to(team.device)
     if options["lora"] is not None:
         add_lora(model, options["lora"], 2.0 * options["lora"])
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    say(f"{len(train):,} conversations, and {len(held_out)} to measure on; {learning:,} parameters learn")
+    say(f"{learning:,} parameters learn from rows of {data.train[0][0].shape[1]} tokens")
     before = mean_loss(model, data.validation) if team.leads else None
     start = time.perf_counter()
     with progress(config, out, "sft", team) as show:
@@ -97,8 +98,11 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     return result | {"tokens": history[-1]["tokens"], "parameters": learning, "out": str(out)}
 
 
-def _examples(options: dict[str, Any], tokenizer: Tokenizer) -> tuple[list[Example], list[Example]]:
+def _data(options: dict[str, Any], tokenizer: Tokenizer, max_seq_len: int) -> ChatData:
     if options["data"] == WORLD:
-        return world_chats(tokenizer, options["instructions"], options["seed"])
-    parts = hold_out(read_conversations(Path(options["data"])))
-    return tuple(encode_conversations(tokenizer, part) for part in parts)
+        sizes = {name: options[name] for name in SIZES}
+        return world_chats(
+            tokenizer, SFTRecipe(TrainConfig(**options["training"]), **sizes), max_seq_len, options["seed"]
+        )
+    parts = [encode_conversations(tokenizer, part) for part in hold_out(read_conversations(Path(options["data"])))]
+    return ChatData.of(*parts, tokenizer.eos_id, max_seq_len, options["batch_size"], options["seed"])

@@ -30,7 +30,6 @@ from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.recipes import REWARD, WORLD_SFT, PairRecipe, SFTRecipe, world_chats, world_preferences
 from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
-from minillm.posttraining.sft import ChatData
 from minillm.posttraining.sft import sft as run_sft
 from minillm.pretrained import load
 from minillm.pretrained.weights import Model
@@ -217,9 +216,7 @@ def train_sft(recipe: ChatRecipe, folder: Path) -> None:
     seed_everything(recipe.seed)
     with tqdm(total=recipe.sft.training.steps, desc="The course's chat model, made once", unit="step") as bar:
         tokenizer = chat_tokenizer(tokenizer)
-        examples = world_chats(tokenizer, recipe.sft.instructions, recipe.seed)
-        shape = (tokenizer.eos_id, model.config.max_seq_len, recipe.sft.batch_size, recipe.seed, recipe.sft.short_steps)
-        data = ChatData.of(*examples, *shape)
+        data = world_chats(tokenizer, recipe.sft, model.config.max_seq_len, recipe.seed)
         run_sft(model.to(pick_device(None)), data, recipe.sft.training, folder, tokenizer, on_metrics=_on(bar))
 
 

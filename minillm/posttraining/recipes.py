@@ -6,35 +6,41 @@ An answer to them is a fifth of the text that is read for it, an answer about a 
 twice as much, above all to look back and repeat what stands there, and that is what the other families need too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minillm.data.conversations import Example
 from minillm.data.preferences import Rater, simulate
 from minillm.data.rankings import Preference
-from minillm.data.world.instructions import Instructions
+from minillm.data.world.instructions import Instruction, Instructions
 from minillm.posttraining.dpo import DPOConfig
-from minillm.posttraining.sft import encode_conversations
+from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
 
 HELD_OUT = 200  # instructions that are measured on
+# What the curriculum begins with, by weight. Sums take the most practice: their pairs are many, and nothing but
+# practice tells that 7 and 5 are 12.
+SHORT_FAMILIES = {"copy": 2, "reverse": 2, "count": 3, "sum": 6, "rewrite": 1}
 
 
 @dataclass(frozen=True)
 class SFTRecipe:
-    """The training settings, the batch, how many instructions of the world, and how long only short ones."""
+    """The training settings, the batch, and how many instructions of the world."""
 
     training: TrainConfig
     batch_size: int
     instructions: int = 0
-    short_steps: int = 0  # updates on the shorter half alone, before those on all
+    short_instructions: int = 0  # that the curriculum begins with
+    short_steps: int = 0  # updates on these, before those on all
 
 
 WORLD_SFT = SFTRecipe(
     TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
-    instructions=16_000,
-    short_steps=400,
+    instructions=10_000,
+    short_instructions=16_000,
+    short_steps=500,
 )
 
 # A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
@@ -44,15 +50,29 @@ OWN_SFT = SFTRecipe(
 )
 
 
-def world_chats(tokenizer: Tokenizer, count: int, seed: int) -> tuple[list[Example], list[Example]]:
-    """Instructions to learn from, encoded, and held-out ones to be measured on; no pair of parameters is in both.
+def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed: int) -> ChatData:
+    """Instructions to learn from, and held-out ones to be measured on; no pair of parameters is in both.
 
-    Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat.
+    Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat, and for a model
+    that is too narrow to read a document of the world.
     """
-    return tuple(
-        encode_conversations(tokenizer, [one.messages for one in Instructions(seed, split).instructions(n)])
-        for split, n in (("training", count), ("held-out", HELD_OUT))
+    short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
+    return ChatData.of(
+        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions), max_seq_len),
+        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT), max_seq_len),
+        tokenizer.eos_id,
+        max_seq_len,
+        recipe.batch_size,
+        seed,
+        _encoded(tokenizer, [one for one in short if not one.context], max_seq_len),  # a few are counts in a document
+        recipe.short_steps,
     )
+
+
+def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
+    examples = encode_conversations(tokenizer, [one.messages for one in instructions])
+    # One in thousands is a few tokens longer than a tiny model reads.
+    return [example for example in examples if len(example.ids) <= max_seq_len]
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,15 @@ REWARD = PairRecipe(
 DPO = PairRecipe(
     DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
 )
+# A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
+# 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+WEAK_REWARD = PairRecipe(
+    TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
+    batch_size=16,
+    pairs=200,
+)
+LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
+
 HELD_OUT_PAIRS = 1000
 
 

@@ -42,21 +42,21 @@ class ChatData:
         max_seq_len: int,
         batch_size: int,
         seed: int,
-        short_steps: int = 0,
+        first: Sequence[Example] = (),
+        first_steps: int = 0,
     ) -> "ChatData":
         """From encoded conversations: packed rows and their targets, in the order of the seed.
 
         A row has `SHORTEST_ROW` tokens, or more where a conversation has; at most `max_seq_len`, the model's.
-        The first `short_steps` batches hold only the shorter half of the conversations (`recipes.py` says why).
+        The first `first_steps` batches are of the conversations `first` alone (`recipes.py` says why).
         Raises `ValueError` where there is nothing to learn from or to measure on, and for a conversation that is longer
         than a row.
         """
-        longest = max((len(example.ids) for example in [*train, *validation]), default=0)
+        longest = max((len(example.ids) for example in [*first, *train, *validation]), default=0)
         max_seq_len = min(max_seq_len, max(SHORTEST_ROW, longest))
         batches = _batches(train, end_id, max_seq_len, batch_size, seed)
-        if short_steps:
-            shorter = sorted(train, key=lambda example: len(example.ids))[: (len(train) + 1) // 2]
-            batches = InTurn(_batches(shorter, end_id, max_seq_len, batch_size, seed), short_steps, batches)
+        if first_steps:
+            batches = InTurn(_batches(first, end_id, max_seq_len, batch_size, seed), first_steps, batches)
         rows = _batches(validation, end_id, max_seq_len, VALIDATION_ROWS, 0)
         held_out = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
         short = len(rows.rows) % VALIDATION_ROWS  # the last batch goes on with the second epoch: cut that off

@@ -5,7 +5,8 @@ import torch
 from helpers import small_config
 
 from minillm.analysis.evaluation import judge, score_experiments, scorer, write_documents
-from minillm.data.corpora import END_OF_TEXT
+from minillm.data.chat import chat_tokenizer
+from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS
 from minillm.data.world import World, experiments
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -49,6 +50,17 @@ def test_all_experiments_are_scored_in_both_splits(trained):
     assert [(name, split) for name, splits in scores.items() for split in splits] == seen
     assert set(scores) == set(experiments.EXPERIMENTS)
     assert all(0 <= score.accuracy <= 1 for splits in scores.values() for score in splits.values())
+
+
+def test_a_chat_model_begins_its_documents_as_the_base_model_did():
+    tokenizer = Tokenizer.train([World(0).document(0).text], 300, SPECIAL_TOKENS)
+    tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
+    model = Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=40)).eval()
+    chat = chat_tokenizer(tokenizer)
+    assert chat.eos_id != tokenizer.eos_id
+    questions = [("Mira is", (" a baker.", " an eel catcher."))]
+    assert scorer(model, chat)(questions) == scorer(model, tokenizer)(questions)
+    assert write_documents(model, chat, 3, 1.0) == write_documents(model, tokenizer, 3, 1.0)
 
 
 def test_a_tokenizer_without_an_end_is_refused(trained):

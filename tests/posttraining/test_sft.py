@@ -62,6 +62,18 @@ def test_what_is_measured_on_is_each_conversation_once():
     assert sorted(last) == [3 + n for n in range(37)]
 
 
+def test_a_curriculum_begins_with_its_own_conversations():
+    examples = encode_conversations(TOKENIZER, LESSONS)
+    data = ChatData.of(examples[3:], examples, TOKENIZER.eos_id, ROW, 2, 0, examples[:3], first_steps=2)
+    answers = {TOKENIZER.encode(str(n))[0] for n in (1, 2, 3)}
+    seen = [
+        {int(id) for id in data.train[step][-1].flatten() if TOKENIZER.decode([max(id, 0)]).isdigit()}
+        for step in range(8)
+    ]
+    assert set().union(*seen[:2]) == answers
+    assert not answers & set().union(*seen[2:])
+
+
 def test_one_process_may_hold_a_share_without_targets():
     """The others' answers are learnt as if it had not been there; a batch without any target is still refused."""
     inputs, segments, targets = chat_data().train[0]
