@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 import sys
 import time
 from dataclasses import asdict, replace
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from click.core import ParameterSource
-from tqdm import tqdm
 
 from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.runs import RUN, TRAINING, keep, progress, settle
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.corpora import NAMES, Corpus, encode_training, learn_tokenizer, load_corpus
+from minillm.data.corpora import NAMES, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
 from minillm.data.world import Floor, bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
@@ -29,8 +27,6 @@ from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
 
-RUN = "run.json"  # the options of the run, for --resume
-TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
@@ -62,7 +58,7 @@ def pretrain(
     """
     with join_team(pick_device(options["device"]), sharded=parallel == "fsdp") as team:
         resume = resume or (attempt() > 0 and (out / RUN).exists())
-        options = team.agreed(_settle(ctx, out, resume, options) if team.leads else None)
+        options = team.agreed(settle(ctx, out, resume, options, with_recipe) if team.leads else None)
         result = _train(out, options, team, recompute, as_json)
     if as_json and team.leads:
         print_json(result)
@@ -75,7 +71,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
     with team.leader_first():
         corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
         if team.leads:
-            _keep(out, options, corpus)
+            keep(out, options, corpus.fingerprint, f"the corpus {options['corpus']}")
         tokenizer = learn_tokenizer(corpus, ModelConfig.preset(options["preset"]).vocab_size)
         encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and team.leads)
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
@@ -93,22 +89,9 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
         recompute_blocks(model)
     truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()
-    latest: dict[str, Any] = {}
-    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
-
-        def show(metrics: dict[str, Any]) -> None:
-            """A bar over the share that is over, since a run may be so many minutes long."""
-            bar.n = min(train_config.progress(metrics["step"], metrics["seconds"]), 1.0)
-            latest.update(metrics)
-            bar.set_postfix_str(progress_line(latest, train_config.steps))
-
+    with progress(train_config, out, "pretrain", team) as show:
         ruler = truth and truth.nats_per_token
-        try:
-            _, history = run_pretrain(model, data, train_config, out, tokenizer, show, team, ruler)
-        except KeyboardInterrupt:
-            raise click.ClickException(
-                f"stopped and saved; go on with: minillm pretrain --out {out} --resume"
-            ) from None
+        _, history = run_pretrain(model, data, train_config, out, tokenizer, show, team, ruler)
     if not team.leads:
         return {}
     seconds = time.perf_counter() - start
@@ -116,27 +99,6 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
     result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
     say(sentence(result))
     return result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)}
-
-
-def _settle(ctx: click.Context, out: Path, resume: bool, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of this run: with --resume those it began with, else the given ones."""
-    kept = out / RUN
-    if not resume:
-        if kept.exists():
-            raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
-        return with_recipe(options)
-    if not kept.exists():
-        raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
-    try:
-        before = dict(json.loads(kept.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
-    for name, value in options.items():
-        if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
-            raise ValueError(
-                f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
-            )
-    return before
 
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
@@ -160,32 +122,6 @@ def _check_memory(preset: str) -> None:
             f"training {preset!r} takes at least {needed:,.1f} GB for its weights and the optimizer, and this computer "
             f"has {available} GB of memory; choose a smaller preset"
         )
-
-
-def _keep(out: Path, options: dict[str, Any], corpus: Corpus) -> None:
-    """Note the options and the corpus for --resume; refuse to go on with other text than the run began with."""
-    before = options.setdefault("fingerprint", corpus.fingerprint)
-    if before != corpus.fingerprint:
-        raise ValueError(
-            f"the corpus {options['corpus']} is not the text that the run in {out} began with; "
-            "bring that text back, or start a new run in another --out"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
-
-
-def progress_line(latest: dict[str, Any], steps: int | None) -> str:
-    """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
-
-    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
-    >>> progress_line(latest, 1000)
-    'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
-    """
-    words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
-    words += [f"{key} {latest[key]:.3f}" for key in ("loss", "val_loss") if key in latest]
-    words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
-    words += [f"{latest['tokens_per_second']:,.0f} tokens/s, {latest['flop_utilisation']:.0%} of the peak"]
-    return ", ".join(words)
 
 
 def summary(

@@ -110,6 +110,23 @@ class PackedBatches:
         return inputs, segments[:, :-1], targets.where(segments[:, 1:] == segments[:, :-1], IGNORE)
 
 
+class InTurn:
+    """Batches of a first kind for so many steps, and of a second from then on: a curriculum.
+
+    >>> first, second = (PackedBatches(torch.full((1, 4), n), 1, seed=0, end_id=0) for n in (1, 2))
+    >>> batches = InTurn(first, 2, second)
+    >>> [int(batches[step][0][0, 0]) for step in range(4)]
+    [1, 1, 2, 2]
+    """
+
+    def __init__(self, first: PackedBatches, steps: int, then: PackedBatches):
+        self.first, self.steps, self.then = first, steps, then
+        self.batch_size = then.batch_size
+
+    def __getitem__(self, step: int) -> Batch | SegmentedBatch:
+        return self.first[step] if step < self.steps else self.then[step - self.steps]
+
+
 def split_targets(rows: Int[Tensor, "B length"], end_id: int) -> Batch:
     """Inputs and the tokens that follow them: the same row, shifted by one.
 

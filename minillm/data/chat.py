@@ -65,7 +65,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
             "this tokenizer has no chat template, so its model was probably never taught to chat; "
             "set tokenizer.chat_template (chat.CHATML is a plain one), or encode the text itself"
         )
-    _check(messages)
+    check_messages(messages)
     texts = [text for message in messages for text in message.values()]
     veil = Veil(tokenizer.special_tokens, seen="".join([tokenizer.chat_template, *texts]))
     rendered = render_chat(
@@ -118,7 +118,7 @@ def render_chat(
     >>> render_chat(CHATML, [{"role": "user", "content": "Hello"}])
     '<|im_start|>user\\nHello<|im_end|>\\n<|im_start|>assistant\\n'
     """
-    _check(messages)
+    check_messages(messages)
     values: dict[str, Any] = {"messages": messages, "add_generation_prompt": add_generation_prompt}
     # Templates ask whether a token is defined; one that does not exist is left undefined, as transformers does.
     values |= {name: token for name, token in (("bos_token", bos_token), ("eos_token", eos_token)) if token}
@@ -198,7 +198,8 @@ class Veil:
         return text.translate({ord(character): typed for typed, character in self._hidden.items()})
 
 
-def _check(messages: Sequence[Message]) -> None:
+def check_messages(messages: Sequence[Message]) -> None:
+    """Raise `ValueError` for an empty conversation and for a message of another form."""
     if not messages:
         raise ValueError('the conversation is empty; give at least one message, {"role": "user", "content": "..."}')
     for number, message in enumerate(messages):

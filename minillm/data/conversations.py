@@ -5,14 +5,17 @@ the loss? An answer counts, and so does the special token that closes it, or the
 prompt, the names of the speakers and the white space that the template puts after an answer do not.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minillm.data.chat import Message, encode_chat
+from minillm.data.chat import Message, check_messages, encode_chat
 from minillm.data.packing import PackedRows
 from minillm.tokenizer import Tokenizer
 
@@ -96,3 +99,51 @@ def pack_conversations(
     marks = PackedRows([list(map(int, example.counts)) for example in examples], 0, row_length)
     every = torch.arange(len(rows))
     return rows[every], rows.segments(every), marks[every] == 1
+
+
+def read_conversations(path: Path) -> list[list[Message]]:
+    """The conversations of a JSONL file: one {"messages": [{"role": "user", "content": "..."}, ...]} a line.
+
+    Raises `FileNotFoundError` for no file, and `ValueError`, with the line's number, for a line that is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no file {path}; it holds one conversation a line, {{"messages": [...]}}')
+    conversations = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            messages = json.loads(line)["messages"]
+            if not isinstance(messages, list):
+                raise ValueError("its messages are no list")
+            check_messages(messages)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f'{path}, line {number}: {error!r} is wrong with it; a line is {{"messages": [{{"role": "user", '
+                '"content": "..."}, {"role": "assistant", "content": "..."}]}'
+            ) from None
+        conversations.append(messages)
+    return conversations
+
+
+def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[Message]], list[Sequence[Message]]]:
+    """Different conversations to learn from, and one in ten of them (one at least) to be measured on.
+
+    Held out are those with the smallest hashes: the same ones in whatever order they come. Raises `ValueError` for
+    fewer than two different ones.
+
+    >>> train, held_out = hold_out([[{"role": "user", "content": str(n)}] for n in range(30)])
+    >>> len(train), len(held_out)
+    (27, 3)
+    """
+    distinct = {json.dumps(messages): messages for messages in conversations}
+    if len(distinct) < 2:
+        raise ValueError(f"there are {len(distinct)} different conversations; one to learn from and one to measure on")
+    ranked = sorted(distinct, key=lambda text: hashlib.sha256(text.encode()).digest())
+    measured = set(ranked[: max(1, len(ranked) // 10)])
+    train = [messages for text, messages in distinct.items() if text not in measured]
+    return train, [distinct[text] for text in ranked if text in measured]

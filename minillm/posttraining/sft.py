@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.data.batches import PackedBatches, SegmentedBatch
+from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
 from minillm.model.transformer import Transformer
@@ -22,6 +22,7 @@ from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
+SHORTEST_ROW = 256  # tokens
 VALIDATION_ROWS = 16  # of a batch that is measured on
 
 
@@ -29,7 +30,7 @@ VALIDATION_ROWS = 16  # of a batch that is measured on
 class ChatData:
     """What SFT needs: shuffled batches of conversations to learn from, and others to be measured on."""
 
-    train: PackedBatches
+    train: PackedBatches | InTurn
     validation: list[SegmentedBatch]
 
     @classmethod
@@ -41,13 +42,21 @@ class ChatData:
         max_seq_len: int,
         batch_size: int,
         seed: int,
+        first: Sequence[Example] = (),
+        first_steps: int = 0,
     ) -> "ChatData":
-        """From encoded conversations: rows of `max_seq_len` tokens and their targets, in the order of the seed.
+        """From encoded conversations: packed rows and their targets, in the order of the seed.
 
+        A row has `SHORTEST_ROW` tokens, or more where a conversation has; at most `max_seq_len`, the model's.
+        The first `first_steps` batches are of the conversations `first` alone (`recipes.py` says why).
         Raises `ValueError` where there is nothing to learn from or to measure on, and for a conversation that is longer
         than a row.
         """
+        longest = max((len(example.ids) for example in [*first, *train, *validation]), default=0)
+        max_seq_len = min(max_seq_len, max(SHORTEST_ROW, longest))
         batches = _batches(train, end_id, max_seq_len, batch_size, seed)
+        if first_steps:
+            batches = InTurn(_batches(first, end_id, max_seq_len, batch_size, seed), first_steps, batches)
         rows = _batches(validation, end_id, max_seq_len, VALIDATION_ROWS, 0)
         held_out = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
         short = len(rows.rows) % VALIDATION_ROWS  # the last batch goes on with the second epoch: cut that off

@@ -14,7 +14,9 @@ Loading goes by our own entry. Directories that others made are not read yet.
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from minillm.config import ModelConfig
 from minillm.model.transformer import Transformer
-from minillm.pretrained.weights import assemble, rename
+from minillm.pretrained.weights import Model, assemble, rename
 from minillm.tokenizer import Tokenizer
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
@@ -50,8 +52,16 @@ NAMES = {
 }
 
 
-def save(model: Transformer, tokenizer: Tokenizer, dir: str | Path) -> None:
+def save(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    dir: str | Path,
+    names: Mapping[str, str] = NAMES,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write model and tokenizer into the directory `dir`, which is made if need be.
+
+    For a model with another head: `names` are its tensors' in the file, and `changes` differ in its config.json.
 
     All files are written beside their final places first and moved there, one by one, when the last of them is whole.
     So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
@@ -63,9 +73,10 @@ def save(model: Transformer, tokenizer: Tokenizer, dir: str | Path) -> None:
     try:
         shutil.rmtree(staging, ignore_errors=True)  # what a killed save left
         staging.mkdir(parents=True)
-        tensors = {rename(ours, NAMES): tensor.detach().cpu().contiguous() for ours, tensor in model.named_parameters()}
+        tensors = {rename(ours, names): tensor.detach().cpu().contiguous() for ours, tensor in model.named_parameters()}
         save_file(tensors, staging / WEIGHTS, metadata={"format": "pt"})
         values = describe(model.config, tokenizer) | {"dtype": str(model.embedding.weight.dtype).removeprefix("torch.")}
+        values |= changes
         (staging / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
         tokenizer.save(staging)
     except (OSError, SafetensorError) as error:
@@ -116,8 +127,12 @@ def _architecture(config: ModelConfig) -> str | None:
     return None if c.d_model % c.n_heads else "LlamaForCausalLM"
 
 
-def load(dir: str | Path) -> tuple[Transformer, Tokenizer]:
+def load(
+    dir: str | Path, names: Mapping[str, str] = NAMES, build: type[Model] = Transformer
+) -> tuple[Model, Tokenizer]:
     """The model, in float32 on the CPU, and the tokenizer that `save` wrote into the directory `dir`.
+
+    `build` makes the model of a configuration, and `names` are its tensors' in the file.
 
     Raises `FileNotFoundError` naming the files that are missing, `ValueError` for files that are damaged, do not
     belong together, or come from elsewhere.
@@ -128,16 +143,16 @@ def load(dir: str | Path) -> tuple[Transformer, Tokenizer]:
     config, tokenizer = read_config(directory / CONFIG), Tokenizer.load(directory)
     try:
         _check_fit(config, tokenizer)
-        return _read_model(directory / WEIGHTS, config), tokenizer
+        return _read_model(directory / WEIGHTS, config, names, build), tokenizer
     except ValueError as error:
         raise ValueError(f"{directory}: {error}") from error
 
 
-def _read_model(path: Path, config: ModelConfig) -> Transformer:
+def _read_model(path: Path, config: ModelConfig, names: Mapping[str, str], build: type[Model]) -> Model:
     try:
         with safe_open(path, framework="pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return assemble(config, NAMES, shapes, lambda name: to_float32(name, file.get_tensor(name)))
+            return assemble(config, names, shapes, lambda name: to_float32(name, file.get_tensor(name)), build)
     except SafetensorError as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error
 

@@ -7,6 +7,7 @@ talks nonsense; so the account is made first, and a single number is read only w
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from torch import Tensor
 from minillm.config import ModelConfig
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
+
+Model = TypeVar("Model", bound=Transformer)  # a transformer, perhaps with another head
 
 MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more was not written by a person
 
@@ -40,7 +43,8 @@ def assemble(
     table: Mapping[str, str],
     shapes: Mapping[str, tuple[int, ...]],
     read: Callable[[str], Tensor],
-) -> Transformer:
+    build: type[Model] = Transformer,
+) -> Model:
     """Build the model of `config` out of a file's tensors, in evaluation mode.
 
     `table` maps our module names to the file's, `shapes` lists every tensor of the file, and `read` gives one of them
@@ -52,7 +56,7 @@ def assemble(
             f"but the file holds {len(shapes):,} tensors: one of the two is damaged"
         )
     with torch.device("meta"):  # shapes without storage: no random numbers are drawn only to be overwritten
-        model = Transformer(config)
+        model = build(config)
     parameters = dict(model.named_parameters())  # a tied head and its embedding count once
     names = {ours: rename(ours, table) for ours in parameters}
     account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)

@@ -235,7 +235,7 @@ def test_resume_refuses_another_text_under_the_same_name(tmp_path, cache):
     with text.open("a", encoding="utf-8") as file:
         file.write("\n\nAnd a dog.")
     refused = run("pretrain", "--out", out, "--resume", status=1)
-    assert f"the corpus {text} is not the text that the run in {out} began with" in refused.stderr
+    assert f"the corpus {text} is not what the run in {out} began with" in refused.stderr
 
 
 def test_pretrain_takes_a_folder_and_reads_documents_longer_than_the_model(tmp_path, cache):

@@ -315,3 +315,13 @@ def test_a_data_file_that_could_not_be_asked(tmp_path, old, new, message):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(WorldDataError, match=message):
         load_phrasebook(tmp_path / "text")
+
+
+def test_families_can_be_chosen_and_weighed():
+    drawn = Counter(one.family for one in Instructions(0, families={"sum": 3, "copy": 1}).instructions(400))
+    assert drawn.keys() == {"sum", "copy"}
+    assert drawn["sum"] / 400 == pytest.approx(3 / 4, abs=0.07)
+    weights = {family: weight for weight, family in load_phrasebook().families}
+    assert Instructions(1, families=weights).instruction(5) == Instructions(1).instruction(5)
+    with pytest.raises(ValueError, match="no family 'sums' of instructions; they are who, where"):
+        Instructions(0, families={"sums": 1})

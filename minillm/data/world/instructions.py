@@ -10,7 +10,7 @@ the same generator but from streams of their own.
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,8 @@ class Telling:
 class Instructions:
     """An endless stream of instructions, deterministic for seed, split and index like the documents of `World`.
 
-    The splits "training" and "held-out" share no pair of parameters, whatever the seeds; see `holdout`.
+    The splits "training" and "held-out" share no pair of parameters, whatever the seeds; see `holdout`. With `families`
+    only these are drawn, by the weights that are given there. Raises `ValueError` for a family that does not exist.
 
     >>> instruction = Instructions(seed=0).instruction(3)
     >>> instruction.check(instruction.answer), instruction.check("I would rather not say.")
@@ -83,11 +84,23 @@ class Instructions:
     ['user', 'assistant']
     """
 
-    def __init__(self, seed: int, split: Split = "training", folder: Path = TEXT):
+    def __init__(
+        self,
+        seed: int,
+        split: Split = "training",
+        folder: Path = TEXT,
+        families: Mapping[str, int] | None = None,
+    ):
         check_split(split)
         self._world = World(seed, folder)
         self.seed, self.split = seed, split
         self._book = load_phrasebook(folder)
+        self._families = self._book.families
+        if families is not None:
+            self._families = tuple((weight, family) for family, weight in families.items())
+            known = [family for _, family in self._book.families]
+            if unknown := [family for family in families if family not in known]:
+                raise ValueError(f"there is no family {unknown[0]!r} of instructions; they are {', '.join(known)}")
         self._vocabularies = Vocabularies(self._world.lexicon, self._book)
         self._tasks = Tasks(self._world.lexicon, self._book, self._vocabularies)
         relations = dict.fromkeys(relation for _, relation in load_almanac(folder).facts())
@@ -102,7 +115,7 @@ class Instructions:
             raise ValueError(f"instruction {index} comes before the first; the stream starts at 0")
         versions = f"world {WORLD_VERSION}, instructions {INSTRUCTIONS_VERSION}"
         source = random.Random(f"{versions}, seed {self.seed}, {self.split}, instruction {index}")
-        family = Sampler(source).choose("family", self._book.families)
+        family = Sampler(source).choose("family", self._families)
         if family in READING and not (family == "count" and Sampler(source).choose("list", ((2, True), (1, False)))):
             return self._about_document(family, source)
         voice = self._voice(source)

@@ -1,0 +1,106 @@
+"""What the commands share that train in a folder: options that outlive the process, and a bar."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from click.core import ParameterSource
+from tqdm import tqdm
+
+from minillm.model.transformer import Transformer
+from minillm.training.distributed import Team
+from minillm.training.settings import TrainConfig
+
+RUN = "run.json"  # the options of the run, for --resume
+TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
+
+
+def settle(
+    ctx: click.Context,
+    out: Path,
+    resume: bool,
+    options: dict[str, Any],
+    complete: Callable[[dict[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """The options of this run: with `resume` those it began with, else the given ones as `complete` fills them in."""
+    kept = out / RUN
+    if not resume:
+        if kept.exists():
+            raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+        return complete(options)
+    if not kept.exists():
+        raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
+    try:
+        before = dict(json.loads(kept.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
+    for name, value in options.items():
+        if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
+            raise ValueError(
+                f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
+            )
+    return before
+
+
+def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str) -> None:
+    """Note the options for --resume, and what is learnt from; refuse to go on with another than the run began with."""
+    before = options.setdefault("fingerprint", fingerprint)
+    if before != fingerprint:
+        raise ValueError(
+            f"{learnt_from} is not what the run in {out} began with; bring that back, or start a new run in another "
+            "--out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
+
+
+def fingerprint(model: Transformer, learnt_from: Any) -> str:
+    """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
+    digest = hashlib.sha256(repr(learnt_from).encode())
+    for parameter in model.parameters():
+        digest.update(parameter.detach().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+@contextmanager
+def progress(
+    config: TrainConfig,
+    out: Path,
+    command: str,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar over the share of the run that is over, since it may be so many minutes long; Ctrl-C ends in a sentence."""
+    latest: dict[str, Any] = {}
+    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
+
+        def show(metrics: dict[str, Any]) -> None:
+            bar.n = min(config.progress(metrics["step"], metrics["seconds"]), 1.0)
+            latest.update(metrics)
+            bar.set_postfix_str(progress_line(latest, config.steps))
+
+        try:
+            yield show
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                f"stopped and saved; go on with: minillm {command} --out {out} --resume"
+            ) from None
+
+
+def progress_line(latest: dict[str, Any], steps: int | None) -> str:
+    """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
+
+    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
+    >>> progress_line(latest, 1000)
+    'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
+    """
+    words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
+    words += [f"{key} {latest[key]:.3f}" for key in ("loss", "val_loss") if key in latest]
+    words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
+    words += [f"{latest['tokens_per_second']:,.0f} tokens/s"]
+    words[-1] += f", {latest['flop_utilisation']:.0%} of the peak" if "flop_utilisation" in latest else ""
+    return ", ".join(words)

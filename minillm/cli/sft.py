@@ -1,0 +1,108 @@
+"""minillm sft: teach a model to answer, by the world's instructions or by examples of your own."""
+
+import functools
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle
+from minillm.course import models
+from minillm.data.chat import chat_tokenizer
+from minillm.data.conversations import hold_out, read_conversations
+from minillm.device import pick_device, seed_everything
+from minillm.posttraining.lora import add_lora
+from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe, world_chats
+from minillm.posttraining.sft import ChatData, encode_conversations
+from minillm.posttraining.sft import sft as run_sft
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+from minillm.training.distributed import Team, attempt, join_team
+from minillm.training.loop import mean_loss
+from minillm.training.settings import Optimizer, TrainConfig
+
+WORLD = "world"
+SIZES = ("batch_size", "instructions", "short_instructions", "short_steps")  # of a recipe, beside its training
+
+
+@click.command()
+@click.option("--model", help="A run folder, a .gguf file or an asset's name; without it the course's base model.")
+@click.option("--data", default=WORLD, help='world, or a JSONL file with {"messages": [...]} on each line.')
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
+@click.option("--lora", type=int, help="Learn corrections of this rank only, and leave the model's own weights.")
+@click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the recipe for the data.")
+@click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")
+@click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
+@click.option("--batch-size", type=int, help="Rows of several conversations in one batch.")
+@click.option("--learning-rate", type=float, help="At its peak; another optimizer wants another one.")
+@click.option("--instructions", type=int, help="Instructions of the world to learn from.")
+@click.option("--seed", default=0, help="Decides the world's instructions, LoRA's first weights and the order.")
+@click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
+@click.option("--parallel", default="ddp", type=click.Choice(["ddp", "fsdp"]), help="Under torchrun: whole or sharded.")
+@device_option
+@json_option
+@click.pass_context
+def sft(ctx: click.Context, out: Path, resume: bool, parallel: str, as_json: bool, **options: Any) -> None:
+    """Teach a model to answer questions; under torchrun, in several processes at once."""
+    with join_team(pick_device(options["device"]), sharded=parallel == "fsdp") as team:
+        resume = resume or (attempt() > 0 and (out / RUN).exists())
+        options = team.agreed(settle(ctx, out, resume, options, with_recipe) if team.leads else None)
+        result = _train(out, options, team, as_json)
+    if as_json and team.leads:
+        print_json(result)
+
+
+def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, those that were not given from the recipe for this data; --minutes alone replaces its steps."""
+    recipe = WORLD_SFT if options["data"] == WORLD else OWN_SFT
+    own = {name: getattr(recipe.training, name) for name in TRAINING} | {name: getattr(recipe, name) for name in SIZES}
+    if options["minutes"] is not None or options["steps"] is not None:
+        own |= {"minutes": None, "steps": None}
+    options = options | {name: value for name, value in own.items() if options.get(name) is None}
+    training = replace(recipe.training, **{name: options[name] for name in TRAINING})
+    if training.steps is not None:  # of fewer steps as large a part
+        options["short_steps"] = round(recipe.short_steps / recipe.training.steps * training.steps)
+    return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
+
+
+def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
+    """The whole run of one process; returns what the leading one has to tell."""
+    seed_everything(options["seed"])
+    with team.leader_first():
+        model, tokenizer = load(options["model"]) if options["model"] else models.base()
+        tokenizer = chat_tokenizer(tokenizer)
+        data = _data(options, tokenizer, model.config.max_seq_len)
+        if team.leads:
+            learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
+            keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
+    config = TrainConfig(**options["training"])
+    say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
+    model = model.to(team.device)
+    if options["lora"] is not None:
+        add_lora(model, options["lora"], 2.0 * options["lora"])
+    learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    say(f"{learning:,} parameters learn from rows of {data.train[0][0].shape[1]} tokens")
+    before = mean_loss(model, data.validation) if team.leads else None
+    start = time.perf_counter()
+    with progress(config, out, "sft", team) as show:
+        _, history = run_sft(model, data, config, out, tokenizer, show, team, options["model"])
+    if not team.leads:
+        return {}
+    result = {"val_loss_before": round(before, 5), "val_loss": round(history[-1]["val_loss"], 5)}
+    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"]}
+    say("Held-out loss {val_loss_before:.3f} -> {val_loss:.3f} nats per token ({seconds:.0f} s)".format(**result))
+    return result | {"tokens": history[-1]["tokens"], "parameters": learning, "out": str(out)}
+
+
+def _data(options: dict[str, Any], tokenizer: Tokenizer, max_seq_len: int) -> ChatData:
+    if options["data"] == WORLD:
+        sizes = {name: options[name] for name in SIZES}
+        return world_chats(
+            tokenizer, SFTRecipe(TrainConfig(**options["training"]), **sizes), max_seq_len, options["seed"]
+        )
+    parts = [encode_conversations(tokenizer, part) for part in hold_out(read_conversations(Path(options["data"])))]
+    return ChatData.of(*parts, tokenizer.eos_id, max_seq_len, options["batch_size"], options["seed"])

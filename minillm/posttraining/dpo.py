@@ -1,0 +1,149 @@
+"""DPO: learn from preferences without a reward model, since the policy that is best for a reward gives it away.
+
+What is best for a reward r at the price beta a nat of KL from a reference is p(a) = p_ref(a) exp(r(a) / beta) / Z. Read
+from right to left: r(a) = beta log(p(a) / p_ref(a)) + beta log Z. In a difference of two answers to one prompt Z is
+gone, so the Bradley-Terry loss of a reward model becomes a loss of the policy itself (Rafailov et al. 2023).
+"""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from minillm.data.pairs import Pair, PairBatch, PairData, in_order
+from minillm.losses import token_log_probs
+from minillm.model.transformer import Transformer
+from minillm.posttraining.reward import accuracy, preference_loss
+from minillm.posttraining.rollout import roll_out, score_answers
+from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
+from minillm.training.loop import Metrics
+from minillm.training.run import run_training
+from minillm.training.settings import TrainConfig
+
+ASKED = 64  # held-out prompts that the KL is measured on
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPOConfig(TrainConfig):
+    """How to train, and the price of leaving the reference. Raises `ValueError` for a beta that is not positive.
+
+    >>> DPOConfig(steps=100).beta
+    0.1
+    """
+
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    beta: float = 0.1  # points of reward a nat of KL
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.beta < math.inf:
+            raise ValueError(f"beta is {self.beta}; it must be positive")
+
+
+def answer_log_probs(
+    model: Transformer, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"], is_answer: Bool[Tensor, "B T"]
+) -> Float[Tensor, "B"]:
+    """log p of each row's answer to its prompt, in nats: the sum over its tokens.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> _ = torch.nn.init.zeros_(model.head.weight)                          # every token is as likely as any other
+    >>> ids = torch.tensor([[1, 2, 3, 4]])
+    >>> answer_log_probs(model, ids, torch.ones_like(ids), torch.tensor([[False, False, True, True]])).detach()
+    tensor([-4.6052])
+    """
+    hidden, counts = model.hidden(ids[:, :-1], segments=segments[:, :-1]), is_answer[:, 1:]
+    log_probs = token_log_probs(model.head(hidden[counts]), ids[:, 1:][counts])  # of the prompts, no logits are made
+    return torch.zeros(counts.shape, device=ids.device).masked_scatter(counts, log_probs).sum(1)
+
+
+def log_ratios(model: Transformer, batch: PairBatch) -> Float[Tensor, "B"]:
+    """log p(chosen) - log p(rejected) of every pair, in nats."""
+    parts = (part.to(model.device).flatten(0, 1) for part in batch[:3])
+    chosen, rejected = answer_log_probs(model, *parts).unflatten(0, (-1, 2)).unbind(1)
+    return chosen - rejected
+
+
+@torch.no_grad()
+def pair_log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
+    """`log_ratios` of any number of pairs, in their order."""
+    model.eval()
+    found = torch.empty(len(pairs), device=model.device)
+    for batch in in_order(pairs):
+        found[batch[-1].to(model.device)] = log_ratios(model, batch)
+    return found
+
+
+def implicit_margins(log_ratios: Float[Tensor, "B"], reference: Float[Tensor, "B"], beta: float) -> Float[Tensor, "B"]:
+    """beta log(p / p_ref) of the chosen answer, less that of the rejected one: a difference of rewards.
+
+    `preference_loss` of it is the loss of DPO (Rafailov et al. 2023, eq. 7). Its gradient pushes the chosen answer up
+    and the rejected one down by beta sigmoid(-margin): the more, the more wrong the margin is (section 4).
+
+    >>> implicit_margins(torch.tensor([3.0]), torch.tensor([1.0]), beta=0.1)
+    tensor([0.2000])
+    """
+    return beta * (log_ratios - reference)
+
+
+def dpo(
+    model: Transformer,
+    data: PairData,
+    config: DPOConfig,
+    run_dir: str | Path | None = None,
+    tokenizer: Tokenizer | None = None,
+    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+) -> tuple[Transformer, list[Metrics]]:
+    """Make the answers that people prefer likelier than the others; returns the model (trained in place), the metrics.
+
+    The model as it comes in is the reference; what it makes of the pairs is computed once. With `run_dir` and
+    `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model` comes in as it did
+    the first time.
+    A line of metrics counts pairs as its tokens; it holds margin and accuracy of the last batch (the mean difference of
+    the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats a pair),
+    val_accuracy, and kl (nats an answer, from the reference, over answers of its own to held-out prompts).
+    """
+    if (run_dir is None) != (tokenizer is None):
+        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    reference = copy.deepcopy(model).requires_grad_(False).eval()
+    before, before_held_out = (pair_log_ratios(reference, pairs) for pairs in (data.train.pairs, data.validation))
+    latest = {}
+
+    def loss(module: Transformer, batch: PairBatch) -> Float[Tensor, ""]:
+        found = implicit_margins(log_ratios(module, batch), before[batch[-1]], config.beta)
+        latest.update(margin=found.mean().item(), accuracy=accuracy(found))
+        return preference_loss(found)
+
+    def validate() -> Metrics:
+        found = implicit_margins(pair_log_ratios(model, data.validation), before_held_out, config.beta)
+        line = {"val_loss": preference_loss(found).item(), "val_accuracy": accuracy(found)}
+        return line | {"kl": sampled_kl(model, reference, data.validation[:ASKED])}
+
+    def keep(whole: Transformer, folder: Path) -> None:
+        save(whole, tokenizer, folder)
+
+    history = run_training(
+        model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest
+    )
+    return model, history
+
+
+@torch.no_grad()
+def sampled_kl(model: Transformer, reference: Transformer, pairs: Sequence[Pair]) -> float:
+    """KL(model, reference) in nats an answer, estimated from one answer of the model to the prompt of each pair.
+
+    An answer may be twice as long as the longest of the pairs.
+    """
+    model.eval()
+    prompts = [pair.chosen.ids[: pair.chosen.counts.index(True)] for pair in pairs]
+    stop = {pair.chosen.ids[-1] for pair in pairs}  # what closes an answer
+    longest = max(sum(answer.counts) for pair in pairs for answer in (pair.chosen, pair.rejected))
+    answers = roll_out(model, prompts, 2 * longest, sorted(stop), seed=0)
+    return (score_answers(model, answers)[0] - score_answers(reference, answers)[0]).sum(1).mean().item()

@@ -1,0 +1,117 @@
+"""How the course's own model learns to answer, and how any model learns from a person's own examples.
+
+The instructions of Ottermere are of ten families, and half of them are short: copy, reverse, count, add, say it
+politely. Beginning with these (a curriculum: Bengio et al. 2009) is what makes two minutes enough for a small model.
+An answer to them is a fifth of the text that is read for it, an answer about a document a tenth; so a batch teaches
+twice as much, above all to look back and repeat what stands there, and that is what the other families need too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minillm.data.conversations import Example
+from minillm.data.preferences import Rater, simulate
+from minillm.data.rankings import Preference
+from minillm.data.world.instructions import Instruction, Instructions
+from minillm.posttraining.dpo import DPOConfig
+from minillm.posttraining.sft import ChatData, encode_conversations
+from minillm.tokenizer import Tokenizer
+from minillm.training.settings import TrainConfig
+
+HELD_OUT = 200  # instructions that are measured on
+# What the curriculum begins with, by weight. Sums take the most practice: their pairs are many, and nothing but
+# practice tells that 7 and 5 are 12.
+SHORT_FAMILIES = {"copy": 2, "reverse": 2, "count": 3, "sum": 6, "rewrite": 1}
+
+
+@dataclass(frozen=True)
+class SFTRecipe:
+    """The training settings, the batch, and how many instructions of the world."""
+
+    training: TrainConfig
+    batch_size: int
+    instructions: int = 0
+    short_instructions: int = 0  # that the curriculum begins with
+    short_steps: int = 0  # updates on these, before those on all
+
+
+WORLD_SFT = SFTRecipe(
+    TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=8,
+    instructions=10_000,
+    short_instructions=16_000,
+    short_steps=500,
+)
+
+# A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
+OWN_SFT = SFTRecipe(
+    TrainConfig(steps=24, learning_rate=1e-3, warmup_steps=3, weight_decay=0.0, final_fraction=0.0, log_every=4),
+    batch_size=2,
+)
+
+
+def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed: int) -> ChatData:
+    """Instructions to learn from, and held-out ones to be measured on; no pair of parameters is in both.
+
+    Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat, and for a model
+    that is too narrow to read a document of the world.
+    """
+    short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
+    return ChatData.of(
+        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions), max_seq_len),
+        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT), max_seq_len),
+        tokenizer.eos_id,
+        max_seq_len,
+        recipe.batch_size,
+        seed,
+        _encoded(tokenizer, [one for one in short if not one.context], max_seq_len),  # a few are counts in a document
+        recipe.short_steps,
+    )
+
+
+def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
+    examples = encode_conversations(tokenizer, [one.messages for one in instructions])
+    return [
+        example for example in examples if len(example.ids) <= max_seq_len
+    ]  # few are longer than a tiny model reads
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
+
+    training: TrainConfig
+    batch_size: int  # pairs
+    pairs: int = 0
+    pairs_per_instruction: int = 2
+
+
+REWARD = PairRecipe(
+    TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=16,
+    pairs=12_800,
+)
+DPO = PairRecipe(
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
+)
+# A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
+# 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+WEAK_REWARD = PairRecipe(
+    TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
+    batch_size=16,
+    pairs=200,
+)
+LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
+
+HELD_OUT_PAIRS = 1000
+
+
+def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
+    return tuple(
+        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
+        for split, n, each in (
+            ("training", recipe.pairs, recipe.pairs_per_instruction),
+            ("held-out", HELD_OUT_PAIRS, 2),
+        )
+    )

@@ -1,0 +1,111 @@
+"""A chat model's report against answers that were put into its mouth, and against the world's own rules."""
+
+import math
+
+import pytest
+import torch
+from helpers import lively, small_config
+
+from minillm.analysis import alignment
+from minillm.analysis.alignment import Answer, Estimate, answer, assess, distinct, win_rate
+from minillm.data.chat import CHATML, encode_chat
+from minillm.data.preferences import candidates, utility
+from minillm.data.world.instructions import Instructions
+from minillm.inference.generate import generate
+from minillm.model.transformer import Transformer
+from minillm.posttraining.reward import RewardModel
+from minillm.tokenizer import Tokenizer
+
+INSTRUCTIONS = Instructions(0, "held-out").instructions(12)
+
+
+@pytest.fixture(scope="module")
+def chatty():
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.train([one.prompt for one in INSTRUCTIONS], 300, ["<|im_start|>", "<|im_end|>"])
+    tokenizer.chat_template, tokenizer.eos_token = CHATML, "<|im_end|>"
+    return lively(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=600))), tokenizer
+
+
+def test_greedy_answers_are_those_of_each_prompt_alone(chatty, monkeypatch):
+    model, tokenizer = chatty
+    monkeypatch.setattr(alignment, "ROWS", 5)
+    for one, said in zip(INSTRUCTIONS, answer(model, tokenizer, INSTRUCTIONS, 0.0, max_new_tokens=6), strict=True):
+        ids = encode_chat(tokenizer, one.messages[:-1])
+        new = generate(model, ids, 6, temperature=0, stop=[tokenizer.eos_id])[len(ids) :]
+        assert said.ended == (new[-1] == tokenizer.eos_id)
+        assert list(said.ids) == new
+        assert said.text == tokenizer.decode(new[:-1] if said.ended else new)
+        assert said.log_ratio is None
+
+
+def test_a_model_is_no_nat_away_from_itself_and_some_from_another(chatty):
+    model, tokenizer = chatty
+    same = answer(model, tokenizer, INSTRUCTIONS, reference=model, max_new_tokens=6)
+    assert [one.log_ratio for one in same] == pytest.approx([0.0] * 12, abs=1e-4)
+    torch.manual_seed(1)
+    other = lively(Transformer(model.config))
+    assert Estimate.of([one.log_ratio for one in answer(model, tokenizer, INSTRUCTIONS, 1.0, other)]).mean > 1
+
+
+def test_a_report_counts_what_was_said(chatty, monkeypatch):
+    """Greedily every second answer is right; sampled, it says to each instruction a candidate of its own."""
+    sampled = [candidates(one)[number] for number, one in enumerate(INSTRUCTIONS)]
+
+    def say(model, tokenizer, instructions, temperature=1.0, reference=None, seed=0):
+        if temperature == 0:
+            return [Answer(one.answer if n % 2 else "Perhaps.", (), True) for n, one in enumerate(instructions)]
+        return [Answer(text, (7, n), n > 2, 0.5 * n) for n, text in enumerate(sampled)]
+
+    monkeypatch.setattr(alignment, "answer", say)
+    judge = RewardModel.of(chatty[0])
+    torch.nn.init.normal_(judge.head.weight)
+    report = assess(*chatty, INSTRUCTIONS, reference=chatty[0], reward_model=judge)
+    assert report.n == 12
+    assert report.accuracy.mean == 0.5
+    assert report.accuracy.stderr == pytest.approx(math.sqrt(0.25 / 11))
+    for family, share in report.families.items():
+        places = [n for n, one in enumerate(INSTRUCTIONS) if one.family == family]
+        assert share == sum(n % 2 for n in places) / len(places)
+    points = [utility(one, text) for one, text in zip(INSTRUCTIONS, sampled, strict=True)]
+    assert report.utilities == tuple(points)
+    assert report.utility.mean == pytest.approx(sum(points) / 12)
+    assert report.length == pytest.approx(sum(len(text.split()) for text in sampled) / 12)
+    assert report.ended == 0.75
+    assert report.kl.mean == 2.75
+    assert report.texts == tuple(sampled)
+    prompts = [encode_chat(chatty[1], one.messages[:-1]) for one in INSTRUCTIONS]
+    judged = [judge(torch.tensor([[*prompt, 7, n]])).item() for n, prompt in enumerate(prompts)]
+    assert report.reward.mean == pytest.approx(sum(judged) / 12, abs=1e-4)
+    assert assess(*chatty, INSTRUCTIONS).kl is None
+
+
+def test_variety_is_counted_over_all_answers():
+    assert distinct(["a b a", "a b"], 1) == 2 / 5
+    assert distinct(["a b a", "a b"], 2) == 2 / 3
+    assert distinct(["one"], 2) == 0.0
+
+
+def test_the_interval_is_wilsons():
+    """The bounds are the shares p with |rate - p| = 1.96 sqrt(p (1 - p) / n): those that luck could just explain."""
+    for wins, n in ((81, 100), (10, 10)):
+        found = win_rate([1.0] * wins + [0.0] * (n - wins), [0.5] * n)
+        assert found.rate == wins / n
+        for bound in (found.low, found.high):
+            assert abs(found.rate - bound) == pytest.approx(1.96 * math.sqrt(bound * (1 - bound) / n), abs=1e-7)
+        assert found.low < min(found.rate, found.high)
+
+
+def test_a_tie_is_half_a_win():
+    assert win_rate([1.0, 2.0], [1.0, 2.0]).rate == 0.5
+
+
+def test_what_cannot_be_asked_is_said(chatty):
+    model, tokenizer = chatty
+    with pytest.raises(ValueError, match="no instructions"):
+        assess(model, tokenizer, [])
+    with pytest.raises(ValueError, match="2 answers against 1"):
+        win_rate([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="no end token"):
+        answer(model, Tokenizer.train(["a"], 258), INSTRUCTIONS)
+    assert Estimate.of([1.0]).stderr == math.inf

@@ -1,0 +1,141 @@
+"""DPO: its loss and gradient worked by hand, its optimum known by hand, and a run that goes on after a cut."""
+
+import copy
+import math
+
+import pytest
+import torch
+from bandits import bandit, probability
+from helpers import lively, small_config
+from pretrained.gguf_files import small_tokenizer
+
+from minillm.data.conversations import Example
+from minillm.data.pairs import Pair, PairBatches, PairData
+from minillm.model.transformer import Transformer
+from minillm.posttraining.dpo import (
+    DPOConfig,
+    answer_log_probs,
+    dpo,
+    implicit_margins,
+    log_ratios,
+    pair_log_ratios,
+    sampled_kl,
+)
+from minillm.posttraining.reward import preference_loss
+from minillm.pretrained import load
+
+
+def example(prompt: list[int], answer: list[int]) -> Example:
+    return Example(prompt + answer, [False] * len(prompt) + [True] * len(answer))
+
+
+PAIRS = [Pair(example([1, 7 + n], [10 + n, 5, 2]), example([1, 7 + n], [10 + n, 2])) for n in range(20)]
+
+
+def log_prob(model: Transformer, text: Example) -> float:
+    log_probs = model(torch.tensor([text.ids]))[0].log_softmax(-1)
+    return sum(log_probs[t - 1, text.ids[t]].item() for t in range(1, len(text.ids)) if text.counts[t])
+
+
+def test_the_probability_of_an_answer_is_the_product_over_its_tokens_alone(small_model):
+    ids = torch.tensor([[3, 14, 15, 9, 9], [7, 1, 22, 4, 30]])
+    segments = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    is_answer = torch.tensor([[0, 0, 1, 0, 0], [0, 1, 1, 1, 1]]).bool()
+    found = answer_log_probs(small_model, ids, segments, is_answer)
+    texts = [Example([3, 14, 15], [False, False, True]), Example([7, 1, 22, 4, 30], [False] + [True] * 4)]
+    assert found.tolist() == pytest.approx([log_prob(small_model, text) for text in texts], abs=1e-4)
+    ratios = pair_log_ratios(small_model, PAIRS)
+    expected = [log_prob(small_model, pair.chosen) - log_prob(small_model, pair.rejected) for pair in PAIRS]
+    assert ratios.tolist() == pytest.approx(expected, abs=1e-3)
+    batch = PairBatches(PAIRS, 4, 0)[0]
+    torch.testing.assert_close(log_ratios(small_model, batch), ratios[batch[-1]], rtol=1e-4, atol=1e-4)
+
+
+def test_loss_and_gradient_are_those_worked_by_hand():
+    """beta 0.5; the policy prefers the chosen answer by 3 nats, the reference by 1: a margin of 0.5 (3 - 1) = 1."""
+    policy = torch.tensor([3.0], requires_grad=True)
+    loss = preference_loss(implicit_margins(policy, torch.tensor([1.0]), beta=0.5))
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)))  # 0.3133
+    loss.backward()
+    assert policy.grad.item() == pytest.approx(-0.5 / (1 + math.e))  # -beta sigmoid(-margin), -0.1345
+
+
+def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model):
+    reference = copy.deepcopy(small_model)
+    config = DPOConfig(steps=30, learning_rate=3e-3, warmup_steps=0, log_every=1, eval_every=30, bf16=False)
+    model, history = dpo(small_model, PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:]), config)
+    assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    assert history[0]["margin"] == pytest.approx(0.0, abs=1e-4)
+    last = history[-1]
+    assert last["val_loss"] < 0.5
+    assert last["val_accuracy"] == last["accuracy"] == 1.0
+    assert last["margin"] > 1
+    assert last["kl"] > 0.1
+    assert model is small_model
+    margins = implicit_margins(pair_log_ratios(model, PAIRS[16:]), pair_log_ratios(reference, PAIRS[16:]), config.beta)
+    assert preference_loss(margins).item() == pytest.approx(last["val_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_two_answers_end_where_the_formula_says(beta):
+    """Three of four raters prefer 1 to 0, so r_1 - r_0 = ln 3, and p* is p_ref exp(r / beta), made to sum to 1."""
+    model = bandit(seed=1)
+    before = probability(model)
+    better, worse = example([0], [1]), example([0], [0])
+    pairs = [Pair(better, worse)] * 3 + [Pair(worse, better)]
+    config = DPOConfig(
+        steps=400, learning_rate=1e-2, beta=beta, warmup_steps=0, final_fraction=0.0, eval_every=400, log_every=400
+    )
+    dpo(model, PairData(PairBatches(pairs, 4, 0), pairs), config)
+    after = probability(model)
+    moved = math.log(after / (1 - after)) - math.log(before / (1 - before))
+    assert moved == pytest.approx(math.log(3) / beta, abs=0.02)
+
+
+def test_the_sampled_kl_is_the_exact_one_up_to_luck():
+    """Both tokens close an answer, so an answer is one draw."""
+    model, reference = bandit(seed=1), bandit(seed=2)
+    p, q = probability(model), probability(reference)
+    exact = p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+    assert exact > 0.02
+    pairs = [Pair(example([0], [1]), example([0], [1])), Pair(example([0], [0]), example([0], [1]))] * 4000
+    assert sampled_kl(model, reference, pairs) == pytest.approx(exact, abs=0.02)
+    assert sampled_kl(model, model, pairs[:10]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
+    tokenizer = small_tokenizer()
+    data = PairData(PairBatches(PAIRS[:16], 4, 0), PAIRS[16:])
+    config = DPOConfig(steps=20, learning_rate=1e-3, warmup_steps=0, log_every=1, save_every=5)
+
+    def start():
+        torch.manual_seed(0)
+        return lively(Transformer(small_config(vocab_size=tokenizer.vocab_size)))
+
+    whole, history = dpo(start(), data, config)
+
+    class Cut(Exception):
+        pass
+
+    def cut(line):
+        if line["step"] == 12:
+            raise Cut
+
+    with pytest.raises(Cut):
+        dpo(start(), data, config, tmp_path, tokenizer, cut)
+    resumed, again = dpo(start(), data, config, tmp_path, tokenizer)
+    assert [line["loss"] for line in again] == [line["loss"] for line in history]
+    for one in (resumed, load(tmp_path)[0]):
+        assert torch.equal(pair_log_ratios(one, PAIRS), pair_log_ratios(whole, PAIRS))
+    with pytest.raises(ValueError, match="with beta = 0.1, and now it is 0.2"):
+        dpo(start(), data, DPOConfig(steps=20, learning_rate=1e-3, warmup_steps=0, log_every=1, save_every=5, beta=0.2),
+            tmp_path, tokenizer)  # fmt: skip
+
+
+def test_settings_that_mean_nothing_are_refused(small_model, tmp_path):
+    with pytest.raises(ValueError, match="beta is 0"):
+        DPOConfig(steps=1, beta=0)
+    with pytest.raises(ValueError, match="neither steps nor minutes"):
+        DPOConfig()
+    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+        dpo(small_model, PairData(PairBatches(PAIRS, 4, 0), PAIRS), DPOConfig(steps=1), tmp_path)

@@ -1,0 +1,193 @@
+"""The reward model: where it reads, what it learns, and that transformers reads the same in what we save."""
+
+import math
+
+import pytest
+import torch
+from helpers import lively, small_config
+from pretrained.gguf_files import small_tokenizer
+from transformers import AutoModelForSequenceClassification
+
+from minillm.data.chat import CHATML
+from minillm.data.conversations import Example
+from minillm.data.pairs import Pair, PairBatches, PairData, encode_preferences
+from minillm.data.rankings import load_preferences
+from minillm.model.transformer import Transformer
+from minillm.posttraining.lora import add_lora
+from minillm.posttraining.reward import (
+    RewardModel,
+    load_reward_model,
+    margins,
+    pair_margins,
+    preference_loss,
+    save_reward_model,
+    train_reward_model,
+)
+from minillm.pretrained import load, save
+from minillm.training.settings import TrainConfig
+
+TEXTS = [[3, 14, 15, 9, 26, 5], [7, 1], [21, 2, 2, 40]]
+
+
+def reward_model(**changes) -> RewardModel:
+    model = RewardModel.of(lively(Transformer(small_config(**changes))))
+    torch.nn.init.normal_(model.head.weight)
+    return model.eval()
+
+
+def by_hand(model: RewardModel, text: list[int]) -> float:
+    return (model.hidden(torch.tensor([text]))[0, -1] @ model.head.weight[0]).item()
+
+
+@pytest.mark.parametrize("position", ["rotary", "learned", "alibi"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_reward_is_read_at_the_last_real_token_whatever_the_side_of_the_padding(side, position):
+    model, width = reward_model(position=position), 9
+    ids, segments = torch.full((3, width), 33), torch.zeros(3, width, dtype=torch.long)
+    for row, text in enumerate(TEXTS):
+        start = width - len(text) if side == "left" else 0
+        ids[row, start : start + len(text)] = torch.tensor(text)
+        segments[row, start : start + len(text)] = 1
+    found = model(ids, segments)
+    torch.testing.assert_close(found, torch.tensor([by_hand(model, text) for text in TEXTS]), rtol=1e-4, atol=1e-5)
+
+
+def test_without_padding_no_segments_are_needed():
+    model = reward_model()
+    assert model(torch.tensor([TEXTS[0]])).item() == pytest.approx(by_hand(model, TEXTS[0]), abs=1e-5)
+
+
+def test_scores_come_in_the_order_of_the_answers():
+    model = reward_model()
+    found = model.score([text[:1] for text in TEXTS], [text[1:] for text in TEXTS])
+    torch.testing.assert_close(found, torch.tensor([by_hand(model, text) for text in TEXTS]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_that_of_bradley_and_terry_worked_by_hand():
+    found = torch.tensor([math.log(3), -math.log(3)], requires_grad=True)  # chances of 3/4 and 1/4
+    loss = preference_loss(found)
+    assert loss.item() == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2)
+    loss.backward()
+    assert found.grad.tolist() == pytest.approx([-(1 / 4) / 2, -(3 / 4) / 2])  # -(1 - p) / n
+
+
+def pair(chosen: list[int], rejected: list[int]) -> Pair:
+    return Pair(*(Example([1, *answer, 2], [False] + [True] * (len(answer) + 1)) for answer in (chosen, rejected)))
+
+
+PAIRS = [pair([10 + n, 5], [10 + n, 6, 6]) for n in range(20)]
+
+
+def test_margins_are_differences_of_rewards_and_begin_at_zero():
+    model = reward_model()
+    expected = [by_hand(model, one.chosen.ids) - by_hand(model, one.rejected.ids) for one in PAIRS]
+    torch.testing.assert_close(pair_margins(model, PAIRS), torch.tensor(expected), rtol=1e-4, atol=1e-5)
+    batch = PairBatches(PAIRS, 4, 0)[0]
+    torch.testing.assert_close(margins(model, batch), torch.tensor(expected)[batch[-1]], rtol=1e-4, atol=1e-5)
+    untrained = RewardModel.of(Transformer(small_config()))
+    assert preference_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": False, "qk_norm": True}])
+def test_transformers_reads_the_same_reward(tmp_path, changes):
+    tokenizer = small_tokenizer()
+    model = reward_model(vocab_size=tokenizer.vocab_size, **changes)
+    save_reward_model(model, tokenizer, tmp_path)
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert type(theirs).__name__ == ("Qwen3" if changes else "Llama") + "ForSequenceClassification"
+    assert theirs.config.num_labels == 1
+    width = max(map(len, TEXTS))
+    ids = torch.tensor([text + [tokenizer.bos_id] * (width - len(text)) for text in TEXTS])
+    with torch.no_grad():
+        found = theirs(ids, attention_mask=(ids != tokenizer.bos_id).long()).logits[:, 0]
+    expected = torch.tensor([by_hand(model, text) for text in TEXTS])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    ours, _ = load_reward_model(tmp_path)
+    assert torch.equal(ours.score([[]] * 3, TEXTS), model.score([[]] * 3, TEXTS))
+
+
+def test_a_family_that_transformers_does_not_know_comes_back_all_the_same(tmp_path):
+    tokenizer = small_tokenizer()
+    model = reward_model(vocab_size=tokenizer.vocab_size, position="alibi")
+    save_reward_model(model, tokenizer, tmp_path)
+    assert torch.equal(load_reward_model(tmp_path)[0].score([[]] * 3, TEXTS), model.score([[]] * 3, TEXTS))
+
+
+def test_language_models_and_reward_models_are_not_taken_for_each_other(tmp_path):
+    tokenizer = small_tokenizer()
+    model = Transformer(small_config(vocab_size=tokenizer.vocab_size))
+    save(model, tokenizer, tmp_path / "language")
+    save_reward_model(RewardModel.of(model), tokenizer, tmp_path / "reward")
+    with pytest.raises(ValueError, match=r"missing: 'score.weight'"):
+        load_reward_model(tmp_path / "language")
+    with pytest.raises(ValueError, match=r"missing: 'lm_head.weight'"):
+        load(tmp_path / "reward")
+    with pytest.raises(ValueError, match="merge corrections"):
+        RewardModel.of(add_lora(model, rank=2, targets=["query"]))
+
+
+def settings(**changes) -> TrainConfig:
+    return TrainConfig(**{"steps": 30, "learning_rate": 1e-2, "warmup_steps": 0, "save_every": 10, **changes})
+
+
+def test_it_learns_what_is_preferred_and_leaves_the_base_as_it_was():
+    base = Transformer(small_config())
+    before = {name: weight.clone() for name, weight in base.state_dict().items()}
+    model, history = train_reward_model(base, PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:]), settings())
+    assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert history[0]["accuracy"] == 0.5  # all ties
+    assert history[-1]["val_accuracy"] == 1.0
+    assert history[-1]["val_loss"] < 0.1
+    assert history[-1]["tokens"] == 30 * 8  # pairs
+    assert all(torch.equal(weight, before[name]) for name, weight in base.state_dict().items())
+    assert not model.training
+
+
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
+    tokenizer = small_tokenizer()
+    base = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size)))
+    data = PairData(PairBatches(PAIRS[:16], 4, 0), PAIRS[16:])
+    whole, history = train_reward_model(base, data, settings(log_every=1))
+
+    class Cut(Exception):
+        pass
+
+    def cut(line):
+        if line["step"] == 15:
+            raise Cut
+
+    with pytest.raises(Cut):
+        train_reward_model(base, data, settings(log_every=1), tmp_path, tokenizer, cut)
+    resumed, again = train_reward_model(base, data, settings(log_every=1), tmp_path, tokenizer)
+    assert [line["loss"] for line in again] == [line["loss"] for line in history]
+    assert torch.equal(pair_margins(resumed, PAIRS), pair_margins(whole, PAIRS))
+    assert torch.equal(pair_margins(load_reward_model(tmp_path)[0], PAIRS), pair_margins(whole, PAIRS))
+
+
+def test_a_folder_needs_a_tokenizer(tmp_path):
+    data = PairData(PairBatches(PAIRS, 4, 0), PAIRS)
+    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+        train_reward_model(Transformer(small_config()), data, settings(), tmp_path)
+
+
+def test_a_few_broken_and_contradictory_lines_of_real_people_do_no_harm(tmp_path):
+    """Ada and Bram prefer the word "yes"; one line is contradicted, three are broken, one is too long."""
+    good = [
+        f'{{"schema": 1, "prompt": [{{"role": "user", "content": "q{n}"}}], "chosen": "yes", "rejected": "no", '
+        f'"rater": "{("Ada", "Bram")[n % 2]}"}}'
+        for n in range(30)
+    ]
+    contradictory = good[0].replace('"yes"', '"?"').replace('"no"', '"yes"').replace('"?"', '"no"')
+    broken = ["{", '{"schema": 1}', good[0].replace('"schema": 1', '"schema": 7')]
+    path = tmp_path / "people.jsonl"
+    path.write_text("\n".join([*good, contradictory, *broken, good[1].replace("q1", "long " * 60)]), encoding="utf-8")
+    loaded = load_preferences(path, skip_broken=True)
+    assert len(loaded.skipped) == 3
+    tokenizer = small_tokenizer()
+    tokenizer.chat_template = CHATML
+    encoded = encode_preferences(tokenizer, loaded.preferences, max_seq_len=100)
+    assert len(encoded.skipped) == 1
+    model = Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=100))
+    data = PairData(PairBatches(encoded.pairs, 8, 0), encoded.pairs[:10])
+    found, _ = train_reward_model(model, data, settings(steps=40))
+    assert (pair_margins(found, encoded.pairs[1:30]) > 0).all()
