@@ -9,6 +9,8 @@ from minillm.cli.dpo import dpo
 from minillm.cli.evaluate import evaluate
 from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
+from minillm.cli.grpo import grpo
+from minillm.cli.ppo import ppo
 from minillm.cli.pretrain import pretrain
 from minillm.cli.reward import reward
 from minillm.cli.sft import sft
@@ -34,5 +36,5 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, sft, reward, dpo, evaluate, generate, chat):
+for command in (tour, doctor, fetch, pretrain, sft, reward, ppo, dpo, grpo, evaluate, generate, chat):
     main.add_command(command)

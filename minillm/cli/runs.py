@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tqdm import tqdm
 
 from minillm.model.transformer import Transformer
+from minillm.posttraining.online import OnlineConfig
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
 
@@ -69,7 +70,7 @@ def fingerprint(model: Transformer, learnt_from: Any) -> str:
 
 @contextmanager
 def progress(
-    config: TrainConfig,
+    config: TrainConfig | OnlineConfig,
     out: Path,
     command: str,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
@@ -99,8 +100,8 @@ def progress_line(latest: dict[str, Any], steps: int | None) -> str:
     'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
     """
     words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
-    words += [f"{key} {latest[key]:.3f}" for key in ("loss", "val_loss") if key in latest]
+    words += [f"{key} {latest[key]:.3f}" for key in ("reward", "kl", "loss", "val_loss") if key in latest]
     words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
-    words += [f"{latest['tokens_per_second']:,.0f} tokens/s"]
-    words[-1] += f", {latest['flop_utilisation']:.0%} of the peak" if "flop_utilisation" in latest else ""
+    words += [f"{latest['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in latest else []
+    words += [f"{latest['flop_utilisation']:.0%} of the peak"] if "flop_utilisation" in latest else []
     return ", ".join(words)

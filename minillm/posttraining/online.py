@@ -75,6 +75,10 @@ class OnlineConfig:
         if self.target_kl is not None and self.kl_coef == 0:
             raise ValueError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
 
+    def progress(self, step: int, seconds: float) -> float:
+        """The share of the run that is over after `step` rounds, however long they took."""
+        return step / self.steps
+
 
 @dataclass(frozen=True)
 class Experience:

@@ -9,6 +9,7 @@ twice as much, above all to look back and repeat what stands there, and that is 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minillm.data.chat import encode_chat
 from minillm.data.conversations import Example
 from minillm.data.preferences import Rater, simulate
 from minillm.data.rankings import Preference
@@ -73,6 +74,16 @@ def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_
     examples = encode_conversations(tokenizer, [one.messages for one in instructions])
     # One in thousands is a few tokens longer than a tiny model reads.
     return [example for example in examples if len(example.ids) <= max_seq_len]
+
+
+PROMPT_STREAM = 2_000_000  # seeds of prompts begin here: instructions that SFT has never seen
+
+
+def world_prompts(tokenizer: Tokenizer, count: int, seed: int, longest: int) -> list[list[int]]:
+    """Instructions without their answers, encoded: what PPO and GRPO ask; none over `longest` tokens."""
+    asked = Instructions(PROMPT_STREAM + seed).instructions(count)
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    return [prompt for prompt in prompts if len(prompt) <= longest]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""minillm grpo: make the answers likelier that a reward model prefers to others to the same prompt."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minillm.cli.online import learn_online, online_options
+from minillm.posttraining.grpo import GRPOConfig
+from minillm.posttraining.grpo import grpo as run_grpo
+
+
+@click.command()
+@online_options
+@click.pass_context
+def grpo(ctx: click.Context, out: Path, **options: Any) -> None:
+    """Train a chat model for a reward, by GRPO."""
+    learn_online("grpo", run_grpo, GRPOConfig, ctx, out, options)

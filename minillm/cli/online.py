@@ -1,0 +1,104 @@
+"""What `minillm ppo` and `minillm grpo` share: a chat model learns from its own answers, as a reward model has it."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minillm.analysis.alignment import Report, assess, win_rate
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.runs import fingerprint, keep, progress, settle
+from minillm.course import models
+from minillm.data.chat import chat_tokenizer
+from minillm.data.world.instructions import Instructions
+from minillm.device import pick_device, seed_everything
+from minillm.posttraining.online import OnlineConfig, PromptData
+from minillm.posttraining.recipes import world_prompts
+from minillm.posttraining.reward import load_reward_model
+from minillm.pretrained import load
+
+SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
+MEASURED = 300  # held-out instructions that are asked before and after
+
+
+def online_options(command: Callable) -> Callable:
+    """Options of a training on one's own answers; those without a default are the method's own."""
+    for option in reversed(
+        [
+            click.option("--model", help="A run folder or an asset's name; without it the course's chat model."),
+            click.option("--reward", help="A run folder of `minillm reward`; without it the course's reward model."),
+            click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the run."),
+            click.option("--prompts", default=4000, type=click.IntRange(min=1), help="Instructions to be asked."),
+            click.option("--steps", type=int, help="Rounds of asking and learning."),
+            click.option("--prompts-per-step", type=int, help="Instructions in a round."),
+            click.option("--answers-per-prompt", type=int, help="Answers to each of them."),
+            click.option("--max-new-tokens", default=64, help="The longest answer."),
+            click.option("--learning-rate", type=float, help="At its peak."),
+            click.option("--kl-coef", type=float, help="The price of a nat of KL from the model it began as."),
+            click.option("--target-kl", type=float, help="Nats an answer; the price is then adapted to meet them."),
+            click.option("--seed", default=0, help="Decides the instructions and the answers."),
+            click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),
+            device_option,
+            json_option,
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def learn_online(
+    command: str, train: Callable, config_class: type[OnlineConfig], ctx: click.Context, out: Path, options: dict
+) -> None:
+    """The whole command: settle the options, train, and ask held-out instructions before and after."""
+    resume, as_json = options.pop("resume"), options.pop("as_json")
+
+    def complete(given: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: given[name] for name in (*SETTINGS, "target_kl") if given[name] is not None}
+        return given | {"training": asdict(config_class(**chosen, seed=given["seed"]))}
+
+    options = settle(ctx, out, resume, options, complete)
+    say = functools.partial(click.echo, err=as_json)
+    seed_everything(options["seed"])
+    config = config_class(**options["training"])
+    device = pick_device(options["device"])
+    model, tokenizer = load(options["model"]) if options["model"] else models.sft()
+    tokenizer = chat_tokenizer(tokenizer)
+    judge, judged = load_reward_model(options["reward"]) if options["reward"] else models.reward()
+    if judged.vocab != tokenizer.vocab:
+        raise ValueError("the model and the reward model have different tokenizers; give two of one family")
+    model, judge = model.to(device), judge.to(device).eval()
+    longest = model.config.max_seq_len - config.max_new_tokens
+    prompts = world_prompts(tokenizer, options["prompts"], options["seed"], longest)
+    keep(out, options, fingerprint(model, prompts), "what is asked, or the model to begin with,")
+    asked = Instructions(options["seed"], "held-out").instructions(MEASURED)
+    reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
+    before = assess(reference, tokenizer, asked, reference, judge, options["seed"])
+    data = PromptData(prompts, judge.score, [tokenizer.eos_id])
+    with progress(config, out, command) as show:
+        model, history = train(model, data, config, out, tokenizer, show)
+    after = assess(model, tokenizer, asked, reference, judge, options["seed"])
+    result = {"before": _figures(before), "after": _figures(after)}
+    result["win_rate"] = asdict(win_rate(after.utilities, before.utilities))
+    result |= {"seconds": history[-1]["seconds"], "steps": history[-1]["step"], "out": str(out)}
+    say(_sentence(result))
+    if as_json:
+        print_json(result)
+
+
+def _figures(report: Report) -> dict[str, float]:
+    means = {name: getattr(report, name).mean for name in ("accuracy", "utility", "reward", "kl")}
+    return means | {"utility_stderr": report.utility.stderr, "length": report.length, "ended": report.ended}
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    before, after, wins = result["before"], result["after"], result["win_rate"]
+    return (
+        f"On {MEASURED} held-out instructions: reward {before['reward']:.2f} before, {after['reward']:.2f} after; "
+        f"utility {before['utility']:.2f}, {after['utility']:.2f}; right {before['accuracy']:.1%}, "
+        f"{after['accuracy']:.1%}; {after['kl']:.1f} nats an answer from the model it began as. What it says now is "
+        f"better in {wins['rate']:.1%} ({wins['low']:.1%} to {wins['high']:.1%}), ties being half "
+        f"({result['seconds']:.0f} s)."
+    )
