@@ -35,7 +35,7 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = DPOConfig(**options["training"])
     start = time.perf_counter()
-    with progress(config, out, "dpo") as show:
+    with progress(config, out, "dpo", unit="pairs") as show:
         _, history = run_dpo(model.to(pick_device(options["device"])), data, config, out, tokenizer, show)
     last = history[-1]
     result = {name: round(last[name], 5) for name in ("val_loss", "val_accuracy", "kl")}

@@ -36,7 +36,7 @@ def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = TrainConfig(**options["training"])
     start = time.perf_counter()
-    with progress(config, out, "reward") as show:
+    with progress(config, out, "reward", unit="pairs") as show:
         trained, history = train_reward_model(
             model.to(pick_device(options["device"])), data, config, out, tokenizer, show
         )

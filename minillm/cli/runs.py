@@ -74,6 +74,7 @@ def progress(
     out: Path,
     command: str,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    unit: str = "tokens",  # what a line of metrics counts as such
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar over the share of the run that is over, since it may be so many minutes long; Ctrl-C ends in a sentence."""
     latest: dict[str, Any] = {}
@@ -82,7 +83,7 @@ def progress(
         def show(metrics: dict[str, Any]) -> None:
             bar.n = min(config.progress(metrics["step"], metrics["seconds"]), 1.0)
             latest.update(metrics)
-            bar.set_postfix_str(progress_line(latest, config.steps))
+            bar.set_postfix_str(progress_line(latest, config.steps, unit))
 
         try:
             yield show
@@ -92,7 +93,7 @@ def progress(
             ) from None
 
 
-def progress_line(latest: dict[str, Any], steps: int | None) -> str:
+def progress_line(latest: dict[str, Any], steps: int | None, unit: str = "tokens") -> str:
     """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
 
     >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
@@ -102,6 +103,6 @@ def progress_line(latest: dict[str, Any], steps: int | None) -> str:
     words = [f"step {latest['step']:,}" + (f"/{steps:,}" if steps else "")]
     words += [f"{key} {latest[key]:.3f}" for key in ("reward", "kl", "loss", "val_loss") if key in latest]
     words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
-    words += [f"{latest['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in latest else []
+    words += [f"{latest['tokens_per_second']:,.0f} {unit}/s"] if "tokens_per_second" in latest else []
     words += [f"{latest['flop_utilisation']:.0%} of the peak"] if "flop_utilisation" in latest else []
     return ", ".join(words)

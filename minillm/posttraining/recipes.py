@@ -1,4 +1,4 @@
-"""How the course's own model learns to answer, and how any model learns from a person's own examples.
+"""How the course's own model learns to answer, and from preferences, and any model from a person's own examples.
 
 The instructions of Ottermere are of ten families, and half of them are short: copy, reverse, count, add, say it
 politely. Beginning with these (a curriculum: Bengio et al. 2009) is what makes two minutes enough for a small model.

@@ -85,6 +85,8 @@ def test_batches_depend_on_the_seed_alone_and_hold_pairs_of_like_length():
     assert not torch.equal(one[7][-1], other[7][-1])
     spread = [one[step][0].shape[2] - (1 + one[step][-1] % 50).min().item() for step in range(POOL)]
     assert sum(spread) / POOL < 10  # of 50; at random it would be about 30
+    widths = [one[step][0].shape[2] for step in range(POOL)]
+    assert widths not in (sorted(widths), sorted(widths, reverse=True))  # short and long ones in no order
 
 
 def test_measuring_takes_every_pair_once():
