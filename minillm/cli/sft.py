@@ -62,6 +62,8 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     own = {name: getattr(recipe.training, name) for name in TRAINING} | {name: getattr(recipe, name) for name in SIZES}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}
+    if options["instructions"] is not None and recipe.instructions:  # the others in proportion
+        own["short_instructions"] = round(recipe.short_instructions / recipe.instructions * options["instructions"])
     options = options | {name: value for name, value in own.items() if options.get(name) is None}
     training = replace(recipe.training, **{name: options[name] for name in TRAINING})
     if training.steps is not None:  # of fewer steps as large a part

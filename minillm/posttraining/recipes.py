@@ -1,9 +1,10 @@
 """How the course's own model learns to answer, and from preferences, and any model from a person's own examples.
 
-The instructions of Ottermere are of ten families, and half of them are short: copy, reverse, count, add, say it
-politely. Beginning with these (a curriculum: Bengio et al. 2009) is what makes two minutes enough for a small model.
-An answer to them is a fifth of the text that is read for it, an answer about a document a tenth; so a batch teaches
-twice as much, above all to look back and repeat what stands there, and that is what the other families need too.
+Half of Ottermere's families of instructions are short: copy, reverse, count, add, say it politely. SFT begins with
+these (a curriculum: Bengio et al. 2009). A fifth of a short conversation is answer, of one about a document a tenth; so
+a batch of them teaches twice as much, above all to look back and repeat what stands there, which the other families
+need too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %; after
+534 on all of them, 0 and 2 %.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,7 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
 
 HELD_OUT = 200  # instructions that are measured on
-# What the curriculum begins with, by weight. Sums take the most practice: their pairs are many, and nothing but
-# practice tells that 7 and 5 are 12.
-SHORT_FAMILIES = {"copy": 2, "reverse": 2, "count": 3, "sum": 6, "rewrite": 1}
+SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class SFTRecipe:
 WORLD_SFT = SFTRecipe(
     TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
-    instructions=10_000,
-    short_instructions=16_000,
-    short_steps=500,
+    instructions=12_000,
+    short_instructions=14_000,
+    short_steps=400,
 )
 
 # A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.

@@ -66,6 +66,7 @@ def test_the_worlds_instructions_are_the_default(tmp_path, base):
     kept = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (kept["data"], kept["instructions"]) == ("world", 40)
     assert 0 < kept["short_steps"] < 4  # as large a share of fewer steps
+    assert 0 < kept["short_instructions"] < 100  # and of fewer instructions
 
 
 def test_resume_keeps_settings_data_and_the_model_it_began_with(tmp_path, base, lessons, monkeypatch):

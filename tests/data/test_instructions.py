@@ -322,6 +322,6 @@ def test_families_can_be_chosen_and_weighed():
     assert drawn.keys() == {"sum", "copy"}
     assert drawn["sum"] / 400 == pytest.approx(3 / 4, abs=0.07)
     weights = {family: weight for weight, family in load_phrasebook().families}
-    assert Instructions(1, families=weights).instruction(5) == Instructions(1).instruction(5)
+    assert Instructions(1, families=weights).instruction(5).messages == Instructions(1).instruction(5).messages
     with pytest.raises(ValueError, match="no family 'sums' of instructions; they are who, where"):
         Instructions(0, families={"sums": 1})
