@@ -7,13 +7,16 @@ need too. After 400 updates on short ones alone the base model copied 50 % of he
 534 on all of them, 0 and 2 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from minillm.data.chat import encode_chat
 from minillm.data.conversations import Example
-from minillm.data.preferences import Rater, simulate
+from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
 from minillm.data.world.instructions import Instruction, Instructions
+from minillm.model.transformer import Transformer
+from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
@@ -102,14 +105,37 @@ WEAK_REWARD = PairRecipe(
 LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
 
 HELD_OUT_PAIRS = 1000
+LONGEST_ANSWER = 64  # tokens that a model may take for an answer of its own
 
 
-def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
-    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
-    return tuple(
-        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
-        for split, n, each in (
-            ("training", recipe.pairs, recipe.pairs_per_instruction),
-            ("held-out", HELD_OUT_PAIRS, 2),
-        )
-    )
+def world_preferences(
+    recipe: PairRecipe,
+    rater: Rater,
+    seed: int,
+    own: Callable[[Sequence[Instruction]], Sequence[Sequence[str]]] | None = None,
+) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones.
+
+    The answers are the world's candidates, or where `own` is given what that says, several to each instruction.
+    """
+    parts = []
+    for split, n in (("training", recipe.pairs), ("held-out", HELD_OUT_PAIRS)):
+        each = recipe.pairs_per_instruction
+        asked = Instructions(seed, split).instructions(-(-n // each))
+        said = None if own is None else dict(zip((one.prompt for one in asked), own(asked), strict=True))
+        answers = candidates if said is None else lambda one, said=said: said[one.prompt]
+        parts.append(simulate(asked, rater, seed, each, answers)[:n])
+    return tuple(parts)
+
+
+def own_answers(
+    model: Transformer, tokenizer: Tokenizer, instructions: Sequence[Instruction], n: int = 4, seed: int = 0
+) -> list[list[str]]:
+    """What a chat model says to each instruction, `n` times at temperature 1.
+
+    Preferences among a model's own answers teach it more than those among answers that it would never give.
+    """
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in instructions]
+    drawn = draw(model.eval(), prompts, n, LONGEST_ANSWER, [tokenizer.eos_id], seed)
+    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
+    return [texts[start : start + n] for start in range(0, len(texts), n)]
