@@ -29,14 +29,15 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
+    model = model.to(pick_device(options["device"]))
     tokenizer = chat_tokenizer(tokenizer)
-    data, _ = load_pairs(options, DPO, tokenizer, model.config.max_seq_len, say)
+    data, _ = load_pairs(options, DPO, model, tokenizer, say)
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = DPOConfig(**options["training"])
     start = time.perf_counter()
     with progress(config, out, "dpo", unit="pairs") as show:
-        _, history = run_dpo(model.to(pick_device(options["device"])), data, config, out, tokenizer, show)
+        _, history = run_dpo(model, data, config, out, tokenizer, show)
     last = history[-1]
     result = {name: round(last[name], 5) for name in ("val_loss", "val_accuracy", "kl")}
     result |= {"seconds": round(time.perf_counter() - start, 1), "steps": last["step"], "out": str(out)}

@@ -1,5 +1,6 @@
 """What `minillm reward` and `minillm dpo` share: whose preferences are learnt, and the settings of the run."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from minillm.cli.runs import TRAINING
 from minillm.data.pairs import EncodedPairs, PairBatches, PairData, encode_preferences, hold_out_preferences
 from minillm.data.preferences import Rater
 from minillm.data.rankings import Preference, load_preferences
-from minillm.posttraining.recipes import PairRecipe, world_preferences
+from minillm.model.transformer import Transformer
+from minillm.posttraining.recipes import PairRecipe, own_answers, world_preferences
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import Optimizer
 
@@ -34,6 +36,7 @@ def pair_options(command: Callable) -> Callable:
             ),
             click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the run."),
             click.option("--pairs", type=click.IntRange(min=1), help="Pairs that simulated raters compare."),
+            click.option("--own-answers", is_flag=True, help="Let raters compare answers of the model itself."),
             click.option("--length-bias", default=0.0, help="Points that simulated raters give for each word."),
             click.option("--steps", type=int, help="Optimizer updates."),
             click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it."),
@@ -62,21 +65,23 @@ def with_pair_recipe(options: dict[str, Any], recipe: PairRecipe, training: Sequ
 
 
 def load_pairs(
-    options: dict[str, Any], recipe: PairRecipe, tokenizer: Tokenizer, max_seq_len: int, say: Callable[[str], None]
+    options: dict[str, Any], recipe: PairRecipe, model: Transformer, tokenizer: Tokenizer, say: Callable[[str], None]
 ) -> tuple[PairData, EncodedPairs]:
     """The pairs to learn from and to be measured on, the latter with the preferences that they come from."""
     parts: tuple[list[Preference], list[Preference]] = [], []
     for source in options["data"]:
         if source == WORLD:
             rater = Rater(length_bias=options["length_bias"])
-            found = world_preferences(replace(recipe, pairs=options["pairs"]), rater, options["seed"])
+            own = functools.partial(own_answers, model, tokenizer, seed=options["seed"])
+            sized = replace(recipe, pairs=options["pairs"])
+            found = world_preferences(sized, rater, options["seed"], own if options["own_answers"] else None)
         else:
             loaded = load_preferences(Path(source), skip_broken=True)
             _tell(say, "lines cannot be used", loaded.skipped)
             found = hold_out_preferences(loaded.preferences)
         for part, more in zip(parts, found, strict=True):
             part += more
-    train, held_out = (encode_preferences(tokenizer, part, max_seq_len) for part in parts)
+    train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in parts)
     _tell(say, "pairs are left out", [*train.skipped, *held_out.skipped])
     say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
     return PairData(PairBatches(train.pairs, options["batch_size"], options["seed"]), held_out.pairs), held_out

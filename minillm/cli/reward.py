@@ -30,16 +30,15 @@ def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
+    model = model.to(pick_device(options["device"]))
     tokenizer = chat_tokenizer(tokenizer)
-    data, held_out = load_pairs(options, REWARD, tokenizer, model.config.max_seq_len, say)
+    data, held_out = load_pairs(options, REWARD, model, tokenizer, say)
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = TrainConfig(**options["training"])
     start = time.perf_counter()
     with progress(config, out, "reward", unit="pairs") as show:
-        trained, history = train_reward_model(
-            model.to(pick_device(options["device"])), data, config, out, tokenizer, show
-        )
+        trained, history = train_reward_model(model, data, config, out, tokenizer, show)
     result = summary(trained, held_out)
     result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"], "out": str(out)}
     say(sentence(result))

@@ -64,7 +64,7 @@ def fingerprint(model: Transformer, learnt_from: Any) -> str:
     """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
     digest = hashlib.sha256(repr(learnt_from).encode())
     for parameter in model.parameters():
-        digest.update(parameter.detach().contiguous().view(torch.uint8).numpy())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ A person's rankings are lines of the same form; see `rankings` for the file.
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from minillm.data.rankings import Preference
@@ -106,10 +106,17 @@ class Rater:
         return 0.5 * (1.0 + math.tanh((a - b) / (2.0 * self.temperature)))
 
 
-def simulate(instructions: Iterable[Instruction], rater: Rater, seed: int, pairs: int = 1) -> list[Preference]:
-    """Let a rater compare random pairs of candidates, `pairs` for each instruction; each carries its probability.
+def simulate(
+    instructions: Iterable[Instruction],
+    rater: Rater,
+    seed: int,
+    pairs: int = 1,
+    answers: Callable[[Instruction], Sequence[str]] = candidates,
+) -> list[Preference]:
+    """Let a rater compare random pairs of answers, `pairs` for each instruction; each carries its probability.
 
-    The pairs are drawn among all candidates alike, so easy and hard ones are mixed. Deterministic for a seed.
+    The pairs are drawn among all candidates alike, so easy and hard ones are mixed; or among other `answers`, such as a
+    model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
 
     >>> from minillm.data.world.instructions import Instructions
     >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
@@ -119,8 +126,8 @@ def simulate(instructions: Iterable[Instruction], rater: Rater, seed: int, pairs
     preferences = []
     for number, instruction in enumerate(instructions):
         draw = random.Random(f"preferences, seed {seed}, instruction {number}")
-        pool = candidates(instruction)
-        for _ in range(pairs):
+        pool = list(dict.fromkeys(text for text in answers(instruction) if text.strip()))
+        for _ in range(pairs if len(pool) > 1 else 0):
             first = int(draw.random() * len(pool))
             second = int(draw.random() * (len(pool) - 1))
             pair = pool[first], pool[second + (second >= first)]

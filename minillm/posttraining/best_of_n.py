@@ -17,6 +17,29 @@ from minillm.posttraining.rollout import roll_out
 ROWS = 256  # answers that are drawn at once
 
 
+def draw(
+    model: Transformer,
+    prompts: Sequence[Sequence[int]],
+    n: int,
+    max_new_tokens: int,
+    stop: Sequence[int] = (),
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> list[list[int]]:
+    """`n` answers to each prompt, one after the other: those to the first, those to the second, ...
+
+    Raises `ValueError` for no prompts, for n below 1, and for what `rollout.roll_out` refuses.
+    """
+    if n < 1 or not prompts:
+        raise ValueError(f"{len(prompts)} prompts and {n} answers to each; give at least one of both")
+    asked = [prompt for prompt in prompts for _ in range(n)]
+    answers: list[list[int]] = []
+    for start in range(0, len(asked), ROWS):
+        rows = asked[start : start + ROWS]
+        answers += roll_out(model, rows, max_new_tokens, stop, seed + start, temperature).answers
+    return answers
+
+
 def best_of_n(
     model: Transformer,
     prompts: Sequence[Sequence[int]],
@@ -29,7 +52,7 @@ def best_of_n(
 ) -> tuple[list[list[int]], Float[Tensor, "N"]]:
     """Of `n` answers to each prompt the one with the highest reward (the first of equals), and that reward.
 
-    Raises `ValueError` for no prompts, for n below 1, and for what `rollout.roll_out` refuses.
+    Raises what `draw` raises.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -37,15 +60,7 @@ def best_of_n(
     >>> best_of_n(model, [[1, 2], [3]], n=200, reward=last_token, max_new_tokens=1)
     ([[9], [9]], tensor([9., 9.]))
     """
-    if n < 1 or not prompts:
-        raise ValueError(f"{len(prompts)} prompts and {n} answers to each; give at least one of both")
-    asked = [list(prompt) for prompt in prompts for _ in range(n)]
-    answers: list[list[int]] = []
-    rewards: list[Tensor] = []
-    for start in range(0, len(asked), ROWS):
-        rows = asked[start : start + ROWS]
-        drawn = roll_out(model, rows, max_new_tokens, stop, seed + start, temperature).answers
-        answers += drawn
-        rewards.append(torch.as_tensor(reward(rows, drawn), dtype=torch.float32).cpu())
-    best, place = torch.cat(rewards).unflatten(0, (-1, n)).max(1)
+    answers = draw(model, prompts, n, max_new_tokens, stop, seed, temperature)
+    rewards = reward([list(prompt) for prompt in prompts for _ in range(n)], answers)
+    best, place = torch.as_tensor(rewards, dtype=torch.float32).cpu().unflatten(0, (-1, n)).max(1)
     return [answers[number * n + chosen] for number, chosen in enumerate(place.tolist())], best

@@ -1,28 +1,29 @@
 """How the course's own model learns to answer, and from preferences, and any model from a person's own examples.
 
-The instructions of Ottermere are of ten families, and half of them are short: copy, reverse, count, add, say it
-politely. Beginning with these (a curriculum: Bengio et al. 2009) is what makes two minutes enough for a small model.
-An answer to them is a fifth of the text that is read for it, an answer about a document a tenth; so a batch teaches
-twice as much, above all to look back and repeat what stands there, and that is what the other families need too.
+Half of Ottermere's families of instructions are short: copy, reverse, count, add, say it politely. SFT begins with
+these (a curriculum: Bengio et al. 2009). A fifth of a short conversation is answer, of one about a document a tenth; so
+a batch of them teaches twice as much, above all to look back and repeat what stands there, which the other families
+need too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %; after
+534 on all of them, 0 and 2 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from minillm.data.chat import encode_chat
 from minillm.data.conversations import Example
-from minillm.data.preferences import Rater, simulate
+from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
 from minillm.data.world.instructions import Instruction, Instructions
+from minillm.model.transformer import Transformer
+from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
 
 HELD_OUT = 200  # instructions that are measured on
-# What the curriculum begins with, by weight. Sums take the most practice: their pairs are many, and nothing but
-# practice tells that 7 and 5 are 12.
-SHORT_FAMILIES = {"copy": 2, "reverse": 2, "count": 3, "sum": 6, "rewrite": 1}
+SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class SFTRecipe:
 WORLD_SFT = SFTRecipe(
     TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
-    instructions=10_000,
-    short_instructions=16_000,
-    short_steps=500,
+    instructions=12_000,
+    short_instructions=14_000,
+    short_steps=400,
 )
 
 # A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
@@ -114,14 +115,37 @@ WEAK_REWARD = PairRecipe(
 LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
 
 HELD_OUT_PAIRS = 1000
+LONGEST_ANSWER = 64  # tokens that a model may take for an answer of its own
 
 
-def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
-    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
-    return tuple(
-        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
-        for split, n, each in (
-            ("training", recipe.pairs, recipe.pairs_per_instruction),
-            ("held-out", HELD_OUT_PAIRS, 2),
-        )
-    )
+def world_preferences(
+    recipe: PairRecipe,
+    rater: Rater,
+    seed: int,
+    own: Callable[[Sequence[Instruction]], Sequence[Sequence[str]]] | None = None,
+) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones.
+
+    The answers are the world's candidates, or where `own` is given what that says, several to each instruction.
+    """
+    parts = []
+    for split, n in (("training", recipe.pairs), ("held-out", HELD_OUT_PAIRS)):
+        each = recipe.pairs_per_instruction
+        asked = Instructions(seed, split).instructions(-(-n // each))
+        said = None if own is None else dict(zip((one.prompt for one in asked), own(asked), strict=True))
+        answers = candidates if said is None else lambda one, said=said: said[one.prompt]
+        parts.append(simulate(asked, rater, seed, each, answers)[:n])
+    return tuple(parts)
+
+
+def own_answers(
+    model: Transformer, tokenizer: Tokenizer, instructions: Sequence[Instruction], n: int = 4, seed: int = 0
+) -> list[list[str]]:
+    """What a chat model says to each instruction, `n` times at temperature 1.
+
+    Preferences among a model's own answers teach it more than those among answers that it would never give.
+    """
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in instructions]
+    drawn = draw(model.eval(), prompts, n, LONGEST_ANSWER, [tokenizer.eos_id], seed)
+    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
+    return [texts[start : start + n] for start in range(0, len(texts), n)]

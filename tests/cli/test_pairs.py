@@ -78,6 +78,12 @@ def test_dpo_leaves_a_model_that_chats(tmp_path, chatty):
     assert last_json(run("chat", "--model", tmp_path / "run", "--max-new-tokens", "3", "--json", text="4\n\n"))
 
 
+def test_raters_may_compare_what_the_model_itself_says(tmp_path, chatty):
+    result = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--own-answers", "--json")
+    assert "12 pairs to learn from, and 8 to measure on" in result.stderr
+    assert last_json(result)["steps"] == 4
+
+
 @pytest.mark.parametrize("mixed", [[], ["--data", "world"]])
 def test_people_are_learnt_from_alone_or_with_simulated_raters(tmp_path, chatty, people, mixed):
     result = run("reward", "--model", chatty, "--data", people, *mixed, "--out", tmp_path / "run", *SMALL, "--json")

@@ -173,3 +173,12 @@ def test_impossible_temperatures(temperature):
 def test_an_impossible_bias():
     with pytest.raises(ValueError, match="the length bias is nan; give a finite number of points per word"):
         Rater(length_bias=math.nan)
+
+
+def test_other_answers_may_be_compared_than_the_candidates():
+    instructions = Instructions(0).instructions(6)
+    said = {one.prompt: (one.answer, one.mistakes[0], one.answer, " ") for one in instructions}
+    for preference in simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt]):
+        assert {preference.chosen, preference.rejected} == {*said[preference.prompt[0]["content"]][:2]}
+    assert len(simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt])) == 18
+    assert simulate(instructions, Rater(), 0, 3, lambda one: [one.answer] * 4) == []

@@ -1,0 +1,41 @@
+"""What the recipes make of the world: no prompt is both learnt from and measured on; own answers are the model's."""
+
+from dataclasses import replace
+
+import torch
+from helpers import lively, small_config
+
+from minillm.data.chat import CHATML, encode_chat
+from minillm.data.preferences import Rater, candidates
+from minillm.data.world.instructions import Instructions
+from minillm.model.transformer import Transformer
+from minillm.posttraining import recipes
+from minillm.posttraining.recipes import DPO, own_answers, world_preferences
+from minillm.posttraining.rollout import roll_out
+from minillm.tokenizer import Tokenizer
+
+SMALL = replace(DPO, pairs=15, pairs_per_instruction=2)
+
+
+def test_pairs_are_as_many_as_asked_and_no_prompt_is_in_both_parts(monkeypatch):
+    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+    train, held_out = world_preferences(SMALL, Rater(), seed=0)
+    assert (len(train), len(held_out)) == (15, 8)
+    assert not {one.prompt[0]["content"] for one in train} & {one.prompt[0]["content"] for one in held_out}
+    by_prompt = {one.prompt: one for one in Instructions(0).instructions(8)}
+    for one in train:
+        assert {one.chosen, one.rejected} <= {*candidates(by_prompt[one.prompt[0]["content"]])}
+
+
+def test_own_answers_are_drawn_from_the_model(monkeypatch):
+    monkeypatch.setattr(recipes, "LONGEST_ANSWER", 5)
+    instructions = Instructions(0).instructions(3)
+    tokenizer = Tokenizer.train(["user assistant"], 290, ["<|im_start|>", "<|im_end|>"])
+    tokenizer.chat_template, tokenizer.eos_token = CHATML, "<|im_end|>"
+    torch.manual_seed(0)
+    model = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=900)))
+    said = own_answers(model, tokenizer, instructions, n=2, seed=3)
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in instructions for _ in range(2)]
+    drawn = roll_out(model, prompts, 5, [tokenizer.eos_id], 3).answers
+    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
+    assert said == [texts[0:2], texts[2:4], texts[4:6]]
