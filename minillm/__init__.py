@@ -19,6 +19,8 @@ from minillm.config import ModelConfig
 from minillm.data import world
 from minillm.inference.generate import generate, stream
 from minillm.model.transformer import Transformer
+from minillm.posttraining.dpo import DPOConfig, dpo
+from minillm.posttraining.reward import train_reward_model
 from minillm.posttraining.sft import sft
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
@@ -26,16 +28,19 @@ from minillm.training.run import pretrain
 from minillm.training.settings import TrainConfig
 
 __all__ = [
+    "DPOConfig",
     "ModelConfig",
     "Tokenizer",
     "TrainConfig",
     "Transformer",
+    "dpo",
     "generate",
     "load",
     "pretrain",
     "save",
     "sft",
     "stream",
+    "train_reward_model",
     "world",
 ]
 __version__ = "0.1.0"

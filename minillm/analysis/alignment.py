@@ -16,6 +16,7 @@ from minillm.data.chat import encode_chat
 from minillm.data.preferences import length, utility
 from minillm.data.world.instructions import Instruction
 from minillm.model.transformer import Transformer
+from minillm.posttraining.reward import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 
@@ -31,6 +32,7 @@ class Answer:
     """
 
     text: str
+    ids: tuple[int, ...]
     ended: bool
     log_ratio: float | None = None
 
@@ -64,7 +66,7 @@ def answer(
             ratios = (score_answers(model, drawn)[0] - score_answers(reference, drawn)[0]).sum(1).tolist()
         for number, ids, ratio in zip(picked, drawn.answers, ratios, strict=True):
             ended = ids[-1] == tokenizer.eos_id
-            answers[number] = Answer(tokenizer.decode(ids[:-1] if ended else ids), ended, ratio)
+            answers[number] = Answer(tokenizer.decode(ids[:-1] if ended else ids), tuple(ids), ended, ratio)
     return answers
 
 
@@ -96,6 +98,7 @@ class Report:
     ended: float  # the share of answers that the model closed itself
     distinct: tuple[float, float]  # of single words and of pairs of words, the share that no answer has said before
     kl: Estimate | None  # nats an answer, from the reference
+    reward: Estimate | None  # what a reward model thinks of them
     utilities: tuple[float, ...]  # of each answer
     texts: tuple[str, ...]
 
@@ -105,6 +108,7 @@ def assess(
     tokenizer: Tokenizer,
     instructions: Sequence[Instruction],
     reference: Transformer | None = None,
+    reward_model: RewardModel | None = None,
     seed: int = 0,
 ) -> Report:
     """Ask a chat model every instruction twice, greedily and at temperature 1, and judge what it says.
@@ -118,6 +122,8 @@ def assess(
         right[instruction.family].append(float(instruction.check(said.text)))
     sampled = answer(model, tokenizer, instructions, reference=reference, seed=seed)
     texts = tuple(said.text for said in sampled)
+    prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in instructions]
+    rewards = None if reward_model is None else reward_model.score(prompts, [said.ids for said in sampled]).tolist()
     points = tuple(utility(instruction, text) for instruction, text in zip(instructions, texts, strict=True))
     return Report(
         n=len(instructions),
@@ -128,6 +134,7 @@ def assess(
         ended=fmean(said.ended for said in sampled),
         distinct=(distinct(texts, 1), distinct(texts, 2)),
         kl=None if reference is None else Estimate.of([said.log_ratio for said in sampled]),
+        reward=None if rewards is None else Estimate.of(rewards),
         utilities=points,
         texts=texts,
     )

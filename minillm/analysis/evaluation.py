@@ -33,21 +33,28 @@ def scorer(model: Transformer, tokenizer: Tokenizer) -> Scorer:
     >>> score = scorer(model, tokenizer)                                                      # doctest: +SKIP
     >>> experiments.reversals("held-out").score(score).accuracy                               # doctest: +SKIP
     """
-    if tokenizer.eos_id is None:
-        raise ValueError("this tokenizer has no end token, and a document begins behind one; set tokenizer.eos_token")
+    edge = _edge(tokenizer)
 
     @torch.no_grad()
     def log_probs(questions: Sequence[Question]) -> list[list[float]]:
         rows, begins = [], []
         for prefix, ways in questions:
-            beginning = [tokenizer.eos_id, *tokenizer.encode(prefix)]
+            beginning = [edge, *tokenizer.encode(prefix)]
             begins += [len(beginning)] * len(ways)
             rows += [beginning + tokenizer.encode(way) for way in ways]
         model.check_length(max(map(len, rows)) - 1)
-        totals = iter(_row_log_probs(model, rows, begins, tokenizer.eos_id))
+        totals = iter(_row_log_probs(model, rows, begins, edge))
         return [[next(totals) for _ in ways] for _, ways in questions]
 
     return log_probs
+
+
+def _edge(tokenizer: Tokenizer) -> int:
+    """The token between two documents. A base model knows one end; to a chat model `eos_token` is that of an answer."""
+    edge = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
+    if edge is None:
+        raise ValueError("this tokenizer has no end token, and a document begins behind one; set tokenizer.eos_token")
+    return edge
 
 
 def _row_log_probs(model: Transformer, rows: list[list[int]], begins: list[int], end_id: int) -> list[float]:
@@ -131,7 +138,7 @@ def write_documents(
     One that does not end within `max_seq_len` is returned as far as it went.
     """
     model.eval()
-    texts, end = [], tokenizer.eos_id
+    texts, end = [], _edge(tokenizer)
     while len(texts) < count:
         size = min(batch_size, count - len(texts))
         start = torch.full((size, 1), end, device=model.device)

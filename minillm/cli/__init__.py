@@ -5,10 +5,12 @@ import click
 from minillm.assets import AssetError
 from minillm.cli.chat import chat
 from minillm.cli.doctor import doctor
+from minillm.cli.dpo import dpo
 from minillm.cli.evaluate import evaluate
 from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
 from minillm.cli.pretrain import pretrain
+from minillm.cli.reward import reward
 from minillm.cli.sft import sft
 from minillm.cli.tour import tour
 
@@ -32,5 +34,5 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, sft, evaluate, generate, chat):
+for command in (tour, doctor, fetch, pretrain, sft, reward, dpo, evaluate, generate, chat):
     main.add_command(command)

@@ -3,17 +3,23 @@
 import functools
 import sys
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import click
 from tqdm import tqdm
 
+from minillm.analysis.alignment import assess, win_rate
 from minillm.analysis.evaluation import judge, score_experiments, write_documents
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.data.world import World
+from minillm.data.world.instructions import Instruction, Instructions
 from minillm.data.world.probes import Score
 from minillm.device import pick_device
+from minillm.model.transformer import Transformer
 from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
 
 TEMPERATURES = (0.5, 0.8, 1.0)
 KINDS = ("possible", "filler", "wording", "unfinished")  # what `judge` may say
@@ -22,16 +28,41 @@ COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 
 
 @click.command(name="eval")
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--model", "named", help="The same as MODEL.")
+@click.option("--instructions", default=200, type=click.IntRange(min=1), help="Of a model that chats: how many.")
+@click.option("--reference", help="A model that chats too: the distance from it, and how often MODEL does better.")
 @click.option("--questions", default=200, type=click.IntRange(min=1), help="Questions of each experiment and split.")
 @click.option("--samples", default=100, type=click.IntRange(min=0), help="Documents it writes at each temperature.")
 @click.option("--seed", default=0, help="Decides the questions and the documents.")
 @device_option
 @json_option
-def evaluate(model: str, questions: int, samples: int, seed: int, device: str | None, as_json: bool) -> None:
-    """Score MODEL, a run folder of the corpus "world", in the world's experiments, and read what it writes."""
+def evaluate(
+    model: str | None,
+    named: str | None,
+    instructions: int,
+    reference: str | None,
+    questions: int,
+    samples: int,
+    seed: int,
+    device: str | None,
+    as_json: bool,
+) -> None:
+    """Score MODEL, a run folder of the corpus "world", in the world's experiments, and read what it writes.
+
+    A model that chats is also asked held-out instructions, whose right answers are known.
+    """
+    if (model is None) == (named is None):
+        raise click.UsageError("name one model: minillm eval MODEL, or minillm eval --model MODEL")
+    model = model or named
     network, tokenizer = load(model, device=pick_device(device))
     say = functools.partial(click.echo, err=as_json)
+    result: dict[str, Any] = {"model": model}
+    if tokenizer.chat_template is not None:
+        asked = Instructions(seed, "held-out").instructions(instructions)
+        result["chat"] = _chat(network, tokenizer, asked, reference, seed, say)
+    elif reference is not None:
+        raise ValueError(f"{model} has no chat template, so it cannot be asked anything; leave --reference out")
     say(COLUMNS.format("experiment", "split", "chance", "model", "+-", "perfect"))
 
     def show(name: str, split: str, score: Score) -> None:
@@ -40,7 +71,7 @@ def evaluate(model: str, questions: int, samples: int, seed: int, device: str | 
 
     scores = score_experiments(network, tokenizer, count=questions, seed=seed, on_score=show)
     by_name = {name: {split: _figures(score) for split, score in splits.items()} for name, splits in scores.items()}
-    result: dict[str, Any] = {"model": model, "experiments": by_name, "samples": {}}
+    result |= {"experiments": by_name, "samples": {}}
     world = World(seed, split="both")
     if samples:
         say(f"\nOf {samples} documents it wrote: how many could stand in Ottermere, and where the others slip first")
@@ -53,6 +84,38 @@ def evaluate(model: str, questions: int, samples: int, seed: int, device: str | 
         say(SAMPLE_COLUMNS.format(temperature, *(f"{share:.0%}" for share in shares.values())))
     if as_json:
         print_json(result)
+
+
+def _chat(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    asked: list[Instruction],
+    reference: str | None,
+    seed: int,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Right answers by family, and what is known of sampled ones: utility, distance, length, variety, wins."""
+    other = None if reference is None else load(reference, device=model.device)
+    report = assess(model, tokenizer, asked, other and other[0], seed=seed)
+    result = asdict(report)
+    for name in ("utilities", "texts"):
+        del result[name]
+    say(f"Of {report.n} held-out instructions, answered right (greedily): {report.accuracy.mean:.1%}")
+    say("  " + ", ".join(f"{family} {share:.0%}" for family, share in report.families.items()))
+    say(
+        f"Sampled answers: utility {report.utility.mean:.2f} +- {report.utility.stderr:.2f} points, "
+        f"{report.length:.1f} words, {report.ended:.0%} ended, {report.distinct[1]:.0%} of the pairs of words are new"
+    )
+    if other is not None:
+        against = assess(*other, asked, seed=seed)
+        wins = win_rate(report.utilities, against.utilities)
+        result |= {"reference": reference, "win_rate": asdict(wins)}
+        say(
+            f"Against {reference}: {report.kl.mean:.2f} +- {report.kl.stderr:.2f} nats an answer away; it wins "
+            f"{wins.rate:.1%} ({wins.low:.1%} to {wins.high:.1%}), ties being half"
+        )
+    say("")
+    return result
 
 
 def _figures(score: Score) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What the commands share that train in a folder: options that outlive the process, and a bar."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from click.core import ParameterSource
 from tqdm import tqdm
 
+from minillm.model.transformer import Transformer
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
 
@@ -56,8 +59,21 @@ def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str)
     (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
 
 
+def fingerprint(model: Transformer, learnt_from: Any) -> str:
+    """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
+    digest = hashlib.sha256(repr(learnt_from).encode())
+    for parameter in model.parameters():
+        digest.update(parameter.detach().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 @contextmanager
-def progress(config: TrainConfig, out: Path, command: str, team: Team) -> Iterator[Callable[[dict[str, Any]], None]]:
+def progress(
+    config: TrainConfig,
+    out: Path,
+    command: str,
+    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A bar over the share of the run that is over, since it may be so many minutes long; Ctrl-C ends in a sentence."""
     latest: dict[str, Any] = {}
     with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:

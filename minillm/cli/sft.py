@@ -1,22 +1,19 @@
 """minillm sft: teach a model to answer, by the world's instructions or by examples of your own."""
 
 import functools
-import hashlib
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-import torch
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, keep, progress, settle
+from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
-from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe, world_chats
 from minillm.posttraining.sft import ChatData, encode_conversations
@@ -82,7 +79,8 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         tokenizer = chat_tokenizer(tokenizer)
         data = _data(options, tokenizer, model.config.max_seq_len)
         if team.leads:
-            keep(out, options, _fingerprint(model, data), "what is learnt from, or the model to begin with,")
+            learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
+            keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = TrainConfig(**options["training"])
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     model = model.to(team.device)
@@ -110,11 +108,3 @@ def _data(options: dict[str, Any], tokenizer: Tokenizer, max_seq_len: int) -> Ch
         )
     parts = [encode_conversations(tokenizer, part) for part in hold_out(read_conversations(Path(options["data"])))]
     return ChatData.of(*parts, tokenizer.eos_id, max_seq_len, options["batch_size"], options["seed"])
-
-
-def _fingerprint(model: Transformer, data: ChatData) -> str:
-    """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
-    digest = hashlib.sha256()
-    for tensor in [*model.parameters(), *data.validation[0], *data.train[0]]:
-        digest.update(tensor.detach().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()

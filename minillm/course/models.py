@@ -22,13 +22,17 @@ from minillm.assets import cache_dir
 from minillm.config import ModelConfig
 from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
+from minillm.data.pairs import PairBatches, PairData, encode_preferences
+from minillm.data.preferences import Rater
 from minillm.data.world import WORLD_VERSION, floor
 from minillm.data.world.instructions import INSTRUCTIONS_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
-from minillm.posttraining.recipes import WORLD_SFT, SFTRecipe, world_chats
+from minillm.posttraining.recipes import REWARD, WORLD_SFT, PairRecipe, SFTRecipe, world_chats, world_preferences
+from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
 from minillm.posttraining.sft import sft as run_sft
 from minillm.pretrained import load
+from minillm.pretrained.weights import Model
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
@@ -94,7 +98,39 @@ def make_sft(recipe: ChatRecipe) -> tuple[Transformer, Tokenizer]:
     return kept("sft", settings, lambda folder: train_sft(recipe, folder))
 
 
-def kept(name: str, settings: dict[str, Any], make: Callable[[Path], object]) -> tuple[Transformer, Tokenizer]:
+@dataclass(frozen=True)
+class RewardRecipe:
+    """All that decides what a reward model becomes; the defaults are those of `minillm reward`."""
+
+    seed: int = 0  # decides the instructions, the raters' choices and the order
+    chat: ChatRecipe = field(default_factory=ChatRecipe)  # what it begins with
+    rater: Rater = field(default_factory=Rater)
+    pairs: PairRecipe = REWARD
+
+
+def reward(seed: int = 0) -> tuple[RewardModel, Tokenizer]:
+    """A reward model of what simulated raters prefer: what `minillm reward` makes by default.
+
+    The first call trains it, and the models that it begins with where they were never made; each takes minutes on two
+    cores. Raises `OSError` where the cache folder cannot be written to.
+
+    >>> model, tokenizer = reward()                                                           # doctest: +SKIP
+    """
+    return make_reward(RewardRecipe(seed))
+
+
+def make_reward(recipe: RewardRecipe) -> tuple[RewardModel, Tokenizer]:
+    """The model of any such recipe, from the cache or trained now."""
+    settings = asdict(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
+    return kept("reward", settings, lambda folder: train_reward(recipe, folder), load_reward_model)
+
+
+def kept(
+    name: str,
+    settings: dict[str, Any],
+    make: Callable[[Path], object],
+    load: Callable[[Path], tuple[Model, Tokenizer]] = load,
+) -> tuple[Model, Tokenizer]:
     """The model that these settings make: from the cache, or by `make(folder)`, which leaves it in a run folder.
 
     A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
@@ -184,6 +220,19 @@ def train_sft(recipe: ChatRecipe, folder: Path) -> None:
         run_sft(model.to(pick_device(None)), data, recipe.sft.training, folder, tokenizer, on_metrics=_on(bar))
 
 
+def train_reward(recipe: RewardRecipe, folder: Path) -> None:
+    """Let the chat model learn what raters prefer, as `minillm reward` does; goes on where it was interrupted."""
+    model, tokenizer = make_sft(recipe.chat)
+    seed_everything(recipe.seed)
+    with tqdm(total=recipe.pairs.training.steps, desc="The course's reward model, made once", unit="step") as bar:
+        found = world_preferences(recipe.pairs, recipe.rater, recipe.seed)
+        train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in found)
+        data = PairData(PairBatches(train.pairs, recipe.pairs.batch_size, recipe.seed), held_out.pairs)
+        train_reward_model(
+            model.to(pick_device(None)), data, recipe.pairs.training, folder, tokenizer, on_metrics=_on(bar)
+        )
+
+
 def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
     def show(metrics: dict[str, Any]) -> None:
         bar.update(metrics["step"] - bar.n)
@@ -195,3 +244,4 @@ def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
 if __name__ == "__main__":
     base()
     sft()
+    reward()

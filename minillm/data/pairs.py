@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.data.batches import Shuffled
-from minillm.data.conversations import Example, encode_conversation
+from minillm.data.conversations import Example, encode_conversation, hold_out
 from minillm.data.rankings import Preference
 from minillm.tokenizer import Tokenizer
 
@@ -133,3 +133,15 @@ class PairData:
 
     train: PairBatches
     validation: list[Pair]
+
+
+def hold_out_preferences(preferences: Sequence[Preference]) -> tuple[list[Preference], list[Preference]]:
+    """Those to learn from, and those about one prompt in ten (one at least) to be measured on.
+
+    No prompt is in both. Raises `ValueError` for fewer than two different prompts.
+    """
+    _, measured = hold_out([preference.prompt for preference in preferences])
+    return (
+        [preference for preference in preferences if preference.prompt not in measured],
+        [preference for preference in preferences if preference.prompt in measured],
+    )

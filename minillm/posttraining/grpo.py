@@ -4,16 +4,15 @@ Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of 
 praise. The KL from the reference is a term of the loss and no part of the reward.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from minillm.model.transformer import Transformer
-from minillm.posttraining.online import Experience, OnlineConfig, PromptData, run_online
+from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import answer_mean, clipped_policy_loss, group_advantages, kl_estimate
 from minillm.posttraining.rollout import Rollout
 from minillm.tokenizer import Tokenizer
@@ -58,16 +57,11 @@ def grpo(
     that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than one that is
     gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups with no spread).
     """
-    reference = copy.deepcopy(model).requires_grad_(False).eval()
-    return run_online(GRPO(model, config), model, reference, data, config, run_dir, tokenizer, on_metrics)
+    return run_online(GRPO(model, config), data, run_dir, tokenizer, on_metrics)
 
 
-class GRPO:
+class GRPO(Method):
     """What a group makes of its scores, and the loss."""
-
-    def __init__(self, model: Transformer, config: GRPOConfig):
-        self.module: nn.Module = model
-        self.config = config
 
     def judge(
         self,

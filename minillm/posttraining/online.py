@@ -4,12 +4,12 @@ PPO and GRPO are this loop; they differ in what they make of the scores (`Method
 drawn, scored and measured once and then used for several updates, which is what both have their clipping for.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -95,11 +95,17 @@ class Experience:
         return Experience(rollout, *(None if table is None else table[picked, :T] for table in tables))
 
 
-@runtime_checkable
-class Method(Protocol):
-    """What PPO and GRPO do differently. `module` is all that learns: the model, and a value head if there is one."""
+class Method:
+    """What PPO and GRPO do differently, and whom they do it to.
 
-    module: nn.Module
+    The model as it comes in is the reference that the KL is measured from. `module` is all that learns: the model, and
+    what a method puts beside it.
+    """
+
+    def __init__(self, model: Transformer, config: OnlineConfig):
+        self.model, self.config = model, config
+        self.reference = copy.deepcopy(model).requires_grad_(False).eval()
+        self.module: nn.Module = model
 
     def judge(
         self,
@@ -111,21 +117,18 @@ class Method(Protocol):
         kl_coef: float,
     ) -> tuple[Experience, Metrics]:
         """From scores of answers to advantages of tokens."""
-        ...
+        raise NotImplementedError
 
     def loss(
         self, part: Experience, hidden: Float[Tensor, "B T C"], log_probs: Float[Tensor, "B T"], kl_coef: float
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss of some answers under the policy as it is now, and what it is made of."""
-        ...
+        raise NotImplementedError
 
 
 def run_online(
     method: Method,
-    model: Transformer,
-    reference: Transformer,
     data: PromptData,
-    config: OnlineConfig,
     run_dir: str | Path | None,
     tokenizer: Tokenizer | None,
     on_metrics: Callable[[Metrics], None],
@@ -133,34 +136,30 @@ def run_online(
     """Run `improve` to its end and keep all of it in `run_dir`, if there is one; returns the model and the metrics."""
     if (run_dir is None) != (tokenizer is None):
         raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
-    folder = None if run_dir is None else RunFolder(Path(run_dir), config)
+    folder = None if run_dir is None else RunFolder(Path(run_dir), method.config)
     checkpoint = folder and folder.path / CHECKPOINT
-    keep = (lambda: save(model, tokenizer, folder.path)) if folder else (lambda: None)
-    history = follow(
-        improve(method, model, reference, data, config, checkpoint, keep), method.module, folder, on_metrics
-    )
-    return model, history
+    keep = (lambda: save(method.model, tokenizer, folder.path)) if folder else (lambda: None)
+    history = follow(improve(method, data, checkpoint, keep), method.module, folder, on_metrics)
+    return method.model, history
 
 
 def improve(
     method: Method,
-    model: Transformer,
-    reference: Transformer,
     data: PromptData,
-    config: OnlineConfig,
     checkpoint: Path | None = None,
     on_checkpoint: Callable[[], None] = lambda: None,
 ) -> Iterator[Metrics]:
-    """Ask, score and learn for `config.steps` rounds; yield a line of metrics after each.
+    """Ask, score and learn for the method's `steps` rounds; yield a line of metrics after each.
 
     A line holds step, tokens (of answers drawn so far), seconds, reward (mean score), kl (nats an answer, from the
     reference), kl_coef, entropy (nats a token), answer_length (tokens), ended (the share of answers that a stop token
     closed), and means over the round's updates: loss, policy_loss, clip_fraction, policy_kl (nats a token that the
     policy moved), grad_norm; updates, how many there were; learning_rate; and what the method adds.
     With `checkpoint`, state is saved there every `save_every` steps, and a file that is there is gone on from, with the
-    same answers and losses; `reference` must then be what it was when the run began. Ctrl-C waits for the end of the
+    same answers and losses; the reference must then be what it was when the run began. Ctrl-C waits for the end of the
     round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number.
     """
+    config = method.config
     optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
     progress = {"step": 0, "tokens": 0, "seconds": 0.0, "kl_coef": config.kl_coef}
     if checkpoint and checkpoint.exists():
@@ -173,9 +172,9 @@ def improve(
             rate = learning_rate("wsd", config.learning_rate, step, step / config.steps, 0, 0.1)
             asked = [list(data.prompts[n]) for n in prompts[step].tolist() for _ in range(config.answers_per_prompt)]
             seed = config.seed * 1_000_003 + step
-            experience, metrics = ask(method, model, reference, asked, data, config, seed, kl_coef)
+            experience, metrics = ask(method, asked, data, seed, kl_coef)
             try:
-                learnt = learn(method, model, optimizer, experience, config, rate, seed, kl_coef)
+                learnt = learn(method, optimizer, experience, rate, seed, kl_coef)
             except FloatingPointError as error:
                 raise FloatingPointError(f"step {step}: {error}") from None
             if config.target_kl is not None:
@@ -194,17 +193,11 @@ def improve(
 
 @torch.no_grad()
 def ask(
-    method: Method,
-    model: Transformer,
-    reference: Transformer,
-    prompts: list[list[int]],
-    data: PromptData,
-    config: OnlineConfig,
-    seed: int,
-    kl_coef: float,
+    method: Method, prompts: list[list[int]], data: PromptData, seed: int, kl_coef: float
 ) -> tuple[Experience, Metrics]:
     """Answers to the prompts, scored, with all that an update needs to know of them."""
-    rollout = roll_out(model, prompts, config.max_new_tokens, data.stop, seed)
+    model = method.model
+    rollout = roll_out(model, prompts, method.config.max_new_tokens, data.stop, seed)
     scores = torch.as_tensor(data.reward(rollout.prompts, rollout.answers), dtype=torch.float32, device=model.device)
     if scores.shape != (len(prompts),) or not scores.isfinite().all():
         raise ValueError(
@@ -213,7 +206,7 @@ def ask(
         )
     hidden = answer_hidden(model, rollout)
     old, entropy = score_answers(model, rollout, hidden)
-    before, _ = score_answers(reference, rollout)
+    before, _ = score_answers(method.reference, rollout)
     experience, metrics = method.judge(rollout, scores, hidden, old, before, kl_coef)
     stops, lengths = set(data.stop), rollout.counts.sum(1).float()
     return experience, {
@@ -227,16 +220,10 @@ def ask(
 
 
 def learn(
-    method: Method,
-    model: Transformer,
-    optimizer: torch.optim.Optimizer,
-    experience: Experience,
-    config: OnlineConfig,
-    rate: float,
-    seed: int,
-    kl_coef: float,
+    method: Method, optimizer: torch.optim.Optimizer, experience: Experience, rate: float, seed: int, kl_coef: float
 ) -> Metrics:
     """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed."""
+    model, config = method.model, method.config
     for group in optimizer.param_groups:
         group["lr"] = rate
     generator = torch.Generator().manual_seed(seed)

@@ -4,7 +4,6 @@ Schulman et al. 2017, for language models as in Ziegler et al. 2019 and Ouyang e
 each token what reward to expect; a token is pushed by how much better things went after it than that.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from minillm.model.transformer import Transformer
-from minillm.posttraining.online import Experience, OnlineConfig, PromptData, run_online
+from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import (
     clipped_policy_loss,
     clipped_value_loss,
@@ -72,19 +71,18 @@ def ppo(
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model`
     comes in as it did the first time.
     """
-    reference = copy.deepcopy(model).requires_grad_(False).eval()
-    return run_online(PPO(model, config), model, reference, data, config, run_dir, tokenizer, on_metrics)
+    return run_online(PPO(model, config), data, run_dir, tokenizer, on_metrics)
 
 
-class PPO:
+class PPO(Method):
     """Policy and value, what they make of a score, and the loss of both."""
 
     def __init__(self, model: Transformer, config: PPOConfig):
+        super().__init__(model, config)
         value_head = nn.Linear(model.config.d_model, 1).to(model.device)
         nn.init.zeros_(value_head.weight)  # expects nothing at first
         nn.init.zeros_(value_head.bias)
         self.module = nn.ModuleDict({"policy": model, "value": value_head})
-        self.config = config
 
     def judge(
         self,

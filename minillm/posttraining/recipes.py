@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minillm.data.conversations import Example
+from minillm.data.preferences import Rater, simulate
+from minillm.data.rankings import Preference
 from minillm.data.world.instructions import Instruction, Instructions
+from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
@@ -54,16 +57,60 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     """
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
-        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions)),
-        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT)),
+        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions), max_seq_len),
+        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT), max_seq_len),
         tokenizer.eos_id,
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(tokenizer, [one for one in short if not one.context]),  # a few are counts in a document
+        _encoded(tokenizer, [one for one in short if not one.context], max_seq_len),  # a few are counts in a document
         recipe.short_steps,
     )
 
 
-def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction]) -> list[Example]:
-    return encode_conversations(tokenizer, [one.messages for one in instructions])
+def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
+    examples = encode_conversations(tokenizer, [one.messages for one in instructions])
+    return [
+        example for example in examples if len(example.ids) <= max_seq_len
+    ]  # few are longer than a tiny model reads
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
+
+    training: TrainConfig
+    batch_size: int  # pairs
+    pairs: int = 0
+    pairs_per_instruction: int = 2
+
+
+REWARD = PairRecipe(
+    TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    batch_size=16,
+    pairs=12_800,
+)
+DPO = PairRecipe(
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
+)
+# A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
+# 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+WEAK_REWARD = PairRecipe(
+    TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
+    batch_size=16,
+    pairs=200,
+)
+LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
+
+HELD_OUT_PAIRS = 1000
+
+
+def world_preferences(recipe: PairRecipe, rater: Rater, seed: int) -> tuple[list[Preference], list[Preference]]:
+    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones."""
+    return tuple(
+        simulate(Instructions(seed, split).instructions(-(-n // each)), rater, seed, each)[:n]
+        for split, n, each in (
+            ("training", recipe.pairs, recipe.pairs_per_instruction),
+            ("held-out", HELD_OUT_PAIRS, 2),
+        )
+    )

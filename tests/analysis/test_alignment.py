@@ -13,6 +13,7 @@ from minillm.data.preferences import candidates, utility
 from minillm.data.world.instructions import Instructions
 from minillm.inference.generate import generate
 from minillm.model.transformer import Transformer
+from minillm.posttraining.reward import RewardModel
 from minillm.tokenizer import Tokenizer
 
 INSTRUCTIONS = Instructions(0, "held-out").instructions(12)
@@ -33,6 +34,7 @@ def test_greedy_answers_are_those_of_each_prompt_alone(chatty, monkeypatch):
         ids = encode_chat(tokenizer, one.messages[:-1])
         new = generate(model, ids, 6, temperature=0, stop=[tokenizer.eos_id])[len(ids) :]
         assert said.ended == (new[-1] == tokenizer.eos_id)
+        assert list(said.ids) == new
         assert said.text == tokenizer.decode(new[:-1] if said.ended else new)
         assert said.log_ratio is None
 
@@ -52,11 +54,13 @@ def test_a_report_counts_what_was_said(chatty, monkeypatch):
 
     def say(model, tokenizer, instructions, temperature=1.0, reference=None, seed=0):
         if temperature == 0:
-            return [Answer(one.answer if n % 2 else "Perhaps.", True) for n, one in enumerate(instructions)]
-        return [Answer(text, n > 2, 0.5 * n) for n, text in enumerate(sampled)]
+            return [Answer(one.answer if n % 2 else "Perhaps.", (), True) for n, one in enumerate(instructions)]
+        return [Answer(text, (7, n), n > 2, 0.5 * n) for n, text in enumerate(sampled)]
 
     monkeypatch.setattr(alignment, "answer", say)
-    report = assess(*chatty, INSTRUCTIONS, reference=chatty[0])
+    judge = RewardModel.of(chatty[0])
+    torch.nn.init.normal_(judge.head.weight)
+    report = assess(*chatty, INSTRUCTIONS, reference=chatty[0], reward_model=judge)
     assert report.n == 12
     assert report.accuracy.mean == 0.5
     assert report.accuracy.stderr == pytest.approx(math.sqrt(0.25 / 11))
@@ -70,6 +74,9 @@ def test_a_report_counts_what_was_said(chatty, monkeypatch):
     assert report.ended == 0.75
     assert report.kl.mean == 2.75
     assert report.texts == tuple(sampled)
+    prompts = [encode_chat(chatty[1], one.messages[:-1]) for one in INSTRUCTIONS]
+    judged = [judge(torch.tensor([[*prompt, 7, n]])).item() for n, prompt in enumerate(prompts)]
+    assert report.reward.mean == pytest.approx(sum(judged) / 12, abs=1e-4)
     assert assess(*chatty, INSTRUCTIONS).kl is None
 
 

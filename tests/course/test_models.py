@@ -13,10 +13,12 @@ from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models
-from minillm.course.models import SEAL, BaseRecipe, ChatRecipe, kept, make_base, make_sft
+from minillm.course.models import SEAL, BaseRecipe, ChatRecipe, RewardRecipe, kept, make_base, make_reward, make_sft
 from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
-from minillm.posttraining.recipes import WORLD_SFT, SFTRecipe
+from minillm.posttraining import recipes
+from minillm.posttraining.recipes import REWARD, WORLD_SFT, PairRecipe, SFTRecipe
+from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES
@@ -24,6 +26,7 @@ from minillm.training.settings import TrainConfig
 
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
 sft_command = importlib.import_module("minillm.cli.sft")
+reward_command = importlib.import_module("minillm.cli.reward")
 LOAD_CORPUS, PRETRAIN = models.load_corpus, models.pretrain
 TINY = BaseRecipe(
     config=small_config(vocab_size=300, max_seq_len=16),
@@ -203,3 +206,22 @@ def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
     torch.testing.assert_close(weights(model), weights(load(tmp_path / "run")[0]), rtol=0, atol=0)
     monkeypatch.setattr(models, "run_sft", None)
     assert torch.equal(weights(make_sft(recipe)[0]), weights(model))
+
+
+def test_the_reward_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
+    short = {"steps": 3, "warmup_steps": 1, "bf16": False}
+    shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
+    chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
+    pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
+    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
+    recipe = RewardRecipe(chat=chat, pairs=pairs)
+    model, _ = make_reward(recipe)
+    monkeypatch.setattr(reward_command.models, "sft", lambda: make_sft(chat))
+    monkeypatch.setattr(reward_command, "REWARD", pairs)
+    made = CliRunner().invoke(reward_command.reward, ["--out", str(tmp_path / "run")])
+    assert made.exit_code == 0, made.output
+    again, _ = load_reward_model(tmp_path / "run")
+    texts = [[3, 14, 15], [9, 26]]
+    assert torch.equal(model.score([[]] * 2, texts), again.score([[]] * 2, texts))
+    monkeypatch.setattr(models, "train_reward_model", None)
+    assert torch.equal(make_reward(recipe)[0].score([[]] * 2, texts), again.score([[]] * 2, texts))

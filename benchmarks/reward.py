@@ -1,0 +1,89 @@
+"""The course's reward model over several seeds: how near the Bayes ceiling, where it loses, whether its odds are true.
+
+    python benchmarks/reward.py                   # three seeds, some three minutes each on two cores
+    python benchmarks/reward.py --seeds 1 --json
+
+Each run is `minillm reward` with its own defaults in a process of its own, on a quiet machine; all begin with the
+course's chat model. `expected` is the probability that raters prefer what the model prefers; nobody's is above
+`ceiling`. `counted` is how often they did, and may be, by luck. `civil` is a judge who sees manners and length and not
+what is right: what lies between it and the ceiling is to be had by reading only.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from common import write_result
+
+from minillm.analysis.calibration import score_pairs
+from minillm.data.pairs import encode_preferences
+from minillm.data.preferences import RIGHT, Rater, simulate, utility
+from minillm.data.world.instructions import Instructions
+from minillm.posttraining.reward import load_reward_model, pair_margins
+
+ASKED = 600  # held-out instructions
+STREAM = 1_000_000  # the seed of these, beyond those that are trained on
+PAIRS = 4  # of each instruction
+
+
+def measure(folder: Path) -> dict[str, dict[str, float]]:
+    """The scores of all held-out pairs, of those of each family, and of those in which one answer is right."""
+    model, tokenizer = load_reward_model(folder)
+    asked = {one.prompt: one for one in Instructions(STREAM, "held-out").instructions(ASKED)}
+    preferences = simulate(asked.values(), Rater(), STREAM, PAIRS)
+    held_out = encode_preferences(tokenizer, preferences, model.config.max_seq_len)
+    margins = pair_margins(model, held_out.pairs).tolist()
+    groups = defaultdict(list)
+    for margin, preference in zip(margins, held_out.preferences, strict=True):
+        one = asked[preference.prompt[-1]["content"]]
+        answers = (preference.chosen, preference.rejected)
+        right = [one.check(answer) for answer in answers]
+        manners = [utility(one, answer) - RIGHT * good for answer, good in zip(answers, right, strict=True)]
+        for group in ("all", one.family, "one is right" if right[0] != right[1] else "both or none is right"):
+            groups[group].append((margin, manners[0] - manners[1], preference))
+    return {name: figures(*zip(*rows, strict=True)) for name, rows in sorted(groups.items())}
+
+
+def figures(margins, manners, preferences) -> dict[str, float]:
+    score = score_pairs(margins, preferences)
+    result = {"pairs": score.n, "counted": score.accuracy, "stderr": score.stderr, "expected": score.expected}
+    result |= {"ceiling": score.ceiling, "civil": score_pairs(manners, preferences).expected}
+    result["calibration_error"] = score.calibration_error
+    return result | {"bins": [[one.count, one.predicted, one.true] for one in score.bins]}
+
+
+def run(seed: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "reward"
+        command = [sys.executable, "-m", "minillm", "reward", "--out", str(out), "--seed", str(seed), "--json"]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return {"seconds": json.loads(output.splitlines()[-1])["seconds"], "groups": measure(out)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each with instructions and raters of its own")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
+    arguments = parser.parse_args()
+    runs = [run(seed) for seed in range(arguments.seeds)]
+    columns = ("civil", "counted", "expected", "ceiling", "calibration_error")
+    print(f"{'pairs':22} " + " ".join(f"{name:>17}" for name in columns) + f" {'below the ceiling':>24}")
+    for group in runs[0]["groups"]:
+        scores = [one["groups"][group] for one in runs]
+        below = [score["ceiling"] - score["expected"] for score in scores]
+        means = (statistics.fmean(score[name] for score in scores) for name in columns)
+        spread = f"{min(below):.1%} to {max(below):.1%}"
+        print(f"{group:22} " + " ".join(f"{mean:17.1%}" for mean in means) + f" {spread:>24}")
+    print(f"seconds {[one['seconds'] for one in runs]}")
+    print(f"written to {write_result('reward', {'runs': runs})}")
+    if arguments.json:
+        print(json.dumps(runs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Reward hacking, measured: as leaving the reference gets cheaper, the proxy rises on and the gold utility turns over.
+
+    python benchmarks/reward_hacking.py                              # PPO at six prices, some minutes each on two cores
+    python benchmarks/reward_hacking.py --method grpo --prices 0.1 0 --json
+
+The proxy is a reward model of 200 pairs whose raters take length for quality; the gold utility knows better. The
+course's chat model is trained for the proxy, at one price of a nat of KL after the other, and asked held-out
+instructions: what does the proxy think of its answers, and what are they worth? Gao et al. 2023 measured the same with
+a larger reward model as the gold. Runs are kept in the cache: what was interrupted goes on, and what is done is done.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from common import write_result
+
+from minillm.analysis.alignment import Report, assess
+from minillm.assets import cache_dir
+from minillm.course import models
+from minillm.data.chat import encode_chat
+from minillm.data.world.instructions import Instructions
+from minillm.posttraining.grpo import GRPOConfig, grpo
+from minillm.posttraining.online import PromptData
+from minillm.posttraining.ppo import PPOConfig, ppo
+from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
+from minillm.posttraining.reward import RewardModel
+
+METHODS = {"ppo": (ppo, PPOConfig), "grpo": (grpo, GRPOConfig)}
+PRICES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # points of the proxy a nat
+PROMPTS, ASKED = 4000, 300  # instructions to train on, and held-out ones to be measured on
+STREAM = 2_000_000  # the seed of both, beyond those that SFT has seen
+SHOWN = 3  # answers
+COLUMNS = "{:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}"
+
+
+def proxy(seed: int) -> RewardModel:
+    return models.make_reward(models.RewardRecipe(seed, rater=LOVER_OF_LENGTH, pairs=WEAK_REWARD))[0]
+
+
+def run(method: str, price: float, steps: int, seed: int, folder: Path) -> dict:
+    """Train for the proxy at one price and measure; or read what was measured before."""
+    done = folder / "measured.json"
+    if done.exists():
+        return json.loads(done.read_text(encoding="utf-8"))
+    model, tokenizer = models.sft()
+    judge = proxy(seed)
+    asked = Instructions(STREAM + seed).instructions(PROMPTS)
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    train, settings = METHODS[method]
+    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=64)
+    data = PromptData(prompts, judge.score, [tokenizer.eos_id])
+    model, history = train(model, data, config, folder, tokenizer, progress)
+    result = {"price": price, "seconds": history[-1]["seconds"]} | measured(model, tokenizer, judge, seed)
+    done.write_text(json.dumps(result), encoding="utf-8")
+    return result
+
+
+def progress(line: dict) -> None:
+    print(f"  step {line['step']}: proxy {line['reward']:.2f}, KL {line['kl']:.2f} nats", end="\r", flush=True)
+
+
+def measured(model, tokenizer, judge: RewardModel, seed: int) -> dict:
+    asked = Instructions(STREAM + seed, "held-out").instructions(ASKED)
+    report = assess(model, tokenizer, asked, models.sft()[0], judge, seed)
+    samples = [[one.prompt, text] for one, text in zip(asked[:SHOWN], report.texts, strict=False)]
+    return summary(report) | {"samples": samples}
+
+
+def summary(report: Report) -> dict:
+    figures = asdict(report)
+    names = ("accuracy", "utility", "kl", "reward")
+    return {name: figures[name]["mean"] for name in names} | {"length": report.length, "ended": report.ended}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=METHODS, default="ppo", help="what trains for the proxy")
+    parser.add_argument("--prices", type=float, nargs="+", default=PRICES, help="of a nat of KL, in points")
+    parser.add_argument("--steps", type=int, default=80, help="rounds of asking and learning at each price")
+    parser.add_argument("--seed", type=int, default=0, help="decides the proxy, the prompts and the answers")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
+    arguments = parser.parse_args()
+    home = cache_dir() / "reward_hacking"
+    model, tokenizer = models.sft()
+    runs = [{"price": None} | measured(model, tokenizer, proxy(arguments.seed), arguments.seed)]
+    for price in arguments.prices:
+        name = f"{arguments.method}-{price}-{arguments.steps}-{arguments.seed}"
+        runs.append(run(arguments.method, price, arguments.steps, arguments.seed, home / name))
+    print(COLUMNS.format("price", "KL", "proxy", "utility", "right", "words", "ended"))
+    for one in runs:
+        price = "SFT" if one["price"] is None else one["price"]
+        figures = (one["kl"], one["reward"], one["utility"], one["accuracy"], one["length"], one["ended"])
+        print(COLUMNS.format(price, *(f"{figure:.2f}" for figure in figures)))
+    for one in (runs[0], runs[-1]):
+        print(f"\nAt the price {one['price']}:" if one["price"] is not None else "\nSFT:")
+        for prompt, text in one["samples"]:
+            print(f"  {prompt[-100:]!r}\n    {text!r}")
+    print(f"written to {write_result('reward_hacking', {'method': arguments.method, 'runs': runs})}")
+    if arguments.json:
+        print(json.dumps(runs))
+
+
+if __name__ == "__main__":
+    main()

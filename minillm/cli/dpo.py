@@ -1,0 +1,48 @@
+"""minillm dpo: make the answers that people prefer likelier, without a reward model."""
+
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minillm.cli.common import print_json
+from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
+from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle
+from minillm.course import models
+from minillm.data.chat import chat_tokenizer
+from minillm.device import pick_device, seed_everything
+from minillm.posttraining.dpo import DPOConfig
+from minillm.posttraining.dpo import dpo as run_dpo
+from minillm.posttraining.recipes import DPO
+from minillm.pretrained import load
+
+
+@click.command()
+@pair_options
+@click.option("--beta", type=float, help="The price of leaving the model it began as, in points a nat of KL.")
+@click.pass_context
+def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
+    """Train a chat model directly on pairs of answers, of which somebody preferred one."""
+    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, DPO, (*TRAINING, "beta")))
+    say = functools.partial(click.echo, err=as_json)
+    seed_everything(options["seed"])
+    model, tokenizer = load(options["model"]) if options["model"] else models.sft()
+    tokenizer = chat_tokenizer(tokenizer)
+    data, _ = load_pairs(options, DPO, tokenizer, model.config.max_seq_len, say)
+    learnt_from = fingerprint(model, [data.train.pairs, data.validation])
+    keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
+    config = DPOConfig(**options["training"])
+    start = time.perf_counter()
+    with progress(config, out, "dpo") as show:
+        _, history = run_dpo(model.to(pick_device(options["device"])), data, config, out, tokenizer, show)
+    last = history[-1]
+    result = {name: round(last[name], 5) for name in ("val_loss", "val_accuracy", "kl")}
+    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": last["step"], "out": str(out)}
+    say(
+        f"The preferred answer became the likelier one in {result['val_accuracy']:.1%} of the held-out pairs, "
+        f"at {result['kl']:.1f} nats an answer from the model it began as ({result['seconds']:.0f} s)."
+    )
+    if as_json:
+        print_json(result)

@@ -1,0 +1,87 @@
+"""What `minillm reward` and `minillm dpo` share: whose preferences are learnt, and the settings of the run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from minillm.cli.common import device_option, json_option
+from minillm.cli.runs import TRAINING
+from minillm.data.pairs import EncodedPairs, PairBatches, PairData, encode_preferences, hold_out_preferences
+from minillm.data.preferences import Rater
+from minillm.data.rankings import Preference, load_preferences
+from minillm.posttraining.recipes import PairRecipe, world_preferences
+from minillm.tokenizer import Tokenizer
+from minillm.training.settings import Optimizer
+
+WORLD = "world"
+SHOWN = 3  # of what was left out
+
+
+def pair_options(command: Callable) -> Callable:
+    """Options of a training on pairs; those without a default are in the recipe."""
+    for option in reversed(
+        [
+            click.option("--model", help="A run folder or an asset's name; without it the course's chat model."),
+            click.option(
+                "--data",
+                multiple=True,
+                default=[WORLD],
+                callback=lambda ctx, option, values: list(values),
+                help="world (simulated raters), or a JSONL file of people's rankings; several are mixed.",
+            ),
+            click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the run."),
+            click.option("--pairs", type=click.IntRange(min=1), help="Pairs that simulated raters compare."),
+            click.option("--length-bias", default=0.0, help="Points that simulated raters give for each word."),
+            click.option("--steps", type=int, help="Optimizer updates."),
+            click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it."),
+            click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights."),
+            click.option("--batch-size", type=int, help="Pairs in one batch."),
+            click.option("--learning-rate", type=float, help="At its peak."),
+            click.option("--seed", default=0, help="Decides the instructions, the raters' choices and the order."),
+            click.option("--compile", is_flag=True, help="Compile the layers first, for a long run."),
+            click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),
+            device_option,
+            json_option,
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def with_pair_recipe(options: dict[str, Any], recipe: PairRecipe, training: Sequence[str] = TRAINING) -> dict[str, Any]:
+    """The options, those that were not given from the recipe; --minutes alone replaces its steps."""
+    own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "pairs": recipe.pairs}
+    if options["minutes"] is not None or options["steps"] is not None:
+        own |= {"minutes": None, "steps": None}
+    options = {name: own.get(name) if value is None else value for name, value in options.items()}
+    settings = replace(recipe.training, **{name: options[name] for name in training})
+    return options | {"training": asdict(settings)}
+
+
+def load_pairs(
+    options: dict[str, Any], recipe: PairRecipe, tokenizer: Tokenizer, max_seq_len: int, say: Callable[[str], None]
+) -> tuple[PairData, EncodedPairs]:
+    """The pairs to learn from and to be measured on, the latter with the preferences that they come from."""
+    parts: tuple[list[Preference], list[Preference]] = [], []
+    for source in options["data"]:
+        if source == WORLD:
+            rater = Rater(length_bias=options["length_bias"])
+            found = world_preferences(replace(recipe, pairs=options["pairs"]), rater, options["seed"])
+        else:
+            loaded = load_preferences(Path(source), skip_broken=True)
+            _tell(say, "lines cannot be used", loaded.skipped)
+            found = hold_out_preferences(loaded.preferences)
+        for part, more in zip(parts, found, strict=True):
+            part += more
+    train, held_out = (encode_preferences(tokenizer, part, max_seq_len) for part in parts)
+    _tell(say, "pairs are left out", [*train.skipped, *held_out.skipped])
+    say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
+    return PairData(PairBatches(train.pairs, options["batch_size"], options["seed"]), held_out.pairs), held_out
+
+
+def _tell(say: Callable[[str], None], what: str, skipped: Sequence[str]) -> None:
+    if skipped:
+        say(f"{len(skipped)} {what}, such as: " + "; ".join(skipped[:SHOWN]))

@@ -1,0 +1,69 @@
+"""minillm reward: learn from preferences what an answer is worth, and say how far from the best possible that is."""
+
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minillm.analysis.calibration import score_pairs
+from minillm.cli.common import print_json
+from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
+from minillm.cli.runs import fingerprint, keep, progress, settle
+from minillm.course import models
+from minillm.data.chat import chat_tokenizer
+from minillm.data.pairs import EncodedPairs
+from minillm.device import pick_device, seed_everything
+from minillm.posttraining.recipes import REWARD
+from minillm.posttraining.reward import RewardModel, pair_margins, train_reward_model
+from minillm.pretrained import load
+from minillm.training.settings import TrainConfig
+
+
+@click.command()
+@pair_options
+@click.pass_context
+def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
+    """Train a reward model on pairs of answers, of which somebody preferred one."""
+    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD))
+    say = functools.partial(click.echo, err=as_json)
+    seed_everything(options["seed"])
+    model, tokenizer = load(options["model"]) if options["model"] else models.sft()
+    tokenizer = chat_tokenizer(tokenizer)
+    data, held_out = load_pairs(options, REWARD, tokenizer, model.config.max_seq_len, say)
+    learnt_from = fingerprint(model, [data.train.pairs, data.validation])
+    keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
+    config = TrainConfig(**options["training"])
+    start = time.perf_counter()
+    with progress(config, out, "reward") as show:
+        trained, history = train_reward_model(
+            model.to(pick_device(options["device"])), data, config, out, tokenizer, show
+        )
+    result = summary(trained, held_out)
+    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"], "out": str(out)}
+    say(sentence(result))
+    if as_json:
+        print_json(result)
+
+
+def summary(model: RewardModel, held_out: EncodedPairs) -> dict[str, Any]:
+    """How often the preferred answer is ahead, and where the probabilities are known, beside the Bayes ceiling."""
+    margins = pair_margins(model, held_out.pairs).tolist()
+    result: dict[str, Any] = {"val_accuracy": sum((m > 0) + (m == 0) / 2 for m in margins) / len(margins)}
+    known = [number for number, one in enumerate(held_out.preferences) if one.probability is not None]
+    if known:
+        score = score_pairs([margins[n] for n in known], [held_out.preferences[n] for n in known])
+        result |= {"simulated": {"n": score.n, "accuracy": score.accuracy, "expected_accuracy": score.expected}}
+        result["simulated"] |= {"ceiling": score.ceiling, "stderr": score.stderr}
+        result["simulated"] |= {"calibration_error": score.calibration_error}
+    return result
+
+
+def sentence(result: dict[str, Any]) -> str:
+    """The same for a person."""
+    text = f"The preferred answer is ahead in {result['val_accuracy']:.1%} of the held-out pairs"
+    if "simulated" in result:
+        text += "; of simulated ones {expected_accuracy:.1%} are to be expected, and {ceiling:.1%} is the best there is"
+        text = text.format(**result["simulated"])
+    return f"{text} ({result['seconds']:.0f} s)."

@@ -1,0 +1,127 @@
+"""minillm reward, minillm dpo and the chat part of minillm eval: from a chat model and preferences to a folder."""
+
+import importlib
+import json
+import re
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from cli.test_commands import last_json, run
+from helpers import small_config
+
+from minillm import load
+from minillm.course.models import RewardRecipe
+from minillm.data.chat import chat_tokenizer
+from minillm.data.corpora import SPECIAL_TOKENS
+from minillm.model.transformer import Transformer
+from minillm.posttraining import recipes
+from minillm.posttraining.reward import load_reward_model
+from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
+
+SMALL = ["--steps", "4", "--batch-size", "2", "--pairs", "12"]
+PERSON = {"schema": 1, "rater": "Ada", "chosen": "Yes, certainly.", "rejected": "No."}
+
+
+@pytest.fixture(scope="module")
+def chatty(tmp_path_factory):
+    """A model that has learnt nothing, with a tokenizer that can write a chat."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.train(["user assistant certainly the"], 290, SPECIAL_TOKENS)
+    tokenizer.bos_token = SPECIAL_TOKENS[0]
+    folder = tmp_path_factory.mktemp("chat") / "model"
+    shape = small_config(vocab_size=tokenizer.vocab_size, max_seq_len=1000, n_layers=1, tie_embeddings=False)
+    save(Transformer(shape), chat_tokenizer(tokenizer), folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_held_out(monkeypatch):
+    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Twenty rankings, and two lines that are none."""
+    path = tmp_path / "people.jsonl"
+    lines = [PERSON | {"prompt": [{"role": "user", "content": f"Number {n}?"}]} for n in range(20)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n" + '{"schema": 1}\n', encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("command", ["reward", "dpo"])
+def test_it_learns_from_simulated_raters_and_goes_on(tmp_path, chatty, command, monkeypatch):
+    out = tmp_path / "run"
+    first = last_json(run(command, "--model", chatty, "--out", out, *SMALL, "--json"))
+    assert first["steps"] == 4
+    changed = replace(recipes.DPO, pairs=1)  # the recipe may have changed since
+    monkeypatch.setattr(importlib.import_module(f"minillm.cli.{command}"), command.upper(), changed)
+    again = last_json(run(command, "--out", out, "--resume", "--json"))
+    assert again["val_accuracy"] == first["val_accuracy"]
+    assert "already holds a run" in run(command, "--out", out, status=1).stderr
+    refused = run(command, "--out", out, "--resume", "--pairs", "13", status=1)
+    assert "has pairs = 12; a resumed run cannot change it to 13" in refused.stderr
+
+
+def test_a_reward_model_stands_beside_the_ceiling(tmp_path, chatty):
+    found = last_json(run("reward", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--json"))["simulated"]
+    assert found["n"] == 8
+    assert 0 <= found["expected_accuracy"] <= found["ceiling"] <= 1
+    assert load_reward_model(tmp_path / "run")[0].head.weight.abs().sum() > 0
+
+
+def test_dpo_leaves_a_model_that_chats(tmp_path, chatty):
+    result = last_json(run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--beta", "0.5", "--json"))
+    assert result["kl"] > -1
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["beta"] == 0.5
+    assert last_json(run("chat", "--model", tmp_path / "run", "--max-new-tokens", "3", "--json", text="4\n\n"))
+
+
+@pytest.mark.parametrize("mixed", [[], ["--data", "world"]])
+def test_people_are_learnt_from_alone_or_with_simulated_raters(tmp_path, chatty, people, mixed):
+    result = run("reward", "--model", chatty, "--data", people, *mixed, "--out", tmp_path / "run", *SMALL, "--json")
+    assert "2 lines cannot be used, such as: people.jsonl, line 21: this is not JSON" in result.stderr
+    counts = re.search(r"(\d+) pairs to learn from, and (\d+) to measure on", result.stderr)
+    assert counts.groups() == (("30", "10") if mixed else ("18", "2"))
+    assert ("simulated" in last_json(result)) == bool(mixed)
+
+
+def test_resume_asks_for_the_same_rankings(tmp_path, chatty, people):
+    options = ["--data", people, "--out", tmp_path / "run"]
+    run("reward", "--model", chatty, *options, *SMALL)
+    with people.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(PERSON | {"prompt": [{"role": "user", "content": "One more?"}]}) + "\n")
+    assert "is not what the run" in run("reward", *options, "--resume", status=1).stderr
+
+
+def test_a_chat_model_is_asked_instructions(tmp_path, chatty):
+    few = ["--questions", "1", "--samples", "0", "--instructions", "4"]
+    shown = run("eval", "--model", chatty, *few, "--reference", chatty, "--json")
+    chat = last_json(shown)["chat"]
+    assert chat["n"] == 4
+    assert chat["kl"]["mean"] == pytest.approx(0, abs=1e-4)
+    assert chat["win_rate"]["rate"] == 0.5
+    assert 0 <= chat["accuracy"]["mean"] <= 1
+    assert "ties being half" in shown.stderr
+    assert last_json(run("eval", chatty, *few, "--json"))["chat"]["kl"] is None
+    assert "name one model" in run("eval", status=2).stderr
+    assert "name one model" in run("eval", chatty, "--model", chatty, status=2).stderr
+
+
+def test_a_model_that_cannot_chat_has_no_reference(tmp_path, chatty):
+    model, tokenizer = load(chatty)
+    tokenizer.chat_template = None
+    save(model, tokenizer, tmp_path / "base")
+    assert "cannot be asked anything" in run("eval", tmp_path / "base", "--reference", chatty, status=1).stderr
+
+
+def test_the_course_models_recipe_is_that_of_the_command():
+    command = importlib.import_module("minillm.cli.reward")
+    given = command.reward.make_context("reward", ["--out", "somewhere"]).params
+    defaults = command.with_pair_recipe(given, command.REWARD)
+    recipe = RewardRecipe()
+    assert (defaults["data"], defaults["model"]) == (["world"], None)
+    assert defaults["training"] == asdict(recipe.pairs.training)
+    assert (defaults["pairs"], defaults["batch_size"]) == (recipe.pairs.pairs, recipe.pairs.batch_size)
+    assert defaults["length_bias"] == recipe.rater.length_bias
