@@ -696,7 +696,8 @@ for batch in (1, 8):
 
 # %% [markdown]
 # A batch of eight short texts needs three and a half times as much memory for activations as for everything that
-# belongs to the model. This is the usual answer to "why does a one-million-parameter model fill my GPU?". Halve the batch.
+# belongs to the model. This is the usual answer to "why does a one-million-parameter model fill my GPU?". Halve the
+# batch.
 #
 # Running a model needs the weights and the cache of keys and values:
 

@@ -932,7 +932,8 @@ assert misplaced["T 0.5"] < misplaced["T 0.8"] < misplaced["none"]
 # two things in each layer, its key and its value. So keep these, and send only the *new* token through.
 #
 # A cache is little more than two lists for each layer. This one of ours fits straight into the real model, since it
-# knows the three words that the model says to a cache: `length`, `append`, `advance`.
+# knows the four words that the model says to a cache: `length`, `append`, `advance`, and `all_segments`. The last one
+# asks which tokens of a row belong to one text; ours all do, and the answer for that is `None`.
 
 
 # %%
@@ -947,8 +948,11 @@ class NaiveCache:
             store[layer] = new
         return self.keys[layer], self.values[layer]
 
-    def advance(self, new):
+    def advance(self, new, segments):
         self.length += new
+
+    def all_segments(self, new, T):
+        return None
 
 
 ids = torch.tensor([encoded(HUMAN)[:24]])
