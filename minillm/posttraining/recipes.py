@@ -56,7 +56,7 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     """Instructions to learn from, and held-out ones to be measured on; no pair of parameters is in both.
 
     Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat, and for a model
-    that is too narrow to read a document of the world.
+    that is too narrow to read any.
     """
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
@@ -72,8 +72,8 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
 
 
 def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
+    """All but the few that are longer than the model reads."""
     examples = encode_conversations(tokenizer, [one.messages for one in instructions])
-    # One in thousands is a few tokens longer than a tiny model reads.
     return [example for example in examples if len(example.ids) <= max_seq_len]
 
 
