@@ -17,7 +17,7 @@ from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
 
-ROWS_AT_ONCE = 8  # answers in one forward pass: fewer, and the matrix products become slow; more, and padding is
+TOKENS_AT_ONCE = 1024  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
 LOGITS_AT_ONCE = 2**24  # 64 MB: of a large vocabulary, the logits of all answers would not fit into memory
 
 
@@ -102,9 +102,13 @@ def answer_hidden(model: Transformer, rollout: Rollout) -> Float[Tensor, "B T C"
 
     After an answer's end it is 0. Rows of like length go through the model together, so that little of it is padding.
     """
-    order = rollout.segments.sum(1).argsort()
-    parts = []
-    for picked in order.split(ROWS_AT_ONCE):
+    lengths, order = rollout.segments.sum(1).sort()
+    parts, sizes = [], []
+    for length in lengths.tolist():
+        if not sizes or (sizes[-1] + 1) * length > TOKENS_AT_ONCE:
+            sizes.append(0)
+        sizes[-1] += 1
+    for picked in order.split(sizes):
         part = rollout.rows(picked)
         hidden = model.hidden(part.ids[:, :-1], segments=part.segments[:, :-1])[:, part.start - 1 :]
         missing = rollout.counts.shape[1] - hidden.shape[1]

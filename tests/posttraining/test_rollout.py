@@ -56,9 +56,10 @@ def one_by_one(model, rollout):
 
 
 @pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "alibi", "none"])
-@pytest.mark.parametrize("at_once", [2**24, 200])  # all logits, and those of four tokens
-def test_log_probs_and_their_gradient_are_those_of_each_answer_alone(position, at_once, monkeypatch):
-    monkeypatch.setattr(rollouts, "LOGITS_AT_ONCE", at_once)
+@pytest.mark.parametrize(("tokens", "logits"), [(1024, 2**24), (20, 200)])  # all at once, and some at a time
+def test_log_probs_and_their_gradient_are_those_of_each_answer_alone(position, tokens, logits, monkeypatch):
+    monkeypatch.setattr(rollouts, "TOKENS_AT_ONCE", tokens)
+    monkeypatch.setattr(rollouts, "LOGITS_AT_ONCE", logits)
     sampler = lively(Transformer(small_config(position=position)))
     model = lively(Transformer(small_config(position=position)))  # of another than the one that drew them
     rollout = roll_out(sampler, PROMPTS, 9, STOP, seed=3)
