@@ -6,34 +6,16 @@ import re
 from dataclasses import asdict, replace
 
 import pytest
-import torch
 from cli.test_commands import last_json, run
-from helpers import small_config
 
 from minillm import load
 from minillm.course.models import RewardRecipe
-from minillm.data.chat import chat_tokenizer
-from minillm.data.corpora import SPECIAL_TOKENS
-from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
 from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import save
-from minillm.tokenizer import Tokenizer
 
 SMALL = ["--steps", "4", "--batch-size", "2", "--pairs", "12"]
 PERSON = {"schema": 1, "rater": "Ada", "chosen": "Yes, certainly.", "rejected": "No."}
-
-
-@pytest.fixture(scope="module")
-def chatty(tmp_path_factory):
-    """A model that has learnt nothing, with a tokenizer that can write a chat."""
-    torch.manual_seed(0)
-    tokenizer = Tokenizer.train(["user assistant certainly the"], 290, SPECIAL_TOKENS)
-    tokenizer.bos_token = SPECIAL_TOKENS[0]
-    folder = tmp_path_factory.mktemp("chat") / "model"
-    shape = small_config(vocab_size=tokenizer.vocab_size, max_seq_len=1000, n_layers=1, tie_embeddings=False)
-    save(Transformer(shape), chat_tokenizer(tokenizer), folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,58 @@
+"""minillm ppo and minillm grpo: from a chat model and a judge to a folder, and on from there."""
+
+import json
+
+import pytest
+import torch
+from cli.test_commands import last_json, run
+
+from minillm import load
+from minillm.cli import online
+from minillm.posttraining.reward import RewardModel, save_reward_model
+from minillm.tokenizer import Tokenizer
+
+SMALL = ["--prompts", "6", "--steps", "2", "--prompts-per-step", "2", "--answers-per-prompt", "2"]
+SMALL += ["--max-new-tokens", "4"]
+
+
+@pytest.fixture(scope="module")
+def judge(chatty, tmp_path_factory):
+    """A reward model with opinions, drawn at random."""
+    model, tokenizer = load(chatty)
+    judge = RewardModel.of(model)
+    torch.nn.init.normal_(judge.head.weight, generator=torch.Generator().manual_seed(0))
+    folder = tmp_path_factory.mktemp("judge") / "model"
+    save_reward_model(judge, tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_measured(monkeypatch):
+    monkeypatch.setattr(online, "MEASURED", 4)
+
+
+@pytest.mark.parametrize("command", ["ppo", "grpo"])
+def test_it_learns_and_goes_on(tmp_path, chatty, judge, command):
+    out = tmp_path / "run"
+    first = last_json(run(command, "--model", chatty, "--reward", judge, "--out", out, *SMALL, "--json"))
+    assert first["steps"] == 2
+    assert first["before"]["kl"] == 0
+    assert 0 <= first["win_rate"]["low"] <= first["win_rate"]["rate"] <= first["win_rate"]["high"] <= 1
+    assert json.loads((out / "training.json").read_text())["max_new_tokens"] == 4
+    moved = (load(out)[0].head.weight - load(chatty)[0].head.weight).abs().max()
+    assert moved > 0
+    again = last_json(run(command, "--out", out, "--resume", "--json"))
+    assert again["after"] == first["after"]
+    assert "already holds a run" in run(command, "--out", out, status=1).stderr
+    refused = run(command, "--out", out, "--resume", "--kl-coef", "0.7", status=1)
+    assert "a resumed run cannot change it to 0.7" in refused.stderr
+
+
+def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
+    other = tmp_path / "other"
+    model, tokenizer = load(chatty)
+    words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
+    words.bos_token = tokenizer.bos_token
+    save_reward_model(RewardModel.of(model), words, other)
+    refused = run("ppo", "--model", chatty, "--reward", other, "--out", tmp_path / "run", *SMALL, status=1)
+    assert "different tokenizers" in refused.stderr
