@@ -33,6 +33,24 @@ def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def result(name: str) -> dict:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_readmes_figures_are_those_of_the_benchmarks():
+    base, tokenizer = result("pretrain"), result("tokenizer")
+    pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
+    figures = [
+        f"{result('train')['median_ratio']:.1f} times as fast",
+        f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s".replace("%", " %"),
+        f"{pace['ours bf16', 512] / pace['plain float32', 512]:.1f} times as fast",
+        f"{tokenizer['train_ratio']:.1f} times as fast",
+        f"{tokenizer['encode_ratio']:.1f} times as fast",
+    ]
+    table = re.findall(r"^\|.*\| (.*?) \|$", readme().split("## What was measured")[1].split("\n## ")[0], re.MULTILINE)
+    assert table[2:] == figures
+
+
 def test_the_readmes_lesson_table_holds_the_lessons_that_exist():
     rows = re.findall(r"^\|.*?\(notebooks/([\w]+)\.ipynb\)", readme(), re.MULTILINE)
     assert rows == [path.stem for path in NOTEBOOKS], "README's lesson table and notebooks/ differ"
