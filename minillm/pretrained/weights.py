@@ -31,10 +31,12 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
     """
     module, kind = parameter.rsplit(".", 1)
     layer = re.search(r"\d+", module)
-    if (name := table.get(re.sub(r"\d+", "*", module))) is None:
+    try:
+        name = table[re.sub(r"\d+", "*", module)]
+    except KeyError:
         raise ValueError(
             f"{parameter!r} has no name in this file format; merge corrections (LoRA) before the model is saved"
-        )
+        ) from None
     return f"{name.replace('*', layer[0]) if layer else name}.{kind}"
 
 
