@@ -40,7 +40,9 @@ def run(seed: int) -> dict:
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         metrics = read_metrics(out / METRICS)
     curve = [(line["seconds"], line["loss"]) for line in metrics]
-    return json.loads(output.splitlines()[-1]) | {"curve": curve}
+    result = json.loads(output.splitlines()[-1])
+    del result["out"]  # a folder that is gone
+    return result | {"curve": curve}
 
 
 def plain(seed: int) -> list[tuple[float, float]]:
