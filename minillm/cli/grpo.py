@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from minillm.cli.online import learn_online, online_options
-from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.grpo import grpo as run_grpo
+from minillm.posttraining.recipes import WORLD_GRPO
 
 
 @click.command()
@@ -15,4 +15,4 @@ from minillm.posttraining.grpo import grpo as run_grpo
 @click.pass_context
 def grpo(ctx: click.Context, out: Path, **options: Any) -> None:
     """Train a chat model for a reward, by GRPO."""
-    learn_online("grpo", run_grpo, GRPOConfig, ctx, out, options)
+    learn_online("grpo", run_grpo, WORLD_GRPO, ctx, out, options)

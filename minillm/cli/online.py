@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from minillm.data.chat import chat_tokenizer
 from minillm.data.world.instructions import Instructions
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.online import OnlineConfig, PromptData
-from minillm.posttraining.recipes import world_prompts
+from minillm.posttraining.recipes import PROMPTS, world_prompts
 from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import load
 
@@ -31,11 +31,11 @@ def online_options(command: Callable) -> Callable:
             click.option("--model", help="A run folder or an asset's name; without it the course's chat model."),
             click.option("--reward", help="A run folder of `minillm reward`; without it the course's reward model."),
             click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the run."),
-            click.option("--prompts", default=4000, type=click.IntRange(min=1), help="Instructions to be asked."),
+            click.option("--prompts", default=PROMPTS, type=click.IntRange(min=1), help="Instructions to be asked."),
             click.option("--steps", type=int, help="Rounds of asking and learning."),
             click.option("--prompts-per-step", type=int, help="Instructions in a round."),
             click.option("--answers-per-prompt", type=int, help="Answers to each of them."),
-            click.option("--max-new-tokens", default=64, help="The longest answer."),
+            click.option("--max-new-tokens", type=int, help="The longest answer."),
             click.option("--learning-rate", type=float, help="At its peak."),
             click.option("--kl-coef", type=float, help="The price of a nat of KL from the model it began as."),
             click.option("--target-kl", type=float, help="Nats an answer; the price is then adapted to meet them."),
@@ -50,19 +50,19 @@ def online_options(command: Callable) -> Callable:
 
 
 def learn_online(
-    command: str, train: Callable, config_class: type[OnlineConfig], ctx: click.Context, out: Path, options: dict
+    command: str, train: Callable, recipe: OnlineConfig, ctx: click.Context, out: Path, options: dict
 ) -> None:
     """The whole command: settle the options, train, and ask held-out instructions before and after."""
     resume, as_json = options.pop("resume"), options.pop("as_json")
 
     def complete(given: dict[str, Any]) -> dict[str, Any]:
         chosen = {name: given[name] for name in (*SETTINGS, "target_kl") if given[name] is not None}
-        return given | {"training": asdict(config_class(**chosen, seed=given["seed"]))}
+        return given | {"training": asdict(replace(recipe, **chosen, seed=given["seed"]))}
 
     options = settle(ctx, out, resume, options, complete)
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
-    config = config_class(**options["training"])
+    config = type(recipe)(**options["training"])
     device = pick_device(options["device"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     tokenizer = chat_tokenizer(tokenizer)

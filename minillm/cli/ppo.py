@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from minillm.cli.online import learn_online, online_options
-from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.ppo import ppo as run_ppo
+from minillm.posttraining.recipes import WORLD_PPO
 
 
 @click.command()
@@ -15,4 +15,4 @@ from minillm.posttraining.ppo import ppo as run_ppo
 @click.pass_context
 def ppo(ctx: click.Context, out: Path, **options: Any) -> None:
     """Train a chat model for a reward, by PPO."""
-    learn_online("ppo", run_ppo, PPOConfig, ctx, out, options)
+    learn_online("ppo", run_ppo, WORLD_PPO, ctx, out, options)

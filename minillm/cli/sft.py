@@ -25,7 +25,8 @@ from minillm.training.loop import mean_loss
 from minillm.training.settings import Optimizer, TrainConfig
 
 WORLD = "world"
-SIZES = ("batch_size", "instructions", "short_instructions", "short_steps")  # of a recipe, beside its training
+# Of a recipe, beside its training.
+SIZES = ("batch_size", "instructions", "questions", "short_instructions", "short_steps")
 
 
 @click.command()

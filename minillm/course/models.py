@@ -2,24 +2,18 @@
 
 A lesson that needs a trained model asks here and waits only the first time; `python -m minillm.course.models` makes
 all of them beforehand. What is kept lies in the cache under a hash of the settings that made it, so changed settings
-give another model, never an old one under a new name.
+give another model, never an old one under a new name (`keeping.py`).
 """
 
-import hashlib
-import json
-import os
-import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from tqdm.auto import tqdm
 
-from minillm.assets import cache_dir
 from minillm.config import ModelConfig
+from minillm.course.keeping import kept
 from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
@@ -28,19 +22,26 @@ from minillm.data.world import WORLD_VERSION, floor
 from minillm.data.world.instructions import INSTRUCTIONS_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
-from minillm.posttraining.recipes import REWARD, WORLD_SFT, PairRecipe, SFTRecipe, world_chats, world_preferences
+from minillm.posttraining.online import PromptData
+from minillm.posttraining.ppo import PPOConfig
+from minillm.posttraining.ppo import ppo as run_ppo
+from minillm.posttraining.recipes import (
+    PROMPTS,
+    REWARD,
+    WORLD_PPO,
+    WORLD_SFT,
+    PairRecipe,
+    SFTRecipe,
+    world_chats,
+    world_preferences,
+    world_prompts,
+)
 from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
 from minillm.posttraining.sft import sft as run_sft
-from minillm.pretrained import load
-from minillm.pretrained.weights import Model
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
-
-VERSION = 1  # raise it when the code, and no setting, changes what a model becomes
-SEAL = "seal.json"  # the settings, and the SHA-256 of each file; written last
-KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl")
 
 
 @dataclass(frozen=True)
@@ -125,74 +126,31 @@ def make_reward(recipe: RewardRecipe) -> tuple[RewardModel, Tokenizer]:
     return kept("reward", settings, lambda folder: train_reward(recipe, folder), load_reward_model)
 
 
-def kept(
-    name: str,
-    settings: dict[str, Any],
-    make: Callable[[Path], object],
-    load: Callable[[Path], tuple[Model, Tokenizer]] = load,
-) -> tuple[Model, Tokenizer]:
-    """The model that these settings make: from the cache, or by `make(folder)`, which leaves it in a run folder.
+@dataclass(frozen=True)
+class PPORecipe:
+    """All that decides what PPO makes of a chat model; the defaults are those of `minillm ppo`."""
 
-    A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
-    may go on from there. Of two processes that ask at once, one makes it and the other waits.
+    seed: int = 0  # decides what is asked, and the answers
+    reward: RewardRecipe = field(default_factory=RewardRecipe)  # the judge, and the model that it began as
+    prompts: int = PROMPTS
+    training: PPOConfig = WORLD_PPO
+
+
+def ppo(seed: int = 0) -> tuple[Transformer, Tokenizer]:
+    """The course's chat model after PPO with the course's reward model: what `minillm ppo` makes by default.
+
+    The first call trains it, and the models that it begins with where they were never made; each takes minutes on two
+    cores. Raises `OSError` where the cache folder cannot be written to.
+
+    >>> model, tokenizer = ppo()                                                              # doctest: +SKIP
     """
-    text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
-    folder = cache_dir() / "models" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            fault = _fault(folder)
-            if fault is not None:
-                if folder.exists():
-                    print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
-                    shutil.rmtree(folder)
-                _make(folder, text, make)
-    except OSError as error:
-        raise OSError(
-            f"cannot keep the course's {name} model in {folder.parent}: {error.strerror or error}. "
-            "Make room there, or set MINILLM_HOME to a folder that you may write to"
-        ) from error
-    return load(folder)
+    return make_ppo(PPORecipe(seed))
 
 
-def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
-    """Make it in a folder beside, seal it, and only then give it its name: a half-made one never bears that."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    interrupted = partial.exists()
-    try:
-        make(partial)
-    except ValueError as error:
-        if not interrupted:
-            raise
-        print(f"{partial} cannot be gone on with ({error}). It is removed and made again.", file=sys.stderr)
-        shutil.rmtree(partial)
-        make(partial)
-    for path in partial.iterdir():
-        if path.name not in KEPT:
-            path.unlink()
-    sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-    (partial / SEAL).write_text(json.dumps({"settings": json.loads(settings), "sha256": sums}), encoding="utf-8")
-    os.replace(partial, folder)
-
-
-def _fault(folder: Path) -> str | None:
-    """Say what is wrong with a kept model; None if it is whole."""
-    try:
-        sums = dict(json.loads((folder / SEAL).read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"its {SEAL} is missing or unreadable"
-    for name, expected in sums.items():
-        path = folder / name
-        if not path.is_file():
-            return f"its {name} is missing"
-        if _sha256(path) != expected:
-            return f"its {name} has changed"
-    return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def make_ppo(recipe: PPORecipe) -> tuple[Transformer, Tokenizer]:
+    """The model of any such recipe, from the cache or trained now."""
+    settings = asdict(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
+    return kept("ppo", settings, lambda folder: train_ppo(recipe, folder))
 
 
 def train_base(recipe: BaseRecipe, folder: Path) -> None:
@@ -233,6 +191,18 @@ def train_reward(recipe: RewardRecipe, folder: Path) -> None:
         )
 
 
+def train_ppo(recipe: PPORecipe, folder: Path) -> None:
+    """Let the chat model learn from its own answers, as `minillm ppo` does; goes on where it was interrupted."""
+    device, config = pick_device(None), replace(recipe.training, seed=recipe.seed)
+    (model, tokenizer), (judge, _) = make_sft(recipe.reward.chat), make_reward(recipe.reward)
+    seed_everything(recipe.seed)
+    longest = model.config.max_seq_len - config.max_new_tokens
+    prompts = world_prompts(tokenizer, recipe.prompts, recipe.seed, longest)
+    data = PromptData(prompts, judge.to(device).eval().score, [tokenizer.eos_id])
+    with tqdm(total=config.steps, desc="The course's model after PPO, made once", unit="step") as bar:
+        run_ppo(model.to(device), data, config, folder, tokenizer, on_metrics=_on(bar))
+
+
 def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
     def show(metrics: dict[str, Any]) -> None:
         bar.update(metrics["step"] - bar.n)
@@ -245,3 +215,4 @@ if __name__ == "__main__":
     base()
     sft()
     reward()
+    ppo()

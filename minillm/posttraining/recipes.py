@@ -7,7 +7,7 @@ need too. After 400 updates on short ones alone the base model copied 50 % of he
 534 on all of them, 0 and 2 %.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from minillm.data.chat import encode_chat
@@ -18,6 +18,8 @@ from minillm.data.world.instructions import Instruction, Instructions
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
+from minillm.posttraining.grpo import GRPOConfig
+from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
@@ -33,6 +35,7 @@ class SFTRecipe:
     training: TrainConfig
     batch_size: int
     instructions: int = 0
+    questions: int = 1  # about one document, at most; all in one conversation
     short_instructions: int = 0  # that the curriculum begins with
     short_steps: int = 0  # updates on these, before those on all
 
@@ -58,25 +61,39 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat, and for a model
     that is too narrow to read any.
     """
+    asked = Instructions(seed)
+    conversations = [asked.conversation(index, recipe.questions) for index in range(recipe.instructions)]
+    held_out = [[one] for one in Instructions(seed, "held-out").instructions(HELD_OUT)]
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
-        _encoded(tokenizer, Instructions(seed).instructions(recipe.instructions), max_seq_len),
-        _encoded(tokenizer, Instructions(seed, "held-out").instructions(HELD_OUT), max_seq_len),
+        _encoded(tokenizer, conversations, max_seq_len),
+        _encoded(tokenizer, held_out, max_seq_len),
         tokenizer.eos_id,
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(tokenizer, [one for one in short if not one.context], max_seq_len),  # a few are counts in a document
+        _encoded(tokenizer, [[one] for one in short if not one.context], max_seq_len),  # a few count in a document
         recipe.short_steps,
     )
 
 
-def _encoded(tokenizer: Tokenizer, instructions: Sequence[Instruction], max_seq_len: int) -> list[Example]:
-    """All but the few that are longer than the model reads."""
-    examples = encode_conversations(tokenizer, [one.messages for one in instructions])
-    return [example for example in examples if len(example.ids) <= max_seq_len]
+def _encoded(tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]], max_seq_len: int) -> list[Example]:
+    """As many questions of each as the model can read; the few that are too long with one are left out."""
+    examples = []
+    for instructions in conversations:
+        for questions in range(len(instructions), 0, -1):
+            messages = [message for one in instructions[:questions] for message in one.messages]
+            [example] = encode_conversations(tokenizer, [messages])
+            if len(example.ids) <= max_seq_len:
+                examples.append(example)
+                break
+    return examples
 
 
+PROMPTS = 4000  # that PPO and GRPO may ask
+LONGEST_ANSWER = 64  # tokens that a model may take for an answer of its own
+WORLD_PPO = PPOConfig(max_new_tokens=LONGEST_ANSWER)
+WORLD_GRPO = GRPOConfig(max_new_tokens=LONGEST_ANSWER)
 PROMPT_STREAM = 2_000_000  # seeds of prompts begin here: instructions that SFT has never seen
 
 
@@ -115,7 +132,6 @@ WEAK_REWARD = PairRecipe(
 LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
 
 HELD_OUT_PAIRS = 1000
-LONGEST_ANSWER = 64  # tokens that a model may take for an answer of its own
 
 
 def world_preferences(

@@ -13,11 +13,21 @@ from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models
-from minillm.course.models import SEAL, BaseRecipe, ChatRecipe, RewardRecipe, kept, make_base, make_reward, make_sft
+from minillm.course.keeping import SEAL, kept
+from minillm.course.models import (
+    BaseRecipe,
+    ChatRecipe,
+    PPORecipe,
+    RewardRecipe,
+    make_base,
+    make_ppo,
+    make_reward,
+    make_sft,
+)
 from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
-from minillm.posttraining.recipes import REWARD, WORLD_SFT, PairRecipe, SFTRecipe
+from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
 from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
@@ -27,6 +37,8 @@ from minillm.training.settings import TrainConfig
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
 sft_command = importlib.import_module("minillm.cli.sft")
 reward_command = importlib.import_module("minillm.cli.reward")
+online_command = importlib.import_module("minillm.cli.online")
+ppo_command = importlib.import_module("minillm.cli.ppo")
 LOAD_CORPUS, PRETRAIN = models.load_corpus, models.pretrain
 TINY = BaseRecipe(
     config=small_config(vocab_size=300, max_seq_len=16),
@@ -187,7 +199,7 @@ def test_the_chat_models_recipe_is_that_of_the_command():
     recipe = ChatRecipe()
     assert (defaults["data"], defaults["model"], defaults["lora"]) == ("world", None, None)
     assert defaults["training"] == asdict(recipe.sft.training)
-    for name in ("batch_size", "instructions", "short_instructions", "short_steps"):
+    for name in sft_command.SIZES:
         assert getattr(recipe.sft, name) == defaults[name], name
 
 
@@ -195,7 +207,8 @@ def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
     training = replace(WORLD_SFT.training, steps=4, warmup_steps=1, bf16=False)
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     recipe = ChatRecipe(
-        base=shape, sft=SFTRecipe(training, batch_size=2, instructions=30, short_instructions=20, short_steps=2)
+        base=shape,
+        sft=SFTRecipe(training, batch_size=2, instructions=30, questions=2, short_instructions=20, short_steps=2),
     )
     model, tokenizer = make_sft(recipe)
     assert tokenizer.chat_template is not None
@@ -225,3 +238,23 @@ def test_the_reward_model_is_what_the_command_makes(home, tmp_path, monkeypatch)
     assert torch.equal(model.score([[]] * 2, texts), again.score([[]] * 2, texts))
     monkeypatch.setattr(models, "train_reward_model", None)
     assert torch.equal(make_reward(recipe)[0].score([[]] * 2, texts), again.score([[]] * 2, texts))
+
+
+def test_the_model_after_ppo_is_what_the_command_makes(home, tmp_path, monkeypatch):
+    short = {"steps": 2, "warmup_steps": 1, "bf16": False}
+    shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
+    chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
+    pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
+    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
+    training = replace(WORLD_PPO, steps=2, prompts_per_step=2, max_new_tokens=4)
+    recipe = PPORecipe(reward=RewardRecipe(chat=chat, pairs=pairs), prompts=6, training=training)
+    model, _ = make_ppo(recipe)
+    assert not torch.equal(weights(model), weights(make_sft(chat)[0]))
+    monkeypatch.setattr(online_command, "MEASURED", 4)
+    monkeypatch.setattr(online_command.models, "sft", lambda: make_sft(chat))
+    monkeypatch.setattr(online_command.models, "reward", lambda: make_reward(recipe.reward))
+    monkeypatch.setattr(ppo_command, "WORLD_PPO", training)
+    made = CliRunner().invoke(ppo_command.ppo, ["--prompts", "6", "--out", str(tmp_path / "run")])
+    assert made.exit_code == 0, made.output
+    assert torch.equal(weights(load(tmp_path / "run")[0]), weights(model))
+    assert PPORecipe().training == WORLD_PPO

@@ -146,7 +146,26 @@ def test_contexts_are_documents_of_the_world(few):
     assert all(read(world.step, context).log_prob > float("-inf") for context in contexts)
 
 
-def test_a_conversation_has_the_form_that_encode_chat_expects(few):
+def test_a_conversation_asks_different_things_of_one_document(few):
+    asked, lengths, families = Instructions(0), [], set()
+    for index, alone in enumerate(few[:60]):
+        first, *others = asked.conversation(index, 4)
+        assert (first.messages, first.mistakes) == (alone.messages, alone.mistakes)
+        lengths.append(1 + len(others))
+        assert lengths[-1] <= 4
+        assert alone.context or not others
+        for other in others:
+            assert (other.context, other.parameters, other.prompt) == (alone.context, alone.parameters, other.question)
+            assert other.check(other.answer)
+            assert not any(map(other.check, other.mistakes))
+            families.add((alone.family, other.family))
+        assert len({one.question for one in (first, *others)}) == lengths[-1]
+    assert sum(lengths) > 120
+    assert len(families) > 10
+    assert all(len(asked.conversation(index, 1)) == 1 for index in range(10))
+
+
+def test_its_messages_have_the_form_that_encode_chat_expects(few):
     for instruction in few[:20]:
         text = render_chat(CHATML, instruction.messages, add_generation_prompt=False)
         assert instruction.prompt in text

@@ -11,11 +11,11 @@ the same generator but from streams of their own.
 import itertools
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minillm.data.world.answers import Key
-from minillm.data.world.choice import Sampler
+from minillm.data.world.choice import Options, Sampler
 from minillm.data.world.facts import load_almanac
 from minillm.data.world.holdout import Split, check_split
 from minillm.data.world.lexicon import TEXT, Entity
@@ -113,14 +113,27 @@ class Instructions:
         """Make instruction number `index` of this stream; raises ValueError for a negative index."""
         if index < 0:
             raise ValueError(f"instruction {index} comes before the first; the stream starts at 0")
+        return next(self._asked(index))
+
+    def conversation(self, index: int, questions: int) -> list[Instruction]:
+        """Instruction number `index`, and where it is about a document up to `questions` in all about the same one.
+
+        No two have the same question. A later one shows its question alone: the document stands before it already.
+        """
+        first, *others = itertools.islice(self._asked(index), questions)
+        return [first, *(replace(other, prompt=other.question) for other in others)]
+
+    def _asked(self, index: int) -> Iterator[Instruction]:
+        """Instruction number `index`, then the others about its document."""
         versions = f"world {WORLD_VERSION}, instructions {INSTRUCTIONS_VERSION}"
         source = random.Random(f"{versions}, seed {self.seed}, {self.split}, instruction {index}")
         family = Sampler(source).choose("family", self._families)
         if family in READING and not (family == "count" and Sampler(source).choose("list", ((2, True), (1, False)))):
-            return self._about_document(family, source)
+            yield from self._about_document(family, source)
+            return
         voice = self._voice(source)
         draft = self._tasks.make(family, voice, source)
-        return self._dress(family, "", draft, spelled(voice.pair), source)
+        yield self._dress(family, "", draft, spelled(voice.pair), source)
 
     def instructions(self, count: int) -> list[Instruction]:
         """Make the first `count` instructions of the stream."""
@@ -144,17 +157,32 @@ class Instructions:
             return None
         return Telling(voice.text, tuple(voice.told), tuple(scenes), spelled(voice.pair))
 
-    def _about_document(self, family: str, source: random.Random) -> Instruction:
-        while True:  # until a document tells what this family asks for
+    def _about_document(self, family: str, source: random.Random) -> Iterator[Instruction]:
+        telling, found = None, []
+        while not found:  # until a document tells what this family asks for
             telling = self._tell(source)
-            if telling is None:
-                continue
-            find = self._untold if family == "unknown" else self._told
-            found = [(1, pair) for question in self._book.questions if (pair := find(family, question, telling))]
-            if found:
-                question, scene = Sampler(source).choose("question", found)
-                draft = self._draft(question, scene, telling, family == "unknown", source)
-                return self._dress(family, telling.text, draft, telling.pair, source)
+            found = [] if telling is None else self._questions(family, telling)
+        asked = []
+        while True:
+            question, scene = Sampler(source).choose("question", found)
+            draft = self._draft(question, scene, telling, family == "unknown", source)
+            yield self._dress(family, telling.text, draft, telling.pair, source)
+            asked.append((family, question))
+            left = {
+                name: [one for one in self._questions(name, telling) if (name, one[1][0]) not in asked]
+                for _, name in self._families
+                if name in READING
+            }
+            families = [(weight, name) for weight, name in self._families if left.get(name)]
+            if not families:
+                return
+            family = Sampler(source).choose("family", families)
+            found = left[family]
+
+    def _questions(self, family: str, telling: Telling) -> Options:
+        """The questions of a family that this document gives rise to, each with the moment that it is asked about."""
+        find = self._untold if family == "unknown" else self._told
+        return [(1, pair) for question in self._book.questions if (pair := find(family, question, telling))]
 
     def _told(self, family: str, question: Question, telling: Telling) -> tuple[Question, Scene] | None:
         """The question and its moment, if this document answers it."""

@@ -1,0 +1,91 @@
+"""Keep a model that took minutes to make: in the cache, under a hash of the settings that made it."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from minillm.assets import cache_dir
+from minillm.pretrained import load
+from minillm.pretrained.weights import Model
+from minillm.tokenizer import Tokenizer
+
+VERSION = 1  # raise it when the code, and no setting, changes what a model becomes
+SEAL = "seal.json"  # the settings, and the SHA-256 of each file; written last
+KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl")
+
+
+def kept(
+    name: str,
+    settings: dict[str, Any],
+    make: Callable[[Path], object],
+    load: Callable[[Path], tuple[Model, Tokenizer]] = load,
+) -> tuple[Model, Tokenizer]:
+    """The model that these settings make: from the cache, or by `make(folder)`, which leaves it in a run folder.
+
+    A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
+    may go on from there. Of two processes that ask at once, one makes it and the other waits.
+    """
+    text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
+    folder = cache_dir() / "models" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            fault = _fault(folder)
+            if fault is not None:
+                if folder.exists():
+                    print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
+                    shutil.rmtree(folder)
+                _make(folder, text, make)
+    except OSError as error:
+        raise OSError(
+            f"cannot keep the course's {name} model in {folder.parent}: {error.strerror or error}. "
+            "Make room there, or set MINILLM_HOME to a folder that you may write to"
+        ) from error
+    return load(folder)
+
+
+def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
+    """Make it in a folder beside, seal it, and only then give it its name: a half-made one never bears that."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    interrupted = partial.exists()
+    try:
+        make(partial)
+    except ValueError as error:
+        if not interrupted:
+            raise
+        print(f"{partial} cannot be gone on with ({error}). It is removed and made again.", file=sys.stderr)
+        shutil.rmtree(partial)
+        make(partial)
+    for path in partial.iterdir():
+        if path.name not in KEPT:
+            path.unlink()
+    sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+    (partial / SEAL).write_text(json.dumps({"settings": json.loads(settings), "sha256": sums}), encoding="utf-8")
+    os.replace(partial, folder)
+
+
+def _fault(folder: Path) -> str | None:
+    """Say what is wrong with a kept model; None if it is whole."""
+    try:
+        sums = dict(json.loads((folder / SEAL).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"its {SEAL} is missing or unreadable"
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.is_file():
+            return f"its {name} is missing"
+        if _sha256(path) != expected:
+            return f"its {name} has changed"
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
