@@ -41,7 +41,7 @@ def pair_options(command: Callable) -> Callable:
             click.option("--steps", type=int, help="Optimizer updates."),
             click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it."),
             click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights."),
-            click.option("--batch-size", type=int, help="Pairs in one batch."),
+            click.option("--batch-size", type=int, help="Prompts in one batch, each with all its pairs."),
             click.option("--learning-rate", type=float, help="At its peak."),
             click.option("--seed", default=0, help="Decides the instructions, the raters' choices and the order."),
             click.option("--compile", is_flag=True, help="Compile the layers first, for a long run."),

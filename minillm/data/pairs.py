@@ -1,38 +1,34 @@
 """Pairs of answers as batches: what the reward model and DPO learn from.
 
-A pair is one prompt with the answer that somebody preferred and the one that he did not. Both are read in full, each
-for itself, up to the token that closes it: there a reward is read, and there an answer ends when it is drawn.
+A pair is one prompt with the answer that somebody preferred and the one that he did not. Both are read up to the token
+that closes them: there a reward is read, and there an answer ends when it is drawn.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from minillm.data.batches import Shuffled
-from minillm.data.conversations import Example, encode_conversation, hold_out
+from minillm.data.conversations import encode_conversation, hold_out
 from minillm.data.rankings import Preference
 from minillm.tokenizer import Tokenizer
-
-POOL = 16  # batches whose pairs are sorted by length together
-MEASURED = 32  # pairs of a batch that is measured on
-
-# Ids, segments and which tokens are the answer's, all (B, 2, T) and the chosen one first; and each pair's number (B,).
-PairBatch = tuple[Int[Tensor, "_B 2 _T"], Int[Tensor, "_B 2 _T"], Bool[Tensor, "_B 2 _T"], Int[Tensor, "_B"]]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A preference as ids: prompt and answer, the tokens of the answer marked, the one that closes it the last."""
+    """A preference as ids: a prompt, and two answers to it, each with the token that closes it."""
 
-    chosen: Example
-    rejected: Example
+    prompt: tuple[int, ...]
+    chosen: tuple[int, ...]
+    rejected: tuple[int, ...]
 
     @property
     def length(self) -> int:
-        return max(len(self.chosen.ids), len(self.rejected.ids))
+        """Tokens of the longer text."""
+        return len(self.prompt) + max(len(self.chosen), len(self.rejected))
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     >>> tokenizer.chat_template = CHATML
     >>> said = Preference(({"role": "user", "content": "Hi?"},), "Hello.", "What?", rater="Ada")
     >>> encoded = encode_preferences(tokenizer, [said], max_seq_len=64)
-    >>> print(tokenizer.decode(encoded.pairs[0].chosen.ids))
+    >>> print(tokenizer.decode(encoded.pairs[0].prompt + encoded.pairs[0].chosen))
     <|im_start|>user
     Hi?<|im_end|>
     <|im_start|>assistant
@@ -65,7 +61,10 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     encoded = EncodedPairs([], [], [])
     for number, preference in enumerate(preferences):
         try:
-            pair = Pair(*(_read(tokenizer, preference, answer) for answer in (preference.chosen, preference.rejected)))
+            (prompt, chosen), (_, rejected) = (
+                _read(tokenizer, preference, answer) for answer in (preference.chosen, preference.rejected)
+            )
+            pair = Pair(prompt, chosen, rejected)
             if pair.length > max_seq_len:
                 raise ValueError(f"it has {pair.length} tokens, and the model reads {max_seq_len} at once")
         except ValueError as error:
@@ -78,53 +77,39 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     return encoded
 
 
-def _read(tokenizer: Tokenizer, preference: Preference, answer: str) -> Example:
+def _read(tokenizer: Tokenizer, preference: Preference, answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Prompt and answer as ids."""
     example = encode_conversation(tokenizer, [*preference.prompt, {"role": "assistant", "content": answer}])
     end = len(example.counts) - example.counts[::-1].index(True)  # after it stands only what separates two turns
-    return Example(example.ids[:end], example.counts[:end])
+    start = end - example.counts[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
+    return tuple(example.ids[:start]), tuple(example.ids[start:end])
 
 
 class PairBatches:
     """Shuffled batches of pairs, forever: `batches[step]` is the same whenever it is asked for.
 
-    The pairs of some batches are sorted by length before they are shared out, so that little of a batch is padding;
-    padding stands on the right. Raises `ValueError` where there are no pairs.
+    A batch is the numbers of its pairs. It takes `batch_size` prompts with all the pairs of each, for these can share
+    the work of reading it, and are no strangers to each other (Ouyang et al. 2022, section 3.5). Raises `ValueError`
+    where there are no pairs.
 
-    >>> say = lambda *ids: Example(list(ids), [False] + [True] * (len(ids) - 1))
-    >>> batches = PairBatches([Pair(say(5, 6, 7), say(5, 8))], batch_size=1, seed=0)
-    >>> [part.long().tolist() for part in batches[0]]
-    [[[[5, 6, 7], [5, 8, 5]]], [[[1, 1, 1], [1, 1, 0]]], [[[0, 1, 1], [0, 1, 0]]], [0]]
+    >>> pairs = [Pair((1,), (5,), (6,)), Pair((2,), (5,), (6,)), Pair((1,), (7,), (5,))]
+    >>> [batch.tolist() for batch in PairBatches(pairs, batch_size=2, seed=0)[0]]
+    [[0, 2, 1]]
     """
 
     def __init__(self, pairs: Sequence[Pair], batch_size: int, seed: int):
         if not pairs or batch_size < 1:
             raise ValueError(f"{len(pairs)} pairs in batches of {batch_size}; there must be at least one in each")
-        self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
-        self.pools = Shuffled(len(pairs), batch_size * POOL, seed)
+        of_prompt: dict[tuple[int, ...], list[int]] = {}
+        for number, pair in enumerate(pairs):
+            of_prompt.setdefault(pair.prompt, []).append(number)
+        self.pairs, self.batch_size = pairs, batch_size
+        self.groups = list(of_prompt.values())
+        self.order = Shuffled(len(self.groups), batch_size, seed)
 
-    def __getitem__(self, step: int) -> PairBatch:
-        pool, place = divmod(step, POOL)
-        picked = sorted(self.pools[pool].tolist(), key=lambda number: self.pairs[number].length)
-        order = torch.randperm(POOL, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + pool))
-        start = int(order[place]) * self.batch_size
-        return pair_batch(self.pairs, picked[start : start + self.batch_size])
-
-
-def in_order(pairs: Sequence[Pair], batch_size: int = MEASURED) -> list[PairBatch]:
-    """Every pair once, for measuring; those of like length share a batch, and each still bears its own number."""
-    order = sorted(range(len(pairs)), key=lambda number: pairs[number].length)
-    return [pair_batch(pairs, order[start : start + batch_size]) for start in range(0, len(pairs), batch_size)]
-
-
-def pair_batch(pairs: Sequence[Pair], picked: Sequence[int]) -> PairBatch:
-    """The picked pairs in one rectangle; segments are 1, and 0 at padding."""
-    texts = [text for number in picked for text in (pairs[number].chosen, pairs[number].rejected)]
-    width = max(len(text.ids) for text in texts)
-    ids = [text.ids + text.ids[:1] * (width - len(text.ids)) for text in texts]
-    segments = [[1] * len(text.ids) + [0] * (width - len(text.ids)) for text in texts]
-    is_answer = [text.counts + [False] * (width - len(text.ids)) for text in texts]
-    rectangles = (torch.tensor(part).unflatten(0, (-1, 2)) for part in (ids, segments, is_answer))
-    return *rectangles, torch.tensor(picked)
+    def __getitem__(self, step: int) -> tuple[Int[Tensor, "_B"]]:
+        picked = [number for group in self.order[step].tolist() for number in self.groups[group]]
+        return (torch.tensor(picked),)
 
 
 @dataclass(frozen=True)

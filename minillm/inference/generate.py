@@ -111,15 +111,19 @@ def continuations(
     stop: Sequence[int] = (),
     seed: int | None = None,
     use_cache: bool = True,
-) -> Iterator[tuple[Int[Tensor, "B"], Bool[Tensor, "B"]]]:
+    copies: Int[Tensor, "_rows"] | None = None,
+) -> Iterator[tuple[Int[Tensor, "_rows"], Bool[Tensor, "_rows"]]]:
     """Yield the chosen token of every row, step by step, and whether the row was still running.
 
     One that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts are
     padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
+    With `copies`, row n goes on from prompt `copies[n]`, so that one with many answers is read once.
     """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
-    (batch, width), device = tokens.shape, model.device
+    (batch, width), device, new, its_segments = tokens.shape, model.device, tokens, segments
+    if copies is not None:
+        tokens, segments = tokens[copies], None if segments is None else segments[copies]
     if segments is None:
         model.check_length(width)
     room = model.config.max_seq_len - (width if segments is None else segments.sum(1))  # per row
@@ -127,11 +131,12 @@ def continuations(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     stops = torch.tensor(list(stop), dtype=torch.long, device=device)
     cache = model.new_cache(batch, width + steps) if use_cache else None
-    running = torch.ones(batch, dtype=torch.bool, device=device) & (room > 0)
-    new, its_segments = tokens, segments
+    running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (room > 0)
     for step in range(1, steps + 1):
         with torch.no_grad():
             hidden = model.hidden(new, cache, its_segments) if use_cache else model.hidden(tokens, segments=segments)
+            if step == 1 and use_cache and copies is not None:
+                hidden, cache = hidden[copies], cache.rows(copies)
             drawn = sampling.choose(model.head(hidden[:, -1]), tokens, generator)
         chosen = torch.where(running, drawn, tokens[:, -1])
         yield chosen, running

@@ -1,5 +1,7 @@
 """What generation remembers: the keys and values of the past, so that each new token costs one column, not all."""
 
+import copy
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -76,6 +78,13 @@ class KVCache:
         self.length += new
         self.segments = segments
 
+    def rows(self, picked: Int[Tensor, "_B"]) -> "KVCache":
+        """A cache of its own that remembers some rows, in any order and as often as they are picked."""
+        cache = copy.copy(self)
+        cache.keys, cache.values = self.keys[:, picked], self.values[:, picked]
+        cache.segments = None if self.segments is None else self.segments[picked]
+        return cache
+
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` positions."""
         if not 0 <= length <= self.length:
@@ -83,3 +92,38 @@ class KVCache:
         self.length = length
         if self.segments is not None:
             self.segments = self.segments[:, :length] if length else None
+
+
+class SharedPast(KVCache):
+    """A past that several continuations share, and that gradients flow through: read once, learnt from by all.
+
+    It grows by joining tensors instead of writing into one, which autograd would refuse, and has no limit of its own.
+
+    >>> past = SharedPast()
+    >>> keys, _ = past.append(0, torch.ones(2, 1, 3, 2), torch.ones(2, 1, 3, 2))       # two prompts of 3 tokens
+    >>> past.advance(3)
+    >>> three = past.rows(torch.tensor([0, 0, 1]))                                     # three answers, two to the first
+    >>> keys, _ = three.append(0, torch.zeros(3, 1, 1, 2), torch.zeros(3, 1, 1, 2))
+    >>> keys.shape
+    torch.Size([3, 1, 4, 2])
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self.length, self.segments = 0, None
+
+    def append(
+        self, layer: int, key: Float[Tensor, "B K T D"], value: Float[Tensor, "B K T D"]
+    ) -> tuple[Float[Tensor, "B K S D"], Float[Tensor, "B K S D"]]:
+        """As in any cache."""
+        if layer in self.layers:
+            key, value = (torch.cat(both, dim=2) for both in zip(self.layers[layer], (key, value), strict=True))
+        self.layers[layer] = key, value
+        return key, value
+
+    def rows(self, picked: Int[Tensor, "_B"]) -> "SharedPast":
+        """As in any cache."""
+        past = copy.copy(self)
+        past.layers = {layer: (key[picked], value[picked]) for layer, (key, value) in self.layers.items()}
+        past.segments = None if self.segments is None else self.segments[picked]
+        return past

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from minillm.data.pairs import Pair, PairBatch, PairData, in_order
-from minillm.losses import token_log_probs
+from minillm.data.pairs import Pair, PairData
 from minillm.model.transformer import Transformer
-from minillm.posttraining.reward import accuracy, preference_loss
-from minillm.posttraining.rollout import roll_out, score_answers
+from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
+from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
@@ -47,38 +46,21 @@ class DPOConfig(TrainConfig):
             raise ValueError(f"beta is {self.beta}; it must be positive")
 
 
-def answer_log_probs(
-    model: Transformer, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"], is_answer: Bool[Tensor, "B T"]
-) -> Float[Tensor, "B"]:
-    """log p of each row's answer to its prompt, in nats: the sum over its tokens.
-
-    >>> from minillm import ModelConfig
-    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
-    >>> _ = torch.nn.init.zeros_(model.head.weight)                          # every token is as likely as any other
-    >>> ids = torch.tensor([[1, 2, 3, 4]])
-    >>> answer_log_probs(model, ids, torch.ones_like(ids), torch.tensor([[False, False, True, True]])).detach()
-    tensor([-4.6052])
-    """
-    hidden, counts = model.hidden(ids[:, :-1], segments=segments[:, :-1]), is_answer[:, 1:]
-    log_probs = token_log_probs(model.head(hidden[counts]), ids[:, 1:][counts])  # of the prompts, no logits are made
-    return torch.zeros(counts.shape, device=ids.device).masked_scatter(counts, log_probs).sum(1)
-
-
-def log_ratios(model: Transformer, batch: PairBatch) -> Float[Tensor, "B"]:
+def log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
     """log p(chosen) - log p(rejected) of every pair, in nats."""
-    parts = (part.to(model.device).flatten(0, 1) for part in batch[:3])
-    chosen, rejected = answer_log_probs(model, *parts).unflatten(0, (-1, 2)).unbind(1)
+    prompts = [pair.prompt for pair in pairs for _ in range(2)]
+    answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
+    log_probs, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
+    chosen, rejected = log_probs.sum(1).unflatten(0, (-1, 2)).unbind(1)
     return chosen - rejected
 
 
 @torch.no_grad()
 def pair_log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
-    """`log_ratios` of any number of pairs, in their order."""
+    """`log_ratios` of any number of pairs, without gradients."""
     model.eval()
-    found = torch.empty(len(pairs), device=model.device)
-    for batch in in_order(pairs):
-        found[batch[-1].to(model.device)] = log_ratios(model, batch)
-    return found
+    starts = range(0, len(pairs), SCORED_AT_ONCE)
+    return torch.cat([log_ratios(model, pairs[start : start + SCORED_AT_ONCE]) for start in starts])
 
 
 def implicit_margins(log_ratios: Float[Tensor, "B"], reference: Float[Tensor, "B"], beta: float) -> Float[Tensor, "B"]:
@@ -116,8 +98,9 @@ def dpo(
     before, before_held_out = (pair_log_ratios(reference, pairs) for pairs in (data.train.pairs, data.validation))
     latest = {}
 
-    def loss(module: Transformer, batch: PairBatch) -> Float[Tensor, ""]:
-        found = implicit_margins(log_ratios(module, batch), before[batch[-1]], config.beta)
+    def loss(module: Transformer, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
+        pairs = [data.train.pairs[number] for number in batch[0].tolist()]
+        found = implicit_margins(log_ratios(module, pairs), before[batch[0]], config.beta)
         latest.update(margin=found.mean().item(), accuracy=accuracy(found))
         return preference_loss(found)
 
@@ -142,8 +125,7 @@ def sampled_kl(model: Transformer, reference: Transformer, pairs: Sequence[Pair]
     An answer may be twice as long as the longest of the pairs.
     """
     model.eval()
-    prompts = [pair.chosen.ids[: pair.chosen.counts.index(True)] for pair in pairs]
-    stop = {pair.chosen.ids[-1] for pair in pairs}  # what closes an answer
-    longest = max(sum(answer.counts) for pair in pairs for answer in (pair.chosen, pair.rejected))
-    answers = roll_out(model, prompts, 2 * longest, sorted(stop), seed=0)
+    stop = {pair.chosen[-1] for pair in pairs}  # what closes an answer
+    longest = max(len(answer) for pair in pairs for answer in (pair.chosen, pair.rejected))
+    answers = roll_out(model, [pair.prompt for pair in pairs], 2 * longest, sorted(stop), seed=0)
     return (score_answers(model, answers)[0] - score_answers(reference, answers)[0]).sum(1).mean().item()

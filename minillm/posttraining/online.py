@@ -226,15 +226,18 @@ def ask(
 def learn(
     method: Method, optimizer: torch.optim.Optimizer, experience: Experience, rate: float, seed: int, kl_coef: float
 ) -> Metrics:
-    """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed."""
+    """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed.
+
+    Answers to one prompt stay together, as they share the work of reading it.
+    """
     model, config = method.model, method.config
     for group in optimizer.param_groups:
         group["lr"] = rate
     generator = torch.Generator().manual_seed(seed)
-    rows = len(experience.rollout.prompts)
-    orders = torch.cat([torch.randperm(rows, generator=generator) for _ in range(config.epochs)])
+    groups = torch.arange(len(experience.rollout.prompts)).view(-1, config.answers_per_prompt)
+    orders = torch.cat([groups[torch.randperm(len(groups), generator=generator)] for _ in range(config.epochs)])
     lines: list[dict[str, Tensor]] = []
-    for picked in orders.split(config.minibatch):
+    for picked in orders.flatten().split(config.minibatch):
         part = experience.rows(picked.to(model.device))
         hidden = answer_hidden(model, part.rollout)
         log_probs, _ = score_answers(model, part.rollout, hidden)

@@ -109,24 +109,24 @@ class PairRecipe:
     """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
 
     training: TrainConfig
-    batch_size: int  # pairs
+    batch_size: int  # instructions, each with all its pairs
     pairs: int = 0
-    pairs_per_instruction: int = 2
+    pairs_per_instruction: int = 4
 
 
 REWARD = PairRecipe(
     TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
-    batch_size=16,
-    pairs=12_800,
+    batch_size=8,
+    pairs=25_600,
 )
 DPO = PairRecipe(
-    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=16, pairs=3_200
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=8, pairs=6_400
 )
 # A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
 # 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
 WEAK_REWARD = PairRecipe(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
-    batch_size=16,
+    batch_size=8,
     pairs=200,
 )
 LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")

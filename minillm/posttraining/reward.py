@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minillm.config import ModelConfig
-from minillm.data.pairs import Pair, PairBatch, PairData, in_order
+from minillm.data.pairs import Pair, PairData
 from minillm.model.transformer import Transformer
+from minillm.posttraining.rollout import hidden_of_answers
 from minillm.pretrained import huggingface
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
@@ -24,7 +25,7 @@ from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
 NAMES = huggingface.NAMES | {"head": "score"}  # as in transformers' LlamaForSequenceClassification
-SCORED_AT_ONCE = 64  # texts; those of like length together
+SCORED_AT_ONCE = 512  # answers, or pairs
 
 
 class RewardModel(Transformer):
@@ -62,26 +63,25 @@ class RewardModel(Transformer):
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return self.head(hidden[torch.arange(len(ids), device=ids.device), last]).squeeze(-1).float()
 
+    def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
+        """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
+        hidden = hidden_of_answers(self, prompts, answers)
+        last = torch.tensor([len(answer) for answer in answers], device=self.device)
+        return self.head(hidden[torch.arange(len(answers), device=self.device), last]).squeeze(-1).float()
+
     @torch.no_grad()
     def score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
-        """The reward of each answer to its prompt, from their ids: what best-of-n chooses by and PPO learns from."""
-        texts = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-        rewards = torch.empty(len(texts), device=self.device)
-        for start in range(0, len(texts), SCORED_AT_ONCE):
-            picked = order[start : start + SCORED_AT_ONCE]
-            width = len(texts[picked[-1]])
-            ids = torch.tensor([texts[number] + [0] * (width - len(texts[number])) for number in picked])
-            lengths = torch.tensor([len(texts[number]) for number in picked])
-            segments = (torch.arange(width) < lengths[:, None]).long()
-            rewards[picked] = self(ids.to(self.device), segments.to(self.device))
-        return rewards
+        """`rewards` of any number of answers, without gradients: what best-of-n chooses by and PPO learns from."""
+        starts = range(0, len(answers), SCORED_AT_ONCE)
+        parts = [(prompts[start : start + SCORED_AT_ONCE], answers[start : start + SCORED_AT_ONCE]) for start in starts]
+        return torch.cat([self.rewards(*part) for part in parts])
 
 
-def margins(model: RewardModel, batch: PairBatch) -> Float[Tensor, "B"]:
+def margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
     """r_chosen - r_rejected of every pair: the model's log-odds that the chosen answer is preferred."""
-    ids, segments = (part.to(model.device).flatten(0, 1) for part in batch[:2])
-    chosen, rejected = model(ids, segments).unflatten(0, (-1, 2)).unbind(1)
+    prompts = [pair.prompt for pair in pairs for _ in range(2)]
+    answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
+    chosen, rejected = model.rewards(prompts, answers).unflatten(0, (-1, 2)).unbind(1)
     return chosen - rejected
 
 
@@ -96,12 +96,10 @@ def preference_loss(margins: Float[Tensor, "B"]) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def pair_margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
-    """`margins` of any number of pairs, in their order."""
+    """`margins` of any number of pairs, without gradients."""
     model.eval()
-    found = torch.empty(len(pairs), device=model.device)
-    for batch in in_order(pairs):
-        found[batch[-1].to(model.device)] = margins(model, batch)
-    return found
+    starts = range(0, len(pairs), SCORED_AT_ONCE)
+    return torch.cat([margins(model, pairs[start : start + SCORED_AT_ONCE]) for start in starts])
 
 
 def train_reward_model(
@@ -124,8 +122,8 @@ def train_reward_model(
     reward_model = model if isinstance(model, RewardModel) else RewardModel.of(model)
     latest = {}
 
-    def loss(module: RewardModel, batch: PairBatch) -> Float[Tensor, ""]:
-        differences = margins(module, batch)
+    def loss(module: RewardModel, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
+        differences = margins(module, [data.train.pairs[number] for number in batch[0].tolist()])
         latest["accuracy"] = accuracy(differences)
         return preference_loss(differences)
 

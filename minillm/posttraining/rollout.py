@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
+from minillm.model.kv_cache import SharedPast
 from minillm.model.transformer import Transformer
 
 TOKENS_AT_ONCE = 1024  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
@@ -23,35 +24,33 @@ LOGITS_AT_ONCE = 2**24  # 64 MB: of a large vocabulary, the logits of all answer
 
 @dataclass(frozen=True)
 class Rollout:
-    """Prompts, padded on the left, and an answer to each, padded on the right: all answers begin in one column.
-
-    An answer includes the stop token that closed it. One that was cut off has none.
-    """
+    """Prompts and an answer to each, with the stop token that closed it; one that was cut off has none."""
 
     prompts: list[list[int]]
     answers: list[list[int]]
-    ids: Int[Tensor, "B S"]
-    segments: Int[Tensor, "B S"]  # 1 for prompt and answer, 0 for padding
-    is_answer: Bool[Tensor, "B S"]
+    ids: Int[Tensor, "B T"]  # of the answers, padded on the right
+    counts: Bool[Tensor, "B T"]  # True at their tokens
 
-    @property
-    def start(self) -> int:
-        """The column of every answer's first token."""
-        return max(map(len, self.prompts))
+    @classmethod
+    def of(
+        cls, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], device: torch.device | str = "cpu"
+    ) -> "Rollout":
+        """Any answers to any prompts.
 
-    @property
-    def counts(self) -> Bool[Tensor, "B T"]:
-        """True at the tokens of the answers, of which the longest has T."""
-        return self.is_answer[:, self.start :]
+        >>> rollout = Rollout.of([[1, 2], [3]], [[4], [5, 6]])
+        >>> rollout.ids.tolist(), rollout.counts.tolist()
+        ([[4, 0], [5, 6]], [[True, False], [True, True]])
+        """
+        width = max(map(len, answers))
+        ids = torch.tensor([[*answer, *[0] * (width - len(answer))] for answer in answers], device=device)
+        lengths = torch.tensor([len(answer) for answer in answers], device=device)
+        counts = torch.arange(width, device=device) < lengths[:, None]
+        return cls([list(prompt) for prompt in prompts], [list(answer) for answer in answers], ids, counts)
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "Rollout":
         """Some of the rows, without the columns that are padding in all of them."""
         prompts, answers = ([texts[row] for row in picked.tolist()] for texts in (self.prompts, self.answers))
-        first = self.start - max(map(len, prompts))
-        last = self.start + max(map(len, answers))
-        return Rollout(
-            prompts, answers, *(part[picked, first:last] for part in (self.ids, self.segments, self.is_answer))
-        )
+        return Rollout.of(prompts, answers, self.ids.device)
 
 
 def roll_out(
@@ -64,14 +63,14 @@ def roll_out(
 ) -> Rollout:
     """Draw an answer of at most `max_new_tokens` to each prompt; with a `seed`, always the same ones.
 
-    For several answers to one prompt, give it several times. Raises `ValueError` where there is no prompt, or one that
-    leaves no room in the model's context for an answer.
+    For several answers to one prompt, give it several times; it is read once. Raises `ValueError` where there is no
+    prompt, or one that leaves no room in the model's context for an answer.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
     >>> rollout = roll_out(model, [[1, 2, 3], [4]], max_new_tokens=2, seed=0)
-    >>> rollout.segments.tolist(), rollout.counts.tolist()
-    ([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]], [[True, True], [True, True]])
+    >>> rollout.ids.shape, rollout.counts.tolist()
+    (torch.Size([2, 2]), [[True, True], [True, True]])
     """
     if not prompts or max_new_tokens < 1:
         raise ValueError(
@@ -83,37 +82,77 @@ def roll_out(
             f"prompt {longest} has {len(prompts[longest])} tokens and leaves no room for an answer in a context of "
             f"{model.config.max_seq_len} (max_seq_len); shorten it or leave it out"
         )
-    tokens, segments = pad_left(model, prompts)
-    steps = continuations(model, tokens, segments, max_new_tokens, Sampling(temperature), stop, seed)
+    different, place = numbered(prompts)
+    tokens, segments = pad_left(model, different)
+    place = torch.tensor(place, device=model.device)
+    steps = continuations(model, tokens, segments, max_new_tokens, Sampling(temperature), stop, seed, copies=place)
     chosen, running = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
-    segments = torch.ones_like(tokens) if segments is None else segments
     answers = [row[:length] for row, length in zip(chosen.tolist(), running.sum(1).tolist(), strict=True)]
-    return Rollout(
-        [list(prompt) for prompt in prompts],
-        answers,
-        torch.cat((tokens, chosen), dim=1),
-        torch.cat((segments, running.long()), dim=1),
-        torch.cat((torch.zeros_like(tokens, dtype=torch.bool), running), dim=1),
-    )
+    return Rollout.of(prompts, answers, model.device)
+
+
+def numbered(prompts: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The different prompts, and for each prompt its number among them.
+
+    >>> numbered([[1, 2], [3], [1, 2]])
+    ([(1, 2), (3,)], [0, 1, 0])
+    """
+    number: dict[tuple[int, ...], int] = {}
+    places = [number.setdefault(tuple(prompt), len(number)) for prompt in prompts]
+    return list(number), places
 
 
 def answer_hidden(model: Transformer, rollout: Rollout) -> Float[Tensor, "B T C"]:
     """The vector in front of every token of the answers: what it is predicted from, and what a value head reads.
 
-    After an answer's end it is 0. Rows of like length go through the model together, so that little of it is padding.
+    After an answer's end it is 0.
     """
-    lengths, order = rollout.segments.sum(1).sort()
-    parts, sizes = [], []
+    hidden = hidden_of_answers(model, rollout.prompts, [answer[:-1] for answer in rollout.answers])
+    return hidden * rollout.counts.unsqueeze(-1)
+
+
+def hidden_of_answers(
+    model: Transformer, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> Float[Tensor, "B T C"]:
+    """The vectors at the last token of each prompt and at all tokens of its answer, after which they mean nothing.
+
+    A prompt that stands there several times is read once, and all its answers go on from there; prompts of like length
+    go through the model together, so that little of it is padding. T is the longest answer's length and one.
+    """
+    different, places = numbered(prompts)
+    which = torch.tensor(places)
+    lengths, order = torch.tensor([len(prompt) for prompt in different]).sort()
+    sizes: list[int] = []
     for length in lengths.tolist():
         if not sizes or (sizes[-1] + 1) * length > TOKENS_AT_ONCE:
             sizes.append(0)
         sizes[-1] += 1
-    for picked in order.split(sizes):
-        part = rollout.rows(picked)
-        hidden = model.hidden(part.ids[:, :-1], segments=part.segments[:, :-1])[:, part.start - 1 :]
-        missing = rollout.counts.shape[1] - hidden.shape[1]
-        parts.append(F.pad(hidden * part.counts.unsqueeze(-1), (0, 0, 0, missing)))
-    return torch.cat(parts)[order.argsort()]
+    width = max(map(len, answers))
+    parts, rows = [], []
+    for some in order.split(sizes):
+        picked = torch.isin(which, some).nonzero().flatten()
+        place = (which[picked][:, None] == some).int().argmax(1)  # of each answer's prompt among these
+        its = [answers[row] for row in picked.tolist()]
+        hidden = _continued(model, [different[n] for n in some.tolist()], place.to(model.device), its)
+        parts.append(F.pad(hidden, (0, 0, 0, width + 1 - hidden.shape[1])))
+        rows.append(picked)
+    return torch.cat(parts)[torch.cat(rows).argsort().to(model.device)]
+
+
+def _continued(
+    model: Transformer, prompts: list[tuple[int, ...]], place: Int[Tensor, "_B"], answers: list[Sequence[int]]
+) -> Float[Tensor, "B T C"]:
+    """Read the prompts once, and each answer as what goes on from prompt number `place`."""
+    past = SharedPast()
+    tokens, segments = pad_left(model, prompts)
+    last = model.hidden(tokens, past, segments)[place, -1:]
+    longest = max(map(len, answers))
+    if not longest:
+        return last
+    rows = [list(answer) + [0] * (longest - len(answer)) for answer in answers]
+    inside = [[1] * len(answer) + [0] * (longest - len(answer)) for answer in answers]
+    ids, inside = (torch.tensor(part, dtype=torch.long, device=model.device) for part in (rows, inside))
+    return torch.cat((last, model.hidden(ids, past.rows(place), inside)), dim=1)
 
 
 def score_answers(
@@ -134,7 +173,7 @@ def score_answers(
     """
     hidden = answer_hidden(model, rollout) if hidden is None else hidden
     counts = rollout.counts
-    vectors, targets = hidden[counts], rollout.ids[:, rollout.start :][counts]
+    vectors, targets = hidden[counts], rollout.ids[counts]
     rows = max(LOGITS_AT_ONCE // model.config.vocab_size, 1)
     parts = [
         checkpoint(_score, model.head, *part, use_reentrant=False) if len(vectors) > rows else _score(model.head, *part)

@@ -234,10 +234,10 @@ def test_the_reward_model_is_what_the_command_makes(home, tmp_path, monkeypatch)
     made = CliRunner().invoke(reward_command.reward, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     again, _ = load_reward_model(tmp_path / "run")
-    texts = [[3, 14, 15], [9, 26]]
-    assert torch.equal(model.score([[]] * 2, texts), again.score([[]] * 2, texts))
+    texts = [[14, 15], [26]]
+    assert torch.equal(model.score([[3], [9]], texts), again.score([[3], [9]], texts))
     monkeypatch.setattr(models, "train_reward_model", None)
-    assert torch.equal(make_reward(recipe)[0].score([[]] * 2, texts), again.score([[]] * 2, texts))
+    assert torch.equal(make_reward(recipe)[0].score([[3], [9]], texts), again.score([[3], [9]], texts))
 
 
 def test_the_model_after_ppo_is_what_the_command_makes(home, tmp_path, monkeypatch):

@@ -9,12 +9,10 @@ from bandits import bandit, probability
 from helpers import lively, small_config
 from pretrained.gguf_files import small_tokenizer
 
-from minillm.data.conversations import Example
 from minillm.data.pairs import Pair, PairBatches, PairData
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import (
     DPOConfig,
-    answer_log_probs,
     dpo,
     implicit_margins,
     log_ratios,
@@ -24,31 +22,21 @@ from minillm.posttraining.dpo import (
 from minillm.posttraining.reward import preference_loss
 from minillm.pretrained import load
 
-
-def example(prompt: list[int], answer: list[int]) -> Example:
-    return Example(prompt + answer, [False] * len(prompt) + [True] * len(answer))
+PAIRS = [Pair((1, 7 + n // 2), (10 + n, 5, 2), (10 + n, 2)) for n in range(20)]  # two to every prompt
 
 
-PAIRS = [Pair(example([1, 7 + n], [10 + n, 5, 2]), example([1, 7 + n], [10 + n, 2])) for n in range(20)]
+def log_prob(model: Transformer, prompt: tuple[int, ...], answer: tuple[int, ...]) -> float:
+    log_probs = model(torch.tensor([prompt + answer]))[0].log_softmax(-1)
+    return sum(log_probs[len(prompt) - 1 + t, token].item() for t, token in enumerate(answer))
 
 
-def log_prob(model: Transformer, text: Example) -> float:
-    log_probs = model(torch.tensor([text.ids]))[0].log_softmax(-1)
-    return sum(log_probs[t - 1, text.ids[t]].item() for t in range(1, len(text.ids)) if text.counts[t])
-
-
-def test_the_probability_of_an_answer_is_the_product_over_its_tokens_alone(small_model):
-    ids = torch.tensor([[3, 14, 15, 9, 9], [7, 1, 22, 4, 30]])
-    segments = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
-    is_answer = torch.tensor([[0, 0, 1, 0, 0], [0, 1, 1, 1, 1]]).bool()
-    found = answer_log_probs(small_model, ids, segments, is_answer)
-    texts = [Example([3, 14, 15], [False, False, True]), Example([7, 1, 22, 4, 30], [False] + [True] * 4)]
-    assert found.tolist() == pytest.approx([log_prob(small_model, text) for text in texts], abs=1e-4)
+def test_the_log_ratio_is_that_of_both_answers_alone(small_model):
     ratios = pair_log_ratios(small_model, PAIRS)
-    expected = [log_prob(small_model, pair.chosen) - log_prob(small_model, pair.rejected) for pair in PAIRS]
+    expected = [
+        log_prob(small_model, one.prompt, one.chosen) - log_prob(small_model, one.prompt, one.rejected) for one in PAIRS
+    ]
     assert ratios.tolist() == pytest.approx(expected, abs=1e-3)
-    batch = PairBatches(PAIRS, 4, 0)[0]
-    torch.testing.assert_close(log_ratios(small_model, batch), ratios[batch[-1]], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(log_ratios(small_model, PAIRS[3:8]), ratios[3:8], rtol=1e-4, atol=1e-4)
 
 
 def test_loss_and_gradient_are_those_worked_by_hand():
@@ -81,8 +69,8 @@ def test_two_answers_end_where_the_formula_says(beta):
     """Three of four raters prefer 1 to 0, so r_1 - r_0 = ln 3, and p* is p_ref exp(r / beta), made to sum to 1."""
     model = bandit(seed=1)
     before = probability(model)
-    better, worse = example([0], [1]), example([0], [0])
-    pairs = [Pair(better, worse)] * 3 + [Pair(worse, better)]
+    better, worse = (1,), (0,)
+    pairs = [Pair((0,), better, worse)] * 3 + [Pair((0,), worse, better)]
     config = DPOConfig(
         steps=400, learning_rate=1e-2, beta=beta, warmup_steps=0, final_fraction=0.0, eval_every=400, log_every=400
     )
@@ -98,7 +86,7 @@ def test_the_sampled_kl_is_the_exact_one_up_to_luck():
     p, q = probability(model), probability(reference)
     exact = p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
     assert exact > 0.02
-    pairs = [Pair(example([0], [1]), example([0], [1])), Pair(example([0], [0]), example([0], [1]))] * 4000
+    pairs = [Pair((0,), (1,), (1,)), Pair((0,), (0,), (1,))] * 4000
     assert sampled_kl(model, reference, pairs) == pytest.approx(exact, abs=0.02)
     assert sampled_kl(model, model, pairs[:10]) == pytest.approx(0.0, abs=1e-6)
 

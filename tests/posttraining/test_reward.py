@@ -9,7 +9,6 @@ from pretrained.gguf_files import small_tokenizer
 from transformers import AutoModelForSequenceClassification
 
 from minillm.data.chat import CHATML
-from minillm.data.conversations import Example
 from minillm.data.pairs import Pair, PairBatches, PairData, encode_preferences
 from minillm.data.rankings import load_preferences
 from minillm.model.transformer import Transformer
@@ -26,7 +25,8 @@ from minillm.posttraining.reward import (
 from minillm.pretrained import load, save
 from minillm.training.settings import TrainConfig
 
-TEXTS = [[3, 14, 15, 9, 26, 5], [7, 1], [21, 2, 2, 40]]
+TEXTS = [[3, 14, 15, 9, 26, 5], [7, 1], [3, 14, 2, 40]]
+CUT = [[3, 14], [7], [3, 14]], [[15, 9, 26, 5], [1], [2, 40]]  # as prompts, two of them the same, and answers
 
 
 def reward_model(**changes) -> RewardModel:
@@ -59,7 +59,7 @@ def test_without_padding_no_segments_are_needed():
 
 def test_scores_come_in_the_order_of_the_answers():
     model = reward_model()
-    found = model.score([text[:1] for text in TEXTS], [text[1:] for text in TEXTS])
+    found = model.score(*CUT)
     torch.testing.assert_close(found, torch.tensor([by_hand(model, text) for text in TEXTS]), rtol=1e-4, atol=1e-5)
 
 
@@ -71,19 +71,15 @@ def test_the_loss_is_that_of_bradley_and_terry_worked_by_hand():
     assert found.grad.tolist() == pytest.approx([-(1 / 4) / 2, -(3 / 4) / 2])  # -(1 - p) / n
 
 
-def pair(chosen: list[int], rejected: list[int]) -> Pair:
-    return Pair(*(Example([1, *answer, 2], [False] + [True] * (len(answer) + 1)) for answer in (chosen, rejected)))
-
-
-PAIRS = [pair([10 + n, 5], [10 + n, 6, 6]) for n in range(20)]
+PAIRS = [Pair((1, n // 2), (10 + n, 5, 2), (10 + n, 6, 6, 2)) for n in range(20)]  # two to every prompt
 
 
 def test_margins_are_differences_of_rewards_and_begin_at_zero():
     model = reward_model()
-    expected = [by_hand(model, one.chosen.ids) - by_hand(model, one.rejected.ids) for one in PAIRS]
-    torch.testing.assert_close(pair_margins(model, PAIRS), torch.tensor(expected), rtol=1e-4, atol=1e-5)
-    batch = PairBatches(PAIRS, 4, 0)[0]
-    torch.testing.assert_close(margins(model, batch), torch.tensor(expected)[batch[-1]], rtol=1e-4, atol=1e-5)
+    texts = [[[*one.prompt, *answer] for answer in (one.chosen, one.rejected)] for one in PAIRS]
+    expected = torch.tensor([by_hand(model, chosen) - by_hand(model, rejected) for chosen, rejected in texts])
+    torch.testing.assert_close(pair_margins(model, PAIRS), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(margins(model, PAIRS[3:8]), expected[3:8], rtol=1e-4, atol=1e-5)
     untrained = RewardModel.of(Transformer(small_config()))
     assert preference_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
 
@@ -103,14 +99,14 @@ def test_transformers_reads_the_same_reward(tmp_path, changes):
     expected = torch.tensor([by_hand(model, text) for text in TEXTS])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     ours, _ = load_reward_model(tmp_path)
-    assert torch.equal(ours.score([[]] * 3, TEXTS), model.score([[]] * 3, TEXTS))
+    assert torch.equal(ours.score(*CUT), model.score(*CUT))
 
 
 def test_a_family_that_transformers_does_not_know_comes_back_all_the_same(tmp_path):
     tokenizer = small_tokenizer()
     model = reward_model(vocab_size=tokenizer.vocab_size, position="alibi")
     save_reward_model(model, tokenizer, tmp_path)
-    assert torch.equal(load_reward_model(tmp_path)[0].score([[]] * 3, TEXTS), model.score([[]] * 3, TEXTS))
+    assert torch.equal(load_reward_model(tmp_path)[0].score(*CUT), model.score(*CUT))
 
 
 def test_language_models_and_reward_models_are_not_taken_for_each_other(tmp_path):
@@ -138,7 +134,7 @@ def test_it_learns_what_is_preferred_and_leaves_the_base_as_it_was():
     assert history[0]["accuracy"] == 0.5  # all ties
     assert history[-1]["val_accuracy"] == 1.0
     assert history[-1]["val_loss"] < 0.1
-    assert history[-1]["tokens"] == 30 * 8  # pairs
+    assert history[-1]["tokens"] == 30 * 16  # pairs, two to each of 8 prompts
     assert all(torch.equal(weight, before[name]) for name, weight in base.state_dict().items())
     assert not model.training
 
