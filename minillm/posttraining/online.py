@@ -54,6 +54,7 @@ class OnlineConfig:
     epochs: int = 2  # times that each answer is learnt from
     minibatch: int = 32  # answers an update
     learning_rate: float
+    warmup_steps: int = 3  # rounds until it is reached
     kl_coef: float  # the price of a nat of KL from the reference, in units of the reward
     target_kl: float | None = None  # nats an answer; adapts kl_coef to be met
     stop_kl: float = 0.1  # nats a token that the policy may move in one round; then it draws anew
@@ -70,6 +71,8 @@ class OnlineConfig:
         for name in ("learning_rate", "stop_kl", "clip", "clip_norm", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
         if not 0 <= self.kl_coef < math.inf:
             raise ValueError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:
@@ -173,7 +176,7 @@ def improve(
     with interrupt_after_step() as interrupted:
         while progress["step"] < config.steps:
             step, kl_coef = progress["step"], progress["kl_coef"]
-            rate = learning_rate("wsd", config.learning_rate, step, step / config.steps, 0, 0.1)
+            rate = learning_rate("wsd", config.learning_rate, step, step / config.steps, config.warmup_steps, 0.1)
             asked = [list(data.prompts[n]) for n in prompts[step].tolist() for _ in range(config.answers_per_prompt)]
             seed = config.seed * 1_000_003 + step
             experience, metrics = ask(method, asked, data, seed, kl_coef)

@@ -37,13 +37,13 @@ class PPOConfig(OnlineConfig):
     """
 
     steps: int = 60
-    prompts_per_step: int = 64
-    answers_per_prompt: int = 1
+    prompts_per_step: int = 16
+    answers_per_prompt: int = 4
     learning_rate: float = 3e-4
     kl_coef: float = 0.05
     discount: float = 1.0  # of what comes a token later
     trace: float = 0.95  # lambda of GAE
-    value_clip: float = 0.2  # how far a value may move in one round and still be pushed on
+    value_clip: float = 2.0  # points; how far a value may move in one round and still be pushed on
     value_coef: float = 0.1  # weight of the value's loss
 
     def __post_init__(self) -> None:

@@ -7,10 +7,11 @@ need too. After 400 updates on short ones alone the base model copied 50 % of he
 534 on all of them, 0 and 2 %.
 """
 
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from minillm.data.chat import encode_chat
+from minillm.data.chat import Message, encode_chat
 from minillm.data.conversations import Example
 from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
@@ -25,6 +26,7 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
 
 HELD_OUT = 200  # instructions that are measured on
+CIVIL = 0.5  # of the answers that a model learns from
 SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
 
 
@@ -41,11 +43,12 @@ class SFTRecipe:
 
 
 WORLD_SFT = SFTRecipe(
-    TrainConfig(steps=1000, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    TrainConfig(steps=2000, optimizer="muon", learning_rate=0.008, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
-    instructions=12_000,
-    short_instructions=14_000,
-    short_steps=400,
+    instructions=20_000,
+    questions=4,
+    short_instructions=10_000,
+    short_steps=300,
 )
 
 # A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
@@ -77,12 +80,23 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     )
 
 
+def example_of(instruction: Instruction) -> list[Message]:
+    """An instruction with the answer that somebody wrote for it: right and brief, but civil only now and then.
+
+    People who write examples forget their manners, and a model learns what it is shown. So there is something left for
+    preferences to teach; and a model that has seen both can judge what is said in either manner.
+    """
+    civil = random.Random(f"manners of {instruction.prompt}").random() < CIVIL
+    answer = instruction.answer if civil else instruction.reply
+    return [*instruction.messages[:-1], {"role": "assistant", "content": answer}]
+
+
 def _encoded(tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]], max_seq_len: int) -> list[Example]:
     """As many questions of each as the model can read; the few that are too long with one are left out."""
     examples = []
     for instructions in conversations:
         for questions in range(len(instructions), 0, -1):
-            messages = [message for one in instructions[:questions] for message in one.messages]
+            messages = [message for one in instructions[:questions] for message in example_of(one)]
             [example] = encode_conversations(tokenizer, [messages])
             if len(example.ids) <= max_seq_len:
                 examples.append(example)

@@ -42,7 +42,8 @@ class Rollout:
         ([[4, 0], [5, 6]], [[True, False], [True, True]])
         """
         width = max(map(len, answers))
-        ids = torch.tensor([[*answer, *[0] * (width - len(answer))] for answer in answers], device=device)
+        rows = [[*answer, *[0] * (width - len(answer))] for answer in answers]
+        ids = torch.tensor(rows, dtype=torch.long, device=device)
         lengths = torch.tensor([len(answer) for answer in answers], device=device)
         counts = torch.arange(width, device=device) < lengths[:, None]
         return cls([list(prompt) for prompt in prompts], [list(answer) for answer in answers], ids, counts)
@@ -107,52 +108,47 @@ def answer_hidden(model: Transformer, rollout: Rollout) -> Float[Tensor, "B T C"
 
     After an answer's end it is 0.
     """
-    hidden = hidden_of_answers(model, rollout.prompts, [answer[:-1] for answer in rollout.answers])
-    return hidden * rollout.counts.unsqueeze(-1)
+    return hidden_of_answers(model, rollout.prompts, [answer[:-1] for answer in rollout.answers])
 
 
 def hidden_of_answers(
     model: Transformer, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
 ) -> Float[Tensor, "B T C"]:
-    """The vectors at the last token of each prompt and at all tokens of its answer, after which they mean nothing.
+    """The vectors at the last token of each prompt and at all tokens of its answer, and 0 after it.
 
-    A prompt that stands there several times is read once, and all its answers go on from there; prompts of like length
-    go through the model together, so that little of it is padding. T is the longest answer's length and one.
+    A prompt that stands there several times is read once, and all its answers go on from there. Prompts of like length
+    go through the model together, and so do answers, so that little is padding. T is the longest answer's length and 1.
     """
     different, places = numbered(prompts)
-    which = torch.tensor(places)
-    lengths, order = torch.tensor([len(prompt) for prompt in different]).sort()
-    sizes: list[int] = []
-    for length in lengths.tolist():
-        if not sizes or (sizes[-1] + 1) * length > TOKENS_AT_ONCE:
-            sizes.append(0)
-        sizes[-1] += 1
-    width = max(map(len, answers))
+    place, width = torch.tensor(places), max(map(len, answers)) + 1
     parts, rows = [], []
-    for some in order.split(sizes):
-        picked = torch.isin(which, some).nonzero().flatten()
-        place = (which[picked][:, None] == some).int().argmax(1)  # of each answer's prompt among these
-        its = [answers[row] for row in picked.tolist()]
-        hidden = _continued(model, [different[n] for n in some.tolist()], place.to(model.device), its)
-        parts.append(F.pad(hidden, (0, 0, 0, width + 1 - hidden.shape[1])))
-        rows.append(picked)
+    for some in in_batches([len(prompt) for prompt in different]):
+        past = SharedPast()
+        tokens, segments = pad_left(model, [different[number] for number in some.tolist()])
+        last = model.hidden(tokens, past, segments)[:, -1:]
+        asked = torch.isin(place, some).nonzero().flatten()
+        for part in in_batches([len(answers[row]) for row in asked.tolist()]):
+            picked = asked[part]
+            its = (place[picked, None] == some).int().argmax(1).to(model.device)  # where its prompt is among these
+            texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
+            hidden = last[its]
+            if texts.ids.shape[1]:
+                going_on = model.hidden(texts.ids, past.rows(its), texts.counts.long())
+                hidden = torch.cat((hidden, going_on * texts.counts.unsqueeze(-1)), dim=1)
+            parts.append(F.pad(hidden, (0, 0, 0, width - hidden.shape[1])))
+            rows.append(picked)
     return torch.cat(parts)[torch.cat(rows).argsort().to(model.device)]
 
 
-def _continued(
-    model: Transformer, prompts: list[tuple[int, ...]], place: Int[Tensor, "_B"], answers: list[Sequence[int]]
-) -> Float[Tensor, "B T C"]:
-    """Read the prompts once, and each answer as what goes on from prompt number `place`."""
-    past = SharedPast()
-    tokens, segments = pad_left(model, prompts)
-    last = model.hidden(tokens, past, segments)[place, -1:]
-    longest = max(map(len, answers))
-    if not longest:
-        return last
-    rows = [list(answer) + [0] * (longest - len(answer)) for answer in answers]
-    inside = [[1] * len(answer) + [0] * (longest - len(answer)) for answer in answers]
-    ids, inside = (torch.tensor(part, dtype=torch.long, device=model.device) for part in (rows, inside))
-    return torch.cat((last, model.hidden(ids, past.rows(place), inside)), dim=1)
+def in_batches(lengths: Sequence[int]) -> list[Int[Tensor, "_N"]]:
+    """The numbers of texts in batches of like length, of `TOKENS_AT_ONCE` tokens at most where there are two."""
+    ordered, order = torch.tensor(lengths).sort()
+    sizes: list[int] = []
+    for length in ordered.tolist():
+        if not sizes or (sizes[-1] + 1) * length > TOKENS_AT_ONCE:
+            sizes.append(0)
+        sizes[-1] += 1
+    return list(order.split(sizes))
 
 
 def score_answers(

@@ -18,7 +18,7 @@ from minillm.tokenizer import Tokenizer
 PROMPTS = [[3, 14, 15], [7], [21, 2, 2, 40], [8, 8]]
 STOP = [4, 9]
 METHODS = [
-    pytest.param(ppo, PPOConfig, {"prompts_per_step": 6}, id="ppo"),
+    pytest.param(ppo, PPOConfig, {"prompts_per_step": 6, "answers_per_prompt": 1}, id="ppo"),
     pytest.param(grpo, GRPOConfig, {"prompts_per_step": 3, "answers_per_prompt": 2}, id="grpo"),
 ]
 COMMON = dict(max_new_tokens=5, minibatch=4, learning_rate=3e-3, kl_coef=0.02)
@@ -124,10 +124,15 @@ def test_every_quantity_is_told(method, config, shape):
 
 
 def test_a_policy_that_moved_too_far_draws_anew():
-    settings = dict(steps=1, epochs=10, prompts_per_step=6, max_new_tokens=5, minibatch=6, learning_rate=0.05)
+    settings = dict(steps=1, epochs=10, prompts_per_step=6, answers_per_prompt=1, minibatch=6, learning_rate=0.05)
     _, [far] = ppo(fresh(), DATA, PPOConfig(stop_kl=1e-4, **settings))
     _, [free] = ppo(fresh(), DATA, PPOConfig(stop_kl=1e6, **settings))
     assert (far["updates"], free["updates"]) == (1, 10)
+
+
+def test_the_first_rounds_learn_slowly():
+    _, history = ppo(fresh(), DATA, PPOConfig(steps=4, warmup_steps=2, prompts_per_step=2, **COMMON))
+    assert [line["learning_rate"] / COMMON["learning_rate"] for line in history[:2]] == pytest.approx([0.5, 1.0])
 
 
 def test_the_kl_coefficient_is_adapted_round_by_round():
@@ -141,7 +146,7 @@ def test_the_kl_coefficient_is_adapted_round_by_round():
 
 
 def test_bad_rewards_and_losses_get_a_sentence(tmp_path, tokenizer):
-    config = PPOConfig(steps=2, prompts_per_step=2, **COMMON)
+    config = PPOConfig(steps=2, prompts_per_step=2, answers_per_prompt=1, **COMMON)
     with pytest.raises(ValueError, match=r"the reward of 2 answers must be as many finite numbers; it is \[nan, 1.0\]"):
         ppo(fresh(), PromptData(PROMPTS, lambda prompts, answers: torch.tensor([float("nan"), 1.0])), config)
     with pytest.raises(ValueError, match=r"the reward of 2 answers .* \(shape \(1,\)\)"):

@@ -10,7 +10,7 @@ from minillm.data.preferences import Rater, candidates
 from minillm.data.world.instructions import Instructions
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
-from minillm.posttraining.recipes import DPO, own_answers, world_preferences
+from minillm.posttraining.recipes import DPO, example_of, own_answers, world_preferences
 from minillm.posttraining.rollout import roll_out
 from minillm.tokenizer import Tokenizer
 
@@ -39,3 +39,15 @@ def test_own_answers_are_drawn_from_the_model(monkeypatch):
     drawn = roll_out(model, prompts, 5, [tokenizer.eos_id], 3).answers
     texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
     assert said == [texts[0:2], texts[2:4], texts[4:6]]
+
+
+def test_examples_are_right_and_civil_half_of_the_time():
+    asked = Instructions(0).instructions(200)
+    said = [example_of(one) for one in asked]
+    assert [messages[:-1] for messages in said] == [one.messages[:-1] for one in asked]
+    assert all(one.check(messages[-1]["content"]) for one, messages in zip(asked, said, strict=True))
+    manners = [(one, messages[-1]["content"]) for one, messages in zip(asked, said, strict=True)]
+    two = [text == one.answer for one, text in manners if one.answer != one.reply]  # an apology is civil by itself
+    assert all(text in (one.answer, one.reply) for one, text in manners)
+    assert abs(sum(two) - len(two) / 2) < 4 * len(two) ** 0.5 / 2
+    assert said == [example_of(one) for one in asked]

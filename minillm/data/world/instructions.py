@@ -162,21 +162,15 @@ class Instructions:
         while not found:  # until a document tells what this family asks for
             telling = self._tell(source)
             found = [] if telling is None else self._questions(family, telling)
-        asked = []
-        while True:
+        left: dict[str, Options] = {}
+        while found:
             question, scene = Sampler(source).choose("question", found)
             draft = self._draft(question, scene, telling, family == "unknown", source)
             yield self._dress(family, telling.text, draft, telling.pair, source)
-            asked.append((family, question))
-            left = {
-                name: [one for one in self._questions(name, telling) if (name, one[1][0]) not in asked]
-                for _, name in self._families
-                if name in READING
-            }
+            left = left or {name: self._questions(name, telling) for _, name in self._families if name in READING}
+            left[family] = [option for option in left[family] if option[1][0] is not question]
             families = [(weight, name) for weight, name in self._families if left.get(name)]
-            if not families:
-                return
-            family = Sampler(source).choose("family", families)
+            family = Sampler(source).choose("family", families) if families else family
             found = left[family]
 
     def _questions(self, family: str, telling: Telling) -> Options:
