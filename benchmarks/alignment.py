@@ -1,12 +1,13 @@
 """PPO, GRPO, DPO and best-of-64 on the same preferences: what of the gap that best-of-64 opens does each close?
 
-    python benchmarks/alignment.py                                # three seeds, some ten minutes each on two cores
+    python benchmarks/alignment.py                                # three seeds
     python benchmarks/alignment.py --methods ppo dpo --seeds 1 --json
 
 All begin with the course's chat model. Best-of-64 draws 64 answers to every held-out instruction and keeps the one that
 the course's reward model likes best; PPO and GRPO learn from that same reward model, DPO from pairs of the same raters,
 among the chat model's own answers. The gold utility of sampled answers counts, in points, over the same instructions
-for all; `closed` is (method - SFT) / (best-of-64 - SFT). Each training has the same wall-clock budget in its settings.
+for all; `closed` is (method - SFT) / (best-of-64 - SFT). Beside it stand the seconds that each took, the drawing of what
+it learns from included.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The course's chat model over several seeds: how many held-out instructions it answers exactly, before and after SFT.
 
-    python benchmarks/sft.py                   # three seeds, some two minutes each on two cores
+    python benchmarks/sft.py                   # three seeds, some six minutes each on two cores
     python benchmarks/sft.py --seeds 1 --json
 
 Each run is `minillm sft` with its own defaults in a process of its own, on a quiet machine; all begin with the course's

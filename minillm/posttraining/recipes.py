@@ -1,10 +1,12 @@
 """How the course's own model learns to answer, and from preferences, and any model from a person's own examples.
 
 Half of Ottermere's families of instructions are short: copy, reverse, count, add, say it politely. SFT begins with
-these (a curriculum: Bengio et al. 2009). A fifth of a short conversation is answer, of one about a document a tenth; so
-a batch of them teaches twice as much, above all to look back and repeat what stands there, which the other families
-need too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %; after
-534 on all of them, 0 and 2 %.
+these (a curriculum: Bengio et al. 2009), for they teach to look back and repeat what stands there, which the other
+families need too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %;
+after 534 on all of them, 0 and 2 % (one seed, with one question to a document).
+
+Of a conversation with one question about a document a tenth is answer, with up to four questions nearly a fifth, and
+only answers are learnt from. In 1,000 updates that made 62 % of held-out answers right where it had been 52 (one seed).
 """
 
 import random

@@ -118,7 +118,10 @@ def hidden_of_answers(
 
     A prompt that stands there several times is read once, and all its answers go on from there. Prompts of like length
     go through the model together, and so do answers, so that little is padding. T is the longest answer's length and 1.
+    Raises `ValueError` where there are not as many answers as prompts.
     """
+    if len(prompts) != len(answers):
+        raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers; give one answer to each prompt")
     different, places = numbered(prompts)
     place, width = torch.tensor(places), max(map(len, answers)) + 1
     parts, rows = [], []

@@ -163,6 +163,8 @@ def test_a_conversation_asks_different_things_of_one_document(few):
     assert sum(lengths) > 120
     assert len(families) > 10
     assert all(len(asked.conversation(index, 1)) == 1 for index in range(10))
+    with pytest.raises(ValueError, match="a conversation of 0 questions is none"):
+        asked.conversation(0, 0)
 
 
 def test_its_messages_have_the_form_that_encode_chat_expects(few):

@@ -61,6 +61,8 @@ def test_scores_come_in_the_order_of_the_answers():
     model = reward_model()
     found = model.score(*CUT)
     torch.testing.assert_close(found, torch.tensor([by_hand(model, text) for text in TEXTS]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="3 prompts and 2 answers; give one answer to each"):
+        model.score(CUT[0], CUT[1][:2])
 
 
 def test_the_loss_is_that_of_bradley_and_terry_worked_by_hand():

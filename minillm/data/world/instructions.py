@@ -119,7 +119,10 @@ class Instructions:
         """Instruction number `index`, and where it is about a document up to `questions` in all about the same one.
 
         No two have the same question. A later one shows its question alone: the document stands before it already.
+        Raises `ValueError` for a negative index, and for fewer than one question.
         """
+        if questions < 1:
+            raise ValueError(f"a conversation of {questions} questions is none; ask at least 1")
         first, *others = itertools.islice(self._asked(index), questions)
         return [first, *(replace(other, prompt=other.question) for other in others)]
 
