@@ -6,8 +6,8 @@
 All begin with the course's chat model. Best-of-64 draws 64 answers to every held-out instruction and keeps the one that
 the course's reward model likes best; PPO and GRPO learn from that same reward model, DPO from pairs of the same raters,
 among the chat model's own answers. The gold utility of sampled answers counts, in points, over the same instructions
-for all; `closed` is (method - SFT) / (best-of-64 - SFT). Beside it stand the seconds that each took, the drawing of what
-it learns from included.
+for all; `closed` is (method - SFT) / (best-of-64 - SFT). Beside it stand the seconds that each took, the drawing of
+what it learns from included.
 """
 
 import argparse
