@@ -122,8 +122,11 @@ class SharedPast(KVCache):
         return key, value
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "SharedPast":
-        """As in any cache."""
+        """As in any cache. Gradients of rows picked twice add up in one order: by indexing, threads would race."""
         past = copy.copy(self)
-        past.layers = {layer: (key[picked], value[picked]) for layer, (key, value) in self.layers.items()}
+        past.layers = {
+            layer: (key.index_select(0, picked), value.index_select(0, picked))
+            for layer, (key, value) in self.layers.items()
+        }
         past.segments = None if self.segments is None else self.segments[picked]
         return past

@@ -134,7 +134,7 @@ def hidden_of_answers(
             picked = asked[part]
             its = (place[picked, None] == some).int().argmax(1).to(model.device)  # where its prompt is among these
             texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
-            hidden = last[its]
+            hidden = last.index_select(0, its)  # its gradients add up in one order; those of last[its] do not
             if texts.ids.shape[1]:
                 going_on = model.hidden(texts.ids, past.rows(its), texts.counts.long())
                 hidden = torch.cat((hidden, going_on * texts.counts.unsqueeze(-1)), dim=1)
