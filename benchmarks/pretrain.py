@@ -5,7 +5,8 @@
     python benchmarks/pretrain.py --long            # 4,400 steps over twice as many documents: some ten minutes each
 
 Each run is `minillm pretrain` with its own defaults in a process of its own, on a quiet machine. `closed` is the share
-of the distance from the bigram model's loss to the exact floor; `kl` is what is left, in nats per token. Beside it, the
+of the distance from the bigram model's loss to the exact floor; `kl` is what is left, in nats per token. Each model is
+then put to the world's experiments, whose scores stand between guessing and a perfect reader. Beside it, the
 plain GPT-2-style recipe of `plain_gpt.py` learns from the first seed's batches; pretrain.png shows the losses
 of both against time.
 """
@@ -39,14 +40,18 @@ def run(seed: int, options: Sequence[str] = ()) -> dict:
     """Our recipe, changed by `options`: its figures, and its loss batch by batch as (seconds, nats per token)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "base"
-        command = [sys.executable, "-m", "minillm", "pretrain", "--out", str(out), "--seed", str(seed), "--json"]
-        command += options
-        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        metrics = read_metrics(out / METRICS)
-    curve = [(line["seconds"], line["loss"]) for line in metrics]
-    result = json.loads(output.splitlines()[-1])
+        result = minillm("pretrain", "--out", str(out), "--seed", str(seed), *options)
+        scores = minillm("eval", "--model", str(out), "--samples", "0")["experiments"]
+        curve = [(line["seconds"], line["loss"]) for line in read_metrics(out / METRICS)]
     del result["out"]  # a folder that is gone
-    return result | {"curve": curve}
+    return result | {"curve": curve, "experiments": scores}
+
+
+def minillm(*arguments: str) -> dict:
+    """What a command says with --json."""
+    command = [sys.executable, "-m", "minillm", *arguments, "--json"]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(output.splitlines()[-1])
 
 
 def plain(seed: int) -> list[tuple[float, float]]:
@@ -78,6 +83,15 @@ def draw(runs: list[dict]) -> bytes:
     return png(lines(curves, "seconds on two cores", "nats per token", x=times, references=rulers, log_y=True))
 
 
+def show_experiments(seeds: list[dict[str, dict[str, dict[str, float]]]]) -> None:
+    print(f"\n{'experiment':12} {'split':>9} {'chance':>7} {'mean':>7} {'least':>7} {'most':>7} {'perfect':>8}")
+    for name, splits in seeds[0].items():
+        for split, score in splits.items():
+            values = [one[name][split]["model"] for one in seeds]
+            figures = (score["chance"], statistics.fmean(values), min(values), max(values), score["perfect"])
+            print(f"{name:12} {split:>9} " + " ".join(f"{figure:7.3f}" for figure in figures))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="runs, each with a world, weights and order of its own")
@@ -90,6 +104,7 @@ def main() -> None:
         values = [one[figure] for one in runs]
         result[figure] = {"mean": statistics.fmean(values), "least": min(values), "most": max(values)}
         print(f"{figure:18} {result[figure]['mean']:10.4f}   from {min(values):.4f} to {max(values):.4f}")
+    show_experiments([one["experiments"] for one in runs])
     if not arguments.long:
         runs[0]["plain_curve"] = plain(0)
         (RESULTS / "pretrain.png").write_bytes(draw(runs))
