@@ -10,23 +10,25 @@ import click
 from minillm.analysis.calibration import score_pairs
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import fingerprint, keep, progress, settle
+from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import EncodedPairs
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.recipes import REWARD
-from minillm.posttraining.reward import RewardModel, pair_margins, train_reward_model
+from minillm.posttraining.reward import RewardConfig, RewardModel, pair_margins, train_reward_model
 from minillm.pretrained import load
-from minillm.training.settings import TrainConfig
 
 
 @click.command()
 @pair_options
+@click.option("--likelihood", type=float, help="Points a nat of an answer's likelihood at first; 0: the head alone.")
 @click.pass_context
 def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a reward model on pairs of answers, of which somebody preferred one."""
-    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD))
+    options = settle(
+        ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD, (*TRAINING, "likelihood"))
+    )
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
@@ -35,7 +37,7 @@ def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options
     data, held_out = load_pairs(options, REWARD, model, tokenizer, say)
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = TrainConfig(**options["training"])
+    config = RewardConfig(**options["training"])
     start = time.perf_counter()
     with progress(config, out, "reward", unit="pairs") as show:
         trained, history = train_reward_model(model, data, config, out, tokenizer, show)

@@ -23,6 +23,7 @@ from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.ppo import PPOConfig
+from minillm.posttraining.reward import RewardConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
@@ -131,15 +132,23 @@ class PairRecipe:
 
 
 REWARD = PairRecipe(
-    TrainConfig(steps=800, optimizer="muon", learning_rate=0.004, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    RewardConfig(
+        steps=800,
+        optimizer="muon",
+        learning_rate=0.0015,
+        schedule="wsd",
+        warmup_steps=20,
+        final_fraction=0.0,
+        likelihood=0.3,
+    ),
     batch_size=8,
     pairs=25_600,
 )
 DPO = PairRecipe(
     DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=8, pairs=6_400
 )
-# A bad judge on purpose, for the lesson on reward hacking: few pairs, and raters who take length for quality. They give
-# 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+# A bad judge on purpose, for the lesson on reward hacking: a head alone, few pairs, and raters who take length for
+# quality. They give 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
 WEAK_REWARD = PairRecipe(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
     batch_size=8,

@@ -5,8 +5,9 @@ numbers of that: P(a over b) = sigmoid(r_a - r_b). The numbers that explain the 
 (Ouyang et al. 2022, section 3.5). Only their differences mean anything.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,14 +18,15 @@ from torch import Tensor, nn
 from minillm.config import ModelConfig
 from minillm.data.pairs import Pair, PairData
 from minillm.model.transformer import Transformer
-from minillm.posttraining.rollout import hidden_of_answers
+from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
 from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
-NAMES = huggingface.NAMES | {"head": "score"}  # as in transformers' LlamaForSequenceClassification
+# The head's name as in transformers' LlamaForSequenceClassification; the rest is only in a `LikelihoodReward`.
+NAMES = huggingface.NAMES | {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
 SCORED_AT_ONCE = 512  # answers, or pairs
 
 
@@ -65,7 +67,15 @@ class RewardModel(Transformer):
 
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
-        hidden = hidden_of_answers(self, prompts, answers)
+        return self.judge(prompts, answers)[0]
+
+    def judge(
+        self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
+        """The rewards, and log p of the answers if the model knows it (`LikelihoodReward`)."""
+        return self._by_head(hidden_of_answers(self, prompts, answers), answers), None
+
+    def _by_head(self, hidden: Float[Tensor, "B T C"], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         last = torch.tensor([len(answer) for answer in answers], device=self.device)
         return self.head(hidden[torch.arange(len(answers), device=self.device), last]).squeeze(-1).float()
 
@@ -77,12 +87,77 @@ class RewardModel(Transformer):
         return torch.cat([self.rewards(*part) for part in parts])
 
 
+class LikelihoodReward(RewardModel):
+    """A reward model that also counts how likely it finds an answer: r = w . h_last + likelihood * log p(answer).
+
+    What the layers of a small model know is what they would say themselves. A head at the end of another's answer
+    hardly gets at that: it learns manners, and not to read. The likelihood asks for it. By itself it is the reward that
+    DPO finds in every language model, with a reference that likes all answers alike (Rafailov et al. 2023, section 5).
+
+    >>> model = LikelihoodReward(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+    >>> _ = nn.init.zeros_(model.language_head.weight), nn.init.ones_(model.likelihood.weight)
+    >>> model.rewards([[1, 2], [1, 2]], [[3], [3, 4]]).detach()                 # log 0.1, once and twice
+    tensor([-2.3026, -4.6052])
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.language_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.likelihood = nn.Linear(1, 1, bias=False)  # points a nat
+
+    @classmethod
+    def of(cls, model: Transformer, likelihood: float = 0.0) -> "LikelihoodReward":
+        """As `RewardModel.of`; the language model's own head stays, and a nat counts `likelihood` points at first."""
+        made = super().of(model)
+        made.language_head.load_state_dict(model.head.state_dict())
+        nn.init.constant_(made.likelihood.weight, likelihood)
+        return made
+
+    def forward(self, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B"]:
+        """Raises `ValueError`: in ids alone nothing says where the answer begins."""
+        raise ValueError("the likelihood of an answer needs to know where it begins; call rewards(prompts, answers)")
+
+    def judge(
+        self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+        """As in any reward model."""
+        hidden = hidden_of_answers(self, prompts, answers)
+        log_probs, _ = score_vectors(self.language_head, Rollout.of(prompts, answers, self.device), hidden[:, :-1])
+        log_probs = log_probs.sum(1)
+        return self._by_head(hidden, answers) + self.likelihood(log_probs[:, None]).squeeze(-1).float(), log_probs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardConfig(TrainConfig):
+    """How to train, and whether the likelihood of an answer counts. Raises `ValueError` for negative numbers.
+
+    Where it does, the model also learns to say what was chosen (as Yang et al. 2024, "Regularizing hidden states
+    enables learning generalizable reward model for LLMs", do against forgetting). So the manners of those who are
+    judged are soon no surprise to it, and what is unlikely is what is wrong.
+    """
+
+    likelihood: float = 0.0  # points a nat at first; without any, only the head speaks
+    imitation: float = 0.5  # nats a token of the chosen answers, in nats a pair
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("likelihood", "imitation"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
+
+
 def margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
     """r_chosen - r_rejected of every pair: the model's log-odds that the chosen answer is preferred."""
+    return _judge_pairs(model, pairs)[0]
+
+
+def _judge_pairs(model: RewardModel, pairs: Sequence[Pair]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
+    """The margins, and log p of the chosen answers if the model knows it."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    chosen, rejected = model.rewards(prompts, answers).unflatten(0, (-1, 2)).unbind(1)
-    return chosen - rejected
+    rewards, log_probs = model.judge(prompts, answers)
+    chosen, rejected = rewards.unflatten(0, (-1, 2)).unbind(1)
+    return chosen - rejected, None if log_probs is None else log_probs[::2]
 
 
 def preference_loss(margins: Float[Tensor, "B"]) -> Float[Tensor, ""]:
@@ -119,13 +194,22 @@ def train_reward_model(
     """
     if (run_dir is None) != (tokenizer is None):
         raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
-    reward_model = model if isinstance(model, RewardModel) else RewardModel.of(model)
+    if isinstance(model, RewardModel):
+        reward_model = model
+    elif isinstance(config, RewardConfig) and config.likelihood:
+        reward_model = LikelihoodReward.of(model, config.likelihood)
+    else:
+        reward_model = RewardModel.of(model)
     latest = {}
 
     def loss(module: RewardModel, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
-        differences = margins(module, [data.train.pairs[number] for number in batch[0].tolist()])
+        pairs = [data.train.pairs[number] for number in batch[0].tolist()]
+        differences, log_probs = _judge_pairs(module, pairs)
         latest["accuracy"] = accuracy(differences)
-        return preference_loss(differences)
+        if log_probs is None or not isinstance(config, RewardConfig):
+            return preference_loss(differences)
+        imitation = -log_probs.sum() / sum(len(pair.chosen) for pair in pairs)
+        return preference_loss(differences) + config.imitation * imitation
 
     def validate() -> Metrics:
         differences = pair_margins(reward_model, data.validation)
@@ -153,15 +237,20 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     """Write it as `minillm.save` writes a model, in the form of transformers' ...ForSequenceClassification.
 
     That reads a reward at the last token that is not `pad_token_id`; it is the one that begins documents, which ends
-    no answer. Raises what `minillm.save` raises.
+    no answer. A `LikelihoodReward` is none of its classes, so its config.json names none. Raises what `minillm.save`
+    raises.
     """
     described = huggingface.describe(model.config, tokenizer)
     classes = [name.replace("ForCausalLM", "ForSequenceClassification") for name in described.get("architectures", [])]
     changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id} if classes else {}
+    if isinstance(model, LikelihoodReward):
+        changes = {"architectures": [], "model_type": "minillm", "likelihood_reward": True}
     huggingface.save(model, tokenizer, dir, NAMES, changes)
 
 
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """What `save_reward_model` wrote, in evaluation mode; raises as `minillm.load` does, also for a language model."""
-    model, tokenizer = huggingface.load(dir, NAMES, RewardModel)
+    config = Path(dir) / huggingface.CONFIG
+    reads = config.is_file() and huggingface.read_json(config).get("likelihood_reward") is True
+    model, tokenizer = huggingface.load(dir, NAMES, LikelihoodReward if reads else RewardModel)
     return model.to(device), tokenizer

@@ -170,12 +170,18 @@ def score_answers(
     >>> log_probs.detach(), entropy.detach()                                 # log 0.1, and the entropy of ten
     (tensor([[-2.3026, -2.3026]]), tensor([[2.3026, 2.3026]]))
     """
-    hidden = answer_hidden(model, rollout) if hidden is None else hidden
+    return score_vectors(model.head, rollout, answer_hidden(model, rollout) if hidden is None else hidden)
+
+
+def score_vectors(
+    head: nn.Linear, rollout: Rollout, hidden: Float[Tensor, "B T C"]
+) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
+    """`score_answers` by any head, from the vectors in front of the tokens."""
     counts = rollout.counts
     vectors, targets = hidden[counts], rollout.ids[counts]
-    rows = max(LOGITS_AT_ONCE // model.config.vocab_size, 1)
+    rows = max(LOGITS_AT_ONCE // head.out_features, 1)
     parts = [
-        checkpoint(_score, model.head, *part, use_reentrant=False) if len(vectors) > rows else _score(model.head, *part)
+        checkpoint(_score, head, *part, use_reentrant=False) if len(vectors) > rows else _score(head, *part)
         for part in zip(vectors.split(rows), targets.split(rows), strict=True)
     ]
     nothing = torch.zeros(counts.shape, device=counts.device)

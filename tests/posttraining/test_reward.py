@@ -11,9 +11,12 @@ from transformers import AutoModelForSequenceClassification
 from minillm.data.chat import CHATML
 from minillm.data.pairs import Pair, PairBatches, PairData, encode_preferences
 from minillm.data.rankings import load_preferences
+from minillm.losses import token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.reward import (
+    LikelihoodReward,
+    RewardConfig,
     RewardModel,
     load_reward_model,
     margins,
@@ -109,6 +112,57 @@ def test_a_family_that_transformers_does_not_know_comes_back_all_the_same(tmp_pa
     model = reward_model(vocab_size=tokenizer.vocab_size, position="alibi")
     save_reward_model(model, tokenizer, tmp_path)
     assert torch.equal(load_reward_model(tmp_path)[0].score(*CUT), model.score(*CUT))
+
+
+def likelihood_by_hand(model: LikelihoodReward, prompt: list[int], answer: list[int]) -> float:
+    hidden = model.hidden(torch.tensor([prompt + answer]))[0]
+    log_probs = model.language_head(hidden[len(prompt) - 1 : -1]).log_softmax(-1)
+    return sum(row[token].item() for row, token in zip(log_probs, answer, strict=True))
+
+
+def test_a_likelihood_reward_is_the_heads_and_what_the_nats_are_worth(tmp_path):
+    tokenizer = small_tokenizer()
+    language = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size)))
+    model = LikelihoodReward.of(language, 0.3).eval()
+    nats = torch.tensor([likelihood_by_hand(model, *text) for text in zip(*CUT, strict=True)])
+    ours = [token_log_probs(language(torch.tensor([p + a]))[0, len(p) - 1 : -1], torch.tensor(a)).sum().item()
+            for p, a in zip(*CUT, strict=True)]  # fmt: skip
+    torch.testing.assert_close(nats, torch.tensor(ours))
+    torch.testing.assert_close(model.score(*CUT), 0.3 * nats)  # the head is silent at first
+    torch.nn.init.normal_(model.head.weight)
+    expected = 0.3 * nats + torch.tensor([by_hand(model, text) for text in TEXTS])
+    torch.testing.assert_close(model.score(*CUT), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="call rewards"):
+        model(torch.tensor([TEXTS[0]]))
+    save_reward_model(model, tokenizer, tmp_path)
+    again, _ = load_reward_model(tmp_path)
+    assert isinstance(again, LikelihoodReward)
+    assert torch.equal(again.score(*CUT), model.score(*CUT))
+    with pytest.raises(ValueError, match="minillm"):  # transformers would leave the likelihood out
+        AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_it_learns_to_prefer_and_to_say_what_was_chosen():
+    base = lively(Transformer(small_config()))
+    data = PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:])
+    chosen = [one.prompt for one in PAIRS], [one.chosen for one in PAIRS]
+    before = LikelihoodReward.of(base).judge(*chosen)[1].mean().item()
+    found = {}
+    for imitation in (0.0, 0.5):
+        config = RewardConfig(steps=30, learning_rate=3e-3, warmup_steps=0, likelihood=0.3, imitation=imitation)
+        model, _ = train_reward_model(base, data, config)
+        assert isinstance(model, LikelihoodReward)
+        assert (pair_margins(model, PAIRS) > 0).all()
+        found[imitation] = model.judge(*chosen)[1].mean().item()
+    assert found[0.5] > max(before, found[0.0])
+    again, _ = train_reward_model(model, data, settings(steps=1))  # a config that says nothing of it
+    assert again is model
+
+
+def test_nonsense_is_refused():
+    for name in ("likelihood", "imitation"):
+        with pytest.raises(ValueError, match=f"{name} is -1.0; it cannot be negative"):
+            RewardConfig(steps=1, **{name: -1.0})
 
 
 def test_language_models_and_reward_models_are_not_taken_for_each_other(tmp_path):
