@@ -30,7 +30,7 @@ ASKED = 64  # held-out prompts that the KL is measured on
 
 @dataclass(frozen=True, kw_only=True)
 class DPOConfig(TrainConfig):
-    """How to train, and the price of leaving the reference. Raises `ValueError` for a beta that is not positive.
+    """How to train, and the price of leaving the reference. Raises `ValueError` for numbers that mean nothing.
 
     >>> DPOConfig(steps=100).beta
     0.1
@@ -39,20 +39,28 @@ class DPOConfig(TrainConfig):
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
     beta: float = 0.1  # points of reward a nat of KL
+    imitation: float = 0.0  # nats a token of the chosen answers, in nats a pair
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.imitation < math.inf:
+            raise ValueError(f"imitation is {self.imitation}; it cannot be negative")
         if not 0 < self.beta < math.inf:
             raise ValueError(f"beta is {self.beta}; it must be positive")
 
 
 def log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
     """log p(chosen) - log p(rejected) of every pair, in nats."""
+    chosen, rejected = log_probs(model, pairs)
+    return chosen - rejected
+
+
+def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+    """log p(chosen) and log p(rejected) of every pair, in nats."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    log_probs, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
-    chosen, rejected = log_probs.sum(1).unflatten(0, (-1, 2)).unbind(1)
-    return chosen - rejected
+    of_tokens, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
+    return of_tokens.sum(1).unflatten(0, (-1, 2)).unbind(1)
 
 
 @torch.no_grad()
@@ -100,9 +108,11 @@ def dpo(
 
     def loss(module: Transformer, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
         pairs = [data.train.pairs[number] for number in batch[0].tolist()]
-        found = implicit_margins(log_ratios(module, pairs), before[batch[0]], config.beta)
+        chosen, rejected = log_probs(module, pairs)
+        found = implicit_margins(chosen - rejected, before[batch[0]], config.beta)
         latest.update(margin=found.mean().item(), accuracy=accuracy(found))
-        return preference_loss(found)
+        nats_a_token = -chosen.sum() / sum(len(pair.chosen) for pair in pairs)
+        return preference_loss(found) + config.imitation * nats_a_token
 
     def validate() -> Metrics:
         found = implicit_margins(pair_log_ratios(model, data.validation), before_held_out, config.beta)
