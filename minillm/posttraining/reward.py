@@ -5,6 +5,7 @@ numbers of that: P(a over b) = sigmoid(r_a - r_b). The numbers that explain the 
 (Ouyang et al. 2022, section 3.5). Only their differences mean anything.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from minillm.training.loop import Metrics
 from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
-NAMES = huggingface.NAMES | {"head": "score"}  # as in transformers' LlamaForSequenceClassification
+HEAD = "score"  # its name in files, as in transformers' LlamaForSequenceClassification
 SCORED_AT_ONCE = 512  # answers, or pairs
 
 
@@ -156,12 +157,15 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     no answer. Raises what `minillm.save` raises.
     """
     described = huggingface.describe(model.config, tokenizer)
-    classes = [name.replace("ForCausalLM", "ForSequenceClassification") for name in described.get("architectures", [])]
+    classes = [
+        re.sub("ForCausalLM|LMHeadModel", "ForSequenceClassification", name)
+        for name in described.get("architectures", [])
+    ]
     changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id} if classes else {}
-    huggingface.save(model, tokenizer, dir, NAMES, changes)
+    huggingface.save(model, tokenizer, dir, HEAD, changes)
 
 
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """What `save_reward_model` wrote, in evaluation mode; raises as `minillm.load` does, also for a language model."""
-    model, tokenizer = huggingface.load(dir, NAMES, RewardModel)
+    model, tokenizer = huggingface.load(dir, HEAD, RewardModel)
     return model.to(device), tokenizer
