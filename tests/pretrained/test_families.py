@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import test_sentencepiece
 import torch
 from pretrained.gguf_files import small_tokenizer
 from safetensors.torch import load_file, save_file
@@ -17,6 +18,7 @@ from transformers import (
 
 from minillm import generate
 from minillm.pretrained import load, save
+from minillm.tokenizer import SentencePieceTokenizer
 
 TOKENIZER = small_tokenizer()
 LARGEST_DIFFERENCE = 1e-4  # of a logit; logits here are of the order of 1 to 10
@@ -85,6 +87,19 @@ def test_logits_and_greedy_texts_are_theirs_and_again_when_saved(tmp_path, famil
     again, _ = load(tmp_path / "ours")
     assert again.config == ours.config
     assert torch.equal(again(IDS), ours(IDS))
+
+
+def test_a_directory_with_the_tokenizer_of_llama_2(tmp_path):
+    file = test_sentencepiece.written(legacy=True)
+    theirs("llama2", tmp_path, vocab_size=340)
+    test_sentencepiece.store(tmp_path, file)
+    ours, tokenizer = load(tmp_path)
+    assert isinstance(tokenizer, SentencePieceTokenizer)
+    save(ours, tokenizer, tmp_path / "again")
+    again, twin = load(tmp_path / "again")
+    ids = tokenizer.encode("the cat</s>")
+    assert twin.encode("the cat</s>") == ids
+    assert torch.equal(again(torch.tensor([ids])), ours(torch.tensor([ids])))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
