@@ -1,11 +1,11 @@
 """The families of models in Hugging Face's directories: what they call our tensors and settings.
 
-    model_type   what sets it apart                                        class in transformers
-    gpt2         learned positions, LayerNorm, GELU, biases everywhere      GPT2LMHeadModel
-    llama        rotary positions, RMSNorm, SwiGLU; biases if it says so    LlamaForCausalLM
-    mistral      Llama without biases, perhaps with a sliding window        MistralForCausalLM
-    qwen2        Llama with biases on query, key and value                  Qwen2ForCausalLM
-    qwen3        Llama with normalised queries and keys                     Qwen3ForCausalLM
+    model_type   what sets it apart                                               class in transformers
+    gpt2         learned positions, LayerNorm, GELU, biases everywhere            GPT2LMHeadModel
+    llama        rotary positions (plain, linear, llama3), RMSNorm, SwiGLU        LlamaForCausalLM
+    mistral      a Llama without biases; up to its sliding window, if it has one  MistralForCausalLM
+    qwen2        a Llama with biases on query, key and value                      Qwen2ForCausalLM
+    qwen3        a Llama with normalised queries and keys                         Qwen3ForCausalLM
 
 All but GPT-2 have the same names. Rotary positions need no shuffle: these files pair the two halves of a head, as
 `rotate` does (GGUF files pair neighbours). GPT-2 was written with a layer of its own, which keeps its matrix as

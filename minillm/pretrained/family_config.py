@@ -174,8 +174,10 @@ def write_family(config: ModelConfig) -> dict[str, Any] | None:
         kind = None if c.bias in (True, "qkv") else "qwen3"
     elif c.bias == "qkv":
         kind = "qwen2"
-    else:
-        kind = None if c.d_model % c.n_heads else "llama"
+    elif c.d_model % c.n_heads == 0:
+        kind = "llama"
+    else:  # of which transformers refuses a Llama, but no Mistral, which is a Llama without biases
+        kind = None if c.bias else "mistral"
     return None if kind is None else _write_llama(c, kind)
 
 
@@ -226,4 +228,5 @@ def _write_llama(config: ModelConfig, kind: str) -> dict[str, Any]:
         "attention_bias": bool(config.bias),
         "mlp_bias": config.bias is True,
         "tie_word_embeddings": config.tie_embeddings,
+        "sliding_window": None,
     }

@@ -138,7 +138,7 @@ def _name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:
     by_id = {id: token for token, id in tokenizer.special_tokens.items()}
     for role in ("bos_token", "eos_token"):
         id = values.get(f"{role}_id")
-        if getattr(tokenizer, role) is None and isinstance(id, int):
+        if getattr(tokenizer, role) is None and type(id) is int:
             setattr(tokenizer, role, by_id.get(id))
 
 

@@ -44,6 +44,11 @@ class SentencePieceTokenizer(Tokenizer):
         special_tokens = tuple(dict.fromkeys([*settings["special_tokens"], *special_tokens]))
         ids = vocabulary.ids_of_spelled(settings["tokens"], special_tokens)
         self._take_special_tokens({text: ids[text] for text in special_tokens}, bos_token, eos_token, chat_template)
+        for text in special_tokens:
+            if len(text) < 2 or BYTE.fullmatch(text):
+                raise ValueError(
+                    f"special token {text!r} is what ordinary text could become; only a longer mark can be"
+                )
         self.vocab = {id: utf8(text) if text in self.special_tokens else _bytes_of(text) for text, id in ids.items()}
         self.vocab_size = max(self.vocab) + 1
         self.merges = [(_bytes_of(left), _bytes_of(right)) for left, right in settings["merges"]]
@@ -119,8 +124,6 @@ def parse(file: dict[str, Any]) -> dict[str, Any]:
         text, id = files.parse_added_token(added, number, False)
         if tokens.setdefault(text, id) != id:
             raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
-        if len(text) < 2 or BYTE.fullmatch(text):
-            raise ValueError(f"added token {text!r} is what ordinary text could become; only longer marks can be read")
         special_tokens.append(text)
     merges = [_halves(merge) for merge in files.take(model, "merges", list)]
     return {"tokens": tokens, "special_tokens": special_tokens, "merges": merges}

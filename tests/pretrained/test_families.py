@@ -1,6 +1,7 @@
 """Directories that transformers wrote: the same logits and the same greedy texts here, and again after `save`."""
 
 import json
+import re
 
 import pytest
 import test_sentencepiece
@@ -17,7 +18,7 @@ from transformers import (
 )
 
 from minillm import generate
-from minillm.pretrained import load, save
+from minillm.pretrained import families, load, save
 from minillm.tokenizer import SentencePieceTokenizer
 
 TOKENIZER = small_tokenizer()
@@ -28,15 +29,15 @@ SHAPE = dict(
 )  # fmt: skip
 GPT2 = dict(vocab_size=TOKENIZER.vocab_size, n_embd=32, n_layer=2, n_head=4, n_positions=128, layer_norm_epsilon=1e-3)
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-LLAMA3 |= {"rope_theta": 500.0, "original_max_position_embeddings": 32}
+LLAMA3 |= {"original_max_position_embeddings": 32}
 FAMILIES = {
     "gpt2": lambda **changes: GPT2Config(**GPT2 | changes),
     "gpt2 narrow": lambda **changes: GPT2Config(**GPT2 | {"n_inner": 40} | changes),
     "llama2": lambda **changes: LlamaConfig(**SHAPE | {"num_key_value_heads": 4} | changes),
     "llama2 linear": lambda **changes: LlamaConfig(
-        **SHAPE, rope_parameters={"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}, **changes
+        **SHAPE, rope_scaling={"rope_type": "linear", "factor": 4.0}, **changes
     ),
-    "llama3": lambda **changes: LlamaConfig(**SHAPE, rope_parameters=LLAMA3, **changes),
+    "llama3": lambda **changes: LlamaConfig(**SHAPE, rope_scaling=LLAMA3, rope_theta=500.0, **changes),
     "llama with head_dim": lambda **changes: LlamaConfig(**SHAPE, head_dim=12, **changes),
     "llama with attention_bias": lambda **changes: LlamaConfig(**SHAPE, attention_bias=True, **changes),
     "llama with all biases": lambda **changes: LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True, **changes),
@@ -89,6 +90,12 @@ def test_logits_and_greedy_texts_are_theirs_and_again_when_saved(tmp_path, famil
     assert torch.equal(again(IDS), ours(IDS))
 
 
+def test_the_table_of_families_is_the_truth():
+    rows = dict(re.findall(r"^    (\w+)  .*  (\w+)$", families.__doc__, re.MULTILINE))
+    assert rows == families.ARCHITECTURES
+    assert {(type(config()).model_type) for config in FAMILIES.values()} == rows.keys()  # and all of it is tested
+
+
 def test_a_directory_with_the_tokenizer_of_llama_2(tmp_path):
     file = test_sentencepiece.written(legacy=True)
     theirs("llama2", tmp_path, vocab_size=340)
@@ -130,8 +137,7 @@ def test_llama_as_older_files_have_it(tmp_path):
     model = theirs("llama3", tmp_path)
     extra = {f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": torch.ones(4) for layer in (0, 1)}
     save_file(stored(tmp_path) | extra, tmp_path / "model.safetensors")
-    scaling = {name: value for name, value in LLAMA3.items() if name != "rope_theta"}
-    change(tmp_path, rope_parameters=None, rope_theta=500, rope_scaling=scaling)
+    change(tmp_path, rope_parameters=None, rope_theta=500, rope_scaling=LLAMA3)
     assert difference(load(tmp_path)[0], model) < LARGEST_DIFFERENCE
 
 
