@@ -5,7 +5,6 @@ that is run "nearly as it was" talks nonsense. What is only of use in training (
 is not read.
 """
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -99,8 +98,10 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
     if not isinstance(rope, dict):
         raise ValueError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
     kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind not in ("default", "linear", "llama3"):
+        raise _refusal(f"rope_type is {repr(kind)[:80]}; only 'default', 'linear' and 'llama3' can be run")
     if unknown := sorted(map(str, rope.keys() - ROPE_FIELDS)):
-        raise _refusal(f"rope_parameters of the type {repr(kind)[:80]} have {unknown[0][:80]!r}, which cannot be run")
+        raise _refusal(f"rope_parameters of the type {kind!r} have {unknown[0][:80]!r}, which cannot be run")
     if rope.get("partial_rotary_factor", 1) not in (None, 1):
         raise _refusal(f"partial_rotary_factor is {repr(rope['partial_rotary_factor'])[:80]}; only 1 can be run")
     theta = _number(rope, "rope_theta", _number(values, "rope_theta", 10_000.0))
@@ -108,11 +109,9 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
         return theta, None
     if kind == "linear":
         return theta, RopeScaling(_number(rope, "factor"))
-    if kind == "llama3":
-        trained = _size(rope, "original_max_position_embeddings", context)
-        low, high = _number(rope, "low_freq_factor"), _number(rope, "high_freq_factor")
-        return theta, RopeScaling(_number(rope, "factor"), trained, low, high)
-    raise _refusal(f"rope_type is {repr(kind)[:80]}; only 'default', 'linear' and 'llama3' can be run")
+    trained = _size(rope, "original_max_position_embeddings", context)
+    low, high = _number(rope, "low_freq_factor"), _number(rope, "high_freq_factor")
+    return theta, RopeScaling(_number(rope, "factor"), trained, low, high)
 
 
 def _visible(values: Settings, kind: str, n_layers: int, context: int) -> int:
@@ -149,14 +148,14 @@ def _refusal(sentence: str) -> ValueError:
 def _size(values: Settings, field: str, default: Any = NO_DEFAULT) -> Any:
     value = take(values, field, int, default)
     if value is not None and not 1 <= value <= LARGEST:
-        raise ValueError(f"{field} is {value}; it must be a whole number from 1 to {LARGEST:,}")
+        raise ValueError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
     return value
 
 
 def _number(values: Settings, field: str, default: float | None = None) -> float:
     value = values.get(field, default)
     value = default if value is None else value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e300:
         raise ValueError(f"{field} is {repr(value)[:80]}; expected a positive number")
     return float(value)
 

@@ -34,6 +34,25 @@ from minillm.tokenizer import Tokenizer
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "chat_template.jinja")
+OLDER = (  # what is missing, what may be there in its place, and what to do
+    (
+        WEIGHTS,
+        "pytorch_model.bin",
+        "Its pytorch_model.bin is not read, since such a file may run any program when it is opened; open the model "
+        "with transformers, whose save_pretrained writes model.safetensors",
+    ),
+    (
+        TOKENIZER,
+        "tokenizer.model",
+        "Its tokenizer.model is not read; transformers' AutoTokenizer reads it, and its save_pretrained writes "
+        "tokenizer.json",
+    ),
+    (
+        TOKENIZER,
+        "merges.txt",
+        "Tokenizer.from_gpt2_files reads its vocab.json and merges.txt, and its save writes tokenizer.json",
+    ),
+)
 STAGING = ".saving"  # files wait here until all of them are whole
 
 
@@ -109,16 +128,11 @@ def load(dir: str | Path, head: str = "lm_head", build: type[Model] = Transforme
 
 def _check_complete(directory: Path) -> None:
     weights = INDEX if (directory / INDEX).is_file() else WEIGHTS
-    if missing := [name for name in (CONFIG, weights, TOKENIZER) if not (directory / name).is_file()]:
-        remedies = {
-            "pytorch_model.bin": "Its pytorch_model.bin is not read, since such a file may run any program when it is "
-            "opened; save the model with transformers again, which writes model.safetensors",
-            "tokenizer.model": "Its tokenizer.model is not read; transformers' AutoTokenizer reads it, and its "
-            "save_pretrained writes tokenizer.json",
-        }
-        known = [sentence for name, sentence in remedies.items() if (directory / name).is_file()]
+    missing = [name for name in (CONFIG, weights, TOKENIZER) if not (directory / name).is_file()]
+    if missing:
+        remedies = [remedy for name, old, remedy in OLDER if name in missing and (directory / old).is_file()]
         sentence = f"{directory} is not a saved model: it has no {' and no '.join(missing)}"
-        raise FileNotFoundError(". ".join([sentence, *known]))
+        raise FileNotFoundError(". ".join([sentence, *remedies]))
 
 
 def _read_model(directory: Path, config: ModelConfig, kind: object, head: str, build: type[Model]) -> Model:

@@ -6,6 +6,8 @@ import re
 import pytest
 import test_sentencepiece
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pretrained.gguf_files import small_tokenizer
 from safetensors.torch import load_file, save_file
 from transformers import (
@@ -196,7 +198,11 @@ def test_a_sliding_window_ends_the_context(tmp_path, family, window):
             {"rope_parameters": LLAMA3 | {"partial_rotary_factor": 0.5}},
             "partial_rotary_factor is 0.5; only 1",
         ),
-        ("llama3", {"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'; only 'default', 'linear' and"),
+        (
+            "llama3",
+            {"rope_parameters": {"rope_type": "yarn", "beta_fast": 32}},
+            "rope_type is 'yarn'; only 'default', 'linear' and",
+        ),
         ("llama3", {"rope_scaling": {"type": "dynamic", "factor": 2}}, "rope_type is 'dynamic'"),
         ("llama3", {"rope_parameters": {"full_attention": {}}}, "of the type 'default' have 'full_attention'"),
         ("llama3", {"rope_parameters": [1]}, r"rope_parameters is \[1\]; expected an object"),
@@ -207,6 +213,7 @@ def test_a_sliding_window_ends_the_context(tmp_path, family, window):
             "low_freq_factor is 4.0 and high_freq_factor 4",
         ),
         ("llama3", {"rope_parameters": None, "rope_theta": float("inf")}, "rope_theta is inf; expected a positive"),
+        ("llama3", {"rms_norm_eps": 10**400}, "rms_norm_eps is 10+; expected a positive number"),
         ("llama3", {"rms_norm_eps": "1e-5"}, "rms_norm_eps is '1e-5'; expected a positive number"),
         ("llama3", {"hidden_size": 32.0}, "hidden_size is 32.0; expected int"),
         ("llama3", {"num_hidden_layers": 0}, "num_hidden_layers is 0; it must be a whole number from 1 to"),
@@ -245,6 +252,32 @@ def test_what_would_be_another_model_is_refused_by_name(directories, family, val
     finally:
         (directory / "config.json").write_bytes(before)
     assert str(caught.value).startswith(str(directory))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("family", ["llama3", "gpt2", "qwen3"])
+@given(data=st.data())
+def test_whatever_a_config_holds_it_loads_or_a_sentence_names_it(directories, family, data):
+    directory = directories[family]
+    before = (directory / "config.json").read_bytes()
+    values = json.loads(before)
+    place = data.draw(st.sampled_from([values, *(value for value in values.values() if isinstance(value, dict))]))
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(json_values)
+    try:
+        (directory / "config.json").write_text(json.dumps(values), encoding="utf-8")
+        sentence = None
+        load(directory)
+    except ValueError as error:
+        sentence = str(error)
+    finally:
+        (directory / "config.json").write_bytes(before)
+    assert sentence is None or sentence.startswith(str(directory))
 
 
 def test_a_fused_tensor_that_is_missing_is_named(tmp_path):

@@ -249,6 +249,7 @@ def test_a_missing_file_is_named(saved, name):
             "it has no model.safetensors. Its pytorch_model.bin is not read, since such a file may run",
         ),
         ("tokenizer.model", "it has no tokenizer.json. Its tokenizer.model is not read; transformers' AutoTokenizer"),
+        ("merges.txt", "it has no tokenizer.json. Tokenizer.from_gpt2_files reads its vocab.json and merges.txt"),
     ],
 )
 def test_an_older_file_in_place_of_a_missing_one_gets_a_remedy(saved, old, sentence):
