@@ -25,7 +25,7 @@ from minillm.training.loop import Metrics
 from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
-HEAD = "score"  # its name in files, as in transformers' LlamaForSequenceClassification
+NAMES = {"head": "score"}  # in files, as in transformers' LlamaForSequenceClassification
 SCORED_AT_ONCE = 512  # answers, or pairs
 
 
@@ -162,10 +162,10 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
         for name in described.get("architectures", [])
     ]
     changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id} if classes else {}
-    huggingface.save(model, tokenizer, dir, HEAD, changes)
+    huggingface.save(model, tokenizer, dir, NAMES, changes)
 
 
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """What `save_reward_model` wrote, in evaluation mode; raises as `minillm.load` does, also for a language model."""
-    model, tokenizer = huggingface.load(dir, HEAD, RewardModel)
+    model, tokenizer = huggingface.load(dir, NAMES, RewardModel)
     return model.to(device), tokenizer

@@ -63,12 +63,12 @@ CONSTANTS = re.compile(
 )
 
 
-def names_of(model_type: object, head: str, listed: Collection[str] = ()) -> dict[str, str]:
-    """What a file of this family calls our modules; `head` is its name for the last one.
+def names_of(model_type: object, listed: Collection[str] = ()) -> dict[str, str]:
+    """What a file of this family calls our modules.
 
     Some files of GPT-2 leave "transformer." out: that is seen in the names that are `listed` in it.
     """
     names = GPT2 if model_type == "gpt2" else LLAMA
     if model_type == "gpt2" and "wte.weight" in listed:
         names = {ours: type(name)(name.removeprefix("transformer.")) for ours, name in names.items()}
-    return names | {"head": head}
+    return names

@@ -60,12 +60,13 @@ def save(
     model: Transformer,
     tokenizer: Tokenizer,
     dir: str | Path,
-    head: str = "lm_head",
+    names: Mapping[str, str] = MappingProxyType({}),
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write model and tokenizer into the directory `dir`, which is made if need be.
 
-    For a model with another head: `head` is its name in the file, and `changes` differ in its config.json.
+    For a model with another head: `names` says what its file calls the modules that others call differently or lack,
+    and `changes` what its config.json says.
 
     All files are written beside their final places first and moved there, one by one, when the last of them is whole.
     So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
@@ -80,7 +81,7 @@ def save(
         values = describe(model.config, tokenizer) | {"dtype": str(model.embedding.weight.dtype).removeprefix("torch.")}
         values |= changes
         tensors = {name: tensor.detach().cpu() for name, tensor in model.named_parameters()}
-        packed = pack(tensors, names_of(values["model_type"], head))
+        packed = pack(tensors, names_of(values["model_type"]) | names)
         save_file(packed, staging / WEIGHTS, metadata={"format": "pt"})
         (staging / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
         tokenizer.save(staging)
@@ -101,11 +102,13 @@ def describe(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
     return family | ends | {"minillm": config.to_dict()}
 
 
-def load(dir: str | Path, head: str = "lm_head", build: type[Model] = Transformer) -> tuple[Model, Tokenizer]:
+def load(
+    dir: str | Path, names: Mapping[str, str] = MappingProxyType({}), build: type[Model] = Transformer
+) -> tuple[Model, Tokenizer]:
     """The model, in float32 on the CPU, and the tokenizer of a directory that `save` or another program wrote.
 
-    `build` makes the model of a configuration, and `head` is its head's name in the file. Where the tokenizer's own
-    files name no token that begins or ends a text, config.json does by its id.
+    `build` makes the model of a configuration, and `names` is as in `save`. Where the tokenizer's own files name no
+    token that begins or ends a text, config.json does by its id.
 
     Raises `FileNotFoundError` naming the files that are missing, `ValueError` for files that are damaged, do not
     belong together, lead out of the directory, or describe what this package cannot run.
@@ -121,7 +124,7 @@ def load(dir: str | Path, head: str = "lm_head", build: type[Model] = Transforme
         tokenizer = Tokenizer.load(directory)
         _name_ends(tokenizer, values)
         _check_fit(config, tokenizer)
-        return _read_model(directory, config, values.get("model_type"), head, build), tokenizer
+        return _read_model(directory, config, values.get("model_type"), names, build), tokenizer
     except ValueError as error:
         raise ValueError(f"{directory}: {error}") from error
 
@@ -135,11 +138,13 @@ def _check_complete(directory: Path) -> None:
         raise FileNotFoundError(". ".join([sentence, *remedies]))
 
 
-def _read_model(directory: Path, config: ModelConfig, kind: object, head: str, build: type[Model]) -> Model:
+def _read_model(
+    directory: Path, config: ModelConfig, kind: object, names: Mapping[str, str], build: type[Model]
+) -> Model:
     with Shards(directory) as tensors:
-        names = names_of(kind, head, tensors.shapes)
+        names = names_of(kind, tensors.shapes) | names
         shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
-        table, copy = f"{names['embedding']}.weight", f"{head}.weight"
+        table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
         if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:
             if not torch.equal(tensors.read(copy), tensors.read(table)):
                 raise ValueError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
