@@ -5,12 +5,41 @@ only `transformer` and the rooms above it do.
 """
 
 import difflib
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
 Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
+Bias = bool | Literal["qkv", "attention"]
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """How far rotary wavelengths are stretched, for texts longer than those of training (`model/position.py` does it).
+
+    Raises `ValueError` for factors that cannot be applied.
+
+    >>> RopeScaling(8.0, original_max_seq_len=8192)                      # Llama 3.1
+    RopeScaling(factor=8.0, original_max_seq_len=8192, low_freq_factor=1.0, high_freq_factor=4.0)
+    """
+
+    factor: float  # a wavelength becomes so many times as long
+    original_max_seq_len: int | None = None  # tokens in training; None: all wavelengths are stretched alike ("linear")
+    low_freq_factor: float = 1.0  # a pair that turns less often than this within the training length is stretched,
+    high_freq_factor: float = 4.0  # one that turns more often than this is left alone
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise ValueError(f"the factor of rope_scaling is {self.factor}; it must be positive")
+        if self.original_max_seq_len is not None:
+            _require_positive("original_max_seq_len", self.original_max_seq_len)
+        if not 0 < self.low_freq_factor < self.high_freq_factor < math.inf:
+            raise ValueError(
+                f"low_freq_factor is {self.low_freq_factor} and high_freq_factor {self.high_freq_factor}; "
+                "the first must be positive and the second larger"
+            )
 
 
 @dataclass(frozen=True)
@@ -37,8 +66,9 @@ class ModelConfig:
     activation: Activation = "swiglu"
     position: Position = "rotary"
     rope_theta: float = 10_000.0  # base of the rotary wavelengths
+    rope_scaling: RopeScaling | None = None  # None: they are as the base makes them
     qk_norm: bool = False  # RMSNorm on every query and key head, as in Qwen3
-    bias: bool = False  # biases in the linear layers and LayerNorms, as in GPT-2
+    bias: Bias = False  # True: in all linear layers and LayerNorms (GPT-2); "qkv": there (Qwen2); "attention": o too
     tie_embeddings: bool = True  # the output head reuses the embedding table
     embedding_std: float = field(default=0.02, compare=False)  # spread of the table's numbers before training
     causal: bool = True  # False: every position sees every other (an encoder, for lesson 03)
@@ -48,10 +78,14 @@ class ModelConfig:
             _require_positive(name, getattr(self, name))
         for name, allowed in (("norm", Norm), ("activation", Activation), ("position", Position)):
             _require_choice(name, getattr(self, name), get_args(allowed))
+        if not isinstance(self.bias, bool) and self.bias not in ("qkv", "attention"):
+            raise ValueError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
             if not value > 0:
                 raise ValueError(f"{name} is {value}; it must be positive")
+        if self.rope_scaling is not None and self.position != "rotary":
+            raise ValueError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
         self._derive("n_kv_heads", self.n_heads)
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
@@ -96,8 +130,8 @@ class ModelConfig:
         return replace(cls(**PRESETS[name]), **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values."""
-        return asdict(self)
+        """All fields as plain JSON values; `rope_scaling` only where there is one."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -111,6 +145,8 @@ class ModelConfig:
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         try:
+            if values.get("rope_scaling") is not None:
+                values = values | {"rope_scaling": RopeScaling(**values["rope_scaling"])}
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"the model settings are incomplete or mistyped: {error}") from None

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.config import PRESETS, ModelConfig
+from minillm.config import PRESETS, ModelConfig, RopeScaling
 
 SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
 
@@ -24,12 +24,43 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"position": "alibi2"}, "position is 'alibi2'"),
         ({"norm_eps": 0}, "norm_eps is 0"),
         ({"rope_theta": float("nan")}, "rope_theta is nan"),
+        ({"bias": "key"}, "bias is 'key'; choose one of True, False, 'qkv', 'attention'"),
+        ({"bias": 1.5}, "bias is 1.5"),
+        ({"rope_scaling": RopeScaling(2.0), "position": "none"}, 'rope_scaling stretches .* position="none"'),
     ],
 )
 @pytest.mark.usefixtures("as_users_call_it")
 def test_refuses_a_shape_that_cannot_be_built(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         ModelConfig(**{**SHAPE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"factor": 0}, "the factor of rope_scaling is 0; it must be positive"),
+        ({"factor": float("nan")}, "rope_scaling is nan"),
+        ({"factor": 2, "original_max_seq_len": 0}, "original_max_seq_len is 0"),
+        (
+            {"factor": 2, "low_freq_factor": 4},
+            "low_freq_factor is 4 and high_freq_factor 4.0; the first must be positive",
+        ),
+        ({"factor": 2, "low_freq_factor": -1}, "low_freq_factor is -1"),
+        ({"factor": "much"}, "incomplete or mistyped"),
+        ({}, "incomplete or mistyped"),
+        ([2], "incomplete or mistyped"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_call_it")
+def test_refuses_a_scaling_that_cannot_be_applied(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ModelConfig.from_dict({**SHAPE, "rope_scaling": values})
+
+
+def test_a_scaling_survives_its_dictionary_and_no_scaling_leaves_no_trace():
+    config = ModelConfig(**SHAPE, rope_scaling=RopeScaling(8.0, original_max_seq_len=16))
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    assert "rope_scaling" not in ModelConfig(**SHAPE).to_dict()  # what is kept under a hash of it stays known
 
 
 def test_the_near_preset_is_named():

@@ -578,6 +578,51 @@ def test_the_librarys_ready_made_byte_level_bpe_loads(tmp_path):
     assert Tokenizer.load(tmp_path).encode(SAMPLE) == library.encode(SAMPLE).ids
 
 
+# What stands around vocabulary and merges in the files that the families publish.
+BOS = {"SpecialToken": {"id": "<|end|>", "type_id": 0}}
+TEMPLATE_OF_LLAMA3 = {
+    "type": "TemplateProcessing",
+    "single": [BOS, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+    "special_tokens": {"<|end|>": {"id": "<|end|>", "ids": [0], "tokens": ["<|end|>"]}},
+}
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+REAL_SHAPES = {
+    "gpt2": {"post_processor": BYTE_LEVEL, "decoder": BYTE_LEVEL},
+    "smollm": {"post_processor": None, "decoder": BYTE_LEVEL},
+    "llama3": {
+        "post_processor": {
+            "type": "Sequence",
+            "processors": [BYTE_LEVEL | {"trim_offsets": False}, TEMPLATE_OF_LLAMA3],
+        },
+        "decoder": BYTE_LEVEL,
+        "model": {"unk_token": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": True},
+    },
+    "qwen2": {
+        "normalizer": {"type": "NFC"},
+        "post_processor": BYTE_LEVEL | {"add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+        "decoder": BYTE_LEVEL | {"add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+        "model": {"continuing_subword_prefix": "", "end_of_word_suffix": "", "dropout": None},
+    },
+}
+
+
+@pytest.mark.parametrize("name", REAL_SHAPES)
+def test_files_in_the_shape_of_the_families_own_load_with_equal_ids(tmp_path, name):
+    library = library_train(TEXTS.values(), 600, SPECIALS, name)
+    library.add_tokens([tokenizers.AddedToken("<think>", normalized=False)])
+    shape = dict(REAL_SHAPES[name])
+    file = json.loads(library.to_str())
+    file |= {"model": file["model"] | shape.pop("model", {})} | shape
+    file["model"]["merges"] = [" ".join(merge) for merge in file["model"]["merges"]]  # as all wrote them until 2024
+    (tmp_path / "tokenizer.json").write_text(json.dumps(file), encoding="utf-8")
+    theirs, ours = tokenizers.Tokenizer.from_str(json.dumps(file)), Tokenizer.load(tmp_path)
+    assert ours.pre_tokenizer == name
+    for text in [*TEXTS.values(), SAMPLE + "<think>"]:
+        assert ours.encode(text, allow_special=True) == theirs.encode(text, add_special_tokens=False).ids
+        assert ours.decode(ours.encode(text)) == (unicodedata.normalize("NFC", text) if name == "qwen2" else text)
+
+
 def test_transformers_opens_what_we_save_and_we_open_what_it_saves(tmp_path):
     transformers = pytest.importorskip("transformers")
     ours = Tokenizer.train(TEXTS.values(), 500, SPECIALS, "smollm")
@@ -731,7 +776,7 @@ REFUSED = {
     "dropout": (["model", "dropout"], 0.1, "model.dropout is 0.1; only plain byte-level BPE"),
     "word ends": (["model", "end_of_word_suffix"], "</w>", "model.end_of_word_suffix is '</w>'"),
     "prefix": (["model", "continuing_subword_prefix"], "##", "model.continuing_subword_prefix is '##'"),
-    "byte fallback": (["model", "byte_fallback"], True, "model.byte_fallback is True"),
+    "byte fallback": (["model", "byte_fallback"], True, 'pre_tokenizer is {"type": "ByteLevel".*; known beside byte'),
     "ignore_merges of another kind": (["model", "ignore_merges"], "yes", "ignore_merges is 'yes'; expected bool"),
     "lower case": (["normalizer"], {"type": "Lowercase"}, "normalizer is 'Lowercase'; only 'NFC' or none"),
     "decoder": (["decoder"], {"type": "Metaspace"}, "decoder is 'Metaspace'; only 'ByteLevel'"),

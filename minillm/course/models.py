@@ -69,7 +69,7 @@ def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_base(recipe: BaseRecipe) -> tuple[Transformer, Tokenizer]:
     """The base model of any recipe, from the cache or trained now."""
-    settings = asdict(recipe) | {"world": WORLD_VERSION}
+    settings = _settings(recipe) | {"world": WORLD_VERSION}
     return kept("base", settings, lambda folder: train_base(recipe, folder))
 
 
@@ -95,7 +95,7 @@ def sft(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_sft(recipe: ChatRecipe) -> tuple[Transformer, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = asdict(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
+    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
     return kept("sft", settings, lambda folder: train_sft(recipe, folder))
 
 
@@ -122,7 +122,7 @@ def reward(seed: int = 0) -> tuple[RewardModel, Tokenizer]:
 
 def make_reward(recipe: RewardRecipe) -> tuple[RewardModel, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = asdict(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
+    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
     return kept("reward", settings, lambda folder: train_reward(recipe, folder), load_reward_model)
 
 
@@ -149,7 +149,7 @@ def ppo(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_ppo(recipe: PPORecipe) -> tuple[Transformer, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = asdict(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
+    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
     return kept("ppo", settings, lambda folder: train_ppo(recipe, folder))
 
 
@@ -201,6 +201,11 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
     data = PromptData(prompts, judge.to(device).eval().score, [tokenizer.eos_id])
     with tqdm(total=config.steps, desc="The course's model after PPO, made once", unit="step") as bar:
         run_ppo(model.to(device), data, config, folder, tokenizer, on_metrics=_on(bar))
+
+
+def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
+    """The recipe as plain values, without a setting that came later and says nothing: so what was made stays known."""
+    return asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair != ("rope_scaling", None)))
 
 
 def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:

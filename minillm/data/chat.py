@@ -78,7 +78,8 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
     ids: list[int] = []
     for piece in veil.split(rendered):
         special = tokenizer.special_tokens.get(piece)
-        ids += tokenizer.encode(veil.lift(piece)) if special is None else [special]
+        encode = tokenizer.encode_rest if ids else tokenizer.encode
+        ids += encode(veil.lift(piece)) if special is None else [special]
     return ids
 
 

@@ -16,10 +16,12 @@ def count_parameters(config: ModelConfig) -> int:
     qkv_width = (c.n_heads + 2 * c.n_kv_heads) * c.d_head
     attention = c.d_model * (qkv_width + c.n_heads * c.d_head) + (2 * c.d_head if c.qk_norm else 0)
     feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
-    norm = c.d_model * (2 if c.norm == "layernorm" and c.bias else 1)
-    biases = 0
-    if c.bias:
-        biases = qkv_width + c.d_model + c.d_ff * (2 if c.activation == "swiglu" else 1) + c.d_model
+    norm = c.d_model * (2 if c.norm == "layernorm" and c.bias is True else 1)
+    biases = qkv_width if c.bias else 0
+    if c.bias in (True, "attention"):
+        biases += c.d_model
+    if c.bias is True:
+        biases += c.d_ff * (2 if c.activation == "swiglu" else 1) + c.d_model
     tables = c.vocab_size * c.d_model * (1 if c.tie_embeddings else 2)
     positions = c.max_seq_len * c.d_model if c.position == "learned" else 0
     return tables + positions + c.n_layers * (attention + feedforward + biases + 2 * norm) + norm

@@ -127,6 +127,7 @@ class MultiHeadAttention(nn.Module):
         bias: bool = False,
         qk_norm: bool = False,
         norm_eps: float = 1e-5,
+        output_bias: bool | None = None,  # None: as `bias`
     ):
         super().__init__()
         self.d_head = d_head or d_model // n_heads
@@ -136,7 +137,7 @@ class MultiHeadAttention(nn.Module):
         self.query = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
         self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
         self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
-        self.output = nn.Linear(n_heads * self.d_head, d_model, bias=bias)
+        self.output = nn.Linear(n_heads * self.d_head, d_model, bias=bias if output_bias is None else output_bias)
         # Normalised queries and keys keep the scores bounded, so training bears a larger learning rate.
         self.query_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None
         self.key_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None

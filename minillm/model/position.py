@@ -5,9 +5,13 @@ transformer). `rotary` is not added to anything: it turns queries and keys insid
 leaves vectors alone altogether: it lowers the score of a key by its distance from the query (BLOOM, MPT).
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from minillm.config import RopeScaling
 
 
 class LearnedPosition(nn.Module):
@@ -41,17 +45,42 @@ class SinusoidalPosition(nn.Module):
         return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
 
 
-def rotary_frequencies(d_head: int, theta: float, device: torch.device | None = None) -> Float[Tensor, "half"]:
+def rotary_frequencies(
+    d_head: int, theta: float, device: torch.device | None = None, scaling: RopeScaling | None = None
+) -> Float[Tensor, "half"]:
     """Radians per position of each of the d_head / 2 pairs: theta^(-2i / d_head) (Su et al. 2021, eq. 15).
 
     >>> rotary_frequencies(4, theta=10_000.0)
     tensor([1.0000, 0.0100])
     """
-    return theta ** (-torch.arange(0, d_head, 2, dtype=torch.float32, device=device) / d_head)
+    frequencies = theta ** (-torch.arange(0, d_head, 2, dtype=torch.float32, device=device) / d_head)
+    return frequencies if scaling is None else slow_down(frequencies, scaling)
+
+
+def slow_down(frequencies: Float[Tensor, "half"], scaling: RopeScaling) -> Float[Tensor, "half"]:
+    """Frequencies that turn a longer text by no larger angles than training has seen.
+
+    The linear way divides all of them by the factor (Chen et al. 2023, "Position Interpolation", eq. 4); neighbours
+    then differ by less than they did. Llama 3 divides only those whose wavelength did not fit the training length: a
+    pair that turns at least `high_freq_factor` times within it keeps its frequency, one that turns at most
+    `low_freq_factor` times gets the divided one, and in between the two are mixed in proportion. (The paper does not
+    give the formula; it is that of `apply_scaling` in Meta's reference code, llama-models.)
+
+    >>> slow_down(torch.tensor([1.0, 0.01]), RopeScaling(factor=4.0))
+    tensor([0.2500, 0.0025])
+    >>> slow_down(torch.tensor([1.0, 0.01]), RopeScaling(factor=4.0, original_max_seq_len=100))   # 16 turns, 0.16 turns
+    tensor([1.0000, 0.0025])
+    """
+    if scaling.original_max_seq_len is None:
+        return frequencies / scaling.factor
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    turns = scaling.original_max_seq_len * frequencies / (2 * math.pi)
+    kept = ((turns - low) / (high - low)).clamp(0, 1)  # the share of the old frequency in the new one
+    return frequencies * (kept + (1 - kept) / scaling.factor)
 
 
 def rotary_angles(
-    positions: Int[Tensor, "*B T"], d_head: int, theta: float
+    positions: Int[Tensor, "*B T"], d_head: int, theta: float, scaling: RopeScaling | None = None
 ) -> tuple[Float[Tensor, "*B T half"], Float[Tensor, "*B T half"]]:
     """The cosine and sine of every angle that `rotate` needs, computed once per forward pass for all layers.
 
@@ -59,7 +88,7 @@ def rotary_angles(
     >>> sin.squeeze(-1).round(decimals=4)                  # sin 0, sin 1
     tensor([0.0000, 0.8415])
     """
-    angles = positions.unsqueeze(-1) * rotary_frequencies(d_head, theta, positions.device)
+    angles = positions.unsqueeze(-1) * rotary_frequencies(d_head, theta, positions.device, scaling)
     return angles.cos(), angles.sin()
 
 
@@ -69,8 +98,9 @@ def rotate(
     """Turn each pair of coordinates (i, i + D/2) by its position's angle (Su et al. 2021, eq. 34).
 
     A turned query times a turned key depends only on how far apart the two stand. The paper pairs neighbours
-    (2i, 2i + 1); Llama's published weights pair the halves, as here. The two differ by a fixed shuffle of the
-    rows of the query and key matrices, so weights of one kind give nonsense with the code of the other.
+    (2i, 2i + 1); weights in Hugging Face's directories (Llama, Mistral, Qwen) pair the halves, as here, and GGUF files
+    of Llama the neighbours. The two differ by a fixed shuffle of the rows of the query and key matrices, so weights of
+    one kind give nonsense with the code of the other.
 
     >>> quarter = torch.tensor([[0.0]]), torch.tensor([[1.0]])           # cos and sin of 90 degrees
     >>> rotate(torch.tensor([[[[1.0, 0.0]]]]), *quarter)

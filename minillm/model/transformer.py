@@ -25,11 +25,14 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        c = config
-        self.attention_norm = make_norm(c.norm, c.d_model, c.norm_eps, c.bias)
-        self.attention = MultiHeadAttention(c.d_model, c.n_heads, c.n_kv_heads, c.d_head, c.bias, c.qk_norm, c.norm_eps)
-        self.feedforward_norm = make_norm(c.norm, c.d_model, c.norm_eps, c.bias)
-        self.feedforward = FeedForward(c.d_model, c.d_ff, c.activation, c.bias)
+        c, everywhere = config, config.bias is True
+        self.attention_norm = make_norm(c.norm, c.d_model, c.norm_eps, everywhere)
+        self.attention = MultiHeadAttention(
+            c.d_model, c.n_heads, c.n_kv_heads, c.d_head, bool(c.bias), c.qk_norm, c.norm_eps,
+            output_bias=c.bias in (True, "attention"),
+        )  # fmt: skip
+        self.feedforward_norm = make_norm(c.norm, c.d_model, c.norm_eps, everywhere)
+        self.feedforward = FeedForward(c.d_model, c.d_ff, c.activation, everywhere)
 
     def forward(self, x: Float[Tensor, "B T C"], **attention) -> Float[Tensor, "B T C"]:
         x = x + self.attention(self.attention_norm(x), **attention)
@@ -56,7 +59,7 @@ class Transformer(nn.Module):
         elif config.position == "sinusoidal":
             self.position = SinusoidalPosition(config.d_model)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias)
+        self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self._initialise()
         if config.tie_embeddings:
@@ -103,7 +106,7 @@ class Transformer(nn.Module):
             x = x + self.position(positions)
         angles = bias = None
         if self.config.position == "rotary":
-            angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta)
+            angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta, self.config.rope_scaling)
         elif self.config.position == "alibi":  # within a text, columns are as far apart as positions
             bias = alibi_bias(self.config.n_heads, T, start + T, ids.device)
         for layer, block in enumerate(self.blocks):

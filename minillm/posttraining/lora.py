@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minillm.model.transformer import Transformer
-from minillm.pretrained.huggingface import NAMES, read_json, to_float32
+from minillm.pretrained.families import LLAMA
+from minillm.pretrained.shards import read_json, to_float32
 from minillm.pretrained.weights import account, rename
 
 TARGETS = ("query", "key", "value", "output", "gate", "up", "down")  # every linear layer inside a block
@@ -217,7 +218,7 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
 
 
 def _theirs(name: str) -> str:
-    return rename(f"{name}.weight", NAMES).removesuffix(".weight")
+    return rename(f"{name}.weight", LLAMA).removesuffix(".weight")
 
 
 def _read_adapter_config(path: Path) -> tuple[int, float, list[str]]:

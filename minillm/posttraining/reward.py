@@ -6,6 +6,7 @@ numbers of that: P(a over b) = sigmoid(r_a - r_b). The numbers that explain the 
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +21,14 @@ from minillm.data.pairs import Pair, PairData
 from minillm.model.transformer import Transformer
 from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
+from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
 from minillm.training.run import run_training
 from minillm.training.settings import TrainConfig
 
-# The head's name as in transformers' LlamaForSequenceClassification; the rest is only in a `LikelihoodReward`.
-NAMES = huggingface.NAMES | {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
+# In files: the head as in transformers' LlamaForSequenceClassification; the rest is only in a `LikelihoodReward`.
+NAMES = {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
 SCORED_AT_ONCE = 512  # answers, or pairs
 
 
@@ -241,7 +243,10 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     raises.
     """
     described = huggingface.describe(model.config, tokenizer)
-    classes = [name.replace("ForCausalLM", "ForSequenceClassification") for name in described.get("architectures", [])]
+    classes = [
+        re.sub("ForCausalLM|LMHeadModel", "ForSequenceClassification", name)
+        for name in described.get("architectures", [])
+    ]
     changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id} if classes else {}
     if isinstance(model, LikelihoodReward):
         changes = {"architectures": [], "model_type": "minillm", "likelihood_reward": True}
@@ -251,6 +256,6 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """What `save_reward_model` wrote, in evaluation mode; raises as `minillm.load` does, also for a language model."""
     config = Path(dir) / huggingface.CONFIG
-    reads = config.is_file() and huggingface.read_json(config).get("likelihood_reward") is True
+    reads = config.is_file() and read_json(config).get("likelihood_reward") is True
     model, tokenizer = huggingface.load(dir, NAMES, LikelihoodReward if reads else RewardModel)
     return model.to(device), tokenizer

@@ -1,9 +1,12 @@
 """Models that were trained before: found by name or path, loaded, saved.
 
-weights       from a file's tensors to a model, every one accounted for
-gguf_file     the container of llama.cpp
-gguf          a model and its tokenizer out of that container
-huggingface   directories with safetensors, config.json and tokenizer.json, as `save` writes them
+weights         from a file's tensors to a model, every one accounted for
+gguf_file       the container of llama.cpp
+gguf            a model and its tokenizer out of that container
+families        GPT-2, Llama, Mistral, Qwen2, Qwen3: what their files call our tensors
+family_config   the same for their settings, there and back
+shards          the tensors of a directory, in one safetensors file or several
+huggingface     directories with safetensors, config.json and tokenizer.json: read, and written by `save`
 """
 
 import difflib
@@ -23,8 +26,9 @@ __all__ = ["load", "save"]
 def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> tuple[Transformer, Tokenizer]:
     """A trained model, in float32 and evaluation mode, and its tokenizer.
 
-    `name_or_path` is the name of a model in the registry (fetched on first use), a directory that `save` wrote, or a
-    .gguf file. A name goes before a path that is called the same; write `./name` to mean the path.
+    `name_or_path` is the name of a model in the registry (fetched on first use), a directory that `save` or
+    `transformers` wrote (GPT-2, Llama, Mistral, Qwen2, Qwen3; see `families`), or a .gguf file. A name goes before a
+    path that is called the same; write `./name` to mean the path.
 
     Raises `ValueError` for an unknown name and for files that are damaged or cannot be run, `FileNotFoundError` for
     missing ones, `assets.AssetError` where a model cannot be fetched.

@@ -6,7 +6,8 @@ talks nonsense; so the account is made first, and a single number is read only w
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -19,6 +20,10 @@ from minillm.model.transformer import Transformer
 Model = TypeVar("Model", bound=Transformer)  # a transformer, perhaps with another head
 
 MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more was not written by a person
+
+
+class Transposed(str):
+    """A file's name for a matrix that it keeps as (in, out), where torch's Linear has (out, in)."""
 
 
 def rename(parameter: str, table: Mapping[str, str]) -> str:
@@ -37,7 +42,35 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
         raise ValueError(
             f"{parameter!r} has no name in this file format; merge corrections (LoRA) before the model is saved"
         ) from None
-    return f"{name.replace('*', layer[0]) if layer else name}.{kind}"
+    return type(name)(f"{name.replace('*', layer[0]) if layer else name}.{kind}")
+
+
+def pack(tensors: Mapping[str, Tensor], table: Mapping[str, str]) -> dict[str, Tensor]:
+    """Our tensors under a file's names and in its form: what has one name there is one tensor, its rows joined.
+
+    >>> table = {"query": Transposed("qk"), "key": Transposed("qk")}
+    >>> pack({"query.weight": torch.zeros(2, 3), "key.weight": torch.ones(1, 3)}, table)
+    {'qk.weight': tensor([[0., 0., 1.],
+            [0., 0., 1.],
+            [0., 0., 1.]])}
+    """
+    packed = {}
+    for name, ours in _grouped(tensors, table).items():
+        joined = torch.cat([tensors[each] for each in ours]) if len(ours) > 1 else tensors[ours[0]]
+        packed[str(name)] = _turned(joined, name).contiguous()
+    return packed
+
+
+def _grouped(parameters: Iterable[str], table: Mapping[str, str]) -> dict[str, list[str]]:
+    """Which of our parameters a tensor of the file holds: mostly one, in GPT-2 query, key and value together."""
+    groups = defaultdict(list)
+    for parameter in parameters:
+        groups[rename(parameter, table)].append(parameter)
+    return groups
+
+
+def _turned(tensor: Tensor, name: str) -> Tensor:
+    return tensor.mT if isinstance(name, Transposed) and tensor.dim() == 2 else tensor
 
 
 def assemble(
@@ -60,10 +93,14 @@ def assemble(
     with torch.device("meta"):  # shapes without storage: no random numbers are drawn only to be overwritten
         model = build(config)
     parameters = dict(model.named_parameters())  # a tied head and its embedding count once
-    names = {ours: rename(ours, table) for ours in parameters}
-    account({names[ours]: tuple(parameter.shape) for ours, parameter in parameters.items()}, shapes)
+    account({name: tuple(tensor.shape) for name, tensor in pack(parameters, table).items()}, shapes)
+    state = {}
+    for name, ours in _grouped(parameters, table).items():
+        parts = _turned(read(name), name).split([len(parameters[each]) for each in ours])
+        for each, part in zip(ours, parts, strict=True):  # each in memory of its own; one that came alone stays there
+            state[each] = part.contiguous() if len(parts) == 1 else part.clone(memory_format=torch.contiguous_format)
     # assign: the tensors become the parameters, without a copy; not strict: the tied head is tied again below.
-    model.load_state_dict({ours: read(name) for ours, name in names.items()}, assign=True, strict=False)
+    model.load_state_dict(state, assign=True, strict=False)
     if config.tie_embeddings:
         model.head.weight = model.embedding.weight
     return model.eval()

@@ -9,13 +9,15 @@ Read the rooms in this order:
     training        the merges are learnt from a corpus: the naive way, and a fast way that is equal
     files           tokenizer.json, tokenizer_config.json and GPT-2's two files
     tokenizer       `Tokenizer`, which puts the five together
+    sentencepiece   the tokenizers of Llama 2 and Mistral, which work on characters: read, and left to `tokenizers`
 
-What is not here: chat templates are only carried (the chat room renders them), and tokenizers that do not work on
-bytes (SentencePiece, WordPiece) are refused by name.
+What is not here: chat templates are only carried (the chat room renders them), and other kinds of tokenizers (Unigram,
+WordPiece) are refused by name.
 """
 
 from minillm.tokenizer.alphabet import byte_to_unicode, spell, unspell
 from minillm.tokenizer.pre_tokenizers import PATTERNS, split
+from minillm.tokenizer.sentencepiece import SentencePieceTokenizer
 from minillm.tokenizer.tokenizer import Tokenizer
 
-__all__ = ["PATTERNS", "Tokenizer", "byte_to_unicode", "spell", "split", "unspell"]
+__all__ = ["PATTERNS", "SentencePieceTokenizer", "Tokenizer", "byte_to_unicode", "spell", "split", "unspell"]

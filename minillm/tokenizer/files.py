@@ -10,7 +10,7 @@ name: ids that are nearly right are worse than none. Fields that belong to a cal
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,16 +36,24 @@ STEPS = {
 }
 
 
-def read_directory(directory: Path) -> dict[str, Any]:
-    """The arguments of `Tokenizer.from_bytes_unicode`, from tokenizer.json and, where present, tokenizer_config.json.
-
-    Raises FileNotFoundError without a tokenizer.json, ValueError naming the file and the field that is wrong.
-    """
+def read_tokenizer(directory: Path) -> dict[str, Any]:
+    """The object in tokenizer.json; raises FileNotFoundError where there is none, ValueError where it is damaged."""
     path = directory / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"{directory} holds no tokenizer.json; Tokenizer.save(directory) writes one")
     with naming(path):
-        settings = parse_tokenizer(read_json(path))
+        return read_json(path)
+
+
+def complete(
+    directory: Path, file: dict[str, Any], parse: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """What `parse` finds in a tokenizer.json, and what tokenizer_config.json, where present, says beside it.
+
+    Raises ValueError naming the file and the field that is wrong.
+    """
+    with naming(directory / "tokenizer.json"):
+        settings = parse(file)
     path = directory / "tokenizer_config.json"
     with naming(path):
         settings |= parse_config(read_json(path) if path.is_file() else {})
@@ -183,6 +191,11 @@ def write_directory(
     }
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "tokenizer.json", file)
+    write_config(directory, config)
+
+
+def write_config(directory: Path, config: Mapping[str, str | None]) -> None:
+    """Write tokenizer_config.json, which `transformers` reads."""
     # Without the last entry `transformers` may move spaces about when it decodes.
     fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     write_json(directory / "tokenizer_config.json", fixed | dict(config))

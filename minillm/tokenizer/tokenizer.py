@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 import regex
 
@@ -39,6 +39,8 @@ class Tokenizer:
     'naïve 🐈'
     """
 
+    other_kinds: ClassVar[list[Any]] = []  # tokenizers that are not byte-level put themselves on this list
+
     def __init__(
         self,
         vocab: Mapping[int, bytes],
@@ -51,19 +53,13 @@ class Tokenizer:
         ignore_merges: bool = False,
         normalizer: str | None = None,
     ):
+        self._take_special_tokens(special_tokens, bos_token, eos_token, chat_template)
         self.merges = list(merges)
-        self.special_tokens = dict(special_tokens)
         self.pre_tokenizer = pre_tokenizer
-        self.chat_template = chat_template
-        self.bos_token = bos_token
-        self.eos_token = eos_token
         self.ignore_merges = ignore_merges
         self.normalizer = normalizer
         if normalizer not in (None, "NFC"):
             raise ValueError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
-        for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
-            if token is not None and token not in self.special_tokens:
-                raise ValueError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
 
         self._ids = vocabulary.ids_of_ordinary(vocab, self.special_tokens)
         vocabulary.check_special_tokens(self.special_tokens, vocab, self._ids, self.merges)
@@ -73,9 +69,20 @@ class Tokenizer:
 
         self._symbol_of_byte = {token[0]: chr(id) for token, id in self._ids.items() if len(token) == 1}
         self._find_words = compiled(pre_tokenizer).findall
+        self._cache = WordCache(self._merge)
+
+    def _take_special_tokens(
+        self, special_tokens: Mapping[str, int], bos_token: str | None, eos_token: str | None, chat_template: str | None
+    ) -> None:
+        self.special_tokens = dict(special_tokens)
+        self.chat_template = chat_template
+        self.bos_token = bos_token
+        self.eos_token = eos_token
+        for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
+            if token is not None and token not in self.special_tokens:
+                raise ValueError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._split_at_special = regex.compile(f"({'|'.join(map(regex.escape, longest_first))})").split
-        self._cache = WordCache(self._merge)
 
     @classmethod
     def train(
@@ -137,10 +144,16 @@ class Tokenizer:
     def load(cls, directory: str | Path) -> "Tokenizer":
         """Read tokenizer.json and, where present, tokenizer_config.json.
 
-        Every token under added_tokens is a special token here: it is parsed only when asked for.
+        Every token under added_tokens is a special token here: it is parsed only when asked for. A file that is not
+        byte-level gives a tokenizer of another kind with the same methods (`sentencepiece`).
         """
-        settings = files.read_directory(Path(directory))
-        with files.naming(Path(directory) / "tokenizer.json"):
+        directory = Path(directory)
+        file = files.read_tokenizer(directory)
+        for kind in Tokenizer.other_kinds:
+            if kind.reads(file):
+                return kind.from_file(file, directory)
+        settings = files.complete(directory, file, files.parse_tokenizer)
+        with files.naming(directory / "tokenizer.json"):
             return cls.from_bytes_unicode(**settings)
 
     def save(self, directory: str | Path) -> None:
@@ -180,8 +193,12 @@ class Tokenizer:
             if place % 2:  # split() puts each separator between the two pieces it separates
                 ids.append(self.special_tokens[piece])
             else:
-                ids.extend(self._encode_ordinary(piece))
+                ids.extend(self.encode_rest(piece) if place else self._encode_ordinary(piece))
         return ids
+
+    def encode_rest(self, text: str) -> list[int]:
+        """The ids of a text that goes on behind a special token: those of `encode`, since bytes have no beginning."""
+        return self._encode_ordinary(text)
 
     def encode_batch(self, texts: Iterable[str], allow_special: bool = False) -> list[list[int]]:
         """The ids of each of several texts."""

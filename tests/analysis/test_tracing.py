@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from minillm.analysis.lens import logit_lens, read_off
 from minillm.analysis.tracing import sublayers, trace
 from minillm.model.transformer import Transformer
-from minillm.pretrained.huggingface import NAMES
+from minillm.pretrained.families import LLAMA
 from minillm.pretrained.weights import rename
 
 VARIANTS = [
@@ -74,7 +74,7 @@ def test_stream_and_weights_are_those_of_transformers():
             num_key_value_heads=2, rms_norm_eps=config.norm_eps, tie_word_embeddings=True, attn_implementation="eager",
         )
     ).eval()  # fmt: skip
-    weights = {rename(name, NAMES): tensor for name, tensor in model.named_parameters()}
+    weights = {rename(name, LLAMA): tensor for name, tensor in model.named_parameters()}
     theirs.load_state_dict(weights | {"lm_head.weight": model.head.weight})
     seen = trace(model, ids)
     with torch.no_grad():

@@ -102,7 +102,9 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert tokenizer.eos_id is not None
     folder = only_folder(home)
     assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
-    assert json.loads((folder / SEAL).read_text())["settings"]["training"] == asdict(TINY.training)
+    settings = json.loads((folder / SEAL).read_text())["settings"]
+    assert settings["training"] == asdict(TINY.training)
+    assert settings["config"] == TINY.config.to_dict()  # without a scaling that it has not: that came later
 
 
 def test_every_setting_has_a_part_in_the_name(home):

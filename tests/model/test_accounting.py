@@ -26,7 +26,10 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("config", VARIANTS)
+PARTLY_BIASED = [small_config(bias="qkv"), small_config(bias="attention", norm="layernorm", qk_norm=True)]
+
+
+@pytest.mark.parametrize("config", VARIANTS + PARTLY_BIASED)
 def test_parameters_are_those_of_the_model(config):
     assert sum(p.numel() for p in Transformer(config).parameters()) == count_parameters(config)
 

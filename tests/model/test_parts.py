@@ -5,8 +5,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
+from minillm.config import RopeScaling
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import KVCache
@@ -17,6 +20,7 @@ from minillm.model.position import (
     alibi_bias,
     alibi_slopes,
     rotary_angles,
+    rotary_frequencies,
     rotate,
 )
 
@@ -78,6 +82,26 @@ def test_rotation_equals_complex_multiplication():
     cos, sin = rotary_angles(torch.tensor([0, 3, 9, 700]), 6, 10_000.0)
     expected = torch.complex(x[..., :3], x[..., 3:]) * torch.complex(cos, sin)
     torch.testing.assert_close(rotate(x, cos, sin), torch.cat((expected.real, expected.imag), -1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "scaling"),
+    [
+        ("linear", RopeScaling(4.0)),
+        ("llama3", RopeScaling(8.0, original_max_seq_len=8192)),  # Llama 3.1
+        ("llama3", RopeScaling(32.0, original_max_seq_len=500, low_freq_factor=0.5, high_freq_factor=30.0)),
+    ],
+)
+def test_stretched_frequencies_are_those_of_transformers(kind, scaling):
+    parameters = {"rope_type": kind, "rope_theta": 5e5, "factor": scaling.factor}
+    if kind == "llama3":
+        parameters |= {"low_freq_factor": scaling.low_freq_factor, "high_freq_factor": scaling.high_freq_factor}
+        parameters |= {"original_max_position_embeddings": scaling.original_max_seq_len}
+    config = LlamaConfig(head_dim=128, rope_parameters=parameters)
+    expected, _ = ROPE_INIT_FUNCTIONS[kind](config)
+    found, plain = rotary_frequencies(128, 5e5, scaling=scaling), rotary_frequencies(128, 5e5)
+    torch.testing.assert_close(found, expected)
+    assert kind == "linear" or 0 < (found == plain).sum() < 64  # some are left alone, some are not
 
 
 def test_sinusoidal_positions_by_the_papers_formula():

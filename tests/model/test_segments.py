@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from minillm.model.attention import attention_by_loops, attention_by_matmul, attention_by_sdpa
 from minillm.model.segments import check_segments, segment_mask, segment_positions
 from minillm.model.transformer import Transformer
-from minillm.pretrained.huggingface import NAMES
+from minillm.pretrained.families import LLAMA
 from minillm.pretrained.weights import rename
 
 POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
@@ -153,7 +153,7 @@ def test_left_padding_as_transformers_does_it():
     theirs = LlamaForCausalLM(
         LlamaConfig(**shape, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=ours.config.norm_eps)
     ).eval()
-    weights = {rename(name, NAMES): tensor for name, tensor in ours.named_parameters()}
+    weights = {rename(name, LLAMA): tensor for name, tensor in ours.named_parameters()}
     theirs.load_state_dict(weights | {"lm_head.weight": ours.head.weight})
     ids = torch.randint(0, 50, (2, 7))
     segments = torch.tensor([[0, 0, 0, 1, 1, 1, 1], [1] * 7])

@@ -89,13 +89,19 @@ def test_margins_are_differences_of_rewards_and_begin_at_zero():
     assert preference_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
 
 
-@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": False, "qk_norm": True}])
-def test_transformers_reads_the_same_reward(tmp_path, changes):
+GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True, "n_kv_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("Llama", {}), ("Qwen3", {"tie_embeddings": False, "qk_norm": True}), ("GPT2", GPT2_LIKE)],
+)
+def test_transformers_reads_the_same_reward(tmp_path, family, changes):
     tokenizer = small_tokenizer()
     model = reward_model(vocab_size=tokenizer.vocab_size, **changes)
     save_reward_model(model, tokenizer, tmp_path)
     theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
-    assert type(theirs).__name__ == ("Qwen3" if changes else "Llama") + "ForSequenceClassification"
+    assert type(theirs).__name__ == f"{family}ForSequenceClassification"
     assert theirs.config.num_labels == 1
     width = max(map(len, TEXTS))
     ids = torch.tensor([text + [tokenizer.bos_id] * (width - len(text)) for text in TEXTS])

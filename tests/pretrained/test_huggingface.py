@@ -15,12 +15,15 @@ from pretrained.gguf_files import small_tokenizer
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from minillm.config import ModelConfig
+from minillm.config import ModelConfig, RopeScaling
 from minillm.model.transformer import Transformer
 from minillm.pretrained import huggingface, load, save
+from minillm.pretrained.families import LLAMA
+from minillm.pretrained.weights import rename
 
 TOKENIZER = small_tokenizer()
 IDS = torch.arange(40).reshape(2, 20)
+GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True}
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
 
@@ -41,7 +44,9 @@ def saved(tmp_path):
     [
         {},
         {"tie_embeddings": False, "qk_norm": True},
-        {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True},
+        GPT2_LIKE,
+        {**GPT2_LIKE, "n_kv_heads": 4},
+        {"rope_scaling": RopeScaling(2.0, original_max_seq_len=12), "bias": "qkv"},
         {"activation": "relu2", "position": "sinusoidal", "causal": False},
         {"position": "none", "d_head": 12},
         {"position": "alibi", "n_heads": 6, "d_model": 36},
@@ -69,9 +74,13 @@ def test_what_is_saved_comes_back(tmp_path, changes):
         ("LlamaForCausalLM", {"n_kv_heads": 1}),
         ("LlamaForCausalLM", {"n_kv_heads": 4, "d_head": 12}),
         ("LlamaForCausalLM", {"bias": True}),
+        ("MistralForCausalLM", {"d_model": 30, "d_head": 8}),
         ("Qwen3ForCausalLM", {"qk_norm": True}),
         ("Qwen3ForCausalLM", {"qk_norm": True, "n_kv_heads": 1}),
         ("Qwen3ForCausalLM", {"qk_norm": True, "n_kv_heads": 4, "d_head": 12}),
+        ("Qwen3ForCausalLM", {"qk_norm": True, "bias": "attention"}),
+        ("Qwen2ForCausalLM", {"bias": "qkv", "d_model": 30, "d_head": 8, "n_kv_heads": 4}),
+        ("GPT2LMHeadModel", {**GPT2_LIKE, "n_kv_heads": 4}),
     ],
 )
 def test_transformers_opens_it_with_equal_logits(tmp_path, architecture, changes, tie_embeddings):
@@ -85,7 +94,8 @@ def test_transformers_opens_it_with_equal_logits(tmp_path, architecture, changes
     assert theirs.dtype == torch.float32
     assert theirs.config.eos_token_id == TOKENIZER.eos_id
     with torch.no_grad():
-        torch.testing.assert_close(theirs(IDS).logits, model(IDS), rtol=1e-5, atol=1e-5)
+        # Their rotary frequencies are 1 / theta^x, ours theta^-x: the last bit differs in some of them.
+        torch.testing.assert_close(theirs(IDS).logits, model(IDS), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +109,13 @@ def test_transformers_opens_it_with_equal_logits(tmp_path, architecture, changes
         {"position": "alibi"},
         {"causal": False},
         {"qk_norm": True, "bias": True},
-        {"d_model": 30, "d_head": 8},
+        {"qk_norm": True, "bias": "qkv"},
+        {"d_model": 30, "d_head": 8, "bias": True},
+        GPT2_LIKE,  # grouped
+        {**GPT2_LIKE, "n_kv_heads": 4, "d_head": 12},
+        {**GPT2_LIKE, "n_kv_heads": 4, "qk_norm": True},
+        {**GPT2_LIKE, "n_kv_heads": 4, "bias": "attention"},
+        {**GPT2_LIKE, "n_kv_heads": 4, "causal": False},
     ],
 )
 def test_transformers_refuses_what_it_would_misread(tmp_path, changes):
@@ -225,6 +241,32 @@ def test_a_missing_file_is_named(saved, name):
         load(saved)
 
 
+@pytest.mark.parametrize(
+    ("old", "sentence"),
+    [
+        (
+            "pytorch_model.bin",
+            "it has no model.safetensors. Its pytorch_model.bin is not read, since such a file may run",
+        ),
+        ("tokenizer.model", "it has no tokenizer.json. Its tokenizer.model is not read; transformers' AutoTokenizer"),
+        ("merges.txt", "it has no tokenizer.json. Tokenizer.from_gpt2_files reads its vocab.json and merges.txt"),
+    ],
+)
+def test_an_older_file_in_place_of_a_missing_one_gets_a_remedy(saved, old, sentence):
+    (saved / old).write_bytes(b"")
+    (saved / {"pytorch_model.bin": "model.safetensors"}.get(old, "tokenizer.json")).unlink()
+    with pytest.raises(FileNotFoundError, match=sentence):
+        load(saved)
+
+
+def test_what_was_saved_under_llamas_names_still_opens(saved):
+    """A model of GPT-2's shape, as it was written when its directory named no architecture."""
+    model = small(**GPT2_LIKE, n_kv_heads=4)
+    save_file({rename(name, LLAMA): part.detach() for name, part in model.named_parameters()}, saved / FILES[1])
+    (saved / FILES[0]).write_text(json.dumps({"model_type": "minillm", "minillm": model.config.to_dict()}))
+    assert torch.equal(load(saved)[0](IDS), model(IDS))
+
+
 def test_all_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no config.json and no model.safetensors and no tokenizer.json"):
         load(tmp_path)
@@ -253,6 +295,7 @@ def change(directory, **settings):
         ({"n_heads": 10**9, "n_kv_heads": 10**9, "d_head": 2}, r"has the shape \(32, 32\), .* \(2000000000, 32\)"),
         ({"tie_embeddings": False}, "tensors are missing: 'lm_head.weight'"),
         ({"qk_norm": True}, "tensors are missing: 'model.layers.0.self_attn.k_norm.weight'"),
+        ({"bias": "qkv"}, "tensors are missing: 'model.layers.0.self_attn.k_proj.bias'"),
         ({"position": "learned"}, "tensors are missing: 'model.embed_positions.weight'"),
         ({"activation": "relu2"}, "no place for: 'model.layers.0.mlp.gate_proj.weight'"),
         ({"activation": "sin"}, "activation is 'sin'; choose one of"),
@@ -275,8 +318,9 @@ def test_a_config_that_lies(saved, settings, sentence):
         ("", "Expecting value"),
         ('{"minillm": {"vocab', "Unterminated string"),
         ("[]", "it holds a list, where a configuration is an object"),
-        ('{"model_type": "llama"}', "only models that minillm saved can be read so far"),
-        ('{"minillm": [1]}', 'there is no entry "minillm"'),
+        ("{}", "model_type is None; the families that can be run are gpt2, llama, mistral, qwen2, qwen3"),
+        ('{"minillm": [1]}', 'its entry "minillm" is a list, not an object'),
+        ('{"minillm": {}, "minillm": {}}', "'minillm' stands in it twice"),
         ('{"minillm": {}}', "incomplete"),
         ("[" * 100_000, "recursion"),
         (" " * 1_000_001, "the file has 1,000,001 bytes"),

@@ -1,0 +1,150 @@
+"""The tensors of a Hugging Face directory: one safetensors file, or several and an index that says what is where.
+
+    model.safetensors               all of them
+    model.safetensors.index.json    {"weight_map": {tensor: file}}, beside model-00001-of-00002.safetensors and so on
+
+Such a directory may come from anywhere. An index is a list of file names, so it could point at any file of this
+computer; a name in it must be a plain one, and neither it nor a link may lead out of the directory.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+MAX_CONFIG_BYTES = 1_000_000  # a config.json has a few thousand
+MAX_INDEX_BYTES = 20_000_000  # about a hundred for each tensor; the largest models have some ten thousand
+
+
+class Shards:
+    """The tensors in a directory, in one or more files that are open until `close`.
+
+    `shapes` lists every tensor by its name; the data stay on the disk until `read` asks for them. If there are both a
+    single file and an index, the single file is read, as transformers does. Raises `FileNotFoundError` for files that
+    are missing, `ValueError` for what is damaged, points out of the directory, or does not agree with the index.
+    """
+
+    def __init__(self, directory: Path):
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self._files: dict[str, Any] = {}  # by the tensor's name
+        self._places: dict[str, str] = {}  # the same, the file's name
+        self._stack = ExitStack()
+        try:
+            if (directory / WEIGHTS).exists():
+                self._open(inside(directory, WEIGHTS))
+            else:
+                self._open_all(directory)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_all(self, directory: Path) -> None:
+        listed = read_index(inside(directory, INDEX))
+        for name in sorted(set(listed.values())):
+            self._open(inside(directory, name))
+        for tensor, place in listed.items():
+            if self._places.get(tensor) != place:
+                raise ValueError(f"{INDEX} says that tensor {tensor[:80]!r} is in {place}, which does not hold it")
+        if unlisted := sorted(self._places.keys() - listed.keys()):
+            raise ValueError(f"{self._places[unlisted[0]]} holds tensor {unlisted[0][:80]!r}, which {INDEX} leaves out")
+
+    def _open(self, path: Path) -> None:
+        with _naming_damage(path.name):
+            file = self._stack.enter_context(safe_open(path, framework="pt"))
+            for name in file.keys():  # noqa: SIM118 - no dictionary
+                if name in self._places:
+                    raise ValueError(f"tensor {name[:80]!r} is both in {self._places[name]} and in {path.name}")
+                self.shapes[name] = tuple(file.get_slice(name).get_shape())
+                self._files[name], self._places[name] = file, path.name
+
+    def read(self, name: str) -> Float[Tensor, "..."]:
+        """One tensor, in float32; raises `ValueError` for one that holds no floating-point numbers."""
+        with _naming_damage(self._places[name]):
+            return to_float32(name, self._files[name].get_tensor(name))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> "Shards":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def _naming_damage(name: str) -> Iterator[None]:
+    """What the safetensors library cannot read becomes a `ValueError` with the file's name."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Tensor -> file, out of an index; raises `ValueError` where it is none, or names what is no file beside it."""
+    try:
+        listed = read_json(path, MAX_INDEX_BYTES).get("weight_map")
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    if not isinstance(listed, dict) or not listed:
+        raise ValueError(f"{path.name} has no weight_map that says which tensor is in which file")
+    for tensor, name in listed.items():
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,250}\.safetensors", name, re.ASCII):
+            raise ValueError(
+                f"{path.name} says that tensor {tensor[:80]!r} is in {str(name)[:80]!r}; only .safetensors files in "
+                "the same directory are opened"
+            )
+    return listed
+
+
+def inside(directory: Path, name: str) -> Path:
+    """The path of a file in a directory; raises `ValueError` for a link that leads out, `FileNotFoundError` if missing.
+
+    The cache of the Hugging Face hub is made of links, `snapshots/<revision>/<name>` to `blobs/<hash>`; these may be.
+    """
+    path, home = directory / name, directory.resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"{directory} is incomplete: it has no {name}; fetch it again")
+    allowed = {home, home.parent.parent / "blobs"} if home.parent.name == "snapshots" else {home}
+    if not allowed & set(path.resolve().parents):
+        raise ValueError(f"{name} is a link that leads out of the directory; put the file itself in its place")
+    return path
+
+
+def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """The object in a small JSON file; raises `ValueError` for one that is large, damaged, ambiguous or no object."""
+    if (size := path.stat().st_size) > limit:
+        raise ValueError(f"the file has {size:,} bytes, and no more than {limit:,} are read; it is none of its kind")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except RecursionError as error:  # brackets nested a thousand deep
+        raise ValueError(str(error)) from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds a {type(values).__name__}, where a configuration is an object")
+    return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"{key[:80]!r} stands in it twice")
+        values[key] = value
+    return values
+
+
+def to_float32(name: str, tensor: Tensor) -> Tensor:
+    """A copy of a file's tensor in float32; raises `ValueError` for one that holds no floating-point numbers."""
+    if not tensor.is_floating_point():
+        raise ValueError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
+    # A copy: what safetensors gives is a window on the file, which may be replaced while the model is in use.
+    return tensor.to(torch.float32, copy=True)
