@@ -55,8 +55,9 @@ class Decoder:
 
     def __init__(self, model: Transformer):
         c = model.config
-        self.embedding, self.head, self.layers = model.embedding, model.head, [_Layer(block) for block in model.blocks]
-        self.final_norm = model.final_norm.weight * math.sqrt(c.d_model)
+        self.embedding, self.head = model.embedding, model.head.product()
+        self.layers = [_Layer(block) for block in model.blocks]
+        self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
         self.n_heads, self.n_kv_heads, self.d_head, self.rope_theta = c.n_heads, c.n_kv_heads, c.d_head, c.rope_theta
         # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
         self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
@@ -65,40 +66,41 @@ class Decoder:
     def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Append one token to every row of `cache`; raises `ValueError` when it is full, as the cache does."""
         cache.check_room(1)
-        here, end, heads = cache.length, cache.length + 1, (len(tokens), self.n_kv_heads, -1, self.d_head)
-        turned = self.n_heads + self.n_kv_heads  # rotary turns queries and keys alike
-        cos, sin = (part.repeat(1, 2) for part in rotary_angles(torch.tensor([here]), self.d_head, self.rope_theta))
-        sin[:, : self.d_head // 2].neg_()
-        keys, values = cache.keys[:, :, :, :end].unbind(0), cache.values[:, :, :, :end].unbind(0)
-        new_keys, new_values = cache.keys[:, :, :, here].unbind(0), cache.values[:, :, :, here].unbind(0)
+        (B,), K, D, here = tokens.shape, self.n_kv_heads, self.d_head, cache.length
+        turned = self.n_heads + K  # rotary turns queries and keys alike
+        cos, sin = (part.repeat(1, 2) for part in rotary_angles(torch.tensor([here]), D, self.rope_theta))
+        sin[:, : D // 2].neg_()
+        keys, values = (past[:, :, :, : here + 1].unbind(0) for past in (cache.keys, cache.values))
+        new_keys, new_values = (past[:, :, :, here].unbind(0) for past in (cache.keys, cache.values))
         x = self.embedding(tokens)
         for number, layer in enumerate(self.layers):
-            qkv = layer.qkv.multiply(self.normed(x, layer.attention_norm)).to(x.dtype)
-            qkv = qkv.unflatten(1, (-1, self.d_head))  # (B, H + 2 K, D)
-            qk = qkv[:, :turned]
-            qk = torch.addcmul(qk * cos, qk.roll(self.d_head // 2, -1), sin)  # both halves of `rotate` at once
-            new_keys[number].copy_(qk[:, self.n_heads :])
-            new_values[number].copy_(qkv[:, turned:])
-            query = qk[:, : self.n_heads].reshape(heads)  # (B, K, H / K, D): all that one key/value head serves
+            qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, -1, D)
+            qk, value = qkv.split((turned, K), 1)
+            # Both halves of `rotate` at once: x cos + (second half, first half) (-sin, sin).
+            query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 1)
+            new_keys[number].copy_(key)
+            new_values[number].copy_(value)
+            query = query.reshape(B, K, -1, D)  # (B, K, H / K, D): all that read one key/value head
             mixed = F.scaled_dot_product_attention(query, keys[number], values[number])
-            x += layer.output.multiply(mixed.reshape(len(tokens), -1).bfloat16())
-            gate, up = layer.gate_up.multiply(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
-            x += layer.down.multiply(F.silu(gate).mul_(up).bfloat16())
+            x += layer.output(mixed.reshape(B, -1).bfloat16())
+            gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
+            x += layer.down(F.silu(gate).mul_(up).bfloat16())
         cache.advance(1)
-        return self.head.multiply(self.normed(x, self.final_norm)).to(x.dtype)
+        return self.head(self.normed(x, self.final_norm)).to(x.dtype)
 
     def normed(self, x: Float[Tensor, "B C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "B C"]:
         """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""
-        size = torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), self.floor)
+        size = torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self.floor)
         return (x / size).mul_(weight).bfloat16()
 
 
 class _Layer:
-    """A block's tensors, joined."""
+    """A block's products and norms, each weight of a norm times sqrt(C)."""
 
     def __init__(self, block: Block):
-        query, key, value, self.output, gate, up, self.down = _matrices(block)
-        self.qkv, self.gate_up = join([query, key, value]), join([gate, up])
+        query, key, value, output, gate, up, down = _matrices(block)
+        self.qkv, self.output = join([query, key, value]).product(), output.product()
+        self.gate_up, self.down = join([gate, up]).product(), down.product()
         factor = math.sqrt(len(block.attention_norm.weight))
         self.attention_norm = block.attention_norm.weight.detach() * factor
         self.feedforward_norm = block.feedforward_norm.weight.detach() * factor

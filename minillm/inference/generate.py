@@ -13,6 +13,7 @@ from torch import Tensor
 
 from minillm.inference.decode import decoder
 from minillm.inference.sampling import Sampling
+from minillm.model.quantized_linear import MOST_VECTORS
 from minillm.model.transformer import Transformer
 
 
@@ -132,7 +133,7 @@ def continuations(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     stops = torch.tensor(list(stop), dtype=torch.long, device=device)
     cache = model.new_cache(batch, width + steps) if use_cache else None
-    fast = decoder(model) if use_cache and segments is None else None
+    fast = decoder(model) if use_cache and segments is None and len(tokens) <= MOST_VECTORS else None
     running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (room > 0)
     for step in range(1, steps + 1):
         with torch.no_grad():

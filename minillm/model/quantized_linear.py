@@ -13,14 +13,16 @@ PyTorch's kernel for few vectors, which unpacks inside the processor; it is used
 (`device.packed_speedup`). Both round the vectors that come in to bfloat16 where the kernel does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import BFloat16, Float, Int, Int8, UInt8
+from jaxtyping import Float, Int, Int8, UInt8
 from torch import Tensor, nn
 
 from minillm.device import autocast_dtype, packed_speedup
 from minillm.model.embedding import check_ids
+
+Product = Callable[[Tensor], Tensor]
 
 GROUP = 32  # weights that share a scale
 MOST_VECTORS = 48  # from here on unpacking once and a bfloat16 product beat the kernel, which pays for every vector
@@ -35,18 +37,18 @@ class QuantizedLinear(nn.Module):
         super().__init__()
         self.out_features, self.in_features = rows, columns
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
-        self._ready: Tensor | tuple[Tensor, ...] | None = None  # made at first use: its layout depends on the processor
+        self._product: Product | None = None  # made at first use, and never saved: it depends on the processor
+        self._matrix: Tensor | None = None
 
     def forward(self, x: Float[Tensor, "*B columns"]) -> Float[Tensor, "*B rows"]:
-        vectors = x.reshape(-1, self.in_features)
-        if self.has_kernel(x.device):
-            out = self.multiply(vectors.bfloat16().contiguous()).to(x.dtype)
+        vectors, has_kernel = x.reshape(-1, self.in_features), self.has_kernel(x.device)
+        if has_kernel and len(vectors) <= MOST_VECTORS:
+            out = self.product()(vectors.bfloat16().contiguous())
         else:
             dtype = autocast_dtype(x.device) or x.dtype
-            if self._ready is None or self._ready.device != x.device or self._ready.dtype != dtype:
-                self._ready = self.unpack(dtype)  # kept: without the kernel, memory is the price of speed
-            out = (vectors.to(dtype) @ self._ready).to(x.dtype)
-        out = out if self.bias is None else out + self.bias.to(x.dtype)
+            matrix = self.unpack(dtype) if has_kernel else self._unpack_once(dtype, x.device)
+            out = vectors.to(dtype) @ matrix
+        out = out.to(x.dtype) if self.bias is None else out.to(x.dtype) + self.bias.to(x.dtype)
         return out.view(*x.shape[:-1], -1)
 
     def has_kernel(self, device: torch.device) -> bool:
@@ -54,13 +56,18 @@ class QuantizedLinear(nn.Module):
         # Other shapes are refused by one kernel, and make the other one read past the end of the weights.
         return device.type == "cpu" and self._fits_kernel() and packed_speedup(self.kernel) > 1
 
-    def multiply(self, vectors: BFloat16[Tensor, "N columns"]) -> BFloat16[Tensor, "N rows"]:
-        """The product on the CPU without the bias, for vectors that are ready: what a decode step calls."""
-        if len(vectors) > MOST_VECTORS or not self.has_kernel(vectors.device):
-            return vectors @ self.unpack(vectors.dtype)
-        if self._ready is None:
-            self._ready = self._pack()
-        return self._multiply(vectors, *self._ready)
+    def product(self) -> Product:
+        """The kernel with these weights: a function of (N, columns) vectors in bfloat16, which leaves the bias out."""
+        if self._product is None:
+            plain = not self.has_kernel(torch.device("cpu"))
+            self._product = (lambda vectors: vectors @ self.unpack(vectors.dtype)) if plain else self._pack()
+        return self._product
+
+    def _unpack_once(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "columns rows"]:
+        """The matrix, kept from now on: where there is no kernel, memory is the price of speed."""
+        if self._matrix is None or (self._matrix.dtype, self._matrix.device) != (dtype, device):
+            self._matrix = self.unpack(dtype)
+        return self._matrix
 
     @property
     def weight(self) -> Float[Tensor, "rows columns"]:
@@ -110,11 +117,9 @@ class Int8Linear(QuantizedLinear):
     def _fits_kernel(self) -> bool:
         return self.in_features % 16 == 0
 
-    def _pack(self) -> tuple[Tensor, ...]:
-        return self.codes.data, self.scale.data.bfloat16()
-
-    def _multiply(self, vectors: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
-        return torch.ops.aten._weight_int8pack_mm(vectors, codes, scale)
+    def _pack(self) -> Product:
+        codes, scale = self.codes.data, self.scale.data.bfloat16()
+        return lambda vectors: torch._weight_int8pack_mm(vectors, codes, scale)
 
 
 class Int4Linear(QuantizedLinear):
@@ -172,13 +177,11 @@ class Int4Linear(QuantizedLinear):
     def _fits_kernel(self) -> bool:
         return self.out_features % 16 == 0
 
-    def _pack(self) -> tuple[Tensor, ...]:
+    def _pack(self) -> Product:
         codes = _unpack_codes(self.codes).flatten(0, 1).T.int().add_(8)
-        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.contiguous(), 1)
-        return packed, torch.stack((self.scale, self.zero), dim=-1).bfloat16()
-
-    def _multiply(self, vectors: Tensor, packed: Tensor, scales_and_zeros: Tensor) -> Tensor:
-        return torch.ops.aten._weight_int4pack_mm_for_cpu(vectors, packed, GROUP, scales_and_zeros)
+        packed = torch._convert_weight_to_int4pack_for_cpu(codes.contiguous(), 1)
+        scales_and_zeros = torch.stack((self.scale.data, self.zero.data), dim=-1).bfloat16()
+        return lambda vectors: torch._weight_int4pack_mm_for_cpu(vectors, packed, GROUP, scales_and_zeros)
 
 
 class GroupedInt8Linear(QuantizedLinear):
@@ -216,11 +219,9 @@ class GroupedInt8Linear(QuantizedLinear):
     def _fits_kernel(self) -> bool:
         return self.nibbles._fits_kernel()
 
-    def _pack(self) -> tuple[Tensor, ...]:
-        return self.nibbles._pack()
-
-    def _multiply(self, vectors: Tensor, packed: Tensor, scales_and_zeros: Tensor) -> Tensor:
-        return self.nibbles._multiply(torch.cat((vectors, vectors), dim=1), packed, scales_and_zeros)
+    def _pack(self) -> Product:
+        nibbles = self.nibbles.product()
+        return lambda vectors: nibbles(torch.cat((vectors, vectors), dim=1))
 
 
 class QuantizedEmbedding(nn.Module):

@@ -24,7 +24,7 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
     naming the layer that cannot be.
 
     >>> from minillm import ModelConfig
-    >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=8))
     >>> quantize(model, "int4").blocks[0].attention.query
     Int4Linear(in_features=32, out_features=32, bias=False)
     """
