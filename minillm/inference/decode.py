@@ -36,11 +36,9 @@ def fits(model: Transformer) -> bool:
     if plain != ("rmsnorm", "swiglu", "rotary", False, False, True):
         return False
     inside = [module for block in model.blocks for module in _matrices(block)]
-    return (
-        len({type(module) for module in inside}) == 1
-        and all(isinstance(module, QuantizedLinear) and module.has_kernel(model.device) for module in inside)
-        and isinstance(model.head, QuantizedLinear)
-    )
+    alike = len({type(module) for module in inside}) == 1  # or they could not be joined
+    matrices = [*inside, model.head]
+    return alike and all(isinstance(one, QuantizedLinear) and one.has_kernel(model.device) for one in matrices)
 
 
 class Decoder:

@@ -191,22 +191,28 @@ class GroupedInt8Linear(QuantizedLinear):
     numbers twice as long, which meets the same vector twice.
 
     >>> codes = torch.arange(-16, 16, dtype=torch.int8).repeat(16, 1)
-    >>> GroupedInt8Linear(codes, torch.full((16, 1), 0.5)).weight[0, :4]
+    >>> GroupedInt8Linear.from_codes(codes, torch.full((16, 1), 0.5)).weight[0, :4]
     tensor([-8.0000, -7.5000, -7.0000, -6.5000])
     """
 
     kernel = "int4"
 
-    def __init__(self, codes: Int8[Tensor, "rows columns"], scale: Float[Tensor, "rows groups"]):
-        super().__init__(*codes.shape)
+    def __init__(self, nibbles: Int4Linear):
+        super().__init__(nibbles.out_features, nibbles.in_features // 2)
+        self.nibbles = nibbles
+
+    @classmethod
+    def from_codes(
+        cls, codes: Int8[Tensor, "rows columns"], scale: Float[Tensor, "rows groups"]
+    ) -> "GroupedInt8Linear":
+        """The layer of codes -128 .. 127 and a scale for each 32 of them."""
         scale = scale.T.bfloat16()  # times 16 and times 8 are exact
         parts = []
         for nibbles in (codes >> 4) + 8, codes & 15:  # (code + 128) >> 4, without leaving 8 bits
             low, high = nibbles.view(torch.uint8).T.unflatten(0, (-1, GROUP)).chunk(2, dim=1)
             parts.append(low | high << 4)
-        self.nibbles = Int4Linear(
-            torch.cat(parts), torch.cat((16 * scale, scale)), torch.cat((torch.zeros_like(scale), 8 * scale))
-        )
+        scales, zeros = torch.cat((16 * scale, scale)), torch.cat((torch.zeros_like(scale), 8 * scale))
+        return cls(Int4Linear(torch.cat(parts), scales, zeros))
 
     def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
         """Some rows of the matrix, in float32."""
@@ -255,6 +261,8 @@ def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
     >>> join([query, key])
     Int4Linear(in_features=32, out_features=48, bias=False)
     """
+    if isinstance(layers[0], GroupedInt8Linear):
+        return GroupedInt8Linear(join([layer.nibbles for layer in layers]))
     if isinstance(layers[0], Int8Linear):
         return Int8Linear(torch.cat([layer.codes for layer in layers]), torch.cat([layer.scale for layer in layers]))
     parts = ([getattr(layer, name) for layer in layers] for name in ("codes", "scale", "zero"))

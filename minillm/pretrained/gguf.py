@@ -121,7 +121,7 @@ def _read_model(file: GGUFFile, config: ModelConfig, native: bool) -> Transforme
 
 def _packed_layer(codes: Tensor, scale: Tensor, least: Tensor | None = None) -> QuantizedLinear:
     if least is None:  # Q8_0
-        return GroupedInt8Linear(codes, scale)
+        return GroupedInt8Linear.from_codes(codes, scale)
     low, high = codes.T.unflatten(0, (-1, 32)).chunk(2, dim=1)
     return Int4Linear(low | high << 4, scale.T, (least + 8 * scale).T)
 

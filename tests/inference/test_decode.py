@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers import lively, small_config
+from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
 
 from minillm.inference import generate as generation
 from minillm.inference.decode import Decoder
@@ -60,6 +61,23 @@ def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
         assert torch.equal(texts, generate(model, prompts, 6, temperature=0, use_cache=False))
     generate(small_quantised(), [[1, 2], [3]], 6)  # padded: the readable form
     assert not taken
+
+
+@pytest.mark.parametrize("number_format", ["Q4_1", "Q8_0"])
+def test_native_layers_of_either_format_are_joined(tmp_path, monkeypatch, number_format):
+    monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
+    tokenizer = small_tokenizer()
+    plain = small_llama(tokenizer, norm_eps=0.1)
+    path = write_gguf(tmp_path / "a.gguf", settings_of(plain, tokenizer), tensors_of(plain), number_format)
+    model, _ = load(path, weights="native")
+    ids = torch.arange(6).reshape(2, 3)
+    with torch.no_grad():
+        slow, fast = (model.new_cache(2) for _ in range(2))
+        for cache in (slow, fast):
+            model(ids, cache)
+        expected = model(ids[:, :1], slow)[:, 0]
+        difference = (Decoder(model)(ids[:, 0], fast) - expected).abs().max()
+    assert difference < 0.05 * expected.abs().max()  # the two round to bfloat16 at other moments
 
 
 def test_a_full_cache_is_an_error():

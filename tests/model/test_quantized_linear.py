@@ -19,7 +19,7 @@ def grouped(linear):
     """As GGUF's Q8_0 is written: in each group of 32 the largest weight gets 127."""
     groups = linear.weight.detach().unflatten(1, (-1, 32))
     scale = groups.abs().amax(-1) / 127
-    return GroupedInt8Linear((groups / scale.unsqueeze(-1)).round().flatten(1).to(torch.int8), scale)
+    return GroupedInt8Linear.from_codes((groups / scale.unsqueeze(-1)).round().flatten(1).to(torch.int8), scale)
 
 
 MAKERS = {"int8": Int8Linear.of, "int4": Int4Linear.of, "grouped": grouped}
@@ -74,7 +74,7 @@ def test_the_nearest_codes_are_chosen(make):
 def test_codes_of_eight_bits_are_two_of_four():
     codes = torch.arange(-128, 128, dtype=torch.int8).reshape(1, 256).repeat(16, 1)
     scale = torch.tensor([0.5, 1.0, -2.0, 0.0, 1.0, 1.0, 1.0, 1.0]).expand(16, 8)
-    assert torch.equal(GroupedInt8Linear(codes, scale).weight, codes * scale.repeat_interleave(32, dim=1))
+    assert torch.equal(GroupedInt8Linear.from_codes(codes, scale).weight, codes * scale.repeat_interleave(32, dim=1))
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -85,7 +85,7 @@ def test_rows_are_those_of_the_matrix(make):
         QuantizedEmbedding(layer)(torch.tensor([[48]]))
 
 
-@pytest.mark.parametrize("make", [Int8Linear.of, Int4Linear.of])
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_joined_layers_are_the_layers(form, make):
     layers, x = [make(nn.Linear(64, rows, bias=False)) for rows in (32, 16, 48)], torch.randn(3, 64)
     assert torch.equal(join(layers).weight, torch.cat([layer.weight for layer in layers]))
