@@ -22,7 +22,7 @@ from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import DPOConfig, dpo
 from minillm.posttraining.reward import train_reward_model
 from minillm.posttraining.sft import sft
-from minillm.pretrained import load, save
+from minillm.pretrained import load, quantize, save
 from minillm.tokenizer import Tokenizer
 from minillm.training.run import pretrain
 from minillm.training.settings import TrainConfig
@@ -37,6 +37,7 @@ __all__ = [
     "generate",
     "load",
     "pretrain",
+    "quantize",
     "save",
     "sft",
     "stream",

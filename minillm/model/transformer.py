@@ -173,10 +173,10 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""
-        c, weight = self.config, self.embedding.weight
+        c, weight = self.config, self.final_norm.weight  # in every model a plain tensor, quantised or not
         length = max_seq_len or c.max_seq_len
         return KVCache(c.n_layers, batch, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
 
     @property
     def device(self) -> torch.device:
-        return self.embedding.weight.device
+        return self.final_norm.weight.device

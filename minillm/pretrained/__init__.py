@@ -3,6 +3,7 @@
 weights         from a file's tensors to a model, every one accounted for
 gguf_file       the container of llama.cpp
 gguf            a model and its tokenizer out of that container
+quantize        matrices in 8 or 4 bits
 families        GPT-2, Llama, Mistral, Qwen2, Qwen3: what their files call our tensors
 family_config   the same for their settings, there and back
 shards          the tensors of a directory, in one safetensors file or several
@@ -11,6 +12,7 @@ huggingface     directories with safetensors, config.json and tokenizer.json: re
 
 import difflib
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
@@ -18,38 +20,57 @@ from minillm.assets import REGISTRY, fetch
 from minillm.model.transformer import Transformer
 from minillm.pretrained import gguf, huggingface
 from minillm.pretrained.huggingface import save
+from minillm.pretrained.quantize import Bits, quantize
 from minillm.tokenizer import Tokenizer
 
-__all__ = ["load", "save"]
+__all__ = ["load", "quantize", "save"]
+
+Weights = Literal["float32", "bfloat16", "native", Bits]
 
 
-def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> tuple[Transformer, Tokenizer]:
-    """A trained model, in float32 and evaluation mode, and its tokenizer.
+def load(
+    name_or_path: str | Path, device: torch.device | str = "cpu", weights: Weights = "float32"
+) -> tuple[Transformer, Tokenizer]:
+    """A trained model in evaluation mode, and its tokenizer.
 
     `name_or_path` is the name of a model in the registry (fetched on first use), a directory that `save` or
     `transformers` wrote (GPT-2, Llama, Mistral, Qwen2, Qwen3; see `families`), or a .gguf file. A name goes before a
     path that is called the same; write `./name` to mean the path.
 
-    Raises `ValueError` for an unknown name and for files that are damaged or cannot be run, `FileNotFoundError` for
-    missing ones, `assets.AssetError` where a model cannot be fetched.
+    `weights` is the format of its matrices: "float32"; "bfloat16" for the whole model; "int8" or "int4", rounded by
+    `quantize`; or "native", the 4 and 8 bits of a .gguf file without rounding them again. The last three are for
+    writing text: fast and small, and not to be trained or saved.
+
+    Raises `ValueError` for an unknown name, for a format that the file does not have and for files that are damaged or
+    cannot be run, `FileNotFoundError` for missing ones, `assets.AssetError` where a model cannot be fetched.
 
     >>> load("smollm2-135m-instrukt")
     Traceback (most recent call last):
     ValueError: no model is called 'smollm2-135m-instrukt'; did you mean 'smollm2-135m-instruct'? A path...
     """
-    model, tokenizer = _open(name_or_path)
+    if weights not in (formats := get_args(Weights)):
+        raise ValueError(f"weights is {weights!r}; choose one of {', '.join(formats)}")
+    model, tokenizer = _open(name_or_path, weights == "native")
+    if weights in get_args(Bits):
+        model = quantize(model, weights)
+    elif weights == "bfloat16":
+        model = model.bfloat16()
     return model.to(device), tokenizer
 
 
-def _open(name_or_path: str | Path) -> tuple[Transformer, Tokenizer]:
+def _open(name_or_path: str | Path, native: bool) -> tuple[Transformer, Tokenizer]:
     known = [name for name, asset in REGISTRY.items() if asset.path.suffix == ".gguf"]
     if name_or_path in known:
-        return gguf.load(fetch(name_or_path))
+        return gguf.load(fetch(name_or_path), native)
     path = Path(name_or_path)
     if path.is_dir():
+        if native:
+            raise ValueError(
+                f"{path} is a directory in float32; weights='native' is for .gguf files, choose another one"
+            )
         return huggingface.load(path)
     if path.is_file():
-        return gguf.load(path)
+        return gguf.load(path, native)
     if isinstance(name_or_path, Path) or {"/", "\\"} & {*name_or_path} or path.suffix == ".gguf":
         raise FileNotFoundError(f"there is no file or directory {str(name_or_path)!r}")
     near = difflib.get_close_matches(name_or_path, known, cutoff=0.4)

@@ -1,23 +1,28 @@
 """Read a model and its tokenizer from a GGUF file of the `llama` architecture (`gguf_file` opens the container).
 
-What this room does not do: write such files, run on packed weights (they are unpacked to float32), or guess. What it
-does not know is refused by name.
+Packed matrices are unpacked to float32, or stay as they are ("native"): Q4_1 and Q8_0 are just what two of the layers
+in `model/quantized_linear.py` compute with. What this room does not do: write such files, or guess. What it does not
+know is refused by name.
 """
 
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
+import torch
 from gguf import TokenType
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Shaped
+from torch import Tensor, nn
 
 from minillm.config import ModelConfig
+from minillm.model.quantized_linear import GroupedInt8Linear, Int4Linear, QuantizedLinear
 from minillm.model.transformer import Transformer
 from minillm.pretrained.gguf_file import REQUIRED, GGUFFile
-from minillm.pretrained.weights import assemble
+from minillm.pretrained.quantize import with_layers
+from minillm.pretrained.weights import assemble, rename
 from minillm.tokenizer import Tokenizer
 
+PACKED = ("Q4_1", "Q8_0")  # the file's number formats that we can multiply by as they are
 PRE_TOKENIZERS = {"gpt-2": "gpt2", "smollm": "smollm"}  # the file's name of a split, and ours
 
 LLAMA = {
@@ -36,8 +41,11 @@ LLAMA = {
 }
 
 
-def load(path: str | Path) -> tuple[Transformer, Tokenizer]:
-    """The model of a GGUF file in float32 on the CPU, and its tokenizer.
+def load(path: str | Path, native: bool = False) -> tuple[Transformer, Tokenizer]:
+    """The model of a GGUF file on the CPU, and its tokenizer.
+
+    The model is in float32; with `native`, matrices that the file holds in Q4_1 or Q8_0 keep their codes and are
+    multiplied as they are, only their scales go from float16 to bfloat16.
 
     Raises `ValueError`, one sentence that begins with the file's name, for a file that is damaged or holds what this
     package cannot run: another architecture, number format or kind of tokenizer.
@@ -45,7 +53,7 @@ def load(path: str | Path) -> tuple[Transformer, Tokenizer]:
     try:
         file = GGUFFile(path)
         config = read_config(file)
-        return _read_model(file, config), _read_tokenizer(file)
+        return _read_model(file, config, native), _read_tokenizer(file)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -82,18 +90,44 @@ def read_config(file: GGUFFile) -> ModelConfig:
     return config
 
 
-def _read_model(file: GGUFFile, config: ModelConfig) -> Transformer:
+def _read_model(file: GGUFFile, config: ModelConfig, native: bool) -> Transformer:
     n_heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}
+    embedding = None if config.tie_embeddings else "token_embd.weight"  # looked up, never multiplied: float32
+    packed = {name for name, entry in file.tensors.items() if entry.number_format.name in PACKED and name != embedding}
+    if native and not packed:
+        raise ValueError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
+
+    def order(name: str, rows: Tensor) -> Tensor:
+        part = name.split(".")[-2]
+        return pairs_to_halves(rows, n_heads[part]) if part in n_heads else rows
 
     def read(name: str) -> Tensor:
-        part = name.split(".")[-2]
-        return pairs_to_halves(file.read(name), n_heads[part]) if part in n_heads else file.read(name)
+        if native and name in packed:
+            return torch.empty(file.tensors[name].shape, device="meta")  # its layer is replaced below
+        return order(name, file.read(name))
 
-    return assemble(config, LLAMA, {name: entry.shape for name, entry in file.tensors.items()}, read)
+    model = assemble(config, LLAMA, {name: entry.shape for name, entry in file.tensors.items()}, read)
+    if not native:
+        return model
+    layers = {}
+    for ours, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            tied = ours == "head" and config.tie_embeddings
+            name = rename("embedding.weight" if tied else f"{ours}.weight", LLAMA)
+            if name in packed:
+                layers[ours] = _packed_layer(*(order(name, part) for part in file.read_codes(name)))
+    return with_layers(model, layers, tied=config.tie_embeddings and "head" in layers)
 
 
-def pairs_to_halves(weight: Float[Tensor, "HD C"], n_heads: int) -> Float[Tensor, "HD C"]:
-    """Undo llama.cpp's shuffle of the rows of a query or key matrix.
+def _packed_layer(codes: Tensor, scale: Tensor, least: Tensor | None = None) -> QuantizedLinear:
+    if least is None:  # Q8_0
+        return GroupedInt8Linear.from_codes(codes, scale)
+    low, high = codes.T.unflatten(0, (-1, 32)).chunk(2, dim=1)
+    return Int4Linear(low | high << 4, scale.T, (least + 8 * scale).T)
+
+
+def pairs_to_halves(weight: Shaped[Tensor, "HD C"], n_heads: int) -> Shaped[Tensor, "HD C"]:
+    """Undo llama.cpp's shuffle of the rows of a query or key matrix, or of its codes and scales.
 
     Rotary positions turn the coordinates of a head two by two. Llama's published weights, and `rotate`, turn i
     together with i + D/2: two halves. llama.cpp turns 2i together with 2i + 1: neighbouring pairs. Both are the same

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequantize
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 VERSIONS = (2, 3)
@@ -115,6 +115,25 @@ class GGUFFile:
         with np.errstate(all="ignore"):  # a block's scale may be infinite in a damaged file
             values = dequantize(rows, entry.number_format)
         return torch.from_numpy(np.require(values, requirements="W"))  # F32 is still the file itself: copied here
+
+    def read_codes(self, name: str) -> tuple[Shaped[Tensor, "rows _"], ...]:
+        """The codes of a packed matrix, one in a byte, and the numbers that turn each block of 32 into weights.
+
+        Q8_0: codes -128 .. 127 and scales, weight = scale * code. Q4_1: codes 0 .. 15, scales and the least weights,
+        weight = scale * code + least. The numbers have the shape (rows, blocks).
+        """
+        entry = self.tensors[name]
+        rows, columns = entry.shape
+        n_numbers = {"Q8_0": 1, "Q4_1": 2}[entry.number_format.name]
+        blocks = self._data[entry.start : entry.start + entry.n_bytes].reshape(rows, columns // 32, -1)
+        numbers = blocks[..., : 2 * n_numbers].copy().view("<f2").astype(np.float32)
+        codes = blocks[..., 2 * n_numbers :]
+        if entry.number_format.name == "Q4_1":  # byte i: weight i in the lower half, weight i + 16 in the upper
+            codes = np.concatenate((codes & 15, codes >> 4), axis=-1)
+        else:
+            codes = codes.view(np.int8).copy()
+        parts = (codes.reshape(rows, columns), *(numbers[..., part] for part in range(n_numbers)))
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
 
 
 class _Header:

@@ -35,6 +35,8 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
     'blk.7.attn_q.weight'
     """
     module, kind = parameter.rsplit(".", 1)
+    if kind in ("codes", "scale", "zero"):
+        raise ValueError(f"{parameter!r} is quantised; save the float32 model, and quantise it again when it is loaded")
     layer = re.search(r"\d+", module)
     try:
         name = table[re.sub(r"\d+", "*", module)]

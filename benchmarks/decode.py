@@ -1,0 +1,209 @@
+"""How fast SmolLM2-135M writes here: our ladder from naive to native 4 bits, beside `transformers` and `llama_cpp`.
+
+    python benchmarks/decode.py                     # needs the weights: minillm fetch smollm2-135m-instruct
+    python benchmarks/decode.py --json --rounds 5
+
+All read the same GGUF file (Q4_1 layers, the head and table in Q8_0). Contestants take turns, a burst of a few seconds
+each, every one in a process of its own that sleeps while another is measured; the best round counts. `llama_cpp` takes
+part where it can be imported. Greedy throughout. Speeds count the steps after the first new token.
+"""
+
+import argparse
+import gc
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+import torch
+from common import write_result
+
+from minillm.assets import fetch
+from minillm.data.corpora import load_corpus
+from minillm.inference import generate as generation
+from minillm.losses import next_token_loss
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+
+NAME = "smollm2-135m-instruct"
+PROMPT = "The capital of France is"
+NEW, BATCH_NEW, BATCH, LONG = 128, 48, 8, 512  # new tokens alone and in a batch, rows, tokens of the long prompt
+WINDOWS = 8  # of LONG tokens each, for perplexity
+
+# name: (weights, use_cache, fast step, head), each rung one change from the one before
+LADDER = {
+    "naive: float32, no cache": ("float32", False, False, "float32"),
+    "+ KV cache": ("float32", True, False, "float32"),
+    "+ bfloat16": ("bfloat16", True, False, "bfloat16"),
+    "+ int8 layers and head": ("int8", True, False, "int8"),
+    "+ native Q4_1 layers": ("native", True, False, "Q8_0 as two int4 products"),
+    "+ decode step on plain tensors": ("native", True, True, "Q8_0 as two int4 products"),
+    "int4, rounded by us": ("int4", True, True, "int8"),
+}
+THEIRS = {"transformers float32": torch.float32, "transformers bfloat16": torch.bfloat16}
+LLAMA = "llama_cpp Q4_1"
+Write = Callable[[list[list[int]], int], Iterator[object]]  # prompts, new tokens -> one item for each step
+
+
+def our_writer(name: str) -> tuple[Write, object]:
+    weights, use_cache, fast, _ = LADDER[name]
+    model, _ = load(NAME, weights=weights)
+    if not fast:
+        generation.decoder = lambda model: None
+
+    def write(prompts: list[list[int]], new: int) -> Iterator[object]:
+        sampling = generation.Sampling(temperature=0)
+        return generation.continuations(model, torch.tensor(prompts), None, new, sampling, use_cache=use_cache)
+
+    return write, model
+
+
+def their_writer(name: str) -> tuple[Write, object]:
+    from transformers import AutoModelForCausalLM, DynamicCache
+
+    path = fetch(NAME)
+    model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=THEIRS[name]).eval()
+
+    def write(prompts: list[list[int]], new: int) -> Iterator[object]:
+        ids, cache = torch.tensor(prompts), DynamicCache()
+        for _ in range(new):  # its own loop, `generate`, takes longer for each token than this
+            with torch.inference_mode():
+                ids = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].argmax(-1, keepdim=True)
+            yield ids
+
+    return write, lambda ids: model(ids).logits
+
+
+def llama_writer(name: str) -> tuple[Write, None]:
+    import llama_cpp
+    import numpy as np
+
+    threads = torch.get_num_threads()
+    size = dict(n_ctx=1024, n_batch=512, n_threads=threads, n_threads_batch=threads)
+    llama = llama_cpp.Llama(str(fetch(NAME)), verbose=False, **size)
+
+    def write(prompts: list[list[int]], new: int) -> Iterator[object]:
+        (ids,) = prompts
+        llama.reset()
+        for _ in range(new):
+            llama.eval(ids)
+            logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(llama._ctx.ctx, -1), (llama.n_vocab(),))
+            ids = [int(logits.argmax())]
+            yield ids
+
+    return write, None
+
+
+def make(name: str) -> tuple[Write, object]:
+    return (our_writer if name in LADDER else their_writer if name in THEIRS else llama_writer)(name)
+
+
+def pace(write: Write, prompts: list[list[int]], new: int) -> dict[str, float]:
+    """Seconds to the first token, and tokens a second after it."""
+    start = time.perf_counter()
+    steps = write(prompts, new)
+    next(steps)
+    first = time.perf_counter()
+    count = sum(1 for _ in steps)
+    return {"first": first - start, "tokens_per_second": len(prompts) * count / max(time.perf_counter() - first, 1e-9)}
+
+
+@torch.no_grad()
+def perplexity(model: Callable, windows: torch.Tensor) -> float:
+    losses = [next_token_loss(model(window[None, :-1]).float(), window[None, 1:]).item() for window in windows]
+    return math.exp(sum(losses) / len(losses))
+
+
+def serve(name: str, pipe, threads: int, short: list[int], long: list[int], windows: torch.Tensor) -> None:
+    """A contestant's process: answers one order at a time, and sleeps in between."""
+    torch.set_num_threads(threads)
+    write, model = make(name)
+    gc.freeze()
+    naive = name in LADDER and not LADDER[name][1]
+    while order := pipe.recv():
+        if order == "one":
+            pipe.send(pace(write, [short], NEW // 8 if naive else NEW)["tokens_per_second"])
+        elif order == "batch":
+            skip = naive or name == LLAMA
+            pipe.send(None if skip else pace(write, [short] * BATCH, BATCH_NEW)["tokens_per_second"])
+        elif order == "first":
+            pipe.send(pace(write, [long], 1)["first"])
+        else:
+            pipe.send(None if model is None else perplexity(model, windows))
+
+
+def measure(rounds: int) -> list[dict[str, object]]:
+    """One row for each contestant: the best of a few rounds in which they took turns."""
+    tokenizer: Tokenizer = load(NAME)[1]
+    held_out = tokenizer.encode("\n\n".join(load_corpus("python-docs").validation))
+    windows = torch.tensor(held_out[: WINDOWS * (LONG + 1)]).view(WINDOWS, LONG + 1)
+    names = [*LADDER, *(THEIRS if find_spec("transformers") else ()), *([LLAMA] if find_spec("llama_cpp") else [])]
+    context, contestants = multiprocessing.get_context("spawn"), {}
+    inputs = torch.get_num_threads(), tokenizer.encode(PROMPT), windows[0, :LONG].tolist(), windows
+    for name in names:
+        here, there = context.Pipe()
+        process = context.Process(target=serve, args=(name, there, *inputs), daemon=True)
+        process.start()
+        contestants[name] = here
+
+    def ask(name: str, order: str) -> float | None:
+        contestants[name].send(order)
+        return contestants[name].recv()
+
+    rows = [{"contestant": name, "head": LADDER[name][3] if name in LADDER else None} for name in names]
+    for row in rows:
+        row["perplexity"] = ask(row["contestant"], "perplexity")
+    for order, column, best in (
+        ("one", "tokens_per_second", max),
+        ("batch", f"tokens_per_second_batch_{BATCH}", max),
+        ("first", f"seconds_to_first_token_of_{LONG}", min),
+    ):
+        taken = [[ask(name, order) for name in names] for _ in range(rounds)]
+        for row, values in zip(rows, zip(*taken, strict=True), strict=True):
+            row[column] = None if None in values else best(values)
+    for pipe in contestants.values():
+        pipe.send(None)
+    return rows
+
+
+def summary(rows: list[dict[str, object]]) -> dict[str, object]:
+    """Our best single-stream speed with a perplexity within 0.5 % of float32, and its ratios to the others."""
+    speed = {row["contestant"]: row["tokens_per_second"] for row in rows}
+    batch = {row["contestant"]: row[f"tokens_per_second_batch_{BATCH}"] for row in rows}
+    ours = [row for row in rows if row["contestant"] in LADDER]
+    float32 = next(row["perplexity"] for row in ours if row["contestant"] == "+ KV cache")
+    for row in ours:
+        row["perplexity_change"] = row["perplexity"] / float32 - 1
+    near = [row for row in ours if row["perplexity_change"] < 0.005]
+    best = max(near, key=lambda row: row["tokens_per_second"])
+    best_batch = max(row[f"tokens_per_second_batch_{BATCH}"] or 0 for row in near)
+    ratios = {f"over {name}": best["tokens_per_second"] / speed[name] for name in speed if name not in LADDER}
+    if "transformers float32" in batch:
+        ratios[f"batch of {BATCH} over transformers float32"] = best_batch / batch["transformers float32"]
+    result = {"tokens_per_second": best["tokens_per_second"], "configuration": best["contestant"], "head": best["head"]}
+    return result | {"threads": torch.get_num_threads(), "ratios": ratios, "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="end with one JSON object on one line")
+    arguments = parser.parse_args()
+    result = summary(measure(arguments.rounds))
+    batch, first = f"tokens_per_second_batch_{BATCH}", f"seconds_to_first_token_of_{LONG}"
+    print(f"{'':34}{'tok/s':>12}{f'batch of {BATCH}':>12}{'first, s':>12}{'perplexity':>12}  head")
+    for row in result["rows"]:
+        figures = (row["tokens_per_second"], row[batch], row[first], row["perplexity"])
+        cells = ["-" if value is None else f"{value:.2f}" for value in figures]
+        print(f"{row['contestant']:34}" + "".join(f"{cell:>12}" for cell in cells), row["head"] or "", sep="  ")
+    for name, ratio in result["ratios"].items():
+        print(f"{ratio:6.2f} x  {name}")
+    write_result("decode", result)
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

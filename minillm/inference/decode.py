@@ -1,0 +1,109 @@
+"""One step of writing, fast: the model's own arithmetic on plain tensors, for quantised models of Llama's shape.
+
+`Transformer` with a cache computes the same; it is the form to read. With weights of 4 bits, though, its products take
+only a third of a step, and the rest goes into hundreds of small operations between them, a few microseconds each.
+So this form has fewer: queries, keys and values are one product, gate and up are another, a norm is four operations,
+and the heads that share keys are handed to the attention kernel as its queries.
+"""
+
+import math
+import weakref
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.model.kv_cache import KVCache
+from minillm.model.position import rotary_angles
+from minillm.model.quantized_linear import QuantizedLinear, join
+from minillm.model.transformer import Block, Transformer
+
+_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder]" = weakref.WeakKeyDictionary()
+
+
+def decoder(model: Transformer) -> "Decoder | None":
+    """The fast form of this model, made once for each; None where only the readable one will do."""
+    if model not in _DECODERS and fits(model):
+        _DECODERS[model] = Decoder(model)
+    return _DECODERS.get(model)
+
+
+def fits(model: Transformer) -> bool:
+    """Whether `Decoder` can stand for `model`: Llama's shape, matrices quantised alike, with a kernel."""
+    c = model.config
+    plain = (c.norm, c.activation, c.position, c.qk_norm, c.bias, c.causal)
+    if plain != ("rmsnorm", "swiglu", "rotary", False, False, True):
+        return False
+    inside = [module for block in model.blocks for module in _matrices(block)]
+    alike = len({type(module) for module in inside}) == 1  # or they could not be joined
+    matrices = [*inside, model.head]
+    return alike and all(isinstance(one, QuantizedLinear) and one.has_kernel(model.device) for one in matrices)
+
+
+class Decoder:
+    """Logits of one new token in every row, as `Transformer` computes them from the same cache.
+
+    >>> from minillm import ModelConfig, quantize
+    >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
+    >>> model = quantize(Transformer(config), "int4")
+    >>> Decoder(model)(torch.tensor([7]), model.new_cache()).shape
+    torch.Size([1, 48])
+    """
+
+    def __init__(self, model: Transformer):
+        c = model.config
+        self.embedding, self.head = model.embedding, model.head.product()
+        self.layers = [_Layer(block) for block in model.blocks]
+        self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
+        self.n_heads, self.n_kv_heads, self.rotary = c.n_heads, c.n_kv_heads, (c.d_head, c.rope_theta, c.rope_scaling)
+        # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
+        self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
+
+    @torch.inference_mode()
+    def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
+        """Append one token to every row of `cache`; raises `ValueError` when it is full, as the cache does."""
+        cache.check_room(1)
+        (B,), K, D, here = tokens.shape, self.n_kv_heads, self.rotary[0], cache.length
+        turned = self.n_heads + K  # rotary turns queries and keys alike
+        cos, sin = (part.repeat(1, 2) for part in rotary_angles(torch.tensor([here]), *self.rotary))
+        sin[:, : D // 2].neg_()
+        keys, values = (past[:, :, :, : here + 1].unbind(0) for past in (cache.keys, cache.values))
+        new_keys, new_values = (past[:, :, :, here].unbind(0) for past in (cache.keys, cache.values))
+        x = self.embedding(tokens)
+        for number, layer in enumerate(self.layers):
+            qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, -1, D)
+            qk, value = qkv.split((turned, K), 1)
+            # Both halves of `rotate` at once: x cos + (second half, first half) (-sin, sin).
+            query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 1)
+            new_keys[number].copy_(key)
+            new_values[number].copy_(value)
+            query = query.reshape(B, K, -1, D)  # (B, K, H / K, D): all that read one key/value head
+            mixed = F.scaled_dot_product_attention(query, keys[number], values[number])
+            x += layer.output(mixed.reshape(B, -1).bfloat16())
+            gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
+            x += layer.down(F.silu(gate).mul_(up).bfloat16())
+        cache.advance(1)
+        return self.head(self.normed(x, self.final_norm)).to(x.dtype)
+
+    def normed(self, x: Float[Tensor, "B C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "B C"]:
+        """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""
+        size = torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self.floor)
+        return (x / size).mul_(weight).bfloat16()
+
+
+class _Layer:
+    """A block's products and norms, each weight of a norm times sqrt(C)."""
+
+    def __init__(self, block: Block):
+        query, key, value, output, gate, up, down = _matrices(block)
+        self.qkv, self.output = join([query, key, value]).product(), output.product()
+        self.gate_up, self.down = join([gate, up]).product(), down.product()
+        factor = math.sqrt(len(block.attention_norm.weight))
+        self.attention_norm = block.attention_norm.weight.detach() * factor
+        self.feedforward_norm = block.feedforward_norm.weight.detach() * factor
+
+
+def _matrices(block: Block) -> list:
+    a, f = block.attention, block.feedforward
+    return [a.query, a.key, a.value, a.output, f.gate, f.up, f.down]

@@ -1,0 +1,290 @@
+"""Linear layers whose weights are small whole numbers: a byte each, or half of one.
+
+To write one token, every weight of the model is read from memory once, and that is what takes the time. A weight of 4
+bits is read eight times as fast as one of 32. What is stored is not the weight but a code, a whole number, and for
+each row or each group of 32 weights the numbers that turn codes back into weights:
+
+    Int8Linear    weight = scale * code               code -127 .. 127, one scale a row
+    Int4Linear    weight = scale * (code - 8) + zero  code 0 .. 15, scale and zero for every 32 weights
+    GroupedInt8Linear    as int8, but one scale for every 32 weights, made of two products of 4 bits
+
+Each has two forms with one result. The portable one unpacks the codes and is an ordinary matrix product. The other is
+PyTorch's kernel for few vectors, which unpacks inside the processor; it is used where a measurement says that it wins
+(`device.packed_speedup`). Both round the vectors that come in to bfloat16 where the kernel does.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int, Int8, UInt8
+from torch import Tensor, nn
+
+from minillm.device import autocast_dtype, packed_speedup
+from minillm.model.embedding import check_ids
+
+Product = Callable[[Tensor], Tensor]
+
+GROUP = 32  # weights that share a scale
+MOST_VECTORS = 48  # from here on unpacking once and a bfloat16 product beat the kernel, which pays for every vector
+
+
+class QuantizedLinear(nn.Module):
+    """What the three formats share: which form computes the product, and the bias."""
+
+    kernel: str  # as `device.packed_speedup` calls it
+
+    def __init__(self, rows: int, columns: int, bias: Float[Tensor, "rows"] | None = None):
+        super().__init__()
+        self.out_features, self.in_features = rows, columns
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        self._product: Product | None = None  # made at first use, and never saved: it depends on the processor
+        self._matrix: Tensor | None = None
+
+    def forward(self, x: Float[Tensor, "*B columns"]) -> Float[Tensor, "*B rows"]:
+        vectors, has_kernel = x.reshape(-1, self.in_features), self.has_kernel(x.device)
+        if has_kernel and len(vectors) <= MOST_VECTORS:
+            out = self.product()(vectors.bfloat16().contiguous())
+        else:
+            dtype = autocast_dtype(x.device) or x.dtype
+            matrix = self.unpack(dtype) if has_kernel else self._unpack_once(dtype, x.device)
+            out = vectors.to(dtype) @ matrix
+        out = out.to(x.dtype) if self.bias is None else out.to(x.dtype) + self.bias.to(x.dtype)
+        return out.view(*x.shape[:-1], -1)
+
+    def has_kernel(self, device: torch.device) -> bool:
+        """Whether PyTorch's kernel takes this shape here, and is faster than an ordinary product."""
+        # Other shapes are refused by one kernel, and make the other one read past the end of the weights.
+        return device.type == "cpu" and self._fits_kernel() and packed_speedup(self.kernel) > 1
+
+    def product(self) -> Product:
+        """The kernel with these weights: a function of (N, columns) vectors in bfloat16, which leaves the bias out."""
+        if self._product is None:
+            plain = not self.has_kernel(torch.device("cpu"))
+            self._product = (lambda vectors: vectors @ self.unpack(vectors.dtype)) if plain else self._pack()
+        return self._product
+
+    def _unpack_once(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "columns rows"]:
+        """The matrix, kept from now on: where there is no kernel, memory is the price of speed."""
+        if self._matrix is None or (self._matrix.dtype, self._matrix.device) != (dtype, device):
+            self._matrix = self.unpack(dtype)
+        return self._matrix
+
+    @property
+    def weight(self) -> Float[Tensor, "rows columns"]:
+        """The matrix that the codes stand for, in float32."""
+        return self.unpack(torch.float32).T
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Int8Linear(QuantizedLinear):
+    """Weights in 8 bits: row r is scale[r] * codes[r] (Dettmers et al. 2022, section 2.1, absmax).
+
+    >>> layer = Int8Linear.of(nn.Linear(32, 16))
+    >>> layer.codes.dtype, layer(torch.ones(2, 32)).shape
+    (torch.int8, torch.Size([2, 16]))
+    """
+
+    kernel = "int8"
+
+    def __init__(
+        self,
+        codes: Int8[Tensor, "rows columns"],
+        scale: Float[Tensor, "rows"],
+        bias: Float[Tensor, "rows"] | None = None,
+    ):
+        super().__init__(*codes.shape, bias)
+        self.codes = nn.Parameter(codes, requires_grad=False)
+        self.scale = nn.Parameter(scale.bfloat16(), requires_grad=False)
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> "Int8Linear":
+        """The nearest int8 layer: the largest weight of a row gets the code 127 or -127."""
+        weight = linear.weight.detach().float()
+        scale = (weight.abs().amax(1) / 127).bfloat16()  # rounded first, so that the codes make up for it
+        codes = (weight / _not_zero(scale).unsqueeze(1)).round().clamp(-127, 127)
+        return cls(codes.to(torch.int8), scale, linear.bias)
+
+    def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
+        """Some rows of the matrix, in float32."""
+        return self.codes[picked].float() * self.scale[picked].float().unsqueeze(1)
+
+    def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
+        """The matrix, transposed, in a number format for computing."""
+        return (self.codes.to(dtype) * self.scale.to(dtype).unsqueeze(1)).T
+
+    def _fits_kernel(self) -> bool:
+        return self.in_features % 16 == 0
+
+    def _pack(self) -> Product:
+        codes, scale = self.codes.data, self.scale.data.bfloat16()
+        return lambda vectors: torch._weight_int8pack_mm(vectors, codes, scale)
+
+
+class Int4Linear(QuantizedLinear):
+    """Weights in 4 bits: scale * (code - 8) + zero, with a scale and a zero for each group of 32 in a row.
+
+    `codes` holds two in a byte, as GGUF's Q4_1 does: byte i of a group has weight i in its lower half and weight i + 16
+    in its upper one. Rows come last, so that unpacking runs along memory. Raises `ValueError` for a layer whose rows
+    cannot be cut into groups.
+
+    >>> layer = Int4Linear.of(nn.Linear(64, 16))
+    >>> layer.codes.shape, layer.scale.shape                 # 2 groups of 16 bytes for each of 16 rows
+    (torch.Size([2, 16, 16]), torch.Size([2, 16]))
+    """
+
+    kernel = "int4"
+
+    def __init__(
+        self,
+        codes: UInt8[Tensor, "groups half rows"],
+        scale: Float[Tensor, "groups rows"],
+        zero: Float[Tensor, "groups rows"],
+        bias: Float[Tensor, "rows"] | None = None,
+    ):
+        super().__init__(codes.shape[2], len(codes) * GROUP, bias)
+        self.codes = nn.Parameter(codes.contiguous(), requires_grad=False)
+        self.scale = nn.Parameter(scale.bfloat16().contiguous(), requires_grad=False)
+        self.zero = nn.Parameter(zero.bfloat16().contiguous(), requires_grad=False)
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> "Int4Linear":
+        """The nearest int4 layer: in each group the smallest weight gets the code 0 and the largest 15."""
+        weight = linear.weight.detach().float()
+        if linear.in_features % GROUP:
+            raise ValueError(
+                f"rows of {linear.in_features} weights cannot be cut into groups of {GROUP}, as int4 needs; use int8"
+            )
+        groups = weight.T.unflatten(0, (-1, GROUP))  # (groups, 32, rows)
+        least, most = groups.amin(1), groups.amax(1)
+        scale = ((most - least) / 15).bfloat16()  # rounded first, so that the codes make up for it
+        zero = (least + 8 * scale.float()).bfloat16()
+        codes = ((groups - zero.float().unsqueeze(1)) / _not_zero(scale).unsqueeze(1)).round() + 8
+        low, high = codes.clamp(0, 15).to(torch.uint8).chunk(2, dim=1)
+        return cls(low | high << 4, scale, zero, linear.bias)
+
+    def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
+        """Some rows of the matrix, in float32."""
+        return _unpack(
+            *(part[..., picked] for part in (self.codes, self.scale, self.zero)), torch.float32
+        ).T.contiguous()
+
+    def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
+        """The matrix, transposed, in a number format for computing."""
+        return _unpack(self.codes, self.scale, self.zero, dtype)
+
+    def _fits_kernel(self) -> bool:
+        return self.out_features % 16 == 0
+
+    def _pack(self) -> Product:
+        codes = _unpack_codes(self.codes).flatten(0, 1).T.int().add_(8)
+        packed = torch._convert_weight_to_int4pack_for_cpu(codes.contiguous(), 1)
+        scales_and_zeros = torch.stack((self.scale.data, self.zero.data), dim=-1).bfloat16()
+        return lambda vectors: torch._weight_int4pack_mm_for_cpu(vectors, packed, GROUP, scales_and_zeros)
+
+
+class GroupedInt8Linear(QuantizedLinear):
+    """Weights in 8 bits with a scale for each group of 32, GGUF's Q8_0, on the int4 kernel.
+
+    code + 128 = 16 * high + low, so scale * code = 16 scale * (high - 8) + scale * (low - 8) + 8 scale: a row of 4-bit
+    numbers twice as long, which meets the same vector twice.
+
+    >>> codes = torch.arange(-16, 16, dtype=torch.int8).repeat(16, 1)
+    >>> GroupedInt8Linear.from_codes(codes, torch.full((16, 1), 0.5)).weight[0, :4]
+    tensor([-8.0000, -7.5000, -7.0000, -6.5000])
+    """
+
+    kernel = "int4"
+
+    def __init__(self, nibbles: Int4Linear):
+        super().__init__(nibbles.out_features, nibbles.in_features // 2)
+        self.nibbles = nibbles
+
+    @classmethod
+    def from_codes(
+        cls, codes: Int8[Tensor, "rows columns"], scale: Float[Tensor, "rows groups"]
+    ) -> "GroupedInt8Linear":
+        """The layer of codes -128 .. 127 and a scale for each 32 of them."""
+        scale = scale.T.bfloat16()  # times 16 and times 8 are exact
+        parts = []
+        for nibbles in (codes >> 4) + 8, codes & 15:  # (code + 128) >> 4, without leaving 8 bits
+            low, high = nibbles.view(torch.uint8).T.unflatten(0, (-1, GROUP)).chunk(2, dim=1)
+            parts.append(low | high << 4)
+        scales, zeros = torch.cat((16 * scale, scale)), torch.cat((torch.zeros_like(scale), 8 * scale))
+        return cls(Int4Linear(torch.cat(parts), scales, zeros))
+
+    def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
+        """Some rows of the matrix, in float32."""
+        return sum(self.nibbles.rows(picked).chunk(2, dim=1))
+
+    def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
+        """The matrix, transposed, in a number format for computing."""
+        return sum(self.nibbles.unpack(dtype).chunk(2))
+
+    def _fits_kernel(self) -> bool:
+        return self.nibbles._fits_kernel()
+
+    def _pack(self) -> Product:
+        nibbles = self.nibbles.product()
+        return lambda vectors: nibbles(torch.cat((vectors, vectors), dim=1))
+
+
+class QuantizedEmbedding(nn.Module):
+    """An embedding table that is read from a quantised layer's rows: with a tied head, from the head's own.
+
+    Raises `IndexError` naming the first id that is not in the table.
+
+    >>> head = Int8Linear.of(nn.Linear(32, 16))
+    >>> torch.equal(QuantizedEmbedding(head)(torch.tensor([[3, 5]])), head.weight[None, [3, 5]])
+    True
+    """
+
+    def __init__(self, table: QuantizedLinear):
+        super().__init__()
+        self.table = table
+
+    def forward(self, ids: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T C"]:
+        if ids.device.type == "cpu":
+            check_ids(ids, self.table.out_features)
+        return self.table.rows(ids.flatten()).view(*ids.shape, -1)
+
+    @property
+    def weight(self) -> Float[Tensor, "V C"]:
+        return self.table.weight
+
+
+def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
+    """One layer in place of several of one format that read the same vector: its rows are theirs, one after another.
+
+    >>> query, key = (Int4Linear.of(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
+    >>> join([query, key])
+    Int4Linear(in_features=32, out_features=48, bias=False)
+    """
+    if isinstance(layers[0], GroupedInt8Linear):
+        return GroupedInt8Linear(join([layer.nibbles for layer in layers]))
+    if isinstance(layers[0], Int8Linear):
+        return Int8Linear(torch.cat([layer.codes for layer in layers]), torch.cat([layer.scale for layer in layers]))
+    parts = ([getattr(layer, name) for layer in layers] for name in ("codes", "scale", "zero"))
+    return Int4Linear(*(torch.cat(part, dim=-1) for part in parts))
+
+
+def _unpack(
+    codes: UInt8[Tensor, "groups half rows"],
+    scale: Float[Tensor, "groups rows"],
+    zero: Float[Tensor, "groups rows"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "columns rows"]:
+    # One operation with one rounding: the sum of two rounded numbers would be off by more than the codes are.
+    scale, zero = (part.to(dtype).unsqueeze(1) for part in (scale, zero))
+    return torch.addcmul(zero, _unpack_codes(codes).to(dtype), scale).flatten(0, 1)
+
+
+def _unpack_codes(codes: UInt8[Tensor, "groups half rows"]) -> Int8[Tensor, "groups group rows"]:
+    """The codes minus 8, one in a byte."""
+    return torch.cat((codes & 15, codes >> 4), dim=1).view(torch.int8).sub_(8)
+
+
+def _not_zero(scale: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Rows or groups of equal weights have the scale 0, and any code will do; by 1, then, not by 0."""
+    return scale.float().where(scale != 0, 1.0)

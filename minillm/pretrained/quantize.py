@@ -1,0 +1,52 @@
+"""A model with fewer bits a weight: smaller, faster where writing text waits for memory, a little less exact.
+
+Only the matrices are quantised, for nearly all numbers are theirs. The head keeps 8 bits in "int4" too: its rows are
+also the embedding table of most models, and 4 bits there cost SmolLM2 5 % of its perplexity.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from torch import nn
+
+from minillm.model.quantized_linear import Int4Linear, Int8Linear, QuantizedEmbedding, QuantizedLinear
+from minillm.model.transformer import Transformer
+
+Bits = Literal["int8", "int4"]
+
+
+def quantize(model: Transformer, weights: Bits) -> Transformer:
+    """A copy of `model` with its matrices in 8 bits (one scale a row) or 4 (a scale and a zero for 32 weights).
+
+    The model itself stays as it is; vectors (norms, biases) and an untied embedding table belong to both. The copy
+    cannot be trained or saved. Raises `ValueError` for another format, for a model that is quantised already, and
+    naming the layer that cannot be.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=8))
+    >>> quantize(model, "int4").blocks[0].attention.query
+    Int4Linear(in_features=32, out_features=32, bias=False)
+    """
+    if weights not in get_args(Bits):
+        raise ValueError(f"weights is {weights!r}; choose one of {', '.join(get_args(Bits))}")
+    if any(isinstance(module, QuantizedLinear) for module in model.modules()):
+        raise ValueError("the model is quantised already; start from its float32 weights")
+    layers: dict[str, QuantizedLinear] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            try:
+                layers[name] = (Int8Linear if weights == "int8" or name == "head" else Int4Linear).of(module)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+    shared = {id(parameter): parameter for parameter in model.parameters()}  # not copied
+    return with_layers(copy.deepcopy(model, shared), layers, model.head.weight is model.embedding.weight)
+
+
+def with_layers(model: Transformer, layers: Mapping[str, QuantizedLinear], tied: bool) -> Transformer:
+    """Put quantised layers in their places by name, in `model` itself; a tied embedding reads the head's rows."""
+    for name, layer in layers.items():
+        model.set_submodule(name, layer)
+    if tied:
+        model.embedding = QuantizedEmbedding(model.head)
+    return model.eval()

@@ -1,0 +1,109 @@
+"""The fast step against the readable one: same logits, same cache, same texts."""
+
+import pytest
+import torch
+from helpers import lively, small_config
+from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
+
+from minillm.config import RopeScaling
+from minillm.inference import generate as generation
+from minillm.inference.decode import Decoder
+from minillm.inference.generate import generate
+from minillm.model import quantized_linear
+from minillm.model.transformer import Transformer
+from minillm.pretrained import load, quantize
+
+
+def small_quantised(weights="int8", **changes):
+    return quantize(lively(Transformer(small_config(**({"d_ff": 64, "norm_eps": 0.1} | changes)))), weights)
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Products without rounding, so that two forms of one step give equal numbers."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self)
+    monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 0.0)
+    monkeypatch.setattr(quantized_linear, "autocast_dtype", lambda device: None)
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tie_embeddings": False},
+        {"n_kv_heads": 4},
+        {"d_head": 16, "n_kv_heads": 1},
+        {"rope_scaling": RopeScaling(4.0)},
+    ],
+)
+def test_a_step_is_that_of_the_model(exact, weights, changes, as_users_call_it):
+    model = small_quantised(weights, **changes)
+    ids = torch.randint(0, 50, (3, 9))
+    with torch.no_grad():
+        slow, fast = (model.new_cache(3) for _ in range(2))
+        for cache in (slow, fast):
+            model(ids[:, :5], cache)
+        step = Decoder(model)
+        for column in ids[:, 5:].unbind(1):
+            torch.testing.assert_close(step(column, fast), model(column.unsqueeze(1), slow)[:, 0], rtol=1e-4, atol=1e-4)
+        assert fast.length == slow.length
+        torch.testing.assert_close(fast.keys, slow.keys, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(fast.values, slow.values, rtol=1e-4, atol=1e-4)
+
+
+def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
+    monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
+    taken = []
+    step = Decoder.__call__
+    monkeypatch.setattr(Decoder, "__call__", lambda *inputs: taken.append(1) or step(*inputs))
+    prompts = torch.randint(0, 50, (2, 4))
+    for model, steps in [
+        (small_quantised(), 5),
+        (small_quantised(position="alibi"), 0),
+        (small_quantised(qk_norm=True), 0),
+        (small_quantised(activation="gelu", norm="layernorm", bias=True), 0),
+        (lively(Transformer(small_config())), 0),
+    ]:
+        taken.clear()
+        texts = generate(model, prompts, 6, temperature=0)
+        assert len(taken) == steps
+        assert torch.equal(texts, generate(model, prompts, 6, temperature=0, use_cache=False))
+    generate(small_quantised(), [[1, 2], [3]], 6)  # padded: the readable form
+    assert not taken
+
+
+@pytest.mark.parametrize("number_format", ["Q4_1", "Q8_0"])
+def test_native_layers_of_either_format_are_joined(tmp_path, monkeypatch, number_format):
+    monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
+    tokenizer = small_tokenizer()
+    plain = small_llama(tokenizer, norm_eps=0.1)
+    path = write_gguf(tmp_path / "a.gguf", settings_of(plain, tokenizer), tensors_of(plain), number_format)
+    model, _ = load(path, weights="native")
+    ids = torch.arange(6).reshape(2, 3)
+    with torch.no_grad():
+        slow, fast = (model.new_cache(2) for _ in range(2))
+        for cache in (slow, fast):
+            model(ids, cache)
+        expected = model(ids[:, :1], slow)[:, 0]
+        difference = (Decoder(model)(ids[:, 0], fast) - expected).abs().max()
+    assert difference < 0.05 * expected.abs().max()  # the two round to bfloat16 at other moments
+
+
+def test_a_full_cache_is_an_error():
+    model = small_quantised()
+    cache = model.new_cache(1, 1)
+    Decoder(model)(torch.tensor([1]), cache)
+    with pytest.raises(ValueError, match="has room for 1; 1 more do not fit"):
+        Decoder(model)(torch.tensor([1]), cache)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("weights", ["native", "int8"])
+def test_the_real_model_writes_the_same_text(real_weights, monkeypatch, weights):
+    model, tokenizer = load("smollm2-135m-instruct", weights=weights)
+    ids = tokenizer.encode("The capital of France is")
+    fast = generate(model, ids, 24, temperature=0)
+    monkeypatch.setattr(generation, "decoder", lambda model: None)  # the readable step alone
+    assert generate(model, ids, 24, temperature=0) == fast
+    assert "Paris" in tokenizer.decode(fast)
