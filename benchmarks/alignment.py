@@ -44,7 +44,7 @@ from minillm.posttraining.recipes import (
 from minillm.posttraining.reward import RewardModel
 from minillm.tokenizer import Tokenizer
 
-ASKED = 500  # held-out instructions
+ASKED = 300  # held-out instructions
 STREAM = 3_000_000  # their seed, beyond those that anything was trained on
 N = 64
 COLUMNS = "{:12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}"
