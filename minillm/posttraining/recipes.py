@@ -144,8 +144,11 @@ REWARD = PairRecipe(
     batch_size=8,
     pairs=25_600,
 )
+# Without the imitation it leaves the reference further for less: right answers get lost among many wrong ones.
 DPO = PairRecipe(
-    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.1), batch_size=8, pairs=6_400
+    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
+    batch_size=8,
+    pairs=6_400,
 )
 # A bad judge on purpose, for the lesson on reward hacking: a head alone, few pairs, and raters who take length for
 # quality. They give 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
