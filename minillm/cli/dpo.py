@@ -25,7 +25,8 @@ from minillm.pretrained import load
 @click.pass_context
 def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a chat model directly on pairs of answers, of which somebody preferred one."""
-    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, DPO, (*TRAINING, "beta")))
+    settings = (*TRAINING, "imitation", "beta")
+    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, DPO, settings))
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()

@@ -43,6 +43,7 @@ def pair_options(command: Callable) -> Callable:
             click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights."),
             click.option("--batch-size", type=int, help="Prompts in one batch, each with all its pairs."),
             click.option("--learning-rate", type=float, help="At its peak."),
+            click.option("--imitation", type=float, help="Weight of the loss of saying what was chosen."),
             click.option("--seed", default=0, help="Decides the instructions, the raters' choices and the order."),
             click.option("--compile", is_flag=True, help="Compile the layers first, for a long run."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),

@@ -26,9 +26,8 @@ from minillm.pretrained import load
 @click.pass_context
 def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a reward model on pairs of answers, of which somebody preferred one."""
-    options = settle(
-        ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD, (*TRAINING, "likelihood"))
-    )
+    settings = (*TRAINING, "imitation", "likelihood")
+    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD, settings))
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()

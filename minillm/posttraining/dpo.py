@@ -32,6 +32,9 @@ ASKED = 64  # held-out prompts that the KL is measured on
 class DPOConfig(TrainConfig):
     """How to train, and the price of leaving the reference. Raises `ValueError` for numbers that mean nothing.
 
+    DPO only pulls two answers apart, and both may become less likely. With `imitation` the chosen ones are also learnt
+    as examples (Pang et al. 2024, "Iterative reasoning preference optimization", eq. 1).
+
     >>> DPOConfig(steps=100).beta
     0.1
     """

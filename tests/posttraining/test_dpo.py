@@ -64,6 +64,20 @@ def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model):
     assert preference_loss(margins).item() == pytest.approx(last["val_loss"], abs=1e-4)
 
 
+def test_what_was_chosen_may_be_imitated_as_well(small_model):
+    """The first loss is that of a coin and the mean -log p of a chosen token; later the chosen answers are likelier."""
+    nats = -sum(log_prob(small_model, one.prompt, one.chosen) for one in PAIRS[:16]) / (16 * 3)
+    found = {}
+    for imitation in (0.0, 2.0):
+        model, config = copy.deepcopy(small_model), DPOConfig(
+            steps=20, learning_rate=3e-3, warmup_steps=0, eval_every=20, log_every=1, bf16=False, imitation=imitation
+        )  # fmt: skip
+        _, history = dpo(model, PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:]), config)
+        assert history[0]["loss"] == pytest.approx(math.log(2) + imitation * nats, abs=1e-3)
+        found[imitation] = sum(log_prob(model, one.prompt, one.chosen) for one in PAIRS[:16])
+    assert found[2.0] > found[0.0]
+
+
 @pytest.mark.parametrize("beta", [0.5, 1.0])
 def test_two_answers_end_where_the_formula_says(beta):
     """Three of four raters prefer 1 to 0, so r_1 - r_0 = ln 3, and p* is p_ref exp(r / beta), made to sum to 1."""
@@ -121,6 +135,8 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
 
 
 def test_settings_that_mean_nothing_are_refused(small_model, tmp_path):
+    with pytest.raises(ValueError, match="imitation is -1.0; it cannot be negative"):
+        DPOConfig(steps=1, imitation=-1.0)
     with pytest.raises(ValueError, match="beta is 0"):
         DPOConfig(steps=1, beta=0)
     with pytest.raises(ValueError, match="neither steps nor minutes"):
