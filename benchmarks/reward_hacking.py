@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from common import write_result
+from common import RESULTS, write_result
 
 from minillm.analysis.alignment import Report, assess
 from minillm.assets import cache_dir
@@ -26,6 +26,7 @@ from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
 from minillm.posttraining.reward import RewardModel
+from minillm.viz.figures import lines, png
 
 METHODS = {"ppo": (ppo, PPOConfig), "grpo": (grpo, GRPOConfig)}
 PRICES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # points of the proxy a nat
@@ -74,6 +75,13 @@ def summary(report: Report) -> dict:
     return {name: figures[name]["mean"] for name in names} | {"length": report.length, "ended": report.ended}
 
 
+def draw(runs: list[dict]) -> bytes:
+    """What the proxy says of the answers, and what they are worth, against the distance from SFT."""
+    runs = sorted(runs, key=lambda one: one["kl"])
+    curves = {"proxy": [one["reward"] for one in runs], "gold utility": [one["utility"] for one in runs]}
+    return png(lines(curves, "KL from SFT, nats an answer", "points", x=[one["kl"] for one in runs]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=METHODS, default="ppo", help="what trains for the proxy")
@@ -97,7 +105,8 @@ def main() -> None:
         print(f"\nAt the price {one['price']}:" if one["price"] is not None else "\nSFT:")
         for prompt, text in one["samples"]:
             print(f"  {prompt[-100:]!r}\n    {text!r}")
-    print(f"written to {write_result('reward_hacking', {'method': arguments.method, 'runs': runs})}")
+    (RESULTS / "reward_hacking.png").write_bytes(draw(runs))
+    print(f"written to {write_result('reward_hacking', {'method': arguments.method, 'runs': runs})} and a .png")
     if arguments.json:
         print(json.dumps(runs))
 
