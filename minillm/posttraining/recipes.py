@@ -132,7 +132,7 @@ class PairRecipe:
 
 
 # By a head alone, 70 % of held-out pairs come out as raters have it, and of those with one right answer 62; with the
-# likelihood beside it 75 and 78. The best there is are 84 and 96 (`benchmarks/reward.py`).
+# likelihood beside it 76 and 79. The best there is are 84 and 96 (`benchmarks/reward.py`).
 REWARD = PairRecipe(
     RewardConfig(
         steps=800,
