@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -39,11 +40,17 @@ def result(name: str) -> dict:
 
 def test_the_readmes_figures_are_those_of_the_benchmarks():
     base, tokenizer = result("pretrain"), result("tokenizer")
+    chat = fmean(run["held-out"]["all"] for run in result("sft")["runs"])
+    judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
+    closed = fmean(run["ppo"]["closed"] for run in result("alignment")["runs"])
     pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
     figures = [
         f"{result('train')['median_ratio']:.1f} times as fast",
         f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s".replace("%", " %"),
         f"{pace['ours bf16', 512] / pace['plain float32', 512]:.1f} times as fast",
+        f"{chat:.1%}".replace("%", " %"),
+        f"{judge:.1%}".replace("%", " %"),
+        f"{closed:.0%}".replace("%", " %"),
         f"{tokenizer['train_ratio']:.1f} times as fast",
         f"{tokenizer['encode_ratio']:.1f} times as fast",
     ]
