@@ -131,8 +131,8 @@ class PairRecipe:
     pairs_per_instruction: int = 4
 
 
-# By a head alone, 70 % of held-out pairs come out as raters have it, and of those with one right answer 62; with the
-# likelihood beside it 76 and 79. The best there is are 84 and 96 (`benchmarks/reward.py`).
+# By a head alone, 70 % of held-out pairs came out as raters have it, and of those with one right answer 62 (one seed);
+# with the likelihood beside it 76 and 79 (three). The best there is are 84 and 96 (`benchmarks/reward.py`).
 REWARD = PairRecipe(
     RewardConfig(
         steps=800,
@@ -146,7 +146,7 @@ REWARD = PairRecipe(
     batch_size=8,
     pairs=25_600,
 )
-# Without the imitation it leaves the reference further for less: right answers get lost among many wrong ones.
+# The best of eight that were tried, one seed each; benchmarks/README.md has them all.
 DPO = PairRecipe(
     DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
     batch_size=8,
