@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from minillm.device import (
+    _least_seconds,
     autocast_dtype,
     bf16_speedup,
     keep_freed_memory,
@@ -113,3 +114,20 @@ def test_the_peak_is_measured_once(monkeypatch):
     first = matmul_peak(cpu)
     monkeypatch.setattr("minillm.device.time", None)
     assert matmul_peak(cpu) == first > 0
+
+
+def test_a_probe_runs_on_one_thread_and_gives_the_others_back():
+    threads, seen = torch.get_num_threads(), []
+
+    def fail():
+        raise RuntimeError("no such kernel")
+
+    torch.set_num_threads(2)
+    try:
+        assert _least_seconds(lambda: seen.append(torch.get_num_threads()), rounds=9) >= 0
+        assert seen == [1] * 9
+        with pytest.raises(RuntimeError, match="no such kernel"):
+            _least_seconds(fail)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
