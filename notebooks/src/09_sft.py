@@ -837,6 +837,9 @@ print(f"one of the strangers: {together:.2f}, the mark: {mark:.4f}")
 assert mark < 2 * together / len(strangers) + 0.01
 
 # %% [markdown]
+# It knows that the answer is over: most of its probability is on the strangers. But the mark gets no more than its even
+# share of it, one part in two hundred and thirty-one.
+#
 # The remedy is small: let the *rows of the marks* learn as well, 2 in the table and 2 in the head, 512 numbers. (The
 # PEFT library calls it `modules_to_save` or `trainable_token_indices`.) A model that knows its marks already, as the
 # real one of this course does, has no such trouble. So beginners meet this trap just when they fine-tune a *base*
