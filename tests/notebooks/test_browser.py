@@ -22,6 +22,7 @@ SLIDER = (".noUi-handle", ["ArrowRight"])
 CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
+    "08_pretraining": ("select", ["ArrowDown"]),
 }
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
