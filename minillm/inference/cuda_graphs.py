@@ -55,8 +55,9 @@ class GraphedDecoder:
     """Logits of one new token in every row, as `Transformer` computes them from the same cache, without its overhead.
 
     On a card the step is recorded when a cache is first seen, which takes about as long as three steps, and started as
-    a graph from then on. Elsewhere it is an ordinary, slower step, so that its arithmetic can be held against the
-    model's anywhere. Raises `ValueError` when the cache or the context is full, and for rows with padding.
+    a graph from then on; the weights must stay where they are. Elsewhere it is an ordinary, slower step, so that its
+    arithmetic can be held against the model's anywhere. Raises `ValueError` when the cache or the context is full, and
+    for rows with padding.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -65,8 +66,8 @@ class GraphedDecoder:
     """
 
     def __init__(self, model: Transformer):
-        self.model, self.cache = model, None
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.model = model
+        self.cache: KVCache | None = None  # the one that the graph was recorded on
 
     @torch.no_grad()
     def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
@@ -93,16 +94,17 @@ class GraphedDecoder:
         """Record the step on this cache; its runs before that write only the row that the first step writes anyway."""
         self.cache, self.x, self.position = cache, x.clone(), position.clone()
         inputs = self.model, self.x, self.position, cache.keys, cache.values
-        # Libraries allocate what they need at their first calls, which a recording forbids; so do our quantised layers.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(2):
-                static_step(*inputs)
-        torch.cuda.current_stream().wait_stream(aside)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.logits = static_step(*inputs)
+        with torch.cuda.device(x.device):
+            # Libraries, and our quantised layers, make what they need at their first call; a recording forbids it.
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(2):
+                    static_step(*inputs)
+            torch.cuda.current_stream().wait_stream(aside)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.logits = static_step(*inputs)
 
 
 class _WholeCache(KVCache):

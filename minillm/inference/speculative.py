@@ -1,10 +1,11 @@
 """Several tokens for one pass of a large model: something cheap guesses ahead, the model checks all guesses at once.
 
-Writing one token reads every weight of the model once, and reading five tokens hardly costs more than reading one. So a
-draft proposes a few tokens, the model reads them in one pass, and a rule keeps as many as it may without changing what
-the model would have written by itself: `speculate` draws from the same distribution as `stream`, whatever the draft is
-(Leviathan et al. 2023, "Fast Inference from Transformers via Speculative Decoding"; Chen et al. 2023, "Accelerating
-Large Language Model Decoding with Speculative Sampling"). A bad draft costs time, never quality.
+A pass reads every weight of the model once, and where that is what takes the time, five tokens cost little more than
+one. So a draft proposes a few tokens, the model reads them in one pass, and a rule keeps as many as it may without
+changing what the model would have written by itself: `speculate` draws from the same distribution as `stream`, whatever
+the draft is (Leviathan et al. 2023, "Fast Inference from Transformers via Speculative Decoding"; Chen et al. 2023,
+"Accelerating Large Language Model Decoding with Speculative Sampling"). A bad draft costs time, never quality. Weights
+of 4 bits are read so fast that a CPU waits for the arithmetic, and less is won (see `benchmarks/speculative.py`).
 
 A draft is a smaller model with the same vocabulary, or `PromptLookup`, which copies from the text itself.
 """
@@ -34,7 +35,7 @@ class PromptLookup:
     [9, 1, 7]
     """
 
-    n: int = 2
+    n: int = 3
 
     def __post_init__(self) -> None:
         if self.n < 1:

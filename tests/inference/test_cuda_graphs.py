@@ -14,7 +14,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from minillm.config import RopeScaling
 from minillm.device import require_compiler
+from minillm.inference import generate as generation
 from minillm.inference.cuda_graphs import GraphedDecoder, static_step
+from minillm.inference.sampling import Sampling
 from minillm.model.kv_cache import KVCache
 from minillm.model.transformer import Transformer
 from minillm.pretrained import quantize
@@ -88,6 +90,22 @@ def test_logits_stay_as_they_were_given(device, small_model):
     kept = first.clone()
     step(torch.tensor([4], device=device), cache)
     assert torch.equal(first, kept)
+
+
+@pytest.mark.parametrize("copies", [None, [0, 0, 1, 1, 1]])
+def test_the_loop_of_generate_takes_it_for_its_fast_step(monkeypatch, device, model, copies):
+    model, taken = model.to(device), []
+    picked = None if copies is None else torch.tensor(copies, device=device)
+
+    def tokens() -> list[list[int]]:
+        prompts = torch.arange(8, device=device).reshape(2, 4)
+        steps = generation.continuations(model, prompts, None, 9, Sampling(temperature=0), copies=picked)
+        return [chosen.tolist() for chosen, _ in steps]
+
+    expected = tokens()
+    monkeypatch.setattr(generation, "decoder", lambda model: taken.append(model) or GraphedDecoder(model))
+    assert tokens() == expected
+    assert taken == [model]
 
 
 def test_operations_recorded_at_one_position_are_right_at_another(as_users_call_it, model):

@@ -234,6 +234,11 @@ def test_a_seed_repeats_and_another_differs(small_model):
     assert draws[1] == draws[3] != draws[5]
 
 
+def test_gradients_are_off_inside_and_on_outside(small_model):
+    for _ in speculate(small_model, PROMPT, 3, PromptLookup(1), seed=0):
+        assert torch.is_grad_enabled()  # of the caller's own work between two tokens
+
+
 @pytest.mark.parametrize(
     ("n", "text", "expected"),
     [
