@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minillm.inference import speculative
+from minillm.inference.decode import Decoder
 from minillm.inference.generate import stream
 from minillm.inference.sampling import Sampling
 from minillm.inference.speculative import PromptLookup, Tally, residual, speculate
@@ -37,12 +38,7 @@ def near(model: Transformer, noise: float = 0.02) -> Transformer:
 
 
 def drafts(model: Transformer) -> dict[str, Transformer | PromptLookup]:
-    return {
-        "itself": model,
-        "near": near(model),
-        "unrelated": unrelated(),
-        "look-up": PromptLookup(1),
-    }
+    return {"itself": model, "near": near(model), "unrelated": unrelated(), "look-up": PromptLookup(1)}
 
 
 @pytest.mark.parametrize(
@@ -81,10 +77,8 @@ def test_a_fast_step_is_taken_for_single_tokens(monkeypatch):
     monkeypatch.setattr(PromptLookup, "propose", lambda *inputs: [])
     model = quantize(lively(Transformer(small_config(d_ff=64, norm_eps=0.1))), "int8")
     taken = []
-    step = speculative.decoder(model).__class__.__call__
-    monkeypatch.setattr(
-        speculative.decoder(model).__class__, "__call__", lambda *inputs: taken.append(1) or step(*inputs)
-    )
+    step = Decoder.__call__
+    monkeypatch.setattr(Decoder, "__call__", lambda *inputs: taken.append(1) or step(*inputs))
     text = list(speculate(model, PROMPT, 6, PromptLookup(), temperature=0))
     assert len(taken) == 5  # the prompt is read by the model itself
     assert text == list(stream(model, PROMPT, 6, temperature=0))
