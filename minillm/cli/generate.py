@@ -5,7 +5,15 @@ from typing import Any
 
 import click
 
-from minillm.cli.common import device_option, json_option, model_option, print_json, sampling_options, stream_text
+from minillm.cli.common import (
+    device_option,
+    json_option,
+    model_option,
+    print_json,
+    sampling_options,
+    stream_text,
+    weights_option,
+)
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.pretrained import load
@@ -17,13 +25,14 @@ from minillm.tokenizer import Tokenizer
 @click.option("--prompt", help="The text to continue; without it the model starts a document of its own.")
 @click.option("--chat", is_flag=True, help="Put the prompt as a user's question into the model's chat template.")
 @sampling_options
+@weights_option
 @device_option
 @json_option
 def generate(
-    model_name: str, prompt: str | None, chat: bool, device: str | None, as_json: bool, **settings: Any
+    model_name: str, prompt: str | None, chat: bool, weights: str, device: str | None, as_json: bool, **settings: Any
 ) -> None:
     """Continue a prompt."""
-    model, tokenizer = load(model_name, device=pick_device(device))
+    model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
     ids = prompt_ids(tokenizer, prompt, chat)
     new_ids: list[int] = []
     start, pieces = time.perf_counter(), []
@@ -47,8 +56,10 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int
             raise ValueError("--chat needs a question: give it with --prompt")
         return encode_chat(tokenizer, [{"role": "user", "content": prompt}])
     ids = [] if prompt is None else tokenizer.encode(prompt)
-    # Where one token both ends a document and begins the next, a document in training always stood behind it.
-    begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
+    begins = tokenizer.add_bos
+    if begins is None:
+        # Where one token both ends a document and begins the next, a document in training always stood behind it.
+        begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
     if begins or not ids:
         if tokenizer.bos_id is None:
             raise ValueError("this tokenizer has no token that begins a text, so a --prompt is needed")
