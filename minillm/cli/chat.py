@@ -84,6 +84,8 @@ def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str,
     except ValueError as error:
         _say(f"({error})")
         return messages
+    if len(asked) <= len(messages):
+        _say("(the conversation no longer fits the model's context; its oldest turns are forgotten)")
     pieces = []
     with _ctrl_c() as pressed:
         for event in answer:
@@ -120,7 +122,6 @@ def _fit(engine: Engine, messages: Messages, max_new_tokens: int) -> tuple[Messa
         while len(ids) > room // 2 and len(messages) > first + 1:
             messages = messages[:first] + messages[first + 2 :]  # without the oldest question and its answer
             ids = encode_chat(tokenizer, messages)
-        _say("(the conversation no longer fits the model's context; its oldest turns are forgotten)")
     return messages, ids
 
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import click
 
-from minillm.inference.engine import Engine, Request
+from minillm.inference.engine import Engine, Event, Request
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
 from minillm.pretrained import Weights
@@ -55,17 +55,17 @@ def print_json(result: dict[str, Any]) -> None:
 
 def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -> Request:
     """What the engine is asked for, by the values of `sampling_options`; the end token ends a text."""
-    rest = {name: settings[name] for name in ("max_new_tokens", "stop_strings", "seed") if name in settings}
+    names = ("max_new_tokens", "stop_strings", "seed", "when_full")
+    rest = {name: settings[name] for name in names if name in settings}
     sampling = Sampling(**{name: value for name, value in settings.items() if name not in rest})
     stop = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
     return Request(ids, sampling=sampling, stop=stop, **rest)
 
 
 def stream_text(
-    model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], new_ids: list[int]
+    model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], events: list[Event]
 ) -> Iterator[str]:
-    """The continuation of `ids` in pieces of text, until the end token; `new_ids` collects its tokens."""
+    """The continuation of `ids` in pieces of text, until the end token; `events` collects what happened."""
     for event in Engine(model, tokenizer, max_batch=1).submit(request_of(tokenizer, ids, settings)):
-        if event.token is not None:
-            new_ids.append(event.token)
+        events.append(event)
         yield event.text

@@ -1,7 +1,7 @@
 """minillm generate: continue a prompt, answer a question, or let a base model write a document."""
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -16,6 +16,7 @@ from minillm.cli.common import (
 )
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
+from minillm.inference.engine import Event, WhenFull
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
@@ -25,6 +26,12 @@ from minillm.tokenizer import Tokenizer
 @click.option("--prompt", help="The text to continue; without it the model starts a document of its own.")
 @click.option("--chat", is_flag=True, help="Put the prompt as a user's question into the model's chat template.")
 @sampling_options
+@click.option(
+    "--when-full",
+    type=click.Choice(get_args(WhenFull)),
+    default="stop",
+    help="At the end of the model's context: stop, or forget the older half of the text and go on.",
+)
 @weights_option
 @device_option
 @json_option
@@ -34,17 +41,19 @@ def generate(
     """Continue a prompt."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
     ids = prompt_ids(tokenizer, prompt, chat)
-    new_ids: list[int] = []
+    events: list[Event] = []
     start, pieces = time.perf_counter(), []
-    for piece in stream_text(model, tokenizer, ids, settings, new_ids):
+    for piece in stream_text(model, tokenizer, ids, settings, events):
         pieces.append(piece)
         click.echo(piece, nl=False, err=as_json)
     click.echo(err=as_json)
     if as_json:
         seconds = time.perf_counter() - start
         result = {"model": model_name, "prompt": prompt, "text": "".join(pieces), "prompt_tokens": len(ids)}
-        result |= {"new_tokens": len(new_ids), "ended": bool(new_ids) and new_ids[-1] == tokenizer.eos_id}
-        print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(new_ids) / seconds, 1)})
+        log_probs = [event.log_prob for event in events if event.token is not None]
+        result |= {"new_tokens": len(log_probs), "log_prob": sum(log_probs)}
+        result |= {"finished": events[-1].finished, "ended": events[-1].finished == "stop"}
+        print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(log_probs) / seconds, 1)})
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int]:

@@ -3,13 +3,15 @@
 Requests wait until there is room in the batch. Between two steps those that are done leave it and others join: the
 prompt of each is read by itself, and its keys and values take their place among the others, all ending at one column
 (`KVCache.aligned`). A step then chooses one token for every row. What was read is kept for a while, so that a prompt
-that begins like an earlier text, as every turn of a chat does, is read from there on (`prefixes`).
+that begins like an earlier text, as every turn of a chat does, is read from there on (`prefixes`). A prompt is read in
+one pass, however long it is, and the others wait for it.
 """
 
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 import torch
@@ -76,8 +78,10 @@ class Answer(Iterator[Event]):
     """The events of one request, in order; asking for one that is not there yet makes the engine take a step."""
 
     def __init__(self, engine: "Engine", request: Request):
-        self.request, self.finished = request, None
-        self._engine, self._events = engine, deque()
+        self.request = request
+        self.finished: Reason | None = None
+        self._engine = engine
+        self._events: deque[Event] = deque()
         self._text = TextStream(engine.tokenizer, request.stop_strings)
         self._ids, self._new = list(request.prompt), 0  # the text that the model goes on from; how much of it is new
         device, seed = engine.model.device, request.seed
@@ -166,7 +170,7 @@ class Engine:
         self.unknown = torch.tensor(unknown, dtype=torch.long, device=model.device)
         self._shelf = Shelf(kept_tokens)
         self._waiting: deque[Answer] = deque()
-        self._running: list[Answer] = []  # the rows of
+        self._running: list[Answer] = []  # one for each row of the cache
         self._cache: KVCache | None = None
 
     def submit(self, request: Request) -> Answer:
@@ -189,18 +193,21 @@ class Engine:
     def step(self) -> bool:
         """One token for every running request, after those that wait have joined as far as there is room.
 
-        False where there was nothing to do.
+        False where there was nothing to do. A step that fails while the model computes has changed nothing.
         """
         answers, joined, logits = list(self._running), [], []
-        while self._waiting and len(answers) < self.max_batch:
-            answer = self._waiting.popleft()
+        for answer in islice(self._waiting, self.max_batch - len(self._running)):
             row, its_logits = self._read(answer._ids, joined)
             answers.append(answer)
             joined.append((answer, row))
             logits.append(its_logits)
         if self._running:
+            # All but the newest token of each; a step that failed may have gone further.
+            self._cache.truncate(max(len(answer._ids) for answer in self._running) - 1)
             last = torch.tensor([answer._ids[-1] for answer in self._running], device=self.model.device)
             logits = [*next_logits(self.model, last, self._cache).split(1), *logits]
+        for _ in joined:
+            self._waiting.popleft()
         for answer, its_logits in zip(answers, logits, strict=True):
             answer._take(*answer._choose(its_logits))
         self._settle(joined)

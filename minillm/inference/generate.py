@@ -34,7 +34,7 @@ def generate(
     A list of prompts, which may differ in length, gives a list of texts. A row ends with the first token of `stop` that
     it draws, or where its own text fills the model's context; in a tensor, which has one width, rows that ended repeat
     that token until the last one has ended. The same `seed` gives the same texts. Greedy texts are those of each prompt
-    alone; sampled ones are not, as the rows of a batch draw from the seed in turn.
+    alone; sampled ones are not, as the rows of a batch draw from the seed in turn (in `engine` each has its own seed).
     Raises `ValueError` for an empty or too long prompt and for settings that mean nothing.
 
     >>> from minillm import ModelConfig

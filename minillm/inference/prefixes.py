@@ -30,7 +30,7 @@ def longest_prefix(ids: Sequence[int], texts: Iterable[Read]) -> KVCache | None:
 
 
 class Shelf:
-    """The caches of some texts, the last ones used, of at most `most_tokens` tokens together.
+    """The caches of some texts, the last that ended, of at most `most_tokens` tokens together.
 
     >>> shelf, cache = Shelf(most_tokens=4), KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=3, d_head=2)
     >>> cache.advance(3)
@@ -42,7 +42,7 @@ class Shelf:
 
     def __init__(self, most_tokens: int):
         self.most_tokens = most_tokens
-        self.texts: list[Read] = []  # the last one used is the last one
+        self.texts: list[Read] = []  # the newest is the last one
 
     def keep(self, ids: Sequence[int], row: KVCache) -> None:
         """Keep a copy of a row's cache, in place of those of texts that this one begins with."""

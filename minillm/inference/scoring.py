@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.losses import token_log_probs
@@ -67,7 +67,7 @@ def continuation_log_probs(
     return torch.cat(scores)
 
 
-def _score(model: Transformer, vectors: Float[Tensor, "N C"], targets: Tensor) -> Float[Tensor, "N"]:
+def _score(model: Transformer, vectors: Float[Tensor, "N C"], targets: Int[Tensor, "N"]) -> Float[Tensor, "N"]:
     rows = max(LOGITS_AT_ONCE // model.config.vocab_size, 1)
     parts = zip(vectors.split(rows), targets.split(rows), strict=True)
     return torch.cat([token_log_probs(model.head(part), target) for part, target in parts])

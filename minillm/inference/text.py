@@ -18,8 +18,9 @@ class TextStream:
     UTF-8 as one "\\ufffd" a byte; here it is one for each broken character.) Raises `ValueError` for an empty stop
     string, and `add` for an id that is not in the vocabulary.
 
-    >>> text = TextStream(Tokenizer.train(["hi hi"], vocab_size=256), stop=["END"])
-    >>> [text.add(token) for token in Tokenizer.train(["hi hi"], vocab_size=256).encode("é EEND!")]
+    >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=256)
+    >>> text = TextStream(tokenizer, stop=["END"])
+    >>> [text.add(token) for token in tokenizer.encode("é EEND!")]
     ['', 'é', ' ', '', 'E', '', '', '']
     >>> text.stopped
     True

@@ -105,6 +105,7 @@ def test_the_oldest_turns_go_when_the_context_is_full(tmp_path, chatty):
     assert 3 <= len(kept) < 13
     too_long = talk(tmp_path / "short", "a", "x" * 90, "b", "")
     assert "this model was built for 80" in too_long.stderr
+    assert "forgotten" not in too_long.stderr
     assert [content for role, content in messages_of(too_long) if role == "user"] == ["a", "b"]
 
 

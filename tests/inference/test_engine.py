@@ -191,6 +191,29 @@ def test_what_is_kept_is_bounded(read):
     assert read == [4, 1, 8, 4, 1, 8]  # 4 + 1 + 8 are too many: each drove out the first of the others
 
 
+@pytest.mark.parametrize("broken", [MODEL.blocks[1], MODEL.head])
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_step_that_fails_can_be_taken_again(broken, moment):
+    """Memory may run out, or someone may press Ctrl-C, while one is running and two are being read."""
+    engine, answers = Engine(MODEL, TOKENIZER, 3), []
+    for prompt in PROMPTS[:4]:
+        answers.append(engine.submit(Request(prompt, 6, DRAWN, seed=2)))
+        if len(answers) == 1:
+            engine.step()
+    calls = []
+
+    def fail(*_):
+        calls.append(1)
+        if len(calls) == moment:
+            raise MemoryError
+
+    hook = broken.register_forward_pre_hook(fail)
+    with pytest.raises(MemoryError):
+        engine.step()
+    hook.remove()
+    assert [tokens_of(answer) for answer in answers] == [alone(answer.request) for answer in answers]
+
+
 def test_tokens_that_only_the_model_knows_are_not_drawn():
     small = Tokenizer({n: letter.encode() for n, letter in enumerate(LETTERS[:3])}, [], {})
     answer = Engine(MODEL, small).submit(Request([1], 20, seed=0))
