@@ -6,13 +6,14 @@ from helpers import lively, small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.data.chat import encode_chat
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate
 from minillm.inference.sampling import Sampling
 from minillm.inference.scoring import log_probs
 from minillm.model import quantized_linear
 from minillm.model.transformer import Transformer
-from minillm.pretrained import quantize
+from minillm.pretrained import load, quantize
 from minillm.tokenizer import Tokenizer
 
 LETTERS = [chr(33 + n) for n in range(50)]
@@ -251,3 +252,17 @@ def test_sizes_that_mean_nothing_are_named(settings, sentence):
         Engine(MODEL, TOKENIZER, **settings)
     with pytest.raises(ValueError, match="causal=False has no KV cache"):
         Engine(model_of(causal=False), TOKENIZER)
+
+
+@pytest.mark.real
+def test_the_real_model_answers_several_at_once(real_weights):
+    model, tokenizer = load("smollm2-135m-instruct")
+    questions = ["What is the capital of France?", "Name three colours.", "What is 2 + 2?"]
+    prompts = [encode_chat(tokenizer, [{"role": "user", "content": question}]) for question in questions]
+    engine = Engine(model, tokenizer)
+    answers = [engine.submit(Request(prompt, 10, GREEDY, stop=[tokenizer.eos_id])) for prompt in prompts]
+    texts = ["".join(event.text for event in answer) for answer in answers]
+    assert [tokenizer.encode(text) for text in texts] == [
+        [id for id in alone(answer.request, model) if id != tokenizer.eos_id] for answer in answers
+    ]
+    assert "Paris" in texts[0]
