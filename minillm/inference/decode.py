@@ -16,10 +16,28 @@ from torch import Tensor
 
 from minillm.model.kv_cache import KVCache
 from minillm.model.position import rotary_angles
-from minillm.model.quantized_linear import QuantizedLinear, join
+from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
+from minillm.model.segments import segment_mask, segment_positions
 from minillm.model.transformer import Block, Transformer
 
 _DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder]" = weakref.WeakKeyDictionary()
+
+
+@torch.no_grad()
+def next_logits(
+    model: Transformer, tokens: Int[Tensor, "B"], cache: KVCache, segments: Int[Tensor, "B 1"] | None = None
+) -> Float[Tensor, "B V"]:
+    """Logits after one more token in every row: by `Decoder` where it fits, else by `Transformer` itself.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> next_logits(model, torch.tensor([7, 3]), model.new_cache(2)).shape
+    torch.Size([2, 10])
+    """
+    fast = decoder(model)
+    if fast is not None and len(tokens) <= MOST_VECTORS:
+        return fast(tokens, cache, segments)
+    return model(tokens.unsqueeze(1), cache, segments)[:, 0]
 
 
 def decoder(model: Transformer) -> "Decoder | None":
@@ -61,13 +79,22 @@ class Decoder:
         self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
 
     @torch.inference_mode()
-    def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
-        """Append one token to every row of `cache`; raises `ValueError` when it is full, as the cache does."""
+    def __call__(
+        self, tokens: Int[Tensor, "B"], cache: KVCache, segments: Int[Tensor, "B 1"] | None = None
+    ) -> Float[Tensor, "B V"]:
+        """Append one token to every row of `cache`; raises `ValueError` when it is full, as the cache does.
+
+        `segments` as in `Transformer`: 0 where a row's new token is padding.
+        """
         cache.check_room(1)
         (B,), K, D, here = tokens.shape, self.n_kv_heads, self.rotary[0], cache.length
         turned = self.n_heads + K  # rotary turns queries and keys alike
-        cos, sin = (part.repeat(1, 2) for part in rotary_angles(torch.tensor([here]), *self.rotary))
-        sin[:, : D // 2].neg_()
+        segments, mask, positions = cache.all_segments(segments, 1), None, torch.tensor([here])
+        if segments is not None:
+            positions = segment_positions(segments)[:, -1]
+            mask = torch.zeros(B, 1, 1, here + 1).masked_fill_(~segment_mask(segments, 1), -math.inf)
+        cos, sin = (part.repeat(1, 2).unsqueeze(1) for part in rotary_angles(positions, *self.rotary))
+        sin[..., : D // 2].neg_()
         keys, values = (past[:, :, :, : here + 1].unbind(0) for past in (cache.keys, cache.values))
         new_keys, new_values = (past[:, :, :, here].unbind(0) for past in (cache.keys, cache.values))
         x = self.embedding(tokens)
@@ -79,11 +106,11 @@ class Decoder:
             new_keys[number].copy_(key)
             new_values[number].copy_(value)
             query = query.reshape(B, K, -1, D)  # (B, K, H / K, D): all that read one key/value head
-            mixed = F.scaled_dot_product_attention(query, keys[number], values[number])
+            mixed = F.scaled_dot_product_attention(query, keys[number], values[number], mask)
             x += layer.output(mixed.reshape(B, -1).bfloat16())
             gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
-        cache.advance(1)
+        cache.advance(1, segments)
         return self.head(self.normed(x, self.final_norm)).to(x.dtype)
 
     def normed(self, x: Float[Tensor, "B C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "B C"]:

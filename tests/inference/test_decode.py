@@ -6,7 +6,7 @@ from helpers import lively, small_config
 from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
 
 from minillm.config import RopeScaling
-from minillm.inference import generate as generation
+from minillm.inference import decode
 from minillm.inference.decode import Decoder
 from minillm.inference.generate import generate
 from minillm.model import quantized_linear
@@ -52,6 +52,24 @@ def test_a_step_is_that_of_the_model(exact, weights, changes, as_users_call_it):
         torch.testing.assert_close(fast.values, slow.values, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_a_step_of_padded_rows_is_that_of_the_model(exact, weights, as_users_call_it):
+    """Rows that begin late, and one that has ended and gets padding from then on."""
+    model = small_quantised(weights)
+    ids = torch.randint(0, 50, (3, 9))
+    segments = torch.tensor([[1] * 9, [0] * 3 + [1] * 6, [0] * 4 + [1, 1] + [0] * 3])
+    with torch.no_grad():
+        slow, fast = (model.new_cache(3) for _ in range(2))
+        for cache in (slow, fast):
+            model(ids[:, :5], cache, segments[:, :5])
+        step = Decoder(model)
+        for column, its in zip(ids[:, 5:].unbind(1), segments[:, 5:].unbind(1), strict=True):
+            expected = model(column.unsqueeze(1), slow, its.unsqueeze(1))[:, 0]
+            torch.testing.assert_close(step(column, fast, its.unsqueeze(1)), expected, rtol=1e-4, atol=1e-4)
+        assert torch.equal(fast.segments, slow.segments)
+        torch.testing.assert_close(fast.keys, slow.keys, rtol=1e-4, atol=1e-4)
+
+
 def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
     monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
     taken = []
@@ -69,8 +87,11 @@ def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
         texts = generate(model, prompts, 6, temperature=0)
         assert len(taken) == steps
         assert torch.equal(texts, generate(model, prompts, 6, temperature=0, use_cache=False))
-    generate(small_quantised(), [[1, 2], [3]], 6)  # padded: the readable form
-    assert not taken
+    model, unequal = small_quantised(), [[1, 2], [3], [4, 5, 6, 7]]
+    taken.clear()
+    texts = generate(model, unequal, 6, temperature=0)
+    assert len(taken) == 5
+    assert texts == generate(model, unequal, 6, temperature=0, use_cache=False)
 
 
 @pytest.mark.parametrize("number_format", ["Q4_1", "Q8_0"])
@@ -104,6 +125,6 @@ def test_the_real_model_writes_the_same_text(real_weights, monkeypatch, weights)
     model, tokenizer = load("smollm2-135m-instruct", weights=weights)
     ids = tokenizer.encode("The capital of France is")
     fast = generate(model, ids, 24, temperature=0)
-    monkeypatch.setattr(generation, "decoder", lambda model: None)  # the readable step alone
+    monkeypatch.setattr(decode, "decoder", lambda model: None)  # the readable step alone
     assert generate(model, ids, 24, temperature=0) == fast
     assert "Paris" in tokenizer.decode(fast)
