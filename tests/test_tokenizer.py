@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import regex
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spell, split, unspell
+from minillm.tokenizer.composing import compose, in_order
 from minillm.tokenizer.merging import WordCache, merge_word, merge_word_naive
 from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
 
@@ -222,17 +224,19 @@ def test_every_merge_there_is_equals_the_librarys_on_many_scripts(text, name):
     specials = ["<|endoftext|>", "<|im_start|>"]
     texts = [varied(text), text]
     ours = Tokenizer.train(texts, 10_000, specials, name)
-    assert 258 + 300 < ours.vocab_size < 10_000  # no pair is left
+    assert 258 + 100 < ours.vocab_size < 10_000  # no pair is left
     assert_equal_to_library(ours, library_train(texts, 10_000, specials, name))
 
 
 def test_those_texts_are_full_of_ties():
+    alike = []  # by text, how many pairs of characters have one and the same count
     for text in map(varied, TEXTS.values()):
         pairs = Counter()
         for word, count in count_words([text]).items():
             for pair in pairwise(word):
                 pairs[pair] += count
-        assert max(Counter(pairs.values()).values()) > 50  # so many pairs have one and the same count
+        alike.append(max(Counter(pairs.values()).values()))
+    assert fmean(alike) > 30
 
 
 @untimed
@@ -251,6 +255,12 @@ def test_training_equals_the_library_on_a_megabyte():
     assert len(ours.merges) == 4096 - 256
     assert_equal_to_library(ours, library)
     assert ours.encode(text) == library.encode(text).ids
+
+
+def test_a_word_of_a_million_letters_is_learnt_from():
+    # Each merge joins two of the longest token there is. With the square of its length this would take an hour.
+    merges = Tokenizer.train(["ab" * 2**19], 275).merges
+    assert merges == [(b"a", b"b"), *((b"ab" * 2**half,) * 2 for half in range(18))]
 
 
 def test_a_text_too_small_gives_a_smaller_vocabulary():
@@ -343,6 +353,32 @@ def test_the_cache_forgets_and_stays_right(monkeypatch, trained):
     assert words[-1] not in cache
 
 
+# --- the composed form ----------------------------------------------------------------------------------------------
+
+MARKS = [character for character in ASSIGNED if unicodedata.category(character).startswith("M")]
+known_marks = st.sampled_from(MARKS) | st.sampled_from("\u0300\u0301\u0315\u0316\u0344\u034f\u0f73\u0345")
+
+
+@untimed
+@given(
+    st.lists(st.tuples(st.text("aeo \u1100\u1161", max_size=3), st.text(known_marks, max_size=9), st.integers(1, 40)))
+)
+def test_composing_is_pythons(pieces):
+    text = "".join(letters + marks * times for letters, marks, times in pieces)
+    assert compose(text) == unicodedata.normalize("NFC", text)
+
+
+@untimed
+@given(st.text(known_marks, min_size=64, max_size=100))
+def test_marks_in_order_mean_what_they_meant(marks):
+    assert unicodedata.normalize("NFC", "a" + in_order(marks)) == unicodedata.normalize("NFC", "a" + marks)
+
+
+def test_a_letter_under_a_million_marks():
+    n = 2**19
+    assert compose("a" + "\u0315\u0300" * n) == "à" + "\u0300" * (n - 1) + "\u0315" * n
+
+
 # --- encoding and decoding ------------------------------------------------------------------------------------------
 
 
@@ -412,7 +448,7 @@ def test_encode_iterable_reads_no_further_than_it_must(trained):
 
 
 def test_a_long_stream_needs_no_more_memory_than_a_short_one(monkeypatch, trained):
-    monkeypatch.setattr(merging, "CACHED_WORDS", 500)
+    monkeypatch.setattr(merging, "CACHED_WORDS", 100)
     tokenizer = copy.deepcopy(trained)
 
     def peak(lines):
@@ -427,9 +463,9 @@ def test_a_long_stream_needs_no_more_memory_than_a_short_one(monkeypatch, traine
         finally:
             tracemalloc.stop()
 
-    few, short = peak(1_000)
-    many, long = peak(20_000)
-    assert many > 15 * few
+    few, short = peak(200)
+    many, long = peak(2_000)
+    assert many > 9 * few
     assert long < 1.1 * short
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 
 import pytest
 import test_sentencepiece
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from minillm.pretrained import families, load, save
+from minillm.pretrained.family_config import read_family
 from minillm.tokenizer import SentencePieceTokenizer
 
 LARGEST_DIFFERENCE = 1e-4  # of a logit; logits here are of the order of 1 to 10
@@ -123,6 +125,35 @@ def test_a_sliding_window_ends_the_context(tmp_path, family, window):
     change(tmp_path, sliding_window=-1)
     with pytest.raises(ValueError, match="sliding_window is -1"):
         load(tmp_path)
+
+
+# As published: what bears on the length of a text, and the sizes.
+MISTRAL_7B = dict(
+    model_type="mistral", vocab_size=32_000, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32,
+    num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=32_768, rms_norm_eps=1e-5,
+)  # fmt: skip
+QWEN2_7B = dict(
+    model_type="qwen2", vocab_size=152_064, hidden_size=3584, intermediate_size=18_944, num_hidden_layers=28,
+    num_attention_heads=28, num_key_value_heads=4, max_position_embeddings=131_072, rms_norm_eps=1e-6, rope_theta=1e6,
+    use_sliding_window=False, sliding_window=131_072, max_window_layers=28,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "context"),
+    [
+        (MISTRAL_7B | {"rope_theta": 10_000.0, "sliding_window": 4096}, 4096),  # version 0.1
+        (MISTRAL_7B | {"rope_theta": 10_000.0}, 4096),  # what the class of transformers takes where none is named
+        (MISTRAL_7B | {"rope_theta": 1e6, "sliding_window": None}, 32_768),  # version 0.2
+        (QWEN2_7B, 131_072),
+        (QWEN2_7B | {"use_sliding_window": True}, 131_072),  # no layer is behind the last of those that see all
+        (QWEN2_7B | {"use_sliding_window": True, "max_window_layers": 21, "sliding_window": 32_768}, 32_768),
+    ],
+)
+def test_published_windows(values, context):
+    warned = pytest.warns(UserWarning, match=f"here they may have {context} .max_seq_len.")
+    with warned if context < values["max_position_embeddings"] else nullcontext():
+        assert read_family(values).max_seq_len == context
 
 
 @pytest.mark.parametrize(
