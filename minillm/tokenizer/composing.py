@@ -2,8 +2,8 @@
 
 Python's `unicodedata` puts the marks behind a letter in order by insertion, which takes the square of their number.
 That is nothing for the two or three marks that a language has, and minutes for a text of a million of them, which only
-an attacker writes. So long runs of marks are brought in order first (Unicode Standard Annex 15; the order does not
-change what a text means).
+an attacker writes. So long runs of marks are brought in order first (The Unicode Standard, section 3.11, D109: it does
+not change what a text means).
 """
 
 import unicodedata

@@ -6,7 +6,6 @@ byte of a number cannot be noticed, so what loads need not be equal; but a file 
 """
 
 import random
-import resource
 import sys
 from collections import Counter
 from pathlib import Path
@@ -60,6 +59,8 @@ def double(content: bytes, rng: random.Random) -> bytes:
 
 
 def main() -> None:
+    import resource  # Windows has none
+
     torch.set_num_threads(1)
     places = checkpoints(Path(sys.argv[1]))
     for place in places:
