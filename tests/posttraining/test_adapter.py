@@ -228,6 +228,32 @@ def test_a_config_that_is_no_object_is_refused(adapter, text, said):
     refused(adapter, said)
 
 
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("damaged")
+    save_adapter(stirred(add_lora(small(**GPT2_LIKE), rank=2)), directory)
+    return {directory / file: (directory / file).read_bytes() for file in (ADAPTER, ADAPTER_CONFIG)}
+
+
+@pytest.mark.parametrize("file", [ADAPTER, ADAPTER_CONFIG])
+@given(flips=st.lists(st.tuples(st.integers(0, 2_000), st.integers(1, 255)), min_size=1, max_size=3))
+def test_flipped_bytes_are_refused_or_do_no_harm(scratch, file, flips):
+    path, whole = next((path, whole) for path, whole in scratch.items() if path.name == file)
+    content = bytearray(whole)
+    for place, bits in flips:
+        content[place % len(whole)] ^= bits
+    model = small(**GPT2_LIKE)
+    path.write_bytes(content)
+    try:
+        load_adapter(model, path.parent)
+    except ValueError as error:
+        assert str(error).startswith(str(path.parent))  # noqa: PT017 - it need not raise
+        assert not lora_layers(model)
+    finally:
+        path.write_bytes(whole)
+
+
 @pytest.mark.real
 def test_the_real_model_too(real_weights, tmp_path):
     model, _tokenizer = load("smollm2-135m-instruct")
