@@ -1,6 +1,5 @@
 """`Tokenizer`: vocabulary, merges, split and special tokens, put together."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
@@ -10,6 +9,7 @@ import regex
 
 from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
+from minillm.tokenizer.composing import compose
 from minillm.tokenizer.merging import WordCache, merge_word
 from minillm.tokenizer.pre_tokenizers import compiled
 from minillm.tokenizer.training import learn_vocabulary
@@ -268,7 +268,7 @@ class Tokenizer:
 
     def _encode_ordinary(self, text: str) -> list[int]:
         if self.normalizer is not None:
-            text = unicodedata.normalize(self.normalizer, text)
+            text = compose(text)
         symbols = "".join(map(self._cache.__getitem__, self._find_words(text)))
         return list(map(ord, symbols))
 
