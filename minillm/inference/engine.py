@@ -205,8 +205,8 @@ class Engine:
         if self._running:
             # All but the newest token of each; a step that failed may have gone further.
             self._cache.truncate(max(len(answer._ids) for answer in self._running) - 1)
-            last = torch.tensor([answer._ids[-1] for answer in self._running], device=self.model.device)
-            logits = [*next_logits(self.model, last, self._cache).split(1), *logits]
+            last = torch.tensor([answer._ids[-1:] for answer in self._running], device=self.model.device)
+            logits = [*next_logits(self.model, last, self._cache)[:, -1].split(1), *logits]
         for _ in joined:
             self._waiting.popleft()
         for answer, its_logits in zip(answers, logits, strict=True):

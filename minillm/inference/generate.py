@@ -136,7 +136,7 @@ def continuations(
     for step in range(1, steps + 1):
         with torch.no_grad():
             if step > 1 and use_cache:
-                logits = next_logits(model, new[:, 0], cache, its_segments)
+                logits = next_logits(model, new, cache, its_segments)[:, -1]
             else:
                 hidden = model.hidden(new if use_cache else tokens, cache, its_segments if use_cache else segments)
                 if use_cache and copies is not None:

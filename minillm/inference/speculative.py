@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from minillm.inference.decode import decoder
+from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
 
@@ -175,14 +175,14 @@ class _Reader:
     """A model and what it has read of the text."""
 
     def __init__(self, model: Transformer, most: int):
-        self.model, self.cache, self.fast = model, model.new_cache(1, most), decoder(model)
+        self.model, self.cache = model, model.new_cache(1, most)
 
     def logits(self, text: list[int], places: int) -> Float[Tensor, "places V"]:
         """The logits at the last places of the text, after reading what is new of it."""
         new = _row(self.model, text[self.cache.length :])
-        if new.shape[1] == 1 and self.fast is not None:
-            return self.fast(new[0], self.cache)
-        return self.model.head(self.model.hidden(new, self.cache)[0, -places:])
+        if self.cache.length == 0:  # the prompt, of which all but the last places would be logits for nothing
+            return self.model.head(self.model.hidden(new, self.cache)[0, -places:])
+        return next_logits(self.model, new, self.cache)[0, -places:]
 
     def forget_from(self, length: int) -> None:
         self.cache.truncate(min(length, self.cache.length))
