@@ -38,7 +38,7 @@ RUN_ALL = """async () => {
         await panel.context.sessionContext.ready;
         await app.commands.execute('notebook:run-all-cells');
     };
-    const late = new Promise((_, reject) => setTimeout(() => reject(Error('not run within 200 s')), 200000));
+    const late = new Promise((_, reject) => setTimeout(() => reject(Error('not run within 500 s')), 500000));
     await Promise.race([run(), late]);
 }"""
 
@@ -102,7 +102,7 @@ def browser_page(address: str, token: str, notebook: str):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     name, (control, keys) = f"{lesson}.ipynb", CONTROLS.get(lesson, SLIDER)
