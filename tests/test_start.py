@@ -167,7 +167,11 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
         (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
         (["test"], ["lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
-        (["test", "-k", "gguf", "--quick", "-x"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]]),
+        (
+            ["test", "-k", "gguf", "--quick", "-x"],
+            ["lab", "test"],
+            [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
+        ),
     ],
 )
 def test_each_command_runs_what_it_says(start, recorded, arguments, extras, commands):
