@@ -22,6 +22,7 @@ from common import write_result
 
 from minillm.assets import fetch
 from minillm.data.corpora import load_corpus
+from minillm.inference import decode
 from minillm.inference import generate as generation
 from minillm.losses import next_token_loss
 from minillm.pretrained import load
@@ -51,7 +52,7 @@ def our_writer(name: str) -> tuple[Write, object]:
     weights, use_cache, fast, _ = LADDER[name]
     model, _ = load(NAME, weights=weights)
     if not fast:
-        generation.decoder = lambda model: None
+        decode.decoder = lambda model: None
 
     def write(prompts: list[list[int]], new: int) -> Iterator[object]:
         sampling = generation.Sampling(temperature=0)

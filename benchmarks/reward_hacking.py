@@ -1,6 +1,6 @@
 """Reward hacking, measured: as leaving the reference gets cheaper, the proxy rises on and the gold utility turns over.
 
-    python benchmarks/reward_hacking.py                              # PPO at six prices, some minutes each on two cores
+    python benchmarks/reward_hacking.py         # PPO at four prices, three seeds, some three minutes each on two cores
     python benchmarks/reward_hacking.py --method grpo --prices 0.1 0 --json
 
 The proxy is a reward model of 200 pairs whose raters take length for quality; the gold utility knows better. The
@@ -11,6 +11,8 @@ a larger reward model as the gold. Runs are kept in the cache: what was interrup
 
 import argparse
 import json
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,20 +21,26 @@ from common import RESULTS, write_result
 from minillm.analysis.alignment import Report, assess
 from minillm.assets import cache_dir
 from minillm.course import models
-from minillm.data.chat import encode_chat
 from minillm.data.world.instructions import Instructions
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
+from minillm.posttraining.recipes import (
+    LONGEST_ANSWER,
+    LOVER_OF_LENGTH,
+    PROMPT_STREAM,
+    PROMPTS,
+    WEAK_REWARD,
+    world_prompts,
+)
 from minillm.posttraining.reward import RewardModel
 from minillm.viz.figures import lines, png
 
 METHODS = {"ppo": (ppo, PPOConfig), "grpo": (grpo, GRPOConfig)}
-PRICES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)  # points of the proxy a nat
-PROMPTS, ASKED = 4000, 300  # instructions to train on, and held-out ones to be measured on
-STREAM = 2_000_000  # the seed of both, beyond those that SFT has seen
+PRICES = (0.3, 0.1, 0.03, 0.0)  # points of the proxy a nat
+ASKED = 300  # held-out instructions to be measured on
 SHOWN = 3  # answers
+FIGURES = ("kl", "reward", "utility", "accuracy", "length", "ended")
 COLUMNS = "{:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}"
 
 
@@ -47,10 +55,9 @@ def run(method: str, price: float, steps: int, seed: int, folder: Path) -> dict:
         return json.loads(done.read_text(encoding="utf-8"))
     model, tokenizer = models.sft()
     judge = proxy(seed)
-    asked = Instructions(STREAM + seed).instructions(PROMPTS)
-    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - LONGEST_ANSWER)
     train, settings = METHODS[method]
-    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=64)
+    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=LONGEST_ANSWER)
     data = PromptData(prompts, judge.score, [tokenizer.eos_id])
     model, history = train(model, data, config, folder, tokenizer, progress)
     result = {"price": price, "seconds": history[-1]["seconds"]} | measured(model, tokenizer, judge, seed)
@@ -63,7 +70,7 @@ def progress(line: dict) -> None:
 
 
 def measured(model, tokenizer, judge: RewardModel, seed: int) -> dict:
-    asked = Instructions(STREAM + seed, "held-out").instructions(ASKED)
+    asked = Instructions(PROMPT_STREAM + seed, "held-out").instructions(ASKED)
     report = assess(model, tokenizer, asked, models.sft()[0], judge, seed)
     samples = [[one.prompt, text] for one, text in zip(asked[:SHOWN], report.texts, strict=False)]
     return summary(report) | {"samples": samples}
@@ -71,44 +78,55 @@ def measured(model, tokenizer, judge: RewardModel, seed: int) -> dict:
 
 def summary(report: Report) -> dict:
     figures = asdict(report)
-    names = ("accuracy", "utility", "kl", "reward")
-    return {name: figures[name]["mean"] for name in names} | {"length": report.length, "ended": report.ended}
+    means = {name: figures[name]["mean"] for name in ("accuracy", "utility", "kl", "reward")}
+    return means | {"length": report.length, "ended": report.ended}
 
 
-def draw(runs: list[dict]) -> bytes:
-    """What the proxy says of the answers, and what they are worth, against the distance from SFT."""
-    runs = sorted(runs, key=lambda one: one["kl"])
-    curves = {"proxy": [one["reward"] for one in runs], "gold utility": [one["utility"] for one in runs]}
-    return png(lines(curves, "KL from SFT, nats an answer", "points", x=[one["kl"] for one in runs]))
+def of_seed(seed: int, method: str, prices: Sequence[float], steps: int) -> list[dict]:
+    """SFT, and a run at each price, with a proxy, prompts and answers of this seed's own."""
+    model, tokenizer = models.sft()
+    runs = [{"price": None} | measured(model, tokenizer, proxy(seed), seed)]
+    for price in prices:
+        folder = cache_dir() / "reward_hacking" / f"{method}-{price}-{steps}-{seed}"
+        runs.append(run(method, price, steps, seed, folder))
+    return runs
+
+
+def draw(seeds: list[list[dict]]) -> bytes:
+    """What each proxy says of the answers, and what they are worth, against the distance from SFT; a line a seed."""
+    curves, places = {}, {}
+    for name, figure in {"proxy": "reward", "gold utility": "utility"}.items():
+        for seed, runs in enumerate(seeds):
+            runs = sorted(runs, key=lambda one: one["kl"])
+            curves[f"{name}, seed {seed}"] = [one[figure] for one in runs]
+            places[f"{name}, seed {seed}"] = [one["kl"] for one in runs]
+    return png(lines(curves, "KL from SFT, nats an answer", "points", x=places))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=METHODS, default="ppo", help="what trains for the proxy")
     parser.add_argument("--prices", type=float, nargs="+", default=PRICES, help="of a nat of KL, in points")
-    parser.add_argument("--steps", type=int, default=80, help="rounds of asking and learning at each price")
-    parser.add_argument("--seed", type=int, default=0, help="decides the proxy, the prompts and the answers")
+    parser.add_argument("--steps", type=int, default=60, help="rounds of asking and learning at each price")
+    parser.add_argument("--seeds", type=int, default=3, help="each with a proxy, prompts and answers of its own")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
-    home = cache_dir() / "reward_hacking"
-    model, tokenizer = models.sft()
-    runs = [{"price": None} | measured(model, tokenizer, proxy(arguments.seed), arguments.seed)]
-    for price in arguments.prices:
-        name = f"{arguments.method}-{price}-{arguments.steps}-{arguments.seed}"
-        runs.append(run(arguments.method, price, arguments.steps, arguments.seed, home / name))
+    settings = arguments.method, arguments.prices, arguments.steps
+    seeds = [of_seed(seed, *settings) for seed in range(arguments.seeds)]
     print(COLUMNS.format("price", "KL", "proxy", "utility", "right", "words", "ended"))
-    for one in runs:
-        price = "SFT" if one["price"] is None else one["price"]
-        figures = (one["kl"], one["reward"], one["utility"], one["accuracy"], one["length"], one["ended"])
-        print(COLUMNS.format(price, *(f"{figure:.2f}" for figure in figures)))
-    for one in (runs[0], runs[-1]):
+    for runs in zip(*seeds, strict=True):
+        price = "SFT" if runs[0]["price"] is None else runs[0]["price"]
+        for row in (*runs, {name: statistics.fmean(one[name] for one in runs) for name in FIGURES}):
+            print(COLUMNS.format(price if row in runs else "mean", *(f"{row[name]:.2f}" for name in FIGURES)))
+    for one in (seeds[0][0], seeds[0][-1]):
         print(f"\nAt the price {one['price']}:" if one["price"] is not None else "\nSFT:")
         for prompt, text in one["samples"]:
             print(f"  {prompt[-100:]!r}\n    {text!r}")
-    (RESULTS / "reward_hacking.png").write_bytes(draw(runs))
-    print(f"written to {write_result('reward_hacking', {'method': arguments.method, 'runs': runs})} and a .png")
+    (RESULTS / "reward_hacking.png").write_bytes(draw(seeds))
+    result = {"method": arguments.method, "steps": arguments.steps, "seeds": seeds}
+    print(f"written to {write_result('reward_hacking', result)} and a .png")
     if arguments.json:
-        print(json.dumps(runs))
+        print(json.dumps(seeds))
 
 
 if __name__ == "__main__":

@@ -19,3 +19,12 @@ def lively(model: Transformer) -> Transformer:
             if parameter.dim() == 2:
                 parameter.normal_(std=0.3)
     return model.eval()
+
+
+def stirred(model: torch.nn.Module) -> torch.nn.Module:
+    """With corrections (LoRA) that are not zero."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.2)
+    return model

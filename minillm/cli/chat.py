@@ -1,52 +1,162 @@
 """minillm chat: a conversation in the terminal."""
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from minillm.cli.common import device_option, json_option, model_option, print_json, sampling_options, stream_text
+from minillm.cli.common import (
+    device_option,
+    json_option,
+    model_option,
+    print_json,
+    request_of,
+    sampling_options,
+    weights_option,
+)
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
+from minillm.inference.engine import Answer, Engine
 from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+
+HELP = """\
+/reset         forget the conversation
+/system TEXT   tell the assistant what it is, and begin anew; without TEXT it is told nothing
+/help          this
+A line that begins with a space is a message, also where a / follows.
+Ctrl-C stops an answer. An empty line, Ctrl-D or Ctrl-C ends the chat."""
+
+Messages = list[dict[str, str]]
 
 
 @click.command()
 @model_option
-@click.option("--system", help="What the assistant is told before the conversation.")
+@click.option("--system", default="", help="What the assistant is told before the conversation.")
 @sampling_options
+@weights_option
 @device_option
 @json_option
-def chat(model_name: str, system: str | None, device: str | None, as_json: bool, **settings: Any) -> None:
-    """Talk with an instructed model; /reset forgets the conversation, an empty line or Ctrl-D ends it."""
-    model, tokenizer = load(model_name, device=pick_device(device))
-    opening = [] if system is None else [{"role": "system", "content": system}]
-    messages = list(opening)
-    click.echo("You write, the model answers. /reset forgets the conversation, an empty line ends it.", err=True)
-    while (question := _read_line()) not in ("", None):
-        if question == "/reset":
-            messages = list(opening)
-            continue
-        messages.append({"role": "user", "content": question})
-        room = model.config.max_seq_len - settings["max_new_tokens"]
-        while len(ids := encode_chat(tokenizer, messages)) > room and len(messages) > len(opening) + 1:
-            del messages[len(opening) : len(opening) + 2]  # the oldest question and its answer
-            click.echo("(the conversation no longer fits the model's context; its oldest turn is forgotten)", err=True)
-        pieces = []
-        try:
-            for piece in stream_text(model, tokenizer, ids, settings, []):
-                pieces.append(piece)
-                click.echo(piece, nl=False, err=as_json)
-        except KeyboardInterrupt:
-            click.echo(" ...", nl=False, err=as_json)  # Ctrl-C ends the answer, not the conversation
-        click.echo(err=as_json)
-        messages.append({"role": "assistant", "content": "".join(pieces)})
+def chat(model_name: str, system: str, weights: str, device: str | None, as_json: bool, **settings: Any) -> None:
+    """Talk with an instructed model; /help says how."""
+    model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
+    messages = _opening(system)
+    encode_chat(tokenizer, [*messages, {"role": "user", "content": "Hello"}])  # a model that cannot chat says so now
+    engine = Engine(model, tokenizer, max_batch=1)
+    _say("You write, the model answers. /help lists what else there is; an empty line ends the chat.")
+    while line := _read_line():
+        if line.startswith("/"):
+            messages = _command(line, messages)
+        else:
+            messages = _turn(engine, messages, line.strip(), settings, as_json)
     if as_json:
         print_json({"model": model_name, "messages": messages})
 
 
-def _read_line() -> str | None:
-    click.echo("> ", nl=False, err=True)  # on stderr, so that --json's line stands alone
+def _opening(system: str) -> Messages:
+    return [{"role": "system", "content": system.strip()}] if system.strip() else []
+
+
+def _command(line: str, messages: Messages) -> Messages:
+    """What remains of the conversation after a line that begins with "/"."""
+    name, _, text = line.strip().partition(" ")
+    if name == "/system":
+        _say("(a new conversation)" if text.strip() else "(a new conversation, without a system message)")
+        return _opening(text)
+    if name == "/reset":
+        _say("(forgotten)")
+        return [message for message in messages[:1] if message["role"] == "system"]
+    _say(HELP if name == "/help" else f"there is no command {name}; /help lists those there are")
+    return messages
+
+
+def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str, Any], quiet: bool) -> Messages:
+    """The conversation with a question and its answer, which is shown as it comes; without them if it cannot be read.
+
+    Every turn writes the whole conversation into the template; the engine reads only what it has not read before.
+    """
     try:
-        return input().strip()
-    except EOFError:
-        return None
+        asked, ids = _fit(engine, [*messages, {"role": "user", "content": question}], settings["max_new_tokens"])
+        answer = engine.submit(request_of(engine.tokenizer, ids, settings))
+    except ValueError as error:
+        _say(f"({error})")
+        return messages
+    if len(asked) <= len(messages):
+        _say("(the conversation no longer fits the model's context; its oldest turns are forgotten)")
+    pieces = []
+    with _ctrl_c() as pressed:
+        for event in answer:
+            pieces.append(event.text)
+            click.echo(event.text, nl=False, err=quiet)
+            if pressed.is_set():
+                answer.cancel()
+    click.echo(_why(answer), err=quiet)
+    return [*asked, {"role": "assistant", "content": "".join(pieces)}]
+
+
+def _why(answer: Answer) -> str:
+    """What stands behind an answer that did not end by itself."""
+    return {
+        "stop": "",
+        "cancelled": " ...",
+        "length": f" ... (--max-new-tokens is {answer.request.max_new_tokens})",
+        "context": " ... (the model's context is full)",
+    }[answer.finished]
+
+
+def _fit(engine: Engine, messages: Messages, max_new_tokens: int) -> tuple[Messages, list[int]]:
+    """The conversation and its tokens, without its oldest turns where it leaves no room for an answer.
+
+    As many go as leave half of the room free: what follows a forgotten turn must be read again, and that would be so at
+    every turn if only one went at a time.
+    """
+    tokenizer: Tokenizer = engine.tokenizer
+    context = engine.model.config.max_seq_len
+    room = context - min(max_new_tokens, context // 2)
+    ids = encode_chat(tokenizer, messages)
+    if len(ids) > room:
+        first = 1 if messages[0]["role"] == "system" else 0
+        while len(ids) > room // 2 and len(messages) > first + 1:
+            messages = messages[:first] + messages[first + 2 :]  # without the oldest question and its answer
+            ids = encode_chat(tokenizer, messages)
+    return messages, ids
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Ctrl-C as something to look at between two tokens, for an engine must not stop inside a step.
+
+    Pressed again it is what it is elsewhere.
+    """
+    pressed, before = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)  # on stderr, so that --json's line stands alone
+
+
+def _read_line() -> str:
+    """A line of the user, or "" where the chat ends."""
+    try:
+        click.echo("> ", nl=False, err=True)
+        line = input()
+    except (EOFError, KeyboardInterrupt):
+        click.echo(err=True)
+        line = ""
+    if not line.strip():
+        _say("Goodbye.")
+        return ""
+    return line

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from minillm.inference.generate import stream
+from minillm.inference.engine import Engine, Event, Request
+from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
+from minillm.pretrained import Weights
 from minillm.tokenizer import Tokenizer
 
 REAL_MODEL = "smollm2-135m-instruct"
@@ -19,6 +21,12 @@ model_option = click.option(
     "model_name",
     default=REAL_MODEL,
     help="A run folder, a Hugging Face folder, a .gguf file or an asset's name.",
+)
+weights_option = click.option(
+    "--weights",
+    type=click.Choice(get_args(Weights)),
+    default="auto",
+    help="Number format of the matrices; auto takes a .gguf file's own 4 and 8 bits where they are fast, else float32.",
 )
 
 
@@ -32,6 +40,7 @@ def sampling_options(command: Callable) -> Callable:
             click.option("--top-p", type=float, help="Draw from the fewest tokens that hold this probability."),
             click.option("--min-p", type=float, help="Leave out what is less likely than this share of the likeliest."),
             click.option("--repetition-penalty", type=float, help="Above 1 makes tokens already seen less likely."),
+            click.option("--stop", "stop_strings", multiple=True, help="End in front of this text; may be repeated."),
             click.option("--seed", type=int, default=0, help="The same seed gives the same text."),
         ]
     ):
@@ -44,21 +53,19 @@ def print_json(result: dict[str, Any]) -> None:
     click.echo(json.dumps(result))
 
 
-def stream_text(
-    model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], new_ids: list[int]
-) -> Iterator[str]:
-    """The continuation of `ids` in pieces of text, until the end token; `new_ids` collects its tokens.
+def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -> Request:
+    """What the engine is asked for, by the values of `sampling_options`; the end token ends a text."""
+    names = ("max_new_tokens", "stop_strings", "seed", "when_full")
+    rest = {name: settings[name] for name in names if name in settings}
+    sampling = Sampling(**{name: value for name, value in settings.items() if name not in rest})
+    stop = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+    return Request(ids, sampling=sampling, stop=stop, **rest)
 
-    A character may need several tokens, so a piece is held back while it ends in the middle of one.
-    """
-    stop = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    shown = ""
-    for token in stream(model, ids, stop=stop, **settings):
-        new_ids.append(token)
-        text = tokenizer.decode([i for i in new_ids if i not in stop])
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
-            yield text[len(shown) :]
-            shown = text
-    text = tokenizer.decode([i for i in new_ids if i not in stop])
-    if text != shown:
-        yield text[len(shown) :]
+
+def stream_text(
+    model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], events: list[Event]
+) -> Iterator[str]:
+    """The continuation of `ids` in pieces of text, until the end token; `events` collects what happened."""
+    for event in Engine(model, tokenizer, max_batch=1).submit(request_of(tokenizer, ids, settings)):
+        events.append(event)
+        yield event.text

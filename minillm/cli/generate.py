@@ -1,13 +1,22 @@
 """minillm generate: continue a prompt, answer a question, or let a base model write a document."""
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from minillm.cli.common import device_option, json_option, model_option, print_json, sampling_options, stream_text
+from minillm.cli.common import (
+    device_option,
+    json_option,
+    model_option,
+    print_json,
+    sampling_options,
+    stream_text,
+    weights_option,
+)
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
+from minillm.inference.engine import Event, WhenFull
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
@@ -17,25 +26,34 @@ from minillm.tokenizer import Tokenizer
 @click.option("--prompt", help="The text to continue; without it the model starts a document of its own.")
 @click.option("--chat", is_flag=True, help="Put the prompt as a user's question into the model's chat template.")
 @sampling_options
+@click.option(
+    "--when-full",
+    type=click.Choice(get_args(WhenFull)),
+    default="stop",
+    help="At the end of the model's context: stop, or forget the older half of the text and go on.",
+)
+@weights_option
 @device_option
 @json_option
 def generate(
-    model_name: str, prompt: str | None, chat: bool, device: str | None, as_json: bool, **settings: Any
+    model_name: str, prompt: str | None, chat: bool, weights: str, device: str | None, as_json: bool, **settings: Any
 ) -> None:
     """Continue a prompt."""
-    model, tokenizer = load(model_name, device=pick_device(device))
+    model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
     ids = prompt_ids(tokenizer, prompt, chat)
-    new_ids: list[int] = []
+    events: list[Event] = []
     start, pieces = time.perf_counter(), []
-    for piece in stream_text(model, tokenizer, ids, settings, new_ids):
+    for piece in stream_text(model, tokenizer, ids, settings, events):
         pieces.append(piece)
         click.echo(piece, nl=False, err=as_json)
     click.echo(err=as_json)
     if as_json:
         seconds = time.perf_counter() - start
         result = {"model": model_name, "prompt": prompt, "text": "".join(pieces), "prompt_tokens": len(ids)}
-        result |= {"new_tokens": len(new_ids), "ended": bool(new_ids) and new_ids[-1] == tokenizer.eos_id}
-        print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(new_ids) / seconds, 1)})
+        log_probs = [event.log_prob for event in events if event.token is not None]
+        result |= {"new_tokens": len(log_probs), "log_prob": sum(log_probs)}
+        result |= {"finished": events[-1].finished, "ended": events[-1].finished == "stop"}
+        print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(log_probs) / seconds, 1)})
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int]:
@@ -47,8 +65,10 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int
             raise ValueError("--chat needs a question: give it with --prompt")
         return encode_chat(tokenizer, [{"role": "user", "content": prompt}])
     ids = [] if prompt is None else tokenizer.encode(prompt)
-    # Where one token both ends a document and begins the next, a document in training always stood behind it.
-    begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
+    begins = tokenizer.add_bos
+    if begins is None:
+        # Where one token both ends a document and begins the next, a document in training always stood behind it.
+        begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
     if begins or not ids:
         if tokenizer.bos_id is None:
             raise ValueError("this tokenizer has no token that begins a text, so a --prompt is needed")

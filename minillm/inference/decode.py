@@ -1,4 +1,4 @@
-"""One step of writing, fast: the model's own arithmetic on plain tensors, for quantised models of Llama's shape.
+"""A step of writing, fast: the model's own arithmetic on plain tensors, for quantised models of Llama's shape.
 
 `Transformer` with a cache computes the same; it is the form to read. With weights of 4 bits, though, its products take
 only a third of a step, and the rest goes into hundreds of small operations between them, a few microseconds each.
@@ -14,12 +14,31 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.model.attention import causal_mask
 from minillm.model.kv_cache import KVCache
 from minillm.model.position import rotary_angles
-from minillm.model.quantized_linear import QuantizedLinear, join
+from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
+from minillm.model.segments import segment_mask, segment_positions
 from minillm.model.transformer import Block, Transformer
 
 _DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder]" = weakref.WeakKeyDictionary()
+
+
+@torch.no_grad()
+def next_logits(
+    model: Transformer, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
+) -> Float[Tensor, "B T V"]:
+    """What `model` computes of a few new tokens: by `Decoder` where it fits, else by the model itself.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> next_logits(model, torch.tensor([[7], [3]]), model.new_cache(2)).shape
+    torch.Size([2, 1, 10])
+    """
+    fast = decoder(model)
+    if fast is not None and ids.numel() <= MOST_VECTORS:
+        return fast(ids, cache, segments)
+    return model(ids, cache, segments)
 
 
 def decoder(model: Transformer) -> "Decoder | None":
@@ -42,13 +61,13 @@ def fits(model: Transformer) -> bool:
 
 
 class Decoder:
-    """Logits of one new token in every row, as `Transformer` computes them from the same cache.
+    """Logits of a few new tokens in every row, as `Transformer` computes them from the same cache.
 
     >>> from minillm import ModelConfig, quantize
     >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
     >>> model = quantize(Transformer(config), "int4")
-    >>> Decoder(model)(torch.tensor([7]), model.new_cache()).shape
-    torch.Size([1, 48])
+    >>> Decoder(model)(torch.tensor([[7]]), model.new_cache()).shape
+    torch.Size([1, 1, 48])
     """
 
     def __init__(self, model: Transformer):
@@ -61,32 +80,54 @@ class Decoder:
         self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
 
     @torch.inference_mode()
-    def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
-        """Append one token to every row of `cache`; raises `ValueError` when it is full, as the cache does."""
-        cache.check_room(1)
-        (B,), K, D, here = tokens.shape, self.n_kv_heads, self.rotary[0], cache.length
-        turned = self.n_heads + K  # rotary turns queries and keys alike
-        cos, sin = (part.repeat(1, 2) for part in rotary_angles(torch.tensor([here]), *self.rotary))
-        sin[:, : D // 2].neg_()
-        keys, values = (past[:, :, :, : here + 1].unbind(0) for past in (cache.keys, cache.values))
-        new_keys, new_values = (past[:, :, :, here].unbind(0) for past in (cache.keys, cache.values))
-        x = self.embedding(tokens)
+    def __call__(
+        self, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Append T tokens to every row of `cache`; raises `ValueError` when it is full, as the cache does.
+
+        `segments` as in `Transformer`: 0 where a row's new token is padding.
+        """
+        (B, T), K, D, here = ids.shape, self.n_kv_heads, self.rotary[0], cache.length
+        cache.check_room(T)
+        turned, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # rotary turns queries and keys alike
+        positions, mask, segments = self._places(T, here, cache.all_segments(segments, T))
+        cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in rotary_angles(positions, *self.rotary))
+        sin[..., : D // 2].neg_()
+        keys, values = (past[:, :, :, : here + T].unbind(0) for past in (cache.keys, cache.values))
+        new_keys, new_values = (past[:, :, :, here : here + T].unbind(0) for past in (cache.keys, cache.values))
+        x = self.embedding(ids).flatten(0, 1)
         for number, layer in enumerate(self.layers):
-            qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, -1, D)
-            qk, value = qkv.split((turned, K), 1)
+            qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, T, -1, D)
+            qk, value = qkv.split((turned, K), 2)
             # Both halves of `rotate` at once: x cos + (second half, first half) (-sin, sin).
-            query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 1)
-            new_keys[number].copy_(key)
-            new_values[number].copy_(value)
-            query = query.reshape(B, K, -1, D)  # (B, K, H / K, D): all that read one key/value head
-            mixed = F.scaled_dot_product_attention(query, keys[number], values[number])
-            x += layer.output(mixed.reshape(B, -1).bfloat16())
+            query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 2)
+            new_keys[number].copy_(key.transpose(1, 2))
+            new_values[number].copy_(value.transpose(1, 2))
+            query = query.reshape(grouped).permute(0, 2, 3, 1, 4).flatten(2, 3)  # all that read one key/value head
+            mixed = F.scaled_dot_product_attention(query, keys[number], values[number], mask)
+            mixed = mixed.unflatten(2, (-1, T)).permute(0, 3, 1, 2, 4).reshape(B * T, -1)
+            x += layer.output(mixed.bfloat16())
             gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
-        cache.advance(1)
-        return self.head(self.normed(x, self.final_norm)).to(x.dtype)
+        cache.advance(T, segments)
+        return self.head(self.normed(x, self.final_norm)).to(x.dtype).view(B, T, -1)
 
-    def normed(self, x: Float[Tensor, "B C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "B C"]:
+    def _places(
+        self, T: int, here: int, segments: Int[Tensor, "B S"] | None
+    ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None, Int[Tensor, "B S"] | None]:
+        """The positions of T new tokens; what the queries of a key/value head may see, as numbers to add to scores."""
+        if segments is None:
+            positions = torch.arange(here, here + T)
+            if T == 1:
+                return positions, None, None
+            visible = causal_mask(T, here + T)
+        else:
+            positions = segment_positions(segments)[:, -T:]
+            visible = segment_mask(segments, T)
+        mask = torch.zeros(visible.shape).masked_fill_(~visible, -math.inf)
+        return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2), segments
+
+    def normed(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "N C"]:
         """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""
         size = torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self.floor)
         return (x / size).mul_(weight).bfloat16()

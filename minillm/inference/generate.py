@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minillm.inference.decode import decoder
+from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
-from minillm.model.quantized_linear import MOST_VECTORS
 from minillm.model.transformer import Transformer
 
 
@@ -35,7 +34,7 @@ def generate(
     A list of prompts, which may differ in length, gives a list of texts. A row ends with the first token of `stop` that
     it draws, or where its own text fills the model's context; in a tensor, which has one width, rows that ended repeat
     that token until the last one has ended. The same `seed` gives the same texts. Greedy texts are those of each prompt
-    alone; sampled ones are not, as the rows of a batch draw from the seed in turn.
+    alone; sampled ones are not, as the rows of a batch draw from the seed in turn (in `engine` each has its own seed).
     Raises `ValueError` for an empty or too long prompt and for settings that mean nothing.
 
     >>> from minillm import ModelConfig
@@ -133,16 +132,14 @@ def continuations(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     stops = torch.tensor(list(stop), dtype=torch.long, device=device)
     cache = model.new_cache(batch, width + steps) if use_cache else None
-    fast = decoder(model) if use_cache and segments is None and len(tokens) <= MOST_VECTORS else None
     running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (room > 0)
     for step in range(1, steps + 1):
         with torch.no_grad():
-            if step > 1 and fast is not None:
-                logits = fast(new[:, 0], cache)
+            if step > 1 and use_cache:
+                logits = next_logits(model, new, cache, its_segments)[:, -1]
             else:
-                past = cache if use_cache else None
-                hidden = model.hidden(new if use_cache else tokens, past, its_segments if use_cache else segments)
-                if step == 1 and use_cache and copies is not None:
+                hidden = model.hidden(new if use_cache else tokens, cache, its_segments if use_cache else segments)
+                if use_cache and copies is not None:
                     hidden, cache = hidden[copies], cache.rows(copies)
                 logits = model.head(hidden[:, -1])
             drawn = sampling.choose(logits, tokens, generator)

@@ -107,11 +107,21 @@ class Sampling:
             logits = keep_min_p(logits, self.min_p)
         return logits
 
+    def probabilities(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
+        """What a token is drawn from, every setting applied; a greedy choice has all of it on one token.
+
+        >>> Sampling(temperature=0).probabilities(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
+        tensor([[0., 1., 0.]])
+        """
+        logits = self.filter(logits.float(), seen)
+        if self.temperature == 0:
+            return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+        return logits.softmax(-1)
+
     def choose(
         self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], generator: torch.Generator | None = None
     ) -> Int[Tensor, "B"]:
         """One token for each row; `seen` are the tokens so far."""
-        logits = self.filter(logits.float(), seen)
         if self.temperature == 0:
-            return logits.argmax(-1)
-        return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(-1)
+            return self.filter(logits.float(), seen).argmax(-1)
+        return torch.multinomial(self.probabilities(logits, seen), 1, generator=generator).squeeze(-1)

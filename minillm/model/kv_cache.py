@@ -1,6 +1,7 @@
 """What generation remembers: the keys and values of the past, so that each new token costs one column, not all."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -83,6 +84,44 @@ class KVCache:
         cache = copy.copy(self)
         cache.keys, cache.values = self.keys[:, picked], self.values[:, picked]
         cache.segments = None if self.segments is None else self.segments[picked]
+        return cache
+
+    def row(self, index: int, length: int | None = None) -> "KVCache":
+        """One row without the padding in front of it, or the first `length` tokens of that: a view, full as it is.
+
+        Raises `ValueError` where there are fewer.
+        """
+        start = 0 if self.segments is None else int((self.segments[index] != 0).int().argmax())
+        end = self.length if length is None else start + length
+        if end > self.length:
+            raise ValueError(f"row {index} of the cache holds {self.length - start} tokens, not {length}")
+        cache = copy.copy(self)
+        cache.keys, cache.values = (past[:, index : index + 1, :, start:end] for past in (self.keys, self.values))
+        cache.length, cache.segments = end - start, None
+        return cache
+
+    @classmethod
+    def aligned(cls, rows: Sequence["KVCache"], room: int) -> "KVCache":
+        """Copies of caches of one row each, one below the other: they end at one column, with `room` behind it.
+
+        Positions are inside the keys, so a row can move as long as its tokens stay together.
+
+        >>> cache = KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=4, d_head=2)
+        >>> cache.advance(3)
+        >>> both = KVCache.aligned([cache, cache.row(0, length=1)], room=2)
+        >>> both.segments.tolist(), both.max_seq_len
+        ([[1, 1, 1], [0, 0, 1]], 5)
+        """
+        (n_layers, _, n_kv_heads, _, d_head), keys = rows[0].keys.shape, rows[0].keys
+        width = max(row.length for row in rows)
+        cache = cls(n_layers, len(rows), n_kv_heads, width + room, d_head, keys.dtype, keys.device)
+        segments = torch.zeros(len(rows), width, dtype=torch.long, device=keys.device)
+        for number, row in enumerate(rows):
+            place = slice(width - row.length, width)
+            cache.keys[:, number, :, place] = row.keys[:, 0, :, : row.length]
+            cache.values[:, number, :, place] = row.values[:, 0, :, : row.length]
+            segments[number, place] = 1
+        cache.advance(width, None if all(row.length == width for row in rows) else segments)
         return cache
 
     def truncate(self, length: int) -> None:

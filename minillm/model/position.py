@@ -124,9 +124,9 @@ def alibi_slopes(n_heads: int, device: torch.device | None = None) -> Float[Tens
     tensor([0.2500, 0.0625, 0.0156, 0.0039, 0.5000, 0.1250])
     """
     lower = 1 << (n_heads.bit_length() - 1)  # the largest power of two that is not above n_heads
-    exponents = [-8 * (head + 1) / lower for head in range(lower)]
-    exponents += [-4 * (2 * extra + 1) / lower for extra in range(n_heads - lower)]
-    return torch.tensor(exponents, device=device).exp2()
+    head = torch.arange(n_heads, device=device)  # made there: a graph that is recorded on a card may copy nothing to it
+    place = torch.where(head < lower, head + 1, head - lower + 0.5)
+    return (-8 * place / lower).exp2()
 
 
 def alibi_bias(n_heads: int, T: int, S: int, device: torch.device | None = None) -> Float[Tensor, "H T S"]:

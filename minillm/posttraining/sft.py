@@ -13,7 +13,8 @@ from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
 from minillm.model.transformer import Transformer
-from minillm.posttraining.lora import lora_layers, merge_lora, save_adapter
+from minillm.posttraining.adapter import save_adapter
+from minillm.posttraining.lora import lora_layers, merge_lora
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team

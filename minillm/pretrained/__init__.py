@@ -17,6 +17,7 @@ from typing import Literal, get_args
 import torch
 
 from minillm.assets import REGISTRY, fetch
+from minillm.device import packed_speedup
 from minillm.model.transformer import Transformer
 from minillm.pretrained import gguf, huggingface
 from minillm.pretrained.huggingface import save
@@ -25,7 +26,7 @@ from minillm.tokenizer import Tokenizer
 
 __all__ = ["load", "quantize", "save"]
 
-Weights = Literal["float32", "bfloat16", "native", Bits]
+Weights = Literal["float32", "bfloat16", "native", "auto", Bits]
 
 
 def load(
@@ -39,7 +40,8 @@ def load(
 
     `weights` is the format of its matrices: "float32"; "bfloat16" for the whole model; "int8" or "int4", rounded by
     `quantize`; or "native", the 4 and 8 bits of a .gguf file without rounding them again. The last three are for
-    writing text: fast and small, and not to be trained or saved.
+    writing text: fast and small, and not to be trained or saved. "auto" is for writing text, too: "native" where the
+    file has such matrices and this CPU has a fast kernel for them, else "float32".
 
     Raises `ValueError` for an unknown name, for a format that the file does not have and for files that are damaged or
     cannot be run, `FileNotFoundError` for missing ones, `assets.AssetError` where a model cannot be fetched.
@@ -50,7 +52,8 @@ def load(
     """
     if weights not in (formats := get_args(Weights)):
         raise ValueError(f"weights is {weights!r}; choose one of {', '.join(formats)}")
-    model, tokenizer = _open(name_or_path, weights == "native")
+    fast = weights == "auto" and torch.device(device).type == "cpu" and packed_speedup("int4") > 1
+    model, tokenizer = _open(name_or_path, None if fast else weights == "native")
     if weights in get_args(Bits):
         model = quantize(model, weights)
     elif weights == "bfloat16":
@@ -58,7 +61,7 @@ def load(
     return model.to(device), tokenizer
 
 
-def _open(name_or_path: str | Path, native: bool) -> tuple[Transformer, Tokenizer]:
+def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, Tokenizer]:
     known = [name for name, asset in REGISTRY.items() if asset.path.suffix == ".gguf"]
     if name_or_path in known:
         return gguf.load(fetch(name_or_path), native)

@@ -41,11 +41,11 @@ LLAMA = {
 }
 
 
-def load(path: str | Path, native: bool = False) -> tuple[Transformer, Tokenizer]:
+def load(path: str | Path, native: bool | None = False) -> tuple[Transformer, Tokenizer]:
     """The model of a GGUF file on the CPU, and its tokenizer.
 
     The model is in float32; with `native`, matrices that the file holds in Q4_1 or Q8_0 keep their codes and are
-    multiplied as they are, only their scales go from float16 to bfloat16.
+    multiplied as they are, only their scales go from float16 to bfloat16. None: `native` if there are any.
 
     Raises `ValueError`, one sentence that begins with the file's name, for a file that is damaged or holds what this
     package cannot run: another architecture, number format or kind of tokenizer.
@@ -90,12 +90,13 @@ def read_config(file: GGUFFile) -> ModelConfig:
     return config
 
 
-def _read_model(file: GGUFFile, config: ModelConfig, native: bool) -> Transformer:
+def _read_model(file: GGUFFile, config: ModelConfig, native: bool | None) -> Transformer:
     n_heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}
     embedding = None if config.tie_embeddings else "token_embd.weight"  # looked up, never multiplied: float32
     packed = {name for name, entry in file.tensors.items() if entry.number_format.name in PACKED and name != embedding}
     if native and not packed:
         raise ValueError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
+    native = bool(packed) if native is None else native
 
     def order(name: str, rows: Tensor) -> Tensor:
         part = name.split(".")[-2]
@@ -176,4 +177,5 @@ def _read_tokenizer(file: GGUFFile) -> Tokenizer:
         chat_template=file.get("tokenizer.chat_template", str, None),
         bos_token=token("bos_token_id"),
         eos_token=token("eos_token_id"),
+        add_bos=setting("add_bos_token", bool, None),
     )

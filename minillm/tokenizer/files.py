@@ -6,7 +6,8 @@
 
 A file may come from anywhere. A field that would change the ids and that this package does not know is refused by
 name: ids that are nearly right are worse than none. Fields that belong to a call and not to the vocabulary
-(truncation, padding, the special tokens a post-processor adds) are not read: `encode` never adds a token of its own.
+(truncation, padding) are not read. Nor does `encode` ever add a token of its own; whether a text begins with the start
+token, as a post-processor or `add_bos_token` says, is carried for others to use.
 """
 
 import json
@@ -63,6 +64,8 @@ def complete(
                 raise ValueError(f"{role} is {token!r}, which tokenizer.json does not hold")
             if token is not None and token not in settings["special_tokens"]:
                 settings["special_tokens"].append(token)
+        if settings["add_bos"] is None:
+            settings["add_bos"] = puts_first(file.get("post_processor"), settings["bos_token"])
     path = directory / "chat_template.jinja"  # where newer `transformers` keep the template
     if path.is_file():
         with naming(path):
@@ -151,7 +154,30 @@ def parse_config(config: dict[str, Any]) -> dict[str, Any]:
         template = named.get("default")
     if template is not None and not isinstance(template, str):
         raise ValueError(f"chat_template is of type {type(template).__name__}; expected a text")
-    return names | {"chat_template": template}
+    return names | {"chat_template": template, "add_bos": take(config, "add_bos_token", bool, None)}
+
+
+def puts_first(processor: object, token: str | None) -> bool | None:
+    """Whether a post-processor begins each text with this token; None where it has no template that would tell.
+
+    >>> puts_first({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]}, "<s>")
+    True
+    """
+    steps = processor.get("processors", [processor]) if isinstance(processor, dict) else None
+    for step in steps if isinstance(steps, list) and token is not None else []:
+        if isinstance(step, dict) and step.get("type") == "TemplateProcessing":
+            single = step.get("single")
+            return isinstance(single, list) and {"SpecialToken": {"id": token, "type_id": 0}} in single[:1]
+    return None
+
+
+def bos_template(token: str, id: int) -> dict[str, Any]:
+    """The post-processor of `tokenizers` that begins a text, and each text of a pair, with this token."""
+    mark = {"SpecialToken": {"id": token, "type_id": 0}}
+    first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    known = {token: {"id": token, "ids": [id], "tokens": [token]}}
+    pair = [mark, first, mark, second]
+    return {"type": "TemplateProcessing", "single": [mark, first], "pair": pair, "special_tokens": known}
 
 
 def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any], list[str]]:
@@ -173,9 +199,10 @@ def write_directory(
     pre_tokenizer: str,
     ignore_merges: bool,
     normalizer: str | None,
-    config: Mapping[str, str | None],
+    config: Mapping[str, Any],
 ) -> None:
     """Write tokenizer.json and tokenizer_config.json."""
+    bos = config["bos_token"] if config.get("add_bos_token") else None
     steps = STEPS[pre_tokenizer]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     file = {
@@ -185,7 +212,7 @@ def write_directory(
         "added_tokens": [{"id": number, "content": text} | flags for text, number in special_tokens.items()],
         "normalizer": normalizer and {"type": normalizer},
         "pre_tokenizer": steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps},
-        "post_processor": None,
+        "post_processor": bos and bos_template(bos, special_tokens[bos]),
         "decoder": WHOLE_SPLIT,
         "model": {"type": "BPE", "ignore_merges": ignore_merges, "vocab": tokens, "merges": merges},
     }
@@ -194,7 +221,7 @@ def write_directory(
     write_config(directory, config)
 
 
-def write_config(directory: Path, config: Mapping[str, str | None]) -> None:
+def write_config(directory: Path, config: Mapping[str, Any]) -> None:
     """Write tokenizer_config.json, which `transformers` reads."""
     # Without the last entry `transformers` may move spaces about when it decodes.
     fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}

@@ -39,11 +39,13 @@ class SentencePieceTokenizer(Tokenizer):
         eos_token: str | None = None,
         chat_template: str | None = None,
         special_tokens: tuple[str, ...] = (),
+        add_bos: bool | None = None,
     ):
         settings = parse(file)
         special_tokens = tuple(dict.fromkeys([*settings["special_tokens"], *special_tokens]))
         ids = vocabulary.ids_of_spelled(settings["tokens"], special_tokens)
-        self._take_special_tokens({text: ids[text] for text in special_tokens}, bos_token, eos_token, chat_template)
+        specials = {text: ids[text] for text in special_tokens}
+        self._take_special_tokens(specials, bos_token, eos_token, chat_template, add_bos)
         for text in special_tokens:
             if len(text) < 2 or BYTE.fullmatch(text):
                 raise ValueError(
@@ -72,7 +74,7 @@ class SentencePieceTokenizer(Tokenizer):
     def from_file(cls, file: dict[str, Any], directory: Path) -> "SentencePieceTokenizer":
         """From the content of tokenizer.json, and what tokenizer_config.json in the same directory says."""
         settings = files.complete(directory, file, parse)
-        roles = {name: settings[name] for name in ("bos_token", "eos_token", "chat_template")}
+        roles = {name: settings[name] for name in ("bos_token", "eos_token", "chat_template", "add_bos")}
         with files.naming(directory / "tokenizer.json"):
             return cls(file, **roles, special_tokens=tuple(settings["special_tokens"]))
 
@@ -80,8 +82,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Write tokenizer.json as it was read, and tokenizer_config.json."""
         Path(directory).mkdir(parents=True, exist_ok=True)
         files.write_json(Path(directory) / "tokenizer.json", self._file)
-        roles = {name: getattr(self, name) for name in ("bos_token", "eos_token", "chat_template")}
-        files.write_config(Path(directory), roles)
+        files.write_config(Path(directory), self._roles())
 
     def encode_rest(self, text: str) -> list[int]:
         """The ids of a text behind a special token: newer files then put no space in front of it."""
@@ -94,7 +95,8 @@ class SentencePieceTokenizer(Tokenizer):
         return self._whole.decode(ids, skip_special_tokens=False)
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._file, self.bos_token, self.eos_token, self.chat_template, (*self.special_tokens,))
+        settings = self.bos_token, self.eos_token, self.chat_template, (*self.special_tokens,), self.add_bos
+        return type(self), (self._file, *settings)
 
     def _encode_ordinary(self, text: str) -> list[int]:
         return self._ids_of(self._plain, text)

@@ -1,6 +1,5 @@
 """`Tokenizer`: vocabulary, merges, split and special tokens, put together."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
@@ -10,6 +9,7 @@ import regex
 
 from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
+from minillm.tokenizer.composing import compose
 from minillm.tokenizer.merging import WordCache, merge_word
 from minillm.tokenizer.pre_tokenizers import compiled
 from minillm.tokenizer.training import learn_vocabulary
@@ -20,8 +20,8 @@ class Tokenizer:
 
     `vocab` maps each id to the bytes it stands for, special tokens included. `merges` holds the pairs in the order in
     which they were learnt. `special_tokens` maps marks such as "<|im_end|>" to ids that ordinary text never becomes.
-    `chat_template`, `bos_token` and `eos_token` are carried for others to use and may be set later; `encode` adds no
-    token of its own.
+    `chat_template`, `bos_token`, `eos_token` and `add_bos` (whether a text begins with `bos_token`; None: nobody said)
+    are carried for others to use and may be set later; `encode` adds no token of its own.
 
     `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say.
     `normalizer="NFC"` (Qwen2): text is first brought to its composed form, so decoding gives back that form.
@@ -52,8 +52,9 @@ class Tokenizer:
         eos_token: str | None = None,
         ignore_merges: bool = False,
         normalizer: str | None = None,
+        add_bos: bool | None = None,
     ):
-        self._take_special_tokens(special_tokens, bos_token, eos_token, chat_template)
+        self._take_special_tokens(special_tokens, bos_token, eos_token, chat_template, add_bos)
         self.merges = list(merges)
         self.pre_tokenizer = pre_tokenizer
         self.ignore_merges = ignore_merges
@@ -72,9 +73,15 @@ class Tokenizer:
         self._cache = WordCache(self._merge)
 
     def _take_special_tokens(
-        self, special_tokens: Mapping[str, int], bos_token: str | None, eos_token: str | None, chat_template: str | None
+        self,
+        special_tokens: Mapping[str, int],
+        bos_token: str | None,
+        eos_token: str | None,
+        chat_template: str | None,
+        add_bos: bool | None,
     ) -> None:
         self.special_tokens = dict(special_tokens)
+        self.add_bos = add_bos
         self.chat_template = chat_template
         self.bos_token = bos_token
         self.eos_token = eos_token
@@ -167,8 +174,13 @@ class Tokenizer:
             pre_tokenizer=self.pre_tokenizer,
             ignore_merges=self.ignore_merges,
             normalizer=self.normalizer,
-            config={role: getattr(self, role) for role in ("bos_token", "eos_token", "chat_template")},
+            config=self._roles(),
         )
+
+    def _roles(self) -> dict[str, Any]:
+        """What tokenizer_config.json says."""
+        roles = {name: getattr(self, name) for name in ("bos_token", "eos_token", "chat_template")}
+        return roles if self.add_bos is None else roles | {"add_bos_token": self.add_bos}
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of a text.
@@ -256,7 +268,7 @@ class Tokenizer:
 
     def _encode_ordinary(self, text: str) -> list[int]:
         if self.normalizer is not None:
-            text = unicodedata.normalize(self.normalizer, text)
+            text = compose(text)
         symbols = "".join(map(self._cache.__getitem__, self._find_words(text)))
         return list(map(ord, symbols))
 

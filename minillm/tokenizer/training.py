@@ -120,9 +120,11 @@ def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[tuple[by
         left, right = best
         new = chr(len(tokens))
         new_places: defaultdict[str, list[int]] = defaultdict(list)
+        done = -1
         for place in places.pop(best):
-            if best not in words[place]:
-                continue  # another merge has taken it, or the word was listed twice and is done
+            if place == done or best not in words[place]:
+                continue  # a word that holds the pair twice is listed twice; or another merge has taken the pair
+            done = place
             count = counts[place]
             words[place] = word = words[place].replace(best, new)
             at = word.find(new)

@@ -633,9 +633,9 @@ show(
 # the excuses, it also says so where the text *does* tell. The finished model reads the text above and finds the answer;
 # to copy and to reverse a list it learnt too.
 #
-# And sums do not come. Not in 2,000 updates: over two seeds and a thousand instructions each, 4 and 9 of a hundred are
-# right, and 11 and 18 of those whose pair of numbers *was* trained on (`benchmarks/results/sft.json`). So it is not
-# only that held-out pairs are new. What does the base model bring along? Its documents hold sums. Does it know what
+# And sums do not come. Not in 2,000 updates: over three seeds and a thousand instructions each, 4, 9 and 4 of a hundred
+# are right, and 11, 18 and 16 of those whose pair of numbers *was* trained on (`benchmarks/results/sft.json`). So it is
+# not only that held-out pairs are new. What does the base model bring along? Its documents hold sums. Does it know what
 # follows *17 + 6 =*, among the ten nearest numbers?
 
 # %% tags=["nbval-ignore-output"]

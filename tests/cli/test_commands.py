@@ -17,6 +17,7 @@ from minillm.cli.doctor import diagnose
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.data.world.experiments import EXPERIMENTS
+from minillm.inference.scoring import log_probs
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
@@ -55,6 +56,15 @@ def test_generate_is_the_packages_generate(folder):
     assert result["new_tokens"] == len(expected)
     assert result["prompt_tokens"] == len(ids)
     assert result["text"] == tokenizer.decode([i for i in expected if i != tokenizer.eos_id])
+    assert result["log_prob"] == pytest.approx(log_probs(model, ids + expected)[len(ids) - 1 :].sum().item(), abs=1e-3)
+    assert result["finished"] == ("stop" if expected[-1] == tokenizer.eos_id else "length")
+
+
+def test_generate_stops_or_slides_at_the_end_of_the_context(folder):
+    options = ["--model", folder, "--prompt", "the cat", "--max-new-tokens", "60", "--temperature", "0", "--json"]
+    results = [last_json(run("generate", *options, "--when-full", way)) for way in ("stop", "slide")]
+    assert [result["finished"] for result in results] == ["context", "length"]
+    assert [result["new_tokens"] for result in results] == [40 - results[0]["prompt_tokens"], 60]
 
 
 def test_without_a_prompt_the_model_begins_by_itself(folder):
@@ -71,6 +81,8 @@ def test_without_a_prompt_the_model_begins_by_itself(folder):
         (["--prompt", "the cat sat " * 30], "this model was built for 40"),
         (["--prompt", "a", "--device", "abacus"], "unknown device 'abacus'"),
         (["--prompt", "a", "--chat"], "chat template"),
+        (["--prompt", "a", "--weights", "native"], "weights='native' is for .gguf files"),
+        (["--prompt", "a", "--stop", ""], "a stop string is empty"),
     ],
 )
 def test_bad_options_get_a_sentence(folder, options, sentence):

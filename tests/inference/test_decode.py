@@ -6,7 +6,7 @@ from helpers import lively, small_config
 from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
 
 from minillm.config import RopeScaling
-from minillm.inference import generate as generation
+from minillm.inference import decode
 from minillm.inference.decode import Decoder
 from minillm.inference.generate import generate
 from minillm.model import quantized_linear
@@ -45,11 +45,29 @@ def test_a_step_is_that_of_the_model(exact, weights, changes, as_users_call_it):
         for cache in (slow, fast):
             model(ids[:, :5], cache)
         step = Decoder(model)
-        for column in ids[:, 5:].unbind(1):
-            torch.testing.assert_close(step(column, fast), model(column.unsqueeze(1), slow)[:, 0], rtol=1e-4, atol=1e-4)
+        for columns in ids[:, 5:].split((1, 2, 1), 1):
+            torch.testing.assert_close(step(columns, fast), model(columns, slow), rtol=1e-4, atol=1e-4)
         assert fast.length == slow.length
         torch.testing.assert_close(fast.keys, slow.keys, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(fast.values, slow.values, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_a_step_of_padded_rows_is_that_of_the_model(exact, weights, as_users_call_it):
+    """Rows that begin late, and one that has ended and gets padding from then on."""
+    model = small_quantised(weights)
+    ids = torch.randint(0, 50, (3, 9))
+    segments = torch.tensor([[1] * 9, [0] * 3 + [1] * 6, [0] * 4 + [1, 1] + [0] * 3])
+    with torch.no_grad():
+        slow, fast = (model.new_cache(3) for _ in range(2))
+        for cache in (slow, fast):
+            model(ids[:, :5], cache, segments[:, :5])
+        step = Decoder(model)
+        for columns, its in zip(ids[:, 5:].split((1, 2, 1), 1), segments[:, 5:].split((1, 2, 1), 1), strict=True):
+            expected = model(columns, slow, its)
+            torch.testing.assert_close(step(columns, fast, its), expected, rtol=1e-4, atol=1e-4)
+        assert torch.equal(fast.segments, slow.segments)
+        torch.testing.assert_close(fast.keys, slow.keys, rtol=1e-4, atol=1e-4)
 
 
 def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
@@ -69,8 +87,11 @@ def test_generate_takes_the_fast_step_where_it_fits(monkeypatch):
         texts = generate(model, prompts, 6, temperature=0)
         assert len(taken) == steps
         assert torch.equal(texts, generate(model, prompts, 6, temperature=0, use_cache=False))
-    generate(small_quantised(), [[1, 2], [3]], 6)  # padded: the readable form
-    assert not taken
+    model, unequal = small_quantised(), [[1, 2], [3], [4, 5, 6, 7]]
+    taken.clear()
+    texts = generate(model, unequal, 6, temperature=0)
+    assert len(taken) == 5
+    assert texts == generate(model, unequal, 6, temperature=0, use_cache=False)
 
 
 @pytest.mark.parametrize("number_format", ["Q4_1", "Q8_0"])
@@ -86,16 +107,16 @@ def test_native_layers_of_either_format_are_joined(tmp_path, monkeypatch, number
         for cache in (slow, fast):
             model(ids, cache)
         expected = model(ids[:, :1], slow)[:, 0]
-        difference = (Decoder(model)(ids[:, 0], fast) - expected).abs().max()
+        difference = (Decoder(model)(ids[:, :1], fast)[:, 0] - expected).abs().max()
     assert difference < 0.05 * expected.abs().max()  # the two round to bfloat16 at other moments
 
 
 def test_a_full_cache_is_an_error():
     model = small_quantised()
     cache = model.new_cache(1, 1)
-    Decoder(model)(torch.tensor([1]), cache)
+    Decoder(model)(torch.tensor([[1]]), cache)
     with pytest.raises(ValueError, match="has room for 1; 1 more do not fit"):
-        Decoder(model)(torch.tensor([1]), cache)
+        Decoder(model)(torch.tensor([[1]]), cache)
 
 
 @pytest.mark.real
@@ -104,6 +125,6 @@ def test_the_real_model_writes_the_same_text(real_weights, monkeypatch, weights)
     model, tokenizer = load("smollm2-135m-instruct", weights=weights)
     ids = tokenizer.encode("The capital of France is")
     fast = generate(model, ids, 24, temperature=0)
-    monkeypatch.setattr(generation, "decoder", lambda model: None)  # the readable step alone
+    monkeypatch.setattr(decode, "decoder", lambda model: None)  # the readable step alone
     assert generate(model, ids, 24, temperature=0) == fast
     assert "Paris" in tokenizer.decode(fast)

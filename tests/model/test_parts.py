@@ -183,3 +183,27 @@ def test_cache_returns_what_was_put_in_and_refuses_to_overflow():
     assert cache.length == 1
     with pytest.raises(ValueError, match="cannot cut a cache of 1 positions to 3"):
         cache.truncate(3)
+
+
+def test_rows_of_a_cache_are_aligned_without_their_padding():
+    """Three texts of lengths 5, 2 and 3 out of two caches, their tokens numbered so that each can be followed."""
+    first, second = KVCache(2, 2, 3, 9, 4), KVCache(2, 1, 3, 3, 4)
+    for cache in (first, second):
+        cache.keys.copy_(torch.randn(cache.keys.shape))
+        cache.values.copy_(torch.randn(cache.values.shape))
+    first.advance(5, torch.tensor([[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]]))
+    second.advance(3)
+    rows = [first.row(0), first.row(1), second.row(0)]
+    assert [row.length for row in rows] == [5, 2, 3]
+    cache = KVCache.aligned([*rows, first.row(0, length=1)], room=2)
+    assert (cache.length, cache.max_seq_len) == (5, 7)
+    assert cache.segments.tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
+    for name in ("keys", "values"):
+        a, b, new = (getattr(each, name) for each in (first, second, cache))
+        assert torch.equal(new[:, 0, :, :5], a[:, 0, :, :5])
+        assert torch.equal(new[:, 1, :, 3:5], a[:, 1, :, 3:5])
+        assert torch.equal(new[:, 2, :, 2:5], b[:, 0])
+        assert torch.equal(new[:, 3, :, 4], a[:, 0, :, 0])
+    assert KVCache.aligned([first.row(1), first.row(1)], room=0).segments is None
+    with pytest.raises(ValueError, match="row 1 of the cache holds 2 tokens, not 3"):
+        first.row(1, length=3)

@@ -7,7 +7,8 @@ from helpers import lively, small_config
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer, spell
 
-INT, FLOAT, STRING, LIST = GGUFValueType.UINT32, GGUFValueType.FLOAT32, GGUFValueType.STRING, GGUFValueType.ARRAY
+INT, FLOAT, BOOL = GGUFValueType.UINT32, GGUFValueType.FLOAT32, GGUFValueType.BOOL
+STRING, LIST = GGUFValueType.STRING, GGUFValueType.ARRAY
 LAYER = {
     "attn_norm": "attention_norm", "attn_q": "attention.query", "attn_k": "attention.key", "attn_v": "attention.value",
     "attn_output": "attention.output", "ffn_norm": "feedforward_norm", "ffn_gate": "feedforward.gate",

@@ -2,91 +2,37 @@
 
 import json
 import re
+from contextlib import nullcontext
 
 import pytest
 import test_sentencepiece
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pretrained.gguf_files import small_tokenizer
+from pretrained.parity import FAMILIES, GPT2, IDS, LLAMA3, TOKENIZER, difference, parity, theirs
 from safetensors.torch import load_file, save_file
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen2Config,
-    Qwen3Config,
-)
+from transformers import AutoModelForCausalLM
 
-from minillm import generate
 from minillm.pretrained import families, load, save
+from minillm.pretrained.family_config import read_family
 from minillm.tokenizer import SentencePieceTokenizer
 
-TOKENIZER = small_tokenizer()
 LARGEST_DIFFERENCE = 1e-4  # of a logit; logits here are of the order of 1 to 10
-SHAPE = dict(
-    vocab_size=TOKENIZER.vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-    num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-3,
-)  # fmt: skip
-GPT2 = dict(vocab_size=TOKENIZER.vocab_size, n_embd=32, n_layer=2, n_head=4, n_positions=128, layer_norm_epsilon=1e-3)
-LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-LLAMA3 |= {"original_max_position_embeddings": 32}
-FAMILIES = {
-    "gpt2": lambda **changes: GPT2Config(**GPT2 | changes),
-    "gpt2 narrow": lambda **changes: GPT2Config(**GPT2 | {"n_inner": 40} | changes),
-    "llama2": lambda **changes: LlamaConfig(**SHAPE | {"num_key_value_heads": 4} | changes),
-    "llama2 linear": lambda **changes: LlamaConfig(
-        **SHAPE, rope_scaling={"rope_type": "linear", "factor": 4.0}, **changes
-    ),
-    "llama3": lambda **changes: LlamaConfig(**SHAPE, rope_scaling=LLAMA3, rope_theta=500.0, **changes),
-    "llama with head_dim": lambda **changes: LlamaConfig(**SHAPE, head_dim=12, **changes),
-    "llama with attention_bias": lambda **changes: LlamaConfig(**SHAPE, attention_bias=True, **changes),
-    "llama with all biases": lambda **changes: LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True, **changes),
-    "mistral": lambda **changes: MistralConfig(**SHAPE, sliding_window=None, **changes),
-    "mistral with a long window": lambda **changes: MistralConfig(**SHAPE, head_dim=12, sliding_window=128, **changes),
-    "qwen2": lambda **changes: Qwen2Config(**SHAPE, **changes),
-    "qwen3": lambda **changes: Qwen3Config(**SHAPE, head_dim=8, **changes),
-    "qwen3 wide": lambda **changes: Qwen3Config(**SHAPE, head_dim=16, attention_bias=True, **changes),
-}
-IDS = torch.arange(60).reshape(2, 30)
-
-
-def theirs(family, directory, dtype=torch.float32, max_shard_size="1GB", **changes):
-    """A random model by transformers, its directory, and a tokenizer beside it."""
-    model = AutoModelForCausalLM.from_config(
-        FAMILIES[family](bos_token_id=None, eos_token_id=None, **changes), attn_implementation="eager"
-    ).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():  # norms and biases too: left at one and zero they could be exchanged
-            parameter.normal_(std=0.3).add_(parameter.dim() == 1)
-    model.to(dtype).save_pretrained(directory, max_shard_size=max_shard_size)
-    TOKENIZER.save(directory)
-    return model
-
-
-def difference(ours, theirs):
-    with torch.no_grad():
-        return (ours(IDS) - theirs(IDS).logits).abs().max().item()
 
 
 @pytest.mark.parametrize("tie_word_embeddings", [False, True], ids=["untied", "tied"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_and_greedy_texts_are_theirs_and_again_when_saved(tmp_path, family, tie_word_embeddings):
-    model = theirs(family, tmp_path / "theirs", tie_word_embeddings=tie_word_embeddings)
+    found = parity(family, tmp_path, tie_word_embeddings=tie_word_embeddings)
+    assert max(found.read, found.written) < LARGEST_DIFFERENCE
+    assert found.greedy_read
+    assert found.greedy_written
+    assert found.tokens > 8  # no text of one token
     ours, tokenizer = load(tmp_path / "theirs")
     assert tokenizer.vocab == TOKENIZER.vocab
     assert ours.config.tie_embeddings == tie_word_embeddings
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "theirs")
     assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in model.parameters())
-    assert difference(ours, model) < LARGEST_DIFFERENCE
-    prompt = IDS[:, :8]
-    expected = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=64, do_sample=False)
-    assert torch.equal(generate(ours, prompt, 64, temperature=0), expected)
-    assert len(expected.unique()) > 8  # no text of one token
-
-    save(ours, tokenizer, tmp_path / "ours")
-    back = AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
-    assert difference(ours, back) < LARGEST_DIFFERENCE
     again, _ = load(tmp_path / "ours")
     assert again.config == ours.config
     assert torch.equal(again(IDS), ours(IDS))
@@ -179,6 +125,35 @@ def test_a_sliding_window_ends_the_context(tmp_path, family, window):
     change(tmp_path, sliding_window=-1)
     with pytest.raises(ValueError, match="sliding_window is -1"):
         load(tmp_path)
+
+
+# As published: what bears on the length of a text, and the sizes.
+MISTRAL_7B = dict(
+    model_type="mistral", vocab_size=32_000, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32,
+    num_attention_heads=32, num_key_value_heads=8, max_position_embeddings=32_768, rms_norm_eps=1e-5,
+)  # fmt: skip
+QWEN2_7B = dict(
+    model_type="qwen2", vocab_size=152_064, hidden_size=3584, intermediate_size=18_944, num_hidden_layers=28,
+    num_attention_heads=28, num_key_value_heads=4, max_position_embeddings=131_072, rms_norm_eps=1e-6, rope_theta=1e6,
+    use_sliding_window=False, sliding_window=131_072, max_window_layers=28,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "context"),
+    [
+        (MISTRAL_7B | {"rope_theta": 10_000.0, "sliding_window": 4096}, 4096),  # version 0.1
+        (MISTRAL_7B | {"rope_theta": 10_000.0}, 4096),  # what the class of transformers takes where none is named
+        (MISTRAL_7B | {"rope_theta": 1e6, "sliding_window": None}, 32_768),  # version 0.2
+        (QWEN2_7B, 131_072),
+        (QWEN2_7B | {"use_sliding_window": True}, 131_072),  # no layer is behind the last of those that see all
+        (QWEN2_7B | {"use_sliding_window": True, "max_window_layers": 21, "sliding_window": 32_768}, 32_768),
+    ],
+)
+def test_published_windows(values, context):
+    warned = pytest.warns(UserWarning, match=f"here they may have {context} .max_seq_len.")
+    with warned if context < values["max_position_embeddings"] else nullcontext():
+        assert read_family(values).max_seq_len == context
 
 
 @pytest.mark.parametrize(

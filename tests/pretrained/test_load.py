@@ -6,6 +6,7 @@ from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, ten
 
 from minillm import pretrained
 from minillm.assets import REGISTRY, AssetError
+from minillm.model.quantized_linear import QuantizedLinear
 from minillm.pretrained import load, save
 
 IDS = torch.arange(10).reshape(1, 10)
@@ -85,6 +86,25 @@ def test_a_missing_path_object(tmp_path):
 @pytest.mark.parametrize("name", ["cpu", "meta"])  # meta: the one other device that every machine has
 def test_the_model_goes_to_the_device(file, name):
     assert load(file, device=name)[0].device == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("number_format", "speedup", "device", "native"),
+    [("Q4_1", 2.0, "cpu", True), ("Q4_1", 0.5, "cpu", False), ("Q4_1", 2.0, "meta", False), ("F16", 2.0, "cpu", False)],
+)
+def test_auto_is_native_where_that_is_there_and_fast(
+    tmp_path, monkeypatch, model, number_format, speedup, device, native
+):
+    monkeypatch.setattr(pretrained, "packed_speedup", lambda kernel: speedup)
+    settings, tensors = settings_of(model, small_tokenizer()), tensors_of(model)
+    path = write_gguf(tmp_path / "packed.gguf", settings, tensors, number_format)
+    assert isinstance(load(path, device, weights="auto")[0].head, QuantizedLinear) is native
+
+
+def test_auto_takes_a_directory_as_it_is(tmp_path, monkeypatch, model):
+    monkeypatch.setattr(pretrained, "packed_speedup", lambda kernel: 2.0)
+    save(model, small_tokenizer(), tmp_path / "run")
+    assert torch.equal(load(tmp_path / "run", weights="auto")[0](IDS), model(IDS))
 
 
 def test_on_every_device(file, model, device):

@@ -1,0 +1,241 @@
+"""Adapters: the corrections of `lora` alone, in the files of the PEFT library, under Hugging Face's names.
+
+    adapter_config.json          rank and alpha, which layers, and the layers that differ in rank or alpha
+    adapter_model.safetensors    A and B of each layer
+
+GPT-2's files hold query, key and value as one matrix, which PEFT gives one correction. Three of rank r are one of rank
+3r: their A below each other, their B along a diagonal.
+
+    (B_q        ) (A_q)   (B_q A_q)
+    (    B_k    ) (A_k) = (B_k A_k)
+    (        B_v) (A_v)   (B_v A_v)
+
+The other way round, query, key and value each take all of A, their own rows of B, and leave out what is zero there.
+"""
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from minillm.model.transformer import Transformer
+from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, select
+from minillm.pretrained.families import names_of
+from minillm.pretrained.family_config import write_family
+from minillm.pretrained.shards import read_json, to_float32
+from minillm.pretrained.weights import Transposed, account, rename
+
+ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+PREFIX = "base_model.model."  # what PEFT writes before every name
+# What an adapter_config.json may ask for beyond plain LoRA; absent, null, false and empty are plain too.
+PLAIN = {"bias": "none", "use_dora": False, "use_rslora": False, "modules_to_save": None, "layers_to_transform": None}
+PLAIN |= {"lora_bias": False, "exclude_modules": None, "layer_replication": None, "trainable_token_indices": None}
+
+
+def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
+    """Write the corrections alone into the directory `dir`, as `peft` does, so that `PeftModel` can open them.
+
+    `base_name` tells which model they belong to. Raises `ValueError` for a model without corrections, `OSError` where
+    the disk refuses.
+    """
+    layers, groups = lora_layers(model), _groups(model)
+    corrected = {theirs: ours for theirs, ours in groups.items() if layers.keys() & ours}
+    if not corrected:
+        raise ValueError("the model has no LoRA layers to save; add_lora makes them, and merge_lora ends them")
+    targets = sorted({name.rsplit(".", 1)[-1] for name in corrected})
+    if select(groups, targets) != list(corrected):
+        targets = sorted(corrected)  # some layers of a kind and not others: only their whole names tell
+    tensors, sizes = {}, {}
+    for theirs, ours in corrected.items():
+        A, B = join([model.get_submodule(name) for name in ours])
+        tensors |= {f"{PREFIX}{theirs}.lora_A.weight": A.cpu(), f"{PREFIX}{theirs}.lora_B.weight": B.cpu()}
+        sizes[theirs] = (len(A), sum(layers[name].alpha for name in ours if name in layers))  # alpha / r stays
+    rank, alpha = min(sizes.values())
+    values = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_name,
+        "r": rank,
+        "lora_alpha": alpha,
+        "rank_pattern": {str(name): size[0] for name, size in sizes.items() if size[0] != rank},
+        "alpha_pattern": {str(name): size[1] for name, size in sizes.items() if size[1] != alpha},
+        "target_modules": targets,
+        "fan_in_fan_out": any(isinstance(name, Transposed) for name in corrected),  # how the base keeps its matrices
+        "bias": "none",
+        "lora_dropout": 0.0,
+        "inference_mode": True,
+    }
+    folder = Path(dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / f"{ADAPTER}.partial", metadata={"format": "pt"})
+        (folder / f"{ADAPTER_CONFIG}.partial").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"cannot save to {folder}: {error}. What was there before is as it was") from error
+    for file in (ADAPTER, ADAPTER_CONFIG):
+        os.replace(folder / f"{file}.partial", folder / file)
+
+
+def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
+    """Add the corrections that `save_adapter` or `peft` wrote into the directory `dir`; returns the model.
+
+    Raises `FileNotFoundError` for a file that is missing. Raises `ValueError`, and changes nothing, for files that are
+    damaged, tensors that are missing, left over or of another shape, layers that the model has not, and for what is
+    more than plain LoRA.
+    """
+    folder = Path(dir)
+    for file in (ADAPTER_CONFIG, ADAPTER):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder} holds no adapter: it has no {file}")
+    config = AdapterConfig.read(folder / ADAPTER_CONFIG)
+    corrections: dict[str, tuple[Tensor, Tensor]] = {}
+    sizes: dict[str, tuple[int, float]] = {}
+    try:
+        groups = _groups(model)
+        shapes = {
+            theirs: [tuple(model.get_submodule(name).weight.shape) for name in groups[theirs]]
+            for theirs in select(groups, config.targets)
+        }
+        tensors = _read_tensors(folder / ADAPTER, config, shapes)
+        for theirs, (A, B) in tensors.items():
+            rank, alpha = config.size_of(theirs)
+            parts = split(A, B, [rows for rows, _ in shapes[theirs]])
+            for name, part in zip(groups[theirs], parts, strict=True):
+                if len(part[0]):
+                    corrections[name], sizes[name] = part, (len(part[0]), alpha * len(part[0]) / rank)
+        add_corrections(model, sizes)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{folder / ADAPTER}: {error}") from error
+    with torch.no_grad():
+        for name, layer in lora_layers(model).items():
+            layer.lora_A.copy_(corrections[name][0])
+            layer.lora_B.copy_(corrections[name][1])
+    return model
+
+
+def join(layers: Sequence[nn.Module]) -> tuple[Float[Tensor, "r columns"], Float[Tensor, "rows r"]]:
+    """A and B of one correction to the matrix that has the rows of all these layers; some of them may have none.
+
+    >>> corrected, plain = LoRALinear(nn.Linear(6, 4), rank=2, alpha=4), nn.Linear(6, 3)
+    >>> A, B = join([corrected, plain, corrected])
+    >>> A.shape, B.shape, B[4:7].any().item()
+    (torch.Size([4, 6]), torch.Size([11, 4]), False)
+    """
+    A = torch.cat([layer.lora_A.detach() for layer in layers if isinstance(layer, LoRALinear)])
+    columns = [layer.lora_B if isinstance(layer, LoRALinear) else layer.weight[:, :0] for layer in layers]
+    return A, torch.block_diag(*columns).detach()
+
+
+def split(
+    A: Float[Tensor, "r columns"], B: Float[Tensor, "rows r"], rows: Sequence[int]
+) -> list[tuple[Float[Tensor, "_ columns"], Float[Tensor, "_rows _"]]]:
+    """The opposite of `join`: A and B of the corrections to matrices of so many rows each.
+
+    Where several share a correction, each keeps only those of its ranks that do something to it; a B that is zero
+    throughout is at its start, and all are kept.
+
+    >>> A, B = torch.eye(3), torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    >>> [own_B.tolist() for own_A, own_B in split(A, B, rows=[1, 1, 1])]
+    [[[1.0, 2.0]], [[]], [[3.0]]]
+    """
+    parts = []
+    for own in B.split(list(rows)):
+        used = own.any(dim=0) if len(rows) > 1 and B.any() else torch.ones(len(A), dtype=torch.bool)
+        parts.append((A[used], own[:, used]))
+    return parts
+
+
+def _groups(model: Transformer) -> dict[str, list[str]]:
+    """The name that a file has for each linear layer -> our layers whose rows stand under it, in their order."""
+    family = write_family(model.config)
+    names = names_of(None if family is None else family["model_type"])
+    groups = defaultdict(list)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            ours = name.removesuffix(".base")  # where it has a correction
+            theirs = rename(f"{ours}.weight", names)
+            groups[type(theirs)(theirs.removesuffix(".weight"))].append(ours)
+    return groups
+
+
+def _read_tensors(
+    path: Path, config: "AdapterConfig", shapes: Mapping[str, list[tuple[int, int]]]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """A and B for each of the names; nothing is read before their shapes, and that there are no others, are sure."""
+    keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in shapes}
+    wanted: dict[str, tuple[int, ...]] = {}
+    for name, matrices in shapes.items():
+        rank, _ = config.size_of(name)
+        of_A, of_B = keys[name]
+        wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
+    with safe_open(path, framework="pt") as file:
+        account(wanted, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()})  # noqa: SIM118
+        return {name: tuple(to_float32(key, file.get_tensor(key)) for key in keys[name]) for name in shapes}
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """What an adapter_config.json says, if it is all plain LoRA."""
+
+    rank: int
+    alpha: float
+    targets: list[str]
+    ranks: dict[str, int]  # of single layers, by their names or the ends of them
+    alphas: dict[str, float]
+
+    def size_of(self, name: str) -> tuple[int, float]:
+        """Rank and alpha of one layer; the first name that means it counts, as in PEFT."""
+        rank = next((rank for key, rank in self.ranks.items() if is_meant(name, key)), self.rank)
+        return rank, next((alpha for key, alpha in self.alphas.items() if is_meant(name, key)), self.alpha)
+
+    @classmethod
+    def read(cls, path: Path) -> "AdapterConfig":
+        """Raises `ValueError`, with the file's name, for one that is damaged or asks for more than plain LoRA."""
+        try:
+            values = read_json(path)
+            if values.get("peft_type") != "LORA":
+                raise ValueError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
+            for name, plain in PLAIN.items():
+                if (value := values.get(name)) and value != plain:
+                    raise ValueError(f"{name} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
+            targets = values.get("target_modules")
+            if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets) or not targets:
+                raise ValueError(f"target_modules is {str(targets)[:80]!r}; it must be a list of names")
+            rank, alpha = _whole("r", values.get("r")), _number("lora_alpha", values.get("lora_alpha"))
+            ranks, alphas = _pattern(values, "rank_pattern", _whole), _pattern(values, "alpha_pattern", _number)
+            return cls(rank, alpha, targets, ranks, alphas)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _pattern(values: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """The exceptions for single layers. PEFT takes their names for regular expressions; here they must be plain."""
+    pattern = values.get(field) or {}
+    if not isinstance(pattern, dict):
+        raise ValueError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
+    for name in pattern:
+        if not re.fullmatch(r"[\w.]+", name):
+            raise ValueError(f"{field} has an entry {name[:80]!r}; only plain names of layers can be read")
+    return {name: check(f"{field} of {name[:80]}", value) for name, value in pattern.items()}
+
+
+def _whole(field: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{field} is {str(value)[:80]!r}; the rank is a whole number from 1 on")
+    return value
+
+
+def _number(field: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e300:
+        raise ValueError(f"{field} is {str(value)[:80]!r}; it must be a positive number")
+    return float(value)

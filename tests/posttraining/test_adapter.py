@@ -1,0 +1,266 @@
+"""Adapter files against PEFT: what either saves, the other opens with equal logits."""
+
+import json
+
+import pytest
+import torch
+from helpers import lively, small_config, stirred
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import LoraConfig, PeftModel, get_peft_model
+from pretrained.gguf_files import small_tokenizer
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+from minillm.model.transformer import Transformer
+from minillm.posttraining.adapter import ADAPTER, ADAPTER_CONFIG, join, load_adapter, save_adapter, split
+from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers
+from minillm.pretrained import load, save
+
+# peft 0.21 asks transformers 5 in words that version 6 will no longer know.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+TOKENIZER = small_tokenizer()
+IDS = torch.arange(40).reshape(2, 20)
+GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True, "n_kv_heads": 4}
+
+
+def small(**changes) -> Transformer:
+    return lively(Transformer(small_config(vocab_size=TOKENIZER.vocab_size, **changes)))
+
+
+def theirs_of(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+@pytest.mark.parametrize(
+    ("changes", "targets"),
+    [
+        ({}, ["query", "value"]),
+        ({"qk_norm": True, "n_kv_heads": 1}, None),
+        ({"tie_embeddings": False, "bias": True}, ["up", "head"]),
+        ({}, ["blocks.1.attention.query", "blocks.0.feedforward.down"]),
+        (GPT2_LIKE, None),
+        (GPT2_LIKE, ["query", "key", "value"]),
+        (GPT2_LIKE, ["query", "value", "up"]),
+        (GPT2_LIKE, ["blocks.1.attention.key", "blocks.0.feedforward.down"]),
+    ],
+)
+def test_peft_opens_what_we_save(tmp_path, changes, targets):
+    model = small(**changes)
+    save(model, TOKENIZER, tmp_path / "base")
+    stirred(add_lora(model, rank=3, alpha=5, targets=targets))
+    save_adapter(model, tmp_path / "adapter", "somebody/base")
+    theirs = PeftModel.from_pretrained(theirs_of(tmp_path / "base"), tmp_path / "adapter")
+    assert theirs.peft_config["default"].base_model_name_or_path == "somebody/base"
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS), theirs(IDS).logits, rtol=1e-4, atol=1e-4)
+    again = load_adapter(load(tmp_path / "base")[0], tmp_path / "adapter")
+    assert torch.equal(again(IDS), model(IDS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "targets", "exceptions"),
+    [
+        ({}, ["q_proj", "v_proj"], {}),
+        ({}, ["q_proj", "v_proj"], {"rank_pattern": {"layers.1.self_attn.q_proj": 5}, "alpha_pattern": {"v_proj": 2}}),
+        ({"qk_norm": True}, "all-linear", {}),
+        ({"tie_embeddings": False}, ["lm_head", "model.layers.1.mlp.up_proj"], {}),
+        (GPT2_LIKE, ["c_attn"], {}),
+        (GPT2_LIKE, "all-linear", {"rank_pattern": {"c_attn": 2}, "alpha_pattern": {"h.1.mlp.c_fc": 9}}),
+        (GPT2_LIKE | {"tie_embeddings": False}, ["lm_head"], {}),
+    ],
+)
+def test_we_open_what_peft_saves(tmp_path, changes, targets, exceptions):
+    save(small(**changes), TOKENIZER, tmp_path / "base")
+    sizes = dict(r=3, lora_alpha=7, fan_in_fan_out=changes == GPT2_LIKE) | exceptions
+    config = LoraConfig(task_type="CAUSAL_LM", target_modules=targets, **sizes)
+    theirs = stirred(get_peft_model(theirs_of(tmp_path / "base"), config)).eval()
+    theirs.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    model = load_adapter(load(tmp_path / "base")[0], tmp_path / "adapter")
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS), theirs(IDS).logits, rtol=1e-4, atol=1e-4)
+    save_adapter(model, tmp_path / "ours")
+    again = PeftModel.from_pretrained(theirs_of(tmp_path / "base"), tmp_path / "ours")
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS), again(IDS).logits, rtol=1e-4, atol=1e-4)
+    written, read = load_file(tmp_path / "ours" / ADAPTER), load_file(tmp_path / "adapter" / ADAPTER)
+    assert written.keys() == read.keys()
+    for name in read:  # a correction that three matrices shared is now three, each with all of A
+        assert ("c_attn" in name) or torch.equal(written[name], read[name])
+
+
+def test_three_corrections_come_back_from_one_file_as_they_were(tmp_path):
+    model = stirred(add_lora(small(**GPT2_LIKE), rank=3, alpha=5, targets=["query", "value"]))
+    save_adapter(model, tmp_path)
+    tensors = load_file(tmp_path / ADAPTER)
+    name = "base_model.model.transformer.h.0.attn.c_attn"
+    assert tensors.keys() == {f"{name.replace('0', layer)}.lora_{part}.weight" for layer in "01" for part in "AB"}
+    assert tensors[f"{name}.lora_B.weight"].shape == (96, 6)
+    again = load_adapter(small(**GPT2_LIKE), tmp_path)
+    ours, theirs = lora_layers(model), lora_layers(again)
+    assert ours.keys() == theirs.keys()
+    for name, layer in ours.items():
+        assert (layer.rank, layer.alpha) == (theirs[name].rank, theirs[name].alpha)
+        assert torch.equal(layer.lora_A, theirs[name].lora_A)
+        assert torch.equal(layer.lora_B, theirs[name].lora_B)
+
+
+@given(st.lists(st.tuples(st.integers(2, 5), st.booleans()), min_size=2, max_size=4))
+def test_one_correction_to_stacked_matrices_is_each_ones_own(shape):
+    layers = [nn.Linear(6, rows) for rows, _ in shape]
+    layers = [LoRALinear(layer, 1, 1) if learns else layer for layer, (_, learns) in zip(layers, shape, strict=True)]
+    layers[0] = stirred(LoRALinear(nn.Linear(6, shape[0][0]), 1, 1))
+    for layer in layers:
+        stirred(layer)
+    A, B = join(layers)
+    by_hand = [
+        layer.lora_B @ layer.lora_A if isinstance(layer, LoRALinear) else torch.zeros_like(layer.weight)
+        for layer in layers
+    ]
+    torch.testing.assert_close(B @ A, torch.cat(by_hand).detach())
+    for (own_A, own_B), layer, product in zip(split(A, B, [rows for rows, _ in shape]), layers, by_hand, strict=True):
+        assert len(own_A) == isinstance(layer, LoRALinear)
+        torch.testing.assert_close(own_B @ own_A, product.detach())
+
+
+def test_corrections_that_have_not_begun_come_back_all(tmp_path):
+    save_adapter(add_lora(small(**GPT2_LIKE), rank=2, targets=["query", "key", "value"]), tmp_path)
+    again = load_adapter(small(**GPT2_LIKE), tmp_path)
+    assert [layer.rank for layer in lora_layers(again).values()] == [6] * 6  # whose is whose cannot be told yet
+
+
+def test_only_corrections_are_saved_here(tmp_path):
+    model = small()
+    with pytest.raises(ValueError, match="no LoRA layers to save"):
+        save_adapter(model, tmp_path)
+    add_lora(model)
+    with pytest.raises(ValueError, match="merge corrections"):
+        save(model, TOKENIZER, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot save to"):
+        save_adapter(model, tmp_path / "file")
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    save_adapter(add_lora(small(), rank=2, targets=["query"]), tmp_path)
+    return tmp_path
+
+
+def test_an_adapter_that_lacks_a_file_is_no_adapter(adapter):
+    for file in (ADAPTER, ADAPTER_CONFIG):
+        (adapter / file).unlink()
+        with pytest.raises(FileNotFoundError, match=f"it has no {file}"):
+            load_adapter(small(), adapter)
+
+
+FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda tensors: tensors.pop(FIRST), f"tensors are missing: '{FIRST}'"),
+        (lambda tensors: tensors.update(extra=torch.ones(1)), "no place for: 'extra'"),
+        (lambda tensors: tensors.update({FIRST: torch.ones(32, 2)}), rf"'{FIRST}' has the shape \(32, 2\)"),
+        (lambda tensors: tensors.update({FIRST: torch.ones(2, 32).int()}), "holds torch.int32"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(adapter, spoil, said):
+    tensors = load_file(adapter / ADAPTER)
+    spoil(tensors)
+    save_file(tensors, adapter / ADAPTER)
+    refused(adapter, said)
+
+
+def refused(adapter, said):
+    model = small()
+    with pytest.raises(ValueError, match=said):
+        load_adapter(model, adapter)
+    assert not lora_layers(model)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_file_that_is_no_safetensors_is_damaged(adapter):
+    (adapter / ADAPTER).write_bytes(b"\xff" * 100)
+    refused(adapter, f"{ADAPTER}: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"r": 10**9}, r"has the shape \(2, 32\), its configuration asks for \(1000000000, 32\)"),
+        ({"r": "8"}, "r is '8'; the rank is a whole number"),
+        ({"r": True}, "r is 'True'"),
+        ({"r": 0}, "r is '0'"),
+        ({"r": 1}, "has the shape"),
+        ({"lora_alpha": None}, "lora_alpha is 'None'"),
+        ({"lora_alpha": -1}, "lora_alpha is '-1'; it must be a positive number"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is 'nan'"),
+        ({"target_modules": "q_proj"}, "target_modules is 'q_proj'; it must be a list"),
+        ({"target_modules": ["c_attn"]}, "no linear layer 'c_attn'; its linear layers are q_proj, k_proj"),
+        ({"target_modules": ["q_proj", "v_proj"]}, r"tensors are missing: .*v_proj"),
+        ({"peft_type": "IA3"}, "peft_type is 'IA3'; only LORA"),
+        ({"use_dora": True}, "use_dora is 'True'; only plain LoRA"),
+        ({"use_rslora": True}, "use_rslora"),
+        ({"rank_pattern": {"q_proj": 4}}, r"has the shape \(2, 32\), its configuration asks for \(4, 32\)"),
+        ({"rank_pattern": {"q_proj": "4"}}, "rank_pattern of q_proj is '4'; the rank is a whole number"),
+        ({"rank_pattern": ["q_proj"]}, "rank_pattern is .*; it must be an object"),
+        ({"rank_pattern": {"(a+)+": 4}}, r"rank_pattern has an entry '\(a\+\)\+'; only plain names"),
+        ({"alpha_pattern": {"q_proj": None}}, "alpha_pattern of q_proj is 'None'; it must be a positive number"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"bias": "all"}, "bias is 'all'"),
+    ],
+)
+def test_settings_that_mean_nothing_here_are_refused(adapter, changes, said):
+    path = adapter / ADAPTER_CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    refused(adapter, said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[]", "holds a list"), ("{", "Expecting"), ("[" * 100_000, "recursion"), (" " * 2_000_000, "bytes")],
+)
+def test_a_config_that_is_no_object_is_refused(adapter, text, said):
+    (adapter / ADAPTER_CONFIG).write_text(text)
+    refused(adapter, said)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("damaged")
+    save_adapter(stirred(add_lora(small(**GPT2_LIKE), rank=2)), directory)
+    return {directory / file: (directory / file).read_bytes() for file in (ADAPTER, ADAPTER_CONFIG)}
+
+
+@pytest.mark.parametrize("file", [ADAPTER, ADAPTER_CONFIG])
+@given(flips=st.lists(st.tuples(st.integers(0, 2_000), st.integers(1, 255)), min_size=1, max_size=3))
+def test_flipped_bytes_are_refused_or_do_no_harm(scratch, file, flips):
+    path, whole = next((path, whole) for path, whole in scratch.items() if path.name == file)
+    content = bytearray(whole)
+    for place, bits in flips:
+        content[place % len(whole)] ^= bits
+    model = small(**GPT2_LIKE)
+    path.write_bytes(content)
+    try:
+        load_adapter(model, path.parent)
+    except ValueError as error:
+        assert str(error).startswith(str(path.parent))  # noqa: PT017 - it need not raise
+        assert not lora_layers(model)
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.real
+def test_the_real_model_too(real_weights, tmp_path):
+    model, _tokenizer = load("smollm2-135m-instruct")
+    model = stirred(add_lora(model, rank=4, targets=["query", "down"]))
+    save_adapter(model, tmp_path)
+    theirs = AutoModelForCausalLM.from_pretrained(real_weights.parent, gguf_file=real_weights.name, dtype=torch.float32)
+    theirs = PeftModel.from_pretrained(theirs.eval(), tmp_path)
+    ids = torch.tensor([[1, 504, 3575, 282, 4649, 314]])
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids), theirs(ids).logits, rtol=1e-3, atol=1e-2)
