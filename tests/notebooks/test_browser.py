@@ -23,6 +23,7 @@ CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
     "08_pretraining": ("select", ["ArrowDown"]),
+    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
 }
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
