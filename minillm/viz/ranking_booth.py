@@ -1,0 +1,148 @@
+"""The ranking booth: two answers side by side, and you say which is better, with the mouse or with Tab and Space.
+
+A choice is a line of a file before the next pair is shown (`data/rankings.py`), so a kernel that dies takes none along,
+and a booth that is opened again goes on where it was. What is learnt from the choices is the caller's: after each one
+`draw` is asked for a new picture.
+"""
+
+import html
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from minillm.data.rankings import Preference, append_preferences, load_preferences
+from minillm.viz.explorer import Pictured
+from minillm.viz.figures import INK, PAPER
+from minillm.viz.figures.style import QUIET
+
+Draw = Callable[[list[Preference]], tuple[Figure, str]]
+
+CARD = f"background: {PAPER}; color: {INK}; padding: 8px 12px; line-height: 1.4; white-space: pre-wrap"
+WIDTH = "720px"
+
+
+class RankingBooth(Pictured):
+    """Buttons under two answers; `draw(rankings)` makes the picture and its sentence from the choices so far.
+
+    Of `pairs` only the two answers count, not which of them somebody else chose; which one is called A is drawn by lot,
+    always in the same way. `rater` is the name that the lines of the file bear. What `path` holds is read first:
+    rankings of these pairs by this rater count, other lines stay as they are, and broken ones stay and are told of.
+    Where the file cannot be written, the booth says so, keeps the choices and writes them with the next one. When
+    `draw` raises, its message takes the sentence's place; when it raises for the very first picture, so does the booth.
+
+    Raises `ValueError` for no pairs, and `OSError` for a file that is there and cannot be read.
+
+    >>> import tempfile
+    >>> from minillm.viz.figures import bars
+    >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="nobody")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learnt from.")
+    ...     booth = RankingBooth([pair], Path(folder) / "mine.jsonl", "Ada", draw)
+    ...     booth.choose("B")
+    ...     print(Path(folder, "mine.jsonl").read_text(encoding="utf-8").strip()[-63:])
+    "chosen": "Good morning.", "rejected": "What?", "rater": "Ada"}
+    >>> booth
+    RankingBooth(1 of 1 ranked): 1 learnt from.
+    """
+
+    def __init__(self, pairs: Sequence[Preference], path: str | Path, rater: str, draw: Draw) -> None:
+        if not pairs:
+            raise ValueError("there are no pairs to rank; give at least one")
+        self.path, self.rater, self.draw = Path(path), rater, draw
+        self.count = len(pairs)
+        self.rankings: list[Preference] = []  # this rater's, of these pairs
+        self.unsaved: list[Preference] = []
+        skipped = self._read(pairs)
+        ranked = {_key(ranking) for ranking in self.rankings}
+        self.waiting = [pair for pair in pairs if _key(pair) not in ranked]
+        self.heading, self.asked, *self.answers = (widgets.HTML() for _ in range(4))
+        self.buttons = {"A": "A is better", "B": "B is better", "neither": "I cannot say"}
+        self.buttons = {side: widgets.Button(description=words) for side, words in self.buttons.items()}
+        for side, button in self.buttons.items():
+            button.on_click(lambda _, side=side: self.choose(side))
+        half = widgets.Layout(width="50%")
+        sides = zip(self.answers, (self.buttons["A"], self.buttons["B"]), strict=True)
+        columns = [widgets.VBox(side, layout=half) for side in sides]
+        table = widgets.HBox(columns, layout=widgets.Layout(width=WIDTH))
+        super().__init__([self.heading, self.asked, table, self.buttons["neither"]])
+        self._show(*draw(self.rankings))
+        self._ask(" ".join(f"Left out: {line}." for line in skipped))
+
+    def choose(self, side: str) -> None:
+        """What the buttons do: "A", "B" or "neither", which puts the pair off until the booth is opened again."""
+        if not self.waiting:
+            return
+        pair = self.waiting.pop(0)
+        if side == "neither":
+            self._ask()
+            return
+        chosen, rejected = shown_order(pair) if side == "A" else shown_order(pair)[::-1]
+        self.rankings.append(Preference(pair.prompt, chosen, rejected, self.rater))
+        self.unsaved.append(self.rankings[-1])
+        try:
+            append_preferences(self.path, self.unsaved)
+            self.unsaved.clear()
+        except OSError as error:
+            trouble = f"Not in the file yet ({error}): {len(self.unsaved)} rankings, tried again with the next one."
+        else:
+            trouble = ""
+        try:
+            self._show(*self.draw(self.rankings))
+        except Exception as error:  # whatever a learner's draw raises, the booth must stay alive and say it
+            self._say(f"No picture for this ranking: {error} ({type(error).__name__}). The last one stays.")
+        self._ask(trouble)
+
+    def _read(self, pairs: Sequence[Preference]) -> tuple[str, ...]:
+        """Take up what this rater has said of these pairs before; returns what the file holds that is no ranking."""
+        if not self.path.exists():
+            return ()
+        loaded, asked = load_preferences(self.path, skip_broken=True), {_key(pair) for pair in pairs}
+        self.rankings = [one for one in loaded.preferences if one.rater == self.rater and _key(one) in asked]
+        return loaded.skipped
+
+    def _ask(self, trouble: str = "") -> None:
+        """Show the next pair; the buttons stay the same ones, so the keyboard's focus does too."""
+        done = f"{self.count - len(self.waiting)} of {self.count} seen, {len(self.rankings)} ranked."
+        said = [f"<p style='color: {QUIET}' role='status'>{done} {html.escape(trouble)}</p>"]
+        if self.waiting:
+            texts = self.waiting[0].prompt[-1]["content"], *shown_order(self.waiting[0])
+        else:
+            texts = "That was the last pair. Run the cells below again: they use what you said.", "", ""
+        for button in self.buttons.values():
+            button.disabled = not self.waiting
+        self.heading.value = "".join(said)
+        self.asked.value = _card("The question", texts[0], WIDTH)
+        for place, name, text in zip(self.answers, "AB", texts[1:], strict=True):
+            place.value = _card(f"Answer {name}", text, "95%")
+
+    def __repr__(self) -> str:
+        return f"RankingBooth({len(self.rankings)} of {self.count} ranked): {self.sentence}"
+
+
+def shown_order(pair: Preference) -> tuple[str, str]:
+    """The two answers as A and B: by lot, and the same whichever was chosen.
+
+    >>> hello = ({"role": "user", "content": "Hello"},)
+    >>> shown_order(Preference(hello, "Good morning.", "What?", "Ada"))
+    ('What?', 'Good morning.')
+    >>> shown_order(Preference(hello, "What?", "Good morning.", "Bea"))
+    ('What?', 'Good morning.')
+    """
+    answers = sorted((pair.chosen, pair.rejected))
+    random.Random("\n".join(answers)).shuffle(answers)
+    return tuple(answers)
+
+
+def _key(pair: Preference) -> tuple[str, str, str]:
+    """What makes two comparisons the same one."""
+    return ("\n".join(message["content"] for message in pair.prompt), *sorted((pair.chosen, pair.rejected)))
+
+
+def _card(name: str, text: str, width: str) -> str:
+    return (
+        f"<div role='group' aria-label='{name}' style='{CARD}; max-width: {width}'><strong>{name}</strong>\n"
+        f"{html.escape(text)}</div>"
+    )
