@@ -8,6 +8,7 @@ and a booth that is opened again goes on where it was. What is learnt from the c
 import html
 import random
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -20,8 +21,8 @@ from minillm.viz.figures.style import QUIET
 
 Draw = Callable[[list[Preference]], tuple[Figure, str]]
 
-CARD = f"background: {PAPER}; color: {INK}; padding: 8px 12px; line-height: 1.4; white-space: pre-wrap"
-WIDTH = "720px"
+LOOK = f"background: {PAPER}; color: {INK}; padding: 8px 12px; line-height: 1.4; white-space: pre-wrap"
+WIDTH = 720  # pixels of a page, as wide as the figures
 
 
 class RankingBooth(Pictured):
@@ -63,11 +64,8 @@ class RankingBooth(Pictured):
         self.buttons = {side: widgets.Button(description=words) for side, words in self.buttons.items()}
         for side, button in self.buttons.items():
             button.on_click(lambda _, side=side: self.choose(side))
-        half = widgets.Layout(width="50%")
-        sides = zip(self.answers, (self.buttons["A"], self.buttons["B"]), strict=True)
-        columns = [widgets.VBox(side, layout=half) for side in sides]
-        table = widgets.HBox(columns, layout=widgets.Layout(width=WIDTH))
-        super().__init__([self.heading, self.asked, table, self.buttons["neither"]])
+        rows = [widgets.HBox(row) for row in (self.answers, list(self.buttons.values()))]
+        super().__init__([self.heading, self.asked, *rows])
         self._show(*draw(self.rankings))
         self._ask(" ".join(f"Left out: {line}." for line in skipped))
 
@@ -106,17 +104,16 @@ class RankingBooth(Pictured):
     def _ask(self, trouble: str = "") -> None:
         """Show the next pair; the buttons stay the same ones, so the keyboard's focus does too."""
         done = f"{self.count - len(self.waiting)} of {self.count} seen, {len(self.rankings)} ranked."
-        said = [f"<p style='color: {QUIET}' role='status'>{done} {html.escape(trouble)}</p>"]
+        self.heading.value = f"<p role='status' style='color: {QUIET}'>{done} {html.escape(trouble)}</p>"
+        cards = {"All seen": "Run the cells below again: they use what you said."}
         if self.waiting:
-            texts = self.waiting[0].prompt[-1]["content"], *shown_order(self.waiting[0])
-        else:
-            texts = "That was the last pair. Run the cells below again: they use what you said.", "", ""
+            a, b = shown_order(self.waiting[0])
+            cards = {"The question": self.waiting[0].prompt[-1]["content"], "Answer A": a, "Answer B": b}
+        for place, (name, text) in zip_longest((self.asked, *self.answers), cards.items(), fillvalue=("", "")):
+            width = WIDTH if place is self.asked else WIDTH // 2 - 2
+            place.value = text and _card(name, text, width)
         for button in self.buttons.values():
             button.disabled = not self.waiting
-        self.heading.value = "".join(said)
-        self.asked.value = _card("The question", texts[0], WIDTH)
-        for place, name, text in zip(self.answers, "AB", texts[1:], strict=True):
-            place.value = _card(f"Answer {name}", text, "95%")
 
     def __repr__(self) -> str:
         return f"RankingBooth({len(self.rankings)} of {self.count} ranked): {self.sentence}"
@@ -141,8 +138,6 @@ def _key(pair: Preference) -> tuple[str, str, str]:
     return ("\n".join(message["content"] for message in pair.prompt), *sorted((pair.chosen, pair.rejected)))
 
 
-def _card(name: str, text: str, width: str) -> str:
-    return (
-        f"<div role='group' aria-label='{name}' style='{CARD}; max-width: {width}'><strong>{name}</strong>\n"
-        f"{html.escape(text)}</div>"
-    )
+def _card(name: str, text: str, width: int) -> str:
+    look = f"{LOOK}; box-sizing: border-box; width: {width}px"
+    return f"<div role='group' aria-label='{name}' style='{look}'><strong>{name}</strong>\n{html.escape(text)}</div>"

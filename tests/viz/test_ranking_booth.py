@@ -124,7 +124,8 @@ def test_after_the_last_pair_the_buttons_rest(path):
     booth = opened(path, PAIRS[:1])
     booth.choose("B")
     assert all(button.disabled for button in booth.buttons.values())
-    assert "That was the last pair" in booth.asked.value
+    assert "Run the cells below again" in booth.asked.value
+    assert [card.value for card in booth.answers] == ["", ""]
     booth.choose("A")
     assert len(booth.rankings) == len(load_preferences(path).preferences) == 1
 
