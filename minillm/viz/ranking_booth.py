@@ -60,8 +60,8 @@ class RankingBooth(Pictured):
         ranked = {_key(ranking) for ranking in self.rankings}
         self.waiting = [pair for pair in pairs if _key(pair) not in ranked]
         self.heading, self.asked, *self.answers = (widgets.HTML() for _ in range(4))
-        self.buttons = {"A": "A is better", "B": "B is better", "neither": "I cannot say"}
-        self.buttons = {side: widgets.Button(description=words) for side, words in self.buttons.items()}
+        words = {"A": "A is better", "B": "B is better", "neither": "I cannot say"}
+        self.buttons = {side: widgets.Button(description=text) for side, text in words.items()}
         for side, button in self.buttons.items():
             button.on_click(lambda _, side=side: self.choose(side))
         rows = [widgets.HBox(row) for row in (self.answers, list(self.buttons.values()))]
@@ -70,28 +70,38 @@ class RankingBooth(Pictured):
         self._ask(" ".join(f"Left out: {line}." for line in skipped))
 
     def choose(self, side: str) -> None:
-        """What the buttons do: "A", "B" or "neither", which puts the pair off until the booth is opened again."""
+        """What the buttons do: "A", "B" or "neither", which puts the pair off until the booth is opened again.
+
+        After the last pair it does nothing. Raises `ValueError` for any other side.
+        """
+        if side not in self.buttons:
+            raise ValueError(f"side is {side!r}; it must be one of {', '.join(self.buttons)}")
         if not self.waiting:
             return
         pair = self.waiting.pop(0)
-        if side == "neither":
-            self._ask()
-            return
-        chosen, rejected = shown_order(pair) if side == "A" else shown_order(pair)[::-1]
-        self.rankings.append(Preference(pair.prompt, chosen, rejected, self.rater))
-        self.unsaved.append(self.rankings[-1])
+        if side != "neither":
+            chosen, rejected = shown_order(pair) if side == "A" else shown_order(pair)[::-1]
+            self.rankings.append(Preference(pair.prompt, chosen, rejected, self.rater))
+            self.unsaved.append(self.rankings[-1])
+        self._ask(self._save())
+        if side != "neither":
+            self._redraw()
+
+    def _save(self) -> str:
+        """Write what is not in the file yet; returns the sentence that says why that failed, or nothing."""
         try:
-            append_preferences(self.path, self.unsaved)
-            self.unsaved.clear()
+            if self.unsaved:
+                append_preferences(self.path, self.unsaved)
+                self.unsaved.clear()
         except OSError as error:
-            trouble = f"Not in the file yet ({error}): {len(self.unsaved)} rankings, tried again with the next one."
-        else:
-            trouble = ""
+            return f"Not in the file yet ({error}): {len(self.unsaved)} rankings, tried again with the next choice."
+        return ""
+
+    def _redraw(self) -> None:
         try:
             self._show(*self.draw(self.rankings))
         except Exception as error:  # whatever a learner's draw raises, the booth must stay alive and say it
             self._say(f"No picture for this ranking: {error} ({type(error).__name__}). The last one stays.")
-        self._ask(trouble)
 
     def _read(self, pairs: Sequence[Preference]) -> tuple[str, ...]:
         """Take up what this rater has said of these pairs before; returns what the file holds that is no ranking."""

@@ -547,6 +547,8 @@ own_judge, _ = train_reward_model(own_judge, data, config)
 before = preference_loss(pair_margins(judge, mine)).item()
 after = preference_loss(pair_margins(own_judge, mine)).item()
 print(f"loss on these rankings: {before:.2f} nats before, {after:.2f} after")
+agree = agreement(pair_margins(own_judge, heap.pairs).tolist(), EVERY)
+print(f"raters agree on the other pairs: {LEVELS['the judge itself']:.3f}, {agree:.3f}")
 assert after < before
 
 # %% [markdown]
@@ -613,7 +615,7 @@ show(
 assert 4.5 < baselines[noise.index(min(noise))] < 4.7
 
 # %%
-ratio = (noise[0] / scale_of_draws(4.4)[1].item()) ** 2
+ratio = (noise[0] / spread_of_draws(4.4)[1].item()) ** 2
 print(f"the mean reward, 4.4, as baseline: worth {ratio:.0f} times as many draws")
 assert round(ratio) == 529
 
@@ -833,38 +835,46 @@ before, after = points_of(sft, TESTED), points_of(trained, TESTED)
 assert before["KL"].abs().max() < 0.01
 
 # %% tags=["nbval-ignore-output"]
-gains = {}
-for name in ("gold utility", "being right", "manners"):
-    gain = gains[name] = Estimate.of((after[name] - before[name]).tolist())
-    print(f"{name:13} {before[name].mean():.2f} -> {after[name].mean():.2f}", end="")
-    print(f"   {gain.mean:+.2f} ± {gain.stderr:.2f}")
+PARTS = ["gold utility", "being right", "manners"]
+
+
+def gains(after):
+    """What was won over the chat model, answer by answer, with its standard error."""
+    return {part: Estimate.of((after[part] - before[part]).tolist()) for part in PARTS}
+
+
+won = gains(after)
+for part in PARTS:
+    print(f"{part:13} {before[part].mean():.2f} -> {after[part].mean():.2f}", end="")
+    print(f"   {won[part].mean:+.2f} ± {won[part].stderr:.2f}")
 print(f"KL {after['KL'].mean():.2f} nats an answer")
-assert gains["manners"].mean > 0.2
-assert gains["being right"].mean < 0.3
+assert won["manners"].mean > 0.2
+assert won["being right"].mean < 0.3
 
 # %% tags=["nbval-ignore-output"]
 means = {
-    name: [points[part].mean().item() for part in gains]
+    name: [points[part].mean().item() for part in PARTS]
     for name, points in (("after SFT", before), ("after PPO", after))
 }
 show(
-    grouped_bars(means, list(gains), "points an answer"),
+    grouped_bars(means, PARTS, "points an answer"),
     alt="Points an answer before and after PPO. The gold utility rises by a quarter of a point or so; all of the rise "
     "is manners, and the points for being right do not rise.",
 )
 assert means["after PPO"][2] > means["after SFT"][2]
 
 # %% [markdown]
-# And the twelve rounds that you watched, for the judge with your twenty rankings in it? On sixty of these questions:
+# And the twelve rounds that you watched, for the judge with your twenty rankings in it?
 
 # %% tags=["nbval-ignore-output"]
-brief = points_of(live, TESTED[:60])
-for name in gains:
-    was, now, then = (one[name][:60].mean() for one in (before, brief, after))
-    print(f"{name:13} {was:.2f} after SFT, {now:.2f} live, {then:.2f} sixty rounds")
-assert 0 < brief["KL"].mean() < 10
+won_live = gains(points_of(live, TESTED))
+for part, gain in won_live.items():
+    print(f"{part:13} {gain.mean:+.2f} ± {gain.stderr:.2f}")
+assert won_live["gold utility"].stderr < 0.3
 
 # %% [markdown]
+# (If you ranked for another taste than Ottermere's, its gold utility is not yours, and may have fallen.)
+#
 # Now say it without flattery. The training was for one number, and that number rose. It is made of manners: nearly
 # every answer is civil now, where half of them were. Being right has not been learnt; if anything there is a little
 # less of it, and over three seeds and 900 questions the likeliest answer was right in 68.7 % where it had been in 71.6

@@ -79,6 +79,8 @@ def test_what_cannot_be_written_is_told_and_written_with_the_next_choice(path, m
     booth.choose("B")
     assert "Not in the file yet (no space left): 2 rankings" in booth.heading.value
     assert not path.exists()
+    booth.choose("neither")
+    assert "2 rankings" in booth.heading.value
     monkeypatch.setattr(room, "append_preferences", append_preferences)
     booth.choose("A")
     assert "Not in the file" not in booth.heading.value
@@ -147,7 +149,9 @@ def test_a_stored_notebook_keeps_picture_and_sentence(path):
     assert metadata["image/png"]["alt"] == "0 learnt from."
 
 
-def test_a_booth_needs_pairs_and_a_file_that_can_be_read(path):
+def test_a_booth_needs_pairs_sides_and_a_file_that_can_be_read(path):
+    with pytest.raises(ValueError, match="side is 'left'; it must be one of A, B, neither"):
+        opened(path).choose("left")
     with pytest.raises(ValueError, match="no pairs to rank; give at least one"):
         opened(path, [])
     path.mkdir()
