@@ -807,20 +807,23 @@ assert sum(rewards[-4:]) > sum(rewards[:4])
 #
 # ## What was won, and what was lost?
 #
-# Two hundred questions that no model has seen, one answer to each, drawn at temperature 1, and now the gold utility, at
-# which nothing was allowed to look. And more than the sum: the points for being right and the points for manners, each
-# by itself, with its standard error. The errors of a *difference* are small, because both models answer the same
+# Two hundred questions that no model has seen, two answers to each, drawn at temperature 1, and now the gold utility,
+# at which nothing was allowed to look. And more than the sum: the points for being right and the points for manners,
+# each by itself, with its standard error. The errors of a *difference* are small, because both models answer the same
 # questions.
 
 
 # %% tags=["nbval-ignore-output"]
 def points_of(model, asked):
-    """Per answer: gold utility, its points for being right, all its others; KL."""
-    answers = answer(model, tokenizer, asked, reference=sft, seed=0, max_new_tokens=40)
-    both = list(zip(asked, answers, strict=True))
-    gold = torch.tensor([utility(one, a.text) for one, a in both])
-    right = torch.tensor([RIGHT * one.check(a.text) for one, a in both])
-    kl = torch.tensor([a.log_ratio for a in answers])
+    """Per question: gold utility, points for being right, all other points; KL."""
+    gold, right, kl = [], [], []
+    for seed in (0, 1):
+        said = answer(model, tokenizer, asked, reference=sft, seed=seed)
+        both = list(zip(asked, said, strict=True))
+        gold.append([utility(one, a.text) for one, a in both])
+        right.append([RIGHT * one.check(a.text) for one, a in both])
+        kl.append([a.log_ratio for a in said])
+    gold, right, kl = (torch.tensor(rows).mean(0) for rows in (gold, right, kl))
     return {
         "gold utility": gold,
         "being right": right,
@@ -873,14 +876,18 @@ for part, gain in won_live.items():
 assert won_live["gold utility"].stderr < 0.3
 
 # %% [markdown]
-# (If you ranked for another taste than Ottermere's, its gold utility is not yours, and may have fallen.)
+# In our run, with the simulated rater's rankings, twelve rounds have learnt two thirds of the manners, and paid for
+# them with right answers; the gold utility is where it was. Sixteen questions are few, and a policy that is pushed on
+# them forgets a little of what it knew elsewhere. (And if you ranked for another taste than Ottermere's, its gold
+# utility is not yours.) With other questions in each round the bargain is better: it is the sixty rounds that count
+# here.
 #
-# Now say it without flattery. The training was for one number, and that number rose. It is made of manners: nearly
-# every answer is civil now, where half of them were. Being right has not been learnt; if anything there is a little
-# less of it, and over three seeds and 900 questions the likeliest answer was right in 68.7 % where it had been in 71.6
-# % (`benchmarks/alignment.py`). There is a reason. A courtesy is within the model's reach at every question, and one
-# gradient teaches it for all. A sum that it cannot do, it hardly ever draws right, and what is not drawn is not
-# rewarded. **RLHF chooses among what a model can do already.**
+# Now say of these, without flattery, what they did. The training was for one number, and that number rose. It is made
+# of manners: nearly every answer is civil now, where half of them were. Being right has not been learnt; if anything
+# there is a little less of it, and over three seeds and 900 questions the likeliest answer was right in 68.7 % where it
+# had been in 71.6 % (`benchmarks/alignment.py`). There is a reason. A courtesy is within the model's reach at every
+# question, and one gradient teaches it for all. A sum that it cannot do, it hardly ever draws right, and what is not
+# drawn is not rewarded. **RLHF chooses among what a model can do already.**
 #
 # ## What "maximize" does, taken at its word
 #
