@@ -26,7 +26,6 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from torch.nn.functional import logsigmoid
 
 from minillm.analysis.alignment import Estimate, answer
 from minillm.course import models
@@ -36,7 +35,7 @@ from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, util
 from minillm.data.world.instructions import Instructions
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import draw
-from minillm.posttraining.dpo import DPOConfig, dpo, implicit_margins, log_probs
+from minillm.posttraining.dpo import dpo, implicit_margins, log_probs
 from minillm.posttraining.grpo import GRPO, GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
@@ -59,7 +58,7 @@ from minillm.viz.figures import grouped_bars, lines, scatter, show
 # %%
 KINDS = {"right and civil": 5.0, "right": 4.0, "wrong, civil": 1.0, "wrong": 0.0}
 worth = torch.tensor(list(KINDS.values())).double()
-reference = torch.tensor([0.1, 0.5, 0.1, 0.3]).double()
+reference = torch.tensor([0.1, 0.5, 0.1, 0.3], dtype=torch.double)
 
 
 def naive_best_policy(reference, rewards, price):
@@ -133,7 +132,7 @@ print(inspect.getsource(implicit_margins))
 # %%
 pairs = [(0, 1), (1, 3), (2, 1)]
 chosen, rejected = torch.tensor(pairs).T
-x = torch.tensor([0.3, 0.4, 0.2, 0.1]).double().log().requires_grad_()
+x = torch.tensor([0.3, 0.4, 0.2, 0.1], dtype=torch.double).log().requires_grad_()
 policy = x.log_softmax(0)
 ratios = policy[chosen] - policy[rejected]
 ratios_before = (reference[chosen] / reference[rejected]).log()
@@ -160,9 +159,9 @@ for (up, down), margin in zip(pairs, margins.tolist(), strict=True):
 torch.testing.assert_close(torch.autograd.grad(loss, x)[0], -pushes)
 
 # %% [markdown]
-# So DPO weights its pairs. What the policy already tells apart hardly counts, and a pair that it has the wrong way round
-# counts fully. Plain "make the chosen one likelier, the other one less likely" lacks this weight; the paper tried it,
-# and the model fell into nonsense (appendix D.3).
+# So DPO weights its pairs. What the policy already tells apart hardly counts, and a pair that it has the wrong way
+# round counts fully. Plain "make the chosen one likelier, the other one less likely" lacks this weight; the paper tried
+# it, and the model fell into nonsense (section 4, and a table in the appendix).
 #
 # ### Does it find the best policy?
 #
@@ -248,11 +247,11 @@ for price in (0.1, 3.0):
     torch.testing.assert_close(policy, expected, rtol=0, atol=1e-6)
 
 # %% [markdown]
-# It stops, and we even know where: at the best policy when an answer is worth *how often it wins*. No answer can be worth
-# more than one point then, so a β of IPO is not a β of DPO, and has to be smaller for a like effect.
+# It stops, and we even know where: at the best policy when an answer is worth *how often it wins*. No answer can be
+# worth more than one point then, so a β of IPO is not a β of DPO, and has to be smaller for a like effect.
 
 # %%
-UPDATES = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000]
+UPDATES = [1, 3, 10, 30, 100, 300, 1000, 3000]
 ROUTES = {"DPO, 1 point": (1.0, naive_surprise), "DPO, 3": (3.0, naive_surprise)}
 ROUTES["IPO, 0.2"] = (0.2, naive_half_a_point)
 walked = {
@@ -272,8 +271,8 @@ show(
         references={"favourite only": math.log(10)},
         log_x=True,
     ),
-    alt="KL against updates where raters are sure, for a nat at 1 point and at 3. Both of DPO's lines climb towards the "
-    "2.30 nats at which one answer is left, the dearer one later. IPO's is flat from the first update.",
+    alt="KL against updates where raters are sure, for a nat at 1 point and at 3. Both of DPO's lines climb towards "
+    "the 2.30 nats at which one answer is left, the dearer one later. IPO's is flat from the first update.",
 )
 assert max(walked["DPO, 1 point"]) < math.log(10)
 
@@ -315,7 +314,7 @@ def look(loss, price, comparisons, updates):
 
 
 # %%
-assert "DPO: worth 4.18, KL 0.55" in look("DPO", "1", "endless", "1000")[1]
+assert "DPO: worth 4.30, KL 0.55" in look("DPO", "1", "endless", "1000")[1]
 Explorer(
     look,
     loss=["DPO", "IPO"],
@@ -325,15 +324,19 @@ Explorer(
 )
 
 # %% [markdown]
-# Begin with one comparison of each pair and a thousand updates: DPO trusts the coin tosses entirely. Go to 3,000 updates
-# and watch where it is heading. A hundred comparisons and more, and it stands where it should, however long it runs.
-# Between these two extremes there are two ways out, and both are used: few updates (30), or a higher price. IPO forgives
-# one comparison more readily; what does it pay for that when the comparisons are endless?
+# It begins with one comparison of each pair. A toss of the coin has put *right* above *right and civil*, and DPO takes
+# it for a law: of the best answer nothing is left. Raise the price to 3 points. The best policy now stays within 0.15
+# nats; DPO goes 0.55. Fewer updates help, the *early stopping* of everyone who trains with DPO: after 30 it is at 0.22.
+# And what really helps is to ask more people: with a hundred comparisons it stands at 0.16, however long it runs.
+#
+# Then IPO, at 0.3: one comparison or endlessly many make little difference to it. Now look at what it pays for that
+# when the comparisons are endless. It knows only how *often* an answer wins, and *right* wins nearly as often as *right
+# and civil*.
 #
 # ### A neighbour whom nobody mentioned
 #
-# On the table a pair moved two logits and no other. In a network answers share their weights, down to the last one.
-# Let three answers share two: one weight for each courtesy in an answer, one for each mistake.
+# On the table a pair moved two logits and no other. In a network answers share their weights, down to the last one. Let
+# three answers share two: one weight for each courtesy in an answer, one for each mistake.
 
 # %%
 THREE = ["Certainly. 12.", "Certainly, with pleasure. 13.", "Ask somebody else."]
@@ -358,15 +361,16 @@ def train_on_one_pair(imitation, updates=200):
 by_pairs = train_on_one_pair(imitation=0.0)
 for update in (0, 1, 20, 199):
     print(f"after {update:3}:", [round(p, 4) for p in by_pairs[update].tolist()])
+assert (by_pairs[:, 0] / by_pairs[:, 1]).diff().min() > 0
 assert by_pairs[-1, 0] < 0.1
 assert by_pairs[-1, 2] > 0.9
 
 # %% [markdown]
 # The loss went down at every single step. The preferred answer went down too, and the winner is an answer that no rater
-# has ever seen. Nothing is wrong with the gradient: chosen less rejected is (1, 0) − (2, 1) = (−1, −1), *fewer courtesies
-# and fewer mistakes*, and the third answer has the fewest of both. DPO wants a **difference**, and does not care which
-# of the two moves, nor where the chance goes that both lose. Researchers call it *likelihood displacement* (Razin et al.
-# 2024; Pal et al. 2024 prescribe against it).
+# has ever seen. Nothing is wrong with the gradient: chosen less rejected is (1, 0) − (2, 1) = (−1, −1), *fewer
+# courtesies and fewer mistakes*, and the third answer has the fewest of both. DPO wants a **difference**, and does not
+# care which of the two moves, nor where the chance goes that both lose. Researchers call it *likelihood displacement*
+# (Razin et al. 2024; Pal et al. 2024 prescribe against it).
 #
 # The remedy in our recipe is old: learn the chosen answer as an example as well, as in SFT. That is the term
 # `imitation` (Pang et al. 2024, eq. 1).
@@ -380,17 +384,17 @@ curves = {
 curves["preferred, imitation"] = with_imitation[:, 0]
 show(
     lines(curves, "updates", "chance"),
-    alt="Chances against updates. By pairs alone the preferred answer falls from a third to nearly nothing, and the third "
-    "answer takes nearly all. With imitation the preferred one rises to nearly one.",
+    alt="Chances against updates. By pairs alone the preferred answer falls from a third to nearly nothing, and the "
+    "third answer takes nearly all. With imitation the preferred one rises to nearly one.",
 )
 assert with_imitation[-1, 0] > 0.9
 
 # %% [markdown]
 # ## The same on the assistant
 #
-# Now the course's chat model. What should its pairs be? Lesson 10's judge compared candidates written by the world, from
-# excellent to rude nonsense. For DPO the answers had better be the model's own. Ask it 192 short questions, four times
-# each, and let raters choose; and 40 more questions to measure on.
+# Now the course's chat model. What should its pairs be? Lesson 10's judge compared candidates written by the world,
+# from excellent to rude nonsense. For DPO the answers had better be the model's own. Ask it 192 short questions, four
+# times each, and let raters choose; and 40 more questions to measure on.
 
 # %% tags=["nbval-ignore-output"]
 sft, tokenizer = models.sft()
@@ -458,13 +462,13 @@ assert strange.mean() < before.mean() - 50
 # %% [markdown]
 # There is the reason for its own answers. A candidate of the world has a probability of e^−160, before the training and
 # after it: DPO may turn it round and round, nobody will ever hear it. With all of its recipe's pairs DPO on the world's
-# candidates came to a gold utility of 3.16 and on own answers to 3.37, from 3.10 (one seed each, `benchmarks/README.md`;
-# the standard error is 0.12).
+# candidates came to a gold utility of 3.16 and on own answers to 3.37, from 3.10 (one seed each,
+# `benchmarks/README.md`; the standard error is 0.12).
 #
 # ### Two trainings
 #
-# Both see the same pairs three times, with the same price, β = 0.3. One has the loss of the paper, and the other one
-# imitation beside it.
+# Both see the same pairs three times. The first one is DPO as in the paper's experiments: β = 0.1 and nothing else. The
+# second is the course's recipe, with two precautions: β = 0.3, and imitation beside it.
 
 # %% tags=["nbval-ignore-output"]
 DATA = PairData(PairBatches(learnt.pairs, batch_size=8, seed=0), held.pairs)
@@ -476,20 +480,20 @@ def train_dpo(data, **settings):
     return dpo(models.sft()[0], data, replace(CONFIG, **settings))
 
 
-bare, bare_history = train_dpo(DATA, imitation=0.0)
-imitating, history = train_dpo(DATA)
+bare, bare_history = train_dpo(DATA, beta=0.1, imitation=0.0)
+careful, history = train_dpo(DATA)
 assert len(history) == len(bare_history)
 
 # %% tags=["nbval-ignore-output"]
-curves = {"pairs only": [line["accuracy"] for line in bare_history]}
-curves["and imitation"] = [line["accuracy"] for line in history]
+curves = {"bare": [line["accuracy"] for line in bare_history]}
+curves["careful"] = [line["accuracy"] for line in history]
 x = [line["step"] for line in history]
 show(
     lines(curves, "update", "margin above 0", x=x, references={"coin": 0.5}),
-    alt="The share of training pairs that the policy has the right way round. Both lines rise from near a coin's half to "
-    "most of the pairs by the third time they are seen.",
+    alt="The share of a batch of pairs that the policy has the right way round. Both lines rise from near a "
+    "coin's half to three quarters and more by the third time that the pairs are seen.",
 )
-assert min(curve[-1] for curve in curves.values()) > 0.7
+assert min(curve[-1] for curve in curves.values()) > 0.65
 
 # %% [markdown]
 # On the pairs that it learns from, DPO is a great success. Now look at pairs that it has not seen: how have the two
@@ -498,16 +502,16 @@ assert min(curve[-1] for curve in curves.values()) > 0.7
 # %% tags=["nbval-ignore-output"]
 moved = {
     name: both_log_probs(model, held.pairs) - before
-    for name, model in (("pairs only", bare), ("and imitation", imitating))
+    for name, model in (("bare", bare), ("careful", careful))
 }
 for name, (of_chosen, of_rejected) in moved.items():
     fell = (of_chosen < 0).float().mean()
     print(
-        f"{name:14} chosen {of_chosen.mean():+.2f}, rejected {of_rejected.mean():+.2f}; ",
+        f"{name:8} chosen {of_chosen.mean():+.2f}, rejected {of_rejected.mean():+.2f}; ",
         end="",
     )
     print(f"{fell:.0%} of the chosen fell")
-assert moved["pairs only"][0].mean() < 0
+assert moved["bare"][0].mean() < 0
 
 # %% tags=["nbval-ignore-output"]
 show(
@@ -516,10 +520,10 @@ show(
         ["chosen", "rejected"],
         "change of log p, nats",
     ),
-    alt="The mean change of the log-probability of unseen chosen and rejected answers. By pairs alone both fall, the "
-    "rejected ones a little further. With imitation both fall less.",
+    alt="The mean change of the log-probability of unseen chosen and rejected answers. In the bare training both fall, "
+    "the rejected ones a little further. In the careful one both fall less.",
 )
-assert (moved["pairs only"].mean(1) < 0).all()
+assert (moved["bare"].mean(1) < 0).all()
 
 # %% [markdown]
 # ### Secretly a reward model?
@@ -552,11 +556,16 @@ assert max(found.values()) < most
 assert found["the judge"] > 0.55
 
 # %% [markdown]
-# A little better than a coin, all of the secret ones; the judge is ahead of them, and well below the ceiling itself,
-# for such pairs are hard: four answers of one model to one question are often all alike. What has become of the
-# theorem? It holds for the *best* policy. These three have taken some dozens of steps towards it, and what they have
-# won (below) they have mostly won by saying *Certainly* to everything, which tells two answers apart only where one of
-# them lacks it. **Every policy is the best one for some reward; it need not be the reward that you trained it for.**
+# The difference grew, as the loss wanted, and in both trainings it grew downwards: the chosen answers became *rarer*.
+# So the table's third answer has a cousin here, or many. (Which precaution does what? With β = 0.3 and no imitation the
+# chosen ones fell by 0.63 nats, between the two; one seed.)
+#
+# And now the title of the paper. The secret reward models are nearer to a coin than to the ceiling. The judge is ahead
+# of them (with 160 pairs one cannot swear to more), and itself well below the ceiling, for four answers of one model to
+# one question are often nearly alike. What has become of the theorem? It speaks of the *best* policy. These three have
+# taken some dozens of steps towards it, and what they mostly learnt is to say *Certainly* or *Gladly* whatever comes
+# behind; that tells two answers apart only where one of them lacks it. **Every policy is the best one for some reward.
+# It need not be the one it was trained for.**
 #
 # ## GRPO: the group is the baseline
 #
@@ -663,10 +672,10 @@ torch.testing.assert_close(slope[0, 0], slope[1, 0])
 
 # %% [markdown]
 # By `answer_mean`, which is GRPO's, the long wrong answer is punished ten times more gently for each token. A right one
-# is, by the same rule, rewarded more for being short; but where most answers are wrong, the cheapest way to lose less is
-# to go on talking. Liu et al. (2025) found this and the division in DeepSeek's recipe, suspected that a part of its
-# famous ever longer thoughts comes from here, and drop both ("Dr. GRPO"). `token_mean` is what our PPO uses. The package
-# keeps the form of 2024, for that is what the name means.
+# is, by the same rule, rewarded more for being short; but where most answers are wrong, the cheapest way to lose less
+# is to go on talking. Liu et al. (2025) found this and the division in DeepSeek's recipe, suspected that a part of its
+# famous ever longer thoughts comes from here, and drop both ("Dr. GRPO"). `token_mean` is what our PPO uses. The
+# package keeps the form of 2024, for that is what the name means.
 #
 # ### The price has another slope
 #
@@ -679,18 +688,19 @@ def naive_kl_estimate(p, p_ref):
     return p_ref / p - 1 - math.log(p_ref / p)
 
 
-x = torch.tensor([0.3, 0.4, 0.2, 0.1]).double().log().requires_grad_()
+x = torch.tensor([0.3, 0.4, 0.2, 0.1], dtype=torch.double).log().requires_grad_()
 policy = x.softmax(0)
 both = list(zip(policy.tolist(), reference.tolist(), strict=True))
 estimates = policy_gradient.kl_estimate(policy.log(), reference.log())
 by_hand = torch.tensor([naive_kl_estimate(*one) for one in both]).double()
 torch.testing.assert_close(estimates, by_hand)
-print(f"KL {kl(policy, reference):.4f}, mean estimate {(policy * estimates).sum():.4f}")
-assert math.isclose(kl(policy, reference), (policy * estimates).sum(), rel_tol=1e-9)
+mean = (policy * estimates).sum().item()
+print(f"KL {kl(policy, reference):.4f}, mean estimate {mean:.4f}")
+assert math.isclose(kl(policy, reference), mean, rel_tol=1e-9)
 
 # %% [markdown]
-# But a training takes no mean; it takes slopes, of answers that were drawn and now stand still. And a right estimate may
-# have a slope of its own:
+# But a training takes no mean; it takes slopes, of answers that were drawn and now stand still. And a right estimate
+# may have a slope of its own:
 
 # %%
 drawn = policy.detach()  # the draws do not move with x
@@ -706,9 +716,9 @@ for name, value in wanted.items():
 torch.testing.assert_close(slopes["the estimate's"], slopes["KL(reference, policy)"])
 
 # %% [markdown]
-# The number is the KL from the policy to the reference; what pulls on the weights is the KL *the other way round*, which
-# punishes an answer that is lost more than one that is gained. It still holds the policy back. It is only not what the
-# paper's formula says that it minimizes.
+# The number is the KL from the policy to the reference; what pulls on the weights is the KL *the other way round*,
+# which punishes an answer that is lost more than one that is gained. It still holds the policy back. It is only not
+# what the paper's formula says that it minimizes.
 
 # %% [markdown]
 # ## The same budget for all
@@ -742,8 +752,8 @@ curves["PPO"] = [line["reward"] for line in ppo_history]
 # %% tags=["nbval-ignore-output"]
 show(
     lines(curves, "round", "the judge's points", x=range(1, ROUNDS + 1)),
-    alt="The judge's mean reward of 64 answers, over twelve rounds of GRPO and of PPO. Both lines go up and down with the "
-    "questions of the round and end higher than they began.",
+    alt="The judge's mean reward of 64 answers, over twelve rounds of GRPO and of PPO. Both lines go up and down with "
+    "the questions of the round and end higher than they began.",
 )
 assert all(sum(curve[-4:]) > sum(curve[:4]) for curve in curves.values())
 
@@ -762,8 +772,23 @@ judged = [
 ]
 turned = sum(old != new for old, new in zip(learnt.pairs, judged, strict=True))
 print(f"{turned} of {len(judged)} pairs are turned round")
-by_judge, _ = train_dpo(PairData(PairBatches(judged, 8, seed=0), held.pairs))
 assert 0 < turned < len(judged) / 2
+
+# %% tags=["nbval-ignore-output"]
+chances = [one.probability for one in learnt.preferences]
+a_toss = fmean(p**2 + (1 - p) ** 2 for p in chances)
+by_margin = zip(margins, chances, strict=True)
+the_judge = fmean(p if margin > 0 else 1 - p for margin, p in by_margin)
+print(
+    f"raters agree with another toss in {a_toss:.3f}, with the judge in {the_judge:.3f}"
+)
+assert abs(a_toss - the_judge) < 0.1
+
+# %% tags=["nbval-ignore-output"]
+by_judge, judge_history = train_dpo(PairData(PairBatches(judged, 8, 0), held.pairs))
+for name, lines_of in (("tosses", history), ("the judge", judge_history)):
+    print(f"by {name}, the right way round at last: {lines_of[-1]['accuracy']:.2f}")
+assert judge_history[-1]["accuracy"] > 0.7
 
 # %% [markdown]
 # ### What was won
@@ -792,8 +817,8 @@ print(
 assert len(TESTED) == 200
 
 # %% tags=["nbval-ignore-output"]
-POLICIES = {"DPO, pairs only": bare, "DPO, and imitation": imitating}
-POLICIES |= {"DPO, judge's pairs": by_judge, "GRPO": by_grpo, "PPO": by_ppo}
+POLICIES = {"DPO, bare": bare, "DPO, careful": careful, "DPO, judge": by_judge}
+POLICIES |= {"GRPO": by_grpo, "PPO": by_ppo}
 gains, distances = {}, {}
 for name, policy in POLICIES.items():
     gold, right, log_ratio = points_of(policy)
@@ -802,12 +827,24 @@ for name, policy in POLICIES.items():
         for now, was in zip((gold, right), start, strict=False)
     )
     gains[name], distances[name] = gain, log_ratio.mean().item()
-    print(f"{name:18} {gain.mean:+.2f} ± {gain.stderr:.2f}", end="")
+    print(f"{name:12} {gain.mean:+.2f} ± {gain.stderr:.2f}", end="")
     print(f"   being right {of_right.mean:+.2f}   KL {distances[name]:.2f}")
-assert gains["GRPO"].mean > gains["DPO, pairs only"].mean
+assert gains["GRPO"].mean > gains["DPO, bare"].mean
 
 # %% [markdown]
-# TODO reading of the table.
+# With a second seed (other questions, other draws) the same column read −0.17, +0.07, +0.18, +0.30 and +0.29. An error
+# is 0.12, so trust the order and not the hundredths. What can be read from it:
+#
+# - **Fresh answers win.** GRPO and PPO are ahead of DPO on raters' pairs with a third of its updates.
+# - **The value is not needed**, at least here: GRPO and PPO cannot be told apart.
+# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds.
+# - **Who ranks matters more than which loss.** With the judge's pairs DPO comes near the other two. Yet the judge's
+# choices are right no more often than a single rater's toss (0.66 both). But a toss can only be learnt by heart, pair
+# by pair; the judge decides like cases alike, its mistakes included, so that what one pair teaches holds for the next.
+# A reward model is where 25,600 tosses have been averaged.
+#
+# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. In theory DPO does the
+# averaging as well, in the policy's own weights; with so few tosses it learns them instead.
 #
 # ### The honest rival
 #
@@ -846,15 +883,19 @@ show(
         [gain.mean for gain in gains.values()],
         "KL from the chat model, nats",
         "gold utility won, points",
-        labels=list(gains),
+        labels=[name.replace(", ", "-") for name in gains],
         fit=(furthest, rival),
         fit_name="best of 1 to 32, by the judge",
     ),
-    alt="TODO",
+    alt="Points won against KL. A line for the best of 1 to 32 rises steeply and flattens; all five trained policies "
+    "lie below it, careful DPO the nearest to the chat model, GRPO among the highest.",
 )
+assert rival[-1] > max(gain.mean for gain in gains.values())
 
 # %% [markdown]
-# TODO
+# Everything that was trained here lies below the line. The best of *four* wins more than any of them and is at most
+# 0.64 nats away. What a training buys is not quality: it is that you need not draw four times for ever after. And it
+# leaves room, which the recipes with their sixty rounds and 200 updates go on to use.
 #
 # ## Three seeds, and the whole recipes
 #
@@ -882,7 +923,7 @@ assert [round(share, 2) for share in closed.values()] == [0.57, 0.53, 0.32]
 found = [(name, run) for name in ("ppo", "grpo", "dpo") for run in runs]
 far = [run[name]["kl"] for name, run in found]
 won = [run[name]["utility"] - run["SFT"]["utility"] for name, run in found]
-names = [f"{name.upper()} {n % 3}" for n, (name, _) in enumerate(found)]
+names = [name.upper() for name, _ in found]
 show(
     scatter(
         far,
@@ -891,8 +932,8 @@ show(
         "gold utility won, points",
         labels=names,
     ),
-    alt="Points won against KL for three seeds of each method. DPO stays within a third of a nat and wins less than 0.3 "
-    "points; PPO wins 0.37 to 0.50 at a little over one nat, GRPO 0.33 to 0.42 at two and more.",
+    alt="Points won against KL for three seeds of each method. DPO stays within a third of a nat and wins less than "
+    "0.3 points; PPO wins 0.37 to 0.50 at a little over one nat, GRPO 0.33 to 0.42 at two and more.",
 )
 assert max(far[6:]) < 0.34
 assert max(won[6:]) < 0.3 < min(won[:6])
@@ -918,31 +959,44 @@ assert REWARD.pairs == 4 * DPO.pairs
 # people's time, a quarter. And its recipe is the best of eight that were tried *on the questions of the first seed*, so
 # that the first of its three shares, 40 %, flatters it; 36 and 21 % are clean.
 #
-# TODO verdict
+# ## The verdict
+#
+# *Your language model is secretly a reward model*: **true**, as a theorem, and you have seen it to the last digit. The
+# best policy at a price and the reward are two ways to write down the same thing. For a policy that is on its way there
+# it is only a manner of speaking: ours were nearer to a coin than to the ceiling.
+#
+# *Simpler*: **true**. A loss on pairs, the one training loop of this course, two models in memory, nothing drawn while
+# it learns. Half of the simplicity is spent again on what keeps it from harm: own answers, early stopping, imitation.
+#
+# *At least as good*: **not here**. DPO closed 32 % of the gap where PPO closed 57 and GRPO 53. In its favour: it stayed
+# nearest to the chat model and kept its right answers, 73.0 % where SFT has 71.6, PPO 68.7 and GRPO 69.1 (the standard
+# error of each is 1.5: that DPO is above PPO is twice the error of their difference, and that it is above SFT is
+# nothing). And a good part of its distance was in the pairs and not in the formula.
 #
 # > **Where the picture simplifies.**
-# > Our raters follow Bradley and Terry exactly, as DPO supposes; where people contradict themselves in circles, DPO and a
-# > reward model have no right answer to find. Our table has four answers and sees all of their pairs; a language model
-# > has more answers than atoms and sees two of each question's. The live runs are short, on short questions, with one
-# > seed, and 200 questions cannot tell half a tenth of a point from nothing. DPO's settings were searched (eight tries),
-# > those of GRPO hardly (two), those of PPO not. That the judge's pairs help is shown for a judge that is far better than
-# > one rater's toss; a bad judge, such as the proxy of lesson 10, would hand on its taste as faithfully.
+# > Our raters follow Bradley and Terry exactly, as DPO supposes; where people contradict themselves in circles, DPO and
+# > a reward model have no right answer to find. Our table has four answers and sees all of their pairs; a language
+# > model has more answers than atoms and sees two of each question's. The live runs are short, on short questions, with
+# > one seed, and 200 questions cannot tell half a tenth of a point from nothing. DPO's settings were searched (eight
+# > tries), those of GRPO hardly (two), those of PPO not. That the judge's pairs help is shown for a judge that is far
+# > better than one rater's toss; a bad judge, such as the proxy of lesson 10, would hand on its taste as faithfully.
 #
 # > **At scale.**
 # > DPO needs two models in memory where PPO needs four, and no engine that draws; so nearly everyone with a few GPUs
-# > began with it, and Llama 3 (2024), with 405 billion parameters, was aligned by rounds of it: draw anew from the latest
-# > model, rank, train, again. They added an imitation term, as we do. With 126 layers and answers of a thousand tokens
-# > the displaced likelihood is that of a whole style. GRPO made its name where the reward is a checker (DeepSeek-R1,
-# > 2025: mathematics and programs): there is no judge to fool, a value is hard to learn, and 16 to 64 answers to a
-# > question are drawn anyway. Xu et al. (2024) and Tang et al. (2024) compare the families with large models and find,
-# > as here, that learning from fresh answers wins, and that much of the difference is in the data and not in the loss.
+# > began with it, and Llama 3 (2024), with 405 billion parameters, was aligned by rounds of it: draw anew from the
+# > latest model, rank, train, again. They added an imitation term, as we do. With 126 layers and answers of a thousand
+# > tokens the displaced likelihood is that of a whole style. GRPO made its name where the reward is a checker
+# > (DeepSeek-R1, 2025: mathematics and programs): there is no judge to fool, a value is hard to learn, and 16 to 64
+# > answers to a question are drawn anyway. Xu et al. (2024) and Tang et al. (2024) compare the families with large
+# > models and find, as here, that learning from fresh answers wins; Ivison et al. (2024) find so too, and that the
+# > quality of the rankings matters more than the method.
 #
 # ## Five questions
 #
 # Answer before you open.
 #
-# **1.** DPO has no reward model. Where did the Z of the formula go? (a) It is so small that it is left out. (b) It is the
-# same for both answers to a question and cancels. (c) The reference model estimates it.
+# **1.** DPO has no reward model. Where did the Z of the formula go? (a) It is so small that it is left out. (b) It is
+# the same for both answers to a question and cancels. (c) The reference model estimates it.
 #
 # <details><summary>Open 1</summary>
 #
@@ -951,19 +1005,19 @@ assert REWARD.pairs == 4 * DPO.pairs
 # which would need a sum over all possible answers.
 # </details>
 #
-# **2.** Your DPO loss falls steadily, on unseen pairs as well. What may you conclude about the preferred answers?
-# (a) They became likelier. (b) The lead over the rejected ones grew. (c) The model gives them more often than others.
+# **2.** Your DPO loss falls steadily, on unseen pairs as well. What may you conclude about the preferred answers? (a)
+# They became likelier. (b) The lead over the rejected ones grew. (c) The model gives them more often than others.
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**, and nothing else. The loss knows only the difference, measured from the reference. Not (a): with three answers
-# sharing two weights the preferred one fell to a fiftieth while the loss went down at each step. Not (c): the chance that
-# both lost went to an answer that is in no pair.
+# **(b)**, and nothing else. The loss knows only the difference, measured from the reference. Not (a): with three
+# answers sharing two weights the preferred one fell to a fiftieth while the loss went down at each step. Not (c): the
+# chance that both lost went to an answer that is in no pair.
 # </details>
 #
-# **3.** Each pair was compared once, and you double β to stay nearer to the reference. What happens in a *long* training?
-# (a) The policy ends half as far away. (b) It ends at the same place, the rejected ones at 0, only later. (c) It stops at
-# once.
+# **3.** Each pair was compared once, and you double β to stay nearer to the reference. What happens in a *long*
+# training? (a) The policy ends half as far away. (b) It ends at the same place, the rejected ones at 0, only later. (c)
+# It stops at once.
 #
 # <details><summary>Open 3</summary>
 #
@@ -977,8 +1031,8 @@ assert REWARD.pairs == 4 * DPO.pairs
 #
 # <details><summary>Open 4</summary>
 #
-# **(c)**. The division by the group's spread takes the ten out again. (a) is right for PPO, where points and nats meet in
-# the reward before anything is divided. Not (b): the advantages are the same numbers, and so is the gradient.
+# **(c)**. The division by the group's spread takes the ten out again. (a) is right for PPO, where points and nats meet
+# in the reward before anything is divided. Not (b): the advantages are the same numbers, and so is the gradient.
 # </details>
 #
 # **5.** A paper reports that its DPO equals PPO. What would you ask first? (a) Who ranked the pairs, how many rankings
@@ -997,10 +1051,10 @@ assert REWARD.pairs == 4 * DPO.pairs
 # and shared weights, and a cure for each; GRPO's advantages, and what its three divisions and its price really do; and
 # five policies and a rival that trains nothing, on the same questions at the same budget.
 #
-# **Exercise**: DPO's pairs were drawn before it began, so by its last update they are another model's answers. Give it a
-# second round: draw four answers each from `by_judge`, let the judge say which is better, and train 36 updates from
+# **Exercise**: DPO's pairs were drawn before it began, so by its last update they are another model's answers. Give it
+# a second round: draw four answers each from `by_judge`, let the judge say which is better, and train 36 updates from
 # there (mind which model is the reference now). Does it pass GRPO? Then put the squared error of IPO in the place of
-# `preference_loss`, on the raters' own pairs: half a point is its lead; which β brings it to the KL of `imitating`?
+# `preference_loss`, on the raters' own pairs: half a point is its lead; which β brings it to the KL of `careful`?
 #
 # **Next**: lesson 12, the inference engine: prefill and decode, batches, int4 weights, and a second model that guesses
 # ahead, until the real model writes several times as fast.
