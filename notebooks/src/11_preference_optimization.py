@@ -59,8 +59,10 @@ from minillm.viz.figures import grouped_bars, lines, scatter, show
 KINDS = {"right and civil": 5.0, "right": 4.0, "wrong, civil": 1.0, "wrong": 0.0}
 worth = torch.tensor(list(KINDS.values())).double()
 reference = torch.tensor([0.1, 0.5, 0.1, 0.3], dtype=torch.double)
+assert math.isclose(reference.sum(), 1)
 
 
+# %%
 def naive_best_policy(reference, rewards, price):
     shares = reference * torch.exp((rewards - rewards.max()) / price)
     return shares / shares.sum()
@@ -70,9 +72,7 @@ def naive_best_policy(reference, rewards, price):
 best = naive_best_policy(reference, worth, price=1.0)
 for kind, before, after in zip(KINDS, reference, best, strict=True):
     print(f"{kind:16} {before:.4f} -> {after:.4f}")
-assert (
-    best.argmax() == 1
-)  # "right": a point less, but five times as likely from the start
+assert best.argmax() == 1  # "right" was five times as likely from the start
 
 # %% [markdown]
 # The formula leads from rewards to a policy. Nothing forbids to read it from right to left. Take logarithms:
@@ -136,6 +136,8 @@ x = torch.tensor([0.3, 0.4, 0.2, 0.1], dtype=torch.double).log().requires_grad_(
 policy = x.log_softmax(0)
 ratios = policy[chosen] - policy[rejected]
 ratios_before = (reference[chosen] / reference[rejected]).log()
+
+# %%
 loss = preference_loss(implicit_margins(ratios, ratios_before, beta=0.5))
 by_hand = naive_dpo_loss(policy.exp().tolist(), reference.tolist(), pairs, 0.5)
 print(f"{loss.item():.4f} nats a pair")
@@ -216,12 +218,11 @@ def kl(policy, other):
 sure = (worth[:, None] > worth[None]).double()
 for updates in (10, 100, 1000, 10_000):
     policy = naive_dpo(sure, 3.0, updates)
-    print(
-        f"{updates:6} updates: favourite {policy[0]:.4f}, KL {kl(policy, reference):.2f}"
-    )
-assert kl(policy, reference) > 5 * kl(
-    naive_best_policy(reference, worth, 3.0), reference
-)
+    far = kl(policy, reference)
+    print(f"{updates:6} updates: favourite {policy[0]:.4f}, KL {far:.2f}")
+best = naive_best_policy(reference, worth, 3.0)
+assert kl(policy, reference) > 5 * kl(best, reference)
+assert round(kl(best, reference), 2) == 0.15
 
 # %% [markdown]
 # It never stops. The price β, which ought to hold the policy near the reference, has become a mere delay: margins grow
@@ -239,6 +240,9 @@ def naive_half_a_point(lead):
     return 0.5 - lead
 
 
+assert naive_half_a_point(0.5) == 0
+
+# %%
 wins = (sure + torch.eye(4) / 2).mean(1)  # against an answer drawn at random
 for price in (0.1, 3.0):
     policy = naive_dpo(sure, price, push=naive_half_a_point)
@@ -315,6 +319,12 @@ def look(loss, price, comparisons, updates):
 
 # %%
 assert "DPO: worth 4.30, KL 0.55" in look("DPO", "1", "endless", "1000")[1]
+assert "DPO: worth 4.00, KL 0.69" in look("DPO", "1", "1", "1000")[1]
+SEEN = (("1", "1000", 0.55), ("1", "30", 0.22), ("100", "3000", 0.16))
+for comparisons, updates, far in SEEN:
+    assert look("DPO", "3", comparisons, updates)[1].endswith(f"KL {far}.")
+
+# %%
 Explorer(
     look,
     loss=["DPO", "IPO"],
@@ -359,6 +369,7 @@ def train_on_one_pair(imitation, updates=200):
 
 # %%
 by_pairs = train_on_one_pair(imitation=0.0)
+print("           ", THREE)
 for update in (0, 1, 20, 199):
     print(f"after {update:3}:", [round(p, 4) for p in by_pairs[update].tolist()])
 assert (by_pairs[:, 0] / by_pairs[:, 1]).diff().min() > 0
@@ -377,10 +388,8 @@ assert by_pairs[-1, 2] > 0.9
 
 # %%
 with_imitation = train_on_one_pair(imitation=1.0)
-curves = {
-    "preferred, pairs only": by_pairs[:, 0],
-    "the third, pairs only": by_pairs[:, 2],
-}
+curves = {"preferred, pairs only": by_pairs[:, 0]}
+curves["the third, pairs only"] = by_pairs[:, 2]
 curves["preferred, imitation"] = with_imitation[:, 0]
 show(
     lines(curves, "updates", "chance"),
@@ -415,6 +424,7 @@ def ranked(asked, seed):
     return encode_preferences(tokenizer, found, 256)
 
 
+# %% tags=["nbval-ignore-output"]
 learnt, held = ranked(LEARNT, seed=0), ranked(OTHERS, seed=1)
 for pair in held.preferences[:3]:
     print(f"p = {pair.probability:.2f}  {pair.chosen!r}  over  {pair.rejected!r}")
@@ -422,19 +432,10 @@ print(len(learnt.pairs), "pairs to learn from,", len(held.pairs), "to measure on
 assert len(learnt.pairs) > 600
 
 # %% [markdown]
-# The log-probability of an answer is the sum over its tokens, as ever. By hand for one answer, and then the package's,
-# which reads each question once for all of its answers:
+# How likely does the chat model find such answers? The package reads each question once for all of its answers:
 
 
 # %%
-@torch.no_grad()
-def naive_log_prob(model, prompt, answer):
-    ids = torch.tensor([[*prompt, *answer]])
-    log_p = model(ids)[0].log_softmax(-1)  # (T, V)
-    before = range(len(prompt) - 1, ids.shape[1] - 1)
-    return sum(log_p[t, id] for t, id in zip(before, answer, strict=True))
-
-
 @torch.no_grad()
 def both_log_probs(model, pairs):
     """log p of the chosen answers and of the rejected ones, (2, pairs)."""
@@ -445,12 +446,30 @@ def both_log_probs(model, pairs):
 
 # %% tags=["nbval-ignore-output"]
 before = both_log_probs(sft, held.pairs)
+assert before.shape == (2, len(held.pairs))
+
+# %% [markdown]
+# By hand, for the first three pairs. The log-probability of an answer is the sum over its tokens, as ever:
+
+
+# %%
+@torch.no_grad()
+def naive_log_prob(model, prompt, answer):
+    ids = torch.tensor([[*prompt, *answer]])
+    log_p = model(ids)[0].log_softmax(-1)  # (T, V)
+    places = range(len(prompt) - 1, ids.shape[1] - 1)
+    return sum(log_p[t, id] for t, id in zip(places, answer, strict=True))
+
+
+# %% tags=["nbval-ignore-output"]
 for n, pair in enumerate(held.pairs[:3]):
-    by_hand = [
-        naive_log_prob(sft, pair.prompt, a) for a in (pair.chosen, pair.rejected)
-    ]
-    torch.testing.assert_close(torch.stack(by_hand), before[:, n], rtol=1e-3, atol=1e-3)
-    print("chosen {:.2f}, rejected {:.2f}".format(*by_hand))
+    both = pair.chosen, pair.rejected
+    by_hand = torch.stack([naive_log_prob(sft, pair.prompt, one) for one in both])
+    torch.testing.assert_close(by_hand, before[:, n], rtol=1e-3, atol=1e-3)
+    print("chosen {:.2f}, rejected {:.2f}".format(*by_hand.tolist()))
+
+# %% [markdown]
+# And how likely are the candidates of the world, for the same questions?
 
 # %% tags=["nbval-ignore-output"]
 world = encode_preferences(tokenizer, simulate(OTHERS, Rater(), 1, 4), 256)
@@ -480,6 +499,7 @@ def train_dpo(data, **settings):
     return dpo(models.sft()[0], data, replace(CONFIG, **settings))
 
 
+# %% tags=["nbval-ignore-output"]
 bare, bare_history = train_dpo(DATA, beta=0.1, imitation=0.0)
 careful, history = train_dpo(DATA)
 assert len(history) == len(bare_history)
@@ -488,12 +508,14 @@ assert len(history) == len(bare_history)
 curves = {"bare": [line["accuracy"] for line in bare_history]}
 curves["careful"] = [line["accuracy"] for line in history]
 x = [line["step"] for line in history]
+
+# %% tags=["nbval-ignore-output"]
 show(
     lines(curves, "update", "margin above 0", x=x, references={"coin": 0.5}),
     alt="The share of a batch of pairs that the policy has the right way round. Both lines rise from near a "
     "coin's half to three quarters and more by the third time that the pairs are seen.",
 )
-assert min(curve[-1] for curve in curves.values()) > 0.65
+assert min(sum(curve[-4:]) / 4 for curve in curves.values()) > 0.65
 
 # %% [markdown]
 # On the pairs that it learns from, DPO is a great success. Now look at pairs that it has not seen: how have the two
@@ -504,13 +526,10 @@ moved = {
     name: both_log_probs(model, held.pairs) - before
     for name, model in (("bare", bare), ("careful", careful))
 }
-for name, (of_chosen, of_rejected) in moved.items():
-    fell = (of_chosen < 0).float().mean()
-    print(
-        f"{name:8} chosen {of_chosen.mean():+.2f}, rejected {of_rejected.mean():+.2f}; ",
-        end="",
-    )
-    print(f"{fell:.0%} of the chosen fell")
+for name, table in moved.items():
+    fell = (table[0] < 0).float().mean()
+    print("{}: chosen {:+.2f}, rejected {:+.2f}".format(name, *table.mean(1)), end="")
+    print(f"; {fell:.0%} of the chosen fell")
 assert moved["bare"][0].mean() < 0
 
 # %% tags=["nbval-ignore-output"]
@@ -541,6 +560,10 @@ def agreement(margins):
     return fmean(p if margin > 0 else 1 - p for margin, p in both)
 
 
+most = bayes_ceiling(held.preferences).accuracy
+assert 0 < agreement(before[0] - before[1]) < most
+
+# %% tags=["nbval-ignore-output"]
 after_ppo = both_log_probs(models.ppo()[0], held.pairs) - before
 views = {"the judge": pair_margins(judge, held.pairs)}
 views |= {name: table[0] - table[1] for name, table in moved.items()}
@@ -548,7 +571,6 @@ views["60 rounds of PPO"] = after_ppo[0] - after_ppo[1]
 found = {name: agreement(view) for name, view in views.items()}
 
 # %% tags=["nbval-ignore-output"]
-most = bayes_ceiling(held.preferences).accuracy
 for name, share in found.items():
     print(f"{name:17} {share:.3f}")
 print(f"{'ceiling':17} {most:.3f}")
@@ -610,12 +632,11 @@ for scale, shift in ((1, 0), (10, 7), (0.001, 0)):
         torch.tensor(naive_group_advantages(scores)), by_hand, rtol=1e-4, atol=1e-5
     )
 alike = [3.01, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0]
-print("a hundredth of a point ahead:", round(naive_group_advantages(alike)[0], 4))
-print(
-    "five points ahead:           ",
-    round(naive_group_advantages([5.0] + [0.0] * 7)[0], 4),
-)
-assert naive_group_advantages(alike)[0] > 2.6
+apart = [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+for name, scores in (("a hundredth of a point", alike), ("five points", apart)):
+    ahead = naive_group_advantages(scores)[0]
+    print(f"{name} ahead: {ahead:.4f}")
+    assert math.isclose(ahead, math.sqrt(7))
 
 # %% [markdown]
 # The two last lines are the same number. Where all answers are as good as equal, the judge's smallest whim is taken for
@@ -665,10 +686,9 @@ per_token = policy_gradient.clipped_policy_loss(
 )
 for mean in (policy_gradient.answer_mean, policy_gradient.token_mean):
     (slope,) = torch.autograd.grad(mean(per_token, counts), log_p, retain_graph=True)
-    print(
-        f"{mean.__name__}: pushed down with {slope[0, 0]:.4f} and {slope[1, 0]:.4f} a token"
-    )
-torch.testing.assert_close(slope[0, 0], slope[1, 0])
+    short, long = slope[:, 0].tolist()
+    print(f"{mean.__name__}: pushed down with {short:.4f} and {long:.4f} a token")
+assert math.isclose(short, long)
 
 # %% [markdown]
 # By `answer_mean`, which is GRPO's, the long wrong answer is punished ten times more gently for each token. A right one
@@ -718,7 +738,7 @@ torch.testing.assert_close(slopes["the estimate's"], slopes["KL(reference, polic
 # %% [markdown]
 # The number is the KL from the policy to the reference; what pulls on the weights is the KL *the other way round*,
 # which punishes an answer that is lost more than one that is gained. It still holds the policy back. It is only not
-# what the paper's formula says that it minimizes.
+# what the paper's formula says that it minimizes (Tang and Munos 2025 collect such pitfalls).
 
 # %% [markdown]
 # ## The same budget for all
@@ -733,9 +753,8 @@ online = GRPOConfig(steps=ROUNDS, max_new_tokens=40)
 an_update = DPO.batch_size * DPO.pairs_per_instruction * CHOSEN_AND_REJECTED
 for config in (online, PPOConfig(steps=ROUNDS)):
     drawn = config.steps * config.prompts_per_step * config.answers_per_prompt
-    print(
-        f"{type(config).__name__}: {drawn} answers drawn, {config.epochs * drawn} learnt from"
-    )
+    name, learnt_from = type(config).__name__, config.epochs * drawn
+    print(f"{name}: {drawn} answers drawn, {learnt_from} learnt from")
 print(f"DPO: {len(LEARNT) * 4} drawn, {72 * an_update} learnt from")
 assert (drawn, 72 * an_update) == (len(LEARNT) * 4, 3 * online.epochs * drawn)
 
@@ -799,8 +818,10 @@ assert judge_history[-1]["accuracy"] > 0.7
 # %% tags=["nbval-ignore-output"]
 FRESH = Instructions(4_000_000, "held-out").instructions(700)
 TESTED = [one for one in FRESH if len(one.prompt) < 160][:200]
+assert len(TESTED) == 200
 
 
+# %%
 def points_of(model):
     """Per answer: gold utility, its points for being right, KL from the chat model."""
     said = answer(model, tokenizer, TESTED, reference=sft, seed=0, max_new_tokens=40)
@@ -810,15 +831,18 @@ def points_of(model):
     return gold, right, torch.tensor([a.log_ratio for a in said])
 
 
+# %% tags=["nbval-ignore-output"]
 start = points_of(sft)
-print(
-    f"the chat model: {start[0].mean():.2f} points, {start[1].mean():.2f} for being right"
-)
-assert len(TESTED) == 200
+gold, right, _ = start
+print(f"the chat model: {gold.mean():.2f} points, {right.mean():.2f} for being right")
+assert 1 < right.mean() < 3
 
 # %% tags=["nbval-ignore-output"]
 POLICIES = {"DPO, bare": bare, "DPO, careful": careful, "DPO, judge": by_judge}
-POLICIES |= {"GRPO": by_grpo, "PPO": by_ppo}
+POLICIES |= {"GRPO": by_grpo, "PPO": by_ppo, "PPO, sixty": models.ppo()[0]}
+assert len(POLICIES) == 6
+
+# %% tags=["nbval-ignore-output"]
 gains, distances = {}, {}
 for name, policy in POLICIES.items():
     gold, right, log_ratio = points_of(policy)
@@ -832,19 +856,22 @@ for name, policy in POLICIES.items():
 assert gains["GRPO"].mean > gains["DPO, bare"].mean
 
 # %% [markdown]
-# With a second seed (other questions, other draws) the same column read −0.17, +0.07, +0.18, +0.30 and +0.29. An error
-# is 0.12, so trust the order and not the hundredths. What can be read from it:
+# The last line is the course's PPO model, with its sixty rounds. With a second seed (other questions, other draws) the
+# five above it read −0.17, +0.07, +0.18, +0.30 and +0.29. An error is 0.12, so trust the order and not the hundredths.
+# What can be read from it:
 #
 # - **Fresh answers win.** GRPO and PPO are ahead of DPO on raters' pairs with a third of its updates.
 # - **The value is not needed**, at least here: GRPO and PPO cannot be told apart.
-# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds.
-# - **Who ranks matters more than which loss.** With the judge's pairs DPO comes near the other two. Yet the judge's
-# choices are right no more often than a single rater's toss (0.66 both). But a toss can only be learnt by heart, pair
-# by pair; the judge decides like cases alike, its mistakes included, so that what one pair teaches holds for the next.
-# A reward model is where 25,600 tosses have been averaged.
+# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds. (The price alone, without
+# imitation, won +0.23 with the first one.)
+# - **Who ranks matters.** With the judge's pairs DPO comes nearer to the other two, or reaches them. Yet the judge's
+# choices are right no more often than a single rater's toss. It is the *kind* of mistakes that differs. A toss that
+# went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
+# alike, his mistakes included. That is our explanation; the exercise tests it.
 #
-# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. In theory DPO does the
-# averaging as well, in the policy's own weights; with so few tosses it learns them instead.
+# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 25,600 tosses went into
+# it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with so
+# few of them it learns the tosses.
 #
 # ### The honest rival
 #
@@ -893,9 +920,10 @@ show(
 assert rival[-1] > max(gain.mean for gain in gains.values())
 
 # %% [markdown]
-# Everything that was trained here lies below the line. The best of *four* wins more than any of them and is at most
-# 0.64 nats away. What a training buys is not quality: it is that you need not draw four times for ever after. And it
-# leaves room, which the recipes with their sixty rounds and 200 updates go on to use.
+# In our run everything that was trained lies below the line. The best of *four* wins more than any of them and is at
+# most 0.64 nats away. More rounds do not simply climb up to the line, either: sixty rounds of PPO won as much as twelve
+# on these questions, and went twice as far. What a training buys is not the best that the judge can give. It is that
+# you need not draw four times for ever after.
 #
 # ## Three seeds, and the whole recipes
 #
@@ -907,20 +935,19 @@ KEPT = Path("../benchmarks/results/alignment.json")
 runs = json.loads(KEPT.read_text(encoding="utf-8"))["runs"]
 for name in ("SFT", "ppo", "grpo", "dpo"):
     rows = [run[name] for run in runs]
-    points, nats, sure_right = (
-        fmean(row[key] for row in rows) for key in ("utility", "kl", "accuracy")
-    )
+    keys = ("utility", "kl", "accuracy")
+    points, nats, share = (fmean(row[key] for row in rows) for key in keys)
     closed = ", ".join(f"{row['closed']:.0%}" for row in rows)
-    print(
-        f"{name:5} {points:.2f} points, KL {nats:.2f}, right {sure_right:.1%}; of the gain {closed}"
-    )
-closed = {
-    name: fmean(run[name]["closed"] for run in runs) for name in ("ppo", "grpo", "dpo")
-}
+    print(f"{name:5} {points:.2f} points, KL {nats:.2f}, right {share:.1%}", end="")
+    print(f"; of the gain {closed}")
+
+# %%
+METHODS = ("ppo", "grpo", "dpo")
+closed = {name: fmean(run[name]["closed"] for run in runs) for name in METHODS}
 assert [round(share, 2) for share in closed.values()] == [0.57, 0.53, 0.32]
 
 # %%
-found = [(name, run) for name in ("ppo", "grpo", "dpo") for run in runs]
+found = [(name, run) for name in METHODS for run in runs]
 far = [run[name]["kl"] for name, run in found]
 won = [run[name]["utility"] - run["SFT"]["utility"] for name, run in found]
 names = [name.upper() for name, _ in found]
@@ -946,12 +973,13 @@ for name, config in (("PPO", WORLD_PPO), ("GRPO", WORLD_GRPO)):
     drawn = config.steps * config.prompts_per_step * config.answers_per_prompt
     print(f"{name}: {drawn} answers drawn, {config.epochs * drawn} learnt from")
 learnt_by_judge = REWARD.training.steps * an_update
-print(
-    f"   and their judge: {REWARD.pairs} rankings, {learnt_by_judge} answers learnt from"
-)
-print(f"DPO: {DPO.pairs} rankings, {DPO.pairs} answers drawn, ", end="")
-print(f"{DPO.training.steps * an_update} learnt from")
+print(f"their judge: {REWARD.pairs} rankings, {learnt_by_judge} answers learnt from")
+learnt_by_dpo = DPO.training.steps * an_update
+print(f"DPO: {DPO.pairs} rankings, {DPO.pairs} drawn, {learnt_by_dpo} learnt from")
+learnt_online = config.epochs * drawn
 assert REWARD.pairs == 4 * DPO.pairs
+assert math.isclose(learnt_by_dpo / learnt_online, 5 / 3)
+assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 
 # %% [markdown]
 # So "at equal compute" has no single meaning here, and you should ask for it whenever you read it. In draws and updates
@@ -971,15 +999,16 @@ assert REWARD.pairs == 4 * DPO.pairs
 # *At least as good*: **not here**. DPO closed 32 % of the gap where PPO closed 57 and GRPO 53. In its favour: it stayed
 # nearest to the chat model and kept its right answers, 73.0 % where SFT has 71.6, PPO 68.7 and GRPO 69.1 (the standard
 # error of each is 1.5: that DPO is above PPO is twice the error of their difference, and that it is above SFT is
-# nothing). And a good part of its distance was in the pairs and not in the formula.
+# nothing). And a part of the distance was in the pairs and not in the formula.
 #
 # > **Where the picture simplifies.**
 # > Our raters follow Bradley and Terry exactly, as DPO supposes; where people contradict themselves in circles, DPO and
 # > a reward model have no right answer to find. Our table has four answers and sees all of their pairs; a language
 # > model has more answers than atoms and sees two of each question's. The live runs are short, on short questions, with
 # > one seed, and 200 questions cannot tell half a tenth of a point from nothing. DPO's settings were searched (eight
-# > tries), those of GRPO hardly (two), those of PPO not. That the judge's pairs help is shown for a judge that is far
-# > better than one rater's toss; a bad judge, such as the proxy of lesson 10, would hand on its taste as faithfully.
+# > tries), those of GRPO hardly (two), those of PPO not. That the judge's pairs help is seen in two seeds, and with
+# > this judge: a part of his taste is the chat model's own likelihood, so his pairs also teach it to say what it finds
+# > likely. The proxy of lesson 10 would hand on its taste as faithfully.
 #
 # > **At scale.**
 # > DPO needs two models in memory where PPO needs four, and no engine that draws; so nearly everyone with a few GPUs
@@ -988,8 +1017,9 @@ assert REWARD.pairs == 4 * DPO.pairs
 # > tokens the displaced likelihood is that of a whole style. GRPO made its name where the reward is a checker
 # > (DeepSeek-R1, 2025: mathematics and programs): there is no judge to fool, a value is hard to learn, and 16 to 64
 # > answers to a question are drawn anyway. Xu et al. (2024) and Tang et al. (2024) compare the families with large
-# > models and find, as here, that learning from fresh answers wins; Ivison et al. (2024) find so too, and that the
-# > quality of the rankings matters more than the method.
+# > models and find, as here, that learning from fresh answers wins; the latter also that policies trained on old
+# > answers become good at telling pairs apart and less good at writing. Ivison et al. (2024) find that the quality of
+# > the rankings matters more than the method.
 #
 # ## Five questions
 #
@@ -1048,13 +1078,14 @@ assert REWARD.pairs == 4 * DPO.pairs
 # %% [markdown]
 # **What you built**: a reward out of a policy, to the last digit; DPO's loss and its pushes by hand, equal to the
 # package, and on an exact table its optimum, which is PPO's; three ways to go wrong, with sure raters, few comparisons
-# and shared weights, and a cure for each; GRPO's advantages, and what its three divisions and its price really do; and
-# five policies and a rival that trains nothing, on the same questions at the same budget.
+# and shared weights, and a cure for each; GRPO's advantages, and what its two divisions and its price really do; and
+# six policies and a rival that trains nothing, on the same questions.
 #
-# **Exercise**: DPO's pairs were drawn before it began, so by its last update they are another model's answers. Give it
-# a second round: draw four answers each from `by_judge`, let the judge say which is better, and train 36 updates from
-# there (mind which model is the reference now). Does it pass GRPO? Then put the squared error of IPO in the place of
-# `preference_loss`, on the raters' own pairs: half a point is its lead; which β brings it to the KL of `careful`?
+# **Exercise**: test the explanation. On the unseen pairs `held`, how often does `by_judge` agree with the judge, and
+# how often `careful` with the choices of the raters? If a toss can only be learnt by heart, which of the two numbers is
+# near a half? Then give DPO fresh answers, for its pairs were drawn before it began: draw four to each question from
+# `by_judge`, let the judge rank them, and train 36 updates from there (mind which model is the reference now). Does it
+# pass GRPO?
 #
 # **Next**: lesson 12, the inference engine: prefill and decode, batches, int4 weights, and a second model that guesses
 # ahead, until the real model writes several times as fast.
