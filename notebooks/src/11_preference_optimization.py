@@ -860,14 +860,14 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean
 # five above it read −0.17, +0.07, +0.18, +0.30 and +0.29. An error is 0.12, so trust the order and not the hundredths.
 # What can be read from it:
 #
-# - **Fresh answers win.** GRPO and PPO are ahead of DPO on raters' pairs with a third of its updates.
+# - **Fresh answers win.** GRPO and PPO are ahead of DPO on the raters' pairs, with a third of its updates.
 # - **The value is not needed**, at least here: GRPO and PPO cannot be told apart.
-# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds. (The price alone, without
-# imitation, won +0.23 with the first one.)
+# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds. (The higher price,
+#   without imitation, won +0.23 with the first seed.)
 # - **Who ranks matters.** With the judge's pairs DPO comes nearer to the other two, or reaches them. Yet the judge's
-# choices are right no more often than a single rater's toss. It is the *kind* of mistakes that differs. A toss that
-# went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
-# alike, his mistakes included. That is our explanation; the exercise tests it.
+#   choices are right no more often than a single rater's toss. It is the *kind* of mistakes that differs. A toss that
+#   went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
+#   alike, its mistakes included. That is our explanation; the exercise tests it.
 #
 # So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 25,600 tosses went into
 # it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with so
@@ -1007,7 +1007,7 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # > model has more answers than atoms and sees two of each question's. The live runs are short, on short questions, with
 # > one seed, and 200 questions cannot tell half a tenth of a point from nothing. DPO's settings were searched (eight
 # > tries), those of GRPO hardly (two), those of PPO not. That the judge's pairs help is seen in two seeds, and with
-# > this judge: a part of his taste is the chat model's own likelihood, so his pairs also teach it to say what it finds
+# > this judge: a part of its taste is the chat model's own likelihood, so its pairs also teach it to say what it finds
 # > likely. The proxy of lesson 10 would hand on its taste as faithfully.
 #
 # > **At scale.**
