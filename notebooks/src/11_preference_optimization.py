@@ -22,6 +22,7 @@ import inspect
 import json
 import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
@@ -161,9 +162,17 @@ for (up, down), margin in zip(pairs, margins.tolist(), strict=True):
 torch.testing.assert_close(torch.autograd.grad(loss, x)[0], -pushes)
 
 # %% [markdown]
-# So DPO weights its pairs. What the policy already tells apart hardly counts, and a pair that it has the wrong way
-# round counts fully. Plain "make the chosen one likelier, the other one less likely" lacks this weight; the paper tried
-# it, and the model fell into nonsense (section 4, and a table in the appendix).
+# So DPO weights its pairs, by how much the policy is surprised:
+
+# %%
+for margin in (-3.0, 0.0, 3.0):
+    print(f"margin {margin:+.0f} points: weight {1 - sigmoid(margin):.3f}")
+assert round(1 - sigmoid(3.0), 3) == 0.047
+
+# %% [markdown]
+# What the policy already tells apart hardly counts, and a pair that it has the wrong way round counts fully. Plain
+# "make the chosen one likelier, the other one less likely" lacks this weight; the paper tried it, and the model fell
+# into nonsense (section 4, and a table in the appendix).
 #
 # ### Does it find the best policy?
 #
@@ -479,9 +488,9 @@ print(f"one that the world wrote: {strange.mean():6.1f} nats")
 assert strange.mean() < before.mean() - 50
 
 # %% [markdown]
-# There is the reason for its own answers. A candidate of the world has a probability of e^−160, before the training and
-# after it: DPO may turn it round and round, nobody will ever hear it. With all of its recipe's pairs DPO on the world's
-# candidates came to a gold utility of 3.16 and on own answers to 3.37, from 3.10 (one seed each,
+# There is the reason for its own answers. A candidate of the world has a probability of about e^−160, before the
+# training and after it: DPO may turn it round and round, nobody will ever hear it. With all of its recipe's pairs DPO
+# on the world's candidates came to a gold utility of 3.16 and on own answers to 3.37, from 3.10 (one seed each,
 # `benchmarks/README.md`; the standard error is 0.12).
 #
 # ### Two trainings
@@ -545,6 +554,10 @@ show(
 assert (moved["bare"].mean(1) < 0).all()
 
 # %% [markdown]
+# The difference grew, as the loss wanted, and in both trainings it grew downwards: the chosen answers became *rarer*.
+# So the table's third answer has a cousin here, or many. (Which precaution does what? With β = 0.3 and no imitation the
+# chosen ones fell by 0.63 nats, between the two; one seed.)
+#
 # ### Secretly a reward model?
 #
 # Each of these policies is a reward model, too: β · log(p/p_ref), no training needed. So let us use them as one. How
@@ -578,16 +591,12 @@ assert max(found.values()) < most
 assert found["the judge"] > 0.55
 
 # %% [markdown]
-# The difference grew, as the loss wanted, and in both trainings it grew downwards: the chosen answers became *rarer*.
-# So the table's third answer has a cousin here, or many. (Which precaution does what? With β = 0.3 and no imitation the
-# chosen ones fell by 0.63 nats, between the two; one seed.)
-#
-# And now the title of the paper. The secret reward models are nearer to a coin than to the ceiling. The judge is ahead
-# of them (with 160 pairs one cannot swear to more), and itself well below the ceiling, for four answers of one model to
-# one question are often nearly alike. What has become of the theorem? It speaks of the *best* policy. These three have
-# taken some dozens of steps towards it, and what they mostly learnt is to say *Certainly* or *Gladly* whatever comes
-# behind; that tells two answers apart only where one of them lacks it. **Every policy is the best one for some reward.
-# It need not be the one it was trained for.**
+# The secret reward models are nearer to a coin than to the ceiling. The judge is ahead of them (with 160 pairs one
+# cannot swear to more), and itself well below the ceiling, for four answers of one model to one question are often
+# nearly alike. What has become of the theorem? It speaks of the *best* policy. These three have taken some dozens of
+# steps towards it, and what they mostly learnt is to say *Certainly* or *Gladly* whatever comes behind; that tells two
+# answers apart only where one of them lacks it. **Every policy is the best one for some reward. It need not be the one
+# it was trained for.**
 #
 # ## GRPO: the group is the baseline
 #
@@ -611,12 +620,41 @@ theirs = policy_gradient.group_advantages(torch.tensor(group), group_size=8)
 torch.testing.assert_close(by_hand, theirs, rtol=1e-4, atol=1e-5)
 print([round(one, 2) for one in by_hand.tolist()])
 
+# %% [markdown]
+# Is that still right on average? The baseline of lesson 10 was a fixed number. The mean of a group has each answer's
+# own reward in it: for one part in eight, an answer is compared with itself. So let us take lesson 10's smallest case
+# again, *plain* (4 points, chance 0.6) and *civil* (5 points, 0.4), whose exact slope was 0.24, and go through all the
+# groups that can be drawn:
+
+
+# %%
+def mean_slope(size):
+    """The slope of the civil answer's logit, averaged over all groups of this size."""
+    total = 0.0
+    for group in product((0, 1), repeat=size):
+        chance = math.prod((0.6, 0.4)[answer] for answer in group)
+        baseline = 4.0 + sum(group) / size
+        slopes = [(4.0 + a - baseline) * (a - 0.4) for a in group]
+        total += chance * sum(slopes) / size
+    return total
+
+
+# %%
+for size in (2, 4, 8):
+    print(f"groups of {size}: {mean_slope(size):.4f}")
+    assert math.isclose(mean_slope(size), 0.24 * (1 - 1 / size))
+
+# %% [markdown]
+# The direction is right, and the length too short by one part in the group's size; a learning rate makes up for that.
+# (Who compares each answer with the mean of the *others* has it exactly: RLOO, Kool et al. 2019, Ahmadian et al. 2024.)
+# What the package does with the advantages:
+
 # %%
 print(inspect.getsource(GRPO.loss))
 
 # %% [markdown]
 # That is all: PPO's clip, an advantage without a value, and the price of KL as a term of the loss, not of the reward.
-# DeepSeek-R1 (2025) was trained with it. Three of its decisions look harmless; each has a consequence that you can
+# DeepSeek-R1 (2025) was trained with it. Some of its decisions look harmless, and each has a consequence that you can
 # compute.
 #
 # ### The unit is gone
@@ -780,8 +818,8 @@ assert all(sum(curve[-4:]) > sum(curve[:4]) for curve in curves.values())
 # ### Whose rankings?
 #
 # One thing is not equal, and it is easy to overlook. GRPO and PPO ask the judge, and the judge has learnt from 25,600
-# rankings. DPO has had its own 756, each of them *one* toss of a rater's coin. So here is a third DPO with the same
-# answers, the same pairs and the same updates; only who is *chosen* is now said by the judge.
+# rankings. DPO has had some 750 of its own, each of them *one* toss of a rater's coin. So here is a third DPO with the
+# same answers, the same pairs and the same updates; only who is *chosen* is now said by the judge.
 
 # %% tags=["nbval-ignore-output"]
 margins = pair_margins(judge, learnt.pairs).tolist()
@@ -920,10 +958,10 @@ show(
 assert rival[-1] > max(gain.mean for gain in gains.values())
 
 # %% [markdown]
-# In our run everything that was trained lies below the line. The best of *four* wins more than any of them and is at
-# most 0.64 nats away. More rounds do not simply climb up to the line, either: sixty rounds of PPO won as much as twelve
-# on these questions, and went twice as far. What a training buys is not the best that the judge can give. It is that
-# you need not draw four times for ever after.
+# In our run everything that was trained lies below the line. The best of *four* (on a quarter of the questions) wins
+# more than any of them and is at most 0.64 nats away. More rounds do not simply climb up to the line, either: sixty
+# rounds of PPO won as much as twelve on these questions, and went more than twice as far. What a training buys is not
+# the best that the judge can give. It is that you need not draw four times for ever after.
 #
 # ## Three seeds, and the whole recipes
 #

@@ -24,6 +24,7 @@ CONTROLS = {
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
     "08_pretraining": ("select", ["ArrowDown"]),
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
+    "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
