@@ -898,7 +898,7 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean
 # five above it read −0.17, +0.07, +0.18, +0.30 and +0.29. An error is 0.12, so trust the order and not the hundredths.
 # What can be read from it:
 #
-# - **Fresh answers win.** GRPO and PPO are ahead of DPO on the raters' pairs, with a third of its updates.
+# - **Fresh answers win.** GRPO and PPO are ahead of DPO on the raters' pairs, and learnt from a third as many answers.
 # - **The value is not needed**, at least here: GRPO and PPO cannot be told apart.
 # - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers in both seeds. (The higher price,
 #   without imitation, won +0.23 with the first seed.)
@@ -952,7 +952,7 @@ show(
         fit=(furthest, rival),
         fit_name="best of 1 to 32, by the judge",
     ),
-    alt="Points won against KL. A line for the best of 1 to 32 rises steeply and flattens; all five trained policies "
+    alt="Points won against KL. A line for the best of 1 to 32 rises steeply and flattens; all six trained policies "
     "lie below it, careful DPO the nearest to the chat model, GRPO among the highest.",
 )
 assert rival[-1] > max(gain.mean for gain in gains.values())
