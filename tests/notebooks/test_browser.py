@@ -22,8 +22,8 @@ SLIDER = (".noUi-handle", ["ArrowRight"])
 CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
-    "08_pretraining": ("select", ["ArrowDown"]),
-    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
+    "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
+    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
