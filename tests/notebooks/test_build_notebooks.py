@@ -121,7 +121,7 @@ def test_what_check_calls_stale(built, write):
 def test_text_on_the_line_that_begins_a_cell_would_be_lost(built, write):
     _, first, _ = built
     manuscript = write(GOOD + "\n# %% [markdown] Read this.\n# And this.\n")
-    with pytest.raises(builder.BuildError, match="00_small: a cell begins with '%% Read this.'; put its text on the lin"):
+    with pytest.raises(builder.BuildError, match="00_small: a cell begins with '%% Read this.'; put its text"):
         builder.build(manuscript)
     builder.notebook_path(manuscript).write_bytes(first)
     assert "a cell begins with" in builder.what_is_stale(manuscript)
