@@ -1137,7 +1137,7 @@ show(
 #   facts do not come apart as neatly as the hypothesis has it. (Gekhman et al. 2024 saw the same in a large model:
 #   fine-tuning on facts that are new to it makes it invent others.)
 #
-# Luck? Over five runs, with three seeds and the halves exchanged twice, true lessons brought out 0.76 to 0.88 of the
+# Luck? Over four runs, with three seeds and the halves once exchanged, true lessons brought out 0.76 to 0.88 of the
 # others, lies 0.09 to 0.18, bare answers 0.21 to 0.38, and without pretraining it was 0.03 at most (made before this
 # lesson was written, on one machine).
 #
