@@ -716,11 +716,11 @@ def speed_of(rung):
 
 # %% tags=["nbval-ignore-output"]
 speeds = {rung: speed_of(rung) for rung in RUNGS}
+print("               tokens/s   of the bound   perplexity")
 for rung, one in speeds.items():
-    most = BANDWIDTH / bytes_read(formats[RUNGS[rung][0]])
-    print(
-        f"{rung:14} {one:6.1f} tokens a second, {one / most:4.0%} of what reading allows"
-    )
+    weights = RUNGS[rung][0]
+    share = one * bytes_read(formats[weights]) / BANDWIDTH
+    print(f"{rung:14}{one:9.1f}{share:15.0%}{perplexities[weights]:13.2f}")
 assert speeds["fast step"] > speeds["no cache"] or packed_speedup("int4") < 1
 
 # %% tags=["nbval-ignore-output"]
@@ -915,9 +915,9 @@ for bits in (2, 3, 4):
     assert abs(found / foretold - 1) < 0.3
 
 # %% [markdown]
-# The forecast is good, and if anything a little too low. Its assumption is not quite true: places differ, and easy ones come
-# in a row, where all four guesses are kept. And look at the middle line. Three bits cost a third of the distance to the
-# floor, and yet as a *guesser* that model is kept nine times in ten. A guess only needs to be likely.
+# The forecast is good, and if anything a little too low. Its assumption is not quite true: places differ, and easy ones
+# come in a row, where all four guesses are kept. And look at the middle line. Three bits cost a third of the distance
+# to the floor, and yet as a *guesser* that model is kept nine times in ten. A guess only needs to be likely.
 #
 # ### Copying as a guess
 #
