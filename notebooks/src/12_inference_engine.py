@@ -187,8 +187,8 @@ assert seconds[16] < 8 * seconds[1]  # sixteen cost less than eight alone
 assert seconds[128] > 1.5 * seconds[16]  # from there on arithmetic counts
 
 # %% [markdown]
-# (If two tokens cost you more than four, as they do us: a matrix times one vector and a matrix times several are two
-# different programs in the library, and the second is slow to start.)
+# (Two tokens may cost you more than four, as they did us: the library has one program for a matrix times one vector, and
+# others for several.)
 #
 # Engineers draw this as a *roofline* (Williams, Waterman & Patterson 2009). To the right grow the operations that are
 # done with each byte; upwards, the operations a second. The roof rises as long as memory is what one waits for, and is
@@ -267,7 +267,10 @@ assert read[True] == [24, 1, 1, 1, 1, 1, 1, 1]
 # That is the answer to the riddle of lesson 07. It also says when a cache pays: once the text is so long that a pass
 # over all of it is bound by arithmetic.
 #
-# The other two claims can be held against a model of the size that the brief has in mind. GPT-3 in 16 bits:
+# *Forward pass only* is true without reserve: no gradient has been computed in this lesson, and none will be. It just
+# says little about the cost, as the same forward pass is many times dearer a token in an answer than in a prompt.
+#
+# *Seconds on one GPU* can be held against a model of the size that the brief has in mind. GPT-3 in 16 bits:
 
 # %%
 gpt3 = ModelConfig.preset("gpt3")
@@ -1244,12 +1247,12 @@ assert sum(keeping) == sum(forgetful) - 2 * len(story)
 # > An H100 brings 3.35 TB/s and computes 990 TFLOP/s in bfloat16 (NVIDIA's figures): 295 operations a byte, where a
 # > decode step has one for each row. So some 300 texts must share a reading before such a card has enough to do, and
 # > their caches must fit: for GPT-3, 4.7 MB a token, 300 texts of 2,000 tokens are 2.8 TB. Everything follows from that
-# > squeeze: shared heads, caches in 8 bits, caches in pages so that no room is reserved in vain (Kwon et al. 2023,
-# > "PagedAttention": older engines used a fifth to two fifths of it), prefill and decode on different machines.
-# > Rounding gets smarter: outliers are kept apart (Dettmers et al. 2022), or the rounding errors of one weight are
-# > made up for by the next (Frantar et al. 2023, "GPTQ"). Guessers are small heads on the model itself. Leviathan et
-# > al. report two to three times the speed for an 11-billion-parameter T5. Training stays dearer than one reply, and
-# > cheaper than a year of them (lesson 08).
+# > squeeze: shared heads, caches in 8 bits, caches in pages, so that no room is reserved in vain (Kwon et al. 2023,
+# > "PagedAttention", found that in older engines only a fifth to two fifths of that memory held tokens), prefill and
+# > decode on different machines. Rounding gets smarter: outliers are kept apart (Dettmers et al. 2022), or the rounding
+# > errors of one weight are made up for by the next (Frantar et al. 2023, "GPTQ"). Guessers are often small heads on
+# > the model itself (Cai et al. 2024, "Medusa"). Leviathan et al. report two to three times the speed for an
+# > 11-billion-parameter T5. Training stays dearer than one reply, and cheaper than a year of them (lesson 08).
 #
 # ## Five questions
 #
