@@ -187,8 +187,8 @@ assert seconds[16] < 8 * seconds[1]  # sixteen cost less than eight alone
 assert seconds[128] > 1.5 * seconds[16]  # from there on arithmetic counts
 
 # %% [markdown]
-# (Two tokens may cost you more than four, as they did us: the library has one program for a matrix times one vector, and
-# others for several.)
+# (Two tokens may cost you more than four, as they did us: the library has one program for a matrix times one vector,
+# and others for several.)
 #
 # Engineers draw this as a *roofline* (Williams, Waterman & Patterson 2009). To the right grow the operations that are
 # done with each byte; upwards, the operations a second. The roof rises as long as memory is what one waits for, and is
