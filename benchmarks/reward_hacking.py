@@ -21,19 +21,24 @@ from common import RESULTS, write_result
 from minillm.analysis.alignment import Report, assess
 from minillm.assets import cache_dir
 from minillm.course import models
-from minillm.data.chat import encode_chat
 from minillm.data.world.instructions import Instructions
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
+from minillm.posttraining.recipes import (
+    LONGEST_ANSWER,
+    LOVER_OF_LENGTH,
+    PROMPT_STREAM,
+    PROMPTS,
+    WEAK_REWARD,
+    world_prompts,
+)
 from minillm.posttraining.reward import RewardModel
 from minillm.viz.figures import lines, png
 
 METHODS = {"ppo": (ppo, PPOConfig), "grpo": (grpo, GRPOConfig)}
 PRICES = (0.3, 0.1, 0.03, 0.0)  # points of the proxy a nat
-PROMPTS, ASKED = 4000, 300  # instructions to train on, and held-out ones to be measured on
-STREAM = 2_000_000  # the seed of both, beyond those that SFT has seen
+ASKED = 300  # held-out instructions to be measured on
 SHOWN = 3  # answers
 FIGURES = ("kl", "reward", "utility", "accuracy", "length", "ended")
 COLUMNS = "{:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}"
@@ -50,10 +55,9 @@ def run(method: str, price: float, steps: int, seed: int, folder: Path) -> dict:
         return json.loads(done.read_text(encoding="utf-8"))
     model, tokenizer = models.sft()
     judge = proxy(seed)
-    asked = Instructions(STREAM + seed).instructions(PROMPTS)
-    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - LONGEST_ANSWER)
     train, settings = METHODS[method]
-    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=64)
+    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=LONGEST_ANSWER)
     data = PromptData(prompts, judge.score, [tokenizer.eos_id])
     model, history = train(model, data, config, folder, tokenizer, progress)
     result = {"price": price, "seconds": history[-1]["seconds"]} | measured(model, tokenizer, judge, seed)
@@ -66,7 +70,7 @@ def progress(line: dict) -> None:
 
 
 def measured(model, tokenizer, judge: RewardModel, seed: int) -> dict:
-    asked = Instructions(STREAM + seed, "held-out").instructions(ASKED)
+    asked = Instructions(PROMPT_STREAM + seed, "held-out").instructions(ASKED)
     report = assess(model, tokenizer, asked, models.sft()[0], judge, seed)
     samples = [[one.prompt, text] for one, text in zip(asked[:SHOWN], report.texts, strict=False)]
     return summary(report) | {"samples": samples}

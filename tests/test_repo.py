@@ -44,6 +44,9 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
     judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
     closed = fmean(run["ppo"]["closed"] for run in result("alignment")["runs"])
     pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
+    families = result("parity")["rows"]
+    apart = max(max(row["read"], row["written"]) for row in families)
+    same = all(row["greedy_read"] and row["greedy_written"] for row in families)
     figures = [
         f"{result('train')['median_ratio']:.1f} times as fast",
         f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s".replace("%", " %"),
@@ -52,6 +55,7 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
         f"{judge:.1%}".replace("%", " %"),
         f"{closed:.0%}".replace("%", " %"),
         f"{result('decode')['ratios']['over transformers bfloat16']:.1f} times as fast",
+        f"at most {apart * 1e5:.1f}e-5 apart, 64 greedy tokens {'equal' if same else 'differ'}",
         f"{tokenizer['train_ratio']:.1f} times as fast",
         f"{tokenizer['encode_ratio']:.1f} times as fast",
     ]

@@ -152,6 +152,8 @@ def test_setup_says_what_comes_next(start, recorded, capsys):
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
 RUFF = [["PYTHON", "-m", "ruff", "check", "."], ["PYTHON", "-m", "ruff", "format", "--check", "."]]
 PYTEST = ["PYTHON", "-m", "pytest"]
+MODELS = ["PYTHON", "-m", "minillm.course.models"]
+NO_LESSONS = "--ignore=tests/notebooks/test_browser.py"
 
 
 def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
@@ -163,9 +165,13 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
     [
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
-        (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST]),
-        (["test"], ["lab", "test"], [*FETCHES, *RUFF, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
-        (["test", "-k", "gguf", "--quick", "-x"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x"]]),
+        (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
+        (["test"], ["lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (
+            ["test", "-k", "gguf", "--quick", "-x"],
+            ["lab", "test"],
+            [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
+        ),
     ],
 )
 def test_each_command_runs_what_it_says(start, recorded, arguments, extras, commands):

@@ -54,7 +54,10 @@ def notebook_path(manuscript: Path) -> Path:
 
 
 def read_manuscript(path: Path) -> nbformat.NotebookNode:
-    """The manuscript as a notebook without outputs, with our metadata and lasting cell ids."""
+    """The manuscript as a notebook without outputs, with our metadata and lasting cell ids.
+
+    Raises `BuildError` for text on the line that begins a cell: it would be the cell's title, which no page shows.
+    """
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -64,6 +67,8 @@ def read_manuscript(path: Path) -> nbformat.NotebookNode:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        if title := cell.metadata.get("title"):
+            raise BuildError(f"{path.stem}: a cell begins with '%% {title}'; put its text on the lines below")
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     return notebook
@@ -75,7 +80,10 @@ def what_is_stale(manuscript: Path) -> str | None:
     if not path.exists():
         return f"{manuscript.stem}: the notebook has not been built yet"
     built = nbformat.read(path, as_version=4)
-    wanted = read_manuscript(manuscript)
+    try:
+        wanted = read_manuscript(manuscript)
+    except BuildError as error:
+        return str(error)
     if len(built.cells) != len(wanted.cells):
         return f"{manuscript.stem}: {len(wanted.cells)} cells in the manuscript, {len(built.cells)} in the notebook"
     for number, (new, old) in enumerate(zip(wanted.cells, built.cells, strict=True), start=1):

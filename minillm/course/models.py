@@ -5,6 +5,7 @@ all of them beforehand. What is kept lies in the cache under a hash of the setti
 give another model, never an old one under a new name (`keeping.py`).
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -217,7 +218,7 @@ def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
 
 
 if __name__ == "__main__":
-    base()
-    sft()
-    reward()
-    ppo()
+    for make in (base, sft, reward, ppo):
+        start = time.perf_counter()
+        make()
+        print(f"{make.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)

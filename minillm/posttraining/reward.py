@@ -189,8 +189,8 @@ def train_reward_model(
 ) -> tuple[RewardModel, list[Metrics]]:
     """Learn what people prefer; returns a reward model that began as a copy of `model`, and the metrics of the run.
 
-    `model`, which may be a reward model too, is left as it is. With `run_dir` and `tokenizer` everything is kept there,
-    for `load_reward_model`, and a run that was cut off goes on where it was.
+    `model` is left as it is, unless it is a reward model: that is trained on, in place. With `run_dir` and `tokenizer`
+    everything is kept there, for `load_reward_model`, and a run that was cut off goes on where it was.
     A line of metrics counts pairs as its tokens; it holds accuracy (the share of the last batch's pairs in which the
     chosen answer has the higher reward) and now and then val_loss (nats a pair) and val_accuracy.
     """

@@ -7,7 +7,7 @@ the explorer brings them along as PNG and text beside the live view.
 import base64
 import gc
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -18,7 +18,40 @@ from minillm.viz.figures import png, shown_size
 Draw = Callable[..., tuple[Figure, str]]
 
 
-class Explorer(widgets.VBox):
+class Pictured(widgets.VBox):
+    """Widgets above a picture and the sentence that describes it; a stored notebook keeps picture and sentence."""
+
+    def __init__(self, above: Sequence[widgets.Widget]) -> None:
+        # Not widgets.Image: it has no alternative text, and a tooltip in its place breaks it (ipywidgets 8.1).
+        self.picture = widgets.HTML()
+        self.caption = widgets.HTML()
+        self.png = b""
+        self.sentence = ""
+        super().__init__([*above, self.picture, self.caption])
+
+    def _show(self, figure: Figure, sentence: str) -> None:
+        self.png = png(figure)
+        width, height = shown_size(self.png)
+        source = base64.b64encode(self.png).decode()
+        size = f'width="{width}" height="{height}"'
+        self.picture.value = f'<img src="data:image/png;base64,{source}" alt="{html.escape(sentence)}" {size}>'
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.sentence = sentence
+        self.caption.value = f'<p role="status"><em>{html.escape(sentence)}</em></p>'
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle = super()._repr_mimebundle_(**options)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        width, height = shown_size(self.png)
+        return (
+            {**data, "image/png": self.png, "text/plain": repr(self)},
+            {**metadata, "image/png": {"alt": self.sentence, "width": width, "height": height}},
+        )
+
+
+class Explorer(Pictured):
     """Controls above a picture that `draw(**values)` makes; `draw` returns a figure and the sentence that describes it.
 
     Each keyword is one control, and its name the label. A `range` gives a slider of whole numbers, `(low, high, step)`
@@ -40,12 +73,7 @@ class Explorer(widgets.VBox):
             raise ValueError("an Explorer without controls is a figure: name at least one, for example head=range(4)")
         self.draw = draw
         self.controls = {name: _control(name, kind) for name, kind in controls.items()}
-        # Not widgets.Image: it has no alternative text, and a tooltip in its place breaks it (ipywidgets 8.1).
-        self.picture = widgets.HTML()
-        self.caption = widgets.HTML()
-        self.png = b""
-        self.sentence = ""
-        super().__init__([*self.controls.values(), self.picture, self.caption])
+        super().__init__(list(self.controls.values()))
         for control in self.controls.values():
             control.observe(self._update, "value")
         self._redraw()
@@ -63,17 +91,7 @@ class Explorer(widgets.VBox):
             self._say(f"No picture for this setting: {error} ({type(error).__name__}). The last one stays.")
 
     def _redraw(self) -> None:
-        figure, sentence = self.draw(**self.values)
-        self.png = png(figure)
-        width, height = shown_size(self.png)
-        source = base64.b64encode(self.png).decode()
-        size = f'width="{width}" height="{height}"'
-        self.picture.value = f'<img src="data:image/png;base64,{source}" alt="{html.escape(sentence)}" {size}>'
-        self._say(sentence)
-
-    def _say(self, sentence: str) -> None:
-        self.sentence = sentence
-        self.caption.value = f'<p role="status"><em>{html.escape(sentence)}</em></p>'
+        self._show(*self.draw(**self.values))
 
     def close(self) -> None:
         """Take the explorer and all its parts off the page and free them; closing twice does no harm."""
@@ -87,15 +105,6 @@ class Explorer(widgets.VBox):
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
         return f"Explorer({settings}): {self.sentence}"
-
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle = super()._repr_mimebundle_(**options)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        width, height = shown_size(self.png)
-        return (
-            {**data, "image/png": self.png, "text/plain": repr(self)},
-            {**metadata, "image/png": {"alt": self.sentence, "width": width, "height": height}},
-        )
 
 
 def _control(name: str, kind: Any) -> widgets.Widget:

@@ -138,7 +138,13 @@ def endless(tmp_path_factory):
 
 
 # A new session has no terminal yet; its first process takes the one on its stdin, and Ctrl-C there is a signal to it.
-ATTACH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
+# Who runs the tests in the background has Ctrl-C ignored, and children inherit that.
+ATTACH = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, sys.argv[1:])
+"""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")

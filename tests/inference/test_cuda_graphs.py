@@ -94,7 +94,7 @@ def test_logits_stay_as_they_were_given(device, small_model):
 
 @pytest.mark.parametrize("copies", [None, [0, 0, 1, 1, 1]])
 def test_the_loop_of_generate_takes_it_for_its_fast_step(monkeypatch, device, model, copies):
-    model, taken = model.to(device), []
+    step, taken = GraphedDecoder(model.to(device)), []
     picked = None if copies is None else torch.tensor(copies, device=device)
 
     def tokens() -> list[list[int]]:
@@ -102,10 +102,14 @@ def test_the_loop_of_generate_takes_it_for_its_fast_step(monkeypatch, device, mo
         steps = generation.continuations(model, prompts, None, 9, Sampling(temperature=0), copies=picked)
         return [chosen.tolist() for chosen, _ in steps]
 
+    def graphed(_, ids: torch.Tensor, cache: KVCache, segments: None) -> torch.Tensor:
+        taken.append(cache.length)
+        return step(ids[:, 0], cache).unsqueeze(1)
+
     expected = tokens()
-    monkeypatch.setattr(generation, "decoder", lambda model: taken.append(model) or GraphedDecoder(model))
+    monkeypatch.setattr(generation, "next_logits", graphed)
     assert tokens() == expected
-    assert taken == [model]
+    assert taken == list(range(4, 12))
 
 
 def test_operations_recorded_at_one_position_are_right_at_another(as_users_call_it, model):

@@ -118,6 +118,15 @@ def test_what_check_calls_stale(built, write):
     assert "not numbered 1 to 2" in builder.what_is_stale(manuscript)
 
 
+def test_text_on_the_line_that_begins_a_cell_would_be_lost(built, write):
+    _, first, _ = built
+    manuscript = write(GOOD + "\n# %% [markdown] Read this.\n# And this.\n")
+    with pytest.raises(builder.BuildError, match="00_small: a cell begins with '%% Read this.'; put its text"):
+        builder.build(manuscript)
+    builder.notebook_path(manuscript).write_bytes(first)
+    assert "a cell begins with" in builder.what_is_stale(manuscript)
+
+
 def test_check_names_notebooks_without_a_manuscript(write, tmp_path):
     manuscript = write(GOOD)
     (tmp_path / "notebooks" / "99_lost.ipynb").write_text("{}", encoding="utf-8")

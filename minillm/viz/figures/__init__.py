@@ -5,6 +5,7 @@ puts it on the page with its sentence. One room a subject:
 
     style      the look, `new_figure`, `png`, `show`          labels     names that never cover each other
     tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip, equation
+    shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
     curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
     places     embedding_map, rotation                        attention  attention_grid, attention_arcs
@@ -17,6 +18,7 @@ from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
 from minillm.viz.figures.equations import equation
 from minillm.viz.figures.graph import computation_graph
 from minillm.viz.figures.places import embedding_map, rotation
+from minillm.viz.figures.shades import shaded_strips
 from minillm.viz.figures.stream import logit_lens, model_sketch
 from minillm.viz.figures.style import (
     BLUE,
@@ -72,6 +74,7 @@ __all__ = [
     "probability_bars",
     "rotation",
     "scatter",
+    "shaded_strips",
     "show",
     "shown_size",
     "token_strip",

@@ -40,9 +40,9 @@ def token_strip(pieces: Sequence[Piece], ids: Sequence[int] | None = None, per_r
         raise ValueError("token_strip needs at least one token; the text was empty")
     if ids is not None and len(ids) != len(pieces):
         raise ValueError(f"{len(pieces)} tokens but {len(ids)} ids; give one id per token, or none")
-    shown = [_cut(p) or "(empty)" for p in pieces]
+    shown = [cut_short(p) or "(empty)" for p in pieces]
     widths = [0.35 + 0.12 * max(len(text), len(str(ids[i])) if ids is not None else 0) for i, text in enumerate(shown)]
-    places, row_widths = _flow(widths, limit=WIDTH, per_row=per_row)
+    places, row_widths = flow(widths, limit=WIDTH, per_row=per_row)
     figure, axes = new_figure(height=0.2 + 0.72 * len(row_widths), width=max(3.0, max(row_widths)))
     for index, ((x, row), width) in enumerate(zip(places, widths, strict=True)):
         colour = PALETTE[index % len(PALETTE)]
@@ -56,12 +56,13 @@ def token_strip(pieces: Sequence[Piece], ids: Sequence[int] | None = None, per_r
     return figure
 
 
-def _cut(piece: Piece) -> str:
+def cut_short(piece: Piece) -> str:
+    """A token as it is shown, the end of a very long one left out."""
     shown = visible(piece) if isinstance(piece, str) else _shown(piece)
     return shown if len(shown) <= 50 else shown[:49] + "…"
 
 
-def _flow(widths: Sequence[float], limit: float, per_row: int) -> tuple[list[tuple[float, int]], list[float]]:
+def flow(widths: Sequence[float], limit: float, per_row: int) -> tuple[list[tuple[float, int]], list[float]]:
     """Left edge and row of each box, set like words in a paragraph, and the width of each row."""
     places: list[tuple[float, int]] = []
     rows = [0.0]

@@ -1,0 +1,153 @@
+"""The ranking booth: two answers side by side, and you say which is better, with the mouse or with Tab and Space.
+
+A choice is a line of a file before the next pair is shown (`data/rankings.py`), so a kernel that dies takes none along,
+and a booth that is opened again goes on where it was. What is learnt from the choices is the caller's: after each one
+`draw` is asked for a new picture.
+"""
+
+import html
+import random
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import ipywidgets as widgets
+from matplotlib.figure import Figure
+
+from minillm.data.rankings import Preference, append_preferences, load_preferences
+from minillm.viz.explorer import Pictured
+from minillm.viz.figures import INK, PAPER
+from minillm.viz.figures.style import QUIET
+
+Draw = Callable[[list[Preference]], tuple[Figure, str]]
+
+LOOK = f"background: {PAPER}; color: {INK}; padding: 8px 12px; line-height: 1.4; white-space: pre-wrap"
+WIDTH = 720  # pixels of a page, as wide as the figures
+
+
+class RankingBooth(Pictured):
+    """Buttons under two answers; `draw(rankings)` makes the picture and its sentence from the choices so far.
+
+    Of `pairs` only the two answers count, not which of them somebody else chose; which one is called A is drawn by lot,
+    always in the same way. `rater` is the name that the lines of the file bear. What `path` holds is read first:
+    rankings of these pairs by this rater count, other lines stay as they are, and broken ones stay and are told of.
+    Where the file cannot be written, the booth says so, keeps the choices and writes them with the next one. When
+    `draw` raises, its message takes the sentence's place; when it raises for the very first picture, so does the booth.
+
+    Raises `ValueError` for no pairs, and `OSError` for a file that is there and cannot be read.
+
+    >>> import tempfile
+    >>> from minillm.viz.figures import bars
+    >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="nobody")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learnt from.")
+    ...     booth = RankingBooth([pair], Path(folder) / "mine.jsonl", "Ada", draw)
+    ...     booth.choose("B")
+    ...     print(Path(folder, "mine.jsonl").read_text(encoding="utf-8").strip()[-63:])
+    "chosen": "Good morning.", "rejected": "What?", "rater": "Ada"}
+    >>> booth
+    RankingBooth(1 of 1 ranked): 1 learnt from.
+    """
+
+    def __init__(self, pairs: Sequence[Preference], path: str | Path, rater: str, draw: Draw) -> None:
+        if not pairs:
+            raise ValueError("there are no pairs to rank; give at least one")
+        self.path, self.rater, self.draw = Path(path), rater, draw
+        self.count = len(pairs)
+        self.rankings: list[Preference] = []  # this rater's, of these pairs
+        self.unsaved: list[Preference] = []
+        skipped = self._read(pairs)
+        ranked = {_key(ranking) for ranking in self.rankings}
+        self.waiting = [pair for pair in pairs if _key(pair) not in ranked]
+        self.heading, self.asked, *self.answers = (widgets.HTML() for _ in range(4))
+        words = {"A": "A is better", "B": "B is better", "neither": "I cannot say"}
+        self.buttons = {side: widgets.Button(description=text) for side, text in words.items()}
+        for side, button in self.buttons.items():
+            button.on_click(lambda _, side=side: self.choose(side))
+        rows = [widgets.HBox(row) for row in (self.answers, list(self.buttons.values()))]
+        super().__init__([self.heading, self.asked, *rows])
+        self._show(*draw(self.rankings))
+        self._ask(" ".join(f"Left out: {line}." for line in skipped))
+
+    def choose(self, side: str) -> None:
+        """What the buttons do: "A", "B" or "neither", which puts the pair off until the booth is opened again.
+
+        After the last pair it does nothing. Raises `ValueError` for any other side.
+        """
+        if side not in self.buttons:
+            raise ValueError(f"side is {side!r}; it must be one of {', '.join(self.buttons)}")
+        if not self.waiting:
+            return
+        pair = self.waiting.pop(0)
+        if side != "neither":
+            chosen, rejected = shown_order(pair) if side == "A" else shown_order(pair)[::-1]
+            self.rankings.append(Preference(pair.prompt, chosen, rejected, self.rater))
+            self.unsaved.append(self.rankings[-1])
+        self._ask(self._save())
+        if side != "neither":
+            self._redraw()
+
+    def _save(self) -> str:
+        """Write what is not in the file yet; returns the sentence that says why that failed, or nothing."""
+        try:
+            if self.unsaved:
+                append_preferences(self.path, self.unsaved)
+                self.unsaved.clear()
+        except OSError as error:
+            return f"Not in the file yet ({error}): {len(self.unsaved)} rankings, tried again with the next choice."
+        return ""
+
+    def _redraw(self) -> None:
+        try:
+            self._show(*self.draw(self.rankings))
+        except Exception as error:  # whatever a learner's draw raises, the booth must stay alive and say it
+            self._say(f"No picture for this ranking: {error} ({type(error).__name__}). The last one stays.")
+
+    def _read(self, pairs: Sequence[Preference]) -> tuple[str, ...]:
+        """Take up what this rater has said of these pairs before; returns what the file holds that is no ranking."""
+        if not self.path.exists():
+            return ()
+        loaded, asked = load_preferences(self.path, skip_broken=True), {_key(pair) for pair in pairs}
+        self.rankings = [one for one in loaded.preferences if one.rater == self.rater and _key(one) in asked]
+        return loaded.skipped
+
+    def _ask(self, trouble: str = "") -> None:
+        """Show the next pair; the buttons stay the same ones, so the keyboard's focus does too."""
+        done = f"{self.count - len(self.waiting)} of {self.count} seen, {len(self.rankings)} ranked."
+        self.heading.value = f"<p role='status' style='color: {QUIET}'>{done} {html.escape(trouble)}</p>"
+        cards = {"All seen": "Run the cells below again: they use what you said."}
+        if self.waiting:
+            a, b = shown_order(self.waiting[0])
+            cards = {"The question": self.waiting[0].prompt[-1]["content"], "Answer A": a, "Answer B": b}
+        for place, (name, text) in zip_longest((self.asked, *self.answers), cards.items(), fillvalue=("", "")):
+            width = WIDTH if place is self.asked else WIDTH // 2 - 2
+            place.value = text and _card(name, text, width)
+        for button in self.buttons.values():
+            button.disabled = not self.waiting
+
+    def __repr__(self) -> str:
+        return f"RankingBooth({len(self.rankings)} of {self.count} ranked): {self.sentence}"
+
+
+def shown_order(pair: Preference) -> tuple[str, str]:
+    """The two answers as A and B: by lot, and the same whichever was chosen.
+
+    >>> hello = ({"role": "user", "content": "Hello"},)
+    >>> shown_order(Preference(hello, "Good morning.", "What?", "Ada"))
+    ('What?', 'Good morning.')
+    >>> shown_order(Preference(hello, "What?", "Good morning.", "Bea"))
+    ('What?', 'Good morning.')
+    """
+    answers = sorted((pair.chosen, pair.rejected))
+    random.Random("\n".join(answers)).shuffle(answers)
+    return tuple(answers)
+
+
+def _key(pair: Preference) -> tuple[str, str, str]:
+    """What makes two comparisons the same one."""
+    return ("\n".join(message["content"] for message in pair.prompt), *sorted((pair.chosen, pair.rejected)))
+
+
+def _card(name: str, text: str, width: int) -> str:
+    look = f"{LOOK}; box-sizing: border-box; width: {width}px"
+    return f"<div role='group' aria-label='{name}' style='{look}'><strong>{name}</strong>\n{html.escape(text)}</div>"
