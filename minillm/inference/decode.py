@@ -90,7 +90,8 @@ class Decoder:
         (B, T), K, D, here = ids.shape, self.n_kv_heads, self.rotary[0], cache.length
         cache.check_room(T)
         turned, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # rotary turns queries and keys alike
-        positions, mask, segments = self._places(T, here, cache.all_segments(segments, T))
+        segments = cache.all_segments(segments, T)
+        positions, mask = self._places(T, here, segments)
         cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in rotary_angles(positions, *self.rotary))
         sin[..., : D // 2].neg_()
         keys, values = (past[:, :, :, : here + T].unbind(0) for past in (cache.keys, cache.values))
@@ -114,18 +115,18 @@ class Decoder:
 
     def _places(
         self, T: int, here: int, segments: Int[Tensor, "B S"] | None
-    ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None, Int[Tensor, "B S"] | None]:
+    ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None]:
         """The positions of T new tokens; what the queries of a key/value head may see, as numbers to add to scores."""
         if segments is None:
             positions = torch.arange(here, here + T)
             if T == 1:
-                return positions, None, None
+                return positions, None
             visible = causal_mask(T, here + T)
         else:
             positions = segment_positions(segments)[:, -T:]
             visible = segment_mask(segments, T)
         mask = torch.zeros(visible.shape).masked_fill_(~visible, -math.inf)
-        return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2), segments
+        return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
 
     def normed(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "N C"]:
         """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""

@@ -106,5 +106,5 @@ def test_what_cannot_be_is_refused(tmp_path, as_users_call_it):
     save(small_llama(TOKENIZER), TOKENIZER, tmp_path / "run")
     with pytest.raises(ValueError, match="is a directory in float32; weights='native' is for .gguf files"):
         load(tmp_path / "run", weights="native")
-    with pytest.raises(ValueError, match="weights is 'fp8'; choose one of float32, bfloat16, native, int8, int4"):
+    with pytest.raises(ValueError, match="weights is 'fp8'; choose one of float32, bfloat16, native, auto, int8, int4"):
         load(tmp_path / "run", weights="fp8")
