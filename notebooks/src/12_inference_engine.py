@@ -150,8 +150,8 @@ print(f"at most {bound:.0f} tokens a second; measured {speed:.0f}")
 assert 0.03 < speed / bound < 1.5
 
 # %% [markdown]
-# A bound is not a forecast: we got a quarter of it. Where does the rest go? Take the matrix products alone, with nothing
-# between them:
+# A bound is not a forecast: we got a quarter of it. Where does the rest go? Take the matrix products alone, with
+# nothing between them:
 
 # %% tags=["nbval-ignore-output"]
 vectors = [
@@ -165,12 +165,12 @@ print(f"they read {WEIGHTS / alone / 1e9:.0f} GB/s, a plain sum {BANDWIDTH / 1e9
 assert 0.03 < WEIGHTS / alone / BANDWIDTH < 1.5
 
 # %% [markdown]
-# Most of a step is products, and these draw on memory far less well than a plain sum: ours at little more than a quarter
-# of its speed. (The rest of the step is some thirty small operations a layer, norms, rotations and additions, a few
-# microseconds each.) The library could do better, then. But whatever it does with a weight, it does once a token, and
-# the multiplication is the least of it: you are about to see that sixteen tokens at once cost not twice as much as one.
-# So the bound says where to look. A processor that multiplies faster would win next to nothing; whatever makes a step
-# read less wins in proportion.
+# Most of a step is products, and these draw on memory far less well than a plain sum: ours at little more than a
+# quarter of its speed. (The rest of the step is some thirty small operations a layer, norms, rotations and additions, a
+# few microseconds each.) The library could do better, then. But whatever it does with a weight, it does once a token,
+# and the multiplication is the least of it: you are about to see that sixteen tokens at once cost not twice as much as
+# one. So the bound says where to look. A processor that multiplies faster would win next to nothing; whatever makes a
+# step read less wins in proportion.
 #
 # ## Two kinds of pass
 #
