@@ -117,9 +117,12 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
         pytest.skip("it trains for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
     name, (control, keys) = f"{lesson}.ipynb", CONTROLS.get(lesson, SLIDER)
     # A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is.
-    shutil.copy(ROOT / "notebooks" / name, tmp_path)
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    shutil.copy(ROOT / "notebooks" / name, folder)
+    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")  # which a lesson reads
     with (
-        jupyterlab(tmp_path) as (address, token),
+        jupyterlab(folder) as (address, token),
         browser_page(address, token, name) as page,
     ):
         page.evaluate(RUN_ALL)
@@ -147,7 +150,7 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
         if lesson in WITH_TOKENS:
             the_tokens_answer_the_pointer_and_the_keyboard(page, explorer)
         if lesson in WITH_BOOTH:
-            twenty_pairs_are_ranked_by_keyboard(page, pictured.filter(has=page.locator("button")).first, tmp_path)
+            twenty_pairs_are_ranked_by_keyboard(page, pictured.filter(has=page.locator("button")).first, folder)
         assert page.errors == []
 
 
