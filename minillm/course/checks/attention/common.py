@@ -1,0 +1,36 @@
+"""What the questions about attention share: what they forbid, their random numbers, and the search for a leak."""
+
+import random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minillm.course.checks.plain import ABSOLUTE, RELATIVE
+
+READY_MADE = (
+    "minillm",
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "torch.nn.MultiheadAttention",
+)
+
+
+def numbers(chance: random.Random, *shape: int, scale: float = 1.0) -> Tensor:
+    """Normal random numbers with one decimal, which a message can show exactly."""
+    generator = torch.Generator().manual_seed(chance.getrandbits(63))
+    return (scale * torch.randn(shape, generator=generator)).round(decimals=1)
+
+
+def moved(one: Any, other: Any) -> list[int]:
+    """The rows in which two tensors (T, D) differ by more than rounding; none where they are no such tensors.
+
+    >>> moved(torch.zeros(3, 2), torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+    [1]
+    """
+    try:
+        one, other = torch.as_tensor(one).double(), torch.as_tensor(other).double()
+        far = ~torch.isclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
+    except (ValueError, TypeError, RuntimeError):
+        return []
+    return far.flatten(1).any(-1).nonzero().flatten().tolist() if far.dim() > 1 else []

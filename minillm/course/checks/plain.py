@@ -1,0 +1,165 @@
+"""Plain data: all that passes between a learner's function and the code that judges it.
+
+Judging must not run code of what is judged. An object of a class of one's own may answer `==` with True to everything;
+a subclass of Tensor may do so through torch. So an output is first copied into exact types, and refused otherwise.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+ATOMS = {bool, int, float, str, bytes, type(None)}
+NUMPY_SCALARS = set(np.sctypeDict.values()) - {np.object_, np.void}
+DEEPEST = 8  # lists in lists
+MOST = 100_000  # items in all
+LARGEST = 10_000_000  # numbers in one tensor, characters in one text
+RELATIVE, ABSOLUTE = 1e-4, 1e-5  # float32, computed in any order
+WIDEST = 160  # characters of a value in a message
+
+
+class Refused(ValueError):
+    """A value that is not plain; the message says what is wrong with it, as the end of a sentence."""
+
+
+def plain(value: Any) -> Any:
+    """An independent copy that consists of nothing but exact Python types and plain torch tensors on the CPU.
+
+    Harmless relatives become what they stand for: numpy's arrays and numbers, `Counter` and `defaultdict`, bytearray.
+    Raises `Refused` for all other types, subclasses included, and for what is nested too deep or too large.
+
+    >>> plain([(1, 2.5), np.arange(2)])
+    [(1, 2.5), tensor([0, 1])]
+    >>> plain(range(3))
+    Traceback (most recent call last):
+    minillm.course.checks.plain.Refused: is of type range; return plain numbers, text, lists or tensors
+    """
+    return _copy(value, DEEPEST, [MOST])
+
+
+def _copy(value: Any, depth: int, left: list[int]) -> Any:
+    kind = type(value)  # never isinstance: a class may lie to it
+    left[0] -= 1
+    if depth == 0 or left[0] < 0:
+        raise Refused(f"is nested deeper than {DEEPEST} lists, or holds more than {MOST:,} items")
+    if kind in ATOMS:
+        _check_size(value)
+        return value
+    if kind in (list, tuple):
+        return kind([_copy(item, depth - 1, left) for item in value])
+    if kind is dict or (issubclass(kind, dict) and kind.__module__ == "collections"):
+        return {_copy(key, depth - 1, left): _copy(item, depth - 1, left) for key, item in dict.items(value)}
+    if kind is torch.Tensor:
+        return _copy_tensor(value)
+    if kind is np.ndarray and value.dtype.kind in "biuf":
+        return _copy_tensor(torch.from_numpy(np.array(value)))
+    if kind in NUMPY_SCALARS or kind is bytearray:
+        return _copy(bytes(value) if kind is bytearray else value.item(), depth - 1, left)
+    hint = "return plain numbers, text, lists or tensors"
+    if kind.__name__ == "generator":
+        hint = "it has computed nothing yet; collect its items in a list"
+    raise Refused(f"is of type {kind.__name__}; {hint}")
+
+
+def _check_size(value: Any) -> None:
+    if (type(value) is int and value.bit_length() > 1000) or (type(value) in (str, bytes) and len(value) > LARGEST):
+        raise Refused(f"is a {type(value).__name__} too large for any right answer")
+
+
+def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
+    # An attribute of the instance may hide a method, so each is fetched from the class.
+    if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+        raise Refused("is a sparse, quantised, complex or empty-shelled tensor; return an ordinary one")
+    if torch.Tensor.numel(value) > LARGEST:
+        raise Refused(f"is a tensor of shape {tuple(value.shape)}, too large for any right answer")
+    return torch.Tensor.clone(torch.Tensor.cpu(torch.Tensor.detach(value)))
+
+
+def difference(right: Any, got: Any) -> str | None:
+    """Where and how a plain value differs from the right one, as the end of a sentence; None if it does not.
+
+    Numbers may differ by rounding, a list may be a tuple, a tensor a list of numbers, True and False 1 and 0.
+
+    >>> difference([(1, 2), (3, 4)], [[1, 2], [3, 5]])
+    'has 5 for 4 at [1][1]'
+    >>> difference(torch.ones(2), [1.0, 1.000001]) is None
+    True
+    >>> difference(torch.ones(2, 1), torch.ones(2))
+    'has shape (2,) for (2, 1)'
+    """
+    if type(right) is torch.Tensor:
+        return _tensor_difference(right, got)
+    if type(got) is torch.Tensor and type(right) is not dict:
+        got = got.tolist()
+    if type(right) in (list, tuple):
+        return _list_difference(right, got)
+    if type(right) is dict:
+        if type(got) is not dict:
+            return f"is {show(got)} for {show(right)}"
+        changed = [key for key in right if key not in got or difference(right[key], got[key])]
+        extra = [key for key in got if key not in right]
+        return f"differs at the keys {show(changed + extra)}" if changed or extra else None
+    if type(right) in (bool, int, float) and type(got) in (bool, int, float):
+        close = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
+        return None if (close if float in (type(right), type(got)) else right == got) else f"has {got} for {right}"
+    return None if type(right) is type(got) and right == got else f"has {show(got)} for {show(right)}"
+
+
+def _list_difference(right: list | tuple, got: Any) -> str | None:
+    if type(got) not in (list, tuple):
+        return f"is {show(got)} for {show(right)}"
+    if len(got) != len(right):
+        return f"has {len(got)} items for {len(right)}"
+    for place, (one, other) in enumerate(zip(right, got, strict=True)):
+        if found := difference(one, other):
+            # The place inside of the item goes on where this one ends: [1] and [0] make [1][0].
+            words, at, rest = found.partition(" at [")
+            return f"{words} at [{place}]" + (f"[{rest}" if at else "")
+    return None
+
+
+def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
+    if type(got) in (list, int, float, bool):
+        try:
+            got = torch.tensor(got, dtype=torch.float64)
+        except (ValueError, TypeError, RuntimeError):
+            return "is a list that makes no tensor"
+    if type(got) is not torch.Tensor:
+        return f"is {show(got)} for a tensor"
+    if got.shape != right.shape:
+        return f"has shape {tuple(got.shape)} for {tuple(right.shape)}"
+    rtol, atol = (RELATIVE, ABSOLUTE) if right.is_floating_point() else (0.0, 0.0)
+    apart = ~torch.isclose(got.double(), right.double(), rtol=rtol, atol=atol, equal_nan=True)
+    if not apart.any():
+        return None
+    place = tuple(apart.nonzero()[0].tolist())
+    return f"has {show(got[place])} for {show(right[place])} at [{', '.join(map(str, place))}]"
+
+
+def show(value: Any) -> str:
+    """A plain value in at most a line, as one would type it: a small tensor as its numbers, a large one as its shape.
+
+    >>> show({"a": torch.tensor([0.25, -1.0])}), show(torch.zeros(9, 9))
+    ("{'a': [0.25, -1.0]}", 'a tensor (9, 9)')
+    """
+    text = repr(_typed(value))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."
+
+
+class _Word(str):
+    __repr__ = str.__str__
+
+
+def _typed(value: Any) -> Any:
+    if type(value) is torch.Tensor:
+        if value.numel() > 16:
+            return _Word(f"a tensor {tuple(value.shape)}")
+        return _typed(value.tolist())
+    if type(value) is float:
+        return _Word(f"{value:.4g}" if value % 1 else f"{value:.1f}")
+    if type(value) in (list, tuple):
+        return type(value)([_typed(item) for item in value])
+    if type(value) is dict:
+        return {_typed(key): _typed(item) for key, item in value.items()}
+    return value
