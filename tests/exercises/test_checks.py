@@ -13,6 +13,9 @@ from minillm.course.checks import ROOMS, ask, check, find, questions
 from minillm.course.checks.asking import Forbidden, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 
+# The shape checks of the test run look at every one of some million small calls; the doctests run with them.
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
 ALL = [question for number in ROOMS for question in questions(number)]
 IDS = [question.id for question in ALL]
 WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.mistake]
@@ -56,7 +59,7 @@ def test_every_named_mistake_is_made_by_an_answer_on_file():
 
 def test_the_kill_rate_is_a_sentence_for_the_readme(capsys):
     n_wrong, n_right = len(WRONG), len(RIGHT)
-    sentence = kill_rate()
+    sentence = kill_rate(SEEDS[:1])
     with capsys.disabled():
         print(f"\n{sentence}")
     assert sentence.startswith(f"{len(ALL)} questions: {n_wrong} of {n_wrong} wrong answers")

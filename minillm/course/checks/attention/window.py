@@ -74,10 +74,12 @@ def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     """Which position sees what it should not, or does not see what it should."""
     for (T, S, _, sinks), mask, answer in zip(calls, right, got, strict=True):
         try:
-            wrong = (torch.as_tensor(answer).bool() != mask).nonzero().tolist()
+            seen = torch.as_tensor(answer).bool()
         except (ValueError, TypeError, RuntimeError):
             return None
-        if wrong:
+        if seen.shape != mask.shape:
+            return None
+        if wrong := (seen != mask).nonzero().tolist():
             row, key = wrong[0]
             position = row + S - T
             place = "comes after it" if key > position else "is a sink" if key < sinks else f"is {position - key} back"
