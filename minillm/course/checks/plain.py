@@ -41,10 +41,11 @@ def plain(value: Any) -> Any:
 def _copy(value: Any, depth: int, left: list[int]) -> Any:
     kind = type(value)  # never isinstance: a class may lie to it
     left[0] -= 1
-    if depth == 0 or left[0] < 0:
+    if depth == 0 or left[0] < (len(value) if kind in (list, tuple) else 0):
         raise Refused(f"is nested deeper than {DEEPEST} lists, or holds more than {MOST:,} items")
     if kind in ATOMS:
-        _check_size(value)
+        if (kind is int and value.bit_length() > 1000) or (kind in (str, bytes) and len(value) > LARGEST):
+            raise Refused(f"is a {kind.__name__} too large for any right answer")
         return value
     if kind in (list, tuple):
         return kind([_copy(item, depth - 1, left) for item in value])
@@ -60,11 +61,6 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
     if kind.__name__ == "generator":
         hint = "it has computed nothing yet; collect its items in a list"
     raise Refused(f"is of type {kind.__name__}; {hint}")
-
-
-def _check_size(value: Any) -> None:
-    if (type(value) is int and value.bit_length() > 1000) or (type(value) in (str, bytes) and len(value) > LARGEST):
-        raise Refused(f"is a {type(value).__name__} too large for any right answer")
 
 
 def _copy_tensor(value: torch.Tensor) -> torch.Tensor:

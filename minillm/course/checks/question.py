@@ -7,6 +7,7 @@ rejected, it is recognised. All code here is trusted and sees nothing of an answ
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from minillm.course.checks.asking import Call, Reply
@@ -64,7 +65,7 @@ class Probe:
         for call, reply in zip(calls, replies, strict=True):
             if reply.trouble is not None:
                 sentence = f"{function} {reply.trouble}."
-                return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, call)
+                return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
         got = [reply.value for reply in replies]
         right = _results(self.right, calls)
         found = [difference(one, other) for one, other in zip(right, got, strict=True)]
@@ -75,9 +76,9 @@ class Probe:
         seen = f"{_typed_call(function, calls[place])} gave {show(got[place])}; right is {show(right[place])}."
         for mistake in self.mistakes:
             if not _differs(_results(mistake.model, calls), got):
-                return Failure(mistake.sentence, seen, mistake.hint, calls[place])
+                return Failure(mistake.sentence, seen, mistake.hint, plain(calls[place]))
         sentence, hint = self.otherwise(calls, right, got) or (f"The result {found[place]}.", LOOK_UP)
-        return Failure(sentence, seen, hint, calls[place])
+        return Failure(sentence, seen, hint, plain(calls[place]))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Result:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """A graded question. Its probes are a ladder: points are those of the rungs before the first that fails."""
 
@@ -122,6 +123,7 @@ class Question:
     probes: tuple[Probe, ...]
     forbidden: tuple[str, ...]  # what the answer may not call; see `asking.watched_call`
 
+    @lru_cache(maxsize=64)  # noqa: B019 (the judge needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
         """The inputs of every probe, made from a seed: the same wherever and whenever they are made."""
         return [probe.calls(random.Random(f"{self.id}/{probe.name}/{seed}")) for probe in self.probes]
@@ -140,7 +142,7 @@ class Question:
 
 
 def _results(model: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:
-    return [plain(model(*plain(call))) for call in calls]
+    return [model(*call) for call in calls]
 
 
 def _differs(results: list[Any], others: list[Any]) -> bool:
