@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercise 04 · Attention
 #
-# **You will write** one head with a mask, mend heads that leak although their mask is right, make a mask that models
+# **You will write** one head with a mask, mend heads that nobody can blame on the mask, make a mask that models
 # with very long texts use, and put together one softmax whose keys lie on two machines.
 #
 # **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 04.
@@ -71,14 +71,14 @@ def attention(query, key, value, visible):
 check("04.1", attention).points
 
 # %% [markdown]
-# ## 04.2 · The mask is right, and it leaks
+# ## 04.2 · The mask is right, and nobody hears the beginning
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: find out why the attention below sees the future though its mask is right, and write one that does not.
+# **Goal**: find out why the attention below does not hear the beginning of a text, and write one that does.
 #
-# The mask is the lower triangle, as it should be. Every shape is right. Nothing is raised. But the cell below changes
-# the last of six tokens, and an earlier output moves.
+# The mask is the lower triangle, as it should be. Every shape is right. Nothing is raised, and a model with it even
+# learns something. But the cell below changes the first of six tokens, which all others may look at.
 
 
 # %%
@@ -100,10 +100,10 @@ def broken_multi_head(
 torch.manual_seed(0)
 x, matrices = torch.randn(6, 4), torch.randn(4, 4, 4)
 changed = x.clone()
-changed[5] += 1
+changed[0] += 1
 before, after = (broken_multi_head(text, *matrices, n_heads=2) for text in (x, changed))
 moved = (before - after).abs().amax(-1) > 1e-6
-print("changing token 5 moves the outputs at", moved.nonzero().flatten().tolist())
+print("changing token 0 moves the outputs at", moved.nonzero().flatten().tolist())
 
 # %% [markdown]
 # **In**: `x` (T, C); `query_weight`, `key_weight`, `value_weight`, `output_weight`, each (C, C) and laid out as in

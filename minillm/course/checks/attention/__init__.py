@@ -1,4 +1,4 @@
-"""Assignment 04: one head, heads cut the wrong way, a window with sinks, and one softmax over two machines."""
+"""Assignment 04: one head, heads cut along the wrong axis, a window with sinks, and one softmax over two machines."""
 
 from minillm.course.checks.attention.head import HEAD
 from minillm.course.checks.attention.heads import HEADS

@@ -1,6 +1,7 @@
 """04.2, a bug-hunt: heads cut with `view` along the wrong axis, and joined without swapping the axes back.
 
-It happens: all shapes fit and nothing is raised (LLMs-from-scratch, issue 61, is one of many that ask about this line).
+It happens: all shapes fit and nothing is raised. (Issue 61 of LLMs-from-scratch asks about these lines.) With both
+mistakes each head reads its own stretch of the text, with only one of them the mask also hides the wrong tokens.
 """
 
 import random
@@ -135,7 +136,7 @@ MISTAKES = (
 )
 HEADS = Question(
     "04.2",
-    "The mask is right, and it leaks",
+    "The mask is right, and nobody hears the beginning",
     "multi_head",
     (
         Probe("two heads", _texts((3, 4, 2), (5, 6, 2)), multi_head, MISTAKES, _leak),
