@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercise 04 · Attention
 #
-# **You will write** one head with a mask, mend heads that nobody can blame on the mask, make a mask that models
+# **You will write** one head with a mask, mend heads that lose the beginning of the text, make a mask that models
 # with very long texts use, and put together one softmax whose keys lie on two machines.
 #
 # **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 04.

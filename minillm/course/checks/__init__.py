@@ -26,15 +26,15 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     `answer` is the function itself. Another `seed` draws other inputs. `.points` of the result, as the last line of a
     notebook's cell, is what nbgrader takes for partial credit. Raises `ValueError` for a question that there is not.
 
-    >>> check("04.3", lambda T, S, window, sinks: T / 0).points
-    04.3 A window, and a sink: 0 of 3 points
-      FAILED     a window in a whole text
-      not tried  the first tokens stay
-      not tried  the last queries of a longer text
+    >>> check("01.4", len).points  # which is no answer
+    01.4 Show the text while it arrives: 0 of 3 points
+      FAILED     pieces of whole characters
+      not tried  a character in two pieces
+      not tried  byte by byte, and an end that never comes
     <BLANKLINE>
-    window_mask raised ZeroDivisionError: division by zero.
-    Seen: That was window_mask(4, 4, 2, 0).
-    Hint: Open the next hint below the question, and try your function on this very input.
+    The result is 0 in place of [].
+    Seen: show([]) gave 0; right is [].
+    Hint: Open the next hint of the question, and try your function on this very input.
     0
     """
     question = find(id)

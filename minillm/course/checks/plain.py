@@ -5,6 +5,7 @@ a subclass of Tensor may do so through torch. So an output is first copied into 
 """
 
 import math
+from types import GeneratorType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ MOST = 100_000  # items in all
 LARGEST = 10_000_000  # numbers in one tensor, characters in one text
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # float32, computed in any order
 WIDEST = 160  # characters of a value in a message
+SHAPE = "a tensor ("  # how a value begins that is shown by its shape
 
 
 class Refused(ValueError):
@@ -57,10 +59,9 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
         return _copy_tensor(torch.from_numpy(np.array(value)))
     if kind in NUMPY_SCALARS or kind is bytearray:
         return _copy(bytes(value) if kind is bytearray else value.item(), depth - 1, left)
-    hint = "return plain numbers, text, lists or tensors"
-    if kind.__name__ == "generator":
-        hint = "it has computed nothing yet; collect its items in a list"
-    raise Refused(f"is of type {kind.__name__}; {hint}")
+    if kind is GeneratorType:
+        raise Refused("is a generator, which has computed nothing yet; collect its items in a list")
+    raise Refused(f"is of type {kind.__name__}; return plain numbers, text, lists or tensors")
 
 
 def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
@@ -78,11 +79,11 @@ def difference(right: Any, got: Any) -> str | None:
     Numbers may differ by rounding, a list may be a tuple, a tensor a list of numbers, True and False 1 and 0.
 
     >>> difference([(1, 2), (3, 4)], [[1, 2], [3, 5]])
-    'has 5 for 4 at [1][1]'
+    'has 5 in place of 4 at [1][1]'
     >>> difference(torch.ones(2), [1.0, 1.000001]) is None
     True
     >>> difference(torch.ones(2, 1), torch.ones(2))
-    'has shape (2,) for (2, 1)'
+    'has shape (2,) in place of (2, 1)'
     """
     if type(right) is torch.Tensor:
         return _tensor_difference(right, got)
@@ -92,21 +93,23 @@ def difference(right: Any, got: Any) -> str | None:
         return _list_difference(right, got)
     if type(right) is dict:
         if type(got) is not dict:
-            return f"is {show(got)} for {show(right)}"
+            return f"is {show(got)} in place of {show(right)}"
         changed = [key for key in right if key not in got or difference(right[key], got[key])]
         extra = [key for key in got if key not in right]
         return f"differs at the keys {show(changed + extra)}" if changed or extra else None
     if type(right) in (bool, int, float) and type(got) in (bool, int, float):
         close = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
-        return None if (close if float in (type(right), type(got)) else right == got) else f"has {got} for {right}"
-    return None if type(right) is type(got) and right == got else f"has {show(got)} for {show(right)}"
+        return (
+            None if (close if float in (type(right), type(got)) else right == got) else f"has {got} in place of {right}"
+        )
+    return None if type(right) is type(got) and right == got else f"has {show(got)} in place of {show(right)}"
 
 
 def _list_difference(right: list | tuple, got: Any) -> str | None:
     if type(got) not in (list, tuple):
-        return f"is {show(got)} for {show(right)}"
+        return f"is {show(got)} in place of {show(right)}"
     if len(got) != len(right):
-        return f"has {len(got)} items for {len(right)}"
+        return f"has the length {len(got)} in place of {len(right)}"
     for place, (one, other) in enumerate(zip(right, got, strict=True)):
         if found := difference(one, other):
             # The place inside of the item goes on where this one ends: [1] and [0] make [1][0].
@@ -122,24 +125,24 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
         except (ValueError, TypeError, RuntimeError):
             return "is a list that makes no tensor"
     if type(got) is not torch.Tensor:
-        return f"is {show(got)} for a tensor"
+        return f"is {show(got)} in place of a tensor"
     if got.shape != right.shape:
-        return f"has shape {tuple(got.shape)} for {tuple(right.shape)}"
+        return f"has shape {tuple(got.shape)} in place of {tuple(right.shape)}"
     rtol, atol = (RELATIVE, ABSOLUTE) if right.is_floating_point() else (0.0, 0.0)
     apart = ~torch.isclose(got.double(), right.double(), rtol=rtol, atol=atol, equal_nan=True)
     if not apart.any():
         return None
     place = tuple(apart.nonzero()[0].tolist())
-    return f"has {show(got[place])} for {show(right[place])} at [{', '.join(map(str, place))}]"
+    return f"has {show(got[place])} in place of {show(right[place])} at [{', '.join(map(str, place))}]"
 
 
-def show(value: Any) -> str:
-    """A plain value in at most a line, as one would type it: a small tensor as its numbers, a large one as its shape.
+def show(value: Any, numbers: int = 16) -> str:
+    """A plain value in at most a line, as one would type it: a tensor as its numbers or, if it has more, as its shape.
 
     >>> show({"a": torch.tensor([0.25, -1.0])}), show(torch.zeros(9, 9))
     ("{'a': [0.25, -1.0]}", 'a tensor (9, 9)')
     """
-    text = repr(_typed(value))
+    text = repr(_typed(value, numbers))
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."
 
 
@@ -147,15 +150,15 @@ class _Word(str):
     __repr__ = str.__str__
 
 
-def _typed(value: Any) -> Any:
+def _typed(value: Any, numbers: int) -> Any:
     if type(value) is torch.Tensor:
-        if value.numel() > 16:
-            return _Word(f"a tensor {tuple(value.shape)}")
-        return _typed(value.tolist())
+        if value.numel() > numbers:
+            return _Word(f"{SHAPE}{str(tuple(value.shape))[1:]}")
+        return _typed(value.tolist(), numbers)
     if type(value) is float:
         return _Word(f"{value:.4g}" if value % 1 else f"{value:.1f}")
     if type(value) in (list, tuple):
-        return type(value)([_typed(item) for item in value])
+        return type(value)([_typed(item, numbers) for item in value])
     if type(value) is dict:
-        return {_typed(key): _typed(item) for key, item in value.items()}
+        return {_typed(key, numbers): _typed(item, numbers) for key, item in value.items()}
     return value

@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from minillm.course.checks.asking import Call, Reply
-from minillm.course.checks.plain import difference, plain, show
+from minillm.course.checks.plain import SHAPE, WIDEST, difference, plain, show
 
 DRAWS = 1000  # attempts at inputs on which no two mistakes look alike
-LOOK_UP = "Open the next hint below the question, and try your function on this very input."
+LOOK_UP = "Open the next hint of the question, and try your function on this very input."
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,11 @@ class Probe:
         if not wrong:
             return None
         place = wrong[0]
-        seen = f"{_typed_call(function, calls[place])} gave {show(got[place])}; right is {show(right[place])}."
+        gave, wanted = show(got[place]), show(right[place])
+        short = len(gave) + len(wanted) < WIDEST and SHAPE not in wanted
+        seen = f"{_typed_call(function, calls[place])} gave {gave}; right is {wanted}."
+        if not short:
+            seen = f"in {_typed_call(function, calls[place])} the result {found[place]}."
         for mistake in self.mistakes:
             if not _differs(_results(mistake.model, calls), got):
                 return Failure(mistake.sentence, seen, mistake.hint, plain(calls[place]))
@@ -150,4 +154,8 @@ def _differs(results: list[Any], others: list[Any]) -> bool:
 
 
 def _typed_call(function: str, call: Call) -> str:
-    return f"{function}({', '.join(map(show, call))})"
+    """A call as one would type it; large tensors, or all in a long call, as their shapes."""
+    typed = ", ".join(map(show, call))
+    if len(typed) > 2 * WIDEST:
+        typed = ", ".join(show(argument, numbers=0) for argument in call)
+    return f"{function}({typed})"

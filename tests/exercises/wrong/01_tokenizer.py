@@ -428,7 +428,7 @@ def ready_made(chunks):
     return [decoder.decode(chunk) for chunk in chunks]
 
 
-@wrong("01.4", "it has computed nothing yet")
+@wrong("01.4", "which has computed nothing yet")
 def a_generator(chunks):
     yield from (chunk.decode() for chunk in chunks)
 

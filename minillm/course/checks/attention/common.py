@@ -19,7 +19,7 @@ READY_MADE = (
 def numbers(chance: random.Random, *shape: int, scale: float = 1.0) -> Tensor:
     """Normal random numbers with one decimal, which a message can show exactly."""
     generator = torch.Generator().manual_seed(chance.getrandbits(63))
-    return (scale * torch.randn(shape, generator=generator)).round(decimals=1)
+    return (scale * torch.randn(shape, generator=generator)).round(decimals=1) + 0.0  # no minus zero
 
 
 def moved(one: Any, other: Any) -> list[int]:

@@ -82,7 +82,7 @@ def _signs(chance: random.Random) -> list[Call]:
         pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-"], k=chance.randint(4, 10))
         return pieces, chance.choice([("a", "a"), (" a", "a"), ("a", "-")])
 
-    return [(["a", "a", "a"], ("a", "a")), ([], ("a", "a")), *(call() for _ in range(12))]
+    return [(["a", "a", "a"], ("a", "a")), *(call() for _ in range(12)), ([], ("a", "a"))]
 
 
 MERGE = Question(
