@@ -51,7 +51,7 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
     arguments = plain(call)
     try:
         with (
-            open(os.devnull, "w") as nowhere,
+            open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
             redirect_stdout(nowhere),
             redirect_stderr(nowhere),
             catch_warnings(action="ignore"),
