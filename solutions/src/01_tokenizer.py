@@ -75,8 +75,9 @@ check("01.1", next_pair).points
 # **Goal**: find out why the merge below makes a piece that no merge can make, and write one that does not.
 #
 # The idea is tempting: write the pieces of a word with blanks between them, and let Python's `replace` do the work. The
-# first published program for this algorithm kept its words so too (Sennrich et al. 2016, algorithm 1), and needed a
-# careful regular expression where a plain `replace` stands here. Run the cell. Which of its three merges makes `thes`?
+# paper that brought this algorithm to language models keeps its words so too (Sennrich et al. 2016, algorithm 1), but
+# with a careful regular expression where a plain `replace` stands here. Run the cell. Which of the three merges makes
+# `thes`, and why?
 
 
 # %%

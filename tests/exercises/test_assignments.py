@@ -48,8 +48,11 @@ def solved(path):
 assignments = pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASSIGNMENTS.values()])
 
 
-def test_each_assignment_has_a_room_of_checks():
+def test_each_assignment_has_a_room_of_checks_and_a_row_in_the_table():
     assert list(ASSIGNMENTS) == list(ROOMS)
+    page = (SOLUTIONS.parent / "exercises" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| \[.*?\]\((.*?)\) \|", page, re.MULTILINE)
+    assert rows == [(number, f"{path.stem}/{path.stem}.ipynb") for number, path in ASSIGNMENTS.items()]
 
 
 @assignments

@@ -2,7 +2,9 @@
 
 import json
 import math
+import random
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from answers import SEEDS, judged, kill_rate, load_all
 from minillm.course.checks import ROOMS, ask, check, find, questions
 from minillm.course.checks.asking import Forbidden, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
-from minillm.course.checks.question import Question
+from minillm.course.checks.question import Mistake, Probe, Question
 
 # The shape checks of the test run look at every one of some million small calls; the doctests run with them.
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
+EXERCISES = Path(__file__).resolve().parents[2] / "exercises"
 ALL = [question for number in ROOMS for question in questions(number)]
 IDS = [question.id for question in ALL]
 WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.mistake]
@@ -65,6 +68,8 @@ def test_the_kill_rate_is_a_sentence_for_the_readme(capsys):
         print(f"\n{sentence}")
     assert sentence.startswith(f"{len(ALL)} questions: {n_wrong} of {n_wrong} wrong answers")
     assert f"{n_right} of {n_right} unusual right ones" in sentence
+    page = (EXERCISES / "README.md").read_text(encoding="utf-8")
+    assert sentence in page.replace("\n", " "), "exercises/README.md tells another kill rate"
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -191,6 +196,7 @@ HOSTILE = {
     "a list that holds itself": (giving(in_itself), "nested deeper"),
     "a list without an end": (giving(lambda: [0] * 10**6), "more than"),
     "a number without an end": (giving(lambda: 1 << 10**6), "too large"),
+    "a number beyond 64 bits": (giving(lambda: [1 << 900]), "."),
     "ragged lists": (giving(lambda: [[1.0], [1.0, 2.0]]), "."),
     "an endless recursion": (endless, "calls itself without an end"),
     "SystemExit": (raising(SystemExit(0)), "raised SystemExit"),
@@ -274,6 +280,12 @@ def test_a_warning_costs_nothing(capsys, recwarn):
     assert judged("04.3", noisy, seed=0).passed
     assert not recwarn.list
     assert capsys.readouterr().err == ""
+
+
+def test_a_probe_whose_mistake_cannot_be_told_from_the_right_answer_is_refused():
+    probe = Probe("largest", lambda chance: [(1, 2)], max, (Mistake("It takes the larger.", "Do not.", max),))
+    with pytest.raises(AssertionError, match="probe 'largest' draws no input that tells its mistakes apart"):
+        probe.calls(random.Random(0))
 
 
 def test_an_unknown_question_names_those_that_there_are():
@@ -360,8 +372,9 @@ def test_a_copy_is_independent_and_has_no_gradient():
         ({"a": 1}, [1], "is [1] in place of {'a': 1}"),
         (torch.tensor([1.0, 2.0]), [1.0, 2.00001], None),
         (torch.tensor([True, False]), [1, 0], None),
+        (torch.eye(2), [torch.tensor([1.0, 0.0]), (0, 1)], None),
         (torch.tensor([1.0, 2.0]), torch.tensor([1.0, math.nan]), "has nan in place of 2.0 at [1]"),
-        (torch.tensor([1.0, 2.0]), [[1.0], [2.0, 3.0]], "is a list that makes no tensor"),
+        (torch.tensor([1.0, 2.0]), [[1.0], [2.0, 3.0]], "is [[1.0], [2.0, 3.0]] in place of a tensor"),
         (torch.tensor([1.0, 2.0]), "12", "is '12' in place of a tensor"),
         (torch.tensor([1.0, 2.0]), torch.tensor([[1.0, 2.0]]), "has shape (1, 2) in place of (2,)"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 ATOMS = {bool, int, float, str, bytes, type(None)}
+NUMBERS = (bool, int, float)
 NUMPY_SCALARS = set(np.sctypeDict.values()) - {np.object_, np.void}
 DEEPEST = 8  # lists in lists
 MOST = 100_000  # items in all
@@ -97,12 +98,13 @@ def difference(right: Any, got: Any) -> str | None:
         changed = [key for key in right if key not in got or difference(right[key], got[key])]
         extra = [key for key in got if key not in right]
         return f"differs at the keys {show(changed + extra)}" if changed or extra else None
-    if type(right) in (bool, int, float) and type(got) in (bool, int, float):
-        close = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
-        return (
-            None if (close if float in (type(right), type(got)) else right == got) else f"has {got} in place of {right}"
-        )
-    return None if type(right) is type(got) and right == got else f"has {show(got)} in place of {show(right)}"
+    if type(right) in NUMBERS and type(got) in NUMBERS:
+        same = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
+        if float not in (type(right), type(got)):
+            same = right == got
+    else:
+        same = type(right) is type(got) and right == got
+    return None if same else f"has {show(got)} in place of {show(right)}"
 
 
 def _list_difference(right: list | tuple, got: Any) -> str | None:
@@ -119,13 +121,9 @@ def _list_difference(right: list | tuple, got: Any) -> str | None:
 
 
 def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
-    if type(got) in (list, int, float, bool):
-        try:
-            got = torch.tensor(got, dtype=torch.float64)
-        except (ValueError, TypeError, RuntimeError):
-            return "is a list that makes no tensor"
-    if type(got) is not torch.Tensor:
-        return f"is {show(got)} in place of a tensor"
+    given, got = got, as_tensor(got)
+    if got is None:
+        return f"is {show(given)} in place of a tensor"
     if got.shape != right.shape:
         return f"has shape {tuple(got.shape)} in place of {tuple(right.shape)}"
     rtol, atol = (RELATIVE, ABSOLUTE) if right.is_floating_point() else (0.0, 0.0)
@@ -134,6 +132,27 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
         return None
     place = tuple(apart.nonzero()[0].tolist())
     return f"has {show(got[place])} in place of {show(right[place])} at [{', '.join(map(str, place))}]"
+
+
+def as_tensor(value: Any) -> torch.Tensor | None:
+    """A plain value as a tensor, lists of numbers and of tensors too; None if it makes none.
+
+    >>> as_tensor([torch.ones(2), (1, 0)]), as_tensor([[1], [2, 3]])
+    (tensor([[1., 1.],
+            [1., 0.]], dtype=torch.float64), None)
+    """
+    if type(value) is torch.Tensor:
+        return value
+    try:
+        return torch.tensor(_numbers(value), dtype=torch.float64)
+    except (ValueError, TypeError, RuntimeError, OverflowError):  # ragged, text, or a number beyond 64 bits
+        return None
+
+
+def _numbers(value: Any) -> Any:
+    if type(value) is torch.Tensor:
+        return value.tolist()
+    return [_numbers(item) for item in value] if type(value) in (list, tuple) else value
 
 
 def show(value: Any, numbers: int = 16) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minillm.course.checks.plain import ABSOLUTE, RELATIVE
+from minillm.course.checks.plain import ABSOLUTE, RELATIVE, as_tensor
 
 READY_MADE = (
     "minillm",
@@ -28,9 +28,8 @@ def moved(one: Any, other: Any) -> list[int]:
     >>> moved(torch.zeros(3, 2), torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
     [1]
     """
-    try:
-        one, other = torch.as_tensor(one).double(), torch.as_tensor(other).double()
-        far = ~torch.isclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-    except (ValueError, TypeError, RuntimeError):
+    one, other = as_tensor(one), as_tensor(other)
+    if one is None or other is None or one.shape != other.shape or one.dim() != 2:
         return []
-    return far.flatten(1).any(-1).nonzero().flatten().tolist() if far.dim() > 1 else []
+    far = ~torch.isclose(one.double(), other.double(), rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
+    return far.any(-1).nonzero().flatten().tolist()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE
+from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Mistake, Probe, Question
 
 
@@ -73,13 +74,10 @@ def _with_past(chance: random.Random) -> list[Call]:
 def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Which position sees what it should not, or does not see what it should."""
     for (T, S, _, sinks), mask, answer in zip(calls, right, got, strict=True):
-        try:
-            seen = torch.as_tensor(answer).bool()
-        except (ValueError, TypeError, RuntimeError):
+        seen = as_tensor(answer)
+        if seen is None or seen.shape != mask.shape:
             return None
-        if seen.shape != mask.shape:
-            return None
-        if wrong := (seen != mask).nonzero().tolist():
+        if wrong := (seen.bool() != mask).nonzero().tolist():
             row, key = wrong[0]
             position = row + S - T
             place = "comes after it" if key > position else "is a sink" if key < sinks else f"is {position - key} back"
