@@ -159,7 +159,7 @@ def in_itself():
 
 def with_a_lying_method():
     tensor = torch.zeros(2, 2)
-    tensor.detach = tensor.clone = tensor.double = lambda: Liar()
+    tensor.detach = tensor.clone = tensor.double = tensor.is_complex = lambda: Liar()
     return tensor
 
 

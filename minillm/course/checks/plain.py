@@ -67,7 +67,7 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
 
 def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
     # An attribute of the instance may hide a method, so each is fetched from the class.
-    if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+    if value.layout != torch.strided or value.is_quantized or value.is_meta or torch.Tensor.is_complex(value):
         raise Refused("is a sparse, quantised, complex or empty-shelled tensor; return an ordinary one")
     if torch.Tensor.numel(value) > LARGEST:
         raise Refused(f"is a tensor of shape {tuple(value.shape)}, too large for any right answer")

@@ -73,11 +73,10 @@ class Probe:
         if not wrong:
             return None
         place = wrong[0]
-        gave, wanted = show(got[place]), show(right[place])
-        short = len(gave) + len(wanted) < WIDEST and SHAPE not in wanted
-        seen = f"{_typed_call(function, calls[place])} gave {gave}; right is {wanted}."
-        if not short:
-            seen = f"in {_typed_call(function, calls[place])} the result {found[place]}."
+        gave, wanted, call = show(got[place]), show(right[place]), _typed_call(function, calls[place])
+        seen = f"{call} gave {gave}; right is {wanted}."
+        if SHAPE in wanted or len(gave) + len(wanted) > WIDEST:
+            seen = f"in {call} the result {found[place]}."
         for mistake in self.mistakes:
             if not _differs(_results(mistake.model, calls), got):
                 return Failure(mistake.sentence, seen, mistake.hint, plain(calls[place]))
