@@ -126,12 +126,27 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
         return f"is {show(given)} in place of a tensor"
     if got.shape != right.shape:
         return f"has shape {tuple(got.shape)} in place of {tuple(right.shape)}"
-    rtol, atol = (RELATIVE, ABSOLUTE) if right.is_floating_point() else (0.0, 0.0)
-    apart = ~torch.isclose(got.double(), right.double(), rtol=rtol, atol=atol, equal_nan=True)
-    if not apart.any():
+    far = apart(right, got)
+    if not far.any():
         return None
-    place = tuple(apart.nonzero()[0].tolist())
+    place = tuple(far.nonzero()[0].tolist())
     return f"has {show(got[place])} in place of {show(right[place])} at [{', '.join(map(str, place))}]"
+
+
+def apart(right: torch.Tensor, got: torch.Tensor) -> torch.Tensor:
+    """True where two tensors of one shape differ by more than rounding; whole numbers must be equal.
+
+    What was summed up is rounded in proportion to its largest terms, so the largest number sets the tolerance for all.
+
+    >>> apart(torch.tensor([100.0, 0.0]), torch.tensor([100.0, 0.0005]))
+    tensor([False, False])
+    """
+    if not right.is_floating_point():
+        return right != got
+    right, got = right.double(), got.double()
+    finite = right[right.isfinite()].abs()
+    atol = ABSOLUTE * max(1.0, finite.max().item() if len(finite) else 0.0)
+    return ~torch.isclose(got, right, rtol=RELATIVE, atol=atol, equal_nan=True)
 
 
 def as_tensor(value: Any) -> torch.Tensor | None:

@@ -77,7 +77,7 @@ def _texts(*sizes: tuple[int, int, int]):
     def draw(chance: random.Random) -> list[Call]:
         calls = []
         for T, C, H in sizes:
-            weights = [numbers(chance, C, C) for _ in range(4)]
+            weights = [numbers(chance, C, C, scale=0.5) for _ in range(4)]
             x = numbers(chance, T, C)
             changed = x.clone()
             changed[chance.randrange(1, T)] += 1 + numbers(chance, C).abs()
