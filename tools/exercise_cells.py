@@ -1,6 +1,6 @@
 """What nbgrader must know of the cells of an assignment, read off the cells themselves.
 
-A cell with a solution region belongs to the question of the next check; a cell that begins with check("04.2", ...) is
+A cell with a solution region belongs to the question of the next check; a cell that is check("04.2", ...).points is
 graded, with as many points as that question has. All other cells are plain.
 """
 
@@ -18,19 +18,19 @@ BEGIN = "### BEGIN SOLUTION"
 
 def mark_for_nbgrader(notebook: nbformat.NotebookNode) -> None:
     """Write nbgrader's metadata (its schema 3) into the cells of an assignment, in place."""
-    answers: list[nbformat.NotebookNode] = []
+    answer = None
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         if BEGIN in cell.source:
-            answers.append(cell)
+            answer = cell
         elif found := CHECK.match(cell.source):
             question = find(found.group(1))
             name = question.id.replace(".", "_")  # nbgrader allows no dot
-            for place, answer in enumerate(answers):
-                answer.metadata.nbgrader = _kind(f"answer_{name}" + f"_{place + 1}" * (place > 0), solution=True)
+            if answer is not None:
+                answer.metadata.nbgrader = _kind(f"answer_{name}", solution=True)
             cell.metadata.nbgrader = _kind(f"check_{name}", grade=True, locked=True, points=len(question.probes))
-            answers = []
+            answer = None
 
 
 def _kind(grade_id: str, **changes: bool | int) -> dict:

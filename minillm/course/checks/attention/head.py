@@ -63,7 +63,7 @@ def _masked(chance: random.Random) -> list[Call]:
         changed = key.clone(), value.clone()
         hidden = int((~visible).any(0).nonzero().flatten()[-1])
         for one in changed:
-            one[hidden] += 3 * numbers(chance, D)
+            one[hidden] += 1 + numbers(chance, D).abs()
         return [(query, key, value, visible), (query, *changed, visible)]
 
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
