@@ -77,8 +77,8 @@ check("04.1", attention).points
 #
 # **Goal**: find out why the attention below does not hear the beginning of a text, and write one that does.
 #
-# The mask is the lower triangle, as it should be. Every shape is right. Nothing is raised, and a model with it even
-# learns something. But the cell below changes the first of six tokens, which all others may look at.
+# The mask is the lower triangle, as it should be. Every shape is right, and nothing is raised. But the cell below
+# changes the first of six tokens, at which all others may look, and not all of them notice.
 
 
 # %%
