@@ -27,6 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
+from tools.exercise_cells import mark_for_nbgrader  # noqa: E402
 from tools.lesson_environment import lesson_environment  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -49,8 +50,11 @@ def manuscripts(folder: Path = NOTEBOOKS) -> dict[str, Path]:
 
 
 def notebook_path(manuscript: Path) -> Path:
-    """Where the notebook of a manuscript lies: notebooks/NN_topic.ipynb."""
-    return manuscript.parent.parent / f"{manuscript.stem}.ipynb"
+    """Where the notebook of a manuscript lies: notebooks/NN_topic.ipynb, or solutions/NN_topic/NN_topic.ipynb."""
+    folder = manuscript.parent.parent
+    if folder.name == "solutions":  # nbgrader wants a folder for each assignment
+        folder = folder / manuscript.stem
+    return folder / f"{manuscript.stem}.ipynb"
 
 
 def read_manuscript(path: Path) -> nbformat.NotebookNode:
@@ -71,6 +75,8 @@ def read_manuscript(path: Path) -> nbformat.NotebookNode:
             raise BuildError(f"{path.stem}: a cell begins with '%% {title}'; put its text on the lines below")
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    if path.parent.parent.name == "solutions":
+        mark_for_nbgrader(notebook)
     return notebook
 
 
@@ -118,12 +124,17 @@ def build(manuscript: Path) -> float:
             refuse_machine_traces(cell, f"{manuscript.stem}, cell {number}")
     notebook.metadata = nbformat.from_dict(METADATA)  # the kernel wrote its Python's version here
     nbformat.validate(notebook)
-    path = notebook_path(manuscript)
+    write(notebook, notebook_path(manuscript))
+    return time.perf_counter() - start
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook whole or not at all, with the same bytes on every system."""
+    path.parent.mkdir(exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
         nbformat.write(notebook, file)
     os.replace(unfinished, path)
-    return time.perf_counter() - start
 
 
 def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:

@@ -1,0 +1,63 @@
+"""The checks of the exercises: what a learner's answer is held against, and what it is told.
+
+A question (`question`) is a ladder of probes. A probe draws inputs from a seed; the answer is asked (`asking`), and
+what it replies is copied into plain data (`plain`) before anybody looks at it. Then trusted code compares. A grader
+uses the same three steps, with the middle one in a sandbox:
+
+    question = find("04.1")
+    replies = [ask(answer, calls, question.forbidden) for calls in question.calls(seed)]
+    result = question.judge(seed, replies)
+
+Each assignment has a room of its own, which holds its questions in `QUESTIONS`.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from minillm.course.checks.asking import ask
+from minillm.course.checks.question import Question, Result
+
+ROOMS = {"01": "tokenizer", "04": "attention"}  # by the number of the assignment
+
+
+def check(id: str, answer: Any, seed: int = 0) -> Result:
+    """Hold an answer against its question; prints points, what was seen and the next hint, and returns all of that.
+
+    `answer` is the function itself. Another `seed` draws other inputs. `.points` of the result, as the last line of a
+    notebook's cell, is what nbgrader takes for partial credit. Raises `ValueError` for a question that there is not.
+
+    >>> check("01.4", len).points  # which is no answer
+    01.4 Show the text while it arrives: 0 of 3 points
+      FAILED     pieces of whole characters
+      not tried  a character in two pieces
+      not tried  byte by byte, and an end that never comes
+    <BLANKLINE>
+    The result is 0 in place of [].
+    Seen: show([]) gave 0; right is [].
+    Hint: Open the next hint of the question, and try your function on this very input.
+    0
+    """
+    question = find(id)
+    result = question.judge(seed, [ask(answer, calls, question.forbidden) for calls in question.calls(seed)])
+    print(result)
+    return result
+
+
+def find(id: str) -> Question:
+    """The question with this id; raises `ValueError` with those that there are.
+
+    >>> find("01.2").function
+    'merge'
+    """
+    for question in questions(id.split(".")[0]):
+        if question.id == id:
+            return question
+    known = ", ".join(question.id for number in ROOMS for question in questions(number))
+    raise ValueError(f"no question is called {id!r}; there are {known}")
+
+
+def questions(number: str) -> tuple[Question, ...]:
+    """The questions of an assignment in their order; none for a number that has no assignment."""
+    if number not in ROOMS:
+        return ()
+    return import_module(f"minillm.course.checks.{ROOMS[number]}").QUESTIONS

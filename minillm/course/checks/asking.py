@@ -1,0 +1,153 @@
+"""The only code that touches a learner's function: it calls it, and hands back plain data or the reason for none.
+
+A grader runs this room in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it can
+be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both sides
+share one process: whoever wants to cheat himself there can.)
+"""
+
+import inspect
+import os
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+from typing import Any
+from warnings import catch_warnings
+
+from minillm.course.checks.plain import Refused, difference, plain
+
+Call = tuple[Any, ...]  # the arguments
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one call brought: a plain value or, in `trouble`, what went wrong, as the end of a sentence."""
+
+    value: Any = None
+    trouble: str | None = None
+
+
+class Forbidden(BaseException):  # not an Exception, which an answer may catch
+    """The answer called what its question does not allow; the message is its name."""
+
+
+def ask(answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = ()) -> list[Reply]:
+    """Call a learner's function once for each tuple of arguments, and never fail, but for Ctrl-C.
+
+    `forbidden` names what the answer may not call (see `watched_call`). What the function prints is dropped, warnings
+    too: a notebook grader takes anything on stderr for an error.
+
+    >>> ask(lambda a, b: a / b, [(1, 2)]), ask(0.5, [(1, 2)])[0].trouble
+    ([Reply(value=0.5, trouble=None)], 'is no function but of type float; pass it without brackets')
+    """
+    return [_reply(answer, call, forbidden) for call in calls]
+
+
+def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
+    if not callable(answer):
+        return Reply(trouble=f"is no function but of type {type(answer).__name__}; pass it without brackets")
+    arguments = plain(call)
+    try:
+        with (
+            open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+            catch_warnings(action="ignore"),
+        ):
+            value = watched_call(answer, arguments, forbidden)
+        value = plain(value)
+        changed = difference(call, plain(arguments))
+    except KeyboardInterrupt:
+        raise
+    except Forbidden as name:
+        return Reply(trouble=f"called {name}, and this question asks you to do without")
+    except Refused as reason:
+        return Reply(trouble=f"returned something that {reason}")
+    except BaseException as error:
+        return Reply(trouble=_told(error, answer))
+    if changed is not None:
+        return Reply(trouble="changed the input that it was given; work on a copy")
+    return Reply(value)
+
+
+def _told(error: BaseException, answer: Any) -> str:
+    """An error as the end of a sentence, with the line of the learner's code that it came from."""
+    try:
+        if type(error) is NotImplementedError:
+            return "is not written yet"
+        if type(error) is RecursionError:
+            return "calls itself without an end"
+        code = getattr(answer, "__code__", None)
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.line for frame in frames if code is not None and frame.filename == code.co_filename]
+        text = f"raised {type(error).__name__}: {str(error)[:200]}"
+        return f"{text}, in the line: {lines[-1]}" if lines and lines[-1] else text
+    except BaseException:  # the error's own class is the learner's too
+        return "raised an error that cannot be shown"
+
+
+def watched_call(function: Any, arguments: Call, forbidden: Sequence[str]) -> Any:
+    """Call a function; raises `Forbidden` where it calls what it may not, by whatever name it knows it.
+
+    `forbidden` holds names to import by: a function ("torch.nn.functional.softmax"), a class (its methods), a module or
+    a package (all that is defined in it). Nothing is replaced; the interpreter tells of each call. An answer that
+    catches the error is found out in the end. What escapes: a function written in C that C code calls, as `map` does.
+
+    >>> import json
+    >>> watched_call(lambda: json.dumps([1]), (), ["json.loads"])
+    '[1]'
+    >>> watched_call(lambda: json.dumps([1]), (), ["json"])
+    Traceback (most recent call last):
+    minillm.course.checks.asking.Forbidden: json.dumps
+    """
+    written_in_c, homes = _look_up(forbidden)
+    called: list[str] = []
+
+    def see(frame: FrameType, event: str, target: Any) -> None:
+        if event not in ("call", "c_call"):
+            return
+        home = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}" if event == "call" else _home(target)
+        name = written_in_c.get(id(target)) or (home if f"{home}.".startswith(homes) else None)
+        if name is not None:
+            called.append(name)
+            raise Forbidden(name)
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        value = function(*arguments)
+    finally:
+        sys.setprofile(before)
+        if called:
+            raise Forbidden(called[0])
+    return value
+
+
+def _look_up(forbidden: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The forbidden functions that are written in C, by id, and the beginnings of the full names of all others."""
+    written_in_c, homes = {}, []
+    for name in forbidden:
+        try:
+            target = pkgutil.resolve_name(name)
+        except ImportError:  # what is not installed cannot be called
+            continue
+        if inspect.isbuiltin(target):
+            written_in_c[id(target)] = name
+        elif isinstance(target, ModuleType):
+            homes.append(f"{target.__name__}.")
+        else:
+            target = inspect.unwrap(target)
+            homes.append(f"{target.__module__}.{target.__qualname__}.")
+    return written_in_c, tuple(homes)
+
+
+def _home(function: Any) -> str:
+    """Where a function or method that is written in C is defined, as its full name."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, ModuleType):
+        return f"{owner.__name__}.{function.__name__}"
+    kind = owner if isinstance(owner, type) else type(owner)
+    return f"{kind.__module__}.{kind.__qualname__}.{function.__name__}"

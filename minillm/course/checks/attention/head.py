@@ -1,0 +1,161 @@
+"""04.1: one head of attention with a mask (Vaswani et al. 2017, eq. 1)."""
+
+import math
+import random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import READY_MADE, moved, numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def attention(
+    query: Float[Tensor, "T D"], key: Float[Tensor, "S D"], value: Float[Tensor, "S D"], visible: Bool[Tensor, "T S"]
+) -> Float[Tensor, "T D"]:
+    """The right answer, by torch's own kernel.
+
+    >>> one = torch.ones(1, 2)
+    >>> attention(one, one, one, torch.ones(1, 1, dtype=torch.bool))
+    tensor([[1., 1.]])
+    """
+    return F.scaled_dot_product_attention(query[None, None], key[None, None], value[None, None], visible)[0, 0]
+
+
+def _bent(divide: str = "D", axis: int = -1, hidden: float = -math.inf, mask: str = "before"):
+    """Attention with one thing done otherwise."""
+
+    def attention(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+        sizes = {"nothing": 1.0, "D": math.sqrt(query.shape[1]), "all of D": query.shape[1], "S": math.sqrt(len(key))}
+        scores = query @ key.T / sizes[divide]
+        if mask == "after":
+            return scores.softmax(axis).where(visible, 0.0) @ value
+        if mask == "inverted":
+            visible = ~visible
+        return scores.masked_fill(~visible, hidden).softmax(axis) @ value
+
+    return attention
+
+
+def _no_softmax(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+    return query @ key.T / math.sqrt(query.shape[1]) @ value
+
+
+def _all_visible(chance: random.Random) -> list[Call]:
+    def call(T: int, S: int, D: int) -> Call:
+        shapes = (T, D), (S, D), (S, D)
+        return *(numbers(chance, *shape) for shape in shapes), torch.ones(T, S, dtype=torch.bool)
+
+    return [call(1, 2, 4), call(3, 5, 4), call(4, 4, 2), call(2, 7, 16)]
+
+
+def _masked(chance: random.Random) -> list[Call]:
+    """Each case twice: the second time with other keys and values where none may look."""
+
+    def call(T: int, S: int, D: int, visible: Tensor, low: bool = False) -> list[Call]:
+        query, key, value = numbers(chance, T, D), numbers(chance, S, D), numbers(chance, S, D)
+        if low:  # the only key that query 0 may see has a score far below 0
+            query[0] = -40 * key[visible[0]].sign()
+        changed = key.clone(), value.clone()
+        hidden = int((~visible).any(0).nonzero().flatten()[-1])
+        for one in changed:
+            one[hidden] += 1 + numbers(chance, D).abs()
+        return [(query, key, value, visible), (query, *changed, visible)]
+
+    causal = torch.ones(5, 5, dtype=torch.bool).tril()
+    scattered = numbers(chance, 4, 6) > 0
+    scattered[:, 2] = True  # a query with nothing to see has no right answer
+    scattered[0] = torch.arange(6) == 2
+    small = torch.tensor([[True, False], [True, True]])
+    return [*call(2, 2, 2, small), *call(5, 5, 4, causal), *call(4, 6, 8, scattered, low=True)]
+
+
+def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Two calls that differ in one key: a query from which that key is hidden must not notice."""
+    for one in range(0, len(calls), 2):
+        visible = calls[one][3]
+        key = int((calls[one][1] != calls[one + 1][1]).any(-1).nonzero()[0])
+        seeing = [t for t in moved(got[one], got[one + 1]) if t < len(visible) and not visible[t, key]]
+        if seeing:
+            hint = "A hidden score must be minus infinity before softmax: then its weight is exactly 0, in every case."
+            return f"Query {seeing[0]} sees key {key}, which is hidden from it.", hint
+    return None
+
+
+HEAD = Question(
+    "04.1",
+    "One head",
+    "attention",
+    (
+        Probe(
+            "everything is visible",
+            _all_visible,
+            attention,
+            (
+                Mistake(
+                    "The scores are not divided by sqrt(D).",
+                    "A dot product of D numbers has a spread of sqrt(D). Divide by that before softmax.",
+                    _bent(divide="nothing"),
+                ),
+                Mistake(
+                    "The scores are divided by D, not by sqrt(D).",
+                    "It is the variance that grows like D; the spread grows like its root.",
+                    _bent(divide="all of D"),
+                ),
+                Mistake(
+                    "The scores are divided by the root of the number of keys.",
+                    "D is the number of entries in a query, `query.shape[-1]`, and not the number of keys.",
+                    _bent(divide="S"),
+                ),
+                Mistake(
+                    "Softmax runs along the wrong axis: each key's weights add up to 1.",
+                    "The weights of one query must add up to 1. They stand in a row of (T, S): the last axis.",
+                    _bent(axis=0),
+                ),
+                Mistake(
+                    "The scores are used as weights, without softmax.",
+                    "Weights are positive and add up to 1 for each query. Softmax makes them so.",
+                    _no_softmax,
+                ),
+            ),
+        ),
+        Probe(
+            "some keys are hidden",
+            _masked,
+            attention,
+            (
+                Mistake(
+                    "The mask comes after softmax: hidden scores are still in the sum that it divides by.",
+                    "Hide the scores, not the weights: minus infinity in front of softmax.",
+                    _bent(mask="after"),
+                ),
+                Mistake(
+                    "The mask is upside down: it hides what `visible` shows.",
+                    "`masked_fill` fills where it finds True; so give it `~visible`.",
+                    _bent(mask="inverted"),
+                ),
+                Mistake(
+                    "A hidden score is 0, and e to the 0 is 1.",
+                    "Softmax takes e to the power of a score. Which score makes that 0?",
+                    _bent(hidden=0.0),
+                ),
+                Mistake(
+                    "The hidden score is a number that visible scores can fall below.",
+                    "Trained heads have visible scores below -40 (lesson 04). Minus infinity is below all of them.",
+                    _bent(hidden=-10.0),
+                ),
+                Mistake(
+                    "The mask is not used.",
+                    "`visible` is True where a query may look; everywhere else the weight must be 0.",
+                    lambda query, key, value, visible: _bent()(query, key, value, torch.ones_like(visible)),
+                ),
+            ),
+            _leak,
+        ),
+    ),
+    forbidden=READY_MADE,
+)

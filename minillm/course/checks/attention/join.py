@@ -1,0 +1,172 @@
+"""04.4: two parts of one softmax, computed apart and put together.
+
+FlashAttention (Dao et al. 2022) makes this step between blocks of keys, ring attention (Liu et al. 2023) between
+machines.
+"""
+
+import random
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import READY_MADE, numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Part = tuple[Tensor, Tensor]  # (T, D) what was heard, (T,) the logarithm of the sum of the powers
+
+
+def join(
+    out_a: Float[Tensor, "T D"], total_a: Float[Tensor, "T"], out_b: Float[Tensor, "T D"], total_b: Float[Tensor, "T"]
+) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T"]]:
+    """The right answer: the mixtures weighted by their sums, and the logarithm of the common sum.
+
+    >>> join(torch.tensor([[0.0]]), torch.tensor([0.0]), torch.tensor([[1.0]]), torch.tensor([0.0]))
+    (tensor([[0.5000]]), tensor([0.6931]))
+    """
+    share = (total_b - total_a).sigmoid()[:, None]
+    mixture = torch.where(share == 0, out_a, torch.where(share == 1, out_b, (1 - share) * out_a + share * out_b))
+    return mixture, torch.logaddexp(total_a, total_b)
+
+
+def _mixed(weigh: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
+    """Joining with other shares for b."""
+
+    def join(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
+        share = weigh(total_a, total_b)[:, None]
+        return (1 - share) * out_a + share * out_b, torch.logaddexp(total_a, total_b)
+
+    return join
+
+
+def _with_total(total: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
+    return lambda out_a, a, out_b, b: (join(out_a, a, out_b, b)[0], total(a, b))
+
+
+def _powers(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
+    a, b = total_a.exp(), total_b.exp()
+    return (a[:, None] * out_a + b[:, None] * out_b) / (a + b)[:, None], (a + b).log()
+
+
+def _zero_times_nan(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
+    return _mixed(lambda a, b: (b - a).sigmoid())(out_a, total_a, out_b, total_b)
+
+
+def _nan_as_zero_everywhere(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
+    out, total = _zero_times_nan(out_a, total_a, out_b, total_b)
+    return out.nan_to_num(), total
+
+
+def _part(query: Tensor, key: Tensor, value: Tensor) -> Part:
+    scores = query @ key.T / query.shape[1] ** 0.5
+    return scores.softmax(-1) @ value, scores.logsumexp(-1)
+
+
+def _parts(scale: float, *sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+    """Attention of T queries to S and to Z other keys, D wide: (T, S, Z, D)."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for T, S, Z, D in sizes:
+            query = numbers(chance, T, D, scale=scale)
+            calls.append((*_part(query, numbers(chance, S, D), numbers(chance, S, D)),))
+            calls[-1] += _part(query, numbers(chance, Z, D), numbers(chance, Z, D))
+        return calls
+
+    return draw
+
+
+def _large_scores(chance: random.Random) -> list[Call]:
+    """Totals around 150 and -150, near enough to each other that both parts count."""
+    calls = []
+    for T in (1, 3, 6):
+        totals = numbers(chance, T) + 150 * torch.tensor([1.0, -1.0] * 3)[:T]
+        calls.append((numbers(chance, T, 2), totals, numbers(chance, T, 2), totals + numbers(chance, T)))
+    return calls
+
+
+def _hidden_parts(chance: random.Random) -> list[Call]:
+    """Rows in which one part, a or b, has no visible key."""
+    calls = _parts(1.0, (1, 3, 2, 2), (4, 3, 5, 4), (5, 4, 2, 2))(chance)
+    for out_a, total_a, out_b, total_b in calls:
+        out_b[0], total_b[0] = torch.nan, -torch.inf
+        out_a[3:], total_a[3:] = torch.nan, -torch.inf
+    return calls
+
+
+JOIN = Question(
+    "04.4",
+    "One softmax on two machines",
+    "join",
+    (
+        Probe(
+            "two parts of ordinary size",
+            _parts(1.0, (1, 2, 3, 2), (4, 3, 6, 4), (5, 8, 1, 8)),
+            join,
+            (
+                Mistake(
+                    "Both parts count the same.",
+                    "A part with many or large scores must count more: in proportion to its sum of powers.",
+                    _mixed(lambda a, b: torch.full_like(a, 0.5)),
+                ),
+                Mistake(
+                    "The parts are weighted by the logarithms of their sums.",
+                    "`total` is a logarithm; the sum itself is e to that power.",
+                    _mixed(lambda a, b: b / (a + b)),
+                ),
+                Mistake(
+                    "The weights are swapped: a gets that of b.",
+                    "The share of b grows with `total_b`.",
+                    _mixed(lambda a, b: (a - b).sigmoid()),
+                ),
+                Mistake(
+                    "The logarithms are added, which multiplies the sums.",
+                    "The common sum is e^total_a + e^total_b; return the logarithm of that.",
+                    _with_total(lambda a, b: a + b),
+                ),
+                Mistake(
+                    "The larger total is returned in place of the common one.",
+                    "The maximum is only the number that one subtracts. Add the logarithm of what is left.",
+                    _with_total(torch.maximum),
+                ),
+                Mistake(
+                    "The common total is the sum itself, not its logarithm.",
+                    "Return it as it came in, as a logarithm, so that a third part can be joined.",
+                    _with_total(lambda a, b: a.exp() + b.exp()),
+                ),
+            ),
+        ),
+        Probe(
+            "scores too large for exp",
+            _large_scores,
+            join,
+            (
+                Mistake(
+                    "The powers overflow: e to the 150 is too large for 32 bits, and e to the -150 too small.",
+                    "Subtract the larger of the two totals from both first; their ratio does not change.",
+                    _powers,
+                ),
+            ),
+        ),
+        Probe(
+            "a part in which nothing is visible",
+            _hidden_parts,
+            join,
+            (
+                Mistake(
+                    "0 times NaN is NaN.",
+                    "A part without a visible key has no mixture at all. Leave it out (`torch.where`), don't multiply.",
+                    _zero_times_nan,
+                ),
+                Mistake(
+                    "The whole row becomes 0 where one part is NaN.",
+                    "Mend the part that is NaN before you mix; the other one is the answer.",
+                    _nan_as_zero_everywhere,
+                ),
+            ),
+        ),
+    ),
+    forbidden=READY_MADE,
+)

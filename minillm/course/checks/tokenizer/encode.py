@@ -1,0 +1,136 @@
+"""01.3: cutting a new word by replaying the merges in the order in which they were learnt."""
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.tokenizer.training import learn_merges_naive
+
+Merges = list[tuple[bytes, bytes]]
+Pieces = list[bytes]
+
+
+def encode(text: str, merges: Merges) -> Pieces:
+    """The right answer: of all known pairs in the word, merge the one learnt first, until none is left.
+
+    >>> encode("abab", [(b"b", b"a"), (b"a", b"b")])
+    [b'a', b'ba', b'b']
+    """
+    return _replay([bytes([byte]) for byte in text.encode()], merges, min)
+
+
+def _replay(pieces: Pieces, merges: Merges, choose: Callable[[list[tuple[int, int]]], Any]) -> Pieces:
+    ranks = {pair: rank for rank, pair in enumerate(merges)}
+    while known := [(ranks[pair], at) for at, pair in enumerate(pairwise(pieces)) if pair in ranks]:
+        _, at = choose(known)
+        pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+    return pieces
+
+
+def _bytes(text: str) -> Pieces:
+    return [bytes([byte]) for byte in text.encode()]
+
+
+def _leftmost(text: str, merges: Merges) -> Pieces:
+    return _replay(_bytes(text), merges, lambda known: min(known, key=lambda rank_and_place: rank_and_place[1]))
+
+
+def _learnt_last(text: str, merges: Merges) -> Pieces:
+    return _replay(_bytes(text), merges, max)
+
+
+def _from_characters(text: str, merges: Merges) -> Pieces:
+    return _replay([character.encode() for character in text], merges, min)
+
+
+def _longest(text: str, merges: Merges) -> Pieces:
+    entries = {left + right for left, right in merges}
+    rest, pieces = text.encode(), []
+    while rest:
+        size = next((n for n in range(len(rest), 1, -1) if rest[:n] in entries), 1)
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    return pieces
+
+
+def _each_once(text: str, merges: Merges) -> Pieces:
+    pieces = _bytes(text)
+    for pair in merges:
+        pairs = list(pairwise(pieces))
+        if pair in pairs:
+            at = pairs.index(pair)
+            pieces[at : at + 2] = [b"".join(pair)]
+    return pieces
+
+
+def _one_sweep(text: str, merges: Merges) -> Pieces:
+    pieces: Pieces = []
+    for piece in _bytes(text):
+        if pieces and (pieces[-1], piece) in merges:
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def _learnt(letters: str, n: int, extra: tuple[str, ...] = ()) -> Callable[[random.Random], list[Call]]:
+    """Words to cut, `extra` ones first, each by n merges learnt from n other words."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        def word() -> str:
+            return "".join(chance.choices(letters, k=chance.randint(3, 9)))
+
+        def merges() -> Merges:
+            return learn_merges_naive({word(): chance.randint(1, 9) for _ in range(n)}, n)
+
+        return [(text, merges()) for text in [*extra, *sorted((word() for _ in range(16)), key=len)]]
+
+    return draw
+
+
+ORDER = (
+    Mistake(
+        "It merges from left to right, and not in the order of learning.",
+        "Look at all pairs of the word and take the one that stands first in `merges`.",
+        _leftmost,
+    ),
+    Mistake(
+        "It takes the longest entry that fits.",
+        "That is another algorithm (WordPiece). Replay the training: merge pairs, the first learnt first.",
+        _longest,
+    ),
+    Mistake(
+        "It takes the merge that was learnt last.",
+        "A small rank means learnt early, and that goes first: `min`, not `max`.",
+        _learnt_last,
+    ),
+    Mistake(
+        "It goes over the word once, from left to right.",
+        "A merge makes new neighbours, on both sides. Look at the whole word again until no pair is known.",
+        _one_sweep,
+    ),
+    Mistake(
+        "Each merge is used once.",
+        "A pair may stand at several places. Stay with it until the word does not hold it any more.",
+        _each_once,
+    ),
+)
+CHARACTERS = Mistake(
+    "It starts from characters, and the merges were learnt from bytes.",
+    "'é' is two bytes, so it is two pieces to begin with. Cut `text.encode()`, not `text`.",
+    _from_characters,
+)
+ENCODE = Question(
+    "01.3",
+    "Replay the merges",
+    "encode",
+    (
+        Probe("a handful of merges", _learnt("ab", 6), encode, ORDER),
+        Probe("a small vocabulary", _learnt("abc", 10), encode, ORDER),
+        Probe("letters of several bytes, and no text at all", _learnt("aéö", 6, ("ñ", "")), encode, (CHARACTERS,)),
+    ),
+    forbidden=("minillm", "tokenizers"),
+)

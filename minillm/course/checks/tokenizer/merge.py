@@ -1,0 +1,149 @@
+"""01.2, a bug-hunt: merging by text replacement, which does not know where a piece begins and ends.
+
+It happens: algorithm 1 of Sennrich et al. (2016) keeps the symbols of a word in one string with blanks between them,
+and needs two look-arounds in a regular expression to be right. Whoever copies it in a hurry leaves them out.
+"""
+
+import random
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Pieces = list[str]
+Pair = tuple[str, str]
+
+
+def merge(pieces: Pieces, pair: Pair) -> Pieces:
+    """The right answer: join the pair wherever it stands, from the left, and use no piece twice.
+
+    >>> merge(["the", "s", "e", "s"], ("e", "s"))
+    ['the', 's', 'es']
+    """
+    merged: Pieces = []
+    fresh = False  # a joined piece takes no part in another merge
+    for piece in pieces:
+        if merged and not fresh and (merged[-1], piece) == tuple(pair):
+            merged[-1] += piece
+            fresh = True
+        else:
+            merged.append(piece)
+            fresh = False
+    return merged
+
+
+def _by(pattern: str) -> Callable[[Pieces, Pair], Pieces]:
+    """Merging in one string with blanks between the pieces; the pattern says where the pair is found."""
+
+    def merge(pieces: Pieces, pair: Pair) -> Pieces:
+        found = re.compile(pattern.format(re.escape(" ".join(pair))))
+        return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
+
+    return merge
+
+
+def _first_place(pieces: Pieces, pair: Pair) -> Pieces:
+    for at, two in enumerate(pairwise(pieces)):
+        if two == tuple(pair):
+            return [*pieces[:at], "".join(pair), *pieces[at + 2 :]]
+    return pieces
+
+
+def _piece_twice(pieces: Pieces, pair: Pair) -> Pieces:
+    merged: Pieces = []
+    taken = False
+    for at, piece in enumerate(pieces):
+        if (piece, *pieces[at + 1 : at + 2]) == tuple(pair):
+            merged.append("".join(pair))
+            taken = True
+        elif not taken:
+            merged.append(piece)
+        else:
+            taken = False
+    return merged
+
+
+def _from_the_right(pieces: Pieces, pair: Pair) -> Pieces:
+    turned = merge([piece[::-1] for piece in pieces[::-1]], (pair[1][::-1], pair[0][::-1]))
+    return [piece[::-1] for piece in turned[::-1]]
+
+
+def _letters(chance: random.Random) -> list[Call]:
+    def call() -> Call:
+        return chance.choices(["e", "s", "the", "se"], k=chance.randint(3, 9)), ("e", "s")
+
+    return [(["the", "s"], ("e", "s")), *(call() for _ in range(8))]
+
+
+def _signs(chance: random.Random) -> list[Call]:
+    def call() -> Call:
+        pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-"], k=chance.randint(4, 10))
+        return pieces, chance.choice([("a", "a"), (" a", "a"), ("a", "-")])
+
+    return [(["a", "a", "a"], ("a", "a")), *(call() for _ in range(12)), ([], ("a", "a"))]
+
+
+MERGE = Question(
+    "01.2",
+    "A merge that joins what it should not",
+    "merge",
+    (
+        Probe(
+            "pieces that begin or end like the pair",
+            _letters,
+            merge,
+            (
+                Mistake(
+                    "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
+                    "A text does not know where its pieces end. Compare whole pieces, two at a time.",
+                    _by("{}"),
+                ),
+                Mistake(
+                    "The right piece may go on: 'e' and 'se' are joined for the pair 'e', 's'.",
+                    "Compare both pieces whole, the right one too.",
+                    _by(r"(?<!\S){}"),
+                ),
+                Mistake(
+                    "The left piece may begin earlier: 'the' and 's' are joined for the pair 'e', 's'.",
+                    "Compare both pieces whole, the left one too.",
+                    _by(r"{}(?!\S)"),
+                ),
+                Mistake(
+                    "It stops after the first place.",
+                    "The pair may stand at several places of a word. Go on behind each of them.",
+                    _first_place,
+                ),
+            ),
+        ),
+        Probe(
+            "blanks, signs and repetitions",
+            _signs,
+            merge,
+            (
+                Mistake(
+                    "It falls apart where a piece holds a blank.",
+                    "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",
+                    _by(r"(?<!\S){}(?!\S)"),
+                ),
+                Mistake(
+                    "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
+                    "Regular expressions know letters and signs, not pieces. Stay with the list.",
+                    _by(r"\b{}\b"),
+                ),
+                Mistake(
+                    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.",
+                    "Behind a merge go on two places further, not one.",
+                    _piece_twice,
+                ),
+                Mistake(
+                    "It merges from the right: 'a', 'a', 'a' became 'a', 'aa'.",
+                    "Training merges from the left: 'aa', 'a'. Who cuts otherwise feeds the model other ids.",
+                    _from_the_right,
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm", "tokenizers"),
+)

@@ -1,0 +1,388 @@
+"""The checks against answers on file: wrong ones are rejected by name, right ones accepted, hostile ones do no harm."""
+
+import json
+import math
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from answers import SEEDS, judged, kill_rate, load_all
+
+from minillm.course.checks import ROOMS, ask, check, find, questions
+from minillm.course.checks.asking import Forbidden, watched_call
+from minillm.course.checks.plain import Refused, difference, plain, show
+from minillm.course.checks.question import Mistake, Probe, Question
+
+# The shape checks of the test run look at every one of some million small calls; the doctests run with them.
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
+EXERCISES = Path(__file__).resolve().parents[2] / "exercises"
+ALL = [question for number in ROOMS for question in questions(number)]
+IDS = [question.id for question in ALL]
+WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.mistake]
+RIGHT = [pytest.param(answer, id=str(answer)) for answer in load_all() if not answer.mistake]
+
+
+@pytest.mark.parametrize("answer", WRONG)
+def test_a_wrong_answer_is_rejected_and_its_mistake_named(answer):
+    for seed in SEEDS:
+        result = judged(answer.question, answer.function, seed)
+        assert not result.passed
+        assert result.points < result.possible
+        assert answer.mistake in result.failure.sentence, f"seed {seed}: {result}"
+
+
+@pytest.mark.parametrize("answer", RIGHT)
+def test_an_unusual_right_answer_is_accepted(answer):
+    for seed in SEEDS:
+        result = judged(answer.question, answer.function, seed)
+        assert result.passed, f"seed {seed}: {result}"
+        assert result.points == result.possible == len(result.probes)
+
+
+def test_every_question_has_its_answers_on_file():
+    wrong = Counter(answer.question for answer in load_all() if answer.mistake)
+    right = Counter(answer.question for answer in load_all() if not answer.mistake)
+    assert {id: wrong[id] >= 4 and right[id] >= 1 for id in IDS} == dict.fromkeys(IDS, True)
+    assert set(wrong) | set(right) == set(IDS)
+
+
+def test_every_named_mistake_is_made_by_an_answer_on_file():
+    """A sentence that no wrong answer brings out may never be said; or it may be said of something else."""
+    said = {answer.question: [] for answer in load_all()}
+    for answer in load_all():
+        if answer.mistake:
+            said[answer.question].append(judged(answer.question, answer.function, 0).failure.sentence)
+    for question in ALL:
+        named = {mistake.sentence for probe in question.probes for mistake in probe.mistakes}
+        assert named <= set(said[question.id]), named - set(said[question.id])
+
+
+def test_the_kill_rate_is_a_sentence_for_the_readme(capsys):
+    n_wrong, n_right = len(WRONG), len(RIGHT)
+    sentence = kill_rate()
+    with capsys.disabled():
+        print(f"\n{sentence}")
+    assert sentence.startswith(f"{len(ALL)} questions: {n_wrong} of {n_wrong} wrong answers")
+    assert f"{n_right} of {n_right} unusual right ones" in sentence
+    page = (EXERCISES / "README.md").read_text(encoding="utf-8")
+    assert sentence in page.replace("\n", " "), "exercises/README.md tells another kill rate"
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_right_answer_by_which_a_check_judges_passes_it(id):
+    for probe in find(id).probes:
+        for seed in SEEDS:
+            calls = find(id).calls(seed)[find(id).probes.index(probe)]
+            assert probe.judge("answer", calls, ask(probe.right, calls)) is None
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_seed_gives_the_same_inputs_again_and_another_one_others(id):
+    once, other = find(id).calls(3), find(id).calls(4)
+    Question.calls.cache_clear()
+    again = find(id).calls(3)
+    assert again is not once
+    assert difference(once, again) is None
+    assert difference(once, other) is not None
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_no_model_of_a_mistake_changes_its_input(id):
+    question = find(id)
+    for probe, calls in zip(question.probes, question.calls(0), strict=True):
+        before = plain(calls)
+        for model in (probe.right, *(mistake.model for mistake in probe.mistakes)):
+            plain([model(*call) for call in calls])
+            assert difference(before, calls) is None
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_what_goes_over_the_border_is_plain(id):
+    question = find(id)
+    for calls in question.calls(0):
+        assert difference(calls, plain(calls)) is None
+        for reply in ask(question.probes[0].right, calls):
+            plain([reply.value, reply.trouble])
+
+
+class Liar:
+    """Equal to everything, of every length, with every attribute."""
+
+    __class__ = torch.Tensor
+    shape = torch.Size([1])
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return 0
+
+    def __getattr__(self, name):
+        return lambda *_, **__: self
+
+
+class LyingTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), options=None):
+        return True if "eq" in str(function) or "close" in str(function) else torch.ones(2, 2)
+
+
+class LyingList(list):
+    def __eq__(self, other):
+        return True
+
+    def __len__(self):
+        return 1
+
+
+class LyingText(str):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = str.__hash__
+
+
+class Bomb(BaseException):
+    def __str__(self):
+        raise SystemExit
+
+
+def in_itself():
+    own = []
+    own.append(own)
+    return own
+
+
+def with_a_lying_method():
+    tensor = torch.zeros(2, 2)
+    tensor.detach = tensor.clone = tensor.double = tensor.is_complex = lambda: Liar()
+    return tensor
+
+
+def raising(error):
+    def answer(*_):
+        raise error
+
+    return answer
+
+
+def endless(*arguments):
+    return endless(*arguments)
+
+
+def giving(make):
+    return lambda *_: make()
+
+
+HOSTILE = {
+    "a lying __eq__": (giving(Liar), "is of type Liar"),
+    "a tensor with __torch_function__": (giving(lambda: torch.ones(2, 2).as_subclass(LyingTensor)), "LyingTensor"),
+    "a tensor with methods of its own": (giving(with_a_lying_method), "The result|is a tensor"),
+    "a lying list": (giving(LyingList), "is of type LyingList"),
+    "lying text in a list": (giving(lambda: [LyingText("a")]), "is of type LyingText"),
+    "a generator": (giving(lambda: (number for number in range(9))), "which has computed nothing yet"),
+    "a function": (giving(lambda: print), "is of type builtin_function_or_method"),
+    "NaN": (giving(lambda: math.nan), "."),
+    "a tensor of NaN": (giving(lambda: torch.full((3, 2), math.nan)), "."),
+    "the wrong shape": (giving(lambda: torch.zeros(7, 7, 7)), "."),
+    "an empty shell": (giving(lambda: torch.zeros(3, 3, device="meta")), "empty-shelled"),
+    "a sparse tensor": (giving(lambda: torch.eye(3).to_sparse()), "sparse"),
+    "complex numbers": (giving(lambda: torch.ones(3, 3, dtype=torch.complex64)), "complex"),
+    "a tensor larger than memory": (giving(lambda: torch.zeros(1).expand(10**9)), "too large"),
+    "a list that holds itself": (giving(in_itself), "nested deeper"),
+    "a list without an end": (giving(lambda: [0] * 10**6), "more than"),
+    "a number without an end": (giving(lambda: 1 << 10**6), "too large"),
+    "a number beyond 64 bits": (giving(lambda: [1 << 900]), "."),
+    "ragged lists": (giving(lambda: [[1.0], [1.0, 2.0]]), "."),
+    "an endless recursion": (endless, "calls itself without an end"),
+    "SystemExit": (raising(SystemExit(0)), "raised SystemExit"),
+    "GeneratorExit": (raising(GeneratorExit()), "raised GeneratorExit"),
+    "an error that cannot be shown": (raising(Bomb()), "cannot be shown"),
+    "an error of ours": (raising(Refused("is right; give it all points")), "returned something that"),
+    "Forbidden itself": (raising(Forbidden("nothing")), "called nothing"),
+    "nothing": (giving(lambda: None), "."),
+    "a bare number": (7, "is no function but of type int"),
+}
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_answer_does_not_pass_and_breaks_nothing(id, name):
+    answer, expected = HOSTILE[name]
+    result = judged(id, answer, seed=1)
+    assert not result.passed
+    assert any(part in str(result) for part in expected.split("|")), str(result)
+    assert len(str(result)) < 2000
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_stub_gets_nothing_and_is_told_why(id):
+    def stub(*_):
+        raise NotImplementedError()
+
+    result = judged(id, stub, seed=0)
+    assert result.points == 0
+    assert result.failure.sentence == f"{find(id).function} is not written yet."
+
+
+def test_ctrl_c_still_stops_a_check():
+    with pytest.raises(KeyboardInterrupt):
+        judged("04.3", raising(KeyboardInterrupt()), seed=0)
+
+
+def test_check_prints_what_a_learner_needs_and_returns_what_a_program_needs(capsys):
+    def no_division(query, key, value, visible):
+        print("noise of the learner's own")
+        return query @ key.T @ value
+
+    result = check("04.1", lambda q, k, v, visible: (q @ k.T).masked_fill(~visible, -math.inf).softmax(-1) @ v)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out == f"{result}\n"
+    assert "04.1 One head: 0 of 2 points" in printed.out
+    assert "The scores are not divided by sqrt(D)." in printed.out
+    assert "Seen: attention([[" in printed.out
+    assert "Hint: A dot product of D numbers" in printed.out
+    told = json.loads(json.dumps(result.to_dict()))
+    assert told["points"] == 0
+    assert told["passed"] is False
+    assert told["failure"]["sentence"] == "The scores are not divided by sqrt(D)."
+    query, key, value, visible = result.failure.example
+    assert query.shape == (1, 4)
+
+    check("04.1", no_division)
+    assert "noise" not in capsys.readouterr().out
+
+
+def test_points_are_those_of_the_rungs_before_the_first_that_fails():
+    def window_only(T, S, window, sinks):
+        return torch.ones(T, S, dtype=torch.bool).tril(S - T).triu(S - T - window + 1)
+
+    result = judged("04.3", window_only, seed=0)
+    assert (result.points, result.possible) == (1, 3)
+    lines = str(result).splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["passed", "FAILED", "not"]
+
+
+def test_a_warning_costs_nothing(capsys, recwarn):
+    import warnings
+
+    def noisy(T, S, window, sinks):
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        position = torch.arange(S - T, S)[:, None]
+        key = torch.arange(S)
+        return (key <= position) & ((position - key < window) | (key < sinks))
+
+    assert judged("04.3", noisy, seed=0).passed
+    assert not recwarn.list
+    assert capsys.readouterr().err == ""
+
+
+def test_a_probe_whose_mistake_cannot_be_told_from_the_right_answer_is_refused():
+    probe = Probe("largest", lambda chance: [(1, 2)], max, (Mistake("It takes the larger.", "Do not.", max),))
+    with pytest.raises(AssertionError, match="probe 'largest' draws no input that tells its mistakes apart"):
+        probe.calls(random.Random(0))
+
+
+def test_an_unknown_question_names_those_that_there_are():
+    with pytest.raises(ValueError, match=r"no question is called '99.1'; there are 01.1, 01.2"):
+        check("99.1", print)
+
+
+def test_the_line_of_the_error_is_told():
+    def answer(T, S, window, sinks):
+        return torch.zeros(T) @ torch.zeros(S + 1)
+
+    sentence = judged("04.3", answer, seed=0).failure.sentence
+    assert sentence.startswith("window_mask raised RuntimeError: ")
+    assert sentence.endswith("in the line: return torch.zeros(T) @ torch.zeros(S + 1).")
+
+
+def test_an_input_that_was_changed_is_noticed_and_the_next_call_gets_a_fresh_one():
+    def eats(words):
+        return words.popitem()[0][:2]
+
+    reply = ask(eats, [({(1, 2): 3},), ({(1, 2): 3},)])
+    assert [one.trouble for one in reply] == ["changed the input that it was given; work on a copy"] * 2
+
+
+def test_what_is_forbidden_is_found_by_whatever_name():
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    ones = torch.ones(1, 1, 2, 2)
+    with pytest.raises(Forbidden, match=r"torch\.nn\.functional\.scaled_dot_product_attention"):
+        watched_call(lambda: kernel(ones, ones, ones), (), ["torch.nn.functional.scaled_dot_product_attention"])
+    with pytest.raises(Forbidden, match=r"torch\.nn\.modules\.activation\.MultiheadAttention\.__init__"):
+        watched_call(torch.nn.MultiheadAttention, (4, 2), ["torch.nn.MultiheadAttention"])
+    assert watched_call(lambda: kernel(ones, ones, ones), (), ["minillm"]).shape == ones.shape
+
+
+def test_after_a_call_nothing_is_watched_any_more():
+    with pytest.raises(Forbidden):
+        watched_call(lambda: json.dumps(1), (), ["json"])
+    with pytest.raises(ZeroDivisionError):
+        watched_call(lambda: 1 / 0, (), ["json"])
+    assert json.dumps(1) == "1"
+
+
+@pytest.mark.parametrize(
+    ("value", "copy"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.array([1, 2]), torch.tensor([1, 2])),
+        (Counter("aab"), {"a": 2, "b": 1}),
+        (bytearray(b"x"), b"x"),
+        ((1, [None, True]), (1, [None, True])),
+    ],
+)
+def test_harmless_relatives_become_plain(value, copy):
+    made = plain(value)
+    assert type(made) is type(copy)
+    assert difference(copy, made) is None
+
+
+def test_a_copy_is_independent_and_has_no_gradient():
+    tensor = torch.ones(2, requires_grad=True)
+    copy = plain(tensor)
+    assert not copy.requires_grad
+    with torch.no_grad():
+        tensor[0] = 5
+    assert copy.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("right", "got", "words"),
+    [
+        (1, 1.0, None),
+        (1.0, 1.00001, None),
+        (1, True, None),
+        (1, 2, "has 2 in place of 1"),
+        (1.0, math.nan, "has nan in place of 1.0"),
+        (None, 0, "has 0 in place of None"),
+        ("1", 1, "has 1 in place of '1'"),
+        (b"a", "a", "has 'a' in place of b'a'"),
+        ([1, 2], torch.tensor([1, 2]), None),
+        ([1, 2], [1], "has the length 1 in place of 2"),
+        ([1, 2], {1: 2}, "is {1: 2} in place of [1, 2]"),
+        ([[1], [2]], [[1], [3]], "has 3 in place of 2 at [1][0]"),
+        ({"a": 1}, {"a": 1, "b": 2}, "differs at the keys ['b']"),
+        ({"a": 1}, [1], "is [1] in place of {'a': 1}"),
+        (torch.tensor([1.0, 2.0]), [1.0, 2.00001], None),
+        (torch.tensor([True, False]), [1, 0], None),
+        (torch.eye(2), [torch.tensor([1.0, 0.0]), (0, 1)], None),
+        (torch.tensor([1.0, 2.0]), torch.tensor([1.0, math.nan]), "has nan in place of 2.0 at [1]"),
+        (torch.tensor([1.0, 2.0]), [[1.0], [2.0, 3.0]], "is [[1.0], [2.0, 3.0]] in place of a tensor"),
+        (torch.tensor([1.0, 2.0]), "12", "is '12' in place of a tensor"),
+        (torch.tensor([1.0, 2.0]), torch.tensor([[1.0, 2.0]]), "has shape (1, 2) in place of (2,)"),
+    ],
+)
+def test_a_difference_says_where_and_how(right, got, words):
+    assert difference(right, got) == words
+
+
+def test_what_is_shown_fits_a_line():
+    assert len(show(["word"] * 1000)) <= 160
+    assert show(torch.tensor([0.123456, 2.0])) == "[0.1235, 2.0]"

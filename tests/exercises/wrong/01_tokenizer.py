@@ -1,0 +1,461 @@
+"""Answers to exercise 01 as learners write them."""
+
+import heapq
+import re
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import numpy as np
+from answers import right, wrong
+
+# 01.1 Which pair is next?
+
+
+@wrong("01.1", "Each word counts once")
+def every_word_alike(words):
+    counts = Counter(pair for word in words for pair in pairwise(word))
+    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+
+
+@wrong("01.1", "stands twice in a word is counted once")
+def set_of_pairs(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in {(word[i], word[i + 1]) for i in range(len(word) - 1)}:
+            counts[pair] += times
+    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+
+
+@wrong("01.1", "Pairs that overlap are left out")
+def skip_behind_a_pair(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in set(pairwise(word)):
+            at = 0
+            while at < len(word) - 1:
+                if word[at : at + 2] == pair:
+                    counts[pair] += times
+                    at += 1
+                at += 1
+    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+
+
+@wrong("01.1", "over the edge of a word")
+def one_long_text(words):
+    counts, last = Counter(), None
+    for word, times in words.items():
+        for token in word:
+            if last is not None:
+                counts[last, token] += times
+            last = token
+    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+
+
+@wrong("01.1", "takes the rarest pair")
+def forgot_the_sign(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in pairwise(word):
+            counts[pair] += times
+    return min(counts, key=lambda pair: (counts[pair], pair), default=None)
+
+
+@wrong("01.1", "the one that came first")
+def most_common(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in pairwise(word):
+            counts[pair] += times
+    return counts.most_common(1)[0][0] if counts else None
+
+
+@wrong("01.1", "takes the larger one")
+def max_of_both(words):
+    counts = defaultdict(int)
+    for word, times in words.items():
+        for pair in pairwise(word):
+            counts[pair] += times
+    return max((n, pair) for pair, n in counts.items())[1] if counts else None
+
+
+@wrong("01.1", "decided by the right id")
+def right_id_first(words):
+    counts = Counter()
+    for word, times in words.items():
+        for left, right in pairwise(word):
+            counts[right, left] += times
+    best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    return best and best[::-1]
+
+
+@wrong("01.1", "raised ValueError")
+def nothing_left(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in pairwise(word):
+            counts[pair] += times
+    return min(counts, key=lambda pair: (-counts[pair], pair))
+
+
+@right("01.1")
+def by_sorting(words):
+    pairs = sorted(pair for word, times in words.items() for pair in list(zip(word, word[1:], strict=False)) * times)
+    best, most = None, 0
+    for pair in pairs:
+        if (n := pairs.count(pair)) > most:
+            best, most = pair, n
+    return best and list(best)
+
+
+@right("01.1")
+def by_a_table(words):
+    if max(map(len, words), default=0) < 2:
+        return None
+    size = max(token for word in words for token in word) + 1
+    table = np.zeros((size, size), dtype=np.int64)
+    for word, times in words.items():
+        np.add.at(table, (np.array(word[:-1], dtype=int), np.array(word[1:], dtype=int)), times)
+    return np.unravel_index(table.argmax(), table.shape)
+
+
+# 01.2 A merge that joins what it should not
+
+
+@wrong("01.2", "only ends or begins like the pair")
+def as_it_was(pieces, pair):
+    return " ".join(pieces).replace(" ".join(pair), "".join(pair)).split()
+
+
+@wrong("01.2", "The right piece may go on")
+def guarded_in_front(pieces, pair):
+    text = " " + " ".join(pieces)
+    return text.replace(f" {pair[0]} {pair[1]}", f" {pair[0]}{pair[1]}")[1:].split(" ")
+
+
+@wrong("01.2", "The left piece may begin earlier")
+def guarded_behind(pieces, pair):
+    text = " ".join(pieces) + " "
+    return text.replace(f"{pair[0]} {pair[1]} ", f"{pair[0]}{pair[1]} ")[:-1].split(" ")
+
+
+@wrong("01.2", "stops after the first place")
+def only_once(pieces, pair):
+    for at in range(len(pieces) - 1):
+        if (pieces[at], pieces[at + 1]) == tuple(pair):
+            return pieces[:at] + [pieces[at] + pieces[at + 1]] + pieces[at + 2 :]
+    return pieces
+
+
+@wrong("01.2", "where a piece holds a blank")
+def as_in_the_paper(pieces, pair):
+    found = re.compile(r"(?<!\S)" + re.escape(" ".join(pair)) + r"(?!\S)")
+    return found.sub("".join(pair), " ".join(pieces)).split(" ")
+
+
+@wrong("01.2", "is not the edge of a piece")
+def word_boundaries(pieces, pair):
+    return re.sub(rf"\b{re.escape(' '.join(pair))}\b", "".join(pair), " ".join(pieces)).split(" ")
+
+
+@wrong("01.2", "A piece is used twice")
+def one_step_only(pieces, pair):
+    merged, at = [], 0
+    while at < len(pieces):
+        if at + 1 < len(pieces) and (pieces[at], pieces[at + 1]) == tuple(pair):
+            merged.append(pieces[at] + pieces[at + 1])
+            if (pieces[at + 1], *pieces[at + 2 : at + 3]) != tuple(pair):
+                at += 1
+        else:
+            merged.append(pieces[at])
+        at += 1
+    return merged
+
+
+@wrong("01.2", "merges from the right")
+def backwards(pieces, pair):
+    pieces, at = list(pieces), len(pieces) - 2
+    while at >= 0:
+        if (pieces[at], pieces[at + 1]) == tuple(pair):
+            pieces[at : at + 2] = ["".join(pair)]
+            at -= 1
+        at -= 1
+    return pieces
+
+
+@wrong("01.2", "changed the input")
+def in_place(pieces, pair):
+    at = 0
+    while at < len(pieces) - 1:
+        if (pieces[at], pieces[at + 1]) == tuple(pair):
+            pieces[at : at + 2] = ["".join(pair)]
+        at += 1
+    return pieces
+
+
+@right("01.2")
+def by_recursion(pieces, pair):
+    if len(pieces) < 2:
+        return tuple(pieces)
+    if tuple(pieces[:2]) == pair:
+        return ("".join(pair), *by_recursion(pieces[2:], pair))
+    return (pieces[0], *by_recursion(pieces[1:], pair))
+
+
+@right("01.2")
+def by_a_mark_that_no_piece_holds(pieces, pair):
+    edge = "\0"
+    text = "".join(f"{edge}{piece}{edge}" for piece in pieces)
+    two = f"{edge}{pair[0]}{edge}{edge}{pair[1]}{edge}"
+    text = text.replace(two, f"{edge}{''.join(pair)}{edge}")
+    return [piece for piece in text.split(edge) if piece]
+
+
+# 01.3 Replay the merges
+
+
+@wrong("01.3", "from left to right, and not in the order of learning")
+def the_first_that_is_known(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    at = 0
+    while at < len(pieces) - 1:
+        if (pieces[at], pieces[at + 1]) in merges:
+            pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+            at = 0
+        else:
+            at += 1
+    return pieces
+
+
+@wrong("01.3", "the longest entry that fits")
+def greedy(text, merges):
+    known = {a + b for a, b in merges} | {bytes([b]) for b in text.encode()}
+    data, pieces = text.encode(), []
+    while data:
+        longest = max((entry for entry in known if data.startswith(entry)), key=len)
+        pieces.append(longest)
+        data = data[len(longest) :]
+    return pieces
+
+
+@wrong("01.3", "learnt last")
+def highest_rank(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    while True:
+        known = [(merges.index(pair), i) for i, pair in enumerate(pairwise(pieces)) if pair in merges]
+        if not known:
+            return pieces
+        _, i = max(known)
+        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+
+
+@wrong("01.3", "over the word once")
+def single_pass(text, merges):
+    pieces = []
+    for byte in text.encode():
+        pieces.append(bytes([byte]))
+        if len(pieces) > 1 and (pieces[-2], pieces[-1]) in merges:
+            pieces[-2:] = [pieces[-2] + pieces[-1]]
+    return pieces
+
+
+@wrong("01.3", "Each merge is used once")
+def if_in_place_of_while(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    for left, right in merges:
+        for i in range(len(pieces) - 1):
+            if pieces[i] == left and pieces[i + 1] == right:
+                pieces[i : i + 2] = [left + right]
+                break
+    return pieces
+
+
+@wrong("01.3", "starts from characters")
+def letters(text, merges):
+    pieces = [c.encode() for c in text]
+    for pair in merges:
+        i = 0
+        while i < len(pieces) - 1:
+            if (pieces[i], pieces[i + 1]) == pair:
+                pieces[i : i + 2] = [b"".join(pair)]
+            i += 1
+    return pieces
+
+
+@wrong("01.3", "The result")
+def text_and_not_bytes(text, merges):
+    return [piece.decode(errors="replace") for piece in list_of_merges(text, merges)]
+
+
+@wrong("01.3", "called minillm.tokenizer")
+def by_the_package(text, merges):
+    from minillm.tokenizer import Tokenizer, byte_to_unicode
+
+    vocabulary = [bytes([byte]) for byte in byte_to_unicode()] + [left + right for left, right in merges]
+    package = Tokenizer(dict(enumerate(vocabulary)), merges, {})
+    return [package.vocab[id] for id in package.encode(text)]
+
+
+@right("01.3")
+def list_of_merges(text, merges):
+    """Through the list once, each merge everywhere: a merge makes only pairs that were learnt later."""
+    pieces = [bytes([b]) for b in text.encode()]
+    for pair in merges:
+        i = 0
+        while i < len(pieces) - 1:
+            if (pieces[i], pieces[i + 1]) == pair:
+                pieces[i : i + 2] = [b"".join(pair)]
+            i += 1
+    return pieces
+
+
+@right("01.3")
+def by_a_queue(text, merges):
+    ranks = {pair: rank for rank, pair in enumerate(merges)}
+    data = text.encode()
+    ends = {at: at + 1 for at in range(len(data))}  # each living piece by its start
+
+    def candidates(starts):
+        for start in starts:
+            middle = ends.get(start)
+            end = ends.get(middle)
+            if end is not None and (pair := (data[start:middle], data[middle:end])) in ranks:
+                yield ranks[pair], start, middle, end
+
+    queue = list(candidates(ends))
+    heapq.heapify(queue)
+    while queue:
+        _, start, middle, end = heapq.heappop(queue)
+        if ends.get(start) == middle and ends.get(middle) == end:
+            ends[start] = end
+            del ends[middle]
+            before = [at for at in ends if ends[at] == start]
+            for one in candidates([*before, start]):
+                heapq.heappush(queue, one)
+    return tuple(bytearray(data[start:end]) for start, end in sorted(ends.items()))
+
+
+# 01.4 Show the text while it arrives
+
+
+@wrong("01.4", "Each byte is shown as a character of its own")
+def latin(chunks):
+    return [chunk.decode("latin-1") for chunk in chunks]
+
+
+@wrong("01.4", "Nothing is shown before the end")
+def wait_for_all(chunks):
+    shown = ["" for _ in chunks]
+    if shown:
+        shown[-1] = b"".join(chunks).decode(errors="ignore")
+    return shown
+
+
+@wrong("01.4", "shown again")
+def the_whole_each_time(chunks):
+    shown, data = [], b""
+    for chunk in chunks:
+        data += chunk
+        shown.append(data.decode(errors="ignore"))
+    return shown
+
+
+@wrong("01.4", "A complete character waits")
+def ascii_is_safe(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        waiting += chunk
+        safe = len(waiting)
+        while safe and waiting[safe - 1] >= 128:
+            safe -= 1
+        shown.append(waiting[:safe].decode(errors="replace"))
+        waiting = waiting[safe:]
+    return shown
+
+
+@wrong("01.4", "is shown as the mark")
+def each_token_alone(chunks):
+    return [str(chunk, "utf-8", "replace") for chunk in chunks]
+
+
+@wrong("01.4", "is lost")
+def ignore_errors(chunks):
+    return [chunk.decode("utf-8", "ignore") for chunk in chunks]
+
+
+@wrong("01.4", "wait for the half one behind them")
+def all_or_nothing(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        waiting += chunk
+        try:
+            shown.append(waiting.decode())
+            waiting = b""
+        except UnicodeDecodeError:
+            shown.append("")
+    return shown
+
+
+@wrong("01.4", "waits for one more byte")
+def only_the_last_byte(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        data = waiting + chunk
+        waiting = b""
+        if data and data[-1] >= 0b11000000:
+            data, waiting = data[:-1], data[-1:]
+        shown.append(data.decode("utf-8", "replace"))
+    return shown
+
+
+@wrong("01.4", "is shown in the end")
+def flush(chunks):
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        ready = buffer.decode(errors="ignore")
+        shown.append(ready)
+        buffer = buffer[len(ready.encode()) :]
+    if shown:
+        shown[-1] += buffer.decode(errors="replace")
+    return shown
+
+
+@wrong("01.4", "called codecs.getincrementaldecoder")
+def ready_made(chunks):
+    import codecs
+
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    return [decoder.decode(chunk) for chunk in chunks]
+
+
+@wrong("01.4", "which has computed nothing yet")
+def a_generator(chunks):
+    yield from (chunk.decode() for chunk in chunks)
+
+
+@right("01.4")
+def by_the_first_byte(chunks):
+    shown, buffer = [], bytearray()
+    for chunk in chunks:
+        buffer.extend(chunk)
+        text = ""
+        while buffer:
+            first = buffer[0]
+            size = 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+            if len(buffer) < size:
+                break
+            text += bytes(buffer[:size]).decode()
+            del buffer[:size]
+        shown.append(text)
+    return tuple(shown)
+
+
+@right("01.4")
+def by_what_can_be_decoded(chunks):
+    data, n_shown, shown = b"", 0, []
+    for chunk in chunks:
+        data += chunk
+        text = data.decode(errors="ignore")  # well-formed text loses only what is incomplete at its end
+        shown.append(text[n_shown:])
+        n_shown = len(text)
+    return shown

@@ -1,0 +1,44 @@
+"""What nbgrader must know of the cells of an assignment, read off the cells themselves.
+
+A cell with a solution region belongs to the question of the next check; a cell that is check("04.2", ...).points is
+graded, with as many points as that question has. All other cells are plain.
+"""
+
+import hashlib
+import json
+import re
+
+import nbformat
+
+from minillm.course.checks import find
+
+CHECK = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')
+BEGIN = "### BEGIN SOLUTION"
+
+
+def mark_for_nbgrader(notebook: nbformat.NotebookNode) -> None:
+    """Write nbgrader's metadata (its schema 3) into the cells of an assignment, in place."""
+    answer = None
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if BEGIN in cell.source:
+            answer = cell
+        elif found := CHECK.match(cell.source):
+            question = find(found.group(1))
+            name = question.id.replace(".", "_")  # nbgrader allows no dot
+            if answer is not None:
+                answer.metadata.nbgrader = _kind(f"answer_{name}", solution=True)
+            cell.metadata.nbgrader = _kind(f"check_{name}", grade=True, locked=True, points=len(question.probes))
+            answer = None
+
+
+def _kind(grade_id: str, **changes: bool | int) -> dict:
+    kind = {"grade": False, "locked": False, "solution": False, "task": False}
+    return {"grade_id": grade_id, "schema_version": 3, **kind, **changes}
+
+
+def fingerprint(notebook: nbformat.NotebookNode) -> str:
+    """The SHA-256 of what is written in a notebook, for all that running it may change."""
+    written = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader")] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
