@@ -25,13 +25,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from IPython.display import display
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -52,8 +50,6 @@ from minillm.training.run import TextData
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import lines, scatter, show, timetable
 
-_ = torch.manual_seed(0)
-
 # %% [markdown]
 # ## What a step costs
 #
@@ -73,7 +69,7 @@ data = TextData.of(training, validation[:100], END, CONFIG.max_seq_len, 8, seed=
 inputs, targets = data.train[0]  # (B, T) each
 N, (B, T) = count_parameters(CONFIG), inputs.shape
 print(f"{N:,} parameters, a step of {B} x {T} tokens")
-assert N == sum(weight.numel() for weight in base.parameters())
+assert sum(weight.numel() for weight in base.parameters()) == N
 
 # %% [markdown]
 # In lesson 06 you counted the operations of a forward pass: two for each weight and token, and attention's pairs on
@@ -261,11 +257,11 @@ assert ours["passes"] == theirs["passes"]
 # %% [markdown]
 # Row by row, against the brief. *Forward pass + backpropagation*: three times the operations for each token, exactly.
 # *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 1.6 million for us. *Massive* against
-# *low to high*: per token it is a factor of three; the gulf between the columns, five powers
-# of ten for us and ten for GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on one thousand, for GPT-3. *Seconds on one GPU*:
-# seconds, yes, but the weights alone fill five cards (lesson 12). And the table forgets memory, where training needs
-# four to eight times as much for each parameter. That, and not arithmetic, is why nobody trains GPT-3 on the machine
-# that runs it.
+# *low to high*: per token it is a factor of three; the gulf between the columns, five powers of ten for us and ten for
+# GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on one thousand, for GPT-3.
+# *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And the table forgets memory,
+# where training needs four to eight times as much for each parameter. That, and not arithmetic, is why nobody trains
+# GPT-3 on the machine that runs it.
 #
 # ## Faster: a better step
 #
@@ -288,9 +284,9 @@ assert leaders < 8
 assert weaker_half < 0.1
 
 # %% [markdown]
-# A plain step moves the matrix mostly along those few. The rest are weak, but not therefore wrong; they may
-# belong to words that are seldom seen. Muon makes them all equally strong: from the gradient G = U S V it takes U V,
-# the same directions, every stretch set to 1. By the textbook:
+# A plain step moves the matrix mostly along those few. The rest are weak, but not therefore wrong; they may belong to
+# words that are seldom seen. Muon makes them all equally strong: from the gradient G = U S V it takes U V, the same
+# directions, every stretch set to 1. By the textbook:
 
 
 # %%
@@ -343,8 +339,8 @@ show(
     lines(
         {"gradient": before, "after five rounds": after}, "direction", "singular value"
     ),
-    alt="Singular values, largest first. Those of the gradient drop from 1 to 0.3 within five directions and then crawl "
-    "towards 0; after five rounds all 128 lie between 0.65 and 1.2.",
+    alt="Singular values, largest first. Those of the gradient drop from 1 to 0.3 within five directions and then "
+    "crawl towards 0; after five rounds all 128 lie between 0.65 and 1.2.",
 )
 assert before[5] < 0.35
 assert 0.65 < after.min() < after.max() < 1.2
@@ -365,7 +361,9 @@ def naive_muon_step(weight, gradient, momentum, rate, decay, keep=0.9):
 
 
 # %%
-net = nn.ModuleDict({"blocks": nn.ModuleList([nn.Linear(16, 24, bias=False)])})
+net = torch.nn.ModuleDict(
+    {"blocks": torch.nn.ModuleList([torch.nn.Linear(16, 24, bias=False)])}
+)
 theirs = net["blocks"][0].weight
 mine, momentum = theirs.detach().clone(), torch.zeros(24, 16)
 package = Muon(net, learning_rate=0.01, weight_decay=0.1)
@@ -381,7 +379,7 @@ torch.testing.assert_close(theirs.detach(), mine, rtol=0, atol=1e-3)
 
 
 # %%
-SMALL = replace(SweepRecipe().config(64), n_layers=2)
+SMALL = SweepRecipe(shape=ModelConfig.preset("tiny", n_layers=2)).config(64)
 
 
 def race(optimizer, rate, seed, steps=60):
@@ -409,12 +407,11 @@ for name, ends in ((f"AdamW at {best}", adam), ("Muon at 0.012", muon)):
 assert max(muon) < min(adam)
 
 # %% [markdown]
-# Over three seeds the slowest Muon is ahead of the fastest AdamW. (A race of 60 steps on one small model says
-# that, and no more; and the rate of Muon was the recipe's, which had been tried out for long.) But equal steps are not
-# equal time. Each of Muon's steps costs more: five rounds of products with the matrix's shorter side m
-# come to about 5 m / D of the step's own, where D is now the tokens of one batch (Jordan et al. 2024). For us, 128
-# wide and 2,048 tokens a batch, that is a third; for GPT-3, 12,288 wide and 3.2 million tokens, 2 %. Muon is made for
-# large batches.
+# Over three seeds the slowest Muon is ahead of the fastest AdamW. (A race of 60 steps on one small model says that,
+# and no more; and the rate of Muon was the recipe's, which had been tried out for long.) But equal steps are not equal
+# time. Each of Muon's steps costs more: five rounds of products with the matrix's shorter side m come to about 5 m / D
+# of the step's own, where D is now the tokens of one batch (Jordan et al. 2024). For us, 128 wide and 2,048 tokens a
+# batch, that is a third; for GPT-3, 12,288 wide and 3.2 million tokens, 2 %. Muon is made for large batches.
 #
 # ## Faster: shorter numbers
 #
@@ -586,7 +583,7 @@ assert min(run.loss for run in runs) > TRUTH
 
 # %%
 def naive_log_error(theta, size, data, loss, delta=1e-3):
-    """Huber's error of ln L. theta: ln A, alpha, ln B, beta, ln E; the others are logarithms, one for each run."""
+    """Huber's error of ln L. theta: ln A, alpha, ln B, beta, ln E; the rest are logarithms, one a run."""
     a, alpha, b, beta, e = theta
     terms = [a - alpha * size, b - beta * data, e.expand(len(size))]
     off = torch.stack(terms).logsumexp(0) - loss
@@ -656,8 +653,8 @@ assert math.isclose(found.data_power, 0.7, rel_tol=1e-4)
 
 # %% [markdown]
 # Now the real runs. One question first: what is N? Kaplan counted the parameters without the embeddings, Hoffmann
-# counted all. For a large model it hardly matters. Ours are so small that most of their parameters are tables. Try
-# both.
+# counted all, and Pearce & Song (2024) trace most of what the two papers disagree on to just this. For a large model
+# it hardly matters. In our narrow ones most parameters are tables. Try both.
 
 
 # %%
@@ -683,13 +680,35 @@ for name, inside in (("all parameters", False), ("inside blocks", True)):
         end="  ",
     )
     print(f"off by {sum(off) / len(off):.1%}, at most {max(off):.1%}")
-    assert sum(off) / len(off) < 0.08
+    assert 0.01 < sum(off) / len(off) < 0.15
 
 # %% [markdown]
-# Five numbers describe twelve runs to a few per cent. And E, the number that nobody can know elsewhere? Hold it
-# against the truth. But first ask how sure the fit is of it. We have one set of twelve runs; had the dice of training
-# fallen differently, it would have been another one. The *bootstrap* (Efron 1979) makes other sets out of the one we
-# have: draw twelve runs from the twelve, with replacement, fit, and do it two hundred times.
+# On the average the law is off by a twentieth, and at the worst by a sixth. Both ways to count N do about as well. But
+# look at E: nothing. The fit says that with enough weights and text *everything* in these documents could be foretold.
+#
+# Before you believe a fit, look for a pattern in what it gets wrong. Three terms that *add up* make a promise that can
+# be checked without any fit. The price of the text is the same for every width. So twice the text must take the same
+# number of nats off each of them:
+
+# %% tags=["nbval-ignore-output"]
+print(f"{'width':>6}   198 k to 395 k   395 k to 790 k")
+gains = []
+for first, second, third in zip(runs[::3], runs[1::3], runs[2::3], strict=True):
+    gains.append((first.loss - second.loss, second.loss - third.loss))
+    print(f"{first.d_model:6}{gains[-1][0]:14.2f}{gains[-1][1]:17.2f}")
+assert gains[-1][0] > 1.4 * gains[0][0]
+
+# %% [markdown]
+# It does not. In the first column a wide model wins twice as much from the same text as a narrow one. *Reading helps
+# those most who can hold what they read*: in our range the prices do not add, they depend on each other. Two reasons.
+# Three of our runs still end above the bigram model's loss of 2.76 (lesson 08): they are learning what everybody
+# learns first, and the law speaks of runs that have that behind them. And our ranges are short, a factor of 15 in
+# parameters and of 4 in tokens, where Hoffmann et al. had factors of hundreds.
+#
+# So you have a law whose form is known to be wrong, fitted to twelve runs. What will its E be worth? First ask how
+# sure the fit itself is of it. We have one set of twelve runs; had the dice fallen differently, it would have been
+# another one. The *bootstrap* (Efron 1979) makes other sets out of the one we have: draw twelve runs from the twelve,
+# with replacement, fit, and do it two hundred times.
 
 
 # %%
@@ -723,10 +742,20 @@ print(
     f"fitted E {law.floor:.3f}, in nine of ten resamples from {low:.3f} to {high:.3f}"
 )
 print(f"the truth {TRUTH:.3f}: {'inside' if low <= TRUTH <= high else 'outside'}")
-assert low <= law.floor <= high + 0.05
+assert low < TRUTH
+assert law.floor < min(run.loss for run in runs)
 
 # %% [markdown]
-# TEXT-E
+# Read this twice. With us the fitted floor is 0.000, the interval goes from 0.000 to 0.26, and the truth, 0.265, lies
+# just outside. On another computer the last digits of twelve losses differ, and it may lie just inside. It does not
+# matter: an interval that runs from nothing to the truth says nothing. And not one word of warning came from the fit.
+# Why?
+#
+# - The *range*. The lowest of the twelve losses is two and a half times the floor. In each of them E is a small part,
+#   and whatever is wrong with the other two terms lands in it.
+# - The *form*. A bootstrap draws new dice; it does not draw a new formula. It knows of noise, not of a wrong law.
+# - The *number*. Twelve runs for five numbers. Besiroglu et al. (2024) had some 240 of Hoffmann's, over a far wider
+#   range, and found 1.82 where 1.69 had been published. Nobody can say who is closer.
 #
 # ### The test
 #
@@ -776,16 +805,14 @@ WAYS = {"law, E fitted": law.loss, "law, E known": known.loss}
 WAYS |= {"plane": naive_plane(ALL), "nearest run": nearest_run(ALL)}
 print(f"{'':14}" + "".join(f"{name:>10}" for name in DRAWER))
 print(f"{'measured':14}" + "".join(f"{run.loss:10.3f}" for run in DRAWER.values()))
-misses = {}
+misses = {}  # as a share of what was measured
 for way, foretell in WAYS.items():
     foretold = [foretell(run.parameters, run.tokens) for run in DRAWER.values()]
     pairs = zip(foretold, DRAWER.values(), strict=True)
     misses[way] = [abs(ours / run.loss - 1) for ours, run in pairs]
     print(f"{way:14}" + "".join(f"{one:10.3f}" for one in foretold))
-assert all(
-    run.loss < min(r.loss for r in ALL if r.parameters <= run.parameters)
-    for run in DRAWER.values()
-)
+assert max(misses["plane"]) < 0.25 < misses["nearest run"][1]
+assert misses["law, E known"][1] < 0.25
 
 # %% tags=["nbval-ignore-output"]
 for name, run in DRAWER.items():
@@ -796,14 +823,26 @@ for name, run in DRAWER.items():
 assert low < high
 
 # %% [markdown]
-# TEXT-TEST
+# The verdict, and it is not the one that we had hoped for when we planned this lesson:
+#
+# - The law with a fitted floor is an eighth too low for the base model and two fifths too high for the other one. Its
+#   interval holds one of the two.
+# - To be told the true floor helps with the first, whose loss is near it, and hardly with the second: not E is what is
+#   wrong, but that the terms add.
+# - The plane, an older and plainer form, is off by less than a tenth for both. It has no floor at all, so it must fail
+#   some day: at some size it promises a loss that nobody can reach. But not yet.
+# - The nearest run, what one would say without any law, is half too high for the base model, which had three times the
+#   operations of any run that was seen.
+#
+# So the bold claim holds in its modest form: *a run three times as dear can be foretold to a tenth from twelve cheap
+# ones*, by a form that fits the range. It does not hold in its grand form: *what can never be learnt can be read off a
+# fitted curve*. When you next see an "irreducible loss" with two decimals, ask how far above it the best run lay.
 #
 # ### How to spend a budget
 #
 # A law can answer what no single run can: for a given number of operations, should one take a larger model or read
-# more?
-# C = 6 N D ties the two together. At the best split, a little more of N must bring as much as a little more of D. The law
-# gives the place in closed form (Hoffmann et al. 2022, eq. 4), and you can find it by trying:
+# more? The price, 6 N D, ties the two together. At the best split, a little more of N must bring as much as a little
+# more of D. The law gives the place in closed form (Hoffmann et al. 2022, eq. 4), and you can find it by trying:
 
 
 # %%
@@ -821,22 +860,24 @@ assert abs(math.log(by_trial[0] / by_formula[0])) < 0.1
 # %% tags=["nbval-ignore-output"]
 budget = 6 * elder.parameters * elder.tokens
 print(f"the base model's budget: {budget:.1e} operations")
-print(
-    f"{'it took':14} N {elder.parameters:10,.0f}   D {elder.tokens:12,.0f}   {elder.tokens / elder.parameters:6.1f} a parameter"
-)
+elder_split = f"N {N:10,}   D {elder.tokens:12,}   {elder.tokens / N:4.1f} a parameter"
+print(f"{'it took':14} {elder_split}")
 for name, one in (("law, E known", known), ("law, E fitted", law)):
     n, d = one.best_split(budget)
     gain = one.loss(elder.parameters, elder.tokens) - one.loss(n, d)
-    print(
-        f"{name:14} N {n:10,.0f}   D {d:12,.0f}   {d / n:6.1f} a parameter, {gain:.3f} nats better"
-    )
+    split = f"N {n:10,.0f}   D {d:12,.0f}   {d / n:4.1f} a parameter"
+    print(f"{name:14} {split}, {gain:.3f} nats better")
     assert gain >= 0
 
 # %% [markdown]
-# TEXT-SPLIT
+# The optimum is flat: by either law the base model's own split is within about a hundredth of a nat of the best. And
+# it lies near *one* token for each parameter, where Chinchilla's famous number is twenty. Neither is a law of nature.
+# The number says how much there is to learn in a text: with the simple sentences of Ottermere a token teaches less
+# that is new. (And it comes from the form that failed above. Trust its flatness more than its digits.)
 #
 # Last, see for yourself how much a prediction depends on what it is made from. The slider says how many of the twelve
-# runs the law may see, the cheapest first; the menu, whether it is told the true floor. The stars are the drawer.
+# runs the law may see, the cheapest first; the menu, whether it is told the true floor. The named points are the
+# drawer. A law that fits would have all points on the line.
 
 
 # %%
@@ -894,6 +935,8 @@ def gradient_of(model, inputs, targets):
     text_loss(model, (inputs, targets)).backward()
     return torch.cat([weight.grad.flatten() for weight in model.parameters()])
 
+
+assert gradient_of(newborn, inputs, targets).shape == (N,)
 
 # %%
 uneven = targets.clone()
@@ -1087,8 +1130,8 @@ show(
         log_x=True,
         log_y=True,
     ),
-    alt=f"Microseconds per token. Computing falls with the number of cards, at 8 of them to {at_8[0]:.0f}. Exchanging stays "
-    f"nearly level: about {at_8[1]:.0f} within a server, {at_8[2]:.0f} between servers.",
+    alt=f"Microseconds per token. Computing falls with the number of cards, at 8 of them to {at_8[0]:.0f}. Exchanging "
+    f"stays nearly level: about {at_8[1]:.0f} within a server, {at_8[2]:.0f} between servers.",
 )
 assert 16 < at_8[0] / at_8[1] < 18
 assert 0.69 < at_8[2] / at_8[0] < 0.72
@@ -1096,10 +1139,10 @@ assert needed["between servers"][3] > needed["computing"][3]
 
 # %% [markdown]
 # (300 GB a second is what NVIDIA states for NVLink of an A100, each way; 25 GB is one card's share of a fast network.)
-# Computing shrinks with more cards, sending does not. Within a server of eight cards the sums take a seventeenth
-# of the time that computing takes; between servers eight cards would send for seven tenths of it, and sixteen for longer
-# than they compute. So tensor parallelism ends at the edge of the server: eight cards.
-# Eight times 80 GB hold 640 GB, and GPT-3 needs 2,800. A third cut is needed.
+# Computing shrinks with more cards, sending does not. Within a server of eight cards the sums take a seventeenth of
+# the time that computing takes; between servers eight cards would send for seven tenths of it, and sixteen for longer
+# than they compute. So tensor parallelism ends at the edge of the server: eight cards. Eight times 80 GB hold 640 GB,
+# and GPT-3 needs 2,800. A third cut is needed.
 #
 # ## Cut the layers
 #
@@ -1136,8 +1179,8 @@ assert math.isclose(1 - busy / last, bubble(4, 8))
 # %%
 show(
     timetable(rows, "time, in forward passes of one small batch"),
-    alt=f"Four stages, eight small batches. Forward boxes descend like stairs, backward boxes climb back. At the beginning, in the "
-    f"middle and at the end stages wait, {bubble(4, 8):.0%} of the time in all.",
+    alt=f"Four stages, eight small batches. Forward boxes descend like stairs, backward boxes climb back. At the "
+    f"beginning, in the middle and at the end stages wait, {bubble(4, 8):.0%} of the time in all.",
 )
 for work in rows.values():
     assert len(work) == 16
@@ -1184,17 +1227,16 @@ assert exchange < 0.02 * step_seconds
 # stated 312 once the sums, the bubble and everything that is no product have had their share. Each cut has its own
 # limit. Cut matrices as far as the fast cables reach; cut layers until the model fits; and spend all other cards on
 # data.
-
-# %% [markdown]
+#
 # > **Where the picture simplifies.**
 # > *6 N D* is right for wide models and short texts; for ours it was right by luck. *The loss is a power law* is a
-# > description that nobody has derived, and its three terms are one form among several; ours was made with one depth,
-# > one learning rate and one batch for all widths, and every one of these bends a fitted exponent. The interval from
-# > the bootstrap knows of the noise between runs, not of a wrong form: it can be narrow and miss. And a loss is not an
-# > ability: what a model can do may come suddenly while the loss falls smoothly (how suddenly depends on how one
-# > counts; Schaeffer et al. 2023). *Data, tensor, pipeline* are three cuts of several: the optimizer's state is often
-# > cut as well (`--parallel fsdp`), long texts are cut along their length, and mixtures of experts between the
-# > experts.
+# > description; there are several explanations, and none is settled. Its three terms are one form among several, and
+# > in our range they do not add. Our runs had one depth, one learning rate and one batch for all widths, and every one
+# > of these bends a fitted exponent. The interval from the bootstrap knows of the noise between runs, not of a wrong
+# > form: it can be narrow and miss. And a loss is not an ability: what a model can do may come suddenly while the loss
+# > falls smoothly (how suddenly depends on how one counts; Schaeffer et al. 2023). *Data, tensor, pipeline* are three
+# > cuts of several: the optimizer's state is often cut as well (`--parallel fsdp`), long texts are cut along their
+# > length, and mixtures of experts between the experts.
 #
 # > **At scale.**
 # > Chinchilla's law, E = 1.69, A = 406.4, alpha = 0.34, B = 410.7, beta = 0.28 (Hoffmann et al. 2022, eq. 10), said
