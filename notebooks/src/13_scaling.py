@@ -530,8 +530,8 @@ assert seconds[True] > 0
 # fall so smoothly with size and data that one could draw it with a ruler. Do it yourself. The package has made twelve
 # runs for you: four widths, and each of them on three amounts of text. Every run has a schedule of its own, which ends
 # where the run ends (lesson 08: a run in its middle must not be compared with one at its end), no document is read
-# twice, and all are measured on the same 500 new documents. Two runs more lie in a drawer. No law will see them before
-# the end.
+# twice, and all are measured on the same 500 new documents. Two more models lie in a drawer. No law will see them
+# before the end.
 
 # %% tags=["nbval-ignore-output"]
 runs, in_drawer = sweep()
@@ -699,11 +699,12 @@ for first, second, third in zip(runs[::3], runs[1::3], runs[2::3], strict=True):
 assert gains[-1][0] > 1.4 * gains[0][0]
 
 # %% [markdown]
-# It does not. In the first column a wide model wins twice as much from the same text as a narrow one. *Reading helps
-# those most who can hold what they read*: in our range the prices do not add, they depend on each other. Two reasons.
-# Three of our runs still end above the bigram model's loss of 2.76 (lesson 08): they are learning what everybody
-# learns first, and the law speaks of runs that have that behind them. And our ranges are short, a factor of 15 in
-# parameters and of 4 in tokens, where Hoffmann et al. had factors of hundreds.
+# It does not. In the first column a wide model wins twice as much from the same text as a narrow one, and in the
+# second those in the middle win most. *Reading helps those most who can hold what they read*: in our range the prices
+# do not add, they depend on each other. Two reasons. Three of our runs still end above the bigram model's loss of 2.76
+# (lesson 08): they are learning what everybody learns first, and the law speaks of runs that have that behind them.
+# And our ranges are short, a factor of 15 in parameters and of 4 in tokens, where Hoffmann et al. had factors of
+# hundreds.
 #
 # So you have a law whose form is known to be wrong, fitted to twelve runs. What will its E be worth? First ask how
 # sure the fit itself is of it. We have one set of twelve runs; had the dice fallen differently, it would have been
@@ -802,7 +803,7 @@ whole_text = TextData.of(training, validation, END, CONFIG.max_seq_len, 8, seed=
 elder = Run(
     N, 1_582_641, mean_loss(base, whole_text.validation)
 )  # tokens of 800 batches
-DRAWER = {"48 wide": as_runs(in_drawer)[0], "128 wide": elder}
+DRAWER = {"48-wide": as_runs(in_drawer)[0], "128-wide": elder}
 known, known_others = fit(ALL, TRUTH), bootstrap(ALL, resamples=200, floor=TRUTH)
 WAYS = {"law, E fitted": law.loss, "law, E known": known.loss}
 WAYS |= {"plane": naive_plane(ALL), "nearest run": nearest_run(ALL)}

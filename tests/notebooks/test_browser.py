@@ -25,7 +25,11 @@ CONTROLS = {
     "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
 }
-LONG = {"08_pretraining", "09_sft", "13_scaling"}  # that train for minutes, and have nothing but an explorer to be tried
+LONG = {
+    "08_pretraining",
+    "09_sft",
+    "13_scaling",
+}  # that train for minutes, and have nothing but an explorer to be tried
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -58,7 +58,7 @@ FIGURES = {
     ),
     "training_curve of one": lambda: figures.training_curve(([1], [7.0]), ([1], [7.0])),
     "timetable": lambda: figures.timetable(
-        {"the first of the workers": [(0, 1, "on", "1")], "b": [(i, i + 1, "back", AWKWARD[i % 9]) for i in range(40)]},
+        {"the first of the workers": [(0, 1, "on", "1")], "b": [(i, i + 1, "back", str(i)) for i in range(40)]},
         "time",
     ),
     "timetable of one": lambda: figures.timetable({"a": [(0, 1, "work", "a")]}, "time"),
