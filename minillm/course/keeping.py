@@ -44,7 +44,9 @@ def kept(
     return load(folder)
 
 
-def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[str, float]]) -> dict[str, float]:
+def kept_numbers(
+    name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]
+) -> dict[str, int | float]:
     """The numbers that these settings give, by name: from a small file in the cache, or by `make()`.
 
     As with `kept`, a damaged file is made again, and of two processes one makes it and the other waits.
@@ -55,15 +57,15 @@ def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[st
             try:
                 held = json.loads(path.read_text(encoding="utf-8"))
                 if held["settings"] == json.loads(text):
-                    return {key: float(value) for key, value in held["numbers"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
+                    return dict(held["numbers"])
+            except (ValueError, KeyError, TypeError):
                 pass
             print(f"{path} is damaged. It is made again.", file=sys.stderr)
         numbers = make()
         partial = path.with_name(f"{path.name}.partial")
         partial.write_text(json.dumps({"settings": json.loads(text), "numbers": numbers}), encoding="utf-8")
         os.replace(partial, path)
-    return {key: float(value) for key, value in numbers.items()}
+    return numbers
 
 
 def numbers_file(name: str, settings: dict[str, Any]) -> Path:

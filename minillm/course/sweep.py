@@ -8,6 +8,7 @@ reads a document twice.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
@@ -78,25 +79,23 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
     """
     fitted = [(d_model, steps) for d_model in recipe.widths for steps in recipe.steps]
     missing = [pair for pair in [*fitted, *recipe.held_out] if not _is_kept(recipe, pair)]
-    data: list[TextData] = []
-    with tqdm(total=sum(steps for _, steps in missing), desc="Runs of the sweep, made once", unit="step",
-              disable=None if missing else True) as bar:  # fmt: skip
+    text = cache(lambda: _text(recipe))  # where nothing is missing it is not needed
+    to_do = sum(steps for _, steps in missing)
+    with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
 
         def make(d_model: int, steps: int) -> SweepRun:
-            def train() -> dict[str, float]:
-                data.extend([] if data else [_text(recipe)])
-                return train_run(recipe, d_model, steps, data[0], bar.update)
+            def train() -> dict[str, int | float]:
+                return train_run(recipe, d_model, steps, text(), bar.update)._asdict()
 
-            numbers = kept_numbers(NAME, recipe.settings(d_model, steps), train)
-            return SweepRun(*(int(numbers[name]) for name in SweepRun._fields[:-1]), numbers["loss"])
+            return SweepRun(**kept_numbers(NAME, recipe.settings(d_model, steps), train))
 
         return [make(*pair) for pair in fitted], [make(*pair) for pair in recipe.held_out]
 
 
 def train_run(
     recipe: SweepRecipe, d_model: int, steps: int, data: TextData, on_steps: Callable[[int], Any] = lambda steps: None
-) -> dict[str, float]:
-    """Train one run from nothing; returns the numbers of its `SweepRun`. `on_steps` hears of every few steps."""
+) -> SweepRun:
+    """Train one run from nothing; `on_steps` hears of every few. Raises `ValueError` where it would read twice."""
     settings = recipe.settings(d_model, steps)
     if steps > data.train.epoch_length:
         raise ValueError(
@@ -115,14 +114,7 @@ def train_run(
     _, history = pretrain(model, data, TrainConfig(**settings["training"]), on_metrics=tell)
     inside = sum(parameter.numel() for parameter in model.blocks.parameters())
     last = history[-1]
-    return {
-        "d_model": d_model,
-        "steps": steps,
-        "parameters": count_parameters(config),
-        "inside_blocks": inside,
-        "tokens": last["tokens"],
-        "loss": last["val_loss"],
-    }
+    return SweepRun(d_model, steps, count_parameters(config), inside, last["tokens"], last["val_loss"])
 
 
 def _is_kept(recipe: SweepRecipe, pair: tuple[int, int]) -> bool:
