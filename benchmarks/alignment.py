@@ -5,15 +5,15 @@
 
 All begin with the course's chat model. Best-of-64 draws 64 answers to every held-out instruction and keeps the one that
 the course's reward model likes best; PPO and GRPO learn from that same reward model, DPO from pairs of the same raters,
-among the chat model's own answers. The gold utility of sampled answers counts, in points, over the same instructions
-for all; `closed` is (method - SFT) / (best-of-64 - SFT). Beside it stand the seconds that each took, the drawing of
-what it learns from included.
+among the chat model's own answers, and `dpo-judge` from the same pairs as the reward model has them. The gold utility
+of sampled answers counts, in points, over the same instructions for all; `closed` is (method - SFT) / (best-of-64 -
+SFT). Beside it stand the seconds that each took, the drawing of what it learns from included.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -41,12 +41,13 @@ from minillm.posttraining.recipes import (
     world_preferences,
     world_prompts,
 )
-from minillm.posttraining.reward import RewardModel
+from minillm.posttraining.reward import RewardModel, as_judged
 from minillm.tokenizer import Tokenizer
 
 ASKED = 300  # held-out instructions
 STREAM = 3_000_000  # their seed, beyond those that anything was trained on
 N = 64
+METHODS = ("ppo", "grpo", "dpo", "dpo-judge")
 COLUMNS = "{:12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}"
 
 
@@ -57,10 +58,12 @@ def train_online(train: Callable, recipe: OnlineConfig, seed: int, judge: Reward
     return train(model, PromptData(prompts, judge.score, [tokenizer.eos_id]), config, on_metrics=show)[0]
 
 
-def train_dpo(seed: int) -> Transformer:
+def train_dpo(seed: int, judge: RewardModel | None = None) -> Transformer:
     model, tokenizer = models.sft()
     found = world_preferences(DPO, Rater(), seed, lambda asked: own_answers(model, tokenizer, asked, seed=seed))
     train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
+    if judge is not None:
+        train, held_out = as_judged(judge, train), as_judged(judge, held_out)
     data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
     return dpo(model, data, DPO.training, on_metrics=show)[0]
 
@@ -91,7 +94,7 @@ def figures(report: Report, reference: Report, ceiling: float) -> dict[str, floa
     }
 
 
-def run(seed: int, methods: list[str]) -> dict[str, dict]:
+def run(seed: int, methods: Sequence[str]) -> dict[str, dict]:
     """All methods with one seed, measured on the same instructions."""
     seed_everything(seed)
     reference, tokenizer = models.sft()
@@ -107,6 +110,7 @@ def run(seed: int, methods: list[str]) -> dict[str, dict]:
         "ppo": lambda: train_online(ppo, WORLD_PPO, seed, judge),
         "grpo": lambda: train_online(grpo, WORLD_GRPO, seed, judge),
         "dpo": lambda: train_dpo(seed),
+        "dpo-judge": lambda: train_dpo(seed, judge),
     }
     for method in methods:
         start = time.perf_counter()
@@ -120,7 +124,7 @@ def run(seed: int, methods: list[str]) -> dict[str, dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="each draws its own prompts, answers and instructions")
-    parser.add_argument("--methods", nargs="+", choices=("ppo", "grpo", "dpo"), default=["ppo", "grpo", "dpo"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     runs = [run(seed, arguments.methods) for seed in range(arguments.seeds)]

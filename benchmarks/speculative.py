@@ -7,7 +7,7 @@ Three questions, answered greedily: one to quote a text, one to sum it up, one w
 take turns in one process, the best round counts; `gain` is against plain decoding of the same weights. Guesses are
 looked up in the text so far, or written by the 4-bit weights where the model is in float32. `same` says whether the
 text is that of plain decoding, which rounding may prevent where two tokens nearly tie. Passes over several tokens are
-timed by themselves, for they are the price: the fast step takes one token, so these go through the readable model.
+timed by themselves, for they are the price.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def pass_milliseconds(model: Transformer, rounds: int) -> dict[str, float]:
         f"{length} tokens": lambda length=length: model(ids[:, :length], cache) for length in LENGTHS
     }
     if (fast := decoder(model)) is not None:
-        passes["1 token, fast step"] = lambda: fast(ids[0, :1], cache)
+        for length in LENGTHS:
+            passes[f"{length} tokens, fast step"] = lambda length=length: fast(ids[:, :length], cache)
     best = dict.fromkeys(passes, float("inf"))
     with torch.no_grad():
         model(ids[:, :PAST], cache)

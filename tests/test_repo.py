@@ -39,17 +39,18 @@ def result(name: str) -> dict:
 
 
 def test_the_readmes_figures_are_those_of_the_benchmarks():
-    base, tokenizer = result("pretrain"), result("tokenizer")
+    tokenizer, bases = result("tokenizer"), [result("pretrain"), result("pretrain_long")]
     chat = fmean(run["held-out"]["all"] for run in result("sft")["runs"])
     judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
     closed = fmean(run["ppo"]["closed"] for run in result("alignment")["runs"])
     pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
+    reached = [f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s" for base in bases]
     families = result("parity")["rows"]
     apart = max(max(row["read"], row["written"]) for row in families)
     same = all(row["greedy_read"] and row["greedy_written"] for row in families)
     figures = [
         f"{result('train')['median_ratio']:.1f} times as fast",
-        f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s".replace("%", " %"),
+        ", ".join(reached).replace("%", " %"),
         f"{pace['ours bf16', 512] / pace['plain float32', 512]:.1f} times as fast",
         f"{chat:.1%}".replace("%", " %"),
         f"{judge:.1%}".replace("%", " %"),
@@ -64,16 +65,57 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
 
 
 def test_the_readmes_lesson_table_holds_the_lessons_that_exist():
-    rows = re.findall(r"^\|.*?\(notebooks/([\w]+)\.ipynb\)", readme(), re.MULTILINE)
+    table = readme().split("## The lessons")[1].split("\n## ")[0]
+    rows = re.findall(r"^\|.*?\(notebooks/([\w]+)\.ipynb\)", table, re.MULTILINE)
     assert rows == [path.stem for path in NOTEBOOKS], "README's lesson table and notebooks/ differ"
 
 
+def places_in(path: Path) -> set[str]:
+    """The anchors of a page's headings: as GitHub writes them, and in a notebook as JupyterLab does."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        pages = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+        text = "\n".join(pages)
+    headings = [re.sub(r"[*`]", "", line).strip() for line in re.findall(r"^#{1,6} (.*)$", text, re.MULTILINE)]
+    if path.suffix != ".ipynb":
+        headings = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in headings}
+
+
+def test_the_links_of_every_page_lead_somewhere():
+    dead = []
+    for page in (path for path in tracked_files() if path.suffix == ".md"):
+        for link in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            file, _, place = link.partition("#")
+            target = page.parent / file if file else page
+            if not target.exists() or (place and place not in places_in(target)):
+                dead.append(f"{page.relative_to(ROOT).as_posix()}: {link}")
+    assert not dead, "\n".join(["links that lead nowhere:", *dead])
+
+
+def test_an_anchor_is_a_heading(tmp_path):
+    (tmp_path / "page.md").write_text("# The *one* `thing`: what?\n\ntext\n## Two-fold\n", encoding="utf-8")
+    assert places_in(tmp_path / "page.md") == {"the-one-thing-what", "two-fold"}
+    cells = [{"cell_type": "markdown", "source": ["## *bank*, told\n"]}, {"cell_type": "code", "source": ["# no"]}]
+    (tmp_path / "page.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert places_in(tmp_path / "page.ipynb") == {"bank,-told"}
+
+
 def test_the_readme_names_files_and_rooms_that_exist():
-    text = readme()
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
-    named = re.findall(r"`((?:minillm|notebooks|tools|tests|benchmarks|teaching|exercises|solutions)/[\w./-]*)`", text)
-    missing = [name for name in [*links, *named] if not (ROOT / name).exists()]
+    folders = "minillm|notebooks|tools|tests|benchmarks|teaching|exercises|solutions"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", readme())
+    missing = [name for name in named if not (ROOT / name).exists()]
     assert not missing, f"README.md names what is not there: {missing}"
+
+
+def test_the_glossary_is_sorted_and_leads_from_each_term_to_a_lesson_and_a_room():
+    text = (ROOT / "teaching" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^- \*\*(.+?)\*\*: (.*?)(?=^- |^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(terms) == len(re.findall("^- ", text, re.MULTILINE))
+    names = [term.casefold() for term, _ in terms]
+    assert names == sorted(set(names)), "terms of the glossary are out of order, or stand twice"
+    unlinked = [term for term, says in terms if "](../notebooks/" not in says or "](../minillm/" not in says]
+    assert not unlinked, f"terms of the glossary without a lesson or a room: {unlinked}"
 
 
 def test_the_readme_leads_through_every_floor():

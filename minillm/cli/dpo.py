@@ -12,16 +12,19 @@ from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
 from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
+from minillm.data.pairs import PairBatches, PairData
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.dpo import dpo as run_dpo
 from minillm.posttraining.recipes import DPO
+from minillm.posttraining.reward import as_judged, load_reward_model
 from minillm.pretrained import load
 
 
 @click.command()
 @pair_options
 @click.option("--beta", type=float, help="The price of leaving the model it began as, in points a nat of KL.")
+@click.option("--judge", help="A run folder of `minillm reward` (or: course), which then says what is preferred.")
 @click.pass_context
 def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a chat model directly on pairs of answers, of which somebody preferred one."""
@@ -33,6 +36,13 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     model = model.to(pick_device(options["device"]))
     tokenizer = chat_tokenizer(tokenizer)
     data, _ = load_pairs(options, DPO, model, tokenizer, say)
+    if options["judge"]:
+        judge, judged = models.reward() if options["judge"] == "course" else load_reward_model(options["judge"])
+        if judged.vocab != tokenizer.vocab:
+            raise ValueError("the model and the judge have different tokenizers; give two of one family")
+        judge = judge.to(model.device)
+        train = PairBatches(as_judged(judge, data.train.pairs), options["batch_size"], options["seed"])
+        data = PairData(train, as_judged(judge, data.validation))
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
     config = DPOConfig(**options["training"])

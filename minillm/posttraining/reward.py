@@ -179,6 +179,24 @@ def pair_margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "N"
     return torch.cat([margins(model, pairs[start : start + SCORED_AT_ONCE]) for start in starts])
 
 
+def as_judged(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs as the reward model has them: the answer with the higher reward is chosen, whoever chose before.
+
+    A rater's choice is one toss of a coin, and a policy can only learn it by heart; a judge decides like cases alike.
+
+    >>> judge = RewardModel(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> judge.head.weight.data[0, 0] = 1.0
+    >>> pairs = as_judged(judge, [Pair((1,), (5, 2), (6, 2)), Pair((1,), (6, 2), (5, 2))])
+    >>> pairs[0] == pairs[1], bool((pair_margins(judge, pairs) > 0).all())
+    (True, True)
+    """
+    found = pair_margins(model, pairs).tolist()
+    return [
+        pair if margin >= 0 else replace(pair, chosen=pair.rejected, rejected=pair.chosen)
+        for pair, margin in zip(pairs, found, strict=True)
+    ]
+
+
 def train_reward_model(
     model: Transformer,
     data: PairData,

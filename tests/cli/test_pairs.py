@@ -11,8 +11,9 @@ from cli.test_commands import last_json, run
 from minillm import load
 from minillm.course.models import RewardRecipe
 from minillm.posttraining import recipes
-from minillm.posttraining.reward import load_reward_model
+from minillm.posttraining.reward import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import save
+from minillm.tokenizer import Tokenizer
 
 SMALL = ["--steps", "4", "--batch-size", "2", "--pairs", "12"]
 PERSON = {"schema": 1, "rater": "Ada", "chosen": "Yes, certainly.", "rejected": "No."}
@@ -51,6 +52,24 @@ def test_a_reward_model_stands_beside_the_ceiling(tmp_path, chatty):
     assert found["n"] == 8
     assert 0 <= found["expected_accuracy"] <= found["ceiling"] <= 1
     assert load_reward_model(tmp_path / "run")[0].head.weight.abs().sum() > 0
+
+
+def test_dpo_may_learn_what_a_judge_prefers(tmp_path, chatty):
+    run("reward", "--model", chatty, "--out", tmp_path / "taste", *SMALL)
+    ends = {}
+    for name, options in (("raters", []), ("judge", ["--judge", tmp_path / "taste"])):
+        run("dpo", "--model", chatty, "--out", tmp_path / name, *SMALL, *options)
+        ends[name] = load(tmp_path / name)[0].embedding.weight
+    assert not ends["judge"].equal(ends["raters"])
+
+
+def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
+    model, tokenizer = load(chatty)
+    words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
+    words.bos_token = tokenizer.bos_token
+    save_reward_model(RewardModel.of(model), words, tmp_path / "other")
+    refused = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--judge", tmp_path / "other", status=1)
+    assert "different tokenizers" in refused.stderr
 
 
 def test_dpo_leaves_a_model_that_chats(tmp_path, chatty):

@@ -24,10 +24,12 @@ CONTROLS = {
     "06_transformer": (".noUi-handle", ["ArrowLeft"]),
     "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
+    "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 LONG = {
     "08_pretraining",
     "09_sft",
+    "11_preference_optimization",
     "13_scaling",
 }  # that train for minutes, and have nothing but an explorer to be tried
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at

@@ -18,6 +18,7 @@ from minillm.posttraining.reward import (
     LikelihoodReward,
     RewardConfig,
     RewardModel,
+    as_judged,
     load_reward_model,
     margins,
     pair_margins,
@@ -90,6 +91,18 @@ def test_margins_are_differences_of_rewards_and_begin_at_zero():
 
 
 GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True, "n_kv_heads": 4}
+
+
+def test_a_judge_turns_the_pairs_that_it_has_the_other_way_round_and_no_others():
+    model = reward_model()
+    judged = as_judged(model, PAIRS)
+    wrong = (pair_margins(model, PAIRS) < 0).tolist()
+    assert 0 < sum(wrong) < len(PAIRS)
+    for old, new, turned in zip(PAIRS, judged, wrong, strict=True):
+        assert (new.prompt, new.chosen, new.rejected) == (
+            (old.prompt, old.rejected, old.chosen) if turned else (old.prompt, old.chosen, old.rejected)
+        )
+    assert as_judged(model, judged) == judged
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""The claims table: numbers read out of lessons, the sentence when one is lost, and the table that is shipped."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from minillm.course.claims import (
+    CLAIMS,
+    Chapter,
+    Claim,
+    Reading,
+    Verdict,
+    load_claims,
+    load_lessons,
+    measure,
+    table,
+    tally,
+)
+from tools import build_claims
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+LESSONS = load_lessons(NOTEBOOKS)
+EVERY = [claim for chapter in load_claims() for claim in chapter.claims]
+NAMES = re.compile(r"\{.*?\}|GPT-[23]|SmolLM2")
+
+
+def notebook(folder, cells, name="04_attention.ipynb"):
+    path = folder / name
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    return load_lessons(folder)
+
+
+def executed(source, *outputs):
+    return {"cell_type": "code", "execution_count": 1, "source": [source], "outputs": list(outputs)}
+
+
+def printed(text):
+    return {"output_type": "stream", "name": "stdout", "text": [text]}
+
+
+def shown(**data):
+    return {"output_type": "display_data", "data": {f"text/{kind}": [text] for kind, text in data.items()}}
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    return notebook(
+        tmp_path,
+        [
+            {"cell_type": "markdown", "source": ["gap 7.77"]},
+            executed("assert gap > 1\n", printed("gap 1.263 of 2,048\n"), shown(plain="A caption: bank ends at 0.50.")),
+            executed("print(table)\n", shown(markdown="rows: 61", plain="<Markdown object>")),
+            {"cell_type": "code", "execution_count": None, "source": ["assert never\n"], "outputs": []},
+        ],
+    )
+
+
+def claim(pattern, measured="{gap}", place="output", number="04", why="so far"):
+    return Claim("Words part", (Reading(number, pattern, place),), measured, Verdict.CONDITION, why)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "measured", "expected"),
+    [
+        (r"^gap (?P<gap>[\d.]+) of (?P<all>[\d,]+)$", "{gap} of {all}", "1.263 of 2,048"),
+        (r"^gap (?P<gap>[\d.]+) of (?P<all>[\d,]+)$", "{gap:.1f} of {all:.0f}", "1.3 of 2048"),
+        (r"ends at (?P<gap>[\d.]+)\.$", "{gap:.0%}", "50 %"),
+        (r"^rows: (?P<gap>\d+)$", "{gap} rows", "61 rows"),
+    ],
+)
+def test_a_number_is_read_from_what_a_lesson_has_printed(lesson, pattern, measured, expected):
+    assert measure(claim(pattern, measured), lesson) == expected
+
+
+def test_an_assertion_counts_if_its_cell_has_run(lesson):
+    assert measure(claim(r"^assert gap > 1$", "asserted", "code"), lesson) == "asserted"
+    with pytest.raises(ValueError, match="0 matches"):
+        measure(claim(r"^assert never$", "asserted", "code"), lesson)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (claim("lost (?P<gap>.)"), r"'Words part': lesson 04 has 0 matches of 'lost .* in its output.*claims\.toml"),
+        (claim("gap 7.77"), "has 0 matches"),  # text on the page is no measurement
+        (claim(r"(?P<gap>\d)\d"), "lesson 04 has [2-9] matches"),
+        (claim("gap", number="21"), "lesson 21 is not built; there are 04"),
+        (claim("(?P<gap>gap)", "{gaps}"), "no pattern has a group 'gaps', which '{gaps}' asks for"),
+    ],
+)
+def test_what_cannot_be_read_is_named(lesson, wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        measure(wrong, lesson)
+
+
+def test_the_table_has_a_row_for_each_claim_and_keeps_its_columns(lesson):
+    chapters = (Chapter("One", (claim("(?P<gap>gap)", "a | b", why="c | d"),) * 2), Chapter("Two", (claim("gap"),)))
+    with pytest.raises(ValueError, match="no pattern has a group 'gap'"):
+        table(chapters, lesson)
+    written = table(chapters[:1], lesson).splitlines()
+    assert written[0] == "Of 2 statements 0 hold, 2 hold with a condition, and 0 are loose."
+    row = r"| Words part | [04](notebooks/04_attention.ipynb) | a \| b | **holds with a condition**: c \| d |"
+    assert written[2:4] == ["### One", ""]
+    assert written[4:] == ["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |", row, row]
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=one.statement) for one in EVERY])
+def test_each_shipped_claim_is_measured_by_the_lessons_that_stand(one):
+    assert measure(one, LESSONS)
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=one.statement) for one in EVERY])
+def test_no_number_of_a_lesson_is_typed(one):
+    typed = re.findall(r"\d[\d.,]*", NAMES.sub("", f"{one.measured} {one.why}"))
+    assert not [number for number in typed if number.strip(".,") not in one.statement]
+
+
+def test_each_statement_stands_once_and_all_verdicts_occur():
+    statements = [one.statement for one in EVERY]
+    assert len(set(statements)) == len(statements)
+    assert {one.verdict for one in EVERY} == set(Verdict)
+    assert tally(load_claims()).startswith(f"Of {len(EVERY)} statements ")
+
+
+def test_a_lesson_that_is_built_again_renews_the_table():
+    before = table(load_claims(), LESSONS)
+    lesson = LESSONS["02"]
+    built_again = re.sub(r"^(' queen' +)[\d.]+$", r"\g<1>0.123", lesson.output, flags=re.MULTILINE)
+    after = table(load_claims(), LESSONS | {"02": lesson._replace(output=built_again)})
+    changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
+    assert len(changed) == 1
+    assert "*queen* leads with 0.123" in changed[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[[chapter]", "TOMLDecodeError"),
+        ("", "KeyError"),
+        ("chapter = [3]", "TypeError"),
+        (CLAIMS.read_text(encoding="utf-8").replace('"loose"', '"wrong"', 2), "'wrong' is not a valid Verdict"),
+    ],
+)
+def test_a_damaged_table_is_told(tmp_path, text, part):
+    (tmp_path / "claims.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"claims\.toml holds no table of claims") as told:
+        load_claims(tmp_path / "claims.toml")
+    assert part in str(told.value)
+
+
+PAGE = f"above\n{build_claims.BEGIN}\nold\n{build_claims.END}\nbelow\n"
+
+
+def test_the_page_around_the_table_is_left_alone():
+    fresh = build_claims.with_table(PAGE, "new")
+    assert fresh == f"above\n{build_claims.BEGIN}\n\nnew\n\n{build_claims.END}\nbelow\n"
+    assert build_claims.with_table(fresh, "new") == fresh
+
+
+@pytest.mark.parametrize("page", ["above", PAGE + PAGE, PAGE.replace(build_claims.END, "")])
+def test_a_page_without_its_marks_is_refused(page):
+    with pytest.raises(ValueError, match=r"README\.md needs the line <!-- claims"):
+        build_claims.with_table(page, "new")
+
+
+def test_the_command_writes_the_table_and_finds_a_stale_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build_claims, "README", tmp_path / "README.md")
+    build_claims.README.write_text(PAGE, encoding="utf-8")
+    assert build_claims.main(["--check"]) == 1
+    assert "stale; run python tools/build_claims.py" in capsys.readouterr().out
+    assert build_claims.README.read_text(encoding="utf-8") == PAGE
+    assert build_claims.main([]) == 0
+    assert build_claims.main(["--check"]) == 0
+    build_claims.README.write_text("no marks", encoding="utf-8")
+    assert build_claims.main([]) == 1
+    assert "needs the line" in capsys.readouterr().err
