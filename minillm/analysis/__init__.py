@@ -6,5 +6,6 @@ lens          what it would say after each block
 ablation      what it can no longer do without a part, at equal damage to the loss
 probes        what can be read from its vectors, and how clearly groups of them stand apart
 geometry      neighbours, analogies, and the cloud on paper
+scaling       what loss a larger run would end at, and how sure that is
 evaluation    how well it knows Ottermere, and whether what it writes could stand there
 """

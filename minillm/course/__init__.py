@@ -1,1 +1,1 @@
-"""What the lessons share beyond the package: the course's trained models, its loss bands, and the claims it tests."""
+"""What the lessons share beyond the package: trained models, loss bands, the runs of a sweep, the claims they test."""

@@ -1,11 +1,12 @@
-"""Keep a model that took minutes to make: in the cache, under a hash of the settings that made it."""
+"""Keep what took minutes to make, a model or some numbers: in the cache, under a hash of the settings that made it."""
 
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +33,65 @@ def kept(
     A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
     may go on from there. Of two processes that ask at once, one makes it and the other waits.
     """
+    folder, text = _place("models", name, settings)
+    with _locked(folder, f"the course's {name} model"):
+        fault = _fault(folder)
+        if fault is not None:
+            if folder.exists():
+                print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
+                shutil.rmtree(folder)
+            _make(folder, text, make)
+    return load(folder)
+
+
+def kept_numbers(
+    name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]
+) -> dict[str, int | float]:
+    """The numbers that these settings give, by name: from a small file in the cache, or by `make()`.
+
+    As with `kept`, a damaged file is made again, and of two processes one makes it and the other waits.
+    """
+    path, text = numbers_file(name, settings), _place("runs", name, settings)[1]
+    with _locked(path, f"the numbers of {name}"):
+        if path.exists():
+            try:
+                held = json.loads(path.read_text(encoding="utf-8"))
+                if held["settings"] == json.loads(text):
+                    return dict(held["numbers"])
+            except (ValueError, KeyError, TypeError):
+                pass
+            print(f"{path} is damaged. It is made again.", file=sys.stderr)
+        numbers = make()
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(json.dumps({"settings": json.loads(text), "numbers": numbers}), encoding="utf-8")
+        os.replace(partial, path)
+    return numbers
+
+
+def numbers_file(name: str, settings: dict[str, Any]) -> Path:
+    """Where `kept_numbers` keeps them; whoever wants to know what is still to be made looks whether it is there."""
+    place = _place("runs", name, settings)[0]
+    return place.with_name(f"{place.name}.json")
+
+
+def _place(kind: str, name: str, settings: dict[str, Any]) -> tuple[Path, str]:
+    """A path in the cache that bears a hash of the settings, and the settings as the text that was hashed."""
     text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
-    folder = cache_dir() / "models" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return cache_dir() / kind / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}", text
+
+
+@contextmanager
+def _locked(path: Path, what: str) -> Iterator[None]:
+    """Alone with a path of the cache; an `OSError` on the way says what could not be kept, and the remedy."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            fault = _fault(folder)
-            if fault is not None:
-                if folder.exists():
-                    print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
-                    shutil.rmtree(folder)
-                _make(folder, text, make)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f"{path.name}.lock")):
+            yield
     except OSError as error:
         raise OSError(
-            f"cannot keep the course's {name} model in {folder.parent}: {error.strerror or error}. "
+            f"cannot keep {what} in {path.parent}: {error.strerror or error}. "
             "Make room there, or set MINILLM_HOME to a folder that you may write to"
         ) from error
-    return load(folder)
 
 
 def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:

@@ -1,8 +1,8 @@
 """The course's own trained models: made once on this computer, by the code that the lessons teach, and then kept.
 
 A lesson that needs a trained model asks here and waits only the first time; `python -m minillm.course.models` makes
-all of them beforehand. What is kept lies in the cache under a hash of the settings that made it, so changed settings
-give another model, never an old one under a new name (`keeping.py`).
+all of them beforehand, and the runs of `sweep.py`. What is kept lies in the cache under a hash of the settings that
+made it, so changed settings give another model, never an old one under a new name (`keeping.py`).
 """
 
 import time
@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from minillm.config import ModelConfig
 from minillm.course.keeping import kept
+from minillm.course.sweep import sweep
 from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
@@ -218,7 +219,7 @@ def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
 
 
 if __name__ == "__main__":
-    for make in (base, sft, reward, ppo):
+    for make in (base, sft, reward, ppo, sweep):
         start = time.perf_counter()
         make()
         print(f"{make.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)

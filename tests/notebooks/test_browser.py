@@ -30,6 +30,7 @@ LONG = {
     "08_pretraining",
     "09_sft",
     "11_preference_optimization",
+    "13_scaling",
 }  # that train for minutes, and have nothing but an explorer to be tried
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked

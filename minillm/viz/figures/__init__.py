@@ -10,6 +10,7 @@ puts it on the page with its sentence. One room a subject:
     curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
     places     embedding_map, rotation                        attention  attention_grid, attention_arcs
     stream     model_sketch, logit_lens                       training   training_curve
+    timetables  timetable
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
@@ -39,6 +40,7 @@ from minillm.viz.figures.style import (
     visible,
 )
 from minillm.viz.figures.tensors import heat_map, vector_strip
+from minillm.viz.figures.timetables import timetable
 from minillm.viz.figures.tokens import merge_tree, token_strip, token_strips
 from minillm.viz.figures.training import training_curve
 
@@ -77,6 +79,7 @@ __all__ = [
     "shaded_strips",
     "show",
     "shown_size",
+    "timetable",
     "token_strip",
     "token_strips",
     "training_curve",

@@ -57,6 +57,11 @@ FIGURES = {
         ([1, 9], [7.0, 6.9]), ([1, 9], [7.0, 6.9]), ([9], [6.95]), {"floor": 0.5}, ([1, 9000], [7, 0.6], [7.1, 0.7])
     ),
     "training_curve of one": lambda: figures.training_curve(([1], [7.0]), ([1], [7.0])),
+    "timetable": lambda: figures.timetable(
+        {"the first of the workers": [(0, 1, "on", "1")], "b": [(i, i + 1, "back", str(i)) for i in range(40)]},
+        "time",
+    ),
+    "timetable of one": lambda: figures.timetable({"a": [(0, 1, "work", "a")]}, "time"),
     "heat_map": lambda: figures.heat_map(torch.rand(9, 9), "token token", AWKWARD, AWKWARD),
     "heat_map of one cell": lambda: figures.heat_map([[3.25]], "T C"),
     "heat_map, large": lambda: figures.heat_map(torch.randn(60, 64), "T C", unit="value"),

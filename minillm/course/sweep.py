@@ -1,0 +1,130 @@
+"""The runs to which lesson 13 fits a scaling law: one model in several widths, each on several amounts of text.
+
+They are made once on this computer and then kept, one small file a run, so that a sweep that was cut off goes on with
+the run at which it stopped. Every run has a schedule of its own that ends where the run ends (to read off the loss of a
+longer run on its way would compare a high learning rate with a low one; Hoffmann et al. 2022, section 3.1), and none
+reads a document twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any, NamedTuple
+
+from tqdm.auto import tqdm
+
+from minillm.config import ModelConfig
+from minillm.course.keeping import kept_numbers, numbers_file
+from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
+from minillm.data.world import WORLD_VERSION
+from minillm.device import pick_device, seed_everything
+from minillm.model.accounting import count_parameters
+from minillm.model.transformer import Transformer
+from minillm.training.recipes import RECIPES
+from minillm.training.run import TextData, pretrain
+from minillm.training.settings import TrainConfig
+
+NAME = "scaling-run"
+
+
+class SweepRun(NamedTuple):
+    """A finished run, in numbers."""
+
+    d_model: int
+    steps: int
+    parameters: int  # all of them
+    inside_blocks: int  # of these, what is neither embedding nor head nor last norm
+    tokens: int  # read, each once
+    loss: float  # nats per token on the validation documents
+
+
+@dataclass(frozen=True)
+class SweepRecipe:
+    """All that decides what the runs become. Preset `tiny` is of this family: 128 wide, 800 steps."""
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)  # d_model
+    steps: tuple[int, ...] = (100, 200, 400)  # of each width; a step reads batch_size rows of max_seq_len tokens
+    held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that no law is fitted to
+    shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
+    training: TrainConfig = replace(RECIPES["tiny"].training, bf16=False)  # all but its steps  # noqa: RUF009
+    batch_size: int = RECIPES["tiny"].batch_size
+    documents: int = 20_000  # of the world: enough for the longest run to read each at most once
+    tokenizer_documents: int = TOKENIZER_DOCUMENTS
+    seed: int = 0  # decides the world's documents, the initial weights and the order
+
+    def config(self, d_model: int) -> ModelConfig:
+        """The shape at another width: heads of at most 32 numbers, and a hidden layer three times as wide.
+
+        >>> SweepRecipe().config(128) == ModelConfig.preset("tiny")
+        True
+        """
+        heads = max(1, d_model // 32)
+        wide = {"d_model": d_model, "n_heads": heads, "n_kv_heads": heads, "d_head": d_model // heads}
+        return replace(self.shape, **wide, d_ff=3 * d_model)
+
+    def settings(self, d_model: int, steps: int) -> dict[str, Any]:
+        """All that one run depends on, as plain values."""
+        shared = {name: getattr(self, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
+        training = asdict(replace(self.training, steps=steps, eval_every=steps, save_every=steps))
+        return shared | {"config": self.config(d_model).to_dict(), "training": training, "world": WORLD_VERSION}
+
+
+def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[SweepRun]]:
+    """The runs to fit a law to, and those that are held out; from the cache, or trained now with a progress bar.
+
+    The first call takes some minutes on two cores; Ctrl-C costs the run that is under way and no other. Raises
+    `OSError` where the cache folder cannot be written to, and `ValueError` where a run would read a document twice.
+
+    >>> runs, held_out = sweep()                                                              # doctest: +SKIP
+    """
+    fitted = [(d_model, steps) for d_model in recipe.widths for steps in recipe.steps]
+    missing = [pair for pair in [*fitted, *recipe.held_out] if not _is_kept(recipe, pair)]
+    text = cache(lambda: _text(recipe))  # where nothing is missing it is not needed
+    to_do = sum(steps for _, steps in missing)
+    with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
+
+        def make(d_model: int, steps: int) -> SweepRun:
+            def train() -> dict[str, int | float]:
+                return train_run(recipe, d_model, steps, text(), bar.update)._asdict()
+
+            return SweepRun(**kept_numbers(NAME, recipe.settings(d_model, steps), train))
+
+        return [make(*pair) for pair in fitted], [make(*pair) for pair in recipe.held_out]
+
+
+def train_run(
+    recipe: SweepRecipe, d_model: int, steps: int, data: TextData, on_steps: Callable[[int], Any] = lambda steps: None
+) -> SweepRun:
+    """Train one run from nothing; `on_steps` hears of every few. Raises `ValueError` where it would read twice."""
+    settings = recipe.settings(d_model, steps)
+    if steps > data.train.epoch_length:
+        raise ValueError(
+            f"{steps} steps would read documents twice, since {recipe.documents:,} make {data.train.epoch_length:.0f} "
+            "steps; take more documents or fewer steps"
+        )
+    config, told = ModelConfig.from_dict(settings["config"]), 0
+
+    def tell(line: dict[str, Any]) -> None:
+        nonlocal told
+        on_steps(line["step"] - told)
+        told = line["step"]
+
+    seed_everything(recipe.seed)
+    model = Transformer(config).to(pick_device(None))
+    _, history = pretrain(model, data, TrainConfig(**settings["training"]), on_metrics=tell)
+    inside = sum(parameter.numel() for parameter in model.blocks.parameters())
+    last = history[-1]
+    return SweepRun(d_model, steps, count_parameters(config), inside, last["tokens"], last["val_loss"])
+
+
+def _is_kept(recipe: SweepRecipe, pair: tuple[int, int]) -> bool:
+    return numbers_file(NAME, recipe.settings(*pair)).exists()
+
+
+def _text(recipe: SweepRecipe) -> TextData:
+    """The same documents in the same order for every run."""
+    corpus = load_corpus("world", recipe.seed, recipe.documents)
+    tokenizer = learn_tokenizer(corpus, recipe.shape.vocab_size, recipe.tokenizer_documents)
+    encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
+    shape = (tokenizer.eos_id, recipe.shape.max_seq_len, recipe.batch_size, recipe.seed)
+    return TextData.of(encoded, validation, *shape)
