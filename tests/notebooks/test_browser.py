@@ -26,12 +26,8 @@ CONTROLS = {
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
-LONG = {
-    "08_pretraining",
-    "09_sft",
-    "11_preference_optimization",
-    "13_scaling",
-}  # that train for minutes, and have nothing but an explorer to be tried
+# Lessons that train for minutes, and have nothing but an explorer to be tried.
+LONG = {"08_pretraining", "09_sft", "11_preference_optimization", "13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
