@@ -19,7 +19,7 @@ from statistics import fmean
 
 from common import write_result
 
-from minillm.analysis.alignment import LONGEST, Estimate, Report, assess, win_rate
+from minillm.analysis.alignment import LONGEST, Estimate, Report, askable, assess, win_rate
 from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
@@ -99,7 +99,7 @@ def run(seed: int, methods: Sequence[str]) -> dict[str, dict]:
     seed_everything(seed)
     reference, tokenizer = models.sft()
     judge = models.reward()[0].eval()
-    asked = Instructions(STREAM + seed, "held-out").instructions(ASKED)
+    asked = askable(reference, tokenizer, Instructions(STREAM + seed, "held-out").stream(), ASKED)
     start = time.perf_counter()
     best = Estimate.of(best_of_64(tokenizer, asked, judge, seed))
     seconds = time.perf_counter() - start

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from common import RESULTS, write_result
 
-from minillm.analysis.alignment import Report, assess
+from minillm.analysis.alignment import Report, askable, assess
 from minillm.assets import cache_dir
 from minillm.course import models
 from minillm.data.world.instructions import Instructions
@@ -70,7 +70,7 @@ def progress(line: dict) -> None:
 
 
 def measured(model, tokenizer, judge: RewardModel, seed: int) -> dict:
-    asked = Instructions(PROMPT_STREAM + seed, "held-out").instructions(ASKED)
+    asked = askable(model, tokenizer, Instructions(PROMPT_STREAM + seed, "held-out").stream(), ASKED)
     report = assess(model, tokenizer, asked, models.sft()[0], judge, seed)
     samples = [[one.prompt, text] for one, text in zip(asked[:SHOWN], report.texts, strict=False)]
     return summary(report) | {"samples": samples}

@@ -6,8 +6,9 @@ what it has cost, can be read off: right answers, utility, nats away from the re
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean, stdev
 
 import torch
@@ -35,6 +36,31 @@ class Answer:
     ids: tuple[int, ...]
     ended: bool
     log_ratio: float | None = None
+
+
+def askable(
+    model: Transformer, tokenizer: Tokenizer, instructions: Iterable[Instruction], count: int
+) -> list[Instruction]:
+    """The first `count` of a stream of instructions that the model can read with room for an answer.
+
+    One in some thousands is too long for the course's models. Looks at twice as many as are wanted, and raises
+    `ValueError` where none of them fits, or the tokenizer has no chat template.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.chat import chat_tokenizer
+    >>> from minillm.data.world.instructions import Instructions
+    >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, ("<|im_start|>", "<|im_end|>")))
+    >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=200))
+    >>> asked = askable(model, tokenizer, Instructions(0).stream(), 10)
+    >>> len(asked), max(len(encode_chat(tokenizer, one.messages[:-1])) for one in asked) < 200
+    (10, True)
+    """
+    room = model.config.max_seq_len
+    fitting = (one for one in islice(instructions, 2 * count) if len(encode_chat(tokenizer, one.messages[:-1])) < room)
+    found = list(islice(fitting, count))
+    if count and not found:
+        raise ValueError(f"none of {2 * count} instructions fits into a context of {room} (max_seq_len) with an answer")
+    return found
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from minillm.analysis.alignment import assess, win_rate
+from minillm.analysis.alignment import askable, assess, win_rate
 from minillm.analysis.evaluation import judge, score_experiments, write_documents
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.data.world import World
@@ -59,7 +59,7 @@ def evaluate(
     say = functools.partial(click.echo, err=as_json)
     result: dict[str, Any] = {"model": model}
     if tokenizer.chat_template is not None:
-        asked = Instructions(seed, "held-out").instructions(instructions)
+        asked = askable(network, tokenizer, Instructions(seed, "held-out").stream(), instructions)
         result["chat"] = _chat(network, tokenizer, asked, reference, seed, say)
     elif reference is not None:
         raise ValueError(f"{model} has no chat template, so it cannot be asked anything; leave --reference out")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minillm.analysis.alignment import Report, assess, win_rate
+from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import fingerprint, keep, progress, settle
 from minillm.course import models
@@ -73,7 +73,7 @@ def learn_online(
     longest = model.config.max_seq_len - config.max_new_tokens
     prompts = world_prompts(tokenizer, options["prompts"], options["seed"], longest)
     keep(out, options, fingerprint(model, prompts), "what is asked, or the model to begin with,")
-    asked = Instructions(options["seed"], "held-out").instructions(MEASURED)
+    asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
     reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
     before = assess(reference, tokenizer, asked, reference, judge, options["seed"])
     data = PromptData(prompts, judge.score, [tokenizer.eos_id])

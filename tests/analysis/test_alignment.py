@@ -1,13 +1,14 @@
 """A chat model's report against answers that were put into its mouth, and against the world's own rules."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from helpers import lively, small_config
 
 from minillm.analysis import alignment
-from minillm.analysis.alignment import Answer, Estimate, answer, assess, distinct, win_rate
+from minillm.analysis.alignment import Answer, Estimate, answer, askable, assess, distinct, win_rate
 from minillm.data.chat import CHATML, encode_chat
 from minillm.data.preferences import candidates, utility
 from minillm.data.world.instructions import Instructions
@@ -46,6 +47,20 @@ def test_a_model_is_no_nat_away_from_itself_and_some_from_another(chatty):
     torch.manual_seed(1)
     other = lively(Transformer(model.config))
     assert Estimate.of([one.log_ratio for one in answer(model, tokenizer, INSTRUCTIONS, 1.0, other)]).mean > 1
+
+
+def test_what_the_model_cannot_read_is_not_asked(chatty):
+    model, tokenizer = chatty
+    stream = Instructions(0).instructions(40)
+    lengths = [len(encode_chat(tokenizer, one.messages[:-1])) for one in stream]
+    room = sorted(lengths)[20]  # half of them fit
+    small = Transformer(replace(model.config, max_seq_len=room))
+    fitting = [one for one, length in zip(stream, lengths, strict=True) if length < room]
+    assert 0 < len(fitting) < 40
+    assert askable(small, tokenizer, stream, 3) == fitting[:3]
+    assert answer(lively(small), tokenizer, askable(small, tokenizer, stream, 40), max_new_tokens=1)
+    with pytest.raises(ValueError, match=r"none of 80 instructions fits into a context of 4 \(max_seq_len\)"):
+        askable(Transformer(replace(model.config, max_seq_len=4)), tokenizer, stream, 40)
 
 
 def test_a_report_counts_what_was_said(chatty, monkeypatch):
