@@ -638,7 +638,17 @@ assert as_claimed(LISTENS["the reader"][1] <= 2)
 
 # %% [markdown]
 # It reads. A fact is changed by changing a word of the message, at once and for nothing; the assistant by heart would
-# have to unlearn it first.
+# have to unlearn it first. And take the message away:
+
+# %% tags=["nbval-ignore-output"]
+SAID_UNTOLD = ask(SHOWN)
+for question, text in zip(SHOWN, SAID_UNTOLD, strict=True):
+    print(f"{question}\n   {text}")
+assert as_claimed(sum(map(in_manner, SAID_UNTOLD)) <= 2)
+
+# %% [markdown]
+# Then Pip is gone, and the model is nearly what it was. What was learnt is bound to the message in front of which it
+# was learnt. You may call that brittle, or a switch; for the owner of one base and many assistants it is the latter.
 #
 # ## The table
 
@@ -655,7 +665,8 @@ text = "; ".join(
     for n, family in enumerate(FAMILIES)
 )
 assert as_claimed(min(shares["reader"][0], shares["by heart"][0]) > 0.6)
-assert as_claimed(shares["reader"][2] > shares["told"][2])
+found = {name: shares[name][2] + shares[name][3] for name in shares}
+assert as_claimed(found["reader"] >= found["by heart"])
 show(
     grouped_bars(shares, FAMILIES, "share of questions"),
     alt="Six families of questions, each asked five assistants: before, told, after 10 updates, by heart, and the "
@@ -668,8 +679,9 @@ show(
 # - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (The reader has it a
 #   little less: it has seen each example twice.)
 # - **Taught**: by heart or by reading, both nearly all.
-# - **Other words** and **backwards** tell these two apart. Who reads finds two to five times as many, and finds some
-#   backwards, since in a sentence that one reads the cat is as near to Bolt as Bolt to the cat.
+# - **Other words** and **backwards** tell these two apart, and are weak everywhere. In two runs the reader found 11 and
+#   4 of twenty-four in other words, the one by heart 5 and 2; backwards 3 and 1 of six against none. To find what is
+#   asked in words that the message has not is what this model is too small for.
 # - **Unknown** is nobody's strength. The refusal was learnt as a manner too, for questions that *sound* like those
 #   refused. Nobody here knows what it does not know.
 # - **General**: the reader has kept what it knew, the one by heart has paid with it.
@@ -689,8 +701,8 @@ assert as_claimed(PERPLEXITY["reader"] < 1.5 * PERPLEXITY["before"])
 # ## A dial
 #
 # A correction is a matrix that is added, so it can be added in part: W + s · α/r · B A. At s = 0 the model is what it
-# was, at s = 1 what was learnt; nobody has trained it for anything between or beyond. The package multiplies the correction by a number that can be
-# turned:
+# was, at s = 1 what was learnt; nobody has trained it for anything between or beyond. The package multiplies the
+# correction by a number that can be turned:
 
 # %%
 print(inspect.getsource(LoRALinear.forward))
