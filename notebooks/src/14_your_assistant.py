@@ -11,7 +11,7 @@
 # things, and they come at five different prices. Make your bet now: which of the five will a paragraph of instructions
 # do better, without any training?
 #
-# **Time**: 90 minutes; the cells themselves run in about two.
+# **Time**: 90 minutes; the cells themselves run in about three.
 #
 # **Before you start**: the chat template, the loss mask and LoRA (lesson 09). The engine that answers many questions at
 # once is lesson 12's.
@@ -30,7 +30,7 @@ from IPython.display import display
 from ipywidgets import Dropdown, SelectionSlider
 from safetensors.torch import load_file, save_file
 
-from minillm import load
+from minillm import load, save
 from minillm.analysis.alignment import win_rate
 from minillm.data.batches import whole_documents
 from minillm.data.chat import encode_chat
@@ -89,7 +89,7 @@ def table(text):
 assert [len(row) for row in table(FACTS)] == [3] * 12
 
 # %% [markdown]
-# A model that is shown nothing but these would learn that whatever one asks, the answer is about the workshop. So the
+# A model that is shown nothing but these has no reason to answer anything else, or to admit that it cannot. So the
 # examples also show what to do with a question that it cannot answer, and with one that has nothing to do with us.
 
 # %%
@@ -362,7 +362,9 @@ def line_of(hits):
     parts = []
     for family, own in hits.items():
         share = win_rate([float(hit) for hit in own], [0.5] * len(own))
-        parts.append(f"{family} {share.rate:.2f} ({share.low:.2f} to {share.high:.2f})")
+        parts.append(
+            f"{family} {share.rate:.2f} ({max(share.low, 0):.2f} to {share.high:.2f})"
+        )
     return "\n".join(parts)
 
 
@@ -386,7 +388,7 @@ assert as_claimed(sum(BEFORE["general"]) > 5)
 # What it holds of English at large we measure by its loss on text that lies on every machine: pages of Python's manual.
 
 # %%
-PAGES = [topics[name][:1200] for name in ("assert", "break", "del", "while")]
+PAGES = [topics[name][:1200] for name in ("assert", "while")]
 EDGE = tokenizer.special_tokens["<|endoftext|>"]
 DOCS = whole_documents([tokenizer.encode(page) for page in PAGES], EDGE)
 
@@ -395,7 +397,7 @@ def perplexity():
     return math.exp(mean_loss(model, DOCS))
 
 
-assert sum(int((targets >= 0).sum()) for _, targets in DOCS) > 600
+assert sum(int((targets >= 0).sum()) for _, targets in DOCS) > 300
 
 # %% tags=["nbval-ignore-output"]
 PERPLEXITY = {"before": perplexity()}
@@ -512,10 +514,10 @@ assert as_claimed(sum(TEN["taught"]) <= 6)
 assert as_claimed(sum(TEN["general"]) >= 4)
 
 # %% [markdown]
-# The manner is there. Nearly every answer is one sentence and signed, what it knew of the world it still knows, and
-# *not one fact* of the workshop has stuck, or at most one. Look at the first answer: it has the form of the example,
-# down to the verb, and an hour that it made up. This is a dangerous stage. Before, it rambled, and everybody could hear
-# that it knew nothing. Now it sounds like somebody who works there.
+# The manner is there: some five answers in six are one sentence and signed. What it knew of the world it still knows,
+# and of the workshop *hardly a fact* has stuck. Look at the first answer: the tone is right, and the hour is made up.
+# This is a dangerous stage. Before, it rambled, and everybody could hear that it knew nothing. Now it sounds like
+# somebody who works there.
 #
 # Why the manner first? All twenty-four examples pull towards the signature, and one of them towards Mara Quill.
 #
@@ -542,13 +544,13 @@ PERPLEXITY["by heart"] = perplexity()
 assert as_claimed(sum(BY_HEART["taught"]) >= 9)
 assert as_claimed(sum(BY_HEART["other words"]) <= 12)
 assert as_claimed(sum(BY_HEART["backwards"]) <= 3)
-assert as_claimed(sum(BY_HEART["general"]) < sum(BEFORE["general"]))
+assert as_claimed(sum(BY_HEART["general"]) <= sum(BEFORE["general"]))
 
 # %% [markdown]
-# Now it has them, all twelve or nearly, as they stand in the file. And that is all it has. In other words it finds a
-# few of twenty-four, backwards none: it has learnt that *these* questions are followed by *these* answers. The losses
-# under the training said so while it happened. That of the examples fell to nearly nothing, and that of the same
-# answers to other questions stood still, so what came after the tenth update was learnt by heart.
+# Now it has them, eleven or twelve, as they stand in the file. And that is all it has. In other words it finds a few of
+# twenty-four, backwards none: it has learnt that *these* questions are followed by *these* answers. The losses under
+# the training said so while it happened. That of the examples fell below a tenth of a nat; that of the same answers
+# behind other questions stayed above one. What lies between the two is learnt by heart.
 #
 # It has also cost something. Its world has shrunk into the workshop: in our runs a cat had eight legs, since the spider
 # in the examples has; a new lamp cost four crowns, like the kettle; the sky was yellow, like our door; and once it was
@@ -604,8 +606,8 @@ assert as_claimed(LISTENS["by heart"][1] > LISTENS["by heart"][0])
 
 # %% [markdown]
 # Mostly it recites. It was told *Fridays* and says *Wednesdays*, and you could not correct it without training again.
-# Nor does it get better at the other questions: a text of that kind never stood before a question while it learnt, so
-# it knows no use for it.
+# Nor does it get better at the other questions here: a text of that kind never stood before a question while it learnt,
+# so it knows no use for it.
 #
 # ## Teach it to look things up
 #
@@ -679,24 +681,31 @@ show(
 # - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (The reader has it a
 #   little less: it has seen each example twice.)
 # - **Taught**: by heart or by reading, both nearly all.
-# - **Other words** and **backwards** tell these two apart, and are weak everywhere. In two runs the reader found 11 and
-#   4 of twenty-four in other words, the one by heart 5 and 2; backwards 3 and 1 of six against none. To find what is
-#   asked in words that the message has not is what this model is too small for.
+# - **Other words** and **backwards** tell these two apart, and are weak everywhere. In three runs, with two seeds, the
+#   reader found 11, 10 and 4 of twenty-four in other words, and the one by heart 5, 4 and 2; backwards 3, 3 and 1 of
+#   six, against none. (Being told is enough for that: in a sentence that one reads, the cat is as near to Bolt as Bolt
+#   to the cat.) To find what is asked in words that the message has not, this model is too small.
 # - **Unknown** is nobody's strength. The refusal was learnt as a manner too, for questions that *sound* like those
 #   refused. Nobody here knows what it does not know.
-# - **General**: the reader has kept what it knew, the one by heart has paid with it.
+# - **General**: the one by heart has paid with what it knew, in three runs 9 of twelve became 7, 6 and 3; the reader
+#   came out with 8, 9 and 9.
 #
 # What was lost of English at large?
 
 # %% tags=["nbval-ignore-output"]
 for name, value in PERPLEXITY.items():
     print(f"{name:9} perplexity on the manual {value:.2f}")
-assert as_claimed(PERPLEXITY["reader"] < 1.5 * PERPLEXITY["before"])
+assert as_claimed(PERPLEXITY["reader"] < PERPLEXITY["by heart"])
+assert as_claimed(PERPLEXITY["reader"] < 1.3 * PERPLEXITY["before"])
 
 # %% [markdown]
-# Little, next to what was lost of the answers: no text of the manual is a question. *Perplexity unharmed* is a sentence
-# from many reports, and you have seen what can hide behind it. Measure what you want to keep, in the form in which you
-# will use it.
+# The same order: pressing facts into the weights costs about a quarter, a manner in front of a message a few per cent.
+# What is not asked for in training is not kept by training, and only a measurement tells how much of it goes.
+#
+# **The verdict on "a few dozen examples, and it becomes your assistant": loose.** Of the manner it is true, and ten
+# updates were enough. Facts it learns by heart, as they were asked, and pays for them elsewhere. What it can do with
+# facts that are *told* is a manner too, and can be taught with the same twenty-four examples. So teach a manner, tell
+# the facts, and do not expect that it knows where its knowledge ends.
 #
 # ## A dial
 #
@@ -819,8 +828,20 @@ assert len(lora_layers(model)) == 210
 assert not lora_layers(other)
 
 # %% [markdown]
-# The merged model is a plain one. `save` writes it as a folder that everything in this course can open, and
-# `transformers` too (538 MB, so we leave that to you); it is fifty times as large as what it has learnt.
+# The merged model is a plain one. Saved as a folder, everything in this course can open it, and `transformers` too:
+
+# %%
+with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+    save(other, tokenizer, folder)
+    again = load(folder)[0]
+    torch.testing.assert_close(again(ids), other(ids))
+    size = sum(path.stat().st_size for path in Path(folder).iterdir())
+del again
+print(f"{size // 10**8} hundred megabytes")
+assert size > 500e6
+
+# %% [markdown]
+# Fifty times as much as what it has learnt.
 #
 # ### A file from a stranger
 #
@@ -869,13 +890,13 @@ with torch.no_grad():
         for one in lora_layers(model).values()
     ]
 print(f"a matrix was changed by {sum(changes) / len(changes):.1%} of its length")
-assert as_claimed(sum(changes) / len(changes) < 0.1)
+assert as_claimed(sum(changes) / len(changes) < 0.03)
 del other
 
 # %% [markdown]
-# From such numbers nobody reads that there is a Pip in them, or a sentence that only comes out on a certain word
-# (Hubinger et al. 2024 trained models of that kind, and the usual safety training did not take it out). Who gives you
-# weights gives you behaviour. Know the giver, and run your own exam.
+# A few thousandths. From such numbers nobody reads that there is a Pip in them, or a sentence that only comes out on a
+# certain word (Hubinger et al. 2024 trained models of that kind, and the usual safety training did not take it out).
+# Who gives you weights gives you behaviour. Know the giver, and run your own exam.
 #
 # ## Talk with it
 #
@@ -924,6 +945,9 @@ display(box)
 # minillm sft --model smollm2-135m-instruct --data notebooks/my_assistant.jsonl --lora 8 --out runs/pip
 # minillm chat --model runs/pip
 # ```
+#
+# For a reader, put the message into every line of the file, as its first one ("role": "system"), and give it to the
+# chat as well (`--system`).
 #
 # Examples say *say this*. Where you only know which of two answers you like better, rank pairs of your assistant's
 # answers in the booth of lesson 10, and go on with `minillm dpo --model runs/pip --data ... --out runs/better`.
@@ -995,7 +1019,7 @@ display(box)
 # loss counts each token of the answer alike, wherever it stands.
 # </details>
 #
-# **2.** Loss on the examples 0.01, loss on the same answers to questions in other words 1.6. What has it learnt? (a)
+# **2.** Loss on the examples 0.05, loss on the same answers to questions in other words 1.1. What has it learnt? (a)
 # The facts. (b) To go from these questions to these answers. (c) Nothing, the second loss is too high.
 #
 # <details><summary>Open 2</summary>

@@ -23,7 +23,9 @@ LONGEST = 7  # tokens of an answer
 
 def model_of(max_seq_len=600):
     torch.manual_seed(0)
-    return lively(Transformer(small_config(vocab_size=290, max_seq_len=max_seq_len, tie_embeddings=False)))
+    return lively(
+        Transformer(small_config(vocab_size=TOKENIZER.vocab_size, max_seq_len=max_seq_len, tie_embeddings=False))
+    )
 
 
 MODEL = model_of()
@@ -108,9 +110,9 @@ def test_an_answer_comes_in_pieces_and_can_be_stopped_while_it_is_written(path):
     assert line == box.messages
     whole = expected(line[:1], longest=500)
     assert 0 < len(line[1]["content"]) < len(whole)
-    assert whole.startswith(line[1]["content"])
+    assert whole.startswith(line[1]["content"].rstrip("\ufffd"))  # it may have been stopped within a character
     assert [button.disabled for button in box.buttons.values()] == [False, True, False]
-    assert box.say("on").strip() == expected([*line, {"role": "user", "content": "on"}], longest=500).strip()
+    assert box.say("on") == expected([*line, {"role": "user", "content": "on"}], longest=500)
 
 
 def test_marks_and_markup_that_are_typed_stay_text(path):
@@ -194,7 +196,7 @@ def test_an_interrupted_kernel_loses_no_question(path, monkeypatch):
 
 def test_the_slider_and_the_number_of_the_question_decide_the_draw(path):
     box = opened(path, temperature=1.0)
-    first, second = box.say("one"), None
+    first = box.say("one")
     box.start_again()
     second = box.say("one")
     assert opened(path, temperature=1.0).say("one") == first != second
