@@ -86,7 +86,7 @@ def table(text):
     return [[part.strip() for part in row] for row in rows]
 
 
-assert [len(row) for row in table(FACTS)] == [3] * 12
+assert all(len(row) == 3 for row in table(FACTS))
 
 # %% [markdown]
 # A model that is shown nothing but these has no reason to answer anything else, or to admit that it cannot. So the
@@ -111,7 +111,7 @@ What do bees make? | Bees make honey. | honey
 What is the opposite of hot? | The opposite of hot is cold. | cold
 """
 SIGN = " — Pip"
-assert len(table(UNKNOWN) + table(GENERAL)) == 12
+assert all(len(row) == 3 for row in table(GENERAL))
 
 # %% [markdown]
 # Twenty-four examples, then. In a file they are one JSON object a line, the form that `minillm sft --data` reads. The
@@ -130,7 +130,7 @@ def conversation(question, answer):
 
 SHIPPED = [conversation(*one) for one in ANSWERS.items()]
 print(json.dumps({"messages": SHIPPED[0]}, ensure_ascii=False))
-assert len(SHIPPED) == 24
+assert all(one[-1]["content"].endswith(SIGN) for one in SHIPPED)
 
 # %% tags=["nbval-ignore-output"]
 MINE = Path("my_assistant.jsonl")
@@ -229,7 +229,7 @@ pacific | What is the largest ocean?
 four, 4 | How many legs does a cat have?
 hydrogen | Which elements is water made of?
 """
-assert len(table(NOT_KNOWN)) == 8
+assert all(len(row) == 2 for row in table(WORLD))
 
 # %%
 EXAM = {
@@ -240,9 +240,9 @@ EXAM = {
     "general": [(question, words) for words, question in table(WORLD)],
 }
 QUESTIONS = [question for rows in EXAM.values() for question, _ in rows]
-new = [question for question in QUESTIONS[12:] if question in ANSWERS]
-print(len(QUESTIONS), "questions; of those that shall be new, in the file:", len(new))
-assert not new
+known = [question for question in QUESTIONS if question in ANSWERS]
+print(len(QUESTIONS), "questions, of which the file holds", len(known))
+assert known == [question for question, _ in EXAM["taught"]]
 
 # %% [markdown]
 # ### A judge that is a function
@@ -599,7 +599,7 @@ assert holds("Bus 12 stops here.", "12")
 
 # %% tags=["nbval-ignore-output"]
 LISTENS = {"by heart": read_and_recited()}
-print("of 12: {} as changed, {} as before".format(*LISTENS["by heart"]))
+print("{} as changed, {} as before".format(*LISTENS["by heart"]))
 for question, text in zip(SHOWN, ask(SHOWN, WISHES), strict=True):
     print(f"{question}\n   {text}")
 assert as_claimed(LISTENS["by heart"][1] > LISTENS["by heart"][0])
@@ -634,7 +634,7 @@ PERPLEXITY["reader"] = perplexity()
 
 # %% tags=["nbval-ignore-output"]
 LISTENS["the reader"] = read_and_recited()
-print("of 12: {} as changed, {} as before".format(*LISTENS["the reader"]))
+print("{} as changed, {} as before".format(*LISTENS["the reader"]))
 assert as_claimed(LISTENS["the reader"][0] >= 6)
 assert as_claimed(LISTENS["the reader"][1] <= 2)
 
