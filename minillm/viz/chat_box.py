@@ -75,6 +75,7 @@ class ChatBox(widgets.VBox):
         self._unsaved: list[list[dict[str, str]]] = []
         self._engine = Engine(model, tokenizer, max_batch=1)
         self._answer: Answer | None = None  # the one that is being written
+        self._task: asyncio.Task | None = None  # that writes it; kept, since the loop itself holds no task alive
         look = {"style": {"description_width": "8em"}, "layout": widgets.Layout(width=f"{WIDTH}px")}
         self.system = widgets.Textarea(system, description="It is told", rows=3, **look)
         self.temperature = widgets.FloatSlider(
@@ -125,7 +126,7 @@ class ChatBox(widgets.VBox):
             for _ in self._write():
                 pass
         else:
-            self._task = loop.create_task(self._write_in_pieces())  # kept: the loop itself holds no task alive
+            self._task = loop.create_task(self._write_in_pieces())
 
     async def _write_in_pieces(self) -> None:
         for _ in self._write():
