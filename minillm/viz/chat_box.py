@@ -7,6 +7,7 @@ touches the model, and a cell that runs meanwhile makes the answer wait, not fai
 
 import asyncio
 import html
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from minillm.viz.figures.style import QUIET
 from minillm.viz.ranking_booth import WIDTH, card
 
 REST = 0.002  # seconds between two tokens in which the kernel hears what was pressed
+LATE = 0.1  # seconds: the browser says that Enter was pressed before it says what had been written
+PACE = 0.05  # seconds between two pictures of an answer: more would only keep the browser from hearing a key
 NAMES = {"user": "You", "assistant": "Assistant"}
 FORGOTTEN = "The conversation no longer fits the model's context; its oldest turns are forgotten, and stay in the file."
 
@@ -82,7 +85,9 @@ class ChatBox(widgets.VBox):
             temperature, min=0, max=max(1.5, temperature), step=0.1, description="Temperature", **look
         )
         self.past, self.current, self.status = (widgets.HTML() for _ in range(3))
-        self.line = widgets.Text(description="You", placeholder="Write, and press Enter", **look)
+        self.line = widgets.Text(
+            description="You", placeholder="Write, and press Enter", continuous_update=False, **look
+        )
         self.buttons = {name: widgets.Button(description=name) for name in ("Send", "Stop", "Start again")}
         self.line.on_msg(self._heard)
         for name, work in {"Send": self._send, "Stop": self.stop, "Start again": self.start_again}.items():
@@ -112,7 +117,11 @@ class ChatBox(widgets.VBox):
             self._show("Nothing has been said yet.")
 
     def _heard(self, _widget: widgets.Widget, content: dict[str, Any], _buffers: Any) -> None:
-        if content.get("event") == "submit":  # Enter
+        if content.get("event") != "submit":
+            return
+        try:
+            asyncio.get_running_loop().call_later(LATE, self._send)
+        except RuntimeError:  # no notebook
             self._send()
 
     def _send(self) -> None:
@@ -155,11 +164,13 @@ class ChatBox(widgets.VBox):
 
     def _write(self) -> Iterator[None]:
         """The answer, shown as it comes; yields behind every token."""
-        pieces, told = [], self.status_text
+        pieces, told, due = [], self.status_text, 0.0
         try:
             for event in self._answer:
                 pieces.append(event.text)
-                self.current.value = card(NAMES["assistant"], "".join(pieces), WIDTH)
+                if time.monotonic() >= due:
+                    self.current.value = card(NAMES["assistant"], "".join(pieces), WIDTH)
+                    due = time.monotonic() + PACE
                 yield
             told += _why(self._answer)
         except Exception as error:

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from minillm.data.conversations import read_conversations
+from tools.build_notebooks import METADATA
 from tools.lesson_environment import lesson_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,16 +162,17 @@ from minillm.data.corpora import SPECIAL_TOKENS
 from minillm.tokenizer import Tokenizer
 from minillm.viz.chat_box import ChatBox
 tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], 290, SPECIAL_TOKENS))
-model = Transformer(ModelConfig(vocab_size=290, d_model=8, n_layers=1, n_heads=2, max_seq_len=90_000))
+model = Transformer(ModelConfig(vocab_size=290, d_model=8, n_layers=1, n_heads=2, max_seq_len=50_000))
 _ = torch.nn.init.zeros_(model.final_norm.weight)
-ChatBox(model, tokenizer, "chats.jsonl", temperature=0.0, max_new_tokens=80_000)
+ChatBox(model, tokenizer, "chats.jsonl", temperature=0.0, max_new_tokens=20_000)
 """
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 @pytest.mark.timeout(300)
 def test_a_chat_is_led_by_keyboard_and_its_answer_is_stopped_while_it_is_written(tmp_path):
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(ENDLESS_CHAT)]), tmp_path / "chat.ipynb")
+    cells = [nbformat.v4.new_code_cell(ENDLESS_CHAT)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), tmp_path / "chat.ipynb")
     with (
         jupyterlab(tmp_path) as (address, token),
         browser_page(address, token, "chat.ipynb") as page,
