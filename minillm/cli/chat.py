@@ -20,8 +20,8 @@ from minillm.cli.common import (
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.inference.engine import Answer, Engine
+from minillm.inference.turns import fit
 from minillm.pretrained import load
-from minillm.tokenizer import Tokenizer
 
 HELP = """\
 /reset         forget the conversation
@@ -79,7 +79,8 @@ def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str,
     Every turn writes the whole conversation into the template; the engine reads only what it has not read before.
     """
     try:
-        asked, ids = _fit(engine, [*messages, {"role": "user", "content": question}], settings["max_new_tokens"])
+        asked = [*messages, {"role": "user", "content": question}]
+        asked, ids = fit(asked, engine.tokenizer, engine.model.config.max_seq_len, settings["max_new_tokens"])
         answer = engine.submit(request_of(engine.tokenizer, ids, settings))
     except ValueError as error:
         _say(f"({error})")
@@ -105,24 +106,6 @@ def _why(answer: Answer) -> str:
         "length": f" ... (--max-new-tokens is {answer.request.max_new_tokens})",
         "context": " ... (the model's context is full)",
     }[answer.finished]
-
-
-def _fit(engine: Engine, messages: Messages, max_new_tokens: int) -> tuple[Messages, list[int]]:
-    """The conversation and its tokens, without its oldest turns where it leaves no room for an answer.
-
-    As many go as leave half of the room free: what follows a forgotten turn must be read again, and that would be so at
-    every turn if only one went at a time.
-    """
-    tokenizer: Tokenizer = engine.tokenizer
-    context = engine.model.config.max_seq_len
-    room = context - min(max_new_tokens, context // 2)
-    ids = encode_chat(tokenizer, messages)
-    if len(ids) > room:
-        first = 1 if messages[0]["role"] == "system" else 0
-        while len(ids) > room // 2 and len(messages) > first + 1:
-            messages = messages[:first] + messages[first + 2 :]  # without the oldest question and its answer
-            ids = encode_chat(tokenizer, messages)
-    return messages, ids
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from minillm.data.chat import Message, check_messages, encode_chat
 from minillm.data.packing import PackedRows
+from minillm.data.work_file import append_lines
 from minillm.tokenizer import Tokenizer
 
 
@@ -110,7 +111,8 @@ def read_conversations(path: Path) -> list[list[Message]]:
         raise FileNotFoundError(f'there is no file {path}; it holds one conversation a line, {{"messages": [...]}}')
     conversations = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: that also cuts at signs such as U+2028, which may well stand inside a text.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text ({error})") from None
     for number, line in enumerate(lines, start=1):
@@ -128,6 +130,11 @@ def read_conversations(path: Path) -> list[list[Message]]:
             ) from None
         conversations.append(messages)
     return conversations
+
+
+def append_conversation(path: Path, messages: Sequence[Message]) -> None:
+    """Add a conversation to such a file, as its last line; raises `OSError` where the disk refuses."""
+    append_lines(path, [json.dumps({"messages": [dict(message) for message in messages]}, ensure_ascii=False)])
 
 
 def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[Message]], list[Sequence[Message]]]:

@@ -8,14 +8,12 @@ A file comes from outside and is believed only line by line.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from minillm.data.work_file import append_lines, save_lines
 
 SCHEMA = 1
 ROLES = ("system", "user", "assistant")
@@ -101,15 +99,12 @@ class Loaded:
 
 def save_preferences(path: Path, preferences: Iterable[Preference]) -> None:
     """Write a file anew; it appears whole or not at all."""
-    with FileLock(_lock(path)):
-        _write(path, b"", preferences)
+    save_lines(path, (preference.to_json() for preference in preferences))
 
 
 def append_preferences(path: Path, preferences: Iterable[Preference]) -> None:
     """Add lines at the end of a file, or begin it; a crash leaves either the old file or the new one."""
-    with FileLock(_lock(path)):
-        old = path.read_bytes() if path.exists() else b""
-        _write(path, old if old.endswith(b"\n") or not old else old + b"\n", preferences)
+    append_lines(path, (preference.to_json() for preference in preferences))
 
 
 def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
@@ -135,24 +130,6 @@ def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
                     raise RankingsError(f"{message} (skip_broken=True leaves such lines out)") from None
                 skipped.append(message)
     return Loaded(tuple(preferences), tuple(skipped))
-
-
-def _write(path: Path, start: bytes, preferences: Iterable[Preference]) -> None:
-    lines = "".join(f"{preference.to_json()}\n" for preference in preferences)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(start + lines.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _lock(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
 
 
 def _decoded(line: bytes) -> str:

@@ -121,7 +121,7 @@ class RankingBooth(Pictured):
             cards = {"The question": self.waiting[0].prompt[-1]["content"], "Answer A": a, "Answer B": b}
         for place, (name, text) in zip_longest((self.asked, *self.answers), cards.items(), fillvalue=("", "")):
             width = WIDTH if place is self.asked else WIDTH // 2 - 2
-            place.value = text and _card(name, text, width)
+            place.value = text and card(name, text, width)
         for button in self.buttons.values():
             button.disabled = not self.waiting
 
@@ -148,6 +148,11 @@ def _key(pair: Preference) -> tuple[str, str, str]:
     return ("\n".join(message["content"] for message in pair.prompt), *sorted((pair.chosen, pair.rejected)))
 
 
-def _card(name: str, text: str, width: int) -> str:
+def card(name: str, text: str, width: int) -> str:
+    """HTML of a sheet with a name and a text on it; what stands in the text stays text.
+
+    >>> "<b>" in card("You", "<b>", 100)
+    False
+    """
     look = f"{LOOK}; box-sizing: border-box; width: {width}px"
     return f"<div role='group' aria-label='{name}' style='{look}'><strong>{name}</strong>\n{html.escape(text)}</div>"

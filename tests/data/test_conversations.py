@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from minillm.data.batches import PackedBatches
 from minillm.data.chat import CHATML, encode_chat
-from minillm.data.conversations import Example, encode_conversation, pack_conversations
+from minillm.data.conversations import (
+    Example,
+    append_conversation,
+    encode_conversation,
+    pack_conversations,
+    read_conversations,
+)
 from minillm.losses import IGNORE, next_token_loss, token_log_probs
 from minillm.model.segments import check_segments
 from minillm.model.transformer import Transformer
@@ -144,3 +150,15 @@ def test_what_cannot_be_packed_is_refused():
         pack_conversations([Example([1, 2], [True])], END, 6)
     with pytest.raises(ValueError, match="no documents to pack"):
         pack_conversations([], END, 6)
+
+
+odd = st.text(max_size=9) | st.just("a\u2028b\x85c")  # signs at which str.splitlines would cut a line
+
+
+@given(st.lists(st.lists(odd, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_a_file_of_conversations_is_read_back_as_written(tmp_path_factory, conversations):
+    path = tmp_path_factory.mktemp("chats") / "chats.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf")  # as some editors begin a file
+    for contents in conversations:
+        append_conversation(path, turns(*contents))
+    assert read_conversations(path) == [turns(*contents) for contents in conversations]

@@ -11,8 +11,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from minillm.data.conversations import read_conversations
+from tools.build_notebooks import METADATA
 from tools.lesson_environment import lesson_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +151,53 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
             the_tokens_answer_the_pointer_and_the_keyboard(page, explorer)
         if lesson in WITH_BOOTH:
             twenty_pairs_are_ranked_by_keyboard(page, pictured.filter(has=page.locator("button")).first, folder)
+        assert page.errors == []
+
+
+# A model whose tokens are all alike, so that it says the first one for ever.
+ENDLESS_CHAT = """
+import torch
+from minillm import ModelConfig, Transformer
+from minillm.data.chat import chat_tokenizer
+from minillm.data.corpora import SPECIAL_TOKENS
+from minillm.tokenizer import Tokenizer
+from minillm.viz.chat_box import ChatBox
+tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], 290, SPECIAL_TOKENS))
+model = Transformer(ModelConfig(vocab_size=290, d_model=8, n_layers=1, n_heads=2, max_seq_len=50_000))
+_ = torch.nn.init.zeros_(model.final_norm.weight)
+ChatBox(model, tokenizer, "chats.jsonl", temperature=0.0, max_new_tokens=20_000)
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.timeout(300)
+def test_a_chat_is_led_by_keyboard_and_its_answer_is_stopped_while_it_is_written(tmp_path):
+    cells = [nbformat.v4.new_code_cell(ENDLESS_CHAT)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), tmp_path / "chat.ipynb")
+    with (
+        jupyterlab(tmp_path) as (address, token),
+        browser_page(address, token, "chat.ipynb") as page,
+    ):
+        page.evaluate(RUN_ALL)
+        box = page.locator(".jp-OutputArea-output .widget-vbox").first
+        line, log = box.get_by_placeholder("Write, and press Enter"), box.get_by_role("log")
+        line.wait_for(timeout=60_000)
+        for number, text in enumerate(("a <b> dd", "once more"), start=1):
+            line.focus()
+            page.keyboard.type(text)  # letters that are commands of JupyterLab's elsewhere
+            page.keyboard.press("Enter")
+            written = "([e, n]) => e.querySelectorAll('[aria-label=Assistant]')[n - 1]?.innerText.includes('<|endof')"
+            page.wait_for_function(written, arg=[box.element_handle(), number])
+            assert line.input_value() == "", "it was sent"
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.innerText") == "Stop", "while an answer is written"
+            page.keyboard.press("Space")
+            kept = "([e, n]) => e.querySelectorAll('[role=log] [aria-label=Assistant]').length === n"
+            page.wait_for_function(kept, arg=[box.element_handle(), number])  # the log is made anew after each answer
+            assert "You stopped the answer." in box.locator("[role=status]").inner_text()
+            assert len(read_conversations(tmp_path / "chats.jsonl")) == number
+        assert "a <b> dd" in log.inner_text(), "markup stays text"
+        assert page.locator(".jp-Notebook .jp-Cell").count() == 1
         assert page.errors == []
 
 
