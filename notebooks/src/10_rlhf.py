@@ -1075,7 +1075,8 @@ assert wild < was - 0.5
 
 # %% [markdown]
 # The training went well, by its own light. What came of it you have read. Left alone for sixty rounds it falls into one
-# polite sentence, repeated whatever was asked (`benchmarks/reward_hacking.py`, three seeds: the praise goes from −1.1 to
+# polite sentence, repeated whatever was asked (`benchmarks/reward_hacking.py`, three seeds: the praise goes from −1.1
+# to
 # 2.8 while the gold utility goes from 2.9 to −0.2).
 #
 # ## The verdict
