@@ -9,7 +9,7 @@ import click
 
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle
+from minillm.cli.runs import TRAINING, fingerprint, keep, load_judge, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import PairBatches, PairData
@@ -17,7 +17,7 @@ from minillm.device import pick_device, seed_everything
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.dpo import dpo as run_dpo
 from minillm.posttraining.recipes import DPO
-from minillm.posttraining.reward import as_judged, load_reward_model
+from minillm.posttraining.reward import as_judged
 from minillm.pretrained import load
 
 
@@ -37,10 +37,7 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     tokenizer = chat_tokenizer(tokenizer)
     data, _ = load_pairs(options, DPO, model, tokenizer, say)
     if options["judge"]:
-        judge, judged = models.reward() if options["judge"] == "course" else load_reward_model(options["judge"])
-        if judged.vocab != tokenizer.vocab:
-            raise ValueError("the model and the judge have different tokenizers; give two of one family")
-        judge = judge.to(model.device)
+        judge = load_judge(None if options["judge"] == "course" else options["judge"], tokenizer).to(model.device)
         train = PairBatches(as_judged(judge, data.train.pairs), options["batch_size"], options["seed"])
         data = PairData(train, as_judged(judge, data.validation))
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])

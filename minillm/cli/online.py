@@ -10,14 +10,13 @@ import click
 
 from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import fingerprint, keep, progress, settle
+from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.world.instructions import Instructions
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.online import OnlineConfig, PromptData
 from minillm.posttraining.recipes import PROMPTS, world_prompts
-from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import load
 
 SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
@@ -66,9 +65,7 @@ def learn_online(
     device = pick_device(options["device"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     tokenizer = chat_tokenizer(tokenizer)
-    judge, judged = load_reward_model(options["reward"]) if options["reward"] else models.reward()
-    if judged.vocab != tokenizer.vocab:
-        raise ValueError("the model and the reward model have different tokenizers; give two of one family")
+    judge = load_judge(options["reward"], tokenizer)
     model, judge = model.to(device), judge.to(device).eval()
     longest = model.config.max_seq_len - config.max_new_tokens
     prompts = world_prompts(tokenizer, options["prompts"], options["seed"], longest)

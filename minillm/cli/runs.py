@@ -12,8 +12,11 @@ import torch
 from click.core import ParameterSource
 from tqdm import tqdm
 
+from minillm.course import models
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
+from minillm.posttraining.reward import RewardModel, load_reward_model
+from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
 
@@ -45,7 +48,15 @@ def settle(
             raise ValueError(
                 f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
             )
-    return before
+    return options | before  # an option that there was not yet when the run began has its default
+
+
+def load_judge(name: str | None, tokenizer: Tokenizer) -> RewardModel:
+    """The reward model of a run folder, or without one the course's; refuses one that reads other tokens."""
+    judge, own = load_reward_model(name) if name else models.reward()
+    if own.vocab != tokenizer.vocab:
+        raise ValueError("the model and the reward model have different tokenizers; give two of one family")
+    return judge
 
 
 def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str) -> None:

@@ -63,6 +63,16 @@ def test_dpo_may_learn_what_a_judge_prefers(tmp_path, chatty):
     assert not ends["judge"].equal(ends["raters"])
 
 
+def test_a_run_goes_on_that_began_before_an_option_was_there(tmp_path, chatty):
+    out = tmp_path / "run"
+    first = last_json(run("dpo", "--model", chatty, "--out", out, *SMALL, "--json"))
+    options = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    del options["judge"]
+    (out / "run.json").write_text(json.dumps(options), encoding="utf-8")
+    again = last_json(run("dpo", "--out", out, "--resume", "--json"))
+    assert again["val_accuracy"] == first["val_accuracy"]
+
+
 def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     model, tokenizer = load(chatty)
     words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
