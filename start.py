@@ -106,7 +106,7 @@ def act(arguments: list[str]) -> int:
         raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
 
     python = sys.executable if options.here else make_venv()
-    install(python, {"lab", "test"} if command == "test" else {"lab"}, options)
+    install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
     if command == "setup":
         print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
         if not options.here:

@@ -165,11 +165,11 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
     [
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
-        (["test", "--quick"], ["lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
-        (["test"], ["lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
+        (["test"], ["grading", "lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
         (
             ["test", "-k", "gguf", "--quick", "-x"],
-            ["lab", "test"],
+            ["grading", "lab", "test"],
             [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
         ),
     ],

@@ -17,7 +17,10 @@ from typing import Any
 from minillm.course.checks.asking import ask
 from minillm.course.checks.question import Question, Result
 
-ROOMS = {"01": "tokenizer", "04": "attention"}  # by the number of the assignment
+ROOMS = {  # by the number of the assignment
+    "01": "tokenizer",
+    "04": "attention",
+}
 
 
 def check(id: str, answer: Any, seed: int = 0) -> Result:
