@@ -6,13 +6,11 @@ graded, with as many points as that question has. All other cells are plain.
 
 import hashlib
 import json
-import re
 
 import nbformat
 
-from minillm.course.checks import find
+from minillm.course.checks import CHECK_CELL, find
 
-CHECK = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')
 BEGIN = "### BEGIN SOLUTION"
 
 
@@ -24,7 +22,7 @@ def mark_for_nbgrader(notebook: nbformat.NotebookNode) -> None:
             continue
         if BEGIN in cell.source:
             answer = cell
-        elif found := CHECK.match(cell.source):
+        elif found := CHECK_CELL.match(cell.source):
             question = find(found.group(1))
             name = question.id.replace(".", "_")  # nbgrader allows no dot
             if answer is not None:

@@ -9,9 +9,11 @@ from minillm.cli.dpo import dpo
 from minillm.cli.evaluate import evaluate
 from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
+from minillm.cli.grade import grade_class
 from minillm.cli.grpo import grpo
 from minillm.cli.ppo import ppo
 from minillm.cli.pretrain import pretrain
+from minillm.cli.progress import show_progress
 from minillm.cli.reward import reward
 from minillm.cli.sft import sft
 from minillm.cli.tour import tour
@@ -36,5 +38,6 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, sft, reward, ppo, dpo, grpo, evaluate, generate, chat):
+LEARN = (pretrain, sft, reward, ppo, dpo, grpo)
+for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, show_progress, grade_class):
     main.add_command(command)

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 from answers import SEEDS, judged
 
-from minillm.course.checks import ROOMS, find, questions
+from minillm.course.checks import CHECK_CELL, ROOMS, find, questions
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts, read_manuscript
-from tools.exercise_cells import BEGIN, CHECK
+from tools.exercise_cells import BEGIN
 
 ASSIGNMENTS = manuscripts(SOLUTIONS)
 KINDS = ("rebuild", "extend", "bug-hunt")
@@ -37,7 +37,7 @@ def solved(path):
     names, given = {}, {}
     for cell in read_manuscript(path).cells:
         if cell.cell_type == "code":
-            if found := CHECK.match(cell.source):
+            if found := CHECK_CELL.match(cell.source):
                 given[found.group(1)] = names[found.group(2)]
             else:
                 with contextlib.redirect_stdout(io.StringIO()):
@@ -115,7 +115,7 @@ def test_the_exercise_runs_without_solutions_and_every_check_gives_nothing(path)
             with contextlib.redirect_stdout(said):
                 *head, last = ast.parse(cell.source).body
                 exec(compile(ast.Module(head, []), path.stem, "exec"), names)
-                if CHECK.match(cell.source):
+                if CHECK_CELL.match(cell.source):
                     results.append(eval(compile(ast.Expression(last.value), path.stem, "eval"), names))
                     assert "is not written yet." in said.getvalue()
                 else:

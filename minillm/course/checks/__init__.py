@@ -11,6 +11,7 @@ uses the same three steps, with the middle one in a sandbox:
 Each assignment has a room of its own, which holds its questions in `QUESTIONS`.
 """
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,7 @@ ROOMS = {  # by the number of the assignment
     "01": "tokenizer",
     "04": "attention",
 }
+CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 
 
 def check(id: str, answer: Any, seed: int = 0) -> Result:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 from warnings import catch_warnings
 
@@ -67,22 +67,20 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
     except Refused as reason:
         return Reply(trouble=f"returned something that {reason}")
     except BaseException as error:
-        return Reply(trouble=_told(error, answer))
+        return Reply(trouble=told(error, answer.__code__.co_filename if type(answer) is FunctionType else None))
     if changed is not None:
         return Reply(trouble="changed the input that it was given; work on a copy")
     return Reply(value)
 
 
-def _told(error: BaseException, answer: Any) -> str:
-    """An error as the end of a sentence, with the line of the learner's code that it came from."""
+def told(error: BaseException, file: str | None) -> str:
+    """An error as the end of a sentence, with the last line of the learner's `file` that it passed through."""
     try:
         if type(error) is NotImplementedError:
             return "is not written yet"
         if type(error) is RecursionError:
             return "calls itself without an end"
-        code = getattr(answer, "__code__", None)
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.line for frame in frames if code is not None and frame.filename == code.co_filename]
+        lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         text = f"raised {type(error).__name__}: {str(error)[:200]}"
         return f"{text}, in the line: {lines[-1]}" if lines and lines[-1] else text
     except BaseException:  # the error's own class is the learner's too

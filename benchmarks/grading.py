@@ -1,0 +1,99 @@
+"""A class of sixty graded by one command: right, wrong, late and hostile submissions, minutes and memory.
+
+    python benchmarks/grading.py            # some minutes on two cores; needs nbgrader and bubblewrap
+    python benchmarks/grading.py --json
+
+`as_expected` counts the students who got exactly the points that their answers are worth.
+"""
+
+import argparse
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from classroom import FULL, KINDS, hand_in
+from common import write_result
+
+SIZE = 60
+DUE = "2033-05-17"  # a day before the late ones
+
+
+def least_free_memory(stop: threading.Event, least: list[int]) -> None:
+    """Note the least memory that the machine has left, until told to stop."""
+    while not stop.wait(0.1):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+        least[0] = min(least[0], free)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the result as the last line")
+    options = parser.parse_args()
+    times = dict.fromkeys(KINDS, 1)
+    times |= {"wrong_scale": 3, "wrong_mask": 3, "wrong_share": 3, "late_stub": 3}
+    times["right"] += SIZE - sum(times.values())
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, out = Path(scratch, "submissions"), Path(scratch, "graded")
+        students = hand_in(folder, out, times)
+        before = sorted(path.name for path in folder.iterdir())
+        command = [
+            sys.executable,
+            "-m",
+            "minillm",
+            "grade",
+            str(folder),
+            "--out",
+            str(out),
+            "--due",
+            DUE,
+            "--late",
+            "10",
+        ]
+        stop, least = threading.Event(), [10**15]
+        watch = threading.Thread(target=least_free_memory, args=(stop, least))
+        watch.start()
+        time.sleep(0.5)
+        free = least[0]
+        began = time.monotonic()
+        subprocess.run(command, check=True)
+        seconds = time.monotonic() - began
+        stop.set()
+        watch.join()
+        began = time.monotonic()
+        subprocess.run(command, check=True)
+        again = time.monotonic() - began
+        with open(out / "questions.csv", encoding="utf-8") as file:
+            points: dict[str, list[int]] = {}
+            for row in csv.DictReader(file):
+                points.setdefault(row["student"], []).append(int(row["points"]))
+        odd = {name: points[name] for name, student in students.items() if points[name] != list(student.points)}
+        lost = [name for name in before if not os.path.lexists(folder / name)]
+        pages = len(list(out.glob("feedback/*/*/*.html")))
+    result = {
+        "students": len(students),
+        "as_expected": len(students) - len(odd),
+        "odd": odd,
+        "full_points": sum(student.points == FULL for student in students.values()),
+        "submissions_lost": lost,
+        "pages": pages,
+        "seconds": round(seconds, 1),
+        "seconds_again": round(again, 1),
+        "memory_mb": round((free - least[0]) / 1e6),
+        "grader_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000),
+    }
+    write_result("grading", result)
+    print(json.dumps(result, indent=1))
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""minillm grade: from a folder of submissions to points, a gradebook, and a page of feedback for each."""
+
+import os
+import sys
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from minillm.cli.common import json_option, print_json
+from minillm.course.checks import ROOMS
+from minillm.course.checks.outside import Limits, collect
+from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
+from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
+from minillm.course.grading.grade import Class, Record, forget, grade, secret_of
+from minillm.course.grading.gradebook import write_feedback, write_gradebook
+from minillm.course.grading.private import checks_hash, load_questions
+from minillm.course.grading.report import write_tables
+from minillm.course.grading.submissions import assignment_name, number_of, read_submissions
+
+DAY = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"])
+
+
+@click.command(name="grade")
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where everything is written to.")
+@click.option("--assignment", "numbers", multiple=True, metavar="NN", help="Only this one; may be repeated.")
+@click.option("--student", "again", help="Grade this student's notebooks again, even if nothing has changed.")
+@click.option("--due", type=DAY, help="When it was due; a day alone ends at its midnight.")
+@click.option("--late", default=0.0, type=click.FloatRange(0, 100), help="Percent that each day begun since costs.")
+@click.option("--seed", help="Makes the inputs of all students; without it a secret is drawn and kept in OUT.")
+@click.option("--checks", type=click.Path(path_type=Path), help="A folder of your own checks: see teaching/grading.md.")
+@click.option("--seconds", default=20.0, type=click.FloatRange(1), help="What one cell or one probe may take.")
+@click.option("--memory", default=2000, type=click.IntRange(100), help="Megabytes that a notebook may take.")
+@click.option("--jobs", default=os.cpu_count() or 1, type=click.IntRange(1), help="Notebooks at a time.")
+@click.option("--unsafe", is_flag=True, help="Without a sandbox: students' code can then do all that you can.")
+@json_option
+def grade_class(
+    submissions: Path,
+    out: Path,
+    numbers: tuple[str, ...],
+    again: str | None,
+    due: datetime | None,
+    late: float,
+    seed: str | None,
+    checks: Path | None,
+    seconds: float,
+    memory: int,
+    jobs: int,
+    unsafe: bool,
+    as_json: bool,
+) -> None:
+    """Grade a class: SUBMISSIONS holds a folder or a zip for each student.
+
+    OUT gets grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a page of feedback
+    for each notebook. What you decide otherwise goes into OUT/decisions.csv; then run the same command again.
+    """
+    if unknown := [number for number in numbers if number not in ROOMS]:
+        raise ValueError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
+    found = read_submissions(submissions)
+    students = [one.student for one in found]
+    if again is not None and again not in students:
+        raise ValueError(f"nobody is called {again!r}; there are {', '.join(students)}")
+    handed_in = {number_of(notebook.path) for one in found for notebook in one.notebooks}
+    questions = {one: load_questions(one, checks) for one in ROOMS if one in (numbers or handed_in)}
+    if not questions:
+        raise ValueError(
+            f"no notebook in {submissions} has an assignment's name, such as {assignment_name('04')}.ipynb"
+        )
+    limits = Limits(seconds, 6 * seconds, memory)
+    if not unsafe:
+        need_sandbox(limits)
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    possible = {question.id: len(question.probes) for asked in questions.values() for question in asked}
+    read_decisions(out, possible, students)  # before the work, so that a slip in it costs nothing
+    if again is not None:
+        forget(out, again)
+    hidden = tuple(path.resolve() for path in (submissions, checks) if path)
+    course = Class(found, questions, checks_hash(checks), out, hidden, limits, unsafe, jobs)
+    records = grade_with_a_bar(course, secret_of(out, seed))
+    deadline, decisions = Deadline(_end_of(due), late), read_decisions(out, possible, students)
+    scores = [score(record, deadline, decisions) for record in records]
+    write_tables(out, scores)
+    write_gradebook(out, scores, questions, deadline)
+    notebooks = {(one.student, number): one.of(number) for one in found for number in questions}
+    with tqdm(total=len(scores), unit="page", disable=None, file=sys.stderr) as bar:
+        write_feedback(out, scores, notebooks, bar.update)
+    summary = {assignment_name(number): summarise(scores, number) for number in questions}
+    for name, numbers_of in summary.items():
+        click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
+    for (question, sentence), times in commonest_mistakes(records):
+        click.echo(f"  {times} x {question}: {sentence}")
+    click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")
+    if as_json:
+        print_json(summary)
+
+
+def _end_of(due: datetime | None) -> datetime | None:
+    """A day without a time ends at its midnight."""
+    return due.replace(hour=23, minute=59) if due and (due.hour, due.minute) == (0, 0) else due
+
+
+def grade_with_a_bar(course: Class, secret: str) -> list[Record]:
+    """Grade, and show how far it is."""
+    total = len(course.submissions) * len(course.questions)
+    with tqdm(total=total, unit="notebook", disable=None, file=sys.stderr) as bar:
+
+        def tell(record: Record) -> None:
+            bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
+            bar.update()
+
+        return grade(course, secret, tell)
+
+
+def summarise(scores: list[Score], number: str) -> dict[str, float]:
+    """An assignment in five numbers."""
+    own = [one for one in scores if one.record.assignment == number]
+    return {
+        "students": len(own),
+        "mean": round(sum(one.final for one in own) / len(own), 2),
+        "possible": own[0].record.possible,
+        "with_troubles": sum(bool(one.record.troubles) for one in own),
+        "worth_a_look": sum(bool(one.record.look) for one in own),
+    }
+
+
+def commonest_mistakes(records: list[Record], most: int = 3) -> list[tuple[tuple[str, str], int]]:
+    """What most students were told: what to talk about in the next hour."""
+    failed = (result for record in records for result in record.results if result["failure"])
+    return Counter((result["question"], result["failure"]["sentence"]) for result in failed).most_common(most)
+
+
+def need_sandbox(limits: Limits) -> None:
+    """Refuse to go on where students' code would not be kept away from everything."""
+    reason = why_no_sandbox()
+    if reason is None:
+        try:
+            collect([], [], sandboxed_command(), limits)
+        except RuntimeError as error:
+            reason = f"bubblewrap does not work here ({error})"
+    if reason:
+        raise ValueError(
+            f"{reason}. Grade on Linux, in a container or a virtual machine that holds nothing else; or say --unsafe, "
+            "if you would let every student work at your keyboard"
+        )

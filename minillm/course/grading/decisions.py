@@ -1,0 +1,107 @@
+"""What a teacher decides otherwise, and when work was due: a table that a spreadsheet can edit, `decisions.csv`.
+
+Each line is about a student (`*` for all): points for a question, or days that an assignment may be late. Nothing is
+graded again for it.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from minillm.course.grading.grade import Record
+
+DECISIONS = "decisions.csv"
+COLUMNS = ("student", "what", "points", "free_days", "why")
+EXAMPLE = "student,what,points,free_days,why\n"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line: `what` is a question ("04.2") if there are points, an assignment ("04") if there are free days."""
+
+    student: str
+    what: str
+    points: float | None
+    free_days: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When everything is due, and what a day that has begun since costs, in percent of the points."""
+
+    due: datetime | None = None
+    percent_a_day: float = 0.0
+
+    def days_late(self, record: Record, decisions: Sequence[Decision]) -> int:
+        """Days begun after the deadline, less those that were given."""
+        if self.due is None or record.written is None:
+            return 0
+        over = datetime.fromisoformat(record.written) - self.due
+        days = -(-over // timedelta(days=1))  # rounded up
+        return max(0, days - sum(one.free_days for one in _about(decisions, record.student, record.assignment)))
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a record is worth in the end."""
+
+    record: Record
+    points: dict[str, float]  # by question, after what the teacher decided
+    decided: dict[str, str]  # why, by question, where a teacher decided
+    days_late: int
+    penalty: float
+
+    @property
+    def final(self) -> float:
+        return max(0.0, sum(self.points.values()) - self.penalty)
+
+
+def score(record: Record, deadline: Deadline, decisions: Sequence[Decision]) -> Score:
+    """A record with the teacher's decisions and the price of being late."""
+    points = {result["question"]: float(result["points"]) for result in record.results}
+    decided = {}
+    for question in points:
+        for one in _about(decisions, record.student, question):
+            if one.points is not None:
+                points[question], decided[question] = one.points, one.why
+    days = deadline.days_late(record, decisions)
+    return Score(record, points, decided, days, sum(points.values()) * min(1.0, days * deadline.percent_a_day / 100))
+
+
+def _about(decisions: Sequence[Decision], student: str, what: str) -> list[Decision]:
+    return [one for one in decisions if one.student in ("*", student) and one.what == what]
+
+
+def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str]) -> list[Decision]:
+    """The table; written empty if there is none. `possible` are the points of each question.
+
+    Raises `ValueError` with the line that cannot be meant.
+    """
+    path = out / DECISIONS
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(EXAMPLE, encoding="utf-8")
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
+            raise ValueError(f"{path} needs the columns {', '.join(COLUMNS)}; without it an empty one is written")
+        return [_decision(row, f"{path}, line {rows.line_num}", possible, students) for row in rows]
+
+
+def _decision(row: dict[str, str], place: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
+    student, what, points, days, why = ((row[column] or "").strip() for column in COLUMNS)
+    if student != "*" and student not in students:
+        raise ValueError(f"{place}: nobody is called {student!r}; `*` stands for all")
+    try:
+        decision = Decision(student, what, float(points) if points else None, int(days) if days else 0, why)
+    except ValueError:
+        raise ValueError(f"{place}: points {points!r} and free days {days!r} must be numbers") from None
+    if decision.points is not None and not 0 <= decision.points <= possible.get(what, -1):
+        known = f"it has {possible[what]} points" if what in possible else f"there is no question {what!r}"
+        raise ValueError(f"{place}: {decision.points:g} points for {what}, and {known}")
+    if decision.points is None and what not in {question.split(".")[0] for question in possible}:
+        raise ValueError(f"{place}: free days are for an assignment, such as 04, and {what!r} is none")
+    return decision

@@ -1,0 +1,37 @@
+"""A teacher's own checks: a folder with a file for each assignment that is asked otherwise, such as `04.py`.
+
+Such a file defines `QUESTIONS`, as the course's own rooms do. It is the teacher's code, and it is run.
+"""
+
+import hashlib
+import runpy
+from pathlib import Path
+
+from minillm.course import checks
+from minillm.course.checks.question import Question
+
+
+def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
+    """The questions of an assignment: from a file in the folder if there is one, else the course's.
+
+    Raises `ValueError` if the file asks for other functions than the course does, since learners write those.
+    """
+    public = checks.questions(number)
+    if folder is None:
+        return public
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; give one with a file such as {number}.py")
+    path = folder / f"{number}.py"
+    if not path.exists():
+        return public
+    own = tuple(runpy.run_path(str(path)).get("QUESTIONS", ()))
+    if [(one.id, one.function) for one in own] != [(one.id, one.function) for one in public]:
+        wanted = ", ".join(f"{one.id} {one.function}" for one in public)
+        raise ValueError(f"{path} must define QUESTIONS, one for each of {wanted}, in this order")
+    return own
+
+
+def checks_hash(folder: Path | None) -> str:
+    """A hash of all code that judges: what is graded by other checks must be graded anew."""
+    paths = sorted(Path(checks.__file__).parent.rglob("*.py")) + (sorted(folder.glob("*.py")) if folder else [])
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

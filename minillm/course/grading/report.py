@@ -1,0 +1,67 @@
+"""What came out, as tables: one line a notebook, one a question, and points as Canvas and Moodle take them."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minillm.course.grading.decisions import Score
+from minillm.course.grading.grade import write
+from minillm.course.grading.submissions import assignment_name
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+
+
+def write_tables(out: Path, scores: Sequence[Score]) -> None:
+    """Write grades.csv, questions.csv, canvas.csv and moodle.csv into a folder."""
+    _write(out / "grades.csv", GRADES, map(_grade, scores))
+    rows = (_question(score, result) for score in scores for result in score.record.results)
+    _write(out / "questions.csv", QUESTIONS, rows)
+    names = sorted({assignment_name(score.record.assignment) for score in scores})
+    by_student: dict[str, dict[str, float]] = {}
+    possible: dict[str, float] = {}
+    for score in scores:
+        name = assignment_name(score.record.assignment)
+        by_student.setdefault(score.record.student, {})[name] = round(score.final, 2)
+        possible[name] = score.record.possible
+    # Canvas wants these five columns and a first row with the possible points; it finds students by SIS Login ID.
+    canvas = [["    Points Possible", "", "", "", "", *(possible[name] for name in names)]]
+    canvas += [[one, "", "", one, "", *(points.get(name, "") for name in names)] for one, points in by_student.items()]
+    _write(out / "canvas.csv", ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names], canvas)
+    moodle = [[one, *(points.get(name, "") for name in names)] for one, points in by_student.items()]
+    _write(out / "moodle.csv", ["username", *names], moodle)
+
+
+GRADES = ("student", "assignment", "points", "possible", "days_late", "final", "reason", "look")
+
+
+def _grade(score: Score) -> list[Any]:
+    record = score.record
+    points = sum(score.points.values())
+    reason, look = "; ".join(record.troubles), "; ".join(record.look)
+    final = round(score.final, 2)
+    return [record.student, record.assignment, f"{points:g}", record.possible, score.days_late, final, reason, look]
+
+
+QUESTIONS = ("student", "question", "title", "points", "possible", "failed", "sentence", "seen", "decided")
+
+
+def _question(score: Score, result: dict[str, Any]) -> list[Any]:
+    question, failure = result["question"], result["failure"] or {}
+    rung = "" if result["passed"] else result["probes"][result["points"]]
+    row = [score.record.student, question, result["title"], f"{score.points[question]:g}", result["possible"], rung]
+    return [*row, failure.get("sentence", ""), failure.get("seen", ""), score.decided.get(question, "")]
+
+
+def _write(path: Path, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows([_harmless(cell) for cell in row] for row in rows)
+    write(path, text.getvalue())
+
+
+def _harmless(cell: Any) -> Any:
+    """A text that no spreadsheet takes for a formula: students' words and code are in these tables."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -1,0 +1,177 @@
+"""What a class has handed in: for each student a folder, a zip, or notebooks as Canvas names them.
+
+Nothing is unpacked or followed: a notebook's bytes are read, up to a limit, from regular files alone. So neither a link
+to a neighbour's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
+"""
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from minillm.course.checks import ROOMS
+
+MOST_FILES = 1000  # in one submission
+MOST_BYTES = 10_000_000  # in one notebook
+STUDENT = re.compile(r"\w[\w .@+'-]{0,99}")
+CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<notebook>.+\.ipynb)")
+MOODLE = re.compile(r"(?P<student>.+?)_assignsubmission_.*")
+NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?\.ipynb")
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook of a submission, as it came; `trouble` in place of its bytes if it cannot be read."""
+
+    path: str  # in the submission, for people
+    data: bytes = b""
+    written: datetime | None = None
+    trouble: str | None = None
+
+
+@dataclass
+class Submission:
+    """All that one student has handed in; `trouble` says why nothing of it can be read."""
+
+    student: str
+    notebooks: list[Notebook] = field(default_factory=list)
+    trouble: str | None = None
+
+    def of(self, number: str) -> Notebook:
+        """The notebook of an assignment; one with a `trouble` if there is none, or more than one."""
+        if self.trouble:
+            return Notebook("", trouble=self.trouble)
+        name = assignment_name(number)
+        found = [notebook for notebook in self.notebooks if number_of(notebook.path) == number]
+        named = [notebook for notebook in found if Path(notebook.path).stem == name]
+        if len(named or found) == 1:
+            return (named or found)[0]
+        if not found:
+            return Notebook("", trouble=f"there is no notebook {name}.ipynb in it")
+        paths = ", ".join(sorted(notebook.path for notebook in found))
+        return Notebook("", trouble=f"several notebooks could be {name}.ipynb: {paths}")
+
+
+def assignment_name(number: str) -> str:
+    """What an assignment's folder and notebook are called.
+
+    >>> assignment_name("04")
+    '04_attention'
+    """
+    return f"{number}_{ROOMS[number]}"
+
+
+def number_of(path: str) -> str | None:
+    """The assignment that a notebook's name begins with, whatever a browser has put behind it.
+
+    >>> number_of("work/04_attention (1).ipynb"), number_of("notes.ipynb")
+    ('04', None)
+    """
+    found = NUMBER.fullmatch(path.replace("\\", "/").rsplit("/", 1)[-1])
+    return found.group(1) if found and found.group(1) in ROOMS else None
+
+
+def read_submissions(folder: Path) -> list[Submission]:
+    """Everything that lies in a folder, by student; raises `ValueError` if there is nothing to grade."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; give the one that holds a folder or a zip for each student")
+    found: dict[str, Submission] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        flat = CANVAS.fullmatch(path.name)
+        if flat:
+            name, one = flat["student"], [_read_file(path, flat["notebook"])]
+        elif path.is_symlink() or path.is_dir() or path.suffix == ".zip":
+            name = path.stem if path.suffix == ".zip" else path.name
+            one = path
+        else:
+            continue  # a list of names, a readme
+        moodle = MOODLE.fullmatch(name)
+        name = moodle["student"] if moodle else name
+        if flat and name in found and not found[name].trouble:
+            found[name].notebooks += one
+        elif name in found:
+            found[name] = Submission(name, trouble=f"two things are handed in as {name!r}; keep one of them")
+        else:
+            found[name] = _checked_name(Submission(name, one)) if flat else _checked_name(_read(path, name))
+    if not found:
+        raise ValueError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook of Canvas")
+    return [found[name] for name in sorted(found)]
+
+
+def _checked_name(submission: Submission) -> Submission:
+    if STUDENT.fullmatch(submission.student):
+        return submission
+    return Submission(
+        re.sub(r"[^\w .@+'-]", "_", submission.student)[:99].lstrip(" .@+'-") or "_",
+        trouble=f"the name {submission.student!r} has characters that no student's name may have; rename it",
+    )
+
+
+def _read(path: Path, student: str) -> Submission:
+    """A submission in a folder or a zip."""
+    if path.is_symlink():
+        return Submission(student, trouble="it is a link to something else")
+    try:
+        notebooks = list(_in_folder(path) if path.is_dir() else _in_zip(path))
+    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError) as error:
+        return Submission(student, trouble=f"it cannot be read: {error}")
+    return Submission(student, notebooks)
+
+
+def _in_folder(folder: Path) -> Iterator[Notebook]:
+    count = 0
+    for root, folders, files in os.walk(folder):  # which does not follow links
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        count += len(folders) + len(files)
+        if count > MOST_FILES:
+            raise ValueError(f"it holds more than {MOST_FILES} files")
+        for name in sorted(files):
+            path = Path(root, name)
+            if number_of(name):
+                yield _read_file(path, path.relative_to(folder).as_posix())
+
+
+def _read_file(path: Path, shown: str) -> Notebook:
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return Notebook(shown, trouble=f"{shown} is a link or no file at all")
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        return Notebook(shown, trouble=f"{shown} cannot be read: {error.strerror}")
+    return _notebook(shown, data, datetime.fromtimestamp(status.st_mtime))
+
+
+def _in_zip(path: Path) -> Iterator[Notebook]:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) > MOST_FILES:
+            raise ValueError(f"it holds more than {MOST_FILES} files")
+        for member in members:
+            if not number_of(member.filename) or member.filename.startswith("__MACOSX/"):
+                continue
+            mode = member.external_attr >> 16
+            if stat.S_ISLNK(mode):
+                yield Notebook(member.filename, trouble=f"{member.filename} is a link")
+                continue
+            with archive.open(member) as file:
+                data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
+            try:
+                written = datetime(*member.date_time)
+            except ValueError:
+                written = None
+            yield _notebook(member.filename, data, written)
+
+
+def _notebook(shown: str, data: bytes, written: datetime | None) -> Notebook:
+    if len(data) > MOST_BYTES:
+        return Notebook(shown, trouble=f"{shown} has more than {MOST_BYTES // 10**6} MB")
+    return Notebook(shown, data, written)

@@ -1,0 +1,87 @@
+"""`minillm progress`: a learner's own notebooks, asked again."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from minillm.cli import main
+from minillm.course.checks import ROOMS
+from tools.build_exercises import SOLUTIONS, exercise_path
+from tools.build_notebooks import manuscripts
+
+NAME = "04_attention"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The exercises as they are given out: 04 alone, nothing written in it."""
+    source = exercise_path(manuscripts(SOLUTIONS)["04"])
+    (tmp_path / NAME).mkdir()
+    shutil.copy(source, tmp_path / NAME)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["progress", *map(str, arguments)])
+
+
+def write(folder, changes):
+    """Put other code into the cells that begin as said."""
+    path = folder / NAME / f"{NAME}.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        for beginning, source in changes.items():
+            if "".join(cell["source"]).startswith(beginning):
+                cell["source"] = source
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
+    monkeypatch.setattr("minillm.course.progress.collect", None)
+    result = run(folder, "--exercise", "04")
+    assert result.exit_code == 0, result.output
+    assert "04_attention                  0 of 10 .................... not begun" in result.output
+    assert f"0 of 10 points. Next: 04.1 One head, in {folder / NAME / NAME}.ipynb" in result.output
+
+
+def test_points_mistakes_and_what_is_next(folder):
+    write(folder, {
+        "def attention": "def attention(query, key, value, visible):\n"
+        "    scores = query @ key.T / math.sqrt(query.shape[-1])\n"
+        "    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value",
+        "def window_mask": "def window_mask(T, S, window, sinks):\n    return torch.ones(T, S, dtype=torch.bool)",
+        "def join": "1 / 0",
+    })  # fmt: skip
+    result = run(folder, "--exercise", "04", "--json")
+    assert result.exit_code == 0, result.output
+    assert "04_attention                  2 of 10 ####" in result.output
+    assert "04.2 The mask is right, and nobody hears the beginning: 0 of 2 points. multi_head is not" in result.output
+    assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
+    assert "04.4 One softmax on two machines: 0 of 3 points. join is nowhere defined" in result.output
+    assert "raised ZeroDivisionError" in result.output
+    assert "2 of 10 points. Next: 04.2" in result.output
+    found = json.loads(result.output.splitlines()[-1])
+    assert (found["points"], found["possible"]) == (2, 10)
+    assert [one["points"] for one in found["exercises"][0]["results"]] == [2, 0, 0, 0]
+
+
+def test_when_all_is_done_it_says_so(folder):
+    shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", folder / NAME)
+    result = run(folder, "--exercise", "04")
+    assert "04_attention                 10 of 10 #################### done" in result.output
+    assert "10 of 10 points. That is all of them: well done." in result.output
+
+
+def test_a_notebook_that_is_missing_or_broken_is_told(folder):
+    (folder / NAME / f"{NAME}.ipynb").write_text("{", encoding="utf-8")
+    result = run(folder)
+    assert "04_attention.ipynb: is no notebook: its JSON is broken" in result.output
+    assert "01_tokenizer.ipynb: is not there" in result.output
+    assert result.output.count("not begun") == len(ROOMS)
+
+
+def test_what_cannot_be_meant_is_told(folder):
+    assert "there is no folder nowhere; go to the course's folder" in run("nowhere").output
+    assert "there is no exercise '99'; there are" in run(folder, "--exercise", "99").output

@@ -1,0 +1,102 @@
+"""Late days, and what a teacher decides otherwise."""
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.course.grading.decisions import DECISIONS, Deadline, Decision, read_decisions, score
+from minillm.course.grading.grade import Record
+from minillm.course.grading.report import write_tables
+
+POSSIBLE = {"04.1": 2, "04.2": 3}
+DUE = datetime(2026, 10, 1, 23, 59)
+
+
+def record(points=(2, 1), written="2026-10-01T12:00:00"):
+    results = [
+        {"question": id, "title": "=1+1", "points": got, "possible": possible, "probes": ["a", "b", "c"][:possible],
+         "passed": got == possible, "failure": None}
+        for (id, possible), got in zip(POSSIBLE.items(), points, strict=True)
+    ]  # fmt: skip
+    return Record("ann", "04", "key", results, ["it broke"], ["cell 1 mentions gc"], written)
+
+
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [
+        ("2026-10-01T23:59:00", 0), ("2026-10-01T23:59:01", 1), ("2026-10-02T23:59:00", 1), ("2026-10-03T00:00:00", 2),
+        ("2026-09-01T00:00:00", 0), (None, 0),
+    ],
+)  # fmt: skip
+def test_a_day_that_has_begun_is_a_day(written, days):
+    assert Deadline(DUE, 10).days_late(record(written=written), []) == days
+    assert Deadline(None, 10).days_late(record(written=written), []) == 0
+
+
+@given(st.integers(0, 40), st.floats(0, 100), st.integers(0, 5))
+def test_lateness_never_costs_more_than_everything(days, percent, free):
+    late = record(written=datetime(2026, 10, 1, 23, 59).replace(month=11, day=max(1, days % 29)).isoformat())
+    decisions = [Decision("*", "04", None, free, "flu")]
+    found = score(late, Deadline(DUE, percent), decisions)
+    assert found.days_late == max(0, Deadline(DUE).days_late(late, []) - free)
+    assert 0 <= found.final <= 3
+    assert found.final == pytest.approx(3 * max(0.0, 1 - found.days_late * percent / 100))
+
+
+def test_a_teacher_has_the_last_word():
+    decisions = [Decision("ann", "04.2", 3.0, 0, "a right idea"), Decision("bob", "04.1", 0.0, 0, "not hers")]
+    found = score(record(), Deadline(), decisions)
+    assert found.points == {"04.1": 2.0, "04.2": 3.0}
+    assert found.decided == {"04.2": "a right idea"}
+    assert found.final == 5
+
+
+def test_the_table_is_made_empty_and_read_again(tmp_path):
+    assert read_decisions(tmp_path, POSSIBLE, ["ann"]) == []
+    with open(tmp_path / DECISIONS, "a", encoding="utf-8") as file:
+        file.write('ann,04.1,1.5,,"half, for the idea"\n*,04,,2,strike\n')
+    assert read_decisions(tmp_path, POSSIBLE, ["ann"]) == [
+        Decision("ann", "04.1", 1.5, 0, "half, for the idea"),
+        Decision("*", "04", None, 2, "strike"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("bob,04.1,1,,", "line 2: nobody is called 'bob'"),
+        ("ann,04.1,three,,", "line 2: points 'three' and free days '' must be numbers"),
+        ("ann,04.1,7,,", "line 2: 7 points for 04.1, and it has 2 points"),
+        ("ann,04.1,nan,,", "line 2: nan points for 04.1, and it has 2 points"),
+        ("ann,04.9,1,,", "line 2: 1 points for 04.9, and there is no question '04.9'"),
+        ("ann,04.1,,2,", "line 2: free days are for an assignment, such as 04, and '04.1' is none"),
+        ("ann", "line 2: free days are for an assignment"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_told(tmp_path, line, words):
+    (tmp_path / DECISIONS).write_text(f"student,what,points,free_days,why\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        read_decisions(tmp_path, POSSIBLE, ["ann"])
+
+
+def test_a_table_of_other_columns_is_refused(tmp_path):
+    (tmp_path / DECISIONS).write_text("name,points\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="needs the columns student, what, points, free_days, why"):
+        read_decisions(tmp_path, POSSIBLE, ["ann"])
+
+
+def test_the_tables_hold_everything_and_no_formula(tmp_path):
+    late = record(written="2026-10-02T12:00:00")
+    write_tables(tmp_path, [score(late, Deadline(DUE, 10), [Decision("ann", "04.2", 3.0, 0, "-5")])])
+    assert (tmp_path / "grades.csv").read_text() == (
+        "student,assignment,points,possible,days_late,final,reason,look\nann,04,5,5,1,4.5,it broke,cell 1 mentions gc\n"
+    )
+    assert (tmp_path / "questions.csv").read_text().splitlines()[1:] == [
+        "ann,04.1,'=1+1,2,2,,,,", "ann,04.2,'=1+1,3,3,b,,,'-5",
+    ]  # fmt: skip
+    assert (tmp_path / "canvas.csv").read_text().splitlines() == [
+        "Student,ID,SIS User ID,SIS Login ID,Section,04_attention", "    Points Possible,,,,,5", "ann,,,ann,,4.5",
+    ]  # fmt: skip
+    assert (tmp_path / "moodle.csv").read_text() == "username,04_attention\nann,4.5\n"
