@@ -21,6 +21,7 @@ ROOMS = {  # by the number of the assignment
     "01": "tokenizer",
     "03": "position",
     "04": "attention",
+    "05": "feed_forward",
 }
 
 

@@ -249,10 +249,7 @@ def even_rows_first(query_weight, key_weight, n_heads, n_kv_heads):
 
 @wrong("03.3", "as many heads as the queries")
 def one_number_of_heads(query_weight, key_weight, n_heads, n_kv_heads):
-    key = key_weight.unflatten(0, (n_heads, -1)) if len(key_weight) % n_heads == 0 else key_weight[None]
-    D = key.shape[1]
-    order = [*range(0, D, 2), *range(1, D, 2)]
-    return sorted_by(query_weight, n_heads), key[:, order].flatten(0, 1)
+    return sorted_by(query_weight, n_heads), sorted_by(key_weight, n_heads)
 
 
 @wrong("03.3", "cut into n_heads / n_kv_heads heads")
