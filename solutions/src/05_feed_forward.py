@@ -275,5 +275,5 @@ check("05.4", write).points
 
 # %% [markdown]
 # **What you built**: a ledger of who wrote what, a network that lies on any number of cards, the layer that lets a
-# memory grow while the work for a token does not, and a pen for facts. Whether a real model
-# then knows the fact in other words, too, is another question; ask it with a control, as in the lesson.
+# memory grow while the work for a token does not, and a pen for facts. Whether a real model then knows the fact in
+# other words, too, is another question; ask it with a control, as in the lesson.
