@@ -161,7 +161,7 @@ check("05.2", feed_forward).points
 # A router gives each expert a score, by a dot product with the token's vector. The k best are asked, and what they
 # write is added up with weights. Models differ in the weights. In Mixtral those of the chosen experts add up to 1; in
 # OLMoE they are the shares that the chosen ones have among *all* experts, and add up to less. Nothing is raised if a
-# model that was trained with one runs with the other: it begins well and drifts away.
+# model that was trained with one runs with the other. (It has happened. Its texts began well and drifted away.)
 #
 # **In**: `x` (T, C); `router` (E, C); the experts' `gate` and `up` (E, F, C) and `down` (E, C, F), SwiGLU each; `k`,
 # how many experts a token is sent through; `renormalize`, True if the weights of the chosen ones shall add up to 1. No
@@ -169,7 +169,7 @@ check("05.2", feed_forward).points
 #
 # **Out**: (T, C).
 #
-# With the scores 0, ln 2 and ln 3 and k = 2 the weights are 0, 2/5 and 3/5 if they are renormalized, otherwise 0, 2/6
+# With the scores 0, ln 2 and ln 3 and k = 2 the weights are 0, 2/5 and 3/5 if they are renormalised, otherwise 0, 2/6
 # and 3/6.
 #
 # **Without**: `minillm`.
@@ -182,7 +182,7 @@ check("05.2", feed_forward).points
 #
 # <details><summary>Hint 2</summary>
 #
-# `scores.softmax(-1)` are the shares among all. `shares.topk(k)` gives the largest and which they are. To renormalize,
+# `scores.softmax(-1)` are the shares among all. `shares.topk(k)` gives the largest and which they are. To renormalise,
 # divide them by their sum.
 # </details>
 #

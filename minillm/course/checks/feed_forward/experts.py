@@ -1,8 +1,8 @@
 """05.3: a mixture of experts (Shazeer et al. 2017, eq. 1 to 5), with the two ways to weigh those that are chosen.
 
-Mixtral lets the weights of the chosen experts add up to 1, OLMoE does not. Who always did it made an OLMoE that began
-well and drifted away (pull request 391 of lablup/mlxcel); who never did it, steps that were too large (issue 1448 of
-pytorch/torchtitan); and raw scores for weights were mended in pull request 35160 of sgl-project/sglang.
+Mixtral lets the weights of the chosen experts add up to 1, OLMoE does not. An OLMoE with Mixtral's weights wrote texts
+that began well and drifted away (pull request 391 of lablup/mlxcel); a model that missed the 1 had far too large
+gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights in sglang (its pull request 35160).
 """
 
 import random

@@ -1,8 +1,8 @@
 """05.4: facts written into the second matrix of a feed-forward network by the smallest change that will do.
 
-ROME (Meng et al. 2022, section 3.1) writes one fact so, MEMIT (2023) many at once, AlphaEdit (Fang et al. 2025) keeps
-what is known by writing only along directions that no known question has. Here it is exact, since there are fewer
-questions than neurons. A question is what the hidden layer says to it: F numbers, the "key" of those papers.
+ROME (Meng et al. 2022, section 3.1) writes one fact so, MEMIT (Meng et al. 2023) many at once, and AlphaEdit (Fang et
+al. 2025) keeps what is known by writing only along directions that no known question has. Here it is exact, since there
+are no more questions than neurons. A question is what the hidden layer says to it, the "key" of those papers.
 """
 
 import random
