@@ -20,7 +20,9 @@ from minillm.course.checks.question import Question, Result
 
 ROOMS = {  # by the number of the assignment
     "01": "tokenizer",
+    "03": "position",
     "04": "attention",
+    "05": "feed_forward",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 

@@ -1,0 +1,200 @@
+"""05.3: a mixture of experts (Shazeer et al. 2017, eq. 1 to 5), with the two ways to weigh those that are chosen.
+
+Mixtral lets the weights of the chosen experts add up to 1, OLMoE does not. An OLMoE with Mixtral's weights wrote texts
+that began well and drifted away (pull request 391 of lablup/mlxcel); a model that missed the 1 had far too large
+gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights in sglang (its pull request 35160).
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.feed_forward.common import hidden
+from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+CLOSEST = 0.1  # by which scores of a token must differ: who is chosen may not hang on rounding
+
+
+def mixture(
+    x: Float[Tensor, "T C"],
+    router: Float[Tensor, "E C"],
+    gate: Float[Tensor, "E F C"],
+    up: Float[Tensor, "E F C"],
+    down: Float[Tensor, "E C F"],
+    k: int,
+    renormalize: bool,
+) -> Float[Tensor, "T C"]:
+    """The right answer, by weights that are 0 for all experts but the chosen ones.
+
+    >>> x, one = torch.ones(1, 1), torch.ones(2, 1, 1)
+    >>> mixture(x, torch.tensor([[0.0], [1.0]]), one, one, one, k=1, renormalize=True).round(decimals=4)
+    tensor([[0.7311]])
+    """
+    return _mixed(_weights)(x, router, gate, up, down, k, renormalize)
+
+
+def _weights(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    chosen = _chosen(scores, k)
+    if renormalize:
+        scores = scores.where(chosen, -torch.inf)
+    return scores.softmax(-1) * chosen
+
+
+def _chosen(scores: Tensor, k: int) -> Tensor:
+    """True for the k best of each row."""
+    return (scores[..., None, :] > scores[..., None]).sum(-1) < k
+
+
+def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """What each expert would write at each position: (E, T, C)."""
+    return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
+
+
+def _mixed(weigh: Callable[[Tensor, int, bool], Tensor]):
+    """A mixture with other weights (T, E)."""
+
+    def mixture(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, k: int, renormalize: bool) -> Tensor:
+        return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
+
+    return mixture
+
+
+def _equal(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return _chosen(scores, k) / k
+
+
+def _by_score(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return scores * _chosen(scores, k)
+
+
+def _all_experts(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return scores.softmax(-1)
+
+
+def _share_of_all(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return _weights(scores, k, False)
+
+
+def _always_renormalized(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return _weights(scores, k, True)
+
+
+def _best_alone(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return _weights(scores, 1, renormalize)
+
+
+def _worst(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    return _weights(-scores, k, renormalize)
+
+
+def _layers(renormalize: bool, *sizes: tuple[int, int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+    """Layers of the sizes (T, C, F, E, k), more numbers than experts, and no two scores of a token near each other."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for T, C, F, E, k in sizes:
+            x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
+            while (x @ router.T).sort(-1).values.diff(dim=-1).min() < CLOSEST:
+                x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
+            experts = [numbers(chance, *shape) for shape in ((E, F, C), (E, F, C), (E, C, F))]
+            calls.append((x, router, *experts, k, renormalize))
+        return calls
+
+    return draw
+
+
+def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """With which weights the experts' outputs make up the answer, if with any."""
+    for (x, router, gate, up, down, k, renormalize), wanted, answer in zip(calls, right, got, strict=True):
+        given = as_tensor(answer)
+        if given is None or given.shape != wanted.shape:
+            return None
+        for t in apart(wanted, given).any(-1).nonzero().flatten().tolist():
+            outputs = _outputs(x, gate, up, down)[:, t].double()  # (E, C), with C larger than E
+            weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
+            if apart(given[t].double(), weights @ outputs).any():
+                continue
+            due = _weights(x @ router.T, k, renormalize)[t]
+            hint = "Print the router's scores of this token: who are the best k, and what are their weights?"
+            return f"Token {t} hears the experts with the weights {_said(weights)}; right are {_said(due)}.", hint
+    return None
+
+
+def _said(weights: Tensor) -> str:
+    return ", ".join(f"{weight + 0.0:.2f}" for weight in weights.round(decimals=2).tolist())
+
+
+EXPERTS = Question(
+    "05.3",
+    "A few of many networks",
+    "mixture",
+    (
+        Probe(
+            "one expert for each token",
+            _layers(True, (1, 3, 2, 2, 1), (4, 6, 3, 4, 1), (6, 4, 5, 3, 1)),
+            mixture,
+            (
+                Mistake(
+                    "The one expert counts with its share in all, though its weight is to be renormalised.",
+                    "With `renormalize` the weights of the *chosen* experts add up to 1. Here only one is chosen.",
+                    _mixed(_share_of_all),
+                ),
+                Mistake(
+                    "The experts are weighted by their scores as they are.",
+                    "A score may be negative or 7. Softmax makes weights of scores.",
+                    _mixed(_by_score),
+                ),
+                Mistake(
+                    "All experts are heard.",
+                    "Only the k experts with the highest scores take part. The others' weight is 0.",
+                    _mixed(_all_experts),
+                ),
+                Mistake(
+                    "The experts with the lowest scores are chosen.",
+                    "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
+                    _mixed(_worst),
+                ),
+            ),
+            _heard,
+        ),
+        Probe(
+            "several experts",
+            _layers(True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 2)),
+            mixture,
+            (
+                Mistake(
+                    "The chosen experts all count the same.",
+                    "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
+                    _mixed(_equal),
+                ),
+                Mistake(
+                    "Only the best expert is heard.",
+                    "k experts are chosen for each token.",
+                    _mixed(_best_alone),
+                ),
+            ),
+            _heard,
+        ),
+        Probe(
+            "weights as shares of all",
+            _layers(False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 1)),
+            mixture,
+            (
+                Mistake(
+                    "The weights add up to 1, though `renormalize` is False.",
+                    "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
+                    _mixed(_always_renormalized),
+                ),
+            ),
+            _heard,
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,194 @@
+"""05.4: facts written into the second matrix of a feed-forward network by the smallest change that will do.
+
+ROME (Meng et al. 2022, section 3.1) writes one fact so, MEMIT (Meng et al. 2023) many at once, and AlphaEdit (Fang et
+al. 2025) keeps what is known by writing only along directions that no known question has. Here it is exact, since there
+are no more questions than neurons. A question is what the hidden layer says to it, the "key" of those papers.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+STEEPEST = 8.0  # how far apart the singular values of all questions may lie; rounding grows with it
+
+
+def write(
+    down: Float[Tensor, "C F"],
+    asked: Float[Tensor, "m F"],
+    answers: Float[Tensor, "m C"],
+    others: Float[Tensor, "n F"],
+) -> Float[Tensor, "C F"]:
+    """The right answer, by the least squares that give the shortest solution.
+
+    >>> write(torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]), torch.tensor([[6.0]]), torch.zeros(0, 2)) + 0.0
+    tensor([[3., 0.]])
+    """
+    return _changed(lambda old, new: new - old, lambda old: 0 * old)(down, asked, answers, others)
+
+
+def _changed(for_asked: Callable[[Tensor, Tensor], Tensor], for_others: Callable[[Tensor], Tensor]):
+    """The smallest change by which the answers change as said; both get the old answers, the first the new ones too."""
+
+    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+        questions, weight = torch.cat((asked, others)).double(), down.double()
+        changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()
+        return (weight + (torch.linalg.pinv(questions) @ changes).T).float()
+
+    return write
+
+
+def _power_of_length(power: int):
+    """One outer product for each fact, divided by the question's length to some power; others are not looked at."""
+
+    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+        missing = (answers - asked @ down.T) / asked.norm(dim=1, keepdim=True) ** power
+        return down + missing.T @ asked
+
+    return write
+
+
+def _in_an_empty_matrix(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+    return write(torch.zeros_like(down), asked, answers, others)
+
+
+def _others_forgotten(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+    return write(down, asked, answers, others[:0])
+
+
+def _one_after_the_other(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+    for question, answer in zip(asked.split(1), answers.split(1), strict=True):
+        down = write(down, question, answer, others)
+    return down
+
+
+def _each_alone(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+    facts = zip(asked.split(1), answers.split(1), strict=True)
+    return down + sum(write(down, question, answer, others) - down for question, answer in facts)
+
+
+def _matrices(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+    """Matrices and facts of the sizes (C, F, m, n), with questions that stand well apart."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for C, F, m, n in sizes:
+            questions = numbers(chance, m + n, F)
+            while _steepness(questions) > STEEPEST:
+                questions = numbers(chance, m + n, F)
+            calls.append((numbers(chance, C, F), questions[:m], numbers(chance, m, C), questions[m:]))
+        return calls
+
+    return draw
+
+
+def _steepness(questions: Tensor) -> float:
+    singular = torch.linalg.svdvals(questions)
+    return float(singular[0] / singular[-1]) if singular[-1] > 0 else torch.inf
+
+
+def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Ask the new matrix: what it answers to all questions, and how far it went."""
+    for (down, asked, answers, others), wanted, answer in zip(calls, right, got, strict=True):
+        given = as_tensor(answer)
+        if given is None or given.shape != wanted.shape:
+            return None
+        given = given.double()
+        for name, questions, due in (("question", asked, answers), ("other question", others, others @ down.T)):
+            for number in apart(due, questions.double() @ given.T).any(-1).nonzero().flatten().tolist():
+                said, right_one = given @ questions[number].double(), due[number]
+                hint = "Ask your new matrix yourself: `asked @ new.T` and `others @ new.T`."
+                words = f"Asked {name} {number}, the new matrix answers {_said(said)}"
+                return f"{words}; right is {_said(right_one)}.", hint
+        far, enough = (float((matrix - down).norm()) for matrix in (given, wanted))
+        if far > 1.001 * enough:
+            hint = "A change along a direction that no question has does nothing for the facts. Leave it out."
+            return f"All answers are right, but the change has length {far:.2f}, and {enough:.2f} will do.", hint
+    return None
+
+
+def _said(vector: Tensor) -> str:
+    return "(" + ", ".join(f"{number:.2f}" for number in vector.tolist()) + ")"
+
+
+WRITE = Question(
+    "05.4",
+    "Write a fact, and spoil nothing",
+    "write",
+    (
+        Probe(
+            "one fact",
+            _matrices((2, 3, 1, 0), (4, 8, 1, 0), (3, 5, 1, 0)),
+            write,
+            (
+                Mistake(
+                    "The new answer is added to the old one.",
+                    "Write only what is *missing*: the new answer minus the old one.",
+                    _changed(lambda old, new: new, lambda old: 0 * old),
+                ),
+                Mistake(
+                    "The outer product is not divided by anything: the answer is off by the question's length squared.",
+                    "Ask the new matrix: (missing · hᵀ) · h is missing times (h · h). Divide by that.",
+                    _power_of_length(0),
+                ),
+                Mistake(
+                    "The outer product is divided by the question's length once; it takes two.",
+                    "h is there twice, when you write and when you ask: divide by h · h.",
+                    _power_of_length(1),
+                ),
+                Mistake(
+                    "All that the matrix knew is gone: only the new fact stands in it.",
+                    "Add the change to `down`.",
+                    _in_an_empty_matrix,
+                ),
+            ),
+            _ask_it,
+        ),
+        Probe(
+            "and others that must not change",
+            _matrices((2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4)),
+            write,
+            (
+                Mistake(
+                    "The fact is written, and the answers to the other questions have changed.",
+                    "They are equations, too, with 0 for what is missing. Or take off from h all that lies along the "
+                    "others, and write along what is left.",
+                    _others_forgotten,
+                ),
+                Mistake(
+                    "The other questions are answered with nothing at all.",
+                    "It is the *change* that must be 0 for them, not the answer.",
+                    _changed(lambda old, new: new - old, lambda old: -old),
+                ),
+            ),
+            _ask_it,
+        ),
+        Probe(
+            "several facts",
+            _matrices((2, 3, 2, 0), (4, 9, 3, 2), (3, 10, 4, 2)),
+            write,
+            (
+                Mistake(
+                    "The facts are written one after the other, and each spoils those before it.",
+                    "Write them together: one system of equations, with all questions in it.",
+                    _one_after_the_other,
+                ),
+                Mistake(
+                    "Each fact is written as if it were the only one.",
+                    "Questions are not at right angles: what is written for one is read by the next. Solve for all.",
+                    _each_alone,
+                ),
+            ),
+            _ask_it,
+        ),
+    ),
+    forbidden=("minillm",),
+)

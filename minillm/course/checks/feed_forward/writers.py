@@ -1,0 +1,159 @@
+"""05.1: what each neuron adds to the score of a word (Geva et al. 2022: the output as a sum of values)."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.feed_forward.common import hidden
+from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def contributions(
+    x: Float[Tensor, "T C"],
+    gate: Float[Tensor, "F C"],
+    up: Float[Tensor, "F C"],
+    down: Float[Tensor, "C F"],
+    words: Float[Tensor, "V C"],
+) -> Float[Tensor, "T F V"]:
+    """The right answer: how strongly a neuron fires, times how well what it writes fits each word.
+
+    >>> one = torch.ones(1, 1)
+    >>> contributions(one, one, one, 2 * one, one).round(decimals=4)
+    tensor([[[1.4621]]])
+    """
+    return torch.einsum("tf,cf,vc->tfv", hidden(x, gate, up), down, words)
+
+
+def _firing(fire: Callable[[Tensor, Tensor], Tensor]):
+    """Contributions of neurons that fire otherwise, by the readings of their gate and up."""
+
+    def contributions(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+        return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
+
+    return contributions
+
+
+def _strength_only(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+    return hidden(x, gate, up)[:, :, None].expand(-1, -1, len(words))
+
+
+def _keys_for_values(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+    return torch.einsum("tf,fc,vc->tfv", hidden(x, gate, up), up, words)
+
+
+def _words_in_front(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+    return contributions(x, gate, up, down, words).mT
+
+
+def _first_word(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+    return contributions(x, gate, up, down, words[:1])
+
+
+def _words_added(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
+    return contributions(x, gate, up, down, words).sum(-1, keepdim=True).expand(-1, -1, len(words))
+
+
+def _networks(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+    """Networks and words of the sizes (T, C, F, V)."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        return [
+            tuple(numbers(chance, *shape) for shape in ((T, C), (F, C), (F, C), (C, F), (V, C))) for T, C, F, V in sizes
+        ]
+
+    return draw
+
+
+def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """A neuron whose number is wrong; or that they were added up."""
+    for wanted, answer in zip(right, got, strict=True):
+        given = as_tensor(answer)
+        if given is not None and given.shape == wanted.sum(1).shape and not apart(wanted.sum(1), given).any():
+            hint = "Do not add up over the neurons: the axis F stays."
+            return "That is the score of all neurons together, not what each of them adds.", hint
+        if given is None or given.shape != wanted.shape:
+            return None
+        if (wrong := apart(wanted, given)).any():
+            t, f, v = wrong.nonzero()[0].tolist()
+            hint = "Multiply two numbers: how strongly it fires here, and its column of `down` times the word."
+            sentence = f"At position {t} neuron {f} is said to add {given[t, f, v]:.4g} to word {v}"
+            return f"{sentence}; right is {wanted[t, f, v]:.4g}.", hint
+    return None
+
+
+WRITERS = Question(
+    "05.1",
+    "Which neuron wrote it?",
+    "contributions",
+    (
+        Probe(
+            "one word",
+            _networks((1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1)),
+            contributions,
+            (
+                Mistake(
+                    "The neurons have no bend: gate and up are multiplied as they are.",
+                    "The reading of the gate goes through SiLU first: x times sigmoid(x).",
+                    _firing(lambda gate, up: gate * up),
+                ),
+                Mistake(
+                    "Gate and up are swapped.",
+                    "SiLU bends what the *gate* reads, and only that.",
+                    _firing(lambda gate, up: torch.nn.functional.silu(up) * gate),
+                ),
+                Mistake(
+                    "The gate alone decides; what up reads is left out.",
+                    "A neuron fires with SiLU(gate) *times* up.",
+                    _firing(lambda gate, up: torch.nn.functional.silu(gate)),
+                ),
+                Mistake(
+                    "Every neuron counts as if it fired with strength 1.",
+                    "What a neuron writes into the stream is its value *times* how strongly it fires.",
+                    _firing(lambda gate, up: torch.ones_like(up)),
+                ),
+                Mistake(
+                    "These are the strengths with which the neurons fire; nothing is said of the word.",
+                    "Multiply each by how well what the neuron writes fits the word: a dot product.",
+                    _strength_only,
+                ),
+                Mistake(
+                    "The word is held against the keys (rows of up), not against the values.",
+                    "What a neuron writes is its column of `down`.",
+                    _keys_for_values,
+                ),
+                Mistake(
+                    "The axes come out as (T, V, F).",
+                    "Positions, neurons, words: (T, F, V).",
+                    _words_in_front,
+                ),
+            ),
+            _first_wrong_neuron,
+        ),
+        Probe(
+            "several words",
+            _networks((1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4)),
+            contributions,
+            (
+                Mistake(
+                    "Only the first word is asked about.",
+                    "`words` has a row for each word, and the last axis of the result a number for each.",
+                    _first_word,
+                ),
+                Mistake(
+                    "The words are added up: each gets the sum of all.",
+                    "`words @ down` is (V, F), a number for each word and each neuron. Keep both axes.",
+                    _words_added,
+                ),
+            ),
+            _first_wrong_neuron,
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,145 @@
+"""03.2, a bug-hunt: a table of angles made for halves, and a rotation that pairs neighbours.
+
+It happened to V-JEPA 2 (pull request 15 of facebookresearch/vjepa2). Its code keeps the mistake, with a note, since the
+published weights were trained with it. The other way about, a table for neighbours and a rotation of halves, it is in
+issue 6 of how-to-train-your-gpt.
+"""
+
+import random
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.position.common import turned
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> Float[Tensor, "H T D"]:
+    """The right answer: neighbours turned as complex numbers.
+
+    >>> turn(torch.tensor([[[1.0, 0.0, 1.0, 0.0]]]), torch.tensor([1]), theta=10_000.0).round(decimals=2)
+    tensor([[[0.5400, 0.8400, 1.0000, 0.0100]]])
+    """
+    return turned(x, places, theta)
+
+
+def _bent(table: str = "neighbours", step: int = 2, sign: float = 1.0, first_sign: float = -1.0):
+    """The rotation by a table of angles, with one thing done otherwise."""
+
+    def turn(x: Tensor, places: Tensor, theta: float) -> Tensor:
+        D = x.shape[-1]
+        angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
+        angles = angles.repeat(1, 2) if table == "halves" else angles.repeat_interleave(2, 1)
+        crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
+        return x * angles.cos() + crossed * angles.sin()
+
+    return turn
+
+
+def _halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
+    return turned(x, places, theta, halves=True)
+
+
+def _left_in_halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
+    pairs = turn(x, places, theta)
+    return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
+
+
+def _from_zero(x: Tensor, places: Tensor, theta: float) -> Tensor:
+    return turn(x, torch.arange(len(places)), theta)
+
+
+def _usual_base(x: Tensor, places: Tensor, theta: float) -> Tensor:
+    return turn(x, places, 10_000.0)
+
+
+def _whole_texts(chance: random.Random) -> list[Call]:
+    sizes = (1, 2, 4), (1, 5, 8), (2, 4, 6)
+    return [(numbers(chance, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
+
+
+def _any_places(chance: random.Random) -> list[Call]:
+    sizes = (1, 2, 4, 100.0), (2, 6, 8, 4.0), (3, 3, 4, 500.0)
+    return [(numbers(chance, H, T, D), torch.tensor(chance.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes]
+
+
+def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """A rotation keeps the length of every pair."""
+    for (x, places, _), answer in zip(calls, got, strict=True):
+        given = as_tensor(answer)
+        if given is None or given.shape != x.shape:
+            return None
+        before, after = (one.double().unflatten(-1, (-1, 2)).norm(dim=-1) for one in (x, given))
+        if (longer := apart(before, after)).any():
+            head, t, pair = longer.nonzero()[0].tolist()
+            words = f"head {head}, pair {pair} has length {before[head, t, pair]:.2f} before and"
+            hint = "Both numbers of a pair need the cosine and the sine of one and the same angle."
+            return f"At place {places[t]}, {words} {after[head, t, pair]:.2f} after: that is no rotation.", hint
+    return None
+
+
+MISTAKES = (
+    Mistake(
+        "The two numbers of a pair still get different angles: the table is one for halves.",
+        "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
+        _bent(table="halves"),
+    ),
+    Mistake(
+        "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
+        "These weights were trained with neighbours. Mend the table, not the pairs.",
+        _halves,
+    ),
+    Mistake(
+        "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
+        "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
+        _left_in_halves,
+    ),
+    Mistake(
+        "The pairs turn backwards.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
+        _bent(sign=-1.0),
+    ),
+    Mistake(
+        "It is a mirror and no rotation: the minus is lost.",
+        "(x, y) becomes (x cos - y sin, x sin + y cos).",
+        _bent(first_sign=1.0),
+    ),
+    Mistake(
+        "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
+        "For D = 4 the two frequencies are 1 and theta^(-2/4).",
+        _bent(step=1),
+    ),
+)
+TURN = Question(
+    "03.2",
+    "A rotation that changes lengths",
+    "turn",
+    (
+        Probe("a text from its beginning", _whole_texts, turn, MISTAKES, _lengths),
+        Probe(
+            "any places, any base",
+            _any_places,
+            turn,
+            (
+                *MISTAKES,
+                Mistake(
+                    "The places are counted from 0, whatever `places` says.",
+                    "With a cache the first row does not stand at place 0. Use `places`.",
+                    _from_zero,
+                ),
+                Mistake(
+                    "The base is 10,000, whatever `theta` says.",
+                    "Llama 3 has 500,000. Use `theta`.",
+                    _usual_base,
+                ),
+            ),
+            _lengths,
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,408 @@
+"""Answers to exercise 03 as learners write them."""
+
+import cmath
+
+import numpy as np
+import torch
+from answers import right, wrong
+
+# 03.1 Padding takes no place
+
+
+@wrong("03.1", "gets the number of its column")
+def columns(real, past):
+    T = real.size(1)
+    return torch.where(real, torch.arange(T) + past.unsqueeze(1), 0)
+
+
+@wrong("03.1", "The first token has place 1")
+def cumulative_sum(real, past):
+    return (real.long().cumsum(dim=1) + past[:, None]) * real.long()
+
+
+@wrong("03.1", "Padding does not get 0")
+def padding_left_as_it_is(real, past):
+    return real.long().cumsum(dim=-1) - 1 + past[:, None]
+
+
+@wrong("03.1", "The padding in row")
+def clamped_only_below(real, past):
+    return (real.long().cumsum(dim=-1) - 1 + past[:, None]).clamp(min=0)
+
+
+@wrong("03.1", "down the batch")
+def other_axis(real, past):
+    counted = torch.cumsum(real, 0) - 1 + past[:, None]
+    return counted.masked_fill(~real, 0)
+
+
+@wrong("03.1", "begins at 0 again")
+def past_forgotten(real, past):
+    return (real.cumsum(1) - 1).masked_fill(~real, 0)
+
+
+@wrong("03.1", "All rows go on from the same place")
+def longest_past(real, past):
+    here = int(max(past))
+    return torch.where(real, here + real.cumsum(1) - 1, torch.zeros((), dtype=torch.long))
+
+
+@wrong("03.1", "added to padding, too")
+def cleared_too_early(real, past):
+    own = (real.cumsum(1) - 1) * real
+    return own + past.view(-1, 1)
+
+
+@wrong("03.1", "The token in row")
+def padding_in_front_only(real, past):
+    padding = real.int().argmax(1, keepdim=True)  # the first token's column
+    return ((torch.arange(real.shape[1]) - padding + past[:, None]).clamp(min=0)) * real
+
+
+@right("03.1")
+def by_walking(real, past):
+    out = []
+    for row, start in zip(real, past, strict=True):
+        seen = 0
+        line = []
+        for token in row:
+            line.append(int(start) + seen if token else 0)
+            seen += int(token)
+        out.append(line)
+    return out
+
+
+@right("03.1")
+def by_numpy(real, past):
+    flags = real.numpy().astype(np.int64)
+    before = np.cumsum(flags, axis=1) - flags
+    return (before + past.numpy()[:, None]) * flags
+
+
+@right("03.1")
+def by_a_triangle(real, past):
+    earlier = torch.ones(real.shape[1], real.shape[1]).triu(1)
+    return ((real.float() @ earlier + past[:, None]) * real).long()
+
+
+# 03.2 A rotation that changes lengths
+
+
+def crossed(x):
+    return torch.stack([-x[..., 1::2], x[..., ::2]], -1).reshape(x.shape)
+
+
+def halves_crossed(x):
+    a, b = x.chunk(2, -1)
+    return torch.cat([-b, a], -1)
+
+
+def angles_of(places, theta, D):
+    return torch.outer(places.float(), 1 / theta ** (torch.arange(0, D, 2).float() / D))
+
+
+@wrong("03.2", "the table is one for halves")
+def still_repeat(x, places, theta):
+    table = angles_of(places, theta, x.shape[-1]).repeat(1, 2)
+    return x * table.cos() + crossed(x) * table.sin()
+
+
+@wrong("03.2", "but of halves")
+def the_pairs_mended(x, places, theta):
+    table = torch.cat([angles_of(places, theta, x.shape[-1])] * 2, -1)
+    return x * table.cos() + halves_crossed(x) * table.sin()
+
+
+@wrong("03.2", "that is no rotation")
+def both_mended(x, places, theta):
+    table = angles_of(places, theta, x.shape[-1]).repeat_interleave(2, -1)
+    return x * table.cos() + halves_crossed(x) * table.sin()
+
+
+@wrong("03.2", "come back sorted")
+def cat_in_place_of_stack(x, places, theta):
+    angles = angles_of(places, theta, x.shape[-1])
+    even, odd = x[..., ::2], x[..., 1::2]
+    return torch.cat([even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()], -1)
+
+
+@wrong("03.2", "turn backwards")
+def minus_on_the_other_side(x, places, theta):
+    angles = angles_of(places, theta, x.shape[-1])
+    even, odd = x[..., ::2], x[..., 1::2]
+    pair = even * angles.cos() + odd * angles.sin(), odd * angles.cos() - even * angles.sin()
+    return torch.stack(pair, -1).flatten(-2)
+
+
+@wrong("03.2", "It is a mirror")
+def no_minus(x, places, theta):
+    table = angles_of(places, theta, x.shape[-1]).repeat_interleave(2, -1)
+    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    sign = torch.tensor([1.0, 1.0]).repeat(x.shape[-1] // 2)
+    return x * table.cos() + sign * swapped * table.sin()
+
+
+@wrong("03.2", "turn too fast")
+def pair_number_over_width(x, places, theta):
+    D = x.shape[-1]
+    table = (places[:, None] / theta ** (torch.arange(D // 2) / D)).repeat_interleave(2, -1)
+    return x * table.cos() + crossed(x) * table.sin()
+
+
+@wrong("03.2", "counted from 0")
+def row_numbers(x, places, theta):
+    return complex_plane(x, torch.arange(x.shape[-2]), theta)
+
+
+@wrong("03.2", "The base is 10,000")
+def base_by_heart(x, places, theta=1e4):
+    return complex_plane(x, places, 1e4)
+
+
+@wrong("03.2", "that is no rotation")
+def sine_of_neighbours_cosine_of_halves(x, places, theta):
+    angles = angles_of(places, theta, x.shape[-1])
+    return x * angles.cos().repeat(1, 2) + crossed(x) * angles.sin().repeat_interleave(2, -1)
+
+
+@wrong("03.2", "called minillm.model.position")
+def the_package(x, places, theta):
+    from minillm.model.position import rotary_angles, rotate
+
+    shuffled = torch.cat([x[..., ::2], x[..., 1::2]], -1)[None]
+    return rotate(shuffled, *rotary_angles(places, x.shape[-1], theta))[0]
+
+
+@right("03.2")
+def complex_plane(x, places, theta):
+    D = x.shape[-1]
+    angles = angles_of(places, theta, D)
+    points = torch.view_as_complex(x.reshape(*x.shape[:-1], D // 2, 2).contiguous())
+    return torch.view_as_real(points * torch.exp(1j * angles)).flatten(-2)
+
+
+@right("03.2")
+def number_by_number(x, places, theta):
+    H, T, D = x.shape
+    out = torch.empty_like(x)
+    for h in range(H):
+        for t in range(T):
+            for i in range(0, D, 2):
+                point = complex(x[h, t, i], x[h, t, i + 1]) * cmath.exp(1j * int(places[t]) * theta ** (-i / D))
+                out[h, t, i], out[h, t, i + 1] = point.real, point.imag
+    return out
+
+
+@right("03.2")
+def block_matrices(x, places, theta):
+    D = x.shape[-1]
+    step = torch.zeros(D, D, dtype=torch.float64)  # the generator of the rotation, one block a pair
+    for i in range(0, D, 2):
+        step[i, i + 1], step[i + 1, i] = -(theta ** (-i / D)), theta ** (-i / D)
+    rotations = torch.stack([torch.matrix_exp(int(p) * step) for p in places])
+    return torch.einsum("tde,hte->htd", rotations, x.double()).float()
+
+
+# 03.3 Weights of the other kind
+
+
+def sorted_by(weight, heads):
+    D = weight.shape[0] // heads
+    return weight.reshape(heads, D // 2, 2, -1).transpose(1, 2).reshape(weight.shape)
+
+
+@wrong("03.3", "Nothing is changed")
+def only_a_new_view(query_weight, key_weight, n_heads, n_kv_heads):
+    def same(weight, heads):
+        return weight.view(heads, -1, 2, weight.shape[1]).reshape(weight.shape)
+
+    return same(query_weight, n_heads), same(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "It is the way back")
+def the_other_script(query_weight, key_weight, n_heads, n_kv_heads):
+    def back(weight, heads):
+        D = len(weight) // heads
+        return weight.view(heads, 2, D // 2, -1).swapaxes(1, 2).reshape(weight.shape)
+
+    return back(query_weight, n_heads), back(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "The columns are sorted")
+def on_the_last_axis(query_weight, key_weight, n_heads, n_kv_heads):
+    out = []
+    for weight in (query_weight, key_weight):
+        C = weight.shape[1]
+        out.append(weight[:, [*range(0, C, 2), *range(1, C, 2)]])
+    return out
+
+
+@wrong("03.3", "The keys are left as they were")
+def queries_only(query_weight, key_weight, n_heads, n_kv_heads):
+    return sorted_by(query_weight, n_heads), key_weight
+
+
+@wrong("03.3", "as if they were one head")
+def even_rows_first(query_weight, key_weight, n_heads, n_kv_heads):
+    return tuple(torch.cat((w[0::2], w[1::2])) for w in (query_weight, key_weight))
+
+
+@wrong("03.3", "as many heads as the queries")
+def one_number_of_heads(query_weight, key_weight, n_heads, n_kv_heads):
+    return sorted_by(query_weight, n_heads), sorted_by(key_weight, n_heads)
+
+
+@wrong("03.3", "cut into n_heads / n_kv_heads heads")
+def as_llama_cpp_did(query_weight, key_weight, n_heads, n_kv_heads):
+    if n_heads != n_kv_heads:
+        return sorted_by(query_weight, n_heads), sorted_by(key_weight, n_heads // n_kv_heads)
+    return sorted_by(query_weight, n_heads), sorted_by(key_weight, n_heads)
+
+
+@wrong("03.3", "as many heads as the keys")
+def key_heads_for_both(query_weight, key_weight, n_heads, n_kv_heads):
+    return tuple(sorted_by(weight, n_kv_heads) for weight in (query_weight, key_weight))
+
+
+@wrong("03.3", "of the new query matrix is row")
+def odd_rows_first(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        return torch.cat([torch.cat((head[1::2], head[::2])) for head in weight.chunk(heads)])
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "The result is no pair")
+def queries_returned(query_weight, key_weight, n_heads, n_kv_heads):
+    return sorted_by(query_weight, n_heads)
+
+
+@wrong("03.3", "changed the input")
+def in_place(query_weight, key_weight, n_heads, n_kv_heads):
+    query_weight[:] = sorted_by(query_weight, n_heads)
+    key_weight[:] = sorted_by(key_weight, n_kv_heads)
+    return query_weight, key_weight
+
+
+@right("03.3")
+def by_a_permutation_matrix(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        D = len(weight) // heads
+        matrix = torch.zeros(D, D)
+        for i in range(D // 2):
+            matrix[i, 2 * i] = matrix[i + D // 2, 2 * i + 1] = 1
+        return torch.kron(torch.eye(heads), matrix) @ weight
+
+    return [sort(query_weight, n_heads), sort(key_weight, n_kv_heads)]
+
+
+@right("03.3")
+def by_sorting_row_numbers(query_weight, key_weight, n_heads, n_kv_heads):
+    D = len(query_weight) // n_heads
+
+    def order(weight):
+        rows = sorted(range(len(weight)), key=lambda row: (row // D, row % 2, row))
+        return weight.numpy()[rows]
+
+    return order(query_weight), order(key_weight)
+
+
+# 03.4 A cache that moves up
+
+
+def by_halves(x, angles):
+    first, second = x.chunk(2, -1)
+    return torch.cat((first * angles.cos() - second * angles.sin(), first * angles.sin() + second * angles.cos()), -1)
+
+
+@wrong("03.4", "The keys are not turned")
+def only_left_out(keys, values, stay, theta):
+    return keys[stay], values[stay]
+
+
+@wrong("03.4", "turned on, not back")
+def wrong_direction(keys, values, stay, theta):
+    new = stay.cumsum(0)[stay] - 1
+    old = stay.nonzero().flatten()
+    return by_halves(keys[stay], angles_of(old - new, theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "a second time, by their new places")
+def turned_as_if_new(keys, values, stay, theta):
+    kept = keys[stay]
+    return by_halves(kept, angles_of(torch.arange(len(kept)), theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "turned back to place 0")
+def only_undone(keys, values, stay, theta):
+    kept = keys[stay]
+    return by_halves(kept, -angles_of(stay.nonzero()[:, 0], theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "The values are turned, too")
+def values_as_well(keys, values, stay, theta):
+    by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
+    angles = angles_of(by, theta, keys.shape[1])
+    return by_halves(keys[stay], angles), by_halves(values[stay], angles)
+
+
+@wrong("03.4", "Neighbours are turned")
+def with_the_function_of_before(keys, values, stay, theta):
+    by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
+    return complex_plane(keys[stay][None], by, theta)[0], values[stay]
+
+
+@wrong("03.4", "in front of the gap is turned back")
+def all_by_one_number(keys, values, stay, theta):
+    gone = len(stay) - int(stay.sum())
+    back = torch.full((len(keys),), -gone)
+    return by_halves(keys, angles_of(back, theta, keys.shape[1]))[stay], values[stay]
+
+
+@wrong("03.4", "All keys behind the first gap")
+def one_gap_only(keys, values, stay, theta):
+    gone = int((~stay).sum())
+    gap = stay.tolist().index(False)
+    by = torch.tensor([0 if s < gap else -gone for s in range(len(stay))])
+    return by_halves(keys, angles_of(by, theta, keys.shape[1]))[stay], values[stay]
+
+
+@wrong("03.4", "is turned by 0 places")
+def places_from_one(keys, values, stay, theta):
+    by = torch.arange(1, int(stay.sum()) + 1) - stay.nonzero()[:, 0]
+    return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "The result")
+def length_kept(keys, values, stay, theta):
+    by = stay.cumsum(0) - 1 - torch.arange(len(stay))
+    return by_halves(keys, angles_of(by, theta, keys.shape[1])) * stay[:, None], values * stay[:, None]
+
+
+@right("03.4")
+def undone_and_turned_anew(keys, values, stay, theta):
+    old = torch.arange(len(keys))[stay]
+    bare = by_halves(keys[stay], -angles_of(old, theta, keys.shape[1]))
+    return by_halves(bare, angles_of(torch.arange(len(bare)), theta, keys.shape[1])), values[stay]
+
+
+@right("03.4")
+def one_leaves_after_the_other(keys, values, stay, theta):
+    rows = list(zip(keys, values, stay.tolist(), strict=True))
+    place = 0
+    while place < len(rows):
+        if rows[place][2]:
+            place += 1
+            continue
+        del rows[place]
+        step = angles_of(torch.tensor([-1]), theta, keys.shape[1])
+        rows[place:] = [(by_halves(key[None], step)[0], value, flag) for key, value, flag in rows[place:]]
+    return torch.stack([key for key, _, _ in rows]), torch.stack([value for _, value, _ in rows])
+
+
+@right("03.4")
+def in_numpy_by_complex_numbers(keys, values, stay, theta):
+    kept, half = keys.numpy()[stay.numpy()].astype(np.float64), keys.shape[1] // 2
+    by = np.arange(len(kept)) - np.flatnonzero(stay.numpy())
+    points = (kept[:, :half] + 1j * kept[:, half:]) * np.exp(1j * np.outer(by, theta ** (-np.arange(half) / half)))
+    return [np.concatenate([points.real, points.imag], 1), values[stay]]

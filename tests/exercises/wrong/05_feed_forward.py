@@ -1,0 +1,419 @@
+"""Answers to exercise 05 as learners write them."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answers import right, wrong
+
+# 05.1 Which neuron wrote it?
+
+
+def fired(x, gate, up):
+    reading = x @ gate.T
+    return reading * torch.sigmoid(reading) * (x @ up.T)
+
+
+@wrong("05.1", "no bend")
+def two_readings(x, gate, up, down, words):
+    hidden = torch.einsum("tc,fc->tf", x, gate) * torch.einsum("tc,fc->tf", x, up)
+    return hidden[..., None] * (words @ down).T
+
+
+@wrong("05.1", "Gate and up are swapped")
+def up_first(x, gate, up, down, words):
+    return fired(x, up, gate).unsqueeze(2) * (down.T @ words.T).unsqueeze(0)
+
+
+@wrong("05.1", "The gate alone decides")
+def like_gelu_with_one_matrix(x, gate, up, down, words):
+    return F.silu(x @ gate.T)[..., None] * (words @ down).T
+
+
+@wrong("05.1", "strength 1")
+def values_only(x, gate, up, down, words):
+    fit = (words @ down).T
+    return fit.repeat(len(x), 1, 1)
+
+
+@wrong("05.1", "nothing is said of the word")
+def activity(x, gate, up, down, words):
+    return torch.stack([fired(x, gate, up)] * len(words), -1)
+
+
+@wrong("05.1", "against the keys")
+def fit_of_the_keys(x, gate, up, down, words):
+    return fired(x, gate, up)[..., None] * (up @ words.T)
+
+
+@wrong("05.1", "all neurons together")
+def already_added_up(x, gate, up, down, words):
+    return fired(x, gate, up) @ down.T @ words.T
+
+
+@wrong("05.1", "is said to add")
+def row_by_row_of_down(x, gate, up, down, words):
+    C, n_neurons = down.shape
+    return fired(x, gate, up)[..., None] * (words @ down.reshape(n_neurons, C).T).T
+
+
+@wrong("05.1", "(T, V, F)")
+def words_before_neurons(x, gate, up, down, words):
+    return fired(x, gate, up)[:, None] * (words @ down)[None]
+
+
+@wrong("05.1", "Only the first word")
+def one_word(x, gate, up, down, words):
+    return (fired(x, gate, up) * (down.T @ words[0]))[..., None]
+
+
+@wrong("05.1", "each gets the sum of all")
+def one_direction(x, gate, up, down, words):
+    score = fired(x, gate, up) * (down.T @ words.sum(0))
+    return torch.stack([score for _ in words], -1)
+
+
+@right("05.1")
+def right_neurons(x, gate, up, down, words):
+    out = torch.zeros(len(x), len(gate), len(words))
+    for f in range(len(gate)):
+        written = torch.outer(fired(x, gate, up)[:, f], down[:, f])  # what this neuron alone writes
+        out[:, f] = written @ words.T
+    return out
+
+
+@right("05.1")
+def by_switching_off(x, gate, up, down, words):
+    hidden = fired(x.double(), gate.double(), up.double())
+    whole = hidden @ down.T.double() @ words.T.double()
+    shares = []
+    for f in range(hidden.shape[1]):
+        without = hidden.clone()
+        without[:, f] = 0
+        shares.append(whole - without @ down.T.double() @ words.T.double())
+    return torch.stack(shares, dim=1).float()
+
+
+# 05.2 Two cards, and another network
+
+
+@wrong("05.2", "still joined first")
+def joined_then_split(x, gate_up, down):
+    both = x @ torch.cat(gate_up, 0).T
+    gate, up = both.split(both.shape[1] // 2, dim=1)
+    return F.linear(F.silu(gate) * up, torch.cat(down, 1))
+
+
+@wrong("05.2", "Gate and up are swapped")
+def up_comes_first(x, gate_up, down):
+    out = 0
+    for both, own in zip(gate_up, down, strict=True):
+        up, gate = both.chunk(2)
+        out = out + fired(x, gate, up) @ own.T
+    return out
+
+
+@wrong("05.2", "dealt out in turn")
+def every_other_row(x, gate_up, down):
+    both = torch.cat(gate_up)
+    return fired(x, both[0::2], both[1::2]) @ torch.cat(down, 1).T
+
+
+@wrong("05.2", "averaged")
+def mean_of_the_cards(x, gate_up, down):
+    outs = [fired(x, *both.chunk(2)) @ own.T for both, own in zip(gate_up, down, strict=True)]
+    return torch.stack(outs).mean(dim=0)
+
+
+@wrong("05.2", "Only the first card")
+def returns_in_the_loop(x, gate_up, down):
+    for both, own in zip(gate_up, down, strict=True):
+        gate, up = both.chunk(2)
+        return fired(x, gate, up) @ own.T
+
+
+@wrong("05.2", "The bend is lost")
+def no_silu(x, gate_up, down):
+    gates, ups = zip(*(both.chunk(2) for both in gate_up), strict=True)
+    return (x @ torch.cat(gates).T) * (x @ torch.cat(ups).T) @ torch.cat(down, 1).T
+
+
+@wrong("05.2", "right for two cards only")
+def four_pieces(x, gate_up, down):
+    a, b, c, d = torch.tensor_split(torch.cat(gate_up), 4)
+    return fired(x, torch.cat([a, c]), torch.cat([b, d])) @ torch.cat(down, dim=1).T
+
+
+@wrong("05.2", "raised")
+def two_by_name(x, gate_up, down):
+    first, second = gate_up
+    half = len(first) // 2
+    gate, up = torch.cat([first[:half], second[:half]]), torch.cat([first[half:], second[half:]])
+    return fired(x, gate, up) @ torch.cat(down, 1).T
+
+
+@wrong("05.2", "The result")
+def shares_of_the_first(x, gate_up, down):
+    half = len(gate_up[0]) // 2  # as if all cards held as many
+    gate = torch.cat([both[:half] for both in gate_up])
+    up = torch.cat([both[-half:] for both in gate_up])
+    columns = torch.cat(down, 1)[:, : len(gate)]
+    return fired(x, gate, up)[:, : columns.shape[1]] @ columns.T
+
+
+@right("05.2")
+def sorted_and_joined(x, gate_up, down):
+    gates = [both[: len(both) // 2] for both in gate_up]
+    ups = [both[len(both) // 2 :] for both in gate_up]
+    return fired(x, torch.cat(gates), torch.cat(ups)) @ torch.cat(down, 1).T
+
+
+@right("05.2")
+def position_by_position(x, gate_up, down):
+    out = []
+    for position in x.tolist():
+        written = [0.0] * len(position)
+        for both, own in zip(gate_up, down, strict=True):
+            n = own.shape[1]
+            for f in range(n):
+                gate = sum(a * b for a, b in zip(position, both[f].tolist(), strict=True))
+                up = sum(a * b for a, b in zip(position, both[n + f].tolist(), strict=True))
+                strength = gate / (1 + math.exp(-gate)) * up
+                written = [w + strength * v for w, v in zip(written, own[:, f].tolist(), strict=True)]
+        out.append(written)
+    return out
+
+
+# 05.3 A few of many networks
+
+
+def written_by(x, gate, up, down):
+    hidden = F.silu(torch.einsum("tc,efc->tef", x, gate)) * torch.einsum("tc,efc->tef", x, up)
+    return torch.einsum("tef,ecf->tec", hidden, down)
+
+
+def mixed(weights, chosen, x, gate, up, down):
+    outs = written_by(x, gate, up, down)
+    return sum(weights[:, i, None] * outs[torch.arange(len(x)), chosen[:, i]] for i in range(chosen.shape[1]))
+
+
+@wrong("05.3", "its share in all")
+def softmax_then_topk(x, router, gate, up, down, k, renormalize):
+    weights, chosen = F.softmax(x @ router.T, dim=-1).topk(k, dim=-1)
+    return mixed(weights, chosen, x, gate, up, down)
+
+
+@wrong("05.3", "by their scores as they are")
+def raw_scores(x, router, gate, up, down, k, renormalize):
+    scores, chosen = torch.topk(x @ router.T, k)
+    return mixed(scores, chosen, x, gate, up, down)
+
+
+@wrong("05.3", "All experts are heard")
+def soft_mixture(x, router, gate, up, down, k, renormalize):
+    weights = (x @ router.T).softmax(-1)
+    return (weights[..., None] * written_by(x, gate, up, down)).sum(1)
+
+
+@wrong("05.3", "the lowest scores")
+def ascending(x, router, gate, up, down, k, renormalize):
+    scores, chosen = (x @ router.T).sort(-1)
+    weights = (-scores[:, :k]).softmax(-1)
+    return mixed(weights, chosen[:, :k], x, gate, up, down)
+
+
+@wrong("05.3", "all count the same")
+def mean_of_the_chosen(x, router, gate, up, down, k, renormalize):
+    chosen = (x @ router.T).topk(k).indices
+    return mixed(torch.full(chosen.shape, 1 / k), chosen, x, gate, up, down)
+
+
+@wrong("05.3", "Only the best expert")
+def argmax(x, router, gate, up, down, k, renormalize):
+    scores = x @ router.T
+    best = scores.argmax(-1, keepdim=True)
+    weights = torch.ones(len(x), 1) if renormalize else scores.softmax(-1).gather(1, best)
+    return mixed(weights, best, x, gate, up, down)
+
+
+@wrong("05.3", "though `renormalize` is False")
+def as_mixtral(x, router, gate, up, down, k, renormalize):
+    scores, chosen = (x @ router.T).topk(k)
+    return mixed(scores.softmax(-1), chosen, x, gate, up, down)
+
+
+@wrong("05.3", "hears the experts with the weights")
+def zeros_in_the_softmax(x, router, gate, up, down, k, renormalize):
+    scores = x @ router.T
+    top, chosen = scores.topk(k)
+    kept = torch.zeros_like(scores).scatter(1, chosen, top).softmax(-1)  # e to the 0 is 1
+    return (kept[..., None] * written_by(x, gate, up, down)).sum(1)
+
+
+@wrong("05.3", "hears the experts with the weights")
+def always_two(x, router, gate, up, down, k, renormalize):
+    return as_mixtral(x, router, gate, up, down, 2, True)
+
+
+@wrong("05.3", "its share in all")
+def flag_upside_down(x, router, gate, up, down, k, renormalize):
+    top, chosen = (x @ router.T).softmax(-1).topk(k)
+    if not renormalize:
+        top = top / top.sum(-1, keepdim=True)
+    return mixed(top, chosen, x, gate, up, down)
+
+
+@wrong("05.3", "The result")
+def gate_and_up_of_the_experts_swapped(x, router, gate, up, down, k, renormalize):
+    return right_token_by_token(x, router, up, gate, down, k, renormalize)
+
+
+@right("05.3")
+def right_token_by_token(x, router, gate, up, down, k, renormalize):
+    out = []
+    for token in x:
+        scores = [float(token @ row) for row in router]
+        powers = [math.exp(score - max(scores)) for score in scores]
+        best = sorted(range(len(router)), key=scores.__getitem__, reverse=True)[:k]
+        total = sum(powers[e] for e in (best if renormalize else range(len(router))))
+        out.append(sum(powers[e] / total * (down[e] @ fired(token[None], gate[e], up[e])[0]) for e in best))
+    return torch.stack(out)
+
+
+@right("05.3")
+def each_expert_reads_its_own_tokens(x, router, gate, up, down, k, renormalize):
+    shares = torch.softmax(x @ router.T, -1)
+    top, chosen = shares.topk(k)
+    top = top / top.sum(-1, keepdim=True) if renormalize else top
+    out = torch.zeros_like(x)
+    for e in range(len(router)):
+        tokens, seat = torch.where(chosen == e)
+        out.index_add_(0, tokens, top[tokens, seat, None] * (fired(x[tokens], gate[e], up[e]) @ down[e].T))
+    return out
+
+
+@right("05.3")
+def hidden_scores_and_numpy(x, router, gate, up, down, k, renormalize):
+    scores = (x @ router.T).numpy().astype(np.float64)
+    kth = np.sort(scores, 1)[:, [-k]]
+    powers = np.exp(scores)
+    kept = np.where(scores >= kth, powers, 0)
+    weights = kept / (kept if renormalize else powers).sum(1, keepdims=True)
+    return np.einsum("te,tec->tc", weights, written_by(x, gate, up, down).numpy())
+
+
+# 05.4 Write a fact, and spoil nothing
+
+
+@wrong("05.4", "The new answer is added to the old one")
+def value_for_missing(down, asked, answers, others):
+    return down + (torch.linalg.pinv(torch.cat([asked, others])) @ torch.cat([answers, 0 * others @ down.T])).T
+
+
+@wrong("05.4", "not divided by anything")
+def hebb(down, asked, answers, others):
+    for key, value in zip(asked, answers, strict=True):
+        down = down + torch.outer(value - down @ key, key)
+    return down
+
+
+@wrong("05.4", "divided by the question's length once")
+def direction_only(down, asked, answers, others):
+    return down + (answers - asked @ down.T).T @ F.normalize(asked, dim=1)
+
+
+@wrong("05.4", "All that the matrix knew is gone")
+def fitted_anew(down, asked, answers, others):
+    questions = torch.cat((asked, others))
+    return torch.linalg.lstsq(questions, torch.cat((answers, others @ down.T)), driver="gelsd").solution.T
+
+
+@wrong("05.4", "the answers to the other questions have changed")
+def others_left_out(down, asked, answers, others):
+    return down + (answers - asked @ down.T).T @ torch.linalg.pinv(asked).T
+
+
+@wrong("05.4", "answered with nothing at all")
+def zeros_for_the_others(down, asked, answers, others):
+    questions = torch.cat((asked, others))
+    wanted = torch.cat((answers, torch.zeros(len(others), answers.shape[1])))
+    return down + (torch.linalg.pinv(questions) @ (wanted - questions @ down.T)).T
+
+
+def without_the_others(key, others):
+    return key - torch.linalg.pinv(others) @ (others @ key) if len(others) else key
+
+
+@wrong("05.4", "one after the other")
+def in_a_loop(down, asked, answers, others):
+    for key, value in zip(asked, answers, strict=True):
+        free = without_the_others(key, others)
+        down = down + torch.outer(value - down @ key, free) / (free @ key)
+    return down
+
+
+@wrong("05.4", "as if it were the only one")
+def all_from_the_old_matrix(down, asked, answers, others):
+    change = torch.zeros_like(down)
+    for key, value in zip(asked, answers, strict=True):
+        free = without_the_others(key, others)
+        change += torch.outer(value - down @ key, free) / (free @ free)
+    return down + change
+
+
+@wrong("05.4", "Asked question 0")
+def divided_by_the_whole_question(down, asked, answers, others):
+    free = torch.stack([without_the_others(key, others) for key in asked])
+    return down + (answers - asked @ down.T).T @ (free / (asked * asked).sum(1, keepdim=True))
+
+
+@wrong("05.4", "will do")
+def loud_neurons_change_most(down, asked, answers, others):
+    questions = torch.cat((asked, others))
+    loud = questions.abs().mean(0) + 0.1
+    missing = torch.cat((answers - asked @ down.T, torch.zeros(len(others), len(down))))
+    return down + (torch.linalg.pinv(questions * loud) @ missing).T * loud
+
+
+@wrong("05.4", "Asked question 0")
+def a_step_downhill(down, asked, answers, others):
+    questions = torch.cat((asked, others))
+    wanted = torch.cat((answers, others @ down.T))
+    for _ in range(20):
+        down = down - 0.02 * (down @ questions.T - wanted.T) @ questions
+    return down
+
+
+@right("05.4")
+def by_the_normal_equations(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    wanted = torch.cat((answers.double(), others.double() @ down.T.double()))
+    missing = wanted - questions @ down.T.double()
+    return (down + (questions.T @ torch.linalg.solve(questions @ questions.T, missing)).T).float()
+
+
+@right("05.4")
+def at_right_angles_first(down, asked, answers, others):
+    basis = []  # Gram and Schmidt
+    for row in others.double():
+        for unit in basis:
+            row = row - (row @ unit) * unit
+        basis.append(row / row.norm())
+    free = asked.double().clone()
+    for unit in basis:
+        free -= torch.outer(free @ unit, unit)
+    missing = answers.double() - asked.double() @ down.T.double()
+    shares = torch.linalg.solve(free @ asked.T.double(), missing)
+    return down + (free.T @ shares).T
+
+
+@right("05.4")
+def by_going_downhill(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    wanted = torch.cat((answers, others @ down.T)).double()
+    matrix = down.double()
+    step = 1 / torch.linalg.matrix_norm(questions, 2) ** 2
+    for _ in range(1500):  # the gradient of the squared error never leaves the span of the questions
+        matrix = matrix - step * (matrix @ questions.T - wanted.T) @ questions
+    return matrix
