@@ -20,7 +20,7 @@ from minillm.course.checks.question import Question, Result
 
 ROOMS = {  # by the number of the assignment
     "01": "tokenizer",
-    "03": "position",
+    "03": "positional_encoding",
     "04": "attention",
     "05": "feed_forward",
 }

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.position.common import turned
-from minillm.course.checks.position.move_up import move_up
-from minillm.course.checks.position.places import places
-from minillm.course.checks.position.to_halves import to_halves
+from minillm.course.checks.positional_encoding.common import turned
+from minillm.course.checks.positional_encoding.move_up import move_up
+from minillm.course.checks.positional_encoding.places import places
+from minillm.course.checks.positional_encoding.to_halves import to_halves
 from minillm.model.position import rotary_angles, rotate
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import numbers
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.position.common import turned
+from minillm.course.checks.positional_encoding.common import turned
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Cache = tuple[Tensor, Tensor]
