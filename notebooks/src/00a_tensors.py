@@ -1322,4 +1322,7 @@ assert by_network < 2.6
 # to the old one. (To check your floor: it falls by 0.55 nats.) If it does not come near, what helps: more steps, or
 # more hidden numbers?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 00a](../exercises/00a_tensors/00a_tensors.ipynb).
+#
 # **Next**: lesson 01, where text becomes ids in the way of the real models: not letter by letter, and not word by word.

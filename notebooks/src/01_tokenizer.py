@@ -1103,4 +1103,7 @@ assert others < 1e-3 * usual
 # **Exercise**: train a vocabulary of 1,024 entries on a text of your own in another language than English, and find the
 # size at which it beats GPT-2 on that language in bytes per token. Then measure what it makes of English.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 01](../exercises/01_tokenizer/01_tokenizer.ipynb).
+#
 # **Next**: lesson 02, where the row number becomes a row, and you find out what is written in it.

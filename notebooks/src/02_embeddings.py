@@ -1043,5 +1043,8 @@ Explorer(
 # again. Predict first: as the loss gets closer to the floor, does the strict score rise or fall? Then look at the mean
 # agreement of the steps, and use the rule of one half to explain what you see.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 02](../exercises/02_embeddings/02_embeddings.ipynb).
+#
 # **Next**: lesson 03. A table gives *dog bites man* and *man bites dog* the same three rows. Something must tell the
 # model which comes first.

@@ -963,4 +963,7 @@ for position in ("learned", "sinusoidal", "rotary", "alibi", "none"):
 # then 0.5 in place of 0.25. Predict first: will it read better or worse at 1x, and at 4x? Then let the next letter
 # depend on the last letter and the one *four* before it, and see whether your reason holds.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 03](../exercises/03_positional_encoding/03_positional_encoding.ipynb).
+#
 # **Next**: lesson 04, attention, where `mix` gets its queries, keys, values, heads and mask, and *bank* meets *river*.

@@ -1050,4 +1050,7 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # `last_words` so that the opening comes *after* the first *bank*, measure the gap at the first and at the second one,
 # and again with *wall*. Predict all four before you run it.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 04](../exercises/04_attention/04_attention.ipynb).
+#
 # **Next**: lesson 05, the other half of the block: the feed-forward network, which is said to hold the facts.

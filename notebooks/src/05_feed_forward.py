@@ -1002,5 +1002,8 @@ Explorer(draw, strength=FloatSlider(0.5, min=0.5, max=1, step=0.5), **switches)
 # figures. Which of them hold? Or take the real model to a fact of your own: a
 # form, twelve subjects of one token each, twelve answers, and a control.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 05](../exercises/05_feed_forward/05_feed_forward.ipynb).
+#
 # **Next**: lesson 06 puts attention and feed-forward into one block, stacks the blocks, and reads what the model
 # would say after each of them.

@@ -1080,6 +1080,9 @@ for depth in (11, 12, 28, 30):
 #
 # **Exercise**: write a pair of prompts of your own for `patched` whose answers differ (check that both have the same
 # number of tokens). Predict at which block the answer switches, then look. Does a longer way between the fact and the
-# last token move the block? The graded questions are in `exercises/06_transformer`.
+# last token move the block?
+#
+# **Graded questions**, with checks that name the mistake:
+# [exercise 06](../exercises/06_transformer/06_transformer.ipynb).
 #
 # **Next**: lesson 07, where the list of probabilities at the top becomes text.

@@ -1181,5 +1181,8 @@ assert sizes["cache, 16 x 8,192 tokens"] > 10 * sizes["weights"]
 # real model's loss on them is least, to two decimals. Predict first: is it higher or lower for a language the model
 # hardly knows?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 07](../exercises/07_sampling/07_sampling.ipynb).
+#
 # **Next**: lesson 08, where the probabilities themselves come from: you train a model from nothing and watch its
 # distance to the floor.

@@ -968,4 +968,7 @@ assert abs(gpt3["operations, training"] / published - 1) < 0.05
 # **Exercise**: run the recipe's 240 updates with `optimizer="adamw"` and a rate of your own choice, three at least. How
 # much of the way does the best of them make? Then let `warmup_steps` be 1. Predict first which of the two will mind.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 08](../exercises/08_pretraining/08_pretraining.ipynb).
+#
 # **Next**: lesson 09. Your model goes on with any text, and answers no question. You will teach it to.

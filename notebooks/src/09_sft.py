@@ -1285,5 +1285,8 @@ Explorer(
 # tokens count), put one into every batch in place of a chat row, and run again. Predict first where the curve will run
 # in the figure of the two losses. Then: does the door to the facts stay open on both sides?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 09](../exercises/09_sft/09_sft.ipynb).
+#
 # **Next**: lesson 10. Your assistant has learnt to imitate examples. It has not learnt which of two answers people
 # *prefer*. You will rank some yourself.

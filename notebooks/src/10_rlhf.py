@@ -1174,5 +1174,8 @@ assert wild < was - 0.5
 # judge that you have raised? Then give PPO without a price a second judge, the mean of proxy and judge: how far does it
 # get now?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 10](../exercises/10_rlhf/10_rlhf.ipynb).
+#
 # **Next**: lesson 11, where the best policy at a price turns out to be a reward model in disguise: DPO needs no judge
 # and no draws; and GRPO, which keeps the draws and drops the value.

@@ -1130,5 +1130,8 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # `by_judge`, let the judge rank them, and train 36 updates from there (mind which model is the reference now). Does it
 # pass GRPO?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 11](../exercises/11_preference_optimization/11_preference_optimization.ipynb).
+#
 # **Next**: lesson 12, the inference engine: prefill and decode, batches, int4 weights, and a second model that guesses
 # ahead, until the real model writes several times as fast.

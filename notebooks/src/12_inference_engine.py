@@ -1321,5 +1321,8 @@ assert sum(keeping) == sum(forgetful) - 2 * len(story)
 # vector, in a subclass of `KVCache` whose `append` stores codes and gives back numbers. What does the perplexity say?
 # And does a step behind 8,000 tokens get faster? Predict first: where would the unpacking have to happen?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 12](../exercises/12_inference_engine/12_inference_engine.ipynb).
+#
 # **Next**: lesson 13, where the same accounting is turned on training: what a run costs before you start it, and what
 # loss it will reach.

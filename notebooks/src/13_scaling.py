@@ -1322,4 +1322,7 @@ assert exchange < 0.02 * step_seconds
 # run in the sweep. Which width and how many tokens does the law with the true floor want? Then let the law with a free
 # floor answer. Where do the two part, and which of the twelve runs would you add to settle it?
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 13](../exercises/13_scaling/13_scaling.ipynb).
+#
 # **Next**: lesson 14. Everything so far comes together in an assistant of your own.

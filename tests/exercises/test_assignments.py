@@ -56,6 +56,12 @@ def test_each_assignment_has_a_room_of_checks_and_a_row_in_the_table():
 
 
 @assignments
+def test_its_lesson_leads_to_it(path):
+    lesson = SOLUTIONS.parent / "notebooks" / "src" / path.name
+    assert f"(../exercises/{path.stem}/{path.stem}.ipynb)" in lesson.read_text(encoding="utf-8")
+
+
+@assignments
 def test_the_manuscript_keeps_the_form(path):
     number = path.stem.split("_")[0]
     text = parts(path)

@@ -333,6 +333,7 @@ def test_after_a_call_nothing_is_watched_any_more():
     [
         (np.float32(0.5), 0.5),
         (np.array([1, 2]), torch.tensor([1, 2])),
+        (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
         (Counter("aab"), {"a": 2, "b": 1}),
         (bytearray(b"x"), b"x"),
         ((1, [None, True]), (1, [None, True])),

@@ -29,7 +29,7 @@ class Refused(ValueError):
 def plain(value: Any) -> Any:
     """An independent copy that consists of nothing but exact Python types and plain torch tensors on the CPU.
 
-    Harmless relatives become what they stand for: numpy's arrays and numbers, `Counter` and `defaultdict`, bytearray.
+    Harmless relatives become what they stand for: parameters, numpy's arrays and numbers, `Counter`, bytearray.
     Raises `Refused` for all other types, subclasses included, and for what is nested too deep or too large.
 
     >>> plain([(1, 2.5), np.arange(2)])
@@ -54,7 +54,7 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
         return kind([_copy(item, depth - 1, left) for item in value])
     if kind is dict or (issubclass(kind, dict) and kind.__module__ == "collections"):
         return {_copy(key, depth - 1, left): _copy(item, depth - 1, left) for key, item in dict.items(value)}
-    if kind is torch.Tensor:
+    if kind is torch.Tensor or kind is torch.nn.Parameter:
         return _copy_tensor(value)
     if kind is np.ndarray and value.dtype.kind in "biuf":
         return _copy_tensor(torch.from_numpy(np.array(value)))
