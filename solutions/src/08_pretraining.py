@@ -2,9 +2,9 @@
 # # Exercise 08 · Pretraining
 #
 # **You will write** four things that stand between the loop of the lesson and a run that one can trust: the leash on a
-# gradient that has become too long, a large batch in small parts (mended: the one below counts some tokens twice as
-# much as others), a search for exam questions that stood in the training text, and an optimizer that remembers two
-# vectors in place of a matrix.
+# gradient that has become too long; a large batch in small parts (the one below counts some tokens for more than
+# others); a search for exam questions that stood in the training text; and an optimizer that remembers two vectors in
+# place of a matrix.
 #
 # **Time**: 90 minutes. **Points**: 12. **Before you start**: lesson 08.
 #
@@ -21,6 +21,7 @@
 
 # %%
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -34,10 +35,10 @@ from minillm.course.checks import check
 #
 # **Goal**: shorten a gradient that has become too long, without changing its direction.
 #
-# Now and then a batch is so odd that its gradient is a hundred times as long as usual, and a single step along it can
-# undo a thousand others. So the loop measures the gradient's length, the norm over the numbers of *all* weights, and
-# pulls it back where it is longer than allowed. The recipe's loop does so at every step (`clip_norm`), and its
-# metrics show the norm as it was: that is where you see the odd batch.
+# Now and then a batch is so odd that its gradient is many times as long as usual, and one step along it undoes what
+# others have taught. So the loop measures the gradient's length, the norm over the numbers of *all* weights, and pulls
+# it back where it is longer than allowed. The package's loop does so at every step (`clip_norm`), and its metrics show
+# the norm as it was: that is where you see the odd batch.
 #
 # **In**: `gradients`, a list of tensors of any shapes; `longest`, the largest norm that is allowed.
 #
@@ -91,9 +92,9 @@ check("08.1", clip).points
 # **Goal**: find out why the loss below depends on how a batch is cut, and write one that does not.
 #
 # A batch that does not fit into memory is worked off in parts: forward and backward for each, the gradients add up, and
-# only then comes the step. (In the package: `accumulate`.) That must be the same as one large batch, to the last
-# digits. The cell below has eight texts, twenty to two tokens long, and a model of one matrix, trained a little. It
-# takes all of them at once, then in two parts, then in eight. It is the same batch three times.
+# only then comes the step. (In the package: `accumulate`.) That must be the same as one large batch, but for rounding.
+# The cell below has eight texts, twenty to two tokens long, and a model of one matrix, which knows the long ones better
+# than the short ones. It takes all of them at once, then in two parts, then in eight. It is the same batch three times.
 
 
 # %%
@@ -116,14 +117,12 @@ for length in (20, 16, 12, 8, 5, 4, 3, 2):
     x = torch.randn(length, 4)
     noise = torch.randn(length, 5) * (3 if length < 10 else 1)
     texts.append((x, (x @ weight.T + noise).argmax(-1)))
-for cuts in ([8], [5, 3], [1] * 8):
-    texts_left, parts = iter(texts), []
-    for count in cuts:
-        group = [next(texts_left) for _ in range(count)]
-        parts.append(tuple(torch.cat(some) for some in zip(*group, strict=True)))
+for ends in ([8], [5, 8], range(1, 9)):
+    groups = [texts[start:end] for start, end in pairwise([0, *ends])]
+    parts = [tuple(map(torch.cat, zip(*group, strict=True))) for group in groups]
     loss, gradient = broken_in_parts(weight, parts)
     print(
-        f"cut into {len(cuts)}: loss {loss:.2f}, norm of gradient {gradient.norm():.2f}"
+        f"cut into {len(parts)}: loss {loss:.2f}, norm of gradient {gradient.norm():.2f}"
     )
 
 # %% [markdown]
@@ -222,17 +221,17 @@ check("08.2", in_parts).points
 # %%
 def seen_before(training, validation, n):
     """For each validation document the share of its tokens that were read."""
-
     ### BEGIN SOLUTION
-    def runs(document):
-        return [tuple(document[t : t + n]) for t in range(len(document) - n + 1)]
-
-    known = {run for document in training for run in runs(document)}
+    known = {
+        tuple(document[t : t + n])
+        for document in training
+        for t in range(len(document) - n + 1)
+    }
     shares = []
     for document in validation:
         read = [False] * len(document)
-        for t, run in enumerate(runs(document)):
-            if run in known:
+        for t in range(len(document) - n + 1):
+            if tuple(document[t : t + n]) in known:
                 read[t : t + n] = [True] * n
         shares.append(sum(read) / len(read) if read else 0.0)
     return shares

@@ -84,7 +84,7 @@ def always_the_limit(gradients, longest):
     return [one / (norm + 1e-6) * longest for one in gradients], norm
 
 
-@wrong("08.1", "Infinity times 0 is NaN")
+@wrong("08.1", "multiplied all the same")
 def never_asks(gradients, longest):
     norm = torch.sqrt(sum(one.square().sum() for one in gradients))
     factor = torch.clamp(longest / (norm + 1e-6), max=1.0)

@@ -92,15 +92,18 @@ def _some_short(chance: random.Random) -> list[Call]:
 
 
 def _broken(chance: random.Random) -> list[Call]:
-    calls = [([torch.tensor([1.0, math.inf]), torch.tensor([2.0])], 1.0), *_too_long(chance)]
-    for gradients, value in ((calls[2][0], math.nan), (calls[3][0], -math.inf)):
+    calls = [([torch.tensor([1.0, math.nan]), torch.tensor([2.0])], 1.0), *_too_long(chance)]
+    for gradients, value in ((calls[2][0], math.inf), (calls[3][0], -math.inf)):
         gradients[0].view(-1)[-1] = value
     return calls
 
 
 def _told(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     if any(type(one) not in (list, tuple) or len(one) != 2 for one in got):
-        return "The result is no pair.", "Return two things: the list of clipped gradients, and the norm before clipping."
+        return (
+            "The result is no pair.",
+            "Return two things: the list of clipped gradients, and the norm before clipping.",
+        )
     return None
 
 
@@ -166,8 +169,8 @@ CLIP = Question(
             clip,
             (
                 Mistake(
-                    "Infinity times 0 is NaN, and goes into the weights.",
-                    "Ask `math.isfinite(norm)` before you multiply. If it is not, return zeros.",
+                    "What has overflowed is multiplied all the same, and NaN goes into the weights.",
+                    "Infinity times 0 is NaN, NaN times anything, too. If `not math.isfinite(norm)`, return zeros.",
                     _times_nan,
                 ),
                 Mistake(
