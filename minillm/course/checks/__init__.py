@@ -23,6 +23,8 @@ ROOMS = {  # by the number of the assignment
     "03": "positional_encoding",
     "04": "attention",
     "05": "feed_forward",
+    "08": "pretraining",
+    "09": "sft",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 

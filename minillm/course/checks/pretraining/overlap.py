@@ -1,0 +1,188 @@
+"""08.3: how much of a validation text has been read in training (Brown et al. 2020, appendix C, with runs of 13 words).
+
+Their own filter had a bug, found when it was too late to train again; so the paper measures what the overlap does.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Document = list[int]
+
+
+def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    """The right answer: for each validation document the share of tokens that stand in a run of n read in training.
+
+    >>> seen_before([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8], [4, 5]], n=3)
+    [0.5, 0.0]
+    """
+    return _shares(_runs(training, n), validation, n)
+
+
+def _runs(training: Iterable[Document], n: int) -> set[tuple[int, ...]]:
+    return {tuple(one[at : at + n]) for one in training for at in range(len(one) - n + 1)}
+
+
+def _starts(document: Document, runs: set[tuple[int, ...]], n: int) -> list[int]:
+    return [at for at in range(len(document)) if tuple(document[at : at + n]) in runs]
+
+
+def _shares(runs: set[tuple[int, ...]], validation: list[Document], n: int) -> list[float]:
+    covered = [{place for at in _starts(one, runs, n) for place in range(at, at + n)} for one in validation]
+    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
+
+
+def _counting(count: Callable[[Document, list[int], int], float]) -> Callable[..., list[float]]:
+    """Another share, made of where the runs start."""
+
+    def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
+        runs = _runs(training, n)
+        return [count(one, _starts(one, runs, n), n) for one in validation]
+
+    return seen_before
+
+
+def _last_run_missed(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    return _shares({tuple(one[at : at + n]) for one in training for at in range(len(one) - n)}, validation, n)
+
+
+def _single_tokens(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    return seen_before(training, validation, 1)
+
+
+def _whole_documents(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    return [float(one in training) for one in validation]
+
+
+def _one_stream(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    return seen_before([list(chain(*training))], validation, n)
+
+
+def _best_single_document(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    return [max(share) for share in zip(*(seen_before([one], validation, n) for one in training), strict=True)]
+
+
+def _short_ends(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    runs = {tuple(one[at : at + n]) for one in training for at in range(len(one))}
+    covered = [{p for at in _starts(one, runs, n) for p in range(at, min(at + n, len(one)))} for one in validation]
+    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
+
+
+def _fresh(chance: random.Random) -> Callable[[int], Document]:
+    """So many tokens that have not been drawn yet: only what is copied on purpose is seen twice."""
+    left = iter(chance.sample(range(10, 100), 90))
+    return lambda count: [next(left) for _ in range(count)]
+
+
+def _one_book(chance: random.Random) -> list[Call]:
+    """Runs from the middle and from the end of one document, and its tokens in another order."""
+    calls = [([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8]], 3)]
+    for n in (2, 3, 4):
+        new = _fresh(chance)
+        book = new(n + 6)
+        at = chance.randint(0, 2)
+        middle = [*new(chance.randint(1, 3)), *book[at : at + n + 1], *new(2)]
+        end = [*new(2), *book[-n:], *new(1)]
+        calls.append(([book], [middle, end, book[::-1], new(n + 2), book], n))
+    return calls
+
+
+def _shelf(chance: random.Random) -> list[Call]:
+    """One document has runs of two others; another goes from the end of one into the beginning of the next."""
+    calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
+    for n in (2, 3, 4):
+        new = _fresh(chance)
+        one, two, three = new(n + 2), new(n + 3), new(n + 1)
+        across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
+        calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
+    return calls
+
+
+def _short(chance: random.Random) -> list[Call]:
+    """Documents shorter than n, and empty ones, on both sides."""
+    calls = [([[1, 2, 3, 4]], [[3, 4], []], 3)]
+    for n in (3, 4):
+        new = _fresh(chance)
+        book, short = new(n + 3), new(n - 1)
+        ends_alike = [*new(n), *book[-(n - 1) :]]
+        calls.append(([book, short, []], [short, ends_alike, [], book[:n]], n))
+    return calls
+
+
+OVERLAP = Question(
+    "08.3",
+    "The exam stood in the book",
+    "seen_before",
+    (
+        Probe(
+            "one book",
+            _one_book,
+            seen_before,
+            (
+                Mistake(
+                    "It is the share of the runs, not of the tokens.",
+                    "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
+                    _counting(lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
+                ),
+                Mistake(
+                    "Only the token at which a run begins is counted.",
+                    "A run at place t covers the places t to t + n - 1.",
+                    _counting(lambda document, starts, n: len(starts) / max(len(document), 1)),
+                ),
+                Mistake(
+                    "A token that lies in two runs is counted twice.",
+                    "Collect the places in a set, or mark them True: a place is read or not.",
+                    _counting(lambda document, starts, n: len(starts) * n / max(len(document), 1)),
+                ),
+                Mistake(
+                    "The last run of each training document is missing.",
+                    "A document of L tokens has L - n + 1 runs of n.",
+                    _last_run_missed,
+                ),
+                Mistake(
+                    "Single tokens are looked up, in whatever order they stand.",
+                    "n tokens count as read only if they stand side by side in training, in the same order.",
+                    _single_tokens,
+                ),
+                Mistake(
+                    "Only a document that was read as a whole is found.",
+                    "That is what the lesson's `assert` did. Look for every run of n tokens.",
+                    _whole_documents,
+                ),
+            ),
+        ),
+        Probe(
+            "a shelf of books",
+            _shelf,
+            seen_before,
+            (
+                Mistake(
+                    "A run goes from the end of one training document into the next.",
+                    "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
+                    _one_stream,
+                ),
+                Mistake(
+                    "Only the training document with most in common counts.",
+                    "Put the runs of all training documents into one set.",
+                    _best_single_document,
+                ),
+            ),
+        ),
+        Probe(
+            "texts shorter than a run",
+            _short,
+            seen_before,
+            (
+                Mistake(
+                    "What is left at the end of a document, fewer than n tokens, counts as a run.",
+                    "`document[t : t + n]` becomes shorter at the end, without an error. Stop at L - n.",
+                    _short_ends,
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,176 @@
+"""08.2, a bug-hunt: a large batch in parts, whose losses are averaged although the parts hold unequally many targets.
+
+It happened in many trainers at once: Hugging Face's Trainer until October 2024 (transformers pull request 34191, found
+by Unsloth; issue 24725 had said so a year before), nanochat (pull request 59), mlx-lm (pull request 1413). Nothing is
+raised, the loss falls, and tokens in short texts count for more than those in long ones.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import difference
+from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.losses import IGNORE
+
+Part = tuple[Float[Tensor, "_N C"], Int[Tensor, "_N"]]
+Weigh = Callable[[list[int], list[int]], list[float]]  # from the targets and the places of all parts
+
+
+def in_parts(weight: Float[Tensor, "V C"], parts: list[Part]) -> tuple[float, Float[Tensor, "V C"]]:
+    """The right answer: loss and gradient of all parts as one batch, the gradient as (softmax minus one-hot) times x.
+
+    >>> x = torch.ones(1, 1)
+    >>> in_parts(torch.zeros(2, 1), [(x, torch.tensor([0])), (x, torch.tensor([IGNORE]))])
+    (0.6931471824645996, tensor([[-0.5000],
+            [ 0.5000]]))
+    """
+    x, targets = (torch.cat(some) for some in zip(*parts, strict=True))
+    x, targets = x[targets != IGNORE], targets[targets != IGNORE]
+    log_probs = (x @ weight.T).log_softmax(-1)
+    slope = log_probs.exp() - F.one_hot(targets, len(weight))
+    return -log_probs.gather(1, targets[:, None]).mean().item(), slope.T @ x / len(x)
+
+
+def _weighted(weigh: Weigh) -> Callable[..., Any]:
+    """The means of the parts, each times a weight of its own."""
+
+    def in_parts(weight: Tensor, parts: list[Part]) -> Any:
+        weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
+        weight = weight.clone().requires_grad_()
+        losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
+        loss = sum(share * one for share, one in zip(weights, losses, strict=True))
+        return loss.item(), torch.autograd.grad(loss, weight)[0]
+
+    return in_parts
+
+
+_mean_of_means = _weighted(lambda counts, places: [1 / len(counts)] * len(counts))
+_nan_with_nothing = _weighted(lambda counts, places: [count / sum(counts) for count in counts])
+
+
+def _half_mended(weight: Tensor, parts: list[Part]) -> Any:
+    return in_parts(weight, parts)[0], _mean_of_means(weight, parts)[1]
+
+
+def _last_gradient(weight: Tensor, parts: list[Part]) -> Any:
+    loss, _ = in_parts(weight, parts)
+    n, last = sum(len(y) for _, y in parts), len(parts[-1][1])
+    return loss, in_parts(weight, parts[-1:])[1] * last / n
+
+
+def _parts(chance: random.Random, V: int, C: int, counts: list[int], ignored: list[int]) -> Call:
+    """So many places that count in each part, and so many that do not, in any order."""
+    parts = []
+    for count, others in zip(counts, ignored, strict=True):
+        targets = [chance.randrange(V) for _ in range(count)] + [IGNORE] * others
+        chance.shuffle(targets)
+        parts.append((numbers(chance, len(targets), C), torch.tensor(targets)))
+    return numbers(chance, V, C), parts
+
+
+def _unequal(chance: random.Random) -> list[Call]:
+    sizes = [[1, 3], chance.sample(range(1, 7), 3), chance.sample(range(1, 9), 4)]
+    return [_parts(chance, 3, 2, one, [0] * len(one)) for one in sizes]
+
+
+def _with_padding(chance: random.Random) -> list[Call]:
+    sizes = [([1, 2], [2, 0]), ([4, 1, 2], [0, 3, 2]), (chance.sample(range(1, 9), 4), [4, 0, 1, 3])]
+    return [_parts(chance, 3, 2, *one) for one in sizes]
+
+
+def _with_nothing(chance: random.Random) -> list[Call]:
+    return [_parts(chance, 3, 2, *one) for one in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
+
+
+def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    for (loss, gradient), answer in zip(right, got, strict=True):
+        if type(answer) not in (list, tuple) or len(answer) != 2:
+            return "The result is no pair.", "Return two things: the loss as a number, and the gradient (V, C)."
+        if difference(loss, answer[0]) is None and difference(gradient, answer[1]):
+            hint = (
+                "Call `backward` on the very sum that you return divided: what is divided there must be divided here."
+            )
+            return "The loss is right, the gradient is not.", hint
+    return None
+
+
+PARTS = Question(
+    "08.2",
+    "The same batch, cut otherwise",
+    "in_parts",
+    (
+        Probe(
+            "parts with unequally many tokens",
+            _unequal,
+            in_parts,
+            (
+                Mistake(
+                    "It is still the mean of the parts' means: a token in a small part counts for more.",
+                    "Add up the losses of the tokens (`reduction='sum'`), and divide by the tokens of all parts.",
+                    _mean_of_means,
+                ),
+                Mistake(
+                    "The loss is mended, the gradient is not.",
+                    "What you call `backward` on must be the mended loss: a part's sum over the tokens of all parts.",
+                    _half_mended,
+                ),
+                Mistake(
+                    "The sum over all tokens is not divided.",
+                    "A mean does not grow with the batch. Divide by the number of targets in all parts.",
+                    _weighted(lambda counts, places: [float(count) for count in counts]),
+                ),
+                Mistake(
+                    "The sum over all tokens is divided by the number of parts.",
+                    "What is counted are the targets of all parts, not the parts.",
+                    _weighted(lambda counts, places: [count / len(counts) for count in counts]),
+                ),
+                Mistake(
+                    "Only the last part's gradient is left.",
+                    "`weight.grad` adds up by itself. Set it to zero once, before the first part.",
+                    _last_gradient,
+                ),
+            ),
+            _depends_on_the_cut,
+        ),
+        Probe(
+            "places that do not count",
+            _with_padding,
+            in_parts,
+            (
+                Mistake(
+                    "A part weighs as much as it has places, padding included.",
+                    "Count the targets that are not -100.",
+                    _weighted(lambda counts, places: [place / sum(places) for place in places]),
+                ),
+                Mistake(
+                    "The sum is divided by all places, padding included.",
+                    "Count the targets that are not -100, in all parts.",
+                    _weighted(lambda counts, places: [count / sum(places) for count in counts]),
+                ),
+            ),
+            _depends_on_the_cut,
+        ),
+        Probe(
+            "a part with nothing to learn",
+            _with_nothing,
+            in_parts,
+            (
+                Mistake(
+                    "A part without a target makes all of it NaN.",
+                    "The mean over nothing is 0 / 0, and NaN times 0 is NaN. A sum over nothing is 0.",
+                    _nan_with_nothing,
+                ),
+            ),
+            _depends_on_the_cut,
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,185 @@
+"""09.3, a bug-hunt: two LoRA adapters made one by adding their A and their B.
+
+It happened in PEFT's `add_weighted_adapter` (issues 1155 and 3004): with "linear" the factors are added apart from each
+other, so that the product holds B of one times A of the other. Averaging A and B in federated learning does the same
+(Wang et al. 2024, FLoRA). Beside each other they are right: PEFT's "cat".
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import as_tensor, difference
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Adapter = tuple[Float[Tensor, "_r columns"], Float[Tensor, "rows _r"], float]
+Pair = tuple[Float[Tensor, "_r columns"], Float[Tensor, "rows _r"]]
+
+
+def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
+    """The right answer: all A one below the other, all B side by side, each times its weight and alpha / r.
+
+    >>> one = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]), 2.0
+    >>> one_adapter([one, one], [1.0, -0.5])
+    (tensor([[1., 2.],
+            [1., 2.]]), tensor([[ 6., -3.]]))
+    """
+    return _with_factors(lambda A, alpha, weight, ranks: weight * alpha / len(A))(adapters, weights)
+
+
+def _with_factors(factor: Callable[[Tensor, float, float, list[int]], float]) -> Callable[..., Pair]:
+    """Side by side, with another factor for each B."""
+
+    def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
+        ranks = [len(A) for A, _, _ in adapters]
+        scaled = [factor(A, alpha, w, ranks) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
+        return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
+
+    return one_adapter
+
+
+def _roots(adapters: list[Adapter], weights: list[float]) -> list[float]:
+    return [(w * alpha / len(A)) ** 0.5 for (A, _, alpha), w in zip(adapters, weights, strict=True)]
+
+
+def _still_added(adapters: list[Adapter], weights: list[float]) -> Pair:
+    roots = _roots(adapters, weights)
+    A = sum(root * A for root, (A, _, _) in zip(roots, adapters, strict=True))
+    return A, sum(root * B for root, (_, B, _) in zip(roots, adapters, strict=True))
+
+
+def _factor_in_both(adapters: list[Adapter], weights: list[float]) -> Pair:
+    factors = [root**2 for root in _roots(adapters, weights)]
+    return torch.cat([f * A for f, (A, _, _) in zip(factors, adapters, strict=True)]), one_adapter(adapters, weights)[1]
+
+
+def _crossed(adapters: list[Adapter], weights: list[float]) -> Pair:
+    return one_adapter(adapters, weights)[0], one_adapter(adapters[::-1], weights[::-1])[1]
+
+
+def _first_scale(adapters: list[Adapter], weights: list[float]) -> Pair:
+    alpha, rank = adapters[0][2], len(adapters[0][0])
+    return _with_factors(lambda A, own, weight, ranks: weight * alpha / rank)(adapters, weights)
+
+
+def _adapter(chance: random.Random, rows: int, columns: int, rank: int, alpha: float) -> Adapter:
+    return numbers(chance, rank, columns), numbers(chance, rows, rank), alpha
+
+
+def _alike(chance: random.Random) -> list[Call]:
+    calls = []
+    for rows, columns, rank, alpha in ((1, 2, 2, 6.0), (3, 4, 2, 4.0), (5, 5, 3, 16.0)):
+        pair = [_adapter(chance, rows, columns, rank, alpha) for _ in range(2)]
+        calls.append((pair, [round(chance.uniform(0.2, 0.8), 1), round(chance.uniform(1.1, 1.9), 1)]))
+    return calls
+
+
+def _unlike(chance: random.Random) -> list[Call]:
+    """Ranks and alphas of their own, and one adapter that is taken away."""
+    calls = []
+    for rows, columns, ranks in ((1, 2, (1, 2)), (3, 4, (2, 1, 3)), (4, 3, (3, 2))):
+        alphas = chance.sample([1.0, 4.0, 8.0, 16.0], len(ranks))
+        made = [_adapter(chance, rows, columns, *sizes) for sizes in zip(ranks, alphas, strict=True)]
+        calls.append((made, [1.0, -0.5, 0.8][: len(ranks)]))
+    return calls
+
+
+def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether at least the correction B A is right, or has too high or too low a rank."""
+    verdicts = []
+    for (A, B), answer in zip(right, got, strict=True):
+        pair = [as_tensor(one) for one in answer] if type(answer) in (list, tuple) else []
+        if len(pair) != 2 or any(one is None or one.dim() != 2 for one in pair):
+            return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
+        if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:
+            return (
+                "The matrices do not fit each other.",
+                "A keeps its columns and B its rows; the rank of both is r1 + r2.",
+            )
+        verdicts.append((len(pair[0]) != len(A), difference(B @ A, (pair[1].double() @ pair[0].double()).float())))
+    if all(wrong is None for _, wrong in verdicts):
+        return (
+            "The correction is right, but split in another way.",
+            "Leave the rows of A as they are: factors go into B.",
+        )
+    if any(wrong and other_rank for other_rank, wrong in verdicts):
+        hint = "(A1 + A2) and (B1 + B2) multiply to four products, and two of them nobody has trained. Do not add."
+        return "The product holds what no adapter has learnt.", hint
+    return None
+
+
+ADAPTERS = Question(
+    "09.3",
+    "Each alone is right",
+    "one_adapter",
+    (
+        Probe(
+            "two adapters of one rank",
+            _alike,
+            one_adapter,
+            (
+                Mistake(
+                    "The A and the B are still added: the product mixes B of one adapter with A of the other.",
+                    "(B1 + B2)(A1 + A2) is four products, and two were wanted. Put the matrices beside each other.",
+                    _still_added,
+                ),
+                Mistake(
+                    "alpha / r is forgotten.",
+                    "An adapter's correction is alpha / r B A; its weight comes on top of that.",
+                    _with_factors(lambda A, alpha, weight, ranks: weight),
+                ),
+                Mistake(
+                    "alpha is not divided by the rank.",
+                    "The factor of an adapter is its weight times alpha / r.",
+                    _with_factors(lambda A, alpha, weight, ranks: weight * alpha),
+                ),
+                Mistake(
+                    "alpha is divided by the new rank, that of both together.",
+                    "Each adapter was trained with alpha over its own rank.",
+                    _with_factors(lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
+                ),
+                Mistake(
+                    "The weights are not used.",
+                    "Multiply each B by the weight of its adapter.",
+                    _with_factors(lambda A, alpha, weight, ranks: alpha / len(A)),
+                ),
+                Mistake(
+                    "The factor is in A and in B, so it counts twice.",
+                    "B A is one product: a factor on one side is enough. Leave A as it is.",
+                    _factor_in_both,
+                ),
+                Mistake(
+                    "The columns of B stand in another order than the rows of A.",
+                    "Column k of B belongs to row k of A: the same order of adapters in both.",
+                    _crossed,
+                ),
+            ),
+            _products,
+        ),
+        Probe(
+            "ranks and alphas of their own, and one taken away",
+            _unlike,
+            one_adapter,
+            (
+                Mistake(
+                    "All adapters get the factor of the first.",
+                    "Each has an alpha and a rank of its own: `alpha / len(A)` inside of the loop.",
+                    _first_scale,
+                ),
+                Mistake(
+                    "A negative weight is taken as a positive one.",
+                    "With a negative weight an adapter is taken away: its B changes its sign.",
+                    _with_factors(lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
+                ),
+            ),
+            _products,
+        ),
+    ),
+    forbidden=("minillm",),
+)

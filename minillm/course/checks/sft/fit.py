@@ -1,0 +1,196 @@
+"""09.2: which messages of a chat to keep where not all fit into a row."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Chat = list[tuple[str, int]]  # who speaks, and how many tokens it takes
+
+
+def fit(messages: Chat, room: int) -> list[int]:
+    """The right answer, by trying every place to begin at, the earliest first.
+
+    >>> fit([("system", 5), ("user", 10), ("assistant", 20), ("user", 8), ("assistant", 12)], room=30)
+    [0, 3, 4]
+    """
+    return _kept(messages, room)
+
+
+def _kept(
+    messages: Chat,
+    room: int,
+    starts: Callable[[str], bool] = lambda role: role == "user",
+    keep_system: bool = True,
+    count_system: bool = True,
+    if_none: Callable[[list[int], list[int]], list[int]] = lambda system, last: [],
+) -> list[int]:
+    """What is kept, with one thing done otherwise."""
+    system = [0] if messages[0][0] == "system" and keep_system else []
+    taken = sum(messages[place][1] for place in system) if count_system else 0
+    begins = [place for place, (role, _) in enumerate(messages) if starts(role)]
+    for begin in begins:
+        if taken + sum(tokens for _, tokens in messages[begin:]) <= room:
+            return [*system, *range(begin, len(messages))]
+    return if_none(system, _last_exchange(messages))
+
+
+def _last_exchange(messages: Chat) -> list[int]:
+    return list(range(max(place for place, (role, _) in enumerate(messages) if role == "user"), len(messages)))
+
+
+def _bent(**changes: Any) -> Callable[[Chat, int], list[int]]:
+    return lambda messages, room: _kept(messages, room, **changes)
+
+
+def _from_the_front(messages: Chat, room: int) -> list[int]:
+    ends = [end for end in range(len(messages), 0, -1) if sum(tokens for _, tokens in messages[:end]) <= room]
+    return list(range(ends[0])) if ends else []
+
+
+def _with_gaps(messages: Chat, room: int) -> list[int]:
+    """From the end on whatever still has room, whether or not its successor had."""
+    kept = [0] if messages[0][0] == "system" else []
+    left = room - sum(messages[place][1] for place in kept)
+    for place in range(len(messages) - 1, len(kept) - 1, -1):
+        if messages[place][1] <= left:
+            left -= messages[place][1]
+            kept.append(place)
+    return sorted(kept)
+
+
+def _last_question_only(messages: Chat, room: int) -> list[int]:
+    last = _last_exchange(messages)
+    return [place for place in fit(messages, room) if messages[place][0] == "system" or place in last]
+
+
+def _chat(chance: random.Random, turns: int, system: bool = False) -> Chat:
+    roles = [*["system"] * system, *["user", "assistant"] * turns][: turns + system]
+    return [(role, chance.randint(3, 30)) for role in roles]
+
+
+def _room(chance: random.Random, messages: Chat, least: int) -> int:
+    """Room for the system's message and the last so many, exactly, or all but enough for one more."""
+    system = messages[0][1] if messages[0][0] == "system" else 0
+    rest = [tokens for role, tokens in messages if role != "system"]
+    next_one = rest[-least - 1] if least < len(rest) else 5
+    return system + sum(rest[-least:]) + chance.choice([0, 0, next_one - 1])
+
+
+def _calls(chance: random.Random, system: bool) -> list[Call]:
+    calls = []
+    for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4)):
+        messages = _chat(chance, turns, system)
+        calls.append((messages, _room(chance, messages, least)))
+    return calls
+
+
+def _plain(chance: random.Random) -> list[Call]:
+    return _calls(chance, system=False)
+
+
+def _with_system(chance: random.Random) -> list[Call]:
+    return _calls(chance, system=True)
+
+
+def _too_small(chance: random.Random) -> list[Call]:
+    """No room for the last exchange, or just for all but one token of it."""
+    calls = []
+    for turns, system in ((2, True), (4, False), (5, True), (6, True)):
+        messages = _chat(chance, turns, system)
+        needed = sum(tokens for _, tokens in messages[-1 - (turns % 2 == 0) :]) + system * messages[0][1]
+        calls.append((messages, needed - chance.choice([1, 1, 2])))
+    return calls
+
+
+def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """How many tokens an answer holds, where it holds too many or could hold more."""
+    for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
+        whole = type(answer) in (list, tuple) and all(type(one) is int for one in answer)
+        if not whole or not set(answer) <= set(range(len(messages))):
+            return "The result is no list of places.", "Return the numbers of the messages that stay, from 0, in order."
+        tokens = sum(messages[place][1] for place in answer)
+        if list(answer) != wanted and tokens > room:
+            return f"What is kept has {tokens} tokens, and there is room for {room}.", "Add up the tokens of all kept."
+    return None
+
+
+FIT = Question(
+    "09.2",
+    "A chat too long for its row",
+    "fit",
+    (
+        Probe(
+            "questions and answers",
+            _plain,
+            fit,
+            (
+                Mistake(
+                    "What is left begins with an answer whose question is gone.",
+                    "The kept part must begin with a user's message. If it does not, drop that answer, too.",
+                    _bent(starts=lambda role: True),
+                ),
+                Mistake(
+                    "The beginning is kept, and the end is cut off.",
+                    "The latest messages count most: what is dropped are the oldest.",
+                    _from_the_front,
+                ),
+                Mistake(
+                    "It stops one token early: what fills the row exactly would fit.",
+                    "As many tokens as there is room are allowed: `<=`.",
+                    lambda messages, room: fit(messages, room - 1),
+                ),
+                Mistake(
+                    "A long message is left out of the middle.",
+                    "Once a message does not fit, all that is older goes, too. An answer needs its question.",
+                    _with_gaps,
+                ),
+                Mistake(
+                    "Only the last question stays, though earlier ones would fit.",
+                    "Go on to the left as long as there is room.",
+                    _last_question_only,
+                ),
+            ),
+            _says,
+        ),
+        Probe(
+            "a message of the system",
+            _with_system,
+            fit,
+            (
+                Mistake(
+                    "The system's message is dropped as the oldest.",
+                    "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",
+                    _bent(starts=lambda role: role != "assistant", keep_system=False),
+                ),
+                Mistake(
+                    "The system's tokens are not counted.",
+                    "It takes room, too. Subtract its tokens first.",
+                    _bent(count_system=False),
+                ),
+            ),
+            _says,
+        ),
+        Probe(
+            "not even the last question fits",
+            _too_small,
+            fit,
+            (
+                Mistake(
+                    "The last question is kept although it does not fit.",
+                    "Then nothing is left of this chat: return an empty list, and whoever calls leaves it out.",
+                    _bent(if_none=lambda system, last: [*system, *last]),
+                ),
+                Mistake(
+                    "The system's message is left alone.",
+                    "Without a question there is nothing to answer. Return an empty list.",
+                    _bent(if_none=lambda system, last: system),
+                ),
+            ),
+            _says,
+        ),
+    ),
+    forbidden=("minillm",),
+)

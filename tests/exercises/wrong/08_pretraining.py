@@ -1,0 +1,547 @@
+"""Answers to exercise 08 as learners write them."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answers import right, wrong
+
+# 08.1 One leash for all
+
+
+def flat(gradients):
+    return torch.cat([one.flatten() for one in gradients])
+
+
+@wrong("08.1", "Each tensor is clipped by itself")
+def every_tensor_alone(gradients, longest):
+    clipped = []
+    for one in gradients:
+        norm = one.norm()
+        clipped.append(one * (longest / norm) if norm > longest else one)
+    return clipped, flat(gradients).norm()
+
+
+@wrong("08.1", "Each number is cut off")
+def by_value(gradients, longest):
+    return [torch.clip(one, min=-longest, max=longest) for one in gradients], flat(gradients).norm().item()
+
+
+@wrong("08.1", "The norms of the tensors are added")
+def norms_added(gradients, longest):
+    norm = sum(torch.linalg.vector_norm(one) for one in gradients).item()
+    return [one * longest / norm if norm > longest else one for one in gradients], norm
+
+
+@wrong("08.1", "The root is missing")
+def squared_norm(gradients, longest):
+    total = 0.0
+    for one in gradients:
+        total += (one**2).sum().item()
+    return [one * min(1.0, longest / total) for one in gradients], total
+
+
+@wrong("08.1", "The length is the largest number")
+def maximum_norm(gradients, longest):
+    norm = flat(gradients).abs().max()
+    return [one * (longest / norm).clamp(max=1.0) for one in gradients], norm
+
+
+@wrong("08.1", "The norm is that after clipping")
+def measured_too_late(gradients, longest):
+    norm = flat(gradients).norm()
+    clipped = [one * longest / norm if norm > longest else one for one in gradients]
+    return clipped, flat(clipped).norm()
+
+
+@wrong("08.1", "The result is no pair")
+def only_the_gradients(gradients, longest):
+    norm = flat(gradients).norm()
+    return [one / torch.clamp(norm / longest, min=1) for one in gradients]
+
+
+@wrong("08.1", "changed the input")
+def in_place(gradients, longest):
+    norm = flat(gradients).norm()
+    for one in gradients:
+        one.mul_(min(1.0, longest / norm.item()))
+    return gradients, norm
+
+
+@wrong("08.1", "clip_grad_norm_")
+def by_torch(gradients, longest):
+    parameters = [torch.nn.Parameter(one.clone()) for one in gradients]
+    for parameter, one in zip(parameters, gradients, strict=True):
+        parameter.grad = one.clone()
+    norm = torch.nn.utils.clip_grad_norm_(parameters, longest)
+    return [parameter.grad for parameter in parameters], norm
+
+
+@wrong("08.1", "A short gradient is made longer")
+def always_the_limit(gradients, longest):
+    norm = flat(gradients).norm()
+    return [one / (norm + 1e-6) * longest for one in gradients], norm
+
+
+@wrong("08.1", "multiplied all the same")
+def never_asks(gradients, longest):
+    norm = torch.sqrt(sum(one.square().sum() for one in gradients))
+    factor = torch.clamp(longest / (norm + 1e-6), max=1.0)
+    return [one * factor for one in gradients], norm
+
+
+@wrong("08.1", "`min(1.0, nan)` is 1.0")
+def python_minimum(gradients, longest):
+    norm = math.sqrt(sum(float((one * one).sum()) for one in gradients))
+    return [one * min(1.0, longest / (norm + 1e-6)) for one in gradients], norm
+
+
+@wrong("08.1", "the rest is walked")
+def without_the_broken_numbers(gradients, longest):
+    norm = flat(gradients).norm().item()
+    gradients = [torch.where(one.isfinite(), one, 0.0) for one in gradients]
+    rest = flat(gradients).norm().item()
+    return [one * (longest / rest) if rest > longest else one for one in gradients], norm
+
+
+@wrong("08.1", "Only the tensor with the broken number")
+def without_the_broken_tensor(gradients, longest):
+    norm = flat(gradients).norm().item()
+    gradients = [one if torch.isfinite(one.sum()) else one * 0 for one in gradients]
+    gradients = [torch.nan_to_num(one, nan=0.0) for one in gradients]
+    rest = flat(gradients).norm().item()
+    return [one * (longest / rest) if rest > longest else one for one in gradients], norm
+
+
+@right("08.1")
+def by_numpy(gradients, longest):
+    arrays = [one.numpy().astype(np.float64) for one in gradients]
+    norm = np.sqrt(sum((one**2).sum() for one in arrays))
+    if not np.isfinite(norm):
+        return [0 * np.ones_like(one) for one in arrays], norm
+    return [one / max(1.0, norm / longest) for one in arrays], norm
+
+
+@right("08.1")
+def norm_of_the_norms(gradients, longest):
+    norm = torch.stack([one.norm() for one in gradients]).norm()
+    factor = torch.clamp(longest / (norm + 1e-6), max=1.0)
+    return [torch.where(norm.isfinite(), one * factor, 0.0).tolist() for one in gradients], norm
+
+
+# 08.2 The same batch, cut otherwise
+
+
+def loss_of(weight, x, targets, reduction="mean"):
+    return F.cross_entropy(x @ weight.T, targets, ignore_index=-100, reduction=reduction)
+
+
+@wrong("08.2", "mean of the parts' means")
+def as_it_was(weight, parts):
+    weight = weight.clone().requires_grad_()
+    loss = torch.stack([loss_of(weight, *part) for part in parts]).mean()
+    loss.backward()
+    return loss.item(), weight.grad
+
+
+@wrong("08.2", "The loss is mended, the gradient is not")
+def only_what_is_logged(weight, parts):
+    weight = weight.clone().requires_grad_()
+    total, n = 0.0, 0
+    for x, targets in parts:
+        loss = loss_of(weight, x, targets)
+        (loss / len(parts)).backward()
+        count = (targets != -100).sum().item()
+        total, n = total + loss.item() * count, n + count
+    return total / n, weight.grad
+
+
+@wrong("08.2", "is not divided")
+def sum_of_all(weight, parts):
+    weight = weight.clone().requires_grad_()
+    total = 0.0
+    for part in parts:
+        loss = loss_of(weight, *part, reduction="sum")
+        loss.backward()
+        total += loss.item()
+    return total, weight.grad
+
+
+@wrong("08.2", "divided by the number of parts")
+def sum_over_parts(weight, parts):
+    loss, gradient = sum_of_all(weight, parts)
+    return loss / len(parts), gradient / len(parts)
+
+
+@wrong("08.2", "Only the last part's gradient")
+def zeroed_in_the_loop(weight, parts):
+    n = sum((targets != -100).sum().item() for _, targets in parts)
+    weight = weight.clone().requires_grad_()
+    total = 0.0
+    for part in parts:
+        weight.grad = None
+        loss = loss_of(weight, *part, reduction="sum") / n
+        loss.backward()
+        total += loss.item()
+    return total, weight.grad
+
+
+@wrong("08.2", "The loss is right, the gradient is not")
+def gradient_of_the_sum(weight, parts):
+    n = sum((targets != -100).sum().item() for _, targets in parts)
+    loss, gradient = sum_of_all(weight, parts)
+    return loss / n, gradient
+
+
+@wrong("08.2", "The result is no pair")
+def without_a_gradient(weight, parts):
+    n = sum((targets != -100).sum().item() for _, targets in parts)
+    return sum(loss_of(weight, *part, reduction="sum").item() for part in parts) / n
+
+
+@wrong("08.2", "as it has places")
+def weighed_by_length(weight, parts):
+    n = sum(len(targets) for _, targets in parts)
+    weight = weight.clone().requires_grad_()
+    total = 0.0
+    for x, targets in parts:
+        loss = loss_of(weight, x, targets) * len(targets) / n
+        loss.backward()
+        total += loss.item()
+    return total, weight.grad
+
+
+@wrong("08.2", "divided by all places")
+def divided_by_numel(weight, parts):
+    n = sum(targets.numel() for _, targets in parts)
+    loss, gradient = sum_of_all(weight, parts)
+    return loss / n, gradient / n
+
+
+@wrong("08.2", "makes all of it NaN")
+def mean_times_count(weight, parts):
+    counts = [(targets >= 0).sum().item() for _, targets in parts]
+    weight = weight.clone().requires_grad_()
+    loss = sum(loss_of(weight, *part) * count / sum(counts) for part, count in zip(parts, counts, strict=True))
+    loss.backward()
+    return loss.item(), weight.grad
+
+
+@wrong("08.2", "is not written yet")
+def not_written(weight, parts):
+    raise NotImplementedError()
+
+
+@right("08.2")
+def running_mean(weight, parts):
+    weight = weight.clone().requires_grad_()
+    mean, gradient, n = 0.0, torch.zeros_like(weight), 0
+    for x, targets in parts:
+        count = (targets != -100).sum().item()
+        if count:
+            loss = loss_of(weight, x, targets)
+            n += count
+            gradient += (torch.autograd.grad(loss, weight)[0] - gradient) * count / n
+            mean += (loss.item() - mean) * count / n
+    return [mean, gradient]
+
+
+@right("08.2")
+def by_hand(weight, parts):
+    total, gradient, n = 0.0, np.zeros(weight.shape), 0
+    for x, targets in parts:
+        for vector, target in zip(x.double().numpy(), targets.tolist(), strict=True):
+            if target < 0:
+                continue
+            logits = weight.double().numpy() @ vector
+            p = np.exp(logits - logits.max())
+            p /= p.sum()
+            total -= math.log(p[target])
+            p[target] -= 1
+            gradient += np.outer(p, vector)
+            n += 1
+    return total / n, (gradient / n).tolist()
+
+
+# 08.3 The exam stood in the book
+
+
+def ngrams(document, n):
+    return [tuple(document[at : at + n]) for at in range(len(document) - n + 1)]
+
+
+@wrong("08.3", "the share of the runs")
+def share_of_ngrams(training, validation, n):
+    known = {run for document in training for run in ngrams(document, n)}
+    shares = []
+    for document in validation:
+        runs = ngrams(document, n)
+        shares.append(sum(run in known for run in runs) / len(runs) if runs else 0.0)
+    return shares
+
+
+@wrong("08.3", "Only the token at which a run begins")
+def only_beginnings(training, validation, n):
+    known = {run for document in training for run in ngrams(document, n)}
+    return [sum(run in known for run in ngrams(one, n)) / len(one) if one else 0 for one in validation]
+
+
+@wrong("08.3", "counted twice")
+def overlapping(training, validation, n):
+    known = set()
+    for document in training:
+        known.update(ngrams(document, n))
+    shares = []
+    for document in validation:
+        read = 0
+        for run in ngrams(document, n):
+            if run in known:
+                read += n
+        shares.append(read / len(document) if document else 0.0)
+    return shares
+
+
+def share_covered(document, known, n):
+    read = set()
+    for at, run in enumerate(ngrams(document, n)):
+        if run in known:
+            read |= set(range(at, at + n))
+    return len(read) / len(document) if document else 0.0
+
+
+@wrong("08.3", "The last run of each training document")
+def one_too_few(training, validation, n):
+    known = {tuple(one[at : at + n]) for one in training for at in range(len(one) - n)}
+    return [share_covered(document, known, n) for document in validation]
+
+
+@wrong("08.3", "Single tokens are looked up")
+def set_of_tokens(training, validation, n):
+    known = {token for document in training for token in document}
+    return [sum(token in known for token in one) / len(one) if one else 0.0 for one in validation]
+
+
+@wrong("08.3", "read as a whole")
+def exact_copies(training, validation, n):
+    known = set(map(tuple, training))
+    return [1.0 if tuple(document) in known else 0.0 for document in validation]
+
+
+@wrong("08.3", "into the next")
+def as_one_stream(training, validation, n):
+    stream = [token for document in training for token in document]
+    known = set(ngrams(stream, n))
+    return [share_covered(document, known, n) for document in validation]
+
+
+@wrong("08.3", "Only the training document with most")
+def the_best_match(training, validation, n):
+    sets = [set(ngrams(document, n)) for document in training]
+    return [max(share_covered(document, known, n) for known in sets) for document in validation]
+
+
+@wrong("08.3", "fewer than n tokens")
+def slices_at_the_end(training, validation, n):
+    known = {tuple(one[at : at + n]) for one in training for at in range(len(one))}
+    shares = []
+    for document in validation:
+        read = [False] * len(document)
+        for at in range(len(document)):
+            if tuple(document[at : at + n]) in known:
+                for place in range(at, min(at + n, len(document))):
+                    read[place] = True
+        shares.append(sum(read) / len(read) if read else 0.0)
+    return shares
+
+
+@wrong("08.3", "ZeroDivisionError")
+def divides_by_nothing(training, validation, n):
+    known = {run for document in training for run in ngrams(document, n)}
+    return [sum(share_covered(one, known, n) for _ in one) / len(one) for one in validation]
+
+
+@wrong("08.3", "TypeError")
+def lists_in_a_set(training, validation, n):
+    known = {document[at : at + n] for document in training for at in range(len(document) - n + 1)}
+    return [share_covered(document, known, n) for document in validation]
+
+
+@right("08.3")
+def as_text(training, validation, n):
+    books = ["," + "".join(f"{token}," for token in document) for document in training]
+    shares = []
+    for document in validation:
+        read = np.zeros(len(document), dtype=bool)
+        for at in range(len(document) - n + 1):
+            run = "," + "".join(f"{token}," for token in document[at : at + n])
+            if any(run in book for book in books):
+                read[at : at + n] = True
+        shares.append(read.mean() if len(read) else 0.0)
+    return shares
+
+
+@right("08.3")
+def by_last_place_read(training, validation, n):
+    known = {run for document in training for run in zip(*(document[shift:] for shift in range(n)), strict=False)}
+    shares = []
+    for document in validation:
+        count, until = 0, 0
+        for at in range(len(document)):
+            if tuple(document[at : at + n]) in known:
+                until = at + n
+            count += at < until
+        shares.append(count / max(1, len(document)))
+    return torch.tensor(shares)
+
+
+# 08.4 A table in two vectors
+
+
+def means(gradient, row, column, beta2):
+    squares = gradient.square()
+    return beta2 * row + (1 - beta2) * squares.mean(1), beta2 * column + (1 - beta2) * squares.mean(0)
+
+
+def shortened(update, longest):
+    rms = (update**2).mean().sqrt()
+    return update * (longest / rms) if rms > longest else update
+
+
+@wrong("08.4", "not divided by the mean of all squares")
+def outer_product_only(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "the sum of the rows' means")
+def sum_of_means(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = row[:, None] * column[None, :] / row.sum() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The bias of the first steps")
+def no_correction(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean()
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The bias is corrected twice")
+def both_corrected(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    r_hat, c_hat = row / (1 - beta2**step), column / (1 - beta2**step)
+    return shortened(gradient / ((torch.outer(r_hat, c_hat) / row.mean()).sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The root is missing")
+def without_the_root(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v + 1e-8), longest), row, column
+
+
+@wrong("08.4", "the square of the mean")
+def mean_then_square(gradient, row, column, step, beta2, longest):
+    row = beta2 * row + (1 - beta2) * gradient.mean(1).square()
+    column = beta2 * column + (1 - beta2) * gradient.mean(0).square()
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "the wrong way round")
+def betas_exchanged(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, 1 - beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The means come back corrected")
+def remembers_the_corrected(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    row, column = row / (1 - beta2**step), column / (1 - beta2**step)
+    v = torch.outer(row, column) / column.mean()
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "A short update is made longer")
+def always_longest(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    update = gradient / (v.sqrt() + 1e-8)
+    return update / (update.square().mean().sqrt() / longest), row, column
+
+
+@wrong("08.4", "raised RuntimeError")
+def axes_exchanged(gradient, row, column, step, beta2, longest):
+    row = beta2 * row + (1 - beta2) * gradient.square().mean(0)
+    column = beta2 * column + (1 - beta2) * gradient.square().mean(1)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "changed the input")
+def means_in_place(gradient, row, column, step, beta2, longest):
+    row.mul_(beta2).add_((1 - beta2) * gradient.square().mean(1))
+    column.mul_(beta2).add_((1 - beta2) * gradient.square().mean(0))
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "What was remembered is forgotten")
+def without_a_memory(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, 0 * row, 0 * column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "as if every step were the first")
+def correction_without_the_step(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The update is not shortened")
+def never_shortened(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return gradient / (v.sqrt() + 1e-8), row, column
+
+
+@wrong("08.4", "The length is the norm")
+def shortened_by_the_norm(gradient, row, column, step, beta2, longest):
+    update, row, column = never_shortened(gradient, row, column, step, beta2, longest)
+    norm = torch.linalg.matrix_norm(update)
+    return (update * longest / norm if norm > longest else update), row, column
+
+
+@wrong("08.4", "cut off by itself")
+def clamped(gradient, row, column, step, beta2, longest):
+    update, row, column = never_shortened(gradient, row, column, step, beta2, longest)
+    return update.clamp(-longest, longest), row, column
+
+
+@right("08.4")
+def with_sums_in_double(gradient, row, column, step, beta2, longest):
+    g = gradient.numpy().astype(np.float64)
+    row = beta2 * row.numpy() + (1 - beta2) * np.mean(g**2, axis=1)
+    column = beta2 * column.numpy() + (1 - beta2) * np.mean(g**2, axis=0)
+    R, C = g.shape
+    v = np.outer(row * C, column * R) / (row.sum() * C) / (1 - beta2**step)
+    update = g / np.sqrt(v)
+    rms = np.linalg.norm(update) / np.sqrt(R * C)
+    return update * min(1, longest / rms), row, column
+
+
+@right("08.4")
+def two_factors(gradient, row, column, step, beta2, longest):
+    squares = gradient * gradient
+    row = torch.lerp(squares.mean(dim=1), row, beta2)
+    column = torch.lerp(squares.mean(dim=0), column, beta2)
+    by_row = (row / row.mean()).rsqrt()
+    by_column = (column / (1 - beta2**step)).rsqrt()
+    update = torch.einsum("rc,r,c->rc", gradient, by_row, by_column)
+    return update / (update.pow(2).mean().sqrt() / longest).clamp(min=1), row, column
