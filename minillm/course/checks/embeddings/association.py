@@ -77,7 +77,8 @@ def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tu
             word, other = wrong[0]
             met, seen, total = counts[word, other], counts[word].sum(), counts.sum()
             hint = "Work this pair out on paper: the share of the pair, divided by the product of both shares."
-            found = f"The result is {show(answer[word, other])} in place of {show(wanted[word, other])} at [{word}, {other}]"
+            gave, should = show(answer[word, other]), show(wanted[word, other])
+            found = f"The result is {gave} in place of {should} at [{word}, {other}]"
             return f"{found}; this pair was counted {met:.0f}×, its word {seen:.0f}× of {total:.0f}.", hint
     return None
 

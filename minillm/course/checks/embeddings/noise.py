@@ -62,7 +62,7 @@ def _bent(
 
     def step(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, rate: float) -> Tables:
         with torch.enable_grad():
-            tables = [table.double().requires_grad_() for table in (E, U)]
+            tables = [table.detach().double().requires_grad_() for table in (E, U)]
             value = loss(*tables, words, company, noise, counts(words, company, noise))
             slopes = torch.autograd.grad(value, tables)
         factors = rates(words, noise)
