@@ -317,6 +317,8 @@ def test_what_is_forbidden_is_found_by_whatever_name():
         watched_call(lambda: kernel(ones, ones, ones), (), ["torch.nn.functional.scaled_dot_product_attention"])
     with pytest.raises(Forbidden, match=r"torch\.nn\.modules\.activation\.MultiheadAttention\.__init__"):
         watched_call(torch.nn.MultiheadAttention, (4, 2), ["torch.nn.MultiheadAttention"])
+    with pytest.raises(Forbidden, match=r"torch\.Tensor\.sum_to_size"):
+        watched_call(lambda: torch.Tensor.sum_to_size(ones, 1), (), ["torch.Tensor.sum_to_size"])
     assert watched_call(lambda: kernel(ones, ones, ones), (), ["minillm"]).shape == ones.shape
 
 

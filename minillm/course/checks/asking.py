@@ -136,6 +136,8 @@ def _look_up(forbidden: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]
             written_in_c[id(target)] = name
         elif isinstance(target, ModuleType):
             homes.append(f"{target.__name__}.")
+        elif inspect.ismethoddescriptor(target):  # a method written in C does not know its module
+            homes.append(f"{name}.")
         else:
             target = inspect.unwrap(target)
             homes.append(f"{target.__module__}.{target.__qualname__}.")

@@ -1,0 +1,184 @@
+"""02.2, a bug-hunt: `rows[ids] += slopes` writes a row that is named twice only once.
+
+It happens wherever the gradient of a lookup is written by hand: gensim's word2vec did it (issue 242), solutions of
+CS224n do (issue 5 of ZacBi/CS224n-2019-solutions). Indexing reads all rows first, adds, and writes them back, and of
+several copies of one row the last one stays.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import apart, as_tensor, show
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Gradient = tuple[Tensor, Tensor]  # (n,) ids, (n, C) their slopes
+
+
+def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int) -> Gradient:
+    """The right answer: the transposed one-hot matrix times what comes back, at the rows that were looked up.
+
+    >>> gradient(torch.tensor([[5, 2, 5, 0]]), torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]), pad=0)
+    (tensor([2, 5]), tensor([[2.],
+            [4.]]))
+    """
+    rows = ids[ids != pad].unique()
+    one_hot = F.one_hot(ids.flatten()).to(upstream.dtype)
+    return rows, (one_hot.T @ upstream.flatten(0, 1))[rows]
+
+
+def _row_by_row(join: Callable[[list[Tensor]], Tensor], in_order: bool = True, keep_pad: bool = False):
+    """The slopes of each id collected, then joined in another way."""
+
+    def gradient(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+        collected: dict[int, list[Tensor]] = {}
+        for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):
+            if id != pad or keep_pad:
+                collected.setdefault(id, []).append(slope)
+        rows = sorted(collected) if in_order else list(collected)
+        return torch.tensor(rows), torch.stack([join(collected[row]) for row in rows])
+
+    return gradient
+
+
+def _not_joined(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    rows, order = ids[ids != pad].sort(stable=True)
+    return rows, upstream[ids != pad][order]
+
+
+def _neighbours_joined(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    rows, places = ids[ids != pad].unique_consecutive(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[ids != pad])
+
+
+def _pad_is_zero(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    return gradient(ids, upstream.masked_fill((ids == pad)[..., None], 0.0), pad=-1)
+
+
+def _mean_of_texts(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    return gradient(ids, upstream / len(ids), pad)
+
+
+def _first_text(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    return gradient(ids[:1], upstream[:1], pad)
+
+
+def _one_text(chance: random.Random) -> list[Call]:
+    """Texts in which ids repeat, side by side and apart; the padding does not occur."""
+    calls = []
+    for T, C in ((4, 1), (6, 2), (9, 3)):
+        few = chance.sample(range(1, 30), T // 2)
+        ids = [*few, *chance.choices(few, k=T - len(few))]
+        chance.shuffle(ids)
+        calls.append((torch.tensor([ids]), numbers(chance, 1, T, C), 0))
+    return calls
+
+
+def _batch(chance: random.Random) -> list[Call]:
+    """Texts of unequal length, filled up; the padding is no particular id."""
+    calls = []
+    for B, T, C in ((2, 3, 1), (3, 5, 2), (4, 6, 3)):
+        pad, *few = chance.sample(range(30), T)
+        ids = torch.tensor([chance.choices(few, k=T) for _ in range(B)])
+        for row in range(1, B):
+            ids[row, chance.randint(1, T - 1) :] = pad
+        calls.append((ids, numbers(chance, B, T, C), pad))
+    return calls
+
+
+def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    for (ids, _, _), (rows, slopes), answer in zip(calls, right, got, strict=True):
+        parts = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) and len(answer) == 2 else [None]
+        if None in parts or [part.shape for part in parts] != [rows.shape, slopes.shape] or (parts[0] != rows).any():
+            return None
+        wrong = apart(slopes, parts[1]).any(-1).nonzero().flatten().tolist()
+        if wrong:
+            id = int(rows[wrong[0]])
+            times = int((ids == id).sum())
+            gave, wanted = show(parts[1][wrong[0]]), show(slopes[wrong[0]])
+            sentence = f"Id {id}, which is looked up {times}×, gets {gave} in place of {wanted}."
+            return sentence, "List the places where this id stands, and add up their slopes by hand."
+    return None
+
+
+GRADIENT = Question(
+    "02.2",
+    "Said three times, learnt once",
+    "gradient",
+    (
+        Probe(
+            "one text with repeated ids",
+            _one_text,
+            gradient,
+            (
+                Mistake(
+                    "Of an id that stands several times only the last place counts.",
+                    "`slopes[places] += ...` writes each row once. `index_add` adds for every place.",
+                    _row_by_row(lambda slopes: slopes[-1]),
+                ),
+                Mistake(
+                    "Of an id that stands several times only the first place counts.",
+                    "Every place was used, so every place sends something back: add it up.",
+                    _row_by_row(lambda slopes: slopes[0]),
+                ),
+                Mistake(
+                    "The slopes of an id are averaged.",
+                    "What arrives by several ways adds up. If the loss is a mean, `upstream` knows it already.",
+                    _row_by_row(lambda slopes: torch.stack(slopes).mean(0)),
+                ),
+                Mistake(
+                    "An id that stands several times has several rows.",
+                    "Join them: one row for each different id.",
+                    _not_joined,
+                ),
+                Mistake(
+                    "Only repeats that stand side by side are joined.",
+                    "`unique_consecutive` compares neighbours. `unique` sorts first, and finds them all.",
+                    _neighbours_joined,
+                ),
+                Mistake(
+                    "The rows stand in the order of the text.",
+                    "Sort them, the smallest id first, and the slopes along with them.",
+                    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), in_order=False),
+                ),
+            ),
+            _which_row,
+        ),
+        Probe(
+            "a batch that is filled up",
+            _batch,
+            gradient,
+            (
+                Mistake(
+                    "The padding learns, too.",
+                    "Leave out all places where `ids` is `pad`.",
+                    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
+                ),
+                Mistake(
+                    "The padding still has a row, if only of zeros.",
+                    "Leave its id out of the rows, too.",
+                    _pad_is_zero,
+                ),
+                Mistake(
+                    "The gradient is divided by the number of texts.",
+                    "`upstream` is the slope of the loss already, with every mean that is in it. Only add.",
+                    _mean_of_texts,
+                ),
+                Mistake(
+                    "Only the first text counts.",
+                    "Join (B, T) to one axis first: `ids.flatten()` and `upstream.flatten(0, 1)`.",
+                    _first_text,
+                ),
+            ),
+            _which_row,
+        ),
+    ),
+    forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
+)

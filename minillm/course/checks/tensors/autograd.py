@@ -1,0 +1,256 @@
+"""00a.4: reverse mode on a list of steps (Linnainmaa 1970; the list is what Wengert 1964 wrote down)."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Step = tuple[str, str, tuple[str, ...]]  # name, operation, names of the inputs
+Slopes = dict[str, float]
+
+FORWARD: dict[str, Callable[..., float]] = {
+    "+": lambda a, b: a + b,
+    "*": lambda a, b: a * b,
+    "tanh": math.tanh,
+    "exp": math.exp,
+}
+LOCAL: dict[str, Callable[..., tuple[float, ...]]] = {  # the slopes by each input, from the result and the inputs
+    "+": lambda result, a, b: (1.0, 1.0),
+    "*": lambda result, a, b: (b, a),
+    "tanh": lambda result, a: (1 - result**2,),
+    "exp": lambda result, a: (result,),
+}
+
+
+def slopes(values: Slopes, steps: list[Step]) -> Slopes:
+    """The right answer, by torch's autograd in double precision.
+
+    >>> slopes({"w": 3.0}, [("loss", "*", ("w", "w"))])
+    {'w': 6.0, 'loss': 1.0}
+    """
+    torch_has = {"+": torch.add, "*": torch.mul, "tanh": torch.tanh, "exp": torch.exp}
+    with torch.enable_grad():
+        found = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in values.items()}
+        for name, operation, inputs in steps:
+            found[name] = torch_has[operation](*(found[one] for one in inputs))
+        last = found[steps[-1][0]]
+        grads = torch.autograd.grad(last, list(found.values()), allow_unused=True)
+    return {name: 0.0 if grad is None else grad.item() for name, grad in zip(found, grads, strict=True)}
+
+
+def _forward(values: Slopes, steps: list[Step]) -> Slopes:
+    found = dict(values)
+    for name, operation, inputs in steps:
+        found[name] = FORWARD[operation](*(found[one] for one in inputs))
+    return found
+
+
+def _bent(
+    local: Any = None, add: bool = True, once: bool = False, order: int = -1, chain: bool = True, ends: str = "last"
+):
+    """The walk back by hand, with one thing done otherwise."""
+    local = LOCAL | (local or {})
+
+    def slopes(values: Slopes, steps: list[Step]) -> Slopes:
+        found = _forward(values, steps)
+        used = {one for _, _, inputs in steps for one in inputs}
+        sources = {steps[-1][0]} if ends == "last" else set(found) - used
+        slope = {name: float(name in sources) for name in found}
+        for name, operation, inputs in steps[::order]:
+            parts = dict(enumerate(local[operation](found[name], *(found[one] for one in inputs))))
+            if once and inputs[0] == inputs[-1]:
+                parts = {0: parts[0]}
+            for place, part in parts.items():
+                arrives = part * slope[name] if chain else part
+                slope[inputs[place]] = slope[inputs[place]] * add + arrives
+        return slope
+
+    return slopes
+
+
+def _partial_sums(values: Slopes, steps: list[Step]) -> Slopes:
+    """Each arrival is passed on at once, together with all that had arrived before it."""
+    found, slope = _forward(values, steps), dict.fromkeys(_forward(values, steps), 0.0)
+    made = {name: (operation, inputs) for name, operation, inputs in steps}
+
+    def arrive(name: str, amount: float) -> None:
+        slope[name] += amount
+        if name in made:
+            operation, inputs = made[name]
+            total = slope[name]
+            for one, part in zip(inputs, LOCAL[operation](found[name], *map(found.get, inputs)), strict=True):
+                arrive(one, part * total)
+
+    arrive(steps[-1][0], 1.0)
+    return slope
+
+
+def _only_the_way(values: Slopes, steps: list[Step]) -> Slopes:
+    """Names from which no way leads to the last step are missing."""
+    reached = {steps[-1][0]}
+    for name, _, inputs in steps[::-1]:
+        reached |= set(inputs) if name in reached else set()
+    return {name: slope for name, slope in slopes(values, steps).items() if name in reached}
+
+
+def _only_the_inputs(values: Slopes, steps: list[Step]) -> Slopes:
+    return {name: slope for name, slope in slopes(values, steps).items() if name in values}
+
+
+def _trees(chance: random.Random) -> list[Call]:
+    """Every number is used once: the lesson's graph, and others with tanh and exp."""
+
+    def value() -> float:
+        return chance.choice([-1, 1]) * chance.randint(2, 15) / 10
+
+    lesson = [("a", "*", ("w", "x")), ("loss", "+", ("a", "b"))]
+    bent = [("a", "*", ("w", "x")), ("c", "tanh", ("a",)), ("e", "exp", ("b",)), ("loss", "*", ("c", "e"))]
+    deep = [("a", "+", ("w", "x")), ("c", "*", ("a", "b")), ("e", "exp", ("c",)), ("f", "tanh", ("e",))]
+    deep += [("g", "*", ("f", "d")), ("loss", "tanh", ("g",))]
+    names = "w", "x", "b"
+    return [
+        ({name: value() for name in names}, lesson),
+        ({name: value() for name in names}, bent),
+        ({name: value() for name in (*names, "d")}, deep),
+    ]
+
+
+def _random_graph(chance: random.Random, n_steps: int, aside: bool) -> Call:
+    """Steps on what was there before, numbers of moderate size; with `aside`, some lead nowhere."""
+    while True:
+        values = {name: chance.choice([-1, 1]) * chance.randint(2, 15) / 10 for name in ("w", "x", "b")}
+        steps: list[Step] = []
+        found = dict(values)
+        for place in range(n_steps):
+            recent = [*found][-3:]  # so that most lead to the end
+            inputs = chance.choice(recent), chance.choice(recent)
+            operation = chance.choice(["+", "*", "*", "tanh", "exp" if found[inputs[0]] < 2 else "tanh"])
+            steps.append((f"s{place}", operation, inputs if operation in "+*" else inputs[:1]))
+            found = _forward(values, steps)
+        right = slopes(values, steps)
+        complete = len(_only_the_way(values, steps)) == len(right)
+        if complete != aside and max(map(abs, [*found.values(), *right.values()])) < 50:
+            return values, steps
+
+
+def _shared(chance: random.Random) -> list[Call]:
+    square = {"w": chance.randint(2, 15) / 10}
+    twice = [("a", "*", ("w", "w")), ("c", "+", ("a", "w")), ("e", "tanh", ("c",)), ("loss", "*", ("e", "c"))]
+    return [(square, twice), *(_random_graph(chance, n_steps, aside=False) for n_steps in (5, 6, 7, 8))]
+
+
+def _aside(chance: random.Random) -> list[Call]:
+    values = {name: chance.randint(2, 15) / 10 for name in ("w", "x", "b")}
+    steps = [("a", "*", ("w", "w")), ("c", "exp", ("x",)), ("loss", "tanh", ("a",))]
+    return [(values, steps), *(_random_graph(chance, n_steps, aside=True) for n_steps in (6, 8, 12))]
+
+
+def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """The first name, coming from the end, whose slope is wrong."""
+    for (values, steps), wanted, answer in zip(calls, right, got, strict=True):
+        if type(answer) is not dict or set(answer) != set(wanted):
+            return None
+        for name in [*(name for name, _, _ in steps[::-1]), *values]:
+            if difference(wanted[name], answer[name]):
+                ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
+                hint = (
+                    "All slopes nearer to the end are right. Add up what comes to this name, one way after the other."
+                )
+                sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
+                return f"{sentence}; it goes into {ways or 'nothing'}.", hint
+    return None
+
+
+AUTOGRAD = Question(
+    "00a.4",
+    "An autograd of your own",
+    "slopes",
+    (
+        Probe(
+            "every number is used once",
+            _trees,
+            slopes,
+            (
+                Mistake(
+                    "The slope of a product by an input is taken to be that input itself.",
+                    "In a = w · x, one more w makes a larger by x. The slope by one input is the *other* input.",
+                    _bent({"*": lambda result, a, b: (a, b)}),
+                ),
+                Mistake(
+                    "Each step tells only its own slope; nothing is multiplied on the way.",
+                    "Chain rule: the step's own slope times the slope that has arrived at its result.",
+                    _bent(chain=False),
+                ),
+                Mistake(
+                    "The slope of tanh is computed from what went in.",
+                    "It is 1 - tanh², so it needs the number that came out.",
+                    _bent({"tanh": lambda result, a: (1 - a**2,)}),
+                ),
+                Mistake(
+                    "The slope of exp is taken to be what went in.",
+                    "exp is its own slope: the number that came out.",
+                    _bent({"exp": lambda result, a: (a,)}),
+                ),
+                Mistake(
+                    "The walk goes from the front to the end.",
+                    "The slope is known at the last step only, so begin there: `reversed(steps)`.",
+                    _bent(order=1),
+                ),
+                Mistake(
+                    "Only the given values have a slope; the steps are missing.",
+                    "Return a slope for every name, those of the steps too.",
+                    _only_the_inputs,
+                ),
+            ),
+            _nearest_to_the_end,
+        ),
+        Probe(
+            "a number is used more than once",
+            _shared,
+            slopes,
+            (
+                Mistake(
+                    "A second way overwrites the slope that came by the first.",
+                    "Slopes of several ways add up: `+=` where you have `=`.",
+                    _bent(add=False),
+                ),
+                Mistake(
+                    "w · w counts as one way.",
+                    "Both inputs are w, and each brings its slope. Walk through the inputs one by one, equal or not.",
+                    _bent(once=True),
+                ),
+                Mistake(
+                    "A slope is passed on before it is complete, and then once more.",
+                    "Pass a name's slope on when all that use it have had their turn: go through the steps backwards.",
+                    _partial_sums,
+                ),
+            ),
+            _nearest_to_the_end,
+        ),
+        Probe(
+            "numbers that lead nowhere",
+            _aside,
+            slopes,
+            (
+                Mistake(
+                    "Names from which no way leads to the last step are missing.",
+                    "A nudge there changes nothing at the end, so their slope is 0. Begin with 0 for every name.",
+                    _only_the_way,
+                ),
+                Mistake(
+                    "The walk begins at every loose end, not at the last step alone.",
+                    "Only the last step's slope is 1 to begin with. A loose end has no effect on it: 0.",
+                    _bent(ends="all"),
+                ),
+            ),
+            _nearest_to_the_end,
+        ),
+    ),
+    forbidden=("minillm", "torch.autograd", "torch.Tensor.backward"),
+)

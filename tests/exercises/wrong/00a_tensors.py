@@ -1,0 +1,548 @@
+"""Answers to exercise 00a as learners write them."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answers import right, wrong
+
+# 00a.1 What a wrong belief costs
+
+
+@wrong("00a.1", "have changed places")
+def as_the_arguments_of_kl_div_stand(truth, guess):
+    p, q = guess.softmax(1), truth.softmax(1)
+    return (p * (p / q).log()).sum(1)
+
+
+@wrong("00a.1", "This is the cross-entropy")
+def entropy_not_taken_away(truth, guess):
+    return F.cross_entropy(guess, truth.softmax(-1), reduction="none")
+
+
+@wrong("00a.1", "in bits")
+def with_log2(truth, guess):
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return (p * (p.log2() - q.log2())).sum(-1)
+
+
+@wrong("00a.1", "mean over the vocabulary")
+def mean_of_the_row(truth, guess):
+    p = F.softmax(truth, dim=-1)
+    return (p * (F.log_softmax(truth, dim=-1) - F.log_softmax(guess, dim=-1))).mean(dim=1)
+
+
+@wrong("00a.1", "in one number")
+def axis_forgotten(truth, guess):
+    return torch.sum(truth.softmax(-1) * torch.log(truth.softmax(-1) / guess.softmax(-1)))
+
+
+@wrong("00a.1", "along the wrong axis")
+def softmax_over_the_batch(truth, guess):
+    p, q = torch.softmax(truth, 0), torch.softmax(guess, 0)
+    return (p * torch.log(p / q)).sum(1)
+
+
+@wrong("00a.1", "The powers overflow")
+def softmax_by_hand(truth, guess):
+    p = torch.exp(truth) / torch.exp(truth).sum(1)[:, None]
+    q = torch.exp(guess) / torch.exp(guess).sum(1)[:, None]
+    return torch.sum(p * torch.log(p / q), dim=1)
+
+
+@wrong("00a.1", "rounded to 0 before its logarithm")
+def possible_tokens_only(truth, guess):
+    prices = []
+    for p, q in zip(truth.softmax(-1), guess.softmax(-1), strict=True):
+        possible = p > 0
+        prices.append((p[possible] * (p[possible].log() - q[possible].log())).sum())
+    return torch.stack(prices)
+
+
+@wrong("00a.1", "A tiny number")
+def with_epsilon(truth, guess):
+    p, q = truth.softmax(-1) + 1e-9, guess.softmax(-1) + 1e-9
+    return (p * (p.log() - q.log())).sum(-1)
+
+
+@wrong("00a.1", "rules out what can happen, and yet it costs")
+def never_infinite(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1).clamp_min(-1000)
+    return (log_p.exp() * (log_p.clamp_min(-1000) - log_q)).sum(-1)
+
+
+@wrong("00a.1", "brings NaN")
+def zero_times_infinity(truth, guess):
+    difference = F.log_softmax(truth, -1) - F.log_softmax(guess, -1)
+    return (truth.softmax(-1) * difference).sum(-1)
+
+
+@wrong("00a.1", "a large, finite number")
+def nan_and_infinity_mended(truth, guess):
+    log_p = truth.log_softmax(-1)
+    return torch.nan_to_num(log_p.exp() * (log_p - guess.log_softmax(-1))).sum(-1)
+
+
+@wrong("00a.1", "called torch.nn.functional.kl_div")
+def ready_made(truth, guess):
+    return F.kl_div(guess.log_softmax(-1), truth.softmax(-1), reduction="none").sum(-1)
+
+
+@right("00a.1")
+def by_log_sum_exp(truth, guess):
+    weights = truth.softmax(-1)
+    possible = weights > 0
+    gap = (truth - guess).masked_fill(~possible, 0.0)
+    return (weights * gap).sum(-1) - truth.logsumexp(-1) + guess.logsumexp(-1)
+
+
+@right("00a.1")
+def kl_by_loops(truth, guess):
+    def log_softmax(row):
+        top = max(row)
+        total = top + math.log(sum(math.exp(z - top) for z in row))
+        return [z - total for z in row]
+
+    prices = []
+    for one, other in zip(truth.tolist(), guess.tolist(), strict=True):
+        pairs = zip(log_softmax(one), log_softmax(other), strict=True)
+        prices.append(sum(math.exp(p) * (p - q) for p, q in pairs if p > -math.inf))
+    return prices
+
+
+@right("00a.1")
+def cross_entropy_minus_entropy(truth, guess):
+    p = truth.double().softmax(-1)
+    entropy = -torch.special.xlogy(p, p).sum(-1)
+    surprises = -guess.double().log_softmax(-1)
+    return torch.where(p > 0, p * surprises, 0.0).sum(-1) - entropy
+
+
+# 00a.2 The loss falls, and the step is wrong
+
+
+def walk(layers, x, y):
+    """Outputs of all layers (the first is x) and the slope at the logits."""
+    h = [x]
+    for w, b in layers[:-1]:
+        h.append((h[-1] @ w + b).tanh())
+    logits = h[-1] @ layers[-1][0] + layers[-1][1]
+    return h, logits.softmax(-1) * y.sum(-1, keepdim=True) - y
+
+
+@wrong("00a.2", "still goes back through a weight that has been stepped")
+def bias_moved_out_of_the_way(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    layers = list(layers)
+    for i in range(len(layers) - 1, -1, -1):
+        layers[i] = (layers[i][0] - rate * h[i].T @ d, layers[i][1] - rate * d.sum(0))
+        d = (d @ layers[i][0].T) * (1 - h[i].square())
+    return layers
+
+
+@wrong("00a.2", "The slope of tanh is forgotten")
+def without_tanh(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    new = []
+    for (w, b), out in zip(reversed(layers), reversed(h), strict=True):
+        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
+        d = d @ w.T
+    return new[::-1]
+
+
+@wrong("00a.2", "The step goes uphill")
+def plus(layers, x, y, rate):
+    return down(layers, x, y, -rate)
+
+
+@wrong("00a.2", "is taken to add up to 1")
+def p_minus_y(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    d = d + y
+    return back(layers, h, d / d.sum(-1, keepdim=True) - y, rate)
+
+
+@wrong("00a.2", "divided by the batch once more")
+def mean_over_the_batch(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    return back(layers, h, d / x.shape[0], rate)
+
+
+@wrong("00a.2", "The logits, too, go through tanh")
+def tanh_everywhere(layers, x, y, rate):
+    h = [x]
+    for w, b in layers:
+        h.append(torch.tanh(h[-1] @ w + b))
+    out = h.pop()
+    return back(layers, h, (out.softmax(-1) * y.sum(1)[:, None] - y) * (1 - out**2), rate)
+
+
+@wrong("00a.2", "The biases stay")
+def weights_only(layers, x, y, rate):
+    return [(w, old) for (w, _), (_, old) in zip(down(layers, x, y, rate), layers, strict=True)]
+
+
+@wrong("00a.2", "not through its transpose")
+def no_transpose(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    new = list(layers)
+    for i in reversed(range(len(layers))):
+        w, b = layers[i]
+        new[i] = w - rate * h[i].T @ d, b - rate * d.sum(0)
+        if i:
+            d = (d @ w if w.shape[0] == w.shape[1] else d @ w.T) * (1 - h[i] ** 2)
+    return new
+
+
+@wrong("00a.2", "taken from the layer in front")
+def tanh_of_the_layer_before(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    new = list(layers)
+    for i in reversed(range(len(layers))):
+        w, b = layers[i]
+        new[i] = w - rate * h[i].T @ d, b - rate * d.sum(0)
+        bent = h[i - 1] if h[i - 1].shape == h[i].shape else h[i]
+        d = d @ w.T * (1 - bent**2)
+    return new
+
+
+@wrong("00a.2", "all layers after it are right")
+def square_forgotten(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    new = []
+    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
+        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
+        d = d @ w.T * (1 - out)
+    return new[::-1]
+
+
+@wrong("00a.2", "changed the input")
+def in_place(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
+        before = d @ w.T * (1 - out**2)
+        w -= rate * out.T @ d
+        b -= rate * d.sum(0)
+        d = before
+    return layers
+
+
+@wrong("00a.2", "called torch")
+def by_autograd(layers, x, y, rate):
+    layers = [(w.clone().requires_grad_(), b.clone().requires_grad_()) for w, b in layers]
+    h = x
+    for w, b in layers[:-1]:
+        h = torch.tanh(h @ w + b)
+    (-(y * (h @ layers[-1][0] + layers[-1][1]).log_softmax(-1)).sum()).backward()
+    return [(w - rate * w.grad, b - rate * b.grad) for w, b in layers]
+
+
+def back(layers, h, d, rate):
+    if not layers:
+        return []
+    w, b = layers[-1]
+    front = back(layers[:-1], h[:-1], d @ w.T * (1 - h[-1] ** 2), rate)
+    return [*front, (w - rate * h[-1].T @ d, b - rate * d.sum(0))]
+
+
+@right("00a.2")
+def down(layers, x, y, rate):
+    return back(layers, *walk(layers, x, y), rate)
+
+
+@right("00a.2")
+def with_a_column_of_ones(layers, x, y, rate):
+    """A bias is the weight of an input that is always 1."""
+    stacked = [np.vstack([w.numpy(), b.numpy()]).astype(np.float64) for w, b in layers]
+    ones = np.ones((len(x), 1))
+    inputs = [np.hstack([x.numpy(), ones])]
+    for matrix in stacked[:-1]:
+        inputs.append(np.hstack([np.tanh(inputs[-1] @ matrix), ones]))
+    logits = inputs[-1] @ stacked[-1]
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    target = y.numpy()
+    d = powers / powers.sum(1, keepdims=True) * target.sum(1, keepdims=True) - target
+    stepped = []
+    for matrix, given in zip(stacked[::-1], inputs[::-1], strict=True):
+        stepped.append(matrix - rate * given.T @ d)
+        d = (d @ matrix.T * (1 - given**2))[:, :-1]
+    return [[matrix[:-1], matrix[-1]] for matrix in stepped[::-1]]
+
+
+# 00a.3 Back through a broadcast
+
+
+@wrong("00a.3", "averaged")
+def mean_of_the_copies(slopes, shape):
+    while slopes.ndim > len(shape):
+        slopes = slopes.mean(0)
+    for axis, size in enumerate(shape):
+        if size == 1:
+            slopes = slopes.mean(axis, keepdim=True)
+    return slopes
+
+
+@wrong("00a.3", "Only the first copy")
+def first_copy(slopes, shape):
+    while slopes.ndim > len(shape):
+        slopes = slopes[0]
+    for axis, size in enumerate(shape):
+        if size == 1:
+            slopes = slopes.narrow(axis, 0, 1)
+    return slopes
+
+
+@wrong("00a.3", "still have the shape of the result")
+def as_it_is(slopes, shape):
+    return slopes.clone()
+
+
+@wrong("00a.3", "Only one axis in front")
+def like_a_bias(slopes, shape):
+    return slopes.sum(dim=0) if len(slopes.shape) != len(shape) else slopes
+
+
+@wrong("00a.3", "The axes at the end")
+def flush_left(slopes, shape):
+    while slopes.ndim > len(shape):
+        slopes = slopes.sum(-1)
+    return slopes
+
+
+@wrong("00a.3", "left stretched")
+def any_number_of_biases(slopes, shape):
+    while slopes.ndim > len(shape):
+        slopes = slopes.sum(0)
+    return slopes
+
+
+@wrong("00a.3", "poured into the shape")
+def blocks(slopes, shape):
+    return sum(slopes.reshape(-1, math.prod(shape))).reshape(shape)
+
+
+@wrong("00a.3", "The summed axis is lost")
+def without_keepdim(slopes, shape):
+    extra = slopes.ndim - len(shape)
+    axes = [*range(extra), *(extra + i for i, size in enumerate(shape) if size == 1 and slopes.shape[extra + i] > 1)]
+    return slopes.sum(axes) if axes else slopes
+
+
+@wrong("00a.3", "not yet theirs")
+def ones_first(slopes, shape):
+    for axis in range(len(shape)):
+        if shape[axis] == 1:
+            slopes = slopes.sum(dim=axis, keepdim=True)
+    while slopes.ndim > len(shape):
+        slopes = slopes.sum(0)
+    return slopes
+
+
+@wrong("00a.3", "called torch.Tensor.sum_to_size")
+def what_torch_has(slopes, shape):
+    return torch.Tensor.sum_to_size(slopes, shape)
+
+
+@right("00a.3")
+def where_each_number_goes(slopes, shape):
+    """Broadcast the places of the numbers, and add each slope where its copy came from."""
+    size = math.prod(shape)
+    places = torch.arange(size).view(shape).expand(slopes.shape)
+    return torch.zeros(size).index_add(0, places.flatten(), slopes.flatten()).view(shape)
+
+
+@right("00a.3")
+def by_padded_shapes(slopes, shape):
+    padded = (1,) * (slopes.ndim - len(shape)) + shape
+    axes = tuple(i for i, size in enumerate(padded) if size == 1)
+    return slopes.numpy().astype(np.float64).sum(axis=axes, keepdims=True).reshape(shape)
+
+
+@right("00a.3")
+def by_einsum(slopes, shape):
+    letters = "abcdefgh"[: slopes.ndim]
+    kept = "".join(c for c, size in zip(letters[slopes.ndim - len(shape) :], shape, strict=True) if size != 1)
+    return torch.einsum(f"{letters}->{kept}", slopes).reshape(shape)
+
+
+# 00a.4 An autograd of your own
+
+
+def numbers_of(values, steps):
+    found = dict(values)
+    for name, operation, inputs in steps:
+        a, b = found[inputs[0]], found[inputs[-1]]
+        found[name] = {"+": a + b, "*": a * b, "tanh": math.tanh(a), "exp": math.exp(min(a, 700))}[operation]
+    return found
+
+
+def parts_of(operation, out, a, b):
+    return {"+": [1, 1], "*": [b, a], "tanh": [1 - out**2], "exp": [out]}[operation]
+
+
+def tape(values, steps, parts=parts_of, steps_in_order=None):
+    found = numbers_of(values, steps)
+    slope = {name: 0 for name in found}
+    slope[steps[-1][0]] = 1
+    for name, operation, inputs in steps_in_order or steps[::-1]:
+        own = parts(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] += part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "taken to be that input itself")
+def factors_mixed_up(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [a, b] if op == "*" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "nothing is multiplied on the way")
+def no_chain(values, steps):
+    found = numbers_of(values, steps)
+    slope = dict.fromkeys(found, 0.0)
+    slope[steps[-1][0]] = 1.0
+    for name, operation, inputs in steps:
+        for one, part in zip(
+            inputs, parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]]), strict=True
+        ):
+            slope[one] += part
+    return slope
+
+
+@wrong("00a.4", "tanh is computed from what went in")
+def tanh_of_the_input(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [1 - a * a] if op == "tanh" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "exp is taken to be what went in")
+def exp_like_a_line(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [a] if op == "exp" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "has the slope")
+def exp_has_slope_one(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [1] if op == "exp" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "from the front to the end")
+def forwards(values, steps):
+    return tape(values, steps, steps_in_order=steps)
+
+
+@wrong("00a.4", "the steps are missing")
+def only_what_was_given(values, steps):
+    slope = tape(values, steps)
+    return {name: slope[name] for name in values}
+
+
+@wrong("00a.4", "overwrites the slope")
+def micrograd_before_its_mending(values, steps):
+    found = numbers_of(values, steps)
+    slope = dict.fromkeys(found, 0.0)
+    slope[steps[-1][0]] = 1.0
+    for name, operation, inputs in reversed(steps):
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] = part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "counts as one way")
+def inputs_in_a_dictionary(values, steps):
+    found = numbers_of(values, steps)
+    slope = dict.fromkeys(found, 0.0)
+    slope[steps[-1][0]] = 1.0
+    for name, operation, inputs in reversed(steps):
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in dict(zip(inputs, own, strict=True)).items():
+            slope[one] += part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "passed on before it is complete")
+def depth_first(values, steps):
+    found = numbers_of(values, steps)
+    made = {step[0]: step for step in steps}
+    slope = dict.fromkeys(found, 0.0)
+    slope[steps[-1][0]] = 1.0
+
+    def go_back(name):
+        if name not in made:
+            return
+        _, operation, inputs = made[name]
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        arrived = slope[name]
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] += part * arrived
+            go_back(one)
+
+    go_back(steps[-1][0])
+    return slope
+
+
+@wrong("00a.4", "Names from which no way leads")
+def slopes_as_they_come(values, steps):
+    found = numbers_of(values, steps)
+    slope = {steps[-1][0]: 1.0}
+    for name, operation, inputs in reversed(steps):
+        if name not in slope:
+            continue
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] = slope.get(one, 0) + part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "at every loose end")
+def one_wherever_nothing_follows(values, steps):
+    found = numbers_of(values, steps)
+    used = [one for _, _, inputs in steps for one in inputs]
+    slope = {name: 0.0 if name in used else 1.0 for name in found}
+    for name, operation, inputs in reversed(steps):
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] += part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "called torch")
+def what_wrote_the_tape(values, steps):
+    found = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+    for name, operation, inputs in steps:
+        a, b = found[inputs[0]], found[inputs[-1]]
+        found[name] = {"+": torch.add, "*": torch.mul}[operation](a, b) if operation in "+*" else getattr(a, operation)()
+    for one in found.values():
+        one.retain_grad()
+    found[steps[-1][0]].backward()
+    return {name: 0.0 if one.grad is None else one.grad.item() for name, one in found.items()}
+
+
+@right("00a.4")
+def forward_mode(values, steps):
+    """One walk forwards for each name: how does the last number change with it?"""
+    slope = {}
+    for source in [*values, *(name for name, _, _ in steps)]:
+        found = numbers_of(values, steps)
+        moves = {name: float(name == source) for name in values}
+        for name, operation, inputs in steps:
+            own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+            moves[name] = sum(part * moves[one] for one, part in zip(inputs, own, strict=True)) + (name == source)
+        slope[source] = moves[steps[-1][0]]
+    return slope
+
+
+@right("00a.4")
+def pulled_from_the_users(values, steps):
+    """From the result's side: a name's slope is what its users have, so ask them."""
+    found = numbers_of(values, steps)
+
+    def slope(name):
+        total = 1.0 if name == steps[-1][0] else 0.0
+        for user, operation, inputs in steps:
+            if name in inputs:
+                own = parts_of(operation, found[user], found[inputs[0]], found[inputs[-1]])
+                total += slope(user) * sum(p for one, p in zip(inputs, own, strict=True) if one == name)
+        return total
+
+    return {name: slope(name) for name in found}

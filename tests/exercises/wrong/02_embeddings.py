@@ -1,0 +1,557 @@
+"""Answers to exercise 02 as learners write them."""
+
+import math
+from collections import defaultdict
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answers import right, wrong
+
+# 02.1 Which neighbour is it?
+
+
+@wrong("02.1", "The dot product decides")
+def by_dot_product(table, one, other):
+    centred = table - table.mean(0)
+    order = (centred @ centred[one]).argsort(descending=True).tolist()
+    order.remove(one)
+    return order.index(other) + 1
+
+
+@wrong("02.1", "The dot product decides")
+def divided_by_one_length(table, one, other):
+    """The length of the row itself is the same for all, so it changes nothing."""
+    centred = table - table.mean(0)
+    scores = centred @ F.normalize(centred[one], dim=0)
+    scores[one] = -math.inf
+    return 1 + int((scores > scores[other]).sum())
+
+
+@wrong("02.1", "The distance decides")
+def by_distance(table, one, other):
+    distances = (table - table[one]).square().sum(1)
+    distances[one] = math.inf
+    return 1 + int((distances < distances[other]).sum())
+
+
+@wrong("02.1", "its own nearest neighbour")
+def with_itself(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    return (unit @ unit[one]).argsort(descending=True).tolist().index(other) + 1
+
+
+@wrong("02.1", "has the number 0")
+def from_zero(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    cosines = unit @ unit[one]
+    return sum(float(cosines[i]) > float(cosines[other]) for i in range(len(table)) if i != one)
+
+
+@wrong("02.1", "begins with the furthest")
+def sorted_upwards(table, one, other):
+    centred = table - table.mean(0)
+    cosines = F.cosine_similarity(centred, centred[one], dim=-1)
+    order = [i for i in cosines.argsort().tolist() if i != one]
+    return order.index(other) + 1
+
+
+@wrong("02.1", "The opposite direction counts")
+def squared(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    likeness = (unit @ unit[one]).square()
+    likeness[one] = -1
+    return int((likeness > likeness[other]).sum()) + 1
+
+
+@wrong("02.1", "among the neighbours of the second")
+def from_the_other_side(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    cosines = unit @ unit[other]
+    cosines[other] = -2
+    return int((cosines > cosines[one]).sum()) + 1
+
+
+@wrong("02.1", "The mean row is not taken away")
+def as_in_the_lesson(table, one, other):
+    cosines = table @ table[one] / (table.norm(dim=1) * table[one].norm())
+    cosines[one] = -torch.inf
+    return cosines.argsort(descending=True).tolist().index(other) + 1
+
+
+@wrong("02.1", "Each row's own mean")
+def mean_over_the_columns(table, one, other):
+    return as_in_the_lesson(table - table.mean(1)[:, None], one, other)
+
+
+@wrong("02.1", "from the one row only")
+def only_the_query_is_centred(table, one, other):
+    query = table[one] - table.mean(0)
+    cosines = table @ query / (table.norm(dim=1) * query.norm())
+    cosines[one] = -torch.inf
+    return int((cosines > cosines[other]).sum()) + 1
+
+
+@wrong("02.1", "divided by their lengths before")
+def lengths_first(table, one, other):
+    unit = table / table.norm(dim=1, keepdim=True)
+    return as_in_the_lesson(unit - unit.mean(0), one, other)
+
+
+@right("02.1")
+def with_plain_python(table, one, other):
+    rows = table.tolist()
+    mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    rows = [[x - m for x, m in zip(row, mean, strict=True)] for row in rows]
+
+    def cosine(i):
+        dot = sum(x * y for x, y in zip(rows[i], rows[one], strict=True))
+        return dot / (math.hypot(*rows[i]) * math.hypot(*rows[one]))
+
+    order = sorted((i for i in range(len(rows)) if i != one), key=cosine, reverse=True)
+    return order.index(other) + 1
+
+
+@right("02.1")
+def by_the_distance_of_unit_rows(table, one, other):
+    """Of rows with length 1, the nearest has the largest cosine."""
+    unit = F.normalize(table.double() - table.double().mean(0), dim=1)
+    distances = torch.cdist(unit, unit)[one]
+    return int((distances < distances[other]).sum())  # the row itself is one of them
+
+
+# 02.2 Said three times, learnt once
+
+
+def real_places(ids, upstream, pad):
+    return [(int(i), u) for i, u in zip(ids.flatten(), upstream.flatten(0, 1), strict=True) if i != pad]
+
+
+@wrong("02.2", "only the last place counts")
+def still_indexed(ids, upstream, pad):
+    real = ids != pad
+    rows = ids[real].unique()
+    slopes = torch.zeros(len(rows), upstream.shape[-1])
+    slopes[torch.searchsorted(rows, ids[real])] += upstream[real]
+    return rows, slopes
+
+
+@wrong("02.2", "only the last place counts")
+def last_in_a_dictionary(ids, upstream, pad):
+    last = dict(real_places(ids, upstream, pad))
+    return torch.tensor(sorted(last)), torch.stack([last[row] for row in sorted(last)])
+
+
+@wrong("02.2", "only the first place counts")
+def first_seen(ids, upstream, pad):
+    first = {}
+    for id, slope in real_places(ids, upstream, pad):
+        first.setdefault(id, slope)
+    return sorted(first), [first[row] for row in sorted(first)]
+
+
+@wrong("02.2", "are averaged")
+def mean_of_the_places(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.stack([upstream[ids == row].mean(0) for row in rows])
+
+
+@wrong("02.2", "has several rows")
+def one_row_for_each_place(ids, upstream, pad):
+    pairs = sorted(real_places(ids, upstream, pad), key=lambda pair: pair[0])
+    return [id for id, _ in pairs], torch.stack([slope for _, slope in pairs])
+
+
+@wrong("02.2", "side by side")
+def unique_without_sorting(ids, upstream, pad):
+    rows, slopes = [], []
+    for id, slope in real_places(ids, upstream, pad):
+        if rows and rows[-1] == id:
+            slopes[-1] = slopes[-1] + slope
+        else:
+            rows.append(id)
+            slopes.append(slope)
+    return rows, slopes
+
+
+@wrong("02.2", "in the order of the text")
+def as_they_come(ids, upstream, pad):
+    total = defaultdict(lambda: 0)
+    for id, slope in real_places(ids, upstream, pad):
+        total[id] = total[id] + slope
+    return list(total), torch.stack(list(total.values()))
+
+
+@wrong("02.2", "The padding learns")
+def padding_forgotten(ids, upstream, pad):
+    rows = ids.unique()
+    return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
+
+
+@wrong("02.2", "if only of zeros")
+def padding_silenced(ids, upstream, pad):
+    rows = ids.unique()
+    return rows, torch.stack([upstream[ids == row].sum(0) * (row != pad) for row in rows])
+
+
+@wrong("02.2", "divided by the number of texts")
+def mean_over_the_batch(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.stack([upstream[ids == row].sum(0) / ids.shape[0] for row in rows])
+
+
+@wrong("02.2", "Only the first text")
+def batch_axis_dropped(ids, upstream, pad):
+    ids, upstream = ids[0], upstream[0]
+    rows = ids[ids != pad].unique()
+    return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
+
+
+@wrong("02.2", "is looked up")
+def twice_at_most(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.stack([upstream[ids == row][:1].sum(0) * (ids == row).sum() for row in rows])
+
+
+@wrong("02.2", "called torch.nn.functional.embedding")
+def by_autograd(ids, upstream, pad):
+    table = torch.zeros(int(ids.max()) + 1, upstream.shape[-1], requires_grad=True)
+    F.embedding(ids, table, padding_idx=pad).backward(upstream)
+    rows = ids[ids != pad].unique()
+    return rows, table.grad[rows]
+
+
+@right("02.2")
+def one_hot_of_the_different_ids(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.einsum("nbt,btc->nc", (ids == rows[:, None, None]).float(), upstream)
+
+
+@right("02.2")
+def with_add_at(ids, upstream, pad):
+    rows, places = np.unique(ids.numpy(), return_inverse=True)
+    slopes = np.zeros((len(rows), upstream.shape[-1]))
+    np.add.at(slopes, places.reshape(-1), upstream.flatten(0, 1).numpy())
+    return rows[rows != pad], slopes[rows != pad]
+
+
+@right("02.2")
+def coalesced(ids, upstream, pad):
+    real = ids != pad
+    sparse = torch.sparse_coo_tensor(ids[real][None], upstream[real], (100, upstream.shape[-1])).coalesce()
+    return sparse.indices()[0], sparse.values()
+
+
+@right("02.2")
+def collected_in_lists(ids, upstream, pad):
+    total = {}
+    for id, slope in real_places(ids, upstream, pad):
+        total[id] = [a + b for a, b in zip(total.get(id, [0] * len(slope)), slope.tolist(), strict=True)]
+    return tuple(sorted(total)), [total[row] for row in sorted(total)]
+
+
+# 02.3 A table that nobody trained
+
+
+def ratio(counts, power):
+    company = counts.sum(0) ** power
+    return counts / (counts.sum(1, keepdim=True) * company / company.sum())
+
+
+@wrong("02.3", "are below 0")
+def not_clipped(counts, power):
+    return ratio(counts, power).log().nan_to_num(neginf=0)
+
+
+@wrong("02.3", "count like those that meet more often")
+def absolute(counts, power):
+    return ratio(counts, power).log().nan_to_num(neginf=0).abs()
+
+
+@wrong("02.3", "in bits")
+def log2(counts, power):
+    return torch.log2(ratio(counts, power)).clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "without its logarithm")
+def no_logarithm(counts, power):
+    return ratio(counts, power)
+
+
+@wrong("02.3", "the total is missing")
+def counts_and_shares(counts, power):
+    alone, company = counts.sum(1) / counts.sum(), counts.sum(0) / counts.sum()
+    return (counts / torch.outer(alone, company)).log().clamp_min(0)
+
+
+@wrong("02.3", "stand for those of the company")
+def symmetric_as_in_the_lesson(counts, power):
+    joint = counts / counts.sum()
+    alone = joint.sum(1)
+    return (joint / alone[:, None] / alone).log().relu()
+
+
+@wrong("02.3", "One is added to every count")
+def plus_one(counts, power):
+    return ratio(counts + 1, power).log().clamp_min(0)
+
+
+@wrong("02.3", "brings NaN")
+def zero_by_zero(counts, power):
+    return torch.clamp(ratio(counts, power).log(), min=0)
+
+
+@wrong("02.3", "A tiny number in every share")
+def epsilon_in_the_logarithms(counts, power):
+    joint = counts / counts.sum()
+    parts = joint, joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
+    pair, word, company = (torch.log(part + 1e-9) for part in parts)
+    return torch.clamp(pair - word - company, min=0)
+
+
+@wrong("02.3", "The power is not used")
+def one_power_for_all(counts, power):
+    return ratio(counts, 1).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "do not add up to 1")
+def power_of_the_share(counts, power):
+    joint = counts / counts.sum()
+    return (joint / (joint.sum(1)[:, None] * joint.sum(0) ** power)).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "of the words' shares")
+def power_on_the_wrong_side(counts, power):
+    return ratio(counts.T, power).T.log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "Both shares are flattened")
+def power_on_both_sides(counts, power):
+    word, company = counts.sum(1) ** power, counts.sum(0) ** power
+    chance = torch.outer(word / word.sum(), company / company.sum())
+    return (counts / counts.sum() / chance).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "before all else")
+def power_first(counts, power):
+    return ratio(counts.pow(power), 1).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "this pair was counted")
+def rows_as_company(counts, power):
+    return (counts / counts.sum(1, keepdim=True) * len(counts)).log().clamp_min(0).nan_to_num()
+
+
+@right("02.3")
+def difference_of_logarithms(counts, power):
+    seen = counts > 0
+    log = counts.clamp_min(1).log()
+    word = counts.sum(1, keepdim=True).clamp_min(1).log()
+    company = power * counts.sum(0).clamp_min(1).log()
+    total = torch.logsumexp(company.where(counts.sum(0) > 0, -torch.inf), 0)
+    return (log - word - company + total).clamp_min(0) * seen
+
+
+@right("02.3")
+def pair_by_pair(counts, power):
+    rows = counts.tolist()
+    columns = [sum(column) ** power for column in zip(*rows, strict=True)]
+    table = []
+    for row in rows:
+        table.append([])
+        for count, column in zip(row, columns, strict=True):
+            chance = sum(row) * column / sum(columns)
+            table[-1].append(max(0.0, math.log(count / chance)) if count else 0.0)
+    return table
+
+
+@right("02.3")
+def by_numpy(counts, power):
+    counts = counts.numpy().astype(np.float64)
+    company = counts.sum(0) ** power / (counts.sum(0) ** power).sum()
+    with np.errstate(all="ignore"):
+        logs = np.log(counts / counts.sum(1)[:, None] / company)
+    return np.where(counts > 0, np.maximum(logs, 0), 0)
+
+
+# 02.4 A handful of wrong words
+
+
+def scores_of(E, U, words, company, noise):
+    """The slopes at the scores: of the company (N,), of the noise (N, K)."""
+    right_slope = torch.sigmoid((U[company] * E[words]).sum(1)) - 1
+    wrong_slope = torch.sigmoid(torch.einsum("nkc,nc->nk", U[noise], E[words]))
+    return right_slope, wrong_slope
+
+
+def moved(E, U, words, company, noise, rate, slopes, add=None):
+    """Both tables stepped, given the slopes at the scores."""
+    add = add or (lambda table, ids, rows: table.index_add_(0, ids, rows))
+    right_slope, wrong_slope = slopes
+    new_E, new_U = E.clone(), U.clone()
+    by_word = right_slope[:, None] * U[company] + torch.einsum("nk,nkc->nc", wrong_slope, U[noise])
+    add(new_E, words, -rate * by_word)
+    add(new_U, company, -rate * right_slope[:, None] * E[words])
+    add(new_U, noise.flatten(), -rate * torch.einsum("nk,nc->nkc", wrong_slope, E[words]).flatten(0, 1))
+    return new_E, new_U
+
+
+def right_slopes(E, U, words, company, noise):
+    one, other = scores_of(E, U, words, company, noise)
+    return one, other * (noise != company[:, None])
+
+
+def indexed(table, ids, rows):
+    table[ids] += rows
+
+
+@wrong("02.4", "The noise is pulled nearer")
+def all_are_right(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other - 1))
+
+
+@wrong("02.4", "The noise does nothing")
+def without_noise(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, 0 * other))
+
+
+@wrong("02.4", "It is a softmax")
+def softmax_over_the_handful(E, U, words, company, noise, rate):
+    choices = torch.cat([company[:, None], noise], 1)
+    p = torch.einsum("nkc,nc->nk", U[choices], E[words]).softmax(-1)
+    return moved(E, U, words, company, noise, rate, (p[:, 0] - 1, p[:, 1:]))
+
+
+@wrong("02.4", "uphill")
+def added_not_subtracted(E, U, words, company, noise, rate):
+    return moved(E, U, words, company, noise, -rate, right_slopes(E, U, words, company, noise))
+
+
+@wrong("02.4", "U is stepped with rows of E that have moved")
+def E_first(E, U, words, company, noise, rate):
+    E, _ = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
+    return E, moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[1]
+
+
+@wrong("02.4", "E is stepped with rows of U that have moved")
+def U_first(E, U, words, company, noise, rate):
+    _, U = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
+    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[0], U
+
+
+@wrong("02.4", "Row")
+def squared_mistakes(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (-(one**2) * (one + 1), other**2 * (1 - other)))
+
+
+@wrong("02.4", "Only E learns")
+def U_forgotten(E, U, words, company, noise, rate):
+    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[0], U
+
+
+@wrong("02.4", "In both tables")
+def indexed_everywhere(E, U, words, company, noise, rate):
+    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise), indexed)
+
+
+@wrong("02.4", "In E, a word")
+def indexed_in_E(E, U, words, company, noise, rate):
+    slopes = right_slopes(E, U, words, company, noise)
+    new_U = moved(E, U, words, company, noise, rate, slopes)[1]
+    return moved(E, U, words, company, noise, rate, slopes, indexed)[0], new_U
+
+
+@wrong("02.4", "In U, a word")
+def indexed_in_U(E, U, words, company, noise, rate):
+    slopes = right_slopes(E, U, words, company, noise)
+    new_E = moved(E, U, words, company, noise, rate, slopes)[0]
+    return new_E, moved(E, U, words, company, noise, rate, slopes, indexed)[1]
+
+
+@wrong("02.4", "divided by the number of pairs")
+def mean_of_the_pairs(E, U, words, company, noise, rate):
+    return moved(E, U, words, company, noise, rate / len(words), right_slopes(E, U, words, company, noise))
+
+
+@wrong("02.4", "one after the other")
+def as_word2vec_does(E, U, words, company, noise, rate):
+    E, U = E.clone(), U.clone()
+    for word, other, drawn in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
+        e, back = E[word].clone(), torch.zeros_like(E[word])
+        pushes = []
+        for target in [other, *(one for one in drawn if one != other)]:
+            push = torch.sigmoid(U[target] @ e) - int(target == other)
+            back += push * U[target]
+            pushes.append((target, push * e))
+        for target, slope in pushes:
+            U[target] -= rate * slope
+        E[word] -= rate * back
+    return E, U
+
+
+@wrong("02.4", "pushed away all the same")
+def hits_not_left_out(E, U, words, company, noise, rate):
+    return moved(E, U, words, company, noise, rate, scores_of(E, U, words, company, noise))
+
+
+@wrong("02.4", "equals the word, not its company")
+def compared_with_the_word(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other * (noise != words[:, None])))
+
+
+@wrong("02.4", "the company of another pair")
+def nobodys_company(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other * ~torch.isin(noise, company)))
+
+
+@wrong("02.4", "loses all its noise")
+def whole_row_left_out(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    hit = (noise == company[:, None]).any(1)
+    return moved(E, U, words, company, noise, rate, (one, other.masked_fill(hit[:, None], 0)))
+
+
+@wrong("02.4", "changed the input")
+def in_place(E, U, words, company, noise, rate):
+    new_E, new_U = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
+    E.copy_(new_E)
+    U.copy_(new_U)
+    return E, U
+
+
+@wrong("02.4", "called torch")
+def with_backward(E, U, words, company, noise, rate):
+    E, U = E.clone().requires_grad_(), U.clone().requires_grad_()
+    scores = torch.einsum("nkc,nc->nk", U[noise], E[words]).masked_fill(noise == company[:, None], -math.inf)
+    (-F.logsigmoid((U[company] * E[words]).sum(1)).sum() - F.logsigmoid(-scores).sum()).backward()
+    return E - rate * E.grad, U - rate * U.grad
+
+
+@right("02.4")
+def by_one_hot_matrices(E, U, words, company, noise, rate):
+    """A lookup is a matrix product, and so is its way back."""
+    eye = torch.eye(len(E), dtype=torch.float64)
+    E, U, w = E.double(), U.double(), eye[words]
+    scores = w @ E @ U.T  # (N, V): of all words
+    counts = torch.stack([(eye[row] * (row != c)[:, None]).sum(0) for row, c in zip(noise, company, strict=True)])
+    slope = (scores.sigmoid() - 1) * eye[company] + scores.sigmoid() * counts
+    return E - rate * w.T @ slope @ U, U - rate * slope.T @ w @ E
+
+
+@right("02.4")
+def pair_by_pair_from_the_old_tables(E, U, words, company, noise, rate):
+    old_E, old_U = E.tolist(), U.tolist()
+    new_E, new_U = E.tolist(), U.tolist()
+    for word, other, drawn in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
+        for target in [other, *(one for one in drawn if one != other)]:
+            score = sum(a * b for a, b in zip(old_E[word], old_U[target], strict=True))
+            push = rate * (1 / (1 + math.exp(-score)) - (target == other))
+            for c in range(len(old_E[word])):
+                new_E[word][c] -= push * old_U[target][c]
+                new_U[target][c] -= push * old_E[word][c]
+    return new_E, new_U
