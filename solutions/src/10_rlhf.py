@@ -100,15 +100,15 @@ def broken_advantages(scores, log_probs, reference, values, counts, price, trace
         surprise = rewards[:, t] + following_value - values[:, t]
         advantages[:, t] = surprise + trace * following
         following_value, following = values[:, t], advantages[:, t]
-    return advantages * counts
+    return torch.where(counts, advantages, 0.0)
 
 
 torch.manual_seed(0)
 scores, counts = torch.tensor([3.0]), torch.arange(7)[None] < 3
-log_probs, reference, values = -torch.rand(3, 1, 7)
+log_probs, reference, values = -3 * torch.rand(3, 1, 7)
 for width in (3, 7):
     tables = [one[:, :width] for one in (log_probs, reference, values, counts)]
-    found = broken_advantages(scores, *tables, price=0.1, trace=0.95)
+    found = broken_advantages(scores, *tables, price=0.1, trace=0.5)
     print([round(one, 2) for one in found[0].tolist()])
 
 # %% [markdown]

@@ -44,15 +44,15 @@ def _both_ways(rewards: Tensor) -> Tensor:
     return F.softplus(rewards[:, None] - rewards[:, :, None]).mean()
 
 
-def _rankings(scale: float, apart: float = 0.0) -> Callable[[random.Random], list[Call]]:
-    """Rankings that a reward model has mostly, but not always, the right way round."""
+def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
+    """Rankings; a model has all of one the right way round or the wrong one where neighbours are far apart."""
 
     def draw(chance: random.Random) -> list[Call]:
-        sizes = (1, 3), (2, 4), (3, 9)
-        falling = [torch.arange(K - 1, -1, -1.0) / K - 0.5 for _, K in sizes]
-        steps = [chance.choice([-apart, apart]) for _ in sizes]
-        calls = [numbers(chance, *size, scale=scale) for size in sizes]
-        return [(one + (step * line).round(),) for one, step, line in zip(calls, steps, falling, strict=True)]
+        calls = []
+        for B, K in ((1, 3), (2, 4), (3, 9)):
+            slope = chance.choice([-apart, apart])
+            calls.append((numbers(chance, B, K, scale=1.5) + slope * torch.arange(K),))
+        return calls
 
     return draw
 
@@ -64,7 +64,7 @@ RANKING = Question(
     (
         Probe(
             "rewards near each other",
-            _rankings(1.5),
+            _rankings(0.0),
             ranking_loss,
             (
                 Mistake(
@@ -106,7 +106,7 @@ RANKING = Question(
         ),
         Probe(
             "rewards far apart",
-            _rankings(1.5, apart=2000.0),
+            _rankings(800.0),
             ranking_loss,
             (
                 Mistake(
