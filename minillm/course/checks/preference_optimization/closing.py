@@ -38,8 +38,12 @@ def answer_log_probs(
 Which = Callable[[Tensor, Tensor, int], Tensor]  # of ids, prompt lengths and end: True where a token counts, (B, T)
 
 
+def _after(ids: Tensor, prompt_lengths: Tensor, more: int = 0) -> Tensor:
+    return torch.arange(ids.shape[1]) >= prompt_lengths[:, None] + more
+
+
 def _counts(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    answer = torch.arange(ids.shape[1]) >= prompt_lengths[:, None]
+    answer = _after(ids, prompt_lengths)
     ends = (ids == end) & answer
     return answer & (ends.cumsum(1) - ends.long() == 0)
 
@@ -57,10 +61,6 @@ def _bent(which: Which = _counts, shift: int = 1, mean: bool = False, raw: bool 
         return found / counts.sum(1).clamp_min(1) if mean else found
 
     return answer_log_probs
-
-
-def _after(ids: Tensor, prompt_lengths: Tensor, more: int = 0) -> Tensor:
-    return torch.arange(ids.shape[1]) >= prompt_lengths[:, None] + more
 
 
 def _no_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
@@ -124,7 +124,7 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     """One number for the whole batch, or one for every token."""
     if any(type(one) in (float, int) or (type(one) is torch.Tensor and one.dim() != 1) for one in got):
         return (
-            "It is not one number for each answer.",
+            "The result is not one number for each answer.",
             "Sum over the tokens of a row, `.sum(1)`, and over nothing else.",
         )
     return None

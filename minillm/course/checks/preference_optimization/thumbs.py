@@ -43,6 +43,7 @@ def _bent(
 ) -> Callable[..., Both]:
     """Losses and pushes with one thing done otherwise."""
 
+    @torch.enable_grad()  # whatever the notebook has switched off
     def thumbs(log_ratios: Tensor, liked: Tensor, strangers: Tensor, beta: float) -> Both:
         x = log_ratios.clone().requires_grad_()
         middle = zero(log_ratios if own else strangers)
