@@ -172,8 +172,9 @@ def longer_than_grpo(scores, questions):
 @right("11.2")
 def pair_by_pair(scores, questions):
     leads = []
-    for b, (score, question) in enumerate(zip(scores.tolist(), questions.tolist(), strict=True)):
-        rest = [s for a, (s, q) in enumerate(zip(scores.tolist(), questions.tolist(), strict=True)) if a != b and q == question]
+    answers = list(zip(scores.tolist(), questions.tolist(), strict=True))
+    for b, (score, question) in enumerate(answers):
+        rest = [s for a, (s, q) in enumerate(answers) if a != b and q == question]
         leads.append(sum(score - s for s in rest) / max(len(rest), 1))
     return leads
 
@@ -201,7 +202,8 @@ def end_is_padding(logits, ids, prompt_lengths, end):
 
 @wrong("11.3", "The padding counts")
 def everything_behind_the_prompt(logits, ids, prompt_lengths, end):
-    return torch.stack([row[start - 1 :].sum() for row, start in zip(shifted(logits, ids), prompt_lengths, strict=True)])
+    table = shifted(logits, ids)
+    return torch.stack([table[b, start - 1 :].sum() for b, start in enumerate(prompt_lengths.tolist())])
 
 
 @wrong("11.3", "The prompt counts")
