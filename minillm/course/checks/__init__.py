@@ -27,6 +27,8 @@ ROOMS = {  # by the number of the assignment
     "05": "feed_forward",
     "08": "pretraining",
     "09": "sft",
+    "10": "rlhf",
+    "11": "preference_optimization",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 

@@ -1,0 +1,201 @@
+"""11.3, a bug-hunt: the token that closes an answer is also the padding, and is masked with it.
+
+It happens wherever a tokenizer has no padding of its own and is given its end token for it. Pull request 6357 of trl
+mends it in two trainers: the closing token was never learnt, and prompts lost those that stand between their turns.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def answer_log_probs(
+    logits: Float[Tensor, "B T V"], ids: Int[Tensor, "B T"], prompt_lengths: Int[Tensor, "B"], end: int
+) -> Float[Tensor, "B"]:
+    """The right answer, token by token.
+
+    >>> even = torch.zeros(2, 4, 5)
+    >>> answer_log_probs(even, torch.tensor([[1, 2, 0, 0], [1, 0, 2, 3]]), torch.tensor([1, 2]), end=0)  # 2 log 0.2
+    tensor([-3.2189, -3.2189])
+    """
+    found = torch.zeros(len(ids))
+    for row, length in enumerate(prompt_lengths.tolist()):
+        for t in range(length, ids.shape[1]):
+            found[row] += logits[row, t - 1].log_softmax(-1)[ids[row, t]]
+            if ids[row, t] == end:
+                break
+    return found
+
+
+Which = Callable[[Tensor, Tensor, int], Tensor]  # of ids, prompt lengths and end: True where a token counts, (B, T)
+
+
+def _after(ids: Tensor, prompt_lengths: Tensor, more: int = 0) -> Tensor:
+    return torch.arange(ids.shape[1]) >= prompt_lengths[:, None] + more
+
+
+def _counts(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    answer = _after(ids, prompt_lengths)
+    ends = (ids == end) & answer
+    return answer & (ends.cumsum(1) - ends.long() == 0)
+
+
+def _bent(which: Which = _counts, shift: int = 1, mean: bool = False, raw: bool = False):
+    """The sum with other tokens in it, or of other numbers."""
+
+    def answer_log_probs(logits: Tensor, ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+        table = logits if raw else logits.log_softmax(-1)
+        log_probs = torch.zeros(ids.shape)
+        log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
+        counts = which(ids, prompt_lengths, end)
+        counts[:, 0] = False  # nothing stands in front of the first token
+        found = (log_probs * counts).sum(1)
+        return found / counts.sum(1).clamp_min(1) if mean else found
+
+    return answer_log_probs
+
+
+def _no_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths) & (ids != end)
+
+
+def _all_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths)
+
+
+def _with_prompt(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _counts(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths)
+
+
+def _one_late(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _counts(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1)
+
+
+def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
+
+
+def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
+    return _counts(ids, prompt_lengths, end) & closed
+
+
+def _rows(chance: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]], turns: bool) -> Call:
+    """Prompts and answers of these lengths; a closed answer ends with `end`, and so do a prompt's earlier turns."""
+    end = chance.randrange(V)
+    words = [id for id in range(V) if id != end]
+    ids = torch.full((len(rows), T), end)
+    for row, (prompt, answer, closed) in enumerate(rows):
+        ids[row, :prompt] = torch.tensor(chance.choices(words, k=prompt))
+        if turns:
+            ids[row, chance.randrange(prompt - 1)] = end
+        ids[row, prompt : prompt + answer] = torch.tensor(chance.choices(words, k=answer))
+        if closed:
+            ids[row, prompt + answer :] = end
+    return numbers(chance, len(rows), T, V), ids, torch.tensor([prompt for prompt, _, _ in rows]), end
+
+
+def _closed(chance: random.Random) -> list[Call]:
+    return [
+        _rows(chance, 4, 2, [(1, 1, True)], turns=False),
+        _rows(chance, 7, 4, [(2, 3, True), (1, 2, True)], turns=False),
+        _rows(chance, 8, 6, [(3, 4, True), (1, 1, True), (2, 4, True)], turns=False),
+    ]
+
+
+def _cut_off(chance: random.Random) -> list[Call]:
+    """Some answers fill their row without an end, and prompts hold the ends of earlier turns."""
+    return [
+        _rows(chance, 4, 2, [(2, 2, False)], turns=False),
+        _rows(chance, 7, 4, [(3, 4, False), (3, 2, True)], turns=True),
+        _rows(chance, 8, 6, [(4, 2, True), (2, 6, False), (3, 0, True)], turns=True),
+    ]
+
+
+def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """One number for the whole batch, or one for every token."""
+    if any(type(one) in (float, int) or (type(one) is torch.Tensor and one.dim() != 1) for one in got):
+        return (
+            "The result is not one number for each answer.",
+            "Sum over the tokens of a row, `.sum(1)`, and over nothing else.",
+        )
+    return None
+
+
+CLOSING = Question(
+    "11.3",
+    "All answers together: 231 %",
+    "answer_log_probs",
+    (
+        Probe(
+            "answers that are closed",
+            _closed,
+            answer_log_probs,
+            (
+                Mistake(
+                    "The token that closes the answer does not count.",
+                    "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
+                    _bent(_no_ends),
+                ),
+                Mistake(
+                    "The padding counts: every end token behind the first one.",
+                    "An answer is over with its first end token. How many are there in front of this place?",
+                    _bent(_all_ends),
+                ),
+                Mistake(
+                    "The prompt counts.",
+                    "The tokens of the answer begin at place `prompt_lengths`.",
+                    _bent(_with_prompt),
+                ),
+                Mistake(
+                    "The first token of the answer does not count.",
+                    "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
+                    _bent(_one_late),
+                ),
+                Mistake(
+                    "The logits are not shifted: each is asked for the token that it has already read.",
+                    "The logits at place t foretell the token at t + 1.",
+                    _bent(shift=0),
+                ),
+                Mistake(
+                    "It is the mean over the tokens, not the sum.",
+                    "The logarithm of a product is a sum. (A mean is another method's choice: SimPO.)",
+                    _bent(mean=True),
+                ),
+                Mistake(
+                    "Logits are added up, not log-probabilities.",
+                    "`log_softmax(-1)` first.",
+                    _bent(raw=True),
+                ),
+            ),
+            _shape,
+        ),
+        Probe(
+            "answers that were cut off, and prompts of several turns",
+            _cut_off,
+            answer_log_probs,
+            (
+                Mistake(
+                    "An end token in the prompt is taken for the end of the answer.",
+                    "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
+                    _bent(_first_end_of_the_row),
+                ),
+                Mistake(
+                    "An answer without an end token counts as nothing.",
+                    "It was cut off at the end of the row. All of its tokens count.",
+                    _bent(_nothing_without_end),
+                ),
+            ),
+            _shape,
+        ),
+    ),
+    forbidden=("minillm", "trl"),
+)

@@ -1,0 +1,158 @@
+"""11.2: each answer against the others to its question (RLOO: Kool et al. 2019, Ahmadian et al. 2024)."""
+
+import random
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def against_the_others(scores: Float[Tensor, "B"], questions: Int[Tensor, "B"]) -> Float[Tensor, "B"]:
+    """The right answer: each score less the mean of the others to the same question, and 0 for a lone one.
+
+    >>> against_the_others(torch.tensor([1.0, 5.0, 3.0, 8.0]), torch.tensor([7, 7, 7, 2]))
+    tensor([-3.,  3.,  0.,  0.])
+    """
+    others = (questions[:, None] == questions).float().fill_diagonal_(0)
+    return (scores - others @ scores / others.sum(1).clamp_min(1)).where(others.any(1), 0.0)
+
+
+def _bent(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Another use of the table that is True where two answers belong to one question."""
+    return lambda scores, questions: change(scores, (questions[:, None] == questions).float())
+
+
+def _group_mean(scores: Tensor, same: Tensor) -> Tensor:
+    return scores - same @ scores / same.sum(1)
+
+
+def _divided(scores: Tensor, same: Tensor) -> Tensor:
+    found = _group_mean(scores, same)
+    return found / ((same @ found.square() / same.sum(1)).sqrt() + 1e-6)
+
+
+def _everybody(scores: Tensor, same: Tensor) -> Tensor:
+    return scores - (scores.sum() - scores) / max(len(scores) - 1, 1)
+
+
+def _sum_of_others(scores: Tensor, same: Tensor) -> Tensor:
+    return scores - (same @ scores - scores)
+
+
+def _neighbours(scores: Tensor, questions: Tensor) -> Tensor:
+    """Groups that are taken to stand together and to be of one size."""
+    size = max(len(scores) // len(questions.unique()), 1)
+    return against_the_others(scores, torch.arange(len(scores)) // size)
+
+
+def _runs(scores: Tensor, questions: Tensor) -> Tensor:
+    """A new group wherever the question changes."""
+    return against_the_others(scores, torch.unique_consecutive(questions, return_inverse=True)[1])
+
+
+def _lone(worth: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The right advantages, but for an answer that is alone."""
+
+    def against_the_others(scores: Tensor, questions: Tensor) -> Tensor:
+        same = (questions[:, None] == questions).float()
+        n = same.sum(1)
+        return ((scores * n - same @ scores) / (n - 1).clamp_min(1)).where(n > 1, worth(scores))
+
+    return against_the_others
+
+
+def _groups(*sizes: tuple[int, ...], shuffled: bool) -> Callable[[random.Random], list[Call]]:
+    """For each tuple a batch with as many questions, and so many answers to each."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for each in sizes:
+            names = chance.sample(range(20), len(each))
+            questions = [name for name, n in zip(names, each, strict=True) for _ in range(n)]
+            if shuffled:
+                chance.shuffle(questions)
+            calls.append((numbers(chance, len(questions), scale=2.0), torch.tensor(questions)))
+        return calls
+
+    return draw
+
+
+OTHERS = Question(
+    "11.2",
+    "Each against the others",
+    "against_the_others",
+    (
+        Probe(
+            "groups side by side",
+            _groups((3,), (4, 4), (3, 3, 3), shuffled=False),
+            against_the_others,
+            (
+                Mistake(
+                    "The answer's own score is in its baseline.",
+                    "Take the answer's own score out of the sum, and out of the number that it is divided by.",
+                    _bent(_group_mean),
+                ),
+                Mistake(
+                    "These are the advantages of GRPO: divided by the spread of the group.",
+                    "No division here: a lead of a hundredth of a point is a hundredth.",
+                    _bent(_divided),
+                ),
+                Mistake(
+                    "Answers are compared with those to other questions, too.",
+                    "A hard question has low scores only. Compare within a question.",
+                    _bent(_everybody),
+                ),
+                Mistake(
+                    "The scores of the others are added up, not averaged.",
+                    "Divide by how many others there are: one less than the group has answers.",
+                    _bent(_sum_of_others),
+                ),
+            ),
+        ),
+        Probe(
+            "answers in any order",
+            _groups((2, 2), (3, 3, 3), (4, 4), shuffled=True),
+            against_the_others,
+            (
+                Mistake(
+                    "Neighbours are taken for a group; `questions` says who belongs together.",
+                    "`questions[:, None] == questions` is True wherever two answers belong to one question.",
+                    _neighbours,
+                ),
+                Mistake(
+                    "A new group begins wherever the question changes.",
+                    "Answers to one question may stand far apart. Compare each with each.",
+                    _runs,
+                ),
+            ),
+        ),
+        Probe(
+            "groups of any size, and answers alone",
+            _groups((2, 1), (5, 2, 1), (4, 1, 3, 2), shuffled=True),
+            against_the_others,
+            (
+                Mistake(
+                    "An answer without others is divided by nothing: 0 / 0.",
+                    "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
+                    _lone(lambda scores: torch.full_like(scores, torch.nan)),
+                ),
+                Mistake(
+                    "An answer without others keeps its whole score.",
+                    "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
+                    _lone(lambda scores: scores),
+                ),
+                Mistake(
+                    "An answer without others is compared with the whole batch.",
+                    "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
+                    _lone(lambda scores: scores - scores.mean()),
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm", "trl"),
+)

@@ -1,0 +1,205 @@
+"""10.4: merits from a list of who beat whom, however unevenly they met: Bradley and Terry (1952) as a league table."""
+
+import random
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+NEWTON_STEPS = 25
+
+
+def merits(wins: Float[Tensor, "K K"], pull: float) -> Float[Tensor, "K"]:
+    """The right answer, by Newton's method: the merits with the least loss, which add up to 0.
+
+    >>> merits(torch.tensor([[0.0, 3.0], [1.0, 0.0]]), pull=0.0)                          # log 3 apart
+    tensor([ 0.5493, -0.5493], dtype=torch.float64)
+    """
+    return _fitted(wins.double(), pull)
+
+
+def _fitted(wins: Tensor, pull: float) -> Tensor:
+    """The least of sum wins[a, b] log(1 + e^(m_b - m_a)) + pull / 2 sum m^2."""
+    found, K = torch.zeros(len(wins)).double(), len(wins)
+    met = wins + wins.T
+    for _ in range(NEWTON_STEPS):
+        chance = torch.sigmoid(found[:, None] - found)
+        slope = (wins - met * chance).sum(1) - pull * found
+        bends = met * chance * (1 - chance)
+        curvature = bends.sum(1).diag() - bends + pull * torch.eye(K).double()
+        step = torch.linalg.pinv(curvature) @ slope  # with no pull, a move of all together bends nothing
+        found = found + step / max(1.0, step.abs().max().item())
+    return found
+
+
+def _turned(wins: Tensor, pull: float) -> Tensor:
+    return -merits(wins, pull)
+
+
+def _odds(wins: Tensor, pull: float) -> Tensor:
+    found = (wins.sum(1) / wins.sum(0)).double().log()
+    return found - found.mean()
+
+
+def _shares(wins: Tensor, pull: float) -> Tensor:
+    return (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double()
+
+
+def _last_is_zero(wins: Tensor, pull: float) -> Tensor:
+    return merits(wins, pull) - merits(wins, pull)[-1]
+
+
+def _each_pair_alike(wins: Tensor, pull: float) -> Tensor:
+    met = (wins + wins.T).double()
+    return _fitted((wins / met).where(met > 0, 0.0), pull)
+
+
+def _unmet_is_a_draw(wins: Tensor, pull: float) -> Tensor:
+    met = (wins + wins.T).double()
+    strangers = (met == 0) & ~torch.eye(len(wins)).bool()
+    return _fitted(wins.double() + strangers / 2, pull)
+
+
+def _mean_loss(wins: Tensor, pull: float) -> Tensor:
+    return merits(wins, pull * wins.sum().item())
+
+
+def _not_halved(wins: Tensor, pull: float) -> Tensor:
+    return merits(wins, 2 * pull)
+
+
+def _everybody(chance: random.Random) -> list[Call]:
+    """Everybody has met everybody equally often, and each has beaten each."""
+    calls = []
+    for K in (2, 3, 5):
+        games = chance.randint(4, 9)
+        wins = torch.zeros(K, K).double()
+        for a in range(K):
+            for b in range(a):
+                wins[a, b] = chance.randint(1, games - 1)
+                wins[b, a] = games - wins[a, b]
+        calls.append((wins, 0.0))
+    return calls
+
+
+def _some(chance: random.Random) -> list[Call]:
+    """A chain, in which each has met the next, and some meetings more; each has beaten each that it met."""
+    calls = []
+    for K in (3, 4, 6):
+        wins = torch.zeros(K, K).double()
+        pairs = [(a, a + 1) for a in range(K - 1)] + [(a, a + 2) for a in range(1, K - 2) if chance.random() < 0.5]
+        for a, b in pairs:
+            wins[a, b], wins[b, a] = chance.randint(2, 6), chance.randint(2, 6)
+        calls.append((wins, 0.0))
+    return calls
+
+
+def _unbeaten(chance: random.Random) -> list[Call]:
+    """As before, but one has won each time, and one has never met anybody."""
+    calls = []
+    for wins, _ in _some(chance):
+        wins = torch.nn.functional.pad(wins, (0, 1, 0, 1))
+        best = chance.randrange(len(wins) - 1)
+        wins[:, best] = 0
+        calls.append((wins, chance.choice([0.5, 1.0, 2.0])))
+    return calls
+
+
+def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    for (_, pull), table, answer in zip(calls, right, got, strict=True):
+        found = as_tensor(answer)
+        if found is None or found.shape != table.shape:
+            return None
+        found = found.double()
+        if found.isnan().any():
+            return "A merit is not a number.", "0 / 0? Who never met adds nothing to the slope: wins are 0 both ways."
+        if (found - table).abs().max() <= 1e-4 * table.abs().max():
+            continue
+        if abs(found.sum().item()) > 1e-3:
+            return f"The merits add up to {found.sum().item():.4g}.", "Take their mean off: choices know no zero."
+        if pull and found.abs().max() > 1.2 * table.abs().max():
+            hint = "The pull takes pull · m off each slope. Without it who never lost wants an endless merit."
+            return "The merits run away, or are on their way: the pull is too weak, or is not there.", hint
+        if (found @ table) / (found.norm() * table.norm() + 1e-30) > 0.9:
+            hint = "Go on until no merit moves by more than a millionth, or take larger steps."
+            return "The merits are nearly right; have they come to rest?", hint
+    return None
+
+
+MERITS = Question(
+    "10.4",
+    "A league in which not all have met",
+    "merits",
+    (
+        Probe(
+            "all have met equally often",
+            _everybody,
+            merits,
+            (
+                Mistake(
+                    "Who loses gets the points.",
+                    "`wins[a, b]` is how often a beat b: it pushes a up and b down.",
+                    _turned,
+                ),
+                Mistake(
+                    "It is the share of games that were won, not a merit.",
+                    "Merits are those numbers whose differences, through the sigmoid, foretell the wins.",
+                    _shares,
+                ),
+                Mistake(
+                    "It is the log-odds of all games together, which asks nobody whom he has beaten.",
+                    "A win against a strong one is worth more. Compare wins with chances, pair by pair.",
+                    _odds,
+                ),
+                Mistake(
+                    "The last one has the merit 0.",
+                    "The zero is free, and here it is the mean: take that off.",
+                    _last_is_zero,
+                ),
+            ),
+            _off,
+        ),
+        Probe(
+            "some more often, some never",
+            _some,
+            merits,
+            (
+                Mistake(
+                    "Each pair counts the same, however often it met.",
+                    "Nine games tell more than one. Sum over games, not over pairs: met · chance is what was expected.",
+                    _each_pair_alike,
+                ),
+                Mistake(
+                    "Two who never met count as a draw.",
+                    "No game is no knowledge, and not a draw: it adds nothing to the slope.",
+                    _unmet_is_a_draw,
+                ),
+            ),
+            _off,
+        ),
+        Probe(
+            "one that never lost, and one that never played",
+            _unbeaten,
+            merits,
+            (
+                Mistake(
+                    "The losses are averaged, so that the pull weighs as much as all games.",
+                    "Sum over the games; the pull stands beside that sum.",
+                    _mean_loss,
+                ),
+                Mistake(
+                    "The pull is twice as strong: the slope of pull / 2 · m² is pull · m.",
+                    "Is a factor of 2 left from the square?",
+                    _not_halved,
+                ),
+            ),
+            _off,
+        ),
+    ),
+    forbidden=("minillm", "sklearn"),
+)

@@ -1,0 +1,121 @@
+"""10.1: the loss of a reward model on whole rankings: all pairs of each (Ouyang et al. 2022, eq. 1)."""
+
+import random
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def ranking_loss(rewards: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
+    """The right answer: nats a pair; in each row the rewards of K answers, the preferred ones first.
+
+    >>> ranking_loss(torch.tensor([[2.0, 1.0, 1.0]]))                        # log(1 + 1/e) twice, and log 2
+    tensor(0.4399)
+    """
+    return F.softplus(-_leads(rewards)).mean()
+
+
+def _leads(rewards: Tensor) -> Tensor:
+    """By how much each answer leads over each that stands behind it, (B, pairs)."""
+    above, below = torch.triu_indices(rewards.shape[1], rewards.shape[1], offset=1)
+    return rewards[:, above] - rewards[:, below]
+
+
+def _of_leads(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda rewards: loss(_leads(rewards))
+
+
+def _neighbours(rewards: Tensor) -> Tensor:
+    return F.softplus(rewards[:, 1:] - rewards[:, :-1]).mean()
+
+
+def _best_only(rewards: Tensor) -> Tensor:
+    return F.softplus(rewards[:, 1:] - rewards[:, :1]).mean()
+
+
+def _both_ways(rewards: Tensor) -> Tensor:
+    return F.softplus(rewards[:, None] - rewards[:, :, None]).mean()
+
+
+def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
+    """Rankings; a model has all of one the right way round or the wrong one where neighbours are far apart."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for B, K in ((1, 3), (2, 4), (3, 9)):
+            slope = chance.choice([-apart, apart])
+            calls.append((numbers(chance, B, K, scale=1.5) + slope * torch.arange(K),))
+        return calls
+
+    return draw
+
+
+RANKING = Question(
+    "10.1",
+    "A whole ranking at once",
+    "ranking_loss",
+    (
+        Probe(
+            "rewards near each other",
+            _rankings(0.0),
+            ranking_loss,
+            (
+                Mistake(
+                    "The sign is turned: the answers at the end are pushed up.",
+                    "The preferred answer comes first: its reward stands in front of the minus.",
+                    _of_leads(lambda leads: F.softplus(leads).mean()),
+                ),
+                Mistake(
+                    "Only neighbours in the ranking are compared.",
+                    "The first is preferred to the third as well: K answers make K (K - 1) / 2 pairs.",
+                    _neighbours,
+                ),
+                Mistake(
+                    "Only the best answer is compared with the others.",
+                    "The second is preferred to the third: K answers make K (K - 1) / 2 pairs.",
+                    _best_only,
+                ),
+                Mistake(
+                    "Answers are also compared with themselves, and with those above them.",
+                    "Of two answers a pair is made once: the one in front is the chosen one.",
+                    _both_ways,
+                ),
+                Mistake(
+                    "The losses of a ranking are added up, so a long ranking weighs more.",
+                    "Divide by the number of pairs: the mean, in nats a pair.",
+                    _of_leads(lambda leads: F.softplus(-leads).sum(1).mean()),
+                ),
+                Mistake(
+                    "It is the surprise 1 - P, the slope of the loss and not the loss.",
+                    "Minus the logarithm of P.",
+                    _of_leads(lambda leads: (-leads).sigmoid().mean()),
+                ),
+                Mistake(
+                    "The logarithm is taken of the mean chance.",
+                    "Each pair has its own chance and its own logarithm; the mean comes last.",
+                    _of_leads(lambda leads: -leads.sigmoid().mean().log()),
+                ),
+            ),
+        ),
+        Probe(
+            "rewards far apart",
+            _rankings(800.0),
+            ranking_loss,
+            (
+                Mistake(
+                    "The chance of a hopeless pair is rounded to 0, and its logarithm is minus infinity.",
+                    "Never take the logarithm of a sigmoid: `torch.nn.functional.logsigmoid` does both in one step.",
+                    _of_leads(lambda leads: -leads.sigmoid().log().mean()),
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,300 @@
+# %% [markdown]
+# # Exercise 10 · RLHF
+#
+# **You will write** the loss of a reward model on whole rankings, mend advantages into which padding speaks, find the
+# best policy when not the price of a nat is given but how many you may spend, and make a league table out of games in
+# which not all have met.
+#
+# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 10, the optional part on GAE included.
+#
+# Write in place of `raise NotImplementedError()`, run your cell, then the check below it. A check tries your function
+# on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
+# Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
+#
+# ```python
+# ranking_loss(*check("10.1", ranking_loss).failure.example)
+# check("10.1", ranking_loss, seed=7)
+# ```
+#
+# In all questions you may use everything that torch or numpy have.
+
+# %%
+import torch
+import torch.nn.functional as F
+
+from minillm.course.checks import check
+
+# %% [markdown]
+# ## 10.1 · A whole ranking at once
+#
+# *rebuild · difficulty 2 of 5 · 10 minutes · 2 points*
+#
+# **Goal**: write the loss of a reward model on whole rankings: of each ranking, all pairs.
+#
+# The raters of InstructGPT did not choose between two answers; they put four to nine of them in order. Nine answers in
+# order are 36 choices.
+#
+# **In**: `rewards` (B, K): what a reward model gives to K answers to each of B questions. In every row the answer that
+# the rater liked best stands first, and the worst one last. Rewards may be thousands of points apart.
+#
+# **Out**: one number: the mean of −log P(the one in front over the one behind) over all pairs in all rows, in nats a
+# pair. P is Bradley and Terry's.
+#
+# `ranking_loss(torch.tensor([[2.0, 1.0, 1.0]]))` is 0.4399: two pairs cost log(1 + 1/e), and one costs log 2.
+#
+# **Without**: `minillm`.
+#
+# <details><summary>Hint 1</summary>
+#
+# For K = 3 the pairs are (0, 1), (0, 2) and (1, 2): the first number is always the smaller one. Each costs what a pair
+# costs in the lesson.
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `torch.triu_indices(K, K, offset=1)` gives the two columns of all pairs at once, or write two loops. Then take care of
+# a lead of −1,000: the chance is rounded to 0, and the logarithm of 0 is minus infinity.
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# `-F.logsigmoid(rewards[:, front] - rewards[:, behind]).mean()`
+# </details>
+
+
+# %%
+def ranking_loss(rewards):
+    """The mean loss of all pairs, in nats."""
+    ### BEGIN SOLUTION
+    K = rewards.shape[1]
+    front, behind = torch.triu_indices(K, K, offset=1)
+    return -F.logsigmoid(rewards[:, front] - rewards[:, behind]).mean()
+    ### END SOLUTION
+
+
+# %%
+check("10.1", ranking_loss).points
+
+# %% [markdown]
+# ## 10.2 · Masked, and the padding still speaks
+#
+# *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
+#
+# **Goal**: find out why an answer's advantages change when a longer answer stands beside it, and write ones that do
+# not.
+#
+# The function below does for a batch what the lesson did for one answer: the price at every token, the score at the
+# last one, and GAE from the end of the row to its beginning. It masks the padding, too. But run the cell: the same
+# answer of three tokens, first alone, then with four tokens of padding.
+
+
+# %%
+def broken_advantages(scores, log_probs, reference, values, counts, price, trace):
+    """Rewards and GAE of a batch: (B, T), and 0 at padding."""
+    rewards = -price * (log_probs - reference)
+    rows, last = torch.arange(len(scores)), counts.sum(1) - 1
+    rewards[rows, last] += scores
+    advantages = torch.zeros_like(values)
+    following_value = following = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        surprise = rewards[:, t] + following_value - values[:, t]
+        advantages[:, t] = surprise + trace * following
+        following_value, following = values[:, t], advantages[:, t]
+    return torch.where(counts, advantages, 0.0)
+
+
+torch.manual_seed(0)
+scores, counts = torch.tensor([3.0]), torch.arange(7)[None] < 3
+log_probs, reference, values = -3 * torch.rand(3, 1, 7)
+for width in (3, 7):
+    tables = [one[:, :width] for one in (log_probs, reference, values, counts)]
+    found = broken_advantages(scores, *tables, price=0.1, trace=0.5)
+    print([round(one, 2) for one in found[0].tolist()])
+
+# %% [markdown]
+# **In**: `scores` (B,), one for each answer; `log_probs`, `reference` and `values` (B, T), the policy's log p of each
+# token, the reference's, and what the value head expects before it; `counts` (B, T), True where there is a token (each
+# row has one at least, and its padding stands at the end); `price`, points a nat; `trace`, the λ of GAE. At padding the
+# tables may hold anything, minus infinity and NaN too.
+#
+# **Out**: the advantages, (B, T), and 0 at padding. The reward of a token is −price · (log p − log p_ref), and at the
+# last token of an answer the score is added. After that token there is nothing to expect.
+#
+# With log p = (−1, −2), log p_ref = (−2, −2), values (0.5, 1), a score of 3, a price of 0.1 and λ = 0.5 the advantages
+# are (1.4, 2).
+#
+# **Without**: `minillm`.
+#
+# <details><summary>Hint 1</summary>
+#
+# The loop begins at the end of the row, in the padding. Print `following` and `following_value` at the moment when it
+# reaches the last real token. What should they be?
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Two tables speak at the padding, each in its own way: a token that nobody drew pays a price there, and a value expects
+# something after the end. If both are 0 before the loop begins, what comes out of it at the padding?
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# `torch.where(counts, values, 0.0)`, and the same with the prices before the score is added. A product with the mask
+# would not do: 0 · NaN is NaN.
+# </details>
+
+
+# %%
+def advantages(scores, log_probs, reference, values, counts, price, trace):
+    """Rewards and GAE of a batch: (B, T), and 0 at padding."""
+    ### BEGIN SOLUTION
+    values = torch.where(counts, values, 0.0)
+    rewards = torch.where(counts, -price * (log_probs - reference), 0.0)
+    rows, last = torch.arange(len(scores)), counts.sum(1) - 1
+    rewards[rows, last] += scores
+    advantages = torch.zeros_like(values)
+    following_value = following = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        surprise = rewards[:, t] + following_value - values[:, t]
+        advantages[:, t] = surprise + trace * following
+        following_value, following = values[:, t], advantages[:, t]
+    return advantages
+    ### END SOLUTION
+
+
+# %%
+check("10.2", advantages).points
+
+# %% [markdown]
+# ## 10.3 · The best policy for a budget
+#
+# *extend · difficulty 3 of 5 · 25 minutes · 3 points*
+#
+# **Goal**: find the policy with the highest mean reward among those that are at most `budget` nats from the reference.
+#
+# At a price of β points a nat the best policy is p_ref(a) · e^(r(a)/β) / Z. But who can say what a nat is worth? One
+# can rather say how far one is ready to go: "at most half a nat". Every point of the lesson's dial is the best policy
+# for the distance that it has gone, too. So the price that you look for is the one at which the budget is just spent.
+#
+# **In**: `reference` (K,), the chances of K answers, all above 0, of type float64; `rewards` (K,), in any unit, from
+# thousandths to thousands of points; `budget`, nats, 0 or more.
+#
+# **Out**: the chances (K,) of the best policy, to four digits. KL(policy, reference) is the budget, or less where all
+# of it cannot be spent: when only the favourites are left, the answers with the highest reward, there is nothing more
+# to buy.
+#
+# `best_within(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]), budget=0.1)` is `[0.7198, 0.2802]`, and with a budget
+# of 1 it is `[1, 0]`, which is log 2 nats away.
+#
+# **Without**: `minillm`.
+#
+# <details><summary>Hint 1</summary>
+#
+# The lower the price, the further the best policy goes. So there is no formula needed for the right price: try one; if
+# its policy is too far away, the price was too low.
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Halve an interval, eighty times. It is easier to search for 1/β, which is 0 at the reference, than for β. What is the
+# upper end? Bring the rewards to one unit first: less the largest one, divided by their spread. (And if they are all
+# the same?) A thousand is enough then.
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# Do the case of a generous budget first. The favourites keep the chances that they had to each other, so together they
+# are −log(sum of their p_ref) nats away; if that is within the budget, they are the answer. For the others
+# `torch.special.xlogy(policy, policy / reference).sum()` is the KL, and counts 0 · log 0 as 0.
+# </details>
+
+
+# %%
+def best_within(reference, rewards, budget):
+    """The best policy within the budget: (K,)."""
+    ### BEGIN SOLUTION
+    favourites = reference * (rewards == rewards.max())
+    if -favourites.sum().log() <= budget:
+        return favourites / favourites.sum()
+    merits = (rewards - rewards.max()) / (rewards.max() - rewards.min())
+    low, high = 0.0, 1000.0  # 1 / price
+    for _ in range(80):
+        middle = (low + high) / 2
+        shares = reference * (middle * merits).exp()
+        policy = shares / shares.sum()
+        far = torch.special.xlogy(policy, policy / reference).sum()
+        low, high = (middle, high) if far <= budget else (low, middle)
+    return policy
+    ### END SOLUTION
+
+
+# %%
+check("10.3", best_within).points
+
+# %% [markdown]
+# ## 10.4 · A league in which not all have met
+#
+# *extend · difficulty 4 of 5 · 30 minutes · 3 points*
+#
+# **Goal**: give every player the merit that explains best who has beaten whom, however unevenly they have met.
+#
+# The public league tables of chat models are made so: visitors see two models' answers and choose one. A new model has
+# met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
+#
+# **In**: `wins` (K, K), whole numbers: `wins[a, b]` is how often a beat b. `pull`, a number, 0 or more. Where it is 0,
+# all have met directly or through others, and none has only won or only lost.
+#
+# **Out**: the merits m (K,), to four digits, that make
+#
+# − Σ wins[a, b] · log sigmoid(m_a − m_b) + pull / 2 · Σ m_a²
+#
+# as small as it can be. Without a pull the zero is free, so take the merits that add up to 0. (With a pull they do
+# so by themselves.) The pull keeps the merit of one who has never lost from growing for ever, as it kept your head in
+# the booth from explaining everything.
+#
+# `merits(torch.tensor([[0, 3], [1, 0]]), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since sigmoid(log 3) is 3/4.
+#
+# **Without**: `minillm`, `sklearn`.
+#
+# <details><summary>Hint 1</summary>
+#
+# The lesson did this for four kinds of answers: begin with zeros, and follow the slope. There each pair counted the
+# same. Here it counts by its games: against what was heard (the wins) stands what was expected, games times chance.
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# With `met = wins + wins.T` the slope that pushes m_a up is Σ_b (wins[a, b] − met[a, b] · sigmoid(m_a − m_b)), less
+# pull · m_a. Who never met has 0 in both tables, and adds nothing. Work in float64.
+# </details>
+#
+# <details><summary>Hint 3</summary>
+#
+# One rate for all is slow where one has played 40 games and another 4. A step that is never too long for anybody:
+# `slope / (met.sum(1) / 2 + pull)`. Make 5,000 of them; at the end take off the mean.
+# </details>
+
+
+# %%
+def merits(wins, pull):
+    """The merits that explain the wins best: (K,)."""
+    ### BEGIN SOLUTION
+    met = wins + wins.T
+    found = torch.zeros(len(wins), dtype=torch.float64)
+    for _ in range(5000):
+        expected = met * torch.sigmoid(found[:, None] - found)
+        slope = (wins - expected).sum(1) - pull * found
+        found = found + slope / (met.sum(1) / 2 + pull)
+        if slope.abs().max() < 1e-9:
+            break
+    return found - found.mean()
+    ### END SOLUTION
+
+
+# %%
+check("10.4", merits).points
+
+# %% [markdown]
+# **What you built**: a loss for rankings of any length, advantages that do not know their neighbours, a policy for a
+# budget, and a league table. Put a judge's praise of the lesson's 64 draws into `best_within`, and you have the dial
+# with nats on it.

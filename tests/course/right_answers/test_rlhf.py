@@ -1,0 +1,64 @@
+"""The right answers of exercise 10, against the package, and against what their neighbours do worse."""
+
+import math
+from itertools import combinations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minillm.course.checks.rlhf.advantages import advantages
+from minillm.course.checks.rlhf.budget import best_within
+from minillm.course.checks.rlhf.merits import merits
+from minillm.course.checks.rlhf.ranking import ranking_loss
+from minillm.posttraining.policy_gradient import gae, token_rewards
+from minillm.posttraining.reward import preference_loss
+
+
+@pytest.mark.parametrize("K", [2, 4, 9])
+def test_a_ranking_is_all_its_pairs(K):
+    rewards = torch.randn(3, K)
+    pairs = list(combinations(range(K), 2))
+    margins = torch.stack([row[front] - row[behind] for row in rewards for front, behind in pairs])
+    torch.testing.assert_close(ranking_loss(rewards), preference_loss(margins))
+
+
+def test_advantages_are_the_packages():
+    counts = torch.arange(6) < torch.tensor([[3], [6], [1]])
+    log_probs, reference, values = -torch.rand(3, 3, 6) * counts
+    scores = torch.randn(3)
+    rewards = token_rewards(scores, log_probs, reference, counts, kl_coef=0.2)
+    expected = gae(rewards, values, counts, discount=1.0, trace=0.9)
+    torch.testing.assert_close(advantages(scores, log_probs, reference, values, counts, 0.2, 0.9), expected)
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(-6, 6)), min_size=2, max_size=6), st.floats(0.01, 3.0))
+def test_no_policy_within_the_budget_earns_more(answers, budget):
+    parts, rewards = torch.tensor(answers).double().T
+    reference = parts / parts.sum()
+    best = best_within(reference, rewards, budget)
+    far = torch.special.xlogy(best, best / reference).sum()
+    assert far <= budget + 1e-9
+    if far < budget - 1e-6:  # then only favourites are left
+        assert math.isclose(best @ rewards, rewards.max(), abs_tol=1e-6)
+    others = torch.distributions.Dirichlet(torch.ones(len(answers)).double()).sample((300,))
+    others = torch.cat((others, 0.9 * best + 0.1 * others))
+    within = others[torch.special.xlogy(others, others / reference).sum(1) <= budget]
+    assert (within @ rewards <= best @ rewards + 1e-6).all()
+
+
+@pytest.mark.parametrize("pull", [0.0, 1.5])
+def test_the_merits_have_no_slope_left(pull):
+    wins = torch.tensor([[0, 3, 0, 1], [2, 0, 6, 0], [0, 1, 0, 4], [2, 0, 3, 0]]).double()
+    found = merits(wins, pull).requires_grad_()
+    loss = -(wins * torch.nn.functional.logsigmoid(found[:, None] - found)).sum() + pull / 2 * found.square().sum()
+    loss.backward()
+    assert found.grad.abs().max() < 1e-9
+    assert abs(found.sum()) < 1e-9
+
+
+def test_endless_games_give_the_merits_back():
+    worth = torch.tensor([2.0, 0.5, -0.5, -2.0]).double()
+    heard = torch.sigmoid(worth[:, None] - worth).fill_diagonal_(0)
+    torch.testing.assert_close(merits(heard, 0.0), worth)

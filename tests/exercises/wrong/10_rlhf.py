@@ -1,0 +1,426 @@
+"""Answers to exercise 10 as learners write them."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answers import right, wrong
+
+# 10.1 A whole ranking at once
+
+
+def pairs_of(rewards):
+    for row in rewards:
+        yield from combinations(row, 2)
+
+
+@wrong("10.1", "The sign is turned")
+def rejected_first(rewards):
+    return torch.stack([-F.logsigmoid(b - a) for a, b in pairs_of(rewards)]).mean()
+
+
+@wrong("10.1", "Only neighbours")
+def one_after_the_other(rewards):
+    return -F.logsigmoid(-rewards.diff(dim=1)).mean()
+
+
+@wrong("10.1", "Only the best answer")
+def first_against_the_rest(rewards):
+    return F.binary_cross_entropy_with_logits(rewards[:, :1] - rewards[:, 1:], torch.ones_like(rewards[:, 1:]))
+
+
+@wrong("10.1", "compared with themselves")
+def every_cell(rewards):
+    K = rewards.shape[1]
+    total = sum(-F.logsigmoid(rewards[:, a] - rewards[:, b]).mean() for a in range(K) for b in range(K))
+    return total / K**2
+
+
+@wrong("10.1", "are added up")
+def sum_of_a_ranking(rewards):
+    return sum(-F.logsigmoid(a - b) for a, b in pairs_of(rewards)) / len(rewards)
+
+
+@wrong("10.1", "the slope of the loss")
+def surprise(rewards):
+    return torch.stack([1 - torch.sigmoid(a - b) for a, b in pairs_of(rewards)]).mean()
+
+
+@wrong("10.1", "the mean chance")
+def log_of_the_mean(rewards):
+    return -math.log(sum(torch.sigmoid(a - b).item() for a, b in pairs_of(rewards)) / len(list(pairs_of(rewards))))
+
+
+@wrong("10.1", "rounded to 0")
+def log_of_sigmoid(rewards):
+    return sum(-torch.log(1 / (1 + torch.exp(b - a))) for a, b in pairs_of(rewards)) / len(list(pairs_of(rewards)))
+
+
+@wrong("10.1", "raised OverflowError")
+def with_math(rewards):
+    losses = [math.log(1 + math.exp(b - a)) for a, b in pairs_of(rewards.tolist())]
+    return sum(losses) / len(losses)
+
+
+@right("10.1")
+def by_logaddexp(rewards):
+    losses = [np.logaddexp(0, b - a) for a, b in pairs_of(rewards.double().tolist())]
+    return float(np.mean(losses))
+
+
+@right("10.1")
+def masked_matrix(rewards):
+    leads = rewards.unsqueeze(2) - rewards.unsqueeze(1)
+    seen = torch.ones_like(leads).triu(1)
+    return (torch.logaddexp(torch.zeros(()), -leads) * seen).sum() / seen.sum()
+
+
+# 10.2 Masked, and the padding still speaks
+
+
+def backwards(rewards, values, trace):
+    out = torch.zeros_like(rewards)
+    after, later = torch.zeros(len(rewards)), torch.zeros(len(rewards))
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        later = rewards[:, t] + after - values[:, t] + trace * later
+        after = values[:, t]
+        out[:, t] = later
+    return out
+
+
+def with_scores(rewards, scores, counts):
+    place = F.one_hot(counts.sum(1) - 1, counts.shape[1])
+    return rewards + place * scores[:, None]
+
+
+@wrong("10.2", "Only the result is masked")
+def as_it_was(scores, log_probs, reference, values, counts, price, trace):
+    rewards = with_scores(-price * (log_probs - reference), scores, counts)
+    return backwards(rewards, values, trace).masked_fill(~counts, 0)
+
+
+@wrong("10.2", "the value of the padding is expected")
+def only_the_prices(scores, log_probs, reference, values, counts, price, trace):
+    prices = (-price * (log_probs - reference)).masked_fill(~counts, 0)
+    return backwards(with_scores(prices, scores, counts), values, trace).masked_fill(~counts, 0)
+
+
+@wrong("10.2", "padding still pays")
+def only_the_values(scores, log_probs, reference, values, counts, price, trace):
+    rewards = with_scores(-price * (log_probs - reference), scores, counts)
+    return backwards(rewards, values.masked_fill(~counts, 0), trace).masked_fill(~counts, 0)
+
+
+@wrong("10.2", "at the end of the row")
+def last_column(scores, log_probs, reference, values, counts, price, trace):
+    rewards = (price * (reference - log_probs)).masked_fill(~counts, 0)
+    rewards[:, -1] += scores
+    return backwards(rewards, values.masked_fill(~counts, 0), trace).masked_fill(~counts, 0)
+
+
+@wrong("10.2", "Leaving the reference is rewarded")
+def price_added(scores, log_probs, reference, values, counts, price, trace):
+    return by_rows(scores, log_probs, reference, values, counts, -price, trace)
+
+
+@wrong("10.2", "has replaced the price")
+def score_instead(scores, log_probs, reference, values, counts, price, trace):
+    rewards = (price * (reference - log_probs)).masked_fill(~counts, 0)
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] = scores
+    return backwards(rewards, values.masked_fill(~counts, 0), trace)
+
+
+@wrong("10.2", "0 times NaN")
+def times_the_mask(scores, log_probs, reference, values, counts, price, trace):
+    prices = -price * (log_probs - reference) * counts
+    return backwards(with_scores(prices, scores, counts), values * counts, trace) * counts
+
+
+@wrong("10.2", "change when a longer answer stands beside it")
+def loop_starts_too_late(scores, log_probs, reference, values, counts, price, trace):
+    rewards = with_scores(price * (reference - log_probs), scores, counts)
+    values = values.masked_fill(~counts, 0)
+    return backwards(rewards.masked_fill(~counts, 1.0), values, trace).masked_fill(~counts, 0)
+
+
+@wrong("10.2", "Padding has an advantage")
+def forgets_the_mask(scores, log_probs, reference, values, counts, price, trace):
+    return backwards(with_scores(-price * (log_probs - reference), scores, counts), values, trace)
+
+
+@right("10.2")
+def by_rows(scores, log_probs, reference, values, counts, price, trace):
+    rows = []
+    for b, n in enumerate(counts.sum(1).tolist()):
+        value = [*values[b, :n].tolist(), 0.0]
+        row, later = [0.0] * counts.shape[1], 0.0
+        for t in range(n - 1, -1, -1):
+            reward = price * (reference[b, t].item() - log_probs[b, t].item()) + (scores[b].item() if t == n - 1 else 0)
+            row[t] = later = reward + value[t + 1] - value[t] + trace * later
+        rows.append(row)
+    return rows
+
+
+@right("10.2")
+def the_loop_skips_padding(scores, log_probs, reference, values, counts, price, trace):
+    out = torch.zeros(values.shape, dtype=torch.float64)
+    after, later, ended = torch.zeros(len(scores)), torch.zeros(len(scores)), torch.zeros(len(scores)).bool()
+    for t in range(values.shape[1] - 1, -1, -1):
+        here = counts[:, t]
+        reward = price * (reference[:, t] - log_probs[:, t]) + torch.where(ended, 0.0, scores)
+        now = reward + after - values[:, t] + trace * later
+        after, later = torch.where(here, values[:, t], after), torch.where(here, now, later)
+        ended = ended | here
+        out[:, t] = torch.where(here, now, 0.0)
+    return out
+
+
+# 10.3 The best policy for a budget
+
+
+def divergence(p, q):
+    return (p * (p.clamp_min(1e-300) / q).log()).sum()
+
+
+def search(reference, rewards, budget, start=None, far=divergence):
+    """Halves an interval of logarithms of prices, in units of the spread of the rewards."""
+    start = reference if start is None else start
+    unit = (rewards - rewards.max()) / ((rewards.max() - rewards.min()) or 1)
+    cheap, dear = -12.0, 15.0
+    for _ in range(100):
+        price = math.exp((cheap + dear) / 2)
+        policy = (start.log() + unit / price).softmax(0)
+        if far(policy, start) > budget:
+            cheap = math.log(price)
+        else:
+            dear = math.log(price)
+    return (start.log() + unit / math.exp(dear)).softmax(0)
+
+
+@wrong("10.3", "as if it were the price")
+def budget_is_price(reference, rewards, budget):
+    shares = reference * torch.exp((rewards - rewards.max()) / budget)
+    return shares / shares.sum()
+
+
+@wrong("10.3", "the other way round")
+def reversed_kl(reference, rewards, budget):
+    return search(reference, rewards, budget, far=lambda p, q: (q * (q / p.clamp_min(1e-300)).log()).sum())
+
+
+@wrong("10.3", "The reference is forgotten")
+def softmax_of_rewards(reference, rewards, budget):
+    return search(reference, rewards, budget, start=torch.full_like(reference, 1 / len(reference)))
+
+
+@wrong("10.3", "mixed")
+def a_little_of_the_favourite(reference, rewards, budget):
+    best = F.one_hot(rewards.argmax(), len(rewards)).double()
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        share = (low + high) / 2
+        if divergence(torch.lerp(reference, best, share), reference) <= budget:
+            low = share
+        else:
+            high = share
+    return torch.lerp(reference, best, low)
+
+
+@wrong("10.3", "Only one of several favourites")
+def one_hot_at_the_end(reference, rewards, budget):
+    if budget >= -math.log(reference[rewards.argmax()]):
+        return F.one_hot(rewards.argmax(), len(rewards))
+    return search(reference, rewards, budget)
+
+
+@wrong("10.3", "All favourites are equally likely")
+def divided_among_favourites(reference, rewards, budget):
+    best = [reward == max(rewards.tolist()) for reward in rewards.tolist()]
+    if budget >= -math.log(sum(p for p, good in zip(reference.tolist(), best, strict=True) if good)):
+        return [good / sum(best) for good in best]
+    return search(reference, rewards, budget)
+
+
+@wrong("10.3", "nats from the reference, with a budget of")
+def prices_of_the_dial(reference, rewards, budget):
+    for price in (0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0):
+        policy = (reference.log() + rewards / price).softmax(0)
+        if divergence(policy, reference) <= budget:
+            return policy
+    return reference
+
+
+@wrong("10.3", "with a budget of 0.")
+def a_nat_for_a_hundred_points_at_most(reference, rewards, budget):
+    cheap, dear = 1e-9, 100.0
+    for _ in range(100):
+        price = (cheap + dear) / 2
+        shares = reference * torch.exp((rewards - rewards.max()) / price)
+        policy = shares / shares.sum()
+        if divergence(policy, reference) > budget:
+            cheap = price
+        else:
+            dear = price
+    return policy
+
+
+@wrong("10.3", "The policy is not a number")
+def powers_of_thousands(reference, rewards, budget):
+    low, high = 0.0, 1e6
+    for _ in range(100):
+        factor = (low + high) / 2
+        shares = reference * torch.exp(factor * rewards)
+        policy = shares / shares.sum()
+        if divergence(policy, reference) > budget:
+            high = factor
+        else:
+            low = factor
+    return policy
+
+
+@wrong("10.3", "The chances add up to")
+def not_divided(reference, rewards, budget):
+    return reference * torch.exp((rewards - rewards.max()) / max(budget, 0.1))
+
+
+@right("10.3")
+def by_logarithms_of_prices(reference, rewards, budget):
+    return search(reference, rewards, budget)
+
+
+@right("10.3")
+def by_the_dual(reference, rewards, budget):
+    """By golden-section search on the dual, min over eta of eta * budget + eta * log E[e^(r / eta)]."""
+    r = (rewards - rewards.max()).double().numpy()
+    spread = -r.min() if r.min() < 0 else 1.0
+    p, r = reference.double().numpy(), r / spread
+
+    def dual(log_eta):
+        eta = math.exp(log_eta)
+        return eta * budget + eta * math.log(float(np.sum(p * np.exp(r / eta))))
+
+    low, high, golden = -9.0, 18.0, (math.sqrt(5) - 1) / 2
+    for _ in range(200):
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, b) if dual(a) < dual(b) else (a, high)
+    # The least of a flat curve is known to half of the digits; the rest comes from the KL itself.
+    low, high = low - 0.01, high + 0.01
+    for _ in range(80):
+        middle = (low + high) / 2
+        q = p * np.exp(r / math.exp(middle))
+        q = q / q.sum()
+        spent = float(np.sum(np.where(q > 0, q * np.log(np.maximum(q, 1e-300) / p), 0)))
+        low, high = (low, middle) if spent <= budget else (middle, high)
+    return q
+
+
+# 10.4 A league in which not all have met
+
+
+def descend(wins, pull, met=None, heard=None, rate=0.06, steps=800):
+    heard = wins if heard is None else heard
+    met = wins + wins.T if met is None else met
+    m = torch.zeros(len(wins)).double()
+    for _ in range(steps):
+        chance = 1 / (1 + torch.exp(m[None] - m[:, None]))
+        m = m + rate * ((heard - met * chance).sum(1) - pull * m)
+    return m - m.mean()
+
+
+@wrong("10.4", "Who loses gets the points")
+def columns_first(wins, pull):
+    return descend(wins.T, pull)
+
+
+@wrong("10.4", "the share of games")
+def percentage(wins, pull):
+    return [float(wins[a].sum() / (wins[a].sum() + wins[:, a].sum())) for a in range(len(wins))]
+
+
+@wrong("10.4", "log-odds of all games")
+def log_of_ratio(wins, pull):
+    raw = wins.sum(dim=1).log() - wins.sum(dim=0).log()
+    return raw - raw.mean()
+
+
+@wrong("10.4", "The last one has the merit 0")
+def measured_from_the_last(wins, pull):
+    found = descend(wins, pull)
+    return found - found[-1]
+
+
+@wrong("10.4", "Each pair counts the same")
+def pairs_not_games(wins, pull):
+    met = wins + wins.T
+    return descend(wins, pull, (met > 0).double(), torch.nan_to_num(wins / met), rate=0.2)
+
+
+@wrong("10.4", "count as a draw")
+def half_a_win_each(wins, pull):
+    met = wins + wins.T
+    strangers = (met == 0).double().fill_diagonal_(0)
+    return descend(wins, pull, met + strangers, wins + strangers / 2)
+
+
+@wrong("10.4", "A merit is not a number")
+def zero_by_zero(wins, pull):
+    met = wins + wins.T
+    met.fill_diagonal_(1)
+    return descend(wins, pull, heard=met * (wins / met))
+
+
+@wrong("10.4", "losses are averaged")
+def mean_over_games(wins, pull):
+    games = wins.sum()
+    return descend(wins / games, pull, rate=0.3) if pull else descend(wins, pull)
+
+
+@wrong("10.4", "twice as strong")
+def slope_of_the_square(wins, pull):
+    return descend(wins, pull * 2)  # d/dm of m²
+
+
+@wrong("10.4", "The merits run away")
+def no_pull(wins, pull):
+    return descend(wins, 0.0)
+
+
+@wrong("10.4", "come to rest")
+def too_few_steps(wins, pull):
+    return descend(wins, pull, steps=20)
+
+
+@wrong("10.4", "The merits add up to")
+def zero_is_the_first(wins, pull):
+    found = descend(wins, pull)
+    return found - found[0]
+
+
+@right("10.4")
+def by_autograd(wins, pull):
+    m = torch.zeros(len(wins), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([m], max_iter=100, tolerance_grad=1e-8, tolerance_change=1e-12)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = -(wins * F.logsigmoid(m[:, None] - m)).sum() + pull / 2 * m.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return (m - m.mean()).detach()
+
+
+@right("10.4")
+def by_turns(wins, pull):
+    """Newton's step for one merit after the other."""
+    won, met = wins.sum(1).tolist(), (wins + wins.T).numpy()
+    m = np.zeros(len(won))
+    for _ in range(400):
+        for a in range(len(m)):
+            chance = 1 / (1 + np.exp(m - m[a]))
+            slope = won[a] - met[a] @ chance - pull * m[a]
+            m[a] += slope / (met[a] @ (chance * (1 - chance)) + pull)
+    return m - m.mean()
