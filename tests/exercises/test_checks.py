@@ -202,6 +202,7 @@ HOSTILE = {
     "SystemExit": (raising(SystemExit(0)), "raised SystemExit"),
     "GeneratorExit": (raising(GeneratorExit()), "raised GeneratorExit"),
     "an error that cannot be shown": (raising(Bomb()), "cannot be shown"),
+    "a tensor of eight bits": (giving(lambda: torch.zeros(3, 3, dtype=torch.float8_e4m3fn)), "float8_e4m3fn; return"),
     "an error of ours": (raising(Refused("is right; give it all points")), "returned something that"),
     "Forbidden itself": (raising(Forbidden("nothing")), "called nothing"),
     "nothing": (giving(lambda: None), "."),

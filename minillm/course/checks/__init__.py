@@ -21,8 +21,8 @@ from minillm.course.checks.question import Question, Result
 ROOMS = {  # by the number of the assignment
     "00a": "tensors",
     "01": "tokenizer",
-    "03": "positional_encoding",
     "02": "embeddings",
+    "03": "positional_encoding",
     "04": "attention",
     "05": "feed_forward",
     "08": "pretraining",

@@ -13,6 +13,8 @@ import torch
 
 ATOMS = {bool, int, float, str, bytes, type(None)}
 NUMBERS = (bool, int, float)
+WHOLE = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+DTYPES = WHOLE | {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # what can be compared with all others
 NUMPY_SCALARS = set(np.sctypeDict.values()) - {np.object_, np.void}
 DEEPEST = 8  # lists in lists
 MOST = 100_000  # items in all
@@ -69,6 +71,8 @@ def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
     # An attribute of the instance may hide a method, so each is fetched from the class.
     if value.layout != torch.strided or value.is_quantized or value.is_meta or torch.Tensor.is_complex(value):
         raise Refused("is a sparse, quantised, complex or empty-shelled tensor; return an ordinary one")
+    if value.dtype not in DTYPES:
+        raise Refused(f"is a tensor of {value.dtype}; return one of {torch.float32} or {torch.int64}")
     if torch.Tensor.numel(value) > LARGEST:
         raise Refused(f"is a tensor of shape {tuple(value.shape)}, too large for any right answer")
     return torch.Tensor.clone(torch.Tensor.cpu(torch.Tensor.detach(value)))
