@@ -131,7 +131,7 @@ value_weight, up_weight, down_weight = torch.randn(3, 4, 4)
 weights = (ones, value_weight, ones, up_weight, down_weight)
 for scale in (1, 1000):
     size = broken_block(scale * x, mix, *weights).square().mean().sqrt()
-    print(f"a stream {scale:4} times as long comes out with size {size:.2f}")
+    print(f"the stream times {scale:4} comes out with size {size:.2f}")
 
 # %% [markdown]
 # **In**: `x`, the stream (T, C); `mix` (T, T), in whose row t stands how much token t hears of each token;

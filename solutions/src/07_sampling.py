@@ -115,8 +115,8 @@ print("tokens kept:", kept.tolist())
 #
 # <details><summary>Hint 1</summary>
 #
-# Two texts are the same, and the answers are not. Which line treats the first row in another way? In a list of one text
-# `drop[0]` was one token. What is it in a batch?
+# Two texts are the same, and the answers are not. Which line treats the first row in another way? When there was only
+# one text, `drop` had the shape (V,), and `drop[0]` was one token. What is it in a batch?
 # </details>
 #
 # <details><summary>Hint 2</summary>
@@ -163,8 +163,8 @@ check("07.2", top_p).points
 # **In**: `logits` (V,), not all equal, some of them perhaps minus infinity (cut by a rule that came before); `entropy`,
 # in nats, above 0 and below that of equal chances for all tokens that were not cut.
 #
-# **Out**: the temperature, a number, right to five digits. Logits may be as small as 0.01 or as large as 300, so the
-# answer may lie far from 1.
+# **Out**: the temperature, a number, right to five digits. Logits may be hundredths or hundreds, so the answer may
+# lie far from 1.
 #
 # `temperature_for(torch.tensor([1.0, 0.0]), 0.5)` is 0.7204: the logits become 1.3881 and 0, the probabilities 0.8003
 # and 0.1997, and -0.8003 ln 0.8003 - 0.1997 ln 0.1997 = 0.5000.

@@ -100,6 +100,14 @@ def back(drop, order):
 
 
 @wrong("07.2", "first text is not cut at all")
+def as_it_was(logits, p):
+    ordered, order = logits.sort(descending=True)
+    drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
+    drop[0] = False
+    return logits.masked_fill(drop.gather(-1, order.argsort(-1)), -math.inf)
+
+
+@wrong("07.2", "first text is not cut at all")
 def one_of_two(logits, p):
     ordered, order = torch.sort(logits, descending=True)
     held = ordered.softmax(-1)

@@ -61,8 +61,8 @@ def _norms_zero(weights: Weights, after: list[int]) -> Weights:
 
 
 def _at_the_end(weights: Weights, after: list[int]) -> Weights:
-    silent = deepen(weights, after)
-    copies = [_blocks(silent)[number + 1 + sorted(after).index(number)] for number in sorted(after)]
+    grown = _blocks(deepen(weights, after))
+    copies = [grown[number + 1 + before] for before, number in enumerate(sorted(after))]
     return _numbered(weights, _blocks(weights) + copies)
 
 
@@ -90,8 +90,8 @@ def _numbered(weights: Weights, stack: list[Weights]) -> Weights:
 
 def _sorted_as_text(weights: Weights, after: list[int]) -> Weights:
     """Blocks in the order of their names as text: 0, 1, 10, 2."""
-    order = sorted(range(len(_blocks(weights))), key=str)
     blocks = _blocks(weights)
+    order = sorted(range(len(blocks)), key=str)
     shuffled = _numbered(weights, [blocks[number] for number in order])
     return deepen(shuffled, [order.index(number) for number in after])
 
