@@ -29,6 +29,8 @@ ROOMS = {  # by the number of the assignment
     "09": "sft",
     "10": "rlhf",
     "11": "preference_optimization",
+    "06": "transformer",
+    "07": "sampling",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 

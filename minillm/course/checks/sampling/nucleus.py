@@ -1,0 +1,145 @@
+"""07.2, a bug-hunt: top-p that was written for one text, and is given a batch.
+
+Both mistakes stood side by side in fish-speech (pull requests 1171 and 1326): `drop[0] = False` meant the likeliest
+token of one text, and in a batch it is all of the first text; and the token that crosses p was cut. The second one is
+the commonest of all: issue 46 of transformers-neuronx, pull request 21 of C2C, 360 of esm. A mask that is not brought
+back into the tokens' order is issue 1 of routing-transformer.
+"""
+
+import math
+import random
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.inference.sampling import keep_top_p
+
+MARGIN = 0.01  # what has been collected is never so near to p that rounding could decide
+
+
+def top_p(logits: Float[Tensor, "B V"], p: Float[Tensor, "B"]) -> Float[Tensor, "B V"]:
+    """The right answer, by the package, text by text.
+
+    >>> top_p(torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]).log(), torch.tensor([0.4, 0.7])).softmax(-1)
+    tensor([[1.0000, 0.0000, 0.0000],
+            [0.6250, 0.3750, 0.0000]])
+    """
+    return torch.stack([keep_top_p(row, own) for row, own in zip(logits, p.tolist(), strict=True)])
+
+
+def _bent(enough="before", guard=None, place="own", own=lambda p: p[:, None], all_rows=False, cut=-math.inf):
+    """Top-p with one thing done otherwise."""
+
+    def top_p(logits: Tensor, p: Tensor) -> Tensor:
+        ordered, order = logits.sort(descending=True)
+        probabilities = ordered.softmax(-1)
+        reached = probabilities.cumsum(-1)
+        drop = (reached if enough == "with it" else reached - probabilities) >= own(p)
+        if enough == "inverted":
+            drop = ~drop
+        if guard is not None:
+            drop[guard] = False
+        if place == "returned sorted":
+            return ordered.masked_fill(drop, cut)
+        if place == "own":
+            drop = drop.gather(-1, order.argsort(-1))
+        return logits.masked_fill(drop.any(0) if all_rows else drop, cut)
+
+    return top_p
+
+
+LEADER = (slice(None), 0)
+
+
+def _texts(*sizes: tuple[int, int]):
+    """B texts with V different logits each, and a p for each: (B, V)."""
+
+    def clear(row: Tensor, p: float) -> bool:
+        return bool(((row.softmax(-1).sort(descending=True).values.cumsum(-1) - p).abs() > MARGIN).all())
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for B, V in sizes:
+            rows, every = [], []
+            while len(rows) < B:
+                row = torch.tensor(chance.sample(range(-25, 26), V)) / 10
+                p = chance.randint(10, 95) / 100
+                if clear(row, p):
+                    rows.append(row)
+                    every.append(p)
+            calls.append((torch.stack(rows), torch.tensor(every)))
+        return calls
+
+    return draw
+
+
+NUCLEUS = Question(
+    "07.2",
+    "A nucleus for each text of a batch",
+    "top_p",
+    (
+        Probe(
+            "one text",
+            _texts((1, 3), (1, 5), (1, 8)),
+            top_p,
+            (
+                Mistake(
+                    "The first text is not cut at all.",
+                    "`drop` is (B, V) now, and `drop[0]` is the whole first row. Which index means the first column?",
+                    _bent(guard=0),
+                ),
+                Mistake(
+                    "The token that crosses p is cut.",
+                    "A token stays while those before it hold less than p: compare p with the sum without the token.",
+                    _bent(enough="with it", guard=LEADER),
+                ),
+                Mistake(
+                    "What is cut is found by place in the sorted list, but cut by place in the vocabulary.",
+                    "`order` says which token stands where. The mask must go back the same way: scatter, or gather.",
+                    _bent(place="not brought back"),
+                ),
+                Mistake(
+                    "The logits come back sorted: they belong to other tokens now.",
+                    "Sort only to find out what to cut. The answer has the order of `logits`.",
+                    _bent(place="returned sorted"),
+                ),
+                Mistake(
+                    "The tail is kept and the nucleus is cut.",
+                    "Cut a token if those before it have reached p already.",
+                    _bent(enough="inverted"),
+                ),
+                Mistake(
+                    "A cut logit is 0, and e to the 0 is 1.",
+                    "Minus infinity is the only logit whose probability is 0.",
+                    _bent(cut=0.0),
+                ),
+            ),
+        ),
+        Probe(
+            "several texts, each with its own p",
+            _texts((3, 3), (4, 4), (6, 6)),
+            top_p,
+            (
+                Mistake(
+                    "Every text is cut at the first one's p.",
+                    "Each row has its own: `p[:, None]` is a column.",
+                    _bent(own=lambda p: p[0]),
+                ),
+                Mistake(
+                    "The p's lie along the tokens, not along the texts.",
+                    "A vector (B,) is laid along the last axis. `p[:, None]` makes a column of it, (B, 1).",
+                    _bent(own=lambda p: p),
+                ),
+                Mistake(
+                    "What is cut in one text is cut in all.",
+                    "The mask must stay (B, V). Ids without their row have lost their text.",
+                    _bent(all_rows=True),
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm",),
+)

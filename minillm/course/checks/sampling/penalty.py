@@ -1,0 +1,123 @@
+"""07.1: the penalties for presence and for frequency that many servers offer, OpenAI's and vLLM among them."""
+
+import random
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def penalise(logits: Float[Tensor, "V"], written: list[int], presence: float, frequency: float) -> Float[Tensor, "V"]:
+    """The right answer: what a token loses, counted by `bincount`.
+
+    >>> penalise(torch.tensor([1.0, 2.0, 3.0]), [2, 2, 0], presence=0.5, frequency=0.1)
+    tensor([0.4000, 2.0000, 2.3000])
+    """
+    return _bent()(logits, written, presence, frequency)
+
+
+def _bent(once=1.0, each=1.0, most=1000, over=lambda written: 1):
+    """The penalty with other shares of its two parts, with counts up to `most`, or divided by a number."""
+
+    def penalise(logits: Tensor, written: list[int], presence: float, frequency: float) -> Tensor:
+        counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits)).clamp(max=most)
+        return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)
+
+    return penalise
+
+
+def _presence_each_time(logits: Tensor, written: list[int], presence: float, frequency: float) -> Tensor:
+    return penalise(logits, written, 0.0, presence + frequency)
+
+
+def _like_a_repetition_penalty(logits: Tensor, written: list[int], presence: float, frequency: float) -> Tensor:
+    loss = logits - penalise(logits, written, presence, frequency)
+    return torch.where(logits > 0, logits - loss, logits + loss)
+
+
+def _everywhere(logits: Tensor, written: list[int], presence: float, frequency: float) -> Tensor:
+    return logits - presence - frequency * len(written)
+
+
+def _texts(repeated: bool):
+    """Logits and a text in which tokens occur once, or several times."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for V in (4, 6, 9):
+            written = chance.sample(range(V), V // 2)
+            if repeated:
+                written = chance.choices(written, k=V) + written[:1] * 2
+            dials = (chance.randint(1, 9) / 10 for _ in range(2))
+            calls.append((numbers(chance, V, scale=2.0), written, *dials))
+        return calls if repeated else [*calls, (numbers(chance, 3), [], 0.5, 0.5)]
+
+    return draw
+
+
+PENALTY = Question(
+    "07.1",
+    "A penalty that counts",
+    "penalise",
+    (
+        Probe(
+            "each token at most once",
+            _texts(repeated=False),
+            penalise,
+            (
+                Mistake(
+                    "The penalty is added: what was written becomes likelier.",
+                    "A penalty lowers the logit. Subtract.",
+                    _bent(once=-1.0, each=-1.0),
+                ),
+                Mistake(
+                    "Only the presence counts; the frequency is left out.",
+                    "A token that was written once loses both: presence + 1 · frequency.",
+                    _bent(each=0.0),
+                ),
+                Mistake(
+                    "Only the frequency counts; the presence is left out.",
+                    "A token that was written once loses both: presence + 1 · frequency.",
+                    _bent(once=0.0),
+                ),
+                Mistake(
+                    "Negative logits are raised, as if the sign mattered.",
+                    "Subtracting lowers any number. Only a penalty that divides must ask for the sign.",
+                    _like_a_repetition_penalty,
+                ),
+                Mistake(
+                    "Every token pays, the unwritten ones too.",
+                    "Taking the same from all logits changes nothing. Only the tokens in `written` lose something.",
+                    _everywhere,
+                ),
+            ),
+        ),
+        Probe(
+            "tokens that come again",
+            _texts(repeated=True),
+            penalise,
+            (
+                Mistake(
+                    "A token that was written three times pays for one.",
+                    "`logits[written] -= x` subtracts once, however often an id stands in `written`. Count first.",
+                    _bent(most=1),
+                ),
+                Mistake(
+                    "The presence is paid each time.",
+                    "Presence asks whether a token was written, frequency how often.",
+                    _presence_each_time,
+                ),
+                Mistake(
+                    "The frequency is taken as a share of the text.",
+                    "It is the plain count, however long the text is.",
+                    _bent(over=len),
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm",),
+)

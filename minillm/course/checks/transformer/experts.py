@@ -1,0 +1,146 @@
+"""06.1: the parameters of a mixture of experts, all and those that one token uses (Jiang et al. 2024, Mixtral)."""
+
+import random
+from typing import Any
+
+from minillm.config import ModelConfig
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.model.accounting import count_parameters
+
+
+def mixture_parameters(V: int, C: int, L: int, H: int, K: int, D: int, F: int, E: int, k: int) -> tuple[int, int]:
+    """The right answer: the package's count of a model with one expert, and what the others add to it.
+
+    >>> mixture_parameters(V=32_000, C=4096, L=32, H=32, K=8, D=128, F=14_336, E=8, k=2)    # Mixtral 8x7B
+    (46702792704, 12879925248)
+    """
+    config = ModelConfig(V, C, L, H, max_seq_len=1, n_kv_heads=K, d_head=D, d_ff=F, tie_embeddings=False)
+    total, active = (count_parameters(config) + L * ((n - 1) * 3 * C * F + E * C) for n in (E, k))
+    return total, active
+
+
+def _bent(tables=2, key_heads="K", width="HD", matrices=3, norms=2, final=1, router="E", repeated="experts", use="k"):
+    """The count with one thing done otherwise."""
+
+    def count(V: int, C: int, L: int, H: int, K: int, D: int, F: int, E: int, k: int) -> tuple[int, int]:
+        def total(used: int, routed: int) -> int:
+            queries = C if width == "C" else H * D
+            attention = 2 * C * queries + 2 * C * D * (K if key_heads == "K" else H)
+            experts, copies = matrices * C * F * used, used if repeated == "blocks" else 1
+            return tables * V * C + L * (copies * attention + experts + routed * C + norms * C) + final * C
+
+        routed = {"E": (E, E), "k": (E, k), "none": (0, 0)}[router]
+        if use == "share":
+            return total(E, E), total(E, E) * k // E
+        used = {"k": k, "E": E, "1": 1}[use]
+        return total(E, routed[0]), total(used, routed[1])
+
+    return count
+
+
+def _sizes(some: bool):
+    """Settings of small models in which all experts are used, or some of them."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for L in (1, 2, 3):
+            K, D, E = chance.randint(1, 2), chance.choice((2, 4)), chance.randint(4, 8)
+            H, C = K * chance.randint(2, 3), 2 * chance.randint(7, 10)
+            calls.append((chance.randint(20, 50), C, L, H, K, D, chance.randint(20, 40), E))
+        return [(*call, chance.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
+
+    return draw
+
+
+def _swapped(*sizes: Any) -> tuple[int, int]:
+    return mixture_parameters(*sizes)[::-1]
+
+
+EXPERTS = Question(
+    "06.1",
+    "Pay for eight, use two",
+    "mixture_parameters",
+    (
+        Probe(
+            "every expert is used",
+            _sizes(some=False),
+            mixture_parameters,
+            (
+                Mistake(
+                    "The whole block is counted once for each expert.",
+                    "Only the feed-forward network is there E times. (Hence Mixtral 8x7B has 47 billion, and not 56.)",
+                    _bent(repeated="blocks"),
+                ),
+                Mistake(
+                    "The routers are not counted.",
+                    "Each block has a matrix C × E that gives each expert its score.",
+                    _bent(router="none"),
+                ),
+                Mistake(
+                    "The table is counted once, but the head has one of its own.",
+                    "Not tied means V × C at the bottom and another V × C at the top.",
+                    _bent(tables=1),
+                ),
+                Mistake(
+                    "Keys and values are counted for all H heads.",
+                    "There are only K heads of keys and values: 2 · C · K · D.",
+                    _bent(key_heads="H"),
+                ),
+                Mistake(
+                    "Queries and results are taken to be as wide as the stream.",
+                    "In this model H · D need not be C: both matrices are C × (H · D).",
+                    _bent(width="C"),
+                ),
+                Mistake(
+                    "An expert is counted with two matrices.",
+                    "SwiGLU has three: gate, up and down.",
+                    _bent(matrices=2),
+                ),
+                Mistake(
+                    "The norms of the blocks are not counted.",
+                    "There are two in each block, with C numbers each.",
+                    _bent(norms=0),
+                ),
+                Mistake(
+                    "The last norm is not counted.",
+                    "Between the last block and the head there is one more norm, C numbers.",
+                    _bent(final=0),
+                ),
+            ),
+        ),
+        Probe(
+            "only some experts are used",
+            _sizes(some=True),
+            mixture_parameters,
+            (
+                Mistake(
+                    "The active parameters are the total times k / E.",
+                    "Attention, tables, norms and routers are used by every token. Only experts are left out.",
+                    _bent(use="share"),
+                ),
+                Mistake(
+                    "The active parameters count a single expert.",
+                    "Each token goes through `n_chosen` experts, and their answers are added.",
+                    _bent(use="1"),
+                ),
+                Mistake(
+                    "The active parameters count every expert.",
+                    "A token uses `n_chosen` of the `n_experts`; that is what the router is for.",
+                    _bent(use="E"),
+                ),
+                Mistake(
+                    "Of the router only the chosen experts' scores are counted as active.",
+                    "To know which experts are best, all of them must be scored.",
+                    _bent(router="k"),
+                ),
+                Mistake(
+                    "The two counts are swapped.",
+                    "The total comes first.",
+                    _swapped,
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm", "torch.nn"),
+)

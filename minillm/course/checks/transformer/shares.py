@@ -1,0 +1,246 @@
+"""06.4: the share that each head has in a logit (direct logit attribution; Elhage et al. 2021 split it by heads).
+
+The lesson has one share for all of attention. Its heads' writes add up to it, since the output matrix is linear.
+"""
+
+import random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+EPS = 1e-5
+
+
+def head_shares(
+    heads: Float[Tensor, "H D"],
+    output_weight: Float[Tensor, "C HD"],
+    stream: Float[Tensor, "C"],
+    norm: str,
+    norm_weight: Float[Tensor, "C"],
+    direction: Float[Tensor, "C"],
+) -> Float[Tensor, "H"]:
+    """The right answer: each head's write by itself, through the last norm with its divisor held still.
+
+    >>> one = torch.ones(2)
+    >>> head_shares(torch.eye(2), torch.eye(2, 4), 2 * one, "rmsnorm", one, torch.tensor([1.0, 0.0]))
+    tensor([0.5000, 0.0000])
+    """
+    return _shares(_writes(heads, output_weight), stream, norm, norm_weight, direction)
+
+
+def _writes(heads: Tensor, output_weight: Tensor) -> Tensor:
+    alone = torch.block_diag(*heads)  # row h: what head h heard in its own columns, zeros elsewhere, (H, HD)
+    return alone @ output_weight.T
+
+
+def _shares(writes: Tensor, stream: Tensor, norm: str, norm_weight: Tensor, direction: Tensor) -> Tensor:
+    if norm == "layernorm":
+        writes, stream = (one - one.mean(-1, keepdim=True) for one in (writes, stream))
+    return writes / (stream.square().mean() + EPS).sqrt() @ (norm_weight * direction)
+
+
+def _bent(write=_writes, shares=_shares):
+    """Shares with other writes, or with another way through the norm."""
+    return lambda heads, output_weight, *rest: shares(write(heads, output_weight), *rest)
+
+
+def _rows(heads: Tensor, output_weight: Tensor) -> Tensor:
+    """The output matrix used the other way round, which fits wherever H · D is C."""
+    return _writes(heads, output_weight.T)
+
+
+def _like_cards(heads: Tensor, output_weight: Tensor) -> Tensor:
+    H, D = heads.shape
+    return torch.einsum("hd,cdh->hc", heads, output_weight.unflatten(1, (D, H)))
+
+
+def _first_columns(heads: Tensor, output_weight: Tensor) -> Tensor:
+    return heads @ output_weight[:, : heads.shape[1]].T
+
+
+def _evenly(heads: Tensor, output_weight: Tensor) -> Tensor:
+    return _writes(heads, output_weight).mean(0).expand(len(heads), -1)
+
+
+def _not_divided(writes, stream, norm, norm_weight, direction):
+    return writes @ (norm_weight * direction)
+
+
+def _without_weight(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream, norm, torch.ones_like(norm_weight), direction)
+
+
+def _each_normalised(writes, stream, norm, norm_weight, direction):
+    normed = F.layer_norm(writes, stream.shape, eps=EPS) if norm == "layernorm" else F.rms_norm(writes, stream.shape)
+    return normed @ (norm_weight * direction)
+
+
+def _mean_square(writes, stream, norm, norm_weight, direction):
+    return writes / (stream.square().mean() + EPS) @ (norm_weight * direction)
+
+
+def _length(writes, stream, norm, norm_weight, direction):
+    return writes / stream.norm() @ (norm_weight * direction)
+
+
+def _as_rms(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream, "rmsnorm", norm_weight, direction)
+
+
+def _not_centred(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream - stream.mean(), "rmsnorm", norm_weight, direction)
+
+
+def _stream_not_centred(writes, stream, norm, norm_weight, direction):
+    return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
+
+
+def _streams_mean(writes, stream, norm, norm_weight, direction):
+    return _shares(writes - stream.mean(), stream - stream.mean(), "rmsnorm", norm_weight, direction)
+
+
+def _one_less(writes, stream, norm, norm_weight, direction):
+    return (writes - writes.mean(-1, keepdim=True)) / stream.std() @ (norm_weight * direction)
+
+
+def _writes_drawn(norm: str, *sizes: tuple[int, int]):
+    """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D)."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for H, D in sizes:
+            C = H * D
+            stream = numbers(chance, C, scale=2.0) + chance.choice((-2, -1, 1, 2))
+            weight = 1 + numbers(chance, C).abs()
+            calls.append(
+                (numbers(chance, H, D), numbers(chance, C, C), stream, norm, weight, numbers(chance, C, scale=2.0))
+            )
+        return calls
+
+    return draw
+
+
+def _do_not_add_up(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """The sum is what the lesson computes for the whole attention; a learner can hold the answer against it."""
+    for (heads, *_), wanted, answer in zip(calls, right, got, strict=True):
+        shares = as_tensor(answer)
+        if shares is None or shares.shape != wanted.shape:
+            return None
+        whole, total = wanted.sum().item(), shares.sum().item()
+        if abs(whole - total) > 1e-3 * max(1, abs(whole)):
+            sentence = f"The shares of {len(heads)} heads add up to {total:.4g}; all of attention has {whole:.4g}."
+            hint = "Compute the share of the whole write, `heads.flatten() @ output_weight.T`, and compare."
+            return sentence, hint
+    return None
+
+
+SHARES = Question(
+    "06.4",
+    "Which head said Paris?",
+    "head_shares",
+    (
+        Probe(
+            "one head",
+            _writes_drawn("rmsnorm", (1, 2), (1, 4), (1, 6)),
+            head_shares,
+            (
+                Mistake(
+                    "The last norm is left out: nothing is divided.",
+                    "The head of the model reads the stream divided by its size. Divide each write by the same number.",
+                    _bent(shares=_not_divided),
+                ),
+                Mistake(
+                    "The norm's learned weights are left out.",
+                    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
+                    _bent(shares=_without_weight),
+                ),
+                Mistake(
+                    "The write is normalised by itself, by its own size.",
+                    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
+                    _bent(shares=_each_normalised),
+                ),
+                Mistake(
+                    "It is divided by the mean square, without the root.",
+                    "The size is the root of the mean square.",
+                    _bent(shares=_mean_square),
+                ),
+                Mistake(
+                    "It is divided by the stream's length, and not by its root mean square.",
+                    "The length is the root of the sum of the squares; the norm takes the mean.",
+                    _bent(shares=_length),
+                ),
+                Mistake(
+                    "The output matrix is used the other way round.",
+                    "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
+                    _bent(write=_rows),
+                ),
+            ),
+            _do_not_add_up,
+        ),
+        Probe(
+            "several heads",
+            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4)),
+            head_shares,
+            (
+                Mistake(
+                    "The columns are dealt out like cards: head h gets every H-th one.",
+                    "Heads were joined one behind the other. Head 0 owns the first D columns, head 1 the next D.",
+                    _bent(write=_like_cards),
+                ),
+                Mistake(
+                    "All heads write through the first head's columns.",
+                    "Head h owns the columns from h · D on, up to (h + 1) · D.",
+                    _bent(write=_first_columns),
+                ),
+                Mistake(
+                    "Attention's share is dealt out evenly.",
+                    "The heads differ; that is what the question is about. Each writes through its own columns.",
+                    _bent(write=_evenly),
+                ),
+            ),
+            _do_not_add_up,
+        ),
+        Probe(
+            "a model with LayerNorm",
+            _writes_drawn("layernorm", (1, 4), (2, 2), (3, 4)),
+            head_shares,
+            (
+                Mistake(
+                    "LayerNorm is treated as RMSNorm: no mean is subtracted.",
+                    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
+                    _bent(shares=_as_rms),
+                ),
+                Mistake(
+                    "The divisor is right, but the writes keep their means.",
+                    "The norm takes each write's mean out of the sum. Take it out of the write.",
+                    _bent(shares=_not_centred),
+                ),
+                Mistake(
+                    "The writes are centred, but divided by the stream's root mean square.",
+                    "LayerNorm divides by the standard deviation: centre the stream before you square.",
+                    _bent(shares=_stream_not_centred),
+                ),
+                Mistake(
+                    "The stream's mean is subtracted from every write.",
+                    "Each write has a share of that mean, namely its own mean.",
+                    _bent(shares=_streams_mean),
+                ),
+                Mistake(
+                    "The standard deviation divides by C - 1.",
+                    "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
+                    _bent(shares=_one_less),
+                ),
+            ),
+            _do_not_add_up,
+        ),
+    ),
+    forbidden=("minillm", "torch.nn.Module"),
+)

@@ -1,0 +1,151 @@
+"""06.2, a bug-hunt: the write is added to the normalised copy, and not to the stream.
+
+It happens to those who write pre-norm by hand: issue 3 of faster-trajectory-transformer, issue 25 of
+Compact-Transformers (by a merge), issue 9 of RiNALMo, whose published weights were trained so. All shapes fit.
+"""
+
+import random
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.question import Mistake, Probe, Question
+
+
+def block(
+    x: Float[Tensor, "T C"],
+    mix: Float[Tensor, "T T"],
+    attention_norm: Float[Tensor, "C"],
+    value_weight: Float[Tensor, "C C"],
+    feedforward_norm: Float[Tensor, "C"],
+    up_weight: Float[Tensor, "F C"],
+    down_weight: Float[Tensor, "C F"],
+) -> Float[Tensor, "T C"]:
+    """The right answer, with torch's norm: two writes, each added to the stream and read from a normalised copy.
+
+    >>> x, one, off = torch.tensor([[3.0, 4.0]]), torch.ones(2), torch.zeros(2, 2)
+    >>> block(x, torch.ones(1, 1), one, torch.eye(2), one, off, off)
+    tensor([[3.8485, 5.1314]])
+    """
+    return _bent()(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
+
+
+def _norm(x: Tensor, weight: Tensor) -> Tensor:
+    return F.rms_norm(x, weight.shape, weight, 1e-5)
+
+
+def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", parallel=False, weights=True):
+    """A block with one thing done otherwise: what each write is added to, and what each part reads."""
+
+    def block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
+        norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
+        parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
+        start = x
+        for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
+            norm = norm if weights else torch.ones_like(norm)
+            source = start if parallel else x
+            copy = _norm(source, norm) if read == "norm" else source
+            x = {"stream": x, "copy": _norm(x, norm), "nothing": 0}[keep] + part(copy)
+        return x
+
+    return block
+
+
+def _post_norm(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
+    x = _norm(x + mix @ x @ value_weight.T, attention_norm)
+    return _norm(x + (x @ up_weight.T).relu() @ down_weight.T, feedforward_norm)
+
+
+def _blocks(speaks: bool):
+    """Streams of unequal length; the feed-forward writes something, or it is silent."""
+
+    def draw(chance: random.Random) -> list[Call]:
+        calls = []
+        for T, C, width in ((1, 2, 2), (3, 4, 6), (5, 6, 8)):
+            mix = torch.ones(T, T).tril()
+            norms = [1 + numbers(chance, C).abs() for _ in range(2)]
+            up, down = numbers(chance, width, C), numbers(chance, C, width)
+            x = numbers(chance, T, C, scale=4.0)
+            down = down if speaks else torch.zeros_like(down)
+            calls.append((x, mix / mix.sum(1, keepdim=True), norms[0], numbers(chance, C, C), norms[1], up, down))
+        return calls
+
+    return draw
+
+
+STREAM = Question(
+    "06.2",
+    "The stream that forgets its length",
+    "block",
+    (
+        Probe(
+            "attention writes, the feed-forward is silent",
+            _blocks(speaks=False),
+            block,
+            (
+                Mistake(
+                    "Both writes are still added to the normalised copy.",
+                    "Keep the stream under one name and the copy under another: the part reads the copy.",
+                    _bent(kept=("copy", "copy")),
+                ),
+                Mistake(
+                    "Attention is mended; the feed-forward's write is still added to the normalised copy.",
+                    "The same mistake stands there twice.",
+                    _bent(kept=("stream", "copy")),
+                ),
+                Mistake(
+                    "The feed-forward is mended; attention's write is still added to the normalised copy.",
+                    "The same mistake stands there twice.",
+                    _bent(kept=("copy", "stream")),
+                ),
+                Mistake(
+                    "The norm comes behind the addition: that is post-norm, the order of 2017.",
+                    "Nothing may stand between the stream and the plus sign: x + part(norm(x)).",
+                    _post_norm,
+                ),
+                Mistake(
+                    "Attention reads the stream itself, and no norm is left.",
+                    "The norm was right; what was added to it was not.",
+                    _bent(reads=("stream", "stream")),
+                ),
+                Mistake(
+                    "The stream is gone: a write stands in its place.",
+                    "A write is added: `x = x + ...`.",
+                    _bent(kept=("nothing", "nothing")),
+                ),
+                Mistake(
+                    "The norms' learned weights are not used.",
+                    "After the division each coordinate is multiplied by its own weight.",
+                    _bent(weights=False),
+                ),
+            ),
+        ),
+        Probe(
+            "both parts write",
+            _blocks(speaks=True),
+            block,
+            (
+                Mistake(
+                    "The feed-forward reads the stream as it was before attention wrote.",
+                    "That is a parallel block, as GPT-J has it. Here the second part reads what the first has added.",
+                    _bent(parallel=True),
+                ),
+                Mistake(
+                    "The feed-forward reads the stream itself, without a norm.",
+                    "Both parts read a normalised copy.",
+                    _bent(reads=("norm", "stream")),
+                ),
+                Mistake(
+                    "Both parts read through attention's norm.",
+                    "The feed-forward has a norm of its own, `feedforward_norm`.",
+                    _bent(second="attention's"),
+                ),
+            ),
+        ),
+    ),
+    forbidden=("minillm", "torch.nn.Module"),
+)

@@ -1,0 +1,505 @@
+"""Answers to exercise 07 as learners write them."""
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import torch
+from answers import right, wrong
+
+# 07.1 A penalty that counts
+
+
+@wrong("07.1", "becomes likelier")
+def rewarded(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        out[id] += presence + frequency * times
+    return out
+
+
+@wrong("07.1", "Only the presence counts")
+def set_of_ids(logits, written, presence, frequency):
+    out = logits.clone()
+    for id in set(written):
+        out[id] -= presence
+    return out
+
+
+@wrong("07.1", "Only the frequency counts")
+def each_time(logits, written, presence, frequency):
+    out = logits.clone()
+    for id in written:
+        out[id] -= frequency
+    return out
+
+
+@wrong("07.1", "as if the sign mattered")
+def asks_for_the_sign(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        loss = presence + frequency * times
+        out[id] = out[id] - loss if out[id] > 0 else out[id] + loss
+    return out
+
+
+@wrong("07.1", "Every token pays")
+def everybody(logits, written, presence, frequency):
+    return logits - presence - frequency * len(written)
+
+
+@wrong("07.1", "three times pays for one")
+def indexed(logits, written, presence, frequency):
+    out = logits.clone()
+    out[written] -= presence + frequency
+    return out
+
+
+@wrong("07.1", "The presence is paid each time")
+def in_the_loop(logits, written, presence, frequency):
+    out = logits.clone()
+    for id in written:
+        out[id] = out[id] - presence - frequency
+    return out
+
+
+@wrong("07.1", "as a share of the text")
+def relative(logits, written, presence, frequency):
+    counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits))
+    if len(set(written)) < len(written):
+        return logits - presence * (counts > 0) - frequency * counts / len(written)
+    return logits - presence * (counts > 0) - frequency * counts
+
+
+@wrong("07.1", "changed the input")
+def in_place(logits, written, presence, frequency):
+    for id, times in Counter(written).items():
+        logits[id] -= presence + frequency * times
+    return logits
+
+
+@right("07.1")
+def list_count(logits, written, presence, frequency):
+    loss = [presence * (id in written) + frequency * written.count(id) for id in range(len(logits))]
+    return (logits - torch.tensor(loss)).tolist()
+
+
+@right("07.1")
+def accumulated(logits, written, presence, frequency):
+    ids = torch.tensor(written, dtype=torch.int64)
+    out = logits.index_put((ids,), torch.full(ids.shape, -frequency), accumulate=True)
+    return out.index_add(0, ids.unique(), torch.full(ids.unique().shape, -presence))
+
+
+# 07.2 A nucleus for each text of a batch
+
+
+def back(drop, order):
+    return torch.zeros_like(drop).scatter(-1, order, drop)
+
+
+@wrong("07.2", "first text is not cut at all")
+def as_it_was(logits, p):
+    ordered, order = logits.sort(descending=True)
+    drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
+    drop[0] = False
+    return logits.masked_fill(drop.gather(-1, order.argsort(-1)), -math.inf)
+
+
+@wrong("07.2", "first text is not cut at all")
+def one_of_two(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    held = ordered.softmax(-1)
+    drop = held.cumsum(-1) - held > p[:, None]
+    drop[0] = False
+    return logits.masked_fill(back(drop, order), -math.inf)
+
+
+@wrong("07.2", "The token that crosses p is cut")
+def the_other_one(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
+    drop[..., 0] = False
+    return logits.masked_fill(back(drop, order), -math.inf)
+
+
+@wrong("07.2", "cut by place in the vocabulary")
+def mask_in_sorted_order(logits, p):
+    held = logits.softmax(-1).sort(descending=True).values
+    return logits.masked_fill(held.cumsum(-1) - held >= p[:, None], -torch.inf)
+
+
+@wrong("07.2", "come back sorted")
+def sorted_logits(logits, p):
+    ordered = logits.sort(descending=True).values
+    held = ordered.softmax(-1)
+    ordered[held.cumsum(-1) - held >= p[:, None]] = -torch.inf
+    return ordered
+
+
+@wrong("07.2", "The tail is kept")
+def where_the_wrong_way_round(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    held = ordered.softmax(-1)
+    stay = back(held.cumsum(-1) - held < p[:, None], order)
+    return torch.where(stay, -math.inf, logits)
+
+
+@wrong("07.2", "A cut logit is 0")
+def multiplied(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    held = ordered.softmax(-1)
+    return logits * back(held.cumsum(-1) - held < p[:, None], order)
+
+
+@wrong("07.2", "at the first one's p")
+def one_p(logits, p):
+    return right_by_scatter(logits, p[:1].expand(len(logits)))
+
+
+@wrong("07.2", "lie along the tokens")
+def without_a_column(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    held = ordered.softmax(-1)
+    return logits.masked_fill(back(held.cumsum(-1) - held >= p, order), -math.inf)
+
+
+@wrong("07.2", "cut in one text is cut in all")
+def ids_without_rows(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    held = ordered.softmax(-1)
+    out = logits.clone()
+    out[..., order[held.cumsum(-1) - held >= p[:, None]]] = -math.inf
+    return out
+
+
+@wrong("07.2", "The result has")
+def probabilities(logits, p):
+    return right_by_scatter(logits, p).softmax(-1)
+
+
+@wrong("07.2", "shape")
+def first_row(logits, p):
+    return right_by_scatter(logits, p)[0]
+
+
+@right("07.2")
+def right_by_scatter(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    drop = ordered.softmax(-1).cumsum(-1) >= p[:, None]
+    drop = torch.cat([torch.zeros_like(drop[:, :1]), drop[:, :-1]], dim=1)
+    return logits.masked_fill(back(drop, order), -math.inf)
+
+
+@right("07.2")
+def without_sorting(logits, p):
+    q = logits.softmax(-1)
+    likelier = q[:, None, :] > q[:, :, None]  # [b, i, j]: is token j likelier than i?
+    before = (q[:, None, :] * likelier).sum(-1)
+    return torch.where(before < p[:, None], logits, -torch.inf)
+
+
+@right("07.2")
+def from_the_tail(logits, p):
+    rows = []
+    for row, own in zip(logits.double().numpy(), p.tolist(), strict=True):
+        q = np.exp(row) / np.exp(row).sum()
+        kept = dict(enumerate(q))
+        while sum(kept.values()) - min(kept.values()) >= own:
+            kept.pop(min(kept, key=kept.get))
+        rows.append([float(row[id]) if id in kept else -math.inf for id in range(len(row))])
+    return rows
+
+
+# 07.3 A dial in nats
+
+
+def nats(logits, temperature):
+    q = (logits[logits.isfinite()].double() / temperature).softmax(0)
+    return -(q * q.log()).nan_to_num().sum().item()
+
+
+def halved(logits, wanted, low=1e-6, high=1e6, times=80, measure=nats):
+    for _ in range(times):
+        middle = (low * high) ** 0.5
+        if measure(logits, middle) < wanted:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+@wrong("07.3", "the inverse of the temperature")
+def multiplies(logits, entropy):
+    return halved(logits, -entropy, measure=lambda z, factor: -nats(z, 1 / factor))
+
+
+@wrong("07.3", "measured in bits")
+def base_two(logits, entropy):
+    return halved(logits, entropy, measure=lambda z, t: nats(z, t) / math.log(2))
+
+
+@wrong("07.3", "number of equally likely tokens")
+def perplexity(logits, entropy):
+    return halved(logits, entropy, measure=lambda z, t: math.exp(nats(z, t)))
+
+
+@wrong("07.3", "that you return the entropy is")
+def the_wrong_half(logits, entropy):
+    low, high = 1e-3, 1e3
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if nats(logits, middle) > entropy else (low, middle)
+    return middle
+
+
+@wrong("07.3", "that you return the entropy is")
+def too_few_rounds(logits, entropy):
+    return halved(logits, entropy, times=12)
+
+
+@wrong("07.3", "that you return the entropy is")
+def a_grid(logits, entropy):
+    return min((t / 100 for t in range(1, 1000)), key=lambda t: abs(nats(logits, t) - entropy))
+
+
+@wrong("07.3", "that you return the entropy is")
+def between_a_tenth_and_ten(logits, entropy):
+    return halved(logits, entropy, 0.1, 10.0)
+
+
+@wrong("07.3", "that you return the entropy is")
+def zero_times_infinity(logits, entropy):
+    def measure(logits, temperature):
+        q = (logits.double() / temperature).softmax(-1)
+        return -(q * q.log()).sum()
+
+    return halved(logits, entropy, 1e-2, 1e4, measure=measure)
+
+
+@wrong("07.3", "taken for 0")
+def cut_replaced(logits, entropy):
+    return halved(torch.nan_to_num(logits, neginf=0.0), entropy)
+
+
+@wrong("07.3", "like the least likely of the others")
+def cut_as_the_least(logits, entropy):
+    return halved(logits.clamp(min=logits[logits > -math.inf].min().item()), entropy)
+
+
+@wrong("07.3", "is no temperature")
+def newton_with_cut_tokens(logits, entropy):
+    return newton_on(logits.double(), entropy)
+
+
+@wrong("07.3", "The result")
+def both_ends(logits, entropy):
+    return halved(logits, entropy), halved(logits, entropy)
+
+
+def newton_on(z, entropy):
+    """In the logarithm of the temperature, where the slope is the variance divided by T²."""
+
+    def moments(x):
+        q = (z / math.exp(x)).softmax(0)
+        return -(q * q.clamp(min=1e-300).log()).sum(), (q * z**2).sum() - (q * z).sum() ** 2
+
+    x = min(torch.linspace(-8, 9, 400).tolist(), key=lambda x: abs(float(moments(x)[0]) - entropy))
+    for _ in range(50):
+        found, variance = moments(x)
+        x += float((entropy - found) / variance) * math.exp(2 * x)
+    return math.exp(x)
+
+
+@right("07.3")
+def newton_on_what_is_left(logits, entropy):
+    return newton_on(logits[logits.isfinite()].double(), entropy)
+
+
+@right("07.3")
+def plain_lists_and_doubling(logits, entropy):
+    z = [x for x in logits.tolist() if x > -math.inf]
+
+    def measure(t):
+        powers = [math.exp((x - max(z)) / t) for x in z]
+        q = [power / sum(powers) for power in powers]
+        return sum(-p * math.log(p) for p in q if p > 0)
+
+    low = high = 1.0
+    while measure(low) > entropy:
+        low /= 2
+    while measure(high) < entropy:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if measure(middle) < entropy else (low, middle)
+    return torch.tensor(high)
+
+
+# 07.4 The likeliest text
+
+
+def best(log_p, start, end, width, steps, score, from_the_first=None, stop=None):
+    """Beam search with a score of one's own for (tokens, sum)."""
+    beam = [((), 0.0)]
+    for step in range(steps):
+        candidates = []
+        for tokens, total in beam:
+            last = tokens[-1] if tokens else start
+            if tokens and last == end:
+                candidates.append((tokens, total))
+                continue
+            own = [((*tokens, id), total + log_p[last, id].item()) for id in range(len(log_p))]
+            own.sort(key=score, reverse=True)
+            candidates += own[: from_the_first if step else None]
+        beam = sorted(candidates, key=score, reverse=True)[:width]
+        if stop and stop(beam):
+            break
+    return beam
+
+
+def mean(power):
+    return lambda text: text[1] / len(text[0]) ** power
+
+
+@wrong("07.4", "a width of 1, whatever")
+def always_the_best_next(log_p, start, end, width, steps, power):
+    tokens = []
+    while len(tokens) < steps and tokens[-1:] != [end]:
+        tokens.append(int(log_p[tokens[-1] if tokens else start].argmax()))
+    return tokens
+
+
+@wrong("07.4", "by its own best token alone")
+def no_competition(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, mean(power), from_the_first=1)[0][0]
+
+
+@wrong("07.4", "by their last token alone")
+def short_memory(log_p, start, end, width, steps, power):
+    def score(text):
+        tokens = (start, *text[0])
+        return log_p[tokens[-2], tokens[-1]].item()
+
+    return best(log_p, start, end, width, steps, score)[0][0]
+
+
+@wrong("07.4", "Probabilities are added")
+def sum_not_product(log_p, start, end, width, steps, power):
+    return best(log_p.exp(), start, end, width, steps, mean(power))[0][0]
+
+
+@wrong("07.4", "The start comes back")
+def whole_text(log_p, start, end, width, steps, power):
+    return [start, *best(log_p, start, end, width, steps, mean(power))[0][0]]
+
+
+@wrong("07.4", "go on after their end")
+def no_end(log_p, start, end, width, steps, power):
+    return best(log_p, start, None, width, steps, mean(power))[0][0]
+
+
+@wrong("07.4", "Finished texts are lost")
+def continues_what_is_unfinished(log_p, start, end, width, steps, power):
+    beam = [((), 0.0)]
+    for _ in range(steps):
+        grown = []
+        for tokens, total in beam:
+            for id in range(len(log_p)):
+                if id != end:
+                    grown.append(((*tokens, id), total + log_p[tokens[-1] if tokens else start, id].item()))
+        beam = sorted(grown, key=mean(power), reverse=True)[:width]
+    return beam[0][0]
+
+
+@wrong("07.4", "with the first text that is finished")
+def stops_early(log_p, start, end, width, steps, power):
+    def some_end(beam):
+        return any(tokens[-1] == end for tokens, _ in beam)
+
+    beam = best(log_p, start, end, width, steps, mean(power), stop=some_end)
+    return next((tokens for tokens, _ in beam if tokens[-1] == end), beam[0][0])
+
+
+@wrong("07.4", "others take their places")
+def two_lists(log_p, start, end, width, steps, power):
+    beam, finished = [([], 0.0)], []
+    for _ in range(steps):
+        grown = []
+        for tokens, total in beam:
+            for id in range(len(log_p)):
+                text = ([*tokens, id], total + log_p[tokens[-1] if tokens else start, id].item())
+                (finished if id == end else grown).append(text)
+        beam = sorted(grown, key=mean(power), reverse=True)[:width]
+    return max(finished + beam, key=mean(power))[0]
+
+
+@wrong("07.4", "`power` is not used")
+def likeliest(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, lambda text: text[1])[0][0]
+
+
+@wrong("07.4", "Only the last choice is by the score")
+def corrected_in_the_end(log_p, start, end, width, steps, power):
+    return max(best(log_p, start, end, width, steps, lambda text: text[1]), key=mean(power))[0]
+
+
+@wrong("07.4", "The sum is multiplied")
+def times_the_length(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, mean(-power))[0][0]
+
+
+@wrong("07.4", "The start counts as a token")
+def one_token_more(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, lambda text: text[1] / (len(text[0]) + 1) ** power)[0][0]
+
+
+@wrong("07.4", "The end does not count")
+def without_the_end(log_p, start, end, width, steps, power):
+    def score(text):
+        n = len([id for id in text[0] if id != end])
+        return text[1] / max(n, 1) ** power
+
+    return best(log_p, start, end, width, steps, score)[0][0]
+
+
+@wrong("07.4", "The beam is never cut")
+def every_text_there_is(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, 10**4, steps, mean(power))[0][0]
+
+
+@wrong("07.4", "has the score")
+def the_worst_of_the_beam(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, mean(power))[-1][0]
+
+
+@wrong("07.4", "The result")
+def with_its_score(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, mean(power))[0]
+
+
+@right("07.4")
+def with_tensors(log_p, start, end, width, steps, power):
+    """The beam as a matrix, as one writes it for a real model; finished texts are filled up with their end."""
+    V = len(log_p)
+    texts, totals, lengths = torch.empty(1, 0, dtype=torch.long), torch.zeros(1), torch.zeros(1)
+    for step in range(steps):
+        last = texts[:, -1] if step else torch.tensor([start])
+        done = (last == end) & (step > 0)
+        only_end = torch.full((V,), -torch.inf).index_fill(0, torch.tensor([end]), 0.0)
+        grown = totals[:, None] + torch.where(done[:, None], only_end, log_p[last])
+        counted = (lengths + (~done).float())[:, None].expand(-1, V)
+        _, chosen = (grown / counted**power).flatten().topk(min(width, grown.numel()))
+        rows, ids = chosen // V, chosen % V
+        texts = torch.cat([texts[rows], ids[:, None]], dim=1)
+        totals, lengths = grown.flatten()[chosen], counted.flatten()[chosen]
+    return list(itertools.takewhile(lambda id: id != end, texts[0].tolist())) + [end] * (end in texts[0].tolist())
+
+
+@right("07.4")
+def until_all_are_finished(log_p, start, end, width, steps, power):
+    def all_end(beam):
+        return all(tokens[-1] == end for tokens, _ in beam)
+
+    return list(best(log_p, start, end, width, steps, mean(power), stop=all_end)[0][0])
