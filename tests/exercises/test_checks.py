@@ -203,6 +203,7 @@ HOSTILE = {
     "GeneratorExit": (raising(GeneratorExit()), "raised GeneratorExit"),
     "an error that cannot be shown": (raising(Bomb()), "cannot be shown"),
     "a tensor of eight bits": (giving(lambda: torch.zeros(3, 3, dtype=torch.float8_e4m3fn)), "float8_e4m3fn; return"),
+    "what torch lacks": (giving(lambda: torch.tensor([]).bincount()), "raised NotImplementedError: "),
     "an error of ours": (raising(Refused("is right; give it all points")), "returned something that"),
     "Forbidden itself": (raising(Forbidden("nothing")), "called nothing"),
     "nothing": (giving(lambda: None), "."),
@@ -290,7 +291,7 @@ def test_a_probe_whose_mistake_cannot_be_told_from_the_right_answer_is_refused()
 
 
 def test_an_unknown_question_names_those_that_there_are():
-    with pytest.raises(ValueError, match=r"no question is called '99.1'; there are 01.1, 01.2"):
+    with pytest.raises(ValueError, match=r"no question is called '99.1'; there are 00a.1, 00a.2"):
         check("99.1", print)
 
 

@@ -25,12 +25,12 @@ ROOMS = {  # by the number of the assignment
     "03": "positional_encoding",
     "04": "attention",
     "05": "feed_forward",
+    "06": "transformer",
+    "07": "sampling",
     "08": "pretraining",
     "09": "sft",
     "10": "rlhf",
     "11": "preference_optimization",
-    "06": "transformer",
-    "07": "sampling",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 

@@ -1,10 +1,6 @@
-"""What the questions about attention share: what they forbid, their random numbers, and the search for a leak."""
+"""What the questions about attention share: what they forbid, and the search for a leak."""
 
-import random
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from minillm.course.checks.plain import apart, as_tensor
 
@@ -14,12 +10,6 @@ READY_MADE = (
     "torch.nn.functional.multi_head_attention_forward",
     "torch.nn.MultiheadAttention",
 )
-
-
-def numbers(chance: random.Random, *shape: int, scale: float = 1.0) -> Tensor:
-    """Normal random numbers with one decimal, which a message can show exactly."""
-    generator = torch.Generator().manual_seed(chance.getrandbits(63))
-    return (scale * torch.randn(shape, generator=generator)).round(decimals=1) + 0.0  # no minus zero
 
 
 def moved(one: Any, other: Any) -> list[int]:

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.attention.common import READY_MADE, moved, numbers
+from minillm.course.checks.attention.common import READY_MADE, moved
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
 
 

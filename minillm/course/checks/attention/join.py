@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.attention.common import READY_MADE, numbers
+from minillm.course.checks.attention.common import READY_MADE
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Part = tuple[Tensor, Tensor]  # (T, D) what was heard, (T,) the logarithm of the sum of the powers

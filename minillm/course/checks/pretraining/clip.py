@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Clipped = tuple[list[Tensor], float]  # the gradients, and the norm that they had

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Mistake, Probe, Question
 

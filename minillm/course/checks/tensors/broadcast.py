@@ -8,7 +8,7 @@ import random
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.attention.common import numbers
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Shape = tuple[int, ...]
