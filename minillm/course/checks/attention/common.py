@@ -15,6 +15,7 @@ READY_MADE = (
 def moved(one: Any, other: Any) -> list[int]:
     """The rows in which two tensors (T, D) differ by more than rounding; none where they are no such tensors.
 
+    >>> import torch
     >>> moved(torch.zeros(3, 2), torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
     [1]
     """
