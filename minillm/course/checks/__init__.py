@@ -21,6 +21,7 @@ ROOMS = {  # by the number of the assignment
     "01": "tokenizer",
     "04": "attention",
     "12": "engine",
+    "13": "scaling",
 }
 
 
