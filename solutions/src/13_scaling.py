@@ -118,9 +118,9 @@ for number, card in enumerate(broken_clip(cards, whole=["norm"], most=1.0)):
     print(f"card {number}: {pieces}")
 
 # %% [markdown]
-# **In**: `cards`, for each card a dictionary from names to tensors; `whole`, the names of which every card holds the same
-# gradient (all others are pieces, and no number of theirs is on two cards); `most`, the longest that the gradient may
-# be, above 0.
+# **In**: `cards`, for each card a dictionary from names to tensors; `whole`, the names of which every card holds the
+# same gradient (all others are pieces, and no number of theirs is on two cards); `most`, the longest that the gradient
+# may be, above 0.
 #
 # **Out**: the same list of dictionaries, scaled as on one card that holds every number of the gradient once. A gradient
 # that is not too long stays as it is, also if it is 0.
@@ -177,13 +177,13 @@ check("13.2", clip).points
 #
 # **Goal**: find what it costs at least to reach a loss, if the model is trained once and then serves many tokens.
 #
-# `best_split` of the lesson spends a budget on training. But a model is trained to be used, and each token that it serves
-# costs 2 N. Whoever serves many will take a smaller model and let it read more, until it is as good (Sardana et al.
-# 2024). That is why Llama 3 8B read nearly 2,000 tokens for each parameter.
+# `best_split` of the lesson spends a budget on training. But a model is trained to be used, and each token that it
+# serves costs 2 N. Whoever serves many will take a smaller model and let it read more, until it is as good (Sardana et
+# al. 2024). Llama 3 8B read nearly 2,000 tokens for each parameter.
 #
-# **In**: `law`, the five numbers (E, A, alpha, B, beta) of L = E + A / N^alpha + B / D^beta, with N and D in *billions*,
-# so that all numbers are of moderate size; `loss`, the L to be reached, above E; `served`, the tokens that the model
-# will serve, in billions, 0 or more.
+# **In**: `law`, the five numbers (E, A, alpha, B, beta) of L = E + A / N^alpha + B / D^beta, with N and D in
+# *billions*, so that all numbers are of moderate size; `loss`, the L to be reached, above E; `served`, the tokens that
+# the model will serve, in billions, 0 or more.
 #
 # **Out**: the least 6 N D + 2 N · served with which some N and D reach the loss. A search that is exact to a
 # hundredth of a per cent will do. (With billions of both, the unit is 10^18 operations.)
@@ -211,8 +211,8 @@ check("13.2", clip).points
 #
 # <details><summary>Hint 3</summary>
 #
-# Search over ln N, from just above that smallest one to some dozen more. Cut the interval into thirds, compare the costs
-# at the two inner points, throw away the third next to the dearer one, and repeat 200 times.
+# Search over ln N, from just above that smallest one to some dozen more. Cut the interval into thirds, compare the
+# costs at the two inner points, throw away the third next to the dearer one, and repeat 200 times.
 # </details>
 
 
@@ -265,8 +265,8 @@ check("13.3", cheapest).points
 #   turns, until no forward pass is left, and then the backward passes that are left. Both go through the small batches
 #   in their order;
 # - a forward pass lasts 1, a backward pass 2;
-# - forward j needs forward j of the stage before; backward j needs backward j of the stage behind, on the last stage its
-#   own forward j. Everything begins as soon as that is done and the stage is free. The first begins at 0.
+# - forward j needs forward j of the stage before; backward j needs backward j of the stage behind, or on the last
+#   stage its own forward j. Everything begins as soon as that is done and the stage is free. The first begins at 0.
 #
 # `timetable(2, 2)`:
 #
@@ -285,8 +285,8 @@ check("13.3", cheapest).points
 #
 # <details><summary>Hint 2</summary>
 #
-# With w = min(p - 1 - s, m): forward 0 to w - 1; then for each j forward w + j, if there is one, and backward j. For the
-# times keep two books: `free[s]`, and `ended[kind, j, s]`.
+# With w = min(p - 1 - s, m): forward 0 to w - 1; then for each j forward w + j, if there is one, and backward j. For
+# the times keep two books: `free[s]`, and `ended[kind, j, s]`.
 # </details>
 #
 # <details><summary>Hint 3</summary>

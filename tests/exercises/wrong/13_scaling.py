@@ -471,7 +471,7 @@ def batches_that_are_not_there(p, m):
     return rows
 
 
-@wrong("13.4", "in place of (0, 'forward', 0)")
+@wrong("13.4", "right is (0, 'forward', 0)")
 def begins_at_one(p, m):
     return [[(start + 1, kind, j) for start, kind, j in row] for row in by_recursion(p, m)]
 

@@ -17,8 +17,7 @@ def cheapest(law: Law, loss: float, served: float) -> float:
     >>> round(cheapest((1.0, 1.0, 1.0, 1.0, 1.0), loss=2.0, served=0.0), 4)  # N = D = 2
     24.0
     """
-    size = _best_size(law, loss, served)
-    return _cost(law, loss, served, size)
+    return _cost(law, loss, served, _best_size(law, loss, served))
 
 
 def _tokens(law: Law, loss: float, size: float) -> float:
@@ -33,16 +32,15 @@ def _cost(law: Law, loss: float, served: float, size: float) -> float:
 
 
 def _best_size(law: Law, loss: float, served: float) -> float:
-    """Where another per cent of N costs as much in size as it saves in tokens: d cost / d ln N = 0."""
+    """Where another per cent of N saves as much in tokens as it costs: the slope of `_cost` over ln N is 0."""
     E, A, alpha, _, beta = law
-    low, high = (math.log((A * times / (loss - E)) / 1) / alpha for times in (1 + 1e-12, 1e12))
+    low = math.log(A / (loss - E)) / alpha  # so small a model reaches the loss only after tokens without end
+    high = low + 50
     for _ in range(200):
-        size = math.exp(middle := (low + high) / 2)
-        tokens = _tokens(law, loss, size)
-        saved = (
-            tokens * alpha / beta * (A / size**alpha) / (loss - E - A / size**alpha) if tokens < math.inf else math.inf
-        )
-        low, high = (middle, high) if 6 * saved > 6 * tokens + 2 * served else (low, middle)
+        middle = (low + high) / 2
+        tokens, price = _tokens(law, loss, math.exp(middle)), A / math.exp(alpha * middle)
+        too_small = tokens == math.inf or tokens * alpha * price > (tokens + served / 3) * beta * (loss - E - price)
+        low, high = (middle, high) if too_small else (low, middle)
     return math.exp(high)
 
 
@@ -158,7 +156,7 @@ CHEAPEST = Question(
                 ),
                 Mistake(
                     "The model is the cheapest to train, and use is paid for on top.",
-                    "Look for the N at which the *sum* is least. A smaller model is cheaper every time that it is used.",
+                    "Look for the N at which the *sum* is least: a smaller model is cheaper every time it is used.",
                     _use_on_top,
                 ),
                 Mistake(

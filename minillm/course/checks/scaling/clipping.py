@@ -89,34 +89,35 @@ def _whole_as_it_was(cards: list[Card], whole: list[str], most: float) -> list[C
     ]
 
 
-def _cards(chance: random.Random, n: int, whole: bool) -> list[Card]:
-    """Pieces of unequal size and length, and a gradient that all have."""
+def _cards(chance: random.Random, n: int, names: str, shared: str = "") -> list[Card]:
+    """Pieces of unequal size and length, and gradients that all cards have; with one name, of one number each."""
 
     def piece(size: int, scale: int) -> Tensor:
         return torch.tensor([chance.choice((-1, 1)) * chance.randint(1, 9) * scale / 10 for _ in range(size)])
 
-    shared = piece(2, chance.randint(1, 3))
+    most = 1 if " " not in names else 3
+    held = {name: piece(chance.randint(1, most), chance.randint(1, 3)) for name in shared.split()}
     cards = []
     for number in range(n):
-        card = {name: piece(chance.randint(1, 3), 1 + number * chance.randint(1, 3)) for name in ("up", "down")[:n]}
-        cards.append(card | {"norm": shared.clone()} if whole else card)
+        pieces = {name: piece(chance.randint(1, most), 1 + number * chance.randint(1, 3)) for name in names.split()}
+        cards.append(pieces | {name: gradient.clone() for name, gradient in held.items()})
     return cards
 
 
 def _long(chance: random.Random) -> list[Call]:
     """Gradients with every card's part longer than the limit."""
     calls = []
-    for n in (2, 2, 3, 4):
-        cards = _cards(chance, n, whole=False)
-        calls.append((cards, [], round(0.2 + 0.6 * min(_norms(cards)), 2)))
+    for n, names in ((2, "up"), (2, "up down"), (3, "up gate down")):
+        cards = _cards(chance, n, names)
+        calls.append((cards, [], round(0.6 * min(_norms(cards)), 2)))
     return calls
 
 
 def _short(chance: random.Random) -> list[Call]:
     """Shorter than the limit, longer though no part of it is, and all 0."""
     calls = []
-    for n, times in ((2, 1.5), (3, 1.2), (2, 0.9)):
-        cards = _cards(chance, n, whole=False)
+    for n, names, times in ((2, "up", 1.5), (3, "up down", 1.2), (2, "up down", 0.9)):
+        cards = _cards(chance, n, names)
         calls.append((cards, [], round(times * _norm(_all(cards, [])), 2)))
     zero = [{"up": torch.zeros(2)}, {"up": torch.zeros(1)}]
     return [*calls, (zero, [], 1.0)]
@@ -124,9 +125,9 @@ def _short(chance: random.Random) -> list[Call]:
 
 def _shared(chance: random.Random) -> list[Call]:
     calls = []
-    for n in (2, 3, 4):
-        cards = _cards(chance, n, whole=True)
-        calls.append((cards, ["norm"], round(0.6 * _norm(_all(cards, ["norm"])), 2)))
+    for n, names, shared in ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias")):
+        cards = _cards(chance, n, names, shared)
+        calls.append((cards, shared.split(), round(0.6 * _norm(_all(cards, shared.split())), 2)))
     return calls
 
 

@@ -87,10 +87,9 @@ def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tu
                 return sentence, "Each small batch passes each stage once forwards and once backwards."
             for place, (work, other) in enumerate(zip(row, told, strict=True)):
                 if list(work) != list(other if type(other) in (list, tuple) else [other]):
-                    sentence = (
-                        f"With p = {p} and m = {m}, stage {stage} does as number {place} {other} in place of {work}."
-                    )
-                    return sentence, "Draw this timetable on paper, as in lesson 13, and look what this work waits for."
+                    whose = f"With p = {p} and m = {m}, work {place} of stage {stage}"
+                    hint = "Draw this timetable on paper, as in lesson 13, and look what this work waits for."
+                    return f"{whose} is {other}; right is {work}.", hint
     return None
 
 
@@ -106,7 +105,7 @@ PIPELINE = Question(
             (
                 Mistake(
                     "All forward passes come first.",
-                    "That is the timetable of the lesson. Here a stage turns round as soon as it has run ahead enough.",
+                    "That is the lesson's timetable. Here a stage takes turns as soon as it has run ahead enough.",
                     _bent(_all_forward_first),
                 ),
                 Mistake(
@@ -126,7 +125,7 @@ PIPELINE = Question(
                 ),
                 Mistake(
                     "Nothing waits for the neighbours: each stage works without a break.",
-                    "A forward pass needs the stage before, a backward pass the stage behind. Wait until they are done.",
+                    "A forward pass needs the stage before, a backward pass the stage behind. Wait for them.",
                     _bent(waits=()),
                 ),
                 Mistake(
@@ -167,7 +166,7 @@ PIPELINE = Question(
             (
                 Mistake(
                     "With few small batches all forward passes come first.",
-                    "A stage runs ahead by p - 1 - s, or by all m if there are fewer; the last stages still take turns.",
+                    "A stage runs ahead by p - 1 - s, or by m if that is less; the last stages still take turns.",
                     _bent(lambda stage, p, m: m if m < p else _ahead(stage, p, m)),
                 ),
             ),
