@@ -1,7 +1,7 @@
 """12.3: a whole run of guesses, kept or replaced with dice that are given (Leviathan et al. 2023, algorithm 1)."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -38,7 +38,7 @@ def _missing(p: Tensor, q: Tensor) -> Tensor:
 
 def _walk(probabilities: Tensor, last: float) -> int:
     """The first token at which the running sum is above `last`; the last of all where none is."""
-    above = probabilities.cumsum(0) > last + 1e-9
+    above = probabilities.cumsum(0) > last
     return int(above.int().argmax()) if above.any() else len(probabilities) - 1
 
 
@@ -74,9 +74,9 @@ def _bent(
     return settle
 
 
-def _parts(chance: random.Random, sure: bool = False) -> Tensor:
-    """Four probabilities in tenths, or one token that is certain."""
-    tokens = [chance.randrange(4)] * 10 if sure else chance.choices(range(4), k=10)
+def _parts(chance: random.Random, among: Sequence[int] = range(4)) -> Tensor:
+    """Four probabilities in tenths, of which only some tokens have any."""
+    tokens = chance.choices(among, k=10)
     return torch.tensor([tokens.count(token) / 10 for token in range(4)])
 
 
@@ -85,8 +85,9 @@ def _die(chance: random.Random) -> float:
     return chance.choice([n for n in range(1, 1000) if n % 2 and n % 5]) / 1000
 
 
-def _call(chance: random.Random, n: int, sure: bool = False) -> Call:
-    offered = torch.stack([_parts(chance, sure) for _ in range(n)]) if n else torch.zeros(0, 4)
+def _call(chance: random.Random, n: int, certain: bool = False) -> Call:
+    among = [[chance.randrange(4)] if certain else range(4) for _ in range(n)]
+    offered = torch.stack([_parts(chance, tokens) for tokens in among]) if n else torch.zeros(0, 4)
     wanted = torch.stack([_parts(chance) for _ in range(n + 1)])
     guesses = [chance.choices(range(4), row.tolist())[0] for row in offered]
     return guesses, offered, wanted, [_die(chance) for _ in range(n)], _die(chance)
@@ -116,12 +117,11 @@ def _all_stay(call: Call) -> bool:
 
 def _edges(chance: random.Random) -> list[Call]:
     """No guess; dice of exactly 0; and guesses that were certain."""
-    none = _call(chance, 0)
-    none[2][0] = torch.tensor([0.0, 0.6, 0.0, 0.4])
-    refused = _call(chance, 1, sure=True)
-    refused[2][0] = _parts(chance)
-    refused[2][0] += refused[2][0, refused[0][0]] * (torch.eye(4)[refused[0][0] - 1] - torch.eye(4)[refused[0][0]])
-    return [(*none[:4], 0.0), (*refused[:3], [0.0], refused[4]), *(_call(chance, n, sure=True) for n in (1, 2, 2, 3))]
+    no_guess = [], torch.zeros(0, 4), _parts(chance, [1, 3])[None], [], 0.0
+    guesses, offered, wanted, _, last = _call(chance, 1, certain=True)
+    wanted[0] = _parts(chance, [token for token in range(4) if token not in guesses])
+    refused = guesses, offered, wanted, [0.0], last
+    return [no_guess, refused, *(_call(chance, n, certain=True) for n in (1, 2, 2, 3))]
 
 
 GUESSES = Question(
@@ -152,7 +152,7 @@ GUESSES = Question(
                 Mistake(
                     "The dice are not used: a guess stays only if the model finds it at least as likely.",
                     "It stays with the probability p / q: whenever its die is below that.",
-                    _bent(keep=lambda dice, p, q: p >= q - 1e-9),
+                    _bent(keep=lambda dice, p, q: p >= q),
                 ),
                 Mistake(
                     "The die is held against p; what the guesser offered is not used.",

@@ -53,12 +53,12 @@ def _right_padded(texts: list[list[int]], pad: int) -> Batch:
 def _positions(count) -> Any:
     """Other positions; `count(places, starts)` says which, from (T,) and (B, 1)."""
 
-    def left_padded_(texts: list[list[int]], pad: int) -> Batch:
+    def batch(texts: list[list[int]], pad: int) -> Batch:
         ids, _, visible = left_padded(texts, pad)
         starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
         return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
 
-    return left_padded_
+    return batch
 
 
 def _seen_padding(texts: list[list[int]], pad: int) -> Batch:
@@ -75,7 +75,7 @@ def _blind_padding(texts: list[list[int]], pad: int) -> Batch:
 def _found(leading: bool, in_positions: bool) -> Any:
     """Padding found by its id: everywhere, or up to the first other token."""
 
-    def left_padded_(texts: list[list[int]], pad: int) -> Batch:
+    def batch(texts: list[list[int]], pad: int) -> Batch:
         ids, positions, visible = left_padded(texts, pad)
         real = ids != pad
         if leading:
@@ -85,7 +85,7 @@ def _found(leading: bool, in_positions: bool) -> Any:
             positions = (real.cumsum(1) - 1).clamp(min=0)
         return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
 
-    return left_padded_
+    return batch
 
 
 def _texts(chance: random.Random, holds_pad: bool) -> list[Call]:

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Event = tuple[str | int, ...]
@@ -132,9 +133,9 @@ def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> t
         if type(reply) is not list or len(reply) != len(answer):
             return None
         for number, (event, tables, told) in enumerate(zip(events, answer, reply, strict=True)):
-            if type(told) is dict and tables != told:
-                names = [name for name in {**tables, **told} if tables.get(name) != told.get(name)]
-                whose, is_, should = names[0], told.get(names[0]), tables.get(names[0])
+            if type(told) is dict and difference(tables, told):
+                whose = next(name for name in {**tables, **told} if difference(tables.get(name), told.get(name)))
+                is_, should = show(told.get(whose)), tables.get(whose)
                 sentence = f"After event {number}, {event}, the table of {whose} is {is_}; right is {should}."
                 return sentence, "Write down who holds which page before that event, and what the rules say of it."
     return None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Mistake, Probe, Question
 
 Work = tuple[int, str, int]  # when it begins, what, which small batch
@@ -86,10 +87,10 @@ def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tu
                 )
                 return sentence, "Each small batch passes each stage once forwards and once backwards."
             for place, (work, other) in enumerate(zip(row, told, strict=True)):
-                if list(work) != list(other if type(other) in (list, tuple) else [other]):
+                if difference(work, other):
                     whose = f"With p = {p} and m = {m}, work {place} of stage {stage}"
                     hint = "Draw this timetable on paper, as in lesson 13, and look what this work waits for."
-                    return f"{whose} is {other}; right is {work}.", hint
+                    return f"{whose} is {show(other)}; right is {work}.", hint
     return None
 
 
