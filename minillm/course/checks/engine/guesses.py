@@ -108,11 +108,7 @@ def _drawn(accepted: Callable[[Call], bool]) -> Callable[[random.Random], list[C
 
 
 def _all_stay(call: Call) -> bool:
-    guesses = call[0]
-    return len(settle(*call)) == len(guesses) + 1 and all(
-        _fairly(die, float(p[guess]), float(q[guess]))
-        for guess, q, p, die in zip(guesses, call[1], call[2], call[3], strict=False)
-    )
+    return len(settle(*call)) > len(call[0])
 
 
 def _edges(chance: random.Random) -> list[Call]:
