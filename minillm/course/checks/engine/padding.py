@@ -1,0 +1,192 @@
+"""12.2, a bug-hunt: texts of unequal length in one rectangle, whose padding moves the words and swallows some.
+
+Both mistakes happen. GPT-2 in `transformers` counted padding as positions (its issue 3021, mended in pull request
+7552). And where the token that pads also stands in the texts, whoever looks for it to find the padding hides a part of
+them (issue 1080 of Qwen). In Ottermere it stands at the beginning of each.
+"""
+
+import random
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def left_padded(
+    texts: list[list[int]], pad: int
+) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"], Bool[Tensor, "B T T"]]:
+    """The right answer, row by row.
+
+    >>> ids, positions, visible = left_padded([[7, 8], [0]], pad=0)
+    >>> ids.tolist(), positions.tolist()
+    ([[7, 8], [0, 0]], [[0, 1], [0, 0]])
+    >>> visible[1].int().tolist()
+    [[1, 0], [0, 1]]
+    """
+    width = max(map(len, texts))
+    ids = torch.full((len(texts), width), pad)
+    positions = torch.zeros(len(texts), width, dtype=torch.long)
+    visible = torch.eye(width, dtype=torch.bool).repeat(len(texts), 1, 1)
+    for row, text in enumerate(texts):
+        start = width - len(text)
+        ids[row, start:] = torch.tensor(text)
+        positions[row, start:] = torch.arange(len(text))
+        visible[row, start:, start:] = torch.ones(len(text), len(text)).tril() > 0
+    return ids, positions, visible
+
+
+def _right_padded(texts: list[list[int]], pad: int) -> Batch:
+    """The same, with every row turned round twice: its text stands in front."""
+    ids, _, visible = left_padded([text[::-1] for text in texts], pad)
+    lengths = torch.tensor([[len(text)] for text in texts])
+    places = torch.arange(ids.shape[1]).expand(len(texts), -1)
+    return ids.flip(1), torch.where(places < lengths, places, 0), visible.flip(1, 2).mT
+
+
+def _positions(count) -> Any:
+    """Other positions; `count(places, starts)` says which, from (T,) and (B, 1)."""
+
+    def batch(texts: list[list[int]], pad: int) -> Batch:
+        ids, _, visible = left_padded(texts, pad)
+        starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
+        return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
+
+    return batch
+
+
+def _seen_padding(texts: list[list[int]], pad: int) -> Batch:
+    ids, positions, visible = left_padded(texts, pad)
+    return ids, positions, torch.ones_like(visible).tril()
+
+
+def _blind_padding(texts: list[list[int]], pad: int) -> Batch:
+    ids, positions, visible = left_padded(texts, pad)
+    starts = torch.tensor([ids.shape[1] - len(text) for text in texts])
+    return ids, positions, visible & (torch.arange(ids.shape[1]) >= starts[:, None])[:, :, None]
+
+
+def _found(leading: bool, in_positions: bool) -> Any:
+    """Padding found by its id: everywhere, or up to the first other token."""
+
+    def batch(texts: list[list[int]], pad: int) -> Batch:
+        ids, positions, visible = left_padded(texts, pad)
+        real = ids != pad
+        if leading:
+            real = real.cumsum(1) > 0
+        seen = torch.ones_like(visible).tril() & real[:, None, :]
+        if in_positions:
+            positions = (real.cumsum(1) - 1).clamp(min=0)
+        return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
+
+    return batch
+
+
+def _texts(chance: random.Random, holds_pad: bool) -> list[Call]:
+    """Batches of unequal texts, without the id that pads or with it, at the beginning and inside."""
+    calls = []
+    for lengths in ((2, 3), (4, 2, 5), (3, 6, 1, 4)):
+        pad = chance.randint(0, 9)
+        words = [id for id in range(10) if id != pad]
+        texts = [chance.choices(words, k=length) for length in lengths]
+        if holds_pad:
+            texts = [[pad, *text] for text in texts]
+            longest = max(texts, key=len)
+            longest[chance.randrange(1, len(longest) - 1)] = pad
+        calls.append((texts, pad))
+    return calls
+
+
+def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which column has a wrong token or position, or sees what it should not."""
+    for (texts, _), answer, reply in zip(calls, right, got, strict=True):
+        if type(reply) not in (list, tuple) or len(reply) != 3:
+            return "The result is not three things: ids, positions, visible.", "End with all three behind `return`."
+        parts = [as_tensor(part) for part in reply]
+        if any(part is None or part.shape != one.shape for part, one in zip(parts, answer, strict=True)):
+            return None
+        for name, one, part in zip(("ids", "positions"), answer, parts, strict=False):
+            if wrong := (one != part).nonzero().tolist():
+                row, column = wrong[0]
+                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {one[row, column]}."
+                return sentence, "Write down for each row at which column its text begins; all else follows."
+        if wrong := (answer[2] != parts[2].bool()).nonzero().tolist():
+            row, column, other = wrong[0]
+            verb = "does not see" if answer[2][row, column, other] else "sees"
+            start = answer[0].shape[1] - len(texts[row])
+            what = "is padding" if other < start else "comes later" if other > column else "is a token of its text"
+            sentence = f"In row {row}, column {column} {verb} column {other}, which {what}."
+            return sentence, "A column sees those of its own text up to itself; a column of padding only itself."
+    return None
+
+
+PADDING = Question(
+    "12.2",
+    "Who sits beside you must not matter",
+    "left_padded",
+    (
+        Probe(
+            "padding that no text holds",
+            lambda chance: _texts(chance, holds_pad=False),
+            left_padded,
+            (
+                Mistake(
+                    "The positions count the padding.",
+                    "The first token of a text stands at position 0, in whichever column that is.",
+                    _positions(lambda places, starts: places),
+                ),
+                Mistake(
+                    "The positions of the padding are negative, and a table of positions has no such row.",
+                    "Where there is no text yet the position is 0: cut off below.",
+                    _positions(lambda places, starts: places - starts),
+                ),
+                Mistake(
+                    "The padding stands behind the texts.",
+                    "All texts must end in the last column, where their next token is read off.",
+                    _right_padded,
+                ),
+                Mistake(
+                    "The padding can be seen.",
+                    "Hide its columns from every query but itself.",
+                    _seen_padding,
+                ),
+                Mistake(
+                    "A column of padding sees nothing at all, and softmax divides 0 by 0 there.",
+                    "Let it see itself: nobody listens to it, and NaN would spread.",
+                    _blind_padding,
+                ),
+            ),
+            _first_wrong,
+        ),
+        Probe(
+            "texts that hold the padding's token themselves",
+            lambda chance: _texts(chance, holds_pad=True),
+            left_padded,
+            (
+                Mistake(
+                    "Tokens of a text are hidden because they have the padding's id.",
+                    "What is padding say the lengths of the texts, not the ids.",
+                    _found(leading=False, in_positions=False),
+                ),
+                Mistake(
+                    "Tokens of a text are hidden, and not counted, because they have the padding's id.",
+                    "What is padding say the lengths of the texts, not the ids.",
+                    _found(leading=False, in_positions=True),
+                ),
+                Mistake(
+                    "The token at the beginning of a text is taken for padding.",
+                    "In the ids both look alike. `T - len(text)` says where a text begins.",
+                    _found(leading=True, in_positions=True),
+                ),
+            ),
+            _first_wrong,
+        ),
+    ),
+    forbidden=("minillm", "torch.nn.utils.rnn.pad_sequence"),
+)

@@ -1,0 +1,240 @@
+"""12.4: a cache in pages, which texts share until one of them writes (Kwon et al. 2023, "PagedAttention")."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from string import ascii_uppercase
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
+from minillm.course.checks.question import Mistake, Probe, Question
+
+Event = tuple[str | int, ...]
+Tables = dict[str, list[int]]
+
+
+def page_tables(events: list[Event], page_size: int) -> list[Tables]:
+    """The right answer: every text's pages after each event.
+
+    >>> page_tables([("join", "A", 3), ("fork", "A", "B"), ("write", "B"), ("leave", "A")], page_size=2)[1:]
+    [{'A': [0, 1], 'B': [0, 1]}, {'A': [0, 1], 'B': [0, 2]}, {'B': [0, 2]}]
+    """
+    return _bent()(events, page_size)
+
+
+class _Cache:
+    """Texts and their pages; `bent` says what is done otherwise."""
+
+    def __init__(self, page_size: int, bent: str):
+        self.size, self.bent = page_size, bent
+        self.tables: Tables = {}
+        self.lengths: dict[str, int] = {}
+        self.holders: Counter[int] = Counter()
+        self.freed: list[int] = []  # in the order in which they came back
+        self.once_shared: set[int] = set()
+
+    def take(self) -> int:
+        if self.bent == "latest first" and self.freed:
+            page = self.freed.pop()
+        elif self.bent in ("never comes back", "latest first"):
+            page = max(self.holders, default=-1) + 1
+        else:
+            page = next(page for page in count() if self.holders[page] < 1)
+        self.holders[page] = 1
+        return page
+
+    def let_go(self, page: int) -> None:
+        self.holders[page] -= 1
+        if self.holders[page] < 1:
+            self.freed.append(page)
+
+    def enough(self, length: int) -> int:
+        rules = {"one too many": length // self.size + 1, "only full ones": length // self.size, "each": length}
+        return rules.get(self.bent, -(-length // self.size))
+
+    def grow(self, name: str, new: int) -> None:
+        self.lengths[name] = self.lengths.get(name, 0) + new
+        table = self.tables.setdefault(name, [])
+        while len(table) < self.enough(self.lengths[name]):
+            table.append(self.take())
+
+    def own(self, name: str) -> None:
+        """Give a text pages of its own where it is about to write."""
+        table = self.tables[name]
+        into_last = self.lengths[name] % self.size > 0 or self.bent == "copies a full page"
+        for place in range(len(table)) if self.bent == "copies all at a write" else range(len(table))[-1:]:
+            page = table[place]
+            shared = page in self.once_shared if self.bent == "once shared" else self.holders[page] > 1
+            if shared and into_last and self.bent != "writes into both":
+                table[place] = self.take()
+                self.let_go(page)
+
+    def do(self, kind: str, name: str, argument: Any = None) -> None:
+        if kind == "join":
+            self.grow(name, argument)
+        elif kind == "write":
+            self.own(name)
+            self.grow(name, 1)
+        elif kind == "leave":
+            for page in self.tables[name]:
+                self.holders[page] = 1 if self.bent == "frees for all" else self.holders[page]
+                self.let_go(page)
+            if self.bent != "table stays":
+                del self.tables[name]
+        elif self.bent == "copies at a fork":
+            self.grow(argument, self.lengths[name])
+        else:
+            self.tables[argument], self.lengths[argument] = list(self.tables[name]), self.lengths[name]
+            self.holders.update(self.tables[name])
+            self.once_shared.update(self.tables[name])
+
+
+def _bent(bent: str = "") -> Callable[[list[Event], int], list[Tables]]:
+    def page_tables(events: list[Event], page_size: int) -> list[Tables]:
+        cache, seen = _Cache(page_size, bent), []
+        for event in events:
+            cache.do(*event)
+            seen.append({name: list(table) for name, table in cache.tables.items()})
+        return [seen[-1]] * len(seen) if bent == "one object" else seen
+
+    return page_tables
+
+
+def _story(chance: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
+    """n events of some kinds besides joining and writing; one text always stays."""
+    names, live, events = iter(ascii_uppercase), [], []
+    while len(events) < n:
+        kind = chance.choice(f"join write write {kinds}".split()) if live else "join"
+        name = chance.choice(live) if live else None
+        if kind == "join":
+            live.append(next(names))
+            events.append((kind, live[-1], chance.randint(1, 2 * page_size)))
+        elif kind == "write":
+            events.append((kind, name))
+        elif kind == "fork":
+            live.append(next(names))
+            events.append((kind, name, live[-1]))
+        elif len(live) > 1:
+            live.remove(name)
+            events.append((kind, name))
+    return events
+
+
+def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
+    """For each (events, page_size) a story."""
+    return lambda chance: [(_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes]
+
+
+def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """After which event the tables are wrong, and whose."""
+    for (events, _), answer, reply in zip(calls, right, got, strict=True):
+        if type(reply) is not list or len(reply) != len(answer):
+            return None
+        for number, (event, tables, told) in enumerate(zip(events, answer, reply, strict=True)):
+            if type(told) is dict and difference(tables, told):
+                whose = next(name for name in {**tables, **told} if difference(tables.get(name), told.get(name)))
+                is_, should = show(told.get(whose)), tables.get(whose)
+                sentence = f"After event {number}, {event}, the table of {whose} is {is_}; right is {should}."
+                return sentence, "Write down who holds which page before that event, and what the rules say of it."
+    return None
+
+
+PAGES = Question(
+    "12.4",
+    "A cache in pages",
+    "page_tables",
+    (
+        Probe(
+            "texts that join and write",
+            _stories("", (3, 2), (6, 3), (9, 2), (12, 4)),
+            page_tables,
+            (
+                Mistake(
+                    "A page is taken before it is needed: a text that fills its pages has one too many.",
+                    "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
+                    _bent("one too many"),
+                ),
+                Mistake(
+                    "A page that is not full yet is forgotten.",
+                    "A text of n tokens needs n / page_size pages, rounded *up*.",
+                    _bent("only full ones"),
+                ),
+                Mistake(
+                    "Each token takes a page of its own.",
+                    "A page has room for `page_size` tokens. Take a new one only when the last is full.",
+                    _bent("each"),
+                ),
+                Mistake(
+                    "After every event the tables are those of the end.",
+                    "You put the same dictionary or the same lists into the result each time. Put copies there.",
+                    _bent("one object"),
+                ),
+            ),
+            _first_wrong_event,
+        ),
+        Probe(
+            "texts that leave",
+            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2)),
+            page_tables,
+            (
+                Mistake(
+                    "Pages of those who left never come back.",
+                    "They are free again. Take the smallest number that nobody holds.",
+                    _bent("never comes back"),
+                ),
+                Mistake(
+                    "The page that came back last is taken first.",
+                    "A stack would do as well, but to compare answers it must be the smallest free number here.",
+                    _bent("latest first"),
+                ),
+                Mistake(
+                    "The table of a text that left is still there.",
+                    "Remove the text from the tables when its pages are free.",
+                    _bent("table stays"),
+                ),
+            ),
+            _first_wrong_event,
+        ),
+        Probe(
+            "texts that fork",
+            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4)),
+            page_tables,
+            (
+                Mistake(
+                    "Both write into a page that they share, and the tokens of one overwrite the other's.",
+                    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
+                    _bent("writes into both"),
+                ),
+                Mistake(
+                    "A fork copies pages.",
+                    "It only copies the table. A page is copied when somebody writes into it.",
+                    _bent("copies at a fork"),
+                ),
+                Mistake(
+                    "A write copies all pages that are shared.",
+                    "Only the last page is written into. The ones before it stay shared as long as the texts live.",
+                    _bent("copies all at a write"),
+                ),
+                Mistake(
+                    "A shared page that is full is copied.",
+                    "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
+                    _bent("copies a full page"),
+                ),
+                Mistake(
+                    "A page becomes free although another text still holds it.",
+                    "Count the holders of each page, and let it go when the last of them has left.",
+                    _bent("frees for all"),
+                ),
+                Mistake(
+                    "A page that was shared once is copied even by the only text that still holds it.",
+                    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
+                    _bent("once shared"),
+                ),
+            ),
+            _first_wrong_event,
+        ),
+    ),
+    forbidden=("minillm",),
+)

@@ -1,0 +1,636 @@
+"""Answers to exercise 12 as learners write them."""
+
+import heapq
+import itertools
+import math
+from bisect import bisect_right
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import torch
+from answers import right, wrong
+
+# 12.1 Whole numbers on both sides
+
+
+def rounded(matrix, largest=None, to_whole=torch.round):
+    scale = (matrix.abs().max(dim=1).values if largest is None else largest) / 127
+    return to_whole(matrix / scale[:, None]), scale
+
+
+@wrong("12.1", "`x` is not")
+def weights_only(x, weight):
+    codes, scale = rounded(weight)
+    return x @ (codes * scale[:, None]).T
+
+
+@wrong("12.1", "one scale")
+def scale_of_the_matrix(x, weight):
+    a, b = x.abs().max() / 127, weight.abs().max() / 127
+    return torch.round(x / a) @ torch.round(weight / b).T * (a * b)
+
+
+@wrong("12.1", "the most negative one")
+def forgot_the_absolute_value(x, weight):
+    a, of_x = rounded(x, x.max(1).values)
+    b, of_weight = rounded(weight, weight.max(1).values)
+    return a @ b.T * torch.outer(of_x, of_weight)
+
+
+@wrong("12.1", "cut off")
+def converted_to_whole_numbers(x, weight):
+    a, of_x = rounded(x, to_whole=lambda codes: codes.int())
+    b, of_weight = rounded(weight, to_whole=lambda codes: codes.int())
+    return a @ b.T * torch.outer(of_x, of_weight)
+
+
+@wrong("12.1", "wrap round")
+def product_of_bytes(x, weight):
+    a, of_x = rounded(x)
+    b, of_weight = rounded(weight)
+    return torch.stack([(a.char() * row.char()).sum(1, dtype=torch.int8) for row in b], 1) * torch.outer(of_x, of_weight)
+
+
+@wrong("12.1", "still in codes")
+def not_scaled_back(x, weight):
+    return rounded(x)[0] @ rounded(weight)[0].mT
+
+
+@wrong("12.1", "scales of the weights are missing")
+def half_scaled_back(x, weight):
+    codes, scale = rounded(x)
+    return scale[:, None] * (codes @ rounded(weight)[0].T)
+
+
+@wrong("12.1", "0 / 0 is NaN")
+def no_thought_of_zeros(x, weight):
+    a, of_x = rounded(x)
+    b, of_weight = rounded(weight)
+    return (a @ b.T) * of_x.unsqueeze(1) * of_weight
+
+
+@wrong("12.1", "shape")
+def weight_not_turned(x, weight):
+    return int8_by_numpy(weight, x)
+
+
+@wrong("12.1", "raised IndexError")
+def scales_of_columns(x, weight):
+    codes, scale = rounded(weight.T)
+    return x @ (codes * scale[:, None])[: weight.shape[2]]
+
+
+@wrong("12.1", "called torch.quantize_per_channel")
+def the_library(x, weight):
+    scale = weight.abs().amax(1) / 127
+    return x @ torch.quantize_per_channel(weight, scale, torch.zeros(len(scale)), 0, torch.qint8).dequantize().T
+
+
+@right("12.1")
+def int8_by_numpy(x, weight):
+    def codes(matrix):
+        matrix = matrix.numpy()
+        scale = np.abs(matrix).max(1, keepdims=True) / np.float32(127) + np.float32(1e-12)
+        return np.rint(matrix / scale).astype(np.int64), scale
+
+    (a, of_x), (b, of_weight) = codes(x), codes(weight)
+    return np.einsum("tc,rc->tr", a, b) * (of_x * of_weight.T)
+
+
+@right("12.1")
+def by_lists(x, weight):
+    def codes(row):
+        largest = max(abs(one) for one in row) or 1.0
+        return [math.floor(one * 127 / largest + 0.5) for one in row], largest / 127
+
+    rows, columns = [codes(row) for row in x.tolist()], [codes(row) for row in weight.tolist()]
+    return [
+        [sum(i * j for i, j in zip(a, b, strict=True)) * of_a * of_b for b, of_b in columns] for a, of_a in rows
+    ]
+
+
+# 12.2 Who sits beside you must not matter
+
+
+def rectangle(texts, pad):
+    width = max(len(text) for text in texts)
+    ids = torch.tensor([[pad] * (width - len(text)) + text for text in texts])
+    lengths = torch.tensor([len(text) for text in texts])[:, None]
+    return ids, torch.arange(width) >= width - lengths
+
+
+def masked(real):
+    width = real.shape[1]
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    return (causal & real[:, None, :]) | torch.eye(width, dtype=torch.bool)
+
+
+@wrong("12.2", "The positions count the padding")
+def only_the_mask_is_mended(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, torch.arange(ids.shape[1]).repeat(len(ids), 1), masked(real)
+
+
+@wrong("12.2", "positions of the padding are negative")
+def from_the_right_end(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, torch.arange(ids.shape[1]) - (~real).sum(1, keepdim=True), masked(real)
+
+
+@wrong("12.2", "stands behind the texts")
+def padded_on_the_right(texts, pad):
+    T = max(map(len, texts))
+    ids = torch.tensor([text + [pad] * (T - len(text)) for text in texts])
+    real = torch.tensor([[place < len(text) for place in range(T)] for text in texts])
+    visible = torch.ones(T, T).tril().bool() & real[:, None] & real[:, :, None] | torch.eye(T).bool()
+    return ids, torch.arange(T) * real, visible
+
+
+@wrong("12.2", "The padding can be seen")
+def plain_causal(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(0), torch.ones(len(ids), *ids.shape[1:] * 2).tril() > 0
+
+
+@wrong("12.2", "sees nothing at all")
+def padding_is_blind(texts, pad):
+    ids, real = rectangle(texts, pad)
+    both = real[:, :, None] & real[:, None, :]
+    return ids, torch.cumsum(real, 1).sub(1).clamp(min=0), both & torch.ones(both.shape[1:]).tril().bool()
+
+
+@wrong("12.2", "are hidden because they have")
+def positions_mended_only(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(min=0), masked(ids != pad)
+
+
+@wrong("12.2", "hidden, and not counted")
+def all_by_the_ids(texts, pad):
+    ids, _ = rectangle(texts, pad)
+    real = ids.ne(pad)
+    return ids, (real.long().cumsum(-1) - 1).clamp(min=0), masked(real)
+
+
+@wrong("12.2", "is taken for padding")
+def up_to_the_first_other(texts, pad):
+    ids, _ = rectangle(texts, pad)
+    real = ids.ne(pad).cummax(1).values
+    return ids, (real.cumsum(1) - 1).clamp(min=0), masked(real)
+
+
+@wrong("12.2", "of the positions is 1")
+def counted_from_one(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, real.cumsum(1), masked(real)
+
+
+@wrong("12.2", "which comes later")
+def everybody_sees_everybody(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(min=0), real[:, None, :] & real[:, :, None] | torch.eye(len(ids[0])).bool()
+
+
+@wrong("12.2", "not three things")
+def no_mask_returned(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(min=0)
+
+
+@right("12.2")
+def cell_by_cell(texts, pad):
+    T = max(map(len, texts))
+    ids, positions, visible = [], [], []
+    for text in texts:
+        start = T - len(text)
+        ids.append([text[column - start] if column >= start else pad for column in range(T)])
+        positions.append([max(column - start, 0) for column in range(T)])
+        visible.append([[a == b or start <= b <= a for b in range(T)] for a in range(T)])
+    return ids, positions, visible
+
+
+@right("12.2")
+def turned_round(texts, pad):
+    rows = itertools.zip_longest(*(reversed(text) for text in texts))
+    columns = [[pad if id is None else id for id in row] for row in rows]
+    ids = np.array(columns[::-1]).T
+    start = ids.shape[1] - np.array([len(text) for text in texts])
+    place = np.arange(ids.shape[1])
+    real = place >= start[:, None]
+    own = real[:, None, :] & np.tri(len(place), dtype=bool)
+    return ids, np.where(real, place - start[:, None], 0), own | np.eye(len(place), dtype=bool)
+
+
+# 12.3 A run of guesses, and dice that you are given
+
+
+def draw(probabilities, last):
+    total = 0.0
+    for token, probability in enumerate(probabilities.tolist()):
+        total += probability
+        if total > last:
+            return token
+    return token
+
+
+@wrong("12.3", "Nothing comes behind the last guess")
+def guesses_only(guesses, offered, wanted, dice, last):
+    kept = []
+    for i, guess in enumerate(guesses):
+        if dice[i] >= wanted[i, guess] / offered[i, guess]:
+            rest = torch.relu(wanted[i] - offered[i])
+            return [*kept, draw(rest / rest.sum(), last)]
+        kept.append(guess)
+    return kept
+
+
+@wrong("12.3", "belongs to the last guess")
+def last_list_seen(guesses, offered, wanted, dice, last):
+    kept, p = [], wanted[0]
+    for guess, p, q, die in zip(guesses, wanted, offered, dice, strict=False):
+        if die >= p[guess] / q[guess]:
+            return [*kept, draw((p - q).clamp(0) / (p - q).clamp(0).sum(), last)]
+        kept.append(guess)
+    return [*kept, draw(p, last)]
+
+
+def settle_with(stays, replace=lambda p, q: (p - q).clamp(0) / (p - q).clamp(0).sum(), choose=draw):
+    def settle(guesses, offered, wanted, dice, last):
+        kept = []
+        for i in range(len(guesses)):
+            p, q = wanted[i], offered[i]
+            if not stays(dice[i], p[guesses[i]], q[guesses[i]]):
+                return [*kept, choose(replace(p, q), last)]
+            kept.append(guesses[i])
+        return [*kept, choose(wanted[len(guesses)], last)]
+
+    return settle
+
+
+@wrong("12.3", "upside down")
+def q_over_p(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < q / p)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "The dice are not used")
+def at_least_as_likely(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: q <= p)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "held against p")
+def chance_of_the_model(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "the likeliest one")
+def greedy_on_top(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p / q, choose=lambda list_, _: list_.argmax())(
+        guesses, offered, wanted, dice, last
+    )
+
+
+@wrong("12.3", "from the model's own list")
+def replaced_from_p(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p / q, lambda p, q: p)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "not scaled to sum to 1")
+def unscaled(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p / q, lambda p, q: torch.relu(p - q))(
+        guesses, offered, wanted, dice, last
+    )
+
+
+@wrong("12.3", "*less* than q")
+def absolute_difference(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p / q, lambda p, q: (p - q).abs() / (p - q).abs().sum())(
+        guesses, offered, wanted, dice, last
+    )
+
+
+@wrong("12.3", "behind a refused one are looked at")
+def never_stops(guesses, offered, wanted, dice, last):
+    text = []
+    for guess, q, p, die in zip(guesses, offered, wanted[:-1], dice, strict=True):
+        more = torch.clamp(p - q, min=0)
+        text.append(guess if die * q[guess] < p[guess] else draw(more / more.sum(), last))
+    return [*text, draw(wanted[-1], last)]
+
+
+@wrong("12.3", "Nothing comes in place")
+def stops_at_once(guesses, offered, wanted, dice, last):
+    for i, guess in enumerate(guesses):
+        if dice[i] * offered[i][guess] >= wanted[i][guess]:
+            return guesses[:i]
+    return [*guesses, draw(wanted[-1], last)]
+
+
+@wrong("12.3", "one token too many")
+def replaced_and_one_more(guesses, offered, wanted, dice, last):
+    text = []
+    for guess, q, p, die in zip(guesses, offered, wanted, dice, strict=False):
+        if die * q[guess] < p[guess]:
+            text.append(guess)
+        else:
+            more = (p - q).clamp(min=0)
+            text.append(draw(more / more.sum(), last))
+            break
+    text.append(draw(wanted[len(guesses)], last))
+    return text
+
+
+@wrong("12.3", "probability 0 stays")
+def up_to_the_ratio(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die <= p / q)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "A token of probability 0 is drawn")
+def searched_from_the_left(guesses, offered, wanted, dice, last):
+    def choose(probabilities, last):
+        return int(torch.searchsorted(probabilities.cumsum(0), torch.tensor(last)))
+
+    return settle_with(lambda die, p, q: die < p / q, choose=choose)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "raised IndexError")
+def never_without_a_guess(guesses, offered, wanted, dice, last):
+    if dice[0] * offered[0, guesses[0]] < wanted[0, guesses[0]] and len(guesses) == 1:
+        return [guesses[0], draw(wanted[1], last)]
+    return by_recursion(guesses, offered, wanted, dice, last)
+
+
+@right("12.3")
+def by_recursion(guesses, offered, wanted, dice, last):
+    if not guesses:
+        return (bisect_right(np.cumsum(wanted[0].double().numpy()).tolist(), last),)
+    p, q = wanted[0].tolist(), offered[0].tolist()
+    if dice[0] < p[guesses[0]] / q[guesses[0]]:
+        return (guesses[0], *by_recursion(guesses[1:], offered[1:], wanted[1:], dice[1:], last))
+    more = [max(a - b, 0) for a, b in zip(p, q, strict=True)]
+    return (bisect_right(list(itertools.accumulate(more)), last * sum(more)),)
+
+
+@right("12.3")
+def in_fractions(guesses, offered, wanted, dice, last):
+    def exact(row):
+        return [Fraction(round(1000 * one), 1000) for one in row.tolist()]
+
+    text, probabilities = [], exact(wanted[-1])
+    for guess, q, p, die in zip(guesses, map(exact, offered), map(exact, wanted), dice, strict=False):
+        if Fraction(die) * q[guess] >= p[guess]:
+            more = [max(a - b, Fraction(0)) for a, b in zip(p, q, strict=True)]
+            probabilities = [one / sum(more) for one in more]
+            break
+        text.append(guess)
+    return [*text, next(t for t, total in enumerate(itertools.accumulate(probabilities)) if total > Fraction(last))]
+
+
+# 12.4 A cache in pages
+
+
+class Books:
+    """A cache as most write it, with methods to write otherwise."""
+
+    def __init__(self, page_size):
+        self.page_size, self.tables, self.lengths, self.holders = page_size, {}, {}, Counter()
+
+    def take(self):
+        page = 0
+        while self.holders[page] > 0:
+            page += 1
+        self.holders[page] = 1
+        return page
+
+    def join(self, name, n):
+        self.lengths[name] = n
+        self.tables[name] = [self.take() for _ in range((n + self.page_size - 1) // self.page_size)]
+
+    def write(self, name):
+        table = self.tables[name]
+        if self.lengths[name] % self.page_size == 0:
+            table.append(self.take())
+        elif self.holders[table[-1]] > 1:
+            old, table[-1] = table[-1], self.take()
+            self.release(old)
+        self.lengths[name] += 1
+
+    def fork(self, name, copy):
+        self.tables[copy], self.lengths[copy] = self.tables[name][:], self.lengths[name]
+        for page in self.tables[name]:
+            self.holders[page] += 1
+
+    def release(self, page):
+        self.holders[page] -= 1
+
+    def leave(self, name):
+        for page in self.tables.pop(name):
+            self.release(page)
+
+    def run(self, events):
+        seen = []
+        for kind, *arguments in events:
+            getattr(self, kind)(*arguments)
+            seen.append({name: table[:] for name, table in self.tables.items()})
+        return seen
+
+
+@wrong("12.4", "before it is needed")
+def whole_part_plus_one(events, page_size):
+    class Mine(Books):
+        def join(self, name, n):
+            self.lengths[name] = n
+            self.tables[name] = [self.take() for _ in range(n // self.page_size + 1)]
+
+        def write(self, name):
+            self.lengths[name] += 1
+            if self.lengths[name] % self.page_size == 0:
+                self.tables[name].append(self.take())
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "not full yet is forgotten")
+def rounded_down(events, page_size):
+    class Mine(Books):
+        def join(self, name, n):
+            self.tables[name], self.lengths[name] = [self.take() for _ in range(n // self.page_size)], n
+
+        def write(self, name):
+            self.lengths[name] += 1
+            if self.lengths[name] % self.page_size == 0:
+                self.tables[name].append(self.take())
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "Each token takes a page")
+def page_by_token(events, page_size):
+    return Books(1).run(events)
+
+
+@wrong("12.4", "the tables are those of the end")
+def appended_the_books(events, page_size):
+    books, seen = Books(page_size), []
+    for kind, *arguments in events:
+        getattr(books, kind)(*arguments)
+        seen.append(books.tables)
+    return seen
+
+
+@wrong("12.4", "never come back")
+def counting_up(events, page_size):
+    class Mine(Books):
+        numbers = None
+
+        def take(self):
+            self.numbers = self.numbers or itertools.count()
+            page = next(self.numbers)
+            self.holders[page] = 1
+            return page
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "came back last is taken first")
+def stack_of_free_pages(events, page_size):
+    class Mine(Books):
+        def __init__(self, page_size):
+            super().__init__(page_size)
+            self.free = list(range(999, -1, -1))
+
+        def take(self):
+            page = self.free.pop()
+            self.holders[page] = 1
+            return page
+
+        def release(self, page):
+            super().release(page)
+            if not self.holders[page]:
+                self.free.append(page)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "is still there")
+def never_forgotten(events, page_size):
+    class Mine(Books):
+        def leave(self, name):
+            for page in self.tables[name]:
+                self.release(page)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "overwrite the other's")
+def no_copy(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            if self.lengths[name] % self.page_size == 0:
+                self.tables[name].append(self.take())
+            self.lengths[name] += 1
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "A fork copies pages")
+def fork_as_a_join(events, page_size):
+    class Mine(Books):
+        def fork(self, name, copy):
+            self.join(copy, self.lengths[name])
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "copies all pages that are shared")
+def copy_of_the_whole_table(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            if self.lengths[name] % self.page_size:
+                for place, page in enumerate(self.tables[name]):
+                    if self.holders[page] > 1:
+                        self.tables[name][place] = self.take()
+                        self.release(page)
+            super().write(name)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "that is full is copied")
+def copy_before_it_looks(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            last = self.tables[name][-1]
+            if self.holders[last] > 1:
+                self.tables[name][-1] = self.take()
+                self.release(last)
+            super().write(name)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "although another text still holds it")
+def free_is_free(events, page_size):
+    class Mine(Books):
+        def leave(self, name):
+            for page in self.tables.pop(name):
+                self.holders[page] = 0
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "the only text that still holds it")
+def marked_as_shared(events, page_size):
+    class Mine(Books):
+        def __init__(self, page_size):
+            super().__init__(page_size)
+            self.marked = set()
+
+        def fork(self, name, copy):
+            super().fork(name, copy)
+            self.marked |= set(self.tables[name])
+
+        def write(self, name):
+            last, into = self.tables[name][-1], self.lengths[name] % self.page_size
+            if into and last in self.marked:
+                self.tables[name][-1] = self.take()
+                self.release(last)
+                self.lengths[name] += 1
+            else:
+                super().write(name)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "After event")
+def pages_from_one(events, page_size):
+    return [{name: [page + 1 for page in table] for name, table in one.items()} for one in with_a_heap(events, page_size)]
+
+
+@wrong("12.4", "in place of")
+def only_the_end(events, page_size):
+    return with_a_heap(events, page_size)[-1]
+
+
+@right("12.4")
+def with_a_heap(events, page_size):
+    free, texts, seen = list(range(10_000)), {}, []
+    for kind, name, *more in events:
+        if kind == "join":
+            n = more[0]
+            texts[name] = ([heapq.heappop(free) for _ in range(-(-n // page_size))], n)
+        elif kind == "fork":
+            texts[more[0]] = texts[name]
+        else:
+            pages, n = texts.pop(name)
+            held = set(itertools.chain(*(other for other, _ in texts.values())))
+            if kind == "leave":
+                for page in set(pages) - held:
+                    heapq.heappush(free, page)
+            elif n % page_size == 0:
+                texts[name] = ([*pages, heapq.heappop(free)], n + 1)
+            else:
+                last = heapq.heappop(free) if pages[-1] in held else pages[-1]
+                texts[name] = ([*pages[:-1], last], n + 1)
+        seen.append({name: pages for name, (pages, _) in texts.items()})
+    return seen

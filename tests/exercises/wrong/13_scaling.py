@@ -1,0 +1,521 @@
+"""Answers to exercise 13 as learners write them."""
+
+import math
+import struct
+from collections import deque
+
+import numpy as np
+import torch
+from answers import right, wrong
+
+# 13.1 Rounding with dice
+
+
+def in_bits(x):
+    bits = x.view(torch.int32)
+    rest = bits & 0xFFFF
+    return bits - rest, rest
+
+
+@wrong("13.1", "goes to the nearest one")
+def the_lessons_rounding(x, dice):
+    return x.bfloat16().float()
+
+
+@wrong("13.1", "are cut off")
+def cut_in_half(x, dice):
+    return (x.view(torch.int32) & ~0xFFFF).view(torch.float32)
+
+
+@wrong("13.1", "the other way round")
+def noise_before_cutting(x, dice):
+    bits = x.view(torch.int32) + (dice * 65536).int()
+    return (bits & ~0xFFFF).view(torch.float32)
+
+
+@wrong("13.1", "near the lower neighbour are sent to the upper")
+def above_the_share(x, dice):
+    low, rest = in_bits(x)
+    return (low + 65536 * (dice > rest / 65536).int()).view(torch.float32)
+
+
+@wrong("13.1", "one die in two")
+def a_fair_coin(x, dice):
+    low, rest = in_bits(x)
+    up = (dice < 0.5) & (rest > 0)
+    return torch.where(up, (low + 65536).view(torch.float32), low.view(torch.float32))
+
+
+@wrong("13.1", "whole numbers, not bfloat16")
+def to_integers(x, dice):
+    return torch.floor(x) + (x % 1 > dice)
+
+
+@wrong("13.1", "counted from the wrong neighbour")
+def by_floor(x, dice):
+    step = 2.0 ** (torch.floor(torch.log2(x.abs().clamp(min=1e-30))) - 7)
+    low = torch.floor(x / step)
+    return (low + (dice < x / step - low)) * step
+
+
+@wrong("13.1", "its die shows 0")
+def at_or_below(x, dice):
+    low, rest = in_bits(x)
+    return (low + (dice * 65536 <= rest).int() * 65536).view(torch.float32)
+
+
+@wrong("13.1", "0 becomes NaN")
+def logarithm_of_zero(x, dice):
+    step = 2.0 ** (x.abs().log2().floor() - 7)
+    low = (x.abs() / step).floor()
+    return x.sign() * (low + (dice < x.abs() / step - low)) * step
+
+
+@wrong("13.1", "The result has")
+def seven_bits_in_all(x, dice):
+    step = 2.0 ** (x.abs().clamp(min=1e-30).log2().floor() - 6)
+    low = (x.abs() / step).floor()
+    return x.sign() * (low + (dice < x.abs() / step - low)) * step
+
+
+@wrong("13.1", "has shape")
+def wrong_width(x, dice):
+    return (x.view(torch.int16)[1::2] + (dice < 0.5)).view(torch.float32)
+
+
+@right("13.1")
+def one_by_one(x, dice):
+    out = []
+    for number, die in zip(x.tolist(), dice.tolist(), strict=True):
+        (bits,) = struct.unpack("<I", struct.pack("<f", number))
+        bits = (bits >> 16) + (die * 65536 < bits % 65536)
+        out.append(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
+    return out
+
+
+@right("13.1")
+def between_neighbours(x, dice):
+    x = x.numpy()
+    mantissa, exponent = np.frexp(np.abs(x).astype(np.float64))
+    share, whole = np.modf(mantissa * 256)
+    return np.copysign(np.ldexp(whole + (dice.numpy() < share), exponent - 8), x)
+
+
+@right("13.1")
+def noise_from_the_other_end(x, dice):
+    """Adding noise and cutting, with the die turned round and never a whole step for what needs none."""
+    noise = (65536 - (dice.double() * 65536).floor() - 1).to(torch.int32)
+    return ((x.view(torch.int32) + noise) & ~0xFFFF).view(torch.float32)
+
+
+# 13.2 Two cards clip one gradient
+
+
+def length(pieces):
+    return torch.cat([piece.flatten() for piece in pieces]).norm()
+
+
+def scaled(cards, factor):
+    return [{name: piece * factor for name, piece in card.items()} for card in cards]
+
+
+@wrong("13.2", "the length of its own pieces")
+def as_it_was(cards, whole, most):
+    return [scaled([card], min(1.0, most / float(length(card.values()))))[0] for card in cards]
+
+
+@wrong("13.2", "by its own length")
+def tensor_by_tensor(cards, whole, most):
+    clipped = []
+    for card in cards:
+        clipped.append({name: g * min(1.0, most / g.norm().item()) for name, g in card.items()})
+    return clipped
+
+
+@wrong("13.2", "cut off at the limit")
+def clip_by_value(cards, whole, most):
+    return [{name: g.clip(-most, most) for name, g in card.items()} for card in cards]
+
+
+@wrong("13.2", "lengths of the cards are added")
+def sum_of_lengths(cards, whole, most):
+    return scaled(cards, min(1.0, most / sum(float(length(card.values())) for card in cards)))
+
+
+@wrong("13.2", "The largest length")
+def the_longest(cards, whole, most):
+    return scaled(cards, min(1.0, most / max(length(card.values()).item() for card in cards)))
+
+
+@wrong("13.2", "are averaged")
+def reduced_by_the_mean(cards, whole, most):
+    squares = torch.stack([length(card.values()) ** 2 for card in cards])
+    return scaled(cards, (most / squares.mean().sqrt()).clamp(max=1))
+
+
+@wrong("13.2", "The root is missing")
+def no_root(cards, whole, most):
+    total = sum((g**2).sum() for card in cards for g in card.values())
+    return scaled(cards, torch.clamp(most / total, max=1.0))
+
+
+@wrong("13.2", "the length 1")
+def normalised(cards, whole, most):
+    total = float(length([g for card in cards for g in card.values()]))
+    return scaled(cards, 1 / total if total > most else 1)
+
+
+@wrong("13.2", "is made longer")
+def always_scaled(cards, whole, most):
+    total = math.sqrt(sum(float(g.square().sum()) for card in cards for g in card.values()))
+    return scaled(cards, most / max(total, 1e-12))
+
+
+@wrong("13.2", "once for each card")
+def all_that_is_there(cards, whole, most):
+    total = float(length([g for card in cards for g in card.values()]))
+    return scaled(cards, most / total if total > most else 1)
+
+
+@wrong("13.2", "not counted at all")
+def pieces_only(cards, whole, most):
+    total = float(length([g for card in cards for name, g in card.items() if name not in whole]))
+    return scaled(cards, most / total if total > most else 1)
+
+
+@wrong("13.2", "is not clipped")
+def whole_left_alone(cards, whole, most):
+    clipped = on_one_card(cards, whole, most)
+    for card, old in zip(clipped, cards, strict=True):
+        card.update({name: old[name] for name in whole})
+    return clipped
+
+
+@wrong("13.2", "no longer do")
+def shared_by_the_cards(cards, whole, most):
+    clipped = on_one_card(cards, whole, most)
+    return [
+        {name: g / (number + 1) if name in whole else g for name, g in card.items()}
+        for number, card in enumerate(clipped)
+    ]
+
+
+@wrong("13.2", "raised ZeroDivisionError")
+def no_thought_of_zero(cards, whole, most):
+    return scaled(cards, min(1.0, most / float(length([g for card in cards for g in card.values()]))))
+
+
+@wrong("13.2", "changed the input")
+def in_place(cards, whole, most):
+    for card, new in zip(cards, on_one_card(cards, whole, most), strict=True):
+        card.update(new)
+    return cards
+
+
+@wrong("13.2", "clip_grad_norm_")
+def ready_made(cards, whole, most):
+    weights = []
+    for card in cards:
+        for g in card.values():
+            weights.append(torch.nn.Parameter(torch.zeros_like(g)))
+            weights[-1].grad = g.clone()
+    torch.nn.utils.clip_grad_norm_(weights, most)
+    left = iter(weights)
+    return [{name: next(left).grad for name in card} for card in cards]
+
+
+@right("13.2")
+def on_one_card(cards, whole, most):
+    pieces = [g for card in cards for name, g in card.items() if name not in whole]
+    factor = min(1.0, most / (float(length(pieces + [cards[0][name] for name in whole])) + 1e-6))
+    return scaled(cards, factor)
+
+
+@right("13.2")
+def by_numpy(cards, whole, most):
+    shares = []
+    for card in cards:
+        shares.append(sum(np.sum(g.numpy() ** 2) / (len(cards) if name in whole else 1) for name, g in card.items()))
+    factor = most / max(math.sqrt(sum(shares)), most)
+    return [{name: (factor * g).tolist() for name, g in card.items()} for card in cards]
+
+
+# 13.3 A model that will be used
+
+
+def by_thirds(law, loss, price, rounds=120):
+    """The ln N at which a price of N and D is least."""
+    E, A, alpha, B, beta = law
+
+    def cost(log_size):
+        size = math.exp(log_size)
+        left = loss - E - A / size**alpha
+        return price(size, (B / left) ** (1 / beta)) if left > 0 else math.inf
+
+    low, high = math.log(A / (loss - E)) / alpha, math.log(A / (loss - E)) / alpha + 40
+    for _ in range(rounds):
+        a, b = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (a, high) if cost(a) > cost(b) else (low, b)
+    size = math.exp(high)
+    return size, (B / (loss - E - A / size**alpha)) ** (1 / beta)
+
+
+def whole_price(served):
+    return lambda n, d: 6 * n * d + 2 * n * served
+
+
+@wrong("13.3", "floor E is left out")
+def no_floor(law, loss, served):
+    n, d = by_thirds((0.0, *law[1:]), loss, whole_price(served))
+    return 6 * n * d + 2 * n * served
+
+
+@wrong("13.3", "half of the distance")
+def equal_shares(law, loss, served):
+    E, A, alpha, B, beta = law
+    half = (loss - E) / 2
+    n, d = (A / half) ** (1 / alpha), (B / half) ** (1 / beta)
+    return 6 * n * d + 2 * n * served
+
+
+@wrong("13.3", "Twenty tokens")
+def chinchilla(law, loss, served):
+    E, A, alpha, B, beta = law
+    low, high = 1e-12, 1e24
+    while high / low > 1 + 1e-9:
+        n = math.sqrt(low * high)
+        low, high = (n, high) if E + A / n**alpha + B / (20 * n) ** beta > loss else (low, n)
+    return 6 * n * 20 * n + 2 * n * served
+
+
+@wrong("13.3", "counted like use")
+def two_operations(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: 2 * n * (d + served))
+    return 2 * n * (d + served)
+
+
+@wrong("13.3", "The use is not counted")
+def training_is_all(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: n * d)
+    return 6 * n * d
+
+
+@wrong("13.3", "paid for on top")
+def first_train_then_serve(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: n * d)
+    return 6 * n * d + 2 * n * served
+
+
+@wrong("13.3", "with 6 operations")
+def six_for_everybody(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: 6 * n * (d + served))
+    return 6 * n * (d + served)
+
+
+@wrong("13.3", "only its training is paid for")
+def forgot_to_add(law, loss, served):
+    n, d = by_thirds(law, loss, whole_price(served))
+    return 6 * n * d
+
+
+@wrong("13.3", "above the least one")
+def a_hundred_sizes(law, loss, served):
+    E, A, alpha, B, beta = law
+    smallest = (A / (loss - E)) ** (1 / alpha)
+    sizes = [smallest * 10 ** ((k + 1) / 20) for k in range(100)]
+    return min(6 * n * (B / (loss - E - A / n**alpha)) ** (1 / beta) + 2 * n * served for n in sizes)
+
+
+@wrong("13.3", "does not reach the loss")
+def forgot_a_term(law, loss, served):
+    E, A, alpha, B, beta = law
+    n = (A / (loss - E)) ** (1 / alpha)
+    return n * (B / (loss - E)) ** (1 / beta) + 2 * n * served
+
+
+@wrong("13.3", "times the least one")
+def ten_times_the_smallest(law, loss, served):
+    E, A, alpha, B, beta = law
+    n = 1e6 * (A / (loss - E)) ** (1 / alpha)
+    return 6 * n * (B / (loss - E - A / n**alpha)) ** (1 / beta) + 2 * n * served
+
+
+@wrong("13.3", "in place of")
+def size_and_tokens(law, loss, served):
+    return by_thirds(law, loss, whole_price(served))
+
+
+@right("13.3")
+def many_sizes_at_once(law, loss, served):
+    E, A, alpha, B, beta = law
+    gap = loss - E
+    size = np.exp(np.log(A / gap) / alpha + np.linspace(1e-4, 30, 300_000))
+    return (6 * size * (B / (gap - A / size**alpha)) ** (1 / beta) + 2 * size * served).min()
+
+
+@right("13.3")
+def by_share_of_the_gap(law, loss, served):
+    """Looks for the part of the distance that the size takes, by the golden section."""
+    E, A, alpha, B, beta = law
+
+    def cost(share):
+        n = (A / (share * (loss - E))) ** (1 / alpha)
+        return n * (6 * (B / ((1 - share) * (loss - E))) ** (1 / beta) + 2 * served)
+
+    low, high, golden = 0.0, 1.0, (math.sqrt(5) - 1) / 2
+    for _ in range(100):
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        if cost(a) < cost(b):
+            high = b
+        else:
+            low = a
+    return torch.tensor(cost((low + high) / 2), dtype=torch.float64)
+
+
+# 13.4 One forward, one backward
+
+
+def orders(p, m, ahead):
+    found = []
+    for s in range(p):
+        w = min(ahead(s), m)
+        order = [("forward", j) for j in range(w)]
+        for j in range(m):
+            order += [("forward", w + j)] * (w + j < m) + [("backward", j)]
+        found.append(order)
+    return found
+
+
+def played(p, orders, backward=2, needs_left=True, needs_right=True, one_at_a_time=True):
+    end, rows, free = {}, [[] for _ in range(p)], [0] * p
+    queues = [deque(order) for order in orders]
+    while any(queues):
+        for s, queue in enumerate(queues):
+            if not queue:
+                continue
+            kind, j = queue[0]
+            if kind == "forward":
+                needed = [("forward", j, s - 1)] if s and needs_left else []
+            else:
+                needed = [("backward", j, s + 1) if s < p - 1 else ("forward", j, s)] if needs_right else []
+            if all(one in end for one in needed):
+                start = max([free[s] * one_at_a_time, *(end[one] for one in needed)])
+                end[kind, j, s] = free[s] = start + (backward if kind == "backward" else 1)
+                rows[s].append((start, kind, j))
+                queue.popleft()
+    return rows
+
+
+@wrong("13.4", "All forward passes come first")
+def gpipe(p, m):
+    return played(p, [[(kind, j) for kind in ("forward", "backward") for j in range(m)]] * p)
+
+
+@wrong("13.4", "one small batch too many")
+def p_minus_stage(p, m):
+    return played(p, orders(p, m, lambda s: p - s))
+
+
+@wrong("13.4", "equally far")
+def p_minus_one(p, m):
+    return played(p, orders(p, m, lambda s: p - 1))
+
+
+@wrong("13.4", "as long as a forward one")
+def one_unit_each(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), backward=1)
+
+
+@wrong("13.4", "Nothing waits for the neighbours")
+def back_to_back(p, m):
+    rows = []
+    for order in orders(p, m, lambda s: p - s - 1):
+        rows.append([])
+        clock = 0
+        for kind, j in order:
+            rows[-1].append((clock, kind, j))
+            clock += 1 if kind == "forward" else 2
+    return rows
+
+
+@wrong("13.4", "does not wait for that of the stage behind")
+def gradient_from_nowhere(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), needs_right=False)
+
+
+@wrong("13.4", "does not wait for that of the stage before")
+def input_from_nowhere(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), needs_left=False)
+
+
+@wrong("13.4", "two things at the same time")
+def never_busy(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), one_at_a_time=False)
+
+
+@wrong("13.4", "Every stage but the last runs ahead by one")
+def one_ahead(p, m):
+    return played(p, orders(p, m, lambda s: 0 if s == p - 1 else 1))
+
+
+@wrong("13.4", "With few small batches")
+def short_cut_for_few(p, m):
+    return gpipe(p, m) if m < p else by_recursion(p, m)
+
+
+@wrong("13.4", "pieces of work in place of")
+def batches_that_are_not_there(p, m):
+    rows = by_recursion(p, m)
+    for s in range(p):
+        rows[s] += [(rows[s][-1][0] + 2, "forward", j) for j in range(m, p - 1 - s)]
+    return rows
+
+
+@wrong("13.4", "right is (0, 'forward', 0)")
+def begins_at_one(p, m):
+    return [[(start + 1, kind, j) for start, kind, j in row] for row in by_recursion(p, m)]
+
+
+@wrong("13.4", "in place of")
+def with_names_of_the_stages(p, m):
+    return {f"stage {s}": row for s, row in enumerate(by_recursion(p, m))}
+
+
+@right("13.4")
+def by_recursion(p, m):
+    todo = orders(p, m, lambda s: p - 1 - s)
+    place = {(kind, j, s): i for s, order in enumerate(todo) for i, (kind, j) in enumerate(order)}
+    known = {}
+
+    def start(kind, j, s):
+        if (kind, j, s) not in known:
+            i = place[kind, j, s]
+            needed = [(*todo[s][i - 1], s)] if i else []
+            if kind == "forward":
+                needed += [(kind, j, s - 1)] if s else []
+            else:
+                needed += [(kind, j, s + 1)] if s < p - 1 else [("forward", j, s)]
+            known[kind, j, s] = max((start(*one) + (2 if one[0] == "backward" else 1) for one in needed), default=0)
+        return known[kind, j, s]
+
+    return [[(start(kind, j, s), kind, j) for kind, j in order] for s, order in enumerate(todo)]
+
+
+@right("13.4")
+def clock_by_clock(p, m):
+    """Time goes on by 1; each stage looks whether it may begin the next piece of work. Lists in place of tuples."""
+    todo = [deque(order) for order in orders(p, m, lambda s: p - s - 1)]
+    rows, busy, done, clock = [[] for _ in range(p)], [0] * p, {}, 0
+    while any(todo):
+        for s in range(p):
+            if todo[s] and busy[s] <= clock:
+                kind, j = todo[s][0]
+                before = ("forward", j, s - 1) if kind == "forward" else ("backward", j, s + 1)
+                if kind == "backward" and s == p - 1:
+                    before = ("forward", j, s)
+                if before == ("forward", j, -1) or done.get(before, clock + 1) <= clock:
+                    rows[s].append([clock, kind, j])
+                    busy[s] = done[kind, j, s] = clock + (2 if kind == "backward" else 1)
+                    todo[s].popleft()
+        clock += 1
+    return rows
