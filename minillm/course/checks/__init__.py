@@ -31,7 +31,7 @@ ROOMS = {  # by the number of the assignment
     "09": "sft",
     "10": "rlhf",
     "11": "preference_optimization",
-    "12": "engine",
+    "12": "inference_engine",
     "13": "scaling",
 }
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

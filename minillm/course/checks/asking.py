@@ -130,7 +130,7 @@ def _look_up(forbidden: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]
     for name in forbidden:
         try:
             target = pkgutil.resolve_name(name)
-        except ImportError:  # what is not installed cannot be called
+        except (ImportError, AttributeError):  # what is not installed, or not in this torch, cannot be called
             continue
         if inspect.isbuiltin(target):
             written_in_c[id(target)] = name

@@ -6,10 +6,10 @@ from itertools import count, product
 import pytest
 import torch
 
-from minillm.course.checks.engine.guesses import settle
-from minillm.course.checks.engine.padding import left_padded
-from minillm.course.checks.engine.pages import _story, page_tables
-from minillm.course.checks.engine.product import int8_product
+from minillm.course.checks.inference_engine.guesses import settle
+from minillm.course.checks.inference_engine.padding import left_padded
+from minillm.course.checks.inference_engine.pages import _story, page_tables
+from minillm.course.checks.inference_engine.product import int8_product
 from minillm.inference.speculative import residual
 from minillm.model.segments import segment_mask, segment_positions
 

@@ -1,8 +1,0 @@
-"""Assignment 12: products of whole numbers, padding that is taken for text, a run of guesses, and a cache in pages."""
-
-from minillm.course.checks.engine.guesses import GUESSES
-from minillm.course.checks.engine.padding import PADDING
-from minillm.course.checks.engine.pages import PAGES
-from minillm.course.checks.engine.product import PRODUCT
-
-QUESTIONS = (PRODUCT, PADDING, GUESSES, PAGES)
