@@ -3,6 +3,7 @@
 import click
 
 from minillm.assets import AssetError
+from minillm.cli.bundle import bundle
 from minillm.cli.chat import chat
 from minillm.cli.doctor import doctor
 from minillm.cli.dpo import dpo
@@ -36,5 +37,5 @@ def main(traceback: bool) -> None:
     """Build, train and question small language models."""
 
 
-for command in (tour, doctor, fetch, pretrain, sft, reward, ppo, dpo, grpo, evaluate, generate, chat):
+for command in (tour, doctor, fetch, pretrain, sft, reward, ppo, dpo, grpo, evaluate, generate, chat, bundle):
     main.add_command(command)
