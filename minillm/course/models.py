@@ -151,13 +151,15 @@ def make_ppo(recipe: PPORecipe) -> tuple[Transformer, Tokenizer]:
     return kept("ppo", _settings(recipe), lambda folder: train_ppo(recipe, folder))
 
 
+DEFAULTS = {"base": BaseRecipe(), "sft": ChatRecipe(), "reward": RewardRecipe(), "ppo": PPORecipe()}
+
+
 def files_here() -> dict[str, list[Path]]:
     """The files of each of the course's own models that the cache holds whole, and none for a model to be made yet.
 
     Copied to the same place in another computer's cache, they are that computer's models.
     """
-    recipes = {"base": BaseRecipe(), "sft": ChatRecipe(), "reward": RewardRecipe(), "ppo": PPORecipe()}
-    return {name: kept_files(name, _settings(recipe)) for name, recipe in recipes.items()} | {"sweep": sweep_files()}
+    return {name: kept_files(name, _settings(recipe)) for name, recipe in DEFAULTS.items()} | {"sweep": sweep_files()}
 
 
 def make_all() -> None:

@@ -108,7 +108,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
 
 
 def test_what_the_cache_holds_whole_is_listed_with_its_seal_last(home, monkeypatch):
-    monkeypatch.setattr(models, "BaseRecipe", lambda: TINY)
+    monkeypatch.setitem(models.DEFAULTS, "base", TINY)
     assert models.files_here()["base"] == []
     make_base(TINY)
     here = models.files_here()
