@@ -341,7 +341,7 @@ def open_bundle(folder: Path) -> dict[str, str]:
         fault = bundle_fault(folder, place, checksum)
         if fault:
             raise Stop(f"the bundle's {place!r} {fault}. Copy the bundle anew.")
-    print(f"They are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:8]} (it must be the one you were told)")
+    print(f"They are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:16]} (it must be the one you were told)")
     os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=(folder / "wheels").as_uri())
     return files
 
@@ -394,10 +394,10 @@ def lay_out(python: str, folder: Path, files: dict[str, str]) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".bundled")
-        shutil.copyfile(str(folder / place), str(partial))
+        shutil.copyfile(folder / place, partial)
         if sha256(partial) != files[str(place)]:
             raise Stop(f"the bundle's {str(place)!r} changed while it was read. Copy the bundle anew.")
-        os.replace(str(partial), str(target))
+        os.replace(partial, target)
     print(f"Weights and course models are in {home}.")
     fetch(python)  # asks no network for what is there, and holds it against the checksums that the course knows
 

@@ -55,9 +55,8 @@ def bundle(folder: Path | None, make_models: bool) -> None:
     bar = tqdm(paths, desc="Adding up", unit="file")
     write_list(folder, about, {path.relative_to(folder).as_posix(): sha256(path) for path in bar})
     megabytes = sum(path.stat().st_size for path in paths) / 1e6
-    click.echo(
-        f"{len(paths)} files, {megabytes:.0f} MB in {folder.resolve()}. Fingerprint: {sha256(folder / LIST)[:8]}"
-    )
+    click.echo(f"{len(paths)} files, {megabytes:.0f} MB in {folder.resolve()}")
+    click.echo(f"Fingerprint: {sha256(folder / LIST)[:16]}")
     if missing:
         click.secho(f"! Not in it, for it is not on this computer: {', '.join(missing)}.", fg="yellow")
         click.echo("Weights come by `minillm fetch NAME`, models with --make-models (about twenty minutes for all).")

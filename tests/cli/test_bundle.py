@@ -74,7 +74,7 @@ def test_a_bundle_holds_what_setup_installs_and_start_py_takes_it(course, tmp_pa
         "cache/models/base-0123456789abcdef/seal.json",
         *(f"wheels/{path.name}" for path in (stick / "wheels").iterdir()),
     }
-    assert f"Fingerprint: {room.sha256(stick / 'bundle.json')[:8]}" in said
+    assert f"Fingerprint: {room.sha256(stick / 'bundle.json')[:16]}" in said
 
     # Again, with an older wheel and an older model left in it, and a wheel that broke off.
     toy_wheel(stick / "wheels", "click", "1.0")
