@@ -337,11 +337,13 @@ def open_bundle(folder: Path) -> dict[str, str]:
     if strangers:
         raise Stop(f"{folder} holds {min(strangers)!r}, which its list does not name. Copy the bundle anew.")
     print(f"Checking the {len(files)} files of {folder} ...", flush=True)
-    for place, checksum in files.items():
+    for number, (place, checksum) in enumerate(files.items()):
+        if sys.stdout.isatty():
+            print(f"\r{number} of {len(files)} ", end="", flush=True)
         fault = bundle_fault(folder, place, checksum)
         if fault:
             raise Stop(f"the bundle's {place!r} {fault}. Copy the bundle anew.")
-    print(f"They are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:16]} (it must be the one you were told)")
+    print(f"\rThey are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:16]} (it must be the one you were told)")
     os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=(folder / "wheels").as_uri())
     return files
 
