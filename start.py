@@ -6,6 +6,8 @@
     python3 start.py test [--quick]   run every check; --quick leaves the lessons out; the rest goes to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           what this computer has, and whether it computes right
+    python3 start.py bundle [FOLDER]  all that a laptop without a network needs, for a USB stick
+    python3 start.py setup --from FOLDER   set up from such a folder, without a network
 
 On Windows say `py start.py`. Running a command again is always safe: what is done is not done twice, and what was
 interrupted is mended.
@@ -16,13 +18,14 @@ import difflib
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import threading
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 OLDEST = (3, 11)
 PYTHON = "py" if os.name == "nt" else "python3"  # how a person calls Python
@@ -40,7 +43,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "start.json"  # what was installed; absent while an install is under way
 LESSON = "notebooks/00_the_map.ipynb"
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
-COMMANDS = ("lab", "setup", "test", "tour", "doctor")
+COMMANDS = ("lab", "setup", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 GIGABYTES = 3  # .venv with PyTorch's CPU build takes 1.6 (with CUDA 6), and pip unpacks beside it
 
@@ -89,13 +92,14 @@ def act(arguments: list[str]) -> int:
     """Read the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
-        usage="start.py [setup|test|tour|doctor] [options]",
+        usage="start.py [setup|test|tour|doctor|bundle] [options]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--here", action="store_true", help="install into the environment that is active, not .venv")
     parser.add_argument("--torch-index", metavar="URL", help=f"where PyTorch comes from, such as {CPU_INDEX}")
+    parser.add_argument("--from", dest="bundle", metavar="FOLDER", help="set up from what `start.py bundle` wrote")
     options, rest = parser.parse_known_args(arguments)
     command = rest.pop(0) if rest and not rest[0].startswith("-") else "lab"
     if command not in COMMANDS:
@@ -104,9 +108,14 @@ def act(arguments: list[str]) -> int:
         raise Stop(f"there is no command {command!r}; {hint}")
     if rest and command in ("lab", "setup"):
         raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
+    if options.bundle and command != "setup":
+        raise Stop(f"--from belongs to `{PYTHON} start.py setup`; {command!r} comes after it.")
 
+    files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
     python = sys.executable if options.here else make_venv()
     install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
+    if options.bundle:
+        lay_out(python, Path(options.bundle).resolve(), files)
     if command == "setup":
         print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
         if not options.here:
@@ -232,8 +241,8 @@ def install_torch(python: str, pyproject: str, options: argparse.Namespace) -> N
 
 def choose_index(python: str) -> str | None:
     """Return PyTorch's own index or None for pip's usual place, and say how to choose otherwise."""
-    if not sys.platform.startswith("linux") or nvidia_driver():
-        return None  # there pip's usual place has the right build
+    if not sys.platform.startswith("linux") or nvidia_driver() or os.environ.get("PIP_NO_INDEX"):
+        return None  # there pip's usual place has the right build, or no place shall be asked
     smaller = f"For PyTorch's smaller CPU build: `{PYTHON} start.py setup --torch-index {CPU_INDEX}`"
     if own_index(python):
         print(f"PyTorch comes from where pip is configured to look. {smaller}", flush=True)
@@ -291,6 +300,114 @@ def diagnose(complaints: str) -> str:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()] or ["no reason was given"]
     said = next((line for line in lines if line.startswith("ERROR:")), lines[-1])
     return f"setting up failed ({said}). Run the same command again; if that does not help, remove .venv first."
+
+
+# -- a bundle instead of the network -----------------------------------------------------------------------------------
+
+BUNDLE_LIST, BUNDLE_FORMAT = "bundle.json", 1
+SEAL = "seal.json"  # the last file of a kept model
+# What a bundle may hold: no way out of its folder, no drive, nothing hidden. (minillm/cli/bundle.py writes it.)
+BUNDLED = re.compile(
+    r"(?:wheels/{0}\.whl|cache/(?:assets|models|runs)(?:/{0})+)".format("[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
+)
+
+
+def open_bundle(folder: Path) -> dict[str, str]:
+    """Check all of a bundle before any of it is used, and tell pip to look there and nowhere else.
+
+    Returns the SHA-256 of each file, by its place in the bundle.
+    """
+    try:
+        text = (folder / BUNDLE_LIST).read_bytes()
+        said = dict(json.loads(text))
+        files = {str(place): str(checksum) for place, checksum in said["files"].items()}
+        readable = re.fullmatch(r"[A-Za-z0-9_ -]+/\d+\.\d+", "{system}/{python}".format(**said))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        readable = None
+    if not readable:
+        raise Stop(f"{folder} is no bundle: its {BUNDLE_LIST} is missing or unreadable.")
+    if said.get("format") != BUNDLE_FORMAT:
+        raise Stop(
+            f"{folder} was written by another version of start.py. Take the course's folder from the same stick."
+        )
+    check_made_for(folder, said)
+    if not files:
+        raise Stop(f"{folder} is unfinished: run `start.py bundle` again where it was made.")
+    strangers = {f"wheels/{path.name}" for path in (folder / "wheels").glob("[!.]*")} - set(files)
+    if strangers:
+        raise Stop(f"{folder} holds {min(strangers)!r}, which its list does not name. Copy the bundle anew.")
+    print(f"Checking the {len(files)} files of {folder} ...", flush=True)
+    for number, (place, checksum) in enumerate(files.items()):
+        if sys.stdout.isatty():
+            print(f"\r{number} of {len(files)} ", end="", flush=True)
+        fault = bundle_fault(folder, place, checksum)
+        if fault:
+            raise Stop(f"the bundle's {place!r} {fault}. Copy the bundle anew.")
+    print(f"\rThey are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:16]} (it must be the one you were told)")
+    os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=(folder / "wheels").as_uri())
+    return files
+
+
+def check_made_for(folder: Path, said: dict) -> None:
+    """Refuse a bundle for another system, another Python or another version of the course."""
+    system, python = f"{platform.system()} {platform.machine()}", "{}.{}".format(*sys.version_info)
+    wants = said["python"]
+    if said["system"] != system:
+        raise Stop(
+            f"{folder} was made for {said['system']}, and this is {system}. Ask for a bundle that was made on such a "
+            f"computer; with a network `{PYTHON} start.py setup` needs none."
+        )
+    if wants != python:
+        call = f"py -{wants}" if os.name == "nt" else f"python{wants}"
+        raise Stop(
+            f"{folder} was made for Python {wants}, and {sys.executable} is Python {python}. Call start.py by that one "
+            f"(`{call} start.py setup --from ...`), or ask for a bundle for Python {python}."
+        )
+    if said.get("pyproject") != hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest():
+        raise Stop(
+            f"{folder} was made for another version of the course. Take the course's folder from the same stick."
+        )
+
+
+def bundle_fault(folder: Path, place: str, checksum: str) -> str | None:
+    """Say why a file of a bundle may not be used; None if it is what the list says."""
+    if not BUNDLED.fullmatch(place):
+        return "has no place in a bundle"
+    path = folder / place
+    if not path.is_file():
+        return "is missing"
+    if path.resolve() != folder.resolve() / place:
+        return "is a link to somewhere else"
+    return None if sha256(path) == checksum else "has changed since it was written"
+
+
+def lay_out(python: str, folder: Path, files: dict[str, str]) -> None:
+    """Copy weights and course models to where the course looks for them; a model that is there already stays."""
+    ask = [python, "-X", "utf8", "-c", "from minillm.assets import cache_dir; print(cache_dir())"]
+    told = subprocess.run(ask, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+    if told.returncode:
+        raise Stop(diagnose(told.stderr))
+    home = Path(told.stdout.strip())
+    places = [PurePosixPath(place) for place in files if place.startswith("cache/")]
+    sealed = {place.parent for place in places if (home / place.parent.relative_to("cache") / SEAL).exists()}
+    for place in sorted(places, key=lambda place: (place.name == SEAL, place)):  # a model counts from its seal on
+        target = home / place.relative_to("cache")
+        if place.parent in sealed or (target.is_file() and sha256(target) == files[str(place)]):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(target.name + ".bundled")
+        shutil.copyfile(folder / place, partial)
+        if sha256(partial) != files[str(place)]:
+            raise Stop(f"the bundle's {str(place)!r} changed while it was read. Copy the bundle anew.")
+        os.replace(partial, target)
+    print(f"Weights and course models are in {home}.")
+    fetch(python)  # asks no network for what is there, and holds it against the checksums that the course knows
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file that may be larger than the memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 ROOMS = sorted((ROOT / "minillm").rglob("*.py"))
 LONGEST_ROOM = 300  # lines
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
@@ -70,42 +71,81 @@ def test_the_readmes_lesson_table_holds_the_lessons_that_exist():
     assert rows == [path.stem for path in NOTEBOOKS], "README's lesson table and notebooks/ differ"
 
 
-def places_in(path: Path) -> set[str]:
-    """The anchors of a page's headings: as GitHub writes them, and in a notebook as JupyterLab does."""
+def prose_of(path: Path) -> str:
+    """A page's Markdown: the file's, or that of a notebook's cells; what stands in a fenced block is code."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         pages = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
-        text = "\n".join(pages)
-    headings = [re.sub(r"[*`]", "", line).strip() for line in re.findall(r"^#{1,6} (.*)$", text, re.MULTILINE)]
+        text = "\n\n".join(pages)
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def places_in(path: Path) -> set[str]:
+    """The anchors of a page's headings: as GitHub writes them, and in a notebook as JupyterLab does."""
+    lines = re.findall(r"^#{1,6} (.*)$", prose_of(path), re.MULTILINE)
+    headings = [re.sub(r"[*`]|\[(.*?)\]\(.*?\)", r"\1", line).strip() for line in lines]  # of a link, its words
     if path.suffix != ".ipynb":
         headings = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
     return {heading.replace(" ", "-") for heading in headings}
 
 
+ELSEWHERE = ("https:", "http:", "mailto:", "data:", "attachment:")
+
+
+def dead_links(page: Path) -> list[str]:
+    """The links of a page to a file that is not there, or to a place that its file has not."""
+    text, dead = prose_of(page), []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:href|src)=[\"']([^\"']+)", text):
+        file, _, place = link.partition("#")
+        target = page.parent / file if file else page
+        if not link.startswith(ELSEWHERE) and (not target.exists() or (place and place not in places_in(target))):
+            dead.append(link)
+    return dead
+
+
 def test_the_links_of_every_page_lead_somewhere():
-    dead = []
-    for page in (path for path in tracked_files() if path.suffix == ".md"):
-        for link in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            file, _, place = link.partition("#")
-            target = page.parent / file if file else page
-            if not target.exists() or (place and place not in places_in(target)):
-                dead.append(f"{page.relative_to(ROOT).as_posix()}: {link}")
+    pages = [path for path in tracked_files() if path.suffix in (".md", ".ipynb")]
+    assert {"README.md", "teachers_guide.md", "14_your_assistant.ipynb"} <= {path.name for path in pages}
+    dead = [f"{page.relative_to(ROOT).as_posix()}: {link}" for page in pages for link in dead_links(page)]
     assert not dead, "\n".join(["links that lead nowhere:", *dead])
 
 
+def test_a_dead_link_is_found_in_a_page_and_in_a_notebook(tmp_path):
+    text = "# Here\n[a](there.md) [b](#Here) [c](gone.md) [d](there.md#nowhere) [e](https://x.y/z)\n"
+    text += '```\n# not a heading\n[f](code.md)\n```\n<img src=\'gone.png\'> [g](#not-a-heading) ["h"](there.md#"q")\n'
+    (tmp_path / "there.md").write_text("# There\n", encoding="utf-8")
+    cells = [{"cell_type": "markdown", "source": [text]}, {"cell_type": "code", "source": ["[i](code.md)"]}]
+    (tmp_path / "page.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    (tmp_path / "page.md").write_text(text.replace("(#Here)", "(#here)"), encoding="utf-8")
+    dead = ["gone.md", "there.md#nowhere", "#not-a-heading", 'there.md#"q"', "gone.png"]
+    assert dead_links(tmp_path / "page.ipynb") == dead_links(tmp_path / "page.md") == dead
+
+
 def test_an_anchor_is_a_heading(tmp_path):
-    (tmp_path / "page.md").write_text("# The *one* `thing`: what?\n\ntext\n## Two-fold\n", encoding="utf-8")
-    assert places_in(tmp_path / "page.md") == {"the-one-thing-what", "two-fold"}
+    (tmp_path / "page.md").write_text(
+        "# The *one* `thing`: what?\n\ntext\n## Two-fold\n## [00 · A](b.md)\n", encoding="utf-8"
+    )
+    assert places_in(tmp_path / "page.md") == {"the-one-thing-what", "two-fold", "00--a"}
     cells = [{"cell_type": "markdown", "source": ["## *bank*, told\n"]}, {"cell_type": "code", "source": ["# no"]}]
     (tmp_path / "page.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
     assert places_in(tmp_path / "page.ipynb") == {"bank,-told"}
 
 
-def test_the_readme_names_files_and_rooms_that_exist():
+@pytest.mark.parametrize("page", ["README.md", *(f"teaching/{path.name}" for path in TEACHING)])
+def test_a_page_names_files_and_rooms_that_exist(page):
     folders = "minillm|notebooks|tools|tests|benchmarks|teaching|exercises|solutions"
-    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", readme())
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", (ROOT / page).read_text(encoding="utf-8"))
     missing = [name for name in named if not (ROOT / name).exists()]
-    assert not missing, f"README.md names what is not there: {missing}"
+    assert not missing, f"{page} names what is not there: {missing}"
+
+
+def test_the_teaching_kit_is_listed_and_its_guide_has_every_lesson():
+    contents = (ROOT / "teaching" / "README.md").read_text(encoding="utf-8")
+    assert not [path.name for path in TEACHING if path.name != "README.md" and f"]({path.name})" not in contents]
+    guide = (ROOT / "teaching" / "teachers_guide.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[.*\]\(\.\./notebooks/(\w+)\.ipynb\)", guide, re.MULTILINE) == [
+        path.stem for path in NOTEBOOKS
+    ]
 
 
 def test_the_glossary_is_sorted_and_leads_from_each_term_to_a_lesson_and_a_room():
@@ -116,6 +156,35 @@ def test_the_glossary_is_sorted_and_leads_from_each_term_to_a_lesson_and_a_room(
     assert names == sorted(set(names)), "terms of the glossary are out of order, or stand twice"
     unlinked = [term for term, says in terms if "](../notebooks/" not in says or "](../minillm/" not in says]
     assert not unlinked, f"terms of the glossary without a lesson or a room: {unlinked}"
+
+
+def guide_parts() -> dict[str, str]:
+    """The teacher's guide, lesson by lesson."""
+    guide = (ROOT / "teaching" / "teachers_guide.md").read_text(encoding="utf-8")
+    parts = [part for part in guide.split("\n## ")[1:] if "](../notebooks/" in part]
+    return {re.search(r"notebooks/(\w+)\.ipynb", part).group(1): part for part in parts}
+
+
+def test_the_minutes_of_a_plan_add_up():
+    for lesson, part in guide_parts().items():
+        told = int(re.search(r"^\*\*(\d+) minutes\*\*", part, re.MULTILINE).group(1))
+        assert told == sum(map(int, re.findall(r"^- (\d+) min:", part, re.MULTILINE))), lesson
+
+
+@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
+def test_the_numbers_of_the_guide_are_those_of_the_lesson(lesson):
+    def numbers(text):
+        return re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text)
+
+    notebook = (ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8")
+    found = [float(number.replace(",", "")) for number in numbers(re.sub(r'"image/png": ".*?"', "", notebook))]
+    stale = []
+    for number in numbers(guide_parts()[lesson].split("\n", 1)[1]):
+        if "." in number or "," in number:  # the rest are minutes, steps and page numbers
+            half = 0.5001 * 10 ** -len(number.partition(".")[2])
+            if not any(abs(one - float(number.replace(",", ""))) <= half for one in found):
+                stale.append(number)
+    assert not stale, f"teaching/teachers_guide.md has numbers that are not in lesson {lesson}: {stale}"
 
 
 def test_the_readme_leads_through_every_floor():

@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import importlib.util
 import os
 import re
 import shutil
@@ -16,12 +15,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from starting import ROOT, SOURCE, course_folder, load_start, make_toy_course, start_py
 
 from minillm.assets import REGISTRY
 from minillm.data.corpora import FETCHED
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCE = (ROOT / "start.py").read_text(encoding="utf-8")
 OPTIONS = argparse.Namespace(here=False, torch_index=None)
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
@@ -29,19 +27,13 @@ posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scri
 @pytest.fixture
 def folder(tmp_path):
     """A folder with start.py in it, at a path with spaces and letters beyond ASCII."""
-    folder = tmp_path / "ein Kurs für Übung"
-    folder.mkdir()
-    (folder / "start.py").write_text(SOURCE, encoding="utf-8")
-    return folder
+    return course_folder(tmp_path)
 
 
 @pytest.fixture
 def start(folder):
     """That start.py as a module: its ROOT is the folder."""
-    specification = importlib.util.spec_from_file_location("start_in_a_test", folder / "start.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_start(folder)
 
 
 @pytest.fixture
@@ -119,7 +111,7 @@ def test_a_wrong_command_gets_the_near_one(start, recorded, capsys):
     assert start.main(["tset"]) == 1
     assert capsys.readouterr().err == "start.py: there is no command 'tset'; did you mean 'test'?\n"
     assert start.main(["xyzzy"]) == 1
-    assert "the commands are lab, setup, test, tour, doctor." in capsys.readouterr().err
+    assert "the commands are lab, setup, test, tour, doctor, bundle." in capsys.readouterr().err
     assert start.main(["--hree"]) == 1
     assert "'lab' takes no '--hree'; " in capsys.readouterr().err
     assert start.main(["setup", "everything"]) == 1
@@ -165,6 +157,7 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
     [
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
+        (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
         (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
         (["test"], ["grading", "lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
         (
@@ -501,54 +494,10 @@ def test_a_spoilt_stamp_counts_as_none(start, text):
 
 # -- for real --------------------------------------------------------------------------------------------------------
 
-# A build backend of a few lines, so that pip can install the toy course in place without asking any index.
-BACKEND = """
-import pathlib, zipfile
-
-METADATA = "Metadata-Version: 2.1\\nName: minillm\\nVersion: 1.0\\nProvides-Extra: lab\\nProvides-Extra: test\\n"
-WHEEL = "Wheel-Version: 1.0\\nGenerator: toy\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
-
-def build_editable(folder, config_settings=None, metadata_directory=None):
-    name = "minillm-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as wheel:
-        wheel.writestr("toy.pth", str(pathlib.Path(__file__).parent))
-        wheel.writestr("minillm-1.0.dist-info/METADATA", METADATA)
-        wheel.writestr("minillm-1.0.dist-info/WHEEL", WHEEL)
-        wheel.writestr("minillm-1.0.dist-info/RECORD", "")
-    return name
-"""
-PROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-[project]
-name = "minillm"
-version = "1.0"
-dependencies = []
-[project.optional-dependencies]
-lab = []
-test = []
-"""
-
 
 @pytest.fixture
 def toy_course(folder):
-    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
-    (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
-    (folder / "minillm").mkdir()
-    (folder / "minillm" / "__main__.py").write_text("import sys; print('minillm', *sys.argv[1:])", encoding="utf-8")
-    return folder
-
-
-def start_py(folder, *arguments):
-    """Run it as a person would; PIP_NO_INDEX takes the place of the network."""
-    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONUTF8": "1"}
-    command = [sys.executable, "start.py", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300)
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return make_toy_course(folder)
 
 
 def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):

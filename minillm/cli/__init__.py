@@ -3,6 +3,7 @@
 import click
 
 from minillm.assets import AssetError
+from minillm.cli.bundle import bundle
 from minillm.cli.chat import chat
 from minillm.cli.doctor import doctor
 from minillm.cli.dpo import dpo
@@ -39,5 +40,5 @@ def main(traceback: bool) -> None:
 
 
 LEARN = (pretrain, sft, reward, ppo, dpo, grpo)
-for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, show_progress, grade_class):
+for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, bundle, show_progress, grade_class):
     main.add_command(command)

@@ -14,6 +14,7 @@ import torch
 from minillm import assets
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
+from minillm.course import models
 from minillm.course.bands import KINDS, load_bands
 from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
@@ -27,18 +28,20 @@ DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
 
 
 @click.command()
+@click.option("--room", is_flag=True, help="Print one line for a sheet of a whole class, its columns between tabs.")
 @click.option("--run", type=click.Path(path_type=Path), help="A run's folder: look at its losses, not at the computer.")
 @device_option
 @json_option
-def doctor(run: Path | None, device: str | None, as_json: bool) -> None:
+def doctor(room: bool, run: Path | None, device: str | None, as_json: bool) -> None:
     """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses.
 
     With --run: is my loss normal? Its metrics are held against what five seeds of the course's own recipe had.
+    With --room: only a line for the teacher's sheet goes to standard output, so `>> room.tsv` collects a class.
     """
     if run is not None:
         look_at(run, as_json)
         return
-    chosen = pick_device(device)
+    chosen, quiet = pick_device(device), as_json or room
     report = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -52,18 +55,56 @@ def doctor(run: Path | None, device: str | None, as_json: bool) -> None:
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
-        "browser": next(filter(shutil.which, BROWSERS), ""),
+        "course_models": {name: bool(files) for name, files in models.files_here().items()},
+        "browser": next(filter(shutil.which, BROWSERS), "the system's" if sys.platform in ("darwin", "win32") else ""),
     }
     complaints = diagnose(report)
     for name, value in report.items():
-        click.echo(f"{name:16} {value}", err=as_json)
+        click.echo(f"{name:16} {value}", err=quiet)
     for complaint in complaints:
-        click.secho(f"! {complaint}", fg="yellow", err=as_json)
-    click.echo("This computer is fit for the course." if not complaints else "See the lines above.", err=as_json)
+        click.secho(f"! {complaint}", fg="yellow", err=quiet)
+    click.echo("This computer is fit for the course." if not complaints else "See the lines above.", err=quiet)
+    if room:
+        click.echo("\t".join(ROOM), err=True)
+        click.echo(room_line(platform.node(), report, complaints))
     if as_json:
         print_json(report | {"complaints": complaints})
     if report["loss_difference"] > TOLERANCE:
         sys.exit(1)  # the one thing that silently spoils every lesson
+
+
+ROOM = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")
+ROOM += ("weights", "course models", "verdict")
+
+
+def room_line(name: str, report: dict[str, Any], complaints: list[str]) -> str:
+    """One laptop as a line of a sheet, with the columns of `ROOM` between tabs."""
+    there = [model for model, here in report["course_models"].items() if here]
+    missing = [model for model, here in report["course_models"].items() if not here]
+    todo = [*complaints]
+    if missing:
+        todo.append(
+            f"not made here yet: {', '.join(missing)}; `start.py setup --from BUNDLE` brings the course's models, "
+            "`python -m minillm.course.models` makes them (about twenty minutes for all)"
+        )
+    cells = [name, *(report[key] for key in ("system", "python", "torch", "cores", "memory_gb", "disk_free_gb"))]
+    cells += [
+        "yes" if report["loss_difference"] <= TOLERANCE else "no",
+        report["float32_gflops"],
+        "yes" if report["real_model"] else "no",
+    ]
+    cells += [" ".join(there) or "none", "; ".join(todo) or "ready"]
+    return "\t".join(as_cell(cell) for cell in cells)
+
+
+def as_cell(value: object) -> str:
+    """A value that a sheet shows and never computes: no tab or line end in it, no formula.
+
+    >>> as_cell("my\\tlaptop"), as_cell("=1+1"), as_cell(None)
+    ('my laptop', "'=1+1", '?')
+    """
+    text = "?" if value is None else " ".join(str(value).split())
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def look_at(run: Path, as_json: bool) -> None:

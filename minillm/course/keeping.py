@@ -44,6 +44,14 @@ def kept(
     return load(folder)
 
 
+def kept_files(name: str, settings: dict[str, Any]) -> list[Path]:
+    """The files of the model that `kept` would load, its seal last; none where it was never made or is damaged."""
+    folder = _place("models", name, settings)[0]
+    if _fault(folder) is not None:
+        return []
+    return sorted(folder.iterdir(), key=lambda path: (path.name == SEAL, path.name))
+
+
 def kept_numbers(
     name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]
 ) -> dict[str, int | float]:

@@ -14,8 +14,8 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from minillm.config import ModelConfig
-from minillm.course.keeping import kept
-from minillm.course.sweep import sweep
+from minillm.course.keeping import kept, kept_files
+from minillm.course.sweep import sweep, sweep_files
 from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
@@ -71,8 +71,7 @@ def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_base(recipe: BaseRecipe) -> tuple[Transformer, Tokenizer]:
     """The base model of any recipe, from the cache or trained now."""
-    settings = _settings(recipe) | {"world": WORLD_VERSION}
-    return kept("base", settings, lambda folder: train_base(recipe, folder))
+    return kept("base", _settings(recipe), lambda folder: train_base(recipe, folder))
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,7 @@ def sft(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_sft(recipe: ChatRecipe) -> tuple[Transformer, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
-    return kept("sft", settings, lambda folder: train_sft(recipe, folder))
+    return kept("sft", _settings(recipe), lambda folder: train_sft(recipe, folder))
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,7 @@ def reward(seed: int = 0) -> tuple[RewardModel, Tokenizer]:
 
 def make_reward(recipe: RewardRecipe) -> tuple[RewardModel, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
-    return kept("reward", settings, lambda folder: train_reward(recipe, folder), load_reward_model)
+    return kept("reward", _settings(recipe), lambda folder: train_reward(recipe, folder), load_reward_model)
 
 
 @dataclass(frozen=True)
@@ -151,8 +148,26 @@ def ppo(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make_ppo(recipe: PPORecipe) -> tuple[Transformer, Tokenizer]:
     """The model of any such recipe, from the cache or trained now."""
-    settings = _settings(recipe) | {"world": WORLD_VERSION, "instructions": INSTRUCTIONS_VERSION}
-    return kept("ppo", settings, lambda folder: train_ppo(recipe, folder))
+    return kept("ppo", _settings(recipe), lambda folder: train_ppo(recipe, folder))
+
+
+DEFAULTS = {"base": BaseRecipe(), "sft": ChatRecipe(), "reward": RewardRecipe(), "ppo": PPORecipe()}
+
+
+def files_here() -> dict[str, list[Path]]:
+    """The files of each of the course's own models that the cache holds whole, and none for a model to be made yet.
+
+    Copied to the same place in another computer's cache, they are that computer's models.
+    """
+    return {name: kept_files(name, _settings(recipe)) for name, recipe in DEFAULTS.items()} | {"sweep": sweep_files()}
+
+
+def make_all() -> None:
+    """Make what is not here yet, and say how long each took: about twenty minutes on two cores."""
+    for make in (base, sft, reward, ppo, sweep):
+        start = time.perf_counter()
+        make()
+        print(f"{make.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)
 
 
 def train_base(recipe: BaseRecipe, folder: Path) -> None:
@@ -206,8 +221,15 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
 
 
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
-    """The recipe as plain values, without a setting that came later and says nothing: so what was made stays known."""
-    return asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair != ("rope_scaling", None)))
+    """The recipe as plain values, without a setting that came later and says nothing: so what was made stays known.
+
+    With them the versions of what the texts are drawn from, as far as the model reads such.
+    """
+    texts = {"world": WORLD_VERSION}
+    if not isinstance(recipe, BaseRecipe):
+        texts["instructions"] = INSTRUCTIONS_VERSION
+    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair != ("rope_scaling", None)))
+    return plain | texts
 
 
 def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
@@ -219,7 +241,4 @@ def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
 
 
 if __name__ == "__main__":
-    for make in (base, sft, reward, ppo, sweep):
-        start = time.perf_counter()
-        make()
-        print(f"{make.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)
+    make_all()

@@ -9,6 +9,7 @@ reads a document twice.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
@@ -77,8 +78,8 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
 
     >>> runs, held_out = sweep()                                                              # doctest: +SKIP
     """
-    fitted = [(d_model, steps) for d_model in recipe.widths for steps in recipe.steps]
-    missing = [pair for pair in [*fitted, *recipe.held_out] if not _is_kept(recipe, pair)]
+    fitted = _fitted(recipe)
+    missing = [pair for pair in [*fitted, *recipe.held_out] if not _file(recipe, pair).exists()]
     text = cache(lambda: _text(recipe))  # where nothing is missing it is not needed
     to_do = sum(steps for _, steps in missing)
     with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
@@ -117,8 +118,18 @@ def train_run(
     return SweepRun(d_model, steps, count_parameters(config), inside, last["tokens"], last["val_loss"])
 
 
-def _is_kept(recipe: SweepRecipe, pair: tuple[int, int]) -> bool:
-    return numbers_file(NAME, recipe.settings(*pair)).exists()
+def sweep_files(recipe: SweepRecipe = SweepRecipe()) -> list[Path]:
+    """Where the numbers of each run are kept; none unless all of them are."""
+    files = [_file(recipe, pair) for pair in [*_fitted(recipe), *recipe.held_out]]
+    return files if all(file.exists() for file in files) else []
+
+
+def _fitted(recipe: SweepRecipe) -> list[tuple[int, int]]:
+    return [(d_model, steps) for d_model in recipe.widths for steps in recipe.steps]
+
+
+def _file(recipe: SweepRecipe, pair: tuple[int, int]) -> Path:
+    return numbers_file(NAME, recipe.settings(*pair))
 
 
 def _text(recipe: SweepRecipe) -> TextData:

@@ -13,7 +13,7 @@ from helpers import small_config
 from minillm import assets
 from minillm.cli import main
 from minillm.cli.common import REAL_MODEL
-from minillm.cli.doctor import diagnose
+from minillm.cli.doctor import ROOM, diagnose, room_line
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.data.world.experiments import EXPERIMENTS
@@ -123,6 +123,40 @@ def test_doctor_names_each_trouble():
         assert part in complaints
     fit = dict(disk_free_gb=50, memory_gb=None, loss_difference=0.0, device="cpu", real_model="x", browser="firefox")
     assert diagnose(fit) == []
+
+
+def test_doctor_gives_one_line_a_laptop_for_the_sheet_of_a_class(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    result = run("doctor", "--device", "cpu", "--room")
+    header = result.stderr.splitlines()[-1].split("\t")
+    (line,) = result.stdout.splitlines()
+    row = dict(zip(header, line.split("\t"), strict=True))
+    assert row["torch"] == torch.__version__
+    assert row["losses right"] == "yes"
+    assert float(row["matmul GFLOP/s"]) > 0
+    assert (row["weights"], row["course models"]) == ("no", "none")
+    for part in ("minillm fetch smollm2-135m-instruct", "base, sft, reward, ppo, sweep", "setup --from"):
+        assert part in row["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "says"),
+    [
+        ({}, "verdict", "ready"),
+        ({"loss_difference": 0.3}, "losses right", "no"),
+        ({"memory_gb": None}, "memory GB", "?"),
+        ({"course_models": {"base": True, "sft": False}}, "course models", "base"),
+    ],
+)
+def test_the_line_of_a_laptop_says_what_to_do_or_that_it_is_ready(change, column, says):
+    report = dict(system="Linux x86_64", python="3.11.7", torch="2.6.0", cores=2, memory_gb=8.0, disk_free_gb=50.0)
+    report |= dict(loss_difference=0.0, device="cpu", float32_gflops=190, real_model="x", browser="firefox")
+    report |= {"course_models": {"base": True, "sft": True}} | change
+    line = room_line("=lena's\tlaptop", report, diagnose(report))
+    row = dict(zip(ROOM, line.split("\t"), strict=True))
+    assert row["name"] == "'=lena's laptop"  # a sheet must not take a name for a formula
+    assert row[column] == says
+    assert (row["verdict"] == "ready") == (change in ({}, {"memory_gb": None}))
 
 
 def test_doctor_looks_at_a_run(tmp_path, monkeypatch):

@@ -107,6 +107,20 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert settings["config"] == TINY.config.to_dict()  # without a scaling that it has not: that came later
 
 
+def test_what_the_cache_holds_whole_is_listed_with_its_seal_last(home, monkeypatch):
+    monkeypatch.setitem(models.DEFAULTS, "base", TINY)
+    assert models.files_here()["base"] == []
+    make_base(TINY)
+    here = models.files_here()
+    folder = only_folder(home)
+    assert {path.parent for path in here["base"]} == {folder}
+    assert {path.name for path in here["base"]} == {path.name for path in folder.iterdir()}
+    assert here["base"][-1].name == SEAL
+    assert [name for name, paths in here.items() if not paths] == ["sft", "reward", "ppo", "sweep"]
+    (folder / "model.safetensors").write_bytes(b"half")
+    assert models.files_here()["base"] == []
+
+
 def test_every_setting_has_a_part_in_the_name(home):
     recipes = [TINY, replace(TINY, seed=1), replace(TINY, batch_size=3)]
     recipes += [replace(TINY, training=replace(TINY.training, weight_decay=0.2))]

@@ -10,7 +10,7 @@ from helpers import small_config
 from minillm.config import ModelConfig
 from minillm.course import sweep as room
 from minillm.course.models import BaseRecipe
-from minillm.course.sweep import SweepRecipe, sweep
+from minillm.course.sweep import SweepRecipe, sweep, sweep_files
 from minillm.data.corpora import learn_tokenizer
 from minillm.model.transformer import Transformer
 from minillm.training.run import TextData, pretrain
@@ -56,11 +56,13 @@ def test_a_run_is_a_plain_pretraining_run(home):
 
 
 def test_the_second_call_trains_nothing(home, monkeypatch):
+    assert sweep_files(TINY) == []
     first = sweep(TINY)
     monkeypatch.setattr(room, "pretrain", None)
     monkeypatch.setattr(room, "load_corpus", None)
     assert sweep(TINY) == first
-    assert len(list(home.glob("*.json"))) == 5
+    assert sorted(home.glob("*.json")) == sorted(sweep_files(TINY))
+    assert len(sweep_files(TINY)) == 5
 
 
 def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
