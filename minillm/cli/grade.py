@@ -112,7 +112,11 @@ def grade_with_a_bar(course: Class, secret: str) -> list[Record]:
             bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
             bar.update()
 
-        return grade(course, secret, tell)
+        try:
+            return grade(course, secret, tell)
+        except KeyboardInterrupt:
+            bar.close()
+            raise click.ClickException("interrupted; the same command goes on from here") from None
 
 
 def summarise(scores: list[Score], number: str) -> dict[str, float]:

@@ -23,6 +23,7 @@ from minillm.course.checks.wire import LENGTH, pack, unpack
 
 READY = "ready"
 START = 120.0  # seconds that loading torch may take on a busy machine
+LOOK = 0.2  # seconds between two looks at whether to stop
 MOST_WORDS = 400  # characters of a sentence that the process writes
 
 
@@ -54,11 +55,12 @@ def collect(
     command: Sequence[str],
     limits: Limits = Limits(),
     confined: bool = True,
+    stop: threading.Event | None = None,
 ) -> Collected:
     """Run cells, each a name and its source, in a process that `command` starts, and ask questions, each with its seed.
 
     `confined` tells the process to take rights and room away from itself before it runs anything. Raises
-    `RuntimeError` if it does not even start.
+    `RuntimeError` if it does not even start, and `InterruptedError` soon after another thread has set `stop`.
     """
     probes = {}
     for question, seed in asked:
@@ -76,7 +78,7 @@ def collect(
             "cells": running,
             "probes": [[key, *probes[key]] for key in waiting],
         }
-        results, reason = _run(request, expected, command, limits, deadline)
+        results, reason = _run(request, expected, command, limits, deadline, stop)
         for step, result in zip(expected[1:], results[1:], strict=False):
             if step in probes:
                 answered[step] = result
@@ -105,7 +107,12 @@ def collect(
 
 
 def _run(
-    request: dict[str, Any], expected: list[Any], command: Sequence[str], limits: Limits, deadline: float
+    request: dict[str, Any],
+    expected: list[Any],
+    command: Sequence[str],
+    limits: Limits,
+    deadline: float,
+    stop: threading.Event | None,
 ) -> tuple[list[Any], str | None]:
     """Let one process do the expected steps; the results until one was broken, and the reason if one was."""
     with tempfile.TemporaryFile() as file:  # a pipe would block if the process did not read
@@ -122,7 +129,7 @@ def _run(
     try:
         for step in expected:
             seconds = START if step == READY else min(limits.seconds, max(0.0, deadline - time.monotonic()))
-            results.append(_result(messages.get(timeout=seconds), step, calls.get(step)))
+            results.append(_result(_next(messages, seconds, stop), step, calls.get(step)))
     except queue.Empty:
         return results, f"took longer than {limits.seconds:.0f} seconds"
     except Broken as broken:
@@ -131,6 +138,18 @@ def _run(
         _kill(process)
         reader.join()
     return results, None
+
+
+def _next(messages: queue.Queue[bytes | str], seconds: float, stop: threading.Event | None) -> bytes | str:
+    """The next message; raises `queue.Empty` if it takes longer than so many seconds."""
+    end = time.monotonic() + seconds
+    while stop is None or not stop.is_set():
+        left = end - time.monotonic()
+        with contextlib.suppress(queue.Empty):
+            return messages.get(timeout=min(max(left, 0.0), LOOK))
+        if left <= 0:
+            raise queue.Empty
+    raise InterruptedError("stopped")
 
 
 def _read(stream: Any, most: int, messages: queue.Queue) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -91,19 +92,23 @@ def grade(course: Class, secret: str, done: Callable[[Record], None] = lambda re
             else:
                 records.append(record)
                 done(record)
+    stop = threading.Event()
     with ThreadPoolExecutor(course.jobs) as pool:
-        jobs = [pool.submit(_grade_one, course, secret, *one) for one in waiting]
+        jobs = [pool.submit(_grade_one, course, secret, stop, *one) for one in waiting]
         try:
             for job in as_completed(jobs):
                 records.append(job.result())
                 done(records[-1])
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            stop.set()
+            pool.shutdown(cancel_futures=True)
             raise
     return sorted(records, key=lambda record: (record.assignment, record.student))
 
 
-def _grade_one(course: Class, secret: str, student: str, number: str, notebook: Notebook, key: str) -> Record:
+def _grade_one(
+    course: Class, secret: str, stop: threading.Event, student: str, number: str, notebook: Notebook, key: str
+) -> Record:
     began = time.monotonic()
     asked = [(question, seed_of(secret, student, question.id)) for question in course.questions[number]]
     record = Record(student, number, key, [], written=notebook.written and notebook.written.isoformat())
@@ -119,7 +124,7 @@ def _grade_one(course: Class, secret: str, student: str, number: str, notebook: 
     else:
         forbidden = sorted({name for question, _ in asked for name in question.forbidden})
         command = plain_command() if course.unsafe else sandboxed_command(forbidden, (course.out, *course.hidden))
-        collected = collect(cells, asked, command, course.limits, confined=not course.unsafe)
+        collected = collect(cells, asked, command, course.limits, confined=not course.unsafe, stop=stop)
         record.troubles += [f"{cell} {trouble}" for cell, trouble in collected.cells.items()]
         record.look = worth_a_look(cells, forbidden)
         for question, seed in asked:

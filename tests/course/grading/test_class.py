@@ -1,8 +1,13 @@
 """A class with one student of each kind, graded in the sandbox: right ones in full, hostile ones contained."""
 
 import csv
+import functools
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -92,6 +97,41 @@ def test_a_run_goes_on_where_it_stopped_and_a_teacher_decides(tmp_path):
     (out / "records" / "04" / "wrong_mask_00.json").write_text("{", encoding="utf-8")  # half a file
     graded(folder, out, "--unsafe")
     assert finals(out) == {"right_00": 10, "wrong_mask_00": 8.5}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_run_that_is_cut_off_loses_nothing(tmp_path, number):
+    folder, out = two_students(tmp_path, right=3, endless_answer=1)
+    command = [
+        sys.executable,
+        "-m",
+        "minillm",
+        "grade",
+        str(folder),
+        "--out",
+        str(out),
+        "--unsafe",
+        "--jobs",
+        "1",
+        "--seconds",
+        "4",
+    ]
+    # A background job of a shell ignores Ctrl-C, and so would what it starts.
+    awake = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=awake) as process:
+        while not list((out / "records").rglob("right*.json")):  # endless_answer is first in the alphabet
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    if number == signal.SIGINT:
+        assert said.splitlines()[-1] == "Error: interrupted; the same command goes on from here"
+    before = {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}
+    assert 0 < len(before) < 4
+    assert not (out / "grades.csv").exists()
+    graded(folder, out, "--unsafe", "--seconds", "4")
+    assert finals(out) == {"endless_answer_00": 7, "right_00": 10, "right_01": 10, "right_02": 10}
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}.items()
 
 
 def test_a_teachers_own_checks_are_what_counts(tmp_path):

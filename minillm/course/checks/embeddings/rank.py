@@ -72,7 +72,9 @@ def _tables(leaning: bool) -> Callable[[random.Random], list[Call]]:
             one, other = chance.sample(range(V), 2)
             centred = rows - rows.mean(0)
             cosines = _cosine(centred, centred[one]).sort().values
-            if cosines.diff().min() > 0.01 and cosines[-1] > 0.999:  # no ties, and no row of zeros
+            wide = rows.amax(1) - rows.amin(1)
+            # No ties, no row of zeros, and none that becomes one where its own mean is taken from it.
+            if cosines.diff().min() > 0.01 and cosines[-1] > 0.999 and wide.min() > 0.05:
                 return rows, one, other
 
     def draw(chance: random.Random) -> list[Call]:
