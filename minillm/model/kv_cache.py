@@ -67,10 +67,8 @@ class KVCache:
 
         None where all of it is one text. What was stored without segments counts as segment 1.
         """
-        if new is None and self.segments is None:
-            return None
         if self.segments is None:
-            return torch.cat((new.new_ones(len(new), self.length), new), dim=1)
+            return None if new is None else torch.cat((new.new_ones(len(new), self.length), new), dim=1)
         new = self.segments[:, -1:].expand(-1, T) if new is None else new
         return torch.cat((self.segments, new), dim=1)
 

@@ -81,7 +81,7 @@ def save(
         values = describe(model.config, tokenizer) | {"dtype": str(model.embedding.weight.dtype).removeprefix("torch.")}
         values |= changes
         tensors = {name: tensor.detach().cpu() for name, tensor in model.named_parameters()}
-        packed = pack(tensors, names_of(values["model_type"]) | names)
+        packed = pack(tensors, {**names_of(values["model_type"]), **names})
         save_file(packed, staging / WEIGHTS, metadata={"format": "pt"})
         (staging / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
         tokenizer.save(staging)
@@ -142,7 +142,7 @@ def _read_model(
     directory: Path, config: ModelConfig, kind: object, names: Mapping[str, str], build: type[Model]
 ) -> Model:
     with Shards(directory) as tensors:
-        names = names_of(kind, tensors.shapes) | names
+        names = {**names_of(kind, tensors.shapes), **names}
         shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
         table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
         if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:

@@ -109,7 +109,8 @@ class PrefixReader(Reader):
         room = len(self.given) - self.position
         super().say(text[:room])
         self.beyond += text[room:]
-        if self.beyond and PIECE.match(self.last + self.beyond).end() > len(self.last) > 0:
+        across = PIECE.match(self.last + self.beyond) if self.beyond else None
+        if across and across.end() > len(self.last) > 0:
             raise Mismatch  # the prefix would end within a piece: "goat", and it goes on with "skin"
         found = PIECE.match(self.beyond)
         if found and found.end() < len(self.beyond):

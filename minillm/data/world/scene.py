@@ -7,6 +7,7 @@ hero.home").
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +76,7 @@ class Scene:
     split: Split = "training"
     plan: Any = None  # the arc of a story, the subject of a facts document
     place_in_plan: Any = 0
-    rules: dict[str, CastingRule] = field(default_factory=dict)
+    rules: Mapping[str, CastingRule] = field(default_factory=dict)
     introductions: str = ""  # how the first mention of a person says more than the name: "his" sister, "my" sister
     cast: dict[str, Entity] = field(default_factory=dict)
     truths: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -120,6 +121,8 @@ class Scene:
         return self.cast.get(left) if left in self.rules else left
 
     def make_true(self, effect: Condition) -> None:
+        if effect.attribute is None or effect.value is None:
+            raise WorldDataError(f"an effect on {effect.role!r} sets nothing; write one like 'thing.holder = hero'")
         value = self.resolve(effect.value)
         if value is None:
             raise WorldDataError(f"{effect.role}.{effect.attribute} is set to {effect.value[0]!r}, who is not cast yet")
@@ -140,8 +143,8 @@ class Scene:
         options = [option for option in fitting if (rule.kind, option[1].noun) not in self.used]
         if not options:
             raise WorldDataError(f"nothing is left to play {role!r}, a {rule.kind} with {wanted}; add to the lists")
-        if rule.split_by is not None:
-            options = one_split(options, lambda entity: self._meeting_held_out(rule.split_by, entity), self.split)
+        if (other := rule.split_by) is not None:
+            options = one_split(options, lambda entity: self._meeting_held_out(other, entity), self.split)
         return options
 
     def _meeting_held_out(self, role: str, entity: Entity) -> bool:
