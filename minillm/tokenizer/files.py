@@ -260,4 +260,4 @@ def naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error)[:500]}") from None  # some quote what stands there, whatever its length
