@@ -41,8 +41,11 @@ def settle(
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
     try:
-        before = read_json(kept)
-    except ValueError as error:
+        before = {name: value for name, value in read_json(kept).items() if value is not None}
+        for parameter in ctx.command.params:  # somebody may have changed them by hand
+            if parameter.name in before:
+                before[parameter.name] = parameter.type_cast_value(ctx, before[parameter.name])
+    except (ValueError, TypeError, OverflowError, AttributeError, click.BadParameter) as error:
         raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
     for name, value in options.items():
         if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
