@@ -41,6 +41,7 @@ class KVCache:
 
     @property
     def max_seq_len(self) -> int:
+        """Positions that there is room for, filled or not."""
         return self.keys.shape[3]
 
     def check_room(self, new: int) -> None:

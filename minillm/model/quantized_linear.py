@@ -260,6 +260,7 @@ class QuantizedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "V C"]:
+        """The table as a matrix, in float32."""
         return self.table.weight
 
 

@@ -182,4 +182,5 @@ class Transformer(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return self.final_norm.weight.device

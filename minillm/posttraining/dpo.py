@@ -103,6 +103,16 @@ def dpo(
     A line of metrics counts pairs as its tokens; it holds margin and accuracy of the last batch (the mean difference of
     the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats a pair),
     val_accuracy, and kl (nats an answer, from the reference, over answers of its own to held-out prompts).
+    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.pairs import PairBatches
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
+    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
+    >>> model, metrics = dpo(model, data, DPOConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
+    (20, 1.0)
     """
     keep = saving(save, run_dir, tokenizer)
     reference = copy.deepcopy(model).requires_grad_(False).eval()

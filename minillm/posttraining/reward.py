@@ -214,6 +214,16 @@ def train_reward_model(
     everything is kept there, for `load_reward_model`, and a run that was cut off goes on where it was.
     A line of metrics counts pairs as its tokens; it holds accuracy (the share of the last batch's pairs in which the
     chosen answer has the higher reward) and now and then val_loss (nats a pair) and val_accuracy.
+    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.pairs import PairBatches
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
+    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
+    >>> judge, metrics = train_reward_model(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> judge.score([(1, 2), (1, 2)], [(3, 9), (4, 9)]).diff().item() < 0
+    True
     """
     keep = saving(save_reward_model, run_dir, tokenizer)
     if isinstance(model, RewardModel):

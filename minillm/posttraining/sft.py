@@ -101,7 +101,19 @@ def sft(
     A line of metrics counts the tokens of the answers, which the loss (nats per token) is the mean of; val_loss is the
     same on the conversations held out.
 
-    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded.
+    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded and
+    where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.chat import MARKS, chat_tokenizer
+    >>> tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=MARKS))
+    >>> chat = [{"role": "user", "content": "1, 2?"}, {"role": "assistant", "content": "3"}]
+    >>> examples = encode_conversations(tokenizer, [chat] * 4)
+    >>> data = ChatData.of(examples, examples, tokenizer.end_id, max_seq_len=32, batch_size=2, seed=0)
+    >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=32))
+    >>> model, metrics = sft(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["val_loss"] < metrics[0]["loss"]
+    (20, True)
     """
     if lora_layers(model) and team.sharded:
         raise ValueError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")

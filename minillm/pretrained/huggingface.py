@@ -71,6 +71,14 @@ def save(
     All files are written beside their final places first and moved there, one by one, when the last of them is whole.
     So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
     file. Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
+
+    >>> import tempfile
+    >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
+    >>> model = Transformer(ModelConfig(vocab_size=260, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, tokenizer, folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
     _check_fit(model.config, tokenizer)
     directory = Path(dir)

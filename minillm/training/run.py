@@ -81,6 +81,15 @@ def pretrain(
     needs for the tokens of a second, against the fastest matrix product measured here (Chowdhery et al. 2022, PaLM,
     appendix B). Where the `floor` of the validation documents is known (nats per token), a line with val_loss also
     holds above_floor, what is left to learn.
+    Raises `ValueError` where only one of `run_dir` and `tokenizer` is given and for a model with causal=False, and what
+    `training.loop.train` raises.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> data = TextData.of([[1, 2, 3, 4]] * 8, [[1, 2, 3, 4]], end_id=0, max_seq_len=8, batch_size=4, seed=0)
+    >>> model, metrics = pretrain(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["loss"] < metrics[0]["loss"]
+    (20, True)
     """
     keep = saving(save, run_dir, tokenizer)
     if not model.config.causal:

@@ -31,6 +31,11 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
+        """Read a condition; raises `WorldDataError` for what is none.
+
+        >>> Condition.parse("thing.holder = hero").value
+        ('hero', None)
+        """
         found = CONDITION.fullmatch(text.strip())
         if found is None:
             raise WorldDataError(f"{text!r} is no condition; write one like 'thing.holder = hero'")
@@ -39,6 +44,7 @@ class Condition:
         return cls(role, attribute, sign == "!=", (left, right or None) if value else None)
 
     def holds(self, scene: "Scene") -> bool:
+        """Whether this is so in a scene."""
         if self.attribute is None:
             return self.role in scene.cast
         actual = scene.value(self.role, self.attribute)
@@ -60,6 +66,11 @@ class CastingRule:
 
     @classmethod
     def parse(cls, text: str) -> "CastingRule":
+        """Read a rule; raises `WorldDataError` for a condition that is none.
+
+        >>> CastingRule.parse("spot where town = hero.home").asks
+        ('hero',)
+        """
         rule, _, split_by = text.partition(" split by ")
         kind, _, rest = rule.partition(" where ")
         conditions = [Condition.parse("x." + part) for part in rest.split(" and ")] if rest else []
@@ -89,6 +100,7 @@ class Scene:
     finished: bool = False
 
     def copy(self) -> "Scene":
+        """A scene that may be changed while this one stays."""
         return Scene(
             self.lexicon, self.kind, self.split, self.plan, self.place_in_plan, self.rules, self.introductions,
             dict(self.cast), dict(self.truths), self.used, self.introduced, self.worded,
@@ -104,6 +116,7 @@ class Scene:
         )  # fmt: skip
 
     def allows(self, needs: tuple[Condition, ...]) -> bool:
+        """Whether all these conditions hold."""
         return all(need.holds(self) for need in needs)
 
     def value(self, role: str, attribute: str) -> Value:
@@ -121,6 +134,7 @@ class Scene:
         return self.cast.get(left) if left in self.rules else left
 
     def make_true(self, effect: Condition) -> None:
+        """Let an effect happen; raises `WorldDataError` for one that names somebody who is not cast."""
         if effect.attribute is None or effect.value is None:
             raise WorldDataError(f"an effect on {effect.role!r} sets nothing; write one like 'thing.holder = hero'")
         value = self.resolve(effect.value)
@@ -156,6 +170,7 @@ class Scene:
         return role in self.cast and is_held_out(ranks[self.cast[role]], ranks[entity])
 
     def give_part(self, role: str, entity: Entity) -> None:
+        """Let an entity play a role from now on."""
         self.cast[role] = entity
         self.used |= {(entity.kind, entity.noun)}
 
@@ -165,6 +180,7 @@ class Scene:
             self.give_part(role, voice.choose(f"cast {role}", self.candidates(role, voice)))
 
     def end_sentence(self) -> None:
+        """What was mentioned in this sentence was mentioned in the one before, from now on."""
         self.before, self.now, self.started = self.now, (), True
 
 

@@ -148,6 +148,7 @@ def write_numbers(axes: Axes, image: AxesImage, matrix: Tensor, digits: int, siz
 
 
 def indices(matrix: Tensor) -> list[tuple[int, int]]:
+    """(row, column) of every cell, row by row."""
     return [(row, column) for row in range(matrix.shape[0]) for column in range(matrix.shape[1])]
 
 
