@@ -13,6 +13,7 @@ Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
 Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
 Bias = bool | Literal["qkv", "attention"]
+Derived = int | Any  # what a config fills in where it is given None; a whole number from then on
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class ModelConfig:
     n_layers: int  # L, blocks
     n_heads: int  # H, query heads
     max_seq_len: int  # longest sequence, tokens; `Transformer.extend_context` allows longer ones
-    n_kv_heads: int | None = None  # K, key/value heads; None: as many as query heads
-    d_head: int | None = None  # D, width of one head; None: d_model / n_heads
-    d_ff: int | None = None  # F, hidden width; None: 4 C, or 8/3 C for swiglu (its third matrix costs the same)
+    n_kv_heads: Derived = None  # K, key/value heads; None: as many as query heads
+    d_head: Derived = None  # D, width of one head; None: d_model / n_heads
+    d_ff: Derived = None  # F, hidden width; None: 4 C, or 8/3 C for swiglu (its third matrix costs the same)
     norm: Norm = "rmsnorm"
     norm_eps: float = 1e-5
     activation: Activation = "swiglu"
@@ -97,20 +98,20 @@ class ModelConfig:
                 f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
                 "change one of them, or give d_head"
             )
-        self._derive("d_head", self.d_model // self.n_heads)
-        if self.position == "rotary" and self.d_head % 2:
+        d_head = self._derive("d_head", self.d_model // self.n_heads)
+        if self.position == "rotary" and d_head % 2:
             raise ValueError(
-                f"rotary positions turn pairs of numbers, so d_head ({self.d_head}) must be even; "
-                "change n_heads or d_head"
+                f"rotary positions turn pairs of numbers, so d_head ({d_head}) must be even; change n_heads or d_head"
             )
         if self.position == "sinusoidal" and self.d_model % 2:
             raise ValueError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
         self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
-    def _derive(self, name: str, default: int) -> None:
+    def _derive(self, name: str, default: int) -> int:
         if getattr(self, name) is None:
             object.__setattr__(self, name, default)  # the class is frozen for everybody else
         _require_positive(name, getattr(self, name))
+        return getattr(self, name)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "ModelConfig":

@@ -16,7 +16,8 @@ from minillm.model.transformer import Transformer
 
 # No deadline: nothing timed is a test. Derandomised: a red run is red again on the next machine.
 settings.register_profile("minillm", deadline=None, derandomize=True)
-settings.load_profile("minillm")
+settings.register_profile("long", deadline=None, max_examples=5_000)  # MINILLM_EXAMPLES=long
+settings.load_profile(os.environ.get("MINILLM_EXAMPLES", "minillm"))
 
 
 @pytest.fixture(autouse=True)

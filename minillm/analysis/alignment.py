@@ -77,23 +77,22 @@ def answer(
 
     Raises `ValueError` for a tokenizer without a chat template or end token, and for a prompt that leaves no room.
     """
-    if tokenizer.eos_id is None:
-        raise ValueError("this tokenizer has no end token, so no answer would end; set tokenizer.eos_token")
+    end = tokenizer.end_id
     model.eval()
     prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in instructions]
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    answers: list[Answer | None] = [None] * len(prompts)
+    answers: dict[int, Answer] = {}
     for start in range(0, len(order), ROWS):
         picked = order[start : start + ROWS]
         asked = [prompts[number] for number in picked]
-        drawn = roll_out(model, asked, max_new_tokens, [tokenizer.eos_id], seed + start, temperature)
+        drawn = roll_out(model, asked, max_new_tokens, [end], seed + start, temperature)
         ratios: list[float | None] = [None] * len(picked)
         if reference is not None:
             ratios = (score_answers(model, drawn)[0] - score_answers(reference, drawn)[0]).sum(1).tolist()
         for number, ids, ratio in zip(picked, drawn.answers, ratios, strict=True):
-            ended = ids[-1] == tokenizer.eos_id
+            ended = ids[-1] == end
             answers[number] = Answer(tokenizer.decode(ids[:-1] if ended else ids), tuple(ids), ended, ratio)
-    return answers
+    return [answers[number] for number in range(len(prompts))]
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,9 @@ def assess(
         length=fmean(map(length, texts)),
         ended=fmean(said.ended for said in sampled),
         distinct=(distinct(texts, 1), distinct(texts, 2)),
-        kl=None if reference is None else Estimate.of([said.log_ratio for said in sampled]),
+        kl=None
+        if reference is None
+        else Estimate.of([said.log_ratio for said in sampled if said.log_ratio is not None]),
         reward=None if rewards is None else Estimate.of(rewards),
         utilities=points,
         texts=texts,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minillm.data.preferences import bayes_ceiling
+from minillm.data.preferences import bayes_ceiling, probabilities
 from minillm.data.rankings import Preference
 
 
@@ -53,8 +53,8 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
     ceiling = bayes_ceiling(preferences)
     n = len(margins)
     right = [(margin > 0) + (margin == 0) / 2 for margin in margins]
-    chances = [one.probability for one in preferences]
-    true = [p if margin >= 0 else 1 - p for margin, p in zip(margins, chances, strict=True)]
+    chances = zip(margins, probabilities(preferences), strict=True)
+    true = [p if margin >= 0 else 1 - p for margin, p in chances]
     agreed = [0.5 if margin == 0 else p for margin, p in zip(margins, true, strict=True)]
     places: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
     for margin, p in zip(margins, true, strict=True):

@@ -145,6 +145,6 @@ def write_documents(
         ids = generate(
             model, start, model.config.max_seq_len, temperature=temperature, stop=[end], seed=seed + len(texts)
         )
-        for row in ids[:, 1:].tolist():
+        for row in torch.as_tensor(ids)[:, 1:].tolist():
             texts.append(tokenizer.decode(row[: row.index(end)] if end in row else row))
     return texts

@@ -29,8 +29,8 @@ class Trace:
     stream: Float[Tensor, "depth B T C"]  # the residual stream, not normalised
     attention: Float[Tensor, "L B T C"]  # what each attention wrote into it
     feedforward: Float[Tensor, "L B T C"]  # what each feed-forward wrote into it
-    weights: Float[Tensor, "L B H T T"] | None  # who looked at whom; None if not asked for
     logits: Float[Tensor, "B T V"]
+    weights: Float[Tensor, "L B H T T"] | None = None  # who looked at whom; None if not asked for
 
 
 def trace(model: Transformer, ids: Int[Tensor, "B T"], weights: bool = True) -> Trace:
@@ -64,7 +64,7 @@ def trace(model: Transformer, ids: Int[Tensor, "B T"], weights: bool = True) -> 
         for (_, kind), module in sublayers(model).items():
             hooks.callback(module.register_forward_hook(_keep_output(kept[kind])).remove)
         logits = model(ids)
-    stacked = {name: torch.stack(tensors) if tensors else None for name, tensors in kept.items()}
+    stacked = {name: torch.stack(tensors) for name, tensors in kept.items() if tensors}
     return Trace(**stacked, logits=logits)
 
 

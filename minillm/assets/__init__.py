@@ -108,13 +108,13 @@ def fetch(name: str, progress: bool | None = None) -> Path:
     asset = _look_up(name)
     if path := cached(name):
         return path
-    progress = sys.stderr.isatty() if progress is None else progress
+    shown = sys.stderr.isatty() if progress is None else progress
     staging = asset.folder.with_name(f"{name}.partial")  # stays after a Ctrl-C, and the next try goes on from there
     try:
         asset.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(asset.folder.with_name(f"{name}.lock")):
             for file in asset.files:
-                _fetch_file(asset, file, staging, progress)
+                _fetch_file(asset, file, staging, shown)
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise AssetError(_disk_sentence(asset, error)) from error

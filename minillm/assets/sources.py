@@ -152,5 +152,6 @@ class UrlSource:
 def _copy(response: http.client.HTTPResponse, out: BinaryIO, name: str, size: int, progress: bool) -> None:
     bar = tqdm(total=size, initial=out.tell(), unit="B", unit_scale=True, desc=name, disable=not progress)
     with bar:
-        while out.tell() <= size and (chunk := response.read(CHUNK)):  # an endless answer is cut off
+        # Taken as it comes, not when a whole CHUNK is there: a kill shall not cost what a slow line has brought.
+        while out.tell() <= size and (chunk := response.read1(CHUNK)):  # an endless answer is cut off
             bar.update(out.write(chunk))

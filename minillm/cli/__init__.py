@@ -24,6 +24,7 @@ class Sentences(click.Group):
     """Turns what the package says about bad input into one sentence and exit status 1, without a traceback."""
 
     def invoke(self, ctx: click.Context):
+        """Run a command; what it raises about bad input becomes the sentence that ends it."""
         try:
             return super().invoke(ctx)
         except (ValueError, IndexError, FloatingPointError, OSError, ModuleNotFoundError, AssetError) as error:

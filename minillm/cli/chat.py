@@ -17,11 +17,11 @@ from minillm.cli.common import (
     sampling_options,
     weights_option,
 )
-from minillm.data.chat import encode_chat
+from minillm.data.chat import Message, encode_chat
 from minillm.device import pick_device
 from minillm.inference.engine import Answer, Engine
 from minillm.inference.turns import fit
-from minillm.pretrained import load
+from minillm.pretrained import Weights, load
 
 HELP = """\
 /reset         forget the conversation
@@ -30,7 +30,7 @@ HELP = """\
 A line that begins with a space is a message, also where a / follows.
 Ctrl-C stops an answer. An empty line, Ctrl-D or Ctrl-C ends the chat."""
 
-Messages = list[dict[str, str]]
+Messages = list[Message]
 
 
 @click.command()
@@ -40,7 +40,7 @@ Messages = list[dict[str, str]]
 @weights_option
 @device_option
 @json_option
-def chat(model_name: str, system: str, weights: str, device: str | None, as_json: bool, **settings: Any) -> None:
+def chat(model_name: str, system: str, weights: Weights, device: str | None, as_json: bool, **settings: Any) -> None:
     """Talk with an instructed model; /help says how."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
     messages = _opening(system)
@@ -101,6 +101,7 @@ def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str,
 def _why(answer: Answer) -> str:
     """What stands behind an answer that did not end by itself."""
     return {
+        None: "",
         "stop": "",
         "cancelled": " ...",
         "length": f" ... (--max-new-tokens is {answer.request.max_new_tokens})",

@@ -52,9 +52,10 @@ def evaluate(
 
     A model that chats is also asked held-out instructions, whose right answers are known.
     """
-    if (model is None) == (named is None):
+    names = [name for name in (model, named) if name is not None]
+    if len(names) != 1:
         raise click.UsageError("name one model: minillm eval MODEL, or minillm eval --model MODEL")
-    model = model or named
+    (model,) = names
     network, tokenizer = load(model, device=pick_device(device))
     say = functools.partial(click.echo, err=as_json)
     result: dict[str, Any] = {"model": model}
@@ -106,7 +107,7 @@ def _chat(
         f"Sampled answers: utility {report.utility.mean:.2f} +- {report.utility.stderr:.2f} points, "
         f"{report.length:.1f} words, {report.ended:.0%} ended, {report.distinct[1]:.0%} of the pairs of words are new"
     )
-    if other is not None:
+    if other is not None and report.kl is not None:
         against = assess(*other, asked, seed=seed)
         wins = win_rate(report.utilities, against.utilities)
         result |= {"reference": reference, "win_rate": asdict(wins)}

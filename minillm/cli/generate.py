@@ -17,7 +17,7 @@ from minillm.cli.common import (
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.inference.engine import Event, WhenFull
-from minillm.pretrained import load
+from minillm.pretrained import Weights, load
 from minillm.tokenizer import Tokenizer
 
 
@@ -36,7 +36,13 @@ from minillm.tokenizer import Tokenizer
 @device_option
 @json_option
 def generate(
-    model_name: str, prompt: str | None, chat: bool, weights: str, device: str | None, as_json: bool, **settings: Any
+    model_name: str,
+    prompt: str | None,
+    chat: bool,
+    weights: Weights,
+    device: str | None,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Continue a prompt."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
@@ -50,7 +56,7 @@ def generate(
     if as_json:
         seconds = time.perf_counter() - start
         result = {"model": model_name, "prompt": prompt, "text": "".join(pieces), "prompt_tokens": len(ids)}
-        log_probs = [event.log_prob for event in events if event.token is not None]
+        log_probs = [event.log_prob for event in events if event.log_prob is not None]
         result |= {"new_tokens": len(log_probs), "log_prob": sum(log_probs)}
         result |= {"finished": events[-1].finished, "ended": events[-1].finished == "stop"}
         print_json(result | {"seconds": round(seconds, 3), "tokens_per_second": round(len(log_probs) / seconds, 1)})

@@ -73,7 +73,7 @@ def learn_online(
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
     reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
     before = assess(reference, tokenizer, asked, reference, judge, options["seed"])
-    data = PromptData(prompts, judge.score, [tokenizer.eos_id])
+    data = PromptData(prompts, judge.score, [tokenizer.end_id])
     with progress(config, out, command) as show:
         model, history = train(model, data, config, out, tokenizer, show)
     after = assess(model, tokenizer, asked, reference, judge, options["seed"])

@@ -76,12 +76,12 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
         encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and team.leads)
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
     validation = tokenizer.encode_batch(corpus.validation)
-    shape = (tokenizer.eos_id, config.max_seq_len, options["batch_size"], options["seed"])
+    shape = (tokenizer.end_id, config.max_seq_len, options["batch_size"], options["seed"])
     data = TextData.of(encoded, validation, *shape)
     train_config = TrainConfig(**options["training"])
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     say(
-        f"{len(encoded):,} documents, {data.train.rows.tokens:,} tokens; {count_parameters(config):,} parameters; "
+        f"{len(encoded):,} documents, {len(encoded.stream):,} tokens; {count_parameters(config):,} parameters; "
         f"a pass over them takes {data.train.epoch_length / train_config.accumulate:,.0f} steps"
     )
     model = Transformer(config).to(team.device)
@@ -128,7 +128,7 @@ def summary(
     truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
 ) -> dict[str, Any]:
     """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
-    end = tokenizer.eos_id
+    end = tokenizer.end_id
     learnt = itertools.chain([end], train.stream[:BIGRAM_TOKENS])
     measured = itertools.chain([end], *([*document, end] for document in validation))
     loss = last["val_loss"]

@@ -16,6 +16,7 @@ from minillm.course import models
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.reward import RewardModel, load_reward_model
+from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
@@ -40,8 +41,11 @@ def settle(
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
     try:
-        before = dict(json.loads(kept.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        before = {name: value for name, value in read_json(kept).items() if value is not None}
+        for parameter in ctx.command.params:  # somebody may have changed them by hand
+            if parameter.name in before:
+                before[parameter.name] = parameter.type_cast_value(ctx, before[parameter.name])
+    except (ValueError, TypeError, OverflowError, AttributeError, click.BadParameter) as error:
         raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
     for name, value in options.items():
         if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
@@ -75,7 +79,7 @@ def fingerprint(model: Transformer, learnt_from: Any) -> str:
     """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
     digest = hashlib.sha256(repr(learnt_from).encode())
     for parameter in model.parameters():
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """minillm sft: teach a model to answer, by the world's instructions or by examples of your own."""
 
 import functools
+import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -67,7 +68,7 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
         own["short_instructions"] = round(recipe.short_instructions / recipe.instructions * options["instructions"])
     options = options | {name: value for name, value in own.items() if options.get(name) is None}
     training = replace(recipe.training, **{name: options[name] for name in TRAINING})
-    if training.steps is not None:  # of fewer steps as large a part
+    if training.steps is not None and recipe.training.steps is not None:  # of fewer steps as large a part
         options["short_steps"] = round(recipe.short_steps / recipe.training.steps * training.steps)
     return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
 
@@ -89,7 +90,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
         add_lora(model, options["lora"], 2.0 * options["lora"])
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     say(f"{learning:,} parameters learn from rows of {data.train[0][0].shape[1]} tokens")
-    before = mean_loss(model, data.validation) if team.leads else None
+    before = mean_loss(model, data.validation) if team.leads else math.nan
     start = time.perf_counter()
     with progress(config, out, "sft", team) as show:
         _, history = run_sft(model, data, config, out, tokenizer, show, team, options["model"])
@@ -107,5 +108,6 @@ def _data(options: dict[str, Any], tokenizer: Tokenizer, max_seq_len: int) -> Ch
         return world_chats(
             tokenizer, SFTRecipe(TrainConfig(**options["training"]), **sizes), max_seq_len, options["seed"]
         )
-    parts = [encode_conversations(tokenizer, part) for part in hold_out(read_conversations(Path(options["data"])))]
-    return ChatData.of(*parts, tokenizer.eos_id, max_seq_len, options["batch_size"], options["seed"])
+    parts = hold_out(read_conversations(Path(options["data"])))
+    train, held_out = (encode_conversations(tokenizer, part) for part in parts)
+    return ChatData.of(train, held_out, tokenizer.end_id, max_seq_len, options["batch_size"], options["seed"])

@@ -76,7 +76,7 @@ def _numbers_to_text(model: Transformer, tokenizer: Tokenizer, ids: list[int], p
     ]
     _box(f"Head and softmax: a probability for each of {len(probabilities):,} tokens", "\n".join(lines))
     chosen = Sampling(temperature=0).choose(probabilities.log().unsqueeze(0), torch.tensor([ids])).item()
-    _box("Sampling picks one, the loop appends it and asks again", f"-> {tokenizer.decode([chosen])!r}")
+    _box("Sampling picks one, the loop appends it and asks again", f"-> {tokenizer.decode([int(chosen)])!r}")
     click.echo(tokenizer.decode(ids), nl=False)
     for piece in stream_text(model, tokenizer, ids, dict(max_new_tokens=20, temperature=0.7, seed=0), []):
         click.echo(piece, nl=False)

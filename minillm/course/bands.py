@@ -58,7 +58,8 @@ class Band(NamedTuple):
         """
         if not self.steps or not self.steps[0] <= step <= self.steps[-1]:
             return None
-        return tuple(float(np.interp(step, self.steps, side)) for side in (self.lowest, self.highest))
+        lowest, highest = (float(np.interp(step, self.steps, side)) for side in (self.lowest, self.highest))
+        return lowest, highest
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CLAIMS = Path(__file__).with_name("claims.toml")
 
@@ -85,7 +85,7 @@ def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
         raise ValueError(f"{path.name} holds no table of claims: {error!r}") from error
 
 
-def _claim(entry: Mapping[str, object]) -> Claim:
+def _claim(entry: Mapping[str, Any]) -> Claim:
     readings = tuple(Reading(*reading) for reading in entry["readings"])
     return Claim(entry["statement"], readings, entry["measured"], Verdict(entry["verdict"]), entry["why"])
 
@@ -102,7 +102,7 @@ def load_lessons(folder: Path) -> dict[str, Lesson]:
     return lessons
 
 
-def _text_of(output: Mapping[str, object]) -> str:
+def _text_of(output: Mapping[str, Any]) -> str:
     """What a reader can read of an output; of a picture it is the caption, which is an output of its own."""
     data = output.get("data", {})
     return "".join(output.get("text") or data.get("text/markdown") or data.get("text/plain") or "")

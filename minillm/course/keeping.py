@@ -52,9 +52,7 @@ def kept_files(name: str, settings: dict[str, Any]) -> list[Path]:
     return sorted(folder.iterdir(), key=lambda path: (path.name == SEAL, path.name))
 
 
-def kept_numbers(
-    name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]
-) -> dict[str, int | float]:
+def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]) -> dict[str, Any]:
     """The numbers that these settings give, by name: from a small file in the cache, or by `make()`.
 
     As with `kept`, a damaged file is made again, and of two processes one makes it and the other waits.
@@ -66,7 +64,7 @@ def kept_numbers(
                 held = json.loads(path.read_text(encoding="utf-8"))
                 if held["settings"] == json.loads(text):
                     return dict(held["numbers"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 pass
             print(f"{path} is damaged. It is made again.", file=sys.stderr)
         numbers = make()
@@ -126,7 +124,7 @@ def _fault(folder: Path) -> str | None:
     """Say what is wrong with a kept model; None if it is whole."""
     try:
         sums = dict(json.loads((folder / SEAL).read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"its {SEAL} is missing or unreadable"
     for name, expected in sums.items():
         path = folder / name

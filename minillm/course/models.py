@@ -178,9 +178,10 @@ def train_base(recipe: BaseRecipe, folder: Path) -> None:
         tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size, recipe.tokenizer_documents)
         config = ModelConfig.from_dict(recipe.config.to_dict() | {"vocab_size": tokenizer.vocab_size})
         encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
-        shape = (tokenizer.eos_id, config.max_seq_len, recipe.batch_size, recipe.seed)
+        shape = (tokenizer.end_id, config.max_seq_len, recipe.batch_size, recipe.seed)
         data = TextData.of(encoded, validation, *shape)
         model = Transformer(config).to(pick_device(None))
+        assert corpus.truth is not None  # it is the world
         truth = floor(corpus.truth, tokenizer)
         pretrain(model, data, recipe.training, folder, tokenizer, on_metrics=_on(bar), floor=truth.nats_per_token)
 
@@ -215,7 +216,7 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
     seed_everything(recipe.seed)
     longest = model.config.max_seq_len - config.max_new_tokens
     prompts = world_prompts(tokenizer, recipe.prompts, recipe.seed, longest)
-    data = PromptData(prompts, judge.to(device).eval().score, [tokenizer.eos_id])
+    data = PromptData(prompts, judge.to(device).eval().score, [tokenizer.end_id])
     with tqdm(total=config.steps, desc="The course's model after PPO, made once", unit="step") as bar:
         run_ppo(model.to(device), data, config, folder, tokenizer, on_metrics=_on(bar))
 

@@ -113,7 +113,7 @@ def train_run(
     seed_everything(recipe.seed)
     model = Transformer(config).to(pick_device(None))
     _, history = pretrain(model, data, TrainConfig(**settings["training"]), on_metrics=tell)
-    inside = sum(parameter.numel() for parameter in model.blocks.parameters())
+    inside = sum(parameter.numel() for block in model.blocks for parameter in block.parameters())
     last = history[-1]
     return SweepRun(d_model, steps, count_parameters(config), inside, last["tokens"], last["val_loss"])
 
@@ -137,5 +137,5 @@ def _text(recipe: SweepRecipe) -> TextData:
     corpus = load_corpus("world", recipe.seed, recipe.documents)
     tokenizer = learn_tokenizer(corpus, recipe.shape.vocab_size, recipe.tokenizer_documents)
     encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
-    shape = (tokenizer.eos_id, recipe.shape.max_seq_len, recipe.batch_size, recipe.seed)
+    shape = (tokenizer.end_id, recipe.shape.max_seq_len, recipe.batch_size, recipe.seed)
     return TextData.of(encoded, validation, *shape)

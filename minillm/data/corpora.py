@@ -164,14 +164,12 @@ def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False
     The file in the cache belongs to these texts and this tokenizer, to the last byte and merge; one that is damaged is
     made again, and stderr says so. Raises `ValueError` for a tokenizer without an end token.
     """
-    if tokenizer.eos_id is None:
-        raise ValueError("documents are told apart by an end token, and this tokenizer has none; set its eos_token")
-    language = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.eos_id]
+    language = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.end_id]
     language += [tokenizer.pre_tokenizer, tokenizer.normalizer, tokenizer.ignore_merges]
     source = hashlib.sha256(f"{corpus.fingerprint} {language}".encode()).hexdigest()
     path = assets.cache_dir() / "tokens" / f"{corpus.name}-{source[:16]}.tokens"
     texts = tqdm(corpus.train, desc="Encoding", unit=" documents", disable=not progress)
-    return cached_token_file(path, map(tokenizer.encode, texts), tokenizer.eos_id, tokenizer.vocab_size, source)
+    return cached_token_file(path, map(tokenizer.encode, texts), tokenizer.end_id, tokenizer.vocab_size, source)
 
 
 def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, list[str], bytes]:

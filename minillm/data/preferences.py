@@ -148,6 +148,15 @@ class Ceiling:
     stderr: float
 
 
+def probabilities(preferences: Sequence[Preference]) -> list[float]:
+    """How likely the raters were to prefer what they did; raises `ValueError` for a pair of which that is not known."""
+    known = [preference.probability for preference in preferences if preference.probability is not None]
+    if len(known) < len(preferences):
+        number = next(n for n, preference in enumerate(preferences) if preference.probability is None)
+        raise ValueError(f"pair {number} has no probability; only for simulated raters is the best accuracy known")
+    return known
+
+
 def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
     """The accuracy of a reader who knows the raters' probabilities: the mean of max(p, 1 - p).
 
@@ -163,11 +172,7 @@ def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
     """
     if not preferences:
         raise ValueError("there are no pairs, so there is no best accuracy; give at least one")
-    chances = [preference.probability for preference in preferences]
-    if None in chances:
-        raise ValueError(
-            f"pair {chances.index(None)} has no probability; only for simulated raters is the best accuracy known"
-        )
+    chances = probabilities(preferences)
     count = len(chances)
     return Ceiling(
         accuracy=math.fsum(max(p, 1 - p) for p in chances) / count,

@@ -163,7 +163,7 @@ def _read_header(path: Path) -> dict[str, Any]:
     if len(line) < HEADER or not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TokenFileError(f"{path} is not a token file of the form {FORMAT!r}")
     for name, kind in FIELDS.items():
-        value = header.get(name)
+        value: Any = header.get(name)
         if type(value) is not kind or (kind is int and value < 0) or (name == "bits" and value not in (16, 32)):
             raise TokenFileError(f"{path} is damaged: its header says {name} = {value!r}")
     return header

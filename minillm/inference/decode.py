@@ -8,6 +8,7 @@ and the heads that share keys are handed to the attention kernel as its queries.
 
 import math
 import weakref
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +73,8 @@ class Decoder:
 
     def __init__(self, model: Transformer):
         c = model.config
-        self.embedding, self.head = model.embedding, model.head.product()
+        head: Any = model.head  # quantised, or `fits` would have said no
+        self.embedding, self.head = model.embedding, head.product()
         self.layers = [_Layer(block) for block in model.blocks]
         self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
         self.n_heads, self.n_kv_heads, self.rotary = c.n_heads, c.n_kv_heads, (c.d_head, c.rope_theta, c.rope_scaling)

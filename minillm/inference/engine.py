@@ -202,7 +202,7 @@ class Engine:
             answers.append(answer)
             joined.append((answer, row))
             logits.append(its_logits)
-        if self._running:
+        if self._cache is not None:
             # All but the newest token of each; a step that failed may have gone further.
             self._cache.truncate(max(len(answer._ids) for answer in self._running) - 1)
             last = torch.tensor([answer._ids[-1:] for answer in self._running], device=self.model.device)
@@ -216,8 +216,8 @@ class Engine:
 
     def _read(self, ids: list[int], joined: list[tuple[Answer, KVCache]]) -> tuple[KVCache, Float[Tensor, "1 V"]]:
         """The cache of a text that joins, and the logits behind it; what is known of its beginning is not read."""
-        running = [(answer._ids, self._cache.row(number)) for number, answer in enumerate(self._running)]
-        known = longest_prefix(ids, [*self._shelf.texts, *running, *((answer._ids, row) for answer, row in joined)])
+        texts = [(answer._ids, row) for answer, row in [*self._rows(), *joined]]
+        known = longest_prefix(ids, [*self._shelf.texts, *texts])
         if known is None:
             row = self.model.new_cache(1, len(ids))
         else:
@@ -225,14 +225,19 @@ class Engine:
         rest = torch.tensor([ids[row.length :]], device=self.model.device)
         return row, self.model.head(self.model.hidden(rest, row)[:, -1])
 
+    def _rows(self) -> list[tuple[Answer, KVCache]]:
+        """The running requests, each with its row of the cache."""
+        if self._cache is None:
+            return []
+        return [(answer, self._cache.row(number)) for number, answer in enumerate(self._running)]
+
     def _settle(self, joined: list[tuple[Answer, KVCache]]) -> None:
         """Let go of those who ended or must be read again, and put the others into one cache."""
         leaving = [answer for answer in self._running if answer.finished or answer._room() == 0]
         if not joined and not leaving:
             return
-        rows = [(answer, self._cache.row(number)) for number, answer in enumerate(self._running)] + joined
         staying = []
-        for answer, row in rows:
+        for answer, row in [*self._rows(), *joined]:
             if answer.finished:
                 self._shelf.keep(answer._ids, row)
             elif answer._room() == 0:

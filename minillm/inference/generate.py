@@ -6,6 +6,7 @@ them grow at the same end (`model/segments.py` says how padding is kept out of s
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -48,7 +49,8 @@ def generate(
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
         return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
     many = len(ids) > 0 and isinstance(ids[0], Sequence)
-    texts = [list(prompt) for prompt in ids] if many else [list(ids)]
+    prompts: Any = ids if many else [ids]
+    texts: list[list[int]] = [list(prompt) for prompt in prompts]
     tokens, segments = pad_left(model, texts)
     for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
         for text, token, on in zip(texts, chosen.tolist(), running.tolist(), strict=True):
@@ -128,18 +130,18 @@ def continuations(
     if segments is None:
         model.check_length(width)
     room = model.config.max_seq_len - (width if segments is None else segments.sum(1))  # per row
-    steps = min(max_new_tokens, room if segments is None else int(room.max()))
+    steps = min(max_new_tokens, int(torch.as_tensor(room).max()))
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     stops = torch.tensor(list(stop), dtype=torch.long, device=device)
     cache = model.new_cache(batch, width + steps) if use_cache else None
     running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (room > 0)
     for step in range(1, steps + 1):
         with torch.no_grad():
-            if step > 1 and use_cache:
+            if step > 1 and cache is not None:
                 logits = next_logits(model, new, cache, its_segments)[:, -1]
             else:
                 hidden = model.hidden(new if use_cache else tokens, cache, its_segments if use_cache else segments)
-                if use_cache and copies is not None:
+                if cache is not None and copies is not None:
                     hidden, cache = hidden[copies], cache.rows(copies)
                 logits = model.head(hidden[:, -1])
             drawn = sampling.choose(logits, tokens, generator)

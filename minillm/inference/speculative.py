@@ -12,6 +12,7 @@ A draft is a smaller model with the same vocabulary, or `PromptLookup`, which co
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -110,13 +111,13 @@ def speculate(
     end = _end_of_text(model, len(text), max_new_tokens, draft, n_draft)
     generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
     large = _Reader(model, end)
-    small = _Reader(draft, end) if isinstance(draft, Transformer) else None
+    small: Any = _Reader(draft, end) if isinstance(draft, Transformer) else None
     while len(text) < end:
         most = min(n_draft, end - len(text) - 1)  # the model's own token comes on top
-        if small is None:
-            proposal = _certain(model, draft.propose(text, most))
-        else:
+        if isinstance(draft, Transformer):
             proposal = _guesses(small, text, most, sampling, generator)
+        else:
+            proposal = _certain(model, draft.propose(text, most))
         logits = large.logits(text + [token for token, _ in proposal], len(proposal) + 1)
         tally.passes += 1
         tally.proposed += len(proposal)

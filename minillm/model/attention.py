@@ -169,7 +169,7 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"], Float[Tensor, "B K T D"]]:
         """The queries, keys and values of x as the attention uses them: cut into heads, normalised, turned."""
         query, key, value = (self._heads(project(x)) for project in (self.query, self.key, self.value))
-        if self.query_norm is not None:
+        if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if angles is not None:
             query, key = rotate(query, *angles), rotate(key, *angles)

@@ -41,6 +41,7 @@ class KVCache:
 
     @property
     def max_seq_len(self) -> int:
+        """Positions that there is room for, filled or not."""
         return self.keys.shape[3]
 
     def check_room(self, new: int) -> None:
@@ -67,10 +68,8 @@ class KVCache:
 
         None where all of it is one text. What was stored without segments counts as segment 1.
         """
-        if new is None and self.segments is None:
-            return None
         if self.segments is None:
-            return torch.cat((new.new_ones(len(new), self.length), new), dim=1)
+            return None if new is None else torch.cat((new.new_ones(len(new), self.length), new), dim=1)
         new = self.segments[:, -1:].expand(-1, T) if new is None else new
         return torch.cat((self.segments, new), dim=1)
 

@@ -40,6 +40,20 @@ class QuantizedLinear(nn.Module):
         self._product: Product | None = None  # made at first use, and never saved: it depends on the processor
         self._matrix: Tensor | None = None
 
+    def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
+        """Some rows of the matrix, in float32."""
+        raise NotImplementedError
+
+    def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
+        """The matrix, transposed, in a number format for computing."""
+        raise NotImplementedError
+
+    def _fits_kernel(self) -> bool:
+        raise NotImplementedError
+
+    def _pack(self) -> Product:
+        raise NotImplementedError
+
     def forward(self, x: Float[Tensor, "*B columns"]) -> Float[Tensor, "*B rows"]:
         vectors, has_kernel = x.reshape(-1, self.in_features), self.has_kernel(x.device)
         if has_kernel and len(vectors) <= MOST_VECTORS:
@@ -94,7 +108,7 @@ class Int8Linear(QuantizedLinear):
         scale: Float[Tensor, "rows"],
         bias: Float[Tensor, "rows"] | None = None,
     ):
-        super().__init__(*codes.shape, bias)
+        super().__init__(codes.shape[0], codes.shape[1], bias)
         self.codes = nn.Parameter(codes, requires_grad=False)
         self.scale = nn.Parameter(scale.bfloat16(), requires_grad=False)
 
@@ -107,11 +121,9 @@ class Int8Linear(QuantizedLinear):
         return cls(codes.to(torch.int8), scale, linear.bias)
 
     def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
-        """Some rows of the matrix, in float32."""
         return self.codes[picked].float() * self.scale[picked].float().unsqueeze(1)
 
     def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
-        """The matrix, transposed, in a number format for computing."""
         return (self.codes.to(dtype) * self.scale.to(dtype).unsqueeze(1)).T
 
     def _fits_kernel(self) -> bool:
@@ -165,13 +177,10 @@ class Int4Linear(QuantizedLinear):
         return cls(low | high << 4, scale, zero, linear.bias)
 
     def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
-        """Some rows of the matrix, in float32."""
-        return _unpack(
-            *(part[..., picked] for part in (self.codes, self.scale, self.zero)), torch.float32
-        ).T.contiguous()
+        parts = self.codes[..., picked], self.scale[..., picked], self.zero[..., picked]
+        return _unpack(*parts, torch.float32).T.contiguous()
 
     def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
-        """The matrix, transposed, in a number format for computing."""
         return _unpack(self.codes, self.scale, self.zero, dtype)
 
     def _fits_kernel(self) -> bool:
@@ -215,12 +224,12 @@ class GroupedInt8Linear(QuantizedLinear):
         return cls(Int4Linear(torch.cat(parts), scales, zeros))
 
     def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
-        """Some rows of the matrix, in float32."""
-        return sum(self.nibbles.rows(picked).chunk(2, dim=1))
+        high, low = self.nibbles.rows(picked).chunk(2, dim=1)
+        return high + low
 
     def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
-        """The matrix, transposed, in a number format for computing."""
-        return sum(self.nibbles.unpack(dtype).chunk(2))
+        high, low = self.nibbles.unpack(dtype).chunk(2)
+        return high + low
 
     def _fits_kernel(self) -> bool:
         return self.nibbles._fits_kernel()
@@ -251,6 +260,7 @@ class QuantizedEmbedding(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "V C"]:
+        """The table as a matrix, in float32."""
         return self.table.weight
 
 
@@ -261,12 +271,12 @@ def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
     >>> join([query, key])
     Int4Linear(in_features=32, out_features=48, bias=False)
     """
-    if isinstance(layers[0], GroupedInt8Linear):
-        return GroupedInt8Linear(join([layer.nibbles for layer in layers]))
-    if isinstance(layers[0], Int8Linear):
-        return Int8Linear(torch.cat([layer.codes for layer in layers]), torch.cat([layer.scale for layer in layers]))
-    parts = ([getattr(layer, name) for layer in layers] for name in ("codes", "scale", "zero"))
-    return Int4Linear(*(torch.cat(part, dim=-1) for part in parts))
+    if int8 := [layer for layer in layers if isinstance(layer, Int8Linear)]:
+        return Int8Linear(torch.cat([layer.codes for layer in int8]), torch.cat([layer.scale for layer in int8]))
+    grouped = [layer.nibbles for layer in layers if isinstance(layer, GroupedInt8Linear)]
+    parts = ([getattr(layer, name) for layer in grouped or layers] for name in ("codes", "scale", "zero"))
+    joined = Int4Linear(*(torch.cat(part, dim=-1) for part in parts))
+    return GroupedInt8Linear(joined) if grouped else joined
 
 
 def _unpack(

@@ -1,6 +1,7 @@
 """The whole model: embed, pass through L blocks, normalise, and score every token of the vocabulary."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -49,6 +50,8 @@ class Transformer(nn.Module):
     torch.Size([1, 3, 10])
     """
 
+    blocks: Sequence[Block]  # a ModuleList, which does not tell what it holds
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
@@ -58,7 +61,7 @@ class Transformer(nn.Module):
             self.position = LearnedPosition(config.max_seq_len, config.d_model)
         elif config.position == "sinusoidal":
             self.position = SinusoidalPosition(config.d_model)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.add_module("blocks", nn.ModuleList(Block(config) for _ in range(config.n_layers)))
         self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self._initialise()
@@ -179,4 +182,5 @@ class Transformer(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return self.final_norm.weight.device

@@ -103,7 +103,7 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
     try:
         groups = _groups(model)
         shapes = {
-            theirs: [tuple(model.get_submodule(name).weight.shape) for name in groups[theirs]]
+            theirs: [tuple(model.get_parameter(f"{name}.weight").shape) for name in groups[theirs]]
             for theirs in select(groups, config.targets)
         }
         tensors = _read_tensors(folder / ADAPTER, config, shapes)
@@ -132,7 +132,9 @@ def join(layers: Sequence[nn.Module]) -> tuple[Float[Tensor, "r columns"], Float
     (torch.Size([4, 6]), torch.Size([11, 4]), False)
     """
     A = torch.cat([layer.lora_A.detach() for layer in layers if isinstance(layer, LoRALinear)])
-    columns = [layer.lora_B if isinstance(layer, LoRALinear) else layer.weight[:, :0] for layer in layers]
+    columns = [
+        layer.lora_B if isinstance(layer, LoRALinear) else layer.get_parameter("weight")[:, :0] for layer in layers
+    ]
     return A, torch.block_diag(*columns).detach()
 
 
@@ -169,7 +171,7 @@ def _groups(model: Transformer) -> dict[str, list[str]]:
 
 
 def _read_tensors(
-    path: Path, config: "AdapterConfig", shapes: Mapping[str, list[tuple[int, int]]]
+    path: Path, config: "AdapterConfig", shapes: Mapping[str, list[tuple[int, ...]]]
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """A and B for each of the names; nothing is read before their shapes, and that there are no others, are sure."""
     keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in shapes}
@@ -180,7 +182,11 @@ def _read_tensors(
         wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
     with safe_open(path, framework="pt") as file:
         account(wanted, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()})  # noqa: SIM118
-        return {name: tuple(to_float32(key, file.get_tensor(key)) for key in keys[name]) for name in shapes}
+
+        def read(key: str) -> Tensor:
+            return to_float32(key, file.get_tensor(key))
+
+        return {name: (read(of_A), read(of_B)) for name, (of_A, of_B) in keys.items()}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
-from minillm.training.run import run_training
+from minillm.training.run import run_training, saving
 from minillm.training.settings import TrainConfig
 
 ASKED = 64  # held-out prompts that the KL is measured on
@@ -63,7 +63,8 @@ def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, 
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
     of_tokens, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
-    return of_tokens.sum(1).unflatten(0, (-1, 2)).unbind(1)
+    chosen, rejected = of_tokens.sum(1).unflatten(0, (-1, 2)).unbind(1)
+    return chosen, rejected
 
 
 @torch.no_grad()
@@ -102,9 +103,18 @@ def dpo(
     A line of metrics counts pairs as its tokens; it holds margin and accuracy of the last batch (the mean difference of
     the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats a pair),
     val_accuracy, and kl (nats an answer, from the reference, over answers of its own to held-out prompts).
+    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.pairs import PairBatches
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
+    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
+    >>> model, metrics = dpo(model, data, DPOConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
+    (20, 1.0)
     """
-    if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    keep = saving(save, run_dir, tokenizer)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
     before, before_held_out = (pair_log_ratios(reference, pairs) for pairs in (data.train.pairs, data.validation))
     latest = {}
@@ -121,9 +131,6 @@ def dpo(
         found = implicit_margins(pair_log_ratios(model, data.validation), before_held_out, config.beta)
         line = {"val_loss": preference_loss(found).item(), "val_accuracy": accuracy(found)}
         return line | {"kl": sampled_kl(model, reference, data.validation[:ASKED])}
-
-    def keep(whole: Transformer, folder: Path) -> None:
-        save(whole, tokenizer, folder)
 
     history = run_training(
         model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest

@@ -83,10 +83,14 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
             "the model has no linear layer to correct; a quantised one cannot be trained, load it in float32"
         )
     owners = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
+    layers: dict[str, nn.Linear] = {}
     for name, (rank, alpha) in sizes.items():
-        weight = model.get_submodule(name).weight
-        rows, columns = weight.shape
-        if owners[id(weight)] > 1:
+        layer = model.get_submodule(name)
+        if not isinstance(layer, nn.Linear):
+            raise ValueError(f"{name} is a {type(layer).__name__}; only linear layers in float32 can be corrected")
+        layers[name] = layer
+        rows, columns = layer.weight.shape
+        if owners[id(layer.weight)] > 1:
             raise ValueError(f"{name} shares its matrix with another layer and a correction would part them")
         if not 0 < alpha < math.inf:
             raise ValueError(f"alpha is {alpha}; it must be positive")
@@ -95,7 +99,7 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
             raise ValueError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
     model.requires_grad_(False)
     for name, (rank, alpha) in sizes.items():
-        _replace(model, name, LoRALinear(model.get_submodule(name), rank, alpha))
+        _replace(model, name, LoRALinear(layers[name], rank, alpha))
 
 
 def select(names: Iterable[str], targets: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -21,10 +22,10 @@ from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, t
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
-from minillm.training.checkpoint import CHECKPOINT, load_latest, save_checkpoint
+from minillm.training.checkpoint import CHECKPOINT, Progress, load_latest, save_checkpoint
 from minillm.training.loop import Metrics, interrupt_after_step
 from minillm.training.optim import make_optimizer
-from minillm.training.run import RunFolder, follow
+from minillm.training.run import RunFolder, follow, saving
 from minillm.training.schedule import learning_rate
 
 Reward = Callable[[list[list[int]], list[list[int]]], Float[Tensor, "B"]]  # prompts and answers -> a score for each
@@ -91,15 +92,16 @@ class Experience:
     old: Float[Tensor, "B T"]  # log p of the policy that drew them
     reference: Float[Tensor, "B T"]
     advantages: Float[Tensor, "B T"]
-    values: Float[Tensor, "B T"] | None = None  # before the updates (PPO)
-    returns: Float[Tensor, "B T"] | None = None
+    values: Float[Tensor, "B T"] | Any = None  # before the updates (PPO)
+    returns: Float[Tensor, "B T"] | Any = None
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "Experience":
         """Some of the answers."""
         rollout = self.rollout.rows(picked)
         T = rollout.counts.shape[1]
-        tables = (self.old, self.reference, self.advantages, self.values, self.returns)
-        return Experience(rollout, *(None if table is None else table[picked, :T] for table in tables))
+        old, reference, advantages = (table[picked, :T] for table in (self.old, self.reference, self.advantages))
+        expected = (None if table is None else table[picked, :T] for table in (self.values, self.returns))
+        return Experience(rollout, old, reference, advantages, *expected)
 
 
 class Method:
@@ -141,11 +143,10 @@ def run_online(
     on_metrics: Callable[[Metrics], None],
 ) -> tuple[Transformer, list[Metrics]]:
     """Run `improve` to its end and keep all of it in `run_dir`, if there is one; returns the model and the metrics."""
-    if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    save_to = saving(save, run_dir, tokenizer)
     folder = None if run_dir is None else RunFolder(Path(run_dir), method.config)
     checkpoint = folder and folder.path / CHECKPOINT
-    keep = (lambda: save(method.model, tokenizer, folder.path)) if folder else (lambda: None)
+    keep = (lambda: save_to(method.model, folder.path)) if folder else (lambda: None)
     history = follow(improve(method, data, checkpoint, keep), method.module, folder, on_metrics)
     return method.model, history
 
@@ -168,7 +169,7 @@ def improve(
     """
     config = method.config
     optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
-    progress = {"step": 0, "tokens": 0, "seconds": 0.0, "kl_coef": config.kl_coef}
+    progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0, "kl_coef": config.kl_coef}
     if checkpoint and checkpoint.exists():
         progress = load_latest(checkpoint, method.module, optimizer)
     start = time.perf_counter() - progress["seconds"]

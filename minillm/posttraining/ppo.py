@@ -77,12 +77,14 @@ def ppo(
 class PPO(Method):
     """Policy and value, what they make of a score, and the loss of both."""
 
+    config: PPOConfig
+
     def __init__(self, model: Transformer, config: PPOConfig):
         super().__init__(model, config)
-        value_head = nn.Linear(model.config.d_model, 1).to(model.device)
-        nn.init.zeros_(value_head.weight)  # expects nothing at first
-        nn.init.zeros_(value_head.bias)
-        self.module = nn.ModuleDict({"policy": model, "value": value_head})
+        self.value_head = nn.Linear(model.config.d_model, 1).to(model.device)
+        nn.init.zeros_(self.value_head.weight)  # expects nothing at first
+        nn.init.zeros_(self.value_head.bias)
+        self.module = nn.ModuleDict({"policy": model, "value": self.value_head})
 
     def judge(
         self,
@@ -114,4 +116,4 @@ class PPO(Method):
 
     def values(self, hidden: Float[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
         """What is still to come, as expected before each token."""
-        return self.module["value"](hidden).squeeze(-1).float()
+        return self.value_head(hidden).squeeze(-1).float()

@@ -17,6 +17,7 @@ from minillm.data.chat import Message, encode_chat
 from minillm.data.conversations import Example
 from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
+from minillm.data.world.holdout import Split
 from minillm.data.world.instructions import Instruction, Instructions
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
@@ -74,7 +75,7 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     return ChatData.of(
         _encoded(tokenizer, conversations, max_seq_len),
         _encoded(tokenizer, held_out, max_seq_len),
-        tokenizer.eos_id,
+        tokenizer.end_id,
         max_seq_len,
         recipe.batch_size,
         seed,
@@ -175,7 +176,8 @@ def world_preferences(
     The answers are the world's candidates, or where `own` is given what that says, several to each instruction.
     """
     parts = []
-    for split, n in (("training", recipe.pairs), ("held-out", HELD_OUT_PAIRS)):
+    sizes: dict[Split, int] = {"training": recipe.pairs, "held-out": HELD_OUT_PAIRS}
+    for split, n in sizes.items():
         each = recipe.pairs_per_instruction
         asked = Instructions(seed, split).instructions(-(-n // each))
         said = None if own is None else dict(zip((one.prompt for one in asked), own(asked), strict=True))
@@ -192,6 +194,6 @@ def own_answers(
     Preferences among a model's own answers teach it more than those among answers that it would never give.
     """
     prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in instructions]
-    drawn = draw(model.eval(), prompts, n, LONGEST_ANSWER, [tokenizer.eos_id], seed)
-    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
+    drawn = draw(model.eval(), prompts, n, LONGEST_ANSWER, [tokenizer.end_id], seed)
+    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.end_id else ids) for ids in drawn]
     return [texts[start : start + n] for start in range(0, len(texts), n)]

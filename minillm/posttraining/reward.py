@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,12 +25,14 @@ from minillm.pretrained import huggingface
 from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
-from minillm.training.run import run_training
+from minillm.training.run import run_training, saving
 from minillm.training.settings import TrainConfig
 
 # In files: the head as in transformers' LlamaForSequenceClassification; the rest is only in a `LikelihoodReward`.
 NAMES = {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
 SCORED_AT_ONCE = 512  # answers, or pairs
+
+Reward = TypeVar("Reward", bound="RewardModel")
 
 
 class RewardModel(Transformer):
@@ -49,7 +52,7 @@ class RewardModel(Transformer):
         nn.init.zeros_(self.head.weight)
 
     @classmethod
-    def of(cls, model: Transformer) -> "RewardModel":
+    def of(cls: type[Reward], model: Transformer) -> Reward:
         """A copy of a language model, with a head that has learnt nothing yet. Raises `ValueError` for LoRA layers."""
         made = cls(model.config).to(model.device)
         weights = {name: weight for name, weight in model.state_dict().items() if name != "head.weight"}
@@ -211,9 +214,18 @@ def train_reward_model(
     everything is kept there, for `load_reward_model`, and a run that was cut off goes on where it was.
     A line of metrics counts pairs as its tokens; it holds accuracy (the share of the last batch's pairs in which the
     chosen answer has the higher reward) and now and then val_loss (nats a pair) and val_accuracy.
+    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.pairs import PairBatches
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
+    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
+    >>> judge, metrics = train_reward_model(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> judge.score([(1, 2), (1, 2)], [(3, 9), (4, 9)]).diff().item() < 0
+    True
     """
-    if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    keep = saving(save_reward_model, run_dir, tokenizer)
     if isinstance(model, RewardModel):
         reward_model = model
     elif isinstance(config, RewardConfig) and config.likelihood:
@@ -234,9 +246,6 @@ def train_reward_model(
     def validate() -> Metrics:
         differences = pair_margins(reward_model, data.validation)
         return {"val_loss": preference_loss(differences).item(), "val_accuracy": accuracy(differences)}
-
-    def keep(whole: RewardModel, folder: Path) -> None:
-        save_reward_model(whole, tokenizer, folder)
 
     history = run_training(
         reward_model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
@@ -19,7 +20,7 @@ from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.loop import Metrics, mean_loss, text_loss
-from minillm.training.run import run_training
+from minillm.training.run import run_training, saving
 from minillm.training.settings import TrainConfig
 
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
@@ -59,7 +60,7 @@ class ChatData:
         if first_steps:
             batches = InTurn(_batches(first, end_id, max_seq_len, batch_size, seed), first_steps, batches)
         rows = _batches(validation, end_id, max_seq_len, VALIDATION_ROWS, 0)
-        held_out = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
+        held_out: list[Any] = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
         short = len(rows.rows) % VALIDATION_ROWS  # the last batch goes on with the second epoch: cut that off
         if short:
             held_out[-1] = tuple(part[:short] for part in held_out[-1])
@@ -100,18 +101,30 @@ def sft(
     A line of metrics counts the tokens of the answers, which the loss (nats per token) is the mean of; val_loss is the
     same on the conversations held out.
 
-    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded.
+    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded and
+    where only one of `run_dir` and `tokenizer` is given.
+
+    >>> from minillm import ModelConfig
+    >>> from minillm.data.chat import MARKS, chat_tokenizer
+    >>> tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=MARKS))
+    >>> chat = [{"role": "user", "content": "1, 2?"}, {"role": "assistant", "content": "3"}]
+    >>> examples = encode_conversations(tokenizer, [chat] * 4)
+    >>> data = ChatData.of(examples, examples, tokenizer.end_id, max_seq_len=32, batch_size=2, seed=0)
+    >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=32))
+    >>> model, metrics = sft(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["val_loss"] < metrics[0]["loss"]
+    (20, True)
     """
-    if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
     if lora_layers(model) and team.sharded:
         raise ValueError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
 
-    def keep(whole: Transformer, folder: Path) -> None:
+    def save_merged(whole: Transformer, tokenizer: Tokenizer, folder: Path) -> None:
         if lora_layers(whole):
             save_adapter(whole, folder / ADAPTER_DIR, base_name)
             whole = merge_lora(copy.deepcopy(whole))
         save(whole, tokenizer, folder)
+
+    keep = saving(save_merged, run_dir, tokenizer)
 
     def validate() -> Metrics:
         return {"val_loss": mean_loss(model, data.validation)}

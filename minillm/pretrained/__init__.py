@@ -19,7 +19,7 @@ import torch
 from minillm.assets import REGISTRY, fetch
 from minillm.device import packed_speedup
 from minillm.model.transformer import Transformer
-from minillm.pretrained import gguf, huggingface
+from minillm.pretrained import huggingface
 from minillm.pretrained.huggingface import save
 from minillm.pretrained.quantize import Bits, quantize
 from minillm.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ def load(
         raise ValueError(f"weights is {weights!r}; choose one of {', '.join(formats)}")
     fast = weights == "auto" and torch.device(device).type == "cpu" and packed_speedup("int4") > 1
     model, tokenizer = _open(name_or_path, None if fast else weights == "native")
-    if weights in get_args(Bits):
+    if weights in ("int8", "int4"):
         model = quantize(model, weights)
     elif weights == "bfloat16":
         model = model.bfloat16()
@@ -62,9 +62,13 @@ def load(
 
 
 def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, Tokenizer]:
+    from minillm.pretrained import (
+        gguf,
+    )  # here, since llama.cpp's package is a tenth of what `import minillm` adds to torch
+
     known = [name for name, asset in REGISTRY.items() if asset.path.suffix == ".gguf"]
     if name_or_path in known:
-        return gguf.load(fetch(name_or_path), native)
+        return gguf.load(fetch(str(name_or_path)), native)
     path = Path(name_or_path)
     if path.is_dir():
         if native:

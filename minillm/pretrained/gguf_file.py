@@ -140,7 +140,7 @@ class _Header:
     """A place in the file that moves forward, never past the end."""
 
     def __init__(self, data: np.ndarray):
-        self._data = memoryview(data)
+        self._data = data.data
         self.place = 0
 
     def take(self, n_bytes: int) -> memoryview:
@@ -152,7 +152,7 @@ class _Header:
         self.place += n_bytes
         return self._data[self.place - n_bytes : self.place]
 
-    def scalar(self, kind: GGUFValueType) -> int | float | bool:
+    def scalar(self, kind: GGUFValueType) -> Any:
         code = "<" + _CODES[kind]
         (value,) = struct.unpack(code, self.take(struct.calcsize(code)))
         # 1e-5 in float32 is 9.999999747378752e-06. The shortest number that rounds to it is the one that was meant.

@@ -71,6 +71,14 @@ def save(
     All files are written beside their final places first and moved there, one by one, when the last of them is whole.
     So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
     file. Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
+
+    >>> import tempfile
+    >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
+    >>> model = Transformer(ModelConfig(vocab_size=260, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(model, tokenizer, folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
     _check_fit(model.config, tokenizer)
     directory = Path(dir)
@@ -81,7 +89,7 @@ def save(
         values = describe(model.config, tokenizer) | {"dtype": str(model.embedding.weight.dtype).removeprefix("torch.")}
         values |= changes
         tensors = {name: tensor.detach().cpu() for name, tensor in model.named_parameters()}
-        packed = pack(tensors, names_of(values["model_type"]) | names)
+        packed = pack(tensors, {**names_of(values["model_type"]), **names})
         save_file(packed, staging / WEIGHTS, metadata={"format": "pt"})
         (staging / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
         tokenizer.save(staging)
@@ -142,7 +150,7 @@ def _read_model(
     directory: Path, config: ModelConfig, kind: object, names: Mapping[str, str], build: type[Model]
 ) -> Model:
     with Shards(directory) as tensors:
-        names = names_of(kind, tensors.shapes) | names
+        names = {**names_of(kind, tensors.shapes), **names}
         shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
         table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
         if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:

@@ -48,5 +48,5 @@ def with_layers(model: Transformer, layers: Mapping[str, QuantizedLinear], tied:
     for name, layer in layers.items():
         model.set_submodule(name, layer)
     if tied:
-        model.embedding = QuantizedEmbedding(model.head)
+        model.set_submodule("embedding", QuantizedEmbedding(layers["head"]))
     return model.eval()

@@ -71,6 +71,7 @@ class Shards:
             return to_float32(name, self._files[name].get_tensor(name))
 
     def close(self) -> None:
+        """Close all files; nothing can be read any more."""
         self._stack.close()
 
     def __enter__(self) -> "Shards":

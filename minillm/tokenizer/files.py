@@ -25,6 +25,7 @@ BYTES_ONLY = WHOLE_SPLIT | {"use_regex": False}
 
 
 def split_by(pattern: str) -> dict[str, Any]:
+    """A step of `tokenizers` that cuts a text into the matches of a pattern."""
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
@@ -229,10 +230,12 @@ def write_config(directory: Path, config: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object, indented, with one line break at the end on every system."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; raises `ValueError` for what is cut off or no object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, RecursionError) as error:
@@ -260,4 +263,4 @@ def naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error)[:500]}") from None  # some quote what stands there, whatever its length

@@ -260,6 +260,13 @@ class Tokenizer:
         """The id of the token that ends a text, if there is one."""
         return None if self.eos_token is None else self.special_tokens[self.eos_token]
 
+    @property
+    def end_id(self) -> int:
+        """`eos_id`, for whoever cannot do without; raises `ValueError` if there is none."""
+        if self.eos_id is None:
+            raise ValueError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
+        return self.eos_id
+
     def __repr__(self) -> str:
         return (
             f"Tokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}, "

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from minillm.training.distributed import Team, own_part, sharded_like
 
 CHECKPOINT = "checkpoint.safetensors"
-Progress = dict[str, int | float]  # steps, tokens and seconds so far
+Progress = dict[str, Any]  # steps, tokens and seconds so far
 
 
 def save_checkpoint(
@@ -45,11 +46,11 @@ def save_checkpoint(
     """
     progress = team.agreed(progress)
     parts = [_part(path, progress["step"], number, team.size) for number in range(1, team.size) if team.sharded]
-    own = path if team.leads else path.with_name(parts[team.rank - 1]) if team.sharded else None
-    temporary = own and own.with_name(own.name + ".partial")
+    own = path if team.leads or not team.sharded else path.with_name(parts[team.rank - 1])
+    temporary = own.with_name(own.name + ".partial")
     metadata = {"training": json.dumps(progress), "optimizer": type(optimizer).__name__, "parts": json.dumps(parts)}
     with team.all_or_none():
-        if own:
+        if team.leads or team.sharded:
             tensors = _state(model, optimizer)
             if not team.leads:  # what every process has, the leader's file holds
                 tensors = {name: value for name, value in tensors.items() if own_part(value) is not value}
@@ -186,13 +187,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
                 rows[name].append(value)
         tensors = {name: values[0] if len(values) == 1 else torch.cat(values) for name, values in rows.items()}
         return tensors, metadata["optimizer"], dict(json.loads(metadata["training"]))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedCheckpoint(f"{path} is not a whole checkpoint ({error}); delete it and start again") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DamagedCheckpoint(
+            f"{path} is not a whole checkpoint ({str(error)[:200]}); delete it and start again"
+        ) from None
 
 
 def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - not a dict
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
 
 
 def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -56,21 +56,22 @@ class Team:
         """The loss as a module of its batch. The gradients of all processes are averaged when it is differentiated."""
         module = ModelWithLoss(model, loss_function)
         if self.sharded:
-            return self._shard(module)
+            return self._shard(model, module)
         return module if self.size == 1 else DistributedDataParallel(module)
 
-    def _shard(self, module: nn.Module) -> nn.Module:
+    def _shard(self, model: nn.Module, module: nn.Module) -> nn.Module:
         """Block by block; what is around the blocks (embedding, head) belongs to the root, since a loss may use it."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
         mesh = init_device_mesh(self.device.type, (self.size,))
-        for block in module.model.blocks:
+        for block in model.get_submodule("blocks").children():
             fully_shard(block, mesh=mesh)
-        return fully_shard(module, mesh=mesh)
+        fully_shard(module, mesh=mesh)
+        return module
 
     @contextmanager
-    def measuring(self, module: nn.Module) -> Iterator[bool]:
+    def measuring(self, module: Any) -> Iterator[bool]:
         """Whether this process validates: the leading one alone, or where the model is sharded, all together.
 
         Validation calls the model itself, not `module`; so the root's weights, the embedding and the head, are made
@@ -82,7 +83,7 @@ class Team:
         if self.sharded:
             module.reshard()
 
-    def whole(self, model: nn.Module) -> nn.Module | None:
+    def whole(self, model: Any) -> Any:
         """The model to be saved: itself, or where it is sharded a whole copy on the leader's CPU, None for the others.
 
         The copy has the weights alone, without gradients and optimizer state, a quarter of what training holds.
@@ -159,8 +160,9 @@ class ModelWithLoss(nn.Module):
 def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
     """A context for forward and backward in which gradients only add up: with several parts to a batch, one exchange
     at the last is enough. (DDP decides in `forward` whether the next backward exchanges.)"""
-    if hasattr(module, "set_requires_gradient_sync"):  # FSDP2; it then keeps the whole gradient of its rows' matrices
-        module.set_requires_gradient_sync(not more_to_come)
+    set_sync = getattr(module, "set_requires_gradient_sync", None)
+    if set_sync is not None:  # FSDP2; it then keeps the whole gradient of its rows' matrices
+        set_sync(not more_to_come)
     return module.no_sync() if more_to_come and isinstance(module, DistributedDataParallel) else nullcontext()
 
 
@@ -169,12 +171,14 @@ def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a sharded tensor, which every process must ask for at once; any other tensor as it is."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    gather = getattr(tensor, "full_tensor", None)
+    return tensor if gather is None else gather()
 
 
 def own_part(tensor: Tensor) -> Tensor:
     """The rows of a sharded tensor that this process holds; any other tensor as it is."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    to_local = getattr(tensor, "to_local", None)
+    return tensor if to_local is None else to_local()
 
 
 def sharded_like(example: Tensor, tensor: Tensor) -> Tensor:
@@ -183,6 +187,7 @@ def sharded_like(example: Tensor, tensor: Tensor) -> Tensor:
         return tensor
     from torch.distributed.tensor import DTensor, Replicate
 
+    assert isinstance(example, DTensor)
     everywhere = DTensor.from_local(tensor.to(example.device), example.device_mesh, [Replicate()], run_check=False)
     return everywhere.redistribute(placements=example.placements)  # of what it has already, a process keeps a part
 

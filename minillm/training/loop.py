@@ -21,7 +21,7 @@ from minillm.data.batches import Batch, SegmentedBatch
 from minillm.device import autocast_dtype, keep_freed_memory
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
-from minillm.training.checkpoint import load_latest, save_checkpoint
+from minillm.training.checkpoint import Progress, load_latest, save_checkpoint
 from minillm.training.compilation import compiled_layers
 from minillm.training.distributed import Team, not_yet_averaged, whole
 from minillm.training.optim import make_optimizer
@@ -29,7 +29,7 @@ from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
 
 Metrics = dict[str, Any]
-LossFunction = Callable[[nn.Module, Any], Float[Tensor, ""]]
+LossFunction = Callable[[Any, Any], Float[Tensor, ""]]  # of a model and a batch
 
 
 @runtime_checkable
@@ -73,7 +73,7 @@ def train(
     team.check(batches.batch_size)
     module = team.with_loss(model, loss_function)
     optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay, config.momentum)
-    progress = {"step": 0, "tokens": 0, "seconds": 0.0}
+    progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0}
     if checkpoint and checkpoint.exists():
         progress = load_latest(checkpoint, model, optimizer)
     start = time.perf_counter() - progress["seconds"]
@@ -175,7 +175,7 @@ def count_targets(batch: Any) -> int:
     return int((batch[-1] != IGNORE).sum())
 
 
-def _to_device(batch: Any, device: torch.device) -> tuple[Tensor, ...]:
+def _to_device(batch: Any, device: torch.device) -> Any:
     return tuple(part.to(device, non_blocking=True) for part in batch)
 
 

@@ -1,6 +1,7 @@
 """Which parameters are pulled towards zero, and the optimizers that move them all: AdamW and Muon."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -110,8 +111,9 @@ class Muon(torch.optim.Optimizer):
         states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
         adamw_step(
             parameters,
-            [p.grad for p in parameters],
-            *([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq")),
+            [p.grad for p in parameters if p.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
             [],
             [state["step"] for state in states],
             fused=group["fused"],
@@ -155,5 +157,5 @@ def orthogonalise(matrix: Float[Tensor, "*batch rows columns"], steps: int = 5) 
     return x.mT if tall else x
 
 
-def _fused(parameters: list[Tensor]) -> bool:
+def _fused(parameters: Sequence[Tensor]) -> bool:
     return all(p.device.type in ("cpu", "cuda") for p in parameters)

@@ -26,6 +26,7 @@ from minillm.device import matmul_peak
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
+from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team, own_part
@@ -80,9 +81,17 @@ def pretrain(
     needs for the tokens of a second, against the fastest matrix product measured here (Chowdhery et al. 2022, PaLM,
     appendix B). Where the `floor` of the validation documents is known (nats per token), a line with val_loss also
     holds above_floor, what is left to learn.
+    Raises `ValueError` where only one of `run_dir` and `tokenizer` is given and for a model with causal=False, and what
+    `training.loop.train` raises.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> data = TextData.of([[1, 2, 3, 4]] * 8, [[1, 2, 3, 4]], end_id=0, max_seq_len=8, batch_size=4, seed=0)
+    >>> model, metrics = pretrain(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> metrics[-1]["step"], metrics[-1]["loss"] < metrics[0]["loss"]
+    (20, True)
     """
-    if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    keep = saving(save, run_dir, tokenizer)
     if not model.config.causal:
         raise ValueError(
             "a model with causal=False sees the token that it should predict: its loss would fall to 0 and it would "
@@ -101,12 +110,24 @@ def pretrain(
         config,
         validate,
         run_dir,
-        lambda whole, folder: save(whole, tokenizer, folder),
+        keep,
         on_metrics,
         team,
         lambda line: {"flop_utilisation": round(line["tokens_per_second"] * at_peak, 4)},
     )
     return model, history
+
+
+def saving(
+    save: Callable[[Any, Tokenizer, Path], None], run_dir: str | Path | None, tokenizer: Tokenizer | None
+) -> Callable[[Any, Path], None]:
+    """`save(model, tokenizer, folder)` as `run_training` calls it; nothing is kept where there is neither.
+
+    Raises `ValueError` where only one of `run_dir` and `tokenizer` is given.
+    """
+    if (run_dir is None) != (tokenizer is None):
+        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+    return lambda model, folder: None if tokenizer is None else save(model, tokenizer, folder)
 
 
 def run_training(
@@ -116,7 +137,7 @@ def run_training(
     config: TrainConfig,
     validate: Callable[[], Metrics] | None = None,
     run_dir: str | Path | None = None,
-    save: Callable[[nn.Module, Path], None] = lambda model, folder: None,
+    save: Callable[[Any, Path], None] = lambda model, folder: None,
     on_metrics: Callable[[Metrics], None] = lambda metrics: None,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
     add: Callable[[Metrics], Metrics] = lambda line: {},
@@ -179,7 +200,10 @@ class RunFolder:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         settings = path / SETTINGS
-        before = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else asdict(config)
+        try:
+            before = read_json(settings) if settings.exists() else asdict(config)
+        except ValueError as error:
+            raise ValueError(f"{settings} is damaged ({error}); choose another folder") from None
         for name, value in asdict(config).items():
             if before.get(name) != value:
                 raise ValueError(

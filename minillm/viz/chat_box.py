@@ -98,9 +98,10 @@ class ChatBox(widgets.VBox):
 
     def say(self, text: str) -> str:
         """Ask, and wait for the answer, which is returned; "" where the question could not be sent."""
-        if not self._begin(text):
+        answer = self._begin(text)
+        if answer is None:
             return ""
-        for _ in self._write():
+        for _ in self._write(answer):
             pass
         return self.messages[-1]["content"]
 
@@ -126,25 +127,26 @@ class ChatBox(widgets.VBox):
 
     def _send(self) -> None:
         """What Enter and "Send" do. In a notebook the answer comes in pieces, elsewhere at once."""
-        if not self._begin(self.line.value):
+        answer = self._begin(self.line.value)
+        if answer is None:
             return
         self.line.value = ""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            for _ in self._write():
+            for _ in self._write(answer):
                 pass
         else:
-            self._task = loop.create_task(self._write_in_pieces())
+            self._task = loop.create_task(self._write_in_pieces(answer))
 
-    async def _write_in_pieces(self) -> None:
-        for _ in self._write():
+    async def _write_in_pieces(self, answer: Answer) -> None:
+        for _ in self._write(answer):
             await asyncio.sleep(REST)
 
-    def _begin(self, text: str) -> bool:
+    def _begin(self, text: str) -> Answer | None:
         """Take a question, unless it is empty, comes too early, or cannot be read: then a sentence says so."""
         if not text.strip() or self._answer is not None:
-            return False
+            return None
         question = {"role": "user", "content": text.strip()}
         asked = [*self._system_message(), *self.messages[self._forgotten :], question]
         try:
@@ -152,31 +154,31 @@ class ChatBox(widgets.VBox):
             stop = () if self.tokenizer.eos_id is None else (self.tokenizer.eos_id,)
             sampling = Sampling(self.temperature.value)
             request = Request(ids, self.max_new_tokens, sampling, stop, seed=self._asked)
-            self._answer = self._engine.submit(request)
+            answer = self._answer = self._engine.submit(request)
         except Exception as error:  # the box must stay alive and say it
             self._say(f"Not sent: {error}")
-            return False
+            return None
         self._asked += 1
         self._forgotten += len(asked) - len(shown)
         self.messages.append(question)
         self._show(FORGOTTEN if len(asked) > len(shown) else "")
-        return True
+        return answer
 
-    def _write(self) -> Iterator[None]:
+    def _write(self, answer: Answer) -> Iterator[None]:
         """The answer, shown as it comes; yields behind every token."""
         pieces, told, due = [], self.status_text, 0.0
         try:
-            for event in self._answer:
+            for event in answer:
                 pieces.append(event.text)
                 if time.monotonic() >= due:
                     self.current.value = card(NAMES["assistant"], "".join(pieces), WIDTH)
                     due = time.monotonic() + PACE
                 yield
-            told += _why(self._answer)
+            told += _why(answer)
         except Exception as error:
             told += f" The answer broke off: {error} ({type(error).__name__})."
         finally:  # also when the kernel is interrupted
-            self._answer.cancel()
+            answer.cancel()
             self._answer = None
             self.messages.append({"role": "assistant", "content": "".join(pieces)})
             self._unsaved.append([*self._system_message(), *self.messages])
@@ -210,7 +212,7 @@ class ChatBox(widgets.VBox):
         self.status.value = f"<p role='status' style='color: {QUIET}'>{html.escape(told)}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle = super()._repr_mimebundle_(**options)
+        bundle: Any = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         return {**data, "text/html": self.past.value, "text/plain": repr(self)}, metadata
 
@@ -222,6 +224,7 @@ class ChatBox(widgets.VBox):
 def _why(answer: Answer) -> str:
     """What stands behind an answer that did not end by itself."""
     return {
+        None: "",
         "stop": "",
         "cancelled": " You stopped the answer.",
         "length": f" The answer was cut after {answer.request.max_new_tokens} tokens.",

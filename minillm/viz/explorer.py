@@ -42,7 +42,7 @@ class Pictured(widgets.VBox):
         self.caption.value = f'<p role="status"><em>{html.escape(sentence)}</em></p>'
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle = super()._repr_mimebundle_(**options)
+        bundle: Any = super()._repr_mimebundle_(**options)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         width, height = shown_size(self.png)
         return (
@@ -72,7 +72,7 @@ class Explorer(Pictured):
         if not controls:
             raise ValueError("an Explorer without controls is a figure: name at least one, for example head=range(4)")
         self.draw = draw
-        self.controls = {name: _control(name, kind) for name, kind in controls.items()}
+        self.controls: dict[str, Any] = {name: _control(name, kind) for name, kind in controls.items()}
         super().__init__(list(self.controls.values()))
         for control in self.controls.values():
             control.observe(self._update, "value")
@@ -111,10 +111,11 @@ def _control(name: str, kind: Any) -> widgets.Widget:
     """The ipywidgets control for one keyword; raises `ValueError` for a kind it does not know."""
     label, whole_label = name.replace("_", " "), {"description_width": "initial"}
     if isinstance(kind, widgets.ValueWidget):
-        kind.description = kind.description or label
-        kind.style, kind.layout.width = whole_label, kind.layout.width or "28em"
-        return kind
-    look = {"description": label, "style": whole_label, "layout": widgets.Layout(width="28em")}
+        ready: Any = kind  # its traits are made at run time
+        ready.description = ready.description or label
+        ready.style, ready.layout.width = whole_label, ready.layout.width or "28em"
+        return ready
+    look: dict[str, Any] = {"description": label, "style": whole_label, "layout": widgets.Layout(width="28em")}
     if isinstance(kind, bool):
         return widgets.Checkbox(kind, **look)
     if isinstance(kind, str):

@@ -113,5 +113,6 @@ class TokenExplorer(Explorer):
             return figure, sentence
 
         super().__init__(picture_and_sentence, **controls)
-        place = self.children.index(self.picture)
-        self.children = (*self.children[:place], self.tokens, *self.children[place:])
+        parts = list(self.children)
+        parts.insert(parts.index(self.picture), self.tokens)
+        self.children = tuple(parts)

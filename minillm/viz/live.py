@@ -55,7 +55,7 @@ class Live:
                 raise ValueError(f"the {name} is {value}; a loss on a logarithmic axis must be above 0")
         self.floor, self.band, self.band_name, self.steps = floor, band, band_name, steps
         self.lines: list[dict[str, Any]] = []
-        self._displays: tuple[Any, Any] | None = None
+        self._displays: tuple[Any, ...] = ()
         self._next = 0.0  # when the next picture is due
 
     def __call__(self, metrics: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Live:
         if shell is None or (self._displays and now < self._next) or not self._curve("loss")[0]:
             return
         picture = {"text/html": self.sketch(), "text/plain": "<Figure>"}
-        if self._displays is None:
+        if not self._displays:
             self._displays = tuple(_show(bundle) for bundle in (picture, self._caption()))
             shell.events.register("post_run_cell", self._finish)
         else:
@@ -83,7 +83,7 @@ class Live:
         width, height = shown_size(picture)
         metadata = {"image/png": {"alt": self.sentence, "width": width, "height": height}}
         self._update({"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}, metadata)
-        self._displays = None  # a run that goes on in another cell is shown there
+        self._displays = ()  # a run that goes on in another cell is shown there
 
     def _update(self, picture: dict[str, str], metadata: dict[str, Any] | None = None) -> None:
         place, caption = self._displays

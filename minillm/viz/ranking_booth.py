@@ -8,7 +8,6 @@ and a booth that is opened again goes on where it was. What is learnt from the c
 import html
 import random
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -119,7 +118,8 @@ class RankingBooth(Pictured):
         if self.waiting:
             a, b = shown_order(self.waiting[0])
             cards = {"The question": self.waiting[0].prompt[-1]["content"], "Answer A": a, "Answer B": b}
-        for place, (name, text) in zip_longest((self.asked, *self.answers), cards.items(), fillvalue=("", "")):
+        empty = [("", "")] * 3
+        for place, (name, text) in zip((self.asked, *self.answers), [*cards.items(), *empty], strict=False):
             width = WIDTH if place is self.asked else WIDTH // 2 - 2
             place.value = text and card(name, text, width)
         for button in self.buttons.values():
@@ -140,12 +140,13 @@ def shown_order(pair: Preference) -> tuple[str, str]:
     """
     answers = sorted((pair.chosen, pair.rejected))
     random.Random("\n".join(answers)).shuffle(answers)
-    return tuple(answers)
+    return answers[0], answers[1]
 
 
 def _key(pair: Preference) -> tuple[str, str, str]:
     """What makes two comparisons the same one."""
-    return ("\n".join(message["content"] for message in pair.prompt), *sorted((pair.chosen, pair.rejected)))
+    first, second = sorted((pair.chosen, pair.rejected))
+    return "\n".join(message["content"] for message in pair.prompt), first, second
 
 
 def card(name: str, text: str, width: int) -> str:

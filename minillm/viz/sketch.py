@@ -24,12 +24,15 @@ class Axes:
         self.last_step, self.low, self.high = last_step, low, high
 
     def x(self, step: float) -> float:
+        """The pixel of a step, from the left."""
         return LEFT + (RIGHT - LEFT) * step / self.last_step
 
     def y(self, nats: float) -> float:
+        """The pixel of a loss in nats, from the top."""
         return BOTTOM - (BOTTOM - TOP) * math.log(nats / self.low) / math.log(self.high / self.low)
 
     def points(self, curve: Curve) -> str:
+        """A curve as the `points` of an SVG polyline, thinned where it has more than pixels."""
         steps, values = curve
         stride = -(-len(steps) // MOST_POINTS)
         kept = list(zip(steps, values, strict=True))

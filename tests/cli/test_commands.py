@@ -272,6 +272,9 @@ def test_a_damaged_run_is_named(tmp_path):
     run("pretrain", "--out", out, "--steps", "1", *TRAINING)
     (out / "run.json").write_text('{"steps": ', encoding="utf-8")
     assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
+    for odd in ('{"steps": "many"}', '{"batch_size": 1e999}', '{"compile": []}', "[" * 5_000):
+        (out / "run.json").write_text(odd, encoding="utf-8")
+        assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
 
 
 def test_resume_refuses_another_text_under_the_same_name(tmp_path, cache):

@@ -92,16 +92,16 @@ def difference(right: Any, got: Any) -> str | None:
     """
     if type(right) is torch.Tensor:
         return _tensor_difference(right, got)
-    if type(got) is torch.Tensor and type(right) is not dict:
-        got = got.tolist()
-    if type(right) in (list, tuple):
-        return _list_difference(right, got)
     if type(right) is dict:
         if type(got) is not dict:
             return f"is {show(got)} in place of {show(right)}"
         changed = [key for key in right if key not in got or difference(right[key], got[key])]
         extra = [key for key in got if key not in right]
         return f"differs at the keys {show(changed + extra)}" if changed or extra else None
+    if type(got) is torch.Tensor:
+        got = got.tolist()
+    if type(right) in (list, tuple):
+        return _list_difference(right, got)
     if type(right) in NUMBERS and type(got) in NUMBERS:
         same = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
         if float not in (type(right), type(got)):

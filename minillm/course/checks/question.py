@@ -97,6 +97,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether every probe was passed."""
         return self.failure is None
 
     def to_dict(self) -> dict[str, Any]:

@@ -39,9 +39,11 @@ class Voice(Protocol):
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
         """Choose by weight; `opening` tells how the words after an option begin, which spares a reader work."""
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Say a piece of text."""
 
-    def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any: ...
+    def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
+        """Choose by weight, and say the `words` of what was chosen."""
 
 
 class Sampler:
@@ -60,9 +62,11 @@ class Sampler:
 
     @property
     def text(self) -> str:
+        """What was said so far."""
         return "".join(self._pieces)
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
+        """Draw one by weight; raises `ValueError` where there is none."""
         total = 0
         for weight, _ in options:
             total += weight
@@ -75,9 +79,11 @@ class Sampler:
         raise ValueError(f"the choice {name!r} has nothing to choose from; give it at least one option")
 
     def say(self, text: str) -> None:
+        """Add a piece to the text."""
         self._pieces.append(text)
 
     def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
+        """`choose`, then `say` its words."""
         item = self.choose(name, options)
         self._pieces.append(words(item))
         return item
@@ -119,6 +125,7 @@ class Reader:
         return self.given.startswith(words, self.position)
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
+        """Take the option of this way, or the first whose words agree with the text; raises `Mismatch` for none."""
         turn = len(self._taken)
         if turn < len(self._script):
             index = self._script[turn]
@@ -136,12 +143,14 @@ class Reader:
         return options[index][1]
 
     def say(self, text: str) -> None:
+        """Move on behind these words; raises `Mismatch` where the text goes on with others."""
         if not self.agrees(text):
             raise Mismatch
         self.position += len(text)
         self.reached = max(self.reached, self.position)
 
     def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
+        """`choose`, then `say` its words."""
         item = self.choose(name, options, words)
         self.say(words(item))
         return item

@@ -55,7 +55,8 @@ def analogies(split: Split = "training", folder: Path = TEXT) -> Experiment:
     """
     almanac = load_almanac(folder)
     asked = [fact for fact in almanac.facts() if fact[1].inferred and in_split(fact in almanac.inferred, split)]
-    wording = {True: "both", False: "training"}  # of a couple that is never told, every wording is as new
+    # Of a couple that is never told, every wording is as new.
+    wording: dict[bool, Split] = {True: "both", False: "training"}
     return _experiment("analogies", split, (_fact(*fact, wording[fact in almanac.inferred], folder) for fact in asked))
 
 
@@ -173,7 +174,9 @@ def sums(split: Split = "training", seed: int = 0, count: int = 200, folder: Pat
     return _experiment("sums", split, _collect(probes, "sums", split, seed, count))
 
 
-EXPERIMENTS = {"facts": facts, "analogies": analogies} | {e.__name__: e for e in (homonyms, reversals, tracking, sums)}
+EXPERIMENTS: dict[str, Callable[..., Experiment]] = {
+    made.__name__: made for made in (facts, analogies, homonyms, reversals, tracking, sums)
+}
 
 
 def make(name: str, split: Split = "training", seed: int = 0, count: int = 200) -> Experiment:

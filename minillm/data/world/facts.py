@@ -41,6 +41,7 @@ class Almanac:
     openings: Mapping[Entity, tuple[str, ...]]  # how a document about a subject can begin; spares a reader work
 
     def facts(self) -> Iterator[tuple[Entity, Relation]]:
+        """Every subject with every relation that is known of it."""
         for subject, relations in self.known.items():
             for _, relation in relations:
                 yield subject, relation

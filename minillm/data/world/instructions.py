@@ -93,7 +93,8 @@ class Instructions:
     ):
         check_split(split)
         self._world = World(seed, folder)
-        self.seed, self.split = seed, split
+        self.seed = seed
+        self.split: Split = split
         self._book = load_phrasebook(folder)
         self._families = self._book.families
         if families is not None:
@@ -136,6 +137,7 @@ class Instructions:
             return
         voice = self._voice(source)
         draft = self._tasks.make(family, voice, source)
+        assert voice.pair is not None  # every task is made of one
         yield self._dress(family, "", draft, spelled(voice.pair), source)
 
     def instructions(self, count: int) -> list[Instruction]:
@@ -161,10 +163,10 @@ class Instructions:
         return Telling(voice.text, tuple(voice.told), tuple(scenes), spelled(voice.pair))
 
     def _about_document(self, family: str, source: random.Random) -> Iterator[Instruction]:
-        telling, found = None, []
-        while not found:  # until a document tells what this family asks for
+        while True:  # until a document tells what this family asks for
             telling = self._tell(source)
-            found = [] if telling is None else self._questions(family, telling)
+            if telling is not None and (found := self._questions(family, telling)):
+                break
         left: dict[str, Options] = {}
         while found:
             question, scene = Sampler(source).choose("question", found)
@@ -234,6 +236,7 @@ class Instructions:
             answer = Entity("figure", number, number)
         else:
             answer = self._answer(question, scene)
+            assert answer is not None  # or it would not be asked
         on_stage = stage(scene)
         asked = say(question.asks, on_stage, source)
         form = Sampler(source).choose("reply", question.replies)

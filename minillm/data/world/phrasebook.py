@@ -60,6 +60,7 @@ class Phrasebook:
 
     @property
     def courtesies(self) -> Options:
+        """What a civil answer begins with, the commonest first."""
         return by_rank(self.manners["courtesy"])
 
     def sounds(self, manner: str, reply: str) -> bool:

@@ -24,10 +24,12 @@ class Probe:
 
     @property
     def question(self) -> Question:
+        """What a scorer is asked: the beginning, and the ways to go on."""
         return self.prefix, self.ways
 
     @property
     def chance(self) -> float:
+        """The probability of guessing right."""
         return 1 / len(self.ways)
 
 
@@ -54,6 +56,7 @@ class Experiment:
 
     @property
     def chance(self) -> float:
+        """The share of right answers that guessing gets."""
         return sum(probe.chance for probe in self.probes) / len(self.probes)
 
     def score(self, scorer: Scorer) -> Score:

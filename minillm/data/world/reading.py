@@ -47,6 +47,7 @@ class Frontier:
         self._keys: list[tuple] = []
 
     def add(self, position: int, scene: Any, log_prob: float, derivations: int = 1, beyond: str = "") -> None:
+        """Take up a hypothesis; one that is known already becomes likelier (log-probability in nats)."""
         key = (position, beyond, None if scene is None else scene.key())
         if key in self._at:
             known = self._at[key]
@@ -101,15 +102,18 @@ class PrefixReader(Reader):
             yield after, self.beyond, gain
 
     def agrees(self, words: str | tuple[str, ...]) -> bool:
+        """As in `Reader`; words may run on beyond the end of the text."""
         if isinstance(words, tuple):
             return any(map(self.agrees, words))
         return self.given.startswith(words[: len(self.given) - self.position], self.position)
 
     def say(self, text: str) -> None:
+        """As in `Reader`; what runs beyond the end is kept, and raises `WordFound` when a word of it is whole."""
         room = len(self.given) - self.position
         super().say(text[:room])
         self.beyond += text[room:]
-        if self.beyond and PIECE.match(self.last + self.beyond).end() > len(self.last) > 0:
+        across = PIECE.match(self.last + self.beyond) if self.beyond else None
+        if across and across.end() > len(self.last) > 0:
             raise Mismatch  # the prefix would end within a piece: "goat", and it goes on with "skin"
         found = PIECE.match(self.beyond)
         if found and found.end() < len(self.beyond):

@@ -7,6 +7,7 @@ hero.home").
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,11 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
+        """Read a condition; raises `WorldDataError` for what is none.
+
+        >>> Condition.parse("thing.holder = hero").value
+        ('hero', None)
+        """
         found = CONDITION.fullmatch(text.strip())
         if found is None:
             raise WorldDataError(f"{text!r} is no condition; write one like 'thing.holder = hero'")
@@ -38,6 +44,7 @@ class Condition:
         return cls(role, attribute, sign == "!=", (left, right or None) if value else None)
 
     def holds(self, scene: "Scene") -> bool:
+        """Whether this is so in a scene."""
         if self.attribute is None:
             return self.role in scene.cast
         actual = scene.value(self.role, self.attribute)
@@ -59,6 +66,11 @@ class CastingRule:
 
     @classmethod
     def parse(cls, text: str) -> "CastingRule":
+        """Read a rule; raises `WorldDataError` for a condition that is none.
+
+        >>> CastingRule.parse("spot where town = hero.home").asks
+        ('hero',)
+        """
         rule, _, split_by = text.partition(" split by ")
         kind, _, rest = rule.partition(" where ")
         conditions = [Condition.parse("x." + part) for part in rest.split(" and ")] if rest else []
@@ -75,7 +87,7 @@ class Scene:
     split: Split = "training"
     plan: Any = None  # the arc of a story, the subject of a facts document
     place_in_plan: Any = 0
-    rules: dict[str, CastingRule] = field(default_factory=dict)
+    rules: Mapping[str, CastingRule] = field(default_factory=dict)
     introductions: str = ""  # how the first mention of a person says more than the name: "his" sister, "my" sister
     cast: dict[str, Entity] = field(default_factory=dict)
     truths: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -88,6 +100,7 @@ class Scene:
     finished: bool = False
 
     def copy(self) -> "Scene":
+        """A scene that may be changed while this one stays."""
         return Scene(
             self.lexicon, self.kind, self.split, self.plan, self.place_in_plan, self.rules, self.introductions,
             dict(self.cast), dict(self.truths), self.used, self.introduced, self.worded,
@@ -103,6 +116,7 @@ class Scene:
         )  # fmt: skip
 
     def allows(self, needs: tuple[Condition, ...]) -> bool:
+        """Whether all these conditions hold."""
         return all(need.holds(self) for need in needs)
 
     def value(self, role: str, attribute: str) -> Value:
@@ -120,6 +134,9 @@ class Scene:
         return self.cast.get(left) if left in self.rules else left
 
     def make_true(self, effect: Condition) -> None:
+        """Let an effect happen; raises `WorldDataError` for one that names somebody who is not cast."""
+        if effect.attribute is None or effect.value is None:
+            raise WorldDataError(f"an effect on {effect.role!r} sets nothing; write one like 'thing.holder = hero'")
         value = self.resolve(effect.value)
         if value is None:
             raise WorldDataError(f"{effect.role}.{effect.attribute} is set to {effect.value[0]!r}, who is not cast yet")
@@ -140,8 +157,8 @@ class Scene:
         options = [option for option in fitting if (rule.kind, option[1].noun) not in self.used]
         if not options:
             raise WorldDataError(f"nothing is left to play {role!r}, a {rule.kind} with {wanted}; add to the lists")
-        if rule.split_by is not None:
-            options = one_split(options, lambda entity: self._meeting_held_out(rule.split_by, entity), self.split)
+        if (other := rule.split_by) is not None:
+            options = one_split(options, lambda entity: self._meeting_held_out(other, entity), self.split)
         return options
 
     def _meeting_held_out(self, role: str, entity: Entity) -> bool:
@@ -153,6 +170,7 @@ class Scene:
         return role in self.cast and is_held_out(ranks[self.cast[role]], ranks[entity])
 
     def give_part(self, role: str, entity: Entity) -> None:
+        """Let an entity play a role from now on."""
         self.cast[role] = entity
         self.used |= {(entity.kind, entity.noun)}
 
@@ -162,6 +180,7 @@ class Scene:
             self.give_part(role, voice.choose(f"cast {role}", self.candidates(role, voice)))
 
     def end_sentence(self) -> None:
+        """What was mentioned in this sentence was mentioned in the one before, from now on."""
         self.before, self.now, self.started = self.now, (), True
 
 

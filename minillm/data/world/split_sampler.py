@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from minillm.data.world.choice import Options, Sampler
+from minillm.data.world.choice import Opening, Options, Sampler
 from minillm.data.world.holdout import Split, is_held_out, numbers_held_out, one_split
 
 # Every instruction is made of a pair of things that are chosen one after the other: the second choice, and its first.
@@ -26,13 +26,14 @@ class SplitSampler(Sampler):
 
     def __init__(self, source: random.Random, split: Split, rank: Callable[[Any], int]):
         super().__init__(source)
-        self._split, self._rank = split, rank
+        self._split: Split = split
+        self._rank = rank
         self._chosen: dict[str, Any] = {}
         self.told: list[str] = []  # the events and relations, sentence by sentence
         self.pair: tuple[Any, Any] | None = None
 
-    def choose(self, name: str, options: Options, opening: Callable[[Any], str] | None = None) -> Any:
-        first = self._chosen.get(PAIRS.get(name))
+    def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
+        first = self._chosen.get(PAIRS.get(name, ""))
         makes_pair = first is not None and self.pair is None
         if makes_pair:
             options = one_split(options, lambda second: self._apart(first, second), self._split)
@@ -52,4 +53,5 @@ class SplitSampler(Sampler):
 
 def spelled(pair: tuple[Any, Any]) -> tuple[str, str]:
     """A pair in words."""
-    return tuple(half if isinstance(half, str) else getattr(half, "name", str(half)) for half in pair)
+    first, second = (half if isinstance(half, str) else getattr(half, "name", str(half)) for half in pair)
+    return first, second

@@ -45,6 +45,8 @@ class Beat:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arc:
+    """A plan of events: who may play in it, and its beats, one after the other."""
+
     name: str
     rules: Mapping[str, CastingRule]
     beats: tuple[Beat, ...]

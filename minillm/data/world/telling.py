@@ -23,7 +23,8 @@ class Teller(Sampler):
     def __init__(self, source: random.Random, wishes: Wishes):
         super().__init__(source)
         self._wishes = wishes
-        self.event, self.form = "", None
+        self.event = ""
+        self.form: Any = None
 
     def choose(self, name: str, options: Options, opening: Any = None) -> Any:
         if name in self._wishes:
@@ -42,7 +43,7 @@ class Sentence:
 
     event: str
     form: Form
-    before: Scene | None
+    before: Scene | Any  # None before the first sentence
     text_before: str
     said: str  # with the space before it
 

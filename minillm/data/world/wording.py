@@ -28,6 +28,8 @@ AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.I
 
 @dataclass(frozen=True, slots=True)
 class Slot:
+    """A gap in a form, filled with the name of a role, or with what a path from it leads to."""
+
     role: str
     path: tuple[str, ...]  # () or ("his",) or ("kin", "child") or ("trade", "a")
 

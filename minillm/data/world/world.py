@@ -56,7 +56,8 @@ class World:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
         check_split(split)
-        self.seed, self.split = seed, split
+        self.seed = seed
+        self.split: Split = split
         self.lexicon = load_lexicon(folder)
         self.plans = {"facts": load_almanac(folder), "riddle": load_riddles(folder)} | {
             kind: load_arcs(folder, f"{file}.toml") for kind, file in PLANNED.items()

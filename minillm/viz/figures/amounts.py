@@ -2,9 +2,11 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxtyping import Bool
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from minillm.viz.figures.curves import reference_lines
@@ -85,7 +87,7 @@ def probability_bars(
     if chosen is not None:
         axes.patches[chosen].set_facecolor(RED)
     for label in axes.get_yticklabels():
-        label.set_family("monospace")
+        label.set_fontfamily("monospace")
     if kept is not None and 0 < (count := sum(map(bool, kept))) < len(values) and all(kept[:count]):
         axes.axhline(count - 0.5, color=INK, linewidth=1, linestyle="--")
         axes.text(1.115, count - 0.56, cut, ha="right", va="bottom", fontsize=SMALL)
@@ -162,13 +164,15 @@ def grouped_bars(
             for i, (x, height) in enumerate(zip(xs, heights, strict=True)):
                 up = height >= 0
                 top = height + (0 if reach is None else reach[1][i] if up else -reach[0][i])
-                look = dict(xytext=(0, 3 if up else -3), textcoords="offset points", va="bottom" if up else "top")
+                look: dict[str, Any] = dict(
+                    xytext=(0, 3 if up else -3), textcoords="offset points", va="bottom" if up else "top"
+                )
                 axes.annotate(number_text(height, digits), (x, top), ha="center", fontsize=SMALL, **look)
     axes.set_xticks(range(len(groups)), groups)
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel=ylabel, xlim=(-0.55, len(groups) - 0.45))
     axes.margins(y=0.12)
-    if min(bar.get_height() for bar in axes.patches) < 0:
+    if min(bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)) < 0:
         axes.axhline(0, color=QUIET, linewidth=0.8)
     if len(series) > 1:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2, handlelength=1.2)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -103,7 +103,7 @@ def _sheet(rows: int, columns: int, queries: Sequence[str], keys: Sequence[str])
     return figure, grid, side
 
 
-def _tokens(axes: Axes, side: str, tokens: Sequence[str], inches: float, shown: bool) -> None:
+def _tokens(axes: Axes, side: Literal["x", "y"], tokens: Sequence[str], inches: float, shown: bool) -> None:
     """Tokens along one axis; where they would touch, only the index of every fifth."""
     axes.tick_params(axis=side, length=0, labelsize=SMALL if inches / len(tokens) > 0.17 else TINY)
     axis = axes.xaxis if side == "x" else axes.yaxis
@@ -113,7 +113,7 @@ def _tokens(axes: Axes, side: str, tokens: Sequence[str], inches: float, shown: 
         return
     axis.set_ticks(range(len(tokens)), [visible(token, LONGEST) if shown else "" for token in tokens])
     for label in axis.get_ticklabels():
-        label.set_family("monospace")
+        label.set_fontfamily("monospace")
     if side == "x" and 0.075 * (0.5 + max(len(visible(token, LONGEST)) for token in tokens)) > inches / len(tokens):
         axes.tick_params(axis="x", rotation=90)
 
@@ -145,7 +145,7 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
     figure, axes = new_sketch(sum(widths) + 0.2, foot + peak + 0.1)
     for index, (middle, text, weight) in enumerate(zip(middles, shown, values, strict=True)):
         colour = RED_INK if index == query else INK
-        turn = dict(rotation=90, va="top") if upright else dict(va="top")
+        turn: dict[str, Any] = dict(rotation=90, va="top") if upright else dict(va="top")
         axes.text(middle, foot - 0.22, text, ha="center", fontsize=10, family="monospace", color=colour, **turn)
         if weight >= least:
             axes.add_patch(_arc(middles[query], middle, foot, peak, weight))

@@ -3,7 +3,9 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -160,7 +162,7 @@ def scatter(
     scales(axes, log_x, log_y)
     if labels is not None:
         axes.margins(0.1)
-        strokes = [line.get_xydata().tolist() for line in axes.lines]
+        strokes = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
         label_points(axes, list(zip(xs, ys, strict=True)), [visible(label) for label in labels], strokes)
     return figure
 
@@ -221,7 +223,9 @@ def _path(axes: Axes, xs: list[float], ys: list[float], end: tuple[int, int]) ->
     if len(xs) != len(ys) or not xs:
         raise ValueError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
     axes.plot(xs, ys, color=RED, marker="o", markersize=5, linewidth=1.2, mec="white", mew=0.6, zorder=3)
-    look = dict(textcoords="offset points", fontsize=SMALL, bbox=dict(fc="white", ec="none", alpha=0.75, pad=1.5))
+    look: dict[str, Any] = dict(
+        textcoords="offset points", fontsize=SMALL, bbox=dict(fc="white", ec="none", alpha=0.75, pad=1.5)
+    )
     axes.annotate("start", (xs[0], ys[0]), xytext=(9, 6), zorder=4, **look)
     if len(xs) > 1:
         axes.annotate(f"step {len(xs) - 1}", (xs[-1], ys[-1]), xytext=end, zorder=4, **look)

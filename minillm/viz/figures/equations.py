@@ -92,7 +92,7 @@ def _draw_block(axes: Axes, block: tuple, centre: tuple[float, float], cell: flo
         at = (left + cell * column, top - 0.34 * (row + 1))
         share = max(-1.0, min(1.0, value / limit)) if abs(value) != float("inf") else 0.0
         ground = DIVERGING(0.5 + 0.32 * share) if real else "#FFFFFF"
-        line = dict(linestyle="-", edgecolor=QUIET) if real else dict(linestyle=":", edgecolor=FAINT)
+        line: dict[str, Any] = dict(linestyle="-", edgecolor=QUIET) if real else dict(linestyle=":", edgecolor=FAINT)
         axes.add_patch(Rectangle(at, cell, 0.34, facecolor=ground, linewidth=0.8, zorder=2 if real else 1, **line))
         ink = ink_on(ground) if real else QUIET
         place = (at[0] + cell / 2, at[1] + 0.16)

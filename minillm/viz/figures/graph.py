@@ -130,7 +130,9 @@ def _node(
     axes: Axes, at: tuple, half: float, title: str, value: str, slope: str | None, colour: str
 ) -> None:  # fmt: skip
     (x, y), rise = at, 0.3 if slope else 0.23
-    look = dict(boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", edgecolor=colour, linewidth=1.6)
+    look: dict[str, Any] = dict(
+        boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", edgecolor=colour, linewidth=1.6
+    )
     axes.add_patch(FancyBboxPatch((x - half, y - rise), 2 * half, 2 * rise, zorder=2, **look))
     rows = [(title, INK, "bold"), (value, INK, "normal"), *([(slope, RED_INK, "normal")] if slope else [])]
     for row, (text, ink, weight) in enumerate(rows):

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
 
@@ -26,7 +27,9 @@ def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -
     heights = [axes.transData.transform((axes.get_xlim()[1], y))[1] * points - bottom for y, *_ in ends]
     for place, wanted, (y, name, colour, marker) in zip(spread(heights, LINE), heights, ends, strict=True):
         if abs(place - wanted) > 2:
-            shift = dict(xycoords=("axes fraction", "data"), textcoords="offset points", annotation_clip=False)
+            shift: dict[str, Any] = dict(
+                xycoords=("axes fraction", "data"), textcoords="offset points", annotation_clip=False
+            )
             line = dict(arrowstyle="-", color=FAINT, linewidth=0.8, shrinkA=0, shrinkB=0)
             axes.annotate("", xy=(1.0, y), xytext=(11, place - wanted), arrowprops=line, **shift)
         swatch = DrawingArea(14, 8, 0, 0)
@@ -42,9 +45,9 @@ def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -
         axes.add_artist(box)
 
 
-def settle(figure: Figure) -> None:
+def settle(figure: Figure | SubFigure) -> None:
     """Let the layout decide where the axes stand, so that places in points are known; nothing is drawn for it."""
-    if (layout := figure.get_layout_engine()) is not None:
+    if isinstance(figure, Figure) and (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
 
 
@@ -62,7 +65,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             total, count = groups.pop()
             groups[-1][0] += total
             groups[-1][1] += count
-    level = [total / count for total, count in groups for _ in range(count)]
+    level = [total / count for total, count in groups for _ in range(int(count))]
     places = [0.0] * len(wanted)
     for rank, index in enumerate(order):
         places[index] = level[rank] + rank * gap
@@ -93,8 +96,9 @@ def label_points(
     taken += [box for stroke in strokes for box in _along(axes.transData.transform(np.asarray(stroke)), scale)]
     crowd = [sum(np.hypot(*(dots - dot).T) < 60 * scale) for dot in dots]
     for index in sorted(range(len(texts)), key=lambda i: -crowd[i]):
+        x, y = points[index]
         note = axes.annotate(
-            texts[index], points[index], xytext=(0, 0), textcoords="offset points", fontsize=SMALL, va="center",
+            texts[index], (x, y), xytext=(0, 0), textcoords="offset points", fontsize=SMALL, va="center",
             ha="center", color=INK, zorder=4,
         )  # fmt: skip
         note.set_in_layout(False)

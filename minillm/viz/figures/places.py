@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -62,7 +63,7 @@ def embedding_map(
         rows = [i for i in range(len(labels)) if groups is None or groups[i] == kind]
         axes.scatter(*places[rows].T.tolist(), s=30, color=colour, marker=marker, label=kind, zorder=3)
     for start, end in arrows:
-        a, b = (places[list(labels).index(name)].tolist() for name in (start, end))
+        a, b = (tuple(places[list(labels).index(name)].tolist()) for name in (start, end))
         line = dict(arrowstyle="-|>", color=RED, linewidth=1.3, shrinkA=5, shrinkB=5)
         axes.annotate("", xy=b, xytext=a, arrowprops=line, zorder=2)
     axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
@@ -107,7 +108,7 @@ def rotation(vectors: Any, titles: Sequence[str] | None = None) -> Figure:
         axes.add_patch(Circle((0, 0), radius, fill=False, color=FAINT, linewidth=1))
         axes.plot([0, xs[0]], [0, ys[0]], color=FAINT, linewidth=1, zorder=1)
         axes.plot([0, xs[-1]], [0, ys[-1]], color=QUIET, linewidth=1, zorder=1)
-        axes.scatter(xs, ys, c=shades.to_rgba(range(length)), s=26, edgecolor=QUIET, linewidth=0.5, zorder=2)
+        axes.scatter(xs, ys, c=shades.to_rgba(np.arange(length)), s=26, edgecolor=QUIET, linewidth=0.5, zorder=2)
         axes.set_title(titles[index] if titles else f"pair {index}", fontsize=SMALL)
         for position in _roomy(pairs[:, index]):
             x, y = xs[position] * 1.2, ys[position] * 1.2

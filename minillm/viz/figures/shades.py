@@ -1,6 +1,7 @@
 """Tokens on lighter and darker ground: which of them count in a loss, or how sure a model was of each."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -41,7 +42,7 @@ def shaded_strips(strips: Mapping[str, tuple[Sequence[Piece], Numbers]]) -> Figu
         axes.text(0, -top - 0.26, name, va="center", fontsize=SMALL, color=QUIET)
         for text, share, width, (x, row) in tokens:
             y, middle = -top - 0.5 - row, x + (width - 0.04) / 2
-            look = dict(facecolor=PALE(min(share, 1.0)), edgecolor=QUIET, linewidth=0.5)
+            look: dict[str, Any] = dict(facecolor=PALE(min(share, 1.0)), edgecolor=QUIET, linewidth=0.5)
             axes.add_artist(Rectangle((x, y - 0.58), width - 0.04, 0.5, **look))
             axes.text(middle, y - 0.34, text, ha="center", va="center", fontsize=10, family="monospace")
             if share >= 0.005:

@@ -1,6 +1,7 @@
 """The residual stream: a sketch of the whole model with its shapes, and what each layer would say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -78,7 +79,9 @@ def model_sketch(
 
 
 def _box(axes: Axes, x: float, y: float, text: str, colour: str, width: float = 1.5) -> None:
-    look = dict(boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", edgecolor=colour, linewidth=1.6)
+    look: dict[str, Any] = dict(
+        boxstyle="round,pad=0,rounding_size=0.06", facecolor="white", edgecolor=colour, linewidth=1.6
+    )
     axes.add_patch(FancyBboxPatch((x - width / 2, y - 0.17), width, 0.34, zorder=2, **look))
     axes.text(x, y - 0.01, text, ha="center", va="center", fontsize=10, zorder=3)
 
@@ -92,7 +95,7 @@ def _station(axes: Axes, y: float, name: str, note: str, colour: str) -> None:
 def _branch(axes: Axes, y: float, norm: str, name: str, notes: Sequence[str], colour: str) -> None:
     """What reads from the stream below, and adds to it above."""
     below, above = y - 0.32, y + 0.42
-    line = dict(color=INK, linewidth=1.2)
+    line: dict[str, Any] = dict(color=INK, linewidth=1.2)
     axes.plot([STREAM, 2.6], [below, below], **line)
     axes.plot([2.6, 4.6], [below, below], zorder=0, **line)
     axes.plot([5.2, 6.9, 6.9, STREAM + 0.13], [below, below, above, above], zorder=0, **line)

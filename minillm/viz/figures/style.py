@@ -20,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 # Okabe and Ito's colours (2008): distinct for every common form of colour blindness.
@@ -37,7 +38,7 @@ PER_INCH = 96  # pixels of a page
 DENSITY = 1.5  # pixels drawn for one shown: sharp on a dense screen, and a lesson still weighs little
 WIDTH = 7.5  # inches
 SMALL, TINY = 9, 8  # points; nothing is set smaller
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
@@ -96,8 +97,7 @@ def new_figure(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 @in_style
 def new_panels(rows: int, columns: int, height: float, width: float = WIDTH) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure of several panels, as rows of axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.07))
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
 
@@ -191,7 +191,7 @@ def numbers(values: Numbers, what: str) -> list[float]:
 def by_seed(values: Numbers | Matrix, what: str) -> list[list[float]]:
     """Numbers of shape (n,) or (seeds, n) as one list for each seed."""
     first = values[0]
-    rows = values if isinstance(first, Sequence) or (isinstance(first, Tensor) and first.dim()) else [values]
+    rows: Any = values if isinstance(first, Sequence) or (isinstance(first, Tensor) and first.dim()) else [values]
     seeds = [numbers(row, what) for row in rows]
     if len({len(row) for row in seeds}) > 1:
         raise ValueError(f"{what}: the seeds have {sorted({len(row) for row in seeds})} numbers; give each as many")

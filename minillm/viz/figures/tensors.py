@@ -1,7 +1,7 @@
 """Tensors as coloured cells: with their numbers while they are small, as a picture when they are large."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from matplotlib.axes import Axes
@@ -148,10 +148,11 @@ def write_numbers(axes: Axes, image: AxesImage, matrix: Tensor, digits: int, siz
 
 
 def indices(matrix: Tensor) -> list[tuple[int, int]]:
+    """(row, column) of every cell, row by row."""
     return [(row, column) for row in range(matrix.shape[0]) for column in range(matrix.shape[1])]
 
 
-def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: str, all_of_them: bool) -> None:
+def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: Literal["x", "y"], all_of_them: bool) -> None:
     """Labels, or indices: each one where all have room."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     axes.tick_params(axis=side, length=0, labelsize=SMALL)

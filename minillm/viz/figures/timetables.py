@@ -1,6 +1,7 @@
 """Who is at work when: one row a worker, one box a piece of work, and what stays empty is waiting."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -34,7 +35,7 @@ def timetable(rows: Mapping[str, Sequence[Work]], xlabel: str) -> Figure:
                 raise ValueError(f"{name}: work from {start:g} to {end:g} overlaps what came before, or ends too early")
             axes.barh(place, end - start, left=start, height=0.8, color=colours[kind], edgecolor="white", linewidth=0.6)
             if 0.09 * len(text) < (end - start) / last * (WIDTH - 1.2):  # inches: what would not fit is left out
-                look = dict(ha="center", va="center", fontsize=SMALL, color=ink_on(colours[kind]))
+                look: dict[str, Any] = dict(ha="center", va="center", fontsize=SMALL, color=ink_on(colours[kind]))
                 axes.text((start + end) / 2, place, text, **look)
             before = end
     axes.set_yticks(range(len(rows)), list(rows))

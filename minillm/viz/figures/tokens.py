@@ -191,7 +191,7 @@ def merge_tree(pieces: Sequence[Piece], merges: Sequence[tuple[int, int]]) -> Fi
     if not 0 < len(pieces) <= MOST_LEAVES:
         raise ValueError(f"merge_tree draws 1 to {MOST_LEAVES} leaves, and this word has {len(pieces)}; show one word")
     row = [(p.encode() if isinstance(p, str) else p, i + 0.5, 0) for i, p in enumerate(pieces)]
-    nodes = [(*node, None, ()) for node in row]  # (bytes, place, level, rank, the two below)
+    nodes: list[tuple] = [(*node, None, ()) for node in row]  # (bytes, place, level, rank, the two below)
     for place, rank in merges:
         if not 0 <= place < len(row) - 1:
             raise ValueError(f"merge {rank} joins places {place} and {place + 1}, but there are {len(row)} pieces then")
@@ -230,4 +230,5 @@ def _node(axes: Axes, at: tuple[float, float], text: str, rank: int | None, narr
 
 def _tint(colour: str) -> str:
     """A colour mixed with five parts of white: a ground that ink reads on, and that hides the lines behind it."""
-    return to_hex([(part + 5) / 6 for part in to_rgb(colour)])
+    red, green, blue = ((part + 5) / 6 for part in to_rgb(colour))
+    return to_hex((red, green, blue))
