@@ -61,7 +61,7 @@ class Transformer(nn.Module):
             self.position = LearnedPosition(config.max_seq_len, config.d_model)
         elif config.position == "sinusoidal":
             self.position = SinusoidalPosition(config.d_model)
-        self.add_module("blocks", nn.ModuleList(Block(config) for _ in range(config.n_layers)))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))  # pyright: ignore
         self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self._initialise()
