@@ -136,6 +136,15 @@ for channel in range(3, 20):
     assert troubles == {"cell 2": "wrote something of its own where its replies are read"}
 
 
+def test_what_an_error_says_cannot_steer_a_terminal():
+    (result,), troubles = answers("raise ValueError('\\x1b[2J\\n' + 'x' * 1000)", ANSWER)
+    assert result.passed
+    (said,) = troubles.values()
+    assert said.startswith("raised ValueError:  [2J xxx")
+    assert said.isprintable()
+    assert len(said) <= 400
+
+
 def test_more_than_may_be_returned_is_not_read():
     big = "def window_mask(*a): return torch.zeros(9_000_000)"
     (result,), _ = answers(big, limits=Limits(seconds=20, reply_mb=10))

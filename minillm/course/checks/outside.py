@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.course.checks.asking import Reply
+from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 READY = "ready"
 START = 120.0  # seconds that loading torch may take on a busy machine
 LOOK = 0.2  # seconds between two looks at whether to stop
-MOST_WORDS = 400  # characters of a sentence that the process writes
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def _result(message: bytes | str, step: Any, n_calls: int | None) -> Any:
         if said != step:
             raise forged
         if n_calls is None:
-            return None if result is None else str(result)[:MOST_WORDS]
-        replies = [Reply(value, None if trouble is None else str(trouble)[:MOST_WORDS]) for value, trouble in result]
+            return None if result is None else printable(result)
+        replies = [Reply(value, None if trouble is None else printable(trouble)) for value, trouble in result]
     except (ValueError, TypeError):
         raise forged from None
     if len(replies) != n_calls:

@@ -184,6 +184,15 @@ def show(value: Any, numbers: int = 16) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."
 
 
+def printable(text: Any, most: int = 400) -> str:
+    """Somebody else's text on one line, without what would steer a terminal, and cut off.
+
+    >>> printable("red: \\x1b[31m, two\\nlines", most=20)
+    'red:  [31m, two line'
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most])
+
+
 class _Word(str):
     __repr__ = str.__str__
 

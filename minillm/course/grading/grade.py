@@ -68,6 +68,7 @@ def secret_of(out: Path, given: str | None) -> str:
         return path.read_text(encoding="utf-8").strip()
     given = given or secrets.token_hex(16)
     write(path, given)
+    path.chmod(0o600)
     return given
 
 

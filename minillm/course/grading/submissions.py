@@ -14,11 +14,12 @@ from datetime import datetime
 from pathlib import Path
 
 from minillm.course.checks import ROOMS
+from minillm.course.checks.plain import printable
 
 MOST_FILES = 1000  # in one submission
 MOST_BYTES = 10_000_000  # in one notebook
 STUDENT = re.compile(r"\w[\w .@+'-]{0,99}")
-CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<notebook>.+\.ipynb)")
+CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<file>.+\.(?:ipynb|zip))")
 MOODLE = re.compile(r"(?P<student>.+?)_assignsubmission_.*")
 NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?\.ipynb")
 
@@ -83,16 +84,13 @@ def read_submissions(folder: Path) -> list[Submission]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name == "__MACOSX":
             continue
-        flat = CANVAS.fullmatch(path.name)
-        if flat:
-            name, one = flat["student"], [_read_file(path, flat["notebook"])]
-        elif path.is_symlink() or path.is_dir() or path.suffix == ".zip":
-            name = path.stem if path.suffix == ".zip" else path.name
-            one = path
-        else:
+        canvas, moodle = CANVAS.fullmatch(path.name), MOODLE.fullmatch(path.name)
+        flat = canvas is not None and path.suffix == ".ipynb"
+        if not (flat or path.is_symlink() or path.is_dir() or path.suffix == ".zip"):
             continue  # a list of names, a readme
-        moodle = MOODLE.fullmatch(name)
-        name = moodle["student"] if moodle else name
+        named = canvas or moodle
+        name = named["student"] if named else path.stem if path.suffix == ".zip" else path.name
+        one = [_read_file(path, canvas["file"])] if canvas and flat else []
         if flat and name in found and not found[name].trouble:
             found[name].notebooks += one
         elif name in found:
@@ -134,7 +132,7 @@ def _in_folder(folder: Path) -> Iterator[Notebook]:
         for name in sorted(files):
             path = Path(root, name)
             if number_of(name):
-                yield _read_file(path, path.relative_to(folder).as_posix())
+                yield _read_file(path, printable(path.relative_to(folder).as_posix()))
 
 
 def _read_file(path: Path, shown: str) -> Notebook:
@@ -160,7 +158,7 @@ def _in_zip(path: Path) -> Iterator[Notebook]:
                 continue
             mode = member.external_attr >> 16
             if stat.S_ISLNK(mode):
-                yield Notebook(member.filename, trouble=f"{member.filename} is a link")
+                yield Notebook(printable(member.filename), trouble=f"{printable(member.filename)} is a link")
                 continue
             with archive.open(member) as file:
                 data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
@@ -168,7 +166,7 @@ def _in_zip(path: Path) -> Iterator[Notebook]:
                 written = datetime(*member.date_time)
             except ValueError:
                 written = None
-            yield _notebook(member.filename, data, written)
+            yield _notebook(printable(member.filename), data, written)
 
 
 def _notebook(shown: str, data: bytes, written: datetime | None) -> Notebook:

@@ -39,15 +39,16 @@ def test_folders_zips_and_flat_notebooks_are_read(tmp_path):
     put(tmp_path / "Cleo Ray_123_assignsubmission_file" / NAME, b"cleo")  # Moodle
     put(tmp_path / "daveroe_12_345_04_attention-1.ipynb", b"dave")  # Canvas
     put(tmp_path / "daveroe_LATE_12_346_01_tokenizer.ipynb", b"dave 1")
+    put(tmp_path / "evapoe_12_347_work.zip", zipped({NAME: b"eva"}))
     put(tmp_path / "readme.txt")
     put(tmp_path / ".DS_Store")
     put(tmp_path / "ann" / ".ipynb_checkpoints" / NAME, b"older")
     put(tmp_path / "ann" / "notes.ipynb")
     os.utime(tmp_path / "ann" / "04" / NAME, (0, 86400))
     found = {one.student: one for one in read_submissions(tmp_path)}
-    assert list(found) == ["Cleo Ray_123", "ann", "bob", "daveroe"]
+    assert list(found) == ["Cleo Ray_123", "ann", "bob", "daveroe", "evapoe"]
     assert {name: one.of("04").data for name, one in found.items()} == {
-        "ann": b"ann", "bob": b"bob", "Cleo Ray_123": b"cleo", "daveroe": b"dave",
+        "ann": b"ann", "bob": b"bob", "Cleo Ray_123": b"cleo", "daveroe": b"dave", "evapoe": b"eva",
     }  # fmt: skip
     assert found["bob"].of("01").data == b"one"
     assert found["daveroe"].of("01").data == b"dave 1"
