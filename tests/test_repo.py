@@ -3,16 +3,22 @@
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from statistics import fmean
 
 import pytest
+import yaml
+
+from minillm.cli import main as command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEACHING = sorted((ROOT / "teaching").glob("*.md"))
+PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
 ROOMS = sorted((ROOT / "minillm").rglob("*.py"))
 LONGEST_ROOM = 300  # lines
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
@@ -63,12 +69,51 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
     ]
     table = re.findall(r"^\|.*\| (.*?) \|$", readme().split("## What was measured")[1].split("\n## ")[0], re.MULTILINE)
     assert table[2:] == figures
+    ratios, text = result("decode")["ratios"], " ".join(readme().split())
+    assert f"where we write {ratios['over llama_cpp Q4_1']:.1f} times as fast" in text
+    assert f"where ours is {ratios['batch of 8 over transformers float32']:.1f}." in text
 
 
-def test_the_readmes_lesson_table_holds_the_lessons_that_exist():
-    table = readme().split("## The lessons")[1].split("\n## ")[0]
-    rows = re.findall(r"^\|.*?\(notebooks/([\w]+)\.ipynb\)", table, re.MULTILINE)
-    assert rows == [path.stem for path in NOTEBOOKS], "README's lesson table and notebooks/ differ"
+def test_the_readmes_picture_has_the_figures_of_its_run():
+    run = result("pretrain")["runs"][0]
+    told = [f"{run['seconds']:.0f} s", *(f"{run[loss]:.2f}" for loss in ("val_loss", "bigram_loss", "floor"))]
+    caption = readme().split("\n<img ")[1].split(">", 1)[1].split("\n## ")[0]
+    assert re.findall(r"\d[\d.]*(?: s| %)?", caption) == [*told, f"{run['closed']:.1%}".replace("%", " %")]
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])
+def test_a_lesson_table_holds_the_lessons_that_exist(page):
+    links = re.findall(r"^\| \w+ \| \[.*?\]\((.*?)\) \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    there = [path.relative_to((ROOT / page).parent).as_posix() for path in NOTEBOOKS]
+    assert links == there, f"the lesson table of {page} and notebooks/ differ"
+
+
+def test_the_readmes_minutes_are_those_of_the_lessons_and_the_guide():
+    rows = re.findall(r"^\| \w+ \| \[.*?\]\(notebooks/(\w+)\.ipynb\) \| (.*?) \| (.*?) \|", readme(), re.MULTILINE)
+    expected = []
+    for path in NOTEBOOKS:
+        part = guide_parts()[path.stem]
+        alone = re.search(r"^\*\*Time\*\*: (\d+) minutes", prose_of(path), re.MULTILINE).group(1)
+        room = re.search(r"^\*\*(\d+) minutes\*\*", part, re.MULTILINE).group(1)
+        runs = re.search(r"all cells run in (\d+) s", part)
+        expected.append((path.stem, f"{alone}/{room}", runs.group(1) if runs else "< 60"))
+    assert rows == expected
+
+
+def test_the_packages_page_has_every_command_with_options_that_there_are():
+    block = (ROOT / "minillm" / "README.md").read_text(encoding="utf-8").split("```\n")[1]
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    used = [line[line.index("minillm") + 1 :] for line in lines if line]
+    assert {name for name, *_ in used} == set(command_line.commands)
+    for name, *arguments in used:
+        command_line.commands[name].make_context(name, arguments)  # raises for an option that there is not
+
+
+def test_the_citation_names_the_version_that_is_here():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert citation["version"] == project["version"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
 
 
 def prose_of(path: Path) -> str:
@@ -131,7 +176,7 @@ def test_an_anchor_is_a_heading(tmp_path):
     assert places_in(tmp_path / "page.ipynb") == {"bank,-told"}
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"teaching/{path.name}" for path in TEACHING)])
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_files_and_rooms_that_exist(page):
     folders = "minillm|notebooks|tools|tests|benchmarks|teaching|exercises|solutions"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", (ROOT / page).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""Write the claims table into README.md, with the numbers that the built lessons hold.
+"""Write the claims, with the numbers that the built lessons hold: all into teaching/claims.md, a few into README.md.
 
-    python tools/build_claims.py            writes it, between its two marks
-    python tools/build_claims.py --check    writes nothing; exit status 1 and a sentence if the table is stale
+    python tools/build_claims.py            writes them, between the two marks of each page
+    python tools/build_claims.py --check    writes nothing; exit status 1 and a sentence for each page that is stale
 
 The table is `minillm/course/claims.toml`. Run this after a lesson has been built: its new numbers are read out of it,
 and a number that it no longer prints is named, with its claim and the pattern that looked for it.
@@ -14,35 +14,42 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
-from minillm.course.claims import load_claims, load_lessons, table  # noqa: E402
+from minillm.course.claims import excerpt, load_claims, load_lessons, table  # noqa: E402
 
-README = ROOT / "README.md"
+# Each page, what of the claims stands in it, and the way from there to the lessons.
+PAGES = {"README.md": (excerpt, "notebooks"), "teaching/claims.md": (table, "../notebooks")}
 BEGIN = "<!-- claims: written by tools/build_claims.py -->"
 END = "<!-- claims: end -->"
 
 
-def with_table(page: str, claims: str) -> str:
+def with_claims(page: str, claims: str, name: str) -> str:
     """The page with what stands between the two marks replaced; raises `ValueError` where they are not."""
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ValueError(f"README.md needs the line {BEGIN} once, and the line {END} once behind it")
+        raise ValueError(f"{name} needs the line {BEGIN} once, and the line {END} once behind it")
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{claims}\n\n{END}{rest.partition(END)[2]}"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write the claims table into README.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the table is stale")
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(description="Write the claims into README.md and teaching/claims.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     options = parser.parse_args(arguments)
-    page = README.read_text(encoding="utf-8")
+    chapters, lessons = load_claims(), load_lessons(ROOT / "notebooks")
+    pages = {name: (root / name).read_text(encoding="utf-8") for name in PAGES}
     try:
-        fresh = with_table(page, table(load_claims(), load_lessons(ROOT / "notebooks")))
+        fresh = {
+            name: with_claims(pages[name], claims(chapters, lessons, notebooks), name)
+            for name, (claims, notebooks) in PAGES.items()
+        }
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    stale = [name for name in PAGES if fresh[name] != pages[name]]
     if options.check:
-        print("the claims table is " + ("up to date" if fresh == page else "stale; run python tools/build_claims.py"))
-        return int(fresh != page)
-    README.write_text(fresh, encoding="utf-8", newline="\n")
+        print("\n".join(f"{name} is stale; run python tools/build_claims.py" for name in stale) or "up to date")
+        return int(bool(stale))
+    for name in stale:
+        (root / name).write_text(fresh[name], encoding="utf-8", newline="\n")
     return 0
 
 

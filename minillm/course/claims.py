@@ -1,8 +1,8 @@
 """The claims that the course tests: each statement, the number that a lesson measured, and the verdict.
 
 `claims.toml` beside this room holds the table, and no number of it is typed there. Patterns find them in what the
-lessons' built notebooks have stored, so a lesson that is built again renews the table in the README
-(`python tools/build_claims.py`), and one that no longer prints a number is named.
+lessons' built notebooks have stored, so a lesson that is built again renews `teaching/claims.md` and the README's few
+rows of it (`python tools/build_claims.py`), and one that no longer prints a number is named.
 """
 
 import json
@@ -43,6 +43,7 @@ class Claim:
     measured: str  # names of groups in braces, with a format where the lesson's digits are too many: {loss:.1f}
     verdict: Verdict
     why: str
+    telling: bool = False  # among the few that the README shows
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
     readings = tuple(Reading(*reading) for reading in entry["readings"])
-    return Claim(entry["statement"], readings, entry["measured"], Verdict(entry["verdict"]), entry["why"])
+    verdict, telling = Verdict(entry["verdict"]), entry.get("telling", False)
+    return Claim(entry["statement"], readings, entry["measured"], verdict, entry["why"], telling)
 
 
 def load_lessons(folder: Path) -> dict[str, Lesson]:
@@ -146,18 +148,26 @@ def tally(chapters: Iterable[Chapter]) -> str:
     return f"Of {counts.total()} statements {hold} hold, {condition} hold with a condition, and {loose} are loose."
 
 
-def table(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson]) -> str:
-    """The claims as Markdown: the tally, and for each chapter a heading and a table."""
-    parts = [tally(chapters)]
-    for chapter in chapters:
-        parts.append(f"### {chapter.title}")
-        rows = [_row(claim, lessons) for claim in chapter.claims]
-        parts.append("\n".join(["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |", *rows]))
-    return "\n\n".join(parts)
+def table(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks: str) -> str:
+    """All claims as Markdown: the tally, and for each chapter a heading and its rows.
+
+    `notebooks` is the way from the page to the lessons' folder.
+    """
+    parts = [f"## {chapter.title}\n\n{_rows(chapter.claims, lessons, notebooks)}" for chapter in chapters]
+    return "\n\n".join([tally(chapters), *parts])
 
 
-def _row(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
-    measured = measure(claim, lessons)
-    links = [f"[{number}](notebooks/{lessons[number].file})" for number in sorted({one[0] for one in claim.readings})]
-    cells = [claim.statement, " ".join(links), measured, f"**{claim.verdict.value}**: {claim.why}"]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def excerpt(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks: str) -> str:
+    """The tally, and the rows of the telling claims alone."""
+    telling = [claim for chapter in chapters for claim in chapter.claims if claim.telling]
+    return f"{tally(chapters)}\n\n{_rows(telling, lessons, notebooks)}"
+
+
+def _rows(claims: Iterable[Claim], lessons: Mapping[str, Lesson], notebooks: str) -> str:
+    rows = ["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |"]
+    for claim in claims:
+        measured, numbers = measure(claim, lessons), sorted({reading.lesson for reading in claim.readings})
+        links = " ".join(f"[{number}]({notebooks}/{lessons[number].file})" for number in numbers)
+        cells = [claim.statement, links, measured, f"**{claim.verdict.value}**: {claim.why}"]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from minillm.course.claims import (
     Claim,
     Reading,
     Verdict,
+    excerpt,
     load_claims,
     load_lessons,
     measure,
@@ -98,12 +100,25 @@ def test_what_cannot_be_read_is_named(lesson, wrong, sentence):
 def test_the_table_has_a_row_for_each_claim_and_keeps_its_columns(lesson):
     chapters = (Chapter("One", (claim("(?P<gap>gap)", "a | b", why="c | d"),) * 2), Chapter("Two", (claim("gap"),)))
     with pytest.raises(ValueError, match="no pattern has a group 'gap'"):
-        table(chapters, lesson)
-    written = table(chapters[:1], lesson).splitlines()
+        table(chapters, lesson, "..")
+    written = table(chapters[:1], lesson, "../notebooks").splitlines()
     assert written[0] == "Of 2 statements 0 hold, 2 hold with a condition, and 0 are loose."
-    row = r"| Words part | [04](notebooks/04_attention.ipynb) | a \| b | **holds with a condition**: c \| d |"
-    assert written[2:4] == ["### One", ""]
+    row = r"| Words part | [04](../notebooks/04_attention.ipynb) | a \| b | **holds with a condition**: c \| d |"
+    assert written[2:4] == ["## One", ""]
     assert written[4:] == ["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |", row, row]
+
+
+def test_an_excerpt_counts_all_claims_and_shows_those_that_tell(lesson):
+    dull, telling = claim("(?P<gap>gap)", why="dull"), replace(claim("(?P<gap>gap)", why="so"), telling=True)
+    written = excerpt((Chapter("One", (dull, telling)), Chapter("Two", (dull,))), lesson, "notebooks").splitlines()
+    assert written[0].startswith("Of 3 statements ")
+    assert written[4:] == ["| Words part | [04](notebooks/04_attention.ipynb) | gap | **holds with a condition**: so |"]
+
+
+def test_the_readme_shows_a_few_claims_of_every_verdict():
+    telling = [one for one in EVERY if one.telling]
+    assert len(telling) == 5, "README.md says that it shows five"
+    assert {one.verdict for one in telling} == set(Verdict)
 
 
 @pytest.mark.parametrize("one", [pytest.param(one, id=one.statement) for one in EVERY])
@@ -125,10 +140,10 @@ def test_each_statement_stands_once_and_all_verdicts_occur():
 
 
 def test_a_lesson_that_is_built_again_renews_the_table():
-    before = table(load_claims(), LESSONS)
+    before = table(load_claims(), LESSONS, "..")
     lesson = LESSONS["02"]
     built_again = re.sub(r"^(' queen' +)[\d.]+$", r"\g<1>0.123", lesson.output, flags=re.MULTILINE)
-    after = table(load_claims(), LESSONS | {"02": lesson._replace(output=built_again)})
+    after = table(load_claims(), LESSONS | {"02": lesson._replace(output=built_again)}, "..")
     changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
     assert len(changed) == 1
     assert "*queen* leads with 0.123" in changed[0]
@@ -153,26 +168,31 @@ def test_a_damaged_table_is_told(tmp_path, text, part):
 PAGE = f"above\n{build_claims.BEGIN}\nold\n{build_claims.END}\nbelow\n"
 
 
-def test_the_page_around_the_table_is_left_alone():
-    fresh = build_claims.with_table(PAGE, "new")
+def test_the_page_around_the_claims_is_left_alone():
+    fresh = build_claims.with_claims(PAGE, "new", "page.md")
     assert fresh == f"above\n{build_claims.BEGIN}\n\nnew\n\n{build_claims.END}\nbelow\n"
-    assert build_claims.with_table(fresh, "new") == fresh
+    assert build_claims.with_claims(fresh, "new", "page.md") == fresh
 
 
 @pytest.mark.parametrize("page", ["above", PAGE + PAGE, PAGE.replace(build_claims.END, "")])
 def test_a_page_without_its_marks_is_refused(page):
-    with pytest.raises(ValueError, match=r"README\.md needs the line <!-- claims"):
-        build_claims.with_table(page, "new")
+    with pytest.raises(ValueError, match=r"page\.md needs the line <!-- claims"):
+        build_claims.with_claims(page, "new", "page.md")
 
 
-def test_the_command_writes_the_table_and_finds_a_stale_one(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build_claims, "README", tmp_path / "README.md")
-    build_claims.README.write_text(PAGE, encoding="utf-8")
-    assert build_claims.main(["--check"]) == 1
-    assert "stale; run python tools/build_claims.py" in capsys.readouterr().out
-    assert build_claims.README.read_text(encoding="utf-8") == PAGE
-    assert build_claims.main([]) == 0
-    assert build_claims.main(["--check"]) == 0
-    build_claims.README.write_text("no marks", encoding="utf-8")
-    assert build_claims.main([]) == 1
-    assert "needs the line" in capsys.readouterr().err
+def test_the_command_writes_the_claims_and_finds_a_stale_page(tmp_path, capsys):
+    (tmp_path / "teaching").mkdir()
+    whole, few = tmp_path / "teaching" / "claims.md", tmp_path / "README.md"
+    for page in (whole, few):
+        page.write_text(PAGE, encoding="utf-8")
+    assert build_claims.main([], tmp_path) == 0
+    assert build_claims.main(["--check"], tmp_path) == 0
+    assert len(whole.read_text(encoding="utf-8")) > len(few.read_text(encoding="utf-8")) > len(PAGE)
+    whole.write_text(PAGE, encoding="utf-8")
+    assert build_claims.main(["--check"], tmp_path) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "teaching/claims.md is stale; run python tools/build_claims.py"
+    assert whole.read_text(encoding="utf-8") == PAGE
+    few.write_text("no marks", encoding="utf-8")
+    assert build_claims.main([], tmp_path) == 1
+    assert "README.md needs the line" in capsys.readouterr().err
+    assert whole.read_text(encoding="utf-8") == PAGE, "one page was written, and the other was not"

@@ -18,7 +18,7 @@ from minillm.course.checks.plain import apart, as_tensor, show
 from minillm.course.checks.question import Mistake, Probe, Question
 
 
-def association(counts: Float[Tensor, "V W"], power: float) -> Float[Tensor, "V W"]:
+def association(counts: Float[Tensor, "V contexts"], power: float) -> Float[Tensor, "V contexts"]:
     """The right answer: log of how many times as often as by chance, but not below 0.
 
     >>> association(torch.tensor([[3.0, 0.0], [1.0, 2.0]]), power=1.0)

@@ -24,10 +24,10 @@ CLOSEST = 0.1  # by which scores of a token must differ: who is chosen may not h
 
 def mixture(
     x: Float[Tensor, "T C"],
-    router: Float[Tensor, "E C"],
-    gate: Float[Tensor, "E F C"],
-    up: Float[Tensor, "E F C"],
-    down: Float[Tensor, "E C F"],
+    router: Float[Tensor, "experts C"],
+    gate: Float[Tensor, "experts F C"],
+    up: Float[Tensor, "experts F C"],
+    down: Float[Tensor, "experts C F"],
     k: int,
     renormalize: bool,
 ) -> Float[Tensor, "T C"]:
@@ -53,12 +53,12 @@ def _chosen(scores: Tensor, k: int) -> Tensor:
 
 
 def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """What each expert would write at each position: (E, T, C)."""
+    """What each expert would write at each position: (experts, T, C)."""
     return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
 
 
 def _mixed(weigh: Callable[[Tensor, int, bool], Tensor]):
-    """A mixture with other weights (T, E)."""
+    """A mixture with other weights (T, experts)."""
 
     def mixture(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, k: int, renormalize: bool) -> Tensor:
         return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
@@ -117,7 +117,7 @@ def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         if given is None or given.shape != wanted.shape:
             return None
         for t in apart(wanted, given).any(-1).nonzero().flatten().tolist():
-            outputs = _outputs(x, gate, up, down)[:, t].double()  # (E, C), with C larger than E
+            outputs = _outputs(x, gate, up, down)[:, t].double()  # (experts, C), with C the larger one
             weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
             if apart(given[t].double(), weights @ outputs).any():
                 continue

@@ -11,7 +11,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Mistake, Probe, Question
 
 
-def int8_product(x: Float[Tensor, "T C"], weight: Float[Tensor, "R C"]) -> Float[Tensor, "T R"]:
+def int8_product(x: Float[Tensor, "T C"], weight: Float[Tensor, "rows C"]) -> Float[Tensor, "T rows"]:
     """The right answer; codes are made in float32, their sums in double precision, where they are exact.
 
     >>> int8_product(torch.tensor([[1.27, 0.3]]), torch.tensor([[1.27, 0.0], [0.0, 2.54]]))

@@ -10,13 +10,13 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
 
-Step = tuple[Float[Tensor, "R C"], Float[Tensor, "R"], Float[Tensor, "C"]]
+Step = tuple[Float[Tensor, "rows C"], Float[Tensor, "rows"], Float[Tensor, "C"]]
 KEEP = 0.9  # of the running means
 
 
 def factored_step(
-    gradient: Float[Tensor, "R C"],
-    row: Float[Tensor, "R"],
+    gradient: Float[Tensor, "rows C"],
+    row: Float[Tensor, "rows"],
     column: Float[Tensor, "C"],
     step: int,
     beta2: float,
