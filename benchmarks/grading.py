@@ -3,13 +3,15 @@
     python benchmarks/grading.py            # some minutes on two cores; needs nbgrader and bubblewrap
     python benchmarks/grading.py --json
 
-`as_expected` counts the students who got exactly the points that their answers are worth.
+`as_expected` counts the students who got exactly the points that their answers are worth; `killed` the times that the
+grading of a small class was killed, and those after which a second run ended as one that nobody had disturbed.
 """
 
 import argparse
 import csv
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 from classroom import FULL, KINDS, hand_in
 from common import write_result
@@ -31,6 +34,30 @@ def least_free_memory(stop: threading.Event, least: list[int]) -> None:
         with open("/proc/meminfo", encoding="ascii") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
         least[0] = min(least[0], free)
+
+
+def killed(rounds: int) -> dict[str, int]:
+    """Kill the grading of four students at moments that are drawn, run it again, and compare with one undisturbed."""
+    chance = random.Random(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, whole = Path(scratch, "submissions"), Path(scratch, "whole")
+        hand_in(folder, whole, {"right": 2, "wrong_mask": 1, "dies": 1})
+        command = [sys.executable, "-m", "minillm", "grade", str(folder), "--seed", "the same"]
+        began = time.monotonic()
+        subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+        seconds = time.monotonic() - began
+        same = alive = 0
+        for number in range(rounds):
+            out = Path(scratch, str(number))
+            with subprocess.Popen([*command, "--out", str(out)], stdout=PIPE, stderr=PIPE) as process:
+                time.sleep(chance.uniform(0, seconds))
+                alive += process.poll() is None
+                process.kill()
+            subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
+            tables = ("grades.csv", "questions.csv", "canvas.csv", "moodle.csv")
+            pages = sorted(path.relative_to(out) for path in out.glob("feedback/*/*/*.html"))
+            same += all((out / name).read_bytes() == (whole / name).read_bytes() for name in tables) and len(pages) == 4
+    return {"injected": rounds, "alive_then": alive, "same_end": same}
 
 
 def main() -> None:
@@ -87,6 +114,7 @@ def main() -> None:
         "seconds": round(seconds, 1),
         "seconds_again": round(again, 1),
         "memory_mb": round((free - least[0]) / 1e6),
+        "killed": killed(10),
         "grader_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000),
     }
     write_result("grading", result)
