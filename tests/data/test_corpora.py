@@ -208,5 +208,5 @@ def test_training_is_encoded_once_for_a_text_and_a_tokenizer(monkeypatch, home):
 
 def test_a_tokenizer_without_an_end_token_is_refused():
     corpus = split("letters", lambda: iter("abcdefghijk"), 5)
-    with pytest.raises(ValueError, match="this tokenizer has none; set its eos_token"):
+    with pytest.raises(ValueError, match="no end token, and texts begin and end with one; set its eos_token"):
         encode_training(corpus, Tokenizer.train(["a"], 256))
