@@ -376,8 +376,8 @@ assert far > near
 # Batching helps whoever has many texts. For one text a single remedy is left: make the weights smaller. Not fewer;
 # *shorter*. A float32 has 32 bits, and surely not all of them matter.
 #
-# The simplest cut is **bfloat16**: keep the sign, the exponent and the first 7 bits behind the point, drop the other
-# 16. Every weight is then off by at most one part in 256, and there is half as much to read.
+# The simplest cut is **bfloat16**: keep the sign, the exponent and the first 7 bits behind the point, drop the
+# other 16. Every weight is then off by at most one part in 256, and there is half as much to read.
 
 # %%
 matrix = model.blocks[0].feedforward.up.weight
@@ -657,7 +657,11 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 #
 # Now the real model, rung by rung. Each is one change:
 #
-# 1. no cache; 2. a cache; 3. weights in bfloat16; 4. int8; 5. the file's own 4 bits;
+# 1. no cache;
+# 2. a cache;
+# 3. weights in bfloat16;
+# 4. int8;
+# 5. the file's own 4 bits;
 # 6. the same by the package's fast step, which merges the small operations between the products.
 #
 # Beside the speed stands the *perplexity* (e to the loss) on real text, the manual and the docstrings of your own
