@@ -12,6 +12,8 @@ MEDIAN_CELL = 8  # lines
 QUESTIONS = 5
 BOXES = ("Where the picture simplifies", "At scale")
 ABSOLUTE_PATH = re.compile(r"""["'(\s=](/(?:home|Users|root|tmp|work|mnt|opt|usr)/|[A-Za-z]:\\)""")
+# A sentence that wraps before "1)" or "16." turns into a list there; a list that is meant has an empty line before it.
+ITEM_IN_A_PARAGRAPH = re.compile(r"^(?! |[-*+] |\d+[.)] ).+\n((?:[-*+]|\d+[.)]) .*)", re.MULTILINE)
 CHOICE = re.compile(r"\([a-e]\)")
 TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception"}
 
@@ -118,6 +120,8 @@ def _anywhere(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     for number, cell in enumerate(cells, start=1):
         if found := ABSOLUTE_PATH.search("\n" + cell.source):
             yield f"cell {number} holds an absolute path: {found.group(1)}"
+        if cell.cell_type == "markdown" and (found := ITEM_IN_A_PARAGRAPH.search(cell.source)):
+            yield f"cell {number}: Markdown takes {found.group(1)[:30]!r} for an item of a list; wrap it elsewhere"
         for forbidden in ("%timeit", "!pip", "%pip", "filterwarnings", "plt."):
             if cell.cell_type == "code" and forbidden in cell.source:
                 yield f"cell {number} holds {forbidden}, which a lesson does without"

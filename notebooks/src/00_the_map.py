@@ -94,6 +94,10 @@ _ = torch.set_grad_enabled(False)  # today the model only runs; it learns in les
 #     K --> L(Append to input and repeat)
 # ```
 #
+# In words, should you see no drawing: the tokenizer turns the text into ids, the embedding turns ids into vectors, and
+# N times self-attention and a feed-forward network work on these; unembedding and softmax make probabilities of the
+# last vector, and sampling draws a token, which is appended to the text for the next round.
+#
 # The real model is SmolLM2-135M-Instruct, a small relative of the models behind the well-known assistants: the same
 # boxes, as far as their makers have told us, only fewer and narrower ones. It was fetched when you set up the course;
 # from here on no network is needed.

@@ -473,7 +473,7 @@ assert (winners == real[1]).sum() > 120
 # from *king* to *queen*. We land at king + o. From there it is |o| back to *king*, and |o - o′| to *queen*. So
 # *queen* is nearer than *king* when
 #
-# $$|o - o'| < |o|, \quad\text{that is}\quad \cos(o, o') > \frac{|o'|}{2\,|o|}.$$
+#     |o - o′| < |o|,  that is,  cos(o, o′) > |o′| / (2 |o|).
 #
 # (Square both sides and use |o - o′|² = |o|² - 2 |o| |o′| cos(o, o′) + |o′|².) If both steps have the same length,
 # their cosine must exceed **one half**. Two steps that agree at 0.3 agree far more than chance, and still the sum

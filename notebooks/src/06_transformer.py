@@ -417,8 +417,9 @@ assert table[32][1] > 20 * table[2][1]
 #
 # An untrained model knows nothing, so each of V tokens should get 1/V, and the loss should be ln V. It is the first
 # thing to check in any run: a first loss far *above* ln V means weights that are too large, one *below* it means that
-# the targets leak. But look closely. The logits are not zero: each is a sum of C products of a normalised number (size
-# 1) and a weight (size 0.02), so its variance is s² = C·0.02², and guessing with such logits costs s²/2 nats more.
+# the targets leak. But look closely. The logits are not zero: each is a sum of C products of a normalised number
+# (size 1) and a weight (size 0.02), so its variance is s² = C·0.02², and guessing with such logits costs s²/2 nats
+# more.
 
 
 # %%

@@ -819,7 +819,7 @@ assert code < sizes["zlib"] / 6
 #
 # ## What training costs, and what use costs
 #
-# The brief's table sets two columns side by side: *forward pass and backpropagation, months on thousands of GPUs*
+# The overview's table sets two columns side by side: *forward pass and backpropagation, months on thousands of GPUs*
 # against *forward pass only, seconds on one*. Measure it for your own model. First time: one batch, forward only, and
 # forward with backward.
 

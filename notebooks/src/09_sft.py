@@ -691,7 +691,7 @@ assert PATHS["every token"][-1][1] < PATHS["answers only"][-1][1]
 # leaves the trained matrix W as it is and learns a correction of low rank beside it, the product of a tall and a wide
 # matrix:
 #
-# $$W x + \frac{\alpha}{r}\, B A x$$
+#     W x + α/r · B A x
 #
 # A has r rows, B has r columns, and r is small. By hand:
 

@@ -6,9 +6,9 @@
 # guessing ahead with a rule that is exactly fair; a batch that texts join and leave. At the end the real model has
 # climbed a ladder, and beside every rung stands what it cost in quality.
 #
-# **The claim** comes from the brief's table: inference is a *forward pass only*, its cost *low to high, seconds on one
-# GPU*; and for every new token *the entire process runs again*. Each of the three is true in a sense, and each hides
-# the one thing that decides: not the multiplications cost the time, but the bytes.
+# **The claim** comes from a table of the overview from which the course started: inference is a *forward pass only*,
+# its cost *low to high, seconds on one GPU*; and for every new token *the entire process runs again*. Each of the three
+# is true in a sense, and each hides the one thing that decides: not the multiplications cost the time, but the bytes.
 #
 # **Time**: 90 minutes; the cells themselves run in about two.
 #
@@ -233,9 +233,9 @@ assert 128 * between / first > 3
 #
 # ### "The entire process runs again"
 #
-# This is how the brief describes the loop. For the *text* it is wrong as soon as there is a cache: only the new token
-# goes through. For the *weights* it is right, to the last one, with a cache or without. Count both, for a prompt of 24
-# tokens and 8 new ones. A hook on the embedding sees how many tokens come in, and how often.
+# This is how the overview describes the loop. For the *text* it is wrong as soon as there is a cache: only the new
+# token goes through. For the *weights* it is right, to the last one, with a cache or without. Count both, for a prompt
+# of 24 tokens and 8 new ones. A hook on the embedding sees how many tokens come in, and how often.
 
 
 # %%
@@ -272,7 +272,7 @@ assert read[True] == [24, 1, 1, 1, 1, 1, 1, 1]
 # *Forward pass only* is true without reserve: no gradient has been computed in this lesson, and none will be. It just
 # says little about the cost, as the same forward pass is many times dearer a token in an answer than in a prompt.
 #
-# *Seconds on one GPU* can be held against a model of the size that the brief has in mind. GPT-3 in 16 bits:
+# *Seconds on one GPU* can be held against a model of the size that the overview has in mind. GPT-3 in 16 bits:
 
 # %%
 gpt3 = ModelConfig.preset("gpt3")
@@ -376,8 +376,8 @@ assert far > near
 # Batching helps whoever has many texts. For one text a single remedy is left: make the weights smaller. Not fewer;
 # *shorter*. A float32 has 32 bits, and surely not all of them matter.
 #
-# The simplest cut is **bfloat16**: keep the sign, the exponent and the first 7 bits behind the point, drop the other
-# 16. Every weight is then off by at most one part in 256, and there is half as much to read.
+# The simplest cut is **bfloat16**: keep the sign, the exponent and the first 7 bits behind the point, drop the
+# other 16. Every weight is then off by at most one part in 256, and there is half as much to read.
 
 # %%
 matrix = model.blocks[0].feedforward.up.weight
@@ -657,7 +657,11 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 #
 # Now the real model, rung by rung. Each is one change:
 #
-# 1. no cache; 2. a cache; 3. weights in bfloat16; 4. int8; 5. the file's own 4 bits;
+# 1. no cache;
+# 2. a cache;
+# 3. weights in bfloat16;
+# 4. int8;
+# 5. the file's own 4 bits;
 # 6. the same by the package's fast step, which merges the small operations between the products.
 #
 # Beside the speed stands the *perplexity* (e to the loss) on real text, the manual and the docstrings of your own
@@ -1314,8 +1318,8 @@ assert sum(keeping) == sum(forgetful) - 2 * len(story)
 # **What you built**: a bound from two measured speeds, and the passes that stand below it; int8, int4 and the bytes of
 # a real file; the price of a bit in nats above the truth; a ladder with the perplexity beside each rung; guessing
 # ahead, exact in fractions; an engine whose texts come and go, equal to the package's. And you can say what is loose in
-# the brief: a forward pass only, yes; the entire process again, for the weights, not for the text; seconds on one GPU,
-# if it fits, and cheap in company.
+# the overview: a forward pass only, yes; the entire process again, for the weights, not for the text; seconds on one
+# GPU, if it fits, and cheap in company.
 #
 # **Exercise**: the cache is still in float32, 46,080 bytes a token. Round it to int8, one scale for each key and value
 # vector, in a subclass of `KVCache` whose `append` stores codes and gives back numbers. What does the perplexity say?

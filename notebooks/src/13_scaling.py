@@ -6,11 +6,11 @@
 # fitted to twelve runs made on this computer; and the three ways to cut one model over many machines, each by hand on
 # a small matrix, one of them for real in two processes.
 #
-# **The claim** is the table in the brief that sets *training* against *inference*: forward and backward against
-# forward only; trillions of tokens against a prompt; *months on thousands of GPUs* against *seconds on one*. You will
-# fill in that table with numbers, yours and GPT-3's. And behind it stands a bolder claim, the one that made people pay
-# for such machines: that *the loss of a large run can be read off small ones*. Its formula has a term for what can
-# never be learnt. Everywhere else that term is a guess. Here it is known, and the formula can be put to the test.
+# **The claim** is the overview's table that sets *training* against *inference*: forward and backward against forward
+# only; trillions of tokens against a prompt; *months on thousands of GPUs* against *seconds on one*. You will fill in
+# that table with numbers, yours and GPT-3's. And behind it stands a bolder claim, the one that made people pay for such
+# machines: that *the loss of a large run can be read off small ones*. Its formula has a term for what can never be
+# learnt. Everywhere else that term is a guess. Here it is known, and the formula can be put to the test.
 #
 # **Time**: 100 minutes; the cells themselves run in about two.
 #
@@ -182,7 +182,7 @@ assert 33 < again < 35
 # Why two numbers of days? To save memory, their run threw away what the layers had computed and computed it a second
 # time for the backward pass: one forward pass more, 8 N D in place of 6. Their paper estimates 34 days, and so do you.
 #
-# ### The table of the brief
+# ### The overview's table
 #
 # Now it can be filled in. Lesson 08 counted operations; here is the whole of it. First what a parameter takes in
 # memory. In inference: its own 4 bytes. In training also its gradient and whatever the optimizer remembers. Do not
@@ -255,13 +255,13 @@ for row, (built, used) in ours.items():
 assert ours["passes"] == theirs["passes"]
 
 # %% [markdown]
-# Row by row, against the brief. *Forward pass + backpropagation*: three times the operations for each token, exactly.
-# *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 1.6 million for us. *Massive* against
-# *low to high*: per token it is a factor of three; the gulf between the columns, five powers of ten for us and ten for
-# GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on one thousand, for GPT-3.
-# *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And the table forgets memory,
-# where training needs four to eight times as much for each parameter. That, and not arithmetic, is why nobody trains
-# GPT-3 on the machine that runs it.
+# Row by row, against the overview. *Forward pass + backpropagation*: three times the operations for each token,
+# exactly. *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 1.6 million for us. *Massive*
+# against *low to high*: per token it is a factor of three; the gulf between the columns, five powers of ten for us and
+# ten for GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on one thousand, for
+# GPT-3. *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And the table forgets
+# memory, where training needs four to eight times as much for each parameter. That, and not arithmetic, is why nobody
+# trains GPT-3 on the machine that runs it.
 #
 # ## Faster: a better step
 #
@@ -1313,8 +1313,8 @@ assert exchange < 0.02 * step_seconds
 # </details>
 
 # %% [markdown]
-# **What you built**: the exact price of a step and the rule of thumb beside it; the brief's table in numbers; Muon and
-# bfloat16 by hand; a scaling law fitted to twelve runs of your own, its floor held against the true one; gradients
+# **What you built**: the exact price of a step and the rule of thumb beside it; the overview's table in numbers; Muon
+# and bfloat16 by hand; a scaling law fitted to twelve runs of your own, its floor held against the true one; gradients
 # that travel in a ring, a job in two processes that learnt what one learns, a network cut between its neurons, and the
 # timetable of a pipeline.
 #

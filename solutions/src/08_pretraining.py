@@ -253,8 +253,7 @@ check("08.3", seen_before).points
 # and the mean of each column. T5 was trained with it. Two vectors do not give the table back, unless all its rows are
 # alike but for a factor; but in the average over rows and over columns they do:
 #
-# $$\hat v_{ij} = \frac{\mathrm{row}_i \cdot \mathrm{column}_j}{\mathrm{mean}(\mathrm{row})} \cdot
-# \frac{1}{1 - \beta_2^{\,\mathrm{step}}}$$
+#     v̂[i, j] = row[i] · column[j] / mean(row) / (1 - beta2^step)
 #
 # The update is g / (√v̂ + 1e-8). There is no m to calm it, so one thing is added: its RMS, the root of the mean of its
 # squared numbers, is normally near 1. Where it is larger than `longest`, the whole update is shortened to that.

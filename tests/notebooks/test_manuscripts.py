@@ -79,6 +79,10 @@ def test_a_right_manuscript_is_left_in_peace():
         ),
         ({"quiz": PARTS["quiz"].replace("(a) So. (b) Otherwise.", "(a) So.")}, "quiz question 1 must offer choices"),
         ({"try": "# %%\nassert double(2) == open('/tmp/x')\n"}, "cell 4 holds an absolute path: /tmp/"),
+        (
+            {"boxes": PARTS["boxes"] + "#\n# There are few (size\n# 1) of it.\n"},
+            "takes '1) of it.' for an item of a list",
+        ),
         ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 holds an absolute path: C:"),
     ],
 )

@@ -175,6 +175,6 @@ def grouped_bars(
     if min(bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)) < 0:
         axes.axhline(0, color=QUIET, linewidth=0.8)
     if len(series) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2, handlelength=1.2)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.2)
     name_at_the_right(axes, reference_lines(axes, references or {}))
     return figure

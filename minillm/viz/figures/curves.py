@@ -98,10 +98,12 @@ def scales(axes: Axes, log_x: bool, log_y: bool) -> None:
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")
         low, high = sorted(axis.get_view_interval())
-        short = math.log10(high / low) < 1.6  # then a power of ten or two are too few numbers: 2 and 5 help
+        decades = math.log10(high / low)
+        # A power of ten or two are too few numbers: 2 and 5 help, and on less than one power 3 and 7 too.
+        helping = "2357" if decades < 0.7 else "25" if decades < 1.6 else ""
         axis.set_major_formatter(lambda value, _: round_number(value))
         axis.set_minor_formatter(
-            lambda value, _, short=short: round_number(value) if short and f"{value:e}"[0] in "25" else ""
+            lambda value, _, helping=helping: round_number(value) if f"{value:e}"[0] in helping else ""
         )
 
 

@@ -92,6 +92,15 @@ def test_grouped_bars_take_errors_as_half_lengths_and_write_below_a_negative_bar
     assert [(text.get_text(), text.xy[1]) for text in axes.texts] == [("1.00", 1.25), ("−2.00", -2.5)]
 
 
+def test_five_names_of_grouped_bars_stand_in_one_row_that_fits():
+    names = ["before", "told", "10 updates", "by heart", "reader"]
+    figure = figures.grouped_bars({name: [1.0] for name in names}, ["x"], "share")
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_legend().get_texts()]
+    assert len({round(box.y0) for box in boxes}) == 1
+    assert boxes[-1].x1 < figure.bbox.x1
+
+
 def test_grouped_bars_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="a: 1 values for 2 groups; give one per group"):
         figures.grouped_bars({"a": [1.0]}, ["x", "y"], "nats")

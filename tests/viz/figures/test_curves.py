@@ -113,3 +113,12 @@ def test_a_short_logarithmic_axis_is_numbered_at_2_and_5_too():
     written = {label.get_text() for label in axis.get_ticklabels() + axis.get_ticklabels(minor=True)}
     assert {"0.002", "0.005", "0.01", "0.02"} <= written
     assert not any("$" in text for text in written)  # no TeX: the figures write it out as it is
+
+
+def test_an_axis_within_one_power_of_ten_is_numbered_at_3_and_7_too():
+    figure = figures.lines({"loss": [6.9, 4.0, 2.4]}, "step", "nats", log_y=True)
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_ylim()
+    ticks = figure.axes[0].yaxis.get_minor_ticks()
+    written = [tick.label1.get_text() for tick in ticks if low < tick.get_loc() < high]
+    assert [text for text in written if text] == ["3", "5", "7"]
