@@ -89,6 +89,8 @@ def difference(right: Any, got: Any) -> str | None:
     True
     >>> difference(torch.ones(2, 1), torch.ones(2))
     'has shape (2,) in place of (2, 1)'
+    >>> difference(0.12345, 0.12348)
+    'has 0.12348 in place of 0.12345'
     """
     if type(right) is torch.Tensor:
         return _tensor_difference(right, got)
@@ -108,7 +110,7 @@ def difference(right: Any, got: Any) -> str | None:
             same = right == got
     else:
         same = type(right) is type(got) and right == got
-    return None if same else f"has {show(got)} in place of {show(right)}"
+    return None if same else f"has {_versus(got, right)}"
 
 
 def _list_difference(right: list | tuple, got: Any) -> str | None:
@@ -134,7 +136,15 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
     if not far.any():
         return None
     place = tuple(far.nonzero()[0].tolist())
-    return f"has {show(got[place])} in place of {show(right[place])} at [{', '.join(map(str, place))}]"
+    return f"has {_versus(got[place].item(), right[place].item())} at [{', '.join(map(str, place))}]"
+
+
+def _versus(got: Any, right: Any) -> str:
+    """Both, with more digits where four would show the same number twice."""
+    shown = [show(one) for one in (got, right)]
+    if shown[0] == shown[1] and type(got) is type(right) is float:
+        shown = [f"{one:.8g}" for one in (got, right)]
+    return " in place of ".join(shown)
 
 
 def apart(right: torch.Tensor, got: torch.Tensor) -> torch.Tensor:
