@@ -136,7 +136,8 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
     if not far.any():
         return None
     place = tuple(far.nonzero()[0].tolist())
-    return f"has {_versus(got[place].item(), right[place].item())} at [{', '.join(map(str, place))}]"
+    where = f" at [{', '.join(map(str, place))}]" if place else ""
+    return f"has {_versus(got[place].item(), right[place].item())}{where}"
 
 
 def _versus(got: Any, right: Any) -> str:
