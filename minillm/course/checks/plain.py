@@ -91,6 +91,8 @@ def difference(right: Any, got: Any) -> str | None:
     'has shape (2,) in place of (2, 1)'
     >>> difference(0.12345, 0.12348)
     'has 0.12348 in place of 0.12345'
+    >>> difference([{"a": 1, "b": 2}], [{"a": 1, "b": 3}])
+    "has 3 in place of 2 at [0]['b']"
     """
     if type(right) is torch.Tensor:
         return _tensor_difference(right, got)
@@ -101,9 +103,11 @@ def difference(right: Any, got: Any) -> str | None:
     if type(right) is dict:
         if type(got) is not dict:
             return f"is {show(got)} in place of {show(right)}"
-        changed = [key for key in right if key not in got or difference(right[key], got[key])]
-        extra = [key for key in got if key not in right]
-        return f"differs at the keys {show(changed + extra)}" if changed or extra else None
+        found = {key: difference(right[key], got[key]) for key in right if key in got}
+        changed = [key for key in right if key not in got or found[key]] + [key for key in got if key not in right]
+        if len(changed) == 1 and found.get(changed[0]):
+            return _inside(found[changed[0]], changed[0])
+        return f"differs at the keys {show(changed)}" if changed else None
     if type(right) in NUMBERS and type(got) in NUMBERS:
         same = math.isclose(right, got, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (right != right and got != got)
         if float not in (type(right), type(got)):
@@ -120,10 +124,14 @@ def _list_difference(right: list | tuple, got: Any) -> str | None:
         return f"has the length {len(got)} in place of {len(right)}"
     for place, (one, other) in enumerate(zip(right, got, strict=True)):
         if found := difference(one, other):
-            # The place inside of the item goes on where this one ends: [1] and [0] make [1][0].
-            words, at, rest = found.partition(" at [")
-            return f"{words} at [{place}]" + (f"[{rest}" if at else "")
+            return _inside(found, place)
     return None
+
+
+def _inside(found: str, place: Any) -> str:
+    """A difference, found in the item at a place of a list or dictionary: [1], and inside of it [0], make [1][0]."""
+    words, at, rest = found.partition(" at [")
+    return f"{words} at [{show(place)}]" + (f"[{rest}" if at else "")
 
 
 def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:

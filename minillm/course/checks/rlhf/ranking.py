@@ -59,12 +59,16 @@ def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
     return draw
 
 
-def _bounded(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Whether a hopeless pair costs too little: its chance, or its lead, has been kept from becoming extreme."""
+def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether a hopeless pair costs no number, or too little: something keeps its chance away from 0."""
     for loss, answer in zip(right, got, strict=True):
         found = as_tensor(answer)
         if found is None or found.shape != loss.shape:
             return None
+        if not found.isfinite():
+            return "A chance is rounded to 0 or to 1, and then a logarithm is taken of 0.", (
+                "`F.logsigmoid` goes from the lead to the logarithm in one step; the other chance has the lead -lead."
+            )
         if loss > 100 and 0 < found < loss / 2:
             return "A hopeless pair costs the same, however far behind the better answer is.", (
                 "A small number within the logarithm keeps it finite and makes it wrong. `F.logsigmoid` needs none."
@@ -130,7 +134,7 @@ RANKING = Question(
                     _of_leads(lambda leads: -leads.sigmoid().log().mean()),
                 ),
             ),
-            _bounded,
+            hopeless,
         ),
     ),
     forbidden=("minillm",),

@@ -111,7 +111,7 @@ ROUNDING = Question(
                 ),
                 Mistake(
                     "The share is that of the way which is left, not of the way that x has come.",
-                    "A number just behind its lower neighbour has come a small share, and seldom goes to the upper one.",
+                    "A number just behind its lower neighbour has come a small share, and seldom goes up.",
                     _bent(lambda dice, share: dice < 1 - share),
                 ),
                 Mistake(
