@@ -60,13 +60,13 @@ def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
 
 
 def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Whether a hopeless pair costs no number, or too little: something keeps its chance away from 0."""
+    """Whether a hopeless pair costs infinitely much, or too little since its chance is kept away from 0."""
     for loss, answer in zip(right, got, strict=True):
         found = as_tensor(answer)
         if found is None or found.shape != loss.shape:
             return None
         if not found.isfinite():
-            return "A chance is rounded to 0 or to 1, and then a logarithm is taken of 0.", (
+            return "The loss is not finite: a chance was rounded to 0 or to 1, or a power has overflowed.", (
                 "`F.logsigmoid` goes from the lead to the logarithm in one step; the other chance has the lead -lead."
             )
         if loss > 100 and 0 < found < loss / 2:
