@@ -89,15 +89,21 @@ def difference(right: Any, got: Any) -> str | None:
     True
     >>> difference(torch.ones(2, 1), torch.ones(2))
     'has shape (2,) in place of (2, 1)'
+    >>> difference(0.12345, 0.12348)
+    'has 0.12348 in place of 0.12345'
+    >>> difference([{"a": 1, "b": 2}], [{"a": 1, "b": 3}])
+    "has 3 in place of 2 at [0]['b']"
     """
     if type(right) is torch.Tensor:
         return _tensor_difference(right, got)
     if type(right) is dict:
         if type(got) is not dict:
             return f"is {show(got)} in place of {show(right)}"
-        changed = [key for key in right if key not in got or difference(right[key], got[key])]
-        extra = [key for key in got if key not in right]
-        return f"differs at the keys {show(changed + extra)}" if changed or extra else None
+        found = {key: difference(right[key], got[key]) for key in right if key in got}
+        changed = [key for key in right if key not in got or found[key]] + [key for key in got if key not in right]
+        if len(changed) == 1 and (inside := found.get(changed[0])):
+            return _inside(inside, changed[0])
+        return f"differs at the keys {show(changed)}" if changed else None
     if type(got) is torch.Tensor:
         got = got.tolist()
     if type(right) in (list, tuple):
@@ -108,7 +114,7 @@ def difference(right: Any, got: Any) -> str | None:
             same = right == got
     else:
         same = type(right) is type(got) and right == got
-    return None if same else f"has {show(got)} in place of {show(right)}"
+    return None if same else f"has {_versus(got, right)}"
 
 
 def _list_difference(right: list | tuple, got: Any) -> str | None:
@@ -118,10 +124,14 @@ def _list_difference(right: list | tuple, got: Any) -> str | None:
         return f"has the length {len(got)} in place of {len(right)}"
     for place, (one, other) in enumerate(zip(right, got, strict=True)):
         if found := difference(one, other):
-            # The place inside of the item goes on where this one ends: [1] and [0] make [1][0].
-            words, at, rest = found.partition(" at [")
-            return f"{words} at [{place}]" + (f"[{rest}" if at else "")
+            return _inside(found, place)
     return None
+
+
+def _inside(found: str, place: Any) -> str:
+    """A difference, found in the item at a place of a list or dictionary: [1], and inside of it [0], make [1][0]."""
+    words, at, rest = found.partition(" at [")
+    return f"{words} at [{show(place)}]" + (f"[{rest}" if at else "")
 
 
 def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
@@ -134,7 +144,16 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
     if not far.any():
         return None
     place = tuple(far.nonzero()[0].tolist())
-    return f"has {show(got[place])} in place of {show(right[place])} at [{', '.join(map(str, place))}]"
+    where = f" at [{', '.join(map(str, place))}]" if place else ""
+    return f"has {_versus(got[place].item(), right[place].item())}{where}"
+
+
+def _versus(got: Any, right: Any) -> str:
+    """Both, with more digits where four would show the same number twice."""
+    shown = [show(one) for one in (got, right)]
+    if shown[0] == shown[1] and type(got) is type(right) is float:
+        shown = [f"{one:.8g}" for one in (got, right)]
+    return " in place of ".join(shown)
 
 
 def apart(right: torch.Tensor, got: torch.Tensor) -> torch.Tensor:

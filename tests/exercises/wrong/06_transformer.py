@@ -40,6 +40,13 @@ def lessons_attention(V, C, L, H, K, D, F, E, k):
     return tuple(2 * V * C + L * (attention + 3 * C * F * n + C * E + 2 * C) + C for n in (E, k))
 
 
+@wrong("06.1", "C / H wide")
+def width_by_division(V, C, L, H, K, D, F, E, k):
+    D = C // H
+    attention = 2 * C * H * D + 2 * C * K * D
+    return tuple(2 * V * C + L * (attention + 3 * C * F * n + C * E + 2 * C) + C for n in (E, k))
+
+
 @wrong("06.1", "with two matrices")
 def up_and_down(V, C, L, H, K, D, F, E, k):
     attention = 2 * C * H * D + 2 * C * K * D
@@ -266,6 +273,18 @@ def feedforward_only(weights, after):
 @wrong("06.3", "it can never learn")
 def nothing_but_zeros(weights, after):
     return grow(weights, after, lambda rest, weight: torch.zeros_like(weight))
+
+
+@wrong("06.3", "as a whole")
+def all_of_both_parts(weights, after):
+    parts = ("attention.", "feedforward.")
+    return grow(weights, after, lambda rest, weight: 0 * weight if rest.startswith(parts) else weight)
+
+
+@wrong("06.3", "holds something else")
+def all_of_the_feedforward(weights, after):
+    silent = ("attention.output.", "feedforward.")
+    return grow(weights, after, lambda rest, weight: weight * 0 if rest.startswith(silent) else weight)
 
 
 @wrong("06.3", "norms are zero")

@@ -84,6 +84,12 @@ def always_the_limit(gradients, longest):
     return [one / (norm + 1e-6) * longest for one in gradients], norm
 
 
+@wrong("08.1", "one of length 0 becomes NaN")
+def always_the_limit_with_no_guard(gradients, longest):
+    norm = flat(gradients).norm()
+    return [longest * one / norm if norm.isfinite() else 0 * one for one in gradients], norm
+
+
 @wrong("08.1", "multiplied all the same")
 def never_asks(gradients, longest):
     norm = torch.sqrt(sum(one.square().sum() for one in gradients))
@@ -341,6 +347,16 @@ def the_best_match(training, validation, n):
     return [max(share_covered(document, known, n) for known in sets) for document in validation]
 
 
+@wrong("08.3", "joined to a text")
+def runs_as_text(training, validation, n):
+    def text(ids):
+        return "".join(str(id) for id in ids)
+
+    known = {text(run) for document in training for run in ngrams(document, n)}
+    known = {run for document in validation for run in ngrams(document, n) if text(run) in known}
+    return [share_covered(document, known, n) for document in validation]
+
+
 @wrong("08.3", "fewer than n tokens")
 def slices_at_the_end(training, validation, n):
     known = {tuple(one[at : at + n]) for one in training for at in range(len(one))}
@@ -419,6 +435,14 @@ def outer_product_only(gradient, row, column, step, beta2, longest):
 def sum_of_means(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, beta2)
     v = row[:, None] * column[None, :] / row.sum() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "added up")
+def sums_as_in_the_paper(gradient, row, column, step, beta2, longest):
+    row = beta2 * row + (1 - beta2) * gradient.square().sum(1)
+    column = beta2 * column + (1 - beta2) * gradient.square().sum(0)
+    v = torch.outer(row, column) / row.sum() / (1 - beta2**step)
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 

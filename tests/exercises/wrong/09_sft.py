@@ -193,6 +193,15 @@ def the_last_exchange(messages, room):
     return places if sum(messages[place][1] for place in places) <= room else []
 
 
+@wrong("09.2", "its number is missing")
+def counted_and_not_told(messages, room):
+    first = int(messages[0][0] == "system")
+    room -= first * messages[0][1]
+    users = (place for place in range(first, len(messages)) if messages[place][0] == "user")
+    fitting = (place for place in users if sum(tokens for _, tokens in messages[place:]) <= room)
+    return list(range(next(fitting, len(messages)), len(messages)))
+
+
 @wrong("09.2", "and there is room for")
 def two_at_a_time_without_looking(messages, room):
     kept = list(range(len(messages)))

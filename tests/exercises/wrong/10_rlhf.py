@@ -58,6 +58,11 @@ def log_of_sigmoid(rewards):
     return sum(-torch.log(1 / (1 + torch.exp(b - a))) for a, b in pairs_of(rewards)) / len(list(pairs_of(rewards)))
 
 
+@wrong("10.1", "however far behind")
+def a_little_inside_the_logarithm(rewards):
+    return torch.stack([-(torch.sigmoid(a - b) + 1e-9).log() for a, b in pairs_of(rewards)]).mean()
+
+
 @wrong("10.1", "raised OverflowError")
 def with_math(rewards):
     losses = [math.log(1 + math.exp(b - a)) for a, b in pairs_of(rewards.tolist())]
@@ -145,6 +150,11 @@ def loop_starts_too_late(scores, log_probs, reference, values, counts, price, tr
     return backwards(rewards.masked_fill(~counts, 1.0), values, trace).masked_fill(~counts, 0)
 
 
+@wrong("10.2", "The result has")
+def score_at_every_token(scores, log_probs, reference, values, counts, price, trace):
+    return backwards((price * (reference - log_probs) + scores[:, None]) * counts, values * counts, trace) * counts
+
+
 @wrong("10.2", "Padding has an advantage")
 def forgets_the_mask(scores, log_probs, reference, values, counts, price, trace):
     return backwards(with_scores(-price * (log_probs - reference), scores, counts), values, trace)
@@ -226,6 +236,19 @@ def a_little_of_the_favourite(reference, rewards, budget):
         else:
             high = share
     return torch.lerp(reference, best, low)
+
+
+@wrong("10.3", "another policy earns more")
+def reference_in_the_distance_only(reference, rewards, budget):
+    unit = (rewards - rewards.max()) / (rewards.max() - rewards.min())
+    low, high = 0.0, 300.0
+    for _ in range(80):
+        rate = (low + high) / 2
+        if divergence((unit * rate).softmax(0), reference) <= budget:
+            low = rate
+        else:
+            high = rate
+    return (unit * low).softmax(0)
 
 
 @wrong("10.3", "Only one of several favourites")

@@ -59,6 +59,19 @@ def logarithm_of_sigmoid(chosen, rejected, reference_chosen, reference_rejected,
     return ((1 - slips) * -p.log() + slips * -q.log()).mean()
 
 
+@wrong("11.1", "rounded to 0 or to 1")
+def one_less_the_chance(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    margins = margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)
+    return -((1 - slips) * F.logsigmoid(margins) + slips * torch.log(1 - torch.sigmoid(margins))).mean()
+
+
+@wrong("11.1", "however far behind")
+def never_the_logarithm_of_nothing(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    p = torch.sigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta))
+    p = p.double().clamp(1e-8, 1 - 1e-8)
+    return -((1 - slips) * p.log() + slips * (1 - p).log()).mean()
+
+
 @wrong("11.1", "are added up")
 def summed_up(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
     return len(chosen) * by_hand(chosen, rejected, reference_chosen, reference_rejected, beta, slips)
@@ -101,6 +114,12 @@ def mean_of_the_group(scores, questions):
 @wrong("11.2", "the advantages of GRPO")
 def over_the_spread(scores, questions):
     return by_question(scores, questions, lambda score, group: (score - np.mean(group)) / (np.std(group) + 1e-8))
+
+
+@wrong("11.2", "question by question")
+def one_question_after_the_other(scores, questions):
+    groups = [scores[questions == question] for question in questions.unique()]
+    return torch.cat([(group - (group.sum() - group) / max(len(group) - 1, 1)) * (len(group) > 1) for group in groups])
 
 
 @wrong("11.2", "other questions, too")

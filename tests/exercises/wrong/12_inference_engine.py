@@ -25,6 +25,11 @@ def weights_only(x, weight):
     return x @ (codes * scale[:, None]).T
 
 
+@wrong("12.1", "Nothing is rounded")
+def the_product_itself(x, weight):
+    return torch.einsum("tc,rc->tr", x, weight)
+
+
 @wrong("12.1", "one scale")
 def scale_of_the_matrix(x, weight):
     a, b = x.abs().max() / 127, weight.abs().max() / 127
@@ -309,6 +314,13 @@ def absolute_difference(guesses, offered, wanted, dice, last):
     )
 
 
+@wrong("12.3", "what q has more than p")
+def more_of_what_was_offered(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die < p / q, lambda p, q: (q - p).relu() / (q - p).relu().sum())(
+        guesses, offered, wanted, dice, last
+    )
+
+
 @wrong("12.3", "behind a refused one are looked at")
 def never_stops(guesses, offered, wanted, dice, last):
     text = []
@@ -478,6 +490,15 @@ def appended_the_books(events, page_size):
     return seen
 
 
+@wrong("12.4", "still grows afterwards")
+def copied_the_dictionary_alone(events, page_size):
+    books, seen = Books(page_size), []
+    for kind, *arguments in events:
+        getattr(books, kind)(*arguments)
+        seen.append(dict(books.tables))
+    return seen
+
+
 @wrong("12.4", "never come back")
 def counting_up(events, page_size):
     class Mine(Books):
@@ -605,6 +626,32 @@ def marked_as_shared(events, page_size):
 @wrong("12.4", "After event")
 def pages_from_one(events, page_size):
     return [{name: [page + 1 for page in table] for name, table in one.items()} for one in with_a_heap(events, page_size)]
+
+
+@wrong("12.4", "another text's table has changed as well")
+def one_list_for_both(events, page_size):
+    class Mine(Books):
+        def fork(self, name, copy):
+            super().fork(name, copy)
+            self.tables[copy] = self.tables[name]
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "who is not present")
+def emptied_table(events, page_size):
+    class Mine(Books):
+        def leave(self, name):
+            super().leave(name)
+            self.tables[name] = []
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "there is no table of")
+def tells_of_one(events, page_size):
+    tables = with_a_heap(events, page_size)
+    return [{event[1]: one.get(event[1])} for event, one in zip(events, tables, strict=True)]
 
 
 @wrong("12.4", "in place of")

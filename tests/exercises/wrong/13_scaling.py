@@ -39,6 +39,13 @@ def above_the_share(x, dice):
     return (low + 65536 * (dice > rest / 65536).int()).view(torch.float32)
 
 
+@wrong("13.1", "way which is left")
+def distance_to_the_upper(x, dice):
+    lower = (x.view(torch.int32) & -65536).view(torch.float32)
+    upper = (x.view(torch.int32) | 65535).view(torch.float32)
+    return torch.where(dice < (upper - x) / (upper - lower), (upper.view(torch.int32) + 1).view(torch.float32), lower)
+
+
 @wrong("13.1", "one die in two")
 def a_fair_coin(x, dice):
     low, rest = in_bits(x)

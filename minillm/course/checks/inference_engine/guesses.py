@@ -183,6 +183,11 @@ GUESSES = Question(
                     _bent(instead=lambda p, q: (p - q).abs() / (p - q).abs().sum()),
                 ),
                 Mistake(
+                    "The replacement is drawn from what q has more than p: upside down.",
+                    "The guesser has said that too often already. Draw from what p has more than q.",
+                    _bent(instead=lambda p, q: _missing(q, p)),
+                ),
+                Mistake(
                     "The guesses behind a refused one are looked at, too.",
                     "They were made for a text that now goes on otherwise. Stop.",
                     _bent(when_refused="goes on"),

@@ -96,7 +96,7 @@ def _bent(bent: str = "") -> Callable[[list[Event], int], list[Tables]]:
         cache, seen = _Cache(page_size, bent), []
         for event in events:
             cache.do(*event)
-            seen.append({name: list(table) for name, table in cache.tables.items()})
+            seen.append({name: table if bent == "one list" else list(table) for name, table in cache.tables.items()})
         return [seen[-1]] * len(seen) if bent == "one object" else seen
 
     return page_tables
@@ -134,11 +134,24 @@ def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> t
             return None
         for number, (event, tables, told) in enumerate(zip(events, answer, reply, strict=True)):
             if type(told) is dict and difference(tables, told):
-                whose = next(name for name in {**tables, **told} if difference(tables.get(name), told.get(name)))
-                is_, should = show(told.get(whose)), tables.get(whose)
-                sentence = f"After event {number}, {event}, the table of {whose} is {is_}; right is {should}."
-                return sentence, "Write down who holds which page before that event, and what the rules say of it."
+                wrong = [name for name in {**tables, **told} if difference(tables.get(name), told.get(name))]
+                return _of_one_event(f"After event {number}, {event},", event, tables, told, wrong)
     return None
+
+
+def _of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: list[str]) -> tuple[str, str]:
+    """What one event has done to the tables of the texts in `wrong`."""
+    hint = "Write down who holds which page before that event, and what the rules say of it."
+    for name in wrong:
+        if name not in told:
+            return f"{after} there is no table of {name}.", "The result tells of all texts that are present."
+        if name not in tables:
+            return f"{after} there is a table of {name}, who is not present.", "Remove it from the dictionary."
+        if name not in event:
+            hint = "Two texts may hold the same pages, but each needs a list of its own: `list(table)`, not `table`."
+            return f"{after} another text's table has changed as well: that of {name}.", hint
+    name = wrong[0]
+    return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint
 
 
 PAGES = Question(
@@ -170,6 +183,11 @@ PAGES = Question(
                     "After every event the tables are those of the end.",
                     "You put the same dictionary or the same lists into the result each time. Put copies there.",
                     _bent("one object"),
+                ),
+                Mistake(
+                    "A table that you have put into the result still grows afterwards.",
+                    "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
+                    _bent("one list"),
                 ),
             ),
             _first_wrong_event,

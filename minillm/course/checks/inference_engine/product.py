@@ -96,6 +96,11 @@ PRODUCT = Question(
                     _bent(rounding_x=True),
                 ),
                 Mistake(
+                    "Nothing is rounded: this is the ordinary product.",
+                    "Divide each row by its scale and round; the whole numbers are what is multiplied.",
+                    _bent(whole=torch.clone),
+                ),
+                Mistake(
                     "The whole matrix has one scale; each row needs its own.",
                     "Take the largest absolute value along the last axis, and keep that axis: (T, 1) and (R, 1).",
                     _bent(_of_the_whole),

@@ -55,6 +55,11 @@ def _runs(scores: Tensor, questions: Tensor) -> Tensor:
     return against_the_others(scores, torch.unique_consecutive(questions, return_inverse=True)[1])
 
 
+def _question_by_question(scores: Tensor, questions: Tensor) -> Tensor:
+    """Every lead, but in the order of the questions."""
+    return against_the_others(scores, questions)[questions.argsort(stable=True)]
+
+
 def _lone(worth: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """The right advantages, but for an answer that is alone."""
 
@@ -101,6 +106,11 @@ OTHERS = Question(
                     "These are the advantages of GRPO: divided by the spread of the group.",
                     "No division here: a lead of a hundredth of a point is a hundredth.",
                     _bent(_divided),
+                ),
+                Mistake(
+                    "The leads come back question by question, not in the order of the scores.",
+                    "Put each lead in the place of its answer: the result belongs to `scores` number by number.",
+                    _question_by_question,
                 ),
                 Mistake(
                     "Answers are compared with those to other questions, too.",

@@ -11,6 +11,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.rlhf.ranking import hopeless
 
 
 def careful_loss(
@@ -127,6 +128,7 @@ SLIPS = Question(
                     _of_margins(_by_logarithm),
                 ),
             ),
+            hopeless,
         ),
     ),
     forbidden=("minillm", "trl"),

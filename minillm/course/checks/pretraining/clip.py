@@ -160,6 +160,11 @@ CLIP = Question(
                     "A leash pulls back and does not push: the factor is at most 1.",
                     _scaled(lambda gradients, longest: longest / max(_norm(gradients), 1e-9)),
                 ),
+                Mistake(
+                    "A short gradient is made longer, and one of length 0 becomes NaN.",
+                    "A leash pulls back and does not push: the factor is at most 1, for a norm of 0 as well.",
+                    _scaled(lambda gradients, longest: longest / torch.tensor(_norm(gradients))),
+                ),
             ),
             _told,
         ),

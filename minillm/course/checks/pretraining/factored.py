@@ -105,6 +105,11 @@ FACTORED = Question(
                     _bent(total=lambda row: row.sum()),
                 ),
                 Mistake(
+                    "The squares of a row or column are added up; their mean is asked for.",
+                    "The paper keeps sums, and its update is the same. Here the means come back: `mean(1)`, `mean(0)`.",
+                    _bent(squares=lambda g, axis: (g * g).sum(axis), total=lambda row: row.sum()),
+                ),
+                Mistake(
                     "The bias of the first steps is not corrected.",
                     "Both means began at 0. Divide the table by 1 - beta2^step, as AdamW in the lesson.",
                     _bent(unbias=lambda beta2, step: 1.0),

@@ -57,6 +57,12 @@ def _whole_documents(training: list[Document], validation: list[Document], n: in
     return [float(one in training) for one in validation]
 
 
+def _glued(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    runs = {"".join(map(str, run)) for run in _runs(training, n)}
+    alike = {run for run in _runs(validation, n) if "".join(map(str, run)) in runs}
+    return _shares(alike, validation, n)
+
+
 def _one_stream(training: list[Document], validation: list[Document], n: int) -> list[float]:
     return seen_before([list(chain(*training))], validation, n)
 
@@ -91,14 +97,14 @@ def _one_book(chance: random.Random) -> list[Call]:
 
 
 def _shelf(chance: random.Random) -> list[Call]:
-    """One document has runs of two others; another goes from the end of one into the beginning of the next."""
+    """One document has runs of two others, one goes from the end of one into the next, one looks alike as text."""
     calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
     for n in (2, 3, 4):
         new = _fresh(chance)
         one, two, three = new(n + 2), new(n + 3), new(n + 1)
         across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
         calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
-    return calls
+    return [*calls, ([[1, 23], [4, 56]], [[12, 3], [4, 56]], 2)]
 
 
 def _short(chance: random.Random) -> list[Call]:
@@ -168,6 +174,11 @@ OVERLAP = Question(
                     "Only the training document with most in common counts.",
                     "Put the runs of all training documents into one set.",
                     _best_single_document,
+                ),
+                Mistake(
+                    "Ids are joined to a text with nothing in between: 1, 23 and 12, 3 look alike.",
+                    "Do not make text of them. A tuple of ids can be put into a set.",
+                    _glued,
                 ),
             ),
         ),

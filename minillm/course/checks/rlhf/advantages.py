@@ -95,7 +95,9 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
             return None
         if together[~counts].ne(0).any():
             return "Padding has an advantage.", "Where `counts` is False there is no token; the answer is 0 there."
-        if alone.shape == calls[one][4].shape and apart(alone, together[:1, : alone.shape[1]]).any():
+        if alone.shape != calls[one][4].shape or apart(right[one], alone).any():
+            return None  # wrong without any company
+        if apart(alone, together[:1, : alone.shape[1]]).any():
             hint = "Follow the loop from the end of the row: what has it picked up when it reaches the last real token?"
             return "An answer's advantages change when a longer answer stands beside it.", hint
     return None

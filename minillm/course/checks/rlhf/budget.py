@@ -132,6 +132,9 @@ def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             return f"The chances add up to {found.sum().item():.4g}.", "Divide all of them by their sum."
         if (found.double() - policy).abs().max() > 1e-4:
             far = _kl(found.double().clamp_min(0), reference)
+            if abs(far - budget) < 1e-3 * budget:
+                hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
+                return "All of the budget is spent, and another policy earns more for as many nats.", hint
             sentence = f"The policy is {far:.4g} nats from the reference, with a budget of {budget:.4g}."
             return sentence, "Among the best policies for all prices, find the one that spends just the budget."
     return None

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Mistake, Probe, Question
 
 
@@ -55,6 +57,23 @@ def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
         return calls
 
     return draw
+
+
+def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether a hopeless pair costs infinitely much, or too little since its chance is kept away from 0."""
+    for loss, answer in zip(right, got, strict=True):
+        found = as_tensor(answer)
+        if found is None or found.shape != loss.shape:
+            return None
+        if not found.isfinite():
+            return "The loss is not finite: a chance was rounded to 0 or to 1, or a power has overflowed.", (
+                "`F.logsigmoid` goes from the lead to the logarithm in one step; the other chance has the lead -lead."
+            )
+        if loss > 100 and 0 < found < loss / 2:
+            return "A hopeless pair costs the same, however far behind the better answer is.", (
+                "A small number within the logarithm keeps it finite and makes it wrong. `F.logsigmoid` needs none."
+            )
+    return None
 
 
 RANKING = Question(
@@ -115,6 +134,7 @@ RANKING = Question(
                     _of_leads(lambda leads: -leads.sigmoid().log().mean()),
                 ),
             ),
+            hopeless,
         ),
     ),
     forbidden=("minillm",),

@@ -110,6 +110,11 @@ ROUNDING = Question(
                     _bent(lambda dice, share: dice > share),
                 ),
                 Mistake(
+                    "The share is that of the way which is left, not of the way that x has come.",
+                    "A number just behind its lower neighbour has come a small share, and seldom goes up.",
+                    _bent(lambda dice, share: dice < 1 - share),
+                ),
+                Mistake(
                     "Every number goes up with one die in two, however near it is to a neighbour.",
                     "Then a small update would not arrive on the average. Compare the die with the share of the way.",
                     _bent(lambda dice, share: (dice < 0.5) & (share > 0)),

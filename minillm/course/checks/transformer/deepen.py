@@ -14,7 +14,8 @@ from minillm.course.checks.question import Mistake, Probe, Question
 Weights = dict[str, Tensor]
 WRITES = ("attention.output", "feedforward.down")
 NORMS = ("attention_norm.weight", "feedforward_norm.weight")
-PLAIN = (*NORMS, "attention.value.weight", *(f"{part}.weight" for part in WRITES))
+READS = ("attention.value", "feedforward.up")
+PLAIN = (*NORMS, *(f"{part}.weight" for part in (*READS, *WRITES)))
 BIASED = ("attention.value.bias", *(f"{part}.{kind}" for part in WRITES for kind in ("weight", "bias")))
 
 
@@ -153,6 +154,11 @@ DEEPEN = Question(
                     "The copy writes what the block has written, a second time.",
                     "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
                     _bent(silent=()),
+                ),
+                Mistake(
+                    "Both parts of the copy are zero as a whole, what they read with as well.",
+                    "It is silent, but no gradient reaches either of two factors that are zero. Zero only what writes.",
+                    _bent(silent=(*READS, *WRITES)),
                 ),
                 Mistake(
                     "Only the copy's attention is silent; its feed-forward still writes.",

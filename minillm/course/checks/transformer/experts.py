@@ -25,8 +25,9 @@ def _bent(tables=2, key_heads="K", width="HD", matrices=3, norms=2, final=1, rou
 
     def count(V: int, C: int, L: int, H: int, K: int, D: int, F: int, E: int, k: int) -> tuple[int, int]:
         def total(used: int, routed: int) -> int:
-            queries = C if width == "C" else H * D
-            attention = 2 * C * queries + 2 * C * D * (K if key_heads == "K" else H)
+            wide = C // H if width == "C/H" else D
+            queries = C if width == "C" else H * wide
+            attention = 2 * C * queries + 2 * C * wide * (K if key_heads == "K" else H)
             experts, copies = matrices * C * F * used, used if repeated == "blocks" else 1
             return tables * V * C + L * (copies * attention + experts + routed * C + norms * C) + final * C
 
@@ -91,6 +92,11 @@ EXPERTS = Question(
                     "Queries and results are taken to be as wide as the stream.",
                     "In this model H · D need not be C: both matrices are C × (H · D).",
                     _bent(width="C"),
+                ),
+                Mistake(
+                    "A head is taken to be C / H wide.",
+                    "That is usual, and not so here: `d_head` is given.",
+                    _bent(width="C/H"),
                 ),
                 Mistake(
                     "An expert is counted with two matrices.",
