@@ -60,6 +60,10 @@ def _in_an_empty_matrix(down: Tensor, asked: Tensor, answers: Tensor, others: Te
     return write(torch.zeros_like(down), asked, answers, others)
 
 
+def _change_alone(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
+    return write(down, asked, answers, others) - down
+
+
 def _others_forgotten(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
     return write(down, asked, answers, others[:0])
 
@@ -82,7 +86,7 @@ def _matrices(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], li
         calls = []
         for C, F, m, n in sizes:
             questions = numbers(chance, m + n, F)
-            while _steepness(questions) > STEEPEST:
+            while _steepness(questions) > STEEPEST or _misread(questions):
                 questions = numbers(chance, m + n, F)
             calls.append((numbers(chance, C, F), questions[:m], numbers(chance, m, C), questions[m:]))
         return calls
@@ -93,6 +97,14 @@ def _matrices(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], li
 def _steepness(questions: Tensor) -> float:
     singular = torch.linalg.svdvals(questions)
     return float(singular[0] / singular[-1]) if singular[-1] > 0 else torch.inf
+
+
+def _misread(questions: Tensor) -> bool:
+    """Whether torch's own least squares, a right way to answer, take these questions for fewer than they are.
+
+    Its default for the CPU does so now and then where a question begins with 0.
+    """
+    return int(torch.linalg.lstsq(questions, torch.eye(len(questions))).rank) < len(questions)
 
 
 def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -149,6 +161,7 @@ WRITE = Question(
                     "Add the change to `down`.",
                     _in_an_empty_matrix,
                 ),
+                Mistake("Only the change comes back, without the matrix.", "Add it to `down`.", _change_alone),
             ),
             _ask_it,
         ),
