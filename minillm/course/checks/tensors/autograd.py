@@ -165,9 +165,7 @@ def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> 
                 if name == steps[-1][0]:
                     return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
                 ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
-                hint = (
-                    "All slopes nearer to the end are right. Add up what comes to this name, one way after the other."
-                )
+                hint = "All slopes nearer to the end are right. Add up what comes to this name, one way after another."
                 return f"{sentence}; it goes into {ways or 'nothing'}.", hint
     return None
 
