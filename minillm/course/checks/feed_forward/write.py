@@ -102,7 +102,7 @@ def _steepness(questions: Tensor) -> float:
 def _misread(questions: Tensor) -> bool:
     """Whether torch's own least squares, a right way to answer, take these questions for fewer than they are.
 
-    Its default for the CPU does so now and then where a question begins with 0.
+    Its default on a CPU (gelsy) does so now and then: of a single [0, 1, 1.6] it says that the rank is 0.
     """
     return int(torch.linalg.lstsq(questions, torch.eye(len(questions))).rank) < len(questions)
 
