@@ -1,6 +1,7 @@
 """Answers to exercise 00a as learners write them."""
 
 import math
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -49,6 +50,12 @@ def softmax_by_hand(truth, guess):
     p = torch.exp(truth) / torch.exp(truth).sum(1)[:, None]
     q = torch.exp(guess) / torch.exp(guess).sum(1)[:, None]
     return torch.sum(p * torch.log(p / q), dim=1)
+
+
+@wrong("00a.1", "rounded to 0 are divided")
+def the_formula_as_it_stands(truth, guess):
+    p, q = truth.softmax(dim=1), guess.softmax(dim=1)
+    return (p * torch.log(p / q)).sum(dim=1)
 
 
 @wrong("00a.1", "rounded to 0 before its logarithm")
@@ -492,6 +499,24 @@ def slopes_as_they_come(values, steps):
         for one, part in zip(inputs, own, strict=True):
             slope[one] = slope.get(one, 0) + part * slope[name]
     return slope
+
+
+@wrong("00a.4", "has no slope")
+def a_dictionary_that_fills_itself(values, steps):
+    found, slope = numbers_of(values, steps), defaultdict(float)
+    slope[steps[-1][0]] = 1.0
+    for name, operation, inputs in reversed(steps):
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope[one] += part * slope[name]
+    return slope
+
+
+@wrong("00a.4", "it is the last")
+def begins_with_the_result(values, steps):
+    found, slope = numbers_of(values, steps), tape(values, steps)
+    last = steps[-1][0]
+    return {name: found[last] * one for name, one in slope.items()}
 
 
 @wrong("00a.4", "at every loose end")

@@ -146,6 +146,25 @@ def only_once(pieces, pair):
     return pieces
 
 
+@wrong("01.2", "share the blank between them")
+def guarded_on_both_sides(pieces, pair):
+    text = " " + " ".join(pieces) + " "
+    return text.replace(f" {pair[0]} {pair[1]} ", f" {pair[0]}{pair[1]} ").split()
+
+
+@wrong("01.2", "reads like the pair")
+def compared_when_joined(pieces, pair):
+    merged, at, new = [], 0, pair[0] + pair[1]
+    while at < len(pieces):
+        if at + 1 < len(pieces) and pieces[at] + pieces[at + 1] == new:
+            merged.append(new)
+            at += 2
+        else:
+            merged.append(pieces[at])
+            at += 1
+    return merged
+
+
 @wrong("01.2", "where a piece holds a blank")
 def as_in_the_paper(pieces, pair):
     found = re.compile(r"(?<!\S)" + re.escape(" ".join(pair)) + r"(?!\S)")
@@ -404,6 +423,23 @@ def only_the_last_byte(chunks):
         if data and data[-1] >= 0b11000000:
             data, waiting = data[:-1], data[-1:]
         shown.append(data.decode("utf-8", "replace"))
+    return shown
+
+
+@wrong("01.4", "wait where more than one byte")
+def at_most_one_byte_waits(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        waiting += chunk
+        ready = ""
+        for n_held in (0, 1):
+            at = len(waiting) - n_held
+            try:
+                ready, waiting = waiting[:at].decode(), waiting[at:]
+                break
+            except UnicodeDecodeError:
+                pass
+        shown.append(ready)
     return shown
 
 

@@ -84,6 +84,11 @@ def mean_over_the_columns(table, one, other):
     return as_in_the_lesson(table - table.mean(1)[:, None], one, other)
 
 
+@wrong("02.1", "One number")
+def mean_of_everything(table, one, other):
+    return as_in_the_lesson(table - table.mean(), one, other)
+
+
 @wrong("02.1", "from the one row only")
 def only_the_query_is_centred(table, one, other):
     query = table[one] - table.mean(0)

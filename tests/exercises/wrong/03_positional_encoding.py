@@ -346,6 +346,12 @@ def values_as_well(keys, values, stay, theta):
     return by_halves(keys[stay], angles), by_halves(values[stay], angles)
 
 
+@wrong("03.4", "whatever `theta` says")
+def the_base_of_the_lesson(keys, values, stay, theta):
+    by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
+    return by_halves(keys[stay], angles_of(by, 10_000, keys.shape[1])), values[stay]
+
+
 @wrong("03.4", "Neighbours are turned")
 def with_the_function_of_before(keys, values, stay, theta):
     by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]

@@ -329,6 +329,12 @@ def fitted_anew(down, asked, answers, others):
     return torch.linalg.lstsq(questions, torch.cat((answers, others @ down.T)), driver="gelsd").solution.T
 
 
+@wrong("05.4", "Only the change")
+def what_hint_2_looks_for(down, asked, answers, others):
+    missing = torch.cat((answers - asked @ down.T, torch.zeros(len(others), len(down))))
+    return (torch.linalg.pinv(torch.cat((asked, others))) @ missing).T
+
+
 @wrong("05.4", "the answers to the other questions have changed")
 def others_left_out(down, asked, answers, others):
     return down + (answers - asked @ down.T).T @ torch.linalg.pinv(asked).T
@@ -383,6 +389,12 @@ def a_step_downhill(down, asked, answers, others):
     for _ in range(20):
         down = down - 0.02 * (down @ questions.T - wanted.T) @ questions
     return down
+
+
+@right("05.4")
+def by_least_squares_as_torch_has_them(down, asked, answers, others):
+    questions, wanted = torch.cat((asked, others)), torch.cat((answers, others @ down.T))
+    return down + torch.linalg.lstsq(questions, wanted - questions @ down.T, driver="gelsd").solution.T
 
 
 @right("05.4")

@@ -49,7 +49,7 @@ def everybody(logits, written, presence, frequency):
     return logits - presence - frequency * len(written)
 
 
-@wrong("07.1", "three times pays for one")
+@wrong("07.1", "several times pays for one")
 def indexed(logits, written, presence, frequency):
     out = logits.clone()
     out[written] -= presence + frequency
@@ -61,6 +61,14 @@ def in_the_loop(logits, written, presence, frequency):
     out = logits.clone()
     for id in written:
         out[id] = out[id] - presence - frequency
+    return out
+
+
+@wrong("07.1", "have changed places")
+def the_other_dial(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        out[id] -= frequency + presence * times
     return out
 
 
@@ -122,6 +130,21 @@ def the_other_one(logits, p):
     drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
     drop[..., 0] = False
     return logits.masked_fill(back(drop, order), -math.inf)
+
+
+@wrong("07.2", "by `order` where it needs the inverse")
+def gathered_by_the_order(logits, p):
+    ordered, order = logits.sort(dim=-1, descending=True)
+    held = ordered.softmax(-1)
+    drop = held.cumsum(-1) - held >= p[:, None]
+    return logits.masked_fill(drop.gather(-1, order), -math.inf)
+
+
+@wrong("07.2", "least likely tokens are collected first")
+def sorted_upwards(logits, p):
+    ordered, order = logits.sort(-1)
+    held = ordered.softmax(-1)
+    return logits.masked_fill(back(held.cumsum(-1) - held >= p[:, None], order), -math.inf)
 
 
 @wrong("07.2", "cut by place in the vocabulary")
@@ -288,6 +311,19 @@ def cut_as_the_least(logits, entropy):
     return halved(logits.clamp(min=logits[logits > -math.inf].min().item()), entropy)
 
 
+@wrong("07.3", "that you return the entropy is")
+def nan_is_never_too_small(logits, entropy):
+    low, high = 1e-6, 1e6
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        q = (logits / middle).softmax(-1)
+        if -(q * q.log()).sum() < entropy:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 @wrong("07.3", "is no temperature")
 def newton_with_cut_tokens(logits, entropy):
     return newton_on(logits.double(), entropy)
@@ -420,6 +456,12 @@ def stops_early(log_p, start, end, width, steps, power):
 
     beam = best(log_p, start, end, width, steps, mean(power), stop=some_end)
     return next((tokens for tokens, _ in beam if tokens[-1] == end), beam[0][0])
+
+
+@wrong("07.4", "as soon as the best text is finished")
+def content_with_a_finished_leader(log_p, start, end, width, steps, power):
+    beam = best(log_p, start, end, width, steps, mean(power), stop=lambda beam: beam[0][0][-1] == end)
+    return beam[0][0]
 
 
 @wrong("07.4", "others take their places")

@@ -46,6 +46,11 @@ def _no_softmax(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> T
     return query @ key.T / math.sqrt(query.shape[1]) @ value
 
 
+def _powers_by_hand(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+    powers = (query @ key.T / math.sqrt(query.shape[1])).exp() * visible
+    return powers / powers.sum(-1, keepdim=True) @ value
+
+
 def _all_visible(chance: random.Random) -> list[Call]:
     def call(T: int, S: int, D: int) -> Call:
         shapes = (T, D), (S, D), (S, D)
@@ -60,7 +65,7 @@ def _masked(chance: random.Random) -> list[Call]:
     def call(T: int, S: int, D: int, visible: Tensor, low: bool = False) -> list[Call]:
         query, key, value = numbers(chance, T, D), numbers(chance, S, D), numbers(chance, S, D)
         if low:  # the only key that query 0 may see has a score far below 0
-            query[0] = -40 * key[visible[0]].sign()
+            query[0] = -100 * key[visible[0]].sign()
         changed = key.clone(), value.clone()
         hidden = int((~visible).any(0).nonzero().flatten()[-1])
         for one in changed:
@@ -148,6 +153,11 @@ HEAD = Question(
                     "The hidden score is a number that visible scores can fall below.",
                     "Trained heads have visible scores below -40 (lesson 04). Minus infinity is below all of them.",
                     _bent(hidden=-10.0),
+                ),
+                Mistake(
+                    "Far below 0 all powers of a query's scores are rounded to 0, and 0 / 0 is NaN.",
+                    "Subtract each row's largest visible score before you take powers, or use `softmax`, which does.",
+                    _powers_by_hand,
                 ),
                 Mistake(
                     "The mask is not used.",

@@ -69,6 +69,7 @@ def _tables(leaning: bool) -> Callable[[random.Random], list[Call]]:
             rows[::3] *= 3
             rows[-1] = -rows[:-1].sum(0)
             rows += 4 * numbers(chance, C) if leaning else 0
+            rows = rows.round(decimals=1) + 0.0  # sums leave dust behind the decimal, and minus zeros
             one, other = chance.sample(range(V), 2)
             centred = rows - rows.mean(0)
             cosines = _cosine(centred, centred[one]).sort().values
@@ -149,6 +150,11 @@ RANK = Question(
                     "The mean row is not taken away.",
                     "Subtract `table.mean(0)` from every row first; what all rows share tells none from another.",
                     _bent(centre=lambda table: table),
+                ),
+                Mistake(
+                    "One number, the mean of the whole table, is taken away.",
+                    "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
+                    _bent(centre=lambda table: table - table.mean()),
                 ),
                 Mistake(
                     "The mean is taken away from the one row only.",

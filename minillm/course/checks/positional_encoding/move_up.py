@@ -134,6 +134,11 @@ MOVE_UP = Question(
                     _moved(_back, values_too=True),
                 ),
                 Mistake(
+                    "The base is 10,000, whatever `theta` says.",
+                    "The keys came in turned with `theta`, so they must be turned back with it.",
+                    lambda keys, values, stay, theta: move_up(keys, values, stay, 10_000.0),
+                ),
+                Mistake(
                     "Neighbours are turned, but these keys are made of halves.",
                     "Pair i is made of the numbers i and i + D/2.",
                     _moved(_back, halves=False),

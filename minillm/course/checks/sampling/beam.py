@@ -26,7 +26,7 @@ def _tables(ends: bool, normed: bool, *traps: Callable[..., Tokens]):
     def draw(chance: random.Random) -> list[Call]:
         calls = []
         while len(calls) < len(traps):
-            V, width, steps = ((3, 2, 3), (4, 2, 4), (4, 3, 4), (4, 2, 5), (4, 2, 4))[len(calls)]
+            V, width, steps = ((3, 2, 3), (4, 2, 4), (4, 3, 4), (4, 2, 5), (4, 2, 4), (4, 2, 4))[len(calls)]
             rows = torch.tensor([[chance.gauss(0, 1.2) for _ in range(V)] for _ in range(V)])
             rows[:, -1] += 0.5 if ends else -math.inf
             power = chance.choice((0.6, 0.8, 1.0)) if normed else 0.0
@@ -155,6 +155,7 @@ BEAM = Question(
                 search.start_counts,
                 search.end_does_not,
                 search.multiplied,
+                search.best_that_ends,
             ),
             beam_search,
             (
@@ -182,6 +183,11 @@ BEAM = Question(
                     "The end does not count as a token.",
                     "It has a log-probability in the sum, so it counts as well.",
                     search.end_does_not,
+                ),
+                Mistake(
+                    "The search ends as soon as the best text is finished.",
+                    "With a power above 0 a longer one may still overtake it. Stop when all of the beam are finished.",
+                    search.best_that_ends,
                 ),
             ),
             _other_text,

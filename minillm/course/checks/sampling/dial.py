@@ -96,8 +96,9 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
         sentence = f"At the temperature that you return the entropy is {found:.6g}, and {wanted} is wanted."
         if abs(found - wanted) < 0.02:
             return sentence, "Nearly. Halve the interval more often: 60 times take no time at all."
-        if logits.isinf().any():
-            return sentence, "Print the entropy on the way. For a cut token q · ln q is 0 · -∞, NaN, and should be 0."
+        if logits.isinf().any() or found < 1e-6:
+            hint = "Print the entropy on the way. Where q is 0 (a cut token, a low temperature) q · ln q is NaN."
+            return sentence, hint
         return sentence, "Does the first interval hold the answer, and do you keep the right half of it?"
     return None
 

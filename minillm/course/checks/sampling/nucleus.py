@@ -30,11 +30,11 @@ def top_p(logits: Float[Tensor, "B V"], p: Float[Tensor, "B"]) -> Float[Tensor, 
     return torch.stack([keep_top_p(row, own) for row, own in zip(logits, p.tolist(), strict=True)])
 
 
-def _bent(enough="before", guard=None, place="own", own=lambda p: p[:, None], all_rows=False, cut=-math.inf):
+def _bent(enough="before", guard=None, place="own", own=lambda p: p[:, None], all_rows=False, cut=-math.inf, down=True):
     """Top-p with one thing done otherwise."""
 
     def top_p(logits: Tensor, p: Tensor) -> Tensor:
-        ordered, order = logits.sort(descending=True)
+        ordered, order = logits.sort(descending=down)
         probabilities = ordered.softmax(-1)
         reached = probabilities.cumsum(-1)
         drop = (reached if enough == "with it" else reached - probabilities) >= own(p)
@@ -46,6 +46,8 @@ def _bent(enough="before", guard=None, place="own", own=lambda p: p[:, None], al
             return ordered.masked_fill(drop, cut)
         if place == "own":
             drop = drop.gather(-1, order.argsort(-1))
+        if place == "by the order":
+            drop = drop.gather(-1, order)
         return logits.masked_fill(drop.any(0) if all_rows else drop, cut)
 
     return top_p
@@ -100,6 +102,16 @@ NUCLEUS = Question(
                     "What is cut is found by place in the sorted list, but cut by place in the vocabulary.",
                     "`order` says which token stands where. The mask must go back the same way: scatter, or gather.",
                     _bent(place="not brought back"),
+                ),
+                Mistake(
+                    "The mask goes back by `order` where it needs the inverse.",
+                    "`gather` asks for the place of each token: `order.argsort(-1)`. Or scatter by `order`.",
+                    _bent(place="by the order"),
+                ),
+                Mistake(
+                    "The least likely tokens are collected first.",
+                    "The nucleus begins with the likeliest: `sort(descending=True)`.",
+                    _bent(down=False),
                 ),
                 Mistake(
                     "The logits come back sorted: they belong to other tokens now.",

@@ -102,7 +102,7 @@ PENALTY = Question(
             penalise,
             (
                 Mistake(
-                    "A token that was written three times pays for one.",
+                    "A token that was written several times pays for one.",
                     "`logits[written] -= x` subtracts once, however often an id stands in `written`. Count first.",
                     _bent(most=1),
                 ),
@@ -110,6 +110,11 @@ PENALTY = Question(
                     "The presence is paid each time.",
                     "Presence asks whether a token was written, frequency how often.",
                     _presence_each_time,
+                ),
+                Mistake(
+                    "Presence and frequency have changed places.",
+                    "Presence is paid once by every token that was written, frequency each time that it was.",
+                    lambda logits, written, presence, frequency: penalise(logits, written, frequency, presence),
                 ),
                 Mistake(
                     "The frequency is taken as a share of the text.",

@@ -101,6 +101,14 @@ def first_that_ends(log_p, start, end, width, steps, power):
     return pool[0][0]
 
 
+def best_that_ends(log_p, start, end, width, steps, power):
+    """No more rounds once the best text is finished, which is right as long as the power is 0."""
+    for pool in rounds(log_p, start, end, width, steps, per_token(power)):
+        if pool[0][0][-1] == end:
+            break
+    return pool[0][0]
+
+
 def finished_set_aside(log_p, start, end, width, steps, power):
     """The whole width is for unfinished texts."""
     score, beam, aside = per_token(power), [((), 0.0)], []

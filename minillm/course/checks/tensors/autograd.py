@@ -152,17 +152,20 @@ def _aside(chance: random.Random) -> list[Call]:
 
 
 def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The first name, coming from the end, whose slope is wrong."""
+    """The first name, coming from the end, whose slope is missing or wrong."""
     for (values, steps), wanted, answer in zip(calls, right, got, strict=True):
-        if type(answer) is not dict or set(answer) != set(wanted):
+        if type(answer) is not dict or set(answer) - set(wanted):
             return None
+        for name in wanted:
+            if name not in answer:
+                return f"{name!r} has no slope.", "Begin with 0 for every name, those of `values` and of `steps`."
         for name in [*(name for name, _, _ in steps[::-1]), *values]:
             if difference(wanted[name], answer[name]):
-                ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
-                hint = (
-                    "All slopes nearer to the end are right. Add up what comes to this name, one way after the other."
-                )
                 sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
+                if name == steps[-1][0]:
+                    return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
+                ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
+                hint = "All slopes nearer to the end are right. Add up what comes to this name, one way after another."
                 return f"{sentence}; it goes into {ways or 'nothing'}.", hint
     return None
 

@@ -51,6 +51,11 @@ def _powers_overflow(truth: Tensor, guess: Tensor) -> Tensor:
     return (p * (p / q).log()).sum(-1)
 
 
+def _quotient_of_softmax(truth: Tensor, guess: Tensor) -> Tensor:
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return (p * (p / q).log()).sum(-1)
+
+
 def _log_of_softmax(truth: Tensor, guess: Tensor) -> Tensor:
     p, q = truth.softmax(-1), guess.softmax(-1)
     return torch.where(p > 0, p * (p.log() - q.log()), 0.0).sum(-1)
@@ -71,8 +76,8 @@ def _extreme(chance: random.Random) -> list[Call]:
     calls = []
     for B, V in ((4, 3), (8, 6)):
         truth, guess = numbers(chance, B, V), numbers(chance, B, V)
-        truth[::4, 0] += 150
-        guess[::4, 1:] += 150  # sure of something else
+        guess[::4, 1:] += 150
+        truth[4::4, 0] += 150  # sure of something else
         truth[1::4, 0] = guess[1::4, 0] = -math.inf
         truth[2::4, 0] = -math.inf
         guess[3::4, 1] = -math.inf
@@ -147,6 +152,11 @@ BELIEF = Question(
                     "The powers overflow: e to the 150 is too large for 32 bits.",
                     "Subtract each row's largest logit first, or use what does it for you: `log_softmax`.",
                     _powers_overflow,
+                ),
+                Mistake(
+                    "Probabilities that were rounded to 0 are divided: the logarithm is infinite, or NaN.",
+                    "Write it as a difference of two logarithms, and take both from `log_softmax`: -150 stays -150.",
+                    _quotient_of_softmax,
                 ),
                 Mistake(
                     "A probability was rounded to 0 before its logarithm was taken.",

@@ -44,6 +44,21 @@ def _by(pattern: str) -> Callable[[Pieces, Pair], Pieces]:
     return merge
 
 
+def _between_blanks(pieces: Pieces, pair: Pair) -> Pieces:
+    return f" {' '.join(pieces)} ".replace(f" {' '.join(pair)} ", f" {''.join(pair)} ")[1:-1].split(" ")
+
+
+def _same_text(pieces: Pieces, pair: Pair) -> Pieces:
+    """Joins what reads like the pair, wherever it is cut."""
+    merged: Pieces = []
+    rest = list(pieces)
+    while rest:
+        n = 2 if "".join(rest[:2]) == "".join(pair) else 1
+        merged.append("".join(rest[:n]))
+        rest = rest[n:]
+    return merged
+
+
 def _first_place(pieces: Pieces, pair: Pair) -> Pieces:
     for at, two in enumerate(pairwise(pieces)):
         if two == tuple(pair):
@@ -82,7 +97,12 @@ def _signs(chance: random.Random) -> list[Call]:
         pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-"], k=chance.randint(4, 10))
         return pieces, chance.choice([("a", "a"), (" a", "a"), ("a", "-")])
 
-    return [(["a", "a", "a"], ("a", "a")), *(call() for _ in range(12)), ([], ("a", "a"))]
+    return [
+        (["a", "a", "a"], ("a", "a")),
+        (["t", "he", "th", "e"], ("th", "e")),
+        *(call() for _ in range(12)),
+        ([], ("a", "a")),
+    ]
 
 
 MERGE = Question(
@@ -115,6 +135,11 @@ MERGE = Question(
                     "The pair may stand at several places of a word. Go on behind each of them.",
                     _first_place,
                 ),
+                Mistake(
+                    "Of two places in a row it joins only the first: they share the blank between them.",
+                    "`replace` goes on behind what it has found, blank and all. Compare whole pieces, two at a time.",
+                    _between_blanks,
+                ),
             ),
         ),
         Probe(
@@ -131,6 +156,11 @@ MERGE = Question(
                     "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
                     "Regular expressions know letters and signs, not pieces. Stay with the list.",
                     _by(r"\b{}\b"),
+                ),
+                Mistake(
+                    "It joins what reads like the pair: 't' and 'he' for the pair 'th', 'e'.",
+                    "Compare the left piece with the left one and the right with the right, before you join them.",
+                    _same_text,
                 ),
                 Mistake(
                     "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.",

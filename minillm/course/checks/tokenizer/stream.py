@@ -62,6 +62,10 @@ def _whole_or_nothing(buffer: bytes) -> int:
     return 0
 
 
+def _one_or_all(buffer: bytes) -> int:
+    return 1 if _whole_or_nothing(buffer) and not _whole_or_nothing(buffer[:-1]) else _whole_or_nothing(buffer)
+
+
 def _all_that_is_no_ascii(buffer: bytes) -> int:
     return len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))
 
@@ -97,7 +101,8 @@ def _two_bytes(chance: random.Random) -> list[Call]:
 
 def _byte_by_byte(chance: random.Random) -> list[Call]:
     data = ["語".encode(), *(_text(chance, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
-    return [(_cut(one, list(range(1, len(one)))),) for one in data]
+    single = [_cut(one, list(range(1, len(one)))) for one in data]
+    return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), *single[1:])]
 
 
 SHOW = Question(
@@ -163,6 +168,11 @@ SHOW = Question(
                     "It waits for one more byte, and characters have up to four.",
                     "After 語's first byte two more must come: the first byte says so (1110... two, 11110... three).",
                     _holding(_a_first_byte),
+                ),
+                Mistake(
+                    "Complete characters wait where more than one byte of the next is there.",
+                    "Of a character of four bytes up to three may be there. Try without the last 1, 2 and 3 bytes.",
+                    _holding(_one_or_all),
                 ),
                 Mistake(
                     "What never became complete is shown in the end.",
