@@ -119,7 +119,7 @@ def bootstrap(
 
     >>> truth = ScalingLaw(0.5, 20.0, 0.4, 300.0, 0.6)
     >>> runs = [Run(n, d, truth.loss(n, d)) for n in (1e3, 1e4, 1e5) for d in (1e4, 1e5, 1e6)]
-    >>> low, high = interval([law.floor for law in bootstrap(runs, resamples=20)])
+    >>> low, high = interval([law.floor for law in bootstrap(runs, resamples=20)], share=0.8)
     >>> 0.49 < low <= high < 0.51
     True
     """

@@ -122,9 +122,15 @@ def test_a_full_cache_is_an_error():
 @pytest.mark.real
 @pytest.mark.parametrize("weights", ["native", "int8"])
 def test_the_real_model_writes_the_same_text(real_weights, monkeypatch, weights):
+    """Or one whose every token is as likely as the best one, up to the rounding of bfloat16, which processors do in
+    their own ways."""
     model, tokenizer = load("smollm2-135m-instruct", weights=weights)
     ids = tokenizer.encode("The capital of France is")
     fast = generate(model, ids, 24, temperature=0)
     monkeypatch.setattr(decode, "decoder", lambda model: None)  # the readable step alone
-    assert generate(model, ids, 24, temperature=0) == fast
     assert "Paris" in tokenizer.decode(fast)
+    for text in (fast, generate(model, ids, 24, temperature=0)):
+        with torch.no_grad():
+            logits = model(torch.tensor([text]))[0, len(ids) - 1 : -1].float()
+        chosen = logits.gather(1, torch.tensor(text[len(ids) :])[:, None])[:, 0]
+        assert (logits.amax(1) - chosen).max() <= 0.5  # logits near 30 are 0.25 apart
