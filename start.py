@@ -423,7 +423,7 @@ def sha256(path: Path) -> str:
 def settle() -> None:
     """Give all that starts from here another home if this user's cannot be written to: JupyterLab would not start."""
     home = Path(os.path.expanduser("~"))
-    refusing = [home, *filter(Path.exists, (home / name for name in HOME_NAMES))]
+    refusing = [home, *filter(os.path.exists, (home / name for name in HOME_NAMES))]
     refusing = [path for path in refusing if not os.access(path, os.W_OK)]
     if not refusing:
         return

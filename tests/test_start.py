@@ -22,7 +22,7 @@ from minillm.assets import REGISTRY
 from minillm.data.corpora import FETCHED
 
 OPTIONS = argparse.Namespace(here=False, torch_index=None)
-posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+posix = pytest.mark.skipif(os.name == "nt", reason="shell scripts as stand-ins, or a home that HOME names")
 
 
 @pytest.fixture
@@ -283,6 +283,7 @@ def test_ctrl_c_lets_pip_end_before_it_is_told(start, monkeypatch):
 # -- a home that may not be written to -------------------------------------------------------------------------------
 
 
+@posix
 @pytest.mark.parametrize("refusing", [".", ".local/share"])
 def test_who_may_not_write_at_home_gets_a_home_in_the_course(start, recorded, tmp_path, monkeypatch, capsys, refusing):
     home = tmp_path / "home"
