@@ -2,7 +2,7 @@
 """Set the course up, then act. Needs nothing but Python 3.11 or newer.
 
     python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
-    python3 start.py setup            only set up: make .venv and install into it
+    python3 start.py setup            only set up: make .venv, install into it, fetch the real weights
     python3 start.py test [--quick]   run every check; --quick leaves the lessons out; the rest goes to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           what this computer has, and whether it computes right
@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,8 @@ if sys.version_info < OLDEST:
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "start.json"  # what was installed; absent while an install is under way
+HOME = ROOT / ".home"  # for who may not write to a home of their own, and where Jupyter, IPython and the course write
+HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/share")
 LESSON = "notebooks/00_the_map.ipynb"
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
 COMMANDS = ("lab", "setup", "test", "tour", "doctor", "bundle")
@@ -114,16 +117,17 @@ def act(arguments: list[str]) -> int:
     files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
     python = sys.executable if options.here else make_venv()
     install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
+    settle()
     if options.bundle:
         lay_out(python, Path(options.bundle).resolve(), files)
+    if command != "doctor":
+        fetch(python)
     if command == "setup":
         print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
         if not options.here:
             activate = r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
-            print(f"Or `{activate}`, and the commands minillm, pytest and jupyter are at hand.")
+            print(f"Or `{activate}`, and the commands minillm and jupyter are at hand.")
         return 0
-    if command != "doctor":
-        fetch(python)
     if command == "lab":
         return lab(python)
     return test(python, rest) if command == "test" else run([python, "-m", "minillm", command, *rest])
@@ -287,7 +291,11 @@ def pip(python: str, *arguments: str) -> None:
     """Run `pip install`: its progress goes to the terminal, its complaints become one sentence."""
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace") as process:
-        complaints = process.stderr.read()
+        try:
+            complaints = process.stderr.read()
+        except KeyboardInterrupt:
+            process.stderr.read()  # pip got the Ctrl-C too, and wants to tidy up; a closed pipe would make it stumble
+            raise
     if process.returncode:
         raise Stop(diagnose(complaints))
 
@@ -400,8 +408,7 @@ def lay_out(python: str, folder: Path, files: dict[str, str]) -> None:
         if sha256(partial) != files[str(place)]:
             raise Stop(f"the bundle's {str(place)!r} changed while it was read. Copy the bundle anew.")
         os.replace(partial, target)
-    print(f"Weights and course models are in {home}.")
-    fetch(python)  # asks no network for what is there, and holds it against the checksums that the course knows
+    print(f"Weights and course models are in {home}.")  # `fetch`, next, holds them against the course's checksums
 
 
 def sha256(path: Path) -> str:
@@ -411,6 +418,19 @@ def sha256(path: Path) -> str:
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------
+
+
+def settle() -> None:
+    """Give all that starts from here another home if this user's cannot be written to: JupyterLab would not start."""
+    home = Path(os.path.expanduser("~"))
+    refusing = [home, *filter(os.path.exists, (home / name for name in HOME_NAMES))]
+    refusing = [path for path in refusing if not os.access(path, os.W_OK)]
+    if not refusing:
+        return
+    HOME.mkdir(exist_ok=True)
+    os.environ["HOME"] = str(HOME)
+    print(f"{refusing[0]} may not be written to, so what the course and Jupyter keep goes to {HOME}.")
+    print(f"In a terminal of your own say first: export HOME={shlex.quote(str(HOME))}", flush=True)
 
 
 def run(command: list[str]) -> int:

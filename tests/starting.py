@@ -87,7 +87,7 @@ def toy_wheel(folder, name, version, needs=None):
 
 def start_py(folder, *arguments, **variables):
     """Run it as a person would; PIP_NO_INDEX takes the place of the network."""
-    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONUTF8": "1", **variables}
+    environment = {**os.environ, "HOME": str(folder), "PIP_NO_INDEX": "1", "PYTHONUTF8": "1", **variables}
     command = [sys.executable, "start.py", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300)
     assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@ import argparse
 import ast
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from minillm.assets import REGISTRY
 from minillm.data.corpora import FETCHED
 
 OPTIONS = argparse.Namespace(here=False, torch_index=None)
-posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
+posix = pytest.mark.skipif(os.name == "nt", reason="shell scripts as stand-ins, or a home that HOME names")
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def start(folder):
 def recorded(start, monkeypatch):
     """Every command that start.py would run, in order, instead of running it."""
     commands = []
+    monkeypatch.setenv("HOME", str(start.ROOT))
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
     monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
     monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
@@ -129,16 +131,25 @@ def test_help_names_every_command(start, capsys):
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
 def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
     assert start.main(arguments) == 0
-    assert recorded == [[sys.executable, ["lab"]]]
+    assert recorded == [[sys.executable, ["lab"]], *([sys.executable, *fetch[1:]] for fetch in FETCHES)]
     assert capsys.readouterr().out.strip().endswith("opens JupyterLab at lesson 00.")
 
 
 def test_setup_says_what_comes_next(start, recorded, capsys):
     assert start.main(["setup"]) == 0
-    assert recorded == [["PYTHON", ["lab"]]]
+    assert recorded == [["PYTHON", ["lab"]], *FETCHES]  # so that the course may begin where no network is
     last_lines = capsys.readouterr().out
     assert "start.py` opens JupyterLab" in last_lines
     assert "activate`" in last_lines
+
+
+def test_setup_promises_no_command_that_it_does_not_install(start, recorded, capsys):
+    assert start.main(["setup"]) == 0
+    promised = capsys.readouterr().out.split("the commands ")[1].split(" are at hand")[0].split(" and ")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    installed = {"minillm", *(re.split(r"\W", requirement)[0].removesuffix("lab") for requirement in extras["lab"])}
+    assert promised == ["minillm", "jupyter"]
+    assert set(promised) <= installed
 
 
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
@@ -240,6 +251,61 @@ def test_ctrl_c_waits_for_the_command_and_is_told_in_a_sentence(start, recorded,
     assert capsys.readouterr().err.strip() == (
         "start.py: interrupted. Run the same command again, and it goes on from here."
     )
+
+
+def test_ctrl_c_lets_pip_end_before_it_is_told(start, monkeypatch):
+    told = []
+
+    class Interrupted:
+        returncode = 1
+
+        class stderr:
+            def read():
+                told.append("read")
+                if len(told) == 1:
+                    raise KeyboardInterrupt
+
+        def __init__(self, command, **options):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            told.append("closed")
+
+    monkeypatch.setattr(start.subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start.pip("PYTHON", "torch")
+    assert told == ["read", "read", "closed"]  # a pipe that is closed first makes pip stumble over its own words
+
+
+# -- a home that may not be written to -------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("refusing", [".", ".local/share"])
+def test_who_may_not_write_at_home_gets_a_home_in_the_course(start, recorded, tmp_path, monkeypatch, capsys, refusing):
+    home = tmp_path / "home"
+    (home / ".local/share").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    may = os.access
+    monkeypatch.setattr(start.os, "access", lambda path, mode: Path(path) != home / refusing and may(path, mode))
+    homes = []
+    monkeypatch.setattr(start, "run", lambda command: bool(homes.append(os.environ["HOME"])))
+    assert start.main(["tour"]) == 0
+    assert homes == [str(start.ROOT / ".home")] * 3
+    assert (start.ROOT / ".home").is_dir()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{home / refusing} may not be written to")
+    assert shlex.split(second.split("say first: ")[1]) == ["export", f"HOME={start.ROOT / '.home'}"]
+
+
+def test_a_home_that_can_be_written_to_stays(start, recorded, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert start.main(["tour"]) == 0
+    assert os.environ["HOME"] == str(tmp_path)
+    assert capsys.readouterr().out == ""
 
 
 # -- PyTorch's index -------------------------------------------------------------------------------------------------
@@ -512,7 +578,7 @@ def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
     )
     assert Path(where.stdout.strip()) == toy_course / "minillm", where.stderr
 
-    assert start_py(toy_course, "setup").startswith("\nReady. ")  # not a word of pip's
+    assert start_py(toy_course, "setup").startswith("minillm fetch ")  # not a word of pip's
     assert start_py(toy_course, "doctor", "--json") == "minillm doctor --json\n"
 
     # An environment whose making was interrupted has no pip.

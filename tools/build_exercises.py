@@ -5,7 +5,7 @@
     python tools/build_exercises.py --check    builds nothing; exit status 1 and a sentence for each stale assignment
 
 The solved notebook is built and executed like a lesson (tools/build_notebooks.py). nbgrader's own preprocessors make
-the unsolved one from it: `pip install -e .[grading]`. Each unsolved notebook carries a seal, the hash of what is
+the unsolved one from it: `pip install -e '.[grading]'`. Each unsolved notebook carries a seal, the hash of what is
 written in it and of the solved one; so --check needs no nbgrader, and a file that a learner has written in is never
 overwritten.
 """
@@ -50,7 +50,7 @@ def unsolved(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
     try:
         from nbgrader import preprocessors as steps
     except ImportError:
-        raise BuildError("nbgrader makes the exercises, and it is not installed: pip install -e .[grading]") from None
+        raise BuildError("nbgrader makes the exercises, and it is not installed: pip install -e '.[grading]'") from None
     notebook = copy.deepcopy(solved)
     for step in (
         steps.LockCells(),

@@ -64,7 +64,8 @@ def grade_class(
     if again is not None and again not in students:
         raise ValueError(f"nobody is called {again!r}; there are {', '.join(students)}")
     handed_in = {number_of(notebook.path) for one in found for notebook in one.notebooks}
-    questions = {one: load_questions(one, checks) for one in ROOMS if one in (numbers or handed_in)}
+    every = {one: load_questions(one, checks) for one in ROOMS}
+    questions = {one: asked for one, asked in every.items() if one in (numbers or handed_in)}
     if not questions:
         raise ValueError(
             f"no notebook in {submissions} has an assignment's name, such as {assignment_name('04')}.ipynb"
@@ -74,7 +75,7 @@ def grade_class(
         need_sandbox(limits)
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    possible = {question.id: len(question.probes) for asked in questions.values() for question in asked}
+    possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
     read_decisions(out, possible, students)  # before the work, so that a slip in it costs nothing
     if again is not None:
         forget(out, again)
@@ -91,6 +92,8 @@ def grade_class(
     summary = {assignment_name(number): summarise(scores, number) for number in questions}
     for name, numbers_of in summary.items():
         click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
+        if numbers_of["with_troubles"]:
+            click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), times in commonest_mistakes(records):
         click.echo(f"  {times} x {question}: {sentence}")
     click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")

@@ -36,7 +36,7 @@ def tour(prompt: str, question: str) -> None:
     )
     for piece in answer:
         click.echo(piece, nl=False)
-    click.echo("\n\nThe lessons open each of these boxes. Start JupyterLab with: python start.py")
+    click.echo("\n\nThe lessons open each of these boxes. Start JupyterLab with: python3 start.py")
 
 
 def _box(title: str, text: str) -> None:

@@ -141,7 +141,7 @@ def test_running_the_cells_is_no_edit(manuscript):
 
 def test_without_nbgrader_the_builder_says_what_to_install(manuscript, monkeypatch):
     monkeypatch.setitem(sys.modules, "nbgrader", None)
-    with pytest.raises(BuildError, match=r"pip install -e \.\[grading\]"):
+    with pytest.raises(BuildError, match=r"pip install -e '\.\[grading\]'"):
         builder.release(manuscript)
 
 

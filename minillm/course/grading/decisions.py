@@ -94,7 +94,7 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
 def _decision(row: dict[str, str], place: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
     student, what, points, days, why = ((row[column] or "").strip() for column in COLUMNS)
     if student != "*" and student not in students:
-        raise ValueError(f"{place}: nobody is called {student!r}; `*` stands for all")
+        raise ValueError(f"{place}: nobody who handed in is called {student!r}; `*` stands for all")
     try:
         decision = Decision(student, what, float(points) if points else None, int(days) if days else 0, why)
     except ValueError:

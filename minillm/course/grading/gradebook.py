@@ -34,7 +34,7 @@ def write_gradebook(
     try:
         from nbgrader.api import Gradebook
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("grading needs nbgrader: pip install -e .[grading]") from None
+        raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'") from None
     # It runs alembic as a command, which in an environment that is not active is on no path.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with warnings.catch_warnings(action="ignore"), Gradebook(f"sqlite:///{out / 'gradebook.db'}") as book:

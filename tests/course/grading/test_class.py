@@ -162,12 +162,23 @@ def test_each_student_and_each_secret_has_inputs_of_its_own(tmp_path):
     assert len({*first, *second}) == 4
 
 
+def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    (folder / "carl").mkdir(parents=True)
+    (folder / "carl" / f"{NAME}.ipynb").write_text("{", encoding="utf-8")
+    out.mkdir()
+    decisions = "student,what,points,free_days,why\n*,05,,1,the server was down\ncarl,07.1,1,,heard at the board\n"
+    (out / "decisions.csv").write_text(decisions, encoding="utf-8")
+    assert "\n  1 with trouble: see the column `reason`\n" in graded(folder, out, "--unsafe")
+    assert finals(out) == {"carl": 0}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--assignment", "99"], "there is no assignment '99'; there are"),
         (["--student", "zoe"], "nobody is called 'zoe'; there are right_00, wrong_mask_00"),
-        (["--checks", "nowhere"], "nowhere is no folder; give one with a file such as 04.py"),
+        (["--checks", "nowhere"], "nowhere is no folder; give one with a file such as "),
     ],
 )
 def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):

@@ -66,7 +66,7 @@ def test_the_table_is_made_empty_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("bob,04.1,1,,", "line 2: nobody is called 'bob'"),
+        ("bob,04.1,1,,", "line 2: nobody who handed in is called 'bob'"),
         ("ann,04.1,three,,", "line 2: points 'three' and free days '' must be numbers"),
         ("ann,04.1,7,,", "line 2: 7 points for 04.1, and it has 2 points"),
         ("ann,04.1,nan,,", "line 2: nan points for 04.1, and it has 2 points"),
