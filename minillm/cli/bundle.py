@@ -144,5 +144,6 @@ def write_list(folder: Path, about: dict[str, Any], sums: dict[str, str]) -> Non
 
 
 def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

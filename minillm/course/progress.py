@@ -26,10 +26,12 @@ class Progress:
 
     @property
     def points(self) -> int:
+        """Of all questions; 0 where nothing is begun."""
         return sum(result.points for result in self.results)
 
     @property
     def possible(self) -> int:
+        """Of all questions, if everything is right."""
         return sum(len(question.probes) for question in self.questions)
 
 

@@ -25,6 +25,7 @@ class Swap:
 
     @property
     def agrees(self) -> bool:
+        """Whether no tensor differs by more than rounding."""
         return self.first is None
 
     def __str__(self) -> str:

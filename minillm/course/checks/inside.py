@@ -23,6 +23,7 @@ NOBODY = 65534
 
 
 def main() -> None:
+    """Read what is asked from stdin, answer on what was stdout, and end."""
     request = unpack(sys.stdin.buffer.read())
     channel = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)

@@ -56,6 +56,7 @@ class Score:
 
     @property
     def final(self) -> float:
+        """What goes into the tables."""
         return max(0.0, sum(self.points.values()) - self.penalty)
 
 

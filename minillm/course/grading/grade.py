@@ -54,10 +54,12 @@ class Record:
 
     @property
     def points(self) -> int:
+        """Of all questions, before a teacher decides."""
         return sum(result["points"] for result in self.results)
 
     @property
     def possible(self) -> int:
+        """Of all questions, if everything is right."""
         return sum(result["possible"] for result in self.results)
 
 

@@ -44,14 +44,17 @@ def _grow(table: list[list[float]], beam: list[Text], start: int, end: int) -> l
 
 
 def per_token(power: float, counted: Callable[[Tokens], int] = len) -> Score:
+    """The score of a text: its log-probability over a power of its length."""
     return lambda text: text[1] / counted(text[0]) ** power
 
 
 def greedy(log_p, start, end, width, steps, power):
+    """A beam of one."""
     return beam_search(log_p, start, end, 1, steps, power)
 
 
 def never_cut(log_p, start, end, width, steps, power):
+    """Every text there is, so what a beam would lose is found."""
     return beam_search(log_p, start, end, len(log_p) ** steps, steps, power)
 
 
@@ -67,6 +70,8 @@ def each_for_itself(log_p, start, end, width, steps, power):
 
 
 def last_step_only(log_p, start, end, width, steps, power):
+    """A text is ranked by its last token alone."""
+
     def score(text: Text) -> float:
         before, last = (start, *text[0])[-2:]
         return log_p[before, last].item()
@@ -76,24 +81,29 @@ def last_step_only(log_p, start, end, width, steps, power):
 
 
 def sum_of_probabilities(log_p, start, end, width, steps, power):
+    """Probabilities are added up in place of their logarithms."""
     return beam_search(log_p.exp(), start, end, width, steps, power)
 
 
 def with_the_start(log_p, start, end, width, steps, power):
+    """The start token counts as one that was written."""
     return start, *beam_search(log_p, start, end, width, steps, power)
 
 
 def go_on_after_the_end(log_p, start, end, width, steps, power):
+    """The end token ends nothing."""
     return beam_search(log_p, start, -1, width, steps, power)
 
 
 def finished_are_lost(log_p, start, end, width, steps, power):
+    """A text that ends is thrown away."""
     never = log_p.clone()
     never[:, end] = -math.inf
     return beam_search(never, start, end, width, steps, power)
 
 
 def first_that_ends(log_p, start, end, width, steps, power):
+    """The first finished text in sight is taken."""
     for pool in rounds(log_p, start, end, width, steps, per_token(power)):
         for tokens, _ in pool[:width]:
             if tokens[-1] == end:
@@ -120,15 +130,18 @@ def finished_set_aside(log_p, start, end, width, steps, power):
 
 
 def power_ignored(log_p, start, end, width, steps, power):
+    """The length does not matter."""
     return beam_search(log_p, start, end, width, steps, 0.0)
 
 
 def only_in_the_end(log_p, start, end, width, steps, power):
+    """The length matters in the last round alone."""
     *_, last = rounds(log_p, start, end, width, steps, per_token(0.0))
     return max(last[:width], key=per_token(power))[0]
 
 
 def multiplied(log_p, start, end, width, steps, power):
+    """The score is multiplied by the power of the length."""
     return beam_search(log_p, start, end, width, steps, -power)
 
 
