@@ -149,6 +149,7 @@ def _counting(n: Callable[[Tokens, int], int]):
     """Beam search with another number of tokens."""
 
     def beam_search(log_p, start, end, width, steps, power):
+        """The tokens of a text are counted otherwise."""
         *_, last = rounds(log_p, start, end, width, steps, per_token(power, lambda tokens: n(tokens, end)))
         return last[0][0]
 
