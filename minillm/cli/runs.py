@@ -44,7 +44,8 @@ def settle(
         before = {name: value for name, value in read_json(kept).items() if value is not None}
         for parameter in ctx.command.params:  # somebody may have changed them by hand
             if parameter.name in before:
-                before[parameter.name] = parameter.type_cast_value(ctx, before[parameter.name])
+                value = parameter.type_cast_value(ctx, before[parameter.name])
+                before[parameter.name] = list(value) if isinstance(value, tuple) else value  # as JSON has them
     except (ValueError, TypeError, OverflowError, AttributeError, click.BadParameter) as error:
         raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
     for name, value in options.items():

@@ -278,12 +278,14 @@ print(
     f"the finished model: {plain:.0%} right, with the order behind the question {under_attack:.0%}"
 )
 print(answer(finished, tokenizer, attacked[:1], temperature=0.0)[0].text)
-assert plain > under_attack + 0.2
+assert plain > 0.4
 
 # %% [markdown]
-# It obeys the last order that it reads. Nobody taught it to tell a question from a quotation. Makers of large models
-# train for just that (Wallace et al. 2024, *The instruction hierarchy*), and whatever they teach stands on marks that
-# cannot be forged. So the right encoding is necessary, and it is not enough.
+# The model that built this lesson obeys the last order that it reads. Yours may not: the same recipe on another
+# processor, where sums are rounded otherwise, made one that took no notice (68 % right without the order, 76 % with
+# it). It is luck, because nobody taught either to tell a question from a quotation. Makers of large models train for
+# just that (Wallace et al. 2024, *The instruction hierarchy*), and whatever they teach stands on marks that cannot be
+# forged. So the right encoding is necessary, and it is not enough.
 #
 # ## What is learnt from
 #
@@ -1041,12 +1043,13 @@ for name, (written, asked) in DOORS.items():
         f"{name:9} as a document {written:.2f}, asked {asked:.2f}; guessing {chance:.2f}"
     )
 KNOWN = share_written(base, OTHERS)
-assert DOORS["base"][0] > DOORS["base"][1] + 0.2
+assert DOORS["base"][0] > DOORS["base"][1]
 assert DOORS["finished"][1] > DOORS["finished"][0] + 0.1
 
 # %% [markdown]
 # They change places. What the base model knows behind the one door the finished model knows behind the other, and nine
-# nats a token say nothing about it. *The loss on documents measures a habit, not a memory.*
+# nats a token say nothing about it. *The loss on documents measures a habit, not a memory.* (How wide a door stands
+# differs between two trainings: on another processor the base model had 0.71 and 0.59, the finished one 0.13 and 0.44.)
 #
 # (Where does the finished model have it from? Its instructions tell of these people too, always with the text at hand.)
 #
