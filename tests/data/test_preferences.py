@@ -120,7 +120,7 @@ def test_the_ceiling_is_the_mean_of_the_better_side(chances):
     assert 0.5 <= ceiling.accuracy <= 1
     flipped = bayes_ceiling([replace(pair, probability=1 - pair.probability) for pair in pairs])
     assert flipped.accuracy == pytest.approx(ceiling.accuracy)
-    assert flipped.stderr == pytest.approx(ceiling.stderr)
+    assert flipped.stderr == pytest.approx(ceiling.stderr, abs=1e-7)  # 1 - p rounds, and a spread may be as small
 
 
 def test_a_ceiling_needs_pairs_whose_raters_are_known():
