@@ -37,7 +37,8 @@ def write_gradebook(
         raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'") from None
     # It runs alembic as a command, which in an environment that is not active is on no path.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    with warnings.catch_warnings(action="ignore"), Gradebook(f"sqlite:///{out / 'gradebook.db'}") as book:
+    gradebook: Any = Gradebook(f"sqlite:///{out / 'gradebook.db'}")  # whose own types are those of its columns
+    with warnings.catch_warnings(action="ignore"), gradebook as book:
         for number, asked in questions.items():
             name = assignment_name(number)
             book.update_or_create_assignment(name, duedate=deadline.due)
@@ -67,7 +68,7 @@ def cell_name(question: str) -> str:
 
 
 def write_feedback(
-    out: Path, scores: Sequence[Score], notebooks: dict[tuple[str, str], Notebook], done: Callable[[], None]
+    out: Path, scores: Sequence[Score], notebooks: dict[tuple[str, str], Notebook], done: Callable[[], object]
 ) -> None:
     """Write feedback/STUDENT/ASSIGNMENT/ASSIGNMENT.html for each notebook whose page would be another than it is.
 

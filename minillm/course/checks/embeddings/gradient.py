@@ -95,8 +95,13 @@ def _batch(chance: random.Random) -> list[Call]:
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     for (ids, _, _), (rows, slopes), answer in zip(calls, right, got, strict=True):
-        parts = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) and len(answer) == 2 else [None]
-        if None in parts or [part.shape for part in parts] != [rows.shape, slopes.shape] or (parts[0] != rows).any():
+        pair = answer if type(answer) in (list, tuple) and len(answer) == 2 else [None]
+        parts: list[Any] = [as_tensor(part) for part in pair]
+        if (
+            any(part is None for part in parts)
+            or [part.shape for part in parts] != [rows.shape, slopes.shape]
+            or (parts[0] != rows).any()
+        ):
             return None
         wrong = apart(slopes, parts[1]).any(-1).nonzero().flatten().tolist()
         if wrong:

@@ -38,7 +38,7 @@ def _by_cards(fire: Callable[..., Tensor] = hidden, total: Callable[[Tensor], Te
     return feed_forward
 
 
-def _joined(cut: Callable[[Tensor], tuple[Tensor, Tensor]]):
+def _joined(cut: Callable[[Tensor], tuple[Tensor, ...]]):
     """All cards' rows in one matrix, which is then cut into gate and up."""
 
     def feed_forward(x: Tensor, gate_up: list[Tensor], down: list[Tensor]) -> Tensor:

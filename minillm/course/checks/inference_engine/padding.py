@@ -108,7 +108,7 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
     for (texts, _), answer, reply in zip(calls, right, got, strict=True):
         if type(reply) not in (list, tuple) or len(reply) != 3:
             return "The result is not three things: ids, positions, visible.", "End with all three behind `return`."
-        parts = [as_tensor(part) for part in reply]
+        parts: list[Any] = [as_tensor(part) for part in reply]
         if any(part is None or part.shape != one.shape for part, one in zip(parts, answer, strict=True)):
             return None
         for name, one, part in zip(("ids", "positions"), answer, parts, strict=False):

@@ -11,7 +11,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Mistake, Probe, Question
 
-Event = tuple[str | int, ...]
+Event = tuple[Any, ...]
 Tables = dict[str, list[int]]
 
 

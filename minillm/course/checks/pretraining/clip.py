@@ -31,7 +31,7 @@ def _norm(gradients: list[Tensor]) -> float:
     return math.sqrt(sum(one.square().sum().item() for one in gradients))
 
 
-def _scaled(factor: Callable[[list[Tensor], float], float]) -> Callable[..., Clipped]:
+def _scaled(factor: Callable[[list[Tensor], float], float | Tensor]) -> Callable[..., Clipped]:
     """Another factor for all, and the right norm."""
     return lambda gradients, longest: ([one * factor(gradients, longest) for one in gradients], _norm(gradients))
 

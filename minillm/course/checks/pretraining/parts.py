@@ -46,7 +46,7 @@ def _weighted(weigh: Weigh) -> Callable[..., Any]:
         weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
         weight = weight.clone().requires_grad_()
         losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
-        loss = sum(share * one for share, one in zip(weights, losses, strict=True))
+        loss: Any = sum(share * one for share, one in zip(weights, losses, strict=True))
         return loss.item(), torch.autograd.grad(loss, weight)[0]
 
     return in_parts

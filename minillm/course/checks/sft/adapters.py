@@ -50,8 +50,9 @@ def _roots(adapters: list[Adapter], weights: list[float]) -> list[float]:
 
 def _still_added(adapters: list[Adapter], weights: list[float]) -> Pair:
     roots = _roots(adapters, weights)
-    A = sum(root * A for root, (A, _, _) in zip(roots, adapters, strict=True))
-    return A, sum(root * B for root, (_, B, _) in zip(roots, adapters, strict=True))
+    A: Any = sum(root * A for root, (A, _, _) in zip(roots, adapters, strict=True))
+    B: Any = sum(root * B for root, (_, B, _) in zip(roots, adapters, strict=True))
+    return A, B
 
 
 def _factor_in_both(adapters: list[Adapter], weights: list[float]) -> Pair:
@@ -94,7 +95,7 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
     """Whether at least the correction B A is right, or has too high or too low a rank."""
     verdicts = []
     for (A, B), answer in zip(right, got, strict=True):
-        pair = [as_tensor(one) for one in answer] if type(answer) in (list, tuple) else []
+        pair: list[Any] = [as_tensor(one) for one in answer] if type(answer) in (list, tuple) else []
         if len(pair) != 2 or any(one is None or one.dim() != 2 for one in pair):
             return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
         if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:

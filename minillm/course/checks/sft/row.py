@@ -52,8 +52,8 @@ def _with_targets(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[
     """The row with other targets, from ids, marks and segments."""
 
     def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, _, *rest = pack_row(conversations, length)
-        return inputs, make(*_laid_out(conversations, length)), *rest
+        inputs, _, positions, visible = pack_row(conversations, length)
+        return inputs, make(*_laid_out(conversations, length)), positions, visible
 
     return bent
 
@@ -72,9 +72,9 @@ def _with_mask(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[...
     """The row with another mask, from the right one, the segments of queries (T, 1) and of keys."""
 
     def bent(conversations: list[Conversation], length: int) -> Row:
-        *rest, visible = pack_row(conversations, length)
+        inputs, targets, positions, visible = pack_row(conversations, length)
         segments = _laid_out(conversations, length)[2]
-        return *rest, make(visible, segments[:, None], segments)
+        return inputs, targets, positions, make(visible, segments[:, None], segments)
 
     return bent
 

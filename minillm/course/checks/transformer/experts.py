@@ -55,7 +55,8 @@ def _sizes(some: bool):
 
 
 def _swapped(*sizes: Any) -> tuple[int, int]:
-    return mixture_parameters(*sizes)[::-1]
+    one, other = mixture_parameters(*sizes)
+    return other, one
 
 
 EXPERTS = Question(
