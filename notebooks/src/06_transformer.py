@@ -994,8 +994,8 @@ assert size[12, 0] > 50 * size[12, 1:].mean()
 # %%
 print("length of the stream   at START   at the other tokens")
 for depth in (11, 12, 28, 30):
-    start, others = size[depth, 0].item(), size[depth, 1:].mean().item()
-    start, others = round(start, -2), round(others, -1)
+    both = size[depth, 0], size[depth, 1:].mean()
+    start, others = (float(f"{length:.3g}") for length in both)
     print(f"after block {depth:2}         {start:9,.0f}             {others:9,.0f}")
 
 # %% [markdown]
