@@ -460,6 +460,7 @@ def test(python: str, rest: list[str]) -> int:
     checks = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
+        "types": ["pyright", "--pythonpath", python],
         "course models": ["minillm.course.models"],  # some lessons begin with one, and have no time to make it
         "tests": ["pytest", *(argument for argument in rest if argument != "--quick")],
         "lessons": ["pytest", "--nbval", "notebooks/"],

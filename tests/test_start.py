@@ -153,7 +153,11 @@ def test_setup_promises_no_command_that_it_does_not_install(start, recorded, cap
 
 
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
-RUFF = [["PYTHON", "-m", "ruff", "check", "."], ["PYTHON", "-m", "ruff", "format", "--check", "."]]
+STATIC = [
+    ["PYTHON", "-m", "ruff", "check", "."],
+    ["PYTHON", "-m", "ruff", "format", "--check", "."],
+    ["PYTHON", "-m", "pyright", "--pythonpath", "PYTHON"],
+]
 PYTEST = ["PYTHON", "-m", "pytest"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
 NO_LESSONS = "--ignore=tests/notebooks/test_browser.py"
@@ -169,12 +173,12 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
         (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
-        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *RUFF, [*PYTEST, NO_LESSONS]]),
-        (["test"], ["grading", "lab", "test"], [*FETCHES, *RUFF, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, [*PYTEST, NO_LESSONS]]),
+        (["test"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
         (
             ["test", "-k", "gguf", "--quick", "-x"],
             ["grading", "lab", "test"],
-            [*FETCHES, *RUFF, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
+            [*FETCHES, *STATIC, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
         ),
     ],
 )
