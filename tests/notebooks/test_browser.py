@@ -29,8 +29,9 @@ CONTROLS = {
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
-# Lessons that train for minutes, and have nothing but an explorer to be tried.
-LONG = {"08_pretraining", "09_sft", "11_preference_optimization", "13_scaling", "14_your_assistant"}
+# Lessons that compute for a minute or more, and have nothing but an explorer to be tried.
+LONG = {"05_feed_forward", "08_pretraining", "09_sft", "11_preference_optimization", "12_inference_engine"}
+LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -114,7 +115,7 @@ def browser_page(address: str, token: str, notebook: str):
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
-        pytest.skip("it trains for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
+        pytest.skip("it computes for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
     name, (control, keys) = f"{lesson}.ipynb", CONTROLS.get(lesson, SLIDER)
     # A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is.
     folder = tmp_path / "notebooks"
