@@ -4,6 +4,7 @@ import os
 import sys
 from collections import Counter
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from minillm.course.checks.outside import Limits, collect
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
 from minillm.course.grading.grade import Class, Record, forget, grade, secret_of
-from minillm.course.grading.gradebook import write_feedback, write_gradebook
 from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
 from minillm.course.grading.submissions import assignment_name, number_of, read_submissions
@@ -57,6 +57,10 @@ def grade_class(
     OUT gets grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a page of feedback
     for each notebook. What you decide otherwise goes into OUT/decisions.csv; then run the same command again.
     """
+    if find_spec("nbgrader") is None:  # told before the work; the room below needs what it brings
+        raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'")
+    from minillm.course.grading.gradebook import write_feedback, write_gradebook
+
     if unknown := [number for number in numbers if number not in ROOMS]:
         raise ValueError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
     found = read_submissions(submissions)
@@ -90,15 +94,20 @@ def grade_class(
     with tqdm(total=len(scores), unit="page", disable=None, file=sys.stderr) as bar:
         write_feedback(out, scores, notebooks, bar.update)
     summary = {assignment_name(number): summarise(scores, number) for number in questions}
+    tell_summary(summary, records)
+    click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")
+    if as_json:
+        print_json(summary)
+
+
+def tell_summary(summary: dict[str, dict[str, float]], records: list[Record]) -> None:
+    """Say how an assignment went, and what to talk about in the next hour."""
     for name, numbers_of in summary.items():
         click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
         if numbers_of["with_troubles"]:
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), times in commonest_mistakes(records):
         click.echo(f"  {times} x {question}: {sentence}")
-    click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")
-    if as_json:
-        print_json(summary)
 
 
 def _end_of(due: datetime | None) -> datetime | None:

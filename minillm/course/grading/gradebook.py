@@ -30,11 +30,9 @@ WORDS = {True: "passed", False: "FAILED"}
 def write_gradebook(
     out: Path, scores: Sequence[Score], questions: dict[str, tuple[Question, ...]], deadline: Deadline
 ) -> None:
-    """Write gradebook.db; raises `ModuleNotFoundError` with the remedy where nbgrader is not installed."""
-    try:
-        from nbgrader.api import Gradebook
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'") from None
+    """Write gradebook.db."""
+    from nbgrader.api import Gradebook
+
     # It runs alembic as a command, which in an environment that is not active is on no path.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     gradebook: Any = Gradebook(f"sqlite:///{out / 'gradebook.db'}")  # whose own types are those of its columns

@@ -211,3 +211,13 @@ def test_notebooks_of_other_names_are_no_assignments(tmp_path):
     (tmp_path / "ann" / "notes.ipynb").write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["grade", str(tmp_path), "--out", str(tmp_path / "out"), "--unsafe"])
     assert "has an assignment's name, such as 04_attention.ipynb" in result.output
+
+
+def test_nbgrader_is_asked_for_before_the_work_and_by_no_other_command(tmp_path, monkeypatch):
+    code = "import sys; sys.modules.update(nbgrader=None, nbformat=None); import minillm.cli"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    folder, out = two_students(tmp_path)
+    monkeypatch.setattr("minillm.cli.grade.find_spec", lambda name: None)
+    result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(out), "--unsafe"])
+    assert "grading needs nbgrader: pip install -e '.[grading]'" in result.output
+    assert not out.exists()
