@@ -1,11 +1,10 @@
-"""What can be read from a vector? Linear probes, and how clearly groups of vectors stand apart.
+"""What can be read from a vector? A linear probe, and how clearly groups of vectors stand apart.
 
 A probe that succeeds shows that the information is there, not that the model uses it (Belinkov 2022). And a probe with
-many weights and few examples succeeds on anything; so everything here is measured on vectors that were left out, beside
-the level of chance.
+many weights and few examples succeeds on anything: judge it on vectors that it was not fitted to, beside the level of
+chance.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +28,6 @@ class LinearProbe:
         return self(vectors).argmax(-1)
 
 
-Fit = Callable[[Tensor, Tensor, float], LinearProbe]
-
-
 def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty: float = 0.01) -> LinearProbe:
     """Least squares on one-hot labels with a penalty on the weights, solved in closed form (Hoerl & Kennard 1970).
 
@@ -50,44 +46,6 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())
 
 
-def logistic_probe(
-    vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty: float = 0.01, most_steps: int = 50
-) -> LinearProbe:
-    """Logistic regression between classes 0 and 1, by Newton's method (Hastie et al. 2009, section 4.4.1).
-
-    It minimises the mean cross-entropy in nats plus penalty x mean variance x |weight|^2 / 2. Softmax of the scores is
-    a probability. Raises `ValueError` for other labels than 0 and 1 and a penalty that is not positive.
-
-    >>> probe = logistic_probe(torch.tensor([[-1.0], [-3.0], [1.0], [3.0]]), torch.tensor([0, 0, 1, 1]))
-    >>> probe(torch.tensor([[0.0], [2.0]])).softmax(-1)[:, 1].round(decimals=2)
-    tensor([0.5000, 0.9700])
-    """
-    x, mean = _centred(vectors, labels, penalty)
-    if labels.max() > 1:
-        raise ValueError(f"labels go up to {int(labels.max())}; this probe knows 0 and 1, ridge_probe takes more")
-    y, N = labels.double(), len(x)
-    ridge = penalty * x.square().mean() * torch.eye(x.shape[1] + 1).to(x)
-    ridge[-1, -1] = 0  # the last column is the bias, which is not penalised
-    x = torch.cat((x, torch.ones(N, 1).to(x)), dim=1)
-
-    def objective(w: Float[Tensor, "C1"]) -> float:
-        return float(F.binary_cross_entropy_with_logits(x @ w, y) + w @ ridge @ w / 2)
-
-    w = torch.zeros(x.shape[1]).to(x)
-    for _ in range(most_steps):
-        p = (x @ w).sigmoid()
-        gradient = x.mT @ (p - y) / N + ridge @ w
-        if gradient.abs().max() < 1e-9 * x.abs().max():
-            break
-        step = torch.linalg.solve(x.mT @ (x * (p * (1 - p)).unsqueeze(1)) / N + ridge, gradient)
-        while objective(w - step) > objective(w) and step.abs().max() > 1e-12:
-            step = step / 2  # far from the minimum a whole step can overshoot
-        w = w - step
-    weight = torch.stack((torch.zeros_like(w[:-1]), w[:-1]), dim=1)
-    bias = torch.stack((torch.zeros_like(w[-1]), w[-1] - mean @ w[:-1]))
-    return LinearProbe(weight.float(), bias.float())
-
-
 def _centred(vectors: Tensor, labels: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
     if not penalty > 0:
         raise ValueError(f"penalty is {penalty}; it must be positive, or separable classes have no best weights")
@@ -98,43 +56,6 @@ def _centred(vectors: Tensor, labels: Tensor, penalty: float) -> tuple[Tensor, T
         )
     x = vectors.detach().double()
     return x - x.mean(0), x.mean(0)
-
-
-@dataclass(frozen=True)
-class ProbeScore:
-    """How well a probe does, and how well one does that looks at nothing."""
-
-    accuracy: float  # share of vectors that it was right about without having been fitted to them
-    chance: float  # share of the most frequent class: what naming it every time would get
-
-
-def probe_accuracy(
-    vectors: Float[Tensor, "N C"],
-    labels: Int[Tensor, "N"],
-    fit: Fit = ridge_probe,
-    penalty: float = 0.01,
-    folds: int = 5,
-    seed: int = 0,
-) -> ProbeScore:
-    """How often a probe is right about vectors that it was not fitted to: each fold is judged by the other folds.
-
-    Vectors of the same text tell each other's answer; then split by text yourself and use `fit` and `classify`.
-    Raises `ValueError` for fewer than two folds or fewer vectors than folds, and what `fit` raises.
-
-    >>> vectors = torch.tensor([[-2.0], [-1.0], [-3.0], [2.0], [1.0], [3.0]])
-    >>> probe_accuracy(vectors, torch.tensor([0, 0, 0, 1, 1, 1]), folds=3).accuracy
-    1.0
-    """
-    if not 2 <= folds <= len(vectors):
-        raise ValueError(f"folds is {folds}; it must be at least 2 and at most the number of vectors ({len(vectors)})")
-    order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
-    right = 0
-    for fold in range(folds):
-        held_out = torch.zeros(len(vectors), dtype=torch.bool)
-        held_out[order[fold::folds]] = True
-        known, truth = labels[~held_out], labels[held_out]
-        right += int((fit(vectors[~held_out], known, penalty).classify(vectors[held_out]) == truth).sum())
-    return ProbeScore(right / len(vectors), int(labels.bincount().max()) / len(vectors))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ over a stream of any size.
 import difflib
 import hashlib
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,13 +69,6 @@ class Corpus:
     validation: list[str]
     fingerprint: str
     truth: list[Document] | None = None
-
-    @property
-    def left_out_mass(self) -> float | None:
-        """The probability that a document of the world is one of the validation set, and so is not trained on."""
-        if self.truth is None:
-            return None
-        return math.fsum({document.text: math.exp(document.log_prob) for document in self.truth}.values())
 
 
 def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: int = 500) -> Corpus:

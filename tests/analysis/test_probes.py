@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.analysis.probes import logistic_probe, probe_accuracy, ridge_probe, separation
+from minillm.analysis.probes import ridge_probe, separation
 
 
 def two_clouds(N=40, C=6, distance=3.0):
@@ -29,58 +29,24 @@ def test_ridge_is_least_squares_with_extra_rows(N, C, G, penalty, seed):
     torch.testing.assert_close(probe(vectors).mean(0), y.mean(0).float(), atol=1e-4, rtol=1e-4)
 
 
-@given(st.integers(4, 30), st.integers(1, 8), st.floats(0.001, 10), st.booleans(), st.integers(0, 1000))
-def test_logistic_stands_at_the_minimum_of_its_objective(N, C, penalty, separable, seed):
-    """The gradient of what the docstring says, by autograd, is zero there; the objective is convex."""
-    torch.manual_seed(seed)
-    vectors = 4 * torch.randn(N, C) + 1
-    labels = (vectors[:, 0] > vectors[:, 0].median()).long() if separable else torch.arange(N) % 2
-    probe = logistic_probe(vectors, labels, penalty)
-    weight, bias = (part.double().requires_grad_() for part in (probe.weight[:, 1], probe.bias[1]))
-    x = vectors.double()
-    variance = (x - x.mean(0)).square().mean()
-    loss = F.binary_cross_entropy_with_logits(x @ weight + bias, labels.double())
-    objective = loss + penalty * variance * weight.square().sum() / 2
-    for gradient in torch.autograd.grad(objective, (weight, bias)):
-        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-4, rtol=0)
-    torch.testing.assert_close(probe(vectors)[:, 0], torch.zeros(N))
-
-
-@pytest.mark.parametrize("fit", [ridge_probe, logistic_probe])
-def test_a_probe_does_not_care_for_the_scale_of_the_vectors(fit):
+def test_a_probe_does_not_care_for_the_scale_of_the_vectors():
     vectors, labels = two_clouds(distance=1.0)
-    torch.testing.assert_close(fit(1000 * vectors, labels)(1000 * vectors), fit(vectors, labels)(vectors))
+    scaled = ridge_probe(1000 * vectors, labels)(1000 * vectors)
+    torch.testing.assert_close(scaled, ridge_probe(vectors, labels)(vectors))
 
 
-@pytest.mark.parametrize("fit", [ridge_probe, logistic_probe])
-def test_clouds_are_told_apart_and_noise_is_not(fit):
+def test_clouds_are_told_apart_and_noise_is_not():
+    def accuracy(vectors, labels):
+        return (ridge_probe(vectors[::2], labels[::2]).classify(vectors[1::2]) == labels[1::2]).float().mean()
+
     vectors, labels = two_clouds(distance=8.0)
-    score = probe_accuracy(vectors, labels, fit)
-    assert score.accuracy == 1.0
-    # 80 vectors of noise in 60 dimensions: a probe separates the ones it was fitted to, and none that it was not.
-    noise, labels = torch.randn(80, 60), torch.arange(80) % 2
-    assert (fit(noise, labels).classify(noise) == labels).float().mean() > 0.9
-    assert abs(probe_accuracy(noise, labels, fit).accuracy - 0.5) < 0.2
-
-
-def test_chance_is_the_most_frequent_class():
-    vectors, labels = torch.randn(50, 3), (torch.arange(50) % 5 == 0).long()
-    assert probe_accuracy(vectors, labels).chance == 0.8
-    assert probe_accuracy(vectors, torch.arange(50) % 2).chance == 0.5  # also where the folds are not balanced
-
-
-def test_every_vector_is_judged_once_by_a_probe_that_has_not_seen_it():
-    vectors, labels = two_clouds(N=23, distance=1.0)
-    judged = []
-
-    def fit(known, its_labels, penalty):
-        held_out = [i for i in range(23) if not (known == vectors[i]).all(-1).any()]
-        assert len(held_out) + len(known) == 23
-        judged.extend(held_out)
-        return ridge_probe(known, its_labels, penalty)
-
-    probe_accuracy(vectors, labels, fit, folds=4)
-    assert sorted(judged) == list(range(23))
+    mixed = torch.randperm(len(labels))
+    assert accuracy(vectors[mixed], labels[mixed]) == 1.0
+    # 40 vectors of noise in 60 dimensions: a probe separates the ones it was fitted to, and none that it was not.
+    noise, labels = torch.randn(400, 60), torch.randint(2, (400,))
+    assert (ridge_probe(noise[:40], labels[:40]).classify(noise[:40]) == labels[:40]).float().mean() > 0.9
+    guessed = (ridge_probe(noise[:40], labels[:40]).classify(noise[40:]) == labels[40:]).float().mean()
+    assert abs(guessed - 0.5) < 0.15
 
 
 @given(st.integers(2, 5), st.integers(2, 5), st.integers(2, 6), st.integers(0, 1000))
@@ -142,11 +108,9 @@ def test_a_common_direction_does_not_hide_the_groups():
     ("call", "sentence"),
     [
         (lambda x: ridge_probe(x, torch.arange(6) % 2, 0.0), "penalty is 0.0; it must be positive"),
-        (lambda x: logistic_probe(x, torch.arange(6) % 3), "labels go up to 2; this probe knows 0 and 1"),
         (lambda x: ridge_probe(x, torch.zeros(6).long()), "6 vectors with 6 labels of 1 classes"),
         (lambda x: ridge_probe(x, torch.arange(6) - 1), "one label from 0 up"),
         (lambda x: ridge_probe(x, torch.arange(5) % 2), "6 vectors with 5 labels of 2 classes"),
-        (lambda x: probe_accuracy(x, torch.arange(6) % 2, folds=1), "folds is 1; it must be at least 2"),
         (lambda x: separation(x, torch.tensor([0, 0, 0, 0, 0, 1])), r"groups of \[5, 1\] vectors"),
         (lambda x: separation(x, torch.zeros(6).long()), r"groups of \[6\] vectors"),
     ],
