@@ -50,7 +50,7 @@ class Shuffled:
         self._order = lru_cache(maxsize=2)(self._epoch_order)
 
     def _epoch_order(self, epoch: int) -> Int[Tensor, "N"]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
         return torch.randperm(self.count, generator=generator)
 
     def __getitem__(self, step: int) -> Int[Tensor, "B"]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
+from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
 
 
@@ -89,7 +90,8 @@ def pad_left(
     """Prompts as one rectangle on the model's device, with their segments; None for those if nothing is padded.
 
     Padding repeats the first token of its row: it is out of sight, and a repetition penalty sees no token that the
-    prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context.
+    prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context, and `IndexError`
+    naming an id that is not in the vocabulary.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -101,8 +103,9 @@ def pad_left(
     missing = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
     rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
     segments = [[0] * gap + [1] * len(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
-    tokens, segments = (torch.tensor(part, dtype=torch.long, device=model.device) for part in (rows, segments))
-    return tokens, segments if any(missing) else None
+    tokens, segments = (torch.tensor(part, dtype=torch.long) for part in (rows, segments))
+    check_ids(tokens, model.config.vocab_size)  # before a card sees them, which would end the process
+    return tokens.to(model.device), segments.to(model.device) if any(missing) else None
 
 
 def continuations(

@@ -39,7 +39,7 @@ def keep_top_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
     """
     ordered, order = logits.softmax(-1).sort(descending=True)
     before = ordered.cumsum(-1) - ordered  # what the likelier ones already hold
-    drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= p)
+    drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, (before >= p) & (before > 0))
     return logits.masked_fill(drop, -math.inf)
 
 
@@ -80,9 +80,9 @@ class Sampling:
     repetition_penalty: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
+        if self.temperature != 0 and not 1e-6 <= self.temperature < math.inf:  # less would make logits infinite
             raise ValueError(
-                f"temperature is {self.temperature}; it must be 0 (always the likeliest token) or a positive number"
+                f"temperature is {self.temperature}; it must be 0 (always the likeliest token) or at least 0.000001"
             )
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k is {self.top_k}; it must keep at least 1 token (leave it out to keep all)")
@@ -90,8 +90,10 @@ class Sampling:
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
                 raise ValueError(f"{name} is {value}; it is a probability, above 0 and at most 1")
-        if self.repetition_penalty is not None and not 0 < self.repetition_penalty < math.inf:
-            raise ValueError(f"repetition_penalty is {self.repetition_penalty}; it must be positive (1 does nothing)")
+        if self.repetition_penalty is not None and not 0.01 <= self.repetition_penalty <= 100:
+            raise ValueError(
+                f"repetition_penalty is {self.repetition_penalty}; it must lie between 0.01 and 100 (1 does nothing)"
+            )
 
     def filter(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
         """The logits that are drawn from: penalty, temperature, then top-k, top-p, min-p, in this order."""

@@ -23,6 +23,7 @@ import inspect
 import lzma
 import math
 import random
+import textwrap
 import time
 from fractions import Fraction
 from pydoc_data import topics
@@ -710,7 +711,7 @@ assert slow > fast
 # %%
 documents = world.World(seed=0).documents(8)
 one_file = "\n\n".join(document.text for document in documents)
-print(documents[5].text)
+print(textwrap.fill(documents[5].text, 88))
 truth = -sum(document.log_prob for document in documents) / math.log(2)  # bits
 n_bytes = len(one_file.encode())
 by_gzip, by_xz, by_model = bits_per_byte(one_file)

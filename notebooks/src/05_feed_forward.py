@@ -202,7 +202,8 @@ LIBRARY = {
 }
 PEOPLE, RELATIONS = ["Mira", "Bram", "Isa"], ["home", "trade", "food"]
 FACTS = {fact: LIBRARY[fact] for fact in itertools.product(PEOPLE, RELATIONS)}
-print(FACTS)
+for (who, what), value in FACTS.items():
+    print(f"{who:<6}{what:<7}{value}")
 assert len(set(FACTS.values())) == 9
 
 # %% [markdown]
@@ -393,7 +394,7 @@ VALUES = {}  # for each relation all that Ottermere says of anybody
 for sentence in itertools.chain.from_iterable(SHEETS[:4000]):
     texts, place = fact_of(sentence)
     VALUES.setdefault(sentence.event, set()).add(texts[place].lower())
-print({relation: len(values) for relation, values in VALUES.items()})
+print(*(f"{name}: {len(values)}" for name, values in VALUES.items()), sep="\n")
 assert "a pig called duchess" in VALUES["pet"]
 
 # %%
@@ -519,7 +520,7 @@ def sixteen(probe, draw):
 # %%
 QUESTIONS = [sixteen(probe, random.Random(n)) for n, probe in enumerate(PROBES)]
 beginning, ways = QUESTIONS[1]
-print(f"{len(QUESTIONS)} questions, such as: {beginning}\n{ways[:8]}\n{ways[8:]}")
+print(f"{len(QUESTIONS)} questions, such as: {beginning} ...", *ways, sep="\n")
 assert all(len(set(ways)) == 16 for _, ways in QUESTIONS)
 
 
@@ -552,7 +553,11 @@ assert result["grammar"] < 0.8
 ANSWERS = [ask(model) for model in MODELS]
 for seed, model in enumerate(MODELS):
     result = examine(model, ANSWERS[seed])
-    print(f"seed {seed}:", *(f"{name} {value:.2f}, " for name, value in result.items()))
+    print(
+        f"seed {seed}:",
+        *(f"{name} {value:.2f}" for name, value in result.items()),
+        sep="\n  ",
+    )
     assert result["facts"] > 0.3
     assert result["grammar"] > 0.85
 

@@ -18,6 +18,7 @@
 import inspect
 import math
 import random
+import textwrap
 import time
 from collections import Counter, defaultdict
 
@@ -519,7 +520,7 @@ assert drawn == generate(model, encoded(WALK), 8, temperature=0.8, top_p=0.9, se
 
 # %% tags=["nbval-ignore-output"]
 looping = generate(model, encoded(WALK), 80, temperature=0)
-print(tokenizer.decode(looping[1:]))
+print(textwrap.fill(tokenizer.decode(looping[1:]), 88))
 
 # %% [markdown]
 # A loop. The likeliest next token after a repeated sentence is, to this model, the sentence once more, and each
@@ -553,7 +554,7 @@ assert repetition(human) == 0
 
 # %% tags=["nbval-ignore-output"]
 penalised = generate(model, encoded(WALK), 80, temperature=0, repetition_penalty=1.3)
-print(tokenizer.decode(penalised[1:]))
+print(textwrap.fill(tokenizer.decode(penalised[1:]), 88))
 print(f"repeated 4-grams, greedy: {repetition(looping):.2f}")
 print(f"repeated 4-grams, greedy with penalty 1.3: {repetition(penalised):.2f}")
 assert repetition(looping) > 0.3 > 0.1 > repetition(penalised)

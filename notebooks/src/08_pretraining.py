@@ -17,6 +17,7 @@
 import copy
 import inspect
 import math
+import textwrap
 import time
 import zlib
 
@@ -380,7 +381,7 @@ assert 0.75 < share_of_the_way(ours) < share_of_the_way(elder) < 0.97
 steps, losses = series(history, "loss")
 smooth = dict(zip(steps, smoothed(steps, losses), strict=True))
 for step in (60, 120, 240):
-    print(is_normal(step, smooth[step], bands).sentence, "\n")
+    print(textwrap.fill(is_normal(step, smooth[step], bands).sentence, 88), "\n")
 assert is_normal(60, smooth[60], bands).word == "normal"
 assert smooth[240] < bands.loss.at(240)[0]
 
@@ -473,7 +474,8 @@ display(explorer)
 
 # %% tags=["nbval-ignore-output"]
 words = {name: verdict(name).word for name in RUNS}
-print(words)
+for name, word in words.items():
+    print(f"{name}: {word}")
 assert words["targets not shifted"] == words["no causal mask"] == "far below"
 assert (
     words["answers of another text"] == words["rate 100 times too low"] == "far above"

@@ -956,8 +956,8 @@ display(box)
 #
 # Everything about the Tin Otter in this lesson is text. Restart the kernel, and change, in this order:
 #
-# 1. **the exam**: `FACTS`, `OTHER_WORDS`, `BACKWARDS`, `NOT_KNOWN`, `WORLD`. Before anything else, while you are
-#    honest;
+# 1. **the exam**: `FACTS`, with another answer for each in `CHANGES`; `OTHER_WORDS`, `BACKWARDS`, `NOT_KNOWN`,
+#    `WORLD`. Before anything else, while you are honest;
 # 2. **the message**: `WISHES`. Look at the row *told*. If it is good enough, stop: you need no training;
 # 3. **the examples**: `my_assistant.jsonl`. Show each wish several times, also what it shall *not* answer.
 #
