@@ -39,7 +39,7 @@ def keep_top_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
     """
     ordered, order = logits.softmax(-1).sort(descending=True)
     before = ordered.cumsum(-1) - ordered  # what the likelier ones already hold
-    drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, (before >= p) & (before > 0))
+    drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= p)
     return logits.masked_fill(drop, -math.inf)
 
 
@@ -88,8 +88,8 @@ class Sampling:
             raise ValueError(f"top_k is {self.top_k}; it must keep at least 1 token (leave it out to keep all)")
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                raise ValueError(f"{name} is {value}; it is a probability, above 0 and at most 1")
+            if value is not None and not 1e-6 <= value <= 1:  # float32 rounds much smaller ones to 0
+                raise ValueError(f"{name} is {value}; it is a probability, at least 0.000001 and at most 1")
         if self.repetition_penalty is not None and not 0.01 <= self.repetition_penalty <= 100:
             raise ValueError(
                 f"repetition_penalty is {self.repetition_penalty}; it must lie between 0.01 and 100 (1 does nothing)"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import small_config
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -76,10 +77,19 @@ def kept_for_backward(model: Transformer, ids: torch.Tensor) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
+def fused_with_shared_keys() -> bool:
+    """False in PyTorch 2.6."""
+    query, key = torch.ones(1, 2, 4, 8, requires_grad=True), torch.ones(1, 1, 4, 8)
+    mixed = F.scaled_dot_product_attention(query, key, key, enable_gqa=True)
+    return "Flash" in mixed.grad_fn.name()
+
+
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("config", VARIANTS)
 def test_activations_are_what_autograd_keeps(config, causal):
     config = replace(config, causal=causal)
+    if config.n_kv_heads < config.n_heads and not fused_with_shared_keys():
+        pytest.skip("this PyTorch has no fused attention for shared keys, so it keeps the T x T weights")
     kept = kept_for_backward(Transformer(config), torch.randint(0, 50, (3, 17)))
     predicted = training_memory(config, batch_size=3, n_tokens=16)["activations"]
     assert predicted == pytest.approx(kept, rel=0.05)  # equal with torch 2.13; one copied tensor more or less is 4 %
