@@ -208,7 +208,10 @@ def test_any_shape_is_quantised_or_a_layer_is_named(vocab_size, heads, weights):
 counts = st.integers(1, 8) | integers
 
 
-@given(st.lists(tokens, max_size=4), st.lists(tokens, max_size=2), integers, counts, counts, integers)
+ids = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=30)  # what a row of tokens has room for
+
+
+@given(st.lists(ids, max_size=4), st.lists(ids, max_size=2), st.integers(-1, 60), counts, counts, integers)
 def test_documents_are_refused_or_become_batches(train, validation, end_id, max_seq_len, batch_size, seed):
     if max_seq_len > 100 or batch_size > 100:
         return  # legal, and too large to make here
@@ -235,7 +238,9 @@ def test_conversations_are_refused_or_become_batches(conversations, batch_size):
 
 @given(words, words)
 def test_what_is_saved_is_loaded_or_the_place_is_refused(tmp_path_factory, name, text):
-    tokenizer = Tokenizer.train([f"a{text}"], vocab_size=256)
+    tokenizer = asked(Tokenizer.train, [f"a{text}"], vocab_size=256)
+    if tokenizer is None:
+        return
     folder = tmp_path_factory.mktemp("saved") / f"run{name}"
     model = Transformer(small_config(vocab_size=256))
     if asked(lambda: save(model, tokenizer, folder) or True):
@@ -244,6 +249,6 @@ def test_what_is_saved_is_loaded_or_the_place_is_refused(tmp_path_factory, name,
 
 @given(st.lists(words, max_size=3), st.integers(0, 2))
 def test_a_floor_is_refused_or_a_number(texts, drawn):
-    tokenizer = Tokenizer.train(["a", *texts], vocab_size=256)
-    floor = asked(world.floor, world.World(0).documents(drawn), tokenizer)
+    tokenizer = asked(Tokenizer.train, ["a", *texts], vocab_size=256)
+    floor = tokenizer and asked(world.floor, world.World(0).documents(drawn), tokenizer)
     assert floor is None or floor.nats_per_token > 0

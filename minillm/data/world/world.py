@@ -75,7 +75,9 @@ class World:
         return Document(voice.text, voice.log_prob, scene.kind, plan)
 
     def documents(self, count: int) -> list[Document]:
-        """Make the first `count` documents of the stream."""
+        """Make the first `count` documents of the stream; raises ValueError for a negative count."""
+        if count < 0:
+            raise ValueError(f"count is {count}; a stream has no document before its first")
         return list(itertools.islice(self.stream(), count))
 
     def stream(self, start: int = 0) -> Iterator[Document]:
