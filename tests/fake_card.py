@@ -44,12 +44,14 @@ C10_REGISTER_GUARD_IMPL(CUDA, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CU
 
 
 def compile_guard(folder: Path) -> Path | None:
-    """A guard that does nothing, as a library; None where torch is built for CUDA and brings its own.
+    """A guard that does nothing, as a library; None where torch has a card's own.
 
     Raises `RuntimeError` saying what is missing where it cannot be made.
     """
-    if torch.version.cuda is not None:
+    if torch.cuda.is_available():
         return None
+    if torch.version.cuda is not None:
+        raise RuntimeError("a PyTorch built for CUDA asks its driver; without a card only another build plays one")
     compiler = shutil.which("c++")
     if sys.platform != "linux" or compiler is None:
         raise RuntimeError("a PyTorch without CUDA needs a guard that only Linux with a C++ compiler can make here")

@@ -122,12 +122,9 @@ def test_a_text_goes_on_in_tokens_that_exist_or_is_refused(ids, max_new_tokens, 
         assert text[: len(prompt)] == prompt
         assert len(text) <= min(len(prompt) + max_new_tokens, 24)
         assert all(0 <= token < 50 for token in text)
-    if isinstance(texts[0], int):
+    if isinstance(texts[0], int) and "seed" in options:
         options.pop("use_cache", None)
-        assert (
-            asked(lambda: list(stream(model, ids, max_new_tokens, **options))) == texts[len(ids) :]
-            or options.get("seed") is None
-        )
+        assert list(stream(model, ids, max_new_tokens, **options)) == texts[len(ids) :]
 
 
 @given(
@@ -206,12 +203,10 @@ def test_any_shape_is_quantised_or_a_layer_is_named(vocab_size, heads, weights):
 
 
 counts = st.integers(1, 8) | integers
+documents = st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=30), max_size=4)  # a row has 32 bits a token
 
 
-ids = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=30)  # what a row of tokens has room for
-
-
-@given(st.lists(ids, max_size=4), st.lists(ids, max_size=2), st.integers(-1, 60), counts, counts, integers)
+@given(documents, documents, st.integers(-1, 60), counts, counts, integers)
 def test_documents_are_refused_or_become_batches(train, validation, end_id, max_seq_len, batch_size, seed):
     if max_seq_len > 100 or batch_size > 100:
         return  # legal, and too large to make here

@@ -61,6 +61,10 @@ class Team:
 
     def _shard(self, model: nn.Module, module: nn.Module) -> nn.Module:
         """Block by block; what is around the blocks (embedding, head) belongs to the root, since a loss may use it."""
+        if self.device.type == "cpu" and not hasattr(torch.cpu.Stream, "record_event"):
+            raise ValueError(
+                f"PyTorch {torch.__version__} cannot shard a model on the CPU; take a newer one, or --parallel ddp"
+            )
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 

@@ -219,7 +219,7 @@ def test_tokens_that_only_the_model_knows_are_not_drawn():
     small = Tokenizer({n: letter.encode() for n, letter in enumerate(LETTERS[:3])}, [], {})
     answer = Engine(MODEL, small).submit(Request([1], 20, seed=0))
     events = list(answer)
-    assert {event.token for event in events} == {0, 1, 2}
+    assert {event.token for event in events} <= {0, 1, 2}
     assert events[0].log_prob == pytest.approx(log_probs(MODEL, [1, events[0].token]).item(), abs=1e-5)
 
 
