@@ -31,6 +31,7 @@ from minillm import (
     world,
 )
 from minillm.data.chat import MARKS, chat_tokenizer
+from minillm.model.accounting import count_parameters
 from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.reward import RewardConfig
@@ -38,7 +39,7 @@ from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.training.run import TextData
 
 PACKAGE = str(Path(minillm.__file__).parent)
-REFUSALS = (ValueError, IndexError, FileNotFoundError, NotADirectoryError)
+REFUSALS = (ValueError, IndexError, FloatingPointError, FileNotFoundError, NotADirectoryError)
 integers = st.integers(-3, 60) | st.sampled_from([-(2**63), 2**31, 2**63 - 1])
 floats = st.floats() | st.sampled_from([0.0, 1.0, 0.5, 1e-320, 1e-30, 1e30])
 sizes = st.sampled_from([1, 2, 4, 8, 16])
@@ -89,7 +90,7 @@ odd = st.fixed_dictionaries(
 )
 def test_a_shape_is_refused_or_computes(shape, odd):
     config = asked(ModelConfig, **shape | odd)
-    if config is None or config.vocab_size > 100 or max(config.d_model, config.n_layers, config.d_head) > 16:
+    if config is None or count_parameters(config) > 100_000:
         return  # refused, or too large to build here
     model = Transformer(config)
     assert model(torch.tensor([[0]])).shape == (1, 1, config.vocab_size)
@@ -231,7 +232,7 @@ def test_conversations_are_refused_or_become_batches(conversations, batch_size):
         asked(ChatData.of, examples, examples[:1], tokenizer.eos_id, 256, batch_size, seed=0)
 
 
-@given(words, words)
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8), words)
 def test_what_is_saved_is_loaded_or_the_place_is_refused(tmp_path_factory, name, text):
     tokenizer = asked(Tokenizer.train, [f"a{text}"], vocab_size=256)
     if tokenizer is None:
