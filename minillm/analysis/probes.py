@@ -38,15 +38,6 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     >>> ridge_probe(vectors, torch.tensor([0, 0, 1, 1])).classify(vectors)
     tensor([0, 0, 1, 1])
     """
-    x, mean = _centred(vectors, labels, penalty)
-    y = F.one_hot(labels).double()
-    covariance = x.mT @ x / len(x)
-    ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
-    weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
-    return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())
-
-
-def _centred(vectors: Tensor, labels: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
     if not penalty > 0:
         raise ValueError(f"penalty is {penalty}; it must be positive, or separable classes have no best weights")
     if len(labels) != len(vectors) or len(labels) == 0 or labels.min() < 0 or len(labels.unique()) < 2:
@@ -54,8 +45,12 @@ def _centred(vectors: Tensor, labels: Tensor, penalty: float) -> tuple[Tensor, T
             f"{len(vectors)} vectors with {len(labels)} labels of {len(labels.unique())} classes: give every vector "
             "one label from 0 up, and at least two classes"
         )
-    x = vectors.detach().double()
-    return x - x.mean(0), x.mean(0)
+    mean = vectors.detach().double().mean(0)
+    x, y = vectors.detach().double() - mean, F.one_hot(labels).double()
+    covariance = x.mT @ x / len(x)
+    ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
+    weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
+    return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())
 
 
 @dataclass(frozen=True)
