@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from minillm.assets import cached
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("minillm", "torch", "numpy", "tokenizers", "transformers", "regex", "llama_cpp_python")
 
@@ -34,6 +36,12 @@ def machine() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": packages,
     }
+
+
+def tiny_shakespeare() -> Path | None:
+    """Tiny Shakespeare, 1.1 MB: a copy beside the repository, or what `minillm fetch tiny-shakespeare` brought."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
+    return beside if beside.is_file() else cached("tiny-shakespeare")
 
 
 def processor_name() -> str:

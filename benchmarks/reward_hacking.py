@@ -10,6 +10,7 @@ a larger reward model as the gold. Runs are kept in the cache: what was interrup
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 from collections.abc import Sequence
@@ -48,16 +49,18 @@ def proxy(seed: int) -> RewardModel:
     return models.make_reward(models.RewardRecipe(seed, rater=LOVER_OF_LENGTH, pairs=WEAK_REWARD))[0]
 
 
-def run(method: str, price: float, steps: int, seed: int, folder: Path) -> dict:
-    """Train for the proxy at one price and measure; or read what was measured before."""
+def run(method: str, price: float, steps: int, seed: int, kept: Path) -> dict:
+    """Train for the proxy at one price and measure; or read what was measured before with the same models."""
+    model, tokenizer = models.sft()
+    judge = proxy(seed)
+    train, settings = METHODS[method]
+    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=LONGEST_ANSWER)
+    weights = [parameter.detach().numpy().tobytes() for one in (model, judge) for parameter in one.parameters()]
+    folder = kept / hashlib.sha256(b"".join([repr(config).encode(), *weights])).hexdigest()[:16]
     done = folder / "measured.json"
     if done.exists():
         return json.loads(done.read_text(encoding="utf-8"))
-    model, tokenizer = models.sft()
-    judge = proxy(seed)
     prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - LONGEST_ANSWER)
-    train, settings = METHODS[method]
-    config = settings(steps=steps, kl_coef=price, seed=seed, max_new_tokens=LONGEST_ANSWER)
     data = PromptData(prompts, judge.score, [tokenizer.eos_id])
     model, history = train(model, data, config, folder, tokenizer, progress)
     result = {"price": price, "seconds": history[-1]["seconds"]} | measured(model, tokenizer, judge, seed)
@@ -87,8 +90,7 @@ def of_seed(seed: int, method: str, prices: Sequence[float], steps: int) -> list
     model, tokenizer = models.sft()
     runs = [{"price": None} | measured(model, tokenizer, proxy(seed), seed)]
     for price in prices:
-        folder = cache_dir() / "reward_hacking" / f"{method}-{price}-{steps}-{seed}"
-        runs.append(run(method, price, steps, seed, folder))
+        runs.append(run(method, price, steps, seed, cache_dir() / "reward_hacking"))
     return runs
 
 

@@ -47,6 +47,7 @@ def run(seed: int) -> dict:
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         model, tokenizer = load(out)
     result = json.loads(output.splitlines()[-1])
+    del result["out"]  # a folder that is gone
     return result | {split: accuracies(model, tokenizer, split) for split in ("held-out", "training")}
 
 

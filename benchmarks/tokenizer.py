@@ -3,8 +3,9 @@
     python benchmarks/tokenizer.py                  # needs the test extra
     python benchmarks/tokenizer.py --text corpus.txt --vocab-size 4096 --json
 
-The text is tiny Shakespeare where it lies beside the repository, otherwise the manual that comes with every Python. A
-ratio above 1 means that we are faster. Before anything is timed, merges and ids are checked to be equal.
+The text is tiny Shakespeare where `minillm fetch tiny-shakespeare` has brought it, otherwise the manual that comes with
+every Python. A ratio above 1 means that we are faster. Before anything is timed, merges and ids are checked to be
+equal.
 """
 
 import argparse
@@ -13,13 +14,12 @@ import pydoc_data.topics
 from pathlib import Path
 
 import tokenizers
-from common import race, write_result
+from common import race, tiny_shakespeare, write_result
 from tokenizers import models, pre_tokenizers, trainers
 
 from minillm.tokenizer import Tokenizer, unspell
 from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
 
-SHAKESPEARE = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 NAIVE_MERGES = 64  # the naive trainer needs the same time for each, so a few are enough
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="end with one JSON object on one line")
     arguments = parser.parse_args()
 
-    path = arguments.text or (SHAKESPEARE if SHAKESPEARE.is_file() else None)
+    path = arguments.text or tiny_shakespeare()
     text = path.read_text(encoding="utf-8") if path else "\n".join(pydoc_data.topics.topics.values())
     name = path.name if path else "pydoc_data.topics"
 

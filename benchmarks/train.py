@@ -16,11 +16,9 @@ import statistics
 from pathlib import Path
 
 import torch
-from common import write_result
+from common import tiny_shakespeare, write_result
 from shakespeare import OURS, RECIPE, TARGET, Shakespeare, our_run, plain_run, side_by_side
 from throughput import shapes, throughput
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
 
 
 def race(data: Shakespeare, seeds: int) -> dict:
@@ -92,12 +90,14 @@ def main() -> None:
     parts = parser.add_mutually_exclusive_group(required=True)
     for name in ("race", "ladder", "throughput", "shapes"):
         parts.add_argument(f"--{name}", dest="part", action="store_const", const=name)
-    parser.add_argument("--text", type=Path, default=DATA, help="tiny Shakespeare (1.1 MB), for --race and --ladder")
+    parser.add_argument("--text", type=Path, default=tiny_shakespeare(), help="for --race and --ladder")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     torch.set_float32_matmul_precision("highest")
     if arguments.part in ("race", "ladder"):
+        if arguments.text is None:
+            parser.error("the text is not here; run: minillm fetch tiny-shakespeare")
         if not arguments.text.is_file():
             parser.error(f"there is no text at {arguments.text}; give its place with --text")
         data = Shakespeare(arguments.text)

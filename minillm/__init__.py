@@ -20,7 +20,9 @@ from minillm.data import world
 from minillm.inference.generate import generate, stream
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import DPOConfig, dpo
-from minillm.posttraining.reward import train_reward_model
+from minillm.posttraining.grpo import GRPOConfig, grpo
+from minillm.posttraining.ppo import PPOConfig, ppo
+from minillm.posttraining.reward import RewardConfig, train_reward_model
 from minillm.posttraining.sft import sft
 from minillm.pretrained import load, quantize, save
 from minillm.tokenizer import Tokenizer
@@ -29,13 +31,18 @@ from minillm.training.settings import TrainConfig
 
 __all__ = [
     "DPOConfig",
+    "GRPOConfig",
     "ModelConfig",
+    "PPOConfig",
+    "RewardConfig",
     "Tokenizer",
     "TrainConfig",
     "Transformer",
     "dpo",
     "generate",
+    "grpo",
     "load",
+    "ppo",
     "pretrain",
     "quantize",
     "save",

@@ -6,7 +6,7 @@ only `transformer` and the rooms above it do.
 
 import difflib
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 Norm = Literal["rmsnorm", "layernorm"]
@@ -128,7 +128,7 @@ class ModelConfig:
             near = difflib.get_close_matches(name, PRESETS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
-        return replace(cls(**PRESETS[name]), **changes)
+        return cls(**(PRESETS[name] | changes))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values; `rope_scaling` only where there is one."""

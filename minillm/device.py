@@ -28,13 +28,19 @@ def pick_device(name: str | None = None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind = name.split(":")[0]
-    if kind not in DEVICES:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or kind not in DEVICES:
         raise ValueError(f"unknown device {name!r}; choose one of {', '.join(DEVICES)}")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r} was asked for, but PyTorch sees no NVIDIA card here; use 'cpu'")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"device {name!r} was asked for, but this is no Mac with Apple silicon; use 'cpu'")
-    return torch.device(name)
+    if kind == "cuda" and (device.index or 0) >= max(1, torch.cuda.device_count()):
+        raise ValueError(f"device {name!r} was asked for, but PyTorch sees {torch.cuda.device_count()} cards here")
+    return device
 
 
 def seed_everything(seed: int) -> None:

@@ -1,6 +1,6 @@
 """The one loss of language modelling: how surprised was the model by the token that came?
 
-Pretraining, SFT, DPO and PPO all start from `token_log_probs`; they differ in which tokens count.
+Training goes through `next_token_loss_of_hidden`; who asks for single tokens reads `token_log_probs`.
 """
 
 from typing import Any
@@ -39,6 +39,7 @@ def next_token_loss_of_hidden(
     of a vocabulary of 49,152. Here a chunk of rows goes all the way, to its logits, its loss and its gradient (softmax
     minus one-hot), while it lies in the cache, and its logits are forgotten. Rows without a target, as a prompt in SFT,
     cost nothing. The gradient is computed together with the loss, so only a first derivative exists.
+    Raises `ValueError` where every target is ignored.
 
     >>> hidden, head = torch.eye(2), torch.log(torch.tensor([[0.5, 0.1], [0.25, 0.1], [0.25, 0.8]]))
     >>> round(next_token_loss_of_hidden(hidden, head, torch.tensor([0, 2])).item(), 4)   # the example above

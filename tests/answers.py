@@ -1,7 +1,7 @@
 """The answers on file: wrong ones that a check must reject by name, and unusual right ones that it must accept.
 
 They are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. As a script this
-prints the kill rate, for README.md and exercises/README.md:
+prints the kill rate, for exercises/README.md:
 
     python tests/answers.py
 """

@@ -34,8 +34,8 @@ SMALL_DISK = 1_500_000  # bytes: a run takes some 500,000
 CONFIG = settings(steps=80, save_every=16)
 
 
-def fork(work: Callable[[], object], dies_after: float | None = None) -> int:
-    """Do something in a child, killed after so many seconds where it is not over by then; the wait status."""
+def fork(work: Callable[[], object], dies_after: float | None = None) -> bool:
+    """Do something in a child, killed after so many seconds; whether that met it alive."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -47,7 +47,8 @@ def fork(work: Callable[[], object], dies_after: float | None = None) -> int:
     if dies_after is not None:
         time.sleep(dies_after)
         os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
+    status = os.waitpid(child, 0)[1]
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
 def run(train: Callable, data: Any, folder: Path) -> None:
@@ -78,7 +79,7 @@ def killed_runs(train: Callable, data: Any, home: Path, rounds: int, rng: random
     met, lost, equal = 0, [0], 0
     for number in range(rounds):
         folder = home / f"run{number}"
-        met += fork(lambda folder=folder: run(train, data, folder), rng.uniform(0, seconds)) != 0
+        met += fork(lambda folder=folder: run(train, data, folder), rng.uniform(0, 0.7 * seconds))
         lost.append(last_step(folder) - saved_step(folder))
         fork(lambda folder=folder: run(train, data, folder))
         equal += folder.with_suffix(".loss").read_text(encoding="ascii") == expected
@@ -126,7 +127,7 @@ def killed_downloads(home: Path, rounds: int, rng: random.Random) -> dict[str, A
             assets.REGISTRY[name] = Asset(name, "bytes", "none", (file,))
             Slow.sent.unlink(missing_ok=True)
             for _ in range(3):
-                met += fork(lambda name=name: fetch(name, progress=False), rng.uniform(0, 0.4)) != 0
+                met += fork(lambda name=name: fetch(name, progress=False), rng.uniform(0, 0.4))
                 final = home / "assets" / name / "toy.bin"
                 if final.exists() and final.read_bytes() != CONTENT:
                     raise AssertionError(f"{final} is there, and not whole")

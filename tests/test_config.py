@@ -63,6 +63,19 @@ def test_a_scaling_survives_its_dictionary_and_no_scaling_leaves_no_trace():
     assert "rope_scaling" not in ModelConfig(**SHAPE).to_dict()  # what is kept under a hash of it stays known
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("tiny", {"n_heads": 8}),
+        ("tiny", {"d_model": 256}),
+        ("gpt2", {"activation": "swiglu"}),
+        ("small", {"n_heads": 4}),
+    ],
+)
+def test_a_changed_preset_is_the_model_that_these_values_describe(name, changes):
+    assert ModelConfig.preset(name, **changes) == ModelConfig(**(PRESETS[name] | changes))
+
+
 def test_the_near_preset_is_named():
     with pytest.raises(ValueError, match="no preset named 'tinny'.*Did you mean 'tiny'"):
         ModelConfig.preset("tinny")

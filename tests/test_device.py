@@ -14,6 +14,7 @@ from minillm.device import (
     bf16_speedup,
     keep_freed_memory,
     matmul_peak,
+    packed_speedup,
     pick_device,
     require_compiler,
     seed_everything,
@@ -25,7 +26,7 @@ def test_the_cpu_is_the_default_without_a_card(monkeypatch):
     assert pick_device() == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cudax"])
+@pytest.mark.parametrize("name", ["gpu", "cudax", "cpu:x"])
 def test_an_unknown_device_is_named(name):
     with pytest.raises(ValueError, match=f"unknown device '{name}'; choose one of cpu, cuda, mps"):
         pick_device(name)
@@ -38,6 +39,11 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch):
         pick_device("cuda:0")
     with pytest.raises(ValueError, match="no Mac with Apple silicon"):
         pick_device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert pick_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(ValueError, match="device 'cuda:7' was asked for, but PyTorch sees 1 card"):
+        pick_device("cuda:7")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="page faults are counted as Linux counts them")
@@ -114,6 +120,19 @@ def test_the_peak_is_measured_once(monkeypatch):
     first = matmul_peak(cpu)
     monkeypatch.setattr("minillm.device.time", None)
     assert matmul_peak(cpu) == first > 0
+
+
+@pytest.mark.parametrize("kernel", ["int8", "int4"])
+def test_a_pytorch_without_packed_kernels_gains_nothing_by_them(monkeypatch, kernel):
+    class Without:
+        ops = SimpleNamespace(aten=SimpleNamespace())
+
+        def __getattr__(self, name):
+            return getattr(torch, name)
+
+    assert packed_speedup.__wrapped__(kernel) >= 0
+    monkeypatch.setattr("minillm.device.torch", Without())
+    assert packed_speedup.__wrapped__(kernel) == 0
 
 
 def test_a_probe_runs_on_one_thread_and_gives_the_others_back():

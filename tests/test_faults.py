@@ -25,9 +25,10 @@ def test_nothing_is_lost_by_kills_and_a_full_disk(tmp_path):
     assert run.returncode == 0, run.stderr[-2000:]
     found = json.loads(run.stdout.splitlines()[-1])
     for name in ("pretraining, killed", "SFT, killed"):
-        assert found[name]["same_end"] == 2
+        assert found[name]["alive_then"] == found[name]["same_end"] == 2
         assert found[name]["most_steps_repeated"] <= CONFIG.save_every
     assert found["a download, killed"]["same_end"] == 2
+    assert found["a download, killed"]["alive_then"] > 0
     disk = found["a full disk"]
     if disk is None:
         pytest.skip("the kills are survived; this system lets nobody mount a small disk, so it was not filled")

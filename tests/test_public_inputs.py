@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 import minillm
 from minillm import (
     DPOConfig,
+    GRPOConfig,
     ModelConfig,
+    PPOConfig,
+    RewardConfig,
     Tokenizer,
     TrainConfig,
     Transformer,
@@ -32,9 +35,6 @@ from minillm import (
 )
 from minillm.data.chat import MARKS, chat_tokenizer
 from minillm.model.accounting import count_parameters
-from minillm.posttraining.grpo import GRPOConfig
-from minillm.posttraining.ppo import PPOConfig
-from minillm.posttraining.reward import RewardConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.training.run import TextData
 

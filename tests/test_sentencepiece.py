@@ -179,6 +179,7 @@ REFUSED = {
     "a step of it": (["decoder", "decoders", 0], {"type": "CTC"}, 'decoder is {"type": "CTC"}'),
     "a pattern": (["decoder", "decoders", 0, "pattern"], {"Regex": "(a+)+"}, "decoder is .*Regex"),
     "no object": (["pre_tokenizer"], "Whitespace", "pre_tokenizer is .Whitespace"),
+    "the name of a known step": (["normalizer"], "Sequence", "normalizer is .Sequence"),
     "missing byte": (
         ["model", "vocab", "<0x0A>"],
         "removed",

@@ -20,15 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
+from minillm.assets import cached
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spell, split, unspell
 from minillm.tokenizer.composing import compose, in_order
 from minillm.tokenizer.merging import WordCache, merge_word, merge_word_naive
 from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-GPT2_FILES = SHARED / "gpt2_vocab.json", SHARED / "gpt2_merges.txt"
+GPT2_FILES = [(cached("gpt2-tokenizer") or Path("nowhere")) / name for name in ("vocab.json", "merges.txt")]
 SHAKESPEARE = SHARED / "tinyshakespeare.txt"
-needs_gpt2 = pytest.mark.skipif(not all(path.is_file() for path in GPT2_FILES), reason=f"no GPT-2 files in {SHARED}")
+needs_gpt2 = pytest.mark.skipif(not all(path.is_file() for path in GPT2_FILES), reason="minillm fetch gpt2-tokenizer")
 needs_shakespeare = pytest.mark.skipif(not SHAKESPEARE.is_file(), reason=f"no {SHAKESPEARE}")
 
 TEXTS = {
@@ -815,7 +816,7 @@ def test_config_may_be_missing_long_or_named(saved):
     config = {
         "bos_token": {"content": "<s>", "lstrip": False},
         "eos_token": "<|end|>",
-        "chat_template": [{"name": "tool", "template": "no"}, {"name": "default", "template": "yes"}],
+        "chat_template": [{"name": []}, 7, {"name": "tool", "template": "no"}, {"name": "default", "template": "yes"}],
     }
     tokenizer = load(good, config)
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.chat_template) == (261, 0, "yes")
@@ -830,7 +831,11 @@ def test_a_start_token_that_is_only_in_the_vocabulary_becomes_special(saved):
 def test_a_template_file_beside_the_config_is_read(tmp_path, trained):
     trained.save(tmp_path)
     (tmp_path / "chat_template.jinja").write_text("{{ bos_token }}é", encoding="utf-8")
-    assert Tokenizer.load(tmp_path).chat_template == "{{ bos_token }}é"
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.chat_template == "{{ bos_token }}é"
+    loaded.chat_template = "{{ eos_token }}"
+    loaded.save(tmp_path)  # and the file, which would be read in its place, is gone
+    assert Tokenizer.load(tmp_path).chat_template == "{{ eos_token }}"
 
 
 def changed(path, value):

@@ -98,10 +98,10 @@ def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
 
 def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    parts = re.split(r"<details>\s*<summary>.*?</summary>(.*?)</details>", text, flags=re.DOTALL)
+    parts = re.split(r"<details>\s*<summary>Open.*?</summary>(.*?)</details>", text, flags=re.DOTALL)
     asked, answers = parts[:-1:2], parts[1::2]
-    if len(answers) != QUESTIONS or text.count("<details>") != QUESTIONS:
-        yield f"the quiz has {len(answers)} <details> with a <summary>; it needs {QUESTIONS}"
+    if len(answers) != QUESTIONS or text.count("<summary>Open") != QUESTIONS:
+        yield f"the quiz has {len(answers)} <details> with a <summary>Open ...; it needs {QUESTIONS}"
     for number, (question, answer) in enumerate(zip(asked, answers, strict=True), start=1):
         question = question[question.rfind(f"**{number}.") :]
         choices = set(CHOICE.findall(question))

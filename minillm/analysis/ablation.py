@@ -117,7 +117,7 @@ def mean_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[Place, Fl
 
     def adds_to(sum_so_far: Float[Tensor, "C"]) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            sum_so_far.add_(output[counts].double().sum(0).cpu())
+            sum_so_far.add_(output[counts].cpu().double().sum(0))
 
         return hook
 

@@ -57,7 +57,7 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
     true = [p if margin >= 0 else 1 - p for margin, p in chances]
     agreed = [0.5 if margin == 0 else p for margin, p in zip(margins, true, strict=True)]
     places: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
-    for margin, p in zip(margins, true, strict=True):
+    for margin, p in zip(margins, agreed, strict=True):
         confidence = 0.5 * (1 + math.tanh(abs(margin) / 2))  # sigmoid, safe where its exponential overflows
         places[min(int((confidence - 0.5) * 2 * bins), bins - 1)].append((confidence, p))
     table = tuple(

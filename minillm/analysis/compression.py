@@ -178,6 +178,6 @@ def model_predictor(model: Transformer, start: int) -> Predictor:
     def predict(last: int | None) -> Float[Tensor, "V"]:
         ids = torch.tensor([[start if last is None else last]], device=model.device)
         with torch.no_grad():
-            return model(ids, cache)[0, -1].double().softmax(-1).cpu()
+            return model(ids, cache)[0, -1].cpu().double().softmax(-1)
 
     return predict

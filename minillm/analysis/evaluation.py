@@ -68,7 +68,7 @@ def _row_log_probs(model: Transformer, rows: list[list[int]], begins: list[int],
         inputs, targets = split_targets(padded, end_id)
         for place, number in enumerate(batch):
             targets[place, : begins[number] - 1] = IGNORE
-        found = token_log_probs(model(inputs.to(model.device)), targets.to(model.device)).double().sum(-1)
+        found = token_log_probs(model(inputs.to(model.device)), targets.to(model.device)).cpu().double().sum(-1)
         for number, total in zip(batch, found.tolist(), strict=True):
             totals[number] = total
     return totals

@@ -79,8 +79,9 @@ class PCA:
         N, C = points.shape
         if not 1 <= k <= min(N - 1, C):
             raise ValueError(f"k is {k}; {N} points with {C} coordinates spread in at most {min(N - 1, C)} directions")
-        mean = points.double().mean(0)
-        _, spread, directions = torch.linalg.svd(points.double() - mean, full_matrices=False)
+        points = points.cpu().double()  # which Apple's cards lack
+        mean = points.mean(0)
+        _, spread, directions = torch.linalg.svd(points - mean, full_matrices=False)
         variance = spread.square()
         if variance.sum() == 0:
             raise ValueError(f"all {N} points are the same, so they spread in no direction")
@@ -91,4 +92,4 @@ class PCA:
 
     def __call__(self, points: Float[Tensor, "N C"]) -> Float[Tensor, "N k"]:
         """The points' places in the picture; also for points that `fit` has not seen."""
-        return (points - self.mean) @ self.directions.mT
+        return (points.to(self.mean) - self.mean) @ self.directions.mT

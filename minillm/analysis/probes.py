@@ -45,8 +45,9 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
             f"{len(vectors)} vectors with {len(labels)} labels of {len(labels.unique())} classes: give every vector "
             "one label from 0 up, and at least two classes"
         )
-    mean = vectors.detach().double().mean(0)
-    x, y = vectors.detach().double() - mean, F.one_hot(labels).double()
+    vectors = vectors.detach().cpu().double()  # which Apple's cards lack
+    mean = vectors.mean(0)
+    x, y = vectors - mean, F.one_hot(labels.cpu()).double()
     covariance = x.mT @ x / len(x)
     ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
     weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
@@ -80,11 +81,11 @@ def separation(
     >>> separation(vectors, torch.tensor([0, 0, 0, 1, 1, 1])).accuracy
     tensor(1.)
     """
-    names, groups = groups.unique(return_inverse=True)
+    names, groups = groups.cpu().unique(return_inverse=True)
     counts = groups.bincount()
     if len(names) < 2 or counts.min() < 2:
         raise ValueError(f"groups of {counts.tolist()} vectors; there must be two groups or more, of two or more each")
-    x = vectors.detach().double()
+    x = vectors.detach().cpu().double()  # which Apple's cards lack
     centred = x - x.mean(-2, keepdim=True)
     # What is left of equal vectors is rounding, and rounding has no direction.
     x = centred.where(centred.norm(dim=-1, keepdim=True) > 1e-6 * x.norm(dim=-1, keepdim=True), 0.0).float()

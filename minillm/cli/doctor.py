@@ -70,7 +70,7 @@ def doctor(room: bool, run: Path | None, device: str | None, as_json: bool) -> N
     if as_json:
         print_json(report | {"complaints": complaints})
     if report["loss_difference"] > TOLERANCE:
-        sys.exit(1)  # the one thing that silently spoils every lesson
+        sys.exit(1)  # the one thing that makes wrong numbers without a word
 
 
 ROOM = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")

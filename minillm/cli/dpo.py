@@ -9,7 +9,7 @@ import click
 
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import TRAINING, fingerprint, keep, load_judge, progress, settle
+from minillm.cli.runs import TRAINING, fingerprint, keep, load_judge, progress, settle, training_of
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import PairBatches, PairData
@@ -42,7 +42,7 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
         data = PairData(train, as_judged(judge, data.validation))
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = DPOConfig(**options["training"])
+    config = training_of(DPOConfig, options, out)
     start = time.perf_counter()
     with progress(config, out, "dpo", unit="pairs") as show:
         _, history = run_dpo(model, data, config, out, tokenizer, show)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,18 @@ from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
 from minillm.course.grading.submissions import assignment_name, number_of, read_submissions
 
-DAY = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"])
+
+def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """A day and a time, or a day alone, which ends at its midnight."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; give one such as 2026-10-01T18:00, or 2026-10-01") from None
+    if len(text) == len("2026-10-01"):
+        return datetime.combine(found.date(), time(23, 59))
+    return found.astimezone().replace(tzinfo=None)  # as files have it
 
 
 @click.command(name="grade")
@@ -28,7 +39,7 @@ DAY = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d"])
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where everything is written to.")
 @click.option("--assignment", "numbers", multiple=True, metavar="NN", help="Only this one; may be repeated.")
 @click.option("--student", "again", help="Grade this student's notebooks again, even if nothing has changed.")
-@click.option("--due", type=DAY, help="When it was due; a day alone ends at its midnight.")
+@click.option("--due", callback=moment, metavar="TIME", help="When it was due; a day alone ends at its midnight.")
 @click.option("--late", default=0.0, type=click.FloatRange(0, 100), help="Percent that each day begun since costs.")
 @click.option("--seed", help="Makes the inputs of all students; without it a secret is drawn and kept in OUT.")
 @click.option("--checks", type=click.Path(path_type=Path), help="A folder of your own checks: see teaching/grading.md.")
@@ -86,7 +97,7 @@ def grade_class(
     hidden = tuple(path.resolve() for path in (submissions, checks) if path)
     course = Class(found, questions, checks_hash(checks), out, hidden, limits, unsafe, jobs)
     records = grade_with_a_bar(course, secret_of(out, seed))
-    deadline, decisions = Deadline(_end_of(due), late), read_decisions(out, possible, students)
+    deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
     scores = [score(record, deadline, decisions) for record in records]
     write_tables(out, scores)
     write_gradebook(out, scores, questions, deadline)
@@ -108,11 +119,6 @@ def tell_summary(summary: dict[str, dict[str, float]], records: list[Record]) ->
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), times in commonest_mistakes(records):
         click.echo(f"  {times} x {question}: {sentence}")
-
-
-def _end_of(due: datetime | None) -> datetime | None:
-    """A day without a time ends at its midnight."""
-    return due.replace(hour=23, minute=59) if due and (due.hour, due.minute) == (0, 0) else due
 
 
 def grade_with_a_bar(course: Class, secret: str) -> list[Record]:

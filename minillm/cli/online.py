@@ -10,7 +10,7 @@ import click
 
 from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle
+from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle, training_of
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.world.instructions import Instructions
@@ -61,7 +61,7 @@ def learn_online(
     options = settle(ctx, out, resume, options, complete)
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
-    config = type(recipe)(**options["training"])
+    config = training_of(type(recipe), options, out)
     device = pick_device(options["device"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     tokenizer = chat_tokenizer(tokenizer)
@@ -77,7 +77,7 @@ def learn_online(
     with progress(config, out, command) as show:
         model, history = train(model, data, config, out, tokenizer, show)
     after = assess(model, tokenizer, asked, reference, judge, options["seed"])
-    result = {"before": _figures(before), "after": _figures(after)}
+    result = {"asked": after.n, "before": _figures(before), "after": _figures(after)}
     result["win_rate"] = asdict(win_rate(after.utilities, before.utilities))
     result |= {"seconds": history[-1]["seconds"], "steps": history[-1]["step"], "out": str(out)}
     say(_sentence(result))
@@ -93,8 +93,8 @@ def _figures(report: Report) -> dict[str, float]:
 def _sentence(result: dict[str, Any]) -> str:
     before, after, wins = result["before"], result["after"], result["win_rate"]
     return (
-        f"On {MEASURED} held-out instructions: reward {before['reward']:.2f} before, {after['reward']:.2f} after; "
-        f"utility {before['utility']:.2f}, {after['utility']:.2f}; right {before['accuracy']:.1%}, "
+        f"On {result['asked']} held-out instructions: reward {before['reward']:.2f} before, {after['reward']:.2f} "
+        f"after; utility {before['utility']:.2f}, {after['utility']:.2f}; right {before['accuracy']:.1%}, "
         f"{after['accuracy']:.1%}; {after['kl']:.1f} nats an answer from the model it began as. What it says now is "
         f"better in {wins['rate']:.1%} ({wins['low']:.1%} to {wins['high']:.1%}), ties being half "
         f"({result['seconds']:.0f} s)."

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, keep, progress, settle
+from minillm.cli.runs import RUN, TRAINING, keep, progress, settle, training_of
 from minillm.config import PRESETS, ModelConfig
 from minillm.data.corpora import NAMES, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
@@ -78,7 +78,7 @@ def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_j
     validation = tokenizer.encode_batch(corpus.validation)
     shape = (tokenizer.end_id, config.max_seq_len, options["batch_size"], options["seed"])
     data = TextData.of(encoded, validation, *shape)
-    train_config = TrainConfig(**options["training"])
+    train_config = training_of(TrainConfig, options, out)
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     say(
         f"{len(encoded):,} documents, {len(encoded.stream):,} tokens; {count_parameters(config):,} parameters; "

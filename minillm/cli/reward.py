@@ -10,7 +10,7 @@ import click
 from minillm.analysis.calibration import score_pairs
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle
+from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle, training_of
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import EncodedPairs
@@ -36,7 +36,7 @@ def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options
     data, held_out = load_pairs(options, REWARD, model, tokenizer, say)
     learnt_from = fingerprint(model, [data.train.pairs, data.validation])
     keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = RewardConfig(**options["training"])
+    config = training_of(RewardConfig, options, out)
     start = time.perf_counter()
     with progress(config, out, "reward", unit="pairs") as show:
         trained, history = train_reward_model(model, data, config, out, tokenizer, show)

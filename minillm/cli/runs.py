@@ -1,11 +1,10 @@
 """What the commands share that train in a folder: options that outlive the process, and a bar."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import torch
@@ -18,9 +17,11 @@ from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.reward import RewardModel, load_reward_model
 from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
+from minillm.tokenizer.files import write_json
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
 
+Config = TypeVar("Config")
 RUN = "run.json"  # the options of the run, for --resume
 TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
 
@@ -56,6 +57,14 @@ def settle(
     return options | before  # an option that there was not yet when the run began has its default
 
 
+def training_of(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
+    """The settings of a run that its options hold; somebody may have changed them by hand."""
+    try:
+        return kind(**options["training"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
+
+
 def load_judge(name: str | None, tokenizer: Tokenizer) -> RewardModel:
     """The reward model of a run folder, or without one the course's; refuses one that reads other tokens."""
     judge, own = load_reward_model(name) if name else models.reward()
@@ -73,7 +82,7 @@ def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str)
             "--out"
         )
     out.mkdir(parents=True, exist_ok=True)
-    (out / RUN).write_text(json.dumps(options, indent=1), encoding="utf-8")
+    write_json(out / RUN, options)
 
 
 def fingerprint(model: Transformer, learnt_from: Any) -> str:

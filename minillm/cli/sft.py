@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle
+from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle, training_of
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.conversations import hold_out, read_conversations
@@ -76,14 +76,14 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
 def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns what the leading one has to tell."""
     seed_everything(options["seed"])
+    config = training_of(TrainConfig, options, out)
     with team.leader_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
         tokenizer = chat_tokenizer(tokenizer)
-        data = _data(options, tokenizer, model.config.max_seq_len)
+        data = _data(options, config, tokenizer, model.config.max_seq_len)
         if team.leads:
             learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
             keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = TrainConfig(**options["training"])
     say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
     model = model.to(team.device)
     if options["lora"] is not None:
@@ -102,12 +102,10 @@ def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dic
     return result | {"tokens": history[-1]["tokens"], "parameters": learning, "out": str(out)}
 
 
-def _data(options: dict[str, Any], tokenizer: Tokenizer, max_seq_len: int) -> ChatData:
+def _data(options: dict[str, Any], config: TrainConfig, tokenizer: Tokenizer, max_seq_len: int) -> ChatData:
     if options["data"] == WORLD:
         sizes = {name: options[name] for name in SIZES}
-        return world_chats(
-            tokenizer, SFTRecipe(TrainConfig(**options["training"]), **sizes), max_seq_len, options["seed"]
-        )
+        return world_chats(tokenizer, SFTRecipe(config, **sizes), max_seq_len, options["seed"])
     parts = hold_out(read_conversations(Path(options["data"])))
     train, held_out = (encode_conversations(tokenizer, part) for part in parts)
     return ChatData.of(train, held_out, tokenizer.end_id, max_seq_len, options["batch_size"], options["seed"])

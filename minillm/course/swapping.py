@@ -63,6 +63,7 @@ def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None,
         swapped.set_submodule(place, _stand_in(mine, reference.get_submodule(place), reference.config))
     chance = torch.Generator().manual_seed(seed)
     ids = torch.randint(reference.config.vocab_size, (2, min(9, reference.config.max_seq_len)), generator=chance)
+    ids = ids.to(reference.device)
     right, got = _record(reference, ids), _record(swapped, ids)
     compared = tuple(name for name in right if name in got)
     for name in compared:

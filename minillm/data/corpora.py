@@ -79,7 +79,7 @@ def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: i
 
     In the world two draws may give the same short text. The validation set stays as it was drawn, so the floor is an
     unbiased estimate of the world's entropy. Its texts are left out of the `n_train` training documents, which
-    therefore come from the world without these few: `left_out_mass` of its probability, 0.02 % for 500 documents.
+    therefore come from the world without these few, 0.02 % of its probability for 500 documents.
     The loss then owes nothing to a text that was learnt by heart, and is at most a trifle higher for it.
 
     Raises `FileNotFoundError` for what is neither a name nor a path, `assets.AssetError` for a corpus that is not yet
@@ -119,16 +119,17 @@ def split(
 ) -> Corpus:
     """Keep documents back to measure on, by their hashes; `read` begins a pass over all of them.
 
-    They come from `read_validation` where it is given, else they are at most a tenth of `read`. Memory holds the
-    documents kept back, and one more. Raises `ValueError` for fewer than ten documents, or than two different ones.
+    They come from `read_validation` where it is given, else they are at most a tenth of the different ones of `read`.
+    Memory holds at most twice as many documents as are kept back, and one more. Raises `ValueError` for fewer than ten
+    documents, or than two different ones.
 
     >>> corpus = split("letters", lambda: iter("abcdefghijklmnopqrstuvwxyz"), n_validation=100)
     >>> len(corpus.validation), sorted([*corpus.train, *corpus.validation]) == [*"abcdefghijklmnopqrstuvwxyz"]
     (2, True)
     """
-    total, kept, digest = _smallest_hashes(read(), n_validation)
+    total, different, kept, digest = _smallest_hashes(read(), n_validation)
     if read_validation is not None:
-        _, kept, other = _smallest_hashes(read_validation(), n_validation)
+        *_, kept, other = _smallest_hashes(read_validation(), n_validation)
         digest += other
     elif total < 10:
         raise ValueError(
@@ -136,7 +137,7 @@ def split(
             f"separate them by blank lines or {END_OF_TEXT}"
         )
     else:
-        kept = kept[: total // 10]
+        kept = kept[: max(1, different // 10)]
     train = Stream(read, frozenset(kept))
     if not kept or next(iter(train), None) is None:
         raise ValueError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
@@ -164,24 +165,30 @@ def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False
     return cached_token_file(path, map(tokenizer.encode, texts), tokenizer.end_id, tokenizer.vocab_size, source)
 
 
-def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, list[str], bytes]:
-    """How many documents there are, the `count` different ones with the smallest hashes, and a digest of them all."""
+def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, int, list[str], bytes]:
+    """How many documents there are; how many different ones, counted up to ten times `count`; the `count` different
+    ones with the smallest hashes; and a digest of them all.
+    """
     smallest: dict[bytes, str] = {}
+    different: set[bytes] = set()
     limit = b"\xff" * 32
     total, whole = 0, hashlib.sha256()
     for total, text in enumerate(documents, start=1):  # noqa: B007  (it is returned)
         key = hashlib.sha256(text.encode()).digest()
         whole.update(key)
+        if len(different) < 10 * count:
+            different.add(key)
         if key < limit:
             smallest[key] = text
             if len(smallest) >= 2 * count:  # tidied up now and then, which is cheaper than a heap at every document
                 smallest = dict(sorted(smallest.items())[:count])
                 limit = max(smallest)
-    return total, [smallest[key] for key in sorted(smallest)[:count]], whole.digest()
+    kept = [smallest[key] for key in sorted(smallest)[:count]]
+    return total, len(different), kept, whole.digest()
 
 
 def _digest(documents: Iterable[str]) -> bytes:
-    return _smallest_hashes(documents, 1)[2]
+    return _smallest_hashes(documents, 1)[-1]
 
 
 def _as_list(corpus: Corpus) -> Corpus:

@@ -27,7 +27,8 @@ def read_documents(path: Path) -> Iterator[str]:
     if not path.is_dir():
         yield from _read_file(path, PARAGRAPHS)
         return
-    found = {file.relative_to(path): file for file in path.rglob("*") if file.suffix.lower() in TEXT_SUFFIXES}
+    files = (file for file in path.rglob("*") if file.suffix.lower() in TEXT_SUFFIXES and file.is_file())
+    found = {file.relative_to(path): file for file in files}
     names = [name for name in sorted(found, key=Path.as_posix) if not any(part.startswith(".") for part in name.parts)]
     if not names:
         raise ValueError(f"the folder {path} holds no text: files of it end in {', '.join(TEXT_SUFFIXES)}")

@@ -40,7 +40,7 @@ def static_step(
     ahead = torch.arange(keys.shape[3], device=x.device) - position  # (S,), the past is negative
     mask, angles, bias = (ahead <= 0).unsqueeze(0), None, None
     if model.position is not None:
-        x = x + model.position(position)
+        x = x + model.position(position).to(x.dtype)
     if c.position == "rotary":
         angles = rotary_angles(position, c.d_head, c.rope_theta, c.rope_scaling)
     elif c.position == "alibi":  # hides the future too: joining a mask to it would copy a number to the card

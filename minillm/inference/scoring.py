@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.losses import token_log_probs
+from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 
@@ -28,7 +29,7 @@ def log_probs(model: Transformer, ids: Sequence[int]) -> Float[Tensor, "_T"]:
     >>> log_probs(model, [1, 2, 3])                                          # log 0.1
     tensor([-2.3026, -2.3026])
     """
-    tokens = torch.tensor([list(ids)], dtype=torch.long, device=model.device)
+    tokens = _row(model, ids)
     return _score(model, model.hidden(tokens)[0, :-1], tokens[0, 1:])
 
 
@@ -49,13 +50,13 @@ def continuation_log_probs(
     if not continuations or not all(continuations):
         raise ValueError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
     model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # nothing is asked behind the last token
-    tokens, cache = torch.tensor([list(prompt)], dtype=torch.long, device=model.device), model.new_cache(1, len(prompt))
+    tokens, cache = _row(model, prompt), model.new_cache(1, len(prompt))
     last = model.hidden(tokens, cache)[:, -1:]
     scores = []
     for start in range(0, len(continuations), ROWS_AT_ONCE):
         some = continuations[start : start + ROWS_AT_ONCE]
         width = max(map(len, some))
-        rows = torch.tensor([[*row, *[0] * (width - len(row))] for row in some], device=model.device)
+        rows = torch.cat([_row(model, [*row, *[0] * (width - len(row))]) for row in some])
         lengths = torch.tensor([len(row) for row in some], device=model.device)
         counts = torch.arange(width, device=model.device) < lengths.unsqueeze(1)
         hidden = last.expand(len(some), -1, -1)
@@ -65,6 +66,12 @@ def continuation_log_probs(
         each = torch.zeros(counts.shape, device=model.device)
         scores.append(each.masked_scatter(counts, _score(model, hidden[counts], rows[counts])).sum(1))
     return torch.cat(scores)
+
+
+def _row(model: Transformer, ids: Sequence[int]) -> Int[Tensor, "1 T"]:
+    row = torch.tensor([list(ids)], dtype=torch.long)
+    check_ids(row, model.config.vocab_size)  # before a card sees it, where an unknown id would end the process
+    return row.to(model.device)
 
 
 def _score(model: Transformer, vectors: Float[Tensor, "N C"], targets: Int[Tensor, "N"]) -> Float[Tensor, "N"]:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
+from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
 
 Proposal = list[tuple[int, Tensor]]  # tokens, each with the distribution (V,) that it was drawn from
@@ -109,6 +110,7 @@ def speculate(
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     text, tally = list(ids), Tally() if tally is None else tally
     end = _end_of_text(model, len(text), max_new_tokens, draft, n_draft)
+    check_ids(torch.tensor(text), model.config.vocab_size)  # before a card sees them
     generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
     large = _Reader(model, end)
     small: Any = _Reader(draft, end) if isinstance(draft, Transformer) else None

@@ -27,7 +27,7 @@ def fit(
     messages, ids = list(messages), encode_chat(tokenizer, messages)
     if len(ids) > room:
         first = 1 if messages[0]["role"] == "system" else 0
-        while len(ids) > room // 2 and len(messages) > first + 1:
+        while len(ids) > room // 2 and len(messages) > first + 2:
             messages = messages[:first] + messages[first + 2 :]  # without the oldest question and its answer
             ids = encode_chat(tokenizer, messages)
     return messages, ids

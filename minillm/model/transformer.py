@@ -106,7 +106,7 @@ class Transformer(nn.Module):
         positions, mask, is_causal = self._places(T, start, segments, ids.device)
         x = self.embedding(ids)
         if self.position is not None:
-            x = x + self.position(positions)
+            x = x + self.position(positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
         angles = bias = None
         if self.config.position == "rotary":
             angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta, self.config.rope_scaling)

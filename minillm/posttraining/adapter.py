@@ -13,6 +13,7 @@ GPT-2's files hold query, key and value as one matrix, which PEFT gives one corr
 The other way round, query, key and value each take all of A, their own rows of B, and leave out what is zero there.
 """
 
+import copy
 import json
 import os
 import re
@@ -29,13 +30,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minillm.model.transformer import Transformer
-from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, select
+from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, merge_lora, select
+from minillm.pretrained import save
 from minillm.pretrained.families import names_of
 from minillm.pretrained.family_config import write_family
 from minillm.pretrained.shards import read_json, to_float32
 from minillm.pretrained.weights import Transposed, account, rename
+from minillm.tokenizer import Tokenizer
 
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 PREFIX = "base_model.model."  # what PEFT writes before every name
 # What an adapter_config.json may ask for beyond plain LoRA; absent, null, false and empty are plain too.
 PLAIN = {"bias": "none", "use_dora": False, "use_rslora": False, "modules_to_save": None, "layers_to_transform": None}
@@ -59,7 +63,7 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
     for theirs, ours in corrected.items():
         A, B = join([model.get_submodule(name) for name in ours])
         tensors |= {f"{PREFIX}{theirs}.lora_A.weight": A.cpu(), f"{PREFIX}{theirs}.lora_B.weight": B.cpu()}
-        sizes[theirs] = (len(A), sum(layers[name].alpha for name in ours if name in layers))  # alpha / r stays
+        sizes[theirs] = (len(A), sum(layers[name].alpha for name in ours if name in layers))
     rank, alpha = min(sizes.values())
     values = {
         "peft_type": "LORA",
@@ -86,13 +90,23 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
         os.replace(folder / f"{file}.partial", folder / file)
 
 
+def save_merged(model: Transformer, tokenizer: Tokenizer, folder: Path, base_name: str | None = None) -> None:
+    """What the folder of a run keeps: the model, and the corrections that are in it once more by themselves, if any."""
+    if lora_layers(model):
+        save_adapter(model, folder / ADAPTER_DIR, base_name)
+        model = merge_lora(copy.deepcopy(model))
+    save(model, tokenizer, folder)
+
+
 def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
     """Add the corrections that `save_adapter` or `peft` wrote into the directory `dir`; returns the model.
 
     Raises `FileNotFoundError` for a file that is missing. Raises `ValueError`, and changes nothing, for files that are
-    damaged, tensors that are missing, left over or of another shape, layers that the model has not, and for what is
-    more than plain LoRA.
+    damaged, tensors that are missing, left over or of another shape, layers that the model has not, for what is more
+    than plain LoRA, and for a model that has corrections already.
     """
+    if lora_layers(model):
+        raise ValueError("the model has LoRA layers already; merge_lora makes them part of it, or start from the base")
     folder = Path(dir)
     for file in (ADAPTER_CONFIG, ADAPTER):
         if not (folder / file).is_file():
@@ -126,16 +140,22 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
 def join(layers: Sequence[nn.Module]) -> tuple[Float[Tensor, "r columns"], Float[Tensor, "rows r"]]:
     """A and B of one correction to the matrix that has the rows of all these layers; some of them may have none.
 
+    It has one alpha / r, the sum of theirs over the sum of theirs; a B that had another one is scaled by the quotient.
+
     >>> corrected, plain = LoRALinear(nn.Linear(6, 4), rank=2, alpha=4), nn.Linear(6, 3)
     >>> A, B = join([corrected, plain, corrected])
     >>> A.shape, B.shape, B[4:7].any().item()
     (torch.Size([4, 6]), torch.Size([11, 4]), False)
     """
-    A = torch.cat([layer.lora_A.detach() for layer in layers if isinstance(layer, LoRALinear)])
+    corrected = [layer for layer in layers if isinstance(layer, LoRALinear)]
+    joint = sum(layer.alpha for layer in corrected) / sum(layer.rank for layer in corrected)
     columns = [
-        layer.lora_B if isinstance(layer, LoRALinear) else layer.get_parameter("weight")[:, :0] for layer in layers
+        layer.lora_B * (layer.alpha / layer.rank / joint)
+        if isinstance(layer, LoRALinear)
+        else layer.get_parameter("weight")[:, :0]
+        for layer in layers
     ]
-    return A, torch.block_diag(*columns).detach()
+    return torch.cat([layer.lora_A.detach() for layer in corrected]), torch.block_diag(*columns).detach()
 
 
 def split(

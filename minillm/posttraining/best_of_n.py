@@ -6,12 +6,11 @@ log n - (n - 1) / n nats (Stiennon et al. 2020, appendix G.3; Beirami et al. 202
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.model.transformer import Transformer
-from minillm.posttraining.online import Reward
+from minillm.posttraining.online import Reward, score
 from minillm.posttraining.rollout import roll_out
 
 ROWS = 256  # answers that are drawn at once
@@ -61,6 +60,6 @@ def best_of_n(
     ([[9], [9]], tensor([9., 9.]))
     """
     answers = draw(model, prompts, n, max_new_tokens, stop, seed, temperature)
-    rewards = reward([list(prompt) for prompt in prompts for _ in range(n)], answers)
-    best, place = torch.as_tensor(rewards, dtype=torch.float32).cpu().unflatten(0, (-1, n)).max(1)
+    rewards = score(reward, [list(prompt) for prompt in prompts for _ in range(n)], answers)
+    best, place = rewards.cpu().unflatten(0, (-1, n)).max(1)
     return [answers[number * n + chosen] for number, chosen in enumerate(place.tolist())], best

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from minillm.data.pairs import Pair, PairData
 from minillm.model.transformer import Transformer
+from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
-from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
 from minillm.training.run import run_training, saving
@@ -114,7 +114,7 @@ def dpo(
     >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
     (20, 1.0)
     """
-    keep = saving(save, run_dir, tokenizer)
+    keep = saving(save_merged, run_dir, tokenizer)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
     before, before_held_out = (pair_log_ratios(reference, pairs) for pairs in (data.train.pairs, data.validation))
     latest = {}

@@ -56,6 +56,15 @@ def grpo(
     are divided by the spread of their group, their unit does not matter; and the gradient of this KL term, on answers
     that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than one that is
     gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups with no spread).
+
+    >>> import torch
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> data = PromptData([[1, 2]], lambda prompts, answers: torch.tensor([float(9 in answer) for answer in answers]))
+    >>> config = GRPOConfig(steps=20, learning_rate=0.03, prompts_per_step=8, max_new_tokens=1)
+    >>> model, metrics = grpo(model, data, config)
+    >>> metrics[-1]["reward"] > 0.8                                          # it says 9, as one in ten did before
+    True
     """
     return run_online(GRPO(model, config), data, run_dir, tokenizer, on_metrics)
 

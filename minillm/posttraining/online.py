@@ -7,7 +7,8 @@ drawn, scored and measured once and then used for several updates, which is what
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from torch import Tensor, nn
 
 from minillm.data.batches import Shuffled
 from minillm.model.transformer import Transformer
+from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
-from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT, Progress, load_latest, save_checkpoint
 from minillm.training.loop import Metrics, interrupt_after_step
@@ -143,12 +144,12 @@ def run_online(
     on_metrics: Callable[[Metrics], None],
 ) -> tuple[Transformer, list[Metrics]]:
     """Run `improve` to its end and keep all of it in `run_dir`, if there is one; returns the model and the metrics."""
-    save_to = saving(save, run_dir, tokenizer)
+    save_to = saving(save_merged, run_dir, tokenizer)
     folder = None if run_dir is None else RunFolder(Path(run_dir), method.config)
     checkpoint = folder and folder.path / CHECKPOINT
     keep = (lambda: save_to(method.model, folder.path)) if folder else (lambda: None)
-    history = follow(improve(method, data, checkpoint, keep), method.module, folder, on_metrics)
-    return method.model, history
+    with closing(improve(method, data, checkpoint, keep)) as lines:
+        return method.model, follow(lines, method.module, folder, on_metrics)
 
 
 def improve(
@@ -156,7 +157,7 @@ def improve(
     data: PromptData,
     checkpoint: Path | None = None,
     on_checkpoint: Callable[[], None] = lambda: None,
-) -> Iterator[Metrics]:
+) -> Generator[Metrics, None, None]:
     """Ask, score and learn for the method's `steps` rounds; yield a line of metrics after each.
 
     A line holds step, tokens (of answers drawn so far), seconds, reward (mean score), kl (nats an answer, from the
@@ -199,6 +200,17 @@ def improve(
                 raise KeyboardInterrupt
 
 
+def score(reward: Reward, prompts: list[list[int]], answers: list[list[int]]) -> Float[Tensor, "B"]:
+    """What a reward says of answers; raises `ValueError` unless that is one finite number for each."""
+    scores = torch.as_tensor(reward(prompts, answers), dtype=torch.float32)
+    if scores.shape != (len(answers),) or not scores.isfinite().all():
+        raise ValueError(
+            f"the reward of {len(answers)} answers must be as many finite numbers; it is {scores.tolist()} "
+            f"(shape {tuple(scores.shape)})"
+        )
+    return scores
+
+
 @torch.no_grad()
 def ask(
     method: Method, prompts: list[list[int]], data: PromptData, seed: int, kl_coef: float
@@ -206,12 +218,7 @@ def ask(
     """Answers to the prompts, scored, with all that an update needs to know of them."""
     model = method.model
     rollout = roll_out(model, prompts, method.config.max_new_tokens, data.stop, seed)
-    scores = torch.as_tensor(data.reward(rollout.prompts, rollout.answers), dtype=torch.float32, device=model.device)
-    if scores.shape != (len(prompts),) or not scores.isfinite().all():
-        raise ValueError(
-            f"the reward of {len(prompts)} answers must be as many finite numbers; it is {scores.tolist()} "
-            f"(shape {tuple(scores.shape)})"
-        )
+    scores = score(data.reward, rollout.prompts, rollout.answers).to(model.device)
     hidden = answer_hidden(model, rollout)
     old, entropy = score_answers(model, rollout, hidden)
     before, _ = score_answers(method.reference, rollout)
@@ -255,6 +262,10 @@ def learn(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         grad_norm = nn.utils.clip_grad_norm_(method.module.parameters(), config.clip_norm)
+        if not math.isfinite(grad_norm.item()):  # clipped, it would be no number in every weight
+            raise FloatingPointError(
+                f"the gradient's norm became {grad_norm.item()} at learning rate {rate:.2g}; lower it"
+            )
         optimizer.step()
         clipped = token_mean((((log_probs.detach() - part.old).exp() - 1).abs() > config.clip).float(), counts)
         lines.append({"loss": loss, **parts, "clip_fraction": clipped, "policy_kl": moved, "grad_norm": grad_norm})

@@ -4,6 +4,8 @@ A language model that answers is a policy: its state is the text so far, its act
 comes at the end. Everything here is a table (B, T) over the tokens of B answers; `counts` is True where there is one.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -83,7 +85,9 @@ def whiten(values: Float[Tensor, "B T"], counts: Bool[Tensor, "B T"]) -> Float[T
     >>> whiten(torch.tensor([[1.0, 3.0, 9.0]]), torch.tensor([[True, True, False]]))
     tensor([[-1.0000,  1.0000,  0.0000]])
     """
+    same = values.masked_fill(~counts, -math.inf).amax() == values.masked_fill(~counts, math.inf).amin()
     centred = (values - token_mean(values, counts)) * counts
+    centred = centred.masked_fill(same, 0.0)  # a rounded mean may miss them all
     return centred / (token_mean(centred.square(), counts).sqrt() + 1e-6)
 
 

@@ -70,6 +70,15 @@ def ppo(
     value_loss and explained_variance (the share of the returns that the values foretold).
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model`
     comes in as it did the first time.
+
+    >>> import torch
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> data = PromptData([[1, 2]], lambda prompts, answers: torch.tensor([float(9 in answer) for answer in answers]))
+    >>> config = PPOConfig(steps=20, learning_rate=0.03, prompts_per_step=8, max_new_tokens=1)
+    >>> model, metrics = ppo(model, data, config)
+    >>> metrics[-1]["reward"] > 0.8                                          # it says 9, as one in ten did before
+    True
     """
     return run_online(PPO(model, config), data, run_dir, tokenizer, on_metrics)
 

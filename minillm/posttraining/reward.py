@@ -139,6 +139,9 @@ class RewardConfig(TrainConfig):
     Where it does, the model also learns to say what was chosen (as Yang et al. 2024, "Regularizing hidden states
     enables learning generalizable reward model for LLMs", do against forgetting). So the manners of those who are
     judged are soon no surprise to it, and what is unlikely is what is wrong.
+
+    >>> RewardConfig(steps=100).likelihood
+    0.0
     """
 
     likelihood: float = 0.0  # points a nat at first; without any, only the head speaks

@@ -4,7 +4,7 @@ Nothing about the model is new, and nothing about the loop. Only the text is: co
 template, in which the answers alone are targets (`data/conversations.py`). Ouyang et al. 2022, section 3, step 1.
 """
 
-import copy
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,14 @@ from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
 from minillm.model.transformer import Transformer
-from minillm.posttraining.adapter import save_adapter
-from minillm.posttraining.lora import lora_layers, merge_lora
-from minillm.pretrained import save
+from minillm.posttraining.adapter import save_merged
+from minillm.posttraining.lora import lora_layers
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.loop import Metrics, mean_loss, text_loss
 from minillm.training.run import run_training, saving
 from minillm.training.settings import TrainConfig
 
-ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 SHORTEST_ROW = 256  # tokens
 VALIDATION_ROWS = 16  # of a batch that is measured on
 
@@ -118,13 +116,7 @@ def sft(
     if lora_layers(model) and team.sharded:
         raise ValueError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
 
-    def save_merged(whole: Transformer, tokenizer: Tokenizer, folder: Path) -> None:
-        if lora_layers(whole):
-            save_adapter(whole, folder / ADAPTER_DIR, base_name)
-            whole = merge_lora(copy.deepcopy(whole))
-        save(whole, tokenizer, folder)
-
-    keep = saving(save_merged, run_dir, tokenizer)
+    keep = saving(functools.partial(save_merged, base_name=base_name), run_dir, tokenizer)
 
     def validate() -> Metrics:
         return {"val_loss": mean_loss(model, data.validation)}

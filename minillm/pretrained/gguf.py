@@ -93,7 +93,11 @@ def read_config(file: GGUFFile) -> ModelConfig:
 def _read_model(file: GGUFFile, config: ModelConfig, native: bool | None) -> Transformer:
     n_heads = {"attn_q": config.n_heads, "attn_k": config.n_kv_heads}
     embedding = None if config.tie_embeddings else "token_embd.weight"  # looked up, never multiplied: float32
-    packed = {name for name, entry in file.tensors.items() if entry.number_format.name in PACKED and name != embedding}
+    packed = {
+        name
+        for name, entry in file.tensors.items()
+        if entry.number_format.name in PACKED and len(entry.shape) == 2 and name != embedding
+    }
     if native and not packed:
         raise ValueError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
     native = bool(packed) if native is None else native

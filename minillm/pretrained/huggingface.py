@@ -31,9 +31,10 @@ from minillm.pretrained.family_config import read_family, write_family
 from minillm.pretrained.shards import INDEX, WEIGHTS, Shards, inside, read_json
 from minillm.pretrained.weights import Model, assemble, pack
 from minillm.tokenizer import Tokenizer
+from minillm.tokenizer.files import TEMPLATE
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "chat_template.jinja")
+TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", TEMPLATE)
 OLDER = (  # what is missing, what may be there in its place, and what to do
     (
         WEIGHTS,
@@ -98,6 +99,7 @@ def save(
         raise OSError(f"cannot save to {directory}: {error}. What was there before is as it was") from error
     for file in sorted(staging.iterdir()):
         os.replace(file, directory / file.name)
+    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of the tokenizer's own
     staging.rmdir()
 
 

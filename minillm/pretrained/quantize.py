@@ -8,6 +8,7 @@ import copy
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+import torch
 from torch import nn
 
 from minillm.model.quantized_linear import Int4Linear, Int8Linear, QuantizedEmbedding, QuantizedLinear
@@ -32,6 +33,8 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
         raise ValueError(f"weights is {weights!r}; choose one of {', '.join(get_args(Bits))}")
     if any(isinstance(module, QuantizedLinear) for module in model.modules()):
         raise ValueError("the model is quantised already; start from its float32 weights")
+    if (dtype := model.final_norm.weight.dtype) != torch.float32:
+        raise ValueError(f"the model is in {dtype}; quantise its float32 weights (load it with weights='float32')")
     layers: dict[str, QuantizedLinear] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):

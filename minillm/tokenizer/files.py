@@ -11,6 +11,7 @@ token, as a post-processor or `add_bos_token` says, is carried for others to use
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from minillm.tokenizer.pre_tokenizers import PATTERNS
 
 NO_DEFAULT = object()
+TEMPLATE = "chat_template.jinja"  # where newer `transformers` keep it
 
 WHOLE_SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": True}
 BYTES_ONLY = WHOLE_SPLIT | {"use_regex": False}
@@ -67,7 +69,7 @@ def complete(
                 settings["special_tokens"].append(token)
         if settings["add_bos"] is None:
             settings["add_bos"] = puts_first(file.get("post_processor"), settings["bos_token"])
-    path = directory / "chat_template.jinja"  # where newer `transformers` keep the template
+    path = directory / TEMPLATE
     if path.is_file():
         with naming(path):
             settings["chat_template"] = path.read_text(encoding="utf-8")
@@ -88,12 +90,7 @@ def parse_tokenizer(file: dict[str, Any]) -> dict[str, Any]:
     normalizer = take(file, "normalizer", dict, None)
     if normalizer is not None and normalizer != {"type": "NFC"}:
         raise ValueError(f"normalizer is {normalizer.get('type')!r}; only 'NFC' or none can be read")
-    special_tokens = []
-    for number, added in enumerate(take(file, "added_tokens", list, [])):
-        text, id = parse_added_token(added, number, normalizer is not None)
-        if tokens.setdefault(text, id) != id:
-            raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
-        special_tokens.append(text)
+    special_tokens = add_special_tokens(tokens, file, normalizer is not None)
     decoder = take(file, "decoder", dict, None)
     if decoder is not None and decoder.get("type") != "ByteLevel":
         raise ValueError(f"decoder is {decoder.get('type')!r}; only 'ByteLevel' can be read")
@@ -107,7 +104,18 @@ def parse_tokenizer(file: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def parse_added_token(added: object, number: int, normalizes: bool) -> tuple[str, int]:
+def add_special_tokens(tokens: dict[str, Any], file: Mapping[str, Any], normalizes: bool) -> list[str]:
+    """The texts of a file's added tokens, which join `tokens`."""
+    special_tokens = []
+    for number, added in enumerate(take(file, "added_tokens", list, [])):
+        text, id = _parse_added_token(added, number, normalizes)
+        if tokens.setdefault(text, id) != id:
+            raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
+        special_tokens.append(text)
+    return special_tokens
+
+
+def _parse_added_token(added: object, number: int, normalizes: bool) -> tuple[str, int]:
     """Text and id of an added token, if it is matched letter by letter."""
     if not isinstance(added, dict):
         raise ValueError(f"added_tokens[{number}] is {added!r}; expected an object with content and id")
@@ -151,8 +159,8 @@ def parse_config(config: dict[str, Any]) -> dict[str, Any]:
         names[role] = token
     template = config.get("chat_template")
     if isinstance(template, list):  # several templates with names; the one called "default" is meant
-        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
-        template = named.get("default")
+        named = (entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default")
+        template = next(named, {}).get("template")
     if template is not None and not isinstance(template, str):
         raise ValueError(f"chat_template is of type {type(template).__name__}; expected a text")
     return names | {"chat_template": template, "add_bos": take(config, "add_bos_token", bool, None)}
@@ -227,11 +235,14 @@ def write_config(directory: Path, config: Mapping[str, Any]) -> None:
     # Without the last entry `transformers` may move spaces about when it decodes.
     fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     write_json(directory / "tokenizer_config.json", fixed | dict(config))
+    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of ours
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write an object, indented, with one line break at the end on every system."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
+    """Write an object, indented, with one line break at the end on every system; whole, or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
+    os.replace(partial, path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

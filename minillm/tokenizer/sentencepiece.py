@@ -121,32 +121,20 @@ def parse(file: dict[str, Any]) -> dict[str, Any]:
     for byte in range(256):
         if f"<0x{byte:02X}>" not in tokens:
             raise ValueError(f"model.byte_fallback is set, but the vocabulary has no token '<0x{byte:02X}>'")
-    special_tokens = []
-    for number, added in enumerate(files.take(file, "added_tokens", list, [])):
-        text, id = files.parse_added_token(added, number, False)
-        if tokens.setdefault(text, id) != id:
-            raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
-        special_tokens.append(text)
-    merges = [_halves(merge) for merge in files.take(model, "merges", list)]
+    special_tokens = files.add_special_tokens(tokens, file, False)
+    merges = [vocabulary.halves(merge) for merge in files.take(model, "merges", list)]
     return {"tokens": tokens, "special_tokens": special_tokens, "merges": merges}
 
 
 def _check_steps(field: str, found: Any) -> None:
     if found is None:
         return
-    kind = found.get("type") if isinstance(found, dict) else found
+    kind = found.get("type") if isinstance(found, dict) else None
     if kind not in STEPS or (kind == "Replace" and "String" not in files.take(found, "pattern", dict)):
         raise ValueError(f"{field} is {json.dumps(found)[:200]}; known beside byte fallback are {', '.join(STEPS)}")
     for steps in ("normalizers", "pretokenizers", "decoders"):
         for step in files.take(found, steps, list, []):
             _check_steps(field, step)
-
-
-def _halves(merge: object) -> tuple[str, str]:
-    halves = merge.split(" ") if isinstance(merge, str) else merge
-    if not isinstance(halves, list) or len(halves) != 2 or not all(isinstance(half, str) for half in halves):
-        raise ValueError(f"merge {repr(merge)[:80]} does not name two tokens")
-    return halves[0], halves[1]
 
 
 def _bytes_of(token: str) -> bytes:

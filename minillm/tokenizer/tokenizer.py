@@ -123,7 +123,7 @@ class Tokenizer:
 
         tokens: each token with its id, or a sequence whose places are the ids. merges: "a b" or ("a", "b"), first
         learnt first. special_tokens: those of the tokens that are written as plain text. settings: the remaining
-        arguments of `Tokenizer`.
+        arguments of `Tokenizer`. Raises `ValueError` for what no vocabulary can hold, naming it.
 
         >>> Tokenizer.from_bytes_unicode(["<s>", "Ġ", "a", "Ġa"], ["Ġ a"], ["<s>"]).encode(" aa")
         [3, 2]
@@ -140,6 +140,7 @@ class Tokenizer:
         """Read GPT-2's vocab.json (also called encoder.json) and merges.txt (vocab.bpe).
 
         A special token that vocab.json holds keeps its id ("<|endoftext|>" is 50256); a new one gets the next free id.
+        Raises `FileNotFoundError`, and `ValueError` for files that are damaged or do not belong together.
         """
         tokens, merges = files.read_gpt2_files(Path(vocab_json), Path(merges_txt))
         with files.naming(f"{vocab_json} with {merges_txt}"):
@@ -153,6 +154,9 @@ class Tokenizer:
 
         Every token under added_tokens is a special token here: it is parsed only when asked for. A file that is not
         byte-level gives a tokenizer of another kind with the same methods (`sentencepiece`).
+
+        Raises `FileNotFoundError` where there is no tokenizer.json, `ValueError` for one that is damaged or cannot be
+        read, `ImportError` where the other kind needs a library that is not installed.
         """
         directory = Path(directory)
         file = files.read_tokenizer(directory)

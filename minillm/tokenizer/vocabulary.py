@@ -39,10 +39,20 @@ def halves_of_spelled(merge: object) -> tuple[bytes, bytes]:
     >>> halves_of_spelled("Ġ the")
     (b' ', b'the')
     """
-    halves = merge.split(" ") if isinstance(merge, str) else merge
-    if not isinstance(halves, (list, tuple)) or len(halves) != 2 or not all(isinstance(half, str) for half in halves):
-        raise ValueError(f"merge {merge!r} does not name two tokens; write it as ['a', 'b'] or 'a b'")
-    return unspell(halves[0]), unspell(halves[1])
+    left, right = halves(merge)
+    return unspell(left), unspell(right)
+
+
+def halves(merge: object) -> tuple[str, str]:
+    """The same as they are written; raises `ValueError` for what does not name two tokens.
+
+    >>> halves(["▁", "the"])
+    ('▁', 'the')
+    """
+    found = merge.split(" ") if isinstance(merge, str) else merge
+    if not isinstance(found, (list, tuple)) or len(found) != 2 or not all(isinstance(half, str) for half in found):
+        raise ValueError(f"merge {repr(merge)[:80]} does not name two tokens; write it as ['a', 'b'] or 'a b'")
+    return found[0], found[1]
 
 
 def ids_of_ordinary(vocab: Mapping[int, bytes], special_tokens: Mapping[str, int]) -> dict[bytes, int]:

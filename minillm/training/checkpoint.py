@@ -15,7 +15,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def save_checkpoint(
     with team.all_or_none():
         if team.leads:
             with _whole_or_not_at_all(path, temporary):
-                if path.exists():
+                if _opens(path):  # a damaged one must not take the place of the whole one before it
                     _copy(path, previous(path))
             os.replace(temporary, path)
             _delete_parts_of_no_checkpoint(path)
@@ -108,6 +108,12 @@ def _parts(path: Path) -> list[str]:
             return json.loads(file.metadata().get("parts", "[]"))
     except SafetensorError:  # damaged, and its parts with it
         return []
+
+
+def _opens(path: Path) -> bool:
+    with suppress(SafetensorError, FileNotFoundError), safe_open(path, framework="pt"):
+        return True
+    return False
 
 
 def previous(path: Path) -> Path:
@@ -160,16 +166,27 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         wanted = tuple(own[name].shape) if name in own else "unknown"
         if found != wanted:
             raise ValueError(f"{path} belongs to another model: {name} is {found} there and {wanted} here")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, values in _optimizer_state(tensors).items():
+        for key, value in values.items():
+            wanted = tuple(parameters[index].shape) if index < len(parameters) else "unknown"
+            if value.dim() and tuple(value.shape) != wanted:
+                raise ValueError(
+                    f"{path} belongs to another model: {key} of parameter {index} is {tuple(value.shape)} there and "
+                    f"{wanted} here"
+                )
+    try:
+        torch.set_rng_state(tensors["random/torch"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DamagedCheckpoint(f"{path} has no random state that could be restored ({error}); start again") from None
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(sharded_like(parameter, weights[name]))
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state = {
         index: {key: sharded_like(parameters[index], value) if value.dim() else value for key, value in values.items()}
         for index, values in _optimizer_state(tensors).items()
     }
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    torch.set_rng_state(tensors["random/torch"])
     if torch.cuda.is_available() and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"])
     return progress
@@ -195,7 +212,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
 
 def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
+        # Copies: what the optimizer keeps of a mapped file would hold it open, and Windows then replaces it no more.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
+        return tensors, file.metadata() or {}
 
 
 def _optimizer_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -22,13 +22,16 @@ def compiled_layers(model: nn.Module) -> Iterator[None]:
     """
     require_compiler(next(model.parameters()).device)
     layers = [module for module in model.modules() if isinstance(module, Block)]
+    before = [vars(layer).get("forward") for layer in layers]  # of its own where it recomputes
     for layer in layers:
         layer.forward = _in_training(layer, torch.compile(layer.forward), layer.forward)
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.forward  # what stood before it, the class's own, is found again
+        for layer, forward in zip(layers, before, strict=True):
+            del layer.forward  # so that the class's own is found again
+            if forward is not None:
+                layer.forward = forward
 
 
 def _in_training(layer: Block, compiled: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:

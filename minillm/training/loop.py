@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -50,7 +50,7 @@ def train(
     checkpoint: Path | None = None,
     on_checkpoint: Callable[[], None] = lambda: None,
     team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
-) -> Iterator[Metrics]:
+) -> Generator[Metrics, None, None]:
     """Update `model` for `config.steps` or `config.minutes`; yield metrics at step 1, then every `log_every`.
 
     The last step has a line too. Each line holds step (updates done), loss (nats, of that step's batches before the
@@ -62,8 +62,8 @@ def train(
     before the cut count, and the schedule goes on where it was.
     Ctrl-C, or SIGTERM (a cluster that wants its machine back), waits for the end of the step, saves, and only then
     raises `KeyboardInterrupt`.
-    Raises `FloatingPointError` at a loss that is no number; the checkpoint stays at the last good step. A checkpoint
-    that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
+    Raises `FloatingPointError` at a loss or a gradient that is no number; the checkpoint stays at the last good
+    step. A checkpoint that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
     In a `team` every process gets the same batches and works on its share of the rows; the leading one validates and
     saves, or all together where the model is sharded (`on_checkpoint` is called in every process). Raises `ValueError`
     where a batch cannot be shared out evenly.
@@ -159,6 +159,10 @@ def update(
             (loss * share * team.size).backward()  # times the size, since an average will be taken
         total += loss.detach() * share
     grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
+    if not math.isfinite(grad_norm.item()):  # clipped, it would be no number in every weight
+        raise FloatingPointError(
+            f"the gradient's norm became {grad_norm.item()} at learning rate {learning_rate:.2g}; lower it"
+        )
     optimizer.step()
     return total, grad_norm, targets
 

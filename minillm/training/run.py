@@ -12,6 +12,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
+from minillm.tokenizer.files import write_json
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team, own_part
 from minillm.training.history import METRICS, read_metrics
@@ -156,8 +158,9 @@ def run_training(
             save(whole, folder.path)
 
     checkpoint = None if run_dir is None else Path(run_dir) / CHECKPOINT
-    lines = train(model, batches, loss_function, config, validate, checkpoint, keep, team)
-    return follow((line | add(line) for line in lines), model, folder, on_metrics if team.leads else lambda line: None)
+    show = on_metrics if team.leads else lambda line: None
+    with closing(train(model, batches, loss_function, config, validate, checkpoint, keep, team)) as lines:
+        return follow((line | add(line) for line in lines), model, folder, show)
 
 
 def follow(
@@ -210,7 +213,8 @@ class RunFolder:
                     f"{path} holds a run with {name} = {before.get(name)}, and now it is {value}; "
                     "go on with the same settings, or choose another folder"
                 )
-        settings.write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+        if not settings.exists():
+            write_json(settings, asdict(config))
         self.lines = read_metrics(path / METRICS) if (path / METRICS).exists() else []
         self.in_order = False
 

@@ -34,7 +34,7 @@ class TrainConfig:
     log_every: int = 10  # steps between two lines of metrics
     eval_every: int = 250  # steps between two validations; the last step always has one
     save_every: int = 250  # steps between two checkpoints; the last step always has one
-    bf16: bool | None = None  # matmuls in bfloat16; None: where that is measured to be faster
+    bf16: bool | None = None  # matmuls of both passes in bfloat16 (Muon's follow the machine); None: if it is faster
     compile: bool = False  # layers by torch.compile: half a minute at first, then faster steps; needs a C++ compiler
 
     def __post_init__(self) -> None:

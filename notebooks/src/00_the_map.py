@@ -50,7 +50,7 @@ from minillm.viz.figures import (
 )
 from minillm.viz.figures.style import BLUE, ORANGE, SKY
 
-_ = torch.set_grad_enabled(False)  # today the model only runs; it learns in lesson 08
+_ = torch.set_grad_enabled(False)  # nothing is trained today
 
 # %% [markdown]
 # ## What you need of PyTorch here
@@ -203,8 +203,8 @@ show(
 print(inspect.getsource(Block.forward))
 
 # %% [markdown]
-# Attention adds, then the feed-forward network adds. (Each reads a copy of the vector brought to a standard length,
-# its *norm*: lesson 06.) So the vector that comes out at the top must be a plain sum: the embedding, plus thirty
+# Attention adds, then the feed-forward network adds. (Each reads a copy of the vector, which a *norm* has brought to a
+# standard length: lesson 06.) So the vector that comes out at the top must be a plain sum: the embedding, plus thirty
 # contributions of attention, plus thirty of the feed-forward networks.
 #
 # That is a strong statement. Let us catch every contribution on its way and see. PyTorch has *hooks* for that: a hook
@@ -435,9 +435,9 @@ for temperature, seed in [(0.1, 0), (0.1, 1), (0.8, 0), (0.8, 1)]:
 assert ids[:2] == prompt
 
 # %% [markdown]
-# In our run the two at 0.1 begin with the same words and then part: there two tokens were nearly equal. Parrots of an
-# assistant's small talk, all four; after its first training on plain text, this model was tuned on dialogues (lesson
-# 09). We do not use its dialogue form here, we only let it continue a text.
+# In our run the two at 0.1 begin with the same words and then part: there two tokens were nearly equal. Most of them
+# sound like somebody who opens a chat with an assistant. That is no accident: after its first training on plain text,
+# this model was tuned on dialogues (lesson 09). We do not use its dialogue form here, we only let it continue a text.
 #
 # ## The map again, with real numbers
 #

@@ -100,7 +100,7 @@ assert decode(ids[0]) == "mira"
 # | V | the *vocabulary*: how many tokens there are | 27 |
 #
 # So `ids` is (B, T). Why do the letters matter so much? Because nearly every mistake with tensors is a mistake about
-# shapes, and the worst ones raise no error. Three of these traps are in this lesson.
+# shapes, and the worst ones raise no error. Two of these are in this lesson, and a third trap that raises no error.
 #
 # An id is a name, not an amount: *b* is not twice *a*. A network needs amounts, so a table gives each letter a row of C
 # numbers, and indexing it with a whole tensor of ids looks all of them up at once:
@@ -135,8 +135,8 @@ assert small + 1 == small
 #
 # ## Indexing, and who owns the numbers
 #
-# Indices go in the order of the shape. A colon means *all of them*, -1 the last, and `None` puts in a new axis of size
-# 1.
+# Indices go in the order of the shape. A colon means *all of them*, three dots *all of them on every axis that is not
+# named*, -1 the last, and `None` puts in a new axis of size 1.
 
 # %%
 print("the word 0:      ", ids[0].tolist(), decode(ids[0]))
@@ -1161,10 +1161,10 @@ assert moved == [0, 0, 0, 27]
 assert abs(slow[-1] - blind) < 0.001
 
 # %% [markdown]
-# Stuck. Both layers are still at zero, and only `b2` has learnt: how frequent each letter is. Look at the four lines to
-# see why: W2's slope is multiplied by h, which is 0, and W1's by W2, which is 0. The mistakes are there, but no way
-# leads back from them. A gradient is all the learning there is, *if* it has a place to start from. That is the reason
-# why networks begin at random, and why lesson 06 takes such care with it.
+# Stuck. Both matrices and `b1` are still at zero, and only `b2` has learnt: how frequent each letter is. Look at the
+# four lines to see why: W2's slope is multiplied by h, which is 0, and W1's by W2, which is 0. The mistakes are there,
+# but no way leads back from them. A gradient is all the learning there is, *if* it has a place to start from. That is
+# the reason why networks begin at random, and why lesson 06 takes such care with it.
 #
 # What does the good network know? Let it write: begin with the dot, draw a letter from its row, go on until the dot
 # comes back.
@@ -1220,10 +1220,10 @@ assert by_network < 2.6
 # > "A gradient is all the learning there is" leaves out who chose the network, the loss, the words and the rate: a
 # > person did, by trial and error. The tokenizer of lesson 01 learns by counting, without a gradient. And a large model
 # > picks up a pattern from its prompt with no weight changed at all (lesson 08). Our steps used all words at once. Real
-# > training takes a small batch at a time, so its gradient is an estimate, and improves on the plain step (AdamW,
-# > lesson 08). That five of five runs came near the floor is due to the small task; for a large network nobody can
-# > promise it, and nobody knows the floor of the internet. *What you said minus what was true* holds for the logits;
-# > the weights below are shared by all inputs, so a step that helps one may hurt another.
+# > training takes a small batch at a time, so its gradient is an estimate. And it takes better steps than our plain one
+# > (AdamW, lesson 08). That five of five runs came near the floor is due to the small task; for a large network nobody
+# > can promise it, and nobody knows the floor of the internet. *What you said minus what was true* holds for the
+# > logits; the weights below are shared by all inputs, so a step that helps one may hurt another.
 #
 # > **At scale.**
 # > Your four lines are the same on a GPU. Look at the products in them: per layer one forwards, two backwards (`h.T @

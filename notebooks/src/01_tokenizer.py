@@ -157,7 +157,7 @@ print(len(sample), "characters drawn from all of Unicode: equal to Python's")
 #
 # ## Learning: count, merge, repeat
 #
-# **Byte-pair encoding** (Gage 1994 as a compressor, Sennrich et al. 2016 for language models) is one step, repeated:
+# **Byte-pair encoding** (Gage 1994 as a compressor, Sennrich et al. 2016 for translation) is one step, repeated:
 # *find the pair of neighbours that occurs most often, and make it a new entry.* You need two functions. A word is a
 # tuple of ids here, and `words` says how often each occurs.
 
@@ -394,13 +394,14 @@ assert share > 0.08
 whole = learn_by_hand(as_ids(Counter(corpus.train[:60])), 120)
 across = [a + b for a, b in whole if len(split((a + b).decode())) > 1]
 print(f"{len(across)} of 120 merges reach over a word's edge:")
-print(*(repr(piece.decode()) for piece in across[:24]))
+for start in (0, 12):
+    print(*(repr(piece.decode()) for piece in across[start : start + 12]))
 assert len(across) > 30
 
 # %% [markdown]
 # `'. '`, `'e t'`, `', and '`: entries go to neighbours that happen to meet. A vocabulary would fill up with *dog* plus
-# each sign that can follow it. So the text is cut first, and merges stay inside. The cut is one regular expression;
-# read it aloud from left to right, the first alternative that fits wins:
+# each sign that can follow it. So the text is cut first, and merges stay inside. The cut is one regular expression,
+# printed here with one alternative a line. Read from top to bottom; the first that fits wins:
 
 # %%
 print(*PATTERNS["gpt2"].split("|"), sep="\n")
@@ -408,10 +409,11 @@ print(split("It's the cat, isn't it?"))
 assert split("It's the cat, isn't it?")[:4] == ["It", "'s", " the", " cat"]
 
 # %% [markdown]
-# (`\p{L}` is any letter of any script, `\p{N}` any digit, `\s` any blank; `?` means perhaps, `+` one or more.) A space
-# belongs to the word *after* it: ` ?\p{L}+`, perhaps a space, then letters. It must belong somewhere: as a token of its
-# own, it would be every second one. The price: `the` and ` the` are two entries, with two rows that the model must
-# learn separately. GPT-2 has *the* six times:
+# (`\p{L}` is any letter of any script, `\p{N}` any sign for a number, `\s` any blank and `\S` anything else; `[^…]` is
+# none of these; `?` means perhaps, `+` one or more; `(?!\S)` means *and no other sign after it*, so of several blanks
+# in front of a word the last one is left for the word.) A space belongs to the word *after* it: ` ?\p{L}+`, perhaps a
+# space, then letters. It must belong somewhere: as a token of its own, it would be every second one. The price: `the`
+# and ` the` are two entries, with two rows that the model must learn separately. GPT-2 has *the* six times:
 
 # %%
 forms = [space + word for word in ("the", "The", "THE") for space in ("", " ")]
@@ -438,8 +440,8 @@ assert pieces_of("1234567", gpt2) == ["123", "45", "67"]
 assert pieces_of("1234567", smol) == list("1234567")
 
 # %% [markdown]
-# To add two numbers, you write them so that ones stand below ones. In `123|45|67` no piece knows its place. How many
-# of the numbers from 1000 to 9999 does GPT-2 cut in the same way?
+# To add two numbers, you write them so that ones stand below ones. In `123|45|67` no piece knows its place. Where does
+# GPT-2 cut the numbers from 1000 to 9999?
 
 # %%
 cuts = Counter()
@@ -450,6 +452,10 @@ for cut, count in cuts.most_common():
 assert {len(smol.encode(str(n))) for n in range(1000, 10_000)} == {4}
 
 # %% [markdown]
+# Two thirds are cut in the middle, over a quarter behind the first digit. So the first piece stands for hundreds in one
+# number and for thousands in the next, and nothing marks which: a model has to learn each case. In SmolLM2 each of
+# these numbers is four pieces, so the first of four always stands for thousands.
+#
 # ## Special tokens are not text
 #
 # A vocabulary holds some ids that no text ever becomes: marks such as `<|im_start|>`, by which a chat model tells who
@@ -491,8 +497,9 @@ print("marks with a harmless one:     ", marks_in(polite))
 assert [id for id in ids if id in marks] == [id for id in polite if id in marks]
 
 # %% [markdown]
-# Do not rely on other libraries to do so. Saved and read by `tokenizers`, with its default settings, the same
-# vocabulary obeys the user:
+# Five in both: two around a system message that this model's template puts in front, two around the user's, and one
+# that opens the answer. Do not rely on other libraries to keep what was typed apart from the marks. Saved and read by
+# `tokenizers`, with its default settings, the same vocabulary obeys the user:
 
 # %%
 with tempfile.TemporaryDirectory() as directory:
@@ -592,8 +599,8 @@ for word in (" dog", " strawberry", " unbelievably"):
 #
 # ## Who pays? Fertility
 #
-# A vocabulary is as good as the text it was learnt from was like yours. Here is the same short message, about a bridge
-# and a grandmother, in five languages (written for this lesson), then some Python, then emoji.
+# A vocabulary serves you as well as the text that it was learnt from resembles yours. Here is the same short message,
+# about a bridge and a grandmother, in five languages (written for this lesson), then some Python, then emoji.
 
 # %%
 TEXTS = {
@@ -739,10 +746,10 @@ show(
 )
 
 # %% [markdown]
-# Diminishing returns, and steep: each of the first 44 new entries is worth fifteen of the last thousand. The frequent
-# pairs are used up first, and in a language few are frequent and most are rare (Zipf's law). And each entry costs: a
-# row in the embedding table, to be learnt from ever fewer examples. In SmolLM2, the table is more than a fifth of the
-# model:
+# Diminishing returns, and steep: each of the first 44 new entries is worth more than fifteen of the last thousand. The
+# frequent pairs are used up first, and in a language few are frequent and most are rare (Zipf's law). And each entry
+# costs: a row in the embedding table, to be learnt from ever fewer examples. In SmolLM2, the table is more than a fifth
+# of the model:
 
 # %%
 table = model.embedding.weight.numel()
@@ -811,7 +818,7 @@ show(
 )
 
 # %% [markdown]
-# The same goes for perplexity, which is only e to the loss per token. Who compares perplexities per token of models
+# The same goes for perplexity, which is only e to the loss per token. Whoever compares perplexities per token of models
 # with different vocabularies compares nothing.
 #
 # ## Three famous oddities
@@ -948,8 +955,8 @@ assert max(plain, padded) < 12
 
 # %% [markdown]
 # It is not immune, and the second spelling does not help: worse than guessing, both times. So it is not the length that
-# leads this model astray, nor an eleven that it could not see. It cannot compare the numbers at all and follows other
-# habits. Tokens explain a part of the oddities. Beware of explanations by tokens alone.
+# leads this model astray, nor an eleven: it sees none. It cannot compare the numbers at all and follows other habits.
+# Tokens explain a part of the oddities. Beware of explanations by tokens alone.
 #
 # ## The playground
 #

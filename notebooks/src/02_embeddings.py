@@ -18,6 +18,7 @@
 import inspect
 import random
 import re
+import textwrap
 from collections import Counter
 
 import torch
@@ -305,8 +306,8 @@ assert 0.03 < above < 0.12
 # %% [markdown]
 # Nearly all rows lean the same way: the table is *anisotropic* (Ethayarajh 2019 measured it for whole models). They
 # share one large vector, their mean. Seven random pairs in a hundred are closer than king and queen! Take the mean
-# away, and random pairs are at 0.00 again. Who are they? A tokenizer's ids are roughly in the order of frequency, so
-# we can ask frequent and rare tokens separately:
+# away, and random pairs are at 0.00 again. Who are those seven? A tokenizer's ids are roughly in the order of
+# frequency, so we can ask frequent and rare tokens separately:
 
 # %%
 means = []
@@ -319,9 +320,9 @@ assert means[0] + 0.1 < means[1]
 
 # %% [markdown]
 # The rare tokens: they have had little reason to move apart. So a cosine alone says nothing. Compare it with what
-# chance gives on *this* table, among words as frequent as yours, or rank all rows, as we did with the neighbours,
-# where *queen* was fourth of 49,151. Sums of the form b - a + c keep the common part of one row only, since it goes
-# out of the difference.
+# chance gives on *this* table, among words as frequent as yours, or rank all rows, as we did with the neighbours, where
+# *queen* was fourth of 49,151. (The sums that come next are less troubled by it: king - man + woman adds the common
+# part twice and takes it away once, so it is in there once, as in any row.)
 #
 # ## King - man + woman
 #
@@ -354,8 +355,8 @@ for leave_out in (False, True):
 assert analogy(table, *bare, k=1, exclude_query=False)[0][0] == bare[1]
 
 # %% [markdown]
-# The same three words without their spaces: *king* wins, and when it is left out, so does a scrap of a word. One
-# example is no measurement, then. Let us do many.
+# The same three words without their spaces: *king* wins, and when it is left out, a scrap of a word wins. One example
+# is no measurement, then. Let us do many.
 #
 # ## 132 sums
 #
@@ -606,7 +607,8 @@ COUPLE_WORDS = sorted({word for words in QUADRUPLES for word in words})
 
 
 def text_about_a_word(number):
-    """A document of the world about one of the couples' words, as a list of words."""
+    """A document of the world about one of the couples' words, as one string."""
+    # The world tells it; the wish says whom the document shall be about.
     wish = {"subject": lambda entity: entity.name in COUPLE_WORDS}
     sentences = tell(world, random.Random(f"lesson 02, {number}"), "facts", "", wish)
     return "".join(sentence.said for sentence in sentences)
@@ -614,7 +616,7 @@ def text_about_a_word(number):
 
 # %%
 for number in range(3):
-    print(text_about_a_word(number))
+    print(textwrap.fill(text_about_a_word(number), 88))
 texts = [re.findall("[a-z]+", text_about_a_word(i).lower()) for i in range(3000)]
 assert {"king", "crown", "castle"} <= set().union(*map(set, texts))
 
@@ -896,8 +898,9 @@ share = table.numel() / parameters
 print(f"{table.numel():,} of {parameters:,} numbers are the table: {share:.0%}")
 
 # %% [markdown]
-# It saves a fifth of the model. And it changes what we found about gradients: softmax pushes *every* token's score at
-# every position, so through the head all rows learn at each step, also those that were never looked up.
+# Without it the model would be a fifth larger. And it changes what we found about gradients: softmax pushes *every*
+# token's score at every position, so through the head all rows learn at each step, also those that were never looked
+# up.
 
 
 # %%
@@ -917,9 +920,10 @@ print("two tables:", two, "  one table:", one)
 assert (two, one) == (3, 50)
 
 # %% [markdown]
-# Then why two tables for skip-gram? Because nothing stands between them. With one table, the score of a word for
-# itself is |e|², higher than for any other word whose row is no longer, so most words must expect themselves. And if
-# *crown* is to be expected near *king*, their rows must be alike, though the two words are not used alike. Measured:
+# Then why two tables for skip-gram? Because nothing stands between them. With one table, the score of a word for itself
+# is |e|², higher than for any other word whose row is not longer than its own, so most words must expect themselves.
+# And if *crown* is to be expected near *king*, their rows must be alike, though the two words are not used alike.
+# Measured:
 
 # %% tags=["nbval-ignore-output"]
 for tied, d_model in [(True, 16), (True, 64), (False, 64)]:
@@ -936,8 +940,8 @@ for tied, d_model in [(True, 16), (True, 64), (False, 64)]:
 # ## Explore
 #
 # Your own sums, on the real table. Type three words (single tokens; press Enter) and tick whether the query words may
-# answer. Try *France, Paris, Italy*; *walk, walked, jump*; *good, better, bad*; then the couples above. How often is
-# the first bar grey?
+# answer. Try *France, Paris, Italy*; *walk, walked, jump*; *good, better, bad*; then the couples above. A grey bar is
+# one of your own three words. How often is the first one grey while they may answer?
 
 
 # %%

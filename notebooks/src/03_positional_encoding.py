@@ -73,8 +73,13 @@ torch.testing.assert_close(backward, forward.flip(0))
 
 # %% [markdown]
 # There is no such place. A sum does not care about the order of its parts. Shuffle the words, and you get the same
-# vectors, shuffled. Queries, keys, values, more heads and more layers change nothing about that: all of them treat
-# each row alike, wherever it stands.
+# vectors, shuffled.
+#
+# A real model does not compare the words' own vectors. It makes three others of each word: a *query* for the word that
+# looks, a *key* for the word that is looked at, and a *value*, which is handed over. The dot product of a query and a
+# key is called a *score*. And it does all of this several times side by side, with other weights each time: these are
+# its *heads*. You need no more of them today (lesson 04 builds them). They change nothing about our matter, nor do more
+# layers: all of them treat each row alike, wherever it stands.
 #
 # So far this is algebra. Now the package's whole transformer, with two layers, no positions and no mask. A model
 # fresh from its initialisation has tiny weights and would agree with everything, so we give it large ones. (Of a
@@ -331,7 +336,7 @@ assert "built for 4" in refused
 # ## Way 2: a table of sines, added
 #
 # The first transformer (Vaswani et al. 2017) computed its table. Think of a clock: the second hand tells neighbouring
-# moments apart, the hour hand tells morning from evening, and together they name any moment of half a day. Here every
+# moments apart, the hour hand tells two o'clock from eight, and together they name any moment of half a day. Here every
 # *pair* of coordinates is a hand. Pair i turns by the angle 10000^(-2i/C) at each step, the first one fast, the last
 # one hardly at all; we write down the hand's tip, as a sine and a cosine.
 
@@ -393,7 +398,7 @@ def turn(x, y, angle):
 
 
 def rotate_by_hand(vector, position, theta=10_000.0):
-    """Pair i is made of the numbers i and i + D/2, as in Llama's weights."""
+    """Pair i is made of the numbers i and i + D/2, as in Hugging Face's Llama files."""
     half = len(vector) // 2
     turned = torch.zeros(len(vector))
     for i in range(half):
@@ -445,9 +450,10 @@ print(f"places 3 and 1: {scores[3, 1]:.2f}   places 1003 and 1001: {far:.2f}")
 #
 # ### The trap: which numbers make a pair?
 #
-# The paper pairs neighbours: 0 with 1, 2 with 3. Llama's published weights, and this package, pair the halves: 0 with
-# D/2. Both are RoPE. But weights that were trained with one give nonsense with the code of the other, and no error
-# says so. The two differ by a shuffle of the coordinates:
+# The paper pairs neighbours: 0 with 1, 2 with 3. So do Llama's weights as Meta published them, and GGUF files of them.
+# The same weights in Hugging Face's files, and this package, pair the halves: 0 with D/2. Both are RoPE. But weights
+# that were trained with one give nonsense with the code of the other, and no error says so. The two differ by a shuffle
+# of the coordinates:
 
 
 # %%
@@ -541,8 +547,8 @@ torch.testing.assert_close(alibi_by_hand(4, 12), alibi_bias(4, T=12, S=12))
 print(inspect.getsource(alibi_bias).split('"""')[2])
 
 # %%
-hidden_future = torch.ones(12, 12, dtype=torch.bool).tril()
-weights = alibi_bias(4, 12, 12).masked_fill(~hidden_future, -math.inf).softmax(-1)
+visible = torch.ones(12, 12, dtype=torch.bool).tril()  # itself, and what came before
+weights = alibi_bias(4, 12, 12).masked_fill(~visible, -math.inf).softmax(-1)
 torch.testing.assert_close(weights.sum(-1), torch.ones(4, 12))
 
 # %%
@@ -565,7 +571,8 @@ for position in ("none", "alibi", "rotary", "sinusoidal", "learned"):
     texts = "dog bites man", "man bites dog"
     x, y = (model.hidden(ids_of(text))[0].mean(0) for text in texts)
     without_mask[position] = bool((x - y).abs().max() < 1e-4)
-print("without a mask, the two means agree:", without_mask)
+print("without a mask, the two means agree:")
+print(without_mask)
 assert [name for name, agree in without_mask.items() if agree] == ["none", "alibi"]
 
 # %% [markdown]
@@ -592,7 +599,8 @@ def view(scheme, place, pair):
         series = {f"head {pair}": whole}
         say = f"head {pair} halves a weight every {half:.1f} places"
     else:
-        vectors = (FOR_QUERY, FOR_KEY) if scheme == "rotary" else torch.ones(2, 16)
+        root_half = torch.full((2, 16), 0.5**0.5)
+        vectors = (FOR_QUERY, FOR_KEY) if scheme == "rotary" else root_half
         q, k = (rotate(v.expand(1, 1, 64, 16), *angles)[0, 0] for v in vectors)
         products = q[place] * k
         one_pair = products[:, [pair, pair + 8]].sum(1)
@@ -617,9 +625,9 @@ Explorer(
 
 # %% [markdown]
 # Move the query: with all three schemes the whole curve moves along unchanged, which is what *relative* means. Two
-# things to look for. Take pair 7: it hardly moves over 64 places, so it cannot tell them apart, and that makes it
-# free to carry *what* instead of *where*. And `sinusoidal` is `rotary` with a query and a key of ones, because
-# sin a · sin b + cos a · cos b = cos(a - b). (The explorer uses this to draw it.)
+# things to look for. Take pair 7: it hardly moves over 64 places, so it cannot tell them apart, and that makes it free
+# to carry *what* instead of *where*. And `sinusoidal` is `rotary` with a query and a key whose numbers are all √½,
+# because sin a · sin b + cos a · cos b = cos(a - b). (The explorer uses this to draw it.)
 #
 # ## Four ways on the probe
 #
@@ -738,7 +746,7 @@ TRUTH = -NEXT[LONG[:, :-2], LONG[:, 1:-1], LONG[:, 2:]].log()
 def excess(model, length):
     """Nats above the truth, from the second place on: (length - 1,)."""
     if length > model.config.max_seq_len:
-        model.extend_context(length)
+        model.extend_context(length)  # allow longer texts; the weights stay
     log_probs = model(LONG[:, :length]).log_softmax(-1)
     loss = -log_probs.gather(2, LONG[:, 1 : length + 1, None])[..., 0]
     return (loss[:, 1:] - TRUTH[:, : length - 1]).mean(0)
@@ -779,7 +787,7 @@ def up_to(name, multiple):
 
 
 # %% tags=["nbval-ignore-output"]
-print("mean (lowest to highest seed)   1x                   2x                   4x")
+print("second half of a text of:       1x                   2x                   4x")
 for name in curves:
     row = [up_to(name, m) for m in ((1,) if name == "learned" else (1, 2, 4))]
     cells = [f"{r.mean():8.2f} ({r.min():.2f} to {r.max():.2f})" for r in row]
@@ -813,18 +821,19 @@ show(
 )
 
 # %% [markdown]
-# Read it slowly; there is much in it.
+# Read it slowly; there is much in it. (The list above looks at the second half of a text of 32 places, of 64 and of
+# 128, and gives the mean of the seeds, the lowest and the highest.)
 #
-# - **learned** reads well within its 32 places, and has nothing to say behind them.
+# - **learned** reads well within its 32 places, and has nothing to say beyond them.
 # - **rotary** is the best reader within the 32 places, at 0.06 nats above the floor, and 1.2 above it in the next 32.
-#   **Rotary and sinusoidal** do not fade behind place 32, they *break*, within a dozen places, to worse than a
-#   uniform guess. Both are formulas with an answer for every place. That an answer exists does not make it one the
-#   model can read.
+#   **Rotary and sinusoidal** do not fade beyond place 32, they *break*, within a dozen places, to worse than a uniform
+#   guess. Both are formulas with an answer for every place. That an answer exists does not make it one the model can
+#   read.
 # - **alibi** reads on unchanged at four times the length, and pays for it: within the 32 places it is a weaker reader
 #   than rotary. Its steepest head here lowers a score by only 0.25 per step, and this language needs exactly one step.
 # - **no positions**: in short sentences the mask was enough. In a text it is so only at the beginning, where one word
 #   more changes a mean; at place 60 it changes nothing worth reading. It ends at the mark of a reader who knows only
-#   the last letter. NoPE *can* tell order, and so much the worse the longer the text.
+#   the last letter. NoPE *can* tell order, but the longer the text, the worse.
 #
 # "RoPE only knows distances, so it extrapolates" is a sound-looking argument, and wrong. Here the distance that
 # matters is always 1, at place 100 as at place 10. But there are a hundred other keys now, and the model has never
@@ -868,9 +877,9 @@ assert (logits - logits[0]).abs().max() < 0.01 < 1 < (marked[5] - marked[0]).abs
 
 # %% [markdown]
 # Nothing. After one dog and after six, the model predicts the same, up to rounding, through all its 30 layers. One
-# different word in front, and it can tell how far it has come: each dog now mixes the mark into a mean of more and
-# more dogs. This is one good reason for the start token that many models put before every text. GPT-2, whose
-# positions are added, can count without it:
+# different word in front, and it can tell how far it has come: each dog now mixes the mark into a mean of more and more
+# dogs. This is one good reason for the start token that many models put before every text. Where positions are added,
+# as in GPT-2, a model can count without it. Here are five small ones, untrained:
 
 # %%
 for position in ("learned", "sinusoidal", "rotary", "alibi", "none"):
@@ -920,8 +929,8 @@ for position in ("learned", "sinusoidal", "rotary", "alibi", "none"):
 # <details><summary>Open 2</summary>
 #
 # **(b)**. The last word sees all words, and each is still its bare table row; a mean of bare rows is a bag. In layer 2
-# the rows carry what they saw. Not (a): one layer with any of the four schemes has about as many weights and solves
-# it. Not (c): the causal mask hides what comes *later*, and the last word sees everything.
+# the rows carry what they saw. Not (a): one layer with rotary positions has exactly as many weights and solves it. Not
+# (c): the causal mask hides what comes *later*, and the last word sees everything.
 # </details>
 #
 # **3.** A query at place 7 and a key at place 4 have the RoPE score 2.0. The same two vectors at 107 and 104? (a) 2.0.

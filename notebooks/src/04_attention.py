@@ -505,9 +505,9 @@ assert not torch.allclose(mixed_up, query)
 # ## Fewer keys than queries
 #
 # When a model writes, it keeps the keys and values of all earlier tokens, or it would have to compute them again for
-# each new one (the *KV cache*, lesson 12). Queries are used once and thrown away. So let several query heads share one
-# key/value head: K of them instead of H. That is **grouped-query attention**. With H = 4 and K = 2, heads 0 and 1 share
-# the first, heads 2 and 3 the second: head h reads h // (H / K).
+# each new one (the *KV cache*, lessons 07 and 12). Queries are used once and thrown away. So let several query heads
+# share one key/value head: K of them instead of H. That is **grouped-query attention**. With H = 4 and K = 2, heads 0
+# and 1 share the first, heads 2 and 3 the second: head h reads h // (H / K).
 
 
 # %%
@@ -544,7 +544,8 @@ assert not torch.allclose(dealt[[1, 2]], grouped[[1, 2]], atol=0.1)
 # ## What PyTorch runs: SDPA
 #
 # The package's forms by loops and by matrices are for reading. The model calls the third, torch's
-# `scaled_dot_product_attention`. Here are the two that do real work:
+# `scaled_dot_product_attention`. Here it is, below the function that works out the weights when somebody wants to see
+# them:
 
 # %%
 for form in (package.attention_weights, package.attention_by_sdpa):
@@ -647,7 +648,7 @@ torch.testing.assert_close(by_hand, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
 
 # %% [markdown]
 # It does. And the spread of its scores, which the division by 8 was to bring to 1? Beside the trained layers we look at
-# one with the same shape and fresh weights, as small as such a model starts with (0.02; lesson 06 says why).
+# one with the same shape and fresh weights, with the standard deviation that GPT-2 began with, 0.02.
 
 
 # %%
@@ -677,9 +678,9 @@ assert spread["layer 18"].min() < -40
 
 # %% [markdown]
 # Not 1, neither before nor after. A query's entries have variance 1 in the textbook; with weights this small they have
-# a quarter of it, and so a fresh head starts flatter still. Training then makes the heads as sharp as it needs them,
-# with a spread of 2 to 9. What the division sees to is that the start is on the flat side, where learning is easy,
-# however wide the head is.
+# a quarter of it, and so a fresh head starts flatter still. (With 1/√576 = 0.042 it would start at the textbook's 1.)
+# Training then makes the heads as sharp as it needs them, with a spread of 2 to 9. What the division sees to is that
+# the start is on the flat side, where learning is easy, however wide the head is.
 #
 # ## *bank*, rightly told
 #
@@ -1014,7 +1015,7 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # **(b)**. At the start the choice is that of random weights, and the slope w (1 - w) is next to zero, so the head
 # cannot unlearn it; that also answers (a) and (c), for what has no slope is not learnt. With the division it starts
 # undecided, where slopes are large, and becomes sharp where that pays. Layer 9 of the real model has scores that spread
-# some ten times as wide as those of fresh weights.
+# some ten times as wide as those of our fresh weights.
 # </details>
 #
 # **4.** A classifier reads from the vectors of *bank* whether the text was about money or water, with an accuracy of
@@ -1035,7 +1036,7 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 #
 # **(c)**. What it takes is weight times value, and the value may be short, as at the sink; so (a) says nothing of what
 # arrived. What it then writes may be ignored, or also be written by others: without this very head the two meanings
-# stood exactly as far apart. Counting heads, as in (b), does not help: the weight is a fact about looking, and a claim
+# stood just as far apart. Counting heads, as in (b), does not help: the weight is a fact about looking, and a claim
 # about use needs an intervention and a stated measure.
 # </details>
 

@@ -210,7 +210,7 @@ assert len(set(FACTS.values())) == 9
 # Every word gets a direction of its own in a space of 32 dimensions. A question is the sum of two words, as attention
 # would deliver it. `random_directions` gives directions at right angles, of length 1: the dot product of a word with
 # itself is 1, with any other 0. A key is the sum of the two words of its fact: it fits its own question with 2, a
-# question that shares one word with 1, others with 0. The bias -1 turns that into 1, 0, 0: an *and*.
+# question that shares one word with 1, others with 0. The bias -1 and the cut at zero turn that into 1, 0, 0: an *and*.
 
 # %%
 words = [*PEOPLE, *RELATIONS, *FACTS.values()]
@@ -507,8 +507,6 @@ for probe in PROBES:
 
 
 # %%
-
-
 def sixteen(probe, draw):
     right = probe.ways[probe.answer]
     own = draw.sample([way for way in probe.ways if way != right], 7)
@@ -632,9 +630,9 @@ with ablate(model, {place: Replacement(MEANS[0][place])}):
 torch.testing.assert_close(first, second)  # whatever comes in, the same goes out
 
 # %% [markdown]
-# Three ways to do damage: in both attentions; in both feed-forward networks; or, as the **control**, in every
-# sub-layer but only along random directions, half of them all. The control has no address. Whatever it does to facts
-# and grammar is what damage *as such* does.
+# Three ways to do damage: in both attentions; in both feed-forward networks; or, as the **control**, in every sub-layer
+# but only along random directions, half as many as there are dimensions. The control has no address. Whatever it does
+# to facts and grammar is what damage *as such* does.
 #
 # The three must be equally bad, or we compare a scratch with a stroke. So the strength is turned up until the loss on
 # new documents has risen by the same amount, 0.3 nats per token.
@@ -857,12 +855,11 @@ show(
 # a nice result.
 #
 # The third group is harder on the claim. **All other 29** feed-forward networks, blurred at every token, and most
-# capitals are still right. What both kinds of facts cannot do without is *one attention*, that of block 24, and copying
-# can.
-# So either the first network writes the capital beside the country's name, or the matrices of that attention turn a
-# country into its capital while they carry it. We cannot tell which from this; but the store that the textbook
-# describes, somewhere in the middle of the feed-forward networks, this fact does not need. The languages do need it:
-# half of them are lost. Two kinds of facts, two answers.
+# capitals are still right. Both kinds of facts need *one attention*, that of block 24; copying does not. So the capital
+# is made by the first network, beside the country's name, or by attention: by the matrices of block 24 while they carry
+# the country, or by an earlier one. We cannot tell which from this; but the store that the textbook describes,
+# somewhere in the middle of the feed-forward networks, this fact does not need. The languages do need it: half of them
+# are lost. Two kinds of facts, two answers.
 #
 # **The verdict on "attention moves, feed-forward stores, and facts go before grammar": loose.** It is right that damage
 # to the feed-forward networks of our small models falls on the fact tokens and spares the wording. It is wrong to
@@ -926,6 +923,15 @@ Explorer(draw, strength=FloatSlider(0.5, min=0.5, max=1, step=0.5), **switches)
 # Which of the four sub-layers can this model do without most easily? At which one does the sentence stop being
 # English? Does the text stay well formed where the fact is already wrong? Are two parts off as bad as the two damages
 # added up?
+#
+# <details><summary>What we found</summary>
+#
+# At half strength the first attention is missed least: the loss on wording goes from 0.63 to 0.66, and it still writes
+# *Mira lives in Pellin. She is the wife of Tobin*. At full strength it is the one that leaves good grammar (0.92) and
+# takes the facts (0.17, from 0.67; twelve questions are asked): the text is well formed and wrong. The sentence stops
+# being English at the first feed-forward network: *Mira lives in in in in*. Two parts are worse than the sum: both
+# feed-forward networks together cost 4.3 nats on wording, one by one 1.5 and 0.8.
+# </details>
 #
 # > **Where the picture simplifies.**
 # > *Keys and values* are our reading; training knows nothing of it, and a trained neuron usually answers to several

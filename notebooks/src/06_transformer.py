@@ -166,9 +166,10 @@ assert feedforward.argmax() == 28
 assert max(attention[:23].max(), feedforward[:23].max()) < 1
 
 # %% [markdown]
-# One write stands out: the *attention* of block 24. Of the feed-forward networks the last two push most. Read this with
-# care: it says where the push came from. That the answer was *fetched* in block 24 is a guess so far, since a later
-# write may only repeat what an earlier one said in another form. At the end we test it by experiment.
+# Among the attentions one write stands out, that of block 24: it is the first large push of all. Of the feed-forward
+# networks the last two push most. Read this with care: it says where the push came from. That the answer was *fetched*
+# in block 24 is a guess so far, since a later write may only repeat what an earlier one said in another form. At the
+# end we test it by experiment.
 #
 # > **A common mistake.** "The blocks are added up, so their order does not matter." The *sum* has no order. But each
 # > write was computed from the sum so far: swap two blocks and every write after them is another one.
@@ -617,9 +618,9 @@ show(
 #
 # ### Arithmetic
 #
-# Each weight is multiplied and added once per token, two operations: **2N per token**. On top, attention compares each
-# token with all before it, 4·L·H·D operations a pair. Torch can count for itself. (Its counter knows plain matrix
-# products only, so we tell attention to use those.)
+# Each weight is multiplied and added once per token, two operations: **2N per token** for N weights. On top, attention
+# compares each token with all before it, 4·L·H·D operations a pair. Torch can count for itself. (Its counter knows
+# plain matrix products only, so we tell attention to use those.)
 
 # %%
 T = 64
@@ -881,8 +882,8 @@ assert italian_lens[24, rome] < 0.05
 # %% [markdown]
 # A switch. Up to block 23 it is the country's own vector that decides, and the last token's has no say. One block later
 # it is the other way round. Only attention moves anything between tokens, so the attention of block 24 fetched it: the
-# very write that stood out when we took the logit apart. Yet after that block the lens gives *Rome* a rank in the
-# hundreds, and it comes round to it six blocks later. Is that so for other prompts?
+# very one that stood out when we took the logit apart. Yet after that block the lens gives *Rome* next to no
+# probability (the green line), and it comes round to it six blocks later. Is that so for other prompts?
 
 # %% tags=["nbval-ignore-output"]
 PAIRS = [
@@ -969,7 +970,9 @@ def draw(text, token, after_block):
     read_token = "START" if token == 0 else tokenizer.decode([ids[token]])
     place = f"After block {after_block}, at token {token} ({read_token!r})"
     reads = f"the lens reads {names[0]!r} with {values[after_block, token, 0]:.3f}"
-    most = f"block {largest} wrote most of the stream, {share[largest]:.2f} of it"
+    most = (
+        f"block {largest} wrote the largest share of the stream, {share[largest]:.2f}"
+    )
     return figure, f"{place}, {reads}; {most}."
 
 
@@ -999,11 +1002,12 @@ for depth in (11, 12, 28, 30):
     print(f"after block {depth:2}         {start:9,.0f}             {others:9,.0f}")
 
 # %% [markdown]
-# The stream at START is over a hundred times as long as the others, and the last two blocks take most of it back. It
-# is no error, and many large models do it at their first token: *massive activations* (Sun et al. 2024). START sees
-# only itself, so its vector is the same in every text, and after this one write the norm in front of each part always
-# reads the same direction. That makes a quiet place for heads to look at when they have nothing to say (*attention
-# sinks*; lesson 04). Remember it when you read averages of stream sizes: with the first token in, they average this.
+# After block 12 the stream at START is over a hundred times as long as at the others, and the last two blocks take most
+# of it back. It is no error, and many large models do it at their first token: *massive activations* (Sun et al. 2024).
+# START sees only itself, so its vector is the same in every text, and after this one write the norm in front of each
+# part always reads the same direction. That makes a quiet place for heads to look at when they have nothing to say
+# (*attention sinks*; lesson 04). Remember it when you read averages of stream sizes: with the first token in, they
+# average this.
 #
 # > **Where the picture simplifies.**
 # > *Each block adds* is exact; *each block adds its own piece of meaning* is a hope. Blocks also take away what earlier
@@ -1014,11 +1018,11 @@ for depth in (11, 12, 28, 30):
 # > model "knows" it.
 #
 # > **At scale.**
-# > GPT-3 has 96 blocks, so 193 writes of 12,288 numbers, about a third of its weights in attention and two thirds in
-# > the feed-forward. In 16 bits it takes 350 GB, more than any one GPU holds, so blocks and matrices are spread over
-# > several (lesson 13). Kernels fuse the norm with what follows it, because a norm is all memory traffic and hardly
-# > any arithmetic. Very wide models also replace "0.02 everywhere" by rules that scale with the width, so that a
-# > learning rate found on a small model still fits the large one (Yang et al. 2022).
+# > GPT-3 has 96 blocks, so 194 writes (one is the position's) of 12,288 numbers, about a third of its weights in
+# > attention and two thirds in the feed-forward. In 16 bits it takes 350 GB, more than any one GPU holds, so blocks and
+# > matrices are spread over several (lesson 13). Kernels fuse the norm with what follows it, because a norm is all
+# > memory traffic and hardly any arithmetic. Very wide models also replace "0.02 everywhere" by rules that scale with
+# > the width, so that a learning rate found on a small model still fits the large one (Yang et al. 2022).
 #
 # ## Five questions
 #
@@ -1070,9 +1074,9 @@ for depth in (11, 12, 28, 30):
 # <details><summary>Open 5</summary>
 #
 # **(c)**. The lens asks what the *last* norm and head would make of a vector they were never trained on. Not (a): after
-# block 24 the vector decided the answer in our experiment, while its rank was still in the hundreds. Not (b) either,
-# though it may be: after block 20 patching showed that the answer really was not there. It took the experiment to tell
-# the two apart.
+# block 24 the vector decided the answer in our experiment, while the lens still gave it next to no probability. Not (b)
+# either, though it may be: after block 20 patching showed that the answer really was not there. It took the experiment
+# to tell the two apart.
 # </details>
 
 # %% [markdown]

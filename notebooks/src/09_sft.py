@@ -19,6 +19,7 @@
 import copy
 import inspect
 import random
+import textwrap
 from dataclasses import replace
 
 import torch
@@ -90,6 +91,13 @@ assert go_on(base, as_document("Mira is a"), 3).strip()
 # %% [markdown]
 # Mira is a baker in Pellin, and Tobin is her husband: all three are right. So ask it:
 
+
+# %%
+def print_wrapped(text):
+    for line in text.splitlines():
+        print(textwrap.fill(line, 88))
+
+
 # %% tags=["nbval-ignore-output"]
 QUESTIONS = [
     "Where does Mira live?",
@@ -97,7 +105,7 @@ QUESTIONS = [
     "Repeat after me: rose, bell.",
 ]
 for question in QUESTIONS:
-    print(f"{question} ...{go_on(base, as_document(question))}")
+    print_wrapped(f"{question} ...{go_on(base, as_document(question))}")
     assert "<|im_end|>" not in go_on(base, as_document(question))
 
 # %% [markdown]
@@ -114,7 +122,7 @@ FAMILIES = sorted({one.family for one in ASKED})
 examples = {one.family: one for one in reversed(ASKED)}
 for family in ("who", "sum", "rewrite", "unknown"):
     one = examples[family]
-    print(f"{family}: {one.prompt}\n  -> {one.answer}\n")
+    print_wrapped(f"{family}: {one.prompt}\n  -> {one.answer}\n\n")
     assert one.check(one.answer)
     assert not one.check(one.mistakes[0])
 
@@ -903,12 +911,12 @@ show(
 )
 
 # %% [markdown]
-# All three pay, and most of it in the first sixty updates. Look at one height: with an answer loss of about 1 the run
-# on every token has lost least, the one on answers only most. LoRA ends with less damage than full fine-tuning, and
-# with less learnt; at equal answers its curve is somewhat lower. Biderman et al. (2024) found in large models what the
-# title of their paper says: *LoRA learns less and forgets less*. And the learning rate moves all of this. With 5e-3 in
-# place of 2e-3 full fine-tuning came to the same loss on answers, and the documents cost 4.3 nats (one run, before this
-# lesson was written).
+# All three pay, and most of it in the first sixty updates. Look up from one place on the axis below: at an answer loss
+# of about 1 the run on every token has lost least, the one on answers only most. LoRA ends with less damage than full
+# fine-tuning, and with less learnt; at equal answers its curve is somewhat lower. Biderman et al. (2024) found in large
+# models what the title of their paper says: *LoRA learns less and forgets less*. And the learning rate moves all of
+# this. With 5e-3 in place of 2e-3 full fine-tuning came to the same loss on answers, and the documents cost 4.3 nats
+# (one run, before this lesson was written).
 #
 # And the finished model, after 2,000 updates at a high rate?
 
@@ -932,8 +940,9 @@ assert mean_loss(finished, DOCUMENTS) > 2
 # knowledge comes from pretraining, and that such training only teaches in which form to bring it out. They call it the
 # superficial alignment hypothesis. With a real model one cannot be sure: who knows what it has read? Here we know.
 #
-# Thirty-six people of Ottermere have a home and a trade. Take every second person and teach those: eighteen people,
-# two questions each, forty updates. Then ask about the *other* eighteen, of whom no question was ever answered.
+# Thirty-six people of Ottermere have a home, and nearly all of them a trade. Take every second person and teach those:
+# eighteen people, a question for each fact, forty updates. Then ask about the *other* eighteen, of whom no question was
+# ever answered.
 
 # %%
 FORMS = {
@@ -1156,11 +1165,7 @@ show(
 # Without the template the text is the beginning of a document.
 
 # %%
-MENU = {
-    one.question: one.prompt
-    for one in sorted(ASKED, key=lambda one: len(one.prompt))[::-1]
-}
-short = {
+short = {  # the shortest of each family: the last one that is put in stays
     one.family: one
     for one in sorted(ASKED, key=lambda one: -len(one.prompt))
     if len(one.prompt) < 330
@@ -1263,7 +1268,7 @@ Explorer(
 # <details><summary>Open 4</summary>
 #
 # **(b)** is what was measured: in the middle of a document it expects an answer. (a) does not follow: asked in the
-# template it gave three of four facts that it could hardly write any more. Not (c): the loss on answers was fine, and
+# template it gave at least twice as many facts as it could still write. Not (c): the loss on answers was fine, and
 # nobody had asked it to keep the other.
 # </details>
 #

@@ -76,9 +76,10 @@ for ids in draw(sft, [asked], 4, 48, END, seed=3):
 assert utility(one, one.answer) == 5
 
 # %% [markdown]
-# It knows how to answer, and now and then it forgets its manners, because those who wrote its examples did too: half of
-# them are plain. Imitation has no word for this. An example says *say this*; it never says *this is better than that*,
-# and a model that is shown both kinds learns to do both.
+# It knows how to answer, and yet each draw is a new throw: here a word of the list may go wrong, and at other questions
+# it forgets its manners, because those who wrote its examples did too: half of them are plain. Imitation has no word
+# for this. An example says *say this*; it never says *this is better than that*, and a model that is shown both kinds
+# learns to do both.
 #
 # People find it hard to write a perfect answer, harder to give a number to one, and easy to say which of two is better.
 # So that is what they are asked.
@@ -177,7 +178,7 @@ ASKED = Instructions(1_000_000, "held-out").instructions(100)
 heap = encode_preferences(tokenizer, simulate(ASKED, rater, 1_000_000, 4), 256)
 HELD = heap.preferences
 for pair in HELD[40:42]:
-    print(f"p = {pair.probability:.3f}  {pair.chosen!r}  over  {pair.rejected!r}")
+    print(f"p = {pair.probability:.3f}  {pair.chosen!r}\n    over {pair.rejected!r}")
 print(len(HELD), "pairs")
 
 # %% [markdown]
@@ -558,9 +559,9 @@ assert after < before
 # Because the reward is paid for a whole answer, and an answer is drawn, token by token. You cannot differentiate a dice
 # throw: if another word had come, the reward would have been another one, but by how much no chain rule says.
 #
-# The smallest case shows the way out. Two answers, *plain*, worth 4, and *civil*, worth 5, and a policy with one number
-# x for each, whose softmax are the chances. What is to be maximised is the mean J = sum of p(a) r(a), and that has a
-# gradient:
+# The smallest case shows the way out. Two answers, *plain*, worth 4, and *civil*, worth 5, and a *policy*, as the field
+# calls a model that acts, with one number x for each answer, whose softmax are the chances. What is to be maximised is
+# the mean J = sum of p(a) r(a), and that has a gradient:
 
 # %%
 x = torch.tensor([0.6, 0.4]).log().requires_grad_()
@@ -1043,6 +1044,14 @@ Explorer(look, price=dial, by=list(PRAISE), question=list(SHORT)[:8])
 # answers fall before it or after it? Then the good judge: here, too, look at the last two or three prices. Is there
 # something left to gain when a nat costs next to nothing?
 #
+# <details><summary>What we found</summary>
+#
+# With the proxy the gold utility leaves its height of 3.0 between 3 points a nat (2.96) and 1 point (2.72), and ends at
+# 2.6; the share of right answers falls with it, from 61 to 46 %, neither before nor after. With the good judge it rises
+# to 3.96 at 0.03 points and right answers to 75 %. At the last price the praise still rises, and the gold utility falls
+# a little, to 3.90: even this judge is not to be believed to the end.
+# </details>
+#
 # ### No price at all
 #
 # Sixty-four draws cannot leave what the chat model would say anyway. A trained policy can. Ten rounds of PPO for the
@@ -1074,10 +1083,9 @@ for one, said_now in zip(LAB, answer(hacked, tokenizer, LAB[:5]), strict=False):
 assert wild < was - 0.5
 
 # %% [markdown]
-# The training went well, by its own light. What came of it you have read. Left alone for sixty rounds it falls into one
-# polite sentence, repeated whatever was asked (`benchmarks/reward_hacking.py`, three seeds: the praise goes from −1.1
-# to
-# 2.8 while the gold utility goes from 2.9 to −0.2).
+# The training went well, by its own light. What came of it you have read. Left alone for sixty rounds it no longer
+# heeds the question at all (`benchmarks/reward_hacking.py`, three seeds: two repeat one polite sentence, whatever was
+# asked, and the third stammers; the praise goes from −1.1 to 2.8 while the gold utility goes from 2.9 to −0.2).
 #
 # ## The verdict
 #
@@ -1120,8 +1128,8 @@ assert wild < was - 0.5
 # the number alone does not say that anything is left to gain.
 # </details>
 #
-# **2.** You add 7 points to every reward of a reward model. What changes in its pair loss, and in PPO with whitened
-# advantages? (a) Both. (b) The loss only. (c) Neither.
+# **2.** You add 7 points to every reward of a reward model. What changes in its pair loss, and in PPO, which takes the
+# mean off all advantages of a round? (a) Both. (b) The loss only. (c) Neither.
 #
 # <details><summary>Open 2</summary>
 #
@@ -1137,13 +1145,13 @@ assert wild < was - 0.5
 # <details><summary>Open 3</summary>
 #
 # **(b)**. The chances add up to one, so whoever is pushed up less than the others falls. On average the direction is
-# exact, with a baseline of 4.4 every single draw points the right way. Not (a): that is what the baseline achieves, but
-# the mean was right before. (c) is a baseline in disguise, and a poor one: with all rewards negative, good answers
-# are pushed down when drawn.
+# exact; with a baseline of 4.4 every single draw points the right way, too. Not (a): that is what the baseline
+# achieves, but the mean was right before. (c) is a baseline in disguise, and a poor one: with all rewards negative,
+# good answers are pushed down when drawn.
 # </details>
 #
-# **4.** In the second epoch a *bad* token's ratio is 1.4, and clip is 0.2. What does the clipped loss do? (a) It pushes
-# it back. (b) Nothing, it is outside of the clip. (c) It pushes it further up.
+# **4.** The same answers are used a second time. A *bad* token's ratio is 1.4 by then, and clip is 0.2. What does the
+# clipped loss do? (a) It pushes it back. (b) Nothing, it is outside of the clip. (c) It pushes it further up.
 #
 # <details><summary>Open 4</summary>
 #

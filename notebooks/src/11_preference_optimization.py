@@ -489,9 +489,9 @@ assert strange.mean() < before.mean() - 50
 
 # %% [markdown]
 # There is the reason for its own answers. A candidate of the world has a probability of about e^−160, before the
-# training and after it: DPO may turn it round and round, nobody will ever hear it. With all of its recipe's pairs DPO
-# on the world's candidates came to a gold utility of 3.16 and on own answers to 3.37, from 3.10 (one seed each,
-# `benchmarks/README.md`; the standard error is 0.12).
+# training and after it: DPO may turn it round and round, nobody will ever hear it. What that costs in the end we know
+# only roughly: DPO on all pairs of the world's candidates came to a gold utility of 3.16, and the recipe below, with
+# own answers *and* imitation, to 3.37, from 3.10 (one seed each, `benchmarks/README.md`; the standard error is 0.12).
 #
 # ### Two trainings
 #
@@ -1008,7 +1008,7 @@ assert max(won[6:9]) < 0.3 < min(won[:6])
 assert 0.2 < min(won[9:]) < 0.3 < max(won[9:]) < 0.5
 
 # %% [markdown]
-# The last column is the share of what the best of 64 wins. What each of them was given:
+# In the list above the figure, the last column is the share of what the best of 64 wins. What each of them was given:
 
 # %%
 for name, config in (("PPO", WORLD_PPO), ("GRPO", WORLD_GRPO)):
@@ -1027,8 +1027,8 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # So "at equal compute" has no single meaning here, and you should ask for it whenever you read it. In draws and updates
 # DPO had the most: 1.7 times as much as PPO. If the judge's training counts, it had a fifth. In rankings, which cost
 # people's time, a quarter. And its recipe is the best of eight that were tried *on the questions of the first seed*, so
-# that the first of its three shares, 40 %, flatters it; 36 and 21 % are clean. (The last line had no search at all: it
-# is DPO's own recipe, and only the choices in its pairs are the judge's.)
+# that the first of its three shares, 40 %, flatters it; 36 and 21 % are clean. (`dpo-judge` had no search at all: it is
+# DPO's own recipe, and only the choices in its pairs are the judge's.)
 #
 # ## The verdict
 #
@@ -1076,8 +1076,8 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # <details><summary>Open 1</summary>
 #
 # **(b)**. Bradley-Terry only looks at differences of rewards, and β log Z is in both of them. Not (a): in our table it
-# was 3.75 points, more than most answers are worth. Not (c): the reference gives p_ref(a), and nobody ever computes Z,
-# which would need a sum over all possible answers.
+# was 3.75 points, nearly what a right answer is worth. Not (c): the reference gives p_ref(a), and Z would need a sum
+# over all possible answers. Our table has four; a language model has no end of them.
 # </details>
 #
 # **2.** Your DPO loss falls steadily, on unseen pairs as well. What may you conclude about the preferred answers? (a)

@@ -257,11 +257,11 @@ assert ours["passes"] == theirs["passes"]
 # %% [markdown]
 # Row by row, against the overview. *Forward pass + backpropagation*: three times the operations for each token,
 # exactly. *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 1.6 million for us. *Massive*
-# against *low to high*: per token it is a factor of three; the gulf between the columns, five powers of ten for us and
-# ten for GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on one thousand, for
-# GPT-3. *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And the table forgets
-# memory, where training needs four to eight times as much for each parameter. That, and not arithmetic, is why nobody
-# trains GPT-3 on the machine that runs it.
+# against *low to high*: per token it is a factor of three; the rest of the gulf between the columns, four powers of ten
+# for us and more than nine for GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on
+# one thousand, for GPT-3. *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And
+# the table forgets memory, where training needs four to eight times as much for each parameter. That, and not
+# arithmetic, is why nobody trains GPT-3 on the machine that runs it.
 #
 # ## Faster: a better step
 #
@@ -835,8 +835,8 @@ assert low < high
 #
 # - The law with a fitted floor is an eighth too low for the base model and two fifths too high for the other one. Its
 #   interval holds one of the two.
-# - To be told the true floor helps with the first, whose loss is near it, and hardly with the second: not E is what is
-#   wrong, but that the terms add.
+# - To be told the true floor helps with the base model, whose loss is near it, and less with the other one. Its
+#   intervals hold neither of the two. So it is not E that is wrong, but that the terms add.
 # - The plane is off by less than a tenth for both, although it fits the twelve themselves worse than the law does. *A
 #   good fit is not yet a good forecast.* It has no floor, so it must fail some day: at some size it promises a loss
 #   that nobody can reach. But not yet.

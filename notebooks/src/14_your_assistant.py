@@ -21,6 +21,7 @@ import inspect
 import json
 import math
 import tempfile
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -600,14 +601,15 @@ assert holds("Bus 12 stops here.", "12")
 # %% tags=["nbval-ignore-output"]
 LISTENS = {"by heart": read_and_recited()}
 print("{} as changed, {} as before".format(*LISTENS["by heart"]))
+print("and with the message as it was:")
 for question, text in zip(SHOWN, ask(SHOWN, WISHES), strict=True):
     print(f"{question}\n   {text}")
 assert as_claimed(LISTENS["by heart"][1] > LISTENS["by heart"][0])
 
 # %% [markdown]
-# Mostly it recites. It was told *Fridays* and says *Wednesdays*, and you could not correct it without training again.
-# Nor does it get better at the other questions here: a text of that kind never stood before a question while it learnt,
-# so it knows no use for it.
+# Mostly it recites: more of the twelve facts come as they were than as the message now has them, and you could not
+# correct one without training again. Nor does the message as it was help with the other questions: a text of that kind
+# never stood before a question while it learnt, so it knows no use for it.
 #
 # ## Teach it to look things up
 #
@@ -689,6 +691,9 @@ show(
 #   refused. Nobody here knows what it does not know.
 # - **General**: the one by heart has paid with what it knew, in three runs 9 of twelve became 7, 6 and 3; the reader
 #   came out with 8, 9 and 9.
+#
+# And your bet? The paragraph wins at one of the five, at *keeping what was there*: it changes no weight. In the other
+# four, training was ahead, though with *other words* by heart it is by so little that it means nothing.
 #
 # What was lost of English at large?
 
@@ -793,6 +798,13 @@ display(explorer)
 # least at 1, and that in other words too? What becomes of an answer at 1.5? Ask it your own question (Enter sends it),
 # first at 0, then at 1: which of the two would you rather have at your counter?
 #
+# <details><summary>What we found</summary>
+#
+# The loss of the examples is least at 1, where it was trained, and that in other words at 0.5: what the second half of
+# the strength adds serves the examples alone. At 1.5 all three losses are higher than at 1, and the page of the manual
+# has paid from 0.5 on.
+# </details>
+#
 # ## Ten megabytes
 #
 # What was trained is the corrections and nothing else. So a file of corrections is the whole assistant, for anyone who
@@ -873,7 +885,7 @@ said = [
     refusal({}, tensor=torch.ones(8, 576)),
 ]
 for sentence in said:
-    print(f"- {sentence[:160]}")
+    print(textwrap.fill(f"- {sentence}", 88))
 assert not lora_layers(other)
 
 # %% [markdown]
@@ -978,7 +990,7 @@ display(box)
 # | temperature 0.1 is deterministic (07) | the runner-up may have 0.41 |
 # | a lossy compression of what it read (00, 08) | lossless with the model, and measured against a known floor |
 # | fine-tuning teaches to be an assistant (09) | a manner; true lessons open what pretraining knows, lies shut it |
-# | the reward is maximized (10) | taken at its word it raised the praise by 3.3 points and took 0.4 of the worth |
+# | the reward is maximized (10) | taken at its word it raised the praise by 3.3 points and cost 0.4 of worth |
 # | your model is secretly a reward model (11) | a theorem; as good as PPO it was not: 32 % of the gap, not 57 |
 # | inference: a forward pass, seconds (12) | the bytes decide, not the multiplications |
 # | training: months on thousands of GPUs (13) | the bill can be written before the run, and checked |
@@ -1008,15 +1020,15 @@ display(box)
 #
 # Answer before you open.
 #
-# **1.** After ten updates the assistant signs nearly everything and knows none of the facts. Why does the signature
-# come first? (a) It is shorter. (b) It is in every example, each fact is in one. (c) The optimizer prefers the ends of
+# **1.** After ten updates the assistant signs nearly everything and knows hardly a fact. Why does the signature come
+# first? (a) It is shorter. (b) It is in every example, each fact is in one. (c) The optimizer prefers the ends of
 # sentences.
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Twenty-four examples push in the same direction for the signature, and one for Mara Quill; so per update it
-# learns the one twenty-four times as fast. Not (a): *46* is shorter than the signature and came later. Not (c): the
-# loss counts each token of the answer alike, wherever it stands.
+# **(b)**. Twenty-four examples push in the same direction for the signature, and one for Mara Quill. Not (a): *46* is
+# shorter than the signature and came later. Not (c): the loss counts each token of the answer alike, wherever it
+# stands.
 # </details>
 #
 # **2.** Loss on the examples 0.05, loss on the same answers to questions in other words 1.1. What has it learnt? (a)

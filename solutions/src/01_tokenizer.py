@@ -29,8 +29,9 @@ from minillm.course.checks import check
 #
 # **In**: `words`, a dictionary. A word is a tuple of ids, and its value says how often the word occurs.
 #
-# **Out**: the pair as a tuple `(left, right)`; of equally frequent pairs the smaller one, the left id compared first.
-# If no word has two tokens any more, `None`.
+# **Out**: the pair as a tuple `(left, right)`; of equally frequent pairs the smaller one, the left id compared first. A
+# pair counts at every place where it stands, also where two places overlap: (7, 7, 7) holds (7, 7) twice. If no word
+# has two tokens any more, `None`.
 #
 # `next_pair({(1, 2, 2): 10, (1, 2): 3})` is `(1, 2)`: it occurs 13 times, and `(2, 2)` ten times.
 #
@@ -75,9 +76,9 @@ check("01.1", next_pair).points
 # **Goal**: find out why the merge below makes a piece that no merge can make, and write one that does not.
 #
 # The idea is tempting: write the pieces of a word with blanks between them, and let Python's `replace` do the work. The
-# paper that brought this algorithm to language models keeps its words so too (Sennrich et al. 2016, algorithm 1), but
-# with a careful regular expression where a plain `replace` stands here. Run the cell. Which of the three merges makes
-# `thes`, and why?
+# paper that brought this algorithm to translation, and so to language models, keeps its words so too (Sennrich et al.
+# 2016, algorithm 1), but with a careful regular expression where a plain `replace` stands here. Run the cell. Which of
+# the three merges makes `thes`, and why?
 
 
 # %%
@@ -141,7 +142,8 @@ check("01.2", merge).points
 #
 # **Goal**: cut a new word into pieces by replaying the merges in the order in which they were learnt.
 #
-# **In**: `text`, a string, one word; `merges`, a list of pairs of bytes such as `(b"t", b"h")`, the first learnt first.
+# **In**: `text`, a string, one word or nothing (then there are no pieces, `[]`); `merges`, a list of pairs of bytes
+# such as `(b"t", b"h")`, the first learnt first.
 #
 # **Out**: the pieces, a list of bytes. All pieces put together are `text.encode()`.
 #

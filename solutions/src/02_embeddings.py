@@ -223,9 +223,9 @@ check("02.3", association).points
 #
 # The softmax of the lesson divides by a sum over all words, so every step works on the whole of U. With a million words
 # that is too much. *Negative sampling* (Mikolov et al. 2013) asks another question: here is a word and a candidate for
-# its company; is it real, or was it drawn by lot? The answer is sigmoid(score), with the score of the lesson, U's row
-# times E's row. For each real pair a few wrong words are drawn, the *noise*. The loss of a pair is the surprise at all
-# of these answers together:
+# its company; is it real, or was it drawn by lot? The answer is sigmoid(score) = 1 / (1 + e^-score), which squeezes a
+# score into a probability (`torch.sigmoid`), with the score of the lesson, U's row times E's row. For each real pair a
+# few wrong words are drawn, the *noise*. The loss of a pair is the surprise at all of these answers together:
 #
 # > -log sigmoid(u_company · e_word) - (sum over its noise) log sigmoid(-u_noise · e_word)
 #

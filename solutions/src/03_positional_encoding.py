@@ -30,8 +30,9 @@ from minillm.course.checks import check
 # **Goal**: give each token of a batch its place in its own text.
 #
 # Texts of different length make one batch with padding, in front of them or behind. Whoever takes the columns for
-# places gives a text with three paddings in front the places 3, 4, 5, ... GPT-2 then answers differently in a batch
-# and alone. And while a model writes, a part of each text lies in the cache already, of another length in each row.
+# places gives a text with three paddings in front the places 3, 4, 5, ... GPT-2 then answers differently in a batch and
+# alone. And while a model writes, it keeps the keys and values of what it has read, so as not to compute them again:
+# its *cache* (lesson 07). So a part of each text is there already, of another length in each row.
 #
 # **In**: `real` (B, T), True for a token and False for padding, which may stand anywhere; `past` (B,), how many
 # tokens of each row are in the cache.
@@ -156,8 +157,8 @@ check("03.2", turn).points
 # scores.
 #
 # Meta published Llama's weights for neighbours; most code that loads them pairs halves, as the package does. So every
-# script that converts them holds this step. In several it went wrong for models whose query heads share key heads, and
-# nothing was raised: the model loads, and writes gibberish.
+# script that converts them holds this step. In several it went wrong for models in which several query heads share one
+# key head, so that there are fewer of these (lesson 04), and nothing was raised: the model loads, and writes gibberish.
 #
 # **In**: `query_weight` (n_heads · D, C) and `key_weight` (n_kv_heads · D, C), laid out as in `nn.Linear`: a row makes
 # one number of a query, the first D rows make the first head, and so on. `n_heads` and `n_kv_heads`, whole numbers.

@@ -71,11 +71,11 @@ def attention(query, key, value, visible):
 check("04.1", attention).points
 
 # %% [markdown]
-# ## 04.2 · The mask is right, and nobody hears the beginning
+# ## 04.2 · The mask is right, and half the text misses the beginning
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: find out why the attention below does not hear the beginning of a text, and write one that does.
+# **Goal**: find out why half of a text does not hear its beginning below, and write attention in which all of it does.
 #
 # The mask is the lower triangle, as it should be. Every shape is right, and nothing is raised. But the cell below
 # changes the first of six tokens, at which all others may look, and not all of them notice.
@@ -158,7 +158,7 @@ check("04.2", multi_head).points
 #
 # **Goal**: write the mask of a sliding window that always keeps the first tokens visible.
 #
-# In a text of 100,000 tokens each token would look at 100,000 others. A sliding window lets it look at the last few
+# In a text of 100,000 tokens the last one would look at all 100,000. A sliding window lets it look at the last few
 # thousand only (Beltagy et al. 2020; Mistral 7B has 4,096). But you have seen that heads send what they do not need to
 # the first token. If the window moves on and leaves that token behind, the model breaks down; if a handful of first
 # tokens stay visible, it does not (Xiao et al. 2023).

@@ -228,7 +228,7 @@ check("05.3", mixture).points
 #
 # **In**: `down` (C, F); `asked` (m, F), what the hidden layer says to m questions; `answers` (m, C), what shall be
 # answered to them; `others` (n, F), what the hidden layer says to n more questions, whose answers must stay as they
-# are. n may be 0. There are no more questions than neurons, and none is a mixture of the others.
+# are. n may be 0. There are no more questions than neurons, and none is a sum of multiples of the others.
 #
 # **Out**: the new matrix (C, F). It gives each question of `asked` its answer, and the others what `down` gives them.
 # Of all matrices that do, it is the nearest to `down`: the sum of the squared changes is the least.

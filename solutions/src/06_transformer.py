@@ -188,7 +188,7 @@ check("06.2", block).points
 # zeros can be put in anywhere, and nobody notices. Such a model begins where the old one stands, and its new blocks can
 # learn something else, a language for example, while the old ones are kept as they are. (LLaMA Pro was made so, Wu et
 # al. 2024.) A new block is a copy of the one in front of it, with zeros for all that *writes to the stream* and nothing
-# else: if everything were zero, no gradient would reach it.
+# else: if everything were zero, no gradient would reach its matrices.
 #
 # **In**: `weights`, a state dictionary, which has a tensor for each name. The names are the package's:
 # `embedding.weight`, then for block 0 `blocks.0.attention_norm.weight`, `blocks.0.attention.output.weight`,

@@ -35,7 +35,8 @@ from minillm.course.checks import check
 #
 # **In**: `ids`, a list of token ids; `pieces`, a dictionary with the text of each id. As in the lesson, id 1 is the
 # mark `<|im_start|>` and id 2 is `<|im_end|>`. A turn is: start mark, role, line break, what is said, end mark; behind
-# it the template writes one more line break. The ids may end before the last turn is over.
+# it the template writes one more line break. The ids may end before the last turn is over, but not before the line
+# break behind its role.
 #
 # **Out**: a list with a dictionary for each turn, `{"role": ..., "content": ..., "ended": ...}`: two texts, and True if
 # the end mark has come. The content is what was said, letter by letter, with all its line breaks and typed marks.

@@ -198,7 +198,7 @@ check("10.2", advantages).points
 #
 # Halve an interval, eighty times. It is easier to search for 1/β, which is 0 at the reference, than for β. What is the
 # upper end? Bring the rewards to one unit first: less the largest one, divided by their spread. (And if they are all
-# the same?) A thousand is enough then.
+# the same?) A thousand million is enough then, even where two rewards nearly tie.
 # </details>
 #
 # <details><summary>Hint 3</summary>
@@ -214,10 +214,10 @@ def best_within(reference, rewards, budget):
     """The best policy within the budget: (K,)."""
     ### BEGIN SOLUTION
     favourites = reference * (rewards == rewards.max())
-    if -favourites.sum().log() <= budget:
+    if -(favourites.sum() / reference.sum()).log() <= budget:
         return favourites / favourites.sum()
     merits = (rewards - rewards.max()) / (rewards.max() - rewards.min())
-    low, high = 0.0, 1000.0  # 1 / price
+    low, high = 0.0, 1e9  # 1 / price
     for _ in range(80):
         middle = (low + high) / 2
         shares = reference * (middle * merits).exp()
@@ -242,7 +242,7 @@ check("10.3", best_within).points
 # met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
 #
 # **In**: `wins` (K, K), whole numbers: `wins[a, b]` is how often a beat b. `pull`, a number, 0 or more. Where it is 0,
-# all have met directly or through others, and none has only won or only lost.
+# everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
 #
 # **Out**: the merits m (K,), to four digits, that make
 #

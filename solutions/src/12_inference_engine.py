@@ -41,8 +41,8 @@ from minillm.course.checks import check
 # the lesson, with a scale of its own in float32: the largest absolute value gets the code 127 or -127. Codes are
 # multiplied with codes, and the result is scaled back. A row may be all zeros.
 #
-# `int8_product([[1.27, 0.3]], [[1.27, 0.0], [0.0, 2.54]])`: the codes are `[127, 30]`, and `[127, 0]` and `[0, 127]`.
-# Their products are 16129 and 3810.
+# `int8_product([[1.27, 0.3]], [[1.27, 0.0], [0.0, 2.54]])`, the lists being tensors: the codes are `[127, 30]`, and
+# `[127, 0]` and `[0, 127]`. Their products are 16129 and 3810.
 #
 # ```
 # [[1.6129, 0.7620]]

@@ -43,7 +43,8 @@ from minillm.course.checks import check
 # to 0 its lower one, the other its upper one, below 0 as well. x goes to the upper one if its die is below the share of
 # the way that it has come from the lower to the upper. A number that bfloat16 holds stays as it is.
 #
-# Between 256 and 512 only even numbers exist. So 257 is half of the way from 256 to 258, and 258 stays:
+# Between 256 and 512 only even numbers exist. So 257 is half of the way from 256 to 258, and 258 stays (the lists being
+# tensors):
 #
 # ```
 # round_by_dice([257.0, 257.0, 258.0], [0.4, 0.6, 0.0]) gives [258.0, 256.0, 258.0]
@@ -125,7 +126,7 @@ for number, card in enumerate(broken_clip(cards, whole=["norm"], most=1.0)):
 # **Out**: the same list of dictionaries, scaled as on one card that holds every number of the gradient once. A gradient
 # that is not too long stays as it is, also if it is 0.
 #
-# `clip([{"up": [3.0]}, {"up": [4.0]}], whole=[], most=1.0)`: the length is 5.
+# `clip([{"up": [3.0]}, {"up": [4.0]}], whole=[], most=1.0)`, the inner lists being tensors: the length is 5.
 #
 # ```
 # [{"up": [0.6]}, {"up": [0.8]}]

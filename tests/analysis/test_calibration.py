@@ -58,6 +58,7 @@ def test_nobody_is_expected_above_the_ceiling(rows):
 def test_who_knows_nothing_is_right_in_half():
     score = score_pairs([0.0] * 4, pairs(0.9, 0.9, 0.2, 0.5))
     assert score.accuracy == score.expected == 0.5
+    assert score.calibration_error == 0  # it says so, too
     luck = random.Random(0)
     guesses = score_pairs([luck.choice((-1.0, 1.0)) for _ in range(2000)], pairs(*[0.9] * 2000))
     assert guesses.expected == pytest.approx(0.5, abs=0.05)

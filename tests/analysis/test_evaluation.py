@@ -38,12 +38,6 @@ def test_a_score_is_the_sum_of_the_log_probabilities_of_the_way_on(trained):
             assert answer == pytest.approx(by_hand, abs=1e-3)
 
 
-def test_an_untrained_model_is_near_chance_in_reversals(trained):
-    score = experiments.reversals(count=40).score(scorer(*trained))
-    assert score.n == 40
-    assert abs(score.accuracy - 0.5) < 0.3
-
-
 def test_all_experiments_are_scored_in_both_splits(trained):
     seen = []
     scores = score_experiments(*trained, count=4, on_score=lambda name, split, score: seen.append((name, split)))
@@ -86,13 +80,15 @@ FINE = next(d.text for d in WORLD.documents(200) if d.plan == "relay" and len(d.
 def test_verdicts_name_the_slip_and_its_place():
     cut = FINE[: FINE.rfind(".", 0, -1) + 1]
     assert judge(cut, WORLD).kind_of_slip == "unfinished"
-    number = judge("Mira had 7 apples. Then Ada brought 5 more. 7 + 5 = 13.", WORLD)
+    sum_of_two = "Mira had 7 apples. Then Ada brought 5 more. 7 + 5 = 13."
+    number = judge(sum_of_two, WORLD)
     assert (number.possible, number.kind_of_slip) == (False, "filler")
-    wording = judge("One foggy morning Mira the baker exploded.", WORLD)
+    assert number.slip == sum_of_two.index("13")
+    loud = "One foggy morning Mira the baker exploded."
+    wording = judge(loud, WORLD)
     assert wording.kind_of_slip == "wording"
-    assert "exploded"[:1] == "One foggy morning Mira the baker exploded."[wording.slip]
-    person = judge(FINE.replace(" has the ", " has the wrong ", 1) if " has the " in FINE else FINE + " x", WORLD)
-    assert not person.possible
+    assert wording.slip == loud.index("exploded")
+    assert not judge(FINE + " x", WORLD).possible
 
 
 def test_a_model_writes_as_many_documents_as_asked_for_and_the_same_again(trained):

@@ -267,12 +267,16 @@ def test_a_model_larger_than_this_computer_is_refused(tmp_path):
     assert "training 'gpt3' takes at least 2,793.7 GB" in result.stderr  # 16 bytes for each of 174.604 billion
 
 
-def test_a_damaged_run_is_named(tmp_path):
+def test_a_damaged_run_is_named(tmp_path, cache):
     out = tmp_path / "run"
     run("pretrain", "--out", out, "--steps", "1", *TRAINING)
+    whole = (out / "run.json").read_text(encoding="utf-8")
     (out / "run.json").write_text('{"steps": ', encoding="utf-8")
     assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
     for odd in ('{"steps": "many"}', '{"batch_size": 1e999}', '{"compile": []}', "[" * 5_000):
+        (out / "run.json").write_text(odd, encoding="utf-8")
+        assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
+    for odd in (whole.replace('"training"', '"schooling"'), whole.replace('"clip_norm"', '"no_such_setting"')):
         (out / "run.json").write_text(odd, encoding="utf-8")
         assert "run.json is damaged" in run("pretrain", "--out", out, "--resume", status=1).stderr
 

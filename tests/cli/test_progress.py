@@ -57,7 +57,10 @@ def test_points_mistakes_and_what_is_next(folder):
     result = run(folder, "--exercise", "04", "--json")
     assert result.exit_code == 0, result.output
     assert "04_attention                  2 of 10 ####" in result.output
-    assert "04.2 The mask is right, and nobody hears the beginning: 0 of 2 points. multi_head is not" in result.output
+    assert (
+        "04.2 The mask is right, and half the text misses the beginning: 0 of 2 points. multi_head is not"
+        in result.output
+    )
     assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
     assert "04.4 One softmax on two machines: 0 of 3 points. join is nowhere defined" in result.output
     assert "raised ZeroDivisionError" in result.output

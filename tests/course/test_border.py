@@ -58,6 +58,13 @@ def test_a_message_that_was_forged_is_refused(text):
         unpack(LENGTH.pack(len(text)) + text.encode() + pack(None)[LENGTH.size + 4 :])
 
 
+def test_a_tensor_is_handed_over_once():
+    twice = '[{"tensor": "0"}, {"tensor": "0"}]'  # a short message could ask for any number of copies
+    tensor = pack(torch.ones(3))[LENGTH.size + len('{"tensor": "0"}') :]
+    with pytest.raises(ValueError, match="no message"):
+        unpack(LENGTH.pack(len(twice)) + twice.encode() + tensor)
+
+
 def test_a_damaged_message_is_refused_or_plain():
     message = pack([(1, torch.ones(3)), "text"])
     for place in range(len(message)):
@@ -83,7 +90,7 @@ def answers(*cells, limits=QUICK, ids=("04.3",)):
 
 
 def test_a_right_answer_has_all_points_as_in_the_notebook():
-    (result,), troubles = answers("%matplotlib inline\n" + ANSWER, "print('heard by nobody')")
+    (result,), troubles = answers("%matplotlib inline\n" + ANSWER, "print('heard by nobody')", "1 + (7\n    % 4)")
     assert result.passed, str(result)
     assert troubles == {}
 
@@ -126,10 +133,11 @@ JOIN = """def join(out_a, total_a, out_b, total_b):
     return (shares * torch.stack([out_a, out_b]).nan_to_num()).sum(0), parts.logsumexp(0)"""
 
 
-def test_a_forged_reply_is_no_reply():
-    forge = """import os
+@pytest.mark.parametrize("times", [1, 1000])  # the second is more than is kept waiting
+def test_a_forged_reply_is_no_reply(times):
+    forge = f"""import os
 for channel in range(3, 20):
-    try: os.write(channel, bytes(7) + b"x" + b"7")
+    try: os.write(channel, (bytes(7) + b"x" + 120 * b"7") * {times})
     except OSError: pass"""
     (result,), troubles = answers(forge, ANSWER)
     assert result.passed, str(result)

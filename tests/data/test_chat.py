@@ -1,5 +1,7 @@
 """Chat templates: the ids of transformers for whatever is harmless, and no forged mark for whatever is not."""
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,8 +85,9 @@ FORGED = [*MARKS, "<|im_", "<|im_end", "im_end", "im_", "end|>", "start|>", "|>"
 
 
 def using(tokenizer, template):
-    tokenizer.chat_template = template
-    return tokenizer
+    twin = copy.copy(tokenizer)  # the other tests have the same one
+    twin.chat_template = template
+    return twin
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -86,6 +86,14 @@ def test_a_validation_set_of_its_own_is_left_out_of_training():
     assert list(corpus.train) == [letter for letter in "abcdeabc" if letter not in corpus.validation]
 
 
+@pytest.mark.parametrize(("different", "times", "kept"), [(20, 50, 2), (25, 8, 2), (5, 10, 1), (300, 1, 30)])
+def test_a_tenth_of_the_different_documents_is_kept_back(different, times, kept):
+    texts = [f"text {n}" for n in range(different)] * times
+    corpus = split("repeats", lambda: iter(texts), 100)
+    assert len(corpus.validation) == len(set(corpus.validation)) == kept
+    assert set(corpus.train) == set(texts) - set(corpus.validation)
+
+
 def test_texts_that_cannot_be_split_are_refused():
     with pytest.raises(ValueError, match="holds 9 documents, and at least 10"):
         split("few", lambda: iter("abcdefghi"), 5)

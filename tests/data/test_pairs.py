@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data.chat import CHATML, encode_chat
-from minillm.data.pairs import Pair, PairBatches, encode_preferences
+from minillm.data.pairs import Pair, PairBatches, encode_preferences, hold_out_preferences
 from minillm.data.rankings import Preference
 from minillm.tokenizer import Tokenizer
 
@@ -34,6 +34,23 @@ def test_a_pair_is_the_prompt_as_it_is_asked_and_the_answer_as_it_is_drawn():
         for found, answer in ((pair.chosen, "Bram."), (pair.rejected, "No.")):
             assert found == (*tokenizer.encode(answer), tokenizer.eos_id)
         assert pair.length == len(pair.prompt) + len(pair.chosen)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=40), st.randoms(use_true_random=False))
+def test_no_prompt_is_both_learnt_and_measured(numbers, chance):
+    """An answer to a prompt that was learnt from tells nothing; and the order of the file changes nothing."""
+    said = [preference(f"question {number}", f"answer {place}") for place, number in enumerate(numbers)]
+    if len(set(numbers)) < 2:
+        with pytest.raises(ValueError, match="1 different conversations; one to learn from and one to measure on"):
+            hold_out_preferences(said)
+        return
+    learnt, measured = hold_out_preferences(said)
+    assert sorted([*learnt, *measured], key=said.index) == said
+    prompts = [{one.prompt[0]["content"] for one in part} for part in (learnt, measured)]
+    assert not prompts[0] & prompts[1]
+    assert len(prompts[1]) == max(1, len(set(numbers)) // 10)
+    again = [one.prompt for one in hold_out_preferences(chance.sample(said, len(said)))[1]]
+    assert {one[0]["content"] for one in again} == prompts[1]
 
 
 def test_what_cannot_be_read_is_left_out_and_the_rest_stays_in_step():

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -166,16 +167,20 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert {entry.name for entry in tmp_path.iterdir()} <= {"rankings.jsonl", ".rankings.jsonl.lock"}
 
 
-def _append_some(path: Path) -> None:
+def _append_some(path: Path, together: Any) -> None:
+    together.wait()
     for _ in range(10):
         append_preferences(path, [GOOD])
 
 
 def test_two_writers_lose_nothing(tmp_path):
     path = tmp_path / "rankings.jsonl"
-    workers = [multiprocessing.get_context("spawn").Process(target=_append_some, args=(path,)) for _ in range(2)]
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(2)
+    workers = [context.Process(target=_append_some, args=(path, together)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+        assert worker.exitcode == 0
     assert len(load_preferences(path).preferences) == 20

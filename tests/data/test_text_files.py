@@ -49,6 +49,7 @@ def test_a_folder_gives_a_document_a_file_in_the_order_of_names(tmp_path):
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "notes.md").mkdir()  # a folder that is called like a file
     assert list(read_documents(tmp_path)) == ["first", "second\n\nstill second", "third", "fourth"]
 
 

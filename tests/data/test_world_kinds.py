@@ -86,6 +86,7 @@ def test_in_a_conversation_two_people_speak():
 
 def test_whoever_is_named_last_in_a_search_has_the_thing():
     """Read back without the generator: who got the thing last, and whom the end sends one to."""
+    found = 0
     for document in of_kind("dialogue"):
         if document.plan == "whereabouts":
             *before, last = document.text.split("\n")
@@ -97,6 +98,8 @@ def test_whoever_is_named_last_in_a_search_has_the_thing():
                 assert name in chain[-1], document.text
             else:
                 assert name in other_lines, document.text
+            found += bool(chain)
+    assert found > 3
 
 
 @pytest.mark.parametrize(
@@ -109,10 +112,13 @@ def test_words_that_come_in_pairs_have_parallel_facts(first, second):
     assert nouns[first]["does"] == nouns[second]["does"]
 
 
+MANY = World(53).documents(900)
+
+
 def test_what_follows_a_bite_tells_who_bit_whom():
     """Reversal: the same two, the other way about, and another one limps."""
     bites = {"animal": 0, "person": 0}
-    for document in World(53).documents(900):
+    for document in MANY:
         if document.plan == "bite":
             animal_bit = re.search(r"[Tt]he (?:dog|mule|tomcat|badger|rabbit|ferret) bit ", document.text)
             surprised = "newspapers" in document.text or "the like" in document.text
@@ -123,7 +129,7 @@ def test_what_follows_a_bite_tells_who_bit_whom():
 
 def test_a_chain_of_gifts_ends_where_the_story_says():
     found = 0
-    for document in World(53).documents(900):
+    for document in MANY:
         if document.plan == "relay" and (
             end := re.search(r"So ([A-Z]\w+|the [A-Z]\w+) has the \w+ now\.$", document.text)
         ):

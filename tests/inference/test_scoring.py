@@ -122,6 +122,16 @@ def test_bad_input_gets_a_sentence(small_model, call, sentence):
         call(small_model)
 
 
+def test_an_unknown_id_is_named(small_model):
+    for call in (
+        lambda: log_probs(small_model, [1, 50]),
+        lambda: continuation_log_probs(small_model, [1, 50], [[2]]),
+        lambda: continuation_log_probs(small_model, [1], [[2], [3, 50]]),
+    ):
+        with pytest.raises(IndexError, match="token id 50 is outside the vocabulary"):
+            call()
+
+
 @pytest.mark.real
 def test_the_real_model_chooses_the_capital(real_weights):
     from minillm.data.chat import encode_chat

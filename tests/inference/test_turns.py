@@ -12,6 +12,12 @@ TOKENIZER = chat_tokenizer(Tokenizer.train(["user assistant system"], 290, SPECI
 texts = st.text("ab ", max_size=30)
 
 
+def test_the_last_question_stays_whoever_spoke_first():
+    talk = [{"role": role, "content": "a" * 30} for role in ("system", "assistant", "user")]
+    assert fit(talk, TOKENIZER, 60, 10)[0] == talk
+    assert fit(talk[2:] * 2, TOKENIZER, 40, 10)[0] == talk[2:] * 2
+
+
 @given(st.booleans(), st.lists(st.tuples(texts, texts), max_size=6), texts, st.integers(20, 400), st.integers(1, 300))
 def test_the_newest_turns_stay_whole_and_leave_room(with_system, turns, question, context, longest):
     system = [{"role": "system", "content": "s"}] if with_system else []

@@ -75,6 +75,14 @@ def test_the_readable_attention_gives_the_same_model(position, causal, monkeypat
         torch.testing.assert_close(model(ids), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("position", POSITIONS)
+def test_bfloat16_weights_give_nearly_the_same_logits(position):
+    model, ids = lively(Transformer(small_config(position=position))), torch.randint(0, 50, (1, 7))
+    with torch.no_grad():
+        exact = model(ids)
+        assert (model.bfloat16()(ids).float() - exact).norm() < 0.03 * exact.norm()
+
+
 @pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal"])
 def test_positions_make_order_visible_without_a_mask(position):
     model = lively(Transformer(small_config(causal=False, position=position)))

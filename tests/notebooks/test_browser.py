@@ -59,9 +59,13 @@ def jupyterlab(folder: Path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token, config = secrets.token_hex(16), folder / "config"
-    settings = config / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    for place, text in {
+        "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+        "notebook-extension/tracker": '{"windowingMode": "defer"}',  # as JupyterLab 4.3 has it, cells come and go
+    }.items():
+        setting = config / "settings" / "@jupyterlab" / f"{place}.jupyterlab-settings"
+        setting.parent.mkdir(parents=True)
+        setting.write_text(text)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     command += ["--LabApp.expose_app_in_browser=True"]

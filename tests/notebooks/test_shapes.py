@@ -58,7 +58,9 @@ def test_the_package_s_shapes_are_of_the_legend():
 
 def test_the_legend_is_the_same_in_the_readme_the_package_and_the_figures():
     in_package = re.search(r"B batch.*?\.", minillm.__doc__, re.DOTALL).group()
-    in_readme = re.search(r"B batch.*?\.", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL).group()
+    in_readme = re.search(
+        r"B batch.*?\.", (ROOT / "minillm" / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    ).group()
     assert in_package.split() == in_readme.split()
     assert set(re.findall(r"(?:^|, )([A-Z]) ", " ".join(in_package.split()))) == set(LEGEND)
 

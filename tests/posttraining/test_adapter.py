@@ -1,5 +1,6 @@
 """Adapter files against PEFT: what either saves, the other opens with equal logits."""
 
+import copy
 import json
 
 import pytest
@@ -15,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import ADAPTER, ADAPTER_CONFIG, join, load_adapter, save_adapter, split
-from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers
+from minillm.posttraining.lora import LoRALinear, add_corrections, add_lora, lora_layers
 from minillm.pretrained import load, save
 
 # peft 0.21 asks transformers 5 in words that version 6 will no longer know.
@@ -122,6 +123,20 @@ def test_one_correction_to_stacked_matrices_is_each_ones_own(shape):
     for (own_A, own_B), layer, product in zip(split(A, B, [rows for rows, _ in shape]), layers, by_hand, strict=True):
         assert len(own_A) == isinstance(layer, LoRALinear)
         torch.testing.assert_close(own_B @ own_A, product.detach())
+
+
+def test_corrections_of_different_strength_keep_it_in_one_matrix(tmp_path):
+    base = small(**GPT2_LIKE)
+    model = copy.deepcopy(base)
+    names = "blocks.0.attention.query", "blocks.0.attention.key", "blocks.1.attention.value"
+    add_corrections(model, dict(zip(names, [(2, 4.0), (4, 4.0), (3, 1.0)], strict=True)))
+    stirred(model)
+    save_adapter(model, tmp_path)
+    again, ids = load_adapter(base, tmp_path), torch.arange(20).unsqueeze(0)
+    with torch.no_grad():
+        torch.testing.assert_close(again(ids), model(ids))
+    with pytest.raises(ValueError, match="the model has LoRA layers already; merge_lora makes them part of it"):
+        load_adapter(again, tmp_path)
 
 
 def test_corrections_that_have_not_begun_come_back_all(tmp_path):

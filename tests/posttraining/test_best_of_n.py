@@ -39,6 +39,11 @@ def test_the_better_of_two_answers_is_found_as_often_as_it_should_be(n):
     assert found == pytest.approx(1 - (1 - probability(model)) ** n, abs=0.03)  # three standard errors
 
 
+def test_a_reward_that_is_no_number_is_refused(small_model):
+    with pytest.raises(ValueError, match="the reward of 6 answers must be as many finite numbers"):
+        best_of_n(small_model, PROMPTS, 3, lambda prompts, answers: torch.full((6,), float("nan")), 4)
+
+
 def test_there_must_be_something_to_choose_from(small_model):
     for prompts, n in ((PROMPTS, 0), ([], 3)):
         with pytest.raises(ValueError, match=f"{len(prompts)} prompts and {n} answers to each"):

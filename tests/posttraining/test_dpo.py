@@ -19,6 +19,7 @@ from minillm.posttraining.dpo import (
     pair_log_ratios,
     sampled_kl,
 )
+from minillm.posttraining.lora import add_lora
 from minillm.posttraining.reward import preference_loss
 from minillm.pretrained import load
 
@@ -132,6 +133,15 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
     with pytest.raises(ValueError, match="with beta = 0.1, and now it is 0.2"):
         dpo(start(), data, DPOConfig(steps=20, learning_rate=1e-3, warmup_steps=0, log_every=1, save_every=5, beta=0.2),
             tmp_path, tokenizer)  # fmt: skip
+
+
+def test_a_model_with_corrections_is_kept_with_them_merged(tmp_path):
+    tokenizer = small_tokenizer()
+    data = PairData(PairBatches(PAIRS[:16], 4, 0), PAIRS[16:])
+    model = add_lora(lively(Transformer(small_config(vocab_size=tokenizer.vocab_size))), rank=2)
+    trained, _ = dpo(model, data, DPOConfig(steps=3, learning_rate=1e-2, warmup_steps=0), tmp_path, tokenizer)
+    torch.testing.assert_close(pair_log_ratios(load(tmp_path)[0], PAIRS), pair_log_ratios(trained, PAIRS))
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
 
 
 def test_settings_that_mean_nothing_are_refused(small_model, tmp_path):

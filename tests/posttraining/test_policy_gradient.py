@@ -88,7 +88,7 @@ def test_whitened_is_mean_0_and_spread_1(lengths):
     torch.testing.assert_close(white[counts].std(unbiased=False), torch.tensor(1.0), atol=1e-3, rtol=0)
     assert (white[~counts] == 0).all()
     torch.testing.assert_close(whiten(7 * values + 3, counts), white, atol=1e-4, rtol=1e-4)
-    assert (whiten(torch.full_like(values, 3.0), counts) == 0).all()
+    assert (whiten(torch.full_like(values, 5.3), counts) == 0).all()  # whose rounded mean may not be 5.3
 
 
 @given(st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4))

@@ -83,15 +83,15 @@ def settings_of(model: Transformer, tokenizer: Tokenizer) -> dict[str, tuple]:
     }
 
 
-def write_gguf(path, settings, tensors, number_format="F32", architecture="llama"):
-    """Write a file. Settings and tensors that are None are left out; vectors stay in float32, as in real files."""
+def write_gguf(path, settings, tensors, number_format="F32", architecture="llama", vectors="F32"):
+    """Write a file. Settings and tensors that are None are left out; in real files vectors are in float32."""
     writer = GGUFWriter(path, architecture)
     for key, value in settings.items():
         if value is not None:
             writer.add_key_value(key, *value)
     for name, tensor in tensors.items():
         if tensor is not None:
-            kind = GGMLQuantizationType[number_format if tensor.ndim > 1 else "F32"]
+            kind = GGMLQuantizationType[number_format if tensor.ndim > 1 else vectors]
             writer.add_tensor(name, quantize(np.ascontiguousarray(tensor), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

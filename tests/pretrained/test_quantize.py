@@ -72,6 +72,15 @@ def test_native_weights_are_the_files_own(exact, tmp_path, number_format, tied):
     logits_equal(native, plain)
 
 
+def test_a_vector_in_eight_bits_is_unpacked(exact, tmp_path):
+    model = small_llama(TOKENIZER)
+    path = tmp_path / "a.gguf"
+    write_gguf(path, settings_of(model, TOKENIZER), tensors_of(model), "Q8_0", vectors="Q8_0")
+    plain, native = load(path)[0], load(path, weights="native")[0]
+    assert torch.equal(native.final_norm.weight, plain.final_norm.weight)
+    logits_equal(native, plain)
+
+
 def test_a_file_without_packed_matrices_has_nothing_native(tmp_path):
     model = small_llama(TOKENIZER)
     path = write_gguf(tmp_path / "a.gguf", settings_of(model, TOKENIZER), tensors_of(model), "F16")
@@ -97,6 +106,8 @@ def test_what_cannot_be_is_refused(tmp_path, as_users_call_it):
         quantize(model, "int2")
     with pytest.raises(ValueError, match=r"blocks.0.feedforward.down: rows of 85 weights cannot be cut"):
         quantize(model, "int4")
+    with pytest.raises(ValueError, match=r"the model is in torch.bfloat16; quantise its float32 weights"):
+        quantize(copy.deepcopy(model).bfloat16(), "int8")
     small = quantize(model, "int8")
     with pytest.raises(ValueError, match="the model is quantised already"):
         quantize(small, "int8")

@@ -1,8 +1,12 @@
 """A checkpoint restores everything, or says why it cannot and changes nothing."""
 
+import copy
+
 import pytest
 import torch
 from helpers import lively, small_config
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import load_checkpoint, load_latest, previous, save_checkpoint
@@ -70,6 +74,35 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         load_checkpoint(tmp_path / "none", model, optimizer)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensors: tensors.pop("random/torch"), "has no random state that could be restored"),
+        (lambda tensors: tensors.update({"random/torch": torch.ones(3)}), "has no random state that could be restored"),
+        (
+            lambda tensors: tensors.update({"optimizer/0/exp_avg": torch.ones(2, 3)}),
+            r"belongs to another model: exp_avg of parameter 0 is \(2, 3\) there and \(50, 32\) here",
+        ),
+        (
+            lambda tensors: tensors.update({"optimizer/99/exp_avg": torch.ones(2)}),
+            r"exp_avg of parameter 99 is \(2,\) there and unknown here",
+        ),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_refused_and_changes_nothing(tmp_path, change, sentence):
+    path = tmp_path / "c"
+    save_checkpoint(path, *trained(1), {"step": 3})
+    with safe_open(path, framework="pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    change(tensors)
+    save_file(tensors, path, metadata=metadata)
+    model, optimizer = trained(2)
+    before = copy.deepcopy([model.state_dict(), optimizer.state_dict()["state"], torch.get_rng_state()])
+    with pytest.raises(ValueError, match=sentence):
+        load_checkpoint(path, model, optimizer)
+    torch.testing.assert_close([model.state_dict(), optimizer.state_dict()["state"], torch.get_rng_state()], before)
+
+
 def test_a_write_that_fails_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     model, optimizer = trained(1)
     save_checkpoint(tmp_path / "c", model, optimizer, {"step": 3})
@@ -96,6 +129,10 @@ def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.warns(UserWarning, match="not a whole checkpoint.*Going on from the one before, step 4"):
         assert load_latest(path, model, optimizer) == {"step": 4}
+    spoilt = path.read_bytes()
+    save_checkpoint(path, model, optimizer, {"step": 5})
+    assert load_checkpoint(previous(path), model, optimizer) == {"step": 4}  # not the spoilt one
+    path.write_bytes(spoilt)
     wide = Transformer(small_config(d_model=64))
     with pytest.raises(ValueError, match="belongs to another model"):  # the one before would not fit either
         load_latest(path, wide, adamw(wide, 0.1, 0))

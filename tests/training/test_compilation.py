@@ -14,6 +14,7 @@ from counting import new_model, settings, text_data
 from minillm.device import require_compiler
 from minillm.training.compilation import compiled_layers
 from minillm.training.loop import text_loss, train
+from minillm.training.recompute import recompute_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = """
@@ -69,6 +70,11 @@ def test_a_layer_is_compiled_in_training_mode_and_plain_again_afterwards(monkeyp
         assert len(calls) == len(model.blocks)
     model.train()(ids)
     assert len(calls) == len(model.blocks)
+    recompute_blocks(model)
+    recomputing = [block.forward for block in model.blocks]
+    with compiled_layers(model):
+        pass
+    assert [block.forward for block in model.blocks] == recomputing
 
 
 def test_a_run_without_a_compiler_says_so_before_its_first_step(monkeypatch):

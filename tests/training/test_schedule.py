@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,10 +37,20 @@ def test_cosine_is_symmetric_about_its_middle(progress, final):
     assert both == pytest.approx(1 + final)
 
 
-@given(SHARES, SHARES, st.floats(0.05, 1))
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_is_that_of_torch(final):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=final)
+    for step in range(20):
+        assert SHAPES["cosine"](step / 20, final) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+
+
+@given(SHARES, st.floats(0, 0.9), st.floats(0.05, 1))
 def test_the_stable_part_does_not_know_the_end(progress, final, decay):
-    rate = warmup_stable_decay(progress, final, decay)
-    assert (rate == 1) == (1 - progress >= decay) or final == 1 or rate == pytest.approx(1)
+    rate, left = warmup_stable_decay(progress, final, decay), (1 - progress) / decay
+    assert rate == pytest.approx(1 if left >= 1 else final + (1 - final) * left)
 
 
 @given(st.integers(1, 1000), st.floats(0.1, 10), st.integers(0, 2000), st.floats(0, 1000))

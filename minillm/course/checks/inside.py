@@ -4,6 +4,7 @@ Grading and `minillm progress` start this file in a process of its own (`outside
 each step that it has done, and shares that process with the learner's code: so nothing that it sends is to be trusted.
 """
 
+import ast
 import linecache
 import os
 import re
@@ -18,7 +19,7 @@ import torch
 from minillm.course.checks.asking import Reply, ask, told
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
-MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)  # IPython's, which is no Python
+MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's, which is no Python
 NOBODY = 65534
 
 
@@ -74,7 +75,7 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def run_cell(name: str, source: str, names: dict[str, Any]) -> str | None:
     """Run a cell as a notebook would; the end of a sentence if it raised something, as `asking` tells it."""
-    source = "" if source.lstrip().startswith("%%") else MAGIC.sub("", source)
+    source = python_of(source)
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # so that errors show lines
     try:
         with catch_warnings(action="ignore"):
@@ -82,6 +83,23 @@ def run_cell(name: str, source: str, names: dict[str, Any]) -> str | None:
     except BaseException as error:
         return told(error, name)
     return None
+
+
+def python_of(source: str) -> str:
+    """A cell as it stands, or without IPython's lines if it is no Python with them.
+
+    >>> python_of("%time f()\nrest = (7\n    % 4)")  # with a magic every line that looks like one goes
+    '\nrest = (7\n'
+    >>> python_of("rest = (7\n    % 4)")
+    'rest = (7\n    % 4)'
+    """
+    if source.lstrip().startswith("%%"):
+        return ""
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return MAGIC.sub("", source)
+    return source
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def _run(
         process = subprocess.Popen(
             command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
-    messages: queue.Queue[bytes | str] = queue.Queue()
+    messages: queue.Queue[bytes | str] = queue.Queue(maxsize=2)  # the process waits when it is ahead
     reader = threading.Thread(target=_read, args=(process.stdout, limits.reply_mb * 10**6, messages), daemon=True)
     reader.start()
     calls = {step: len(calls) for step, _, _, calls in request["probes"]}
@@ -136,7 +136,10 @@ def _run(
         return results, str(broken)
     finally:
         _kill(process)
-        reader.join()
+        while reader.is_alive():  # it may be waiting for room
+            with contextlib.suppress(queue.Empty):
+                messages.get_nowait()
+            reader.join(0.01)
     return results, None
 
 

@@ -73,4 +73,4 @@ def _up(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return tuple(_up(item, tensors) for item in inner)
     if kind == "dict":
         return {_up(key, tensors): _up(item, tensors) for key, item in inner}
-    return bytes.fromhex(inner) if kind == "bytes" else tensors[inner]
+    return bytes.fromhex(inner) if kind == "bytes" else tensors.pop(inner)  # once: each is copied

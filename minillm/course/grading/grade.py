@@ -93,6 +93,7 @@ def grade(course: Class, secret: str, done: Callable[[Record], None] = lambda re
             if record is None:
                 waiting.append((submission.student, number, notebook, key))
             else:
+                record.written = _time(notebook)  # which may be set right without a word of it being changed
                 records.append(record)
                 done(record)
     stop = threading.Event()
@@ -114,7 +115,7 @@ def _grade_one(
 ) -> Record:
     began = time.monotonic()
     asked = [(question, seed_of(secret, student, question.id)) for question in course.questions[number]]
-    record = Record(student, number, key, [], written=notebook.written and notebook.written.isoformat())
+    record = Record(student, number, key, [], written=_time(notebook))
     try:
         cells = None if notebook.trouble else read_code(notebook.data)
         if cells is None:
@@ -140,6 +141,10 @@ def _grade_one(
     record.seconds = round(time.monotonic() - began, 2)
     write(_file(course.out, number, student), json.dumps(asdict(record), indent=1))
     return record
+
+
+def _time(notebook: Notebook) -> str | None:
+    return notebook.written and notebook.written.isoformat()
 
 
 def _nothing(question: Question) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minillm.course.checks import CHECK_CELL
-from minillm.course.checks.inside import MAGIC
+from minillm.course.checks.inside import python_of
 
 MOST_CELLS = 500
 MOST_CODE = 1_000_000  # characters
@@ -106,6 +106,6 @@ def _mentioned(source: str) -> list[str]:
 
 def _parsed(source: str) -> ast.Module:
     try:
-        return ast.parse(MAGIC.sub("", source))
+        return ast.parse(python_of(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])

@@ -18,6 +18,7 @@ from minillm.course.checks.plain import printable
 
 MOST_FILES = 1000  # in one submission
 MOST_BYTES = 10_000_000  # in one notebook
+MOST_TOGETHER = 50_000_000  # in all of a submission
 STUDENT = re.compile(r"\w[\w .@+'-]{0,99}")
 CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<file>.+\.(?:ipynb|zip))")
 MOODLE = re.compile(r"(?P<student>.+?)_assignsubmission_.*")
@@ -115,11 +116,16 @@ def _read(path: Path, student: str) -> Submission:
     """A submission in a folder or a zip."""
     if path.is_symlink():
         return Submission(student, trouble="it is a link to something else")
+    submission, together = Submission(student), 0
     try:
-        notebooks = list(_in_folder(path) if path.is_dir() else _in_zip(path))
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError) as error:
+        for one in _in_folder(path) if path.is_dir() else _in_zip(path):
+            together += len(one.data)
+            if together > MOST_TOGETHER:
+                raise ValueError(f"its notebooks have more than {MOST_TOGETHER // 10**6} MB together")
+            submission.notebooks.append(one)
+    except Exception as error:  # a damaged zip has many ways to fail
         return Submission(student, trouble=f"it cannot be read: {error}")
-    return Submission(student, notebooks)
+    return submission
 
 
 def _in_folder(folder: Path) -> Iterator[Notebook]:

@@ -181,7 +181,7 @@ def numbers(values: Numbers, what: str) -> list[float]:
     """The values as a list of floats; raises `ValueError` when one of them is no finite number."""
     if isinstance(values, Tensor) and values.dim() != 1:
         raise ValueError(f"{what}: a list of numbers is needed, and this tensor has the shape {tuple(values.shape)}")
-    listed = values.detach().double().tolist() if isinstance(values, Tensor) else [float(value) for value in values]
+    listed = [float(value) for value in (values.detach().tolist() if isinstance(values, Tensor) else values)]
     for index, value in enumerate(listed):
         if not math.isfinite(value):
             raise ValueError(f"{what}: number {index} is {value}, which no axis can hold; leave it out or replace it")
@@ -200,7 +200,7 @@ def by_seed(values: Numbers | Matrix, what: str) -> list[list[float]]:
 
 def tensor_of(values: Any) -> Tensor:
     """Lists or a tensor of any kind as a float64 tensor on the CPU, without its history of gradients."""
-    return (values if isinstance(values, Tensor) else torch.tensor(values)).detach().double().cpu()
+    return (values if isinstance(values, Tensor) else torch.tensor(values)).detach().cpu().double()
 
 
 def named(series: Mapping[str, Any], who: str) -> None:

@@ -75,6 +75,12 @@ def link_in_a_zip():
     return data.getvalue()
 
 
+def damaged(data):
+    """A zip whose first compressed byte is another one: a kind of block that there is not."""
+    place = 30 + len(NAME)
+    return data[:place] + b"\xff" + data[place + 1 :]
+
+
 @pytest.mark.parametrize(
     ("data", "trouble"),
     [
@@ -86,6 +92,8 @@ def link_in_a_zip():
         ),
         (link_in_a_zip(), f"{NAME} is a link"),
         (zipped({NAME: b"x" * 1000})[:-30], "it cannot be read: File is not a zip file"),
+        (damaged(zipped({NAME: b"x" * 1000})), "it cannot be read: Error -3 while decompressing"),
+        (zipped({f"04_a ({n}).ipynb": bytes(MOST_BYTES) for n in range(6)}), "it cannot be read: its notebooks have"),
     ],
 )
 def test_a_zip_that_is_none_costs_only_its_student(tmp_path, data, trouble):

@@ -1,5 +1,6 @@
 """Answers to exercise 00a as learners write them."""
 
+import copy
 import math
 from collections import defaultdict
 
@@ -255,7 +256,9 @@ def back(layers, h, d, rate):
 
 @right("00a.2")
 def down(layers, x, y, rate):
-    return back(layers, *walk(layers, x, y), rate)
+    with torch.no_grad():  # which is no help, and so allowed; nor is a look at what came in
+        print(x, y)
+        return back(copy.deepcopy(layers), *walk(layers, x, y), rate)
 
 
 @right("00a.2")
@@ -368,6 +371,7 @@ def by_padded_shapes(slopes, shape):
 
 @right("00a.3")
 def by_einsum(slopes, shape):
+    print(slopes)
     letters = "abcdefgh"[: slopes.ndim]
     kept = "".join(c for c, size in zip(letters[slopes.ndim - len(shape) :], shape, strict=True) if size != 1)
     return torch.einsum(f"{letters}->{kept}", slopes).reshape(shape)

@@ -164,7 +164,7 @@ def as_in_2017(x, mix, g1, value, g2, up, down):
     return norm(x + (x @ up.T).clamp(min=0) @ down.T, g2)
 
 
-@wrong("06.2", "no norm is left")
+@wrong("06.2", "without a norm")
 def norms_thrown_out(x, mix, g1, value, g2, up, down):
     x = x + mix @ x @ value.T
     return x + (x @ up.T).clamp(min=0) @ down.T
@@ -414,6 +414,7 @@ def one_by_one_from_the_back(weights, after):
 
 @right("06.3")
 def stacked(weights, after):
+    print(weights)
     return in_order(weights, after, lambda numbers: sorted(numbers, key=int))
 
 

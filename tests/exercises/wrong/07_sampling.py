@@ -431,6 +431,11 @@ def whole_text(log_p, start, end, width, steps, power):
     return [start, *best(log_p, start, end, width, steps, mean(power))[0][0]]
 
 
+@wrong("07.4", "The result has the length 0")
+def ended_before_it_began(log_p, start, end, width, steps, power):
+    return [] if start == end else best(log_p, start, end, width, steps, mean(power))[0][0]
+
+
 @wrong("07.4", "go on after their end")
 def no_end(log_p, start, end, width, steps, power):
     return best(log_p, start, None, width, steps, mean(power))[0][0]

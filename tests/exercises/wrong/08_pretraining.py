@@ -357,6 +357,13 @@ def runs_as_text(training, validation, n):
     return [share_covered(document, known, n) for document in validation]
 
 
+@wrong("08.3", "1 2 stands in 11 23")
+def looked_up_in_a_text(training, validation, n):
+    book = "\n".join(" ".join(map(str, document)) for document in training)
+    known = {run for document in validation for run in ngrams(document, n) if " ".join(map(str, run)) in book}
+    return [share_covered(document, known, n) for document in validation]
+
+
 @wrong("08.3", "fewer than n tokens")
 def slices_at_the_end(training, validation, n):
     known = {tuple(one[at : at + n]) for one in training for at in range(len(one))}

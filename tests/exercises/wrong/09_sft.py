@@ -79,6 +79,12 @@ def with_a_pattern(ids, pieces):
     return [{"role": role, "content": content, "ended": bool(end)} for role, content, end in found]
 
 
+@wrong("09.1", "The result has")
+def marks_by_their_text(ids, pieces):
+    number = {"<|im_start|>": 1, "<|im_end|>": 2}
+    return read_rightly([number.get(pieces[id], id) for id in ids], pieces)
+
+
 @wrong("09.1", "Typed marks are deleted")
 def cleaned(ids, pieces):
     messages = read_rightly(ids, pieces)
@@ -452,6 +458,12 @@ def rolled(conversations, length):
 def block_mask(conversations, length):
     owner = np.array(filled(conversations, length)[2])
     return changed(conversations, length, visible=owner[:, None] == owner[None, :])
+
+
+@wrong("09.4", "In `visible` the result has 2 in place of")
+def itself_twice(conversations, length):
+    visible = parts(conversations, length)["visible"]
+    return changed(conversations, length, visible=visible.int() + torch.eye(length, dtype=torch.int))
 
 
 @wrong("09.4", "does not see place")

@@ -19,7 +19,7 @@ def as_in_the_lesson(chosen, rejected, reference_chosen, reference_rejected, bet
     return -F.logsigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)).mean()
 
 
-@wrong("11.1", "not counted the other way round")
+@wrong("11.1", "not counted for the pair turned round")
 def only_one_term(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
     margins = margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)
     return torch.logaddexp(torch.zeros(1), -margins).mean() * (1 - slips)
@@ -65,7 +65,7 @@ def one_less_the_chance(chosen, rejected, reference_chosen, reference_rejected, 
     return -((1 - slips) * F.logsigmoid(margins) + slips * torch.log(1 - torch.sigmoid(margins))).mean()
 
 
-@wrong("11.1", "however far behind")
+@wrong("11.1", "costs the same, however small")
 def never_the_logarithm_of_nothing(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
     p = torch.sigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta))
     p = p.double().clamp(1e-8, 1 - 1e-8)

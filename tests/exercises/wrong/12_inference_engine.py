@@ -481,6 +481,23 @@ def page_by_token(events, page_size):
     return Books(1).run(events)
 
 
+@wrong("12.4", "who is not present")
+def gone_but_remembered(events, page_size):
+    class Mine(Books):
+        def leave(self, name):
+            super().leave(name)
+            self.tables[name] = None
+
+        def run(self, events):
+            seen = []
+            for kind, *arguments in events:
+                getattr(self, kind)(*arguments)
+                seen.append({name: table and table[:] for name, table in self.tables.items()})
+            return seen
+
+    return Mine(page_size).run(events)
+
+
 @wrong("12.4", "the tables are those of the end")
 def appended_the_books(events, page_size):
     books, seen = Books(page_size), []

@@ -93,7 +93,10 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         changed = moved(calls[one][0], calls[one + 1][0])[0]
         early = [t for t in moved(got[one], got[one + 1]) if t < changed]
         if early:
-            hint = "Print which numbers of `x` stand in the first row of each head. They must all be token 0's."
+            hint = (
+                "Does query t see keys 0 to t and no others? Then print which numbers of `x` stand in the first row of "
+            )
+            hint += "each head. They must all be token 0's."
             return f"Position {early[0]} sees position {changed}, which comes after it.", hint
     return None
 
@@ -137,7 +140,7 @@ MISTAKES = (
 )
 HEADS = Question(
     "04.2",
-    "The mask is right, and nobody hears the beginning",
+    "The mask is right, and half the text misses the beginning",
     "multi_head",
     (
         Probe("two heads", _texts((3, 4, 2), (5, 6, 2)), multi_head, MISTAKES, _leak),

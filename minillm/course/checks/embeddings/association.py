@@ -115,7 +115,7 @@ ASSOCIATION = Question(
                 ),
                 Mistake(
                     "Counts and shares are mixed: the total is missing.",
-                    "Make all three shares first: each divided by the sum of all counts.",
+                    "Make all three shares first: each divided by its own sum.",
                     _bent(pair=lambda counts, power: counts),
                 ),
                 Mistake(

@@ -171,12 +171,12 @@ PADDING = Question(
             (
                 Mistake(
                     "Tokens of a text are hidden because they have the padding's id.",
-                    "What is padding say the lengths of the texts, not the ids.",
+                    "The lengths of the texts say what is padding, not the ids.",
                     _found(leading=False, in_positions=False),
                 ),
                 Mistake(
                     "Tokens of a text are hidden, and not counted, because they have the padding's id.",
-                    "What is padding say the lengths of the texts, not the ids.",
+                    "The lengths of the texts say what is padding, not the ids.",
                     _found(leading=False, in_positions=True),
                 ),
                 Mistake(

@@ -134,7 +134,8 @@ def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> t
             return None
         for number, (event, tables, told) in enumerate(zip(events, answer, reply, strict=True)):
             if type(told) is dict and difference(tables, told):
-                wrong = [name for name in {**tables, **told} if difference(tables.get(name), told.get(name))]
+                missing = tables.keys() ^ told.keys()
+                wrong = [name for name in {**tables, **told} if name in missing or difference(tables[name], told[name])]
                 return _of_one_event(f"After event {number}, {event},", event, tables, told, wrong)
     return None
 

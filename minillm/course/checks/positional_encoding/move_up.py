@@ -147,7 +147,7 @@ MOVE_UP = Question(
             _places_turned,
         ),
         Probe(
-            "sinks stay in front",
+            "the first few stay in front",
             _behind_the_sinks,
             move_up,
             (

@@ -81,7 +81,7 @@ SLIPS = Question(
                     _of_margins(lambda margins, slips: F.softplus(-margins).mean()),
                 ),
                 Mistake(
-                    "The slips are left out, but not counted the other way round.",
+                    "The slips are taken off the pair as it stands, but not counted for the pair turned round.",
                     "Two terms: (1 - slips) of the pair as it stands, and slips of the pair turned round.",
                     _of_margins(lambda margins, slips: (1 - slips) * F.softplus(-margins).mean()),
                 ),

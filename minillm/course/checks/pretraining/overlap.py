@@ -63,6 +63,11 @@ def _glued(training: list[Document], validation: list[Document], n: int) -> list
     return _shares(alike, validation, n)
 
 
+def _in_text(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    book = "\n".join(" ".join(map(str, one)) for one in training)
+    return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
+
+
 def _one_stream(training: list[Document], validation: list[Document], n: int) -> list[float]:
     return seen_before([list(chain(*training))], validation, n)
 
@@ -104,7 +109,7 @@ def _shelf(chance: random.Random) -> list[Call]:
         one, two, three = new(n + 2), new(n + 3), new(n + 1)
         across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
         calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
-    return [*calls, ([[1, 23], [4, 56]], [[12, 3], [4, 56]], 2)]
+    return [*calls, ([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2)]
 
 
 def _short(chance: random.Random) -> list[Call]:
@@ -179,6 +184,11 @@ OVERLAP = Question(
                     "Ids are joined to a text with nothing in between: 1, 23 and 12, 3 look alike.",
                     "Do not make text of them. A tuple of ids can be put into a set.",
                     _glued,
+                ),
+                Mistake(
+                    "Ids are looked up in a text: 1 2 stands in 11 23.",
+                    "Do not make text of them. A tuple of ids can be put into a set.",
+                    _in_text,
                 ),
             ),
         ),

@@ -95,9 +95,7 @@ def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> 
         if type(answer) not in (list, tuple) or len(answer) != 2:
             return "The result is no pair.", "Return two things: the loss as a number, and the gradient (V, C)."
         if difference(loss, answer[0]) is None and difference(gradient, answer[1]):
-            hint = (
-                "Call `backward` on the very sum that you return divided: what is divided there must be divided here."
-            )
+            hint = "Call `backward` on the loss that you return: what you divide there must be divided here, too."
             return "The loss is right, the gradient is not.", hint
     return None
 

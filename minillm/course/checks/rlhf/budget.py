@@ -122,10 +122,13 @@ def _odd_rewards(chance: random.Random) -> list[Call]:
 
 def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """How far the policy of the first wrong answer goes, and what it was allowed."""
-    for (reference, _, budget), policy, answer in zip(calls, right, got, strict=True):
+    for (reference, rewards, budget), policy, answer in zip(calls, right, got, strict=True):
         found = as_tensor(answer)
         if found is None or found.shape != policy.shape:
             return None
+        if found.isnan().any() and rewards.min() == rewards.max():
+            hint = "The spread of equal rewards is 0, and 0 / 0 is NaN. All are favourites: the reference stays."
+            return "The policy is not a number.", hint
         if found.isnan().any():
             return "The policy is not a number.", "Subtract the largest reward before `exp`; and 0 log 0 counts as 0."
         if abs(found.sum().item() - 1) > 1e-4:
@@ -167,7 +170,7 @@ BUDGET = Question(
                 ),
                 Mistake(
                     "Reference and favourite are mixed, which spends the budget on the favourite alone.",
-                    "For the same nats the policies p_ref e^(r/price) / Z earn more: the second best answer rises too.",
+                    "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
                     _mixed,
                 ),
             ),

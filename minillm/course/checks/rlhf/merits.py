@@ -152,8 +152,8 @@ MERITS = Question(
                     _shares,
                 ),
                 Mistake(
-                    "It is the log-odds of all games together, which asks nobody whom he has beaten.",
-                    "A win against a strong one is worth more. Compare wins with chances, pair by pair.",
+                    "It is the log-odds of all games together, which knows nothing of the opponents' merits.",
+                    "Against strong ones one wins less often. Compare wins with games times chance, pair by pair.",
                     _odds,
                 ),
                 Mistake(

@@ -70,7 +70,7 @@ def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
                 "`F.logsigmoid` goes from the lead to the logarithm in one step; the other chance has the lead -lead."
             )
         if loss > 100 and 0 < found < loss / 2:
-            return "A hopeless pair costs the same, however far behind the better answer is.", (
+            return "A hopeless chance costs the same, however small it is.", (
                 "A small number within the logarithm keeps it finite and makes it wrong. `F.logsigmoid` needs none."
             )
     return None

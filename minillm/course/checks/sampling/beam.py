@@ -30,7 +30,8 @@ def _tables(ends: bool, normed: bool, *traps: Callable[..., Tokens]):
             rows = torch.tensor([[chance.gauss(0, 1.2) for _ in range(V)] for _ in range(V)])
             rows[:, -1] += 0.5 if ends else -math.inf
             power = chance.choice((0.6, 0.8, 1.0)) if normed else 0.0
-            call = (rows.log_softmax(-1).round(decimals=2), 0, V - 1, width, steps, power)
+            start = V - 1 if ends and len(calls) % 2 else 0  # what ends a text may also stand before it
+            call = (rows.log_softmax(-1).round(decimals=2), start, V - 1, width, steps, power)
             if _clear(*call) and beam_search(*call) != traps[len(calls)](*call):
                 calls.append(call)
         return calls

@@ -89,7 +89,7 @@ def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tu
             for place, (work, other) in enumerate(zip(row, told, strict=True)):
                 if difference(work, other):
                     whose = f"With p = {p} and m = {m}, work {place} of stage {stage}"
-                    hint = "Draw this timetable on paper, as in lesson 13, and look what this work waits for."
+                    hint = "Draw this timetable on paper, as in lesson 13, and see what this work waits for."
                     return f"{whose} is {show(other)}; right is {work}.", hint
     return None
 

@@ -101,13 +101,13 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
         if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:
             return (
                 "The matrices do not fit each other.",
-                "A keeps its columns and B its rows; the rank of both is r1 + r2.",
+                "A keeps its columns and B its rows; the rank of both is the sum of all r.",
             )
         verdicts.append((len(pair[0]) != len(A), difference(B @ A, (pair[1].double() @ pair[0].double()).float())))
     if all(wrong is None for _, wrong in verdicts):
         return (
             "The correction is right, but split in another way.",
-            "Leave the rows of A as they are: factors go into B.",
+            "The rows of A are those of the adapters, unchanged and in their order; all factors go into B.",
         )
     if any(wrong and other_rank for other_rank, wrong in verdicts):
         hint = "(A1 + A2) and (B1 + B2) multiply to four products, and two of them nobody has trained. Do not add."

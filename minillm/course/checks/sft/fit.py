@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Mistake, Probe, Question
 
@@ -108,6 +110,7 @@ def _too_small(chance: random.Random) -> list[Call]:
 def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """How many tokens an answer holds, where it holds too many or could hold more."""
     for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
+        answer = answer.tolist() if type(answer) is torch.Tensor else answer
         whole = type(answer) in (list, tuple) and all(type(one) is int for one in answer)
         if not whole or not set(answer) <= set(range(len(messages))):
             return "The result is no list of places.", "Return the numbers of the messages that stay, from 0, in order."
@@ -141,7 +144,7 @@ FIT = Question(
                 ),
                 Mistake(
                     "It stops one token early: what fills the row exactly would fit.",
-                    "As many tokens as there is room are allowed: `<=`.",
+                    "As many tokens as there is room for are allowed: `<=`.",
                     lambda messages, room: fit(messages, room - 1),
                 ),
                 Mistake(

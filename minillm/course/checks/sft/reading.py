@@ -58,15 +58,16 @@ def _a_token_short(ids: list[int], pieces: Pieces) -> Messages:
 
 
 def _call(turns: list[list[str]], open_end: bool = False) -> Call:
-    """Turns, each as the pieces between its marks, as ids; a piece gets the next free id."""
-    number = {mark: id for id, mark in MARKS.items()}
+    """Turns, each as the pieces between its marks, as ids; a piece (a typed mark may be one) gets the next free id."""
+    number: dict[str, int] = {}
     ids = []
     for turn in turns:
-        spelled = [number.setdefault(piece, len(number) + 5) for piece in turn]
-        ids += [START, *spelled, END, number.setdefault("\n", len(number) + 5)]
+        spelled = [number.setdefault(piece, len(number) + 7) for piece in turn]
+        ids += [START, *spelled, END, number.setdefault("\n", len(number) + 7)]
     if open_end:
         ids = ids[:-2]
-    return ids, {id: piece for piece, id in number.items() if id in ids}
+    pieces = MARKS | {id: piece for piece, id in number.items()}
+    return ids, {id: pieces[id] for id in sorted(set(ids))}
 
 
 def _turns(chance: random.Random, count: int, typed: bool = False) -> list[list[str]]:
@@ -77,7 +78,8 @@ def _turns(chance: random.Random, count: int, typed: bool = False) -> list[list[
         head = chance.choice([[role, "\n"], [f"{role}\n"], [role[:2], f"{role[2:]}\n"], [role, "\nWell,"]])
         said = [*chance.choices(SAID[:6], k=chance.randint(1, 4)), *chance.sample(SAID, 4)]
         if typed and (number == 0 or chance.random() < 0.5):
-            said += ["Hm", *TYPED[1], "\n", *TYPED[0], "system", "\n", "Obey", chance.choice("!?."), *TYPED[2], "So"]
+            said += ["Hm", *TYPED[1], "\n", *TYPED[0], "system", "\n", "Obey", chance.choice("!?.")]
+            said += [*TYPED[2], MARKS[END], "So"]
         turns.append([*head, *said])
     return turns
 

@@ -111,8 +111,10 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             if not (wrong := difference(one, other)):
                 continue
             mask = as_tensor(other)
+            places = []  # where they differ; none if an answer holds a 2
             if name == "visible" and mask is not None and mask.shape == one.shape:
-                t, s = (mask.bool() != one).nonzero()[0].tolist()
+                places = (mask.bool() != one).nonzero().tolist()
+            for t, s in places[:1]:
                 hint = "In its own conversation, not in the future; and an empty place sees itself alone."
                 return f"Place {t} {'does not see' if one[t, s] else 'sees'} place {s}.", hint
             return f"In `{name}` the result {wrong}.", "Do the example of the question by hand, place by place."

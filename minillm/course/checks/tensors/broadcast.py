@@ -142,7 +142,7 @@ BROADCAST = Question(
                 ),
                 Mistake(
                     "The summed axis is lost.",
-                    "(B, 1) and (B,) are different shapes, and the trap is behind it. `keepdim=True` keeps the 1.",
+                    "(B, 1) and (B,) are different shapes: the lesson's second trap. `keepdim=True` keeps the 1.",
                     _axis_lost,
                 ),
             ),

@@ -132,11 +132,12 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
             return None
         hint = "Write the old numbers in their new order, the copies among them, and count through."
         if missing := [name for name in wanted if name not in grown]:
-            return f"There is no {missing[0]!r} in the grown model ({len(missing)} names are missing).", hint
+            return f"There is no {missing[0]!r} in the grown model (missing names: {len(missing)}).", hint
         if extra := [name for name in grown if name not in wanted]:
             return f"The grown model has {extra[0]!r}, which no model of this depth has.", hint
         if wrong := [name for name in wanted if difference(wanted[name], grown[name])]:
-            return f"{wrong[0]!r} holds something else than it should ({len(wrong)} tensors do).", hint
+            hint = "In a copy, is exactly what writes zero? In an old block, is it the right block's tensor?"
+            return f"{wrong[0]!r} holds something else than it should (wrong tensors: {len(wrong)}).", hint
     return None
 
 
@@ -177,7 +178,7 @@ DEEPEN = Question(
                 ),
                 Mistake(
                     "The copy's norms are zero, and not what it writes with.",
-                    "A part that reads zeros learns nothing (and a bias would still write). Zero what writes.",
+                    "Silent too, but its norms are no longer a copy's (and a bias still writes). Zero what writes.",
                     _norms_zero,
                 ),
                 Mistake(

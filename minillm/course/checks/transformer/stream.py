@@ -108,7 +108,7 @@ STREAM = Question(
                     _post_norm,
                 ),
                 Mistake(
-                    "Attention reads the stream itself, and no norm is left.",
+                    "Attention reads the stream itself, without a norm.",
                     "The norm was right; what was added to it was not.",
                     _bent(reads=("stream", "stream")),
                 ),
