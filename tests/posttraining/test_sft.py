@@ -15,9 +15,9 @@ from minillm import generate, load
 from minillm.data.chat import encode_chat
 from minillm.data.conversations import Example
 from minillm.losses import IGNORE, token_log_probs
-from minillm.posttraining.adapter import load_adapter
+from minillm.posttraining.adapter import ADAPTER_DIR, load_adapter
 from minillm.posttraining.lora import add_lora, lora_layers
-from minillm.posttraining.sft import ADAPTER_DIR, ChatData, encode_conversations, sft
+from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.training.distributed import Team
 from minillm.training.loop import mean_loss, text_loss, update
 from minillm.training.optim import make_optimizer

@@ -86,7 +86,7 @@ def run_cell(name: str, source: str, names: dict[str, Any]) -> str | None:
 
 
 def python_of(source: str) -> str:
-    """A cell as it stands, or without IPython's lines if it is no Python with them.
+    r"""A cell as it stands, or without IPython's lines if it is no Python with them.
 
     >>> python_of("%time f()\nrest = (7\n    % 4)")  # with a magic every line that looks like one goes
     '\nrest = (7\n'
