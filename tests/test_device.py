@@ -39,6 +39,12 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch):
         pick_device("cuda:0")
     with pytest.raises(ValueError, match="no Mac with Apple silicon"):
         pick_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "__version__", "2.6.0")
+    with pytest.raises(ValueError, match="PyTorch 2.6.0 cannot run grouped attention on 'mps'; take 2.7"):
+        pick_device("mps")
+    monkeypatch.setattr(torch, "__version__", "2.7.0")
+    assert pick_device("mps") == torch.device("mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert pick_device("cuda:0") == torch.device("cuda:0")

@@ -103,8 +103,6 @@ def attention_by_sdpa(
         if mask is not None:
             table = table.where(mask, -math.inf)
     grouped = query.shape[1] != key.shape[1]
-    if grouped and query.device.type == "mps":  # where PyTorch 2.6 would end the process (pytorch#149132)
-        key, value, grouped = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1]), False
     return F.scaled_dot_product_attention(query, key, value, attn_mask=table, is_causal=is_causal, enable_gqa=grouped)
 
 
