@@ -40,7 +40,7 @@ def pick_device(name: str | None = None) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError(f"device {name!r} was asked for, but this is no Mac with Apple silicon; use 'cpu'")
     if kind == "mps" and TorchVersion(torch.__version__) < "2.7":  # grouped heads end the process (pytorch#149132)
-        raise ValueError(f"PyTorch {torch.__version__} cannot run grouped attention on {name!r}; take 2.7, or use 'cpu'")
+        raise ValueError(f"PyTorch {torch.__version__} cannot run grouped attention on {name!r}; take 2.7, or 'cpu'")
     if kind == "cuda" and (device.index or 0) >= max(1, torch.cuda.device_count()):
         raise ValueError(f"device {name!r} was asked for, but PyTorch sees {torch.cuda.device_count()} cards here")
     return device
