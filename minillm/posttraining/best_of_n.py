@@ -51,8 +51,9 @@ def best_of_n(
 ) -> tuple[list[list[int]], Float[Tensor, "N"]]:
     """Of `n` answers to each prompt the one with the highest reward (the first of equals), and that reward.
 
-    Raises what `draw` raises.
+    Raises what `draw` raises, and `ValueError` unless the reward is one finite number for each answer.
 
+    >>> import torch
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
     >>> last_token = lambda prompts, answers: torch.tensor([float(answer[-1]) for answer in answers])
