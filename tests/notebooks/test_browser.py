@@ -61,7 +61,7 @@ def jupyterlab(folder: Path):
     token, config = secrets.token_hex(16), folder / "config"
     for place, text in {
         "apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
-        "notebook-extension/tracker": '{"windowingMode": "defer"}',  # as JupyterLab 4.3 has it, cells come and go
+        "notebook-extension/tracker": '{"windowingMode": "none"}',  # as JupyterLab 4.3 has it, cells come and go
     }.items():
         setting = config / "settings" / "@jupyterlab" / f"{place}.jupyterlab-settings"
         setting.parent.mkdir(parents=True)
