@@ -3,17 +3,21 @@
 import csv
 import functools
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from datetime import datetime
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.classroom import KINDS, NAME, hand_in
 from minillm.cli import main
+from minillm.cli.grade import grade_class
 from minillm.course.checks.sandbox import why_no_sandbox
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed (pip install -e .[grading])")
@@ -33,6 +37,29 @@ def graded(folder, out, *options):
 def table(path):
     with open(path, encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def due_of(text):
+    option = next(one for one in grade_class.params if one.name == "due")
+    return option.process_value(click.Context(grade_class), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        (None, None),
+        ("2026-10-01", datetime(2026, 10, 1, 23, 59)),
+        ("2026-10-01T00:00", datetime(2026, 10, 1)),
+        ("2026-10-01T18:00", datetime(2026, 10, 1, 18)),
+    ],
+)
+def test_a_day_ends_at_its_midnight_and_a_time_is_that_time(text, due):
+    assert due_of(text) == due
+
+
+def test_what_is_no_time_is_refused():
+    with pytest.raises(click.BadParameter, match="'tomorrow' is no time; give one such as 2026-10-01T18:00"):
+        due_of("tomorrow")
 
 
 @needs_sandbox
@@ -90,6 +117,12 @@ def test_a_run_goes_on_where_it_stopped_and_a_teacher_decides(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")} == records
     assert {path for path in pages if path.stat().st_mtime_ns != pages[path]} == {page}
     assert "1.5 points. &lt;b&gt;half&lt;/b&gt;" in page.read_text(encoding="utf-8")
+
+    late = datetime.fromisoformat(DUE).timestamp() + 2.5 * 86_400  # after its midnight: the second day has begun
+    os.utime(folder / "right_00" / f"{NAME}.ipynb", (late, late))
+    graded(folder, out, "--unsafe", "--due", DUE)  # nothing is graded anew, and when it was saved is read again
+    assert {row["student"]: row["days_late"] for row in table(out / "grades.csv")}["right_00"] == "2"
+    assert {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")} == records
 
     graded(folder, out, "--unsafe", "--student", "right_00")
     changed = {path.stem for path in records if path.stat().st_mtime_ns != records[path]}
