@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 import yaml
@@ -39,46 +38,6 @@ def tracked_files() -> list[Path]:
 
 def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def result(name: str) -> dict:
-    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def test_the_readmes_figures_are_those_of_the_benchmarks():
-    tokenizer, bases = result("tokenizer"), [result("pretrain"), result("pretrain_long")]
-    chat = fmean(run["held-out"]["all"] for run in result("sft")["runs"])
-    judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
-    closed = fmean(run["ppo"]["closed"] for run in result("alignment")["runs"])
-    pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
-    reached = [f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s" for base in bases]
-    families = result("parity")["rows"]
-    apart = max(max(row["read"], row["written"]) for row in families)
-    same = all(row["greedy_read"] and row["greedy_written"] for row in families)
-    figures = [
-        f"{result('train')['median_ratio']:.1f} times as fast",
-        ", ".join(reached).replace("%", " %"),
-        f"{pace['ours bf16', 512] / pace['plain float32', 512]:.1f} times as fast",
-        f"{chat:.1%}".replace("%", " %"),
-        f"{judge:.1%}".replace("%", " %"),
-        f"{closed:.0%}".replace("%", " %"),
-        f"{result('decode')['ratios']['over transformers bfloat16']:.1f} times as fast",
-        f"at most {apart * 1e5:.1f}e-5 apart, 64 greedy tokens {'equal' if same else 'differ'}",
-        f"{tokenizer['train_ratio']:.1f} times as fast",
-        f"{tokenizer['encode_ratio']:.1f} times as fast",
-    ]
-    table = re.findall(r"^\|.*\| (.*?) \|$", readme().split("## What was measured")[1].split("\n## ")[0], re.MULTILINE)
-    assert table[2:] == figures
-    ratios, text = result("decode")["ratios"], " ".join(readme().split())
-    assert f"where we write {ratios['over llama_cpp Q4_1']:.1f} times as fast" in text
-    assert f"where ours is {ratios['batch of 8 over transformers float32']:.1f}." in text
-
-
-def test_the_readmes_picture_has_the_figures_of_its_run():
-    run = result("pretrain")["runs"][0]
-    told = [f"{run['seconds']:.0f} s", *(f"{run[loss]:.2f}" for loss in ("val_loss", "bigram_loss", "floor"))]
-    caption = readme().split("\n<img ")[1].split(">", 1)[1].split("\n## ")[0]
-    assert re.findall(r"\d[\d.]*(?: s| %)?", caption) == [*told, f"{run['closed']:.1%}".replace("%", " %")]
 
 
 @pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])

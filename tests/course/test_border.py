@@ -90,7 +90,8 @@ def answers(*cells, limits=QUICK, ids=("04.3",)):
 
 
 def test_a_right_answer_has_all_points_as_in_the_notebook():
-    (result,), troubles = answers("%matplotlib inline\n" + ANSWER, "print('heard by nobody')", "1 + (7\n    % 4)")
+    around = "if True:\n    %time ahead = 1\nfiles = !ls\ntorch.where?\n" + ANSWER + "\nrest = (7\n    % 4)"
+    (result,), troubles = answers("%matplotlib inline\n" + around, "print('heard by nobody')", "assert rest == 3")
     assert result.passed, str(result)
     assert troubles == {}
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 from warnings import catch_warnings
@@ -19,7 +20,9 @@ import torch
 from minillm.course.checks.asking import Reply, ask, told
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
-MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's, which is no Python
+# Lines that are IPython's and no Python: %time f(), !ls, ?len, len?, files = !ls
+MAGIC = re.compile(r"(\s*+)(?:[%!?].*|.*\?\s*|\w[\w\s,]*=\s*[%!].*)")
+MOST_MAGICS = 20  # in a cell: each is looked for anew
 NOBODY = 65534
 
 
@@ -85,21 +88,30 @@ def run_cell(name: str, source: str, names: dict[str, Any]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=100)
 def python_of(source: str) -> str:
-    r"""A cell as it stands, or without IPython's lines if it is no Python with them.
+    r"""A cell as it stands, or with `pass` for each line that is IPython's, if it is no Python with them.
 
-    >>> python_of("%time f()\nrest = (7\n    % 4)")  # with a magic every line that looks like one goes
-    '\nrest = (7\n'
-    >>> python_of("rest = (7\n    % 4)")
-    'rest = (7\n    % 4)'
+    >>> python_of("%time f()\nrest = (7\n    % 4)\nlen?")
+    'pass\nrest = (7\n    % 4)\npass'
     """
     if source.lstrip().startswith("%%"):
         return ""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return MAGIC.sub("", source)
-    return source
+    lines = source.lstrip(" \t").split("\n")  # IPython forgives an indented beginning
+    for _ in range(MOST_MAGICS):
+        try:
+            ast.parse("\n".join(lines))
+        except SyntaxError as error:  # it names the line where Python ends
+            place = (error.lineno or 0) - 1
+            magic = MAGIC.fullmatch(lines[place]) if place < len(lines) else None
+            if not magic:
+                break
+            lines[place] = f"{magic[1]}pass"
+        except (ValueError, RecursionError, MemoryError):
+            break
+        else:
+            break
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
