@@ -83,7 +83,7 @@ class ModelConfig:
             raise ValueError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
-            if not value > 0:
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}; it must be positive")
         if self.rope_scaling is not None and self.position != "rotary":
             raise ValueError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')

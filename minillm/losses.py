@@ -61,7 +61,9 @@ class _LossOfHidden(torch.autograd.Function):
     ) -> Float[Tensor, ""]:
         rows = max(_LossOfHidden.CHUNK // len(head), _LossOfHidden.FEWEST_ROWS)
         total = torch.zeros((), device=hidden.device)
-        d_hidden, d_head = torch.empty_like(hidden), torch.zeros_like(head, dtype=torch.float32)
+        learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
+        d_hidden = torch.empty_like(hidden)
+        d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
         for start in range(0, len(hidden), rows):
             x, target = hidden[start : start + rows], targets[start : start + rows, None]
             logits = F.linear(x, head)
@@ -72,16 +74,18 @@ class _LossOfHidden(torch.autograd.Function):
                 d_logits.scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=torch.float32))
                 d_logits = d_logits.to(logits.dtype)  # bfloat16 under autocast
                 d_hidden[start : start + rows] = d_logits @ head.to(logits.dtype)
-                d_head += d_logits.mT @ x.to(logits.dtype)
+                if d_head is not None:
+                    d_head += d_logits.mT @ x.to(logits.dtype)
         if learn:
-            ctx.save_for_backward(d_hidden.div_(len(hidden)), d_head.div_(len(hidden)).to(head.dtype))
+            d_head = None if d_head is None else d_head.div_(len(hidden)).to(head.dtype)
+            ctx.save_for_backward(d_hidden.div_(len(hidden)), d_head)
         return total / len(hidden)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Float[Tensor, ""]) -> tuple[Tensor | None, ...]:
         d_hidden, d_head = ctx.saved_tensors
-        return d_hidden * gradient, d_head * gradient, None, None
+        return d_hidden * gradient, None if d_head is None else d_head * gradient, None, None
 
 
 def token_log_probs(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T"]:

@@ -24,6 +24,7 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"position": "alibi2"}, "position is 'alibi2'"),
         ({"norm_eps": 0}, "norm_eps is 0"),
         ({"rope_theta": float("nan")}, "rope_theta is nan"),
+        ({"rope_theta": float("inf")}, "rope_theta is inf"),
         ({"bias": "key"}, "bias is 'key'; choose one of True, False, 'qkv', 'attention'"),
         ({"bias": 1.5}, "bias is 1.5"),
         ({"rope_scaling": RopeScaling(2.0), "position": "none"}, 'rope_scaling stretches .* position="none"'),

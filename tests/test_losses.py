@@ -66,6 +66,18 @@ def test_the_loss_in_chunks_under_autocast_is_the_plain_one_under_autocast():
         torch.testing.assert_close(one, two, rtol=0.02, atol=2e-4)
 
 
+def test_the_loss_in_chunks_leaves_a_frozen_head_alone():
+    hidden, targets = torch.randn(5, 4, requires_grad=True), torch.arange(5)
+    gradients = []
+    for learns in (True, False):
+        head = torch.ones(6, 4).tril().requires_grad_(learns)
+        next_token_loss_of_hidden(hidden, head, targets).backward()
+        gradients.append(hidden.grad)
+        hidden.grad = None
+    assert head.grad is None
+    assert torch.equal(*gradients)
+
+
 def test_the_loss_in_chunks_refuses_a_batch_without_targets():
     with pytest.raises(ValueError, match="all 3 targets are ignored"):
         next_token_loss_of_hidden(torch.zeros(1, 3, 4), torch.zeros(11, 4), torch.full((1, 3), IGNORE))

@@ -172,12 +172,24 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
         SentencePieceTokenizer(FORMS["older"])
 
 
+def test_a_split_within_a_sequence_is_the_split():
+    """The space that it puts before a text belongs to the beginning alone, and not behind a mark."""
+    nested = FORMS["newer"] | {
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [FORMS["newer"]["pre_tokenizer"]]}
+    }
+    texts = ["<s>hello", "a</s>b", "the cat<s> the"]
+    plain, within = (SentencePieceTokenizer(file) for file in (FORMS["newer"], nested))
+    for text in texts:
+        assert within.encode(text, allow_special=True) == plain.encode(text, allow_special=True)
+
+
 REFUSED = {
     "kind": (["model", "ignore_merges"], True, "model.ignore_merges is True; only plain BPE with byte fallback"),
     "dropout": (["model", "dropout"], 0.1, "model.dropout is 0.1"),
     "normalizer": (["normalizer"], {"type": "NFKC"}, 'normalizer is {"type": "NFKC"}; known beside byte fallback are'),
     "a step of it": (["decoder", "decoders", 0], {"type": "CTC"}, 'decoder is {"type": "CTC"}'),
     "a pattern": (["decoder", "decoders", 0, "pattern"], {"Regex": "(a+)+"}, "decoder is .*Regex"),
+    "a cut from behind": (["decoder", "decoders", 3, "stop"], 1, "decoder is .*Strip"),
     "no object": (["pre_tokenizer"], "Whitespace", "pre_tokenizer is .Whitespace"),
     "the name of a known step": (["normalizer"], "Sequence", "normalizer is .Sequence"),
     "missing byte": (

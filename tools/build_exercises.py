@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None, folder: Path = SOLUTIONS) -> int:
     for path in chosen(options.assignments, known) or stale:
         try:
             if options.assignments or what_is_stale(path):
-                build(path)
+                build(path, keep=not options.assignments)
             release(path)
             print(f"{path.stem}: solution and exercise are built", flush=True)
         except BuildError as error:

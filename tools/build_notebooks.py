@@ -1,6 +1,6 @@
 """Turn the manuscripts in notebooks/src into executed notebooks with stored outputs.
 
-    python tools/build_notebooks.py            builds the lessons that are stale
+    python tools/build_notebooks.py            builds the lessons that are stale; for new prose alone nothing runs
     python tools/build_notebooks.py 00 04      builds these lessons, stale or not
     python tools/build_notebooks.py --check    builds nothing; exit status 1 and a sentence for each stale lesson
 
@@ -108,15 +108,17 @@ def is_skipped(cell: nbformat.NotebookNode) -> bool:
     return "skip-execution" in cell.metadata.get("tags", [])
 
 
-def build(manuscript: Path) -> float:
+def build(manuscript: Path, keep: bool = False) -> float:
     """Execute a manuscript in a fresh kernel and store the notebook; returns the seconds it took.
 
-    Raises `BuildError` when a cell fails, takes too long or kills its kernel, or when an output shows
-    where on this machine it was made. The notebook that was there before is then untouched.
+    With `keep` a notebook whose code is the manuscript's keeps its outputs, and nothing is executed. Raises
+    `BuildError` when a cell fails, takes too long or kills its kernel, or when an output shows where on this machine it
+    was made. The notebook that was there before is then untouched.
     """
     notebook = read_manuscript(manuscript)
     start = time.perf_counter()
-    execute(notebook, manuscript)
+    if not (keep and keep_outputs(notebook, notebook_path(manuscript))):
+        execute(notebook, manuscript)
     for number, cell in enumerate(notebook.cells, start=1):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -126,6 +128,21 @@ def build(manuscript: Path) -> float:
     nbformat.validate(notebook)
     write(notebook, notebook_path(manuscript))
     return time.perf_counter() - start
+
+
+def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
+    """Whether the notebook in `path` holds the outputs of just this code; if so, they are put in."""
+    if not path.exists():
+        return False
+    stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [(cell.source, cell.metadata) for cell in cells] != [(cell.source, cell.metadata) for cell in stored]:
+        return False
+    if not all(cell.execution_count or is_skipped(cell) for cell in stored):
+        return False
+    for cell, old in zip(cells, stored, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    return True
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -235,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     failed = False
     for path in named or [path for path in lessons.values() if what_is_stale(path)]:
         try:
-            print(f"{path.stem}: built in {build(path):.0f} s", flush=True)
+            print(f"{path.stem}: built in {build(path, keep=not named):.0f} s", flush=True)
         except BuildError as error:
             failed = True
             print(f"NOT BUILT: {error}", file=sys.stderr, flush=True)

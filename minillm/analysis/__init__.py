@@ -7,5 +7,7 @@ ablation      what it can no longer do without a part, at equal damage to the lo
 probes        what can be read from its vectors, and how clearly groups of them stand apart
 geometry      neighbours, analogies, and the cloud on paper
 scaling       what loss a larger run would end at, and how sure that is
+alignment     what its answers to instructions are worth, and how far it has gone from a reference
+calibration   whether the chances that a reward model states come true
 evaluation    how well it knows Ottermere, and whether what it writes could stand there
 """

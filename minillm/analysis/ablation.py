@@ -134,7 +134,7 @@ def mean_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[Place, Fl
 
 
 def random_directions(d_model: int, n: int, seed: int) -> Float[Tensor, "n C"]:
-    """n orthonormal directions, every choice as likely as any other; the same for a seed.
+    """n orthonormal directions, spanning any subspace as likely as any other; the same for a seed.
 
     Raises `ValueError` for more directions than there are dimensions, and for none.
 

@@ -32,7 +32,8 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     """Least squares on one-hot labels with a penalty on the weights, solved in closed form (Hoerl & Kennard 1970).
 
     Any number of classes. `penalty` is in units of the vectors' mean variance, so it need not follow their scale.
-    Raises `ValueError` for labels that are no classes and a penalty that is not positive.
+    Raises `ValueError` for labels that are no classes, a penalty that is not positive, and vectors that are all the
+    same.
 
     >>> vectors = torch.tensor([[0.0, 1.0], [1.0, 1.0], [4.0, 0.0], [5.0, 0.0]])
     >>> ridge_probe(vectors, torch.tensor([0, 0, 1, 1])).classify(vectors)
@@ -49,6 +50,8 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     mean = vectors.mean(0)
     x, y = vectors - mean, F.one_hot(labels.cpu()).double()
     covariance = x.mT @ x / len(x)
+    if not covariance.any():
+        raise ValueError(f"all {len(x)} vectors are the same, so nothing can be read from them")
     ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
     weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
     return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())

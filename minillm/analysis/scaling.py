@@ -96,9 +96,9 @@ def fit(runs: Sequence[Run], floor: float | None = None, delta: float = DELTA) -
     """The law with the least `log_error`; with `floor`, E is that number and only the other four are fitted.
 
     Begins at many places and keeps the best end, as Hoffmann et al. do. They walk by L-BFGS; here all starts walk at
-    once by damped least squares (Levenberg 1944, Marquardt 1963), which needs some dozens of rounds.
-    Raises `ValueError` for fewer runs than the law has numbers, for runs that all have one N or one D, and for a floor
-    that some run is not above.
+    once by damped least squares (Levenberg 1944, Marquardt 1963), which needs some dozens of rounds. Raises
+    `ValueError` for no more runs than the law has numbers, for runs that all have one N or one D, and for a floor that
+    some run is not above.
 
     >>> truth = ScalingLaw(0.5, 20.0, 0.4, 300.0, 0.6)
     >>> runs = [Run(n, d, truth.loss(n, d)) for n in (1e3, 1e4, 1e5) for d in (1e4, 1e5, 1e6)]
@@ -114,8 +114,8 @@ def bootstrap(
 ) -> list[ScalingLaw]:
     """Laws fitted to runs drawn from these with replacement: how differently could it have come out?
 
-    (Efron 1979.) A draw with fewer different runs than the law has numbers is drawn again, since any law fits it.
-    Raises what `fit` raises.
+    (Efron 1979.) A draw with no more different runs than the law has numbers is drawn again, since any law fits it.
+    Raises what `fit` raises, and `ValueError` where so few runs are left that most draws would be the same.
 
     >>> truth = ScalingLaw(0.5, 20.0, 0.4, 300.0, 0.6)
     >>> runs = [Run(n, d, truth.loss(n, d)) for n in (1e3, 1e4, 1e5) for d in (1e4, 1e5, 1e6)]
@@ -124,6 +124,11 @@ def bootstrap(
     True
     """
     _check(runs, floor)
+    if len(runs) < _numbers(floor) + 3:
+        raise ValueError(
+            f"{len(runs)} runs, drawn from, say nothing of how differently {_numbers(floor)} numbers could come out; "
+            f"finish at least {_numbers(floor) + 3}"
+        )
     generator = torch.Generator().manual_seed(seed)
     counts: list[Tensor] = []
     while len(counts) < resamples:

@@ -1,5 +1,8 @@
 """The command line: one small file a command, nothing that the package cannot do without it."""
 
+import io
+import sys
+
 import click
 
 from minillm.assets import AssetError
@@ -25,6 +28,9 @@ class Sentences(click.Group):
 
     def invoke(self, ctx: click.Context):
         """Run a command; what it raises about bad input becomes the sentence that ends it."""
+        for stream in (sys.stdin, sys.stdout, sys.stderr):  # a character that a file's encoding lacks is no such input
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except (ValueError, IndexError, FloatingPointError, OSError, ModuleNotFoundError, AssetError) as error:

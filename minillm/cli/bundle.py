@@ -51,7 +51,8 @@ def bundle(folder: Path | None, make_models: bool) -> None:
         models.make_all()
     gather_wheels(folder / "wheels", tomllib.loads(pyproject.decode("utf-8")))
     missing = gather_cache(folder / "cache")
-    paths = sorted(path for path in [*folder.glob("wheels/*.whl"), *folder.glob("cache/**/*")] if path.is_file())
+    found = [*folder.glob("wheels/*.whl"), *folder.glob("cache/**/*")]
+    paths = sorted(path for path in found if path.is_file() and not path.name.startswith("."))  # macOS leaves its own
     bar = tqdm(paths, desc="Adding up", unit="file")
     write_list(folder, about, {path.relative_to(folder).as_posix(): sha256(path) for path in bar})
     megabytes = sum(path.stat().st_size for path in paths) / 1e6
@@ -81,7 +82,7 @@ def gather_wheels(wheels: Path, project: dict[str, Any]) -> None:
     """Bring every wheel that `start.py setup` installs, in the version that is installed here."""
     wheels.mkdir(exist_ok=True)
     here = {plain(found.name): found.version for found in distributions()}
-    for old in wheels.glob("*.whl"):
+    for old in wheels.glob("[!.]*.whl"):
         name, number = old.name.split("-")[:2]
         if here.get(plain(name), number) != number:
             old.unlink()

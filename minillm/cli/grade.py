@@ -3,7 +3,9 @@
 import os
 import sys
 from collections import Counter
-from datetime import datetime, time
+from contextlib import suppress
+from datetime import date, datetime, time
+from glob import has_magic
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,12 +27,12 @@ def moment(_context: click.Context, _option: click.Parameter, text: str | None) 
     """A day and a time, or a day alone, which ends at its midnight."""
     if text is None:
         return None
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text), time.max)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no time; give one such as 2026-10-01T18:00, or 2026-10-01") from None
-    if len(text) == len("2026-10-01"):
-        return datetime.combine(found.date(), time(23, 59))
     return found.astimezone().replace(tzinfo=None)  # as files have it
 
 
@@ -89,6 +91,8 @@ def grade_class(
     if not unsafe:
         need_sandbox(limits)
     out = out.resolve()
+    if has_magic(str(out)):
+        raise ValueError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
     read_decisions(out, possible, students)  # before the work, so that a slip in it costs nothing
@@ -161,7 +165,7 @@ def need_sandbox(limits: Limits) -> None:
     if reason is None:
         try:
             collect([], [], sandboxed_command(), limits)
-        except RuntimeError as error:
+        except ChildProcessError as error:
             reason = f"bubblewrap does not work here ({error})"
     if reason:
         raise ValueError(

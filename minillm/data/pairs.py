@@ -114,10 +114,17 @@ class PairBatches:
 
 @dataclass(frozen=True)
 class PairData:
-    """What the reward model and DPO need: shuffled batches of pairs to learn from, and others to be measured on."""
+    """What the reward model and DPO need: shuffled batches of pairs to learn from, and others to be measured on.
+
+    Raises `ValueError` where there are none of the latter.
+    """
 
     train: PairBatches
     validation: list[Pair]
+
+    def __post_init__(self) -> None:
+        if not self.validation:
+            raise ValueError("there are no pairs to be measured on; hold some out (hold_out_preferences)")
 
 
 def hold_out_preferences(preferences: Sequence[Preference]) -> tuple[list[Preference], list[Preference]]:

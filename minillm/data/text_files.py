@@ -107,6 +107,9 @@ def _parquet_texts(path: Path) -> Iterator[str]:
         with parquet.ParquetFile(path) as table:
             if "text" not in table.schema_arrow.names:
                 raise ValueError(f"{path} has no column 'text'; its columns are {', '.join(table.schema_arrow.names)}")
+            kind = table.schema_arrow.field("text").type
+            if str(kind) not in ("string", "large_string", "string_view"):
+                raise ValueError(f"{path}: its column 'text' holds {kind}, and no text")
             for batch in table.iter_batches(batch_size=1024, columns=["text"]):
                 yield from (text for text in batch.column(0).to_pylist() if text)
     except (ArrowException, OSError) as error:

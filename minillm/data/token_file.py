@@ -87,12 +87,26 @@ def write_token_file(
 ) -> TokenFile:
     """Write documents as they come, in the memory of one of them; the file gets its name when it is whole.
 
-    `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary.
+    `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary, and `OSError` for a
+    full disk; nothing half is left.
     """
-    bits = 16 if vocab_size <= 1 << 16 else 32
     partial = path.with_name(f"{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w+b") as file:
+    try:
+        _write_whole(partial, documents, end_id, vocab_size, source)
+        os.replace(partial, path)
+    except BaseException as error:  # Ctrl-C too
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            remedy = "make room, or set MINILLM_HOME to a folder on another disk"
+            raise OSError(f"{path} cannot be written: {error.strerror or error}; {remedy}") from None
+        raise
+    return TokenFile(path)
+
+
+def _write_whole(path: Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str) -> None:
+    bits = 16 if vocab_size <= 1 << 16 else 32
+    with path.open("w+b") as file:
         file.write(bytes(HEADER))
         bounds = _write_documents(file, documents, end_id, vocab_size, bits)
         file.seek(HEADER)
@@ -103,8 +117,6 @@ def write_token_file(
             raise ValueError(f"source has {len(source)} characters; a header of {HEADER} bytes has no room for it")
         file.seek(0)
         file.write(line.ljust(HEADER - 1) + b"\n")
-    os.replace(partial, path)
-    return TokenFile(path)
 
 
 def cached_token_file(

@@ -44,6 +44,8 @@ def next_logits(
 
 def decoder(model: Transformer) -> "Decoder | None":
     """The fast form of this model, made once for each; None where only the readable one will do."""
+    if model.device.type != "cpu":  # it was moved after a decoder was made
+        return None
     if model not in _DECODERS and fits(model):
         _DECODERS[model] = Decoder(model)
     return _DECODERS.get(model)

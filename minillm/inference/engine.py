@@ -99,7 +99,7 @@ class Answer(Iterator[Event]):
         self._engine._cancel(self)
 
     def _choose(self, logits: Float[Tensor, "1 V"]) -> tuple[int, float]:
-        sampling = self.request.sampling
+        sampling, logits = self.request.sampling, logits.float()
         seen = self._ids if sampling.repetition_penalty is not None else []
         seen = torch.tensor([seen], dtype=torch.long, device=logits.device)
         allowed = logits.index_fill(-1, self._engine.unknown, -math.inf)

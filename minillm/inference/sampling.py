@@ -1,4 +1,4 @@
-"""How the next token is chosen: pure functions on logits, each of which only ever lowers some of them.
+"""How the next token is chosen: pure functions on logits.
 
 A token that is ruled out gets the logit minus infinity, which softmax turns into exactly 0.
 """
@@ -103,7 +103,7 @@ class Sampling:
             logits = apply_temperature(logits, self.temperature)
         if self.top_k is not None:
             logits = keep_top_k(logits, self.top_k)
-        if self.top_p is not None:
+        if self.top_p is not None and self.top_p < 1:  # their sum in float32 may reach 1 before the last of them
             logits = keep_top_p(logits, self.top_p)
         if self.min_p is not None:
             logits = keep_min_p(logits, self.min_p)

@@ -30,10 +30,10 @@ def count_parameters(config: ModelConfig) -> int:
 def count_flops(config: ModelConfig, n_tokens: int) -> int:
     """Floating-point operations of one forward pass over a sequence of `n_tokens`, a multiply-add counted as 2.
 
-    Every weight that multiplies costs 2 per token (the embedding look-up costs none, the head does). Attention
-    adds 4 C per pair of query and key it looks at: half of all pairs when causal, which is what is counted here
-    although a plain kernel computes them all. What is no matrix product is left out: norms, softmax, rotations, ALiBi's
-    table. Training costs three times this (Kaplan et al. 2020, section 2.1).
+    Every weight that multiplies costs 2 per token (the embedding look-up costs none, the head does). Attention adds 4 H
+    D per layer and pair of query and key it looks at (4 C where H D is C): half of all pairs when causal, which is what
+    is counted here although a plain kernel computes them all. What is no matrix product is left out: norms, softmax,
+    rotations, ALiBi's table. Training costs three times this (Kaplan et al. 2020, section 2.1).
 
     >>> count_flops(ModelConfig.preset("gpt3"), n_tokens=1) / 1e9        # about 2 x 175 billion
     349.1...
@@ -54,9 +54,10 @@ def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict
     - `activations`: what the forward pass keeps for the backward pass, with fused attention; no T x T weights
 
     The first three do not depend on the batch, and for a small model the last one dwarfs them. On top comes working
-    space that is soon given back, the largest piece as much as all logits (4 B T V). Where matrix products run in
-    bfloat16, many activations take half. Counted for our layers on a CPU; another kernel may keep a copy more or less.
-    Raises `ValueError` for an empty batch.
+    space that is soon given back, the largest piece as much as all logits (4 B T V). The loss is the plain
+    `next_token_loss`; that of the training loop keeps C numbers a token in place of V, and V C in all. Where matrix
+    products run in bfloat16, many activations take half. Counted for our layers on a CPU; another kernel may keep a
+    copy more or less. Raises `ValueError` for an empty batch.
 
     >>> training_memory(ModelConfig.preset("tiny"), batch_size=8, n_tokens=256)
     {'weights': 4462080, 'gradients': 4462080, 'optimizer': 8924160, 'activations': 125280256}

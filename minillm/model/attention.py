@@ -1,6 +1,6 @@
 """Self-attention: every position asks all earlier ones a question and takes a weighted mean of their answers.
 
-One idea, three forms with one signature: `attention_by_loops` (to read), `attention_by_matmul` (the textbook's
+One idea, three forms: `attention_by_loops` (to read), `attention_by_matmul` (the textbook's
 matrices) and `attention_by_sdpa` (torch's fused kernel, which the model uses). Tests hold them equal.
 """
 
@@ -90,7 +90,8 @@ def attention_by_sdpa(
     is_causal: bool = False,
     bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
-    """The same through torch's fused kernel, which never stores the weights (Dao et al. 2022).
+    """The same through torch's fused kernel, which never stores the weights (Dao et al. 2022; on a card it
+    does where heads share keys and there is a mask).
 
     `is_causal` promises that the mask would be `causal_mask(T, T)`; the kernel then skips the hidden half.
     It takes one table, so a `bias` and what is hidden become one: minus infinity where the mask is False.
@@ -130,6 +131,8 @@ class MultiHeadAttention(nn.Module):
         output_bias: bool | None = None,  # None: as `bias`
     ):
         super().__init__()
+        if d_head is None and d_model % n_heads:
+            raise ValueError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
         self.d_head = d_head or d_model // n_heads
         n_kv_heads = n_kv_heads or n_heads
         if n_heads % n_kv_heads:

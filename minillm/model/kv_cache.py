@@ -136,6 +136,7 @@ class SharedPast(KVCache):
     """A past that several continuations share, and that gradients flow through: read once, learnt from by all.
 
     It grows by joining tensors instead of writing into one, which autograd would refuse, and has no limit of its own.
+    So of a cache's methods it has those that a pass needs, and `rows`; the others speak of room that is not there.
 
     >>> past = SharedPast()
     >>> keys, _ = past.append(0, torch.ones(2, 1, 3, 2), torch.ones(2, 1, 3, 2))       # two prompts of 3 tokens
@@ -158,6 +159,11 @@ class SharedPast(KVCache):
             key, value = (torch.cat(both, dim=2) for both in zip(self.layers[layer], (key, value), strict=True))
         self.layers[layer] = key, value
         return key, value
+
+    def truncate(self, length: int) -> None:
+        """As in any cache."""
+        super().truncate(length)
+        self.layers = {layer: (key[:, :, :length], value[:, :, :length]) for layer, (key, value) in self.layers.items()}
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "SharedPast":
         """As in any cache. Gradients of rows picked twice add up in one order: by indexing, threads would race."""

@@ -63,7 +63,7 @@ class QuantizedLinear(nn.Module):
             matrix = self.unpack(dtype) if has_kernel else self._unpack_once(dtype, x.device)
             out = vectors.to(dtype) @ matrix
         out = out.to(x.dtype) if self.bias is None else out.to(x.dtype) + self.bias.to(x.dtype)
-        return out.view(*x.shape[:-1], -1)
+        return out.view(*x.shape[:-1], self.out_features)
 
     def has_kernel(self, device: torch.device) -> bool:
         """Whether PyTorch's kernel takes this shape here, and is faster than an ordinary product."""
@@ -256,7 +256,7 @@ class QuantizedEmbedding(nn.Module):
     def forward(self, ids: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T C"]:
         if ids.device.type == "cpu":
             check_ids(ids, self.table.out_features)
-        return self.table.rows(ids.flatten()).view(*ids.shape, -1)
+        return self.table.rows(ids.flatten()).view(*ids.shape, self.table.in_features)
 
     @property
     def weight(self) -> Float[Tensor, "V C"]:
@@ -267,10 +267,14 @@ class QuantizedEmbedding(nn.Module):
 def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
     """One layer in place of several of one format that read the same vector: its rows are theirs, one after another.
 
+    Raises `ValueError` for a layer with a bias.
+
     >>> query, key = (Int4Linear.of(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
     >>> join([query, key])
     Int4Linear(in_features=32, out_features=48, bias=False)
     """
+    if any(layer.bias is not None for layer in layers):
+        raise ValueError("a layer to be joined has a bias; only those without one can be")
     if int8 := [layer for layer in layers if isinstance(layer, Int8Linear)]:
         return Int8Linear(torch.cat([layer.codes for layer in int8]), torch.cat([layer.scale for layer in int8]))
     grouped = [layer.nibbles for layer in layers if isinstance(layer, GroupedInt8Linear)]

@@ -21,7 +21,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Metrics
+from minillm.training.loop import Metrics, number_format
 from minillm.training.run import run_training, saving
 from minillm.training.settings import TrainConfig
 
@@ -116,7 +116,9 @@ def dpo(
     """
     keep = saving(save_merged, run_dir, tokenizer)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
-    before, before_held_out = (pair_log_ratios(reference, pairs) for pairs in (data.train.pairs, data.validation))
+    with number_format(config, model.device):  # as the policy will compute: a rounding would count as something learnt
+        before = pair_log_ratios(reference, data.train.pairs)
+    before_held_out = pair_log_ratios(reference, data.validation)
     latest = {}
 
     def loss(module: Transformer, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:

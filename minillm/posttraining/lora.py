@@ -130,12 +130,16 @@ def is_meant(name: str, target: str) -> bool:
 def merge_lora(model: Model) -> Model:
     """Add every correction to its matrix, after which the model is a plain one again; returns it, trainable as a whole.
 
+    Raises `ValueError` for a layer by itself, which nothing can hold in its place.
+
     >>> model = merge_lora(nn.Sequential(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4)))
     >>> model
     Sequential(
       (0): Linear(in_features=6, out_features=4, bias=True)
     )
     """
+    if isinstance(model, LoRALinear):
+        raise ValueError("this is one layer and not a model that holds it; merge nn.Sequential(layer)")
     for name, layer in lora_layers(model).items():
         with torch.no_grad():
             layer.base.weight.copy_(layer.weight)

@@ -239,7 +239,7 @@ def learn(
 ) -> Metrics:
     """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed.
 
-    Answers to one prompt stay together, as they share the work of reading it.
+    Answers to one prompt stay together, as they share the work of reading it, but where a minibatch ends among them.
     """
     model, config = method.model, method.config
     for group in optimizer.param_groups:

@@ -68,7 +68,7 @@ class RewardModel(Transformer):
             last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device)
         else:
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
-        return self.head(hidden[torch.arange(len(ids), device=ids.device), last]).squeeze(-1).float()
+        return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
 
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
@@ -82,7 +82,7 @@ class RewardModel(Transformer):
 
     def _by_head(self, hidden: Float[Tensor, "B T C"], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         last = torch.tensor([len(answer) for answer in answers], device=self.device)
-        return self.head(hidden[torch.arange(len(answers), device=self.device), last]).squeeze(-1).float()
+        return points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
@@ -129,7 +129,18 @@ class LikelihoodReward(RewardModel):
         hidden = hidden_of_answers(self, prompts, answers)
         log_probs, _ = score_vectors(self.language_head, Rollout.of(prompts, answers, self.device), hidden[:, :-1])
         log_probs = log_probs.sum(1)
-        return self._by_head(hidden, answers) + self.likelihood(log_probs[:, None]).squeeze(-1).float(), log_probs
+        return self._by_head(hidden, answers) + points(self.likelihood, log_probs[:, None]), log_probs
+
+
+def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"]:
+    """What a layer with one output says, in float32 also while training: 8 bits would round what two answers differ by.
+
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> _ = nn.init.constant_(layer.weight, 1.001)
+    >>> with torch.autocast("cpu", torch.bfloat16): points(layer, torch.ones(1, 2)).detach()    # not 2.0
+    tensor([2.0020])
+    """
+    return (vectors.float() * layer.weight[0].float()).sum(-1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,12 +174,12 @@ def score_answers(
 
 
 def score_vectors(
-    head: nn.Linear, rollout: Rollout, hidden: Float[Tensor, "B T C"]
+    head: nn.Module, rollout: Rollout, hidden: Float[Tensor, "B T C"]
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """`score_answers` by any head, from the vectors in front of the tokens."""
     counts = rollout.counts
     vectors, targets = hidden[counts], rollout.ids[counts]
-    rows = max(LOGITS_AT_ONCE // head.out_features, 1)
+    rows = max(LOGITS_AT_ONCE // head(vectors[:0]).shape[-1], 1)
     parts = [
         checkpoint(_score, head, *part, use_reentrant=False) if len(vectors) > rows else _score(head, *part)
         for part in zip(vectors.split(rows), targets.split(rows), strict=True)

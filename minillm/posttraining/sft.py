@@ -5,6 +5,7 @@ template, in which the answers alone are targets (`data/conversations.py`). Ouya
 """
 
 import functools
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +72,14 @@ def _batches(examples: Sequence[Example], end_id: int, length: int, batch_size: 
 
 
 def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[Example]:
-    """Each conversation as ids with its answers marked; raises `ValueError`, with its number, where there is no way."""
+    """Each conversation as ids with its answers marked; raises `ValueError`, with its beginning, where that fails."""
     examples = []
     for number, messages in enumerate(conversations):
         try:
             examples.append(encode_conversation(tokenizer, messages))
         except ValueError as error:
-            raise ValueError(f"conversation {number}: {error}") from error
+            begins = reprlib.repr(messages[0]) if messages else "it is empty"
+            raise ValueError(f"conversation {number} ({begins}): {error}") from error
     return examples
 
 

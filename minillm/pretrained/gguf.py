@@ -82,6 +82,8 @@ def read_config(file: GGUFFile) -> ModelConfig:
         "llama.attention.value_length": config.d_head,
         "llama.rope.dimension_count": config.d_head,
         "llama.rope.scaling.type": "none",
+        "llama.rope.scaling.factor": 1.0,
+        "llama.rope.scale_linear": 1.0,
         "llama.expert_count": 0,
     }
     for key, value in plain.items():

@@ -130,7 +130,10 @@ def _check_steps(field: str, found: Any) -> None:
     if found is None:
         return
     kind = found.get("type") if isinstance(found, dict) else None
-    if kind not in STEPS or (kind == "Replace" and "String" not in files.take(found, "pattern", dict)):
+    odd = (kind == "Replace" and "String" not in files.take(found, "pattern", dict)) or (
+        kind == "Strip" and found.get("stop") != 0  # cut from behind, the library may end the process
+    )
+    if kind not in STEPS or odd:
         raise ValueError(f"{field} is {json.dumps(found)[:200]}; known beside byte fallback are {', '.join(STEPS)}")
     for steps in ("normalizers", "pretokenizers", "decoders"):
         for step in files.take(found, steps, list, []):
@@ -145,18 +148,23 @@ def _bytes_of(token: str) -> bytes:
 def _without_first_space(file: dict[str, Any]) -> dict[str, Any]:
     """The file for a text that is not at the beginning, where its space is for the beginning only."""
     split = file.get("pre_tokenizer")
-    if split is None or split.get("prepend_scheme") != "first":
-        return file
-    return file | {"pre_tokenizer": split | {"prepend_scheme": "never"}}
+    return file if split is None else file | {"pre_tokenizer": _never_prepending(split)}
+
+
+def _never_prepending(split: dict[str, Any]) -> dict[str, Any]:
+    if "pretokenizers" in split:
+        return split | {"pretokenizers": [_never_prepending(one) for one in split["pretokenizers"]]}
+    return split | {"prepend_scheme": "never"} if split.get("prepend_scheme") == "first" else split
 
 
 def _library(file: dict[str, Any]) -> Any:
     try:
         import tokenizers
     except ImportError:
-        raise ImportError(
+        raise ModuleNotFoundError(
             "this tokenizer is not byte-level, and is run by the library tokenizers, which is not installed: "
-            "pip install tokenizers"
+            "pip install tokenizers",
+            name="tokenizers",
         ) from None
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(file))

@@ -53,9 +53,10 @@ def train(
 ) -> Generator[Metrics, None, None]:
     """Update `model` for `config.steps` or `config.minutes`; yield metrics at step 1, then every `log_every`.
 
-    The last step has a line too. Each line holds step (updates done), loss (nats, of that step's batches before the
-    update), learning_rate, grad_norm (before clipping), tokens and seconds (both since step 0), tokens_per_second
-    (since the line before, time in which nothing is learnt left out), and now and then what `validate` returns.
+    Each `eval_every` and the last step have a line too. Each line holds step (updates done), loss (nats, of that step's
+    batches before the update), learning_rate, grad_norm (before clipping), tokens and seconds (both since step 0),
+    tokens_per_second (since the line before, time in which nothing is learnt left out), and now and then what
+    `validate` returns.
     With `checkpoint`, state is saved there every `save_every` steps, after the step's metrics were yielded and
     `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
     is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
@@ -104,6 +105,7 @@ def train(
                         metrics |= validate() if measures else {}
                     model.train()
                 yield metrics
+            learnt_until = time.perf_counter()
             if last or stopped or done % config.save_every == 0:
                 try:
                     if checkpoint:
@@ -118,6 +120,8 @@ def train(
                 raise KeyboardInterrupt
             if line:
                 mark = progress["tokens"], time.perf_counter()
+            else:
+                mark = mark[0], mark[1] + time.perf_counter() - learnt_until
 
 
 def update(
@@ -137,7 +141,6 @@ def update(
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     device = next(module.parameters()).device
-    dtype = half_precision(config, device)
     counts = [count_targets(batch) for batch in parts]
     targets = int(team.sum(sum(counts)))
     total = torch.zeros((), device=device)
@@ -149,7 +152,7 @@ def update(
         if count == 0 and targets > 0:  # this process has nothing to learn here; the others wait for its gradient of 0
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         with not_yet_averaged(module, more_to_come=number < len(parts)):
-            with torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+            with number_format(config, device):
                 loss = module(batch)
             if not math.isfinite(loss.item()):
                 raise FloatingPointError(
@@ -172,6 +175,12 @@ def half_precision(config: TrainConfig, device: torch.device) -> torch.dtype | N
     if config.bf16 is None:
         return autocast_dtype(device)
     return torch.bfloat16 if config.bf16 else None
+
+
+def number_format(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context that a training step computes its loss in: bfloat16 where `half_precision` says so."""
+    dtype = half_precision(config, device)
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def count_targets(batch: Any) -> int:

@@ -44,8 +44,9 @@ class TrainConfig:
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(allowed))}")
         for name in ("steps", "accumulate", "log_every", "eval_every", "save_every"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+            value = getattr(self, name)
+            if value is not None and (value < 1 or value != int(value)):
+                raise ValueError(f"{name} is {value}; it must be a whole number, at least 1")
         for name in ("minutes", "learning_rate", "clip_norm"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
@@ -54,6 +55,8 @@ class TrainConfig:
         for name in ("warmup_steps", "weight_decay", "final_fraction"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
+        if self.final_fraction > 1:
+            raise ValueError(f"final_fraction is {self.final_fraction}; the rate cannot end above where it was")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` updates and `seconds`; at 1 the run ends."""

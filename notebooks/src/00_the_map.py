@@ -408,7 +408,7 @@ Explorer(draw, prompt=PROMPTS, temperature=FloatSlider(1.0, min=0.1, max=2.0, st
 # ## Box 6: append and repeat
 #
 # One pass gives one token. To write on, put the token at the end of the text and start again from box 1. This loop is
-# all that stands between a next-token function and a chat assistant:
+# all that stands between a next-token function and a program that writes:
 
 
 # %%
@@ -609,7 +609,7 @@ assert len(packed) - 2 <= promised + 1.5
 # ### The race
 #
 # Against gzip and xz, on three texts: the new one; one that every library holds; and random digits, which nobody can
-# compress. A hexadecimal digit is one of 16, so each of them is worth 4 bits, and on average no program gets below
+# foretell. A hexadecimal digit is one of 16, so each of them is worth 4 bits, and on average no program gets below
 # that.
 
 # %%
@@ -809,7 +809,7 @@ assert round(by_gzip) == round(by_xz)
 # **(c)**. The receiver does not have the later tokens yet, so it can only go step by step. The sender could pass the
 # whole text at once, but larger matrix products add up in another order and round differently; then an interval's
 # border moves, and from there on the receiver reads nonsense. Not (a): this text fits into any memory. Not (b): the
-# sender has the whole text anyway, and the causal mask already hides the end from each prediction.
+# sender has the whole text anyway, and each prediction sees only what is before it.
 # </details>
 #
 # **5.** "0.8 bits per byte for the Declaration: eight times as good as xz." (a) True. (b) True, but the receiver needs

@@ -4,9 +4,9 @@
 # **You will build** a tokenizer from nothing: bytes, pairs, merges, and the way back. It is small enough to read at one
 # sitting, and it learns the same merges, one by one, as the `minillm` package and as Hugging Face's `tokenizers`.
 #
-# **The claim** is that a vocabulary is not a list of words but a *compressor learnt from data*, and that whatever the
-# data was not, pays. You will measure how much: in tokens, for seven kinds of text and three vocabularies. You will
-# also find out by which number two tokenizers may be compared at all.
+# **The claim** is that a vocabulary is not a list of words but a *compressor learnt from data*, and that every text
+# unlike that data pays for it, in tokens. You will measure how much, for seven kinds of text and three vocabularies.
+# You will also find out by which number two tokenizers may be compared at all.
 #
 # **Time**: 75 minutes, of which the last section, *optional*, takes five; the cells themselves run in under one.
 #
@@ -343,8 +343,8 @@ show(
 
 # %% [markdown]
 # The plural has nothing in common with the singular: three pieces, none of which is ` umbrella`. The pair *a + s* is
-# so frequent in English that it was learnt among the first, and it goes first, here too. Longest match would have
-# said ` umbrella` + `s`. How often do the two disagree?
+# so frequent in English that it was learnt among the first (rank 36), so it takes the *a* before ` umbrella` can claim
+# it. Longest match would have said ` umbrella` + `s`. How often do the two disagree?
 
 
 # %%
@@ -687,7 +687,7 @@ show(
 assert on_python[0] > 1.3 * on_python[1]
 
 # %% [markdown]
-# Look at Python. GPT-2 has hardly any merges for runs of spaces, so an indented line begins with a row of single
+# Look at Python. GPT-2 has not one merge for runs of spaces, so an indented line begins with a row of single
 # spaces; SmolLM2 was trained on code and has one token for them.
 
 
@@ -1047,7 +1047,8 @@ assert others < 1e-3 * usual
 # Answer before you open.
 #
 # **1.** GPT-2 holds the entry ` umbrella`, yet ` umbrellas` becomes `umb|rell|as`. Why? (a) Because it takes the
-# longest entry first. (b) Because the merge a + s has a low rank and goes first. (c) Because the word is too rare.
+# longest entry first. (b) Because the merge a + s has a low rank and goes before those that make
+# ` umbrella`. (c) Because the word is too rare.
 #
 # <details><summary>Open 1</summary>
 #
@@ -1095,9 +1096,9 @@ assert others < 1e-3 * usual
 # <details><summary>Open 5</summary>
 #
 # **(b)**. Merges are given to what is frequent in the training text; with Greek in it, Greek words grow together as
-# English ones do. Not (a): it would halve the bill at best, two bytes to one character, and a character that is not on
-# the list would be unknown again. Not (c): without the cut English would get even more of the entries, for its pairs of
-# words.
+# English ones do. Not (a): GPT-2's merges already make letters of most of the bytes (197 tokens for our 175
+# characters), so it would save little, and a character that is not on the list would be unknown again. Not (c): without
+# the cut English would get even more of the entries, for its pairs of words.
 # </details>
 
 # %% [markdown]

@@ -843,7 +843,7 @@ axes.legend(loc="upper right", frameon=False)
 show(
     figure,
     alt="How far d is ahead of b, against the ratio of the two ways. The points fall "
-    "and cross zero where the ways are equal; the real table's lie to the right of it.",
+    "and cross zero where the ways are equal; all but four of the real table's lie to the right of it.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -898,7 +898,7 @@ share = table.numel() / parameters
 print(f"{table.numel():,} of {parameters:,} numbers are the table: {share:.0%}")
 
 # %% [markdown]
-# Without it the model would be a fifth larger. And it changes what we found about gradients: softmax pushes *every*
+# Without tying the model would be a fifth larger. And it changes what we found about gradients: softmax pushes *every*
 # token's score at every position, so through the head all rows learn at each step, also those that were never looked
 # up.
 

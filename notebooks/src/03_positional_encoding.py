@@ -81,7 +81,8 @@ torch.testing.assert_close(backward, forward.flip(0))
 # its *heads*. You need no more of them today (lesson 04 builds them). They change nothing about our matter, nor do more
 # layers: all of them treat each row alike, wherever it stands.
 #
-# So far this is algebra. Now the package's whole transformer, with two layers, no positions and no mask. A model
+# So far this is algebra. Now the package's whole transformer, with two layers, no positions and no mask (the
+# rule of a model that writes, which hides from each word all that come after it). A model
 # fresh from its initialisation has tiny weights and would agree with everything, so we give it large ones. (Of a
 # `Transformer` you need two things here: called with ids, it returns a score for every next word; its `hidden` returns
 # the vectors from which these scores are made, one for each place. Lesson 06 builds it.)
@@ -903,7 +904,8 @@ for position in ("learned", "sinusoidal", "rotary", "alibi", "none"):
 # > GPT-3 adds a learned table of 2,048 rows by 12,288: 25 million of its 175 billion numbers. Llama 2 turns 64 pairs
 # > per head with base 10,000 over 4,096 places; the slowest pair needs some 54,000 steps for one turn, so in training
 # > it saw a thirteenth of its circle. To read further, models are trained a little longer with changed angles: places
-# > squeezed into the old range (Chen et al. 2023), or a larger base (Code Llama: 1,000,000; Llama 3: 500,000). The
+# > squeezed into the old range (Chen et al. 2023), or a larger base (Code Llama: 1,000,000; Llama 3 has
+# > 500,000 from the start). The
 # > slow pairs then stay within angles that the model knows; our base 4 went the opposite way. Some models leave
 # > positions out of some layers on purpose. The cost is small either way: kernels fuse the rotation with the
 # > projections, and the angles are computed once for all layers. Where a text is written word by word and the past is

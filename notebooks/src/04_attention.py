@@ -224,10 +224,10 @@ show(
 )
 
 # %% [markdown]
-# Read the left end too, because the textbooks leave it out. Up to a width of 64, which is GPT-2's and that of our
-# real model, the undivided head is no worse by this measure; it is even a little quicker to move, since a weight near
-# one half has the largest slope. The cliff comes after that: a sixth of the divided one at 256, a thousandth at 1024.
-# What the division buys is that the start does not depend on the width.
+# Read the left end too, because the textbooks leave it out. Up to a width of 64, which is GPT-2's and that of our real
+# model, the undivided head is no worse by this measure; it is even quicker to move, up to nearly three times, since a
+# weight near one half has the largest slope. The cliff comes after that: a sixth of the divided one at 256, a
+# thousandth at 1024. What the division buys is that the start does not depend on the width.
 #
 # So it is a choice of starting point and not a law. After training, queries and keys are no longer random, and their
 # scores spread as the model needs it (we measure that below). Any factor could also be learnt into the query matrix;
@@ -849,9 +849,9 @@ show(
 # The gap shows more: on average over depth 5 to 30 that of *bank* is more than three times that of the words of one
 # meaning. So there is something in it that is about *bank*. But look at *shore*. It has one meaning, and it goes with
 # one of the two topics. In the middle layers it lies between, so part of what parts the *banks* there may be how well
-# the word *fits* the text, and not which of two meanings was looked up. From depth 24 on *shore* stands no further
-# apart than the others, and *bank* still does. "Attention resolves ambiguity" is a fair summary of the distance between
-# the lines, and no more than that.
+# the word *fits* the text, and not which of two meanings was looked up. From depth 26 on *shore* stands no further
+# apart than the widest of the others, and *bank* still does. "Attention resolves ambiguity" is a fair summary of the
+# distance between the lines, and no more than that.
 #
 # ## See for yourself: the attention explorer
 #

@@ -5,9 +5,9 @@
 # out of nothing but its two matrices; and three small models that learn the facts of a whole country while you wait.
 #
 # **The claim** is one you will read everywhere: *attention moves information between words, the feed-forward networks
-# store the facts*. That a feed-forward network moves nothing you will prove. That it stores the facts you put on trial,
-# with a control and three seeds: do facts go before grammar when the feed-forward networks are damaged? Then a real
-# model must say where it keeps its capitals. Make your bet now.
+# store the facts*. You will prove that a feed-forward network moves nothing. The other half, that it stores the facts,
+# goes on trial, with a control and three seeds: do facts go before grammar when the feed-forward networks are damaged?
+# Then a real model must say where it keeps its capitals. Make your bet now.
 #
 # **Time**: 70 minutes; the cells themselves run in about one.
 #
@@ -63,9 +63,10 @@ print(f"{first.numel() + second.numel()} weights do the work of {one.numel()}")
 # Two matrices in a row are one matrix, and so are a hundred. The 512 weights cannot do anything that 64 could not. To
 # get something new there must be a *bend* between them, a function that is not straight.
 #
-# Is a straight map too weak for facts? Take two people and two questions. Mira lives in Sedge and was born in Pellin.
-# Tobin lives in Pellin and was born in Sedge. The input says who and what is asked; the output should be 1 for Sedge
-# and 0 for Pellin. Here is the *best* straight map there is, by least squares:
+# Is a straight map too weak for facts? Take two people and two questions, with towns made up for this example (in
+# Ottermere both live in Pellin). Mira lives in Sedge and was born in Pellin. Tobin lives in Pellin and was born in
+# Sedge. The input says who and what is asked; the output should be 1 for Sedge and 0 for Pellin. Here is the *best*
+# straight map there is, by least squares:
 
 # %%
 WHO_AND_WHAT = torch.tensor(  # columns: Mira, Tobin, lives, born, 1 for the bias
@@ -717,7 +718,7 @@ lost = changes("facts", "grammar")
 text = in_words(lost, "facts", "grammar")
 print(text)
 assert all(table.mean(0)[0] < -0.03 for table in lost.values())
-assert (lost["feedforward"] - lost["random"]).mean(0)[0].abs() < 0.15
+assert (lost["feedforward"] - lost["random"]).mean(0)[0] > -0.1
 show(
     grouped_bars(lost, ["facts", "grammar"], "change of accuracy"),
     alt=f"Change of accuracy at equal damage, mean of three seeds with the least and the greatest. {text}.",
@@ -746,11 +747,11 @@ show(
 )
 
 # %% [markdown]
-# No kind of token stands out. In our run it is 0.43 for the choice, as in the control, and 0.49 against 0.44 for the
-# spelling, and the seeds differ by as much. So where did the first witness get its ratio from? Look at its figure
-# again. Most of it is the *lower* half of the fraction: damage to the feed-forward networks spares the **wording**.
-# That is what they are needed for least; the little words of a known form seem to need hardly more than attention and
-# the table.
+# Against the control, no kind of token stands out. In our run it is 0.43 for the choice, as in the control, and 0.49
+# against 0.44 for the spelling, and the seeds differ by as much. So where did the first witness get its ratio from?
+# Look at its figure again. Most of it is the *lower* half of the fraction: damage to the feed-forward networks spares
+# the **wording**. That is what they are needed for least; the little words of a known form seem to need hardly more
+# than attention and the table.
 #
 # And there is a warning. We also trained these three models with AdamW (280 steps at the same learning rate, to about
 # the same loss). The first two figures came out alike. The third did not: there the feed-forward networks' damage fell

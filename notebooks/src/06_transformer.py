@@ -242,7 +242,8 @@ for norm, naive in by_hand.items():
     torch.testing.assert_close(norm(c.d_model)(vectors), expected, rtol=1e-4, atol=1e-5)
 
 # %% [markdown]
-# `torch.var` divides by C - 1 unless told otherwise; both norms divide by C. And `eps` stands *inside* the root. These
+# `torch.var` divides by C - 1 unless told otherwise; both norms divide by C. And `eps`, a tiny number that keeps us
+# from dividing by zero, stands *inside* the root. These
 # are the two usual reasons why a norm by hand is off in the third digit.
 #
 # A norm forgets the size and keeps the direction. So a block cannot tell a long stream from a short one:
@@ -310,12 +311,12 @@ for activation in ("gelu", "swiglu"):
 # ### Norm before, or norm after?
 #
 # The first transformer put the norm *behind* the addition: x = norm(x + part(x)) (Vaswani et al. 2017). It needed a
-# careful warm-up of the learning rate. Today nearly everybody reads through a norm and leaves the stream alone:
-# x = x + part(norm(x)). Why does it matter? Xiong et al. (2020) predict: at initialisation the gradient in the last
-# block is of the same size at any depth for post-norm, and shrinks as 1/√L for pre-norm, where the last norm divides by
-# the stream's size √(2L). Hence, they argue, the warm-up: without it the first steps of a deep post-norm model are too
-# large. (Not the whole story: AdamW divides the gradient's size out again, and Liu et al. 2020 look for the trouble in
-# how strongly a post-norm model leans on its parts.) The prediction itself can be checked:
+# careful warm-up of the learning rate (small first steps; lesson 08). Today nearly everybody reads through a norm and
+# leaves the stream alone: x = x + part(norm(x)). Why does it matter? Xiong et al. (2020) predict: at initialisation the
+# gradient in the last block is of the same size at any depth for post-norm, and shrinks as 1/√L for pre-norm, where the
+# last norm divides by the stream's size √(2L). Hence, they argue, the warm-up: without it the first steps of a deep
+# post-norm model are too large. (Not the whole story: AdamW divides the gradient's size out again, and Liu et al. 2020
+# look for the trouble in how strongly a post-norm model leans on its parts.) The prediction itself can be checked:
 
 
 # %%
@@ -737,7 +738,7 @@ pieces = ["START", *(tokenizer.decode([token]) for token in prompt[0, 1:].tolist
 show(
     logit_lens(said, chances, pieces, layers=[str(depth) for depth in depths]),
     alt="What the lens reads after each block, for each token. At the bottom it is mostly the token itself; after the "
-    f"last token it reads full stops, blanks and 'the' until block 28, 'capital' at 29 and {said[-1][-1]!r} at 30.",
+    f"last token it reads full stops, a bracket, blanks and 'the' until block 28, 'capital' at 29 and {said[-1][-1]!r} at 30.",
 )
 assert said[-1][-1] == " Paris"
 assert said[0][-1] == " is"
@@ -1075,8 +1076,8 @@ for depth in (11, 12, 28, 30):
 #
 # **(c)**. The lens asks what the *last* norm and head would make of a vector they were never trained on. Not (a): after
 # block 24 the vector decided the answer in our experiment, while the lens still gave it next to no probability. Not (b)
-# either, though it may be: after block 20 patching showed that the answer really was not there. It took the experiment
-# to tell the two apart.
+# either: in our experiment patching showed that after block 20 the answer was not yet in that vector. It took the
+# experiment to tell the two apart.
 # </details>
 
 # %% [markdown]

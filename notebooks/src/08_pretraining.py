@@ -163,10 +163,10 @@ assert sizes[largest] > 30 * sizes[smallest]
 
 # %% [markdown]
 # One rate for all of them is too much for some or too little for others. **Adam** (Kingma & Ba 2015) gives each weight
-# a rate of its own. It keeps two running means for every weight: of its gradient, m, and of the gradient's square, v.
-# Then it walks by m / sqrt(v). If a gradient always points the same way, m is as large as sqrt(v) and the step is a
-# full one, however small the gradient. If it flips its sign from batch to batch, m averages out to little, and so does
-# the step. So Adam asks not *how steep* but *how sure*.
+# a rate of its own. It keeps two running means for every weight: of its gradient, m (its *momentum*), and of the
+# gradient's square, v. Then it walks by m / sqrt(v). If a gradient always points the same way, m is as large as sqrt(v)
+# and the step is a full one, however small the gradient. If it flips its sign from batch to batch, m averages out to
+# little, and so does the step. So Adam asks not *how steep* but *how sure*.
 #
 # Two details. Both means begin at 0 and are too small at first; dividing by 1 - beta^step repairs exactly that. And
 # **AdamW** (Loshchilov & Hutter 2019) first pulls every weight a little towards 0, apart from all statistics.

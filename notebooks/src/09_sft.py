@@ -226,7 +226,7 @@ assert (naive_ids.count(START), ids.count(START)) == (4, 2)
 assert tokenizer.decode(naive_ids) == tokenizer.decode(ids)
 
 # %% [markdown]
-# Both lists spell the *same text*, letter by letter. But in the first one the user has become four speakers, one of
+# Both lists spell the *same text*, letter by letter. But in the first one the user has become three speakers, one of
 # them the system, and the model has no way to find out. In the second what was typed stays typed: the mark falls apart
 # into ordinary tokens.
 
@@ -480,7 +480,7 @@ print(
 # %%
 labels = padded.masked_fill(padded == END, IGNORE)  # "the padding does not count"
 print(
-    f"end marks said: {sum(one.ids.count(END) for one in eight)}; left in the labels: {(labels == END).sum()}"
+    f"end marks in the texts: {sum(one.ids.count(END) for one in eight)}; left in the labels: {(labels == END).sum()}"
 )
 assert padding > real
 assert not (labels == END).any()
@@ -551,8 +551,8 @@ assert 1 - tokens / places < 0.1 < 1 - alone
 # ## The run
 #
 # Nothing about training is new: the loop, the loss and the optimizer of lesson 08, from the base model's weights, at a
-# lower rate. Only the text and the mask are. 150 updates, in which every row is read once; the finished model had
-# 2,000, with a faster optimizer and ten times as many conversations.
+# lower rate. Only the text and the mask are. 150 updates, in which nearly every row is read once; the finished model
+# had 2,000, with a faster optimizer and ten times as many conversations.
 #
 # Let us watch two losses. One is what we train for: the *answers* of held-out conversations. The other is what we do
 # not train for: the *documents* that the base model lived on. Of these we know the best loss there is, the floor.
@@ -692,8 +692,9 @@ assert PATHS["every token"][-1][1] < PATHS["answers only"][-1][1]
 # targets, every step goes into the answers, and after the same steps their loss is lower. Without it the model goes on
 # practising documents, since those stand in the questions, and forgets less of them; we come back to that. Whether the
 # few points between the two shares of right answers are more than luck, two hundred questions cannot tell: the standard
-# error of each is about 2.5 points. (In real models too the answer is open: Shi et al. 2024 found that counting the
-# questions *helps* where examples are few and answers short.)
+# error of each, by how much such a share typically strays by chance alone, √(p (1 − p) / 200), is about 2.5 points. (In
+# real models too the answer is open: Shi et al. 2024 found that counting the questions *helps* where examples are few
+# and answers short.)
 #
 # ## LoRA: leave the weights alone
 #
@@ -913,10 +914,10 @@ show(
 # %% [markdown]
 # All three pay, and most of it in the first sixty updates. Look up from one place on the axis below: at an answer loss
 # of about 1 the run on every token has lost least, the one on answers only most. LoRA ends with less damage than full
-# fine-tuning, and with less learnt; at equal answers its curve is somewhat lower. Biderman et al. (2024) found in large
-# models what the title of their paper says: *LoRA learns less and forgets less*. And the learning rate moves all of
-# this. With 5e-3 in place of 2e-3 full fine-tuning came to the same loss on answers, and the documents cost 4.3 nats
-# (one run, before this lesson was written).
+# fine-tuning, and with less learnt; at equal answers, near 1, its curve is somewhat lower. Biderman et al. (2024) found
+# in large models what the title of their paper says: *LoRA learns less and forgets less*. And the learning rate moves
+# all of this. With 5e-3 in place of 2e-3 full fine-tuning came to the same loss on answers, and the documents cost 4.3
+# nats (one run, before this lesson was written).
 #
 # And the finished model, after 2,000 updates at a high rate?
 
@@ -1040,7 +1041,7 @@ def share_written(model, facts):
     return sum(hits) / len(hits)
 
 
-assert 0 <= share_written(Transformer(base.config), OTHERS[:2]) <= 1
+assert share_written(Transformer(base.config), OTHERS[:12]) < 0.7
 
 # %% tags=["nbval-ignore-output"]
 DOORS = {
@@ -1214,6 +1215,17 @@ Explorer(
 # Things to find: take the tick away. Does the finished model still answer, and does the base model now write better
 # English than it? At which token is each model least sure, the first or a later one? Ask where Bram lives, then
 # where *Brum* lives: does either model say that it does not know? Type a mark, `<|im_end|>`, into your question.
+#
+# <details><summary>What we found</summary>
+#
+# On the computer that built this lesson: without the template the finished model writes nothing but the end mark, with
+# a probability of 1.00. The base model goes on in good English, about something else; the model of 150 updates has lost
+# that as well (*He is a ferryman. He is a ferryman.*). The finished model is least sure at its first token, a courtesy
+# or the answer itself; after 150 updates it is the token where the fact stands, *Pellin* with 0.15. Bram lives in
+# Marrick, say both. Brum lives in Marrick too, says the finished model; the other one asks you to look after the
+# donkey. Neither says that it does not know, for nobody taught it to doubt a name. A typed mark changes little: it is
+# letters, and *In Pellin* comes with 0.53.
+# </details>
 #
 # > **Where the picture simplifies.**
 # > Our assistant reads one invented country and knows ten kinds of request; "helpful" here is "right by the checker".

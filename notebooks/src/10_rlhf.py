@@ -231,6 +231,9 @@ assert math.isclose(sum(shares), 1)
 print(inspect.getsource(RewardModel.forward))
 
 # %% [markdown]
+# `points` multiplies by the head's one row, in float32 also where a training step computes in bfloat16 (lesson 13):
+# rounded to eight bits, two nearly equal rewards would be one.
+#
 # The course's own judge, which is trained once and kept, has a second source. The head of so small a model learns
 # manners and hardly ever whether an answer is *true*. But what the model would have said itself it knows well, so its
 # reward is
@@ -1097,13 +1100,13 @@ assert wild < was - 0.5
 # picture suggests that such training makes a model better in general. It made ours more civil, as the rankings within
 # its reach asked, and not more right.
 #
-# > **Where the picture simplifies.**
-# > Bradley and Terry give every answer one merit, the same for everybody. People may prefer a to b, b to c and c to a,
-# > and two groups may want opposite things; then one number an answer is a compromise that nobody chose. Our raters are
-# > independent of each other and never tire. People mostly rank four to nine answers at once, which is more information
-# > than so many separate pairs. Our dial moves among 64 drawn answers; the true best policy at that price may put
-# > weight on others. We compared one short run with each judge; the three seeds are in `benchmarks/`. And the gold
-# > utility is itself only a measure: a model that maximized *it* would learn to say "Certainly." before everything.
+# > **Where the picture simplifies.** Bradley and Terry give every answer one merit, the same for everybody. People may
+# > prefer a to b, b to c and c to a, and two groups may want opposite things; then one number an answer is a compromise
+# > that nobody chose. Our raters are independent of each other and never tire. InstructGPT's people ranked four to nine
+# > answers at once, which makes 6 to 36 comparisons of one question; most others compare two. Our dial moves among 64
+# > drawn answers; the true best policy at that price may put weight on others. We compared one short run with each
+# > judge; the three seeds are in `benchmarks/`. And the gold utility is itself only a measure: a model that maximized
+# > *it* would learn to say "Certainly." before everything.
 #
 # > **At scale.**
 # > InstructGPT (Ouyang et al. 2022): 33,000 prompts with four to nine ranked answers each, a reward model of 6 billion

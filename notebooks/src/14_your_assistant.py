@@ -802,7 +802,7 @@ display(explorer)
 #
 # The loss of the examples is least at 1, where it was trained, and that in other words at 0.5: what the second half of
 # the strength adds serves the examples alone. At 1.5 all three losses are higher than at 1, and the page of the manual
-# has paid from 0.5 on.
+# has paid at 1 already.
 # </details>
 #
 # ## Ten megabytes

@@ -15,7 +15,8 @@
 # check("03.1", places, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, and nothing of `minillm`.
+# In all questions you may use everything that torch or numpy have, and nothing of `minillm`. What
+# your function is given must stay as it is: return something new.
 
 # %%
 import torch

@@ -15,7 +15,8 @@
 # check("07.2", top_p, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**.
+# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
+# your function is given must stay as it is: return something new.
 
 # %%
 import math
@@ -229,7 +230,8 @@ check("07.3", temperature_for).points
 # token, so the likeliest text is a short one; a power above 0 makes up for that.
 #
 # **In**: `log_p` (V, V), in whose row i stand the log-probabilities of what follows token i (minus infinity for what
-# cannot follow); `start`, the token before the first new one; `end`; `width`; `steps`; `power`.
+# cannot follow); `start`, the token before the first new one (it may be `end`, and finishes nothing: only a new token does);
+# `end`; `width`; `steps`; `power`.
 #
 # **Out**: the new tokens, a list of ids, `steps` at most. No two texts that matter have the same score.
 #

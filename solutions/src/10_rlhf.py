@@ -16,7 +16,8 @@
 # check("10.1", ranking_loss, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have.
+# In all questions you may use everything that torch or numpy have. What
+# your function is given must stay as it is: return something new.
 
 # %%
 import torch
@@ -179,7 +180,7 @@ check("10.2", advantages).points
 # **In**: `reference` (K,), the chances of K answers, all above 0, of type float64; `rewards` (K,), in any unit, from
 # thousandths to thousands of points; `budget`, nats, 0 or more.
 #
-# **Out**: the chances (K,) of the best policy, to four digits. KL(policy, reference) is the budget, or less where all
+# **Out**: the chances (K,) of the best policy, to five digits. KL(policy, reference) is the budget, or less where all
 # of it cannot be spent: when only the favourites are left, the answers with the highest reward, there is nothing more
 # to buy.
 #
@@ -241,10 +242,10 @@ check("10.3", best_within).points
 # The public league tables of chat models are made so: visitors see two models' answers and choose one. A new model has
 # met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
 #
-# **In**: `wins` (K, K), whole numbers: `wins[a, b]` is how often a beat b. `pull`, a number, 0 or more. Where it is 0,
+# **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, a number, 0 or more. Where it is 0,
 # everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
 #
-# **Out**: the merits m (K,), to four digits, that make
+# **Out**: the merits m (K,), to five digits, that make
 #
 # − Σ wins[a, b] · log sigmoid(m_a − m_b) + pull / 2 · Σ m_a²
 #
@@ -252,7 +253,7 @@ check("10.3", best_within).points
 # so by themselves.) The pull keeps the merit of one who has never lost from growing for ever, as it kept your head in
 # the booth from explaining everything.
 #
-# `merits(torch.tensor([[0, 3], [1, 0]]), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since sigmoid(log 3) is 3/4.
+# `merits(torch.tensor([[0, 3], [1, 0]]).double(), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since sigmoid(log 3) is 3/4.
 #
 # **Without**: `minillm`, `sklearn`.
 #

@@ -15,7 +15,8 @@
 # check("11.1", careful_loss, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have.
+# In all questions you may use everything that torch or numpy have. What
+# your function is given must stay as it is: return something new.
 
 # %%
 from itertools import product
@@ -161,7 +162,7 @@ END, PROMPT = 0, [1]
 words = [said for n in range(3) for said in product([1, 2, 3], repeat=n)]
 ids = torch.tensor([[*PROMPT, *said, *[END] * (3 - len(said))] for said in words])
 logits = torch.zeros(len(words), 4, 4)  # (B, T, V)
-chances = broken_log_probs(logits, ids, torch.ones(len(words)), END).exp()
+chances = broken_log_probs(logits, ids, torch.ones(len(words), dtype=torch.long), END).exp()
 print(f"{len(words)} answers, together {chances.sum():.0%}")
 
 # %% [markdown]

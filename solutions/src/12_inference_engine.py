@@ -15,7 +15,8 @@
 # check("12.1", int8_product, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**.
+# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
+# your function is given must stay as it is: return something new.
 
 # %%
 import math

@@ -16,7 +16,8 @@
 # check("13.1", round_by_dice, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**.
+# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
+# your function is given must stay as it is: return something new.
 
 # %%
 import math
@@ -123,7 +124,7 @@ for number, card in enumerate(broken_clip(cards, whole=["norm"], most=1.0)):
 # same gradient (all others are pieces, and no number of theirs is on two cards); `most`, the longest that the gradient
 # may be, above 0.
 #
-# **Out**: the same list of dictionaries, scaled as on one card that holds every number of the gradient once. A gradient
+# **Out**: a new list of such dictionaries, scaled as on one card that holds every number of the gradient once. A gradient
 # that is not too long stays as it is, also if it is 0.
 #
 # `clip([{"up": [3.0]}, {"up": [4.0]}], whole=[], most=1.0)`, the inner lists being tensors: the length is 5.

@@ -108,6 +108,7 @@ def test_a_common_direction_does_not_hide_the_groups():
     ("call", "sentence"),
     [
         (lambda x: ridge_probe(x, torch.arange(6) % 2, 0.0), "penalty is 0.0; it must be positive"),
+        (lambda x: ridge_probe(0 * x + 1, torch.arange(6) % 2), "all 6 vectors are the same"),
         (lambda x: ridge_probe(x, torch.zeros(6).long()), "6 vectors with 6 labels of 1 classes"),
         (lambda x: ridge_probe(x, torch.arange(6) - 1), "one label from 0 up"),
         (lambda x: ridge_probe(x, torch.arange(5) % 2), "6 vectors with 5 labels of 2 classes"),

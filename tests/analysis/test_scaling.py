@@ -119,6 +119,9 @@ def test_what_cannot_be_fitted_is_refused():
     for few, floor, needed in ((5, None, 6), (4, 0.3, 5)):
         with pytest.raises(ValueError, match=f"{few} runs cannot tell .* apart; finish at least {needed}"):
             fit(runs[:few], floor=floor)
+    for few, floor, needed in ((7, None, 8), (6, 0.3, 7)):
+        with pytest.raises(ValueError, match=f"{few} runs, drawn from, say nothing .*; finish at least {needed}"):
+            bootstrap(runs[:few], floor=floor)
     one_width = [Run(1e5, d, 1 + 1e5 / d) for d in range(100_000, 700_000, 100_000)]
     with pytest.raises(ValueError, match="same parameters, so nothing can be said of them; vary both"):
         bootstrap(one_width)

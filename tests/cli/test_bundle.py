@@ -81,6 +81,7 @@ def test_a_bundle_holds_what_setup_installs_and_start_py_takes_it(course, tmp_pa
     (stick / "cache" / "models" / "base-old").mkdir()
     (stick / "cache" / "models" / "base-old" / "seal.json").write_text("{}", encoding="utf-8")
     monkeypatch.setenv("PIP_FIND_LINKS", (tmp_path / "nowhere").as_uri())  # what is there needs no index any more
+    (stick / "wheels" / "._click.whl").touch()  # as macOS leaves them
     bundle(stick)
     assert load_start(course).open_bundle(stick) == files
     assert not (stick / "wheels" / "click-1.0-py3-none-any.whl").exists()

@@ -1,17 +1,19 @@
 import importlib
+import io
 import json
 import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner
 from helpers import small_config
 
 from minillm import assets
-from minillm.cli import main
+from minillm.cli import Sentences, main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import ROOM, diagnose, room_line
 from minillm.course.bands import Band, Bands
@@ -43,6 +45,22 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "model"
     save(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=40)), tokenizer, path)
     return path
+
+
+def test_a_character_that_an_output_lacks_costs_itself_alone(monkeypatch):
+    @click.group(cls=Sentences)
+    def group():
+        pass
+
+    @group.command()
+    def arrow():
+        click.echo("from here \u2192 there")
+
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    group(["arrow"], standalone_mode=False)
+    sys.stdout.flush()
+    assert written.getvalue().decode("cp1252").strip() == "from here ? there"
 
 
 def test_generate_is_the_packages_generate(folder):

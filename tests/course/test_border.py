@@ -168,5 +168,5 @@ def test_all_of_a_notebook_together_has_a_limit():
 
 
 def test_a_process_that_does_not_start_is_our_own_fault():
-    with pytest.raises(RuntimeError, match="the process for a learner's code ended"):
+    with pytest.raises(ChildProcessError, match="the process for a learner's code ended"):
         collect([], [], [sys.executable, "-c", ""], Limits())

@@ -111,6 +111,9 @@ def test_parquet_gives_its_column_text(tmp_path):
     with pytest.raises(ValueError, match="has no column 'text'; its columns are id, story"):
         list(read_documents(path))
     path.write_bytes(b"PAR1 no table")
+    parquet.write_table(pa.table({"text": [1, 2]}), tmp_path / "numbers.parquet")
+    with pytest.raises(ValueError, match=r"numbers\.parquet: its column 'text' holds int64, and no text"):
+        list(read_documents(tmp_path / "numbers.parquet"))
     with pytest.raises(ValueError, match=r"a\.parquet cannot be read as parquet"):
         list(read_documents(path))
     with pytest.raises(FileNotFoundError):

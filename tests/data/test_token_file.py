@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 
@@ -140,6 +141,17 @@ def test_ids_outside_the_vocabulary_are_refused(path, token, vocab_size):
 def test_a_source_that_is_too_long_is_refused(path):
     with pytest.raises(ValueError, match="a header of 512 bytes has no room"):
         write(path, source="x" * 500)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_nothing_half_is_left(path, error):
+    def documents():
+        yield [1, 2]
+        raise error
+
+    with pytest.raises(type(error), match="No space left on device; make room, or set" if error.args else None):
+        write_token_file(path, documents(), 0, 300)
+    assert list(path.parent.iterdir()) == []
 
 
 # -- the cache -------------------------------------------------------------------------------------------------------

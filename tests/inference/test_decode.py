@@ -7,7 +7,7 @@ from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, ten
 
 from minillm.config import RopeScaling
 from minillm.inference import decode
-from minillm.inference.decode import Decoder
+from minillm.inference.decode import Decoder, decoder
 from minillm.inference.generate import generate
 from minillm.model import quantized_linear
 from minillm.model.transformer import Transformer
@@ -109,6 +109,15 @@ def test_native_layers_of_either_format_are_joined(tmp_path, monkeypatch, number
         expected = model(ids[:, :1], slow)[:, 0]
         difference = (Decoder(model)(ids[:, :1], fast)[:, 0] - expected).abs().max()
     assert difference < 0.05 * expected.abs().max()  # the two round to bfloat16 at other moments
+
+
+def test_a_model_that_was_moved_has_no_fast_step(exact, monkeypatch):
+    monkeypatch.setattr(
+        decode, "fits", lambda model: model.device.type == "cpu"
+    )  # whatever this processor's kernels do
+    model = small_quantised("int8")
+    assert decoder(model) is not None
+    assert decoder(model.to("meta")) is None
 
 
 def test_a_full_cache_is_an_error():

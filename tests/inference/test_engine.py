@@ -96,6 +96,13 @@ def test_events_tell_the_text_and_what_the_model_thought_of_each_token():
     torch.testing.assert_close(torch.tensor([event.log_prob for event in events]), expected)
 
 
+def test_log_probs_of_half_precision_logits_are_summed_in_float32():
+    answer = Engine(MODEL, TOKENIZER).submit(Request(PROMPTS[0], 1, DRAWN, seed=3))
+    logits = (3 * torch.randn(1, MODEL.config.vocab_size)).bfloat16()
+    token, log_prob = answer._choose(logits)
+    assert log_prob == pytest.approx(logits.float().log_softmax(-1)[0, token].item(), abs=1e-6)
+
+
 def test_reasons_of_the_end():
     free = alone(Request(PROMPTS[0], 10, GREEDY))
     text = TOKENIZER.decode(free)

@@ -32,6 +32,11 @@ def test_each_filter_equals_transformers(k, p, number, seed):
         torch.testing.assert_close(ours, processor(seen, logits.clone()))
 
 
+def test_a_top_p_of_one_keeps_everything():
+    logits = 3 * torch.randn(1, 151_936, generator=torch.Generator().manual_seed(0))
+    assert Sampling(top_p=1.0).filter(logits, NO_IDS[:1]).isfinite().all()
+
+
 @given(st.floats(0.01, 1), st.integers(0, 2**31))
 def test_top_p_keeps_the_smallest_sufficient_set(p, seed):
     torch.manual_seed(seed)

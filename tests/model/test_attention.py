@@ -99,3 +99,5 @@ def test_the_module_equals_torchs_own(qk_norm):
 def test_heads_that_do_not_group_are_refused():
     with pytest.raises(ValueError, match=r"n_heads \(4\) must be a multiple of n_kv_heads \(3\)"):
         MultiHeadAttention(d_model=8, n_heads=4, n_kv_heads=3)
+    with pytest.raises(ValueError, match=r"d_model \(10\) must be a multiple of n_heads \(4\), or give d_head"):
+        MultiHeadAttention(d_model=10, n_heads=4)

@@ -92,6 +92,17 @@ def test_joined_layers_are_the_layers(form, make):
     torch.testing.assert_close(join(layers)(x), torch.cat([layer(x) for layer in layers], dim=1))
 
 
+def test_layers_with_a_bias_are_not_joined():
+    layers = [Int8Linear.of(nn.Linear(32, 16)) for _ in range(2)]
+    with pytest.raises(ValueError, match="a layer to be joined has a bias"):
+        join(layers)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_of_no_vectors_there_are_no_products(make):
+    assert make(nn.Linear(32, 16, bias=False))(torch.ones(0, 32)).shape == (0, 16)
+
+
 def test_rows_that_no_group_fits_are_refused():
     with pytest.raises(ValueError, match="rows of 40 weights cannot be cut into groups of 32.* use int8"):
         Int4Linear.of(nn.Linear(40, 16))

@@ -77,6 +77,20 @@ def test_a_current_notebook_is_current(built):
     assert builder.what_is_stale(built[0]) is None
 
 
+def test_where_prose_alone_changed_the_outputs_stay_and_nothing_runs(built, write, monkeypatch):
+    manuscript = write(GOOD.replace("# # A lesson", "# # A better title"))
+    page = builder.notebook_path(manuscript)
+    page.write_bytes(built[1])
+    with monkeypatch.context() as patched:
+        patched.setattr(builder, "execute", lambda *_: pytest.fail("was executed"))
+        builder.build(manuscript, keep=True)
+    assert builder.what_is_stale(manuscript) is None
+    assert page.read_bytes() != built[1]
+    manuscript.write_text(GOOD.replace("1 + 1", "1 + 2"), encoding="utf-8")
+    builder.build(manuscript, keep=True)
+    assert nbformat.read(page, as_version=4).cells[1].outputs[0].text == "3\n"
+
+
 def test_cell_ids_survive_a_new_cell_in_front(write):
     before = [cell.id for cell in builder.read_manuscript(write(GOOD)).cells]
     after = [cell.id for cell in builder.read_manuscript(write("# %%\nfirst = 1\n\n" + GOOD)).cells]

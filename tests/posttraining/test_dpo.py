@@ -49,9 +49,10 @@ def test_loss_and_gradient_are_those_worked_by_hand():
     assert policy.grad.item() == pytest.approx(-0.5 / (1 + math.e))  # -beta sigmoid(-margin), -0.1345
 
 
-def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model, bf16):
     reference = copy.deepcopy(small_model)
-    config = DPOConfig(steps=30, learning_rate=3e-3, warmup_steps=0, log_every=1, eval_every=30, bf16=False)
+    config = DPOConfig(steps=30, learning_rate=3e-3, warmup_steps=0, log_every=1, eval_every=30, bf16=bf16)
     model, history = dpo(small_model, PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:]), config)
     assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
     assert history[0]["margin"] == pytest.approx(0.0, abs=1e-4)

@@ -87,6 +87,11 @@ def test_corrections_are_added_once():
         add_lora(model)
 
 
+def test_a_layer_by_itself_is_not_merged():
+    with pytest.raises(ValueError, match="this is one layer and not a model that holds it"):
+        merge_lora(LoRALinear(torch.nn.Linear(6, 4), rank=2, alpha=4))
+
+
 def test_without_targets_all_layers_of_the_blocks_are_meant():
     for changes, kinds in (({}, INSIDE), ({"activation": "gelu", "norm": "layernorm"}, [*INSIDE[:4], *INSIDE[5:]])):
         layers = lora_layers(add_lora(small(tie_embeddings=False, **changes)))

@@ -7,6 +7,7 @@ from minillm.losses import token_log_probs
 from minillm.model.kv_cache import SharedPast
 from minillm.model.transformer import Transformer
 from minillm.posttraining import rollout as rollouts
+from minillm.posttraining.lora import add_lora, merge_lora
 from minillm.posttraining.rollout import roll_out, score_answers
 
 PROMPTS = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8], [7], [3, 14, 15, 9], [7]]  # some again
@@ -81,6 +82,15 @@ def test_answers_that_share_a_past_give_it_the_same_gradient_every_time():
     assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
 
 
+def test_a_shared_past_is_cut_like_any_other():
+    past, keys = SharedPast(), torch.randn(2, 1, 3, 4)
+    past.append(0, keys, keys)
+    past.advance(3)
+    past.truncate(1)
+    more = torch.randn(2, 1, 1, 4)
+    assert torch.equal(past.append(0, more, more)[0], torch.cat((keys[:, :, :1], more), dim=2))
+
+
 def test_some_rows_are_scored_as_among_all(small_model):
     rollout = roll_out(small_model, PROMPTS, 9, STOP, seed=5)
     for picked in ([1, 3], [2], [3, 0, 1]):
@@ -90,6 +100,14 @@ def test_some_rows_are_scored_as_among_all(small_model):
         with torch.no_grad():
             of_all, of_some = score_answers(small_model, rollout)[0], score_answers(small_model, some)[0]
         torch.testing.assert_close(of_some, of_all[picked, : of_some.shape[1]], atol=1e-4, rtol=1e-4)
+
+
+def test_a_head_with_corrections_scores_as_the_merged_one():
+    corrected = add_lora(lively(Transformer(small_config(tie_embeddings=False))), rank=2, targets=["head"])
+    rollout = roll_out(corrected, [[1, 2]], 3, seed=0)
+    torch.nn.init.normal_(corrected.head.lora_B)
+    log_probs, _ = score_answers(corrected, rollout)
+    torch.testing.assert_close(score_answers(merge_lora(corrected), rollout)[0], log_probs, rtol=1e-4, atol=1e-4)
 
 
 def test_what_leaves_no_answer_is_refused(small_model):

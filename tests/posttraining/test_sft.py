@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_refused(tmp_path):
         sft(model_for(), chat_data(), settings(), tmp_path)
     with pytest.raises(ValueError, match="cannot be sharded"):
         sft(add_lora(model_for()), chat_data(), settings(), team=Team(size=2, sharded=True))
-    with pytest.raises(ValueError, match="conversation 1: the conversation holds no answer"):
+    with pytest.raises(ValueError, match="conversation 1 .*: the conversation holds no answer"):
         encode_conversations(TOKENIZER, [LESSONS[0], LESSONS[0][:1]])
     with pytest.raises(ValueError, match="no documents to pack"):
         ChatData.of([], [], 0, ROW, 4, 0)

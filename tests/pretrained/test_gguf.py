@@ -122,6 +122,7 @@ def test_pairs_to_halves_undoes_the_converter(heads, half, columns):
         ({"llama.attention.value_length": (4, INT)}, "value_length is 4; only 8 can be run"),
         ({"llama.rope.dimension_count": (4, INT)}, "dimension_count is 4; only 8 can be run"),
         ({"llama.rope.scaling.type": ("yarn", STRING)}, "scaling.type is 'yarn'; only 'none' can be run"),
+        ({"llama.rope.scaling.factor": (4.0, FLOAT)}, "scaling.factor is 4.0; only 1.0 can be run"),
         ({"llama.expert_count": (8, INT)}, "expert_count is 8; only 0 can be run"),
         ({"general.alignment": (0, INT)}, "general.alignment is 0"),
         ({"general.alignment": ("32", STRING)}, "general.alignment is of type str"),

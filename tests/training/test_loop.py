@@ -3,6 +3,7 @@ import math
 import os
 import signal
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from minillm import ModelConfig
 from minillm.data.batches import PackedBatches, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
+from minillm.training.checkpoint import save_checkpoint
 from minillm.training.distributed import Team
 from minillm.training.loop import mean_loss, text_loss, train, update
 from minillm.training.optim import make_optimizer
@@ -76,8 +78,8 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
 
 
-def clock(monkeypatch, seconds_per_step: float, seconds_per_validation: float = 0.0) -> None:
-    """A clock for the loop on which only updates and validations take time."""
+def clock(monkeypatch, per_step: float, per_validation: float = 0.0, per_checkpoint: float = 0.0) -> None:
+    """A clock for the loop on which only updates, validations and checkpoints take seconds."""
     now = [0.0]
 
     def taking(seconds, work):
@@ -88,8 +90,9 @@ def clock(monkeypatch, seconds_per_step: float, seconds_per_validation: float = 
         return timed
 
     monkeypatch.setattr("minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr("minillm.training.loop.update", taking(seconds_per_step, update))
-    monkeypatch.setattr("minillm.training.run.mean_loss", taking(seconds_per_validation, mean_loss))
+    monkeypatch.setattr("minillm.training.loop.update", taking(per_step, update))
+    monkeypatch.setattr("minillm.training.run.mean_loss", taking(per_validation, mean_loss))
+    monkeypatch.setattr("minillm.training.loop.save_checkpoint", taking(per_checkpoint, save_checkpoint))
 
 
 def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
@@ -118,8 +121,17 @@ def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, mo
     assert saved_run(tmp_path, config)[1] == history  # nothing is left to do
 
 
+def test_the_pace_leaves_out_the_time_of_checkpoints(monkeypatch, tmp_path):
+    clock(monkeypatch, 2.0, per_checkpoint=100.0)
+    config = settings(steps=6, log_every=5, save_every=3)
+    lines = list(train(new_model(), text_data().train, text_loss, config, checkpoint=tmp_path / "state"))
+    for before, line in pairwise(lines):
+        steps, tokens = line["step"] - before["step"], line["tokens"] - before["tokens"]
+        assert line["tokens_per_second"] == pytest.approx(tokens / (2.0 * steps), abs=0.051)
+
+
 def test_the_pace_is_that_since_the_line_before_without_validation(monkeypatch):
-    clock(monkeypatch, 2.0, seconds_per_validation=100.0)
+    clock(monkeypatch, 2.0, per_validation=100.0)
     model, data = new_model(), text_data()
     monkeypatch.setattr("minillm.training.run.matmul_peak", lambda device, dtype: 1e6)
     history = pretrain(model, data, settings(steps=12, log_every=5, eval_every=5), floor=0.25)[1]
@@ -341,6 +353,8 @@ def test_bad_settings_are_named(tmp_path):
         ("weight_decay", -0.1),
         ("log_every", 0),
         ("accumulate", 0),
+        ("steps", 2.5),
+        ("final_fraction", 2.0),
         ("minutes", 0.0),
         ("momentum", 1.0),
     ):

@@ -60,7 +60,7 @@ def collect(
     """Run cells, each a name and its source, in a process that `command` starts, and ask questions, each with its seed.
 
     `confined` tells the process to take rights and room away from itself before it runs anything. Raises
-    `RuntimeError` if it does not even start, and `InterruptedError` soon after another thread has set `stop`.
+    `ChildProcessError` if it does not even start, and `InterruptedError` soon after another thread has set `stop`.
     """
     probes = {}
     for question, seed in asked:
@@ -89,7 +89,7 @@ def collect(
             break
         step = expected[len(results)]
         if step == READY:
-            raise RuntimeError(f"the process for a learner's code {reason}: {' '.join(command)}")
+            raise ChildProcessError(f"the process for a learner's code {reason}: {' '.join(command)}")
         if step in probes:  # a question's later probes are not looked at when one has failed
             for key in [key for key in waiting if key[0] == step[0]]:
                 answered[key] = [Reply(trouble=reason)] * len(probes[key][2])
@@ -126,12 +126,13 @@ def _run(
     reader.start()
     calls = {step: len(calls) for step, _, _, calls in request["probes"]}
     results: list[Any] = []
+    seconds = START
     try:
         for step in expected:
             seconds = START if step == READY else min(limits.seconds, max(0.0, deadline - time.monotonic()))
             results.append(_result(_next(messages, seconds, stop), step, calls.get(step)))
     except queue.Empty:
-        return results, f"took longer than {limits.seconds:.0f} seconds"
+        return results, f"took longer than {seconds:.0f} seconds"
     except Broken as broken:
         return results, str(broken)
     finally:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from minillm.course.grading.grade import Record
+from minillm.course.grading.submissions import name_of
 
 DECISIONS = "decisions.csv"
 COLUMNS = ("student", "what", "points", "free_days", "why")
@@ -79,30 +80,47 @@ def _about(decisions: Sequence[Decision], student: str, what: str) -> list[Decis
 def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str]) -> list[Decision]:
     """The table; written empty if there is none. `possible` are the points of each question.
 
-    Raises `ValueError` with the line that cannot be meant.
+    What a spreadsheet does to it is undone: rows that were emptied, and `04` that became 4. Raises `ValueError` with
+    the line that cannot be meant.
     """
     path = out / DECISIONS
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(EXAMPLE, encoding="utf-8")
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
-            raise ValueError(f"{path} needs the columns {', '.join(COLUMNS)}; without it an empty one is written")
-        return [_decision(row, f"{path}, line {rows.line_num}", possible, students) for row in rows]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8; save it as 'CSV UTF-8'") from None
+    rows = csv.DictReader(lines)
+    if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
+        raise ValueError(
+            f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; without it an empty one is written"
+        )
+    return [
+        _decision(row, f"{path}, line {rows.line_num}", possible, students)
+        for row in rows
+        if any(row[column] for column in COLUMNS)
+    ]
 
 
 def _decision(row: dict[str, str], place: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
-    student, what, points, days, why = ((row[column] or "").strip() for column in COLUMNS)
+    student, what, points, days, why = (name_of(row[column] or "") for column in COLUMNS)
+    known = possible.keys() | {question.split(".")[0] for question in possible}
+    if what not in known and f"0{what}" in known:
+        what = f"0{what}"
     if student != "*" and student not in students:
         raise ValueError(f"{place}: nobody who handed in is called {student!r}; `*` stands for all")
     try:
         decision = Decision(student, what, float(points) if points else None, int(days) if days else 0, why)
     except ValueError:
         raise ValueError(f"{place}: points {points!r} and free days {days!r} must be numbers") from None
+    if points and days:
+        raise ValueError(f"{place}: it has points and free days; give each a line of its own")
+    if decision.free_days < 0:
+        raise ValueError(f"{place}: there cannot be {decision.free_days} free days")
     if decision.points is not None and not 0 <= decision.points <= possible.get(what, -1):
         known = f"it has {possible[what]} points" if what in possible else f"there is no question {what!r}"
         raise ValueError(f"{place}: {decision.points:g} points for {what}, and {known}")
-    if decision.points is None and what not in {question.split(".")[0] for question in possible}:
+    if decision.points is None and (what not in known or what in possible):
         raise ValueError(f"{place}: free days are for an assignment, such as 04, and {what!r} is none")
     return decision

@@ -82,7 +82,7 @@ def seed_of(secret: str, student: str, question: str) -> int:
 def grade(course: Class, secret: str, done: Callable[[Record], None] = lambda record: None) -> list[Record]:
     """Grade every notebook of a class, several at a time; `done` is told of each record, old ones too.
 
-    Raises `RuntimeError` if the sandbox does not start. Ctrl-C ends it, and keeps what is done.
+    Raises `ChildProcessError` if the sandbox does not start. Ctrl-C ends it, and keeps what is done.
     """
     records, waiting = [], []
     for submission in course.submissions:
@@ -183,6 +183,6 @@ def forget(out: Path, student: str) -> None:
 def write(path: Path, text: str) -> None:
     """Write a file so that it is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

@@ -81,6 +81,7 @@ def write_feedback(
         page = out / "feedback" / student / name / f"{name}.html"
         path = out / "autograded" / student / name / f"{name}.ipynb"
         text = nbformat.writes(_notebook(score, notebooks[student, number]))
+        text = text.encode("utf-8", "replace").decode("utf-8")  # a student's text may hold half a character
         if not (page.exists() and path.exists() and path.read_text(encoding="utf-8") == text):
             shutil.rmtree(page.parent, ignore_errors=True)
             write(path, text)

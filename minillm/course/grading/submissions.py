@@ -4,14 +4,18 @@ Nothing is unpacked or followed: a notebook's bytes are read, up to a limit, fro
 to a neighbour's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
 """
 
+import hashlib
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import regex
 
 from minillm.course.checks import ROOMS
 from minillm.course.checks.plain import printable
@@ -19,9 +23,10 @@ from minillm.course.checks.plain import printable
 MOST_FILES = 1000  # in one submission
 MOST_BYTES = 10_000_000  # in one notebook
 MOST_TOGETHER = 50_000_000  # in all of a submission
-STUDENT = re.compile(r"\w[\w .@+'-]{0,99}")
-CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<file>.+\.(?:ipynb|zip))")
+STUDENT = regex.compile(r"\w[\w .@+'-]{0,99}")  # of this library, since re's letters have no combining marks
+CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<file>.+\.(?i:ipynb|zip|7z|rar|gz|tgz|tar))")
 MOODLE = re.compile(r"(?P<student>.+?)_assignsubmission_.*")
+OTHERS = {".7z", ".rar", ".gz", ".tgz", ".tar", ".ipynb"}  # a hand-in by its ending, and none that can be graded
 NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?\.ipynb")
 
 
@@ -86,36 +91,50 @@ def read_submissions(folder: Path) -> list[Submission]:
         if path.name.startswith(".") or path.name == "__MACOSX":
             continue
         canvas, moodle = CANVAS.fullmatch(path.name), MOODLE.fullmatch(path.name)
-        flat = canvas is not None and path.suffix == ".ipynb"
-        if not (flat or path.is_symlink() or path.is_dir() or path.suffix == ".zip"):
+        ending = "" if path.is_symlink() or path.is_dir() else path.suffix.lower()
+        flat = canvas is not None and ending == ".ipynb"
+        if ending and ending != ".zip" and ending not in OTHERS:
             continue  # a list of names, a readme
         named = canvas or moodle
-        name = named["student"] if named else path.stem if path.suffix == ".zip" else path.name
+        name = name_of(named["student"] if named else re.sub(r"(\.tar)?\.\w+$", "", path.name) if ending else path.name)
         one = [_read_file(path, canvas["file"])] if canvas and flat else []
         if flat and name in found and not found[name].trouble:
             found[name].notebooks += one
         elif name in found:
             found[name] = Submission(name, trouble=f"two things are handed in as {name!r}; keep one of them")
         else:
-            found[name] = _checked_name(Submission(name, one)) if flat else _checked_name(_read(path, name))
+            found[name] = _checked_name(Submission(name, one) if flat else _read(path, name, ending))
     if not found:
         raise ValueError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook of Canvas")
     return [found[name] for name in sorted(found)]
 
 
+def name_of(text: str) -> str:
+    """A student's name in the one form that all systems' spellings of it have, without blanks around it.
+
+    >>> name_of("Jose\\u0301 ") == "Jos\\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", text).strip()
+
+
 def _checked_name(submission: Submission) -> Submission:
     if STUDENT.fullmatch(submission.student):
         return submission
+    mended = regex.sub(r"[^\w .@+'-]", "_", submission.student)[:90].strip(" .@+'-") or "_"
+    own = hashlib.sha256(submission.student.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return Submission(
-        re.sub(r"[^\w .@+'-]", "_", submission.student)[:99].lstrip(" .@+'-") or "_",
+        f"{mended}-{own}",  # or it could be somebody else's
         trouble=f"the name {submission.student!r} has characters that no student's name may have; rename it",
     )
 
 
-def _read(path: Path, student: str) -> Submission:
-    """A submission in a folder or a zip."""
+def _read(path: Path, student: str, ending: str) -> Submission:
+    """A submission in a folder or a zip; `ending` is a file's own."""
     if path.is_symlink():
         return Submission(student, trouble="it is a link to something else")
+    if ending in OTHERS:
+        return Submission(student, trouble=f"{printable(path.name)} is no folder and no zip; hand in one of these")
     submission, together = Submission(student), 0
     try:
         for one in _in_folder(path) if path.is_dir() else _in_zip(path):
@@ -163,8 +182,12 @@ def _in_zip(path: Path) -> Iterator[Notebook]:
             if not number_of(member.filename) or member.filename.startswith("__MACOSX/"):
                 continue
             mode = member.external_attr >> 16
+            shown = printable(member.filename)
             if stat.S_ISLNK(mode):
-                yield Notebook(printable(member.filename), trouble=f"{printable(member.filename)} is a link")
+                yield Notebook(shown, trouble=f"{shown} is a link")
+                continue
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell before the limit
+                yield Notebook(shown, trouble=f"{shown} is packed in an unusual way; make a zip as your system does")
                 continue
             with archive.open(member) as file:
                 data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
@@ -172,7 +195,7 @@ def _in_zip(path: Path) -> Iterator[Notebook]:
                 written = datetime(*member.date_time)
             except ValueError:
                 written = None
-            yield _notebook(printable(member.filename), data, written)
+            yield _notebook(shown, data, written)
 
 
 def _notebook(shown: str, data: bytes, written: datetime | None) -> Notebook:

@@ -48,13 +48,26 @@ def due_of(text):
     ("text", "due"),
     [
         (None, None),
-        ("2026-10-01", datetime(2026, 10, 1, 23, 59)),
+        ("2026-10-01", datetime(2026, 10, 1, 23, 59, 59, 999_999)),
+        ("20261001", datetime(2026, 10, 1, 23, 59, 59, 999_999)),
         ("2026-10-01T00:00", datetime(2026, 10, 1)),
         ("2026-10-01T18:00", datetime(2026, 10, 1, 18)),
     ],
 )
 def test_a_day_ends_at_its_midnight_and_a_time_is_that_time(text, due):
     assert due_of(text) == due
+
+
+@needs_sandbox
+def test_half_a_character_and_a_blank_behind_a_name_stop_nobodys_feedback(tmp_path):
+    folder, out = two_students(tmp_path)
+    (path,) = (folder / "right_00").rglob("*.ipynb")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"].append({"cell_type": "code", "source": "x = '\ud800'"})
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    (folder / "right_00").rename(folder / "right_00 ")
+    graded(folder, out)
+    assert sorted(page.parts[-3] for page in out.glob("feedback/*/*/*.html")) == ["right_00", "wrong_mask_00"]
 
 
 def test_what_is_no_time_is_refused():
@@ -219,6 +232,12 @@ def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):
     result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(out), "--unsafe", *options])
     assert result.exit_code == 1
     assert words in result.output
+
+
+def test_a_folder_that_nbgrader_takes_for_a_pattern_is_refused(tmp_path):
+    folder, _ = two_students(tmp_path)
+    result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(tmp_path / "graded [1]"), "--unsafe"])
+    assert "graded [1] has one of * ? [ in it, which nbgrader takes for a pattern" in result.output
 
 
 def test_checks_of_other_questions_are_refused(tmp_path):

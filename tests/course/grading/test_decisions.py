@@ -63,6 +63,26 @@ def test_the_table_is_made_empty_and_read_again(tmp_path):
     ]
 
 
+def test_what_a_spreadsheet_does_to_the_table_is_undone(tmp_path):
+    table = "student,what,points,free_days,why\r\n,,,,\r\nann,4.1,1.5,,idea\r\nJose\u0301,4,,2,ill\r\n,,,,\r\n"
+    (tmp_path / DECISIONS).write_bytes(b"\xef\xbb\xbf" + table.encode())
+    expected = [Decision("ann", "04.1", 1.5, 0, "idea"), Decision("Jos\u00e9", "04", None, 2, "ill")]
+    assert read_decisions(tmp_path, POSSIBLE, ["ann", "Jos\u00e9"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("student,what,points,free_days,why\nMüller,04,,1,\n".encode("cp1252"), "is not UTF-8; save it as 'CSV UTF-8'"),
+        (b"student;what;points;free_days;why\n", "needs the columns .*, separated by commas"),
+    ],
+)
+def test_a_table_in_another_form_is_told(tmp_path, data, words):
+    (tmp_path / DECISIONS).write_bytes(data)
+    with pytest.raises(ValueError, match=words):
+        read_decisions(tmp_path, POSSIBLE, ["ann"])
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -73,6 +93,8 @@ def test_the_table_is_made_empty_and_read_again(tmp_path):
         ("ann,04.9,1,,", "line 2: 1 points for 04.9, and there is no question '04.9'"),
         ("ann,04.1,,2,", "line 2: free days are for an assignment, such as 04, and '04.1' is none"),
         ("ann", "line 2: free days are for an assignment"),
+        ("ann,04,,-2,", "line 2: there cannot be -2 free days"),
+        ("ann,04.1,1,2,", "line 2: it has points and free days; give each a line"),
     ],
 )
 def test_a_line_that_cannot_be_meant_is_told(tmp_path, line, words):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import stat
+import unicodedata
 import zipfile
 from datetime import datetime
 
@@ -22,9 +23,9 @@ def put(path, data=b"{}"):
     path.write_bytes(data)
 
 
-def zipped(members):
+def zipped(members, method=zipfile.ZIP_DEFLATED):
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(data, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return data.getvalue()
@@ -91,6 +92,7 @@ def damaged(data):
             "it cannot be read: it holds more than 1000",
         ),
         (link_in_a_zip(), f"{NAME} is a link"),
+        (zipped({NAME: bytes(1000)}, zipfile.ZIP_BZIP2), f"{NAME} is packed in an unusual way"),
         (zipped({NAME: b"x" * 1000})[:-30], "it cannot be read: File is not a zip file"),
         (damaged(zipped({NAME: b"x" * 1000})), "it cannot be read: Error -3 while decompressing"),
         (zipped({f"04_a ({n}).ipynb": bytes(MOST_BYTES) for n in range(6)}), "it cannot be read: its notebooks have"),
@@ -131,8 +133,33 @@ def test_names_must_be_names_and_be_there_once(tmp_path):
     put(tmp_path / "bob*" / NAME)
     ann, bob = read_submissions(tmp_path)
     assert ann.of("04").trouble == "two things are handed in as 'ann'; keep one of them"
-    assert bob.student == "bob_"
+    assert bob.student.startswith("bob_-")
     assert "the name 'bob*' has characters" in bob.of("04").trouble
+
+
+def test_a_mended_name_is_nobody_elses(tmp_path):
+    for name in ("bob_", "bob~", "bob!"):
+        put(tmp_path / name / NAME)
+    assert len({one.student for one in read_submissions(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize("name", ["Jose\u0301 Ruiz", "अनिल कुमार", "தமிழ்", "Ann Lee "])
+def test_a_name_in_any_script_is_one(tmp_path, name):
+    put(tmp_path / f"{name}.zip", zipped({NAME: b"{}"}))
+    (one,) = read_submissions(tmp_path)
+    assert one.student == unicodedata.normalize("NFC", name).strip()
+    assert one.of("04").trouble is None
+
+
+def test_what_is_handed_in_otherwise_is_told_and_not_lost(tmp_path):
+    put(tmp_path / "ann.ZIP", zipped({NAME: b"ann"}))
+    for name in ("bob.tar.gz", "cleo_12_34_work.7z", "dave.ipynb", "readme.txt", "names.csv"):
+        put(tmp_path / name)
+    ann, *others = read_submissions(tmp_path)
+    assert ann.of("04").data == b"ann"
+    assert [one.student for one in others] == ["bob", "cleo", "dave"]
+    for one in others:
+        assert "is no folder and no zip; hand in one of these" in one.of("04").trouble
 
 
 def test_nothing_to_grade_is_told(tmp_path):

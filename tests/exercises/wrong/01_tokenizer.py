@@ -190,6 +190,12 @@ def one_step_only(pieces, pair):
     return merged
 
 
+@wrong("01.2", "The result")
+def lines_for_blanks(pieces, pair):
+    text = re.sub(r"(?<![^\n])" + re.escape("\n".join(pair)) + r"(?![^\n])", "".join(pair), "\n".join(pieces))
+    return text.split("\n") if pieces else []
+
+
 @wrong("01.2", "merges from the right")
 def backwards(pieces, pair):
     pieces, at = list(pieces), len(pieces) - 2
@@ -440,6 +446,23 @@ def at_most_one_byte_waits(chunks):
             except UnicodeDecodeError:
                 pass
         shown.append(ready)
+    return shown
+
+
+@wrong("01.4", "where three bytes of the next are there")
+def up_to_two_bytes(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        waiting += chunk
+        text = ""
+        for n_held in range(3):
+            try:
+                text = waiting[: len(waiting) - n_held].decode()
+            except UnicodeDecodeError:
+                continue
+            waiting = waiting[len(waiting) - n_held :]
+            break
+        shown.append(text)
     return shown
 
 

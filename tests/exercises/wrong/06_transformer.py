@@ -292,6 +292,25 @@ def reads_nothing(weights, after):
     return grow(weights, after, lambda rest, weight: weight * 0 if "norm" in rest else weight)
 
 
+@wrong("06.3", "taken as sorted")
+def until_the_first_larger_one(weights, after):
+    grown = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            grown[name] = weight
+            continue
+        _, number, rest = name.split(".", 2)
+        place = int(number)
+        for one in after:
+            if one >= int(number):
+                break
+            place += 1
+        grown[f"blocks.{place}.{rest}"] = weight
+        if int(number) in after:
+            grown[f"blocks.{place + 1}.{rest}"] = weight * 0 if rest.startswith(WRITES) else weight
+    return grown
+
+
 @wrong("06.3", "The block itself is silent")
 def copy_in_front(weights, after):
     grown = {}
@@ -468,6 +487,13 @@ def transposed(heads, output, stream, name, weight, direction):
 def every_other_column(heads, output, stream, name, weight, direction):
     H = len(heads)
     writes = torch.stack([output[:, h::H] @ heads[h] for h in range(H)])
+    return through(writes, stream, name, weight, direction)
+
+
+@wrong("06.4", "RuntimeError")
+def as_wide_as_the_model(heads, output, stream, name, weight, direction):
+    D = len(stream) // len(heads)
+    writes = torch.stack([output[:, h * D : (h + 1) * D] @ head for h, head in enumerate(heads)])
     return through(writes, stream, name, weight, direction)
 
 

@@ -154,6 +154,14 @@ def the_longest(cards, whole, most):
     return scaled(cards, min(1.0, most / max(length(card.values()).item() for card in cards)))
 
 
+@wrong("13.2", "that card 0 has")
+def all_cards_alike(cards, whole, most):
+    squares = sum((card[name] ** 2).sum() for name in cards[0] for card in cards if name not in whole)
+    squares += sum((cards[0][name] ** 2).sum() for name in whole)
+    factor = min(1.0, most / max(squares.sqrt().item(), 1e-12))
+    return [{name: factor * card[name] for name in cards[0]} for card in cards]
+
+
 @wrong("13.2", "are averaged")
 def reduced_by_the_mean(cards, whole, most):
     squares = torch.stack([length(card.values()) ** 2 for card in cards])

@@ -89,6 +89,10 @@ def _whole_as_it_was(cards: list[Card], whole: list[str], most: float) -> list[C
     ]
 
 
+def _names_of_card_0(cards: list[Card], whole: list[str], most: float) -> list[Card]:
+    return clip([{name: card[name] for name in cards[0]} for card in cards], whole, most)
+
+
 def _cards(chance: random.Random, n: int, names: str, shared: str = "") -> list[Card]:
     """Pieces of unequal size and length, and gradients that all cards have; with one name, of one number each."""
 
@@ -109,6 +113,7 @@ def _long(chance: random.Random) -> list[Call]:
     calls = []
     for n, names in ((2, "up"), (2, "up down"), (3, "up gate down")):
         cards = _cards(chance, n, names)
+        cards[0].pop("gate", None)  # a piece may lie on some of the cards only
         calls.append((cards, [], round(0.6 * min(_norms(cards)), 2)))
     return calls
 
@@ -188,6 +193,11 @@ CLIPPING = Question(
                     "The root is missing: the factor is `most` over the squared length.",
                     "Add the squares, and take the root of the sum.",
                     _by(lambda cards: sum(one**2 for one in _norms(cards))),
+                ),
+                Mistake(
+                    "Only the names are looked for that card 0 has.",
+                    "A piece may lie on one card alone. Go through each card's own dictionary.",
+                    _names_of_card_0,
                 ),
                 Mistake(
                     "The gradient gets the length 1, whatever `most` is.",

@@ -94,7 +94,7 @@ def _letters(chance: random.Random) -> list[Call]:
 
 def _signs(chance: random.Random) -> list[Call]:
     def call() -> Call:
-        pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-"], k=chance.randint(4, 10))
+        pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-", "|", "\n"], k=chance.randint(4, 10))
         return pieces, chance.choice([("a", "a"), (" a", "a"), ("a", "-")])
 
     return [

@@ -62,8 +62,9 @@ def _whole_or_nothing(buffer: bytes) -> int:
     return 0
 
 
-def _one_or_all(buffer: bytes) -> int:
-    return 1 if _whole_or_nothing(buffer) and not _whole_or_nothing(buffer[:-1]) else _whole_or_nothing(buffer)
+def _at_most(most: int) -> Callable[[bytes], int]:
+    """Up to so many bytes wait, or else all of them."""
+    return lambda buffer: next((n for n in range(most + 1) if not _whole_or_nothing(buffer[: -n or None])), len(buffer))
 
 
 def _all_that_is_no_ascii(buffer: bytes) -> int:
@@ -102,7 +103,7 @@ def _two_bytes(chance: random.Random) -> list[Call]:
 def _byte_by_byte(chance: random.Random) -> list[Call]:
     data = ["語".encode(), *(_text(chance, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
     single = [_cut(one, list(range(1, len(one)))) for one in data]
-    return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), *single[1:])]
+    return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), _cut("a👍".encode(), [4]), *single[1:])]
 
 
 SHOW = Question(
@@ -172,7 +173,12 @@ SHOW = Question(
                 Mistake(
                     "Complete characters wait where more than one byte of the next is there.",
                     "Of a character of four bytes up to three may be there. Try without the last 1, 2 and 3 bytes.",
-                    _holding(_one_or_all),
+                    _holding(_at_most(1)),
+                ),
+                Mistake(
+                    "Complete characters wait where three bytes of the next are there.",
+                    "Of a character of four bytes up to three may be there. Try without the last 3 bytes as well.",
+                    _holding(_at_most(2)),
                 ),
                 Mistake(
                     "What never became complete is shown in the end.",

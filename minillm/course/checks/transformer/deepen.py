@@ -1,6 +1,7 @@
 """06.3: a copy of a block whose writes are zero changes no logit, so a trained model can grow (Wu et al. 2024)."""
 
 import random
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -83,10 +84,27 @@ def _moving_target(weights: Weights, after: list[int]) -> Weights:
     return weights
 
 
+def _as_if_sorted(weights: Weights, after: list[int]) -> Weights:
+    """The copies before a block are counted up to the first number that is not below its own."""
+    blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
+    placed = {}
+    for number, block in enumerate(blocks):
+        place = number + len(list(takewhile(number.__gt__, after)))
+        placed[place] = block
+        if number in after:
+            placed[place + 1] = grown[number + 1 + sum(one < number for one in after)]
+    return _placed(weights, placed)
+
+
 def _numbered(weights: Weights, stack: list[Weights]) -> Weights:
     """A model of these blocks, in this order."""
+    return _placed(weights, dict(enumerate(stack)))
+
+
+def _placed(weights: Weights, blocks: dict[int, Weights]) -> Weights:
+    """A model of these blocks, by their numbers."""
     others = {name: weight for name, weight in weights.items() if not name.startswith("blocks.")}
-    return others | {f"blocks.{at}.{rest}": w for at, block in enumerate(stack) for rest, w in block.items()}
+    return others | {f"blocks.{at}.{rest}": w for at, block in blocks.items() for rest, w in block.items()}
 
 
 def _sorted_as_text(weights: Weights, after: list[int]) -> Weights:
@@ -118,11 +136,11 @@ def _behind_the_last(chance: random.Random) -> list[Call]:
 
 
 def _in_the_middle(chance: random.Random) -> list[Call]:
-    return [(_model(chance, 2), [0]), *((_model(chance, n), chance.sample(range(n - 1), 2)) for n in (4, 5, 6))]
+    return [(_model(chance, 2), [0]), *((_model(chance, n), sorted(chance.sample(range(n - 1), 2))) for n in (4, 5, 6))]
 
 
 def _many(chance: random.Random) -> list[Call]:
-    return [(_model(chance, 11, BIASED), [0]), (_model(chance, 13, BIASED), [2, chance.randrange(3, 10), 10])]
+    return [(_model(chance, 11, BIASED), [0]), (_model(chance, 13, BIASED), [10, chance.randrange(3, 10), 2])]
 
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -226,6 +244,11 @@ DEEPEN = Question(
                     "The blocks are sorted as text, where 10 comes before 2.",
                     "Turn the number in the name into an `int` before you compare.",
                     _sorted_as_text,
+                ),
+                Mistake(
+                    "The numbers in `after` are taken as sorted.",
+                    "They may come in any order: count all that are smaller, or sort them first.",
+                    _as_if_sorted,
                 ),
                 Mistake(
                     "Blocks are silent whose number only begins like that of a copy: `blocks.1` begins `blocks.10`.",

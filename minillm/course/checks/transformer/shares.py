@@ -111,17 +111,17 @@ def _one_less(writes, stream, norm, norm_weight, direction):
     return (writes - writes.mean(-1, keepdim=True)) / stream.std() @ (norm_weight * direction)
 
 
-def _writes_drawn(norm: str, *sizes: tuple[int, int]):
-    """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D)."""
+def _writes_drawn(norm: str, *sizes: tuple[int, int], wider: int = 0):
+    """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D); C is H · D, or wider."""
 
     def draw(chance: random.Random) -> list[Call]:
         calls = []
         for H, D in sizes:
-            C = H * D
+            C = H * D + wider
             stream = numbers(chance, C, scale=2.0) + chance.choice((-2, -1, 1, 2))
             weight = 1 + numbers(chance, C).abs()
             calls.append(
-                (numbers(chance, H, D), numbers(chance, C, C), stream, norm, weight, numbers(chance, C, scale=2.0))
+                (numbers(chance, H, D), numbers(chance, C, H * D), stream, norm, weight, numbers(chance, C, scale=2.0))
             )
         return calls
 
@@ -187,7 +187,7 @@ SHARES = Question(
         ),
         Probe(
             "several heads",
-            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4)),
+            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4), wider=2),
             head_shares,
             (
                 Mistake(
