@@ -136,7 +136,8 @@ class SharedPast(KVCache):
     """A past that several continuations share, and that gradients flow through: read once, learnt from by all.
 
     It grows by joining tensors instead of writing into one, which autograd would refuse, and has no limit of its own.
-    So of a cache's methods it has those that a pass needs, and `rows`; the others speak of room that is not there.
+    So of a cache's methods it has those that a pass needs, `truncate` and `rows`; the others speak of room that is not
+    there.
 
     >>> past = SharedPast()
     >>> keys, _ = past.append(0, torch.ones(2, 1, 3, 2), torch.ones(2, 1, 3, 2))       # two prompts of 3 tokens

@@ -45,7 +45,7 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(allowed))}")
         for name in ("steps", "accumulate", "log_every", "eval_every", "save_every"):
             value = getattr(self, name)
-            if value is not None and (value < 1 or value != int(value)):
+            if value is not None and (value < 1 or value % 1):
                 raise ValueError(f"{name} is {value}; it must be a whole number, at least 1")
         for name in ("minutes", "learning_rate", "clip_norm"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:

@@ -888,7 +888,7 @@ assert won_live["gold utility"].stderr < 0.3
 #
 # Now say of these, without flattery, what they did. The training was for one number, and that number rose. It is made
 # of manners: nearly every answer is civil now, where half of them were. Being right has not been learnt; if anything
-# there is a little less of it, and over three seeds and 900 questions the likeliest answer was right in 68.7 % where it
+# there is a little less of it, and over three seeds and 900 questions the likeliest answer was right in 69.0 % where it
 # had been in 71.6 % (`benchmarks/alignment.py`). There is a reason. A courtesy is within the model's reach at every
 # question, and one gradient teaches it for all. A sum that it cannot do, it hardly ever draws right, and what is not
 # drawn is not rewarded. **RLHF chooses among what a model can do already.**
@@ -1049,10 +1049,10 @@ Explorer(look, price=dial, by=list(PRAISE), question=list(SHORT)[:8])
 #
 # <details><summary>What we found</summary>
 #
-# With the proxy the gold utility leaves its height of 3.0 between 3 points a nat (2.96) and 1 point (2.72), and ends at
-# 2.6; the share of right answers falls with it, from 61 to 46 %, neither before nor after. With the good judge it rises
-# to 3.96 at 0.03 points and right answers to 75 %. At the last price the praise still rises, and the gold utility falls
-# a little, to 3.90: even this judge is not to be believed to the end.
+# With the proxy the gold utility leaves its height of 3.0 between 3 points a nat (2.97) and 1 point (2.76), and ends at
+# 2.6; the share of right answers falls with it, from 61 to 47 %, neither before nor after. With the good judge it rises
+# to 3.97 at 0.03 points and right answers to 75 %. At the last price the praise still rises, and the gold utility falls
+# a little, to 3.92: even this judge is not to be believed to the end.
 # </details>
 #
 # ### No price at all

@@ -10,7 +10,7 @@
 # "separate reward model", as the training pipeline has it, no drawing of answers, no PPO; it is said to be simpler and
 # at least as good. The first half of this is a theorem, and you will prove it and watch it hold to the last digit. The
 # second half is a measurement. Place your bet: of what the best of 64 answers wins by the judge of lesson 10, PPO won
-# 57 %. How much does DPO win, from the same raters?
+# 50 %. How much does DPO win, from the same raters?
 #
 # **Time**: 80 minutes; the cells themselves run in about two.
 #
@@ -984,7 +984,7 @@ for name in ("SFT", "ppo", "grpo", "dpo", "dpo-judge"):
 # %%
 METHODS = {"ppo": "PPO", "grpo": "GRPO", "dpo": "DPO", "dpo-judge": "DPO-judge"}
 closed = {name: fmean(run[name]["closed"] for run in runs) for name in METHODS}
-assert [round(share, 2) for share in closed.values()] == [0.57, 0.53, 0.32, 0.50]
+assert [round(share, 2) for share in closed.values()] == [0.50, 0.47, 0.32, 0.51]
 
 # %%
 found = [(name, run) for name in METHODS for run in runs]
@@ -1000,12 +1000,12 @@ show(
         labels=names,
     ),
     alt="Points won against KL for three seeds of each method. DPO stays within a third of a nat and wins less than "
-    "0.3 points; by the judge's choices it goes about one nat and wins 0.26 to 0.49. PPO wins 0.37 to 0.50 at a little "
-    "over one nat, GRPO 0.33 to 0.42 at two and more.",
+    "0.3 points; by the judge's choices it goes about one nat and wins 0.24 to 0.53. PPO wins 0.27 to 0.45 at a little "
+    "over one nat, GRPO 0.26 to 0.51 at two and more.",
 )
 assert max(far[6:9]) < 0.34
-assert max(won[6:9]) < 0.3 < min(won[:6])
-assert 0.2 < min(won[9:]) < 0.3 < max(won[9:]) < 0.5
+assert max(won[6:9]) < 0.3 < min(fmean(won[:3]), fmean(won[3:6]))
+assert 0.2 < min(won[9:]) < 0.3 < max(won[9:]) < 0.6
 
 # %% [markdown]
 # In the list above the figure, the last column is the share of what the best of 64 wins. What each of them was given:
@@ -1027,7 +1027,7 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # So "at equal compute" has no single meaning here, and you should ask for it whenever you read it. In draws and updates
 # DPO had the most: 1.7 times as much as PPO. If the judge's training counts, it had a fifth. In rankings, which cost
 # people's time, a quarter. And its recipe is the best of eight that were tried *on the questions of the first seed*, so
-# that the first of its three shares, 40 %, flatters it; 36 and 21 % are clean. (`dpo-judge` had no search at all: it is
+# that the first of its three shares, 40 %, flatters it; 35 and 21 % are clean. (`dpo-judge` had no search at all: it is
 # DPO's own recipe, and only the choices in its pairs are the judge's.)
 #
 # ## The verdict
@@ -1039,12 +1039,13 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 # *Simpler*: **true**. A loss on pairs, the one training loop of this course, two models in memory, nothing drawn while
 # it learns. Half of the simplicity is spent again on what keeps it from harm: own answers, early stopping, imitation.
 #
-# *At least as good*: **not from the same tosses**. DPO closed 32 % of the gap where PPO closed 57 and GRPO 53. In its
-# favour: it stayed nearest to the chat model and kept its right answers, 73.0 % where SFT has 71.6, PPO 68.7 and GRPO
-# 69.1 (the standard error of each is 1.5: that DPO is above PPO is twice the error of their difference, and that it is
-# above SFT is nothing). And most of the distance was in the pairs and not in the formula: the same answers, the same
-# pairs, the same updates, but chosen by the judge, and DPO closes 50 % (39, 66 and 44, with 70.2 % right), which with
-# three seeds nobody can tell from GRPO. Only, then there is a separate reward model again.
+# *At least as good*: **not from the same tosses**. DPO closed 32 % of the gap where PPO closed 50 and GRPO 47. (On the
+# first seed, whose questions its recipe was chosen on, all three have 40.) In its favour: it stayed nearest to the chat
+# model and kept its right answers, 72.9 % where SFT has 71.6, PPO 69.0 and GRPO 70.0 (the standard error of each is
+# 1.5: that DPO is above PPO is nearly twice the error of their difference, and that it is above SFT is nothing). And
+# most of the distance was in the pairs and not in the formula: the same answers, the same pairs, the same updates, but
+# chosen by the judge, and DPO closes 51 % (36, 70 and 47, with 70.9 % right), which with three seeds nobody can tell
+# from PPO. Only, then there is a separate reward model again.
 #
 # > **Where the picture simplifies.**
 # > Our raters follow Bradley and Terry exactly, as DPO supposes; where people contradict themselves in circles, DPO and

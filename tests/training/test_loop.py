@@ -354,6 +354,7 @@ def test_bad_settings_are_named(tmp_path):
         ("log_every", 0),
         ("accumulate", 0),
         ("steps", 2.5),
+        ("save_every", math.inf),
         ("final_fraction", 2.0),
         ("minutes", 0.0),
         ("momentum", 1.0),

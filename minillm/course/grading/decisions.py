@@ -5,6 +5,7 @@ graded again for it.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,10 +89,10 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(EXAMPLE, encoding="utf-8")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8; save it as 'CSV UTF-8'") from None
-    rows = csv.DictReader(lines)
+    rows = csv.DictReader(io.StringIO(text))
     if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
         raise ValueError(
             f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; without it an empty one is written"
