@@ -1,6 +1,6 @@
 """The course's reward model over several seeds: how near the Bayes ceiling, where it loses, whether its odds are true.
 
-    python benchmarks/reward.py                   # three seeds, some three minutes each on two cores
+    python benchmarks/reward.py                   # three seeds, some six minutes each on two cores
     python benchmarks/reward.py --seeds 1 --json
 
 Each run is `minillm reward` with its own defaults in a process of its own, on a quiet machine; all begin with the

@@ -265,16 +265,12 @@ class QuantizedEmbedding(nn.Module):
 
 
 def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
-    """One layer in place of several of one format that read the same vector: its rows are theirs, one after another.
-
-    Raises `ValueError` for a layer with a bias.
+    """One layer in place of several of one format, without a bias, that read the same vector: all their rows in turn.
 
     >>> query, key = (Int4Linear.of(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
     >>> join([query, key])
     Int4Linear(in_features=32, out_features=48, bias=False)
     """
-    if any(layer.bias is not None for layer in layers):
-        raise ValueError("a layer to be joined has a bias; only those without one can be")
     if int8 := [layer for layer in layers if isinstance(layer, Int8Linear)]:
         return Int8Linear(torch.cat([layer.codes for layer in int8]), torch.cat([layer.scale for layer in int8]))
     grouped = [layer.nibbles for layer in layers if isinstance(layer, GroupedInt8Linear)]

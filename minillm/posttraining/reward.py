@@ -128,15 +128,13 @@ class LikelihoodReward(RewardModel):
         """As in any reward model."""
         hidden = hidden_of_answers(self, prompts, answers)
         log_probs, _ = score_vectors(self.language_head, Rollout.of(prompts, answers, self.device), hidden[:, :-1])
-        log_probs = log_probs.sum(1)
-        return self._by_head(hidden, answers) + points(self.likelihood, log_probs[:, None]), log_probs
+        return self._by_head(hidden, answers) + points(self.likelihood, log_probs.sum(1, True)), log_probs.sum(1)
 
 
 def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"]:
     """What a layer with one output says, in float32 also while training: 8 bits would round what two answers differ by.
 
-    >>> layer = nn.Linear(2, 1, bias=False)
-    >>> _ = nn.init.constant_(layer.weight, 1.001)
+    >>> layer = nn.Linear(2, 1, bias=False); _ = nn.init.constant_(layer.weight, 1.001)
     >>> with torch.autocast("cpu", torch.bfloat16): points(layer, torch.ones(1, 2)).detach()    # not 2.0
     tensor([2.0020])
     """

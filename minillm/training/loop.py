@@ -55,8 +55,8 @@ def train(
 
     Each `eval_every` and the last step have a line too. Each line holds step (updates done), loss (nats, of that step's
     batches before the update), learning_rate, grad_norm (before clipping), tokens and seconds (both since step 0),
-    tokens_per_second (since the line before, time in which nothing is learnt left out), and now and then what
-    `validate` returns.
+    tokens_per_second (since the line before, what validating and saving took at that line left out), and now and then
+    what `validate` returns.
     With `checkpoint`, state is saved there every `save_every` steps, after the step's metrics were yielded and
     `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
     is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
@@ -105,7 +105,6 @@ def train(
                         metrics |= validate() if measures else {}
                     model.train()
                 yield metrics
-            learnt_until = time.perf_counter()
             if last or stopped or done % config.save_every == 0:
                 try:
                     if checkpoint:
@@ -120,8 +119,6 @@ def train(
                 raise KeyboardInterrupt
             if line:
                 mark = progress["tokens"], time.perf_counter()
-            else:
-                mark = mark[0], mark[1] + time.perf_counter() - learnt_until
 
 
 def update(

@@ -738,7 +738,8 @@ pieces = ["START", *(tokenizer.decode([token]) for token in prompt[0, 1:].tolist
 show(
     logit_lens(said, chances, pieces, layers=[str(depth) for depth in depths]),
     alt="What the lens reads after each block, for each token. At the bottom it is mostly the token itself; after the "
-    f"last token it reads full stops, a bracket, blanks and 'the' until block 28, 'capital' at 29 and {said[-1][-1]!r} at 30.",
+    "last token it reads full stops, a bracket, blanks and 'the' until block 28, 'capital' at 29 and "
+    f"{said[-1][-1]!r} at 30.",
 )
 assert said[-1][-1] == " Paris"
 assert said[0][-1] == " is"

@@ -1087,8 +1087,9 @@ assert wild < was - 0.5
 
 # %% [markdown]
 # The training went well, by its own light. What came of it you have read. Left alone for sixty rounds it no longer
-# heeds the question at all (`benchmarks/reward_hacking.py`, three seeds: two repeat one polite sentence, whatever was
-# asked, and the third stammers; the praise goes from −1.1 to 2.8 while the gold utility goes from 2.9 to −0.2).
+# heeds the question at all (`benchmarks/reward_hacking.py`, three seeds: two repeat scraps of one polite sentence,
+# whatever was asked, and the third serves mushroom soup; 2 % right answers where there had been 71; the praise goes
+# from −1.1 to 3.3 while the gold utility goes from 2.9 to −0.3).
 #
 # ## The verdict
 #

@@ -96,7 +96,8 @@ for pair in [("t", "h"), ("th", "e"), ("e", "s")]:
     print(pair, "->", pieces)
 
 # %% [markdown]
-# **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold anything, a blank too.
+# **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold
+# anything, a blank too.
 #
 # **Out**: a new list. Wherever the two pieces of the pair stand side by side they are one, from the left, and no piece
 # is used twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.

@@ -230,8 +230,8 @@ check("07.3", temperature_for).points
 # token, so the likeliest text is a short one; a power above 0 makes up for that.
 #
 # **In**: `log_p` (V, V), in whose row i stand the log-probabilities of what follows token i (minus infinity for what
-# cannot follow); `start`, the token before the first new one (it may be `end`, and finishes nothing: only a new token does);
-# `end`; `width`; `steps`; `power`.
+# cannot follow); `start`, the token before the first new one (it may be `end`, and finishes nothing: only a new token
+# does); `end`; `width`; `steps`; `power`.
 #
 # **Out**: the new tokens, a list of ids, `steps` at most. No two texts that matter have the same score.
 #

@@ -242,8 +242,8 @@ check("10.3", best_within).points
 # The public league tables of chat models are made so: visitors see two models' answers and choose one. A new model has
 # met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
 #
-# **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, a number, 0 or more. Where it is 0,
-# everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
+# **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, a number, 0
+# or more. Where it is 0, everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
 #
 # **Out**: the merits m (K,), to five digits, that make
 #
@@ -253,7 +253,8 @@ check("10.3", best_within).points
 # so by themselves.) The pull keeps the merit of one who has never lost from growing for ever, as it kept your head in
 # the booth from explaining everything.
 #
-# `merits(torch.tensor([[0, 3], [1, 0]]).double(), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since sigmoid(log 3) is 3/4.
+# `merits(torch.tensor([[0, 3], [1, 0]]).double(), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since
+# sigmoid(log 3) is 3/4.
 #
 # **Without**: `minillm`, `sklearn`.
 #

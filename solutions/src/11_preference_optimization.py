@@ -162,7 +162,9 @@ END, PROMPT = 0, [1]
 words = [said for n in range(3) for said in product([1, 2, 3], repeat=n)]
 ids = torch.tensor([[*PROMPT, *said, *[END] * (3 - len(said))] for said in words])
 logits = torch.zeros(len(words), 4, 4)  # (B, T, V)
-chances = broken_log_probs(logits, ids, torch.ones(len(words), dtype=torch.long), END).exp()
+chances = broken_log_probs(
+    logits, ids, torch.ones(len(words), dtype=torch.long), END
+).exp()
 print(f"{len(words)} answers, together {chances.sum():.0%}")
 
 # %% [markdown]

@@ -124,8 +124,8 @@ for number, card in enumerate(broken_clip(cards, whole=["norm"], most=1.0)):
 # same gradient (all others are pieces, and no number of theirs is on two cards); `most`, the longest that the gradient
 # may be, above 0.
 #
-# **Out**: a new list of such dictionaries, scaled as on one card that holds every number of the gradient once. A gradient
-# that is not too long stays as it is, also if it is 0.
+# **Out**: a new list of such dictionaries, scaled as on one card that holds every number of the gradient once. A
+# gradient that is not too long stays as it is, also if it is 0.
 #
 # `clip([{"up": [3.0]}, {"up": [4.0]}], whole=[], most=1.0)`, the inner lists being tensors: the length is 5.
 #

@@ -92,12 +92,6 @@ def test_joined_layers_are_the_layers(form, make):
     torch.testing.assert_close(join(layers)(x), torch.cat([layer(x) for layer in layers], dim=1))
 
 
-def test_layers_with_a_bias_are_not_joined():
-    layers = [Int8Linear.of(nn.Linear(32, 16)) for _ in range(2)]
-    with pytest.raises(ValueError, match="a layer to be joined has a bias"):
-        join(layers)
-
-
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_of_no_vectors_there_are_no_products(make):
     assert make(nn.Linear(32, 16, bias=False))(torch.ones(0, 32)).shape == (0, 16)

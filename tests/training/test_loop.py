@@ -3,7 +3,6 @@ import math
 import os
 import signal
 import sys
-from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,6 @@ from minillm import ModelConfig
 from minillm.data.batches import PackedBatches, whole_documents
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
-from minillm.training.checkpoint import save_checkpoint
 from minillm.training.distributed import Team
 from minillm.training.loop import mean_loss, text_loss, train, update
 from minillm.training.optim import make_optimizer
@@ -78,8 +76,8 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
 
 
-def clock(monkeypatch, per_step: float, per_validation: float = 0.0, per_checkpoint: float = 0.0) -> None:
-    """A clock for the loop on which only updates, validations and checkpoints take seconds."""
+def clock(monkeypatch, per_step: float, per_validation: float = 0.0) -> None:
+    """A clock for the loop on which only updates and validations take seconds."""
     now = [0.0]
 
     def taking(seconds, work):
@@ -92,7 +90,6 @@ def clock(monkeypatch, per_step: float, per_validation: float = 0.0, per_checkpo
     monkeypatch.setattr("minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr("minillm.training.loop.update", taking(per_step, update))
     monkeypatch.setattr("minillm.training.run.mean_loss", taking(per_validation, mean_loss))
-    monkeypatch.setattr("minillm.training.loop.save_checkpoint", taking(per_checkpoint, save_checkpoint))
 
 
 def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
@@ -119,15 +116,6 @@ def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, mo
     history = saved_run(tmp_path, config)[1]
     assert [line["seconds"] for line in history] == [5, 10, 15, 20, 30, 40, 50, 60]
     assert saved_run(tmp_path, config)[1] == history  # nothing is left to do
-
-
-def test_the_pace_leaves_out_the_time_of_checkpoints(monkeypatch, tmp_path):
-    clock(monkeypatch, 2.0, per_checkpoint=100.0)
-    config = settings(steps=6, log_every=5, save_every=3)
-    lines = list(train(new_model(), text_data().train, text_loss, config, checkpoint=tmp_path / "state"))
-    for before, line in pairwise(lines):
-        steps, tokens = line["step"] - before["step"], line["tokens"] - before["tokens"]
-        assert line["tokens_per_second"] == pytest.approx(tokens / (2.0 * steps), abs=0.051)
 
 
 def test_the_pace_is_that_since_the_line_before_without_validation(monkeypatch):
@@ -266,7 +254,6 @@ def test_the_last_checkpoint_must_be_written(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr("minillm.training.loop.save_checkpoint", refuse)
     steps = []
     events = train(
         new_model(), text_data().train, text_loss, settings(steps=20, save_every=10), checkpoint=tmp_path / "c"
