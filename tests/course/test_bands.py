@@ -81,6 +81,10 @@ def test_bands_survive_their_file_and_a_damaged_one_is_told(tmp_path):
 def test_the_shipped_bands_belong_to_the_recipe_that_stands():
     bands = load_bands()
     assert bands.recipe == json.loads(json.dumps(settings_of(BaseRecipe()))), "run python benchmarks/loss_bands.py"
+    measured = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "pretrain.json"
+    low, high = bands.val_loss.at(800)
+    for run in json.loads(measured.read_text(encoding="utf-8"))["runs"]:  # three of the same seeds
+        assert low - 0.002 < run["val_loss"] < high + 0.002, "run python benchmarks/loss_bands.py"
     assert bands.seeds == 5
     assert bands.loss.at(1) == pytest.approx((bands.ln_vocab, bands.ln_vocab), abs=0.1)
 
