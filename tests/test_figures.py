@@ -35,13 +35,13 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
     judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
     closed = fmean(run["ppo"]["closed"] for run in result("alignment")["runs"])
     pace = {(row["who"], row["d_model"]): row["tokens_per_second"] for row in result("train_throughput")["rows"]}
-    reached = [f"{base['closed']['mean']:.1%} after {base['seconds']['mean']:.0f} s" for base in bases]
+    reached = [f"{told(base['closed']['mean'], '.1%')} after {base['seconds']['mean']:.0f} s" for base in bases]
     families = result("parity")["rows"]
     apart = max(max(row["read"], row["written"]) for row in families)
     same = all(row["greedy_read"] and row["greedy_written"] for row in families)
     figures = [
         f"{result('train')['median_ratio']:.1f} times as fast",
-        ", ".join(reached).replace("%", " %"),
+        ", ".join(reached),
         f"{pace['ours bf16', 512] / pace['plain float32', 512]:.1f} times as fast",
         told(chat, ".1%"),
         told(judge, ".1%"),
