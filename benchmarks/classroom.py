@@ -1,7 +1,7 @@
-"""A class of invented students who hand in assignment 04: right, wrong, late, and hostile in every way we know.
+"""A class of invented students over all assignments: right, wrong, late, honest in every odd way, and hostile.
 
-Each kind of student is a function that turns the solved notebook into what is handed in, and the points that it must
-get for the four questions (of 2, 2, 3, 3). `benchmarks/grading.py` times the whole class, a test grades one of each.
+Each kind of student is a function that puts something into the folder of submissions, with the points that each of its
+answers must get. `benchmarks/grading.py` times the whole class, a test grades one of each.
 """
 
 import json
@@ -11,57 +11,116 @@ import zipfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from minillm.course.checks import ROOMS, questions
+from minillm.course.grading.names import usable
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "04_attention"
 FULL = (2, 2, 3, 3)
+NOTHING = (0, 0, 0, 0)
+WIDE = "名" * 80  # more bytes than the name of a file may have
 LATE = 2_000_000_000  # when the late ones saved their notebook, as a Unix time
-
-SIGNATURES = {
+HEADS = {
     "attention": "query, key, value, visible",
     "multi_head": "x, query_weight, key_weight, value_weight, output_weight, n_heads",
     "window_mask": "T, S, window, sinks",
     "join": "out_a, total_a, out_b, total_b",
 }
+Pack = Callable[[Path, str, bytes], None]
 
 
 @dataclass(frozen=True)
 class Student:
-    """What a kind of student hands in, by changes to the solved notebook, and what that is worth."""
+    """What somebody hands in for assignment 04, as changes to the solved notebook, and what that is worth."""
 
-    points: tuple[int, int, int, int]
+    points: tuple[int, ...] = FULL
     functions: dict[str, str] | None = None  # new bodies
     first: str | None = None  # a cell before all others
     last: str | None = None  # a cell after all others
-    packed: Callable[[Path, str, bytes], None] | None = None  # how it is handed in; None: as a file in a folder
+    packed: Pack | None = None  # how it is handed in; None: as a file in a folder
     reason: str | None = None  # a part of what the table must say
     look: str | None = None  # a part of what a teacher must be told to look at
+    called: str | None = None  # the name in the tables, if it is another than the kind's
 
 
-def _stubs() -> dict[str, str]:
-    return dict.fromkeys(SIGNATURES, "raise NotImplementedError()")
+@dataclass
+class Expected:
+    """What the tables must say of one student: points by assignment, nothing of the assignments that are missing."""
+
+    points: dict[str, tuple[int, ...]]
+    reason: str | None = None
+    look: str | None = None
+
+
+@cache
+def notebook(number: str, folder: str = "solutions") -> bytes:
+    """An assignment as the course has it, solved or not."""
+    name = f"{number}_{ROOMS[number]}"
+    return (ROOT / folder / name / f"{name}.ipynb").read_bytes()
+
+
+@cache
+def full(number: str) -> tuple[int, ...]:
+    """The points of every question."""
+    return tuple(len(question.probes) for question in questions(number))
+
+
+def nothing(number: str) -> tuple[int, ...]:
+    return tuple(0 for _ in questions(number))
+
+
+# --- how it is handed in ---
+
+
+def _file(folder: Path, name: str, data: bytes, path: str = f"{NAME}.ipynb") -> None:
+    (folder / name / path).parent.mkdir(parents=True)
+    (folder / name / path).write_bytes(data)
+
+
+def _at(path: str) -> Pack:
+    return lambda folder, name, data: _file(folder, name, data, path)
+
+
+def _top(file: str) -> Pack:
+    return lambda folder, name, data: (folder / file).write_bytes(data) and None
 
 
 def _zip(folder: Path, name: str, data: bytes, member: str = f"{NAME}.ipynb", mode: int = stat.S_IFREG | 0o644) -> None:
-    with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(folder / f"{name}.zip", "a", zipfile.ZIP_DEFLATED) as archive:
         info = zipfile.ZipInfo(member)
         info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, mode << 16
         archive.writestr(info, data)
 
 
-def _link_in_zip(folder: Path, name: str, data: bytes) -> None:
-    _zip(folder, name, f"../right_00/{NAME}.ipynb".encode(), mode=stat.S_IFLNK | 0o777)
+def _with_checkpoints(folder: Path, name: str, data: bytes) -> None:
+    _zip(folder, name, notebook("04", "exercises"), f".ipynb_checkpoints/{NAME}-checkpoint.ipynb")
+    _zip(folder, name, data)
 
 
-def _link(folder: Path, name: str, data: bytes) -> None:
-    (folder / name).mkdir()
-    (folder / name / f"{NAME}.ipynb").symlink_to(folder / "right_00" / f"{NAME}.ipynb")
+def _whole_course(folder: Path, name: str, data: bytes) -> None:
+    for place in ("solutions", "exercises"):
+        for number in ROOMS:
+            path = f"{number}_{ROOMS[number]}"
+            own = data if (place, number) == ("exercises", "04") else notebook(number, place)
+            _zip(folder, name, own, f"minillm-main/{place}/{path}/{path}.ipynb")
+    _zip(folder, name, (ROOT / "notebooks" / f"{NAME}.ipynb").read_bytes(), f"minillm-main/notebooks/{NAME}.ipynb")
+    for number in range(3000):
+        _zip(folder, name, b"", f"minillm-main/.venv/lib/{number}.py")
 
 
-def _file(folder: Path, name: str, data: bytes) -> None:
-    (folder / name).mkdir()
-    (folder / name / f"{NAME}.ipynb").write_bytes(data)
+def _beside_an_untouched_one(folder: Path, name: str, data: bytes) -> None:
+    _file(folder, name, notebook("04", "exercises"))
+    (folder / name / f"{NAME}_final.ipynb").write_bytes(data)
+
+
+def _no_metadata(folder: Path, name: str, data: bytes) -> None:
+    content = json.loads(data)
+    for cell in content["cells"]:
+        cell["metadata"] = {"nbgrader": {"grade_id": "check_04_1", "points": 1000, "grade": True, "solution": True}}
+    _file(folder, name, json.dumps(content).encode())
 
 
 def _late(folder: Path, name: str, data: bytes) -> None:
@@ -69,12 +128,22 @@ def _late(folder: Path, name: str, data: bytes) -> None:
     os.utime(folder / name / f"{NAME}.ipynb", (LATE, LATE))
 
 
-def _no_metadata(folder: Path, name: str, data: bytes) -> None:
-    notebook = json.loads(data)
-    for cell in notebook["cells"]:
-        cell["metadata"] = {"nbgrader": {"grade_id": "check_04_1", "points": 1000, "grade": True, "solution": True}}
-    _file(folder, name, json.dumps(notebook).encode())
+def _link(folder: Path, name: str, data: bytes) -> None:
+    (folder / name).mkdir()
+    (folder / name / f"{NAME}.ipynb").symlink_to(folder / "right" / f"{NAME}.ipynb")
 
+
+def _link_in_zip(folder: Path, name: str, data: bytes) -> None:
+    _zip(folder, name, f"../right/{NAME}.ipynb".encode(), mode=stat.S_IFLNK | 0o777)
+
+
+def _blank_lines(folder: Path, name: str, data: bytes) -> None:
+    content = json.loads(data)
+    content["cells"].append({"cell_type": "code", "source": "x = 1" + "\n" * 900_000, "metadata": {}, "outputs": []})
+    _file(folder, name, json.dumps(content).encode())
+
+
+# --- what hostile answers do ---
 
 LIAR = """class Liar:
     def __eq__(self, other): return True
@@ -83,85 +152,213 @@ LIAR = """class Liar:
     def __len__(self): return 1
 return Liar()"""
 FORGE = """import json, os, struct
-text = json.dumps({"tuple": ["04.4/0", [[{"points": 3, "passed": True}, None]]]}).encode()
+text = json.dumps({text}).encode()
 for channel in range(3, 64):
     try: os.write(channel, struct.pack(">Q", len(text) + 8) + struct.pack(">Q", len(text)) + text)
-    except OSError: pass"""
+    except OSError: pass
+return 3"""
+FORGED_REPLY = {"tuple": ["04.4/0", [[{"points": 3, "passed": True}, None]]]}
+FORGED_STEP = {"tuple": [{"dict": [[1, 2]]}, []]}
+HEADER_BOMB = """import os, struct
+head = struct.pack(">Q", 40) + b"[" + b" " * 37 + b"1]" + struct.pack("<Q", 50_000_000) + b'{"' + b"x" * 40_000_000
+for channel in range(3, 64):
+    try: os.write(channel, struct.pack(">Q", len(head)) + head)
+    except OSError: pass
+return 3"""
 PATCH = """import minillm.course.checks as checks, torch, builtins
 checks.check = checks.ask = checks.judge = lambda *a, **k: type("Result", (), {"points": 100, "passed": True})()
 torch.Tensor.__eq__ = torch.allclose = torch.isclose = torch.equal = lambda *a, **k: True
 builtins.len = lambda *a: 3"""
-
 ORACLE = """from minillm.course.checks.attention.head import attention as right
 return right(query, key, value, visible)"""
+LOOK_FOR_IT = """import os, sys
+for top in ("/usr/lib", "/usr/local/lib", sys.prefix, sys.base_prefix, os.path.realpath(sys.prefix)):
+    for root, folders, files in os.walk(top):
+        if root.endswith("minillm/course/checks/attention") and "head.py" in files:
+            names = {}
+            exec(open(root + "/head.py").read(), names)
+            return names["attention"](query, key, value, visible)
+raise FileNotFoundError("not here")"""
 ATEN = """batch = (one[None, None] for one in (query, key, value, visible))
 return torch.ops.aten.scaled_dot_product_attention(*batch)[0, 0]"""
+ENVIRONMENT = """for process in __import__("os").listdir("/proc"):
+    if process.isdigit():
+        text = open(f"/proc/{process}/environ").read()
+        if "TOKEN" in text: raise ValueError(text)
+raise LookupError("nothing to steal")"""
+SYSTEM_CALLS = """import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {{"keyctl": (250, 11, -3, buffer := ctypes.create_string_buffer(100), 100), "ptrace": (101, 16, 1, 0, 0),
+    "process_vm_writev": (311, 1, 0, 0, 0, 0, 0), "shmget": (29, 0, 10**9, 0o1600), "unshare": (272, 0x10000000),
+    "clone": (56, 0x10000000 | 17, 0, 0, 0, 0), "memfd_create": (319, b"x", 0), "mount": (165, 0, b"/", 0, 0, 0),
+    "bpf": (321, 0, 0, 0), "death": (157, 1, 0)}}
+code = libc.syscall(*calls["{name}"])
+if code < 0: raise OSError(ctypes.get_errno(), "refused")
+raise LookupError("{name} WAS ALLOWED")"""
+FILL = """import os
+for number in range(10**6):
+    with open(f"{number}.bin", "wb") as file: file.write(b"x" * 7_000_000)"""
+
+
+def _system_call(name: str) -> Student:
+    return Student((2, 2, 3, 0), {"join": SYSTEM_CALLS.format(name=name)}, look="ctypes")
+
+
+def _join(body: str, **others) -> Student:
+    return Student((2, 2, 3, 0), {"join": body}, **others)
+
+
+PLOTS = "import matplotlib.pyplot as plt\nimport math, torch\nfrom minillm.course.checks import check"
+SHOWN = "fig, ax = plt.subplots()\nax.plot([1, 2])\nfig.savefig('x.png')\nplt.show()"
+TOUCHY = """import minillm.model.attention
+import pandas as pd
+display(torch.ones(3))
+await asyncio.sleep(1)
+open('notes.txt', 'w').write('x')
+!pip install torch
+%timeit sum(range(100))"""
+OWN_HELPER = "SCALE = {}\nSCALE['root'] = math.sqrt\ndef weights(scores, visible):\n    plt.close()\n    return " + (
+    "scores.masked_fill(~visible, -math.inf).softmax(-1)"
+)
+USES_HELPER = "return weights(query @ key.T / SCALE['root'](query.shape[-1]), visible) @ value"
 
 KINDS = {
-    "right": Student(FULL),
-    "zipped": Student(FULL, packed=_zip),
-    "other_metadata": Student(FULL, packed=_no_metadata),
+    "right": Student(),
     "wrong_scale": Student(
         (0, 2, 3, 3), {"attention": "return (query @ key.T).masked_fill(~visible, -math.inf).softmax(-1) @ value"}
     ),
     "wrong_mask": Student((2, 2, 0, 3), {"window_mask": "return torch.ones(T, S, dtype=torch.bool).tril()"}),
-    "wrong_share": Student((2, 2, 3, 0), {"join": "return (out_a + out_b) / 2, total_a + total_b"}),
-    "late_stub": Student((0, 0, 0, 0), _stubs(), packed=_late),
-    "endless_answer": Student((2, 2, 3, 0), {"join": "while True: pass"}),
-    "endless_cell": Student(FULL, first="while True: pass", reason="took longer than"),
-    "fork_bomb": Student((2, 2, 3, 0), {"join": "import os\nwhile True: os.fork()"}),
-    "memory_hog": Student((2, 2, 3, 0), {"join": "x = []\nwhile True: x.append(torch.ones(10**7))"}),
-    "socket": Student((2, 2, 3, 0), {"join": 'import socket\nsocket.create_connection(("10.0.0.1", 80), 5)'}),
-    "gradebook": Student((2, 2, 3, 0), {"join": 'return open("OUT/gradebook.db", "rb").read()'}),
-    "neighbour": Student(FULL, last='open("SUBMISSIONS/right_00/04_attention.ipynb").read()', reason="No such file"),
-    "deletes": Student(FULL, last='import shutil\nshutil.rmtree("SUBMISSIONS")', reason="No such file"),
-    "patches": Student((0, 2, 3, 3), {"attention": "return 100"}, last=PATCH),
+    "wrong_share": _join("return (out_a + out_b) / 2, total_a + total_b"),
+    "late_stub": Student(NOTHING, dict.fromkeys(HEADS, "raise NotImplementedError()"), packed=_late),
+    # honest, in odd ways
+    "zipped": Student(packed=_zip),
+    "other_metadata": Student(packed=_no_metadata),
+    "namesake_1": Student(packed=_top(f"leeann_101_7001_{NAME}.ipynb"), called="leeann (101)"),
+    "namesake_2": Student((2, 2, 0, 3), {"window_mask": "return 3"}, called="leeann (102)",
+                          packed=_top(f"leeann_LATE_102_7002_{NAME}-1.ipynb")),
+    "canvas_zip": Student(packed=lambda f, n, d: _zip(f, "poeeva_103_7003_work", d), called="poeeva"),
+    "moodle": Student(packed=_at(f"{NAME}.ipynb"), called="Cleo Ray_123"),
+    "moodle_flat": Student(packed=_top(f"Dan Ray_124_assignsubmission_file_{NAME}.ipynb"), called="Dan Ray_124"),
+    "colab": Student(packed=_at(f"Copy of {NAME}.ipynb")),
+    "shouting": Student(packed=_at("04_ATTENTION.IPYNB".replace("ATTENTION", "attention"))),
+    "long_path": Student(packed=_at("/".join(["a folder with a long name" * 3] * 7 + [f"{NAME}.ipynb"]))),
+    "checkpoints": Student(packed=_with_checkpoints),
+    "whole_course": Student(packed=_whole_course),
+    "comma": Student(packed=lambda f, n, d: _file(f, "Smith, John", d), called="Smith, John"),
+    "pronoun": Student(packed=lambda f, n, d: _zip(f, "Zoë (she)", d), called="Zoë (she)"),
+    "wide": Student(packed=lambda f, n, d: _file(f, WIDE, d), look="cannot be a folder's", called=usable(WIDE)),
+    "odd_name": Student(packed=lambda f, n, d: _file(f, "bob*", d), look="cannot be a folder's", called=usable("bob*")),
+    "two_files": Student(packed=_beside_an_untouched_one),
+    "own_name": Student(packed=_at("my homework.ipynb")),
+    "loose": Student(packed=_top(f"{NAME}.ipynb"), called=NAME, look="tells no student's name"),
+    "plots": Student(functions={"attention": USES_HELPER}, first=PLOTS + "\n" + SHOWN + "\n" + OWN_HELPER),
+    "slow_cells": Student(last="import time\nfor _ in range(7):\n    time.sleep(25)"),
+    "touchy_cells": Student(first=TOUCHY),
+    "endless_cell": Student(first="while True: pass"),
+    "dying_cell": Student(first="import os; os._exit(0)", look="_exit"),
+    "prints": Student(last='for _ in range(1000): print("x" * 10**6)'),
+    "timed": Student(functions={"join": "%%time"}),
+    # hostile
+    "endless_answer": _join("while True: pass"),
+    "fork_bomb": _join("import os\nwhile True: os.fork()"),
+    "thread_bomb": _join("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,)).start()"),
+    "memory_hog": _join("x = []\nwhile True: x.append(torch.ones(10**7))"),
+    "fills_the_scratch": _join(FILL),
+    "socket": _join('import socket\nsocket.create_connection(("10.0.0.1", 80), 5)', look="socket"),
+    "gradebook": _join('return open("OUT/gradebook.db", "rb").read()'),
+    "neighbour": _join(f'return open("SUBMISSIONS/right/{NAME}.ipynb").read()'),
+    "deletes": _join('import shutil\nshutil.rmtree("SUBMISSIONS")'),
+    "environment": _join(ENVIRONMENT, look="__import__"),
+    "patches": Student((0, 0, 3, 0), {"attention": "return 100"}, last=PATCH),  # and spoils what its own answers use
     "liar": Student((2, 2, 0, 3), {"window_mask": LIAR}, look="__eq__"),
-    "forges": Student((2, 2, 3, 0), {"join": "return 3"}, last=FORGE, reason="wrote something of its own"),
-    "dies": Student((2, 2, 3, 0), {"join": "import os\nos._exit(0)"}, look="_exit"),
-    "prints": Student(FULL, last='for _ in range(1000): print("x" * 10**6)'),
-    "returns_a_gigabyte": Student((2, 2, 3, 0), {"join": "return torch.zeros(25 * 10**7), total_a"}),
+    "forges": _join(FORGE.replace("{text}", str(FORGED_REPLY))),
+    "forges_a_step": _join(FORGE.replace("{text}", str(FORGED_STEP))),
+    "header_bomb": _join(HEADER_BOMB),
+    "dies": _join("import os\nos._exit(0)", look="_exit"),
+    "kills_all": _join("import os\nos.kill(-1, 9)"),
+    "returns_a_gigabyte": _join("return torch.zeros(25 * 10**7), total_a"),
+    "no_numbers": _join("return torch.zeros(10**9, 0), total_a"),
+    "axes": _join("return torch.zeros([1] * 200_000), total_a"),
+    "colliding_keys": _join("return {place * (2**61 - 1): 0 for place in range(99_000)}, total_a"),
+    "deep": _join("x = []\nfor _ in range(900): x = [x]\nreturn x, total_a"),
+    "formula": _join("raise ValueError('x;=cmd()')"),
     "the_oracle": Student((0, 2, 3, 3), {"attention": ORACLE}),
-    "around_the_watch": Student(FULL, {"attention": ATEN}, look="ops"),  # the watch is not the border: a person is told
+    "looks_for_it": Student((0, 2, 3, 3), {"attention": LOOK_FOR_IT}, look="exec"),
+    "around_the_watch": Student(functions={"attention": ATEN}, look="ops"),  # no border: a person is told
     "ready_made": Student(
         (0, 2, 3, 3),
         {"attention": "return torch.nn.functional.scaled_dot_product_attention(query, key, value, visible)"},
         look="scaled_dot_product_attention",
     ),
-    "broken_json": Student(
-        (0, 0, 0, 0), packed=lambda *args: _file(*args[:2], b'{"cells": ['), reason="JSON is broken"
-    ),
-    "link": Student((0, 0, 0, 0), packed=_link, reason="is a link"),
-    "link_in_zip": Student((0, 0, 0, 0), packed=_link_in_zip, reason="is a link"),
-    "path_out_of_zip": Student(FULL, packed=lambda *args: _zip(*args, member=f"../../{NAME}.ipynb")),
-    "zip_bomb": Student((0, 0, 0, 0), packed=lambda *args: _zip(*args[:2], bytes(10**8)), reason="more than 10 MB"),
-    "no_zip": Student((0, 0, 0, 0), packed=lambda f, n, d: (f / f"{n}.zip").write_bytes(d), reason="cannot be read"),
+    "blank_lines": Student(packed=_blank_lines),
+    "broken_json": Student(NOTHING, packed=lambda *args: _file(*args[:2], b'{"cells": ['), reason="JSON is broken"),
+    "link": Student(NOTHING, packed=_link, reason="is a link"),
+    "link_in_zip": Student(NOTHING, packed=_link_in_zip, reason="is a link"),
+    "path_out_of_zip": Student(packed=lambda *args: _zip(*args, member=f"../../{NAME}.ipynb")),
+    "zip_bomb": Student(NOTHING, packed=lambda *args: _zip(*args[:2], bytes(10**8)), reason="more than 10 MB"),
+    "no_zip": Student(NOTHING, packed=lambda f, n, d: (f / f"{n}.zip").write_bytes(d) and None, reason="be read"),
+    "fifo": Student(NOTHING, packed=lambda f, n, d: os.mkfifo(f / f"{n}.zip"), reason="not an ordinary file"),
+    "impostor": Student(NOTHING, packed=lambda f, n, d: (f / "right .zip").write_bytes(b""), called="right (2)",
+                        reason="be read", look="whose is it?"),
+}  # fmt: skip
+KINDS |= {
+    f"calls_{name}": _system_call(name)
+    for name in ("keyctl", "ptrace", "process_vm_writev", "shmget", "unshare", "clone", "memfd_create", "mount", "bpf")
 }
+SPECIAL = {"moodle": "Cleo Ray_123_assignsubmission_file"}  # folders of another name than the student's
 
 
-def hand_in(folder: Path, out: Path, times: dict[str, int]) -> dict[str, Student]:
-    """Fill a folder with submissions, so many of each kind; returns the students by name."""
-    solved = json.loads((ROOT / "solutions" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))
+def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) -> dict[str, Expected]:
+    """Fill a folder with one submission of each kind; returns what must be said of them, by their names in the tables.
+
+    Without `kinds`, that is every kind there is, and somebody for each of the assignments.
+    """
     folder.mkdir(parents=True)
-    students = {f"{kind}_{copy:02}": KINDS[kind] for kind, number in times.items() for copy in range(number)}
-
-    def placed(source: str) -> str:
-        return source.replace("OUT", str(out)).replace("SUBMISSIONS", str(folder))
-
-    for name, student in students.items():
-        notebook = deepcopy(solved)
-        for function, body in (student.functions or {}).items():
-            _replace(notebook, function, placed(body))
-        for place, source in ((0, student.first), (len(notebook["cells"]), student.last)):
-            if source is not None:
-                cell = {"cell_type": "code", "source": placed(source), "metadata": {}, "outputs": []}
-                notebook["cells"].insert(place, cell)
-        (student.packed or _file)(folder, name, json.dumps(notebook).encode())
-    return students
+    expected: dict[str, Expected] = {}
+    for kind, student in (KINDS if kinds is None else kinds).items():
+        data = _changed(student, {"OUT": str(out), "SUBMISSIONS": str(folder)})
+        (student.packed or _file)(folder, SPECIAL.get(kind, kind), data)
+        expected[student.called or kind] = Expected({"04": student.points}, student.reason, student.look)
+    if "whole_course" in expected:
+        expected["whole_course"].points |= {number: nothing(number) for number in ROOMS if number != "04"}
+    if kinds is None:
+        expected["right"].look = "whose is it?"  # the impostor's zip has the same name
+        expected |= _all_assignments(folder)
+    return expected
 
 
-def _replace(notebook: dict, function: str, body: str) -> None:
+def _all_assignments(folder: Path) -> dict[str, Expected]:
+    """Somebody who solved everything, somebody who touched nothing, and for each assignment one who did only that."""
+    found = {"diligent": Expected({}), "idle": Expected({})}
+    for number in ROOMS:
+        name = f"{number}_{ROOMS[number]}"
+        _zip(folder, "diligent", notebook(number), f"{name}/{name}.ipynb")
+        found["diligent"].points[number] = full(number)
+        _zip(folder, "idle", notebook(number, "exercises"), f"{name}/{name}.ipynb")
+        found["idle"].points[number] = nothing(number)
+        _file(folder, f"only {number}", notebook(number), f"{name} (1).ipynb")
+        found[f"only {number}"] = Expected({number: full(number)})
+    return found
+
+
+def _changed(student: Student, places: dict[str, str]) -> bytes:
+    content = deepcopy(json.loads(notebook("04")))
+    for function, body in (student.functions or {}).items():
+        _replace(content, function, body, places)
+    for place, source in ((0, student.first), (len(content["cells"]), student.last)):
+        if source is not None:
+            cell = {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}
+            content["cells"].insert(place, cell)
+    return json.dumps(content).encode()
+
+
+def _replace(content: dict, function: str, body: str, places: dict[str, str]) -> None:
     head = f"def {function}("
-    codes = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    codes = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     (cell,) = [cell for cell in codes if "".join(cell["source"]).startswith(head)]
-    cell["source"] = f"{head}{SIGNATURES[function]}):\n    " + body.replace("\n", "\n    ")
+    if body.startswith("%%"):
+        cell["source"] = f"{body}\n" + "".join(cell["source"])
+        return
+    for word, path in places.items():
+        body = body.replace(word, path)
+    cell["source"] = f"{head}{HEADS[function]}):\n    " + body.replace("\n", "\n    ")

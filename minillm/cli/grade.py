@@ -3,7 +3,8 @@
 import os
 import sys
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from glob import has_magic
 from importlib.util import find_spec
@@ -14,13 +15,16 @@ from tqdm import tqdm
 
 from minillm.cli.common import json_option, print_json
 from minillm.course.checks import ROOMS
-from minillm.course.checks.outside import Limits, collect
+from minillm.course.checks.cgroups import NONE, control_groups, memory_group
+from minillm.course.checks.outside import Limits, Statement, collect
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
-from minillm.course.grading.grade import Class, Record, forget, grade, secret_of
+from minillm.course.grading.grade import PRELOAD, Class, Record, forget, grade, read_all, secret_of
+from minillm.course.grading.limited import Processes
+from minillm.course.grading.names import assignment_name
 from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
-from minillm.course.grading.submissions import assignment_name, number_of, read_submissions
+from minillm.course.grading.submissions import list_submissions
 
 
 def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -76,38 +80,47 @@ def grade_class(
 
     if unknown := [number for number in numbers if number not in ROOMS]:
         raise ValueError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
-    found = read_submissions(submissions)
+    found = list_submissions(submissions)
     students = [one.student for one in found]
     if again is not None and again not in students:
         raise ValueError(f"nobody is called {again!r}; there are {', '.join(students)}")
-    handed_in = {number_of(notebook.path) for one in found for notebook in one.notebooks}
     every = {one: load_questions(one, checks) for one in ROOMS}
-    questions = {one: asked for one, asked in every.items() if one in (numbers or handed_in)}
-    if not questions:
-        raise ValueError(
-            f"no notebook in {submissions} has an assignment's name, such as {assignment_name('04')}.ipynb"
-        )
-    limits = Limits(seconds, 6 * seconds, memory)
-    if not unsafe:
-        need_sandbox(limits)
+    possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
     out = out.resolve()
     if has_magic(str(out)):
         raise ValueError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
-    read_decisions(out, possible, students)  # before the work, so that a slip in it costs nothing
-    if again is not None:
-        forget(out, again)
+    limits = Limits(seconds, 6 * seconds, memory)
     hidden = tuple(path.resolve() for path in (submissions, checks) if path)
-    course = Class(found, questions, checks_hash(checks), out, hidden, limits, unsafe, jobs)
-    records = grade_with_a_bar(course, secret_of(out, seed))
-    deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
-    scores = [score(record, deadline, decisions) for record in records]
-    write_tables(out, scores)
-    write_gradebook(out, scores, questions, deadline)
-    notebooks = {(one.student, number): one.of(number) for one in found for number in questions}
-    with tqdm(total=len(scores), unit="page", disable=None, file=sys.stderr) as bar:
-        write_feedback(out, scores, notebooks, bar.update)
+    if not unsafe:
+        need_sandbox(limits, (out, *hidden))
+    out.mkdir(parents=True, exist_ok=True)
+    read_decisions(out, possible, students)  # before the work, so that a slip in it costs nothing
+    with Processes(PRELOAD) as processes, ends_in_a_sentence():
+        read_all(processes, found, jobs)
+        handed_in = {number for one in found for number in one.notebooks}
+        questions = {one: asked for one, asked in every.items() if one in (numbers or handed_in)}
+        if not questions:
+            reasons = sorted({one.trouble for one in found if one.trouble})
+            raise ValueError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
+        if again is not None:
+            forget(out, again)
+        course = Class(found, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
+        with tqdm(total=len(found) * len(questions), unit="notebook", disable=None, file=sys.stderr) as bar:
+
+            def tell(record: Record) -> None:
+                bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
+                bar.update()
+
+            records = grade(course, secret_of(out, seed), processes, jobs, tell)
+        deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
+        scores = [score(record, deadline, decisions) for record in records]
+        write_tables(out, scores, {one.student: one.parts[0].owner.id or "" for one in found})
+        write_gradebook(out, scores, questions, deadline)
+        notebooks = {(one.student, n): notebook for one in found for n in questions if (notebook := one.of(n))}
+        pages = write_feedback(out, scores, notebooks, processes, jobs)
+        for reason in tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr):
+            if reason:
+                click.echo(reason, err=True)
     summary = {assignment_name(number): summarise(scores, number) for number in questions}
     tell_summary(summary, records)
     click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")
@@ -119,35 +132,32 @@ def tell_summary(summary: dict[str, dict[str, float]], records: list[Record]) ->
     """Say how an assignment went, and what to talk about in the next hour."""
     for name, numbers_of in summary.items():
         click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
+        if numbers_of["not_handed_in"]:
+            click.echo("  {not_handed_in} handed in nothing for it".format(**numbers_of))
         if numbers_of["with_troubles"]:
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), times in commonest_mistakes(records):
         click.echo(f"  {times} x {question}: {sentence}")
 
 
-def grade_with_a_bar(course: Class, secret: str) -> list[Record]:
-    """Grade, and show how far it is."""
-    total = len(course.submissions) * len(course.questions)
-    with tqdm(total=total, unit="notebook", disable=None, file=sys.stderr) as bar:
-
-        def tell(record: Record) -> None:
-            bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
-            bar.update()
-
-        try:
-            return grade(course, secret, tell)
-        except KeyboardInterrupt:
-            bar.close()
-            raise click.ClickException("interrupted; the same command goes on from here") from None
+@contextmanager
+def ends_in_a_sentence() -> Iterator[None]:
+    """Turn Ctrl-C into a word on how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; the same command goes on from here") from None
 
 
 def summarise(scores: list[Score], number: str) -> dict[str, float]:
-    """An assignment in five numbers."""
-    own = [one for one in scores if one.record.assignment == number]
+    """An assignment in six numbers; the mean is of those who handed something in."""
+    every = [one for one in scores if one.record.assignment == number]
+    own = [one for one in every if not one.record.missing]
     return {
         "students": len(own),
-        "mean": round(sum(one.final for one in own) / len(own), 2),
-        "possible": own[0].record.possible,
+        "not_handed_in": len(every) - len(own),
+        "mean": round(sum(one.final for one in own) / max(1, len(own)), 2),
+        "possible": every[0].record.possible,
         "with_troubles": sum(bool(one.record.troubles) for one in own),
         "worth_a_look": sum(bool(one.record.look) for one in own),
     }
@@ -159,16 +169,24 @@ def commonest_mistakes(records: list[Record], most: int = 3) -> list[tuple[tuple
     return Counter((result["question"], result["failure"]["sentence"]) for result in failed).most_common(most)
 
 
-def need_sandbox(limits: Limits) -> None:
-    """Refuse to go on where students' code would not be kept away from everything."""
-    reason = why_no_sandbox()
+def need_sandbox(limits: Limits, hidden: Sequence[Path]) -> None:
+    """Refuse to go on where students' code would not be kept away from everything; say what cannot be limited."""
+    reason, kind = why_no_sandbox(), control_groups()
     if reason is None:
+        tries = [f"import {module}" for module in ("minillm.course.grading", "minillm.course.checks.question")]
+        tries += [f"import os; assert os.listdir({str(folder)!r})" for folder in hidden]
+        statements = [Statement(f"try {place}", source) for place, source in enumerate(tries)]
         try:
-            collect([], [], sandboxed_command(), limits)
-        except ChildProcessError as error:
+            with memory_group(kind, limits.memory_mb) as before:
+                found = collect(statements, [], sandboxed_command((), hidden, before), limits)
+            if open_to := [one.source for one in statements if one.name not in found.troubles]:
+                reason = f"the sandbox does not hide everything here ({open_to[0]})"
+        except (ChildProcessError, OSError) as error:
             reason = f"bubblewrap does not work here ({error})"
     if reason:
         raise ValueError(
             f"{reason}. Grade on Linux, in a container or a virtual machine that holds nothing else; or say --unsafe, "
             "if you would let every student work at your keyboard"
         )
+    if kind is None:
+        click.echo(NONE, err=True)

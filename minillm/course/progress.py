@@ -1,15 +1,14 @@
 """How far a learner has come: each exercise's notebook is run in a process of its own, and its checks asked again."""
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 
 from minillm.course.checks import questions
-from minillm.course.checks.outside import collect
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command
-from minillm.course.grading.notebook import definition, read_code
-from minillm.course.grading.submissions import assignment_name
+from minillm.course.grading.names import assignment_name
+from minillm.course.grading.needed import collect_answers
+from minillm.course.grading.notebook import begun, read_code
 
 SEED = 0  # what `check` takes by itself, so that both say the same
 
@@ -49,19 +48,12 @@ def progress(folder: Path, number: str) -> Progress:
         return Progress(number, path, asked, trouble="is not there")
     except (OSError, ValueError) as error:
         return Progress(number, path, asked, trouble=str(error))
-    if not any(_begun(cells, question) for question in asked):
+    if not any(begun(cells, question.function) for question in asked):
         return Progress(number, path, asked)
-    collected = collect(cells, [(question, SEED) for question in asked], plain_command(), confined=False)
-    results = tuple(question.judge(SEED, collected.replies[question.id]) for question in asked)
-    trouble = "; ".join(f"{cell} {trouble}" for cell, trouble in collected.cells.items())
+    try:
+        collected = collect_answers(cells, [(question, SEED) for question in asked], plain_command(), confined=False)
+        results = tuple(question.judge(SEED, collected.replies[question.id]) for question in asked)
+    except Exception as error:  # our own fault; the other notebooks are asked all the same
+        return Progress(number, path, asked, trouble=f"could not be asked ({type(error).__name__}: {error})")
+    trouble = "; ".join(f"{statement} {trouble}" for statement, trouble in collected.troubles.items())
     return Progress(number, path, asked, results, trouble or None)
-
-
-def _begun(cells: list[tuple[str, str]], question: Question) -> bool:
-    """Whether an answer is more than the line that it came with."""
-    found = [node for _, source in cells if (node := definition(source, question.function))]
-    return bool(found) and not (isinstance(found[-1], ast.FunctionDef) and _is_stub(found[-1].body[-1]))
-
-
-def _is_stub(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line)

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from minillm.cli import main
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ROOMS, questions
+from minillm.course.grading.needed import collect_answers
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts
 
@@ -39,7 +40,7 @@ def write(folder, changes):
 
 
 def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
-    monkeypatch.setattr("minillm.course.progress.collect", None)
+    monkeypatch.setattr("minillm.course.progress.collect_answers", None)
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
     assert "04_attention                  0 of 10 .................... not begun" in result.output
@@ -52,7 +53,7 @@ def test_points_mistakes_and_what_is_next(folder):
         "    scores = query @ key.T / math.sqrt(query.shape[-1])\n"
         "    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value",
         "def window_mask": "def window_mask(T, S, window, sinks):\n    return torch.ones(T, S, dtype=torch.bool)",
-        "def join": "1 / 0",
+        "def join": "def join(a:",
     })  # fmt: skip
     result = run(folder, "--exercise", "04", "--json")
     assert result.exit_code == 0, result.output
@@ -63,7 +64,7 @@ def test_points_mistakes_and_what_is_next(folder):
     )
     assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
     assert "04.4 One softmax on two machines: 0 of 3 points. join is nowhere defined" in result.output
-    assert "raised ZeroDivisionError" in result.output
+    assert "raised SyntaxError" in result.output
     assert "2 of 10 points. Next: 04.2" in result.output
     found = json.loads(result.output.splitlines()[-1])
     assert (found["points"], found["possible"]) == (2, 10)
@@ -75,6 +76,31 @@ def test_when_all_is_done_it_says_so(folder):
     result = run(folder, "--exercise", "04")
     assert "04_attention                 10 of 10 #################### done" in result.output
     assert "10 of 10 points. That is all of them: well done." in result.output
+
+
+def test_every_assignment_can_be_done_and_counts_nothing_before():
+    possible = sum(len(question.probes) for number in ROOMS for question in questions(number))
+    for kind, points in (("exercises", f"0 of {possible}"), ("solutions", f"{possible} of {possible}")):
+        result = run(SOLUTIONS.parent / kind)
+        assert result.exit_code == 0, result.output
+        assert f"\n{points} points." in result.output
+        assert result.output.count("not begun" if kind == "exercises" else " done") == len(ROOMS)
+
+
+def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(folder, monkeypatch):
+    shutil.copytree(SOLUTIONS / "05_feed_forward", folder / "05_feed_forward")
+    write(folder, {"def join": "def join(*a): return 1"})
+
+    def broken(cells, asked, *others, **options):
+        if asked[0][0].id == "04.1":
+            raise RuntimeError("of our own making")
+        return collect_answers(cells, asked, *others, **options)
+
+    monkeypatch.setattr("minillm.course.progress.collect_answers", broken)
+    result = run(folder)
+    assert "04_attention.ipynb: could not be asked (RuntimeError: of our own making)" in result.output
+    assert "05_feed_forward              " in result.output
+    assert result.output.count(" done") == 1
 
 
 def test_a_notebook_that_is_missing_or_broken_is_told(folder):

@@ -1,16 +1,18 @@
-"""What runs inside the sandbox: a learner's cells, then the probes' calls. It answers, and knows no right answer.
+"""What runs inside the sandbox: a learner's statements, then the probes' calls. It answers, and knows no right answer.
 
 Grading and `minillm progress` start this file in a process of its own (`outside`). It reads one message, sends one for
 each step that it has done, and shares that process with the learner's code: so nothing that it sends is to be trusted.
 """
 
 import ast
+import asyncio
+import contextlib
+import inspect
 import linecache
 import os
-import re
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 from warnings import catch_warnings
@@ -20,10 +22,10 @@ import torch
 from minillm.course.checks.asking import Reply, ask, told
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
-# Lines that are IPython's and no Python: %time f(), !ls, ?len, len?, files = !ls
-MAGIC = re.compile(r"(\s*+)(?:[%!?].*|.*\?\s*|\w[\w\s,]*=\s*[%!].*)")
-MOST_MAGICS = 20  # in a cell: each is looked for anew
 NOBODY = 65534
+FILE_BYTES = 8_000_000  # of one file that a learner's code writes
+FILES = 256  # open at a time: what lies in pipes and sockets counts as nobody's memory
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
 def main() -> None:
@@ -34,6 +36,9 @@ def main() -> None:
     for stream in (0, 1, 2):  # what the learner's code prints goes nowhere
         os.dup2(nowhere, stream)
     torch.set_num_threads(1)
+    for name in request["preload"]:  # needs threads or files for its start, which are gone in a moment
+        with contextlib.suppress(Exception), catch_warnings(action="ignore"):
+            import_module(name)
     if request["limits"]:
         confine(**request["limits"])
     for message in steps(request):
@@ -45,29 +50,36 @@ def main() -> None:
 
 
 def confine(memory: int) -> None:
-    """Take from this process what no answer needs: more than `memory` bytes, more processes, files, being root.
+    """Take from this process what no answer needs: more than `memory` bytes, more processes, large files, being root.
 
     Torch is loaded by now, so the address space that it has taken does not count.
     """
+    import ctypes
     import resource  # which Windows lacks
 
     with open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
-    limits = {resource.RLIMIT_AS: used + memory, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    limits = {resource.RLIMIT_AS: used + memory, resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0}
+    limits |= {resource.RLIMIT_NOFILE: FILES, resource.RLIMIT_MSGQUEUE: 0}
     if os.geteuid() == 0:  # the limit on processes does not hold for root
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)  # forgotten by a process that changes its user
     for kind, limit in (limits | {resource.RLIMIT_NPROC: 0}).items():
         resource.setrlimit(kind, (limit, limit))
 
 
 def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Do what a message asks for; yields the name and the result of each step: a cell's trouble, a probe's replies."""
+    """Do what a message asks for; yields the name and the result of each step.
+
+    That is what went wrong in a statement (None if nothing did), and the replies to a probe.
+    """
     yield "ready", None
     module = sys.modules["__main__"] = ModuleType("__main__")  # where a notebook's names live
-    for name, source in request["cells"]:
-        yield name, run_cell(name, source, module.__dict__)
+    module.__dict__.update(display=_quiet, get_ipython=_Quiet)
+    for name, source in request["statements"]:
+        yield name, run(name, source, module.__dict__)
     for name, function, forbidden, calls in request["probes"]:
         if function in module.__dict__:
             replies = ask(module.__dict__[function], calls, forbidden)
@@ -76,42 +88,34 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, [(reply.value, reply.trouble) for reply in replies]
 
 
-def run_cell(name: str, source: str, names: dict[str, Any]) -> str | None:
-    """Run a cell as a notebook would; the end of a sentence if it raised something, as `asking` tells it."""
-    source = python_of(source)
+def run(name: str, source: str, names: dict[str, Any]) -> str | None:
+    """Run a part of a cell as a notebook would; the end of a sentence if it raised something, as `asking` tells it.
+
+    >>> run("cell 1", "import asyncio; x = await asyncio.sleep(0, result=3)", names := {}), names["x"]
+    (None, 3)
+    """
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # so that errors show lines
     try:
         with catch_warnings(action="ignore"):
-            exec(compile(source, name, "exec"), names)
+            code = compile(source, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            if code.co_flags & inspect.CO_COROUTINE:
+                asyncio.run(eval(code, names))
+            else:
+                exec(code, names)
     except BaseException as error:
         return told(error, name)
     return None
 
 
-@lru_cache(maxsize=100)
-def python_of(source: str) -> str:
-    r"""A cell as it stands, or with `pass` for each line that is IPython's, if it is no Python with them.
+def _quiet(*_: Any, **__: Any) -> None:
+    """Stands in for what shows something in a notebook."""
 
-    >>> python_of("%time f()\nrest = (7\n    % 4)\nlen?")
-    'pass\nrest = (7\n    % 4)\npass'
-    """
-    if source.lstrip().startswith("%%"):
-        return ""
-    lines = source.lstrip(" \t").split("\n")  # IPython forgives an indented beginning
-    for _ in range(MOST_MAGICS):
-        try:
-            ast.parse("\n".join(lines))
-        except SyntaxError as error:  # it names the line where Python ends
-            place = (error.lineno or 0) - 1
-            magic = MAGIC.fullmatch(lines[place]) if place < len(lines) else None
-            if not magic:
-                break
-            lines[place] = f"{magic[1]}pass"
-        except (ValueError, RecursionError, MemoryError):
-            break
-        else:
-            break
-    return "\n".join(lines)
+
+class _Quiet:
+    """Stands in for IPython's shell, which runs a notebook's `%` and `!` lines."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _quiet
 
 
 if __name__ == "__main__":

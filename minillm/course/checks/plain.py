@@ -16,8 +16,10 @@ NUMBERS = (bool, int, float)
 WHOLE = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 DTYPES = WHOLE | {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # what can be compared with all others
 NUMPY_SCALARS = set(np.sctypeDict.values()) - {np.object_, np.void}
-DEEPEST = 8  # lists in lists
+DEEPEST = 8  # lists in lists, in one value
 MOST = 100_000  # items in all
+MOST_KEYS = 10_000  # of one dictionary: keys may be chosen so that each collides with all before it
+MOST_AXES = 8  # of one tensor
 LARGEST = 10_000_000  # numbers in one tensor, characters in one text
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # float32, computed in any order
 WIDEST = 160  # characters of a value in a message
@@ -55,6 +57,8 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
     if kind in (list, tuple):
         return kind([_copy(item, depth - 1, left) for item in value])
     if kind is dict or (issubclass(kind, dict) and kind.__module__ == "collections"):
+        if len(value) > MOST_KEYS:
+            raise Refused(f"is a dictionary of more than {MOST_KEYS:,} keys")
         return {_copy(key, depth - 1, left): _copy(item, depth - 1, left) for key, item in dict.items(value)}
     if kind is torch.Tensor or kind is torch.nn.Parameter:
         return _copy_tensor(value)
@@ -73,8 +77,11 @@ def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
         raise Refused("is a sparse, quantised, complex or empty-shelled tensor; return an ordinary one")
     if value.dtype not in DTYPES:
         raise Refused(f"is a tensor of {value.dtype}; return one of {torch.float32} or {torch.int64}")
-    if torch.Tensor.numel(value) > LARGEST:
-        raise Refused(f"is a tensor of shape {tuple(value.shape)}, too large for any right answer")
+    shape = tuple(value.shape)
+    if len(shape) > MOST_AXES:
+        raise Refused(f"is a tensor with {len(shape):,} axes; at most {MOST_AXES} can be compared")
+    if math.prod(max(size, 1) for size in shape) > LARGEST:  # (10**9, 0) holds no number, and 10**9 rows
+        raise Refused(f"is a tensor of shape {shape}, too large for any right answer")
     return torch.Tensor.clone(torch.Tensor.cpu(torch.Tensor.detach(value)))
 
 

@@ -42,6 +42,7 @@ class Probe:
 
     `draw` makes the arguments of several calls, the smallest input first, because that one is shown to the learner.
     `right` is the right answer. `otherwise(calls, right, got)` may name what no mistake explains; None if it cannot.
+    What went wrong in a `private` probe is for the teacher alone.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Probe:
     right: Callable[..., Any]
     mistakes: tuple[Mistake, ...]
     otherwise: Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None] = lambda calls, right, got: None
+    private: bool = False
 
     def calls(self, chance: random.Random) -> list[Call]:
         """Inputs on which the right answer and all mistakes differ from each other, so that each is recognised."""

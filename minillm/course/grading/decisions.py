@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from minillm.course.grading.grade import Record
-from minillm.course.grading.submissions import name_of
+from minillm.course.grading.names import clean
 
 DECISIONS = "decisions.csv"
 COLUMNS = ("student", "what", "points", "free_days", "why")
@@ -67,8 +67,8 @@ def score(record: Record, deadline: Deadline, decisions: Sequence[Decision]) -> 
     points = {result["question"]: float(result["points"]) for result in record.results}
     decided = {}
     for question in points:
-        for one in _about(decisions, record.student, question):
-            if one.points is not None:
+        for one in sorted(_about(decisions, record.student, question), key=lambda one: one.student != "*"):
+            if one.points is not None:  # what is decided for one student counts more than what is for all
                 points[question], decided[question] = one.points, one.why
     days = deadline.days_late(record, decisions)
     return Score(record, points, decided, days, sum(points.values()) * min(1.0, days * deadline.percent_a_day / 100))
@@ -97,15 +97,20 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
         raise ValueError(
             f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; without it an empty one is written"
         )
-    return [
-        _decision(row, f"{path}, line {rows.line_num}", possible, students)
-        for row in rows
-        if any(row[column] for column in COLUMNS)
-    ]
+    found: dict[tuple[str, str], Decision] = {}
+    for row in rows:
+        if any(row[column] for column in COLUMNS):
+            place = f"{path}, line {rows.line_num}"
+            decision = _decision(row, place, possible, students)
+            about = decision.student, decision.what
+            if about in found:
+                raise ValueError(f"{place}: {about[0]} and {about[1]} have a line already; keep one of them")
+            found[about] = decision
+    return list(found.values())
 
 
 def _decision(row: dict[str, str], place: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
-    student, what, points, days, why = (name_of(row[column] or "") for column in COLUMNS)
+    student, what, points, days, why = (clean(row[column] or "") for column in COLUMNS)
     known = possible.keys() | {question.split(".")[0] for question in possible}
     if what not in known and f"0{what}" in known:
         what = f"0{what}"

@@ -1,7 +1,7 @@
 """Grade a class: each notebook is asked in its sandbox, judged outside of it, and what was found is kept in a file.
 
-A file is made anew only if the notebook, the checks, the seed or the limits have changed, so an interrupted run goes on
-where it stopped.
+Whatever happens with one notebook is written under its student, with the reason, and the run goes on. A file is made
+anew only if the notebook, the checks, the seed or the limits have changed, or if grading it failed.
 """
 
 import hashlib
@@ -10,19 +10,27 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minillm.course.checks.outside import Limits, collect
+from minillm.course.checks.cgroups import control_groups, memory_group
+from minillm.course.checks.outside import START, Limits
+from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command, sandboxed_command
-from minillm.course.grading.notebook import read_code, worth_a_look
-from minillm.course.grading.submissions import Notebook, Submission
+from minillm.course.grading.limited import Failed, Processes, at_most
+from minillm.course.grading.needed import collect_answers
+from minillm.course.grading.notebook import worth_a_look
+from minillm.course.grading.private import load_questions
+from minillm.course.grading.submissions import Notebook, Submission, read_part
 
 SECRET = "secret.txt"
+READING = 120.0  # seconds that reading one hand-in may take
+JUDGING = 60  # seconds that comparing the replies to one question may take
+PRELOAD = ("minillm.course.grading.grade", "minillm.course.grading.gradebook", "nbgrader.converters")
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,10 @@ class Class:
     questions: dict[str, tuple[Question, ...]]
     checks: str  # a hash of the code that judges
     out: Path
+    own_checks: Path | None = None  # the teacher's folder, if there is one
     hidden: tuple[Path, ...] = ()  # folders that no submission may see
     limits: Limits = field(default_factory=Limits)
     unsafe: bool = False
-    jobs: int = 1
 
 
 @dataclass
@@ -51,6 +59,8 @@ class Record:
     look: list[str] = field(default_factory=list)
     written: str | None = None  # when the notebook was saved, as ISO 8601
     seconds: float = 0.0
+    missing: bool = False  # nothing was handed in for this assignment
+    failed: bool = False  # grading it did not come to an end: the next run tries again
 
     @property
     def points(self) -> int:
@@ -79,85 +89,154 @@ def seed_of(secret: str, student: str, question: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{secret}/{student}/{question}".encode()).digest()[:6], "big")
 
 
-def grade(course: Class, secret: str, done: Callable[[Record], None] = lambda record: None) -> list[Record]:
+def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int) -> None:
+    """Read every submission, several at a time; what cannot be read says why under its student."""
+    parts = [(submission, part) for submission in submissions for part in submission.parts]
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(pool.map(lambda pair: _read(processes, pair[1]), parts))
+    for (submission, _), (notebooks, trouble) in zip(parts, found, strict=True):
+        submission.add(notebooks)
+        if trouble:
+            submission.trouble = trouble
+    for submission in submissions:
+        if submission.notebooks:  # one part of it can be read, and that counts
+            if submission.trouble:
+                submission.look.append(submission.trouble)
+            submission.trouble = None
+
+
+def _read(processes: Processes, part: Any) -> tuple[list[Notebook], str | None]:
+    if part.trouble:
+        return [], part.trouble
+    try:
+        found = processes.call(_read_as_json, part, seconds=READING)
+    except Failed as reason:
+        return [], f"{printable(part.path.name)} cannot be read: {reason}"
+    return [Notebook(**one | {"cells": tuple(map(tuple, one["cells"]))}) for one in found], None
+
+
+def _read_as_json(part: Any) -> list[dict[str, Any]]:
+    return [asdict(notebook) for notebook in read_part(part)]
+
+
+def grade(
+    course: Class, secret: str, processes: Processes, jobs: int, done: Callable[[Record], None] = lambda record: None
+) -> list[Record]:
     """Grade every notebook of a class, several at a time; `done` is told of each record, old ones too.
 
-    Raises `ChildProcessError` if the sandbox does not start. Ctrl-C ends it, and keeps what is done.
+    Ctrl-C ends it, and keeps what is done.
     """
     records, waiting = [], []
     for submission in course.submissions:
         for number in course.questions:
             notebook = submission.of(number)
-            key = _key(course, secret, notebook, number)
-            record = _kept(course.out, number, submission.student, key)
+            record = _kept(course.out, number, submission.student, _key(course, secret, submission, number))
             if record is None:
-                waiting.append((submission.student, number, notebook, key))
+                waiting.append((submission, number))
             else:
-                record.written = _time(notebook)  # which may be set right without a word of it being changed
+                record.written = notebook and notebook.written  # set right without a word of it being changed
                 records.append(record)
                 done(record)
-    stop = threading.Event()
-    with ThreadPoolExecutor(course.jobs) as pool:
-        jobs = [pool.submit(_grade_one, course, secret, stop, *one) for one in waiting]
-        try:
-            for job in as_completed(jobs):
-                records.append(job.result())
-                done(records[-1])
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    for record in run_all(
+        [lambda one=one: _grade_one(course, secret, processes, *one) for one in waiting], jobs, processes
+    ):
+        records.append(record)
+        done(record)
     return sorted(records, key=lambda record: (record.assignment, record.student))
 
 
-def _grade_one(
-    course: Class, secret: str, stop: threading.Event, student: str, number: str, notebook: Notebook, key: str
-) -> Record:
+def run_all(work: Sequence[Callable[[], Any]], jobs: int, processes: Processes) -> Iterable[Any]:
+    """Do several things at a time and yield what each returned, the first one first; Ctrl-C ends them all."""
+    with ThreadPoolExecutor(jobs) as pool:
+        running: set[Future] = {pool.submit(one) for one in work}
+        try:
+            while running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for job in ended:
+                    yield job.result()
+        except BaseException:
+            processes.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _grade_one(course: Class, secret: str, processes: Processes, submission: Submission, number: str) -> Record:
+    """Grade one notebook and keep the record. Whatever goes wrong is told in it."""
     began = time.monotonic()
-    asked = [(question, seed_of(secret, student, question.id)) for question in course.questions[number]]
-    record = Record(student, number, key, [], written=_time(notebook))
-    try:
-        cells = None if notebook.trouble else read_code(notebook.data)
-        if cells is None:
-            record.troubles.append(str(notebook.trouble))
-    except ValueError as reason:
-        cells = None
-        record.troubles.append(f"{notebook.path} {reason}")
-    if cells is None:
-        record.results = [_nothing(question) for question, _ in asked]
+    student, notebook = submission.student, submission.of(number)
+    record = Record(student, number, _key(course, secret, submission, number), [], look=list(submission.look))
+    record.results = [_nothing(question) for question in course.questions[number]]
+    if notebook is None:
+        record.missing = True
     else:
-        forbidden = sorted({name for question, _ in asked for name in question.forbidden})
-        command = plain_command() if course.unsafe else sandboxed_command(forbidden, (course.out, *course.hidden))
-        collected = collect(cells, asked, command, course.limits, confined=not course.unsafe, stop=stop)
-        record.troubles += [f"{cell} {trouble}" for cell, trouble in collected.cells.items()]
-        record.look = worth_a_look(cells, forbidden)
-        for question, seed in asked:
+        record.written = notebook.written
+        record.troubles += [text for text in (notebook.trouble, notebook.note) if text]
+        if not notebook.trouble:
+            seeds = [seed_of(secret, student, question.id) for question in course.questions[number]]
+            job = (notebook.cells, number, course.own_checks, seeds, course.limits, course.unsafe)
+            # A notebook gets its time twice if an answer raises something, and twice again for private probes.
+            seconds = 4 * (course.limits.total_seconds + START) + JUDGING * len(seeds)
             try:
-                result = question.judge(seed, collected.replies[question.id])
-                record.results.append(result.to_dict() | {"function": question.function})
-            except Exception as error:  # our own fault, and still only this question's loss
-                record.results.append(_nothing(question))
-                record.look.append(f"the check of {question.id} failed ({type(error).__name__}: {error})")
+                found = processes.call(_judge, *job, (course.out, *course.hidden), seconds=seconds)
+                record.results = found["results"]
+                record.troubles += found["troubles"]
+                record.look += found["look"]
+            except Failed as reason:
+                record.failed = True
+                record.troubles.append(f"it could not be graded: grading it {reason}; the next run tries again")
     record.seconds = round(time.monotonic() - began, 2)
-    write(_file(course.out, number, student), json.dumps(asdict(record), indent=1))
+    try:
+        write(_file(course.out, number, student), json.dumps(asdict(record), indent=1))
+    except OSError as error:
+        record.look.append(f"the record could not be kept: {error.strerror}")
     return record
 
 
-def _time(notebook: Notebook) -> str | None:
-    return notebook.written and notebook.written.isoformat()
+def _judge(
+    cells: Sequence[tuple[str, str]],
+    number: str,
+    own_checks: Path | None,
+    seeds: Sequence[int],
+    limits: Limits,
+    unsafe: bool,
+    hidden: Sequence[Path],
+) -> dict[str, Any]:
+    """Ask a notebook and judge its replies, in a process of its own."""
+    asked = list(zip(load_questions(number, own_checks), seeds, strict=True))
+    forbidden = sorted({name for question, _ in asked for name in question.forbidden})
+    results, look = [], worth_a_look(cells, forbidden)
+    with memory_group(None if unsafe else control_groups(), limits.memory_mb) as before:
+        command = plain_command() if unsafe else sandboxed_command(forbidden, hidden, before)
+        collected = collect_answers(cells, asked, command, limits, confined=not unsafe)
+    for question, seed in asked:
+        try:
+            with at_most(JUDGING):
+                result = question.judge(seed, collected.replies[question.id]).to_dict()
+        except Exception as error:  # our own fault, and still only this question's loss
+            result = _nothing(question)
+            look.append(printable(f"the check of {question.id} failed ({type(error).__name__}: {error})"))
+        private = [probe.name for probe in question.probes if probe.private]
+        results.append(result | {"function": question.function, "private": private})
+    return {
+        "results": results,
+        "troubles": [f"{statement} {trouble}" for statement, trouble in collected.troubles.items()],
+        "look": look,
+    }
 
 
 def _nothing(question: Question) -> dict[str, Any]:
     """The result of a question that nobody could be asked."""
     names = tuple(probe.name for probe in question.probes)
     result = Result(question.id, question.title, 0, len(names), names, None).to_dict()
-    return result | {"passed": False, "function": question.function}
+    return result | {"passed": False, "function": question.function, "private": []}
 
 
-def _key(course: Class, secret: str, notebook: Notebook, number: str) -> str:
+def _key(course: Class, secret: str, submission: Submission, number: str) -> str:
     """A hash of all that a record depends on."""
-    parts = [notebook.data, str(notebook.trouble), number, secret, course.checks, course.limits, course.unsafe]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    notebook = submission.of(number)
+    depends = notebook and (notebook.cells, notebook.trouble, notebook.note)
+    parts = [depends, submission.look, number, secret, course.checks, course.limits, course.unsafe]
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _file(out: Path, number: str, student: str) -> Path:
@@ -170,7 +249,7 @@ def _kept(out: Path, number: str, student: str, key: str) -> Record | None:
         record = Record(**json.loads(_file(out, number, student).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return record if record.key == key else None
+    return record if record.key == key and not record.failed else None
 
 
 def forget(out: Path, student: str) -> None:
@@ -183,6 +262,6 @@ def forget(out: Path, student: str) -> None:
 def write(path: Path, text: str) -> None:
     """Write a file so that it is never half there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

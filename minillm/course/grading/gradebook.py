@@ -4,13 +4,15 @@ nbgrader runs nothing here. The notebook that becomes a page is made anew from t
 text, picture or metadata of a submission gets into it but code, which the page shows as text.
 """
 
+import contextlib
 import html
 import logging
 import os
+import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,17 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from minillm.course.checks.question import Question
 from minillm.course.grading.decisions import Deadline, Score
-from minillm.course.grading.grade import write
-from minillm.course.grading.notebook import definition, read_code
-from minillm.course.grading.submissions import Notebook, assignment_name
+from minillm.course.grading.grade import run_all, write
+from minillm.course.grading.limited import Failed, Processes
+from minillm.course.grading.names import assignment_name
+from minillm.course.grading.notebook import definition
+from minillm.course.grading.submissions import Notebook
 
 WORDS = {True: "passed", False: "FAILED"}
+PAGE = 120.0  # seconds that one page may take
+MOST_CHARACTERS, MOST_LINES = 20_000, 400  # of a cell on a page
+MOST_OTHER = 50_000  # characters of all cells that hold no answer
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 
 
 def write_gradebook(
@@ -48,6 +56,8 @@ def write_gradebook(
                 )
                 book.update_or_create_solution_cell(f"answer_{cell}", name, name)
         for score in scores:
+            if score.record.missing:
+                continue
             name = assignment_name(score.record.assignment)
             book.update_or_create_student(score.record.student)
             written = score.record.written and datetime.fromisoformat(score.record.written)
@@ -66,40 +76,76 @@ def cell_name(question: str) -> str:
 
 
 def write_feedback(
-    out: Path, scores: Sequence[Score], notebooks: dict[tuple[str, str], Notebook], done: Callable[[], object]
-) -> None:
+    out: Path, scores: Sequence[Score], notebooks: dict[tuple[str, str], Notebook], processes: Processes, jobs: int
+) -> Iterator[str | None]:
     """Write feedback/STUDENT/ASSIGNMENT/ASSIGNMENT.html for each notebook whose page would be another than it is.
 
-    `notebooks` are the submitted ones by student and number. `done` is called after each.
+    `notebooks` are the submitted ones by student and number. Yields after each: None, or why its page has no code.
     """
+    handed_in = [score for score in scores if not score.record.missing]
+    work = [lambda score=score: _page(out, score, notebooks, processes) for score in handed_in]
+    yield from run_all(work, jobs, processes)
+
+
+def _page(out: Path, score: Score, notebooks: dict[tuple[str, str], Notebook], processes: Processes) -> str | None:
+    student, number = score.record.student, score.record.assignment
+    try:
+        processes.call(write_page, out, score, notebooks[student, number].cells, seconds=PAGE)
+    except Failed as reason:
+        with contextlib.suppress(OSError):
+            write(_page_path(out, score), _plain_page(score))
+        return f"{student}, {number}: the page has no code, since writing it {reason}"
+    return None
+
+
+def _page_path(out: Path, score: Score) -> Path:
+    name = assignment_name(score.record.assignment)
+    return out / "feedback" / score.record.student / name / f"{name}.html"
+
+
+def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> None:
+    """Write one page, in a process with limits of its own: what a student wrote is in it."""
     from nbgrader.converters import GenerateFeedback
     from nbgrader.coursedir import CourseDirectory
 
-    for score in scores:
-        student, number = score.record.student, score.record.assignment
-        name = assignment_name(number)
-        page = out / "feedback" / student / name / f"{name}.html"
-        path = out / "autograded" / student / name / f"{name}.ipynb"
-        text = nbformat.writes(_notebook(score, notebooks[student, number]))
-        text = text.encode("utf-8", "replace").decode("utf-8")  # a student's text may hold half a character
-        if not (page.exists() and path.exists() and path.read_text(encoding="utf-8") == text):
-            shutil.rmtree(page.parent, ignore_errors=True)
-            write(path, text)
-            course = CourseDirectory(root=str(out), student_id=student, assignment_id=name)
-            course.db_url = f"sqlite:///{out / 'gradebook.db'}"
-            converter = GenerateFeedback(coursedir=course)
-            converter.log.setLevel(logging.ERROR)
-            converter.start()
-        done()
+    student, name = score.record.student, assignment_name(score.record.assignment)
+    page = _page_path(out, score)
+    path = out / "autograded" / student / name / f"{name}.ipynb"
+    text = nbformat.writes(_notebook(score, cells))
+    text = text.encode("utf-8", "replace").decode("utf-8")  # a student's text may hold half a character
+    if page.exists() and path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    shutil.rmtree(page.parent, ignore_errors=True)
+    write(path, text)
+    course = CourseDirectory(root=str(out), student_id=student, assignment_id=name)
+    course.db_url = f"sqlite:///{out / 'gradebook.db'}"
+    converter = GenerateFeedback(coursedir=course)
+    converter.log.setLevel(logging.ERROR)
+    converter.start()
+    write(page, offline(page.read_text(encoding="utf-8")))
 
 
-def _notebook(score: Score, notebook: Notebook) -> nbformat.NotebookNode:
-    """The page to be, as a notebook: each question with its answer and its check, then everything else that ran."""
+def offline(page: str) -> str:
+    """A page without what it would load from elsewhere, and with word to the browser to load and run nothing.
+
+    >>> offline('<head><script src="https://cdn.example/mathjax.js"></script><title>Points</title>')[-21:]
+    '<title>Points</title>'
+    """
+    page = re.sub(r'<(script|link)\b[^>]*\s(?:src|href)="https?://[^"]*"[^>]*>(?:</\1>)?', "", page)
+    return page.replace("<head>", f'<head><meta http-equiv="Content-Security-Policy" content="{POLICY}">', 1)
+
+
+def _plain_page(score: Score) -> str:
+    """A page that shows points and reasons alone."""
+    texts = [*score.record.troubles, *(_told(score, result) for result in score.record.results)]
+    said = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts)
+    name = f"{assignment_name(score.record.assignment)}, {html.escape(score.record.student)}"
+    return offline(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{name}</title></head>{said}</html>')
+
+
+def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> nbformat.NotebookNode:
+    """The page to be, as a notebook: each question with its answer and its check, then everything else."""
     record = score.record
-    try:
-        cells = [] if notebook.trouble else read_code(notebook.data)
-    except ValueError:
-        cells = []
     headline = f"# {assignment_name(record.assignment)}\n\n{html.escape(record.student)}"
     made = [new_markdown_cell(headline)]
     if record.troubles:
@@ -111,16 +157,27 @@ def _notebook(score: Score, notebook: Notebook) -> nbformat.NotebookNode:
         answers = [cell for cell in cells if definition(cell[1], result["function"])]
         place, source = answers[-1] if answers else ("", f"# {result['function']} is nowhere defined")
         shown.add(place)
-        made.append(new_code_cell(source, metadata=_marks(f"answer_{name}", solution=True)))
+        made.append(new_code_cell(_cut(source), metadata=_marks(f"answer_{name}", solution=True)))
         marks = _marks(f"check_{name}", grade=True, locked=True, points=result["possible"])
         made.append(_said(_told(score, result), f'check("{id}", {result["function"]}).points', marks))
-    rest = [cell for cell in cells if cell[0] not in shown]
-    if rest:
-        made.append(new_markdown_cell("## The other cells"))
-        made += [new_code_cell(source) for _, source in rest]
+    left = MOST_OTHER
+    for place, source in cells:
+        if place not in shown and left > 0:
+            if left == MOST_OTHER:
+                made.append(new_markdown_cell("## The other cells"))
+            made.append(new_code_cell(_cut(source)))
+            left -= len(made[-1].source) + 1
     for place, cell in enumerate(made):
-        cell.id = f"cell-{place}"  # else nbformat draws one by chance
+        cell.id = f"cell-{place}"  # else nbformat draws one at random
     return new_notebook(cells=made)
+
+
+def _cut(source: str) -> str:
+    """Code as a page shows it: what colors it takes a long time over a very long cell."""
+    lines = source[:MOST_CHARACTERS].split("\n")
+    if len(source) <= MOST_CHARACTERS and len(lines) <= MOST_LINES:
+        return source
+    return "\n".join(lines[:MOST_LINES]) + f"\n# ... the cell goes on; it has {len(source):,} characters"
 
 
 def _told(score: Score, result: dict[str, Any]) -> str:
@@ -130,7 +187,9 @@ def _told(score: Score, result: dict[str, Any]) -> str:
     for place, name in enumerate(result["probes"]):
         tried = place <= result["points"]
         lines.append(f"  {WORDS[place < result['points']] if tried else 'not tried':10} {name}")
-    if failure := result["failure"]:
+    if not result["passed"] and result["probes"][result["points"]] in result["private"]:
+        lines += ["", "This is a test of your teacher's own. What it tried stays private."]
+    elif failure := result["failure"]:
         lines += ["", failure["sentence"], f"Seen: {failure['seen']}", f"Hint: {failure['hint']}"]
     if id in score.decided:
         lines += ["", f"The teacher's decision: {points:g} points. {score.decided[id]}"]

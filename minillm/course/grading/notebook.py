@@ -1,22 +1,26 @@
 """The code of a learner's notebook, and what a grader should look at in it.
 
-Metadata are not trusted and not needed: cells run in their order, and an answer is whatever has the question's name.
+Metadata are not trusted and not needed: an answer is whatever has the question's name in the end.
 """
 
 import ast
 import json
 import re
+import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from minillm.course.checks import CHECK_CELL
-from minillm.course.checks.inside import python_of
 
-MOST_CELLS = 500
+MOST_CELLS = 1000
 MOST_CODE = 1_000_000  # characters
+# Magics whose cell is Python that runs in the notebook's own names; other cells with a magic are another language.
+PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit"}
 # Ways around the watch on what is called, and into the process that asks: no answer needs them.
 ODD = {"setprofile", "settrace", "ctypes", "_getframe", "gc", "inspect", "subprocess", "socket", "__subclasses__"}
-ODD |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C"}
+ODD |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C", "exec", "eval", "getattr", "tb_frame"}
+ODD |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__builtins__", "jit"}
 
 
 def read_code(data: bytes) -> list[tuple[str, str]]:
@@ -39,9 +43,9 @@ def _sources(data: bytes, kind: str) -> list[str]:
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
         raise ValueError("is no notebook: it has no cells (a notebook of format 4 or later is needed)")
-    if len(cells) > MOST_CELLS:
-        raise ValueError(f"has more than {MOST_CELLS} cells")
     sources = [_text(cell.get("source")) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == kind]
+    if len(sources) > MOST_CELLS:
+        raise ValueError(f"has more than {MOST_CELLS:,} cells of code")
     if sum(map(len, sources)) > MOST_CODE:
         raise ValueError(f"has more than {MOST_CODE:,} characters of code")
     return sources
@@ -55,6 +59,52 @@ def _text(source: Any) -> str:
     return "".join(lines)
 
 
+@lru_cache(maxsize=2000)
+def python_of(source: str) -> str:
+    r"""A cell in Python: as it stands if it is that, else with IPython's `%`, `!` and `?` lines as calls.
+
+    >>> python_of("x = 1")
+    'x = 1'
+    >>> python_of("%%time\nx = 1"), python_of("%%html\n<b>bold</b>")
+    ('\nx = 1', '')
+    >>> python_of("%time x = 1\nlen?")
+    "x = 1\nget_ipython().run_line_magic('pinfo', 'len')\n"
+    """
+    while magic := re.match(r"\s*+%%(\w+)[^\n]*\n?", source):
+        if magic[1] not in PYTHON_MAGICS:
+            return ""
+        source = "\n" * magic[0].count("\n") + source[magic.end() :]  # lines keep their numbers
+    if _is_python(source):
+        return source
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    source = re.sub(r"(?m)^([ \t]*)%time(?:it)?[ \t]+(?!-)", r"\1", source)  # what it times is the notebook's own line
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return TransformerManager().transform_cell(source)
+    except Exception:  # a cell may be anything; what is no Python is told when it is needed
+        return source
+
+
+def _is_python(source: str) -> bool:
+    try:
+        compile(source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=2000)
+def parsed(source: str) -> ast.Module:
+    """A cell as a tree; an empty one if it is no Python."""
+    try:
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        with warnings.catch_warnings(action="ignore"):
+            return compile(python_of(source), "cell", "exec", flags)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
+
+
 def definition(source: str, name: str) -> ast.stmt | None:
     """The statement of a cell that gives a value to this name at its outermost level; the last, if there are several.
 
@@ -62,12 +112,26 @@ def definition(source: str, name: str) -> ast.stmt | None:
     [False, False, True]
     """
     found = None
-    for node in _parsed(source).body:
+    for node in parsed(source).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        named = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
+        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name
         if named or any(isinstance(target, ast.Name) and target.id == name for target in targets):
             found = node
     return found
+
+
+def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:
+    """Whether an answer is more than the line that it came with.
+
+    >>> begun([("cell 1", "def f(): raise NotImplementedError()")], "f"), begun([("cell 1", "def f(): return 1")], "f")
+    (False, True)
+    """
+    found = [node for _, source in cells if (node := definition(source, function))]
+    return bool(found) and not (isinstance(found[-1], ast.FunctionDef) and _is_stub(found[-1].body[-1]))
+
+
+def _is_stub(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line)
 
 
 def worth_a_look(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:
@@ -79,7 +143,7 @@ def worth_a_look(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> 
     ['cell 2 mentions ctypes']
     """
     last = {name.rsplit(".", 1)[-1] for name in forbidden} - {"minillm"}
-    own = {node.name for _, source in cells for node in ast.walk(_parsed(source)) if isinstance(node, ast.FunctionDef)}
+    own = {node.name for _, source in cells for node in ast.walk(parsed(source)) if isinstance(node, ast.FunctionDef)}
     found = []
     for place, source in cells:
         names = set(re.findall(r"\w+", " ".join(_mentioned(source))))
@@ -90,7 +154,7 @@ def worth_a_look(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> 
 def _mentioned(source: str) -> list[str]:
     """All names, attributes, imports and texts of a cell."""
     found = []
-    for node in ast.walk(_parsed(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Name):
             found.append(node.id)
         elif isinstance(node, ast.Attribute):
@@ -102,10 +166,3 @@ def _mentioned(source: str) -> list[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
             found.append(node.value)
     return found
-
-
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(python_of(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])

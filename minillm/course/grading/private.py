@@ -1,10 +1,11 @@
 """A teacher's own checks: a folder with a file for each assignment that is asked otherwise, such as `04.py`.
 
-Such a file defines `QUESTIONS`, as the course's own rooms do. It is the teacher's code, and it is run.
+Such a file defines `QUESTIONS`, as the course's own modules do. It is the teacher's code, and it is run.
 """
 
 import hashlib
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 from minillm.course import checks
@@ -14,6 +15,7 @@ from minillm.course.checks.question import Question
 def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
     """The questions of an assignment: from a file in the folder if there is one, else the course's.
 
+    Probes that the course does not have are private: what a student is told of them is whether they were passed.
     Raises `ValueError` if the file asks for other functions than the course does, since learners write those.
     """
     public = checks.questions(number)
@@ -28,10 +30,17 @@ def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
     if [(one.id, one.function) for one in own] != [(one.id, one.function) for one in public]:
         wanted = ", ".join(f"{one.id} {one.function}" for one in public)
         raise ValueError(f"{path} must define QUESTIONS, one for each of {wanted}, in this order")
-    return own
+    return tuple(_with_private_probes(mine, course) for mine, course in zip(own, public, strict=True))
+
+
+def _with_private_probes(own: Question, public: Question) -> Question:
+    known = set(public.probes)
+    probes = tuple(probe if probe in known else replace(probe, private=True) for probe in own.probes)
+    return replace(own, probes=probes)
 
 
 def checks_hash(folder: Path | None) -> str:
     """A hash of all code that judges: what is graded by other checks must be graded anew."""
-    paths = sorted(Path(checks.__file__).parent.rglob("*.py")) + (sorted(folder.glob("*.py")) if folder else [])
+    paths = sorted(Path(checks.__file__).parent.rglob("*.py")) + sorted(Path(__file__).parent.glob("*.py"))
+    paths += sorted(folder.glob("*.py")) if folder else []
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

@@ -2,19 +2,22 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
-from minillm.course.grading.submissions import assignment_name
+from minillm.course.grading.names import assignment_name
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+# What a spreadsheet would compute: at the beginning of a cell, or behind what some country's spreadsheet separates by.
+FORMULA = re.compile(r"""(^|[;\t\r\n|])(["'\s]*)([=+\-@＝＋－＠])""")
 
 
-def write_tables(out: Path, scores: Sequence[Score]) -> None:
-    """Write grades.csv, questions.csv, canvas.csv and moodle.csv into a folder."""
+def write_tables(out: Path, scores: Sequence[Score], ids: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write grades.csv, questions.csv, canvas.csv and moodle.csv into a folder; `ids` are Canvas's, by student."""
     _write(out / "grades.csv", GRADES, map(_grade, scores))
     rows = (_question(score, result) for score in scores for result in score.record.results)
     _write(out / "questions.csv", QUESTIONS, rows)
@@ -23,11 +26,15 @@ def write_tables(out: Path, scores: Sequence[Score]) -> None:
     possible: dict[str, float] = {}
     for score in scores:
         name = assignment_name(score.record.assignment)
-        by_student.setdefault(score.record.student, {})[name] = round(score.final, 2)
+        points = by_student.setdefault(score.record.student, {})
+        if not score.record.missing:  # an empty cell: nothing was handed in, which is the teacher's to grade
+            points[name] = round(score.final, 2)
         possible[name] = score.record.possible
-    # Canvas wants these five columns and a first row with the possible points; it finds students by SIS Login ID.
+    # Canvas wants these five columns and a first row with the possible points; it finds students by ID or SIS Login ID.
     canvas = [["    Points Possible", "", "", "", "", *(possible[name] for name in names)]]
-    canvas += [[one, "", "", one, "", *(points.get(name, "") for name in names)] for one, points in by_student.items()]
+    for student, points in by_student.items():
+        id = ids.get(student, "")
+        canvas.append([student, id, "", "" if id else student, "", *(points.get(name, "") for name in names)])
     _write(out / "canvas.csv", ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names], canvas)
     moodle = [[one, *(points.get(name, "") for name in names)] for one, points in by_student.items()]
     _write(out / "moodle.csv", ["username", *names], moodle)
@@ -39,7 +46,8 @@ GRADES = ("student", "assignment", "points", "possible", "days_late", "final", "
 def _grade(score: Score) -> list[Any]:
     record = score.record
     points = sum(score.points.values())
-    reason, look = "; ".join(record.troubles), "; ".join(record.look)
+    reason = "not handed in" if record.missing else "; ".join(record.troubles)
+    look = "; ".join(record.look)
     final = round(score.final, 2)
     return [record.student, record.assignment, f"{points:g}", record.possible, score.days_late, final, reason, look]
 
@@ -64,4 +72,4 @@ def _write(path: Path, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> 
 
 def _harmless(cell: Any) -> Any:
     """A text that no spreadsheet takes for a formula: students' words and code are in these tables."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return FORMULA.sub(r"\1'\2\3", cell) if isinstance(cell, str) else cell

@@ -1,204 +1,274 @@
-"""What a class has handed in: for each student a folder, a zip, or notebooks as Canvas names them.
+"""What a class has handed in: for each student a folder, a zip, or notebooks as Canvas and Moodle name them.
 
 Nothing is unpacked or followed: a notebook's bytes are read, up to a limit, from regular files alone. So neither a link
 to a neighbour's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
 """
 
-import hashlib
 import os
-import re
 import stat
-import unicodedata
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-import regex
-
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ROOMS, questions
 from minillm.course.checks.plain import printable
+from minillm.course.grading.names import ARCHIVES, NOTEBOOK, Owner, assignment_name, loose, number_of, owner_of, usable
+from minillm.course.grading.notebook import begun, definition, read_code
 
-MOST_FILES = 1000  # in one submission
+MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
+MOST_NOTEBOOKS = 300  # of them, that could be an assignment
 MOST_BYTES = 10_000_000  # in one notebook
-MOST_TOGETHER = 50_000_000  # in all of a submission
-STUDENT = regex.compile(r"\w[\w .@+'-]{0,99}")  # of this library, since re's letters have no combining marks
-CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?\d+_\d+_(?P<file>.+\.(?i:ipynb|zip|7z|rar|gz|tgz|tar))")
-MOODLE = re.compile(r"(?P<student>.+?)_assignsubmission_.*")
-OTHERS = {".7z", ".rar", ".gz", ".tgz", ".tar", ".ipynb"}  # a hand-in by its ending, and none that can be graded
-NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?\.ipynb")
+MOST_TOGETHER = 200_000_000  # in all of a submission
+SHOWN = 200  # characters of a path
+NOT_STUDENTS = {"solutions", "notebooks", "src"}  # folders of the course, in which nobody is meant to work
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook of a submission, as it came; `trouble` in place of its bytes if it cannot be read."""
+    """One notebook that could be an assignment, as code; `trouble` in its place if it cannot be read."""
 
+    number: str
     path: str  # in the submission, for people
-    data: bytes = b""
-    written: datetime | None = None
+    cells: tuple[tuple[str, str], ...] = ()  # of code, each with a name
+    begun: int = 0  # how many of its answers are
+    written: str | None = None  # when it was saved, as ISO 8601
+    trouble: str | None = None
+    note: str | None = None  # what the student has to know of how it was chosen
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """One thing that lies in the folder of submissions: where, whose, and what is wrong with it if it is not read."""
+
+    path: Path
+    owner: Owner
     trouble: str | None = None
 
 
 @dataclass
 class Submission:
-    """All that one student has handed in; `trouble` says why nothing of it can be read."""
+    """All that one student has handed in; `trouble` says why nothing of it can be read, `look` what to ask about it."""
 
     student: str
-    notebooks: list[Notebook] = field(default_factory=list)
+    parts: list[HandIn] = field(default_factory=list)
+    notebooks: dict[str, Notebook] = field(default_factory=dict)  # by the number of the assignment
     trouble: str | None = None
+    look: list[str] = field(default_factory=list)
 
-    def of(self, number: str) -> Notebook:
-        """The notebook of an assignment; one with a `trouble` if there is none, or more than one."""
+    def of(self, number: str) -> Notebook | None:
+        """The notebook of an assignment, one with a trouble if nothing can be read; None if it was not handed in."""
         if self.trouble:
-            return Notebook("", trouble=self.trouble)
-        name = assignment_name(number)
-        found = [notebook for notebook in self.notebooks if number_of(notebook.path) == number]
-        named = [notebook for notebook in found if Path(notebook.path).stem == name]
-        if len(named or found) == 1:
-            return (named or found)[0]
-        if not found:
-            return Notebook("", trouble=f"there is no notebook {name}.ipynb in it")
-        paths = ", ".join(sorted(notebook.path for notebook in found))
-        return Notebook("", trouble=f"several notebooks could be {name}.ipynb: {paths}")
+            return Notebook(number, "", trouble=self.trouble)
+        return self.notebooks.get(number)
+
+    def add(self, notebooks: Iterable[Notebook]) -> None:
+        """Take in what a part of it held."""
+        self.notebooks = {one.number: one for one in choose([*self.notebooks.values(), *notebooks])}
 
 
-def assignment_name(number: str) -> str:
-    """What an assignment's folder and notebook are called.
-
-    >>> assignment_name("04")
-    '04_attention'
-    """
-    return f"{number}_{ROOMS[number]}"
-
-
-def number_of(path: str) -> str | None:
-    """The assignment that a notebook's name begins with, whatever a browser has put behind it.
-
-    >>> number_of("work/04_attention (1).ipynb"), number_of("notes.ipynb")
-    ('04', None)
-    """
-    found = NUMBER.fullmatch(path.replace("\\", "/").rsplit("/", 1)[-1])
-    return found.group(1) if found and found.group(1) in ROOMS else None
-
-
-def read_submissions(folder: Path) -> list[Submission]:
-    """Everything that lies in a folder, by student; raises `ValueError` if there is nothing to grade."""
+def list_submissions(folder: Path) -> list[Submission]:
+    """What lies in a folder, by student, not yet read; raises `ValueError` if there is nothing to grade."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder; give the one that holds a folder or a zip for each student")
-    found: dict[str, Submission] = {}
+        raise ValueError(f"{folder} is not a folder; give the one that holds a folder or a zip for each student")
+    groups: dict[tuple[str, str], list[HandIn]] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        canvas, moodle = CANVAS.fullmatch(path.name), MOODLE.fullmatch(path.name)
-        ending = "" if path.is_symlink() or path.is_dir() else path.suffix.lower()
-        flat = canvas is not None and ending == ".ipynb"
-        if ending and ending != ".zip" and ending not in OTHERS:
-            continue  # a list of names, a readme
-        named = canvas or moodle
-        name = name_of(named["student"] if named else re.sub(r"(\.tar)?\.\w+$", "", path.name) if ending else path.name)
-        one = [_read_file(path, canvas["file"])] if canvas and flat else []
-        if flat and name in found and not found[name].trouble:
-            found[name].notebooks += one
-        elif name in found:
-            found[name] = Submission(name, trouble=f"two things are handed in as {name!r}; keep one of them")
-        else:
-            found[name] = _checked_name(Submission(name, one) if flat else _read(path, name, ending))
-    if not found:
-        raise ValueError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook of Canvas")
+        if not path.name.startswith(".") and path.name != "__MACOSX" and (part := _hand_in(path)):
+            flat = part.owner.file is not None and path.name.lower().endswith(NOTEBOOK)
+            who = part.owner.id or ("notebooks" if flat else path.name)  # notebooks of one name are one person's
+            groups.setdefault((part.owner.name, who), []).append(part)
+    if not groups:
+        raise ValueError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook")
+    times = Counter(name for name, _ in groups)
+    found: dict[str, Submission] = {}
+    for (name, _), parts in groups.items():
+        submission = _named(name, parts, times[name], found)
+        found[submission.student] = submission
     return [found[name] for name in sorted(found)]
 
 
-def name_of(text: str) -> str:
-    """A student's name in the one form that all systems' spellings of it have, without blanks around it.
+def _hand_in(path: Path) -> HandIn | None:
+    """One entry of the folder; None if it is something else, such as a readme."""
+    mode, name = path.lstat().st_mode, path.name
+    shown = printable(name, SHOWN)
+    if stat.S_ISDIR(mode):
+        return HandIn(path, owner_of(name, is_file=False))
+    if stat.S_ISLNK(mode):
+        return HandIn(path, owner_of(name, is_file=path.is_file()), f"{shown} is a link to something else")
+    if not name.lower().endswith((NOTEBOOK, *ARCHIVES)):
+        return None
+    owner = owner_of(name, is_file=True)
+    if not stat.S_ISREG(mode):
+        return HandIn(path, owner, f"{shown} is not an ordinary file")
+    if not name.lower().endswith((NOTEBOOK, ".zip")):
+        return HandIn(path, owner, f"{shown} is neither a folder nor a zip; hand in one of these")
+    return HandIn(path, owner)
 
-    >>> name_of("Jose\\u0301 ") == "Jos\\u00e9"
-    True
+
+def _named(name: str, parts: list[HandIn], times: int, taken: dict[str, Submission]) -> Submission:
+    """A submission under a name that nobody else has, and the teacher asked where that says too little."""
+    student, look = usable(name), []
+    files = ", ".join(printable(part.path.name, SHOWN) for part in parts)
+    if student != name:
+        look.append(f"the name {printable(name, SHOWN)!r} cannot be a folder's, so it is {student!r} here")
+    if times > 1 and parts[0].owner.id:
+        student = usable(f"{name} ({parts[0].owner.id})")
+    elif times > 1:
+        look.append(f"{times} hand-ins are called {student!r}, this one is {files}: whose is it?")
+    elif loose(parts[0].path.name):
+        look.append(f"{files} tells no student's name: whose is it?")
+    copy = 1
+    while student in taken:
+        copy += 1
+        student = f"{usable(name)} ({copy})"
+    return Submission(student, parts, look=look)
+
+
+def read_part(part: HandIn) -> list[Notebook]:
+    """The notebooks in a folder, in a zip, or the one that it is; raises what a damaged file makes a library raise."""
+    if part.path.is_dir():
+        files = _in_folder(part.path)
+    elif part.path.name.lower().endswith(".zip"):
+        files = _in_zip(part.path)
+    else:
+        files = iter([_file(part.path, part.owner.file or part.path.name)])
+    found: list[Notebook] = []
+    other: list[str] = []
+    together = 0
+    for shown, data, written in files:
+        together += len(data) if isinstance(data, bytes) else 0
+        if together > MOST_TOGETHER:
+            raise ValueError(f"its notebooks have more than {MOST_TOGETHER // 10**6} MB together")
+        notebook = _notebook(shown, data, written)
+        if notebook is None:
+            other.append(printable(shown, SHOWN))
+            continue
+        found.append(notebook)
+        if len(found) > MOST_NOTEBOOKS:
+            raise ValueError(f"it holds more than {MOST_NOTEBOOKS} notebooks of assignments")
+    if not found:
+        seen = f" but {', '.join(other[:3])}" if other else ""
+        raise ValueError(f"there is no notebook of an assignment in it{seen}; one is {assignment_name('04')}.ipynb")
+    return choose(found)
+
+
+def choose(notebooks: Iterable[Notebook]) -> list[Notebook]:
+    """For each assignment the notebook that counts: in which most answers are begun, then that of the plain name.
+
+    >>> one = Notebook("04", "04_attention.ipynb", (("code cell 1", "x = 1"),), begun=1)
+    >>> other = Notebook("04", "04 (1).ipynb", (("code cell 1", "x = 2"),), begun=2)
+    >>> choose([one, other])[0].note
+    '2 notebooks could be 04_attention.ipynb; this is 04 (1).ipynb, since most is written in it'
     """
-    return unicodedata.normalize("NFC", text).strip()
+    by_number: dict[str, list[Notebook]] = {}
+    for notebook in notebooks:
+        by_number.setdefault(notebook.number, []).append(notebook)
+    return [_best(by_number[number]) for number in sorted(by_number)]
 
 
-def _checked_name(submission: Submission) -> Submission:
-    if STUDENT.fullmatch(submission.student):
-        return submission
-    mended = regex.sub(r"[^\w .@+'-]", "_", submission.student)[:90].strip(" .@+'-") or "_"
-    own = hashlib.sha256(submission.student.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return Submission(
-        f"{mended}-{own}",  # or it could be somebody else's
-        trouble=f"the name {submission.student!r} has characters that no student's name may have; rename it",
-    )
+def _best(candidates: list[Notebook]) -> Notebook:
+    own = [one for one in candidates if not NOT_STUDENTS & set(PurePosixPath(one.path).parts[:-1])]
+    candidates = own or candidates
+    name = f"{assignment_name(candidates[0].number)}{NOTEBOOK}"
+
+    def rank(one: Notebook) -> tuple:
+        plain_name = PurePosixPath(one.path).name == name
+        return one.trouble is None, one.begun, plain_name, one.written or "", -len(one.path), one.path
+
+    best = max(candidates, key=rank)
+    others = {one.cells for one in candidates if one.begun} - {best.cells}
+    if others or (best.trouble is None and any(one.trouble for one in candidates)):
+        why = "since most is written in it" if best.begun > max(o.begun for o in candidates if o is not best) else ""
+        note = f"{len(candidates)} notebooks could be {name}; this is {best.path}" + (f", {why}" if why else "")
+        return replace(best, note=note)
+    return best
 
 
-def _read(path: Path, student: str, ending: str) -> Submission:
-    """A submission in a folder or a zip; `ending` is a file's own."""
-    if path.is_symlink():
-        return Submission(student, trouble="it is a link to something else")
-    if ending in OTHERS:
-        return Submission(student, trouble=f"{printable(path.name)} is no folder and no zip; hand in one of these")
-    submission, together = Submission(student), 0
+def _notebook(shown: str, data: bytes | str, written: datetime | None) -> Notebook | None:
+    """A file as the notebook of an assignment; None if it is none. `data` may be what is wrong with it."""
+    number = number_of(shown)
+    shown = printable(shown, SHOWN)
+    if isinstance(data, str):
+        return Notebook(number, shown, trouble=f"{shown} {data}") if number else None
+    time = written and written.isoformat()
     try:
-        for one in _in_folder(path) if path.is_dir() else _in_zip(path):
-            together += len(one.data)
-            if together > MOST_TOGETHER:
-                raise ValueError(f"its notebooks have more than {MOST_TOGETHER // 10**6} MB together")
-            submission.notebooks.append(one)
-    except Exception as error:  # a damaged zip has many ways to fail
-        return Submission(student, trouble=f"it cannot be read: {error}")
-    return submission
+        cells = read_code(data)
+    except ValueError as reason:
+        return Notebook(number, shown, written=time, trouble=f"{shown} {reason}") if number else None
+    number = number or _by_content(cells)
+    if number is None:
+        return None
+    done = sum(begun(cells, question.function) for question in questions(number))
+    return Notebook(number, shown, tuple(cells), done, time)
 
 
-def _in_folder(folder: Path) -> Iterator[Notebook]:
+def _by_content(cells: list[tuple[str, str]]) -> str | None:
+    """The assignment whose functions a notebook of another name defines, if it defines half of them or more."""
+    found = {}
+    for number in ROOMS:
+        asked = questions(number)
+        found[number] = sum(any(definition(text, one.function) for _, text in cells) for one in asked) / len(asked)
+    best = max(found, key=lambda number: found[number])
+    return best if found[best] >= 0.5 else None
+
+
+def _in_folder(folder: Path) -> Iterator[tuple[str, bytes | str, datetime | None]]:
     count = 0
     for root, folders, files in os.walk(folder):  # which does not follow links
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         count += len(folders) + len(files)
         if count > MOST_FILES:
-            raise ValueError(f"it holds more than {MOST_FILES} files")
+            raise ValueError(f"it holds more than {MOST_FILES:,} files")
         for name in sorted(files):
-            path = Path(root, name)
-            if number_of(name):
-                yield _read_file(path, printable(path.relative_to(folder).as_posix()))
+            if name.lower().endswith(NOTEBOOK) and not _hidden(name):
+                path = Path(root, name)
+                yield _file(path, path.relative_to(folder).as_posix())
 
 
-def _read_file(path: Path, shown: str) -> Notebook:
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in ("__MACOSX", "__pycache__", "site-packages", "node_modules")
+
+
+def _file(path: Path, shown: str) -> tuple[str, bytes | str, datetime | None]:
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
-            return Notebook(shown, trouble=f"{shown} is a link or no file at all")
+            return shown, "is a link or not a file at all", None
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path, flags), "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        return Notebook(shown, trouble=f"{shown} cannot be read: {error.strerror}")
-    return _notebook(shown, data, datetime.fromtimestamp(status.st_mtime))
+        return shown, f"cannot be read: {error.strerror}", None
+    return shown, _bounded(data), datetime.fromtimestamp(status.st_mtime)
 
 
-def _in_zip(path: Path) -> Iterator[Notebook]:
+def _in_zip(path: Path) -> Iterator[tuple[str, bytes | str, datetime | None]]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is not a zip, or only a part of one")
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MOST_FILES:
-            raise ValueError(f"it holds more than {MOST_FILES} files")
+            raise ValueError(f"it holds more than {MOST_FILES:,} files")
         for member in members:
-            if not number_of(member.filename) or member.filename.startswith("__MACOSX/"):
+            shown = member.filename.replace("\\", "/")
+            parts = [part for part in shown.split("/") if part != ".."]
+            if not shown.lower().endswith(NOTEBOOK) or any(map(_hidden, parts)):
                 continue
-            mode = member.external_attr >> 16
-            shown = printable(member.filename)
-            if stat.S_ISLNK(mode):
-                yield Notebook(shown, trouble=f"{shown} is a link")
-                continue
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell before the limit
-                yield Notebook(shown, trouble=f"{shown} is packed in an unusual way; make a zip as your system does")
-                continue
-            with archive.open(member) as file:
-                data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
-            try:
-                written = datetime(*member.date_time)
-            except ValueError:
-                written = None
-            yield _notebook(shown, data, written)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                yield shown, "is a link", None
+            elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
+                yield shown, "is packed in an unusual way; make a zip as your system does", None
+            else:
+                with archive.open(member) as file:
+                    data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
+                try:
+                    written = datetime(*member.date_time)
+                except ValueError:
+                    written = None
+                yield shown, _bounded(data), written
 
 
-def _notebook(shown: str, data: bytes, written: datetime | None) -> Notebook:
-    if len(data) > MOST_BYTES:
-        return Notebook(shown, trouble=f"{shown} has more than {MOST_BYTES // 10**6} MB")
-    return Notebook(shown, data, written)
+def _bounded(data: bytes) -> bytes | str:
+    return data if len(data) <= MOST_BYTES else f"has more than {MOST_BYTES // 10**6} MB"

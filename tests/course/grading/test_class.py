@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,9 +16,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.classroom import KINDS, NAME, hand_in
+from benchmarks.classroom import KINDS, NAME, Student, full, hand_in, notebook, nothing
 from minillm.cli import main
 from minillm.cli.grade import grade_class
+from minillm.course.checks import ROOMS
 from minillm.course.checks.sandbox import why_no_sandbox
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed (pip install -e .[grading])")
@@ -61,13 +63,13 @@ def test_a_day_ends_at_its_midnight_and_a_time_is_that_time(text, due):
 @needs_sandbox
 def test_half_a_character_and_a_blank_behind_a_name_stop_nobodys_feedback(tmp_path):
     folder, out = two_students(tmp_path)
-    (path,) = (folder / "right_00").rglob("*.ipynb")
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    notebook["cells"].append({"cell_type": "code", "source": "x = '\ud800'"})
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    (folder / "right_00").rename(folder / "right_00 ")
+    (path,) = (folder / "right").rglob("*.ipynb")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["cells"].append({"cell_type": "code", "source": "x = '\ud800'"})
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (folder / "right").rename(folder / "right ")
     graded(folder, out)
-    assert sorted(page.parts[-3] for page in out.glob("feedback/*/*/*.html")) == ["right_00", "wrong_mask_00"]
+    assert sorted(page.parts[-3] for page in out.glob("feedback/*/*/*.html")) == ["right", "wrong_mask"]
 
 
 def test_what_is_no_time_is_refused():
@@ -76,35 +78,65 @@ def test_what_is_no_time_is_refused():
 
 
 @needs_sandbox
-@pytest.mark.timeout(900)
-def test_each_student_gets_what_its_answers_are_worth(tmp_path):
+@pytest.mark.timeout(1800)
+def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEACHERS_TOKEN", "TOKEN-5e5f")
     folder, out = tmp_path / "submissions", tmp_path / "graded"
-    students = hand_in(folder, out, dict.fromkeys(KINDS, 1))
+    expected = hand_in(folder, out)
     before = {path: path.lstat().st_mtime for path in folder.rglob("*")}
-    graded(folder, out, "--seconds", "6", "--due", DUE, "--late", "10")
+    graded(folder, out, "--seconds", "10", "--due", DUE, "--late", "10")
 
-    points = {name: [] for name in students}
+    points = {}
     for row in table(out / "questions.csv"):
-        points[row["student"]].append(int(row["points"]))
-    assert points == {name: list(student.points) for name, student in students.items()}
+        number = row["question"].split(".")[0]
+        points.setdefault((row["student"], number), []).append(int(row["points"]))
+    rows = {(row["student"], row["assignment"]): row for row in table(out / "grades.csv")}
+    assert {student for student, _ in rows} == set(expected)
+    for student, number in rows:
+        wanted = expected[student].points.get(number)
+        assert (student, points[student, number]) == (student, list(wanted or nothing(number)))
+        row = rows[student, number]
+        assert (row["reason"] == "not handed in") == (wanted is None)
+        assert (expected[student].look or "") in row["look"]
+        if wanted is not None:
+            assert (expected[student].reason or "") in row["reason"]
+            assert "could not be graded" not in row["reason"]
+        assert row["days_late"] == ("1" if (student, number) == ("late_stub", "04") else "0")
     assert {path: path.lstat().st_mtime for path in folder.rglob("*")} == before
-    for row in table(out / "grades.csv"):
-        student = students[row["student"]]
-        assert (student.reason or "") in row["reason"]
-        assert (student.look or "") in row["look"]
-        assert row["days_late"] == ("1" if row["student"] == "late_stub_00" else "0")
 
+    handed_in = {(student, number) for student, one in expected.items() for number in one.points}
+    pages = {path: path.read_text(encoding="utf-8") for path in out.glob("feedback/*/*/*.html")}
+    assert {(path.parts[-3], path.parts[-2].split("_")[0]) for path in pages} == handed_in
+    for path, page in pages.items():
+        got = float(sum(expected[path.parts[-3]].points[path.parts[-2].split("_")[0]]))
+        assert f"(Score: {got} / " in page
+        assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=.?https?:", page)
     with sqlite3.connect(out / "gradebook.db") as book:  # nbgrader's own sums
         scores = dict(book.execute(SUMS))
-    assert scores == {name: sum(student.points) for name, student in students.items()}
-    for name in students:
-        page = (out / "feedback" / name / NAME / f"{NAME}.html").read_text(encoding="utf-8")
-        assert f"(Score: {float(sum(students[name].points))} / 10.0)" in page
+    assert scores == {
+        student: sum(sum(got) for got in one.points.values()) for student, one in expected.items() if one.points
+    }
+    written = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert not any(b"TOKEN-5e5f" in content or b"WAS ALLOWED" in content for content in written)
 
 
-def two_students(tmp_path, **kinds):
+def test_every_assignment_is_graded_without_a_sandbox_too(tmp_path):
     folder, out = tmp_path / "submissions", tmp_path / "graded"
-    hand_in(folder, out, kinds or {"right": 1, "wrong_mask": 1})
+    for number, topic in ROOMS.items():
+        for student, kind in (("solved", "solutions"), ("untouched", "exercises")):
+            (folder / student).mkdir(parents=True, exist_ok=True)
+            (folder / student / f"{number}_{topic}.ipynb").write_bytes(notebook(number, kind))
+    said = graded(folder, out, "--unsafe")
+    points = {(row["student"], row["assignment"]): int(row["points"]) for row in table(out / "grades.csv")}
+    assert points == {("solved", n): sum(full(n)) for n in ROOMS} | {("untouched", n): 0 for n in ROOMS}
+    assert {row["reason"] for row in table(out / "grades.csv")} == {""}
+    for number, topic in ROOMS.items():
+        assert f"{number}_{topic}: 2 students, {sum(full(number)) / 2:g} of {sum(full(number))} points" in said
+
+
+def two_students(tmp_path, *kinds):
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    hand_in(folder, out, {kind: KINDS[kind] for kind in kinds or ("right", "wrong_mask")})
     return folder, out
 
 
@@ -116,38 +148,43 @@ def test_a_run_goes_on_where_it_stopped_and_a_teacher_decides(tmp_path):
     folder, out = two_students(tmp_path)
     first = graded(folder, out, "--unsafe", "--json")
     assert json.loads(first.splitlines()[-1])[NAME] == {
-        "students": 2, "mean": 8.5, "possible": 10, "with_troubles": 0, "worth_a_look": 0,
+        "students": 2, "not_handed_in": 0, "mean": 8.5, "possible": 10, "with_troubles": 0, "worth_a_look": 0,
     }  # fmt: skip
     assert "1 x 04.3: " in first
     records = {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}
-    page = out / "feedback" / "wrong_mask_00" / NAME / f"{NAME}.html"
+    page = out / "feedback" / "wrong_mask" / NAME / f"{NAME}.html"
     pages = {path: path.stat().st_mtime_ns for path in (out / "feedback").rglob("*.html")}
 
     with open(out / "decisions.csv", "a", encoding="utf-8") as file:
-        file.write("wrong_mask_00,04.3,1.5,,<b>half</b>\n")
+        file.write("wrong_mask,04.3,1.5,,<b>half</b>\n")
     graded(folder, out, "--unsafe")
-    assert finals(out) == {"right_00": 10, "wrong_mask_00": 8.5}
+    assert finals(out) == {"right": 10, "wrong_mask": 8.5}
     assert {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")} == records
     assert {path for path in pages if path.stat().st_mtime_ns != pages[path]} == {page}
     assert "1.5 points. &lt;b&gt;half&lt;/b&gt;" in page.read_text(encoding="utf-8")
 
     late = datetime.fromisoformat(DUE).timestamp() + 2.5 * 86_400  # after its midnight: the second day has begun
-    os.utime(folder / "right_00" / f"{NAME}.ipynb", (late, late))
+    os.utime(folder / "right" / f"{NAME}.ipynb", (late, late))
     graded(folder, out, "--unsafe", "--due", DUE)  # nothing is graded anew, and when it was saved is read again
-    assert {row["student"]: row["days_late"] for row in table(out / "grades.csv")}["right_00"] == "2"
+    assert {row["student"]: row["days_late"] for row in table(out / "grades.csv")}["right"] == "2"
     assert {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")} == records
 
-    graded(folder, out, "--unsafe", "--student", "right_00")
+    graded(folder, out, "--unsafe", "--student", "right")
     changed = {path.stem for path in records if path.stat().st_mtime_ns != records[path]}
-    assert changed == {"right_00"}
-    (out / "records" / "04" / "wrong_mask_00.json").write_text("{", encoding="utf-8")  # half a file
+    assert changed == {"right"}
+    (out / "records" / "04" / "wrong_mask.json").write_text("{", encoding="utf-8")  # half a file
     graded(folder, out, "--unsafe")
-    assert finals(out) == {"right_00": 10, "wrong_mask_00": 8.5}
+    assert finals(out) == {"right": 10, "wrong_mask": 8.5}
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_run_that_is_cut_off_loses_nothing(tmp_path, number):
-    folder, out = two_students(tmp_path, right=3, endless_answer=1)
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    hand_in(
+        folder,
+        out,
+        {"endless_answer": KINDS["endless_answer"], "right": Student(), "right_1": Student(), "right_2": Student()},
+    )
     command = [
         sys.executable,
         "-m",
@@ -176,12 +213,12 @@ def test_a_run_that_is_cut_off_loses_nothing(tmp_path, number):
     assert 0 < len(before) < 4
     assert not (out / "grades.csv").exists()
     graded(folder, out, "--unsafe", "--seconds", "4")
-    assert finals(out) == {"endless_answer_00": 7, "right_00": 10, "right_01": 10, "right_02": 10}
+    assert finals(out) == {"endless_answer": 7, "right": 10, "right_1": 10, "right_2": 10}
     assert before.items() <= {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}.items()
 
 
 def test_a_teachers_own_checks_are_what_counts(tmp_path):
-    folder, out = two_students(tmp_path, right=1)
+    folder, out = two_students(tmp_path, "right")
     own = tmp_path / "own"
     own.mkdir()
     (own / "04.py").write_text(
@@ -193,14 +230,78 @@ def test_a_teachers_own_checks_are_what_counts(tmp_path):
         encoding="utf-8",
     )
     graded(folder, out, "--unsafe")
-    assert finals(out) == {"right_00": 10}
+    assert finals(out) == {"right": 10}
     graded(folder, out, "--unsafe", "--checks", str(own))
     (row,) = table(out / "grades.csv")
     assert (row["points"], row["possible"]) == ("10", "11")
 
 
+SPY = """import torch
+def window_mask(*arguments):
+    raise ValueError(f"they asked {arguments}")"""
+OWN = """import os
+from dataclasses import replace
+from minillm.course.checks.attention import QUESTIONS
+from minillm.course.checks.question import Probe
+
+def wrong(calls, right, got):
+    BODY
+
+third = QUESTIONS[2]
+probes = (Probe("hidden", lambda chance: [(31, 37, 5, 3)], third.probes[0].right, (), wrong), *third.probes[1:])
+QUESTIONS = (*QUESTIONS[:2], replace(third, probes=probes), QUESTIONS[3])
+"""
+
+
+def own_checks(tmp_path, body):
+    """A teacher's own check of 04.3, and what happens in it when an answer is wrong."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "04.py").write_text(OWN.replace("BODY", body), encoding="utf-8")
+    return "--checks", str(tmp_path / "own")
+
+
+def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    hand_in(folder, out, {"spy": Student(last=SPY), "right": Student()})
+    graded(folder, out, "--unsafe", *own_checks(tmp_path, "pass"))
+    assert finals(out) == {"right": 10, "spy": 7}
+    page = (out / "feedback" / "spy" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    assert "31, 37, 5, 3" in (out / "questions.csv").read_text(encoding="utf-8")
+    assert "31, 37, 5, 3" not in page
+    assert "What it tried stays private." in page
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "look", "points"),
+    [
+        ("raise RuntimeError('ours')", "", "the check of 04.3 failed (RuntimeError: ours)", 7),
+        ("return bytearray(10**13)", "", "the check of 04.3 failed (MemoryError: )", 7),
+        ("os._exit(3)", "it could not be graded: grading it crashed", "", 0),
+        ("while True: pass", "it could not be graded: grading it crashed", "", 0),
+    ],
+)
+def test_a_judge_that_fails_costs_one_student_and_only_that_is_done_again(
+    tmp_path, monkeypatch, body, reason, look, points
+):
+    monkeypatch.setattr("minillm.course.grading.grade.JUDGING", 5)
+    folder, out = two_students(tmp_path)
+    own = own_checks(tmp_path, body)
+    graded(folder, out, "--unsafe", *own)
+    rows = {row["student"]: row for row in table(out / "grades.csv")}
+    assert (rows["right"]["points"], rows["right"]["reason"]) == ("10", "")
+    assert rows["wrong_mask"]["points"] == str(points)
+    assert reason in rows["wrong_mask"]["reason"]
+    assert look in rows["wrong_mask"]["look"]
+    assert len(list((out / "feedback").rglob("*.html"))) == 2
+
+    records = {path.stem: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}
+    graded(folder, out, "--unsafe", *own)
+    again = {path.stem for path in (out / "records").rglob("*.json") if path.stat().st_mtime_ns != records[path.stem]}
+    assert again == ({"wrong_mask"} if reason else set())
+
+
 def test_each_student_and_each_secret_has_inputs_of_its_own(tmp_path):
-    folder, out = two_students(tmp_path, wrong_scale=2)
+    folder, out = two_students(tmp_path, "wrong_scale", "wrong_share")
     graded(folder, out, "--unsafe")
     first = [row["seen"] for row in table(out / "questions.csv") if row["question"] == "04.1"]
     graded(folder, tmp_path / "other", "--unsafe", "--seed", "another")
@@ -223,7 +324,7 @@ def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path)
     ("options", "words"),
     [
         (["--assignment", "99"], "there is no assignment '99'; there are"),
-        (["--student", "zoe"], "nobody is called 'zoe'; there are right_00, wrong_mask_00"),
+        (["--student", "zoe"], "nobody is called 'zoe'; there are right, wrong_mask"),
         (["--checks", "nowhere"], "nowhere is no folder; give one with a file such as "),
     ],
 )
@@ -262,7 +363,7 @@ def test_notebooks_of_other_names_are_no_assignments(tmp_path):
     (tmp_path / "ann").mkdir()
     (tmp_path / "ann" / "notes.ipynb").write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["grade", str(tmp_path), "--out", str(tmp_path / "out"), "--unsafe"])
-    assert "has an assignment's name, such as 04_attention.ipynb" in result.output
+    assert "there is no notebook of an assignment in it but notes.ipynb; one is 04_attention.ipynb" in result.output
 
 
 def test_nbgrader_is_asked_for_before_the_work_and_by_no_other_command(tmp_path, monkeypatch):

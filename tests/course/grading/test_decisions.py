@@ -1,5 +1,6 @@
 """Late days, and what a teacher decides otherwise."""
 
+import csv
 from datetime import datetime
 
 import pytest
@@ -122,3 +123,38 @@ def test_the_tables_hold_everything_and_no_formula(tmp_path):
         "Student,ID,SIS User ID,SIS Login ID,Section,04_attention", "    Points Possible,,,,,5", "ann,,,ann,,4.5",
     ]  # fmt: skip
     assert (tmp_path / "moodle.csv").read_text() == "username,04_attention\nann,4.5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        ("=1+1", "'=1+1"), ("  @sum", "'  @sum"), ("x;=cmd()", "x;'=cmd()"), ("x; =cmd()", "x;' =cmd()"),
+        ("x\t-1", "x\t'-1"), ("x|+1", "x|'+1"), ("x\n＝1", "x\n'＝1"), ('x;"=1', "x;'\"=1"),
+        ("a = b, -1", "a = b, -1"), (-1, "-1"),
+    ],
+)  # fmt: skip
+def test_no_separator_of_any_country_makes_a_formula(tmp_path, text, harmless):
+    one = record()
+    one.results[0]["title"] = text
+    write_tables(tmp_path, [score(one, Deadline(), [])])
+    with open(tmp_path / "questions.csv", encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["title"] == harmless
+
+
+def test_what_was_not_handed_in_is_an_empty_cell_and_ids_are_canvass(tmp_path):
+    missing = record((0, 0), None)
+    missing.missing, missing.troubles = True, []
+    write_tables(tmp_path, [score(missing, Deadline(DUE, 10), [])], {"ann": "101"})
+    assert (tmp_path / "canvas.csv").read_text().splitlines()[-1] == "ann,101,,,,"
+    assert (tmp_path / "moodle.csv").read_text().splitlines()[-1] == "ann,"
+    assert ",not handed in," in (tmp_path / "grades.csv").read_text()
+
+
+def test_what_is_decided_for_one_student_counts_more_than_what_is_for_all(tmp_path):
+    lines = "student,what,points,free_days,why\nann,04.2,3,,hers\n*,04.2,1,,everybody\n"
+    (tmp_path / DECISIONS).write_text(lines, encoding="utf-8")
+    decisions = read_decisions(tmp_path, POSSIBLE, ["ann"])
+    assert score(record(), Deadline(), decisions).points["04.2"] == 3
+    (tmp_path / DECISIONS).write_text(lines + "ann,04.2,2,,again\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="line 4: ann and 04.2 have a line already; keep one of them"):
+        read_decisions(tmp_path, POSSIBLE, ["ann"])
