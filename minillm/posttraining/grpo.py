@@ -53,9 +53,10 @@ def grpo(
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
     Everything is as in `ppo.ppo`, but the groups. Two things follow from the formulas and are worth knowing: as scores
-    are divided by the spread of their group, their unit does not matter; and the gradient of this KL term, on answers
-    that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than one that is
-    gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups with no spread).
+    are divided by the standard deviation of their group, their unit does not matter; and the gradient of this KL term,
+    on answers that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than
+    one that is gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups whose scores
+    are all equal).
 
     >>> import torch
     >>> from minillm import ModelConfig
