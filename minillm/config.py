@@ -9,6 +9,8 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from minillm.errors import UserError
+
 Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
 Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
@@ -33,11 +35,11 @@ class RopeScaling:
 
     def __post_init__(self) -> None:
         if not 0 < self.factor < math.inf:
-            raise ValueError(f"the factor of rope_scaling is {self.factor}; it must be positive")
+            raise UserError(f"the factor of rope_scaling is {self.factor}; it must be positive")
         if self.original_max_seq_len is not None:
             _require_positive("original_max_seq_len", self.original_max_seq_len)
         if not 0 < self.low_freq_factor < self.high_freq_factor < math.inf:
-            raise ValueError(
+            raise UserError(
                 f"low_freq_factor is {self.low_freq_factor} and high_freq_factor {self.high_freq_factor}; "
                 "the first must be positive and the second larger"
             )
@@ -80,31 +82,31 @@ class ModelConfig:
         for name, allowed in (("norm", Norm), ("activation", Activation), ("position", Position)):
             _require_choice(name, getattr(self, name), get_args(allowed))
         if not isinstance(self.bias, bool) and self.bias not in ("qkv", "attention"):
-            raise ValueError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
+            raise UserError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; it must be positive")
+                raise UserError(f"{name} is {value}; it must be positive")
         if self.rope_scaling is not None and self.position != "rotary":
-            raise ValueError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
+            raise UserError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
         self._derive("n_kv_heads", self.n_heads)
         if self.n_heads % self.n_kv_heads:
-            raise ValueError(
+            raise UserError(
                 f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads}): "
                 "each key/value head serves the same number of query heads"
             )
         if self.d_head is None and self.d_model % self.n_heads:
-            raise ValueError(
+            raise UserError(
                 f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
                 "change one of them, or give d_head"
             )
         d_head = self._derive("d_head", self.d_model // self.n_heads)
         if self.position == "rotary" and d_head % 2:
-            raise ValueError(
+            raise UserError(
                 f"rotary positions turn pairs of numbers, so d_head ({d_head}) must be even; change n_heads or d_head"
             )
         if self.position == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
+            raise UserError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
         self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
     def _derive(self, name: str, default: int) -> int:
@@ -127,7 +129,7 @@ class ModelConfig:
         if name not in PRESETS:
             near = difflib.get_close_matches(name, PRESETS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
+            raise UserError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
         return cls(**(PRESETS[name] | changes))
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,23 +146,23 @@ class ModelConfig:
         """
         known = {known.name for known in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise UserError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         try:
             if values.get("rope_scaling") is not None:
                 values = values | {"rope_scaling": RopeScaling(**values["rope_scaling"])}
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"the model settings are incomplete or mistyped: {error}") from None
+            raise UserError(f"the model settings are incomplete or mistyped: {error}") from None
 
 
 def _require_positive(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
 
 
 def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
+        raise UserError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

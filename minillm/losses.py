@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
+
 IGNORE = -100  # a target that does not count: padding, or a prompt in SFT (torch's own convention)
 
 
@@ -25,7 +27,7 @@ def next_token_loss(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"
     0.4581
     """
     if not (targets != IGNORE).any():
-        raise ValueError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
+        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
     # float32: a log-sum-exp over thousands of bfloat16 logits loses the digits that a loss curve is read by.
     return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE)
 
@@ -47,7 +49,7 @@ def next_token_loss_of_hidden(
     """
     counts = targets != IGNORE
     if not counts.any():
-        raise ValueError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
+        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
     return _LossOfHidden.apply(hidden[counts], head, targets[counts], torch.is_grad_enabled())
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.kv_cache import KVCache
 from minillm.model.position import alibi_slopes, rotary_angles
 from minillm.model.transformer import Transformer
@@ -73,7 +74,7 @@ class GraphedDecoder:
     def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Append one token to every row of `cache`."""
         if cache.segments is not None:
-            raise ValueError("this cache holds padding or several texts in a row; call the model itself with it")
+            raise UserError("this cache holds padding or several texts in a row; call the model itself with it")
         cache.check_room(1)
         self.model.check_length(1, cache.length)
         x = self.model.embedding(tokens.unsqueeze(1))

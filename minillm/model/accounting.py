@@ -4,6 +4,7 @@ Formulas, so that a model can be priced before anybody builds it. Tests hold eac
 """
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 
 
 def count_parameters(config: ModelConfig) -> int:
@@ -110,4 +111,4 @@ def inference_memory(
 
 def _require_tokens(batch_size: int, n_tokens: int) -> None:
     if batch_size < 1 or n_tokens < 1:
-        raise ValueError(f"batch_size is {batch_size} and n_tokens {n_tokens}; both must be at least 1")
+        raise UserError(f"batch_size is {batch_size} and n_tokens {n_tokens}; both must be at least 1")

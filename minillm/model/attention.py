@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from minillm.errors import UserError
 from minillm.model.kv_cache import KVCache
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
@@ -132,11 +133,11 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         if d_head is None and d_model % n_heads:
-            raise ValueError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
+            raise UserError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
         self.d_head = d_head or d_model // n_heads
         n_kv_heads = n_kv_heads or n_heads
         if n_heads % n_kv_heads:
-            raise ValueError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")
+            raise UserError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")
         self.query = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
         self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
         self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.attention import causal_mask
 
 
@@ -47,13 +48,13 @@ def check_segments(segments: Int[Tensor, "B S"]) -> None:
 
     >>> check_segments(torch.tensor([[1, 0, 1]]))
     Traceback (most recent call last):
-    ValueError: row 0 has a piece of segment 1 after segment 1; number its texts 1, 2, 3, ... from left to right
+    minillm.errors.UserError: row 0 has a piece of segment 1 after segment 1; number its texts 1, 2, ...
     """
     left, highest = _left_neighbour(segments), _left_neighbour(segments.cummax(1).values)
     wrong = (segments != 0) & (segments != left) & (segments <= highest)
     if wrong.any():
         row, column = wrong.nonzero()[0].tolist()
-        raise ValueError(
+        raise UserError(
             f"row {row} has a piece of segment {segments[row, column]} after segment {highest[row, column]}; "
             "number its texts 1, 2, 3, ... from left to right"
         )

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, causal_mask
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
@@ -100,7 +101,7 @@ class Transformer(nn.Module):
         """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
         T, start = ids.shape[1], 0 if cache is None else cache.length
         if segments is not None and segments.shape != ids.shape:
-            raise ValueError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
+            raise UserError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
         if cache is not None:
             segments = cache.all_segments(segments, T)  # of the past too: (B, S)
         positions, mask, is_causal = self._places(T, start, segments, ids.device)
@@ -142,15 +143,15 @@ class Transformer(nn.Module):
         """
         longest = start + T if longest is None else longest
         if T == 0:
-            raise ValueError("the sequence is empty; give at least one token, for example the end-of-text token")
+            raise UserError("the sequence is empty; give at least one token, for example the end-of-text token")
         if start and not self.config.causal:
-            raise ValueError(
+            raise UserError(
                 "a model with causal=False cannot use a KV cache: later tokens would change earlier ones. Read the "
                 "whole sequence each time (generate: use_cache=False)"
             )
         if longest > self.config.max_seq_len:
             way_out = "" if self.config.position == "learned" else f", or call extend_context({longest}) first"
-            raise ValueError(
+            raise UserError(
                 f"the sequence has {longest} tokens, this model was built for {self.config.max_seq_len} "
                 f"(max_seq_len); shorten the text{way_out}"
             )
@@ -168,7 +169,7 @@ class Transformer(nn.Module):
         torch.Size([1, 16, 10])
         """
         if self.config.position == "learned":
-            raise ValueError(
+            raise UserError(
                 f"this model has learned {self.config.max_seq_len} positions and cannot go to {max_seq_len}: there is "
                 'no vector for the others; train it longer, or with position="rotary", "alibi", "sinusoidal" or "none"'
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import answer_mean, clipped_policy_loss, group_advantages, kl_estimate
@@ -25,7 +26,7 @@ class GRPOConfig(OnlineConfig):
 
     >>> GRPOConfig(answers_per_prompt=1)
     Traceback (most recent call last):
-    ValueError: answers_per_prompt is 1; a group needs at least 2 answers to be compared
+    minillm.errors.UserError: answers_per_prompt is 1; a group needs at least 2 answers to be compared
     """
 
     steps: int = 60
@@ -37,7 +38,7 @@ class GRPOConfig(OnlineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.answers_per_prompt < 2:
-            raise ValueError(
+            raise UserError(
                 f"answers_per_prompt is {self.answers_per_prompt}; a group needs at least 2 answers to be compared"
             )
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minillm.data.batches import Shuffled
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
@@ -42,7 +43,7 @@ class PromptData:
 
     def __post_init__(self) -> None:
         if not self.prompts:
-            raise ValueError("there are no prompts, so there is nothing to answer; give at least one")
+            raise UserError("there are no prompts, so there is nothing to answer; give at least one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +70,16 @@ class OnlineConfig:
         counts = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch")
         for name in (*counts, "save_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("learning_rate", "stop_kl", "clip", "clip_norm", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
         if self.warmup_steps < 0:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
+            raise UserError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
         if not 0 <= self.kl_coef < math.inf:
-            raise ValueError(f"kl_coef is {self.kl_coef}; it cannot be negative")
+            raise UserError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:
-            raise ValueError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
+            raise UserError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` rounds, however long they took."""
@@ -204,7 +205,7 @@ def score(reward: Reward, prompts: list[list[int]], answers: list[list[int]]) ->
     """What a reward says of answers; raises `ValueError` unless that is one finite number for each."""
     scores = torch.as_tensor(reward(prompts, answers), dtype=torch.float32)
     if scores.shape != (len(answers),) or not scores.isfinite().all():
-        raise ValueError(
+        raise UserError(
             f"the reward of {len(answers)} answers must be as many finite numbers; it is {scores.tolist()} "
             f"(shape {tuple(scores.shape)})"
         )

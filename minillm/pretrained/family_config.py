@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minillm.config import ModelConfig, RopeScaling
+from minillm.errors import UserError
 from minillm.pretrained.families import ARCHITECTURES
 from minillm.tokenizer.files import NO_DEFAULT, take
 
@@ -96,7 +97,7 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
     """The base of the wavelengths and how they are stretched; older files say so in two places, newer ones in one."""
     rope = values.get("rope_scaling") or values.get("rope_parameters") or {}
     if not isinstance(rope, dict):
-        raise ValueError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
+        raise UserError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "linear", "llama3"):
         raise _refusal(f"rope_type is {repr(kind)[:80]}; only 'default', 'linear' and 'llama3' can be run")
@@ -127,7 +128,7 @@ def _visible(values: Settings, kind: str, n_layers: int, context: int) -> int:
         elif isinstance(layers, list) and all(layer in ("full_attention", "sliding_attention") for layer in layers):
             slides = "sliding_attention" in layers
         else:
-            raise ValueError(
+            raise UserError(
                 f"layer_types is {repr(layers)[:80]}; expected 'full_attention' or 'sliding_attention' each"
             )
         window = _size(values, "sliding_window") if slides else None
@@ -141,14 +142,14 @@ def _visible(values: Settings, kind: str, n_layers: int, context: int) -> int:
     return window
 
 
-def _refusal(sentence: str) -> ValueError:
-    return ValueError(f"{sentence}. Open it with transformers, or choose another checkpoint")
+def _refusal(sentence: str) -> UserError:
+    return UserError(f"{sentence}. Open it with transformers, or choose another checkpoint")
 
 
 def _size(values: Settings, field: str, default: Any = NO_DEFAULT) -> Any:
     value = take(values, field, int, default)
     if value is not None and not 1 <= value <= LARGEST:
-        raise ValueError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
+        raise UserError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
     return value
 
 
@@ -156,7 +157,7 @@ def _number(values: Settings, field: str, default: float | None = None) -> float
     value = values.get(field, default)
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e300:
-        raise ValueError(f"{field} is {repr(value)[:80]}; expected a positive number")
+        raise UserError(f"{field} is {repr(value)[:80]}; expected a positive number")
     return float(value)
 
 

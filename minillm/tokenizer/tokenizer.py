@@ -7,6 +7,7 @@ from typing import Any, ClassVar, SupportsIndex
 
 import regex
 
+from minillm.errors import UserError
 from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
 from minillm.tokenizer.composing import compose
@@ -60,7 +61,7 @@ class Tokenizer:
         self.ignore_merges = ignore_merges
         self.normalizer = normalizer
         if normalizer not in (None, "NFC"):
-            raise ValueError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
+            raise UserError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
 
         self._ids = vocabulary.ids_of_ordinary(vocab, self.special_tokens)
         vocabulary.check_special_tokens(self.special_tokens, vocab, self._ids, self.merges)
@@ -87,7 +88,7 @@ class Tokenizer:
         self.eos_token = eos_token
         for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
             if token is not None and token not in self.special_tokens:
-                raise ValueError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
+                raise UserError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._split_at_special = regex.compile(f"({'|'.join(map(regex.escape, longest_first))})").split
 
@@ -249,7 +250,7 @@ class Tokenizer:
         try:
             return b"".join(map(self.vocab.__getitem__, map(index, ids)))
         except KeyError as unknown:
-            raise ValueError(
+            raise UserError(
                 f"id {unknown.args[0]} is not in this vocabulary of size {self.vocab_size}: ids start at 0 "
                 f"and end at {self.vocab_size - 1}"
             ) from None
@@ -268,7 +269,7 @@ class Tokenizer:
     def end_id(self) -> int:
         """`eos_id`, for whoever cannot do without; raises `ValueError` if there is none."""
         if self.eos_id is None:
-            raise ValueError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
+            raise UserError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
         return self.eos_id
 
     def __repr__(self) -> str:
@@ -290,7 +291,7 @@ class Tokenizer:
         try:
             symbols = "".join(map(self._symbol_of_byte.__getitem__, token))
         except KeyError as missing:
-            raise ValueError(
+            raise UserError(
                 f"the vocabulary has no token for byte 0x{missing.args[0]:02x}, a part of {word!r}; "
                 "take that character out of the text"
             ) from None

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from minillm.data.batches import Batch, SegmentedBatch
 from minillm.device import autocast_dtype, keep_freed_memory
+from minillm.errors import UserError
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import Progress, load_latest, save_checkpoint
@@ -207,7 +208,7 @@ def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> 
             total += n * text_loss(model, _to_device(batch, device)).item()
             count += n
     if count == 0:
-        raise ValueError("there is no token to measure the loss on")
+        raise UserError("there is no token to measure the loss on")
     return total / count
 
 
