@@ -42,9 +42,17 @@ from minillm.tokenizer import Tokenizer
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 PREFIX = "base_model.model."  # what PEFT writes before every name
-# What an adapter_config.json may ask for beyond plain LoRA; absent, null, false and empty are plain too.
-PLAIN = {"bias": "none", "use_dora": False, "use_rslora": False, "modules_to_save": None, "layers_to_transform": None}
-PLAIN |= {"lora_bias": False, "exclude_modules": None, "layer_replication": None, "trainable_token_indices": None}
+READ = {"peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules"}
+# What an adapter_config.json may hold besides; it does not change what an adapter computes. Where anything else is not
+# null, false or empty, it asks for more than plain LoRA.
+NOTES = {
+    "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config", "fan_in_fan_out",
+    "inference_mode", "loftq_config", "lora_dropout", "lora_ga_config", "megatron_core", "peft_version",
+    "qalora_group_size", "revision", "task_type",
+}  # fmt: skip
+# How A and B began, where PEFT leaves the base's weights as they were. All other ways ("pissa", "olora", "corda",
+# "loftq", "lora_ga") change them, and PEFT does so again when it opens the adapter.
+STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
 
 
 def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
@@ -232,9 +240,14 @@ class AdapterConfig:
             values = read_json(path)
             if values.get("peft_type") != "LORA":
                 raise UserError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
-            for name, plain in PLAIN.items():
-                if (value := values.get(name)) and value != plain:
-                    raise UserError(f"{name} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
+            if (start := values.get("init_lora_weights")) not in STARTS:
+                raise UserError(
+                    f"init_lora_weights is {str(start)[:80]!r}, which changes the base model's weights too; merge the "
+                    "adapter with peft (merge_and_unload), and load the merged model"
+                )
+            for name in sorted(values.keys() - READ - NOTES - {"init_lora_weights"}):
+                if (value := values[name]) and (name, value) != ("bias", "none"):
+                    raise UserError(f"{name[:80]} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
             targets = values.get("target_modules")
             if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets) or not targets:
                 raise UserError(f"target_modules is {str(targets)[:80]!r}; it must be a list of names")
