@@ -4,10 +4,15 @@ A `ModelConfig` is frozen: what was validated stays valid. Components never see 
 only `transformer` and the rooms above it do.
 """
 
+import dataclasses
 import difflib
 import math
+import numbers
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from minillm.errors import UserError
 
@@ -34,6 +39,7 @@ class RopeScaling:
     high_freq_factor: float = 4.0  # one that turns more often than this is left alone
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.factor < math.inf:
             raise UserError(f"the factor of rope_scaling is {self.factor}; it must be positive")
         if self.original_max_seq_len is not None:
@@ -49,6 +55,7 @@ class RopeScaling:
 class ModelConfig:
     """The shape of a decoder-only transformer.
 
+    What is given as None is derived from the other numbers, and derived again where `replace` changes one of those.
     Raises `ValueError` for a shape that cannot be built, naming the number and the remedy.
 
     >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
@@ -79,10 +86,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_layers", "n_heads", "max_seq_len"):
             _require_positive(name, getattr(self, name))
-        for name, allowed in (("norm", Norm), ("activation", Activation), ("position", Position)):
-            _require_choice(name, getattr(self, name), get_args(allowed))
-        if not isinstance(self.bias, bool) and self.bias not in ("qkv", "attention"):
-            raise UserError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
+        check_types(self)
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
@@ -95,7 +99,7 @@ class ModelConfig:
                 f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads}): "
                 "each key/value head serves the same number of query heads"
             )
-        if self.d_head is None and self.d_model % self.n_heads:
+        if (self.d_head is None or isinstance(self.d_head, _DerivedInt)) and self.d_model % self.n_heads:
             raise UserError(
                 f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
                 "change one of them, or give d_head"
@@ -110,8 +114,8 @@ class ModelConfig:
         self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
     def _derive(self, name: str, default: int) -> int:
-        if getattr(self, name) is None:
-            object.__setattr__(self, name, default)  # the class is frozen for everybody else
+        if getattr(self, name) is None or isinstance(getattr(self, name), _DerivedInt):
+            object.__setattr__(self, name, _DerivedInt(default))  # the class is frozen for everybody else
         _require_positive(name, getattr(self, name))
         return getattr(self, name)
 
@@ -132,9 +136,24 @@ class ModelConfig:
             raise UserError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
         return cls(**(PRESETS[name] | changes))
 
+    def replace(self, **changes: Any) -> "ModelConfig":
+        """The same configuration with some fields changed, as `dataclasses.replace` makes it.
+
+        Fields that were derived are derived again; one that is changed to None becomes derived. A configuration that
+        was read from a file has none that were. Raises `ValueError` as the class does, and for an unknown field.
+
+        >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
+        >>> wide = config.replace(d_model=192)
+        >>> wide.d_head, wide.d_ff
+        (48, 512)
+        """
+        _require_known(changes)
+        return dataclasses.replace(self, **changes)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values; `rope_scaling` only where there is one."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        plain = asdict(self) | {name: int(getattr(self, name)) for name in ("n_kv_heads", "d_head", "d_ff")}
+        return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -144,9 +163,7 @@ class ModelConfig:
         >>> ModelConfig.from_dict(config.to_dict()) == config
         True
         """
-        known = {known.name for known in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise UserError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        _require_known(values)
         try:
             if values.get("rope_scaling") is not None:
                 values = values | {"rope_scaling": RopeScaling(**values["rope_scaling"])}
@@ -155,14 +172,67 @@ class ModelConfig:
             raise UserError(f"the model settings are incomplete or mistyped: {error}") from None
 
 
+class _DerivedInt(int):
+    """A number that a configuration filled in by itself, and fills in again where another number has changed."""
+
+
+def check_types(settings: Any) -> None:
+    """Raise `ValueError` where a field of a dataclass holds a value of another type than it is declared with.
+
+    Understood are numbers (an int will do for a float), bool, str, classes, `Literal`, unions and `Any`; of a container
+    only the container is looked at.
+
+    >>> scaling = RopeScaling(8.0)
+    >>> object.__setattr__(scaling, "factor", "8")
+    >>> check_types(scaling)
+    Traceback (most recent call last):
+    minillm.errors.UserError: factor is '8'; it must be a number
+    """
+    for name, kind in _types_of(type(settings)).items():
+        value = getattr(settings, name)
+        if not _fits(value, kind):
+            raise UserError(f"{name} is {value!r}; {_expected(kind)}")
+
+
+@cache
+def _types_of(settings: type) -> dict[str, Any]:
+    hints = get_type_hints(settings)
+    return {field.name: hints[field.name] for field in fields(settings)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind in (int, float):  # numbers of numpy too, but True is none
+        return isinstance(value, numbers.Integral if kind is int else numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, get_origin(kind) or kind)
+
+
+def _expected(kind: Any) -> str:
+    """What belongs there instead, as the end of a sentence."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    if get_origin(kind) is Literal:
+        return f"choose one of {', '.join(choices)}"
+    if choices:
+        return f"choose one of {', '.join(['True', 'False'] * (bool in kinds) + [repr(choice) for choice in choices])}"
+    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
+    return "it must be " + " or ".join(words.get(one, f"a {getattr(one, '__name__', one)}") for one in kinds)
+
+
+def _require_known(names: Iterable[str]) -> None:
+    known = sorted(known.name for known in fields(ModelConfig))
+    if unknown := sorted(set(names) - set(known)):
+        raise UserError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(known)}")
+
+
 def _require_positive(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
-
-
-def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

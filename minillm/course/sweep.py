@@ -61,8 +61,7 @@ class SweepRecipe:
         True
         """
         heads = max(1, d_model // 32)
-        wide = {"d_model": d_model, "n_heads": heads, "n_kv_heads": heads, "d_head": d_model // heads}
-        return replace(self.shape, **wide, d_ff=3 * d_model)
+        return self.shape.replace(d_model=d_model, n_heads=heads, n_kv_heads=None, d_head=None, d_ff=3 * d_model)
 
     def settings(self, d_model: int, steps: int) -> dict[str, Any]:
         """All that one run depends on, as plain values."""

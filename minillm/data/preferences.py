@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from minillm.config import check_types
 from minillm.data.rankings import Preference
 from minillm.data.world.choice import Sampler
 from minillm.data.world.instructions import Instruction
@@ -92,6 +93,7 @@ class Rater:
     name: str = "simulated"
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.temperature < math.inf:
             raise UserError(f"the temperature of a rater is {self.temperature}; it must be positive and finite")
         if not math.isfinite(self.length_bias):

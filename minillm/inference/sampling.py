@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.config import check_types
 from minillm.errors import UserError
 
 
@@ -82,6 +83,7 @@ class Sampling:
     repetition_penalty: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.temperature != 0 and not 1e-6 <= self.temperature < math.inf:  # less would make logits infinite
             raise UserError(
                 f"temperature is {self.temperature}; it must be 0 (always the likeliest token) or at least 0.000001"

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.config import check_types
 from minillm.errors import UserError
 from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
@@ -41,6 +42,7 @@ class PromptLookup:
     n: int = 3
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.n < 1:
             raise UserError(f"n is {self.n}; look up at least the last 1 token")
 

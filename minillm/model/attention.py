@@ -134,7 +134,7 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         if d_head is None and d_model % n_heads:
             raise UserError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
-        self.d_head = d_head or d_model // n_heads
+        self.d_head = int(d_head or d_model // n_heads)
         n_kv_heads = n_kv_heads or n_heads
         if n_heads % n_kv_heads:
             raise UserError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -173,7 +172,7 @@ class Transformer(nn.Module):
                 f"this model has learned {self.config.max_seq_len} positions and cannot go to {max_seq_len}: there is "
                 'no vector for the others; train it longer, or with position="rotary", "alibi", "sinusoidal" or "none"'
             )
-        self.config = replace(self.config, max_seq_len=max_seq_len)
+        self.config = self.config.replace(max_seq_len=max_seq_len)
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""

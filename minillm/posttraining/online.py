@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm.config import check_types
 from minillm.data.batches import Shuffled
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -67,6 +68,7 @@ class OnlineConfig:
     save_every: int = 10  # steps between two checkpoints; the last step always has one
 
     def __post_init__(self) -> None:
+        check_types(self)
         counts = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch")
         for name in (*counts, "save_every"):
             if getattr(self, name) < 1:

@@ -48,7 +48,7 @@ class RewardModel(Transformer):
     """
 
     def __init__(self, config: ModelConfig):
-        super().__init__(replace(config, tie_embeddings=False))
+        super().__init__(config.replace(tie_embeddings=False))
         self.head = nn.Linear(config.d_model, 1, bias=False)
         nn.init.zeros_(self.head.weight)
 
