@@ -81,6 +81,7 @@ class ModelConfig:
     bias: Bias = False  # True: in all linear layers and LayerNorms (GPT-2); "qkv": there (Qwen2); "attention": o too
     tie_embeddings: bool = True  # the output head reuses the embedding table
     embedding_std: float = field(default=0.02, compare=False)  # spread of the table's numbers before training
+    sliding_window: int | None = None  # tokens that a token sees, itself among them, as in Mistral; None: all
     causal: bool = True  # False: every position sees every other (an encoder, for lesson 03)
 
     def __post_init__(self) -> None:
@@ -91,6 +92,13 @@ class ModelConfig:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise UserError(f"{name} is {value}; it must be positive")
+        if self.sliding_window is not None:
+            _require_positive("sliding_window", self.sliding_window)
+            if not self.causal:
+                raise UserError(
+                    f"sliding_window is {self.sliding_window} and causal False; a window reaches back from each token, "
+                    "so leave one of them out"
+                )
         if self.rope_scaling is not None and self.position != "rotary":
             raise UserError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
         self._derive("n_kv_heads", self.n_heads)
@@ -151,7 +159,7 @@ class ModelConfig:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values; `rope_scaling` only where there is one."""
+        """All fields as plain JSON values; `rope_scaling` and `sliding_window` only where there is one."""
         plain = asdict(self) | {name: int(getattr(self, name)) for name in ("n_kv_heads", "d_head", "d_ff")}
         return {name: value for name, value in plain.items() if value is not None}
 

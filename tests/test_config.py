@@ -44,6 +44,8 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"norm_eps": None}, "norm_eps is None; it must be a number"),
         ({"norm_eps": True}, "norm_eps is True; it must be a number"),
         ({"rope_scaling": {"factor": 2.0}}, r"rope_scaling is \{'factor': 2.0\}; it must be a RopeScaling or None"),
+        ({"sliding_window": 0}, "sliding_window is 0; it must be a whole number of at least 1"),
+        ({"sliding_window": 4, "causal": False}, "sliding_window is 4 and causal False"),
         ({"rope_scaling": RopeScaling(2.0), "position": "none"}, 'rope_scaling stretches .* position="none"'),
     ],
 )

@@ -43,7 +43,8 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
     attention = c.d_model * c.d_head * (2 * c.n_heads + 2 * c.n_kv_heads)
     feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
     weights = c.n_layers * (attention + feedforward) + c.vocab_size * c.d_model
-    pairs = n_tokens * (n_tokens + 1) // 2 if c.causal else n_tokens**2
+    window = min(c.sliding_window or n_tokens, n_tokens)  # the first tokens see fewer than that
+    pairs = window * (window + 1) // 2 + (n_tokens - window) * window if c.causal else n_tokens**2
     return 2 * weights * n_tokens + 4 * c.n_layers * c.n_heads * c.d_head * pairs
 
 

@@ -17,14 +17,21 @@ from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
 
 
-def causal_mask(T: int, S: int, device: torch.device | None = None) -> Bool[Tensor, "T S"]:
+def causal_mask(T: int, S: int, device: torch.device | None = None, window: int | None = None) -> Bool[Tensor, "T S"]:
     """True where query t may see key s. The T queries are the last T of the S positions.
+
+    With a sliding `window` a query sees so many keys at most, the last of them its own (Jiang et al. 2023, "Mistral
+    7B", section 2).
 
     >>> causal_mask(2, 3)
     tensor([[ True,  True, False],
             [ True,  True,  True]])
+    >>> causal_mask(2, 3, window=2)
+    tensor([[ True,  True, False],
+            [False,  True,  True]])
     """
-    return torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
+    visible = torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
+    return visible if window is None else visible.triu(S - T - window + 1)
 
 
 def attention_by_loops(

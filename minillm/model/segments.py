@@ -13,8 +13,12 @@ from minillm.errors import UserError
 from minillm.model.attention import causal_mask
 
 
-def segment_mask(segments: Int[Tensor, "B S"], T: int, causal: bool = True) -> Bool[Tensor, "B 1 T S"]:
+def segment_mask(
+    segments: Int[Tensor, "B S"], T: int, causal: bool = True, window: int | None = None
+) -> Bool[Tensor, "B 1 T S"]:
     """True where one of the last T tokens may see a token: in its own text and, if `causal`, not in the future.
+
+    A `window` is that of `causal_mask`; within a text, columns are as far apart as positions.
 
     Padding sees itself, for a softmax over nothing is no number.
 
@@ -27,7 +31,7 @@ def segment_mask(segments: Int[Tensor, "B S"], T: int, causal: bool = True) -> B
     queries, keys = segments[:, -T:, None], segments[:, None, :]
     visible = (queries == keys) & (queries != 0)
     if causal:
-        visible = visible & causal_mask(T, segments.shape[1], segments.device)
+        visible = visible & causal_mask(T, segments.shape[1], segments.device, window)
     columns = torch.arange(segments.shape[1], device=segments.device)
     return (visible | (columns[-T:, None] == columns)).unsqueeze(1)
 

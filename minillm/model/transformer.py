@@ -103,7 +103,7 @@ class Transformer(nn.Module):
             raise UserError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
         if cache is not None:
             segments = cache.all_segments(segments, T)  # of the past too: (B, S)
-        positions, mask, is_causal = self._places(T, start, segments, ids.device)
+        positions, mask, is_causal = self.places(T, start, segments, ids.device)
         x = self.embedding(ids)
         if self.position is not None:
             x = x + self.position(positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
@@ -118,22 +118,29 @@ class Transformer(nn.Module):
             cache.advance(T, segments)
         return self.final_norm(x)
 
-    def _places(
+    def places(
         self, T: int, start: int, segments: Int[Tensor, "B S"] | None, device: torch.device
     ) -> tuple[Int[Tensor, "*B T"], Bool[Tensor, "*B1 T S"] | None, bool]:
-        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one."""
+        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one.
+
+        Both None and False: they see all. Raises `ValueError` as `check_length` does, and for segments out of order.
+        """
         if segments is None:
             self.check_length(T, start)
             positions = torch.arange(start, start + T, device=device)
-            if not self.config.causal or T == 1:
+            window = self.config.sliding_window
+            all_within = window is None or start + T <= window
+            if all_within and (not self.config.causal or T == 1):
                 return positions, None, False  # one new token may see all
-            return (positions, None, True) if start == 0 else (positions, causal_mask(T, start + T, device), False)
+            if all_within and start == 0:
+                return positions, None, True
+            return positions, causal_mask(T, start + T, device, window), False
         if device.type == "cpu":  # on a GPU this look would wait for the device
             check_segments(segments)
         positions = segment_positions(segments)
         fits = start + T <= self.config.max_seq_len
         self.check_length(T, start, start + T if fits else int(positions.max()) + 1)  # the longest text has to fit
-        return positions[:, start:], segment_mask(segments, T, self.config.causal), False
+        return positions[:, start:], segment_mask(segments, T, self.config.causal, self.config.sliding_window), False
 
     def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
         """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.

@@ -77,6 +77,7 @@ def read_config(file: GGUFFile) -> ModelConfig:
         norm_eps=file.get("llama.attention.layer_norm_rms_epsilon", float),
         rope_theta=file.get("llama.rope.freq_base", float, 10_000.0),
         tie_embeddings="output.weight" not in file.tensors,
+        sliding_window=file.get("llama.attention.sliding_window", int, None),
     )
     # What would change the result but has no place in the configuration. Absent means the value on the right.
     plain = {
