@@ -160,6 +160,7 @@ class Engine:
     """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 8, kept_tokens: int | None = None):
+        model.check_predicts_tokens()
         kept_tokens = model.config.max_seq_len if kept_tokens is None else kept_tokens
         if max_batch < 1 or kept_tokens < 0:
             raise UserError(

@@ -126,6 +126,7 @@ def continuations(
     padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
     With `copies`, row n goes on from prompt `copies[n]`, so that one with many answers is read once.
     """
+    model.check_predicts_tokens()
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     (batch, width), device, new, its_segments = tokens.shape, model.device, tokens, segments

@@ -70,6 +70,7 @@ def continuation_log_probs(
 
 
 def _row(model: Transformer, ids: Sequence[int]) -> Int[Tensor, "1 T"]:
+    model.check_predicts_tokens()
     row = torch.tensor([list(ids)], dtype=torch.long)
     check_ids(row, model.config.vocab_size)  # before a card sees it, where an unknown id would end the process
     return row.to(model.device)

@@ -225,6 +225,7 @@ def _end_of_text(
     model: Transformer, length: int, max_new_tokens: int, draft: Transformer | PromptLookup, n_draft: int
 ) -> int:
     """How long the text may become; raises `ValueError` where it cannot be written this way."""
+    model.check_predicts_tokens()
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     if n_draft < 1:
@@ -234,6 +235,7 @@ def _end_of_text(
     if not model.config.causal:
         raise UserError("a model with causal=False would see the proposals that it is to check; use generate")
     if isinstance(draft, Transformer):
+        draft.check_predicts_tokens()
         ours, theirs = model.config, draft.config
         if not theirs.causal:
             raise UserError("the draft has causal=False, which cannot write from left to right; take a causal one")

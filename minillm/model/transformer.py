@@ -142,6 +142,9 @@ class Transformer(nn.Module):
         self.check_length(T, start, start + T if fits else int(positions.max()) + 1)  # the longest text has to fit
         return positions[:, start:], segment_mask(segments, T, self.config.causal, self.config.sliding_window), False
 
+    def check_predicts_tokens(self) -> None:
+        """Raise `ValueError` where the head scores something else: then there is no next token to choose."""
+
     def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
         """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.
 

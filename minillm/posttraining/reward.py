@@ -71,6 +71,13 @@ class RewardModel(Transformer):
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
 
+    def check_predicts_tokens(self) -> None:
+        """Raises `ValueError`."""
+        raise UserError(
+            "this is a reward model: its head gives one number, not a score for each token, so it cannot generate or "
+            "rate text; call score(prompts, answers), or take the language model"
+        )
+
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
         return self.judge(prompts, answers)[0]
