@@ -114,9 +114,12 @@ def _why(answer: Answer) -> str:
 def _ctrl_c() -> Iterator[threading.Event]:
     """Ctrl-C as something to look at between two tokens, for an engine must not stop inside a step.
 
-    Pressed again it is what it is elsewhere.
+    Pressed again it is what it is elsewhere. A handler that was not installed from Python stays, and nothing is seen.
     """
     pressed, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    if before is None:
+        yield pressed
+        return
 
     def note(*_: object) -> None:
         pressed.set()

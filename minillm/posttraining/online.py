@@ -26,7 +26,7 @@ from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, t
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT, Progress, load_latest, save_checkpoint
-from minillm.training.loop import Metrics, interrupt_after_step
+from minillm.training.loop import Metrics, interrupt_after_step, surviving_a_full_disk
 from minillm.training.optim import make_optimizer
 from minillm.training.run import RunFolder, follow, saving
 from minillm.training.schedule import learning_rate
@@ -169,7 +169,8 @@ def improve(
     policy moved), grad_norm; updates, how many there were; learning_rate; and what the method adds.
     With `checkpoint`, state is saved there every `save_every` steps, and a file that is there is gone on from, with the
     same answers and losses; the reference must then be what it was when the run began. Ctrl-C waits for the end of the
-    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number.
+    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number. A checkpoint
+    that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
     """
     config = method.config
     optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
@@ -196,9 +197,11 @@ def improve(
             line = {"kl_coef": progress["kl_coef"], "learning_rate": rate, **metrics, **learnt}
             yield progress | line | {"seconds": round(progress["seconds"], 3)}
             stopped = interrupted()
-            if checkpoint and (stopped or (step + 1) % config.save_every == 0 or step + 1 == config.steps):
-                on_checkpoint()
-                save_checkpoint(checkpoint, method.module, optimizer, progress)
+            last = step + 1 == config.steps
+            if checkpoint and (stopped or last or (step + 1) % config.save_every == 0):
+                with surviving_a_full_disk(step + 1, must_save=last or stopped):
+                    on_checkpoint()
+                    save_checkpoint(checkpoint, method.module, optimizer, progress)
             if stopped:
                 raise KeyboardInterrupt
 

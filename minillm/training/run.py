@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +197,8 @@ def seconds_per_token_at_peak(model: Transformer, data: TextData, config: TrainC
 class RunFolder:
     """The small files of a run: its settings, and its metrics so far in `lines`.
 
-    Raises `ValueError` if the folder holds a run with other settings.
+    A setting that a run of an earlier version does not have was at its default. Raises `ValueError` if the folder holds
+    a run with other settings.
     """
 
     def __init__(self, path: Path, config: Any):  # any dataclass of plain values
@@ -208,10 +209,12 @@ class RunFolder:
             before = read_json(settings) if settings.exists() else asdict(config)
         except ValueError as error:
             raise UserError(f"{settings} is damaged ({error}); choose another folder") from None
+        defaults = {field.name: field.default for field in fields(config) if field.default is not MISSING}
         for name, value in asdict(config).items():
-            if before.get(name) != value:
+            had = before.get(name, defaults.get(name))
+            if had != value:
                 raise UserError(
-                    f"{path} holds a run with {name} = {before.get(name)}, and now it is {value}; "
+                    f"{path} holds a run with {name} = {had}, and now it is {value}; "
                     "go on with the same settings, or choose another folder"
                 )
         if not settings.exists():
