@@ -36,6 +36,11 @@ PATTERNS = {
 }
 
 
+# The last place of a text where every one of these cuts, whatever comes before and after: in front of white space that
+# follows a letter or a digit, and in front of a space that follows no white space.
+LAST_SURE_CUT = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S)(?= )")
+
+
 @functools.cache
 def compiled(name: str) -> regex.Pattern:
     """The compiled pattern of a pre-tokenizer. Raises ValueError for a name that is not in `PATTERNS`."""

@@ -11,10 +11,10 @@ It loses what byte-level tokenizers keep: "▁" in a text comes back as a space,
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import index
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex
 
 from minillm.errors import UserError
 from minillm.tokenizer import files, vocabulary
@@ -63,6 +63,16 @@ class SentencePieceTokenizer(Tokenizer):
         plain["model"] = file["model"] | {"merges": merges}
         self._whole, self._plain, self._rest = map(_library, (file, plain, _without_first_space(plain)))
 
+    @classmethod
+    def train(cls, *_: Any, **__: Any) -> NoReturn:
+        """Raises `ValueError`: such a tokenizer is read from a file."""
+        raise UserError(
+            "a SentencePieceTokenizer is read by Tokenizer.load and not made here; Tokenizer.train learns a byte-level "
+            "one, Tokenizer.from_gpt2_files and Tokenizer.from_bytes_unicode read one"
+        )
+
+    from_gpt2_files = from_bytes_unicode = train
+
     @staticmethod
     def reads(file: dict[str, Any]) -> bool:
         """Whether a tokenizer.json is of this kind."""
@@ -86,6 +96,9 @@ class SentencePieceTokenizer(Tokenizer):
     def encode_rest(self, text: str) -> list[int]:
         """The ids of a text behind a special token: newer files then put no space in front of it."""
         return self._ids_of(self._rest, text)
+
+    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
+        yield from self.encode("".join(pieces), allow_special)  # merges may reach across any place
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids, without the space in front of it; raises ValueError for an id that is not there."""

@@ -12,7 +12,7 @@ from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
 from minillm.tokenizer.composing import compose
 from minillm.tokenizer.merging import WordCache, merge_word
-from minillm.tokenizer.pre_tokenizers import compiled
+from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT, compiled
 from minillm.tokenizer.training import learn_vocabulary
 
 
@@ -221,17 +221,27 @@ class Tokenizer:
         """The ids of each of several texts."""
         return [self.encode(text, allow_special) for text in vocabulary.several(texts)]
 
-    def encode_iterable(self, texts: Iterable[str], allow_special: bool = False) -> Iterator[int]:
-        """The ids of many texts, one after the other, in the memory of the longest of them.
+    def encode_iterable(self, pieces: Iterable[str], allow_special: bool = False) -> Iterator[int]:
+        """The ids of one text that comes in pieces, such as the lines of an open file: those of `encode` of the whole.
 
-        Each text is encoded on its own: no token reaches from one into the next. An open file yields its lines.
+        It holds little more than one piece at a time: ids are given out up to the last place where a word surely ends.
+        Only with `allow_special`, and a special token that contains white space, is the whole text read first.
 
-        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=257)
-        >>> list(tokenizer.encode_iterable(line for line in ["hi", "hi"]))
-        [256, 256]
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258)
+        >>> list(tokenizer.encode_iterable(["hi h", "i"])) == tokenizer.encode("hi hi")
+        True
         """
-        texts = vocabulary.several(texts)
-        return (id for text in texts for id in self.encode(text, allow_special))
+        return self._encode_pieces(vocabulary.several(pieces), allow_special)
+
+    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
+        whole = allow_special and any(char.isspace() for token in self.special_tokens for char in token)
+        rest = ""
+        for piece in pieces:
+            rest += piece
+            if not whole and (cut := LAST_SURE_CUT.search(rest)):
+                yield from self.encode(rest[: cut.start()], allow_special)
+                rest = rest[cut.start() :]
+        yield from self.encode(rest, allow_special)
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".

@@ -107,7 +107,7 @@ def train(
                     model.train()
                 yield metrics
             if checkpoint and (last or stopped or done % config.save_every == 0):
-                with surviving_a_full_disk(done, must_save=last or stopped):
+                with surviving_a_full_disk(done, must_save=bool(last or stopped)):
                     with team.all_or_none():
                         on_checkpoint()
                     save_checkpoint(checkpoint, model, optimizer, progress, team)
