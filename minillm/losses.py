@@ -66,18 +66,21 @@ class _LossOfHidden(torch.autograd.Function):
         learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
         d_hidden = torch.empty_like(hidden)
         d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
+        kind = hidden.device.type  # of the products: bfloat16 under autocast, which would copy the head for each chunk
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else head.dtype
+        weight = head.to(dtype)
         for start in range(0, len(hidden), rows):
-            x, target = hidden[start : start + rows], targets[start : start + rows, None]
-            logits = F.linear(x, head)
+            x, target = hidden[start : start + rows].to(dtype), targets[start : start + rows, None]
+            logits = F.linear(x, weight)
             log_probs = logits.float().log_softmax(-1)
             total -= log_probs.gather(-1, target).sum()
             if learn:
                 d_logits = log_probs.exp_()
                 d_logits.scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=torch.float32))
-                d_logits = d_logits.to(logits.dtype)  # bfloat16 under autocast
-                d_hidden[start : start + rows] = d_logits @ head.to(logits.dtype)
+                d_logits = d_logits.to(dtype)
+                d_hidden[start : start + rows] = d_logits @ weight
                 if d_head is not None:
-                    d_head += d_logits.mT @ x.to(logits.dtype)
+                    d_head += d_logits.mT @ x
         if learn:
             d_head = None if d_head is None else d_head.div_(len(hidden)).to(head.dtype)
             ctx.save_for_backward(d_hidden.div_(len(hidden)), d_head)

@@ -21,7 +21,7 @@ from minillm.model.position import rotary_angles
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
 from minillm.model.transformer import Block, Transformer
 
-_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder]" = weakref.WeakKeyDictionary()
+_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder | None]" = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -45,9 +45,9 @@ def decoder(model: Transformer) -> "Decoder | None":
     """The fast form of this model, made once for each; None where only the readable one will do."""
     if model.device.type != "cpu":  # it was moved after a decoder was made
         return None
-    if model not in _DECODERS and fits(model):
-        _DECODERS[model] = Decoder(model)
-    return _DECODERS.get(model)
+    if model not in _DECODERS:
+        _DECODERS[model] = Decoder(model) if fits(model) else None
+    return _DECODERS[model]
 
 
 def fits(model: Transformer) -> bool:

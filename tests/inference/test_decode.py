@@ -124,6 +124,13 @@ def test_a_model_that_was_moved_has_no_fast_step(exact, monkeypatch):
     assert decoder(model.to("meta")) is None
 
 
+def test_whether_a_model_fits_is_asked_once(monkeypatch, small_model):
+    asked = []
+    monkeypatch.setattr(decode, "fits", lambda model: asked.append(model))
+    generate(small_model, [1, 2], 6)
+    assert asked == [small_model]
+
+
 def test_a_full_context_is_an_error_until_it_is_extended(exact):
     """With room in the cache; the readable form says the same."""
     model = small_quantised(max_seq_len=6)
