@@ -76,9 +76,8 @@ def attention_weights(
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
     if mask is not None:
-        scores = scores.masked_fill(
-            ~_for_all_heads(mask), -math.inf
-        )  # minus infinity: exactly 0 after softmax, in any number format
+        # minus infinity: exactly 0 after softmax, in any number format
+        scores = scores.masked_fill(~_for_all_heads(mask), -math.inf)
     return scores.softmax(-1)
 
 
