@@ -4,10 +4,17 @@ A `ModelConfig` is frozen: what was validated stays valid. Components never see 
 only `transformer` and the rooms above it do.
 """
 
+import dataclasses
 import difflib
 import math
+import numbers
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from minillm.errors import UserError
 
 Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
@@ -32,12 +39,13 @@ class RopeScaling:
     high_freq_factor: float = 4.0  # one that turns more often than this is left alone
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.factor < math.inf:
-            raise ValueError(f"the factor of rope_scaling is {self.factor}; it must be positive")
+            raise UserError(f"the factor of rope_scaling is {self.factor}; it must be positive")
         if self.original_max_seq_len is not None:
             _require_positive("original_max_seq_len", self.original_max_seq_len)
         if not 0 < self.low_freq_factor < self.high_freq_factor < math.inf:
-            raise ValueError(
+            raise UserError(
                 f"low_freq_factor is {self.low_freq_factor} and high_freq_factor {self.high_freq_factor}; "
                 "the first must be positive and the second larger"
             )
@@ -47,6 +55,7 @@ class RopeScaling:
 class ModelConfig:
     """The shape of a decoder-only transformer.
 
+    What is given as None is derived from the other numbers, and derived again where `replace` changes one of those.
     Raises `ValueError` for a shape that cannot be built, naming the number and the remedy.
 
     >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
@@ -72,44 +81,49 @@ class ModelConfig:
     bias: Bias = False  # True: in all linear layers and LayerNorms (GPT-2); "qkv": there (Qwen2); "attention": o too
     tie_embeddings: bool = True  # the output head reuses the embedding table
     embedding_std: float = field(default=0.02, compare=False)  # spread of the table's numbers before training
+    sliding_window: int | None = None  # tokens that a token sees, itself among them, as in Mistral; None: all
     causal: bool = True  # False: every position sees every other (an encoder, for lesson 03)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_layers", "n_heads", "max_seq_len"):
             _require_positive(name, getattr(self, name))
-        for name, allowed in (("norm", Norm), ("activation", Activation), ("position", Position)):
-            _require_choice(name, getattr(self, name), get_args(allowed))
-        if not isinstance(self.bias, bool) and self.bias not in ("qkv", "attention"):
-            raise ValueError(f"bias is {self.bias!r}; choose one of True, False, 'qkv', 'attention'")
+        check_types(self)
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; it must be positive")
+                raise UserError(f"{name} is {value}; it must be positive")
+        if self.sliding_window is not None:
+            _require_positive("sliding_window", self.sliding_window)
+            if not self.causal:
+                raise UserError(
+                    f"sliding_window is {self.sliding_window} and causal False; a window reaches back from each token, "
+                    "so leave one of them out"
+                )
         if self.rope_scaling is not None and self.position != "rotary":
-            raise ValueError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
+            raise UserError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
         self._derive("n_kv_heads", self.n_heads)
         if self.n_heads % self.n_kv_heads:
-            raise ValueError(
+            raise UserError(
                 f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads}): "
                 "each key/value head serves the same number of query heads"
             )
-        if self.d_head is None and self.d_model % self.n_heads:
-            raise ValueError(
+        if (self.d_head is None or isinstance(self.d_head, _DerivedInt)) and self.d_model % self.n_heads:
+            raise UserError(
                 f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
                 "change one of them, or give d_head"
             )
         d_head = self._derive("d_head", self.d_model // self.n_heads)
         if self.position == "rotary" and d_head % 2:
-            raise ValueError(
+            raise UserError(
                 f"rotary positions turn pairs of numbers, so d_head ({d_head}) must be even; change n_heads or d_head"
             )
         if self.position == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
+            raise UserError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
         self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
     def _derive(self, name: str, default: int) -> int:
-        if getattr(self, name) is None:
-            object.__setattr__(self, name, default)  # the class is frozen for everybody else
+        if getattr(self, name) is None or isinstance(getattr(self, name), _DerivedInt):
+            object.__setattr__(self, name, _DerivedInt(default))  # the class is frozen for everybody else
         _require_positive(name, getattr(self, name))
         return getattr(self, name)
 
@@ -127,12 +141,27 @@ class ModelConfig:
         if name not in PRESETS:
             near = difflib.get_close_matches(name, PRESETS, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
+            raise UserError(f"no preset named {name!r}; there are {', '.join(PRESETS)}.{hint}")
         return cls(**(PRESETS[name] | changes))
 
+    def replace(self, **changes: Any) -> "ModelConfig":
+        """The same configuration with some fields changed, as `dataclasses.replace` makes it.
+
+        Fields that were derived are derived again; one that is changed to None becomes derived. A configuration that
+        was read from a file has none that were. Raises `ValueError` as the class does, and for an unknown field.
+
+        >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
+        >>> wide = config.replace(d_model=192)
+        >>> wide.d_head, wide.d_ff
+        (48, 512)
+        """
+        _require_known(changes)
+        return dataclasses.replace(self, **changes)
+
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values; `rope_scaling` only where there is one."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """All fields as plain JSON values; `rope_scaling` and `sliding_window` only where there is one."""
+        plain = asdict(self) | {name: int(getattr(self, name)) for name in ("n_kv_heads", "d_head", "d_ff")}
+        return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -142,25 +171,76 @@ class ModelConfig:
         >>> ModelConfig.from_dict(config.to_dict()) == config
         True
         """
-        known = {known.name for known in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        _require_known(values)
         try:
             if values.get("rope_scaling") is not None:
                 values = values | {"rope_scaling": RopeScaling(**values["rope_scaling"])}
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"the model settings are incomplete or mistyped: {error}") from None
+            raise UserError(f"the model settings are incomplete or mistyped: {error}") from None
+
+
+class _DerivedInt(int):
+    """A number that a configuration filled in by itself, and fills in again where another number has changed."""
+
+
+def check_types(settings: Any) -> None:
+    """Raise `ValueError` where a field of a dataclass holds a value of another type than it is declared with.
+
+    Understood are numbers (an int will do for a float), bool, str, classes, `Literal`, unions and `Any`; of a container
+    only the container is looked at.
+
+    >>> scaling = RopeScaling(8.0)
+    >>> object.__setattr__(scaling, "factor", "8")
+    >>> check_types(scaling)
+    Traceback (most recent call last):
+    minillm.errors.UserError: factor is '8'; it must be a number
+    """
+    for name, kind in _types_of(type(settings)).items():
+        value = getattr(settings, name)
+        if not _fits(value, kind):
+            raise UserError(f"{name} is {value!r}; {_expected(kind)}")
+
+
+@cache
+def _types_of(settings: type) -> dict[str, Any]:
+    hints = get_type_hints(settings)
+    return {field.name: hints[field.name] for field in fields(settings)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind in (int, float):  # numbers of numpy too, but True is none
+        return isinstance(value, numbers.Integral if kind is int else numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, get_origin(kind) or kind)
+
+
+def _expected(kind: Any) -> str:
+    """What belongs there instead, as the end of a sentence."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    if get_origin(kind) is Literal:
+        return f"choose one of {', '.join(choices)}"
+    if choices:
+        return f"choose one of {', '.join(['True', 'False'] * (bool in kinds) + [repr(choice) for choice in choices])}"
+    words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
+    return "it must be " + " or ".join(words.get(one, f"a {getattr(one, '__name__', one)}") for one in kinds)
+
+
+def _require_known(names: Iterable[str]) -> None:
+    known = sorted(known.name for known in fields(ModelConfig))
+    if unknown := sorted(set(names) - set(known)):
+        raise UserError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def _require_positive(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
-
-
-def _require_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
+        raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

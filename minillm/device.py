@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch.torch_version import TorchVersion
 
+from minillm.errors import UserError
+
 DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -34,15 +36,15 @@ def pick_device(name: str | None = None) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or kind not in DEVICES:
-        raise ValueError(f"unknown device {name!r}; choose one of {', '.join(DEVICES)}")
+        raise UserError(f"unknown device {name!r}; choose one of {', '.join(DEVICES)}")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} was asked for, but PyTorch sees no NVIDIA card here; use 'cpu'")
+        raise UserError(f"device {name!r} was asked for, but PyTorch sees no NVIDIA card here; use 'cpu'")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(f"device {name!r} was asked for, but this is no Mac with Apple silicon; use 'cpu'")
+        raise UserError(f"device {name!r} was asked for, but this is no Mac with Apple silicon; use 'cpu'")
     if kind == "mps" and TorchVersion(torch.__version__) < "2.7":  # grouped heads end the process (pytorch#149132)
-        raise ValueError(f"PyTorch {torch.__version__} cannot run grouped attention on {name!r}; take 2.7, or 'cpu'")
+        raise UserError(f"PyTorch {torch.__version__} cannot run grouped attention on {name!r}; take 2.7, or 'cpu'")
     if kind == "cuda" and (device.index or 0) >= max(1, torch.cuda.device_count()):
-        raise ValueError(f"device {name!r} was asked for, but PyTorch sees {torch.cuda.device_count()} cards here")
+        raise UserError(f"device {name!r} was asked for, but PyTorch sees {torch.cuda.device_count()} cards here")
     return device
 
 
@@ -140,12 +142,12 @@ def require_compiler(device: torch.device) -> None:
     """Raise `ValueError` where torch.compile lacks its tool: Triton for a card, a C++ compiler otherwise."""
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
-            raise ValueError("compile is on, but the package triton is not installed; install it, or leave compile out")
+            raise UserError("compile is on, but the package triton is not installed; install it, or leave compile out")
         return
     usual = {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")
     compiler = os.environ.get("CXX", usual)
     if shutil.which(compiler) is None:
-        raise ValueError(
+        raise UserError(
             f"compile is on, but there is no C++ compiler {compiler!r} here; leave compile out, or install one "
             "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install; Windows: Visual Studio's build tools)"
         )

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
+
 IGNORE = -100  # a target that does not count: padding, or a prompt in SFT (torch's own convention)
 
 
@@ -25,7 +27,7 @@ def next_token_loss(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"
     0.4581
     """
     if not (targets != IGNORE).any():
-        raise ValueError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
+        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
     # float32: a log-sum-exp over thousands of bfloat16 logits loses the digits that a loss curve is read by.
     return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE)
 
@@ -47,7 +49,7 @@ def next_token_loss_of_hidden(
     """
     counts = targets != IGNORE
     if not counts.any():
-        raise ValueError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
+        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
     return _LossOfHidden.apply(hidden[counts], head, targets[counts], torch.is_grad_enabled())
 
 
@@ -64,18 +66,21 @@ class _LossOfHidden(torch.autograd.Function):
         learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
         d_hidden = torch.empty_like(hidden)
         d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
+        kind = hidden.device.type  # of the products: bfloat16 under autocast, which would copy the head for each chunk
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else head.dtype
+        weight = head.to(dtype)
         for start in range(0, len(hidden), rows):
-            x, target = hidden[start : start + rows], targets[start : start + rows, None]
-            logits = F.linear(x, head)
+            x, target = hidden[start : start + rows].to(dtype), targets[start : start + rows, None]
+            logits = F.linear(x, weight)
             log_probs = logits.float().log_softmax(-1)
             total -= log_probs.gather(-1, target).sum()
             if learn:
                 d_logits = log_probs.exp_()
                 d_logits.scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=torch.float32))
-                d_logits = d_logits.to(logits.dtype)  # bfloat16 under autocast
-                d_hidden[start : start + rows] = d_logits @ head.to(logits.dtype)
+                d_logits = d_logits.to(dtype)
+                d_hidden[start : start + rows] = d_logits @ weight
                 if d_head is not None:
-                    d_head += d_logits.mT @ x.to(logits.dtype)
+                    d_head += d_logits.mT @ x
         if learn:
             d_head = None if d_head is None else d_head.div_(len(hidden)).to(head.dtype)
             ctx.save_for_backward(d_hidden.div_(len(hidden)), d_head)

@@ -1,8 +1,21 @@
+import copy
+import dataclasses
+import json
+import re
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.config import PRESETS, ModelConfig, RopeScaling
+from minillm.errors import UserError
+from minillm.inference.sampling import Sampling
+from minillm.posttraining.dpo import DPOConfig
+from minillm.posttraining.grpo import GRPOConfig
+from minillm.posttraining.ppo import PPOConfig
+from minillm.posttraining.reward import RewardConfig
+from minillm.training.settings import TrainConfig
 
 SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
 
@@ -26,7 +39,13 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"rope_theta": float("nan")}, "rope_theta is nan"),
         ({"rope_theta": float("inf")}, "rope_theta is inf"),
         ({"bias": "key"}, "bias is 'key'; choose one of True, False, 'qkv', 'attention'"),
-        ({"bias": 1.5}, "bias is 1.5"),
+        ({"bias": 1.5}, "bias is 1.5; choose one of True, False, 'qkv', 'attention'"),
+        ({"causal": "no"}, "causal is 'no'; it must be True or False"),
+        ({"norm_eps": None}, "norm_eps is None; it must be a number"),
+        ({"norm_eps": True}, "norm_eps is True; it must be a number"),
+        ({"rope_scaling": {"factor": 2.0}}, r"rope_scaling is \{'factor': 2.0\}; it must be a RopeScaling or None"),
+        ({"sliding_window": 0}, "sliding_window is 0; it must be a whole number of at least 1"),
+        ({"sliding_window": 4, "causal": False}, "sliding_window is 4 and causal False"),
         ({"rope_scaling": RopeScaling(2.0), "position": "none"}, 'rope_scaling stretches .* position="none"'),
     ],
 )
@@ -47,7 +66,8 @@ def test_refuses_a_shape_that_cannot_be_built(changes, sentence):
             "low_freq_factor is 4 and high_freq_factor 4.0; the first must be positive",
         ),
         ({"factor": 2, "low_freq_factor": -1}, "low_freq_factor is -1"),
-        ({"factor": "much"}, "incomplete or mistyped"),
+        ({"factor": "much"}, "factor is 'much'; it must be a number"),
+        ({"factor": 2, "original_max_seq_len": 1.5}, "original_max_seq_len is 1.5; it must be a whole number or None"),
         ({}, "incomplete or mistyped"),
         ([2], "incomplete or mistyped"),
     ],
@@ -86,6 +106,68 @@ def test_the_near_preset_is_named():
 def test_every_preset_survives_its_dictionary(name):
     config = ModelConfig.preset(name)
     assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ({}, {"d_model": 64}),
+        ({}, {"n_heads": 8}),
+        ({}, {"n_heads": 2}),
+        ({}, {"activation": "gelu"}),
+        ({"d_ff": 40}, {"d_model": 64, "n_heads": 8}),
+        ({"n_kv_heads": 2, "d_head": 8}, {"d_model": 64}),
+        ({"d_head": 6}, {"d_head": None}),
+        ({}, {"d_head": 8, "n_kv_heads": 4}),  # the values that were derived, now given
+    ],
+)
+@pytest.mark.parametrize("replace", [dataclasses.replace, ModelConfig.replace])
+def test_a_changed_configuration_is_the_one_that_is_built_with_these_values(replace, given, changes):
+    """Twice: what the first change left to be derived, the second derives again, and no other field."""
+    once = replace(ModelConfig(**{**SHAPE, **given}), **changes)
+    assert once == ModelConfig(**{**SHAPE, **given, **changes})
+    wider = {"d_model": 96}
+    assert replace(once, **wider) == ModelConfig(**{**SHAPE, **given, **changes, **wider})
+
+
+def test_what_was_derived_is_a_plain_number_to_everybody_else():
+    config = ModelConfig(**SHAPE)
+    assert {type(value) for value in config.to_dict().values()} == {int, str, float, bool}
+    assert json.dumps(dataclasses.asdict(config)["d_ff"]) == repr(config.d_ff) == "85"
+    assert dataclasses.replace(copy.deepcopy(config), d_model=64) == ModelConfig(**{**SHAPE, "d_model": 64})
+
+
+def test_a_change_of_an_unknown_field_is_refused():
+    with pytest.raises(UserError, match="unknown model settings: d_modle; known are .*d_model"):
+        ModelConfig(**SHAPE).replace(d_modle=64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "sentence"),
+    [
+        (TrainConfig, {"steps": "10"}, "steps is '10'; it must be a whole number or None"),
+        (TrainConfig, {"steps": 10.0}, "steps is 10.0; it must be a whole number or None"),
+        (TrainConfig, {"learning_rate": None}, "learning_rate is None; it must be a number"),
+        (TrainConfig, {"accumulate": None}, "accumulate is None; it must be a whole number"),
+        (TrainConfig, {"compile": 1}, "compile is 1; it must be True or False"),
+        (TrainConfig, {"optimizer": None}, "optimizer is None; choose one of adamw, muon"),
+        (RewardConfig, {"likelihood": "0"}, "likelihood is '0'; it must be a number"),
+        (DPOConfig, {"beta": None}, "beta is None; it must be a number"),
+        (PPOConfig, {"trace": "0.9"}, "trace is '0.9'; it must be a number"),
+        (GRPOConfig, {"target_kl": "6"}, "target_kl is '6'; it must be a number or None"),
+        (Sampling, {"temperature": None}, "temperature is None; it must be a number"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_call_it")
+def test_a_value_of_another_type_is_refused(kind, changes, sentence):
+    needed = {"steps": 3} if "steps" in {field.name for field in dataclasses.fields(kind)} else {}
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        kind(**(needed | changes))
+
+
+@pytest.mark.usefixtures("as_users_call_it")
+def test_numbers_of_numpy_are_numbers():
+    assert TrainConfig(steps=np.int64(3), learning_rate=np.float32(0.5)).learning_rate == 0.5
 
 
 def test_unknown_and_missing_settings_are_named():

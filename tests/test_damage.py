@@ -36,6 +36,7 @@ from minillm import ModelConfig, Tokenizer, Transformer, load, save
 from minillm.data.conversations import append_conversation, read_conversations
 from minillm.data.rankings import Preference, load_preferences, save_preferences
 from minillm.data.token_file import TokenFile, write_token_file
+from minillm.errors import UserError
 from minillm.posttraining.adapter import load_adapter, save_adapter
 from minillm.posttraining.lora import add_lora
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
@@ -82,7 +83,7 @@ def refusal(read: Callable[[Path], object], path: Path) -> str:
     """The sentence that refuses a file, not too long for a screen; "" where it is read."""
     try:
         read(path)
-    except ValueError as error:
+    except UserError as error:
         sentence = str(error)
         return sentence if len(sentence) < 1_000 else f"{len(sentence)} characters, too many to read: {sentence[:99]}"
     return ""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from minillm.losses import IGNORE, _LossOfHidden, next_token_loss, next_token_loss_of_hidden, token_log_probs
 
@@ -64,6 +65,23 @@ def test_the_loss_in_chunks_under_autocast_is_the_plain_one_under_autocast():
     for x in (hidden, head):
         one, two = (torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in (ours, plain))
         torch.testing.assert_close(one, two, rtol=0.02, atol=2e-4)
+
+
+def test_the_loss_in_chunks_copies_the_head_once_under_autocast(monkeypatch):
+    monkeypatch.setattr(_LossOfHidden, "CHUNK", 64)
+    monkeypatch.setattr(_LossOfHidden, "FEWEST_ROWS", 2)  # 8 chunks
+    hidden, head = torch.randn(16, 4, requires_grad=True), torch.randn(32, 4, requires_grad=True)
+    copies = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            if function is torch.ops.aten._to_copy.default and arguments[0].shape == head.shape:
+                copies.append(options)
+            return function(*arguments, **(options or {}))
+
+    with Counting(), torch.autocast("cpu", torch.bfloat16):
+        next_token_loss_of_hidden(hidden, head, torch.arange(16))
+    assert [copy["dtype"] for copy in copies] == [torch.bfloat16]
 
 
 def test_the_loss_in_chunks_leaves_a_frozen_head_alone():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from minillm.data.chat import encode_chat
+from minillm.errors import UserError
 from minillm.tokenizer import SentencePieceTokenizer, Tokenizer
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -109,9 +110,15 @@ def test_ids_and_texts_are_the_librarys(ours, file, text):
     assert not set(ids) & set(ours.special_tokens.values())
     assert ours.decode(ids) == marked.decode(ids, skip_special_tokens=False)
     assert ours.encode_batch([text, text]) == [ids, ids]
-    assert list(ours.encode_iterable([text, text])) == ids + ids
+    assert list(ours.encode_iterable([text, text])) == ours.encode(text + text)
     if "▁" not in text and not text.startswith(" "):
         assert ours.decode(ids) == text  # marks, and what looks like the name of a byte, too
+
+
+@pytest.mark.parametrize("make", ["train", "from_gpt2_files", "from_bytes_unicode"])
+def test_it_is_read_and_not_made(make):
+    with pytest.raises(UserError, match="is read by Tokenizer.load and not made here; Tokenizer.train learns a byte-"):
+        getattr(SentencePieceTokenizer, make)(["a b"], 300)
 
 
 @settings(deadline=None)

@@ -1,6 +1,7 @@
 """The tokenizer room. The oracle is the `tokenizers` library; the rest are properties and cases worked by hand."""
 
 import copy
+import itertools
 import json
 import pickle
 import random
@@ -24,6 +25,7 @@ from minillm.assets import cached
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spell, split, unspell
 from minillm.tokenizer.composing import compose, in_order
 from minillm.tokenizer.merging import WordCache, merge_word, merge_word_naive
+from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT
 from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -445,7 +447,48 @@ def test_encode_iterable_reads_no_further_than_it_must(trained):
     assert read == []
     first = next(ids)
     assert read == ["the cat"]
-    assert [first, *ids] == [id for line in ("the cat", " sat", "\n") for id in trained.encode(line)]
+    assert [first, *ids] == trained.encode("the cat sat\n")
+
+
+@untimed
+@given(
+    pieces=st.lists(st.text(st.sampled_from("aé1 '\n\r\t.,slS<|end>\u0301\u00a0"), max_size=8), max_size=8),
+    name=st.sampled_from(sorted(PATTERNS)),
+    normalizer=st.sampled_from([None, "NFC"]),
+    allow_special=st.booleans(),
+    mark=st.sampled_from(["<|end|>", "<| |>"]),
+)
+def test_a_text_in_pieces_has_the_ids_of_the_whole(pieces, name, normalizer, allow_special, mark):
+    vocab = {byte: bytes([byte]) for byte in range(256)} | {300: mark.encode()}
+    words = ["  ", "\n\n", ".\n", "'s", "'l", "'ll", "11", " a", "\r\n", " .", "aé", "..."]
+    merges = []
+    for word in map(str.encode, words):
+        for end in range(2, len(word) + 1):
+            if word[:end] not in vocab.values():
+                vocab[256 + len(merges)] = word[:end]
+                merges.append((word[: end - 1], word[end - 1 : end]))
+    tokenizer = Tokenizer(vocab, merges, {mark: 300}, name, normalizer=normalizer)
+    pieces = [piece + extra for piece in pieces for extra in ("", mark[:3], mark[3:])]
+    whole = tokenizer.encode("".join(pieces), allow_special)
+    assert list(tokenizer.encode_iterable(pieces, allow_special)) == whole
+
+
+def test_an_open_file_has_the_ids_of_its_text(trained, tmp_path):
+    text = "".join(TEXTS.values()) + "\n\n  def f(x):\n\n\treturn x\n"
+    (tmp_path / "text").write_text(text, encoding="utf-8")
+    with open(tmp_path / "text", encoding="utf-8") as file:
+        ids = list(trained.encode_iterable(file))
+    assert ids == trained.encode((tmp_path / "text").read_text(encoding="utf-8"))
+    assert ids != [id for line in text.splitlines(True) for id in trained.encode(line)]  # blank lines join
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_sure_cut_is_a_cut(name):
+    """Every short text of characters that patterns tell apart."""
+    for text in map("".join, itertools.product("a1.' \n\t", repeat=5)):
+        cut = LAST_SURE_CUT.search(text)
+        if cut is not None:
+            assert split(text[: cut.start()], name) + split(text[cut.start() :], name) == split(text, name)
 
 
 def test_a_long_stream_needs_no_more_memory_than_a_short_one(monkeypatch, trained):

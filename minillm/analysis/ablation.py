@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from minillm.analysis.tracing import Place, sublayers
 from minillm.data.batches import Batch
+from minillm.errors import UserError
 from minillm.losses import IGNORE
 from minillm.model.transformer import Transformer
 from minillm.training.loop import mean_loss
@@ -41,14 +42,14 @@ class Replacement:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength is {self.strength}; it goes from 0 (nothing happens) to 1 (replaced)")
+            raise UserError(f"strength is {self.strength}; it goes from 0 (nothing happens) to 1 (replaced)")
         if self.directions is not None:
             n, width = self.directions.shape
             if width != len(self.target):
-                raise ValueError(f"the directions have {width} coordinates, but the target has {len(self.target)}")
+                raise UserError(f"the directions have {width} coordinates, but the target has {len(self.target)}")
             error = (self.directions @ self.directions.mT - torch.eye(n).to(self.directions)).abs().max()
             if error > 1e-3:
-                raise ValueError(
+                raise UserError(
                     f"the directions are not orthonormal (off by {error:.2g}); torch.linalg.qr makes them so"
                 )
 
@@ -79,7 +80,7 @@ def ablate(model: Transformer, replacements: Mapping[Place, Replacement]) -> Ite
     for place, replacement in replacements.items():
         _check_place(place, modules)
         if len(replacement.target) != model.config.d_model:
-            raise ValueError(
+            raise UserError(
                 f"the replacement at {place} has {len(replacement.target)} coordinates, "
                 f"but this model is {model.config.d_model} wide"
             )
@@ -96,7 +97,7 @@ def _replace_output(replacement: Replacement) -> Callable[..., Tensor]:
 def _check_place(place: Place, modules: Mapping[Place, nn.Module]) -> None:
     if place not in modules:
         n_layers = len(modules) // 2
-        raise ValueError(
+        raise UserError(
             f"there is no sub-layer {place}; a place is (layer, kind) with a layer from 0 to {n_layers - 1} "
             "and the kind 'attention' or 'feedforward'"
         )
@@ -129,7 +130,7 @@ def mean_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[Place, Fl
             total += int(counts.sum())
             model.hidden(inputs.to(model.device))
     if total == 0:
-        raise ValueError("there is no position to take a mean over: every target is ignored")
+        raise UserError("there is no position to take a mean over: every target is ignored")
     return {place: (value / total).float().to(model.device) for place, value in sums.items()}
 
 
@@ -144,7 +145,7 @@ def random_directions(d_model: int, n: int, seed: int) -> Float[Tensor, "n C"]:
             [0., 1.]])
     """
     if not 1 <= n <= d_model:
-        raise ValueError(f"n is {n}; there are between 1 and {d_model} directions in {d_model} dimensions")
+        raise UserError(f"n is {n}; there are between 1 and {d_model} directions in {d_model} dimensions")
     gaussian = torch.randn(d_model, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return torch.linalg.qr(gaussian).Q.mT.float()
 
@@ -201,13 +202,13 @@ def find_strength(
     (0.5, 0.25)
     """
     if not increase > 0:
-        raise ValueError(f"increase is {increase}; the loss must be meant to rise")
+        raise UserError(f"increase is {increase}; the loss must be meant to rise")
     start = loss_at(0.0)
     most = loss_at(1.0) - start
     if abs(most - increase) <= tolerance * increase:
         return 1.0, most
     if most < increase:
-        raise ValueError(
+        raise UserError(
             f"even at full strength the loss rises by {most:.4g}, not by {increase:.4g}; "
             "ablate more places or ask for less"
         )
@@ -218,4 +219,4 @@ def find_strength(
         if abs(found - increase) <= tolerance * increase:
             return middle, found
         weak, strong = (middle, strong) if found < increase else (weak, middle)
-    raise ValueError(f"no strength raises the loss by {increase:.4g}: near {middle:.4g} it jumps over it")
+    raise UserError(f"no strength raises the loss by {increase:.4g}: near {middle:.4g} it jumps over it")

@@ -16,6 +16,7 @@ import torch
 from minillm.data.chat import encode_chat
 from minillm.data.preferences import length, utility
 from minillm.data.world.instructions import Instruction
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
@@ -59,7 +60,7 @@ def askable(
     fitting = (one for one in islice(instructions, 2 * count) if len(encode_chat(tokenizer, one.messages[:-1])) < room)
     found = list(islice(fitting, count))
     if count and not found:
-        raise ValueError(f"none of {2 * count} instructions fits into a context of {room} (max_seq_len) with an answer")
+        raise UserError(f"none of {2 * count} instructions fits into a context of {room} (max_seq_len) with an answer")
     return found
 
 
@@ -141,7 +142,7 @@ def assess(
     Raises what `answer` raises, and `ValueError` where there is no instruction.
     """
     if not instructions:
-        raise ValueError("there are no instructions to ask; give at least one")
+        raise UserError("there are no instructions to ask; give at least one")
     right = defaultdict(list)
     for instruction, said in zip(instructions, answer(model, tokenizer, instructions, 0.0), strict=True):
         right[instruction.family].append(float(instruction.check(said.text)))
@@ -197,7 +198,7 @@ def win_rate(ours: Sequence[float], theirs: Sequence[float]) -> WinRate:
     (0.625, 0.22, 0.91)
     """
     if not ours or len(ours) != len(theirs):
-        raise ValueError(
+        raise UserError(
             f"{len(ours)} answers against {len(theirs)}; give both models the same instructions, one at least"
         )
     n, z = len(ours), 1.96

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from minillm.data.preferences import bayes_ceiling, probabilities
 from minillm.data.rankings import Preference
+from minillm.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
     (1.0, 0.8, 0.075)
     """
     if len(margins) != len(preferences):
-        raise ValueError(f"{len(margins)} margins for {len(preferences)} pairs; each pair needs its own")
+        raise UserError(f"{len(margins)} margins for {len(preferences)} pairs; each pair needs its own")
     ceiling = bayes_ceiling(preferences)
     n = len(margins)
     right = [(margin > 0) + (margin == 0) / 2 for margin in margins]

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 
 TOTAL = 1 << 24  # all frequencies of one step together
@@ -40,9 +41,9 @@ def frequencies(probabilities: Float[Tensor, "V"]) -> Int[Tensor, "V"]:
     V = len(probabilities)
     exact = probabilities.double()
     if V == 0 or not bool((exact >= 0).all()) or abs(float(exact.sum()) - 1) > 1e-4:
-        raise ValueError(f"these {V} numbers are no probabilities: they must be at least 0 and add up to 1")
+        raise UserError(f"these {V} numbers are no probabilities: they must be at least 0 and add up to 1")
     if V > TOTAL // 2:
-        raise ValueError(f"a vocabulary of {V} tokens is too large for frequencies that add up to {TOTAL}")
+        raise UserError(f"a vocabulary of {V} tokens is too large for frequencies that add up to {TOTAL}")
     shares = (exact / exact.sum() * (TOTAL - V)).floor().long() + 1
     shares[shares.argmax()] += TOTAL - shares.sum()
     return shares
@@ -143,12 +144,12 @@ def compress(ids: Sequence[int], predictor: Predictor) -> bytes:
     (4, True)
     """
     if len(ids) > MOST_TOKENS:
-        raise ValueError(f"{len(ids)} tokens are too many for one file; the most is {MOST_TOKENS}: cut the text")
+        raise UserError(f"{len(ids)} tokens are too many for one file; the most is {MOST_TOKENS}: cut the text")
     encoder, last = Encoder(), None
     for token in ids:
         shares = frequencies(predictor(last))
         if not 0 <= token < len(shares):
-            raise ValueError(f"token {token} is outside the predictor's vocabulary of {len(shares)}")
+            raise UserError(f"token {token} is outside the predictor's vocabulary of {len(shares)}")
         encoder.encode(int(shares[:token].sum()), int(shares[token]), TOTAL)
         last = token
     return len(ids).to_bytes(2, "big") + encoder.finish()
@@ -160,7 +161,7 @@ def decompress(packed: bytes, predictor: Predictor) -> list[int]:
     Damaged bytes give other tokens, never an endless loop. Raises `ValueError` for less than two bytes.
     """
     if len(packed) < 2:
-        raise ValueError(f"{len(packed)} bytes hold no message; it begins with the number of tokens in two bytes")
+        raise UserError(f"{len(packed)} bytes hold no message; it begins with the number of tokens in two bytes")
     decoder, ids, last = Decoder(packed[2:]), [], None
     for _ in range(int.from_bytes(packed[:2], "big")):
         shares = frequencies(predictor(last))

@@ -12,6 +12,7 @@ from minillm.data.world import World, experiments
 from minillm.data.world.holdout import Split
 from minillm.data.world.lexicon import Lexicon
 from minillm.data.world.probes import Question, Score, Scorer
+from minillm.errors import UserError
 from minillm.inference.generate import generate
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.transformer import Transformer
@@ -53,7 +54,7 @@ def _edge(tokenizer: Tokenizer) -> int:
     """The token between two documents. A base model knows one end; to a chat model `eos_token` is that of an answer."""
     edge = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
     if edge is None:
-        raise ValueError("this tokenizer has no end token, and a document begins behind one; set tokenizer.eos_token")
+        raise UserError("this tokenizer has no end token, and a document begins behind one; set tokenizer.eos_token")
     return edge
 
 

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
+
 
 def nearest(
     table: Float[Tensor, "V C"], vector: Float[Tensor, "C"], k: int = 10, exclude: Collection[int] = ()
@@ -22,9 +24,9 @@ def nearest(
     [(1, 1.0), (2, 0.6)]
     """
     if not 1 <= k <= len(table) - len(set(exclude)):
-        raise ValueError(f"k is {k}, but {len(table) - len(set(exclude))} rows of the table can be named")
+        raise UserError(f"k is {k}, but {len(table) - len(set(exclude))} rows of the table can be named")
     if not vector.any():
-        raise ValueError("the vector is zero and points nowhere, so nothing is near it")
+        raise UserError("the vector is zero and points nowhere, so nothing is near it")
     with torch.no_grad():
         table, vector = table.float(), vector.float()
         # Divided by the lengths afterwards: a normalised copy of a real table is a hundred megabytes to write.
@@ -78,13 +80,13 @@ class PCA:
         """
         N, C = points.shape
         if not 1 <= k <= min(N - 1, C):
-            raise ValueError(f"k is {k}; {N} points with {C} coordinates spread in at most {min(N - 1, C)} directions")
+            raise UserError(f"k is {k}; {N} points with {C} coordinates spread in at most {min(N - 1, C)} directions")
         points = points.cpu().double()  # which Apple's cards lack
         mean = points.mean(0)
         _, spread, directions = torch.linalg.svd(points - mean, full_matrices=False)
         variance = spread.square()
         if variance.sum() == 0:
-            raise ValueError(f"all {N} points are the same, so they spread in no direction")
+            raise UserError(f"all {N} points are the same, so they spread in no direction")
         directions = directions[:k]
         largest = directions.abs().argmax(-1, keepdim=True)
         directions = directions * directions.gather(-1, largest).sign()

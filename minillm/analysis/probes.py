@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
+
 
 @dataclass(frozen=True)
 class LinearProbe:
@@ -40,9 +42,9 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     tensor([0, 0, 1, 1])
     """
     if not penalty > 0:
-        raise ValueError(f"penalty is {penalty}; it must be positive, or separable classes have no best weights")
+        raise UserError(f"penalty is {penalty}; it must be positive, or separable classes have no best weights")
     if len(labels) != len(vectors) or len(labels) == 0 or labels.min() < 0 or len(labels.unique()) < 2:
-        raise ValueError(
+        raise UserError(
             f"{len(vectors)} vectors with {len(labels)} labels of {len(labels.unique())} classes: give every vector "
             "one label from 0 up, and at least two classes"
         )
@@ -51,7 +53,7 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     x, y = vectors - mean, F.one_hot(labels.cpu()).double()
     covariance = x.mT @ x / len(x)
     if not covariance.any():
-        raise ValueError(f"all {len(x)} vectors are the same, so nothing can be read from them")
+        raise UserError(f"all {len(x)} vectors are the same, so nothing can be read from them")
     ridge = penalty * covariance.diagonal().mean() * torch.eye(x.shape[1]).to(x)
     weight = torch.linalg.solve(covariance + ridge, x.mT @ (y - y.mean(0)) / len(x))
     return LinearProbe(weight.float(), (y.mean(0) - mean @ weight).float())
@@ -87,7 +89,7 @@ def separation(
     names, groups = groups.cpu().unique(return_inverse=True)
     counts = groups.bincount()
     if len(names) < 2 or counts.min() < 2:
-        raise ValueError(f"groups of {counts.tolist()} vectors; there must be two groups or more, of two or more each")
+        raise UserError(f"groups of {counts.tolist()} vectors; there must be two groups or more, of two or more each")
     x = vectors.detach().cpu().double()  # which Apple's cards lack
     centred = x - x.mean(-2, keepdim=True)
     # What is left of equal vectors is rounding, and rounding has no direction.

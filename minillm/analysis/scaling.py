@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
+
 DELTA = 1e-3  # where the error of log L begins to count straight and no longer squared (Hoffmann et al. 2022)
 POWERS = (0.2, 0.5, 1.0, 1.5)  # of N and of D, from which a fit begins
 FLOORS = (0.1, 0.5, 0.9)  # of the least loss seen
@@ -35,7 +37,7 @@ class Run:
     def __post_init__(self) -> None:
         for name in ("parameters", "tokens", "loss"):
             if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"a run's {name} is {getattr(self, name)}; it must be a positive number")
+                raise UserError(f"a run's {name} is {getattr(self, name)}; it must be a positive number")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ScalingLaw:
         '1e+10 1e+10'
         """
         if min(self.size_power, self.data_power, self.size_factor, self.data_factor) <= 0:
-            raise ValueError(f"{self} does not fall with both N and D, so it knows no best split")
+            raise UserError(f"{self} does not fall with both N and D, so it knows no best split")
         powers = self.size_power + self.data_power
         balance = (self.size_power * self.size_factor / (self.data_power * self.data_factor)) ** (1 / powers)
         parameters = balance * (flops / 6) ** (self.data_power / powers)
@@ -125,7 +127,7 @@ def bootstrap(
     """
     _check(runs, floor)
     if len(runs) < _numbers(floor) + 3:
-        raise ValueError(
+        raise UserError(
             f"{len(runs)} runs, drawn from, say nothing of how differently {_numbers(floor)} numbers could come out; "
             f"finish at least {_numbers(floor) + 3}"
         )
@@ -145,7 +147,7 @@ def interval(values: Sequence[float], share: float = 0.9) -> tuple[float, float]
     [5.0, 95.0]
     """
     if not 0 < share < 1 or not values:
-        raise ValueError(f"an interval needs numbers and a share between 0 and 1, not {len(values)} and {share}")
+        raise UserError(f"an interval needs numbers and a share between 0 and 1, not {len(values)} and {share}")
     ends = torch.tensor([(1 - share) / 2, (1 + share) / 2], dtype=torch.float64)
     low, high = torch.tensor(values, dtype=torch.float64).quantile(ends).tolist()
     return low, high
@@ -157,15 +159,15 @@ def _numbers(floor: float | None) -> int:
 
 def _check(runs: Sequence[Run], floor: float | None) -> None:
     if len(runs) <= _numbers(floor):
-        raise ValueError(
+        raise UserError(
             f"{len(runs)} runs cannot tell {_numbers(floor)} numbers apart; finish at least {_numbers(floor) + 1}"
         )
     for name in ("parameters", "tokens"):
         if len({getattr(run, name) for run in runs}) < 2:
-            raise ValueError(f"all runs have the same {name}, so nothing can be said of them; vary both N and D")
+            raise UserError(f"all runs have the same {name}, so nothing can be said of them; vary both N and D")
     least = min(run.loss for run in runs)
     if floor is not None and not 0 < floor < least:
-        raise ValueError(f"the floor is {floor} and the least loss {least}; a floor lies above 0 and below every loss")
+        raise UserError(f"the floor is {floor} and the least loss {least}; a floor lies above 0 and below every loss")
 
 
 def _fits(

@@ -21,10 +21,14 @@ from minillm.cli.progress import show_progress
 from minillm.cli.reward import reward
 from minillm.cli.sft import sft
 from minillm.cli.tour import tour
+from minillm.errors import UserError
 
 
 class Sentences(click.Group):
-    """Turns what the package says about bad input into one sentence and exit status 1, without a traceback."""
+    """Turns what the package says about bad input into one sentence and exit status 1, without a traceback.
+
+    Any other exception is a bug, and keeps its traceback.
+    """
 
     def invoke(self, ctx: click.Context):
         """Run a command; what it raises about bad input becomes the sentence that ends it."""
@@ -33,7 +37,7 @@ class Sentences(click.Group):
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
-        except (ValueError, IndexError, FloatingPointError, OSError, ModuleNotFoundError, AssetError) as error:
+        except (UserError, FloatingPointError, OSError, ModuleNotFoundError, AssetError) as error:
             if ctx.params["traceback"]:
                 raise
             raise click.ClickException(str(error)) from None

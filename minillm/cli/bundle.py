@@ -24,6 +24,7 @@ from tqdm import tqdm
 from minillm import assets
 from minillm.course import models
 from minillm.data.corpora import FETCHED
+from minillm.errors import UserError
 
 FORMAT = 1  # raise it when an older start.py could not read the list
 LIST = "bundle.json"
@@ -41,7 +42,7 @@ def bundle(folder: Path | None, make_models: bool) -> None:
     A bundle that was interrupted is gone on with, one that is whole is brought up to date.
     """
     if not Path("pyproject.toml").is_file():
-        raise ValueError("there is no pyproject.toml here; go to the course's folder and run the same command again")
+        raise UserError("there is no pyproject.toml here; go to the course's folder and run the same command again")
     pyproject = Path("pyproject.toml").read_bytes()
     made_for = {"system": f"{platform.system()} {platform.machine()}", "python": "{}.{}".format(*sys.version_info)}
     about = {"format": FORMAT, **made_for, "pyproject": hashlib.sha256(pyproject).hexdigest()}
@@ -68,7 +69,7 @@ def bundle(folder: Path | None, make_models: bool) -> None:
 def claim(folder: Path, about: dict[str, Any]) -> None:
     """Take the folder for a bundle, unfinished for now; refuse one that holds something else, or a small disk."""
     if folder.exists() and any(folder.iterdir()) and not (folder / LIST).is_file():
-        raise ValueError(f"{folder} holds something else; name a new folder, or an empty one")
+        raise UserError(f"{folder} holds something else; name a new folder, or an empty one")
     folder.mkdir(parents=True, exist_ok=True)
     needed = WITH_CUDA if torch.version.cuda else GIGABYTES
     there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9

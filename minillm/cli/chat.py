@@ -19,6 +19,7 @@ from minillm.cli.common import (
 )
 from minillm.data.chat import Message, encode_chat
 from minillm.device import pick_device
+from minillm.errors import UserError
 from minillm.inference.engine import Answer, Engine
 from minillm.inference.turns import fit
 from minillm.pretrained import Weights, load
@@ -82,7 +83,7 @@ def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str,
         asked = [*messages, {"role": "user", "content": question}]
         asked, ids = fit(asked, engine.tokenizer, engine.model.config.max_seq_len, settings["max_new_tokens"])
         answer = engine.submit(request_of(engine.tokenizer, ids, settings))
-    except ValueError as error:
+    except UserError as error:
         _say(f"({error})")
         return messages
     if len(asked) <= len(messages):
@@ -113,9 +114,12 @@ def _why(answer: Answer) -> str:
 def _ctrl_c() -> Iterator[threading.Event]:
     """Ctrl-C as something to look at between two tokens, for an engine must not stop inside a step.
 
-    Pressed again it is what it is elsewhere.
+    Pressed again it is what it is elsewhere. A handler that was not installed from Python stays, and nothing is seen.
     """
     pressed, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    if before is None:
+        yield pressed
+        return
 
     def note(*_: object) -> None:
         pressed.set()

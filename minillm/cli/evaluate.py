@@ -17,6 +17,7 @@ from minillm.data.world import World
 from minillm.data.world.instructions import Instruction, Instructions
 from minillm.data.world.probes import Score
 from minillm.device import pick_device
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
@@ -63,7 +64,7 @@ def evaluate(
         asked = askable(network, tokenizer, Instructions(seed, "held-out").stream(), instructions)
         result["chat"] = _chat(network, tokenizer, asked, reference, seed, say)
     elif reference is not None:
-        raise ValueError(f"{model} has no chat template, so it cannot be asked anything; leave --reference out")
+        raise UserError(f"{model} has no chat template, so it cannot be asked anything; leave --reference out")
     say(COLUMNS.format("experiment", "split", "chance", "model", "+-", "perfect"))
 
     def show(name: str, split: str, score: Score) -> None:

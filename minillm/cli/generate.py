@@ -16,6 +16,7 @@ from minillm.cli.common import (
 )
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
+from minillm.errors import UserError
 from minillm.inference.engine import Event, WhenFull
 from minillm.pretrained import Weights, load
 from minillm.tokenizer import Tokenizer
@@ -65,10 +66,10 @@ def generate(
 def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int]:
     """The tokens that generation starts from; raises `ValueError` where there would be none."""
     if prompt == "":
-        raise ValueError("the prompt is empty; give some text, or leave --prompt out to let the model begin by itself")
+        raise UserError("the prompt is empty; give some text, or leave --prompt out to let the model begin by itself")
     if chat:
         if prompt is None:
-            raise ValueError("--chat needs a question: give it with --prompt")
+            raise UserError("--chat needs a question: give it with --prompt")
         return encode_chat(tokenizer, [{"role": "user", "content": prompt}])
     ids = [] if prompt is None else tokenizer.encode(prompt)
     begins = tokenizer.add_bos
@@ -77,6 +78,6 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int
         begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
     if begins or not ids:
         if tokenizer.bos_id is None:
-            raise ValueError("this tokenizer has no token that begins a text, so a --prompt is needed")
+            raise UserError("this tokenizer has no token that begins a text, so a --prompt is needed")
         ids = [tokenizer.bos_id, *ids]
     return ids

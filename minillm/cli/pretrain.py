@@ -17,6 +17,7 @@ from minillm.data.corpora import NAMES, encode_training, learn_tokenizer, load_c
 from minillm.data.token_file import TokenFile
 from minillm.data.world import Floor, bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
+from minillm.errors import UserError
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -118,7 +119,7 @@ def _check_memory(preset: str) -> None:
     needed = (memory["weights"] + memory["gradients"] + memory["optimizer"]) / 1e9
     available = memory_gb()
     if available is not None and needed > available:
-        raise ValueError(
+        raise UserError(
             f"training {preset!r} takes at least {needed:,.1f} GB for its weights and the optimizer, and this computer "
             f"has {available} GB of memory; choose a smaller preset"
         )

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from tqdm import tqdm
 
 from minillm.course import models
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.reward import RewardModel, load_reward_model
@@ -37,7 +38,7 @@ def settle(
     kept = out / RUN
     if not resume:
         if kept.exists():
-            raise ValueError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+            raise UserError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
         return complete(options)
     if not kept.exists():
         raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
@@ -48,10 +49,10 @@ def settle(
                 value = parameter.type_cast_value(ctx, before[parameter.name])
                 before[parameter.name] = list(value) if isinstance(value, tuple) else value  # as JSON has them
     except (ValueError, TypeError, OverflowError, AttributeError, click.BadParameter) as error:
-        raise ValueError(f"{kept} is damaged ({error}); start again with another --out") from None
+        raise UserError(f"{kept} is damaged ({error}); start again with another --out") from None
     for name, value in options.items():
         if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
-            raise ValueError(
+            raise UserError(
                 f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
             )
     return options | before  # an option that there was not yet when the run began has its default
@@ -62,14 +63,14 @@ def training_of(kind: type[Config], options: dict[str, Any], out: Path) -> Confi
     try:
         return kind(**options["training"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
+        raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
 
 
 def load_judge(name: str | None, tokenizer: Tokenizer) -> RewardModel:
     """The reward model of a run folder, or without one the course's; refuses one that reads other tokens."""
     judge, own = load_reward_model(name) if name else models.reward()
     if own.vocab != tokenizer.vocab:
-        raise ValueError("the model and the reward model have different tokenizers; give two of one family")
+        raise UserError("the model and the reward model have different tokenizers; give two of one family")
     return judge
 
 
@@ -77,7 +78,7 @@ def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str)
     """Note the options for --resume, and what is learnt from; refuse to go on with another than the run began with."""
     before = options.setdefault("fingerprint", fingerprint)
     if before != fingerprint:
-        raise ValueError(
+        raise UserError(
             f"{learnt_from} is not what the run in {out} began with; bring that back, or start a new run in another "
             "--out"
         )

@@ -6,6 +6,7 @@ import torch
 from minillm import assets
 from minillm.cli.common import REAL_MODEL, stream_text
 from minillm.data.chat import encode_chat
+from minillm.errors import UserError
 from minillm.inference.sampling import Sampling
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
@@ -22,7 +23,7 @@ def tour(prompt: str, question: str) -> None:
     model, tokenizer = load(REAL_MODEL)
     ids = tokenizer.encode(prompt)
     if not ids:
-        raise ValueError("the prompt is empty; give some text with --prompt")
+        raise UserError("the prompt is empty; give some text with --prompt")
     _text_to_numbers(model, tokenizer, prompt, ids)
     probabilities = _through_the_blocks(model, torch.tensor([ids]))
     _numbers_to_text(model, tokenizer, ids, probabilities)

@@ -15,6 +15,7 @@ import numpy as np
 
 from minillm.course.models import BaseRecipe
 from minillm.data.world import WORLD_VERSION
+from minillm.errors import UserError
 from minillm.training.history import series, smoothed
 
 BANDS = Path(__file__).with_name("loss_bands.json")
@@ -133,7 +134,7 @@ def load_bands(path: Path = BANDS) -> Bands:
         return Bands(values["recipe"], int(values["seeds"]), float(values["ln_vocab"]), **bands)
     except (ValueError, KeyError, TypeError) as error:
         told = f"{path} holds no loss bands ({error!r})"
-        raise ValueError(f"{told}; python benchmarks/loss_bands.py makes them") from None
+        raise UserError(f"{told}; python benchmarks/loss_bands.py makes them") from None
 
 
 def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "loss") -> Verdict:
@@ -150,7 +151,7 @@ def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "l
     """
     bands = bands or load_bands()
     if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}; choose loss or val_loss")
+        raise UserError(f"kind is {kind!r}; choose loss or val_loss")
     side = getattr(bands, kind).at(step)
     if not math.isfinite(loss):
         word, sentence = "unknown", f"At step {step:,}, the {KINDS[kind]} is no number. {HINTS['not a number']}"

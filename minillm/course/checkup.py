@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.course.bands import HINTS, START, Bands, Verdict, is_normal
+from minillm.errors import UserError
 from minillm.pretrained.huggingface import read_config
 from minillm.training.history import METRICS, read_metrics, series, smoothed
 from minillm.training.run import SETTINGS
@@ -34,7 +35,7 @@ def check_run(folder: Path, bands: Bands) -> Checkup:
     """
     lines = read_metrics(folder / METRICS)
     if not lines:
-        raise ValueError(f"{folder / METRICS} holds no line yet; train for a step or two")
+        raise UserError(f"{folder / METRICS} holds no line yet; train for a step or two")
     found, differences = compare_settings(folder, bands)
     vocab_size = found.get("model", {}).get("vocab_size")
     normal, verdict = judge(lines, bands, math.log(vocab_size) if vocab_size else bands.ln_vocab)
@@ -125,4 +126,4 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
+        raise UserError(f"{path} is damaged ({error})") from None

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minillm.errors import UserError
+
 CLAIMS = Path(__file__).with_name("claims.toml")
 
 
@@ -83,7 +85,7 @@ def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return tuple(Chapter(part["title"], tuple(map(_claim, part["claim"]))) for part in content["chapter"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path.name} holds no table of claims: {error!r}") from error
+        raise UserError(f"{path.name} holds no table of claims: {error!r}") from error
 
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
@@ -124,17 +126,17 @@ def measure(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
     for lesson, pattern, place in claim.readings:
         where = f"claim {claim.statement!r}: lesson {lesson}"
         if lesson not in lessons:
-            raise ValueError(f"{where} is not built; there are {', '.join(lessons)}")
+            raise UserError(f"{where} is not built; there are {', '.join(lessons)}")
         matches = list(re.finditer(pattern, getattr(lessons[lesson], place), re.MULTILINE))
         if len(matches) != 1:
             told = f"{where} has {len(matches)} matches of {pattern!r} in its {place}, where one is needed"
-            raise ValueError(f"{told}; mend the lesson's line, or the pattern in {CLAIMS.name}")
+            raise UserError(f"{told}; mend the lesson's line, or the pattern in {CLAIMS.name}")
         found |= {name: Figure(text) for name, text in matches[0].groupdict().items()}
     try:
         return claim.measured.format(**found)
     except KeyError as name:
         told = f"claim {claim.statement!r}: no pattern has a group {name}"
-        raise ValueError(f"{told}, which {claim.measured!r} asks for") from None
+        raise UserError(f"{told}, which {claim.measured!r} asks for") from None
 
 
 def tally(chapters: Iterable[Chapter]) -> str:

@@ -222,14 +222,15 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
 
 
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
-    """The recipe as plain values, without a setting that came later and says nothing: so what was made stays known.
+    """The recipe as plain values, without settings that came later and say nothing: so what was made stays known.
 
     With them the versions of what the texts are drawn from, as far as the model reads such.
     """
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair != ("rope_scaling", None)))
+    later = [("rope_scaling", None), ("sliding_window", None)]
+    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in later))
     return plain | texts
 
 

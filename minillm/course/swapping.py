@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.course.checks.plain import difference
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 
 
@@ -57,7 +58,7 @@ def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None,
     places = [name for name, _ in reference.named_modules() if name == at or name.endswith(f".{at}")]
     if not places:
         known = ["embedding", *(name for name, _ in reference.blocks[0].named_children()), "final_norm", "head"]
-        raise ValueError(f"the model has no {at!r}; take one of {', '.join(known)}")
+        raise UserError(f"the model has no {at!r}; take one of {', '.join(known)}")
     swapped = copy.deepcopy(reference)
     for place in places:
         swapped.set_submodule(place, _stand_in(mine, reference.get_submodule(place), reference.config))
@@ -97,7 +98,7 @@ def _stand_in(mine: Callable[..., Any], reference: nn.Module, config: ModelConfi
         module = copy.deepcopy(mine)
         own, theirs = ({name: tuple(one.shape) for name, one in m.state_dict().items()} for m in (module, reference))
         if own != theirs:
-            raise ValueError(f"your parameters are {own}; name and shape them as the reference does: {theirs}")
+            raise UserError(f"your parameters are {own}; name and shape them as the reference does: {theirs}")
         module.load_state_dict(reference.state_dict())
         return module
     offered: dict[str, Any] = {name: value for name, value in vars(config).items() if value is not None}
@@ -119,7 +120,7 @@ class _Function(nn.Module):
         if any(one.kind is one.VAR_KEYWORD for one in asked):
             return self.function(x, **offered)
         if unknown := [one.name for one in asked if one.name not in offered and one.default is one.empty]:
-            raise ValueError(f"there is no {unknown[0]!r} to give to your function; there are {', '.join(offered)}")
+            raise UserError(f"there is no {unknown[0]!r} to give to your function; there are {', '.join(offered)}")
         return self.function(x, **{one.name: offered[one.name] for one in asked if one.name in offered})
 
 

@@ -19,6 +19,7 @@ from minillm.course.keeping import kept_numbers, numbers_file
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.world import WORLD_VERSION
 from minillm.device import pick_device, seed_everything
+from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
 from minillm.training.recipes import RECIPES
@@ -60,8 +61,7 @@ class SweepRecipe:
         True
         """
         heads = max(1, d_model // 32)
-        wide = {"d_model": d_model, "n_heads": heads, "n_kv_heads": heads, "d_head": d_model // heads}
-        return replace(self.shape, **wide, d_ff=3 * d_model)
+        return self.shape.replace(d_model=d_model, n_heads=heads, n_kv_heads=None, d_head=None, d_ff=3 * d_model)
 
     def settings(self, d_model: int, steps: int) -> dict[str, Any]:
         """All that one run depends on, as plain values."""
@@ -99,7 +99,7 @@ def train_run(
     """Train one run from nothing; `on_steps` hears of every few. Raises `ValueError` where it would read twice."""
     settings = recipe.settings(d_model, steps)
     if steps > data.train.epoch_length:
-        raise ValueError(
+        raise UserError(
             f"{steps} steps would read documents twice, since {recipe.documents:,} make {data.train.epoch_length:.0f} "
             "steps; take more documents or fewer steps"
         )

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.data.packing import PackedRows
+from minillm.errors import UserError
 from minillm.losses import IGNORE
 
 # Inputs (B, T), and for each the token that comes next. The underscores: batches of one list differ in B and T.
@@ -87,9 +88,9 @@ class PackedBatches:
         counts: Bool[Tensor, "N T"] | None = None,
     ):
         if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+            raise UserError(f"batch_size is {batch_size}; it must be at least 1")
         if len(rows) < 1:
-            raise ValueError("there are no rows to make batches of")
+            raise UserError("there are no rows to make batches of")
         self.rows, self.batch_size, self.end_id = rows, batch_size, end_id
         self.segments, self.counts = segments, counts
         self.order = Shuffled(len(rows), batch_size, seed)

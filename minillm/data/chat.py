@@ -24,6 +24,7 @@ import regex
 from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
 CHATML = (
@@ -61,7 +62,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
     <BLANKLINE>
     """
     if tokenizer.chat_template is None:
-        raise ValueError(
+        raise UserError(
             "this tokenizer has no chat template, so its model was probably never taught to chat; "
             "set tokenizer.chat_template (chat.CHATML is a plain one), or encode the text itself"
         )
@@ -96,7 +97,7 @@ def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
         return tokenizer
     for mark in MARKS:
         if mark not in tokenizer.special_tokens:
-            raise ValueError(
+            raise UserError(
                 f"this tokenizer has no chat template, and no special token {mark!r} for the plainest one; take a "
                 "model whose tokenizer has it, as those that minillm pretrain makes"
             )
@@ -129,10 +130,10 @@ def render_chat(
             pieces.append(piece)
             length += len(piece)
             if length > MAX_RENDERED:
-                raise ValueError(f"it writes more than {MAX_RENDERED:,} characters")
+                raise UserError(f"it writes more than {MAX_RENDERED:,} characters")
     # A template is a program, and a program may fail in any way; an endless one is beyond us.
     except Exception as error:
-        raise ValueError(f"the chat template fails on this conversation: {error}") from error
+        raise UserError(f"the chat template fails on this conversation: {error}") from error
     return "".join(pieces)
 
 
@@ -165,7 +166,7 @@ class Veil:
         if typed not in self._hidden:
             character = next(self._spare, None)
             if character is None:
-                raise ValueError(
+                raise UserError(
                     "the conversation uses every character there is for private use; none is left for marks"
                 )
             self._hidden[typed] = character
@@ -202,17 +203,17 @@ class Veil:
 def check_messages(messages: Sequence[Message]) -> None:
     """Raise `ValueError` for an empty conversation and for a message of another form."""
     if not messages:
-        raise ValueError('the conversation is empty; give at least one message, {"role": "user", "content": "..."}')
+        raise UserError('the conversation is empty; give at least one message, {"role": "user", "content": "..."}')
     for number, message in enumerate(messages):
         if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
-            raise ValueError(f"message {number} is {shortened(message)}; it must have a role, a content, nothing else")
+            raise UserError(f"message {number} is {shortened(message)}; it must have a role, a content, nothing else")
         role, content = message["role"], message["content"]
         if not isinstance(role, str) or not role.isidentifier():
-            raise ValueError(
+            raise UserError(
                 f"message {number} has the role {shortened(role)}; a role is one word, such as user or assistant"
             )
         if not isinstance(content, str):
-            raise ValueError(f"message {number} has a content of type {type(content).__name__}; it must be a str")
+            raise UserError(f"message {number} has a content of type {type(content).__name__}; it must be a str")
 
 
 @lru_cache(maxsize=8)

@@ -18,6 +18,7 @@ from torch import Tensor
 from minillm.data.chat import Message, check_messages, encode_chat
 from minillm.data.packing import PackedRows
 from minillm.data.work_file import append_lines
+from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
 
@@ -49,9 +50,9 @@ def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Ex
     special = set(tokenizer.special_tokens.values())
     answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
     if not answers:
-        raise ValueError("the conversation holds no answer of the assistant, so there is nothing to learn from it")
+        raise UserError("the conversation holds no answer of the assistant, so there is nothing to learn from it")
     if answers[0] == 0:
-        raise ValueError("the conversation begins with the assistant; put what it answers to before it")
+        raise UserError("the conversation begins with the assistant; put what it answers to before it")
     for number in answers:
         start = len(_beginning(tokenizer, messages[:number], True, ids))
         end = len(_beginning(tokenizer, messages[: number + 1], False, ids))
@@ -64,7 +65,7 @@ def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Ex
 def _beginning(tokenizer: Tokenizer, messages: Sequence[Message], prompt: bool, whole: list[int]) -> list[int]:
     ids = encode_chat(tokenizer, messages, add_generation_prompt=prompt)
     if whole[: len(ids)] != ids:
-        raise ValueError(
+        raise UserError(
             f"this chat template writes the first {len(messages)} messages differently when the conversation goes on, "
             "so its answers cannot be told from its prompts; use a plainer one, such as chat.CHATML"
         )
@@ -87,11 +88,11 @@ def pack_conversations(
     """
     for number, example in enumerate(examples):
         if len(example.ids) != len(example.counts):
-            raise ValueError(f"conversation {number} has {len(example.ids)} ids and {len(example.counts)} marks")
+            raise UserError(f"conversation {number} has {len(example.ids)} ids and {len(example.counts)} marks")
         if not any(example.counts[1:]):
-            raise ValueError(f"conversation {number} has nothing that counts after its first token; leave it out")
+            raise UserError(f"conversation {number} has nothing that counts after its first token; leave it out")
         if len(example.ids) >= row_length:
-            raise ValueError(
+            raise UserError(
                 f"conversation {number} has {len(example.ids)} tokens, and a row of {row_length} holds "
                 f"{row_length - 1} beside its end token; shorten it, or use longer rows"
             )
@@ -114,18 +115,19 @@ def read_conversations(path: Path) -> list[list[Message]]:
         # Not splitlines: that also cuts at signs such as U+2028, which may well stand inside a text.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text ({error})") from None
+        raise UserError(f"{path} is no text ({error})") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             messages = json.loads(line)["messages"]
             if not isinstance(messages, list):
-                raise ValueError("its messages are no list")
+                raise UserError("its messages are no list")
             check_messages(messages)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(
-                f'{path}, line {number}: {error!r} is wrong with it; a line is {{"messages": [{{"role": "user", '
+            wrong = error if isinstance(error, UserError) else repr(error)
+            raise UserError(
+                f'{path}, line {number}: {wrong}; a line is {{"messages": [{{"role": "user", '
                 '"content": "..."}, {"role": "assistant", "content": "..."}]}'
             ) from None
         conversations.append(messages)
@@ -149,7 +151,7 @@ def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[
     """
     distinct = {json.dumps(messages): messages for messages in conversations}
     if len(distinct) < 2:
-        raise ValueError(f"there are {len(distinct)} different conversations; one to learn from and one to measure on")
+        raise UserError(f"there are {len(distinct)} different conversations; one to learn from and one to measure on")
     ranked = sorted(distinct, key=lambda text: hashlib.sha256(text.encode()).digest())
     measured = set(ranked[: max(1, len(ranked) // 10)])
     train = [messages for text, messages in distinct.items() if text not in measured]

@@ -29,6 +29,7 @@ from minillm.data.python_docs import python_docs
 from minillm.data.text_files import END_OF_TEXT, read_documents
 from minillm.data.token_file import TokenFile, cached_token_file
 from minillm.data.world import Document, World
+from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens wait for lesson 09
@@ -93,7 +94,7 @@ def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: i
     FileNotFoundError: there is no corpus 'wrold'; did you mean 'world'? A corpus is world, python-docs, ...
     """
     if n_validation < 1:
-        raise ValueError(f"n_validation is {n_validation}; at least 1 document is needed to measure on")
+        raise UserError(f"n_validation is {n_validation}; at least 1 document is needed to measure on")
     if name == "world":
         return _world(seed, n_train, n_validation)
     if name == "python-docs":
@@ -132,7 +133,7 @@ def split(
         *_, kept, other = _smallest_hashes(read_validation(), n_validation)
         digest += other
     elif total < 10:
-        raise ValueError(
+        raise UserError(
             f"{name} holds {total} documents, and at least 10 are needed to keep one in ten for validation; "
             f"separate them by blank lines or {END_OF_TEXT}"
         )
@@ -140,7 +141,7 @@ def split(
         kept = kept[: max(1, different // 10)]
     train = Stream(read, frozenset(kept))
     if not kept or next(iter(train), None) is None:
-        raise ValueError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
+        raise UserError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
     return Corpus(name, train, kept, hashlib.sha256(digest + _digest(kept)).hexdigest())
 
 

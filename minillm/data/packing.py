@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minillm.data.token_file import TokenFile
+from minillm.errors import UserError
 from minillm.losses import IGNORE
 
 
@@ -29,7 +30,7 @@ class PackedRows:
 
     def __init__(self, documents: Sequence[Sequence[int]] | TokenFile, end_id: int, row_length: int):
         if row_length < 3:
-            raise ValueError(
+            raise UserError(
                 f"row_length is {row_length}; a row needs an end token, a token and an end token: 3 at least"
             )
         self.documents, self.end_id, self.row_length = documents, end_id, row_length
@@ -38,7 +39,7 @@ class PackedRows:
         else:
             lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
         if not len(lengths):
-            raise ValueError("there are no documents to pack")
+            raise UserError("there are no documents to pack")
         self.tokens = int(lengths.sum()) + len(lengths)  # end tokens included
         # One line a piece, the pieces of a row together: document, first token, one past the last (its end included).
         self._pieces, self._row_bounds = plan_rows(lengths, row_length)

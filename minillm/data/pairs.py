@@ -14,6 +14,7 @@ from torch import Tensor
 from minillm.data.batches import Shuffled
 from minillm.data.conversations import encode_conversation, hold_out
 from minillm.data.rankings import Preference
+from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
 
@@ -57,7 +58,7 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     Hello.<|im_end|>
     """
     if tokenizer.chat_template is None:
-        raise ValueError("this tokenizer has no chat template; data.chat.chat_tokenizer gives it the plainest one")
+        raise UserError("this tokenizer has no chat template; data.chat.chat_tokenizer gives it the plainest one")
     encoded = EncodedPairs([], [], [])
     for number, preference in enumerate(preferences):
         try:
@@ -66,14 +67,14 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
             )
             pair = Pair(prompt, chosen, rejected)
             if pair.length > max_seq_len:
-                raise ValueError(f"it has {pair.length} tokens, and the model reads {max_seq_len} at once")
-        except ValueError as error:
+                raise UserError(f"it has {pair.length} tokens, and the model reads {max_seq_len} at once")
+        except UserError as error:
             encoded.skipped.append(f"preference {number} of {preference.rater}: {error}")
             continue
         encoded.pairs.append(pair)
         encoded.preferences.append(preference)
     if not encoded.pairs:
-        raise ValueError(f"there is no pair to learn from; {(encoded.skipped or ['none was given'])[0]}")
+        raise UserError(f"there is no pair to learn from; {(encoded.skipped or ['none was given'])[0]}")
     return encoded
 
 
@@ -99,7 +100,7 @@ class PairBatches:
 
     def __init__(self, pairs: Sequence[Pair], batch_size: int, seed: int):
         if not pairs or batch_size < 1:
-            raise ValueError(f"{len(pairs)} pairs in batches of {batch_size}; there must be at least one in each")
+            raise UserError(f"{len(pairs)} pairs in batches of {batch_size}; there must be at least one in each")
         of_prompt: dict[tuple[int, ...], list[int]] = {}
         for number, pair in enumerate(pairs):
             of_prompt.setdefault(pair.prompt, []).append(number)
@@ -124,7 +125,7 @@ class PairData:
 
     def __post_init__(self) -> None:
         if not self.validation:
-            raise ValueError("there are no pairs to be measured on; hold some out (hold_out_preferences)")
+            raise UserError("there are no pairs to be measured on; hold some out (hold_out_preferences)")
 
 
 def hold_out_preferences(preferences: Sequence[Preference]) -> tuple[list[Preference], list[Preference]]:

@@ -13,10 +13,12 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from minillm.config import check_types
 from minillm.data.rankings import Preference
 from minillm.data.world.choice import Sampler
 from minillm.data.world.instructions import Instruction
 from minillm.data.world.phrasebook import load_phrasebook
+from minillm.errors import UserError
 
 RIGHT = 4.0  # points for an answer that the instruction's checker accepts
 CIVIL = 1.0  # points for a courtesy; the same is taken off for rudeness
@@ -91,10 +93,11 @@ class Rater:
     name: str = "simulated"
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.temperature < math.inf:
-            raise ValueError(f"the temperature of a rater is {self.temperature}; it must be positive and finite")
+            raise UserError(f"the temperature of a rater is {self.temperature}; it must be positive and finite")
         if not math.isfinite(self.length_bias):
-            raise ValueError(f"the length bias is {self.length_bias}; give a finite number of points per word")
+            raise UserError(f"the length bias is {self.length_bias}; give a finite number of points per word")
 
     def perceived(self, instruction: Instruction, answer: str) -> float:
         """The utility that this rater sees in an answer, in points."""
@@ -153,7 +156,7 @@ def probabilities(preferences: Sequence[Preference]) -> list[float]:
     known = [preference.probability for preference in preferences if preference.probability is not None]
     if len(known) < len(preferences):
         number = next(n for n, preference in enumerate(preferences) if preference.probability is None)
-        raise ValueError(f"pair {number} has no probability; only for simulated raters is the best accuracy known")
+        raise UserError(f"pair {number} has no probability; only for simulated raters is the best accuracy known")
     return known
 
 
@@ -171,7 +174,7 @@ def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
     (0.8, 0.04)
     """
     if not preferences:
-        raise ValueError("there are no pairs, so there is no best accuracy; give at least one")
+        raise UserError("there are no pairs, so there is no best accuracy; give at least one")
     chances = probabilities(preferences)
     count = len(chances)
     return Ceiling(

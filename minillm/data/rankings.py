@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.data.work_file import append_lines, save_lines
+from minillm.errors import UserError
 
 SCHEMA = 1
 ROLES = ("system", "user", "assistant")
@@ -41,13 +42,13 @@ class Preference:
         for name in ("chosen", "rejected", "rater"):
             text = getattr(self, name)
             if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"{name} is {_short(text)}; it must be a text with something in it")
+                raise UserError(f"{name} is {_short(text)}; it must be a text with something in it")
             _check_unicode(name, text)
         if self.chosen == self.rejected:
-            raise ValueError(f"chosen and rejected are both {_short(self.chosen)}; a preference needs two answers")
+            raise UserError(f"chosen and rejected are both {_short(self.chosen)}; a preference needs two answers")
         p = self.probability
         if p is not None and (isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1):
-            raise ValueError(f"the probability is {_short(p)}; it must be a number from 0 to 1, or be left out")
+            raise UserError(f"the probability is {_short(p)}; it must be a number from 0 to 1, or be left out")
 
     def to_json(self) -> str:
         """One line of a file, without its end."""
@@ -63,18 +64,18 @@ class Preference:
         try:
             content = json.loads(line, object_pairs_hook=_no_doubles)
         except RecursionError:
-            raise ValueError("this is nested too deeply for a preference; remove the line") from None
+            raise UserError("this is nested too deeply for a preference; remove the line") from None
         except json.JSONDecodeError as problem:
-            raise ValueError(f"this is not JSON ({problem.msg} at column {problem.colno}); mend or remove it") from None
+            raise UserError(f"this is not JSON ({problem.msg} at column {problem.colno}); mend or remove it") from None
         if not isinstance(content, dict):
-            raise ValueError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
+            raise UserError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
         if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
-            raise ValueError(f"its schema is {_short(content.get('schema'))}; this program reads schema {SCHEMA}")
+            raise UserError(f"its schema is {_short(content.get('schema'))}; this program reads schema {SCHEMA}")
         missing = [name for name in FIELDS if name not in content]
         unknown = [name for name in content if name not in (*FIELDS, "probability")]
         if missing or unknown:
             wrong = f"it lacks {missing[0]!r}" if missing else f"it has the unknown field {_short(unknown[0])}"
-            raise ValueError(f"{wrong}; the fields are {', '.join(FIELDS)} and perhaps probability")
+            raise UserError(f"{wrong}; the fields are {', '.join(FIELDS)} and perhaps probability")
         prompt = content["prompt"]
         return cls(
             tuple(prompt) if isinstance(prompt, list) else prompt,
@@ -85,7 +86,7 @@ class Preference:
         )
 
 
-class RankingsError(ValueError):
+class RankingsError(UserError):
     """A file of preferences has a line that cannot be used; the message names file, line and remedy."""
 
 
@@ -120,7 +121,7 @@ def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
                 if len(line) > LONGEST_LINE:
                     while line and not line.endswith(b"\n"):
                         line = file.readline(LONGEST_LINE)
-                    raise ValueError(f"it is longer than {LONGEST_LINE:,} bytes; remove it")
+                    raise UserError(f"it is longer than {LONGEST_LINE:,} bytes; remove it")
                 text = _decoded(line).strip()
                 if text:
                     preferences.append(Preference.from_json(text))
@@ -136,34 +137,34 @@ def _decoded(line: bytes) -> str:
     try:
         return line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("this is not UTF-8; save the file as UTF-8") from None
+        raise UserError("this is not UTF-8; save the file as UTF-8") from None
 
 
 def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError(f"a field stands in it twice, among {_short([name for name, _ in pairs])}; keep one")
+        raise UserError(f"a field stands in it twice, among {_short([name for name, _ in pairs])}; keep one")
     return content
 
 
 def _check_prompt(prompt: Any) -> None:
     if not isinstance(prompt, tuple) or not prompt:
-        raise ValueError(f"the prompt is {_short(prompt)}; it must be a list of messages with at least one")
+        raise UserError(f"the prompt is {_short(prompt)}; it must be a list of messages with at least one")
     for number, message in enumerate(prompt):
         if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
-            raise ValueError(f"message {number} is {_short(message)}; it must have a role, a content, nothing else")
+            raise UserError(f"message {number} is {_short(message)}; it must have a role, a content, nothing else")
         if message["role"] not in ROLES:
-            raise ValueError(f"message {number} has the role {_short(message['role'])}; use one of {', '.join(ROLES)}")
+            raise UserError(f"message {number} has the role {_short(message['role'])}; use one of {', '.join(ROLES)}")
         if not isinstance(message["content"], str):
-            raise ValueError(f"message {number} has the content {_short(message['content'])}; it must be a text")
+            raise UserError(f"message {number} has the content {_short(message['content'])}; it must be a text")
         _check_unicode(f"message {number}", message["content"])
     if prompt[-1]["role"] != "user":
-        raise ValueError(f"the prompt ends with the {prompt[-1]['role']}; the user must have the last word in it")
+        raise UserError(f"the prompt ends with the {prompt[-1]['role']}; the user must have the last word in it")
 
 
 def _check_unicode(name: str, text: str) -> None:
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise ValueError(f"{name} has half a character in it (a lone surrogate); no tokenizer can read that")
+        raise UserError(f"{name} has half a character in it (a lone surrogate); no tokenizer can read that")
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,8 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from minillm.errors import UserError
+
 END_OF_TEXT = "<|endoftext|>"
 PARAGRAPHS = "\n\n"
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".parquet")  # what counts as text in a folder
@@ -31,7 +33,7 @@ def read_documents(path: Path) -> Iterator[str]:
     found = {file.relative_to(path): file for file in files}
     names = [name for name in sorted(found, key=Path.as_posix) if not any(part.startswith(".") for part in name.parts)]
     if not names:
-        raise ValueError(f"the folder {path} holds no text: files of it end in {', '.join(TEXT_SUFFIXES)}")
+        raise UserError(f"the folder {path} holds no text: files of it end in {', '.join(TEXT_SUFFIXES)}")
     for name in names:
         yield from _read_file(found[name], None)
 
@@ -71,7 +73,7 @@ def _decoded(path: Path) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 # Positions in the error count from what the decoder had left over of the chunk before.
                 at = before - (len(error.object) - len(data)) + error.start
-                raise ValueError(
+                raise UserError(
                     f"{path} is not UTF-8 text: byte {at:,} is 0x{error.object[error.start]:02x}; save it as UTF-8"
                 ) from None
             before += len(data)
@@ -106,13 +108,13 @@ def _parquet_texts(path: Path) -> Iterator[str]:
     try:
         with parquet.ParquetFile(path) as table:
             if "text" not in table.schema_arrow.names:
-                raise ValueError(f"{path} has no column 'text'; its columns are {', '.join(table.schema_arrow.names)}")
+                raise UserError(f"{path} has no column 'text'; its columns are {', '.join(table.schema_arrow.names)}")
             kind = table.schema_arrow.field("text").type
             if str(kind) not in ("string", "large_string", "string_view"):
-                raise ValueError(f"{path}: its column 'text' holds {kind}, and no text")
+                raise UserError(f"{path}: its column 'text' holds {kind}, and no text")
             for batch in table.iter_batches(batch_size=1024, columns=["text"]):
                 yield from (text for text in batch.column(0).to_pylist() if text)
     except (ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} cannot be read as parquet: {str(error).splitlines()[0]}") from error

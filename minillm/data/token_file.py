@@ -24,12 +24,14 @@ import numpy as np
 from filelock import FileLock
 from jaxtyping import Int, UInt
 
+from minillm.errors import UserError
+
 FORMAT = "minillm tokens 1"
 HEADER = 512  # bytes, a multiple of 8: the bounds behind the ids are aligned after a few bytes of padding
 FIELDS = {"format": str, "bits": int, "documents": int, "tokens": int, "end_id": int, "source": str, "sha256": str}
 
 
-class TokenFileError(ValueError):
+class TokenFileError(UserError):
     """A token file is damaged, or is not one."""
 
 
@@ -114,7 +116,7 @@ def _write_whole(path: Path, documents: Iterable[Sequence[int]], end_id: int, vo
         header = dict(format=FORMAT, bits=bits, documents=len(bounds) - 1, tokens=bounds[-1], end_id=end_id)
         line = json.dumps(header | {"source": source, "sha256": checksum}).encode()
         if len(line) >= HEADER:
-            raise ValueError(f"source has {len(source)} characters; a header of {HEADER} bytes has no room for it")
+            raise UserError(f"source has {len(source)} characters; a header of {HEADER} bytes has no room for it")
         file.seek(0)
         file.write(line.ljust(HEADER - 1) + b"\n")
 
@@ -150,7 +152,7 @@ def _write_documents(
     for number, document in enumerate(documents):
         ids = np.array([*document, end_id], dtype=np.int64)
         if ids.min() < 0 or ids.max() >= vocab_size:
-            raise ValueError(
+            raise UserError(
                 f"document {number} holds ids from {ids.min()} to {ids.max()}, outside a vocabulary of {vocab_size}"
             )
         file.write(ids.astype(f"<u{bits // 8}").tobytes())

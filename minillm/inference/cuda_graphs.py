@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.kv_cache import KVCache
 from minillm.model.position import alibi_slopes, rotary_angles
 from minillm.model.transformer import Transformer
@@ -38,14 +39,15 @@ def static_step(
     """
     c, cache = model.config, _WholeCache(keys, values, position)
     ahead = torch.arange(keys.shape[3], device=x.device) - position  # (S,), the past is negative
-    mask, angles, bias = (ahead <= 0).unsqueeze(0), None, None
+    visible = ahead <= 0 if c.sliding_window is None else (ahead <= 0) & (ahead > -c.sliding_window)
+    mask, angles, bias = visible.unsqueeze(0), None, None
     if model.position is not None:
         x = x + model.position(position).to(x.dtype)
     if c.position == "rotary":
         angles = rotary_angles(position, c.d_head, c.rope_theta, c.rope_scaling)
     elif c.position == "alibi":  # hides the future too: joining a mask to it would copy a number to the card
         bias = alibi_slopes(c.n_heads, x.device)[:, None, None] * ahead
-        mask, bias = None, bias.masked_fill(ahead > 0, -math.inf)
+        mask, bias = None, bias.masked_fill(~visible, -math.inf)
     for layer, block in enumerate(model.blocks):
         x = block(x, mask=mask, angles=angles, bias=bias, cache=cache, layer=layer)
     return model.head(model.final_norm(x))[:, 0]
@@ -73,7 +75,7 @@ class GraphedDecoder:
     def __call__(self, tokens: Int[Tensor, "B"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Append one token to every row of `cache`."""
         if cache.segments is not None:
-            raise ValueError("this cache holds padding or several texts in a row; call the model itself with it")
+            raise UserError("this cache holds padding or several texts in a row; call the model itself with it")
         cache.check_room(1)
         self.model.check_length(1, cache.length)
         x = self.model.embedding(tokens.unsqueeze(1))

@@ -19,10 +19,9 @@ from minillm.model.attention import causal_mask
 from minillm.model.kv_cache import KVCache
 from minillm.model.position import rotary_angles
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
-from minillm.model.segments import segment_mask, segment_positions
 from minillm.model.transformer import Block, Transformer
 
-_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder]" = weakref.WeakKeyDictionary()
+_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder | None]" = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -46,9 +45,9 @@ def decoder(model: Transformer) -> "Decoder | None":
     """The fast form of this model, made once for each; None where only the readable one will do."""
     if model.device.type != "cpu":  # it was moved after a decoder was made
         return None
-    if model not in _DECODERS and fits(model):
-        _DECODERS[model] = Decoder(model)
-    return _DECODERS.get(model)
+    if model not in _DECODERS:
+        _DECODERS[model] = Decoder(model) if fits(model) else None
+    return _DECODERS[model]
 
 
 def fits(model: Transformer) -> bool:
@@ -80,6 +79,7 @@ class Decoder:
         self.layers = [_Layer(block) for block in model.blocks]
         self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
         self.n_heads, self.n_kv_heads, self.rotary = c.n_heads, c.n_kv_heads, (c.d_head, c.rope_theta, c.rope_scaling)
+        self.model = weakref.ref(model)  # a strong one would keep it in `_DECODERS` for ever
         # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
         self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
 
@@ -87,7 +87,7 @@ class Decoder:
     def __call__(
         self, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        """Append T tokens to every row of `cache`; raises `ValueError` when it is full, as the cache does.
+        """Append T tokens to every row of `cache`; raises `ValueError` where it or the model's context is full.
 
         `segments` as in `Transformer`: 0 where a row's new token is padding.
         """
@@ -120,15 +120,13 @@ class Decoder:
     def _places(
         self, T: int, here: int, segments: Int[Tensor, "B S"] | None
     ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None]:
-        """The positions of T new tokens; what the queries of a key/value head may see, as numbers to add to scores."""
-        if segments is None:
-            positions = torch.arange(here, here + T)
-            if T == 1:
-                return positions, None
-            visible = causal_mask(T, here + T)
-        else:
-            positions = segment_positions(segments)[:, -T:]
-            visible = segment_mask(segments, T)
+        """The model's own, with what the queries of a key/value head may see as numbers to add to scores."""
+        model = self.model()
+        assert model is not None, "the model of this decoder was deleted"
+        positions, visible, is_causal = model.places(T, here, segments, torch.device("cpu"))
+        if visible is None and not is_causal:
+            return positions, None
+        visible = causal_mask(T, T) if visible is None else visible
         mask = torch.zeros(visible.shape).masked_fill_(~visible, -math.inf)
         return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
 

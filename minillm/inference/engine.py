@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.inference.decode import next_logits
 from minillm.inference.prefixes import Shelf, longest_prefix
 from minillm.inference.sampling import Sampling
@@ -55,9 +56,9 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; a request asks for at least one token")
+            raise UserError(f"max_new_tokens is {self.max_new_tokens}; a request asks for at least one token")
         if self.when_full not in get_args(WhenFull):
-            raise ValueError(f"when_full is {self.when_full!r}; choose one of {', '.join(get_args(WhenFull))}")
+            raise UserError(f"when_full is {self.when_full!r}; choose one of {', '.join(get_args(WhenFull))}")
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,14 @@ class Engine:
     """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 8, kept_tokens: int | None = None):
+        model.check_predicts_tokens()
         kept_tokens = model.config.max_seq_len if kept_tokens is None else kept_tokens
         if max_batch < 1 or kept_tokens < 0:
-            raise ValueError(
+            raise UserError(
                 f"max_batch is {max_batch} and kept_tokens {kept_tokens}; they must be at least 1 and at least 0"
             )
         if not model.config.causal:
-            raise ValueError("a model with causal=False has no KV cache to go on from; use generate(use_cache=False)")
+            raise UserError("a model with causal=False has no KV cache to go on from; use generate(use_cache=False)")
         self.model, self.tokenizer, self.max_batch = model, tokenizer, max_batch
         unknown = [id for id in range(model.config.vocab_size) if id not in tokenizer.vocab]
         self.unknown = torch.tensor(unknown, dtype=torch.long, device=model.device)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
 from minillm.model.embedding import check_ids
@@ -125,8 +126,9 @@ def continuations(
     padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
     With `copies`, row n goes on from prompt `copies[n]`, so that one with many answers is read once.
     """
+    model.check_predicts_tokens()
     if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
+        raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     (batch, width), device, new, its_segments = tokens.shape, model.device, tokens, segments
     if copies is not None:
         tokens, segments = tokens[copies], None if segments is None else segments[copies]

@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.config import check_types
+from minillm.errors import UserError
+
 
 def apply_temperature(logits: Float[Tensor, "*B V"], temperature: float) -> Float[Tensor, "*B V"]:
     """Divide by the temperature: below 1 the likely get likelier, above 1 the distribution flattens.
@@ -80,18 +83,19 @@ class Sampling:
     repetition_penalty: float | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.temperature != 0 and not 1e-6 <= self.temperature < math.inf:  # less would make logits infinite
-            raise ValueError(
+            raise UserError(
                 f"temperature is {self.temperature}; it must be 0 (always the likeliest token) or at least 0.000001"
             )
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k}; it must keep at least 1 token (leave it out to keep all)")
+            raise UserError(f"top_k is {self.top_k}; it must keep at least 1 token (leave it out to keep all)")
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
             if value is not None and not 1e-6 <= value <= 1:  # float32 rounds much smaller ones to 0
-                raise ValueError(f"{name} is {value}; it is a probability, at least 0.000001 and at most 1")
+                raise UserError(f"{name} is {value}; it is a probability, at least 0.000001 and at most 1")
         if self.repetition_penalty is not None and not 0.01 <= self.repetition_penalty <= 100:
-            raise ValueError(
+            raise UserError(
                 f"repetition_penalty is {self.repetition_penalty}; it must lie between 0.01 and 100 (1 does nothing)"
             )
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.losses import token_log_probs
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
@@ -48,7 +49,7 @@ def continuation_log_probs(
     tensor([-2.3026, -4.6052])
     """
     if not continuations or not all(continuations):
-        raise ValueError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
+        raise UserError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
     model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # nothing is asked behind the last token
     tokens, cache = _row(model, prompt), model.new_cache(1, len(prompt))
     last = model.hidden(tokens, cache)[:, -1:]
@@ -69,6 +70,7 @@ def continuation_log_probs(
 
 
 def _row(model: Transformer, ids: Sequence[int]) -> Int[Tensor, "1 T"]:
+    model.check_predicts_tokens()
     row = torch.tensor([list(ids)], dtype=torch.long)
     check_ids(row, model.config.vocab_size)  # before a card sees it, where an unknown id would end the process
     return row.to(model.device)
@@ -119,7 +121,7 @@ def choose_answer(
     'no'
     """
     if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature is {temperature}; it must be 0 (the likeliest answer) or a positive number")
+        raise UserError(f"temperature is {temperature}; it must be 0 (the likeliest answer) or a positive number")
     end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
     rows = [[*tokenizer.encode_rest(answer), *end] for answer in answers]
     _check_apart(answers, rows)
@@ -134,9 +136,9 @@ def choose_answer(
 
 def _check_apart(answers: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
     if len(answers) < 2:
-        raise ValueError(f"there is nothing to choose among {len(answers)} answers; give at least two")
+        raise UserError(f"there is nothing to choose among {len(answers)} answers; give at least two")
     for i, first in enumerate(rows):
         for j, second in enumerate(rows):
             if i != j and second[: len(first)] == first:
                 remedy = "leave one out" if first == second else "set tokenizer.eos_token, or leave one out"
-                raise ValueError(f"answer {answers[j]!r} begins with answer {answers[i]!r}; {remedy}")
+                raise UserError(f"answer {answers[j]!r} begins with answer {answers[i]!r}; {remedy}")

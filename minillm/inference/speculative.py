@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.config import check_types
+from minillm.errors import UserError
 from minillm.inference.decode import next_logits
 from minillm.inference.sampling import Sampling
 from minillm.model.embedding import check_ids
@@ -40,8 +42,9 @@ class PromptLookup:
     n: int = 3
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.n < 1:
-            raise ValueError(f"n is {self.n}; look up at least the last 1 token")
+            raise UserError(f"n is {self.n}; look up at least the last 1 token")
 
     def propose(self, text: Sequence[int], most: int) -> list[int]:
         """`most` tokens, or none where the last `n` tokens are new; a copy may run on into what it copied.
@@ -222,25 +225,27 @@ def _end_of_text(
     model: Transformer, length: int, max_new_tokens: int, draft: Transformer | PromptLookup, n_draft: int
 ) -> int:
     """How long the text may become; raises `ValueError` where it cannot be written this way."""
+    model.check_predicts_tokens()
     if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
+        raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     if n_draft < 1:
-        raise ValueError(f"n_draft is {n_draft}; let the draft propose at least 1 token, or use stream")
+        raise UserError(f"n_draft is {n_draft}; let the draft propose at least 1 token, or use stream")
     model.check_length(length)
     end = min(length + max_new_tokens, model.config.max_seq_len)
     if not model.config.causal:
-        raise ValueError("a model with causal=False would see the proposals that it is to check; use generate")
+        raise UserError("a model with causal=False would see the proposals that it is to check; use generate")
     if isinstance(draft, Transformer):
+        draft.check_predicts_tokens()
         ours, theirs = model.config, draft.config
         if not theirs.causal:
-            raise ValueError("the draft has causal=False, which cannot write from left to right; take a causal one")
+            raise UserError("the draft has causal=False, which cannot write from left to right; take a causal one")
         if theirs.vocab_size != ours.vocab_size:
-            raise ValueError(
+            raise UserError(
                 f"the draft has a vocabulary of {theirs.vocab_size} tokens and the model one of {ours.vocab_size}; "
                 "they must share a tokenizer"
             )
         if theirs.max_seq_len < end:
-            raise ValueError(
+            raise UserError(
                 f"the text may become {end} tokens long, and the draft was built for {theirs.max_seq_len} "
                 "(max_seq_len); ask for fewer tokens, or extend the draft's context first"
             )

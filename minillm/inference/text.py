@@ -7,6 +7,7 @@ just been written may be the beginning of a stop string, which nobody shall see.
 import codecs
 from collections.abc import Sequence
 
+from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
 
@@ -28,7 +29,7 @@ class TextStream:
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()):
         if "" in stop:
-            raise ValueError("a stop string is empty, so every text would end before it begins; leave it out")
+            raise UserError("a stop string is empty, so every text would end before it begins; leave it out")
         self.stopped = False
         self._tokenizer, self._stop = tokenizer, tuple(stop)
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")

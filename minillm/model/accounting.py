@@ -4,6 +4,7 @@ Formulas, so that a model can be priced before anybody builds it. Tests hold eac
 """
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 
 
 def count_parameters(config: ModelConfig) -> int:
@@ -42,7 +43,8 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
     attention = c.d_model * c.d_head * (2 * c.n_heads + 2 * c.n_kv_heads)
     feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
     weights = c.n_layers * (attention + feedforward) + c.vocab_size * c.d_model
-    pairs = n_tokens * (n_tokens + 1) // 2 if c.causal else n_tokens**2
+    window = min(c.sliding_window or n_tokens, n_tokens)  # the first tokens see fewer than that
+    pairs = window * (window + 1) // 2 + (n_tokens - window) * window if c.causal else n_tokens**2
     return 2 * weights * n_tokens + 4 * c.n_layers * c.n_heads * c.d_head * pairs
 
 
@@ -110,4 +112,4 @@ def inference_memory(
 
 def _require_tokens(batch_size: int, n_tokens: int) -> None:
     if batch_size < 1 or n_tokens < 1:
-        raise ValueError(f"batch_size is {batch_size} and n_tokens {n_tokens}; both must be at least 1")
+        raise UserError(f"batch_size is {batch_size} and n_tokens {n_tokens}; both must be at least 1")

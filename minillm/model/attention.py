@@ -11,19 +11,27 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from minillm.errors import UserError
 from minillm.model.kv_cache import KVCache
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
 
 
-def causal_mask(T: int, S: int, device: torch.device | None = None) -> Bool[Tensor, "T S"]:
+def causal_mask(T: int, S: int, device: torch.device | None = None, window: int | None = None) -> Bool[Tensor, "T S"]:
     """True where query t may see key s. The T queries are the last T of the S positions.
+
+    With a sliding `window` a query sees so many keys at most, the last of them its own (Jiang et al. 2023, "Mistral
+    7B", section 2).
 
     >>> causal_mask(2, 3)
     tensor([[ True,  True, False],
             [ True,  True,  True]])
+    >>> causal_mask(2, 3, window=2)
+    tensor([[ True,  True, False],
+            [False,  True,  True]])
     """
-    return torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
+    visible = torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
+    return visible if window is None else visible.triu(S - T - window + 1)
 
 
 def attention_by_loops(
@@ -35,13 +43,14 @@ def attention_by_loops(
 ) -> Float[Tensor, "B H T D"]:
     """Attention one query at a time: score, softmax, weighted mean (Vaswani et al. 2017, eq. 1).
 
-    `mask` is True where a query may look, and spreads over batch and heads. Query head h reads key/value head
-    h // (H / K): with K = H that is ordinary multi-head attention, with K < H grouped-query attention (Ainslie
-    et al. 2023). Scores are divided by sqrt(D), so that their spread does not grow with the head's width.
-    `bias` is added to the scores after that (ALiBi).
+    `mask` is True where a query may look, in all heads: (T, S), or (B, T, S) or (B, 1, T, S) where rows differ.
+    Query head h reads key/value head h // (H / K): with K = H that is ordinary multi-head attention, with K < H
+    grouped-query attention (Ainslie et al. 2023). Scores are divided by sqrt(D), so that their spread does not grow
+    with the head's width. `bias` is added to the scores after that (ALiBi).
     """
     (B, H, T, D), (K, S) = query.shape, key.shape[1:3]
-    allowed = torch.ones(B, 1, T, S, dtype=torch.bool) if mask is None else mask.expand(B, 1, T, S)
+    mask = torch.ones(T, S, dtype=torch.bool) if mask is None else mask
+    allowed = _for_all_heads(mask).expand(B, 1, T, S)
     out = torch.empty_like(query)
     for b in range(B):
         for h in range(H):
@@ -67,7 +76,8 @@ def attention_weights(
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)  # minus infinity: exactly 0 after softmax, in any number format
+        # minus infinity: exactly 0 after softmax, in any number format
+        scores = scores.masked_fill(~_for_all_heads(mask), -math.inf)
     return scores.softmax(-1)
 
 
@@ -96,7 +106,7 @@ def attention_by_sdpa(
     `is_causal` promises that the mask would be `causal_mask(T, T)`; the kernel then skips the hidden half.
     It takes one table, so a `bias` and what is hidden become one: minus infinity where the mask is False.
     """
-    table = mask
+    table = mask = None if mask is None else _for_all_heads(mask)
     if bias is not None:
         table = bias.to(query.dtype).unsqueeze(0)
         if is_causal:
@@ -105,6 +115,11 @@ def attention_by_sdpa(
             table = table.where(mask, -math.inf)
     grouped = query.shape[1] != key.shape[1]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=table, is_causal=is_causal, enable_gqa=grouped)
+
+
+def _for_all_heads(mask: Bool[Tensor, "... T S"]) -> Bool[Tensor, "... T S"]:
+    """(B, T, S) as (B, 1, T, S); as it is, it would be read as a mask per head."""
+    return mask.unsqueeze(1) if mask.dim() == 3 else mask
 
 
 def _repeat_heads(x: Float[Tensor, "B K S D"], n_heads: int) -> Float[Tensor, "B H S D"]:
@@ -132,11 +147,11 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         if d_head is None and d_model % n_heads:
-            raise ValueError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
-        self.d_head = d_head or d_model // n_heads
+            raise UserError(f"d_model ({d_model}) must be a multiple of n_heads ({n_heads}), or give d_head")
+        self.d_head = int(d_head or d_model // n_heads)
         n_kv_heads = n_kv_heads or n_heads
         if n_heads % n_kv_heads:
-            raise ValueError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")
+            raise UserError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")
         self.query = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
         self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
         self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm.errors import UserError
+
 
 class FeedForward(nn.Module):
     """(..., C) -> (..., C) by one of three non-linearities.
@@ -23,7 +25,7 @@ class FeedForward(nn.Module):
     def __init__(self, d_model: int, d_ff: int, activation: str = "swiglu", bias: bool = False):
         super().__init__()
         if activation not in ("swiglu", "gelu", "relu2"):
-            raise ValueError(f"activation is {activation!r}; choose one of swiglu, gelu, relu2")
+            raise UserError(f"activation is {activation!r}; choose one of swiglu, gelu, relu2")
         self.activation = activation
         self.gate = nn.Linear(d_model, d_ff, bias=bias) if activation == "swiglu" else None
         self.up = nn.Linear(d_model, d_ff, bias=bias)

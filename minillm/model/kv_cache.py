@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.errors import UserError
+
 
 class KVCache:
     """Room for `max_seq_len` keys and values of every layer, allocated once.
@@ -47,7 +49,7 @@ class KVCache:
     def check_room(self, new: int) -> None:
         """Raise `ValueError` if `new` more positions do not fit."""
         if self.length + new > self.max_seq_len:
-            raise ValueError(
+            raise UserError(
                 f"the KV cache holds {self.length} positions and has room for {self.max_seq_len}; {new} more do not "
                 "fit. Start a new cache, shorten the prompt, or make the cache longer"
             )
@@ -93,7 +95,7 @@ class KVCache:
         start = 0 if self.segments is None else int((self.segments[index] != 0).int().argmax())
         end = self.length if length is None else start + length
         if end > self.length:
-            raise ValueError(f"row {index} of the cache holds {self.length - start} tokens, not {length}")
+            raise UserError(f"row {index} of the cache holds {self.length - start} tokens, not {length}")
         cache = copy.copy(self)
         cache.keys, cache.values = (past[:, index : index + 1, :, start:end] for past in (self.keys, self.values))
         cache.length, cache.segments = end - start, None
@@ -126,7 +128,7 @@ class KVCache:
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` positions."""
         if not 0 <= length <= self.length:
-            raise ValueError(f"cannot cut a cache of {self.length} positions to {length}")
+            raise UserError(f"cannot cut a cache of {self.length} positions to {length}")
         self.length = length
         if self.segments is not None:
             self.segments = self.segments[:, :length] if length else None

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Int8, UInt8
 from torch import Tensor, nn
 
 from minillm.device import autocast_dtype, packed_speedup
+from minillm.errors import UserError
 from minillm.model.embedding import check_ids
 
 Product = Callable[[Tensor], Tensor]
@@ -165,7 +166,7 @@ class Int4Linear(QuantizedLinear):
         """The nearest int4 layer: in each group the smallest weight gets the code 0 and the largest 15."""
         weight = linear.weight.detach().float()
         if linear.in_features % GROUP:
-            raise ValueError(
+            raise UserError(
                 f"rows of {linear.in_features} weights cannot be cut into groups of {GROUP}, as int4 needs; use int8"
             )
         groups = weight.T.unflatten(0, (-1, GROUP))  # (groups, 32, rows)

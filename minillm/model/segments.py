@@ -9,11 +9,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.attention import causal_mask
 
 
-def segment_mask(segments: Int[Tensor, "B S"], T: int, causal: bool = True) -> Bool[Tensor, "B 1 T S"]:
+def segment_mask(
+    segments: Int[Tensor, "B S"], T: int, causal: bool = True, window: int | None = None
+) -> Bool[Tensor, "B 1 T S"]:
     """True where one of the last T tokens may see a token: in its own text and, if `causal`, not in the future.
+
+    A `window` is that of `causal_mask`; within a text, columns are as far apart as positions.
 
     Padding sees itself, for a softmax over nothing is no number.
 
@@ -26,7 +31,7 @@ def segment_mask(segments: Int[Tensor, "B S"], T: int, causal: bool = True) -> B
     queries, keys = segments[:, -T:, None], segments[:, None, :]
     visible = (queries == keys) & (queries != 0)
     if causal:
-        visible = visible & causal_mask(T, segments.shape[1], segments.device)
+        visible = visible & causal_mask(T, segments.shape[1], segments.device, window)
     columns = torch.arange(segments.shape[1], device=segments.device)
     return (visible | (columns[-T:, None] == columns)).unsqueeze(1)
 
@@ -47,13 +52,13 @@ def check_segments(segments: Int[Tensor, "B S"]) -> None:
 
     >>> check_segments(torch.tensor([[1, 0, 1]]))
     Traceback (most recent call last):
-    ValueError: row 0 has a piece of segment 1 after segment 1; number its texts 1, 2, 3, ... from left to right
+    minillm.errors.UserError: row 0 has a piece of segment 1 after segment 1; number its texts 1, 2, ...
     """
     left, highest = _left_neighbour(segments), _left_neighbour(segments.cummax(1).values)
     wrong = (segments != 0) & (segments != left) & (segments <= highest)
     if wrong.any():
         row, column = wrong.nonzero()[0].tolist()
-        raise ValueError(
+        raise UserError(
             f"row {row} has a piece of segment {segments[row, column]} after segment {highest[row, column]}; "
             "number its texts 1, 2, 3, ... from left to right"
         )

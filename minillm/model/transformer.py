@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, causal_mask
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
@@ -100,10 +100,10 @@ class Transformer(nn.Module):
         """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
         T, start = ids.shape[1], 0 if cache is None else cache.length
         if segments is not None and segments.shape != ids.shape:
-            raise ValueError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
+            raise UserError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
         if cache is not None:
             segments = cache.all_segments(segments, T)  # of the past too: (B, S)
-        positions, mask, is_causal = self._places(T, start, segments, ids.device)
+        positions, mask, is_causal = self.places(T, start, segments, ids.device)
         x = self.embedding(ids)
         if self.position is not None:
             x = x + self.position(positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
@@ -118,22 +118,32 @@ class Transformer(nn.Module):
             cache.advance(T, segments)
         return self.final_norm(x)
 
-    def _places(
+    def places(
         self, T: int, start: int, segments: Int[Tensor, "B S"] | None, device: torch.device
     ) -> tuple[Int[Tensor, "*B T"], Bool[Tensor, "*B1 T S"] | None, bool]:
-        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one."""
+        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one.
+
+        Both None and False: they see all. Raises `ValueError` as `check_length` does, and for segments out of order.
+        """
         if segments is None:
             self.check_length(T, start)
             positions = torch.arange(start, start + T, device=device)
-            if not self.config.causal or T == 1:
+            window = self.config.sliding_window
+            all_within = window is None or start + T <= window
+            if all_within and (not self.config.causal or T == 1):
                 return positions, None, False  # one new token may see all
-            return (positions, None, True) if start == 0 else (positions, causal_mask(T, start + T, device), False)
+            if all_within and start == 0:
+                return positions, None, True
+            return positions, causal_mask(T, start + T, device, window), False
         if device.type == "cpu":  # on a GPU this look would wait for the device
             check_segments(segments)
         positions = segment_positions(segments)
         fits = start + T <= self.config.max_seq_len
         self.check_length(T, start, start + T if fits else int(positions.max()) + 1)  # the longest text has to fit
-        return positions[:, start:], segment_mask(segments, T, self.config.causal), False
+        return positions[:, start:], segment_mask(segments, T, self.config.causal, self.config.sliding_window), False
+
+    def check_predicts_tokens(self) -> None:
+        """Raise `ValueError` where the head scores something else: then there is no next token to choose."""
 
     def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
         """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.
@@ -142,15 +152,15 @@ class Transformer(nn.Module):
         """
         longest = start + T if longest is None else longest
         if T == 0:
-            raise ValueError("the sequence is empty; give at least one token, for example the end-of-text token")
+            raise UserError("the sequence is empty; give at least one token, for example the end-of-text token")
         if start and not self.config.causal:
-            raise ValueError(
+            raise UserError(
                 "a model with causal=False cannot use a KV cache: later tokens would change earlier ones. Read the "
                 "whole sequence each time (generate: use_cache=False)"
             )
         if longest > self.config.max_seq_len:
             way_out = "" if self.config.position == "learned" else f", or call extend_context({longest}) first"
-            raise ValueError(
+            raise UserError(
                 f"the sequence has {longest} tokens, this model was built for {self.config.max_seq_len} "
                 f"(max_seq_len); shorten the text{way_out}"
             )
@@ -168,11 +178,11 @@ class Transformer(nn.Module):
         torch.Size([1, 16, 10])
         """
         if self.config.position == "learned":
-            raise ValueError(
+            raise UserError(
                 f"this model has learned {self.config.max_seq_len} positions and cannot go to {max_seq_len}: there is "
                 'no vector for the others; train it longer, or with position="rotary", "alibi", "sinusoidal" or "none"'
             )
-        self.config = replace(self.config, max_seq_len=max_seq_len)
+        self.config = self.config.replace(max_seq_len=max_seq_len)
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""

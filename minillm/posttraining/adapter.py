@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, merge_lora, select
 from minillm.pretrained import save
@@ -41,9 +42,17 @@ from minillm.tokenizer import Tokenizer
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 PREFIX = "base_model.model."  # what PEFT writes before every name
-# What an adapter_config.json may ask for beyond plain LoRA; absent, null, false and empty are plain too.
-PLAIN = {"bias": "none", "use_dora": False, "use_rslora": False, "modules_to_save": None, "layers_to_transform": None}
-PLAIN |= {"lora_bias": False, "exclude_modules": None, "layer_replication": None, "trainable_token_indices": None}
+READ = {"peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules"}
+# What an adapter_config.json may hold besides; it does not change what an adapter computes. Where anything else is not
+# null, false or empty, it asks for more than plain LoRA.
+NOTES = {
+    "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config", "fan_in_fan_out",
+    "inference_mode", "loftq_config", "lora_dropout", "lora_ga_config", "megatron_core", "peft_version",
+    "qalora_group_size", "revision", "task_type",
+}  # fmt: skip
+# How A and B began, where PEFT leaves the base's weights as they were. All other ways ("pissa", "olora", "corda",
+# "loftq", "lora_ga") change them, and PEFT does so again when it opens the adapter.
+STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
 
 
 def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
@@ -55,7 +64,7 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
     layers, groups = lora_layers(model), _groups(model)
     corrected = {theirs: ours for theirs, ours in groups.items() if layers.keys() & ours}
     if not corrected:
-        raise ValueError("the model has no LoRA layers to save; add_lora makes them, and merge_lora ends them")
+        raise UserError("the model has no LoRA layers to save; add_lora makes them, and merge_lora ends them")
     targets = sorted({name.rsplit(".", 1)[-1] for name in corrected})
     if select(groups, targets) != list(corrected):
         targets = sorted(corrected)  # some layers of a kind and not others: only their whole names tell
@@ -106,7 +115,7 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
     than plain LoRA, and for a model that has corrections already.
     """
     if lora_layers(model):
-        raise ValueError("the model has LoRA layers already; merge_lora makes them part of it, or start from the base")
+        raise UserError("the model has LoRA layers already; merge_lora makes them part of it, or start from the base")
     folder = Path(dir)
     for file in (ADAPTER_CONFIG, ADAPTER):
         if not (folder / file).is_file():
@@ -129,7 +138,7 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
                     corrections[name], sizes[name] = part, (len(part[0]), alpha * len(part[0]) / rank)
         add_corrections(model, sizes)
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{folder / ADAPTER}: {error}") from error
+        raise UserError(f"{folder / ADAPTER}: {error}") from error
     with torch.no_grad():
         for name, layer in lora_layers(model).items():
             layer.lora_A.copy_(corrections[name][0])
@@ -230,38 +239,43 @@ class AdapterConfig:
         try:
             values = read_json(path)
             if values.get("peft_type") != "LORA":
-                raise ValueError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
-            for name, plain in PLAIN.items():
-                if (value := values.get(name)) and value != plain:
-                    raise ValueError(f"{name} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
+                raise UserError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
+            if (start := values.get("init_lora_weights")) not in STARTS:
+                raise UserError(
+                    f"init_lora_weights is {str(start)[:80]!r}, which changes the base model's weights too; merge the "
+                    "adapter with peft (merge_and_unload), and load the merged model"
+                )
+            for name in sorted(values.keys() - READ - NOTES - {"init_lora_weights"}):
+                if (value := values[name]) and (name, value) != ("bias", "none"):
+                    raise UserError(f"{name[:80]} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
             targets = values.get("target_modules")
             if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets) or not targets:
-                raise ValueError(f"target_modules is {str(targets)[:80]!r}; it must be a list of names")
+                raise UserError(f"target_modules is {str(targets)[:80]!r}; it must be a list of names")
             rank, alpha = _whole("r", values.get("r")), _number("lora_alpha", values.get("lora_alpha"))
             ranks, alphas = _pattern(values, "rank_pattern", _whole), _pattern(values, "alpha_pattern", _number)
             return cls(rank, alpha, targets, ranks, alphas)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise UserError(f"{path}: {error}") from error
 
 
 def _pattern(values: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> dict[str, Any]:
     """The exceptions for single layers. PEFT takes their names for regular expressions; here they must be plain."""
     pattern = values.get(field) or {}
     if not isinstance(pattern, dict):
-        raise ValueError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
+        raise UserError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
     for name in pattern:
         if not re.fullmatch(r"[\w.]+", name):
-            raise ValueError(f"{field} has an entry {name[:80]!r}; only plain names of layers can be read")
+            raise UserError(f"{field} has an entry {name[:80]!r}; only plain names of layers can be read")
     return {name: check(f"{field} of {name[:80]}", value) for name, value in pattern.items()}
 
 
 def _whole(field: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{field} is {str(value)[:80]!r}; the rank is a whole number from 1 on")
+        raise UserError(f"{field} is {str(value)[:80]!r}; the rank is a whole number from 1 on")
     return value
 
 
 def _number(field: str, value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e300:
-        raise ValueError(f"{field} is {str(value)[:80]!r}; it must be a positive number")
+        raise UserError(f"{field} is {str(value)[:80]!r}; it must be a positive number")
     return float(value)

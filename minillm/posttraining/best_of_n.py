@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Reward, score
 from minillm.posttraining.rollout import roll_out
@@ -30,7 +31,7 @@ def draw(
     Raises `ValueError` for no prompts, for n below 1, and for what `rollout.roll_out` refuses.
     """
     if n < 1 or not prompts:
-        raise ValueError(f"{len(prompts)} prompts and {n} answers to each; give at least one of both")
+        raise UserError(f"{len(prompts)} prompts and {n} answers to each; give at least one of both")
     asked = [prompt for prompt in prompts for _ in range(n)]
     answers: list[list[int]] = []
     for start in range(0, len(asked), ROWS):

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.data.pairs import Pair, PairData
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
@@ -47,9 +48,9 @@ class DPOConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.imitation < math.inf:
-            raise ValueError(f"imitation is {self.imitation}; it cannot be negative")
+            raise UserError(f"imitation is {self.imitation}; it cannot be negative")
         if not 0 < self.beta < math.inf:
-            raise ValueError(f"beta is {self.beta}; it must be positive")
+            raise UserError(f"beta is {self.beta}; it must be positive")
 
 
 def log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:

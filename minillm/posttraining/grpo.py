@@ -11,6 +11,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import answer_mean, clipped_policy_loss, group_advantages, kl_estimate
@@ -25,7 +26,7 @@ class GRPOConfig(OnlineConfig):
 
     >>> GRPOConfig(answers_per_prompt=1)
     Traceback (most recent call last):
-    ValueError: answers_per_prompt is 1; a group needs at least 2 answers to be compared
+    minillm.errors.UserError: answers_per_prompt is 1; a group needs at least 2 answers to be compared
     """
 
     steps: int = 60
@@ -37,7 +38,7 @@ class GRPOConfig(OnlineConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.answers_per_prompt < 2:
-            raise ValueError(
+            raise UserError(
                 f"answers_per_prompt is {self.answers_per_prompt}; a group needs at least 2 answers to be compared"
             )
 
@@ -53,9 +54,10 @@ def grpo(
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
     Everything is as in `ppo.ppo`, but the groups. Two things follow from the formulas and are worth knowing: as scores
-    are divided by the spread of their group, their unit does not matter; and the gradient of this KL term, on answers
-    that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than one that is
-    gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups with no spread).
+    are divided by the standard deviation of their group, their unit does not matter; and the gradient of this KL term,
+    on answers that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than
+    one that is gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups whose scores
+    are all equal).
 
     >>> import torch
     >>> from minillm import ModelConfig

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm.errors import UserError
+
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -74,12 +76,12 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
     >>> model = nn.Sequential(nn.Linear(6, 4))
     >>> add_corrections(model, {"0": (4, 1.0)})
     Traceback (most recent call last):
-    ValueError: rank is 4; for 0, a matrix of 4 x 6, it must be from 1 to 3
+    minillm.errors.UserError: rank is 4; for 0, a matrix of 4 x 6, it must be from 1 to 3
     """
     if lora_layers(model):
-        raise ValueError("the model has LoRA layers already; merge them (merge_lora), or start from the base")
+        raise UserError("the model has LoRA layers already; merge them (merge_lora), or start from the base")
     if not sizes:
-        raise ValueError(
+        raise UserError(
             "the model has no linear layer to correct; a quantised one cannot be trained, load it in float32"
         )
     owners = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
@@ -87,16 +89,16 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
     for name, (rank, alpha) in sizes.items():
         layer = model.get_submodule(name)
         if not isinstance(layer, nn.Linear):
-            raise ValueError(f"{name} is a {type(layer).__name__}; only linear layers in float32 can be corrected")
+            raise UserError(f"{name} is a {type(layer).__name__}; only linear layers in float32 can be corrected")
         layers[name] = layer
         rows, columns = layer.weight.shape
         if owners[id(layer.weight)] > 1:
-            raise ValueError(f"{name} shares its matrix with another layer and a correction would part them")
+            raise UserError(f"{name} shares its matrix with another layer and a correction would part them")
         if not 0 < alpha < math.inf:
-            raise ValueError(f"alpha is {alpha}; it must be positive")
+            raise UserError(f"alpha is {alpha}; it must be positive")
         if not 1 <= rank < min(rows, columns):
             most = min(rows, columns) - 1
-            raise ValueError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
+            raise UserError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
     model.requires_grad_(False)
     for name, (rank, alpha) in sizes.items():
         _replace(model, name, LoRALinear(layers[name], rank, alpha))
@@ -109,12 +111,12 @@ def select(names: Iterable[str], targets: Sequence[str]) -> list[str]:
     ['blocks.0.up', 'blocks.1.up']
     """
     if isinstance(targets, str) or not targets:
-        raise ValueError(f"targets is {targets!r}; give a list of names, such as ['query', 'value']")
+        raise UserError(f"targets is {targets!r}; give a list of names, such as ['query', 'value']")
     names = list(names)
     for target in targets:
         if not any(is_meant(name, target) for name in names):
             known = ", ".join(dict.fromkeys(name.rsplit(".", 1)[-1] for name in names))
-            raise ValueError(f"the model has no linear layer {target!r}; its linear layers are {known}")
+            raise UserError(f"the model has no linear layer {target!r}; its linear layers are {known}")
     return [name for name in names if any(is_meant(name, target) for target in targets)]
 
 
@@ -139,7 +141,7 @@ def merge_lora(model: Model) -> Model:
     )
     """
     if isinstance(model, LoRALinear):
-        raise ValueError("this is one layer and not a model that holds it; merge nn.Sequential(layer)")
+        raise UserError("this is one layer and not a model that holds it; merge nn.Sequential(layer)")
     for name, layer in lora_layers(model).items():
         with torch.no_grad():
             layer.base.weight.copy_(layer.weight)

@@ -17,14 +17,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm.config import check_types
 from minillm.data.batches import Shuffled
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import CHECKPOINT, Progress, load_latest, save_checkpoint
-from minillm.training.loop import Metrics, interrupt_after_step
+from minillm.training.loop import Metrics, interrupt_after_step, surviving_a_full_disk
 from minillm.training.optim import make_optimizer
 from minillm.training.run import RunFolder, follow, saving
 from minillm.training.schedule import learning_rate
@@ -42,7 +44,7 @@ class PromptData:
 
     def __post_init__(self) -> None:
         if not self.prompts:
-            raise ValueError("there are no prompts, so there is nothing to answer; give at least one")
+            raise UserError("there are no prompts, so there is nothing to answer; give at least one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +68,20 @@ class OnlineConfig:
     save_every: int = 10  # steps between two checkpoints; the last step always has one
 
     def __post_init__(self) -> None:
+        check_types(self)
         counts = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch")
         for name in (*counts, "save_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in ("learning_rate", "stop_kl", "clip", "clip_norm", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
         if self.warmup_steps < 0:
-            raise ValueError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
+            raise UserError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
         if not 0 <= self.kl_coef < math.inf:
-            raise ValueError(f"kl_coef is {self.kl_coef}; it cannot be negative")
+            raise UserError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:
-            raise ValueError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
+            raise UserError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` rounds, however long they took."""
@@ -166,7 +169,8 @@ def improve(
     policy moved), grad_norm; updates, how many there were; learning_rate; and what the method adds.
     With `checkpoint`, state is saved there every `save_every` steps, and a file that is there is gone on from, with the
     same answers and losses; the reference must then be what it was when the run began. Ctrl-C waits for the end of the
-    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number.
+    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number. A checkpoint
+    that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
     """
     config = method.config
     optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
@@ -193,9 +197,11 @@ def improve(
             line = {"kl_coef": progress["kl_coef"], "learning_rate": rate, **metrics, **learnt}
             yield progress | line | {"seconds": round(progress["seconds"], 3)}
             stopped = interrupted()
-            if checkpoint and (stopped or (step + 1) % config.save_every == 0 or step + 1 == config.steps):
-                on_checkpoint()
-                save_checkpoint(checkpoint, method.module, optimizer, progress)
+            last = step + 1 == config.steps
+            if checkpoint and (stopped or last or (step + 1) % config.save_every == 0):
+                with surviving_a_full_disk(step + 1, must_save=last or stopped):
+                    on_checkpoint()
+                    save_checkpoint(checkpoint, method.module, optimizer, progress)
             if stopped:
                 raise KeyboardInterrupt
 
@@ -204,7 +210,7 @@ def score(reward: Reward, prompts: list[list[int]], answers: list[list[int]]) ->
     """What a reward says of answers; raises `ValueError` unless that is one finite number for each."""
     scores = torch.as_tensor(reward(prompts, answers), dtype=torch.float32)
     if scores.shape != (len(answers),) or not scores.isfinite().all():
-        raise ValueError(
+        raise UserError(
             f"the reward of {len(answers)} answers must be as many finite numbers; it is {scores.tolist()} "
             f"(shape {tuple(scores.shape)})"
         )

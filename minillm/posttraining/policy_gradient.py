@@ -92,18 +92,20 @@ def whiten(values: Float[Tensor, "B T"], counts: Bool[Tensor, "B T"]) -> Float[T
 
 
 def group_advantages(scores: Float[Tensor, "B"], group_size: int) -> Float[Tensor, "B"]:
-    """Each score against the other answers to its prompt: less their mean, over their standard deviation.
+    """Each score against the group of answers to its prompt: minus the group's mean, over its standard deviation.
 
-    Shao et al. 2024, section 4.1.2. Answers to one prompt stand together. A group whose scores are all the same has
-    nothing to teach, so its advantages are 0.
+    Shao et al. 2024, section 4.1.2. Answers to one prompt stand together. The standard deviation is the sample's, with
+    n - 1 in the denominator, as in TRL; 1e-6 is added to it (TRL: 1e-4), which matters only for scores that differ by
+    less than that. If all scores of a group are equal, its advantages are 0.
 
-    >>> group_advantages(torch.tensor([1.0, 3.0, 5.0, 5.0]), group_size=2)
-    tensor([-1.0000,  1.0000,  0.0000,  0.0000])
+    >>> group_advantages(torch.tensor([1.0, 2.0, 3.0, 5.0, 5.0, 5.0]), group_size=3)
+    tensor([-1.0000,  0.0000,  1.0000,  0.0000,  0.0000,  0.0000])
     """
     groups = scores.unflatten(0, (-1, group_size))
     same = groups.amax(1, keepdim=True) == groups.amin(1, keepdim=True)
-    centred = (groups - groups.mean(1, keepdim=True)).masked_fill(same, 0.0)  # a rounded mean may miss them all
-    return (centred / (centred.square().mean(1, keepdim=True).sqrt() + 1e-6)).flatten()
+    centred = (groups - groups.mean(1, keepdim=True)).masked_fill(same, 0.0)  # rounding may put the mean beside them
+    variance = centred.square().sum(1, keepdim=True) / max(group_size - 1, 1)
+    return (centred / (variance.sqrt() + 1e-6)).flatten()
 
 
 def clipped_policy_loss(

@@ -11,6 +11,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import (
@@ -33,7 +34,7 @@ class PPOConfig(OnlineConfig):
 
     >>> PPOConfig(trace=1.5)
     Traceback (most recent call last):
-    ValueError: trace is 1.5; it must lie between 0 and 1
+    minillm.errors.UserError: trace is 1.5; it must lie between 0 and 1
     """
 
     steps: int = 60
@@ -50,10 +51,10 @@ class PPOConfig(OnlineConfig):
         super().__post_init__()
         for name in ("discount", "trace"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
+                raise UserError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         for name in ("value_clip", "value_coef"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
 
 
 def ppo(

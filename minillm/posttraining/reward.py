@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.data.pairs import Pair, PairData
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
@@ -47,7 +48,7 @@ class RewardModel(Transformer):
     """
 
     def __init__(self, config: ModelConfig):
-        super().__init__(replace(config, tie_embeddings=False))
+        super().__init__(config.replace(tie_embeddings=False))
         self.head = nn.Linear(config.d_model, 1, bias=False)
         nn.init.zeros_(self.head.weight)
 
@@ -57,7 +58,7 @@ class RewardModel(Transformer):
         made = cls(model.config).to(model.device)
         weights = {name: weight for name, weight in model.state_dict().items() if name != "head.weight"}
         if unknown := sorted(weights.keys() - made.state_dict().keys()):
-            raise ValueError(f"the model has {unknown[0]}, which is no part of a plain one; merge corrections (LoRA)")
+            raise UserError(f"the model has {unknown[0]}, which is no part of a plain one; merge corrections (LoRA)")
         made.load_state_dict(weights, strict=False)
         return made
 
@@ -69,6 +70,13 @@ class RewardModel(Transformer):
         else:
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
+
+    def check_predicts_tokens(self) -> None:
+        """Raises `ValueError`."""
+        raise UserError(
+            "this is a reward model: its head gives one number, not a score for each token, so it cannot generate or "
+            "rate text; call score(prompts, answers), or take the language model"
+        )
 
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
@@ -120,7 +128,7 @@ class LikelihoodReward(RewardModel):
 
     def forward(self, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B"]:
         """Raises `ValueError`: in ids alone nothing says where the answer begins."""
-        raise ValueError("the likelihood of an answer needs to know where it begins; call rewards(prompts, answers)")
+        raise UserError("the likelihood of an answer needs to know where it begins; call rewards(prompts, answers)")
 
     def judge(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
@@ -160,7 +168,7 @@ class RewardConfig(TrainConfig):
         super().__post_init__()
         for name in ("likelihood", "imitation"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
+                raise UserError(f"{name} is {getattr(self, name)}; it cannot be negative")
 
 
 def margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from minillm.errors import UserError
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.model.kv_cache import SharedPast
@@ -74,12 +75,12 @@ def roll_out(
     (torch.Size([2, 2]), [[True, True], [True, True]])
     """
     if not prompts or max_new_tokens < 1:
-        raise ValueError(
+        raise UserError(
             f"{len(prompts)} prompts and answers of at most {max_new_tokens} tokens; give at least one each"
         )
     longest = max(range(len(prompts)), key=lambda row: len(prompts[row]))
     if len(prompts[longest]) >= model.config.max_seq_len:
-        raise ValueError(
+        raise UserError(
             f"prompt {longest} has {len(prompts[longest])} tokens and leaves no room for an answer in a context of "
             f"{model.config.max_seq_len} (max_seq_len); shorten it or leave it out"
         )
@@ -121,7 +122,7 @@ def hidden_of_answers(
     Raises `ValueError` where there are not as many answers as prompts.
     """
     if len(prompts) != len(answers):
-        raise ValueError(f"{len(prompts)} prompts and {len(answers)} answers; give one answer to each prompt")
+        raise UserError(f"{len(prompts)} prompts and {len(answers)} answers; give one answer to each prompt")
     different, places = numbered(prompts)
     place, width = torch.tensor(places), max(map(len, answers)) + 1
     parts, rows = [], []

@@ -14,6 +14,7 @@ from typing import Any
 from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.lora import lora_layers
@@ -77,9 +78,9 @@ def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[
     for number, messages in enumerate(conversations):
         try:
             examples.append(encode_conversation(tokenizer, messages))
-        except ValueError as error:
+        except UserError as error:
             begins = reprlib.repr(messages[0]) if messages else "it is empty"
-            raise ValueError(f"conversation {number} ({begins}): {error}") from error
+            raise UserError(f"conversation {number} ({begins}): {error}") from error
     return examples
 
 
@@ -116,7 +117,7 @@ def sft(
     (20, True)
     """
     if lora_layers(model) and team.sharded:
-        raise ValueError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
+        raise UserError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
 
     keep = saving(functools.partial(save_merged, base_name=base_name), run_dir, tokenizer)
 

@@ -18,6 +18,7 @@ import torch
 
 from minillm.assets import REGISTRY, fetch
 from minillm.device import packed_speedup
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained import huggingface
 from minillm.pretrained.huggingface import save
@@ -48,10 +49,10 @@ def load(
 
     >>> load("smollm2-135m-instrukt")
     Traceback (most recent call last):
-    ValueError: no model is called 'smollm2-135m-instrukt'; did you mean 'smollm2-135m-instruct'? A path...
+    minillm.errors.UserError: no model is called 'smollm2-135m-instrukt'; did you mean 'smollm2-135m-instruct'?...
     """
     if weights not in (formats := get_args(Weights)):
-        raise ValueError(f"weights is {weights!r}; choose one of {', '.join(formats)}")
+        raise UserError(f"weights is {weights!r}; choose one of {', '.join(formats)}")
     fast = weights == "auto" and torch.device(device).type == "cpu" and packed_speedup("int4") > 1
     model, tokenizer = _open(name_or_path, None if fast else weights == "native")
     if weights in ("int8", "int4"):
@@ -72,7 +73,7 @@ def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, T
     path = Path(name_or_path)
     if path.is_dir():
         if native:
-            raise ValueError(
+            raise UserError(
                 f"{path} is a directory in float32; weights='native' is for .gguf files, choose another one"
             )
         return huggingface.load(path)
@@ -82,7 +83,7 @@ def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, T
         raise FileNotFoundError(f"there is no file or directory {str(name_or_path)!r}")
     near = difflib.get_close_matches(name_or_path, known, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the models are {', '.join(known)}."
-    raise ValueError(
+    raise UserError(
         f"no model is called {name_or_path!r}; {hint} A path to a directory with a saved model or to a .gguf file "
         "would do too"
     )

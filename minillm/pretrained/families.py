@@ -3,7 +3,7 @@
     model_type   what sets it apart                                               class in transformers
     gpt2         learned positions, LayerNorm, GELU, biases everywhere            GPT2LMHeadModel
     llama        rotary positions (plain, linear, llama3), RMSNorm, SwiGLU        LlamaForCausalLM
-    mistral      a Llama without biases; up to its sliding window, if it has one  MistralForCausalLM
+    mistral      a Llama without biases, with a sliding window or without         MistralForCausalLM
     qwen2        a Llama with biases on query, key and value                      Qwen2ForCausalLM
     qwen3        a Llama with normalised queries and keys                         Qwen3ForCausalLM
 

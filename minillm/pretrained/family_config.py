@@ -5,11 +5,11 @@ that is run "nearly as it was" talks nonsense. What is only of use in training (
 is not read.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from minillm.config import ModelConfig, RopeScaling
+from minillm.errors import UserError
 from minillm.pretrained.families import ARCHITECTURES
 from minillm.tokenizer.files import NO_DEFAULT, take
 
@@ -34,8 +34,8 @@ ROPE_FIELDS = {
 def read_family(values: Settings) -> ModelConfig:
     """Our configuration of a model whose config.json another program wrote.
 
-    Warns where a sliding window makes the context shorter than the file says. Raises `ValueError` naming the field that
-    is missing, is of another type, or has a value that this package does not compute.
+    Raises `ValueError` naming the field that is missing, is of another type, or has a value that this package does not
+    compute.
     """
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
@@ -82,7 +82,8 @@ def _read_llama(values: Settings, kind: str) -> ModelConfig:
         n_kv_heads=_size(values, "num_key_value_heads", n_heads),
         d_head=_size(values, "head_dim", 128 if kind == "qwen3" else None),
         d_ff=_size(values, "intermediate_size"),
-        max_seq_len=_visible(values, kind, n_layers, context),
+        max_seq_len=context,
+        sliding_window=_read_window(values, kind, n_layers, context),
         norm_eps=_number(values, "rms_norm_eps", 1e-6),
         rope_theta=theta,
         rope_scaling=scaling,
@@ -96,7 +97,7 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
     """The base of the wavelengths and how they are stretched; older files say so in two places, newer ones in one."""
     rope = values.get("rope_scaling") or values.get("rope_parameters") or {}
     if not isinstance(rope, dict):
-        raise ValueError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
+        raise UserError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "linear", "llama3"):
         raise _refusal(f"rope_type is {repr(kind)[:80]}; only 'default', 'linear' and 'llama3' can be run")
@@ -114,41 +115,36 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
     return theta, RopeScaling(_number(rope, "factor"), trained, low, high)
 
 
-def _visible(values: Settings, kind: str, n_layers: int, context: int) -> int:
-    """How many tokens a text may have: the context, or a sliding window, within which nothing has slid out of sight."""
-    window = None
+def _read_window(values: Settings, kind: str, n_layers: int, context: int) -> int | None:
+    """The sliding window, where there is one that is shorter than the context; it must be the same in all layers."""
+    window, layers = None, values.get("layer_types")
     if kind == "mistral":
         window = values.get("sliding_window", 4096)
+    elif kind in ("qwen2", "qwen3") and layers is None:
+        first = take(values, "max_window_layers", int, 28)  # of the layers with a window
+        if take(values, "use_sliding_window", bool, False) and first < n_layers:
+            window, layers = _size(values, "sliding_window"), ["full_attention"] * first
     elif kind in ("qwen2", "qwen3"):
-        layers = values.get("layer_types")
-        if layers is None:
-            slides = take(values, "use_sliding_window", bool, False)
-            slides = slides and take(values, "max_window_layers", int, 28) < n_layers
-        elif isinstance(layers, list) and all(layer in ("full_attention", "sliding_attention") for layer in layers):
-            slides = "sliding_attention" in layers
-        else:
-            raise ValueError(
+        if not isinstance(layers, list) or {*map(str, layers)} - {"full_attention", "sliding_attention"}:
+            raise UserError(
                 f"layer_types is {repr(layers)[:80]}; expected 'full_attention' or 'sliding_attention' each"
             )
-        window = _size(values, "sliding_window") if slides else None
+        window = _size(values, "sliding_window") if "sliding_attention" in layers else None
     if window is None or _size({"sliding_window": window}, "sliding_window") >= context:
-        return context
-    warnings.warn(
-        f"in this model a token sees the last {window} at most (sliding_window), while its texts may have {context}; "
-        f"minillm has no such window, so here they may have {window} (max_seq_len): up to there it makes no difference",
-        stacklevel=2,
-    )
+        return None
+    if "full_attention" in (layers or []):
+        raise _refusal(f"sliding_window is {window} in some layers and not in others; only one for all can be run")
     return window
 
 
-def _refusal(sentence: str) -> ValueError:
-    return ValueError(f"{sentence}. Open it with transformers, or choose another checkpoint")
+def _refusal(sentence: str) -> UserError:
+    return UserError(f"{sentence}. Open it with transformers, or choose another checkpoint")
 
 
 def _size(values: Settings, field: str, default: Any = NO_DEFAULT) -> Any:
     value = take(values, field, int, default)
     if value is not None and not 1 <= value <= LARGEST:
-        raise ValueError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
+        raise UserError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
     return value
 
 
@@ -156,7 +152,7 @@ def _number(values: Settings, field: str, default: float | None = None) -> float
     value = values.get(field, default)
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e300:
-        raise ValueError(f"{field} is {repr(value)[:80]}; expected a positive number")
+        raise UserError(f"{field} is {repr(value)[:80]}; expected a positive number")
     return float(value)
 
 
@@ -166,16 +162,16 @@ def write_family(config: ModelConfig) -> dict[str, Any] | None:
     shape = (c.norm, c.activation, c.position)
     if shape == ("layernorm", "gelu", "learned"):
         plain = c.bias is True and not c.qk_norm and c.n_kv_heads == c.n_heads and c.d_head * c.n_heads == c.d_model
-        return _write_gpt2(c) if plain and c.causal else None
+        return _write_gpt2(c) if plain and c.causal and c.sliding_window is None else None
     if shape != ("rmsnorm", "swiglu", "rotary") or not c.causal:
         return None
     if c.qk_norm:  # Qwen3 has no biases in its feed-forward, Qwen2 only on query, key and value
         kind = None if c.bias in (True, "qkv") else "qwen3"
     elif c.bias == "qkv":
         kind = "qwen2"
-    elif c.d_model % c.n_heads == 0:
+    elif c.d_model % c.n_heads == 0 and c.sliding_window is None:
         kind = "llama"
-    else:  # of which transformers refuses a Llama, but no Mistral, which is a Llama without biases
+    else:  # of which transformers has no Llama, but a Mistral, which is a Llama without biases
         kind = None if c.bias else "mistral"
     return None if kind is None else _write_llama(c, kind)
 
@@ -208,6 +204,9 @@ def _write_llama(config: ModelConfig, kind: str) -> dict[str, Any]:
                 "high_freq_factor": scaling.high_freq_factor,
                 "original_max_position_embeddings": scaling.original_max_seq_len,
             }
+    qwen = {}
+    if kind in ("qwen2", "qwen3") and config.sliding_window is not None:
+        qwen = {"use_sliding_window": True, "max_window_layers": 0}
     return {
         "architectures": [ARCHITECTURES[kind]],
         "model_type": kind,
@@ -227,5 +226,5 @@ def _write_llama(config: ModelConfig, kind: str) -> dict[str, Any]:
         "attention_bias": bool(config.bias),
         "mlp_bias": config.bias is True,
         "tie_word_embeddings": config.tie_embeddings,
-        "sliding_window": None,
-    }
+        "sliding_window": config.sliding_window,
+    } | qwen

@@ -15,6 +15,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.model.quantized_linear import GroupedInt8Linear, Int4Linear, QuantizedLinear
 from minillm.model.transformer import Transformer
 from minillm.pretrained.gguf_file import REQUIRED, GGUFFile
@@ -55,14 +56,14 @@ def load(path: str | Path, native: bool | None = False) -> tuple[Transformer, To
         config = read_config(file)
         return _read_model(file, config, native), _read_tokenizer(file)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def read_config(file: GGUFFile) -> ModelConfig:
     """The configuration that the settings describe; raises `ValueError` for one that this package cannot run."""
     architecture = file.get("general.architecture", str)
     if architecture != "llama":
-        raise ValueError(f"the architecture {shortened(architecture)} cannot be run; only 'llama' can")
+        raise UserError(f"the architecture {shortened(architecture)} cannot be run; only 'llama' can")
     n_heads = file.get("llama.attention.head_count", int)
     config = ModelConfig(
         vocab_size=len(file.get("tokenizer.ggml.tokens", list)),
@@ -76,6 +77,7 @@ def read_config(file: GGUFFile) -> ModelConfig:
         norm_eps=file.get("llama.attention.layer_norm_rms_epsilon", float),
         rope_theta=file.get("llama.rope.freq_base", float, 10_000.0),
         tie_embeddings="output.weight" not in file.tensors,
+        sliding_window=file.get("llama.attention.sliding_window", int, None),
     )
     # What would change the result but has no place in the configuration. Absent means the value on the right.
     plain = {
@@ -88,7 +90,7 @@ def read_config(file: GGUFFile) -> ModelConfig:
     }
     for key, value in plain.items():
         if (found := file.settings.get(key, value)) != value:
-            raise ValueError(f"the setting {key} is {shortened(found)}; only {value!r} can be run")
+            raise UserError(f"the setting {key} is {shortened(found)}; only {value!r} can be run")
     return config
 
 
@@ -101,7 +103,7 @@ def _read_model(file: GGUFFile, config: ModelConfig, native: bool | None) -> Tra
         if entry.number_format.name in PACKED and len(entry.shape) == 2 and name != embedding
     }
     if native and not packed:
-        raise ValueError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
+        raise UserError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
     native = bool(packed) if native is None else native
 
     def order(name: str, rows: Tensor) -> Tensor:
@@ -154,25 +156,25 @@ def _read_tokenizer(file: GGUFFile) -> Tokenizer:
         return file.get(f"tokenizer.ggml.{key}", kind, default)
 
     if (model := setting("model", str)) != "gpt2":
-        raise ValueError(f"the tokenizer is of the kind {shortened(model)}; only 'gpt2', byte-level BPE, can be read")
+        raise UserError(f"the tokenizer is of the kind {shortened(model)}; only 'gpt2', byte-level BPE, can be read")
     if (split := setting("pre", str)) not in PRE_TOKENIZERS:
-        raise ValueError(f"the pre-tokenizer {shortened(split)} is not known; known are {', '.join(PRE_TOKENIZERS)}")
+        raise UserError(f"the pre-tokenizer {shortened(split)} is not known; known are {', '.join(PRE_TOKENIZERS)}")
     tokens = file.get_list("tokenizer.ggml.tokens", str)
     types = file.get_list("tokenizer.ggml.token_type", int, [int(TokenType.NORMAL)] * len(tokens))
     if len(types) != len(tokens):
-        raise ValueError(f"there are {len(tokens)} tokens, but {len(types)} token types")
+        raise UserError(f"there are {len(tokens)} tokens, but {len(types)} token types")
     for token, kind in zip(tokens, types, strict=True):
         if kind not in (TokenType.NORMAL, TokenType.CONTROL):
-            raise ValueError(f"token {shortened(token)} is of type {kind}; only 1 (normal) and 3 (control) can be read")
+            raise UserError(f"token {shortened(token)} is of type {kind}; only 1 (normal) and 3 (control) can be read")
     merges = file.get_list("tokenizer.ggml.merges", str)
     for merge in merges:
         if merge.count(" ") != 1:
-            raise ValueError(f"the merge {shortened(merge)} does not name two tokens with one space between them")
+            raise UserError(f"the merge {shortened(merge)} does not name two tokens with one space between them")
 
     def token(key: str) -> str | None:
         id = setting(key, int, None)
         if id is not None and not 0 <= id < len(tokens):
-            raise ValueError(f"{key} is {id}, but there are {len(tokens)} tokens")
+            raise UserError(f"{key} is {id}, but there are {len(tokens)} tokens")
         return None if id is None else tokens[id]
 
     return Tokenizer.from_bytes_unicode(

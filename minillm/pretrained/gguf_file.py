@@ -25,6 +25,8 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequanti
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from minillm.errors import UserError
+
 VERSIONS = (2, 3)
 FORMATS = ("F32", "F16", "BF16", "Q8_0", "Q4_1")
 MAX_DIMENSIONS = 4  # of a tensor, a limit of the format
@@ -59,13 +61,13 @@ class GGUFFile:
 
     def __init__(self, path: str | Path):
         if Path(path).stat().st_size == 0:
-            raise ValueError("the file is empty")
+            raise UserError("the file is empty")
         self._data = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))  # a plain array: its slices cost less
         header = _Header(self._data)
         if (magic := bytes(header.take(4))) != b"GGUF":
-            raise ValueError(f"this is not a GGUF file: it begins with {magic!r}, not with b'GGUF'")
+            raise UserError(f"this is not a GGUF file: it begins with {magic!r}, not with b'GGUF'")
         if (version := header.scalar(GGUFValueType.UINT32)) not in VERSIONS:
-            raise ValueError(f"GGUF version {version} cannot be read, only versions 2 and 3")
+            raise UserError(f"GGUF version {version} cannot be read, only versions 2 and 3")
         n_tensors, n_settings = header.scalar(GGUFValueType.UINT64), header.scalar(GGUFValueType.UINT64)
         self.settings: dict[str, Any] = {}
         for _ in range(n_settings):  # a false count ends at the end of the file, in an error
@@ -75,7 +77,7 @@ class GGUFFile:
             _put(table, header.name(), header.tensor())
         alignment = self.get("general.alignment", int, 32)
         if alignment < 1:
-            raise ValueError(f"general.alignment is {alignment}; it must be positive")
+            raise UserError(f"general.alignment is {alignment}; it must be positive")
         first = -(-header.place // alignment) * alignment
         self.tensors = {name: _entry(name, first, *fields) for name, fields in table.items()}
         self._check_places()
@@ -85,10 +87,10 @@ class GGUFFile:
         # Tensors that share bytes would let a small file unpack into any amount of memory.
         for name, entry in sorted(self.tensors.items(), key=lambda item: item[1].start):
             if entry.start < end:
-                raise ValueError(f"tensor {name!r} overlaps another one")
+                raise UserError(f"tensor {name!r} overlaps another one")
             end = entry.start + entry.n_bytes
             if end > len(self._data):
-                raise ValueError(
+                raise UserError(
                     f"the file is truncated: tensor {name!r} ends at byte {end:,}, the file at {len(self._data):,}"
                 )
 
@@ -96,16 +98,16 @@ class GGUFFile:
         """The setting `key`, which must be of type `kind`; `default` where it is absent."""
         value = self.settings.get(key, default)
         if value is REQUIRED:
-            raise ValueError(f"the setting {key} is missing")
+            raise UserError(f"the setting {key} is missing")
         if value is not default and type(value) is not kind:
-            raise ValueError(f"the setting {key} is of type {type(value).__name__}; expected {kind.__name__}")
+            raise UserError(f"the setting {key} is of type {type(value).__name__}; expected {kind.__name__}")
         return value
 
     def get_list(self, key: str, kind: type, default: Any = REQUIRED) -> list:
         """The setting `key`, which must be a list of `kind`."""
         values = self.get(key, list, default)
         if not all(type(value) is kind for value in values):
-            raise ValueError(f"the setting {key} holds {type(values[0]).__name__}; expected {kind.__name__}")
+            raise UserError(f"the setting {key} holds {type(values[0]).__name__}; expected {kind.__name__}")
         return values
 
     def read(self, name: str) -> Float[Tensor, "..."]:
@@ -145,7 +147,7 @@ class _Header:
 
     def take(self, n_bytes: int) -> memoryview:
         if n_bytes > len(self._data) - self.place:
-            raise ValueError(
+            raise UserError(
                 f"the file is truncated or damaged: at byte {self.place:,} it announces {n_bytes:,} more bytes, "
                 f"but it has only {len(self._data):,} in all"
             )
@@ -161,7 +163,7 @@ class _Header:
     def one_of(self, kinds: type[Kind]) -> Kind:
         number = self.scalar(GGUFValueType.UINT32)
         if number not in list(kinds):
-            raise ValueError(f"the file is damaged: before byte {self.place:,} stands {number}, no {kinds.__name__}")
+            raise UserError(f"the file is damaged: before byte {self.place:,} stands {number}, no {kinds.__name__}")
         return kinds(number)
 
     def string(self) -> str:
@@ -170,7 +172,7 @@ class _Header:
     def name(self) -> str:
         name = self.string()
         if len(name) > MAX_NAME:
-            raise ValueError(
+            raise UserError(
                 f"the file is damaged: before byte {self.place:,} stands a name of {len(name):,} characters"
             )
         return name
@@ -184,7 +186,7 @@ class _Header:
     def array(self) -> list:
         kind, length = self.one_of(GGUFValueType), self.scalar(GGUFValueType.UINT64)
         if kind is GGUFValueType.ARRAY:
-            raise ValueError("a setting is a list of lists, which no model needs")
+            raise UserError("a setting is a list of lists, which no model needs")
         if kind is GGUFValueType.STRING:
             return [self.string() for _ in range(length)]
         dtype = np.dtype("<" + _CODES[kind])
@@ -194,14 +196,14 @@ class _Header:
         """Shape, format and place of the next tensor in the table."""
         n_dimensions = self.scalar(GGUFValueType.UINT32)
         if n_dimensions > MAX_DIMENSIONS:
-            raise ValueError(f"a tensor has {n_dimensions} dimensions; the format allows {MAX_DIMENSIONS}")
+            raise UserError(f"a tensor has {n_dimensions} dimensions; the format allows {MAX_DIMENSIONS}")
         shape = tuple(self.scalar(GGUFValueType.UINT64) for _ in range(n_dimensions))[::-1]
         return shape, self.one_of(GGMLQuantizationType), self.scalar(GGUFValueType.UINT64)
 
 
 def _put(table: dict, key: str, value: Any) -> None:
     if key in table:
-        raise ValueError(f"{key!r} stands in the file twice")
+        raise UserError(f"{key!r} stands in the file twice")
     table[key] = value
 
 
@@ -209,12 +211,10 @@ def _entry(
     name: str, first: int, shape: tuple[int, ...], number_format: GGMLQuantizationType, offset: int
 ) -> TensorEntry:
     if number_format.name not in FORMATS:
-        raise ValueError(
-            f"tensor {name!r} is in the format {number_format.name}; only {', '.join(FORMATS)} can be read"
-        )
+        raise UserError(f"tensor {name!r} is in the format {number_format.name}; only {', '.join(FORMATS)} can be read")
     block, block_bytes = GGML_QUANT_SIZES[number_format]  # so many numbers in so many bytes
     if not shape or shape[-1] % block:
-        raise ValueError(
+        raise UserError(
             f"tensor {name!r} of the shape {shape} cannot be cut into blocks of {block}, as {number_format.name} is"
         )
     return TensorEntry(shape, number_format, first + offset, prod(shape) // block * block_bytes)

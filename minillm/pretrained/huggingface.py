@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained.families import CONSTANTS, names_of
 from minillm.pretrained.family_config import read_family, write_family
@@ -136,7 +137,7 @@ def load(
         _check_fit(config, tokenizer)
         return _read_model(directory, config, values.get("model_type"), names, build), tokenizer
     except ValueError as error:
-        raise ValueError(f"{directory}: {error}") from error
+        raise UserError(f"{directory}: {error}") from error
 
 
 def _check_complete(directory: Path) -> None:
@@ -157,7 +158,7 @@ def _read_model(
         table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
         if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:
             if not torch.equal(tensors.read(copy), tensors.read(table)):
-                raise ValueError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
+                raise UserError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
             del shapes[copy]  # the same numbers, written twice
         return assemble(config, names, shapes, tensors.read, build)
 
@@ -180,7 +181,7 @@ def _read_values(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def _config_of(values: dict[str, Any], path: Path) -> ModelConfig:
@@ -188,15 +189,15 @@ def _config_of(values: dict[str, Any], path: Path) -> ModelConfig:
         if "minillm" not in values:
             return read_family(values)
         if not isinstance(values["minillm"], dict):
-            raise ValueError(f'its entry "minillm" is a {type(values["minillm"]).__name__}, not an object')
+            raise UserError(f'its entry "minillm" is a {type(values["minillm"]).__name__}, not an object')
         return ModelConfig.from_dict(values["minillm"])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def _check_fit(config: ModelConfig, tokenizer: Tokenizer) -> None:
     if tokenizer.vocab_size > config.vocab_size:
-        raise ValueError(
+        raise UserError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, the model only {config.vocab_size:,} (vocab_size): "
             "they do not belong together"
         )

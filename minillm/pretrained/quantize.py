@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from minillm.errors import UserError
 from minillm.model.quantized_linear import Int4Linear, Int8Linear, QuantizedEmbedding, QuantizedLinear
 from minillm.model.transformer import Transformer
 
@@ -30,18 +31,18 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
     Int4Linear(in_features=32, out_features=32, bias=False)
     """
     if weights not in get_args(Bits):
-        raise ValueError(f"weights is {weights!r}; choose one of {', '.join(get_args(Bits))}")
+        raise UserError(f"weights is {weights!r}; choose one of {', '.join(get_args(Bits))}")
     if any(isinstance(module, QuantizedLinear) for module in model.modules()):
-        raise ValueError("the model is quantised already; start from its float32 weights")
+        raise UserError("the model is quantised already; start from its float32 weights")
     if (dtype := model.final_norm.weight.dtype) != torch.float32:
-        raise ValueError(f"the model is in {dtype}; quantise its float32 weights (load it with weights='float32')")
+        raise UserError(f"the model is in {dtype}; quantise its float32 weights (load it with weights='float32')")
     layers: dict[str, QuantizedLinear] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             try:
                 layers[name] = (Int8Linear if weights == "int8" or name == "head" else Int4Linear).of(module)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from None
     shared = {id(parameter): parameter for parameter in model.parameters()}  # not copied
     return with_layers(copy.deepcopy(model, shared), layers, model.head.weight is model.embedding.weight)
 

@@ -19,6 +19,8 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from minillm.errors import UserError
+
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 MAX_CONFIG_BYTES = 1_000_000  # a config.json has a few thousand
 MAX_INDEX_BYTES = 20_000_000  # about a hundred for each tensor; the largest models have some ten thousand
@@ -52,16 +54,16 @@ class Shards:
             self._open(inside(directory, name))
         for tensor, place in listed.items():
             if self._places.get(tensor) != place:
-                raise ValueError(f"{INDEX} says that tensor {tensor[:80]!r} is in {place}, which does not hold it")
+                raise UserError(f"{INDEX} says that tensor {tensor[:80]!r} is in {place}, which does not hold it")
         if unlisted := sorted(self._places.keys() - listed.keys()):
-            raise ValueError(f"{self._places[unlisted[0]]} holds tensor {unlisted[0][:80]!r}, which {INDEX} leaves out")
+            raise UserError(f"{self._places[unlisted[0]]} holds tensor {unlisted[0][:80]!r}, which {INDEX} leaves out")
 
     def _open(self, path: Path) -> None:
         with _naming_damage(path.name):
             file = self._stack.enter_context(safe_open(path, framework="pt"))
             for name in file.keys():  # noqa: SIM118 - no dictionary
                 if name in self._places:
-                    raise ValueError(f"tensor {name[:80]!r} is both in {self._places[name]} and in {path.name}")
+                    raise UserError(f"tensor {name[:80]!r} is both in {self._places[name]} and in {path.name}")
                 self.shapes[name] = tuple(file.get_slice(name).get_shape())
                 self._files[name], self._places[name] = file, path.name
 
@@ -87,7 +89,7 @@ def _naming_damage(name: str) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        raise ValueError(f"{name} is damaged: {error}") from error
+        raise UserError(f"{name} is damaged: {error}") from error
 
 
 def read_index(path: Path) -> dict[str, str]:
@@ -95,12 +97,12 @@ def read_index(path: Path) -> dict[str, str]:
     try:
         listed = read_json(path, MAX_INDEX_BYTES).get("weight_map")
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise UserError(f"{path.name}: {error}") from error
     if not isinstance(listed, dict) or not listed:
-        raise ValueError(f"{path.name} has no weight_map that says which tensor is in which file")
+        raise UserError(f"{path.name} has no weight_map that says which tensor is in which file")
     for tensor, name in listed.items():
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,250}\.safetensors", name, re.ASCII):
-            raise ValueError(
+            raise UserError(
                 f"{path.name} says that tensor {tensor[:80]!r} is in {str(name)[:80]!r}; only .safetensors files in "
                 "the same directory are opened"
             )
@@ -117,20 +119,20 @@ def inside(directory: Path, name: str) -> Path:
         raise FileNotFoundError(f"{directory} is incomplete: it has no {name}; fetch it again")
     allowed = {home, home.parent.parent / "blobs"} if home.parent.name == "snapshots" else {home}
     if not allowed & set(path.resolve().parents):
-        raise ValueError(f"{name} is a link that leads out of the directory; put the file itself in its place")
+        raise UserError(f"{name} is a link that leads out of the directory; put the file itself in its place")
     return path
 
 
 def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
     """The object in a small JSON file; raises `ValueError` for one that is large, damaged, ambiguous or no object."""
     if (size := path.stat().st_size) > limit:
-        raise ValueError(f"the file has {size:,} bytes, and no more than {limit:,} are read; it is none of its kind")
+        raise UserError(f"the file has {size:,} bytes, and no more than {limit:,} are read; it is none of its kind")
     try:
         values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except RecursionError as error:  # brackets nested a thousand deep
-        raise ValueError(str(error)) from None
+        raise UserError(str(error)) from None
     if not isinstance(values, dict):
-        raise ValueError(f"it holds a {type(values).__name__}, where a configuration is an object")
+        raise UserError(f"it holds a {type(values).__name__}, where a configuration is an object")
     return values
 
 
@@ -138,7 +140,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key in values:
-            raise ValueError(f"{key[:80]!r} stands in it twice")
+            raise UserError(f"{key[:80]!r} stands in it twice")
         values[key] = value
     return values
 
@@ -146,6 +148,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def to_float32(name: str, tensor: Tensor) -> Tensor:
     """A copy of a file's tensor in float32; raises `ValueError` for one that holds no floating-point numbers."""
     if not tensor.is_floating_point():
-        raise ValueError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
+        raise UserError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
     # A copy: what safetensors gives is a window on the file, which may be replaced while the model is in use.
     return tensor.to(torch.float32, copy=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
 
@@ -36,12 +37,12 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
     """
     module, kind = parameter.rsplit(".", 1)
     if kind in ("codes", "scale", "zero"):
-        raise ValueError(f"{parameter!r} is quantised; save the float32 model, and quantise it again when it is loaded")
+        raise UserError(f"{parameter!r} is quantised; save the float32 model, and quantise it again when it is loaded")
     layer = re.search(r"\d+", module)
     try:
         name = table[re.sub(r"\d+", "*", module)]
     except KeyError:
-        raise ValueError(
+        raise UserError(
             f"{parameter!r} has no name in this file format; merge corrections (LoRA) before the model is saved"
         ) from None
     return type(name)(f"{name.replace('*', layer[0]) if layer else name}.{kind}")
@@ -88,7 +89,7 @@ def assemble(
     by its name in the file. Raises `ValueError` naming tensors that are missing, left over or of another shape.
     """
     if config.n_layers > len(shapes) or count_parameters(config) > MAX_PARAMETERS:
-        raise ValueError(
+        raise UserError(
             f"its configuration asks for {config.n_layers:,} layers and {count_parameters(config):,} parameters, "
             f"but the file holds {len(shapes):,} tensors: one of the two is damaged"
         )
@@ -111,12 +112,12 @@ def assemble(
 def account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted."""
     if missing := wanted.keys() - found.keys():
-        raise ValueError(f"tensors are missing: {_some(missing)}")
+        raise UserError(f"tensors are missing: {_some(missing)}")
     if extra := found.keys() - wanted.keys():
-        raise ValueError(f"it holds tensors that its configuration has no place for: {_some(extra)}")
+        raise UserError(f"it holds tensors that its configuration has no place for: {_some(extra)}")
     for name, shape in wanted.items():
         if found[name] != shape:
-            raise ValueError(
+            raise UserError(
                 f"tensor {name!r} has the shape {found[name]}, its configuration asks for {shape}: "
                 "this is a checkpoint of another shape"
             )

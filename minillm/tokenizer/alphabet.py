@@ -10,6 +10,8 @@ themselves; the other 68 borrow the characters from U+0100 on. So a space is wri
 only a spelling: inside the package a token is `bytes`.
 """
 
+from minillm.errors import UserError
+
 
 def byte_to_unicode() -> dict[int, str]:
     """GPT-2's table from each byte to the character that spells it, in the order in which the bytes get their ids.
@@ -50,7 +52,7 @@ def unspell(token: str) -> bytes:
     try:
         return bytes(UNICODE_TO_BYTE[character] for character in token)
     except KeyError as unknown:
-        raise ValueError(
+        raise UserError(
             f"token {token!r} holds {unknown.args[0]!r}, which spells no byte in GPT-2's alphabet; "
             "only special tokens may be written as plain text"
         ) from None
@@ -65,7 +67,7 @@ def utf8(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError(
+        raise UserError(
             f"the text holds {text[error.start]!r}, a lone surrogate: half of a character, which UTF-8 cannot write. "
             "Clean it with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
         ) from None

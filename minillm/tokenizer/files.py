@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minillm.errors import UserError
 from minillm.tokenizer.pre_tokenizers import PATTERNS
 
 NO_DEFAULT = object()
@@ -64,7 +65,7 @@ def complete(
         for role in ("bos_token", "eos_token"):
             token = settings[role]
             if token is not None and token not in settings["tokens"]:
-                raise ValueError(f"{role} is {token!r}, which tokenizer.json does not hold")
+                raise UserError(f"{role} is {token!r}, which tokenizer.json does not hold")
             if token is not None and token not in settings["special_tokens"]:
                 settings["special_tokens"].append(token)
         if settings["add_bos"] is None:
@@ -80,20 +81,20 @@ def parse_tokenizer(file: dict[str, Any]) -> dict[str, Any]:
     """Tokens, merges, special tokens and split out of a tokenizer.json."""
     model = take(file, "model", dict)
     if take(model, "type", str, "BPE") != "BPE":
-        raise ValueError(f"model.type is {model['type']!r}; only byte-level 'BPE' can be read")
+        raise UserError(f"model.type is {model['type']!r}; only byte-level 'BPE' can be read")
     plain = {"dropout": (None, 0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
     for field, allowed in (plain | {"byte_fallback": (None, False)}).items():
         if model.get(field) not in allowed:
-            raise ValueError(f"model.{field} is {model[field]!r}; only plain byte-level BPE can be read")
+            raise UserError(f"model.{field} is {model[field]!r}; only plain byte-level BPE can be read")
 
     tokens = dict(take(model, "vocab", dict))
     normalizer = take(file, "normalizer", dict, None)
     if normalizer is not None and normalizer != {"type": "NFC"}:
-        raise ValueError(f"normalizer is {normalizer.get('type')!r}; only 'NFC' or none can be read")
+        raise UserError(f"normalizer is {normalizer.get('type')!r}; only 'NFC' or none can be read")
     special_tokens = add_special_tokens(tokens, file, normalizer is not None)
     decoder = take(file, "decoder", dict, None)
     if decoder is not None and decoder.get("type") != "ByteLevel":
-        raise ValueError(f"decoder is {decoder.get('type')!r}; only 'ByteLevel' can be read")
+        raise UserError(f"decoder is {decoder.get('type')!r}; only 'ByteLevel' can be read")
     return {
         "tokens": tokens,
         "merges": take(model, "merges", list),
@@ -110,7 +111,7 @@ def add_special_tokens(tokens: dict[str, Any], file: Mapping[str, Any], normaliz
     for number, added in enumerate(take(file, "added_tokens", list, [])):
         text, id = _parse_added_token(added, number, normalizes)
         if tokens.setdefault(text, id) != id:
-            raise ValueError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
+            raise UserError(f"added token {text!r} has id {id}, but id {tokens[text]} in model.vocab")
         special_tokens.append(text)
     return special_tokens
 
@@ -118,10 +119,10 @@ def add_special_tokens(tokens: dict[str, Any], file: Mapping[str, Any], normaliz
 def _parse_added_token(added: object, number: int, normalizes: bool) -> tuple[str, int]:
     """Text and id of an added token, if it is matched letter by letter."""
     if not isinstance(added, dict):
-        raise ValueError(f"added_tokens[{number}] is {added!r}; expected an object with content and id")
+        raise UserError(f"added_tokens[{number}] is {added!r}; expected an object with content and id")
     for flag in ("lstrip", "rstrip", "single_word", *(["normalized"] if normalizes else [])):
         if take(added, flag, bool, False):
-            raise ValueError(f"added_tokens[{number}] has {flag} set; only tokens matched exactly can be read")
+            raise UserError(f"added_tokens[{number}] has {flag} set; only tokens matched exactly can be read")
     return take(added, "content", str), take(added, "id", int)
 
 
@@ -134,7 +135,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
     described = []
     for step in steps:
         if not isinstance(step, dict):
-            raise ValueError(f"pre_tokenizer holds {step!r}; expected an object with a type")
+            raise UserError(f"pre_tokenizer holds {step!r}; expected an object with a type")
         step = defaults.get(str(step.get("type")), {}) | step
         if "trim_offsets" in step:  # about the places of tokens in the text, not about their ids
             step["trim_offsets"] = False
@@ -142,7 +143,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
     for name, known in STEPS.items():
         if described == known:
             return name
-    raise ValueError(
+    raise UserError(
         f"pre_tokenizer is {json.dumps(found)[:300]}, which is none of those known here: {', '.join(STEPS)}"
     )
 
@@ -155,14 +156,14 @@ def parse_config(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(token, dict):  # the long form, with the flags of an added token
             token = take(token, "content", str)
         if token is not None and not isinstance(token, str):
-            raise ValueError(f"{role} is {token!r}; expected a token or null")
+            raise UserError(f"{role} is {token!r}; expected a token or null")
         names[role] = token
     template = config.get("chat_template")
     if isinstance(template, list):  # several templates with names; the one called "default" is meant
         named = (entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default")
         template = next(named, {}).get("template")
     if template is not None and not isinstance(template, str):
-        raise ValueError(f"chat_template is of type {type(template).__name__}; expected a text")
+        raise UserError(f"chat_template is of type {type(template).__name__}; expected a text")
     return names | {"chat_template": template, "add_bos": take(config, "add_bos_token", bool, None)}
 
 
@@ -250,9 +251,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"this is no complete JSON ({error}); the file may be cut off, fetch it again") from None
+        raise UserError(f"this is no complete JSON ({error}); the file may be cut off, fetch it again") from None
     if not isinstance(value, dict):
-        raise ValueError(f"the file holds a {type(value).__name__}; expected a JSON object")
+        raise UserError(f"the file holds a {type(value).__name__}; expected a JSON object")
     return value
 
 
@@ -262,9 +263,9 @@ def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEF
     if value is None and default is not NO_DEFAULT:
         return default
     if field not in table:
-        raise ValueError(f"{field} is missing")
+        raise UserError(f"{field} is missing")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{field} is {repr(value)[:80]}; expected {kind.__name__}")
+        raise UserError(f"{field} is {repr(value)[:80]}; expected {kind.__name__}")
     return value
 
 
@@ -274,4 +275,4 @@ def naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them
-        raise ValueError(f"{path}: {str(error)[:500]}") from None  # some quote what stands there, whatever its length
+        raise UserError(f"{path}: {str(error)[:500]}") from None  # some quote what stands there, whatever its length

@@ -19,6 +19,8 @@ import functools
 
 import regex
 
+from minillm.errors import UserError
+
 PATTERNS = {
     # Contractions, letters, numbers, everything else, white space: Radford et al., 2019, in GPT-2's code.
     "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
@@ -34,11 +36,16 @@ PATTERNS = {
 }
 
 
+# The last place of a text where every one of these cuts, whatever comes before and after: in front of white space that
+# follows a letter or a digit, and in front of a space that follows no white space.
+LAST_SURE_CUT = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S)(?= )")
+
+
 @functools.cache
 def compiled(name: str) -> regex.Pattern:
     """The compiled pattern of a pre-tokenizer. Raises ValueError for a name that is not in `PATTERNS`."""
     if name not in PATTERNS:
-        raise ValueError(f"no pre-tokenizer is called {name!r}; choose one of {', '.join(PATTERNS)}")
+        raise UserError(f"no pre-tokenizer is called {name!r}; choose one of {', '.join(PATTERNS)}")
     return regex.compile(PATTERNS[name])
 
 

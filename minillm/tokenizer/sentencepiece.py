@@ -11,11 +11,12 @@ It loses what byte-level tokenizers keep: "▁" in a text comes back as a space,
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import index
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex
 
+from minillm.errors import UserError
 from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import utf8
 from minillm.tokenizer.tokenizer import Tokenizer
@@ -48,9 +49,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._take_special_tokens(specials, bos_token, eos_token, chat_template, add_bos)
         for text in special_tokens:
             if len(text) < 2 or BYTE.fullmatch(text):
-                raise ValueError(
-                    f"special token {text!r} is what ordinary text could become; only a longer mark can be"
-                )
+                raise UserError(f"special token {text!r} is what ordinary text could become; only a longer mark can be")
         self.vocab = {id: utf8(text) if text in self.special_tokens else _bytes_of(text) for text, id in ids.items()}
         self.vocab_size = max(self.vocab) + 1
         self.merges = [(_bytes_of(left), _bytes_of(right)) for left, right in settings["merges"]]
@@ -63,6 +62,16 @@ class SentencePieceTokenizer(Tokenizer):
         plain = file | {"added_tokens": [], "truncation": None, "padding": None, "post_processor": None}
         plain["model"] = file["model"] | {"merges": merges}
         self._whole, self._plain, self._rest = map(_library, (file, plain, _without_first_space(plain)))
+
+    @classmethod
+    def train(cls, *_: Any, **__: Any) -> NoReturn:
+        """Raises `ValueError`: such a tokenizer is read from a file."""
+        raise UserError(
+            "a SentencePieceTokenizer is read by Tokenizer.load and not made here; Tokenizer.train learns a byte-level "
+            "one, Tokenizer.from_gpt2_files and Tokenizer.from_bytes_unicode read one"
+        )
+
+    from_gpt2_files = from_bytes_unicode = train
 
     @staticmethod
     def reads(file: dict[str, Any]) -> bool:
@@ -88,6 +97,9 @@ class SentencePieceTokenizer(Tokenizer):
         """The ids of a text behind a special token: newer files then put no space in front of it."""
         return self._ids_of(self._rest, text)
 
+    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
+        yield from self.encode("".join(pieces), allow_special)  # merges may reach across any place
+
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids, without the space in front of it; raises ValueError for an id that is not there."""
         ids = list(map(index, ids))
@@ -112,7 +124,7 @@ def parse(file: dict[str, Any]) -> dict[str, Any]:
     model = files.take(file, "model", dict)
     for field in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
         if model.get(field):
-            raise ValueError(
+            raise UserError(
                 f"model.{field} is {repr(model[field])[:80]}; only plain BPE with byte fallback can be read"
             )
     for field in ("normalizer", "pre_tokenizer", "decoder"):
@@ -120,7 +132,7 @@ def parse(file: dict[str, Any]) -> dict[str, Any]:
     tokens = dict(files.take(model, "vocab", dict))
     for byte in range(256):
         if f"<0x{byte:02X}>" not in tokens:
-            raise ValueError(f"model.byte_fallback is set, but the vocabulary has no token '<0x{byte:02X}>'")
+            raise UserError(f"model.byte_fallback is set, but the vocabulary has no token '<0x{byte:02X}>'")
     special_tokens = files.add_special_tokens(tokens, file, False)
     merges = [vocabulary.halves(merge) for merge in files.take(model, "merges", list)]
     return {"tokens": tokens, "special_tokens": special_tokens, "merges": merges}
@@ -134,7 +146,7 @@ def _check_steps(field: str, found: Any) -> None:
         kind == "Strip" and found.get("stop") != 0  # cut from behind, the library may end the process
     )
     if kind not in STEPS or odd:
-        raise ValueError(f"{field} is {json.dumps(found)[:200]}; known beside byte fallback are {', '.join(STEPS)}")
+        raise UserError(f"{field} is {json.dumps(found)[:200]}; known beside byte fallback are {', '.join(STEPS)}")
     for steps in ("normalizers", "pretokenizers", "decoders"):
         for step in files.take(found, steps, list, []):
             _check_steps(field, step)
@@ -169,7 +181,7 @@ def _library(file: dict[str, Any]) -> Any:
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(file))
     except Exception as error:  # the library has no class of its own for errors
-        raise ValueError(f"the library tokenizers cannot read it: {error}") from None
+        raise UserError(f"the library tokenizers cannot read it: {error}") from None
 
 
 Tokenizer.other_kinds.append(SentencePieceTokenizer)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, SupportsIndex
 
 import regex
 
+from minillm.errors import UserError
 from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
 from minillm.tokenizer.composing import compose
 from minillm.tokenizer.merging import WordCache, merge_word
-from minillm.tokenizer.pre_tokenizers import compiled
+from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT, compiled
 from minillm.tokenizer.training import learn_vocabulary
 
 
@@ -60,7 +61,7 @@ class Tokenizer:
         self.ignore_merges = ignore_merges
         self.normalizer = normalizer
         if normalizer not in (None, "NFC"):
-            raise ValueError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
+            raise UserError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
 
         self._ids = vocabulary.ids_of_ordinary(vocab, self.special_tokens)
         vocabulary.check_special_tokens(self.special_tokens, vocab, self._ids, self.merges)
@@ -87,7 +88,7 @@ class Tokenizer:
         self.eos_token = eos_token
         for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
             if token is not None and token not in self.special_tokens:
-                raise ValueError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
+                raise UserError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._split_at_special = regex.compile(f"({'|'.join(map(regex.escape, longest_first))})").split
 
@@ -220,17 +221,27 @@ class Tokenizer:
         """The ids of each of several texts."""
         return [self.encode(text, allow_special) for text in vocabulary.several(texts)]
 
-    def encode_iterable(self, texts: Iterable[str], allow_special: bool = False) -> Iterator[int]:
-        """The ids of many texts, one after the other, in the memory of the longest of them.
+    def encode_iterable(self, pieces: Iterable[str], allow_special: bool = False) -> Iterator[int]:
+        """The ids of one text that comes in pieces, such as the lines of an open file: those of `encode` of the whole.
 
-        Each text is encoded on its own: no token reaches from one into the next. An open file yields its lines.
+        It holds little more than one piece at a time: ids are given out up to the last place where a word surely ends.
+        Only with `allow_special`, and a special token that contains white space, is the whole text read first.
 
-        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=257)
-        >>> list(tokenizer.encode_iterable(line for line in ["hi", "hi"]))
-        [256, 256]
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258)
+        >>> list(tokenizer.encode_iterable(["hi h", "i"])) == tokenizer.encode("hi hi")
+        True
         """
-        texts = vocabulary.several(texts)
-        return (id for text in texts for id in self.encode(text, allow_special))
+        return self._encode_pieces(vocabulary.several(pieces), allow_special)
+
+    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
+        whole = allow_special and any(char.isspace() for token in self.special_tokens for char in token)
+        rest = ""
+        for piece in pieces:
+            rest += piece
+            if not whole and (cut := LAST_SURE_CUT.search(rest)):
+                yield from self.encode(rest[: cut.start()], allow_special)
+                rest = rest[cut.start() :]
+        yield from self.encode(rest, allow_special)
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".
@@ -249,7 +260,7 @@ class Tokenizer:
         try:
             return b"".join(map(self.vocab.__getitem__, map(index, ids)))
         except KeyError as unknown:
-            raise ValueError(
+            raise UserError(
                 f"id {unknown.args[0]} is not in this vocabulary of size {self.vocab_size}: ids start at 0 "
                 f"and end at {self.vocab_size - 1}"
             ) from None
@@ -268,7 +279,7 @@ class Tokenizer:
     def end_id(self) -> int:
         """`eos_id`, for whoever cannot do without; raises `ValueError` if there is none."""
         if self.eos_id is None:
-            raise ValueError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
+            raise UserError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
         return self.eos_id
 
     def __repr__(self) -> str:
@@ -290,7 +301,7 @@ class Tokenizer:
         try:
             symbols = "".join(map(self._symbol_of_byte.__getitem__, token))
         except KeyError as missing:
-            raise ValueError(
+            raise UserError(
                 f"the vocabulary has no token for byte 0x{missing.args[0]:02x}, a part of {word!r}; "
                 "take that character out of the text"
             ) from None

@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
+from minillm.errors import UserError
 from minillm.tokenizer.alphabet import BYTE_TO_UNICODE, utf8
 from minillm.tokenizer.merging import LARGEST_ID, adjacent_pairs
 from minillm.tokenizer.pre_tokenizers import compiled
@@ -32,16 +33,16 @@ def learn_vocabulary(
         raise TypeError(f"vocab_size is {vocab_size!r}; expected a whole number")
     specials = {text: id for id, text in enumerate(several(special_tokens))}
     if len(specials) < len(special_tokens):
-        raise ValueError(f"special_tokens {list(special_tokens)} names a token twice; name each once")
+        raise UserError(f"special_tokens {list(special_tokens)} names a token twice; name each once")
     tokens = [*map(utf8, specials), *ALPHABET]
     if not len(tokens) <= vocab_size <= LARGEST_ID + 1:
-        raise ValueError(
+        raise UserError(
             f"vocab_size is {vocab_size}; it must be at least {len(tokens)} "
             f"(256 bytes and {len(specials)} special tokens) and at most {LARGEST_ID + 1}"
         )
     word_counts = count_words(several(texts), pre_tokenizer)
     if not word_counts:
-        raise ValueError("texts holds no character to learn from; pass at least one text that is not empty")
+        raise UserError("texts holds no character to learn from; pass at least one text that is not empty")
     merges = learn_merges(word_counts, vocab_size - len(tokens))
     tokens += [left + right for left, right in merges]
     return dict(enumerate(tokens)), merges, specials

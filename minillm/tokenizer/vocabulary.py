@@ -6,6 +6,7 @@ A vocabulary may come from any file, so each rule is checked once, here, and the
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from minillm.errors import UserError
 from minillm.tokenizer.alphabet import UNICODE_TO_BYTE, unspell, utf8
 from minillm.tokenizer.merging import LARGEST_ID
 
@@ -21,15 +22,15 @@ def ids_of_spelled(tokens: Mapping[str, Any] | Sequence[str], special_tokens: It
     owners: dict[int, str] = {}
     for token, id in pairs:
         if not isinstance(id, int) or isinstance(id, bool):
-            raise ValueError(f"token {token!r} has id {id!r}; an id is a whole number")
+            raise UserError(f"token {token!r} has id {id!r}; an id is a whole number")
         if token in ids:
-            raise ValueError(f"token {token!r} has two ids, {ids[token]} and {id}")
+            raise UserError(f"token {token!r} has two ids, {ids[token]} and {id}")
         if id in owners:
-            raise ValueError(f"id {id} is given to both {owners[id]!r} and {token!r}")
+            raise UserError(f"id {id} is given to both {owners[id]!r} and {token!r}")
         ids[token], owners[id] = id, token
     for text in special_tokens:
         if text not in ids:
-            raise ValueError(f"special token {text!r} is not in the vocabulary, so it has no id")
+            raise UserError(f"special token {text!r} is not in the vocabulary, so it has no id")
     return ids
 
 
@@ -51,7 +52,7 @@ def halves(merge: object) -> tuple[str, str]:
     """
     found = merge.split(" ") if isinstance(merge, str) else merge
     if not isinstance(found, (list, tuple)) or len(found) != 2 or not all(isinstance(half, str) for half in found):
-        raise ValueError(f"merge {repr(merge)[:80]} does not name two tokens; write it as ['a', 'b'] or 'a b'")
+        raise UserError(f"merge {repr(merge)[:80]} does not name two tokens; write it as ['a', 'b'] or 'a b'")
     return found[0], found[1]
 
 
@@ -63,16 +64,16 @@ def ids_of_ordinary(vocab: Mapping[int, bytes], special_tokens: Mapping[str, int
     """
     special_ids = set(special_tokens.values())
     if len(special_ids) < len(special_tokens):
-        raise ValueError(f"two special tokens share an id in {dict(special_tokens)}; give each its own")
+        raise UserError(f"two special tokens share an id in {dict(special_tokens)}; give each its own")
     if not vocab:
-        raise ValueError("the vocabulary is empty; it needs at least the bytes that the text is made of")
+        raise UserError("the vocabulary is empty; it needs at least the bytes that the text is made of")
     for id in (*vocab, *special_ids):
         if not 0 <= id <= LARGEST_ID:
-            raise ValueError(f"id {id} is outside 0 to {LARGEST_ID}, the ids that can be used here")
+            raise UserError(f"id {id} is outside 0 to {LARGEST_ID}, the ids that can be used here")
     ids: dict[bytes, int] = {}
     for id, token in vocab.items():
         if id not in special_ids and ids.setdefault(token, id) != id:
-            raise ValueError(f"ids {ids[token]} and {id} both stand for {token!r}; a token has one id")
+            raise UserError(f"ids {ids[token]} and {id} both stand for {token!r}; a token has one id")
     return ids
 
 
@@ -89,13 +90,13 @@ def check_special_tokens(
     made = {left + right for left, right in merges}
     for text, id in special_tokens.items():
         if not text:
-            raise ValueError("a special token is the empty text, which is everywhere; give it a name such as '<|end|>'")
+            raise UserError("a special token is the empty text, which is everywhere; give it a name such as '<|end|>'")
         if vocab.get(id, utf8(text)) != utf8(text):
-            raise ValueError(f"special token {text!r} has id {id}, which stands for {vocab[id]!r}")
+            raise UserError(f"special token {text!r} has id {id}, which stands for {vocab[id]!r}")
         if set(text) <= UNICODE_TO_BYTE.keys():
             token = unspell(text)
             if len(token) == 1 or token in made or token in ids:
-                raise ValueError(
+                raise UserError(
                     f"special token {text!r} is spelled like an ordinary token, so ordinary text could become it; "
                     f"choose a mark that no text holds, such as '<|{text}|>'"
                 )
@@ -111,10 +112,10 @@ def merge_table(merges: Sequence[tuple[bytes, bytes]], ids: Mapping[bytes, int])
     for rank, (left, right) in enumerate(merges):
         for token in (left, right, left + right):
             if token not in ids:
-                raise ValueError(f"merge {rank}, {left!r} + {right!r}, needs {token!r}, which is not in the vocabulary")
+                raise UserError(f"merge {rank}, {left!r} + {right!r}, needs {token!r}, which is not in the vocabulary")
         pair = chr(ids[left]) + chr(ids[right])
         if table.setdefault(pair, (rank, chr(ids[left + right])))[0] != rank:
-            raise ValueError(f"merge {rank}, {left!r} + {right!r}, is merge {table[pair][0]} again")
+            raise UserError(f"merge {rank}, {left!r} + {right!r}, is merge {table[pair][0]} again")
     return table
 
 

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from minillm.errors import UserError
 from minillm.training.distributed import Team, own_part, sharded_like
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -131,7 +132,7 @@ def _copy(path: Path, to: Path) -> None:
     os.replace(temporary, to)
 
 
-class DamagedCheckpoint(ValueError):
+class DamagedCheckpoint(UserError):
     """A file that is no whole checkpoint."""
 
 
@@ -158,20 +159,20 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         raise FileNotFoundError(f"there is no checkpoint at {path}; start the run without resuming")
     tensors, name, progress = _read(path)
     if name != type(optimizer).__name__:
-        raise ValueError(f"{path} was written by {name}, and now the optimizer is {type(optimizer).__name__}")
+        raise UserError(f"{path} was written by {name}, and now the optimizer is {type(optimizer).__name__}")
     weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
     own = _trained(model)
     for name in sorted(own.keys() | weights.keys()):
         found = tuple(weights[name].shape) if name in weights else "missing"
         wanted = tuple(own[name].shape) if name in own else "unknown"
         if found != wanted:
-            raise ValueError(f"{path} belongs to another model: {name} is {found} there and {wanted} here")
+            raise UserError(f"{path} belongs to another model: {name} is {found} there and {wanted} here")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, values in _optimizer_state(tensors).items():
         for key, value in values.items():
             wanted = tuple(parameters[index].shape) if index < len(parameters) else "unknown"
             if value.dim() and tuple(value.shape) != wanted:
-                raise ValueError(
+                raise UserError(
                     f"{path} belongs to another model: {key} of parameter {index} is {tuple(value.shape)} there and "
                     f"{wanted} here"
                 )
@@ -199,7 +200,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
         for part in json.loads(metadata.get("parts", "[]")):
             more, of = _read_file(path.with_name(part))
             if of["training"] != metadata["training"]:
-                raise ValueError(f"{part} is of another moment")
+                raise UserError(f"{part} is of another moment")
             for name, value in more.items():
                 rows[name].append(value)
         tensors = {name: values[0] if len(values) == 1 else torch.cat(values) for name, values in rows.items()}

@@ -19,6 +19,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from minillm.errors import UserError
+
 
 @dataclass(frozen=True)
 class Team:
@@ -43,7 +45,7 @@ class Team:
     def check(self, batch_size: int) -> None:
         """Raise `ValueError` for a batch that cannot be shared out evenly."""
         if batch_size % self.size:
-            raise ValueError(
+            raise UserError(
                 f"a batch of {batch_size} rows cannot be shared out evenly among {self.size} processes; "
                 f"choose a batch size that {self.size} divides"
             )
@@ -62,7 +64,7 @@ class Team:
     def _shard(self, model: nn.Module, module: nn.Module) -> nn.Module:
         """Block by block; what is around the blocks (embedding, head) belongs to the root, since a loss may use it."""
         if self.device.type == "cpu" and not hasattr(torch.cpu.Stream, "record_event"):
-            raise ValueError(
+            raise UserError(
                 f"PyTorch {torch.__version__} cannot shard a model on the CPU; take a newer one, or --parallel ddp"
             )
         from torch.distributed.device_mesh import init_device_mesh

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minillm.errors import UserError
+
 METRICS = "metrics.jsonl"  # in a run's folder: one JSON object a line
 
 
@@ -20,23 +22,23 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text ({error}); is it another file under this name?") from None
+        raise UserError(f"{path} is no text ({error}); is it another file under this name?") from None
     parsed, step = [], 0
     for number, line in enumerate(lines, start=1):
         try:
             metrics = json.loads(line)
             if not isinstance(metrics, dict):
-                raise ValueError("it is no JSON object")
+                raise UserError("it is no JSON object")
             for name, value in metrics.items():
                 if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise ValueError(f"{name} is {str(value)[:40]!r}, no number")
+                    raise UserError(f"{name} is {str(value)[:40]!r}, no number")
                 float(value)  # which refuses a whole number of hundreds of digits
             if not isinstance(metrics.get("step"), int) or metrics["step"] <= step:
-                raise ValueError(f"step is {metrics.get('step')}; a whole number above {step} belongs here")
+                raise UserError(f"step is {metrics.get('step')}; a whole number above {step} belongs here")
             if "loss" not in metrics:
-                raise ValueError("it has no loss")
+                raise UserError("it has no loss")
         except (ValueError, OverflowError, RecursionError) as error:
-            raise ValueError(f"{path}, line {number}: {error}. Mend or delete that line") from None
+            raise UserError(f"{path}, line {number}: {error}. Mend or delete that line") from None
         parsed.append(metrics)
         step = metrics["step"]
     return parsed

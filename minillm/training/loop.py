@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from minillm.data.batches import Batch, SegmentedBatch
 from minillm.device import autocast_dtype, keep_freed_memory
+from minillm.errors import UserError
 from minillm.losses import IGNORE, next_token_loss_of_hidden
 from minillm.model.transformer import Transformer
 from minillm.training.checkpoint import Progress, load_latest, save_checkpoint
@@ -105,16 +106,11 @@ def train(
                         metrics |= validate() if measures else {}
                     model.train()
                 yield metrics
-            if last or stopped or done % config.save_every == 0:
-                try:
-                    if checkpoint:
-                        with team.all_or_none():
-                            on_checkpoint()
-                        save_checkpoint(checkpoint, model, optimizer, progress, team)
-                except OSError as error:  # a full disk may have room again before the run ends
-                    if last or stopped:
-                        raise
-                    warnings.warn(f"step {done} is not saved: {error}. Training goes on.", stacklevel=2)
+            if checkpoint and (last or stopped or done % config.save_every == 0):
+                with surviving_a_full_disk(done, must_save=bool(last or stopped)):
+                    with team.all_or_none():
+                        on_checkpoint()
+                    save_checkpoint(checkpoint, model, optimizer, progress, team)
             if stopped:
                 raise KeyboardInterrupt
             if line:
@@ -207,8 +203,19 @@ def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> 
             total += n * text_loss(model, _to_device(batch, device)).item()
             count += n
     if count == 0:
-        raise ValueError("there is no token to measure the loss on")
+        raise UserError("there is no token to measure the loss on")
     return total / count
+
+
+@contextmanager
+def surviving_a_full_disk(step: int, must_save: bool) -> Iterator[None]:
+    """Turn an `OSError` while step `step` is saved into a warning, unless it `must_save`: there may be room later."""
+    try:
+        yield
+    except OSError as error:
+        if must_save:
+            raise
+        warnings.warn(f"step {step} is not saved: {error}. Training goes on.", stacklevel=3)
 
 
 @contextmanager
@@ -216,15 +223,18 @@ def interrupt_after_step() -> Iterator[Callable[[], bool]]:
     """Turn Ctrl-C and SIGTERM into a flag: an interrupt in the middle of an update would leave half of it behind.
 
     `torchrun` sends SIGTERM to those who are left when one of its processes has died; so they can still say so.
+    A handler that was not installed from Python could not be put back, so it stays.
     """
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield lambda: False
         return
     seen: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, lambda number, frame: seen.append(number)) for one in signals]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler is not None}
+    for number in before:
+        signal.signal(number, lambda number, frame: seen.append(number))
     try:
         yield lambda: bool(seen)
     finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

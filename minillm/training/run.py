@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from minillm.data.batches import Batch, PackedBatches, whole_documents
 from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.device import matmul_peak
+from minillm.errors import UserError
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
@@ -95,7 +96,7 @@ def pretrain(
     """
     keep = saving(save, run_dir, tokenizer)
     if not model.config.causal:
-        raise ValueError(
+        raise UserError(
             "a model with causal=False sees the token that it should predict: its loss would fall to 0 and it would "
             "have learned to copy. Give it another task through training.loop.train, or set causal=True"
         )
@@ -128,7 +129,7 @@ def saving(
     Raises `ValueError` where only one of `run_dir` and `tokenizer` is given.
     """
     if (run_dir is None) != (tokenizer is None):
-        raise ValueError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+        raise UserError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
     return lambda model, folder: None if tokenizer is None else save(model, tokenizer, folder)
 
 
@@ -196,7 +197,8 @@ def seconds_per_token_at_peak(model: Transformer, data: TextData, config: TrainC
 class RunFolder:
     """The small files of a run: its settings, and its metrics so far in `lines`.
 
-    Raises `ValueError` if the folder holds a run with other settings.
+    A setting that a run of an earlier version does not have was at its default. Raises `ValueError` if the folder holds
+    a run with other settings.
     """
 
     def __init__(self, path: Path, config: Any):  # any dataclass of plain values
@@ -206,11 +208,13 @@ class RunFolder:
         try:
             before = read_json(settings) if settings.exists() else asdict(config)
         except ValueError as error:
-            raise ValueError(f"{settings} is damaged ({error}); choose another folder") from None
+            raise UserError(f"{settings} is damaged ({error}); choose another folder") from None
+        defaults = {field.name: field.default for field in fields(config) if field.default is not MISSING}
         for name, value in asdict(config).items():
-            if before.get(name) != value:
-                raise ValueError(
-                    f"{path} holds a run with {name} = {before.get(name)}, and now it is {value}; "
+            had = before.get(name, defaults.get(name))
+            if had != value:
+                raise UserError(
+                    f"{path} holds a run with {name} = {had}, and now it is {value}; "
                     "go on with the same settings, or choose another folder"
                 )
         if not settings.exists():

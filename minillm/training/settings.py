@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
+
+from minillm.config import check_types
+from minillm.errors import UserError
 
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "wsd"]
@@ -38,25 +41,23 @@ class TrainConfig:
     compile: bool = False  # layers by torch.compile: half a minute at first, then faster steps; needs a C++ compiler
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.steps is None and self.minutes is None:
-            raise ValueError("neither steps nor minutes is given; say how long to train")
-        for name, allowed in (("optimizer", Optimizer), ("schedule", Schedule)):
-            if getattr(self, name) not in get_args(allowed):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(get_args(allowed))}")
+            raise UserError("neither steps nor minutes is given; say how long to train")
         for name in ("steps", "accumulate", "log_every", "eval_every", "save_every"):
             value = getattr(self, name)
-            if value is not None and (value < 1 or value % 1):
-                raise ValueError(f"{name} is {value}; it must be a whole number, at least 1")
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
         for name in ("minutes", "learning_rate", "clip_norm"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+                raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
         if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
+            raise UserError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
         for name in ("warmup_steps", "weight_decay", "final_fraction"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
+                raise UserError(f"{name} is {getattr(self, name)}; it cannot be negative")
         if self.final_fraction > 1:
-            raise ValueError(f"final_fraction is {self.final_fraction}; the rate cannot end above where it was")
+            raise UserError(f"final_fraction is {self.final_fraction}; the rate cannot end above where it was")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` updates and `seconds`; at 1 the run ends."""

@@ -13,6 +13,7 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
+from minillm.errors import UserError
 from minillm.viz.figures import png, shown_size
 
 Draw = Callable[..., tuple[Figure, str]]
@@ -70,7 +71,7 @@ class Explorer(Pictured):
 
     def __init__(self, draw: Draw, **controls: Any) -> None:
         if not controls:
-            raise ValueError("an Explorer without controls is a figure: name at least one, for example head=range(4)")
+            raise UserError("an Explorer without controls is a figure: name at least one, for example head=range(4)")
         self.draw = draw
         self.controls: dict[str, Any] = {name: _control(name, kind) for name, kind in controls.items()}
         super().__init__(list(self.controls.values()))
@@ -127,7 +128,7 @@ def _control(name: str, kind: Any) -> widgets.Widget:
         return widgets.FloatSlider(low, min=low, max=high, step=step, **look)
     if isinstance(kind, list) and kind:
         return widgets.Dropdown(options=kind, value=kind[0], **look)
-    raise ValueError(
+    raise UserError(
         f"no control for {name}={kind!r}; give a non-empty range, a (low, high, step), a list, a bool, a text "
         "or an ipywidgets control"
     )

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
+from minillm.errors import UserError
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import INK, PAPER, visible
 from minillm.viz.figures.style import QUIET, RED_INK, tensor_of
@@ -49,13 +50,13 @@ def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
     """
     rows, T = tensor_of(weights), len(tokens)
     if rows.shape != (T, T) or T == 0:
-        raise ValueError(f"weights of shape {tuple(rows.shape)} for {T} tokens; give one head's square, (T, T)")
+        raise UserError(f"weights of shape {tuple(rows.shape)} for {T} tokens; give one head's square, (T, T)")
     if T > MOST_TOKENS:
-        raise ValueError(f"{T} tokens are too many to point at; give at most {MOST_TOKENS}")
+        raise UserError(f"{T} tokens are too many to point at; give at most {MOST_TOKENS}")
     if not 0 <= query < T:
-        raise ValueError(f"query {query} is not there; the tokens are numbered 0 to {T - 1}")
+        raise UserError(f"query {query} is not there; the tokens are numbered 0 to {T - 1}")
     if not ((rows >= 0) & (rows <= 1.0001)).all():
-        raise ValueError("attention weights lie between 0 and 1; are these scores, from before the softmax?")
+        raise UserError("attention weights lie between 0 and 1; are these scores, from before the softmax?")
     shares = (100 * rows).round().int().mT.tolist()  # shares[s][t]: what query t takes from key s
     spans = []
     for t, token in enumerate(tokens):

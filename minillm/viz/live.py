@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from minillm.errors import UserError
 from minillm.training.history import series, smoothed
 from minillm.viz.figures import png, shown_size, training_curve
 from minillm.viz.sketch import sketch
@@ -52,7 +53,7 @@ class Live:
         self.references = {name: value for name, value in rulers.items() if value is not None}
         for name, value in self.references.items():
             if not value > 0:
-                raise ValueError(f"the {name} is {value}; a loss on a logarithmic axis must be above 0")
+                raise UserError(f"the {name} is {value}; a loss on a logarithmic axis must be above 0")
         self.floor, self.band, self.band_name, self.steps = floor, band, band_name, steps
         self.lines: list[dict[str, Any]] = []
         self._displays: tuple[Any, ...] = ()

@@ -14,6 +14,7 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from minillm.data.rankings import Preference, append_preferences, load_preferences
+from minillm.errors import UserError
 from minillm.viz.explorer import Pictured
 from minillm.viz.figures import INK, PAPER
 from minillm.viz.figures.style import QUIET
@@ -50,7 +51,7 @@ class RankingBooth(Pictured):
 
     def __init__(self, pairs: Sequence[Preference], path: str | Path, rater: str, draw: Draw) -> None:
         if not pairs:
-            raise ValueError("there are no pairs to rank; give at least one")
+            raise UserError("there are no pairs to rank; give at least one")
         self.path, self.rater, self.draw = Path(path), rater, draw
         self.count = len(pairs)
         self.rankings: list[Preference] = []  # this rater's, of these pairs
@@ -74,7 +75,7 @@ class RankingBooth(Pictured):
         After the last pair it does nothing. Raises `ValueError` for any other side.
         """
         if side not in self.buttons:
-            raise ValueError(f"side is {side!r}; it must be one of {', '.join(self.buttons)}")
+            raise UserError(f"side is {side!r}; it must be one of {', '.join(self.buttons)}")
         if not self.waiting:
             return
         pair = self.waiting.pop(0)

@@ -19,6 +19,7 @@ from minillm.cli.doctor import ROOM, diagnose, room_line
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.data.world.experiments import EXPERIMENTS
+from minillm.errors import UserError
 from minillm.inference.scoring import log_probs
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
@@ -116,7 +117,18 @@ def test_an_unknown_model_is_told_the_near_one():
 
 def test_a_traceback_on_demand(folder):
     result = CliRunner().invoke(main, ["--traceback", "generate", "--model", str(folder), "--prompt", ""])
-    assert isinstance(result.exception, ValueError)
+    assert isinstance(result.exception, UserError)
+
+
+@pytest.mark.parametrize("bug", [IndexError("list index out of range"), ValueError("not enough values to unpack")])
+def test_a_bug_keeps_its_traceback(monkeypatch, folder, bug):
+    def fails(*_, **__):
+        raise bug
+
+    monkeypatch.setattr(importlib.import_module("minillm.cli.generate"), "load", fails)
+    result = CliRunner().invoke(main, ["generate", "--model", str(folder), "--prompt", "a"])
+    assert result.exception is bug
+    assert "Error: " not in result.output
 
 
 def test_fetch_lists_and_refuses_the_unknown(monkeypatch, tmp_path):

@@ -30,6 +30,8 @@ SHAPES = {
     "alibi": {"position": "alibi"},
     "alibi, 6 heads": {"position": "alibi", "n_heads": 6, "d_head": 8, "n_kv_heads": 3},
     "none": {"position": "none", "qk_norm": True},
+    "rotary, with a window": {"sliding_window": 3},
+    "alibi, with a window": {"position": "alibi", "sliding_window": 3},
 }
 
 

@@ -6,6 +6,7 @@ from helpers import lively, small_config
 from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
 
 from minillm.config import RopeScaling
+from minillm.errors import UserError
 from minillm.inference import decode
 from minillm.inference.decode import Decoder, decoder
 from minillm.inference.generate import generate
@@ -35,6 +36,8 @@ def exact(monkeypatch):
         {"n_kv_heads": 4},
         {"d_head": 16, "n_kv_heads": 1},
         {"rope_scaling": RopeScaling(4.0)},
+        {"sliding_window": 3},
+        {"sliding_window": 1},
     ],
 )
 def test_a_step_is_that_of_the_model(exact, weights, changes, as_users_call_it):
@@ -52,10 +55,11 @@ def test_a_step_is_that_of_the_model(exact, weights, changes, as_users_call_it):
         torch.testing.assert_close(fast.values, slow.values, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("window", [None, 3])
 @pytest.mark.parametrize("weights", ["int8", "int4"])
-def test_a_step_of_padded_rows_is_that_of_the_model(exact, weights, as_users_call_it):
+def test_a_step_of_padded_rows_is_that_of_the_model(exact, weights, window, as_users_call_it):
     """Rows that begin late, and one that has ended and gets padding from then on."""
-    model = small_quantised(weights)
+    model = small_quantised(weights, sliding_window=window)
     ids = torch.randint(0, 50, (3, 9))
     segments = torch.tensor([[1] * 9, [0] * 3 + [1] * 6, [0] * 4 + [1, 1] + [0] * 3])
     with torch.no_grad():
@@ -118,6 +122,29 @@ def test_a_model_that_was_moved_has_no_fast_step(exact, monkeypatch):
     model = small_quantised("int8")
     assert decoder(model) is not None
     assert decoder(model.to("meta")) is None
+
+
+def test_whether_a_model_fits_is_asked_once(monkeypatch, small_model):
+    asked = []
+    monkeypatch.setattr(decode, "fits", lambda model: asked.append(model))
+    generate(small_model, [1, 2], 6)
+    assert asked == [small_model]
+
+
+def test_a_full_context_is_an_error_until_it_is_extended(exact):
+    """With room in the cache; the readable form says the same."""
+    model = small_quantised(max_seq_len=6)
+    ids, cache = torch.randint(0, 50, (1, 7)), model.new_cache(1, 10)
+    with torch.no_grad():
+        model(ids[:, :6], cache)
+    step, said = Decoder(model), r"the sequence has 7 tokens, this model was built for 6 \(max_seq_len\)"
+    for form in (model, step):
+        with pytest.raises(UserError, match=said):
+            form(ids[:, 6:], cache)
+    assert cache.length == 6
+    model.extend_context(10)
+    with torch.no_grad():
+        torch.testing.assert_close(step(ids[:, 6:], cache), model(ids)[:, 6:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_full_cache_is_an_error():

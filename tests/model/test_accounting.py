@@ -54,6 +54,14 @@ def test_flops_equal_torchs_count(variant):
     assert counter.get_total_flops() == count_flops(config, T) + unused
 
 
+@pytest.mark.parametrize("window", [None, 1, 5, 24, 30])
+def test_flops_of_a_window_are_those_of_the_pairs_that_its_mask_shows(window):
+    config, T = small_config(sliding_window=window), 24
+    pairs = int(attention.causal_mask(T, T, window=window).sum())
+    without = count_flops(config, T) - 4 * config.n_layers * config.n_heads * config.d_head * pairs
+    assert without == T * (count_flops(config, 1) - 4 * config.n_layers * config.n_heads * config.d_head)
+
+
 def test_published_sizes():
     """GPT-2 small has 124M parameters, SmolLM2-135M 134.5M, GPT-3 175B (their papers and model cards)."""
     assert round(count_parameters(ModelConfig.preset("gpt2")) / 1e6) == 124

@@ -47,6 +47,19 @@ def test_one_mask_per_row_of_the_batch():
     torch.testing.assert_close(attention_by_sdpa(query, key, value, padded, bias=bias), expected)
 
 
+@pytest.mark.parametrize("B", [1, 3, 4])  # 4: as many rows as heads, so that one could be taken for the other
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_mask_per_row_needs_no_dimension_for_heads(B, biased):
+    query, key, value = torch.randn(B, 4, 5, 6), torch.randn(B, 2, 5, 6), torch.randn(B, 2, 5, 6)
+    mask = (torch.rand(B, 5, 5) < 0.5) | torch.eye(5, dtype=torch.bool)
+    bias = torch.randn(4, 5, 5) if biased else None
+    expected = attention_by_matmul(query, key, value, mask[:, None], bias)
+    for form in (attention_by_loops, attention_by_matmul, attention_by_sdpa):
+        torch.testing.assert_close(form(query, key, value, mask, bias=bias), expected)
+    layer, x = MultiHeadAttention(d_model=8, n_heads=4), torch.randn(B, 5, 8)
+    torch.testing.assert_close(layer(x, mask, bias=bias), layer(x, mask[:, None], bias=bias))
+
+
 def test_weights_are_a_distribution_over_the_visible():
     weights = attention_weights(torch.randn(1, 2, 4, 8), torch.randn(1, 2, 4, 8), causal_mask(4, 4))
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2, 4))

@@ -39,6 +39,42 @@ def test_every_variant_caches_and_hides_the_future(variant, device):
         assert not torch.allclose(model(changed)[:, 5:], logits[:, 5:], atol=1e-3)
 
 
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_window_is_what_one_layer_sees_and_all_its_forms_agree(position):
+    """With a cache in pieces, with padding, and with two texts in a row."""
+    window = 4
+    model = lively(Transformer(small_config(n_layers=1, sliding_window=window, position=position)))
+    ids = torch.randint(0, 50, (2, 12))
+    with torch.no_grad():
+        logits = model(ids)
+        for column in range(12):
+            changed = ids.clone()
+            changed[:, column] = (changed[:, column] + 1) % 50
+            differs = ((model(changed) - logits).abs().amax((0, 2)) > 1e-4).nonzero().flatten().tolist()
+            assert differs == list(range(column, min(column + window, 12)))
+        cache = model.new_cache(batch=2)
+        pieces = [model(piece, cache) for piece in ids.split([3, 1, 1, 5, 1, 1], dim=1)]
+        torch.testing.assert_close(torch.cat(pieces, dim=1), logits, atol=1e-4, rtol=1e-4)
+        row, segments = torch.cat((ids[:1, :3], ids[:1], ids[1:]), 1), torch.tensor([[0] * 3 + [1] * 12 + [2] * 12])
+        model.config = model.config.replace(max_seq_len=27)
+        if position != "learned":
+            packed = model(row, segments=segments)
+            torch.testing.assert_close(packed[:, 3:15], logits[:1], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(packed[:, 15:], logits[1:], atol=1e-4, rtol=1e-4)
+
+
+def test_a_window_as_long_as_the_text_changes_nothing():
+    model = lively(Transformer(small_config()))
+    ids = torch.randint(0, 50, (2, 9))
+    with torch.no_grad():
+        logits = model(ids)
+        model.config = model.config.replace(sliding_window=9)
+        assert torch.equal(model(ids), logits)
+        model.config = model.config.replace(sliding_window=8)
+        torch.testing.assert_close(model(ids)[:, :8], logits[:, :8], atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(model(ids)[:, 8], logits[:, 8], atol=1e-3)
+
+
 def test_without_a_mask_the_future_is_seen():
     model = lively(Transformer(small_config(causal=False)))
     ids = torch.randint(0, 50, (1, 6))

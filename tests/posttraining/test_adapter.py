@@ -226,12 +226,46 @@ def test_a_file_that_is_no_safetensors_is_damaged(adapter):
         ({"alpha_pattern": {"q_proj": None}}, "alpha_pattern of q_proj is 'None'; it must be a positive number"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"bias": "all"}, "bias is 'all'"),
+        ({"init_lora_weights": "corda"}, "init_lora_weights is 'corda', which changes the base model's weights"),
+        ({"init_lora_weights": ["pissa"]}, "init_lora_weights is"),
+        ({"of_a_later_peft": 1}, "of_a_later_peft is '1'; only plain LoRA"),
     ],
 )
 def test_settings_that_mean_nothing_here_are_refused(adapter, changes, said):
     path = adapter / ADAPTER_CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     refused(adapter, said)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "opens"),
+    [
+        ("init_lora_weights", "gaussian", True),
+        ("init_lora_weights", "orthogonal", True),
+        ("init_lora_weights", "mica", True),
+        ("init_lora_weights", "pissa", False),
+        ("init_lora_weights", "pissa_niter_2", False),
+        ("init_lora_weights", "olora", False),
+        ("alora_invocation_tokens", [1, 2], False),
+        ("use_dora", True, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_peft_makes_of_the_base_decides_whether_we_open_its_adapter(tmp_path, option, value, opens):
+    """`opens`: whether base + (alpha / r) B A, which is all that we compute, gives what PEFT computes."""
+    save(small(), TOKENIZER, tmp_path / "base")
+    base = theirs_of(tmp_path / "base").state_dict()
+    config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj"], **{option: value})
+    theirs = stirred(get_peft_model(theirs_of(tmp_path / "base"), config)).eval()
+    theirs.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
+    kept = theirs.base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
+    if option == "init_lora_weights":  # the premise of `STARTS`
+        assert torch.equal(kept, base["model.layers.0.self_attn.q_proj.weight"]) == opens
+    if not opens:
+        return refused(tmp_path / "adapter", f"{option} is '{str(value)[:3]}".replace("[", r"\["))
+    model = load_adapter(load(tmp_path / "base")[0], tmp_path / "adapter")
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS), theirs(IDS).logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

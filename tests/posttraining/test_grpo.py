@@ -53,7 +53,7 @@ def test_the_loss_by_loops():
     lengths = rollout.counts.sum(1).tolist()
     assert len(set(lengths)) > 1
     answers = []
-    for b, advantage in enumerate([-1.0, 1.0, 0.0, 0.0]):
+    for b, advantage in enumerate([-math.sqrt(0.5), math.sqrt(0.5), 0.0, 0.0]):  # 1 and 3 deviate by sqrt(2)
         tokens = []
         for t in range(lengths[b]):
             ratio, back = (new[b, t] - old[b, t]).exp().item(), (before[b, t] - new[b, t]).item()

@@ -9,6 +9,7 @@ from helpers import lively, small_config
 
 import minillm
 from minillm.model.transformer import Transformer
+from minillm.posttraining import online
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.policy_gradient import adapted_kl_coef
@@ -90,6 +91,32 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(method, config, shape, 
             tmp_path,
             tokenizer,
         )
+
+
+@pytest.mark.parametrize(("method", "config", "shape"), METHODS)
+@pytest.mark.parametrize("refused", ["save_checkpoint", "save_merged"])
+def test_a_full_disk_is_survived_until_the_last_round(method, config, shape, refused, tmp_path, tokenizer, monkeypatch):
+    settings = config(steps=3, save_every=1, **COMMON, **shape)
+    straight = method(fresh(), DATA, settings)[1]
+    disk, write = {"full": True}, getattr(online, refused)
+
+    def save(*arguments):
+        if disk["full"]:
+            raise OSError("no space left")
+        write(*arguments)
+
+    def make_room(line):
+        disk["full"] = line["step"] < 3
+
+    monkeypatch.setattr(online, refused, save)
+    not_saved = pytest.warns(UserWarning, match="step [12] is not saved: no space left. Training goes on.")
+    with not_saved:
+        history = method(fresh(), DATA, settings, tmp_path / "room", tokenizer, make_room)[1]
+    assert without_times(history) == without_times(straight)
+    assert method(fresh(), DATA, settings, tmp_path / "room", tokenizer)[1] == history  # the last round was saved
+    disk["full"] = True
+    with not_saved, pytest.raises(OSError, match="no space left"):
+        method(fresh(), DATA, settings, tmp_path / "none", tokenizer)
 
 
 @pytest.mark.parametrize(("method", "config", "shape"), METHODS)

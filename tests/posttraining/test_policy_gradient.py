@@ -1,6 +1,7 @@
 """Each formula against a loop that spells it out, and against its properties; the docstrings hold cases by hand."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -92,13 +93,21 @@ def test_whitened_is_mean_0_and_spread_1(lengths):
 
 
 @given(st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4))
-def test_advantages_within_groups_by_loops(groups):
+def test_group_advantages_divide_by_the_standard_deviation_of_the_sample(groups):
     found = group_advantages(torch.tensor(groups, dtype=torch.float32).flatten(), 3).unflatten(0, (-1, 3))
     for row, group in zip(found.tolist(), groups, strict=True):
-        mean = sum(group) / 3
-        spread = math.sqrt(sum((score - mean) ** 2 for score in group) / 3)
-        expected = [(score - mean) / spread if spread else 0.0 for score in group]
+        deviation = statistics.stdev(group)  # n - 1
+        expected = [(score - statistics.mean(group)) / deviation if deviation else 0.0 for score in group]
         assert row == pytest.approx(expected, abs=1e-4)
+
+
+def test_group_advantages_by_hand():
+    """Scores 1, 2, 6, 7 have the mean 4 and the squares 9, 4, 4, 9: variance 26 / 3."""
+    found = group_advantages(torch.tensor([1.0, 2.0, 6.0, 7.0, 5.3, 5.3, 5.3, 5.3]), group_size=4)
+    deviation = math.sqrt(26 / 3)
+    torch.testing.assert_close(found[:4], torch.tensor([-3.0, -2.0, 2.0, 3.0]) / deviation)
+    assert (found[4:] == 0).all()  # although the rounded mean may not be 5.3
+    assert group_advantages(torch.tensor([3.0, 9.0]), group_size=1).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

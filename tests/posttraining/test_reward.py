@@ -11,9 +11,16 @@ from transformers import AutoModelForSequenceClassification
 from minillm.data.chat import CHATML
 from minillm.data.pairs import Pair, PairBatches, PairData, encode_preferences
 from minillm.data.rankings import load_preferences
+from minillm.errors import UserError
+from minillm.inference.engine import Engine
+from minillm.inference.generate import generate, stream
+from minillm.inference.scoring import continuation_log_probs, log_probs
+from minillm.inference.speculative import PromptLookup, speculate
 from minillm.losses import token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
+from minillm.posttraining.online import PromptData
+from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.posttraining.reward import (
     LikelihoodReward,
     RewardConfig,
@@ -54,6 +61,25 @@ def test_the_reward_is_read_at_the_last_real_token_whatever_the_side_of_the_padd
         segments[row, start : start + len(text)] = 1
     found = model(ids, segments)
     torch.testing.assert_close(found, torch.tensor([by_hand(model, text) for text in TEXTS]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: generate(model, [1, 2], 3),
+        lambda model: generate(model, torch.tensor([[1, 2]]), 3, use_cache=False),
+        lambda model: next(stream(model, [1, 2], 3)),
+        lambda model: Engine(model, small_tokenizer()),
+        lambda model: next(speculate(model, [1, 2], 3, PromptLookup(1))),
+        lambda model: next(speculate(lively(Transformer(small_config())), [1, 2], 3, model)),
+        lambda model: log_probs(model, [1, 2]),
+        lambda model: continuation_log_probs(model, [1, 2], [[3]]),
+        lambda model: ppo(model, PromptData([[1, 2]], lambda *_: torch.zeros(64)), PPOConfig(steps=1)),
+    ],
+)
+def test_what_needs_a_next_token_refuses_a_reward_model(use):
+    with pytest.raises(UserError, match="this is a reward model: .* take the language model"):
+        use(reward_model())
 
 
 def test_without_padding_no_segments_are_needed():

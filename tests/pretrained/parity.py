@@ -44,13 +44,19 @@ FAMILIES = {
     "qwen3": lambda **changes: Qwen3Config(**SHAPE, head_dim=8, **changes),
     "qwen3 wide": lambda **changes: Qwen3Config(**SHAPE, head_dim=16, attention_bias=True, **changes),
 }
+WINDOW = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}  # in all layers
+WINDOWED = {
+    "mistral with a window": lambda **changes: MistralConfig(**SHAPE, sliding_window=8, **changes),
+    "qwen2 with a window": lambda **changes: Qwen2Config(**SHAPE, **WINDOW, **changes),
+    "qwen3 with a window": lambda **changes: Qwen3Config(**SHAPE, head_dim=8, **WINDOW, **changes),
+}
 IDS = torch.arange(60).reshape(2, 30)
 
 
 def theirs(family: str, directory: Path, dtype=torch.float32, max_shard_size="1GB", **changes) -> PreTrainedModel:
     """A random model by transformers, its directory, and a tokenizer beside it."""
     model = AutoModelForCausalLM.from_config(
-        FAMILIES[family](bos_token_id=None, eos_token_id=None, **changes), attn_implementation="eager"
+        (FAMILIES | WINDOWED)[family](bos_token_id=None, eos_token_id=None, **changes), attn_implementation="eager"
     ).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # norms and biases too: left at one and zero they could be exchanged

@@ -2,17 +2,21 @@
 
 import json
 import re
-from contextlib import nullcontext
 
 import pytest
 import test_sentencepiece
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pretrained.parity import FAMILIES, GPT2, IDS, LLAMA3, TOKENIZER, difference, parity, theirs
+from pretrained.parity import FAMILIES, GPT2, IDS, LLAMA3, TOKENIZER, WINDOWED, difference, parity, theirs
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from minillm.errors import UserError
+from minillm.inference.engine import Engine, Request
+from minillm.inference.generate import generate
+from minillm.inference.sampling import Sampling
+from minillm.inference.speculative import PromptLookup, speculate
 from minillm.pretrained import families, load, save
 from minillm.pretrained.family_config import read_family
 from minillm.tokenizer import SentencePieceTokenizer
@@ -103,28 +107,55 @@ def test_a_tied_head_that_is_stored_too(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize("family", WINDOWED)
+def test_a_sliding_window_is_computed(tmp_path, family):
+    """Texts of 72 tokens, eight and 64 greedy ones, read through a window of 8: a prompt at once, then by the cache."""
+    found = parity(family, tmp_path)
+    assert max(found.read, found.written) < LARGEST_DIFFERENCE
+    assert found.greedy_read
+    assert found.greedy_written
+    assert found.tokens > 8
+    ours, _ = load(tmp_path / "ours")
+    assert (ours.config.sliding_window, ours.config.max_seq_len) == (8, 128)
+    ours.config = ours.config.replace(sliding_window=None)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "theirs", attn_implementation="eager")
+    assert difference(ours, model) > 0.1  # without its window it is another model
+
+
+def test_every_way_to_generate_keeps_the_window(tmp_path):
+    theirs("mistral with a window", tmp_path)
+    model, tokenizer = load(tmp_path)
+    prompts = [[3, 14, 15, 92, 65, 35, 89, 79, 32, 38, 46], [26, 43]]
+    expected = [generate(model, prompt, 40, temperature=0, use_cache=False) for prompt in prompts]
+    assert generate(model, prompts, 40, temperature=0) == expected
+    engine = Engine(model, tokenizer)
+    greedy = Sampling(temperature=0)
+    answers = [engine.submit(Request(prompt, 40, greedy)) for prompt in prompts]
+    assert [[event.token for event in answer] for answer in answers] == [
+        text[len(prompt) :] for text, prompt in zip(expected, prompts, strict=True)
+    ]
+    drafted = speculate(model, prompts[0], 40, PromptLookup(2), temperature=0)
+    assert list(drafted) == expected[0][len(prompts[0]) :]
+
+
 @pytest.mark.parametrize(
-    ("family", "window"),
+    ("family", "changes", "sentence"),
     [
-        ("mistral", {"sliding_window": 20}),
-        ("qwen2", {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 1}),
-        ("qwen3", {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 1, "layer_types": None}),
+        ("mistral", {"sliding_window": -1}, "sliding_window is -1"),
+        ("qwen2", {"max_window_layers": 1}, "sliding_window is 20 in some layers and not in others; only one for all"),
+        ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, "sliding_window is 20 in some layers"),
+        ("qwen3", {"layer_types": ["full_attention", ["x"]]}, "expected 'full_attention' or 'sliding_attention' each"),
     ],
 )
-def test_a_sliding_window_ends_the_context(tmp_path, family, window):
+def test_a_window_that_is_not_the_same_in_all_layers_is_refused(tmp_path, family, changes, sentence):
     theirs(family, tmp_path)
-    change(tmp_path, **({} if family == "mistral" else {"layer_types": None}) | window)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    with pytest.warns(UserWarning, match=r"the last 20 at most \(sliding_window\).*texts may have 128"):
-        ours, _ = load(tmp_path)
-    assert ours.config.max_seq_len == 20
-    with torch.no_grad():
-        assert (ours(IDS[:, :20]) - model(IDS[:, :20]).logits).abs().max() < LARGEST_DIFFERENCE
-        ours.extend_context(30)
-        assert difference(ours, model) > 0.1  # behind its window it is another model
-    change(tmp_path, sliding_window=-1)
-    with pytest.raises(ValueError, match="sliding_window is -1"):
+    change(tmp_path, **{"layer_types": None, "use_sliding_window": True, "sliding_window": 20} | changes)
+    with pytest.raises(UserError, match=sentence):
         load(tmp_path)
+    if "sliding_window" not in changes:  # one that is longer than any text hides nothing
+        change(tmp_path, sliding_window=128)
+        if ["x"] not in changes.get("layer_types", []):
+            assert load(tmp_path)[0].config.sliding_window is None
 
 
 # As published: what bears on the length of a text, and the sizes.
@@ -140,20 +171,19 @@ QWEN2_7B = dict(
 
 
 @pytest.mark.parametrize(
-    ("values", "context"),
+    ("values", "window"),
     [
         (MISTRAL_7B | {"rope_theta": 10_000.0, "sliding_window": 4096}, 4096),  # version 0.1
         (MISTRAL_7B | {"rope_theta": 10_000.0}, 4096),  # what the class of transformers takes where none is named
-        (MISTRAL_7B | {"rope_theta": 1e6, "sliding_window": None}, 32_768),  # version 0.2
-        (QWEN2_7B, 131_072),
-        (QWEN2_7B | {"use_sliding_window": True}, 131_072),  # no layer is behind the last of those that see all
-        (QWEN2_7B | {"use_sliding_window": True, "max_window_layers": 21, "sliding_window": 32_768}, 32_768),
+        (MISTRAL_7B | {"rope_theta": 1e6, "sliding_window": None}, None),  # version 0.2
+        (QWEN2_7B, None),
+        (QWEN2_7B | {"use_sliding_window": True}, None),  # no layer is behind the last of those that see all
+        (QWEN2_7B | {"use_sliding_window": True, "max_window_layers": 0, "sliding_window": 32_768}, 32_768),
     ],
 )
-def test_published_windows(values, context):
-    warned = pytest.warns(UserWarning, match=f"here they may have {context} .max_seq_len.")
-    with warned if context < values["max_position_embeddings"] else nullcontext():
-        assert read_family(values).max_seq_len == context
+def test_published_windows(values, window):
+    config = read_family(values)
+    assert (config.max_seq_len, config.sliding_window) == (values["max_position_embeddings"], window)
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,16 @@ def refused(path, sentence=None):
     return message
 
 
-@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": False}, {"d_head": 16}, {"n_kv_heads": 4}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"tie_embeddings": False}, {"d_head": 16}, {"n_kv_heads": 4}, {"sliding_window": 5}]
+)
 def test_the_model_comes_back(tmp_path, changes):
     model = small_llama(TOKENIZER, **changes)
     settings = settings_of(model, TOKENIZER)
     if "d_head" in changes:
         settings |= {"llama.attention.key_length": (16, INT), "llama.attention.value_length": (16, INT)}
+    if "sliding_window" in changes:
+        settings |= {"llama.attention.sliding_window": (5, INT)}
     path = write_gguf(tmp_path / "a.gguf", settings, tensors_of(model))
     loaded, tokenizer = load(path)
     assert loaded.config == model.config

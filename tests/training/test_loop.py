@@ -11,12 +11,13 @@ from counting import END, new_model, settings, text_data
 
 from minillm import ModelConfig
 from minillm.data.batches import PackedBatches, whole_documents
+from minillm.errors import UserError
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
-from minillm.training.loop import mean_loss, text_loss, train, update
+from minillm.training.loop import interrupt_after_step, mean_loss, text_loss, train, update
 from minillm.training.optim import make_optimizer
-from minillm.training.run import pretrain
+from minillm.training.run import RunFolder, pretrain
 from minillm.training.settings import TrainConfig
 
 
@@ -333,6 +334,33 @@ def test_an_error_of_whoever_watches_gives_ctrl_c_back():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_handler_that_is_not_pythons_stays(monkeypatch):
+    """`signal` tells of one as None, and takes no None back."""
+    installed = []
+
+    def install(number, handler):
+        assert handler is not None, "signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable object"
+        installed.append(number)
+        return None if number == signal.SIGTERM else signal.default_int_handler
+
+    monkeypatch.setattr(signal, "signal", install)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGTERM else signal.SIG_DFL)
+    with interrupt_after_step() as interrupted:
+        assert not interrupted()
+    assert installed == [signal.SIGINT, signal.SIGINT]
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    saved_run(tmp_path, settings(steps=20))
+    file = tmp_path / "training.json"
+    before = json.loads(file.read_text())
+    del before["momentum"], before["compile"]
+    file.write_text(json.dumps(before))
+    with pytest.raises(UserError, match="holds a run with momentum = 0.9, and now it is 0.5"):
+        RunFolder(tmp_path, settings(steps=20, momentum=0.5))
+    assert saved_run(tmp_path, settings(steps=20))[1][-1]["step"] == 20
+
+
 def test_bad_settings_are_named(tmp_path):
     for name, value in (
         ("steps", 0),
@@ -366,7 +394,7 @@ def test_a_setting_of_another_kind_is_named(as_users_call_it):
     with pytest.raises(ValueError, match="schedule is 'linear'; choose one of cosine, wsd"):
         settings(schedule="linear")
     for name, value in (("steps", 2.5), ("save_every", math.inf)):
-        with pytest.raises(ValueError, match=f"{name} is {value}; it must be a whole number, at least 1"):
+        with pytest.raises(ValueError, match=f"{name} is {value}; it must be (at least 1|a whole number)"):
             settings(**{name: value})
 
 

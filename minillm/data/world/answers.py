@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from minillm.errors import UserError
+
 ARTICLES = frozenset(("a", "an", "the"))
 ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -42,7 +44,7 @@ def in_words(number: int) -> str:
     ('seven', 'forty-two')
     """
     if not 0 <= number <= 99:
-        raise ValueError(f"{number} cannot be written out here; numbers in words go from 0 to 99")
+        raise UserError(f"{number} cannot be written out here; numbers in words go from 0 to 99")
     if number < len(ONES):
         return ONES[number]
     tens, ones = divmod(number, 10)

@@ -18,6 +18,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from minillm.errors import UserError
+
 Opening = Callable[[Any], str | tuple[str, ...]]  # how the words after an option begin, or several ways
 Options = Sequence[tuple[int, Any]]  # (weight, what is chosen), the weights positive whole numbers
 
@@ -76,7 +78,7 @@ class Sampler:
             if mark < 0:
                 self.log_prob += math.log(weight / total)
                 return item
-        raise ValueError(f"the choice {name!r} has nothing to choose from; give it at least one option")
+        raise UserError(f"the choice {name!r} has nothing to choose from; give it at least one option")
 
     def say(self, text: str) -> None:
         """Add a piece to the text."""

@@ -29,6 +29,7 @@ from minillm.data.world.story import SKIP
 from minillm.data.world.telling import Refused, said, tell
 from minillm.data.world.wording import Form, Slot
 from minillm.data.world.world import World
+from minillm.errors import UserError
 
 PEOPLE = ("hero", "friend", "third", "fourth")
 HANDED = ("carries", "hands_on", "hands_further", "hands_last")
@@ -182,7 +183,7 @@ EXPERIMENTS: dict[str, Callable[..., Experiment]] = {
 def make(name: str, split: Split = "training", seed: int = 0, count: int = 200) -> Experiment:
     """The experiment of this name; facts and analogies have as many questions as there are, whatever `count` says."""
     if name not in EXPERIMENTS:
-        raise ValueError(f"there is no experiment {name!r}; use one of {', '.join(EXPERIMENTS)}")
+        raise UserError(f"there is no experiment {name!r}; use one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name](split) if name in ("facts", "analogies") else EXPERIMENTS[name](split, seed, count)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minillm.data.world.world import Document
+from minillm.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def floor(documents: Sequence[Document], tokenizer: Any) -> Floor:
     (1.0, 1.0, 0.0)
     """
     if len(documents) < 2:
-        raise ValueError(f"a floor needs at least 2 documents, not {len(documents)}; make some with World(0)")
+        raise UserError(f"a floor needs at least 2 documents, not {len(documents)}; make some with World(0)")
     nats = np.array([-document.log_prob for document in documents])
     tokens = np.array([len(tokenizer.encode(document.text)) + 1 for document in documents])
     n_bytes = sum(len(document.text.encode("utf-8")) for document in documents)
@@ -75,9 +76,9 @@ def bigram_loss(train_ids: Iterable[int], val_ids: Iterable[int], vocab_size: in
     train, val = (np.fromiter(ids, dtype=np.int64) for ids in (train_ids, val_ids))
     for name, ids in (("train_ids", train), ("val_ids", val)):
         if len(ids) < 2:
-            raise ValueError(f"{name} holds {len(ids)} tokens; a bigram model needs at least one pair")
+            raise UserError(f"{name} holds {len(ids)} tokens; a bigram model needs at least one pair")
         if ids.min() < 0 or ids.max() >= vocab_size:
-            raise ValueError(f"{name} holds ids from {ids.min()} to {ids.max()}, outside a vocabulary of {vocab_size}")
+            raise UserError(f"{name} holds ids from {ids.min()} to {ids.max()}, outside a vocabulary of {vocab_size}")
 
     counts = np.bincount(train[1:], minlength=vocab_size)
     kinds = np.count_nonzero(counts)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from minillm.data.world.choice import Options
+from minillm.errors import UserError
 
 Split = Literal["training", "held-out", "both"]
 SPLITS = ("training", "held-out", "both")
@@ -62,4 +63,4 @@ def in_split(held_out: bool, split: Split) -> bool:
 def check_split(split: str) -> None:
     """Raise `ValueError` for the name of no split."""
     if split not in SPLITS:
-        raise ValueError(f"there is no split {split!r}; use one of {', '.join(SPLITS)}")
+        raise UserError(f"there is no split {split!r}; use one of {', '.join(SPLITS)}")

@@ -25,6 +25,7 @@ from minillm.data.world.split_sampler import SplitSampler, spelled
 from minillm.data.world.staging import Vocabularies, meaning_of, say, say_with, stage
 from minillm.data.world.tasks import Draft, Tasks
 from minillm.data.world.world import WORLD_VERSION, World
+from minillm.errors import UserError
 
 INSTRUCTIONS_VERSION = "2"  # changes whenever any instruction does
 LONGEST_CONTEXT = 640  # characters; a prompt and its answer fit the 256 tokens that preset tiny reads
@@ -101,7 +102,7 @@ class Instructions:
             self._families = tuple((weight, family) for family, weight in families.items())
             known = [family for _, family in self._book.families]
             if unknown := [family for family in families if family not in known]:
-                raise ValueError(f"there is no family {unknown[0]!r} of instructions; they are {', '.join(known)}")
+                raise UserError(f"there is no family {unknown[0]!r} of instructions; they are {', '.join(known)}")
         self._vocabularies = Vocabularies(self._world.lexicon, self._book)
         self._tasks = Tasks(self._world.lexicon, self._book, self._vocabularies)
         relations = dict.fromkeys(relation for _, relation in load_almanac(folder).facts())
@@ -113,7 +114,7 @@ class Instructions:
     def instruction(self, index: int) -> Instruction:
         """Make instruction number `index` of this stream; raises ValueError for a negative index."""
         if index < 0:
-            raise ValueError(f"instruction {index} comes before the first; the stream starts at 0")
+            raise UserError(f"instruction {index} comes before the first; the stream starts at 0")
         return next(self._asked(index))
 
     def conversation(self, index: int, questions: int) -> list[Instruction]:
@@ -123,7 +124,7 @@ class Instructions:
         Raises `ValueError` for a negative index, and for fewer than one question.
         """
         if questions < 1:
-            raise ValueError(f"a conversation of {questions} questions is none; ask at least 1")
+            raise UserError(f"a conversation of {questions} questions is none; ask at least 1")
         first, *others = itertools.islice(self._asked(index), questions)
         return [first, *(replace(other, prompt=other.question) for other in others)]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from minillm.data.world.choice import Options, by_rank
 from minillm.data.world.holdout import numbers_held_out
+from minillm.errors import UserError
 
 TEXT = Path(__file__).parent / "text"
 RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person
@@ -26,7 +27,7 @@ CASES = ("he", "him", "his", "himself")
 KINSHIP = ("spouse", "parent", "child", "sibling", "grandparent", "grandchild", "uncle", "nephew")
 
 
-class WorldDataError(ValueError):
+class WorldDataError(UserError):
     """A data file of the world cannot be used; the message names the file, the entry and the remedy."""
 
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from minillm.errors import UserError
+
 Question = tuple[str, tuple[str, ...]]  # the beginning, and the ways to go on
 Scorer = Callable[[Sequence[Question]], Sequence[Sequence[float]]]  # ln P of each way after its beginning
 
@@ -79,6 +81,6 @@ class Experiment:
 
 def _hit(probe: Probe, log_probs: Sequence[float]) -> float:
     if len(log_probs) != len(probe.ways) or any(math.isnan(value) for value in log_probs):
-        raise ValueError(f"{len(probe.ways)} log-probabilities are needed for {probe.prefix!r}, not {list(log_probs)}")
+        raise UserError(f"{len(probe.ways)} log-probabilities are needed for {probe.prefix!r}, not {list(log_probs)}")
     best = [place for place, value in enumerate(log_probs) if value == max(log_probs)]
     return (probe.answer in best) / len(best)

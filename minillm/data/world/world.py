@@ -19,6 +19,7 @@ from minillm.data.world.reading import Reading, next_pieces, prefix_log_prob, re
 from minillm.data.world.riddles import load_riddles
 from minillm.data.world.scene import Scene
 from minillm.data.world.story import load_arcs
+from minillm.errors import UserError
 
 WORLD_VERSION = "3"  # changes whenever any document or any probability does
 KINDS: Options = (
@@ -54,7 +55,7 @@ class World:
 
     def __init__(self, seed: int, folder: Path = TEXT, split: Split = "training"):
         if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ValueError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
+            raise UserError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
         check_split(split)
         self.seed = seed
         self.split: Split = split
@@ -66,7 +67,7 @@ class World:
     def document(self, index: int) -> Document:
         """Make document number `index` of this seed's stream; raises ValueError for a negative index."""
         if index < 0:
-            raise ValueError(f"document {index} comes before the first; the stream starts at 0")
+            raise UserError(f"document {index} comes before the first; the stream starts at 0")
         voice = Sampler(random.Random(f"world {WORLD_VERSION}, seed {self.seed}, document {index}"))
         scene = None
         while scene is None or not scene.finished:
@@ -77,7 +78,7 @@ class World:
     def documents(self, count: int) -> list[Document]:
         """Make the first `count` documents of the stream; raises ValueError for a negative count."""
         if count < 0:
-            raise ValueError(f"count is {count}; a stream has no document before its first")
+            raise UserError(f"count is {count}; a stream has no document before its first")
         return list(itertools.islice(self.stream(), count))
 
     def stream(self, start: int = 0) -> Iterator[Document]:

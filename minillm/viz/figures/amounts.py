@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.viz.figures.curves import reference_lines
 from minillm.viz.figures.labels import name_at_the_right
 from minillm.viz.figures.style import (
@@ -42,7 +43,7 @@ def bars(
     """
     values = numbers(values, "bars")
     if len(labels) != len(values) or not values:
-        raise ValueError(f"{len(labels)} labels for {len(values)} bars; give one label per bar, and at least one bar")
+        raise UserError(f"{len(labels)} labels for {len(values)} bars; give one label per bar, and at least one bar")
     figure, axes = new_figure(height=0.65 + 0.32 * len(values))
     drawn = axes.barh(range(len(values)), values, height=0.68, color=colours or BLUE)
     axes.bar_label(drawn, fmt=f"{{:.{digits}f}}", padding=4, fontsize=SMALL)
@@ -72,11 +73,11 @@ def probability_bars(
     values = [float(value) for value in probabilities]
     for value in values:
         if not 0 <= value <= 1.0001:
-            raise ValueError(f"{value} is no probability; apply softmax first")
+            raise UserError(f"{value} is no probability; apply softmax first")
     if kept is not None and len(kept) != len(values):
-        raise ValueError(f"{len(kept)} marks in kept for {len(values)} tokens; give True or False for each")
+        raise UserError(f"{len(kept)} marks in kept for {len(values)} tokens; give True or False for each")
     if chosen is not None and not 0 <= chosen < len(values):
-        raise ValueError(f"chosen is {chosen}; the rows are numbered 0 to {len(values) - 1}")
+        raise UserError(f"chosen is {chosen}; the rows are numbered 0 to {len(values) - 1}")
     figure = bars([visible(token, longest=24) for token in tokens], values, unit="probability", digits=3)
     axes = figure.axes[0]
     axes.set_xlim(0, 1.12)
@@ -108,7 +109,7 @@ def neighbour_bars(tokens: Sequence[str], cosines: Numbers, query: str, greyed: 
     values = numbers(cosines, "cosines")
     for value in values:
         if not -1.0001 <= value <= 1.0001:
-            raise ValueError(f"{value} is no cosine; divide the dot product by both lengths")
+            raise UserError(f"{value} is no cosine; divide the dot product by both lengths")
     colours = [FAINT if token in greyed else BLUE for token in tokens]
     figure = bars([visible(token, longest=24) for token in tokens], values, f"cosine with {query}", 3, colours)
     axes = figure.axes[0]
@@ -138,14 +139,14 @@ def grouped_bars(
     """
     named(series, "grouped_bars")
     if errors is not None and (missing := [name for name in series if name not in errors]):
-        raise ValueError(f"no errors for {', '.join(map(repr, missing))}; give them for every condition, or for none")
+        raise UserError(f"no errors for {', '.join(map(repr, missing))}; give them for every condition, or for none")
     figure, axes = new_figure(height=3.0)
     wide = 0.8 / len(series)
     numbered = len(series) * len(groups) <= 12
     for place, ((name, values), colour) in enumerate(zip(series.items(), itertools.cycle(PALETTE))):
         seeds = by_seed(values, name)
         if len(seeds[0]) != len(groups):
-            raise ValueError(f"{name}: {len(seeds[0])} values for {len(groups)} groups; give one per group")
+            raise UserError(f"{name}: {len(seeds[0])} values for {len(groups)} groups; give one per group")
         columns = list(zip(*seeds, strict=True))
         heights = [sum(column) / len(column) for column in columns]
         xs = [group + (place - (len(series) - 1) / 2) * wide for group in range(len(groups))]

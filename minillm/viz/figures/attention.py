@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import (
     BLUE,
     INK,
@@ -55,14 +56,14 @@ def attention_grid(
     heads = heads[None] if heads.dim() == 2 else heads
     keys = queries if keys is None else keys
     if heads.dim() != 3 or heads.shape[1:] != (len(queries), len(keys)) or heads.numel() == 0:
-        raise ValueError(
+        raise UserError(
             f"weights of shape {tuple(heads.shape)} for {len(queries)} queries and {len(keys)} keys; "
             "attention_grid needs (H, T, S)"
         )
     if len(heads) > MOST_HEADS:
-        raise ValueError(f"{len(heads)} heads are too many to read; show at most {MOST_HEADS}, for example weights[:9]")
+        raise UserError(f"{len(heads)} heads are too many to read; show at most {MOST_HEADS}, for example weights[:9]")
     if titles is not None and len(titles) != len(heads):
-        raise ValueError(f"{len(titles)} titles for {len(heads)} heads; give one per head")
+        raise UserError(f"{len(titles)} titles for {len(heads)} heads; give one per head")
     columns = {1: 1, 2: 2, 4: 2}.get(len(heads), 3 if len(heads) <= 9 else 4)
     rows = -(-len(heads) // columns)
     figure, grid, side = _sheet(rows, columns, queries, keys)
@@ -131,14 +132,14 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
     """
     values = numbers(weights, "weights")
     if len(values) != len(tokens) or not tokens:
-        raise ValueError(f"{len(values)} weights for {len(tokens)} tokens; give the query's row, one weight per token")
+        raise UserError(f"{len(values)} weights for {len(tokens)} tokens; give the query's row, one weight per token")
     if not 0 <= query < len(tokens):
-        raise ValueError(f"query {query} is not there; the tokens are numbered 0 to {len(tokens) - 1}")
+        raise UserError(f"query {query} is not there; the tokens are numbered 0 to {len(tokens) - 1}")
     shown = [visible(token, LONGEST) for token in tokens]
     upright = sum(max(len(text), 4) * 0.1 + 0.1 for text in shown) > WIDTH - 0.2
     widths = [0.21 if upright else max(len(text), 4) * 0.1 + 0.1 for text in shown]
     if sum(widths) > WIDTH - 0.2:
-        raise ValueError(f"{len(tokens)} tokens do not fit beside each other; show at most {int((WIDTH - 0.2) / 0.21)}")
+        raise UserError(f"{len(tokens)} tokens do not fit beside each other; show at most {int((WIDTH - 0.2) / 0.21)}")
     middles = [0.1 + sum(widths[:i]) + widths[i] / 2 for i in range(len(widths))]
     foot = 0.1 * max(map(len, shown)) + 0.4 if upright else 0.55
     peak = min(1.9, 0.35 + 0.32 * max(abs(m - middles[query]) for m in middles))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from minillm.errors import UserError
 from minillm.viz.figures.labels import label_points, name_at_the_right
 from minillm.viz.figures.style import (
     BLUE,
@@ -80,11 +81,11 @@ def lines(
 
 def _places(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) -> list[float]:
     if isinstance(x, Mapping) and name not in x:
-        raise ValueError(f"x holds nothing for {name!r}; it names {', '.join(map(repr, x))}")
+        raise UserError(f"x holds nothing for {name!r}; it names {', '.join(map(repr, x))}")
     chosen = x[name] if isinstance(x, Mapping) else x
     places = [float(i) for i in range(count)] if chosen is None else numbers(chosen, f"x of {name}")
     if len(places) != count:
-        raise ValueError(f"{name}: {count} values at {len(places)} places on the x axis; give one place per value")
+        raise UserError(f"{name}: {count} values at {len(places)} places on the x axis; give one place per value")
     return places
 
 
@@ -94,7 +95,7 @@ def scales(axes: Axes, log_x: bool, log_y: bool) -> None:
         if not wanted:
             continue
         if drawn <= 0:
-            raise ValueError(f"log_{letter} needs {letter} values above 0, and the least is {drawn:g}")
+            raise UserError(f"log_{letter} needs {letter} values above 0, and the least is {drawn:g}")
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")
         low, high = sorted(axis.get_view_interval())
@@ -149,9 +150,9 @@ def scatter(
     """
     xs, ys = numbers(x, "x"), numbers(y, "y")
     if len(xs) != len(ys) or not xs:
-        raise ValueError(f"scatter needs one y for each x, and at least one; here are {len(xs)} and {len(ys)}")
+        raise UserError(f"scatter needs one y for each x, and at least one; here are {len(xs)} and {len(ys)}")
     if labels is not None and len(labels) != len(xs):
-        raise ValueError(f"{len(labels)} labels for {len(xs)} points; give one per point, or none")
+        raise UserError(f"{len(labels)} labels for {len(xs)} points; give one per point, or none")
     figure, axes = new_figure(height=3.4)
     # Few points are drawn solid; many let each other shine through.
     axes.scatter(xs, ys, s=28 if len(xs) <= 100 else 12, color=BLUE, alpha=0.85 if len(xs) <= 100 else 0.4, lw=0)
@@ -181,7 +182,7 @@ def loss_curve(
     """
     along = numbers(weights, "weights")
     if len(along) != len(losses) or not along:
-        raise ValueError(f"{len(along)} weights and {len(losses)} losses; give one loss for each weight")
+        raise UserError(f"{len(along)} weights and {len(losses)} losses; give one loss for each weight")
     figure, axes = new_figure(height=3.0)
     axes.plot(along, numbers(losses, "losses"), color=BLUE, linewidth=1.8)
     axes.set(xlabel=xlabel, ylabel="loss")
@@ -206,7 +207,7 @@ def loss_surface(
     """
     xs, ys, heights = numbers(first, "first"), numbers(second, "second"), tensor_of(losses)
     if heights.shape != (len(ys), len(xs)):
-        raise ValueError(
+        raise UserError(
             f"losses has shape {tuple(heights.shape)}; {len(ys)} values of the second weight and {len(xs)} of the "
             f"first need ({len(ys)}, {len(xs)})"
         )
@@ -223,7 +224,7 @@ def loss_surface(
 def _path(axes: Axes, xs: list[float], ys: list[float], end: tuple[int, int]) -> None:
     """Steps of gradient descent as joined dots; the first and the last are named."""
     if len(xs) != len(ys) or not xs:
-        raise ValueError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
+        raise UserError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
     axes.plot(xs, ys, color=RED, marker="o", markersize=5, linewidth=1.2, mec="white", mew=0.6, zorder=3)
     look: dict[str, Any] = dict(
         textcoords="offset points", fontsize=SMALL, bbox=dict(fc="white", ec="none", alpha=0.75, pad=1.5)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import DIVERGING, FAINT, QUIET, SMALL, WIDTH, in_style, ink_on, new_sketch, tensor_of
 from minillm.viz.figures.tensors import colour_limits, digits_of, indices, number_text
 
@@ -29,9 +30,9 @@ def equation(*parts: Any, captions: Sequence[str] = (), digits: int | None = Non
     given = [tensor for tensor in tensors if tensor is not None]
     shapes = [tuple(tensor.shape) for tensor in given]
     if not shapes or any(len(shape) > 2 for shape in shapes):
-        raise ValueError(f"equation draws tensors of at most two dimensions; the shapes here are {shapes}")
+        raise UserError(f"equation draws tensors of at most two dimensions; the shapes here are {shapes}")
     if captions and len(captions) != len(shapes):
-        raise ValueError(f"{len(captions)} captions for {len(shapes)} tensors; give one per tensor")
+        raise UserError(f"{len(captions)} captions for {len(shapes)} tensors; give one per tensor")
     end = _before_equals(parts) if stretch else 0
     common = torch.broadcast_shapes(*(t.shape for t in tensors[:end] if t is not None)) if end else ()
     blocks = [_block(tensor, common if index < end else ()) for index, tensor in enumerate(tensors)]
@@ -41,7 +42,7 @@ def equation(*parts: Any, captions: Sequence[str] = (), digits: int | None = Non
     cell = max(0.36, 0.16 + 0.075 * longest)
     widths = [_width(block, text, cell) for block, text in zip(blocks, texts, strict=True)]
     if sum(widths) > WIDTH:
-        raise ValueError(f"this equation is {sum(widths):.1f} inches wide and the page {WIDTH}; show fewer columns")
+        raise UserError(f"this equation is {sum(widths):.1f} inches wide and the page {WIDTH}; show fewer columns")
     rows = max(block[0].shape[0] for block in blocks if block is not None)
     figure, axes = new_sketch(sum(widths) + 0.1, 0.34 * rows + 0.55)
     x, middle = 0.05, 0.42 + 0.17 * rows

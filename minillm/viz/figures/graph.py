@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.viz.figures.labels import spread
 from minillm.viz.figures.style import BLUE, INK, ORANGE, QUIET, RED_INK, SMALL, WIDTH, in_style, new_sketch
 
@@ -30,10 +31,10 @@ def computation_graph(
     ['grad 3', 'grad 2', 'grad 1']
     """
     if not formulas:
-        raise ValueError('computation_graph needs at least one formula, for example {"a": "", "b": "a * a"}')
+        raise UserError('computation_graph needs at least one formula, for example {"a": "", "b": "a * a"}')
     for what, given in (("value", values), ("gradient", gradients)):
         if given is not None and (missing := [name for name in formulas if name not in given]):
-            raise ValueError(f"no {what} for {', '.join(map(repr, missing))}; give one for every name in formulas")
+            raise UserError(f"no {what} for {', '.join(map(repr, missing))}; give one for every name in formulas")
     inputs = {name: _names(formula, formulas) for name, formula in formulas.items()}
     columns = _columns(inputs)
     titles = {name: f"{name} = {formula}" if formula else name for name, formula in formulas.items()}
@@ -49,9 +50,7 @@ def computation_graph(
         gap = max(0.25, gap - (width - WIDTH) / max(1, len(columns) - 1))
         width = 2 * sum(widest) + gap * (len(columns) - 1) + 0.2
     if width > WIDTH:
-        raise ValueError(
-            f"the graph is {width:.1f} inches wide and the page {WIDTH}; shorten formulas or cut it in two"
-        )
+        raise UserError(f"the graph is {width:.1f} inches wide and the page {WIDTH}; shorten formulas or cut it in two")
     tall = TALL if gradients is not None else TALL - 0.14
     height = tall * max(map(len, columns)) + 0.12
     figure, axes = new_sketch(width, height)
@@ -89,7 +88,7 @@ def _columns(inputs: Mapping[str, list[str]]) -> list[list[str]]:
     try:
         order = list(TopologicalSorter(inputs).static_order())
     except CycleError as circle:
-        raise ValueError(f"the formulas run in a circle: {' -> '.join(circle.args[1])}") from None
+        raise UserError(f"the formulas run in a circle: {' -> '.join(circle.args[1])}") from None
     depth: dict[str, int] = {}
     for name in order:
         depth[name] = 1 + max((depth[other] for other in inputs[name]), default=-1)

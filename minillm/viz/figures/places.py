@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.viz.figures.labels import label_points
 from minillm.viz.figures.style import (
     FAINT,
@@ -52,11 +53,11 @@ def embedding_map(
     """
     places = tensor_of(points)
     if places.dim() != 2 or places.shape[1] != 2 or len(places) != len(labels) or not len(labels):
-        raise ValueError(f"{len(labels)} labels for points of shape {tuple(places.shape)}; the map needs (labels, 2)")
+        raise UserError(f"{len(labels)} labels for points of shape {tuple(places.shape)}; the map needs (labels, 2)")
     if groups is not None and len(groups) != len(labels):
-        raise ValueError(f"{len(groups)} groups for {len(labels)} points; give one per point, or none")
+        raise UserError(f"{len(groups)} groups for {len(labels)} points; give one per point, or none")
     if missing := sorted({name for arrow in arrows for name in arrow} - set(labels)):
-        raise ValueError(f"an arrow names {', '.join(map(repr, missing))}, and no point is called that")
+        raise UserError(f"an arrow names {', '.join(map(repr, missing))}, and no point is called that")
     figure, axes = new_figure(height=5.0)
     kinds = list(dict.fromkeys(groups or [""]))
     for kind, colour, marker in zip(kinds, itertools.cycle(PALETTE), itertools.cycle(MARKERS)):
@@ -89,10 +90,10 @@ def rotation(vectors: Any, titles: Sequence[str] | None = None) -> Figure:
     """
     pairs = tensor_of(vectors)
     if pairs.dim() != 3 or pairs.shape[2] != 2 or not 1 <= pairs.shape[1] <= 8 or not len(pairs):
-        raise ValueError(f"rotation needs the shape (T, pairs, 2) with 1 to 8 pairs, and this is {tuple(pairs.shape)}")
+        raise UserError(f"rotation needs the shape (T, pairs, 2) with 1 to 8 pairs, and this is {tuple(pairs.shape)}")
     length, count, _ = pairs.shape
     if titles is not None and len(titles) != count:
-        raise ValueError(f"{len(titles)} titles for {count} pairs; give one per pair")
+        raise UserError(f"{len(titles)} titles for {count} pairs; give one per pair")
     columns = min(count, 4)
     rows = -(-count // columns)
     figure, grid = new_panels(rows, columns, height=0.1 + 2.05 * rows, width=WIDTH * columns / 4)

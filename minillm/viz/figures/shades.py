@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import PALE, QUIET, SMALL, TINY, WIDTH, Numbers, in_style, named, new_figure, numbers
 from minillm.viz.figures.tokens import Piece, cut_short, flow
 
@@ -30,9 +31,9 @@ def shaded_strips(strips: Mapping[str, tuple[Sequence[Piece], Numbers]]) -> Figu
     for name, (shown, shares) in listed.items():
         shares = numbers(shares, name)
         if len(shown) != len(shares):
-            raise ValueError(f"{name}: {len(shown)} tokens but {len(shares)} shares; give one share per token")
+            raise UserError(f"{name}: {len(shown)} tokens but {len(shares)} shares; give one share per token")
         if wrong := [share for share in shares if not 0 <= share <= 1.0001]:
-            raise ValueError(f"{name}: {wrong[0]} is no share; give probabilities, or 1 and 0")
+            raise UserError(f"{name}: {wrong[0]} is no share; give probabilities, or 1 and 0")
         widths = [0.16 + 0.1 * max(len(text), 2) for text in shown]
         places, row_widths = flow(widths, limit=WIDTH - 0.2, per_row=len(shown))
         placed.append((name, rows, zip(shown, shares, widths, places, strict=True)))

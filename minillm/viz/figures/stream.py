@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import (
     BLUE,
     GREEN,
@@ -55,7 +56,7 @@ def model_sketch(
     sizes = dict(V=vocab_size, C=d_model, L=n_layers, H=n_heads, K=n_kv_heads, D=d_head, F=d_ff)
     for letter, size in sizes.items():
         if size < 1:
-            raise ValueError(f"{letter} is {size}; every size of a model is at least 1")
+            raise UserError(f"{letter} is {size}; every size of a model is at least 1")
     figure, axes = new_sketch(WIDTH, 6.3)
     axes.plot([STREAM, STREAM], [0.35, 5.95], color=QUIET, linewidth=5, alpha=0.35, solid_capstyle="butt", zorder=0)
     block = Rectangle(
@@ -128,12 +129,12 @@ def logit_lens(
     shares = tensor_of(probabilities)
     widths = {len(row) for row in tokens}
     if shares.shape != (len(tokens), len(positions)) or widths != {len(positions)}:
-        raise ValueError(
+        raise UserError(
             f"{len(tokens)} layers of {sorted(widths)} tokens, {len(positions)} positions and probabilities of shape "
             f"{tuple(shares.shape)} do not fit; all must be (L, T)"
         )
     if not bool(((shares >= 0) & (shares <= 1.0001)).all()):
-        raise ValueError("a number in probabilities is no probability; apply softmax first")
+        raise UserError("a number in probabilities is no probability; apply softmax first")
     names = [str(layer) for layer in (range(len(tokens)) if layers is None else layers)]
     room = (WIDTH - 1.5) / len(positions)  # inches of one cell
     letters = max(2, int((room - 0.06) / 0.0677))  # at 8 points, monospaced

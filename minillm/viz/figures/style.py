@@ -23,6 +23,8 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from minillm.errors import UserError
+
 # Okabe and Ito's colours (2008): distinct for every common form of colour blindness.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
@@ -142,7 +144,7 @@ def show(figure: Figure, alt: str) -> None:
     from IPython.display import display  # a notebook's own library: minillm.viz also works without one
 
     if not alt.strip():
-        raise ValueError("show needs alt: one sentence that says what there is to see in the figure")
+        raise UserError("show needs alt: one sentence that says what there is to see in the figure")
     picture = png(figure)
     width, height = shown_size(picture)
     display(
@@ -180,11 +182,11 @@ def _drawable() -> frozenset[int]:
 def numbers(values: Numbers, what: str) -> list[float]:
     """The values as a list of floats; raises `ValueError` when one of them is no finite number."""
     if isinstance(values, Tensor) and values.dim() != 1:
-        raise ValueError(f"{what}: a list of numbers is needed, and this tensor has the shape {tuple(values.shape)}")
+        raise UserError(f"{what}: a list of numbers is needed, and this tensor has the shape {tuple(values.shape)}")
     listed = [float(value) for value in (values.detach().tolist() if isinstance(values, Tensor) else values)]
     for index, value in enumerate(listed):
         if not math.isfinite(value):
-            raise ValueError(f"{what}: number {index} is {value}, which no axis can hold; leave it out or replace it")
+            raise UserError(f"{what}: number {index} is {value}, which no axis can hold; leave it out or replace it")
     return listed
 
 
@@ -194,7 +196,7 @@ def by_seed(values: Numbers | Matrix, what: str) -> list[list[float]]:
     rows: Any = values if isinstance(first, Sequence) or (isinstance(first, Tensor) and first.dim()) else [values]
     seeds = [numbers(row, what) for row in rows]
     if len({len(row) for row in seeds}) > 1:
-        raise ValueError(f"{what}: the seeds have {sorted({len(row) for row in seeds})} numbers; give each as many")
+        raise UserError(f"{what}: the seeds have {sorted({len(row) for row in seeds})} numbers; give each as many")
     return seeds
 
 
@@ -206,7 +208,7 @@ def tensor_of(values: Any) -> Tensor:
 def named(series: Mapping[str, Any], who: str) -> None:
     """Raise `ValueError` when there is nothing to draw."""
     if not series or any(len(values) == 0 for values in series.values()):
-        raise ValueError(f"{who} needs at least one series, and in each at least one number")
+        raise UserError(f"{who} needs at least one series, and in each at least one number")
 
 
 def ink_on(colour: Any) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import (
     DIVERGING,
     FAINT,
@@ -43,7 +44,7 @@ def colour_limits(values: Tensor, all_of_them: bool = False) -> tuple[float, flo
     """The range of the colours: it begins or ends at zero, or is symmetric around it where both signs occur."""
     finite = values[values.isfinite()]
     if finite.numel() == 0:
-        raise ValueError("no number in it is finite, so there is nothing to colour")
+        raise UserError("no number in it is finite, so there is nothing to colour")
     # In a large tensor the largest numbers are few; a scale that ends at the 99th percentile keeps the rest visible.
     many = finite.numel() > 500 and not all_of_them
     high = max(float(finite.abs().quantile(0.99) if many else finite.abs().max()), 1e-12)
@@ -93,17 +94,17 @@ def heat_map(
     """
     tensor, names = tensor_of(values), axes.split()
     if tensor.numel() == 0 or not 1 <= tensor.dim() == len(names) <= 3:
-        raise ValueError(
+        raise UserError(
             f"heat_map draws 1 to 3 dimensions and needs a name for each; the shape is {tuple(tensor.shape)} and "
             f"axes={axes!r} names {len(names)}"
         )
     panels = tensor if tensor.dim() == 3 else tensor.reshape(1, -1, tensor.shape[-1])
     count, rows, columns = panels.shape
     if count > MOST_PANELS:
-        raise ValueError(f"{count} panels do not fit side by side; show at most {MOST_PANELS}, for example x[:2]")
+        raise UserError(f"{count} panels do not fit side by side; show at most {MOST_PANELS}, for example x[:2]")
     for labels, wanted, kind in ((row_labels, rows, "row"), (column_labels, columns, "column")):
         if labels is not None and len(labels) != wanted:
-            raise ValueError(f"{len(labels)} {kind} labels for {wanted} {kind}s; give one label per {kind}")
+            raise UserError(f"{len(labels)} {kind} labels for {wanted} {kind}s; give one label per {kind}")
     written = count * columns <= MOST_WRITTEN and rows <= 24
     figure, grid = _sheet(panels, row_labels, column_labels, written)
     limits = colour_limits(tensor)
@@ -178,7 +179,7 @@ def vector_strip(vectors: Any, labels: Sequence[str]) -> Figure:
     """
     matrix = tensor_of(vectors)
     if matrix.dim() != 2 or len(labels) != len(matrix):
-        raise ValueError(f"{len(labels)} labels for vectors of shape {tuple(matrix.shape)}; give one label per row")
+        raise UserError(f"{len(labels)} labels for vectors of shape {tuple(matrix.shape)}; give one label per row")
     figure, ((axes,),) = new_panels(1, 1, height=0.75 + 0.32 * len(matrix))
     high = colour_limits(matrix)[1]
     image = cells(axes, matrix, (-high, high))

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import FAINT, PALETTE, SMALL, WIDTH, in_style, ink_on, named, new_figure, numbers
 
 Work = tuple[float, float, str, str]  # start, end, kind, what stands in the box
@@ -32,7 +33,7 @@ def timetable(rows: Mapping[str, Sequence[Work]], xlabel: str) -> Figure:
         for start, end, kind, text in sorted(work):
             start, end = numbers([start, end], name)
             if not before <= start < end:
-                raise ValueError(f"{name}: work from {start:g} to {end:g} overlaps what came before, or ends too early")
+                raise UserError(f"{name}: work from {start:g} to {end:g} overlaps what came before, or ends too early")
             axes.barh(place, end - start, left=start, height=0.8, color=colours[kind], edgecolor="white", linewidth=0.6)
             if 0.09 * len(text) < (end - start) / last * (WIDTH - 1.2):  # inches: what would not fit is left out
                 look: dict[str, Any] = dict(ha="center", va="center", fontsize=SMALL, color=ink_on(colours[kind]))

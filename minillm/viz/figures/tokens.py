@@ -7,6 +7,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
+from minillm.errors import UserError
 from minillm.viz.figures.style import (
     BLUE,
     INK,
@@ -37,9 +38,9 @@ def token_strip(pieces: Sequence[Piece], ids: Sequence[int] | None = None, per_r
     ['The', '464', '␣cat', '3797']
     """
     if not pieces:
-        raise ValueError("token_strip needs at least one token; the text was empty")
+        raise UserError("token_strip needs at least one token; the text was empty")
     if ids is not None and len(ids) != len(pieces):
-        raise ValueError(f"{len(pieces)} tokens but {len(ids)} ids; give one id per token, or none")
+        raise UserError(f"{len(pieces)} tokens but {len(ids)} ids; give one id per token, or none")
     shown = [cut_short(p) or "(empty)" for p in pieces]
     widths = [0.35 + 0.12 * max(len(text), len(str(ids[i])) if ids is not None else 0) for i, text in enumerate(shown)]
     places, row_widths = flow(widths, limit=WIDTH, per_row=per_row)
@@ -91,9 +92,9 @@ def token_strips(rows: Mapping[str, Sequence[Piece]]) -> Figure:
     cut = {name: [p.encode(errors="replace") if isinstance(p, str) else p for p in row] for name, row in rows.items()}
     texts = {b"".join(row) for row in cut.values()}
     if texts <= {b""}:
-        raise ValueError("token_strips needs at least one strip, and in it at least one token; the text was empty")
+        raise UserError("token_strips needs at least one strip, and in it at least one token; the text was empty")
     if len(texts) > 1:
-        raise ValueError(
+        raise UserError(
             f"token_strips compares one text in several vocabularies, and these strips hold {len(texts)} texts; "
             "give pieces as bytes (tokenizer.vocab[id]) where a token may be part of a character"
         )
@@ -189,12 +190,12 @@ def merge_tree(pieces: Sequence[Piece], merges: Sequence[tuple[int, int]]) -> Fi
     ['l', 'o', 'w', 'lo', 'rank 3', 'low', 'rank 8']
     """
     if not 0 < len(pieces) <= MOST_LEAVES:
-        raise ValueError(f"merge_tree draws 1 to {MOST_LEAVES} leaves, and this word has {len(pieces)}; show one word")
+        raise UserError(f"merge_tree draws 1 to {MOST_LEAVES} leaves, and this word has {len(pieces)}; show one word")
     row = [(p.encode() if isinstance(p, str) else p, i + 0.5, 0) for i, p in enumerate(pieces)]
     nodes: list[tuple] = [(*node, None, ()) for node in row]  # (bytes, place, level, rank, the two below)
     for place, rank in merges:
         if not 0 <= place < len(row) - 1:
-            raise ValueError(f"merge {rank} joins places {place} and {place + 1}, but there are {len(row)} pieces then")
+            raise UserError(f"merge {rank} joins places {place} and {place + 1}, but there are {len(row)} pieces then")
         a, b = row[place : place + 2]
         joined = (a[0] + b[0], (a[1] + b[1]) / 2, 1 + max(a[2], b[2]))
         nodes.append((*joined, rank, (a, b)))

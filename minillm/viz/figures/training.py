@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from minillm.errors import UserError
 from minillm.viz.figures.curves import reference_lines, scales
 from minillm.viz.figures.labels import name_at_the_right
 from minillm.viz.figures.style import BLUE, FAINT, ORANGE, SKY, Numbers, in_style, new_figure, numbers
@@ -33,9 +34,9 @@ def training_curve(
     listed = {name: ([*steps], numbers(values, name)) for name, (steps, values) in curves.items()}
     for name, (steps, values) in listed.items():
         if len(steps) != len(values):
-            raise ValueError(f"{name}: {len(steps)} steps and {len(values)} losses; give one loss for each step")
+            raise UserError(f"{name}: {len(steps)} steps and {len(values)} losses; give one loss for each step")
     if not listed["each batch"][0]:
-        raise ValueError("training_curve needs at least one loss; hand it a line of metrics first")
+        raise UserError("training_curve needs at least one loss; hand it a line of metrics first")
     figure, axes = new_figure(height=3.2)
     axes.set(xlabel="step", ylabel="nats per token")
     ends = []

@@ -113,7 +113,7 @@ def mean_of_the_group(scores, questions):
 
 @wrong("11.2", "the advantages of GRPO")
 def over_the_spread(scores, questions):
-    return by_question(scores, questions, lambda score, group: (score - np.mean(group)) / (np.std(group) + 1e-8))
+    return by_question(scores, questions, lambda score, group: (score - np.mean(group)) / (np.std(group, ddof=1) + 1e-8))
 
 
 @wrong("11.2", "question by question")

@@ -33,7 +33,7 @@ def _group_mean(scores: Tensor, same: Tensor) -> Tensor:
 
 def _divided(scores: Tensor, same: Tensor) -> Tensor:
     found = _group_mean(scores, same)
-    return found / ((same @ found.square() / same.sum(1)).sqrt() + 1e-6)
+    return found / ((same @ found.square() / (same.sum(1) - 1)).sqrt() + 1e-6)  # of the sample, as GRPO has it
 
 
 def _everybody(scores: Tensor, same: Tensor) -> Tensor:
