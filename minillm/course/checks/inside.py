@@ -68,9 +68,9 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     module = sys.modules["__main__"] = ModuleType("__main__")  # where a notebook's names live
     for name, source in request["cells"]:
         yield name, run_cell(name, source, module.__dict__)
-    for name, function, forbidden, calls in request["probes"]:
+    for name, function, forbidden, calls, fresh in request["probes"]:
         if function in module.__dict__:
-            replies = ask(module.__dict__[function], calls, forbidden)
+            replies = ask(module.__dict__[function], calls, forbidden, fresh)
         else:
             replies = [Reply(trouble="is nowhere defined in the notebook")] * len(calls)
         yield name, [(reply.value, reply.trouble) for reply in replies]

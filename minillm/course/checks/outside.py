@@ -65,7 +65,7 @@ def collect(
     probes = {}
     for question, seed in asked:
         for place, calls in enumerate(question.calls(seed)):
-            probes[question.id, place] = [question.function, list(question.forbidden), calls]
+            probes[question.id, place] = [question.function, list(question.forbidden), calls, question.fresh]
     answered: dict[tuple[str, int], list[Reply]] = {}
     trouble: dict[str, str] = {}
     waiting, spared = list(probes), set()
@@ -124,7 +124,7 @@ def _run(
     messages: queue.Queue[bytes | str] = queue.Queue(maxsize=2)  # the process waits when it is ahead
     reader = threading.Thread(target=_read, args=(process.stdout, limits.reply_mb * 10**6, messages), daemon=True)
     reader.start()
-    calls = {step: len(calls) for step, _, _, calls in request["probes"]}
+    calls = {step: len(calls) for step, _, _, calls, _ in request["probes"]}
     results: list[Any] = []
     seconds = START
     try:

@@ -62,16 +62,16 @@ class Probe:
 
     def judge(self, function: str, calls: list[Call], replies: Sequence[Reply]) -> Failure | None:
         """The verdict on the replies to these calls; None if all are right. `function` is the name to show."""
-        for call, reply in zip(calls, replies, strict=True):
-            if reply.trouble is not None:
-                sentence = f"{function} {reply.trouble}."
-                return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
+        troubled = [pair for pair in zip(calls, replies, strict=True) if pair[1].trouble is not None]
+        for call, reply in troubled:
+            if reply.value is None:  # otherwise there is a value to be judged first
+                return _troubled(function, call, reply)
         got = [reply.value for reply in replies]
         right = _results(self.right, calls)
         found = [difference(one, other) for one, other in zip(right, got, strict=True)]
         wrong = [place for place, words in enumerate(found) if words]
         if not wrong:
-            return None
+            return _troubled(function, *troubled[0]) if troubled else None
         place = wrong[0]
         gave, wanted, call = show(got[place]), show(right[place]), _typed_call(function, calls[place])
         seen = f"{call} gave {gave}; right is {wanted}."
@@ -126,6 +126,7 @@ class Question:
     function: str  # what the learner's function is called in the exercise
     probes: tuple[Probe, ...]
     forbidden: tuple[str, ...]  # what the answer may not call; see `asking.watched_call`
+    fresh: bool = False  # whether its result must be new, and not an argument itself, even where nothing changes
 
     @lru_cache(maxsize=64)  # noqa: B019 (the judge needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
@@ -143,6 +144,11 @@ class Question:
             points += 1
         names = tuple(probe.name for probe in self.probes)
         return Result(self.id, self.title, points, len(self.probes), names, failure)
+
+
+def _troubled(function: str, call: Call, reply: Reply) -> Failure:
+    sentence = f"{function} {reply.trouble}" + ("" if str(reply.trouble).endswith("?") else ".")
+    return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
 
 
 def _results(model: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:
