@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from torch import Tensor
+
 from minillm.course.checks.asking import Call, Reply
 from minillm.course.checks.plain import SHAPE, WIDEST, difference, plain, show
 
@@ -49,6 +51,7 @@ class Probe:
     right: Callable[..., Any]
     mistakes: tuple[Mistake, ...]
     otherwise: Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None] = lambda calls, right, got: None
+    dtypes: bool = False  # whether tensors must have the dtype of the right ones, too
 
     def calls(self, chance: random.Random) -> list[Call]:
         """Inputs on which the right answer and all mistakes differ from each other, so that each is recognised."""
@@ -69,6 +72,8 @@ class Probe:
         got = [reply.value for reply in replies]
         right = _results(self.right, calls)
         found = [difference(one, other) for one, other in zip(right, got, strict=True)]
+        if self.dtypes and not any(found):
+            found = [_other_dtype(one, other) for one, other in zip(right, got, strict=True)]
         wrong = [place for place, words in enumerate(found) if words]
         if not wrong:
             return _troubled(function, *troubled[0]) if troubled else None
@@ -149,6 +154,14 @@ class Question:
 def _troubled(function: str, call: Call, reply: Reply) -> Failure:
     sentence = f"{function} {reply.trouble}" + ("" if str(reply.trouble).endswith("?") else ".")
     return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
+
+
+def _other_dtype(right: Any, got: Any) -> str | None:
+    """Which tensor of a dictionary (of one that has the right values) has another dtype."""
+    for name, one in right.items():
+        if type(got[name]) is not Tensor or got[name].dtype != one.dtype:
+            return f"has no tensor of {one.dtype} at [{name!r}]"
+    return None
 
 
 def _results(model: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:
