@@ -17,7 +17,7 @@ from minillm.course.checks import ask, find
 from minillm.course.checks.question import Result
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
-SEEDS = range(3)
+SEEDS = (0, 1, 7, 123)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def _file(question: str, mistake: str | None) -> Callable[[Callable], Callable]:
 def judged(id: str, function: object, seed: int) -> Result:
     """What a grader would find."""
     question = find(id)
-    return question.judge(seed, [ask(function, calls, question.forbidden) for calls in question.calls(seed)])
+    replies = [ask(function, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
+    return question.judge(seed, replies)
 
 
 @functools.cache

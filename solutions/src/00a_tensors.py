@@ -39,7 +39,7 @@ from minillm.course.checks import check
 # everywhere.
 #
 # **Out**: (B,), one price for each row, in nats. A token with probability 0 in the truth costs nothing, whatever the
-# guess says of it. Where the guess rules out what can happen, the price is infinite.
+# guess says of it. Where the guess rules out what can happen, however unlikely, the price is infinite.
 #
 # The lesson's truth and guess, `kl(torch.tensor([[1/2, 1/4, 1/4]]).log(), torch.tensor([[1/4, 1/4, 1/2]]).log())`, give
 # `[0.1733]`: a quarter of a bit.

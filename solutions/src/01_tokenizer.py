@@ -99,8 +99,8 @@ for pair in [("t", "h"), ("th", "e"), ("e", "s")]:
 # **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold
 # anything, a blank too.
 #
-# **Out**: a new list. Wherever the two pieces of the pair stand side by side they are one, from the left, and no piece
-# is used twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.
+# **Out**: a new list, even where nothing is joined. Wherever the two pieces of the pair stand side by side they are
+# one, from the left, and no piece is used twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.
 #
 # **Without**: `minillm`, `tokenizers`.
 #
@@ -145,8 +145,8 @@ check("01.2", merge).points
 #
 # **Goal**: cut a new word into pieces by replaying the merges in the order in which they were learnt.
 #
-# **In**: `text`, a string, one word or nothing (then there are no pieces, `[]`); `merges`, a list of pairs of bytes
-# such as `(b"t", b"h")`, the first learnt first.
+# **In**: `text`, a string, one word or nothing (then there are no pieces, `[]`). A word may begin with a space and hold
+# capital letters. `merges`, a list of pairs of bytes such as `(b"t", b"h")`, the first learned first.
 #
 # **Out**: the pieces, a list of bytes. All pieces put together are `text.encode()`.
 #
@@ -204,13 +204,14 @@ check("01.3", encode).points
 # A chat shows its answer while the model is writing. Each token is a few bytes, and a token may end in the middle of a
 # character: whoever decodes each token alone shows `�` where an é or an emoji should be. You have seen it happen.
 #
-# **In**: `chunks`, a list of bytes, one for each token. Put together they are the beginning of a well-formed text.
+# **In**: `chunks`, a list of bytes, one for each token. Put together they are the beginning of a well-formed text. A
+# chunk may be empty, and the text may hold a `�` of its own.
 #
 # **Out**: a list of strings, one for each chunk: all characters that are complete now and were not shown before. What
 # never becomes complete is never shown. `show([b"caf", b"\xc3", b"\xa9!"])` is `["caf", "", "é!"]`.
 #
 # **Without**: `minillm`, `tokenizers`, and the ready-made `codecs.getincrementaldecoder`,
-# `codecs.BufferedIncrementalDecoder`, `codecs.utf_8_decode`. `bytes.decode` is welcome.
+# `codecs.BufferedIncrementalDecoder`, `codecs.StreamReader`. `bytes.decode` and `codecs.decode` are welcome.
 #
 # <details><summary>Hint 1</summary>
 #

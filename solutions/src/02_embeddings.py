@@ -110,10 +110,11 @@ for row, slope in zip(*broken_gradient(ids, torch.ones(1, 8, 1)), strict=True):
 
 # %% [markdown]
 # **In**: `ids` (B, T); `upstream` (B, T, C), the slope of the loss for each number that was looked up; `pad`, the id
-# that fills up short texts. What stands at the padding counts for nothing.
+# that fills up short texts, in front, behind or in between; not all of a batch is padding. What stands at the padding
+# counts for nothing.
 #
 # **Out**: a pair `(rows, slopes)`. `rows` (n,) are the different ids without `pad`, the smallest first; `slopes` (n, C)
-# is the gradient of each of these rows of the table.
+# is the gradient of each of these rows of the table, zeros included.
 #
 # `gradient(torch.tensor([[5, 2, 5, 0]]), torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]), pad=0)` is
 # `([2, 5], [[2.0], [4.0]])`.

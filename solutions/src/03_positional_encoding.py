@@ -35,8 +35,8 @@ from minillm.course.checks import check
 # alone. And while a model writes, it keeps the keys and values of what it has read, so as not to compute them again:
 # its *cache* (lesson 07). So a part of each text is there already, of another length in each row.
 #
-# **In**: `real` (B, T), True for a token and False for padding, which may stand anywhere; `past` (B,), how many
-# tokens of each row are in the cache.
+# **In**: `real` (B, T), True for a token and False for padding, which may stand anywhere and fill a row; `past` (B,),
+# how many tokens of each row are in the cache.
 #
 # **Out**: whole numbers (B, T): for a token the number of tokens before it in its text, those in the cache included;
 # for padding 0.
@@ -108,8 +108,8 @@ for m, n in ((3, 1), (13, 11)):
     print(f"places {m} and {n}: score {(q * k).sum():.2f}")
 
 # %% [markdown]
-# **In**: `x` (H, T, D), the queries or keys of H heads; `places` (T,), whole numbers, not always from 0; `theta`, the
-# base, a number.
+# **In**: `x` (H, T, D), the queries or keys of H heads; `places` (T,), whole numbers, not always from 0, perhaps 1,000;
+# `theta`, the base, a number.
 #
 # **Out**: (H, T, D): the pair of the numbers 2i and 2i + 1 turned by the angle place · theta^(-2i/D), in its old seats.
 #
@@ -219,8 +219,8 @@ check("03.3", to_halves).points
 # the place at which it *stood*.
 #
 # **In**: `keys` and `values` (S, D), one head's cache; key number s was turned by its place s, and its pairs are
-# halves, (i, i + D/2). `stay` (S,), False for a token that leaves. `theta`, the base: pair i turns by theta^(-2i/D) at
-# each place.
+# halves, (i, i + D/2). `stay` (S,), False for a token that leaves (not all do). `theta`, the base: pair i turns by
+# theta^(-2i/D) at each place.
 #
 # **Out**: a pair `(keys, values)` of those that stay, in their order, with the keys as if they had been turned by their
 # new places 0, 1, 2, ...

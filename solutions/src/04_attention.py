@@ -33,7 +33,8 @@ from minillm.course.checks import check
 # **Goal**: write attention for one head and any mask: softmax(Q Kᵀ / √D) V, with hidden keys left out.
 #
 # **In**: `query` (T, D), `key` (S, D), `value` (S, D) and `visible` (T, S), which is True where a query may look. Each
-# query may look at one key at least. T and S may differ. Scores may lie far below 0, for all that a query may see.
+# query may look at one key at least. T and S may differ. Scores may be as low as -1,000,000, for all that a query may
+# see.
 #
 # **Out**: what each query hears, (T, D).
 #

@@ -166,7 +166,7 @@ check("05.2", feed_forward).points
 #
 # **In**: `x` (T, C); `router` (E, C); the experts' `gate` and `up` (E, F, C) and `down` (E, C, F), SwiGLU each; `k`,
 # how many experts a token is sent through; `renormalize`, True if the weights of the chosen ones shall add up to 1. No
-# two scores of a token are equal.
+# two scores of a token are equal. Scores may be as large as 200, or as small as -200.
 #
 # **Out**: (T, C).
 #

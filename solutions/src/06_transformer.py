@@ -135,9 +135,11 @@ for scale in (1, 1000):
     print(f"the stream times {scale:4} comes out with size {size:.2f}")
 
 # %% [markdown]
-# **In**: `x`, the stream (T, C); `mix` (T, T), in whose row t stands how much token t hears of each token;
+# **In**: `x`, the stream (T, C); `mix` (T, T), in whose row t stands how much token t hears of each token, later ones
+# included;
 # `attention_norm` and `feedforward_norm` (C,), the weights of the two norms; `value_weight` (C, C), `up_weight` (F, C)
-# and `down_weight` (C, F), laid out as in `nn.Linear`. The cell above has defined `rms_norm`, which you may use.
+# and `down_weight` (C, F), laid out as in `nn.Linear`. The cell above has defined `rms_norm`, which you may use. Its
+# eps belongs to it: the stream's numbers may be as small as 0.001.
 #
 # **Out**: the stream after both writes, (T, C).
 #
@@ -194,10 +196,11 @@ check("06.2", block).points
 # **In**: `weights`, a state dictionary, which has a tensor for each name. The names are the package's:
 # `embedding.weight`, then for block 0 `blocks.0.attention_norm.weight`, `blocks.0.attention.output.weight`,
 # `blocks.0.feedforward.down.weight` and so on. A block may have biases, with the same names but for the end, `.bias`.
-# And `after`, a list of different block numbers, in any order.
+# And `after`, a list of different block numbers, in any order, perhaps empty.
 #
-# **Out**: the state dictionary of the deeper model. Directly behind each block of `after` stands its silent copy, and
-# the blocks are numbered anew from 0. All other tensors stay.
+# **Out**: the state dictionary of the deeper model, a new one also where nothing is added. Every tensor in it has the
+# dtype of the one that it comes from, bfloat16 for example. Directly behind each block of `after` stands its silent
+# copy, and the blocks are numbered anew from 0. All other tensors stay.
 #
 # With three blocks and `after=[1]`, the new blocks 0, 1, 2, 3 are the old ones 0, 1, the silent copy of 1, and 2.
 #
@@ -262,7 +265,8 @@ check("06.3", deepen).points
 # **In**: `heads` (H, D), what each head heard for the last token; `output_weight` (C, H · D), laid out as in
 # `nn.Linear`; `stream` (C,), the finished stream at the last token; `norm`, the text `"rmsnorm"` or `"layernorm"`;
 # `norm_weight` (C,), the weights of the last norm; `direction` (C,), the row of one token in the model's head minus the
-# row of another. The norms have eps = 1e-5.
+# row of another. The norms have eps = 1e-5, which counts: the
+# stream's numbers may be as small as 0.001.
 #
 # **Out**: the heads' shares, (H,). The divisor is the one that the norm has for `stream`, as in `shares_of_logit`. A
 # bias of LayerNorm belongs to no head and is left out.

@@ -39,7 +39,7 @@ from minillm.course.checks import check
 # **In**: `logits` (V,); `written`, a list of ids, with repetitions and possibly empty; `presence` and `frequency`, two
 # numbers.
 #
-# **Out**: the new logits, (V,), in a tensor of their own.
+# **Out**: the new logits, (V,), in a tensor of their own, even where nothing was written.
 #
 # `penalise(torch.tensor([1.0, 2.0, 3.0]), [2, 2, 0], presence=0.5, frequency=0.1)` is `[0.4, 2.0, 2.3]`: token 2 loses
 # 0.5 + 2 · 0.1, token 0 loses 0.5 + 0.1, and token 1 nothing.
@@ -164,8 +164,8 @@ check("07.2", top_p).points
 # **In**: `logits` (V,), not all equal, some of them perhaps minus infinity (cut by a rule that came before); `entropy`,
 # in nats, above 0 and below that of equal chances for all tokens that were not cut.
 #
-# **Out**: the temperature, a number, right to five digits. Logits may be hundredths or hundreds, so the answer may
-# lie far from 1.
+# **Out**: the temperature, a number, right to five digits. Logits may be ten-thousandths or thousands, so the
+# answer may lie far from 1.
 #
 # `temperature_for(torch.tensor([1.0, 0.0]), 0.5)` is 0.7204: the logits become 1.3881 and 0, the probabilities 0.8003
 # and 0.1997, and -0.8003 ln 0.8003 - 0.1997 ln 0.1997 = 0.5000.

@@ -45,7 +45,8 @@ from minillm.course.checks import check
 #
 # **Out**: a pair `(clipped, norm)`: the list of clipped tensors, in the same order, and the norm before clipping, a
 # number. A gradient that is short enough stays as it is. Where a number has overflowed, so that the norm is infinite
-# or NaN, no direction is left: give back zeros in place of every tensor, and the norm as it is.
+# or NaN, no direction is left: give back zeros in place of every tensor, and the norm as it is. (Finite
+# numbers are below 10^15, so that their squares do not overflow.)
 #
 # `clip([[3.0], [[4.0]]], longest=1.0)`, the lists being tensors, gives `([[0.6], [[0.8]]], 5.0)`.
 #
@@ -260,7 +261,8 @@ check("08.3", seen_before).points
 # squared numbers, is normally near 1. Where it is larger than `longest`, the whole update is shortened to that.
 #
 # **In**: `gradient` (R, C); `row` (R,) and `column` (C,), the running means as the step before left them, 0 at first;
-# `step`, the number of this step, 1 for the first; `beta2`, how much of a running mean is kept; `longest`.
+# `step`, the number of this step, 1 for the first; `beta2`, how much of a running mean is kept; `longest`. No gradient
+# is 0 everywhere, but one may be as small as 1e-7, where the 1e-8 counts.
 #
 # **Out**: `(update, row, column)`: the update (R, C), and the new running means, as they are (what the first steps lack
 # is made up for only where the update is divided).

@@ -3,6 +3,9 @@
 import json
 import math
 import random
+import signal
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from minillm.course.checks import ROOMS, ask, check, find, questions
 from minillm.course.checks.asking import Forbidden, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.time_limit import time_limit
 
 # The shape checks of the test run look at every one of some million small calls; the doctests run with them.
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
@@ -310,6 +314,101 @@ def test_an_input_that_was_changed_is_noticed_and_the_next_call_gets_a_fresh_one
 
     reply = ask(eats, [({(1, 2): 3},), ({(1, 2): 3},)])
     assert [one.trouble for one in reply] == ["changed the input that it was given; work on a copy"] * 2
+
+
+def test_a_gradient_that_is_left_in_the_input_is_noticed():
+    def by_backward(weight):
+        weight.requires_grad_()
+        (weight**2).sum().backward()
+        return weight.grad.clone()
+
+    def switched_off_again(weight):
+        found = by_backward(weight)
+        weight.requires_grad_(False)
+        return found
+
+    def on_a_copy(weight):
+        return by_backward(weight.clone())
+
+    call = (torch.ones(2),)
+    for answer in (by_backward, switched_off_again):
+        assert "changed `requires_grad` or `grad` of the input" in ask(answer, [call])[0].trouble
+    assert ask(lambda pair: by_backward(pair[0]["w"]), [([{"w": torch.ones(2)}],)])[0].trouble is not None
+    assert ask(on_a_copy, [call])[0].trouble is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "argument", "is_input"),
+    [
+        (lambda x: x, torch.ones(2), True),
+        (lambda x: x.view(2, 1), torch.ones(2), True),
+        (lambda x: (1.0, x), torch.ones(2), True),
+        (lambda x: x, [1, 2], True),
+        (lambda x: [x[0]], [{"a": 1}], True),
+        (lambda x: x["a"], {"a": torch.ones(2)}, True),
+        (lambda x: x.clone(), torch.ones(2), False),
+        (lambda x: dict(x), {"a": torch.ones(2)}, False),
+        (lambda x: list(x), [1, 2], False),
+        (lambda x: x, 1, False),
+        (lambda x: x, torch.ones(0), False),
+    ],
+)
+def test_an_input_that_comes_back_itself_is_noticed_where_a_new_value_is_asked_for(answer, argument, is_input):
+    (reply,) = ask(answer, [(argument,)], fresh=True)
+    assert (reply.trouble is not None) == is_input
+    assert reply.value is not None
+    assert ask(answer, [(argument,)])[0].trouble is None
+
+
+def test_a_wrong_result_is_told_before_an_input_that_comes_back():
+    probe = Probe("sorted", lambda chance: [([2, 1],), ([1, 2],)], sorted, ())
+    wrong, right = (ask(answer, probe.calls(None), fresh=True) for answer in (lambda x: x, lambda x: sorted(x, key=abs)))
+    assert probe.judge("order", probe.calls(None), wrong).sentence == "The result has 2 in place of 1 at [0]."
+    assert probe.judge("order", probe.calls(None), right) is None
+    half = ask(lambda x: x if x == [1, 2] else [1, 2], probe.calls(None), fresh=True)
+    assert probe.judge("order", probe.calls(None), half).sentence.startswith("order returned its input itself")
+
+
+def test_an_endless_loop_is_stopped_and_the_rest_is_not_asked(monkeypatch, capsys):
+    asked = []
+
+    def endless(T, S, window, sinks):
+        asked.append(T)
+        while True:
+            try:
+                math.sqrt(len(asked))
+            except Exception:
+                continue
+
+    before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    monkeypatch.setattr("minillm.course.checks.SECONDS", 0.2)
+    result = check("04.3", endless)
+    assert len(asked) == 1
+    assert result.failure.sentence == "window_mask took longer than 0 seconds; does a loop in it never end?"
+    assert str(result) in capsys.readouterr().out
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0) == before
+
+
+def test_without_the_main_thread_there_is_no_limit_and_no_error():
+    def limited():
+        with time_limit(0.01):
+            time.sleep(0.1)
+        done.append(True)
+
+    done = []
+    thread = threading.Thread(target=limited)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def test_what_is_too_large_to_be_right_is_not_copied_into_lists():
+    """Copied for every call and every mistake, two million numbers took 41 seconds."""
+    huge = torch.zeros(2, 1_000_000)
+    assert difference([1, 2], huge) == "is a tensor (2, 1000000) in place of [1, 2]"
+    assert difference(1, huge) == "is a tensor (2, 1000000) in place of 1"
+    assert difference(torch.ones(2), list(huge)).startswith("is [a tensor (1000000,)")
+    assert show([list(range(50_000))] * 2) == show([list(range(200))])
 
 
 def test_what_is_forbidden_is_found_by_whatever_name():

@@ -5,7 +5,7 @@ what it replies is copied into plain data (`plain`) before anybody looks at it. 
 uses the same three steps, with the middle one in a sandbox:
 
     question = find("04.1")
-    replies = [ask(answer, calls, question.forbidden) for calls in question.calls(seed)]
+    replies = [ask(answer, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
     result = question.judge(seed, replies)
 
 Each assignment has a room of its own, which holds its questions in `QUESTIONS`.
@@ -15,8 +15,9 @@ import re
 from importlib import import_module
 from typing import Any
 
-from minillm.course.checks.asking import ask
+from minillm.course.checks.asking import OutOfTime, Reply, ask
 from minillm.course.checks.question import Question, Result
+from minillm.course.checks.time_limit import time_limit
 
 ROOMS = {  # by the number of the assignment
     "00a": "tensors",
@@ -34,6 +35,7 @@ ROOMS = {  # by the number of the assignment
     "12": "inference_engine",
     "13": "scaling",
 }
+SECONDS = 30.0  # that a learner's function may take for the calls of one probe, in the learner's own notebook
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 
 
@@ -41,7 +43,8 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     """Hold an answer against its question; prints points, what was seen and the next hint, and returns all of that.
 
     `answer` is the function itself. Another `seed` draws other inputs. `.points` of the result, as the last line of a
-    notebook's cell, is what nbgrader takes for partial credit. Raises `ValueError` for a question that there is not.
+    notebook's cell, is what nbgrader takes for partial credit. An answer that takes longer than 30 seconds for a
+    probe is stopped, where that is possible (`time_limit`). Raises `ValueError` for a question that there is not.
 
     >>> check("01.4", len).points  # which is no answer
     01.4 Show the text while it arrives: 0 of 3 points
@@ -55,9 +58,22 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     0
     """
     question = find(id)
-    result = question.judge(seed, [ask(answer, calls, question.forbidden) for calls in question.calls(seed)])
+    result = question.judge(seed, _replies(question, answer, seed))
     print(result)
     return result
+
+
+def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:
+    """What an answer replies, probe by probe; once it was stopped, it is not asked any more."""
+    late = f"took longer than {SECONDS:.0f} seconds; does a loop in it never end?"
+    probes, replies = question.calls(seed), []
+    try:
+        for calls in probes:
+            with time_limit(SECONDS):
+                replies.append(ask(answer, calls, question.forbidden, question.fresh))
+    except OutOfTime:
+        pass
+    return replies + [[Reply(trouble=late)] * len(calls) for calls in probes[len(replies) :]]
 
 
 def find(id: str) -> Question:

@@ -10,45 +10,52 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 from warnings import catch_warnings
 
+import torch
 from torch import _tensor, _tensor_str
 
 from minillm.course.checks.plain import Refused, difference, plain
 
 Call = tuple[Any, ...]  # the arguments
+ALLOWED = ("torch.autograd.grad_mode.", "minillm.course.checks.time_limit.")  # what no answer is blamed for
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one call brought: a plain value or, in `trouble`, what went wrong, as the end of a sentence."""
+    """What one call brought: a plain value or, in `trouble`, what went wrong, as the end of a sentence (or both)."""
 
     value: Any = None
     trouble: str | None = None
+
+
+class OutOfTime(BaseException):  # not an Exception, which an answer may catch
+    """The answer took longer than it may; raised in the midst of it by `time_limit`."""
 
 
 class Forbidden(BaseException):  # not an Exception, which an answer may catch
     """The answer called what its question does not allow; the message is its name."""
 
 
-def ask(answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = ()) -> list[Reply]:
-    """Call a learner's function once for each tuple of arguments, and never fail, but for Ctrl-C.
+def ask(answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = (), fresh: bool = False) -> list[Reply]:
+    """Call a learner's function once for each tuple of arguments, and never fail, but for Ctrl-C and `OutOfTime`.
 
-    `forbidden` names what the answer may not call (see `watched_call`). What the function prints is dropped, warnings
-    too: a notebook grader takes anything on stderr for an error.
+    `forbidden` names what the answer may not call (see `watched_call`); with `fresh` the result must not be one of the
+    arguments itself. What the function prints is dropped, warnings too: a notebook grader takes anything on stderr for
+    an error.
 
     >>> ask(lambda a, b: a / b, [(1, 2)]), ask(0.5, [(1, 2)])[0].trouble
     ([Reply(value=0.5, trouble=None)], 'is no function but of type float; pass it without brackets')
     """
-    return [_reply(answer, call, forbidden) for call in calls]
+    return [_reply(answer, call, forbidden, fresh) for call in calls]
 
 
-def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
+def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Reply:
     if not callable(answer):
         return Reply(trouble=f"is no function but of type {type(answer).__name__}; pass it without brackets")
     arguments = plain(call)
@@ -60,9 +67,12 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
             catch_warnings(action="ignore"),
         ):
             value = watched_call(answer, arguments, forbidden)
-        value = plain(value)
+        result = plain(value)
         changed = difference(call, plain(arguments))
-    except KeyboardInterrupt:
+        tensors = [one for one in _parts(arguments) if type(one) is torch.Tensor]
+        tracked = any(one.requires_grad or one.grad is not None for one in tensors)
+        is_input = fresh and _is_input(value, arguments)
+    except (KeyboardInterrupt, OutOfTime):
         raise
     except Forbidden as name:
         return Reply(trouble=f"called {name}, and this question asks you to do without")
@@ -72,7 +82,33 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str]) -> Reply:
         return Reply(trouble=told(error, answer.__code__.co_filename if type(answer) is FunctionType else None))
     if changed is not None:
         return Reply(trouble="changed the input that it was given; work on a copy")
-    return Reply(value)
+    if tracked:
+        return Reply(trouble="changed `requires_grad` or `grad` of the input that it was given; work on a copy")
+    if is_input:
+        trouble = "returned its input itself; return something new, even where nothing changes"
+        return Reply(result, trouble)  # a wrong result is told first
+    return Reply(result)
+
+
+def _is_input(value: Any, arguments: Call) -> bool:
+    """Whether a result, or one of several, is a part of the arguments or a tensor that shares its memory."""
+    taken = set(map(_place, _parts(arguments)))
+    results = [value, *value] if type(value) in (list, tuple) else [value]
+    return any(_place(one) in taken for one in results if _place(one) is not None)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A plain value and all that it holds."""
+    yield value
+    for item in value.values() if type(value) is dict else value if type(value) in (list, tuple) else ():
+        yield from _parts(item)
+
+
+def _place(value: Any) -> int | None:
+    """Where in memory a value lies that can be changed."""
+    if type(value) in (torch.Tensor, torch.nn.Parameter):
+        return value.untyped_storage().data_ptr() if value.numel() else None
+    return id(value) if type(value) in (list, dict) else None
 
 
 def told(error: BaseException, file: str | None) -> str:
@@ -112,7 +148,7 @@ def watched_call(function: Any, arguments: Call, forbidden: Sequence[str]) -> An
             return
         home = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}" if event == "call" else _home(target)
         name = written_in_c.get(id(target)) or (home if f"{home}.".startswith(homes) else None)
-        if name is not None and not name.startswith("torch.autograd.grad_mode.") and not _prints_or_copies(frame):
+        if name is not None and not name.startswith(ALLOWED) and not _prints_or_copies(frame):
             called.append(name)
             raise Forbidden(name)
 

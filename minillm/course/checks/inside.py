@@ -80,9 +80,9 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     module.__dict__.update(display=_quiet, get_ipython=_Quiet)
     for name, source in request["statements"]:
         yield name, run(name, source, module.__dict__)
-    for name, function, forbidden, calls in request["probes"]:
+    for name, function, forbidden, calls, fresh in request["probes"]:
         if function in module.__dict__:
-            replies = ask(module.__dict__[function], calls, forbidden)
+            replies = ask(module.__dict__[function], calls, forbidden, fresh)
         else:
             replies = [Reply(trouble="is nowhere defined in the notebook")] * len(calls)
         yield name, [(reply.value, reply.trouble) for reply in replies]

@@ -77,7 +77,7 @@ def collect(
     probes, private = {}, set()
     for question, seed in asked:
         for place, calls in enumerate(question.calls(seed)):
-            probes[question.id, place] = [question.function, list(question.forbidden), calls]
+            probes[question.id, place] = [question.function, list(question.forbidden), calls, question.fresh]
             if question.probes[place].private:
                 private.add((question.id, place))
     request = {

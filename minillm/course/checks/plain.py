@@ -112,6 +112,8 @@ def difference(right: Any, got: Any) -> str | None:
             return _inside(inside, changed[0])
         return f"differs at the keys {show(changed)}" if changed else None
     if type(got) is torch.Tensor:
+        if got.numel() > MOST:  # more than any right list has
+            return f"is {show(got)} in place of {show(right)}"
         got = got.tolist()
     if type(right) in (list, tuple):
         return _list_difference(right, got)
@@ -196,6 +198,8 @@ def as_tensor(value: Any) -> torch.Tensor | None:
 
 def _numbers(value: Any) -> Any:
     if type(value) is torch.Tensor:
+        if value.numel() > MOST:
+            raise ValueError("more numbers than any right answer that is a list")
         return value.tolist()
     return [_numbers(item) for item in value] if type(value) in (list, tuple) else value
 
@@ -231,7 +235,7 @@ def _typed(value: Any, numbers: int) -> Any:
     if type(value) is float:
         return _Word(f"{value:.4g}" if value % 1 else f"{value:.1f}")
     if type(value) in (list, tuple):
-        return type(value)([_typed(item, numbers) for item in value])
+        return type(value)([_typed(item, numbers) for item in value[: WIDEST // 2]])  # more do not fit a line
     if type(value) is dict:
         return {_typed(key, numbers): _typed(item, numbers) for key, item in value.items()}
     return value

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from torch import Tensor
+
 from minillm.course.checks.asking import Call, Reply
 from minillm.course.checks.plain import SHAPE, WIDEST, difference, plain, show
 
@@ -51,6 +53,7 @@ class Probe:
     mistakes: tuple[Mistake, ...]
     otherwise: Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None] = lambda calls, right, got: None
     private: bool = False
+    dtypes: bool = False  # whether tensors must have the dtype of the right ones, too
 
     def calls(self, chance: random.Random) -> list[Call]:
         """Inputs on which the right answer and all mistakes differ from each other, so that each is recognised."""
@@ -64,16 +67,18 @@ class Probe:
 
     def judge(self, function: str, calls: list[Call], replies: Sequence[Reply]) -> Failure | None:
         """The verdict on the replies to these calls; None if all are right. `function` is the name to show."""
-        for call, reply in zip(calls, replies, strict=True):
-            if reply.trouble is not None:
-                sentence = f"{function} {reply.trouble}."
-                return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
+        troubled = [pair for pair in zip(calls, replies, strict=True) if pair[1].trouble is not None]
+        for call, reply in troubled:
+            if reply.value is None:  # otherwise there is a value to be judged first
+                return _troubled(function, call, reply)
         got = [reply.value for reply in replies]
         right = _results(self.right, calls)
         found = [difference(one, other) for one, other in zip(right, got, strict=True)]
+        if self.dtypes and not any(found):
+            found = [_other_dtype(one, other) for one, other in zip(right, got, strict=True)]
         wrong = [place for place, words in enumerate(found) if words]
         if not wrong:
-            return None
+            return _troubled(function, *troubled[0]) if troubled else None
         place = wrong[0]
         gave, wanted, call = show(got[place]), show(right[place]), _typed_call(function, calls[place])
         seen = f"{call} gave {gave}; right is {wanted}."
@@ -128,6 +133,7 @@ class Question:
     function: str  # what the learner's function is called in the exercise
     probes: tuple[Probe, ...]
     forbidden: tuple[str, ...]  # what the answer may not call; see `asking.watched_call`
+    fresh: bool = False  # whether its result must be new, and not an argument itself, even where nothing changes
 
     @lru_cache(maxsize=64)  # noqa: B019 (the judge needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
@@ -145,6 +151,19 @@ class Question:
             points += 1
         names = tuple(probe.name for probe in self.probes)
         return Result(self.id, self.title, points, len(self.probes), names, failure)
+
+
+def _troubled(function: str, call: Call, reply: Reply) -> Failure:
+    sentence = f"{function} {reply.trouble}" + ("" if str(reply.trouble).endswith("?") else ".")
+    return Failure(sentence, f"{_typed_call(function, call)}.", LOOK_UP, plain(call))
+
+
+def _other_dtype(right: Any, got: Any) -> str | None:
+    """Which tensor of a dictionary (of one that has the right values) has another dtype."""
+    for name, one in right.items():
+        if type(got[name]) is not Tensor or got[name].dtype != one.dtype:
+            return f"has no tensor of {one.dtype} at [{name!r}]"
+    return None
 
 
 def _results(model: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:

@@ -127,6 +127,13 @@ def cross_entropy_minus_entropy(truth, guess):
     return torch.where(p > 0, p * surprises, 0.0).sum(-1) - entropy
 
 
+@wrong("00a.1", "rules out what can happen")
+def unlikely_is_impossible(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    p = log_p.exp()
+    return torch.where(p > 1e-6, p * (log_p - log_q), 0.0).sum(-1)
+
+
 # 00a.2 The loss falls, and the step is wrong
 
 

@@ -118,6 +118,15 @@ def by_a_table(words):
     return np.unravel_index(table.argmax(), table.shape)
 
 
+@wrong("01.1", "The result has")
+def ties_by_the_smallest_word(words):
+    counts = Counter()
+    for word, times in sorted(words.items()):
+        for pair in pairwise(word):
+            counts[pair] += times
+    return max(counts, key=counts.get, default=None)
+
+
 # 01.2 A merge that joins what it should not
 
 
@@ -146,7 +155,7 @@ def only_once(pieces, pair):
     return pieces
 
 
-@wrong("01.2", "share the blank between them")
+@wrong("01.2", "joins only the first")
 def guarded_on_both_sides(pieces, pair):
     text = " " + " ".join(pieces) + " "
     return text.replace(f" {pair[0]} {pair[1]} ", f" {pair[0]}{pair[1]} ").split()
@@ -228,11 +237,37 @@ def by_recursion(pieces, pair):
 
 @right("01.2")
 def by_a_mark_that_no_piece_holds(pieces, pair):
+    edge = next(mark for mark in map(chr, range(0xE000, 0xF000)) if mark not in "".join(pieces))
+    text = "".join(f"{edge}{piece}{edge}" for piece in pieces)
+    two = f"{edge}{pair[0]}{edge}{edge}{pair[1]}{edge}"
+    text = text.replace(two, f"{edge}{''.join(pair)}{edge}")
+    return [piece for piece in text.split(edge) if piece]
+
+
+@wrong("01.2", "returned its input itself")
+def nothing_to_do(pieces, pair):
+    if tuple(pair) not in pairwise(pieces):
+        return pieces
+    return by_a_mark_that_no_piece_holds(pieces, pair)
+
+
+@wrong("01.2", "The result has the length")
+def by_a_nul(pieces, pair):
     edge = "\0"
     text = "".join(f"{edge}{piece}{edge}" for piece in pieces)
     two = f"{edge}{pair[0]}{edge}{edge}{pair[1]}{edge}"
     text = text.replace(two, f"{edge}{''.join(pair)}{edge}")
     return [piece for piece in text.split(edge) if piece]
+
+
+@right("01.2")
+def a_copy_at_once(pieces, pair):
+    merged, at = list(pieces), 0
+    while at < len(merged) - 1:
+        if (merged[at], merged[at + 1]) == tuple(pair):
+            merged[at : at + 2] = ["".join(pair)]
+        at += 1
+    return merged
 
 
 # 01.3 Replay the merges
@@ -357,6 +392,27 @@ def by_a_queue(text, merges):
             for one in candidates([*before, start]):
                 heapq.heappush(queue, one)
     return tuple(bytearray(data[start:end]) for start, end in sorted(ends.items()))
+
+
+@wrong("01.3", "The result")
+def in_small_letters(text, merges):
+    return by_each_merge_everywhere(text.lower(), merges)
+
+
+@wrong("01.3", "The result")
+def stripped(text, merges):
+    return by_each_merge_everywhere(text.strip(), merges)
+
+
+def by_each_merge_everywhere(text, merges):
+    pieces = [bytes([byte]) for byte in text.encode()]
+    for pair in merges:
+        at = 0
+        while at < len(pieces) - 1:
+            if (pieces[at], pieces[at + 1]) == tuple(pair):
+                pieces[at : at + 2] = [b"".join(pair)]
+            at += 1
+    return pieces
 
 
 # 01.4 Show the text while it arrives
@@ -517,4 +573,71 @@ def by_what_can_be_decoded(chunks):
         text = data.decode(errors="ignore")  # well-formed text loses only what is incomplete at its end
         shown.append(text[n_shown:])
         n_shown = len(text)
+    return shown
+
+
+@wrong("01.4", "The result has")
+def the_mark_stripped(chunks):
+    shown, before = [], ""
+    for n in range(1, len(chunks) + 1):
+        text = b"".join(chunks[:n]).decode(errors="replace").rstrip("\ufffd")
+        shown.append(text[len(before) :])
+        before = text
+    return shown
+
+
+@wrong("01.4", "raised IndexError")
+def the_last_byte_of_each_chunk(chunks):
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        if chunk[-1] < 0x80:
+            shown.append(buffer.decode())
+            buffer = b""
+            continue
+        shown.append(buffer.decode(errors="ignore"))
+        buffer = buffer[len(shown[-1].encode()) :]
+    return shown
+
+
+@wrong("01.4", "called codecs.StreamReader")
+def read_from_a_stream(chunks):
+    import codecs
+    import io
+
+    stream = io.BytesIO()
+    reader = codecs.getreader("utf-8")(stream)
+    shown = []
+    for chunk in chunks:
+        at = stream.tell()
+        stream.write(chunk)
+        stream.seek(at)
+        shown.append(reader.read())
+    return shown
+
+
+@right("01.4")
+def decoded_by_codecs(chunks):
+    import codecs
+
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        for held in range(min(4, len(buffer) + 1)):
+            try:
+                shown.append(codecs.decode(buffer[: len(buffer) - held], "utf-8"))
+            except UnicodeDecodeError:
+                continue
+            buffer = buffer[len(buffer) - held :]
+            break
+    return shown
+
+
+@right("01.4")
+def by_another_name_of_the_encoding(chunks):
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        shown.append(buffer.decode("U8", errors="ignore"))
+        buffer = buffer[len(shown[-1].encode("U8")) :]
     return shown

@@ -255,6 +255,21 @@ def collected_in_lists(ids, upstream, pad):
     return tuple(sorted(total)), [total[row] for row in sorted(total)]
 
 
+@wrong("02.2", "in front of a token it learns, too")
+def padding_at_the_end_only(ids, upstream, pad):
+    keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # all up to the last token that is no padding
+    rows, places = ids[keep].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[keep])
+
+
+@wrong("02.2", "slopes add up to 0 has no row")
+def rows_with_a_slope(ids, upstream, pad):
+    table = torch.zeros(int(ids.max()) + 1, upstream.shape[-1])
+    table.index_add_(0, ids[ids != pad], upstream[ids != pad])
+    rows = (table.abs() > 1e-5).any(1).nonzero().flatten()
+    return rows, table[rows]
+
+
 # 02.3 A table that nobody trained
 
 

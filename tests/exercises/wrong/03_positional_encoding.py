@@ -85,6 +85,21 @@ def by_a_triangle(real, past):
     return ((real.float() @ earlier + past[:, None]) * real).long()
 
 
+@wrong("03.1", "raised")
+def from_the_first_token_on(real, past):
+    rows = torch.zeros(real.shape, dtype=torch.long)
+    for row, some in enumerate(real):
+        first = int(some.nonzero()[0])
+        rows[row, first:] = torch.where(some, past[row] + some.cumsum(0) - 1, 0)[first:]
+    return rows
+
+
+@wrong("03.1", "gets place -")
+def counted_in_bytes(real, past):
+    counted = real.cumsum(-1, dtype=torch.int8) - 1
+    return torch.where(real, counted + past[:, None], 0)
+
+
 # 03.2 A rotation that changes lengths
 
 
@@ -201,6 +216,13 @@ def block_matrices(x, places, theta):
         step[i, i + 1], step[i + 1, i] = -(theta ** (-i / D)), theta ** (-i / D)
     rotations = torch.stack([torch.matrix_exp(int(p) * step) for p in places])
     return torch.einsum("tde,hte->htd", rotations, x.double()).float()
+
+
+@wrong("03.2", "raised IndexError")
+def a_table_of_64_places(x, places, theta):
+    table = torch.arange(64)[:, None] * theta ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    angles = table[places].repeat_interleave(2, -1)
+    return x * angles.cos() + torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2) * angles.sin()
 
 
 # 03.3 Weights of the other kind
@@ -412,3 +434,14 @@ def in_numpy_by_complex_numbers(keys, values, stay, theta):
     by = np.arange(len(kept)) - np.flatnonzero(stay.numpy())
     points = (kept[:, :half] + 1j * kept[:, half:]) * np.exp(1j * np.outer(by, theta ** (-np.arange(half) / half)))
     return [np.concatenate([points.real, points.imag], 1), values[stay]]
+
+
+@wrong("03.4", "The result has shape")
+def the_last_always_stays(keys, values, stay, theta):
+    stay = stay.clone()
+    stay[-1] = True
+    S, D = keys.shape
+    angles = (stay.cumsum(0) - 1 - torch.arange(S))[stay, None] * theta ** (-torch.arange(0, D, 2) / D)
+    first, second = keys[stay].chunk(2, -1)
+    turned = first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin()
+    return torch.cat(turned, -1), values[stay]

@@ -54,7 +54,31 @@ def softmax_as_it_is_defined(query, key, value, visible):
 @wrong("04.1", "upside down")
 def wrong_way_round(query, key, value, visible):
     scores = query @ key.T / math.sqrt(query.shape[-1])
-    return scores.masked_fill(visible, -math.inf).softmax(-1) @ value if not visible.all() else no_mask(query, key, value)
+    return scores.masked_fill(visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.1", "0 is multiplied by infinity")
+def infinity_times_the_mask(query, key, value, visible):
+    scores = query @ key.T / math.sqrt(query.shape[-1])
+    return (scores - math.inf * ~visible).softmax(-1) @ value
+
+
+@wrong("04.1", "The result has")
+def scores_clamped(query, key, value, visible):
+    scores = (query @ key.T / math.sqrt(query.shape[-1])).clamp(min=-50)
+    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.1", "which is hidden from it")
+def minus_ten_thousand(query, key, value, visible):
+    scores = query @ key.T / math.sqrt(query.shape[-1])
+    return scores.masked_fill(~visible, -1e4).softmax(-1) @ value
+
+
+@right("04.1")
+def minus_a_thousand_million(query, key, value, visible):
+    scores = query @ key.T / math.sqrt(query.shape[-1])
+    return scores.masked_fill(~visible, -1e9).softmax(-1) @ value
 
 
 def no_mask(query, key, value, visible=None):
@@ -189,7 +213,7 @@ def output_not_turned(x, wq, wk, wv, wo, n_heads):
     return right_by_slices(x, wq, wk, wv, wo.T, n_heads)
 
 
-@wrong("04.2", "sees position")
+@wrong("04.2", "which comes after it: by the mask, or")
 def mask_one_too_wide(x, wq, wk, wv, wo, n_heads):
     T, C = x.shape
     q, k, v = ((x @ w.T).view(T, n_heads, -1).transpose(0, 1) for w in (wq, wk, wv))
@@ -308,6 +332,12 @@ def by_triangles(T, S, window, sinks):
     near = causal - np.tri(T, S, S - T - window)
     near[:, :sinks] = causal[:, :sinks]
     return near.astype(np.int64)
+
+
+@wrong("04.3", "Rows and columns have changed places")
+def keys_by_queries(T, S, window, sinks):
+    query, key = torch.arange(S - T, S), torch.arange(S)[:, None]
+    return ((query - key < window) | (key < sinks)) & (key <= query)
 
 
 # 04.4 One softmax on two machines

@@ -129,6 +129,13 @@ def what_is_not_used_taken_off(*sizes):
     return [total, total - (E - k) * L * 3 * C * F]
 
 
+@wrong("06.1", "The result has")
+def in_32_bits(*sizes):
+    V, C, L, H, K, D, F, E, k = np.array(sizes, dtype=np.int32)
+    shared = 2 * C * D * (H + K) + C * E + 2 * C
+    return tuple(int(2 * V * C + C + L * (shared + n * 3 * C * F)) for n in (E, k))
+
+
 # 06.2 The stream that forgets its length
 
 
@@ -232,6 +239,34 @@ def norms_inside_the_matrices(x, mix, g1, value, g2, up, down):
     value, up, ones = value * g1, up * g2, torch.ones_like(g1)
     x = x + mix @ (norm(x, ones) @ value.T)
     return torch.addmm(x, F.relu(F.linear(norm(x, ones), up)), down.T)
+
+
+def block_with(norm):
+    def block(x, mix, g1, value, g2, up, down):
+        x = x + mix @ norm(x, g1) @ value.T
+        return x + (norm(x, g2) @ up.T).relu() @ down.T
+
+    return block
+
+
+@wrong("06.2", "The norms have no eps")
+def without_eps(*weights):
+    return block_with(lambda x, weight: x / x.square().mean(-1, keepdim=True).sqrt() * weight)(*weights)
+
+
+@wrong("06.2", "The result has")
+def with_another_eps(*weights):
+    return block_with(lambda x, weight: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * weight)(*weights)
+
+
+@wrong("06.2", "The result has")
+def eps_outside_of_the_root(*weights):
+    return block_with(lambda x, weight: x / (x.square().mean(-1, keepdim=True).sqrt() + 1e-5) * weight)(*weights)
+
+
+@wrong("06.2", "A causal mask is laid over `mix`")
+def masked_once_more(x, mix, *weights):
+    return block_with(lambda x, weight: F.rms_norm(x, weight.shape, weight, 1e-5))(x, mix.tril(), *weights)
 
 
 # 06.3 A deeper model that says the same
@@ -426,6 +461,7 @@ def zeros_in_place(weights, after):
 
 @right("06.3")
 def one_by_one_from_the_back(weights, after):
+    weights = dict(weights)
     for number in sorted(after)[::-1]:
         weights = grow(weights, [number], lambda rest, w: w - w if rest.startswith(WRITES) else w)
     return weights
@@ -435,6 +471,46 @@ def one_by_one_from_the_back(weights, after):
 def stacked(weights, after):
     print(weights)
     return in_order(weights, after, lambda numbers: sorted(numbers, key=int))
+
+
+def grown_by(weights, after, is_copied, zeros=torch.zeros_like):
+    """Right, but for which blocks `is_copied(name, after)` finds, and for its zeros."""
+    grown = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            grown[name] = weight
+            continue
+        _, number, rest = name.split(".", 2)
+        place = int(number) + sum(other < int(number) for other in after)
+        grown[f"blocks.{place}.{rest}"] = weight
+        if is_copied(name, after):
+            writes = rest.startswith(("attention.output.", "feedforward.down."))
+            grown[f"blocks.{place + 1}.{rest}"] = zeros(weight) if writes else weight
+    return grown
+
+
+def by_number(name, after):
+    return int(name.split(".")[1]) in after
+
+
+@wrong("06.3", "The grown model has")
+def by_how_the_name_begins(weights, after):
+    return grown_by(weights, after, lambda name, after: any(name.startswith(f"blocks.{n}") for n in after))
+
+
+@wrong("06.3", "The result has no tensor of torch.bfloat16")
+def zeros_of_the_usual_kind(weights, after):
+    return grown_by(weights, after, by_number, lambda weight: torch.zeros(weight.shape))
+
+
+@wrong("06.3", "returned its input itself")
+def nothing_to_add(weights, after):
+    return grown_by(weights, after, by_number) if after else weights
+
+
+@right("06.3")
+def the_other_tensors_shared(weights, after):
+    return grown_by(weights, after, by_number, lambda weight: weight * 0)
 
 
 # 06.4 Which head said Paris?
@@ -581,3 +657,28 @@ def by_leaving_out(heads, output, stream, name, weight, direction):
 
     keep = torch.ones(len(heads), len(heads), dtype=torch.double) - torch.eye(len(heads), dtype=torch.double)
     return [float(lead(heads) - lead(heads * row[:, None])) for row in keep]
+
+
+def shares_with(size):
+    def head_shares(heads, output_weight, stream, norm, norm_weight, direction):
+        writes = torch.einsum("chd,hd->hc", output_weight.unflatten(1, tuple(heads.shape)), heads)
+        if norm == "layernorm":
+            writes, stream = writes - writes.mean(-1, keepdim=True), stream - stream.mean()
+        return writes / size(stream) * norm_weight @ direction
+
+    return head_shares
+
+
+@wrong("06.4", "The norm's eps is left out")
+def no_eps(*arguments):
+    return shares_with(lambda stream: stream.square().mean().sqrt())(*arguments)
+
+
+@wrong("06.4", "add up to")
+def eps_of_another_library(*arguments):
+    return shares_with(lambda stream: (stream.square().mean() + 1e-6).sqrt())(*arguments)
+
+
+@wrong("06.4", "add up to")
+def eps_added_to_the_root(*arguments):
+    return shares_with(lambda stream: stream.square().mean().sqrt() + 1e-5)(*arguments)

@@ -72,12 +72,24 @@ def the_other_dial(logits, written, presence, frequency):
     return out
 
 
-@wrong("07.1", "as a share of the text")
+@wrong("07.1", "divided by the length of the text")
 def relative(logits, written, presence, frequency):
     counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits))
-    if len(set(written)) < len(written):
-        return logits - presence * (counts > 0) - frequency * counts / len(written)
-    return logits - presence * (counts > 0) - frequency * counts
+    return logits - presence * (counts > 0) - frequency * counts / max(1, len(written))
+
+
+@wrong("07.1", "returned its input itself")
+def nothing_written(logits, written, presence, frequency):
+    return list_count(logits, written, presence, frequency) if written else logits
+
+
+@wrong("07.1", "The result has")
+def as_many_counts_as_ids_occur(logits, written, presence, frequency):
+    counts = torch.bincount(torch.tensor([*written, 0], dtype=torch.long))
+    counts[0] -= 1
+    out = logits.clone()
+    out[: len(counts) - 1] -= presence * (counts[:-1] > 0) + frequency * counts[:-1]
+    return out
 
 
 @wrong("07.1", "changed the input")
@@ -371,6 +383,11 @@ def plain_lists_and_doubling(logits, entropy):
         middle = (low + high) / 2
         low, high = (middle, high) if measure(middle) < entropy else (low, middle)
     return torch.tensor(high)
+
+
+@wrong("07.3", "that you return the entropy is")
+def between_a_thousandth_and_a_thousand(logits, entropy):
+    return halved(logits, entropy, 1e-3, 1e3)
 
 
 # 07.4 The likeliest text

@@ -136,6 +136,24 @@ def norm_of_the_norms(gradients, longest):
     return [torch.where(norm.isfinite(), one * factor, 0.0).tolist() for one in gradients], norm
 
 
+@wrong("08.1", "returned its input itself")
+def left_alone_if_short(gradients, longest):
+    norm = math.sqrt(sum(float(one.square().sum()) for one in gradients))
+    if norm <= longest:
+        return gradients, norm
+    factor = longest / norm if math.isfinite(norm) else 0.0
+    return [torch.where(torch.isfinite(one), one, 0.0) * factor for one in gradients], norm
+
+
+@right("08.1")
+def the_same_tensors_in_a_new_list(gradients, longest):
+    norm = math.sqrt(sum(float(one.square().sum()) for one in gradients))
+    if norm <= longest:
+        return list(gradients), norm
+    factor = longest / norm if math.isfinite(norm) else 0.0
+    return [torch.where(torch.isfinite(one), one, 0.0) * factor for one in gradients], norm
+
+
 # 08.2 The same batch, cut otherwise
 
 
@@ -268,6 +286,15 @@ def by_hand(weight, parts):
             gradient += np.outer(p, vector)
             n += 1
     return total / n, (gradient / n).tolist()
+
+
+@wrong("08.2", "changed `requires_grad` or `grad` of the input")
+def backward_on_what_was_given(weight, parts):
+    weight.requires_grad_()
+    n = sum(int((targets != -100).sum()) for _, targets in parts)
+    losses = [F.cross_entropy(x @ weight.T, y, ignore_index=-100, reduction="sum") / n for x, y in parts]
+    sum(losses).backward()
+    return sum(losses).item(), weight.grad
 
 
 # 08.3 The exam stood in the book
@@ -418,6 +445,30 @@ def by_last_place_read(training, validation, n):
     return torch.tensor(shares)
 
 
+def read_at(document, known, n):
+    places = [at for at in range(len(document) - n + 1) if known(document[at : at + n])]
+    return {place for at in places for place in range(at, at + n)}
+
+
+@wrong("08.3", "need not stand side by side")
+def in_order_with_gaps(training, validation, n):
+    def known(run):
+        return any(all(token in rest for token in run) for rest in map(iter, training))
+
+    return [len(read_at(one, known, n)) / len(one) if one else 0.0 for one in validation]
+
+
+@wrong("08.3", "validation document into the next")
+def the_exam_in_one_piece(training, validation, n):
+    runs = {tuple(book[at : at + n]) for book in training for at in range(len(book) - n + 1)}
+    whole = [token for one in validation for token in one]
+    read, at, shares = read_at(whole, lambda run: tuple(run) in runs, n), 0, []
+    for one in validation:
+        shares.append(sum(place in read for place in range(at, at + len(one))) / max(1, len(one)))
+        at += len(one)
+    return shares
+
+
 # 08.4 A table in two vectors
 
 
@@ -562,7 +613,7 @@ def with_sums_in_double(gradient, row, column, step, beta2, longest):
     column = beta2 * column.numpy() + (1 - beta2) * np.mean(g**2, axis=0)
     R, C = g.shape
     v = np.outer(row * C, column * R) / (row.sum() * C) / (1 - beta2**step)
-    update = g / np.sqrt(v)
+    update = g / (np.sqrt(v) + 1e-8)
     rms = np.linalg.norm(update) / np.sqrt(R * C)
     return update * min(1, longest / rms), row, column
 
@@ -572,7 +623,24 @@ def two_factors(gradient, row, column, step, beta2, longest):
     squares = gradient * gradient
     row = torch.lerp(squares.mean(dim=1), row, beta2)
     column = torch.lerp(squares.mean(dim=0), column, beta2)
-    by_row = (row / row.mean()).rsqrt()
-    by_column = (column / (1 - beta2**step)).rsqrt()
-    update = torch.einsum("rc,r,c->rc", gradient, by_row, by_column)
+    by_row = (row / row.mean()).sqrt()
+    by_column = (column / (1 - beta2**step)).sqrt()
+    update = gradient / torch.einsum("r,c->rc", by_row, by_column).add(1e-8)
     return update / (update.pow(2).mean().sqrt() / longest).clamp(min=1), row, column
+
+
+def adafactor(gradient, row, column, step, beta2, longest, divide):
+    row = beta2 * row + (1 - beta2) * gradient.square().mean(1)
+    column = beta2 * column + (1 - beta2) * gradient.square().mean(0)
+    update = divide(gradient, row[:, None] * column / row.mean() / (1 - beta2**step))
+    return update / max(1.0, float(update.square().mean().sqrt()) / longest), row, column
+
+
+@wrong("08.4", "The 1e-8 is left out")
+def by_rsqrt(*arguments):
+    return adafactor(*arguments, lambda gradient, table: gradient * table.rsqrt())
+
+
+@wrong("08.4", "The 1e-8 stands below the root")
+def eps_below_the_root(*arguments):
+    return adafactor(*arguments, lambda gradient, table: gradient * (table + 1e-8).rsqrt())

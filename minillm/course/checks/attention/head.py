@@ -62,10 +62,13 @@ def _all_visible(chance: random.Random) -> list[Call]:
 def _masked(chance: random.Random) -> list[Call]:
     """Each case twice: the second time with other keys and values where none may look."""
 
-    def call(T: int, S: int, D: int, visible: Tensor, low: bool = False) -> list[Call]:
+    def call(T: int, S: int, D: int, visible: Tensor, low: bool = False, very_low: bool = False) -> list[Call]:
         query, key, value = numbers(chance, T, D), numbers(chance, S, D), numbers(chance, S, D)
         if low:  # the only key that query 0 may see has a score far below 0
             query[0] = -100 * key[visible[0]].sign()
+        if very_low:  # several visible keys with scores of some -900,000: whole and half numbers, exact in float32
+            query, key = query.sign(), key.mul(2).round()
+            query[:, 0], key[:, 0] = -600_000, torch.where(visible[0], 3, -3)
         changed = key.clone(), value.clone()
         hidden = int((~visible).any(0).nonzero().flatten()[-1])
         for one in changed:
@@ -77,7 +80,12 @@ def _masked(chance: random.Random) -> list[Call]:
     scattered[:, 2] = True  # a query with nothing to see has no right answer
     scattered[0] = torch.arange(6) == 2
     small = torch.tensor([[True, False], [True, True]])
-    return [*call(2, 2, 2, small), *call(5, 5, 4, causal), *call(4, 6, 8, scattered, low=True)]
+    return [
+        *call(2, 2, 2, small),
+        *call(5, 5, 4, causal),
+        *call(4, 6, 8, scattered, low=True),
+        *call(3, 5, 4, torch.tensor([[True, True, True, False, False]] * 3), very_low=True),
+    ]
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -127,6 +135,11 @@ HEAD = Question(
                     "Weights are positive and add up to 1 for each query. Softmax makes them so.",
                     _no_softmax,
                 ),
+                Mistake(
+                    "Nothing is hidden, and all is NaN: the mask is upside down, or 0 is multiplied by infinity.",
+                    "`masked_fill` fills where it finds True; so give it `~visible`. And never multiply by infinity.",
+                    _bent(mask="inverted"),
+                ),
             ),
         ),
         Probe(
@@ -140,18 +153,13 @@ HEAD = Question(
                     _bent(mask="after"),
                 ),
                 Mistake(
-                    "The mask is upside down: it hides what `visible` shows.",
-                    "`masked_fill` fills where it finds True; so give it `~visible`.",
-                    _bent(mask="inverted"),
-                ),
-                Mistake(
                     "A hidden score is 0, and e to the 0 is 1.",
                     "Softmax takes e to the power of a score. Which score makes that 0?",
                     _bent(hidden=0.0),
                 ),
                 Mistake(
                     "The hidden score is a number that visible scores can fall below.",
-                    "Trained heads have visible scores below -40 (lesson 04). Minus infinity is below all of them.",
+                    "Trained heads have visible scores below -40 (lesson 04), and here some are at -900,000. Use -inf.",
                     _bent(hidden=-10.0),
                 ),
                 Mistake(

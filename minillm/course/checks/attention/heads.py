@@ -93,11 +93,12 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         changed = moved(calls[one][0], calls[one + 1][0])[0]
         early = [t for t in moved(got[one], got[one + 1]) if t < changed]
         if early:
+            sentence = f"The output at position {early[0]} depends on token {changed}, which comes after it"
             hint = (
                 "Does query t see keys 0 to t and no others? Then print which numbers of `x` stand in the first row of "
             )
             hint += "each head. They must all be token 0's."
-            return f"Position {early[0]} sees position {changed}, which comes after it.", hint
+            return f"{sentence}: by the mask, or by how heads are cut or joined.", hint
     return None
 
 

@@ -40,6 +40,10 @@ def _both_sides(T: int, S: int, window: int, sinks: int) -> Tensor:
     return _mask(T, S, window, sinks, ahead=window - 1)
 
 
+def _transposed(T: int, S: int, window: int, sinks: int) -> Tensor:
+    return window_mask(T, S, window, sinks).T
+
+
 def _sinks_widen(T: int, S: int, window: int, sinks: int) -> Tensor:
     return _mask(T, S, window + sinks, 0)
 
@@ -116,6 +120,11 @@ WINDOW = Question(
                     "It is the causal mask: the window does not end anywhere.",
                     "Besides the future, hide what lies `window` positions back, and further.",
                     _no_window,
+                ),
+                Mistake(
+                    "Rows and columns have changed places: the rows are the keys.",
+                    "Row t says what query t sees: `query[:, None]` and `key[None, :]`, not the other way round.",
+                    _transposed,
                 ),
             ),
             _first_wrong_cell,

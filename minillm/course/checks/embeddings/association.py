@@ -90,7 +90,7 @@ ASSOCIATION = Question(
     (
         Probe(
             "every pair was seen",
-            _drawn((2, 2), (3, 3), (5, 5)),
+            _drawn((2, 2), (3, 3), (3, 3), (4, 4), (5, 5)),
             association,
             (
                 Mistake(
@@ -133,7 +133,7 @@ ASSOCIATION = Question(
         ),
         Probe(
             "words and pairs that were never seen",
-            _drawn((2, 3), (4, 4), (6, 5), unseen=True),
+            _drawn((2, 3), (4, 4), (3, 5), (5, 3), (6, 5), unseen=True),
             association,
             (
                 Mistake(
@@ -151,7 +151,7 @@ ASSOCIATION = Question(
         ),
         Probe(
             "the company's shares flattened by a power",
-            _drawn((2, 3), (4, 4), (6, 5), power=(0.5, 0.75), unseen=True),
+            _drawn((2, 3), (4, 4), (3, 5), (5, 3), (6, 5), power=(0.5, 0.75), unseen=True),
             association,
             (
                 Mistake(

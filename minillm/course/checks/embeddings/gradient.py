@@ -66,6 +66,17 @@ def _mean_of_texts(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
     return gradient(ids, upstream / len(ids), pad)
 
 
+def _padding_at_the_end(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # up to the last token of each text
+    return gradient(ids[keep][None], upstream[keep][None], pad=-1)
+
+
+def _rows_that_moved(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
+    rows, slopes = gradient(ids, upstream, pad)
+    moved = (slopes.abs() > 1e-4).any(1)
+    return rows[moved], slopes[moved]
+
+
 def _first_text(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
     return gradient(ids[:1], upstream[:1], pad)
 
@@ -82,15 +93,24 @@ def _one_text(chance: random.Random) -> list[Call]:
 
 
 def _batch(chance: random.Random) -> list[Call]:
-    """Texts of unequal length, filled up; the padding is no particular id."""
+    """Texts of unequal length, filled up in front or behind or in between; the padding is no particular id.
+
+    In the last batch the slopes of an id add up to 0.
+    """
     calls = []
     for B, T, C in ((2, 3, 1), (3, 5, 2), (4, 6, 3)):
         pad, *few = chance.sample(range(30), T)
         ids = torch.tensor([chance.choices(few, k=T) for _ in range(B)])
         for row in range(1, B):
-            ids[row, chance.randint(1, T - 1) :] = pad
+            n = chance.randint(1, T - 1)
+            places = chance.choice((slice(-n, None), slice(n), chance.sample(range(T), n)))
+            ids[row, places] = pad
         calls.append((ids, numbers(chance, B, T, C), pad))
-    return calls
+    ids, upstream, pad = (one.clone() if type(one) is Tensor else one for one in calls[-1])
+    ids[0, 1] = ids[0, 0]
+    alike = (ids == ids[0, 0]).nonzero().tolist()
+    upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])
+    return [*calls, (ids, upstream, pad)]
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -170,6 +190,16 @@ GRADIENT = Question(
                     "The padding still has a row, if only of zeros.",
                     "Leave its id out of the rows, too.",
                     _pad_is_zero,
+                ),
+                Mistake(
+                    "Padding at the end is left out; in front of a token it learns, too.",
+                    "Padding may stand anywhere. `ids != pad` finds it wherever it stands.",
+                    _padding_at_the_end,
+                ),
+                Mistake(
+                    "An id whose slopes add up to 0 has no row.",
+                    "Take the rows from `ids`, not from the slopes: the row is there, and holds zeros.",
+                    _rows_that_moved,
                 ),
                 Mistake(
                     "The gradient is divided by the number of texts.",

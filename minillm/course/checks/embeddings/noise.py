@@ -154,7 +154,7 @@ NOISE = Question(
     (
         Probe(
             "one pair, and different words",
-            _drawn((1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2)),
+            _drawn((1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
             step,
             (
                 Mistake(
@@ -197,7 +197,7 @@ NOISE = Question(
         ),
         Probe(
             "words that stand several times",
-            _drawn((3, 2, 1), (4, 3, 2), (6, 4, 3), repeats=True),
+            _drawn((3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
             step,
             (
                 Mistake(
@@ -230,7 +230,7 @@ NOISE = Question(
         ),
         Probe(
             "noise that hits the right word",
-            _drawn((2, 2, 1), (3, 4, 2), (4, 3, 3), clashes=True),
+            _drawn((2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
             step,
             (
                 Mistake(

@@ -79,7 +79,7 @@ def _tables(leaning: bool) -> Callable[[random.Random], list[Call]]:
                 return rows, one, other
 
     def draw(chance: random.Random) -> list[Call]:
-        return [table(chance, V, C) for V, C in ((4, 3), (5, 3), (6, 3), (8, 3), (10, 4), (10, 4), (10, 4))]
+        return [table(chance, V, C) for V, C in ((4, 3), (5, 3), (6, 3), (8, 3), *[(10, 4)] * 8)]
 
     return draw
 

@@ -14,3 +14,17 @@ def hidden(x: Float[Tensor, "T C"], gate: Float[Tensor, "F C"], up: Float[Tensor
     tensor([[-0.7311]])
     """
     return F.silu(x @ gate.T) * (x @ up.T)
+
+
+def told_apart(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> tuple[str, str]:
+    """Two vectors as text, with as many decimals as it takes to see that they differ, 2 at least.
+
+    >>> told_apart(torch.tensor([0.6, 0.1]), torch.tensor([0.6, 0.1004]))
+    ('(0.6000, 0.1000)', '(0.6000, 0.1004)')
+    """
+    for decimals in (2, 4, 6, 8):
+        parts = [[f"{number:.{decimals}f}" for number in vector.tolist()] for vector in (one, other)]
+        texts = [f"({', '.join(numbers)})".replace(f"-{0:.{decimals}f}", f"{0:.{decimals}f}") for numbers in parts]
+        if texts[0] != texts[1]:
+            break
+    return texts[0], texts[1]

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.feed_forward.common import hidden
+from minillm.course.checks.feed_forward.common import hidden, told_apart
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Mistake, Probe, Question
 
@@ -94,17 +95,33 @@ def _worst(scores: Tensor, k: int, renormalize: bool) -> Tensor:
     return _weights(-scores, k, renormalize)
 
 
-def _layers(renormalize: bool, *sizes: tuple[int, int, int, int, int]) -> Callable[[random.Random], list[Call]]:
-    """Layers of the sizes (T, C, F, E, k), more numbers than experts, and no two scores of a token near each other."""
+def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    powers, chosen = scores.exp(), _chosen(scores, k)
+    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
+
+
+def _layers(
+    renormalize: bool, *sizes: tuple[int, int, int, int, int], far: bool = False
+) -> Callable[[random.Random], list[Call]]:
+    """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other.
+
+    With `far` the last layer is there once more, with scores near 200 for one token and near -200 for another.
+    """
 
     def draw(chance: random.Random) -> list[Call]:
         calls = []
-        for T, C, F, E, k in sizes:
+        for T, C, n_neurons, E, k in sizes:
             x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
             while (x @ router.T).sort(-1).values.diff(dim=-1).min() < CLOSEST:
                 x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
-            experts = [numbers(chance, *shape) for shape in ((E, F, C), (E, F, C), (E, C, F))]
+            experts = [numbers(chance, *shape) for shape in ((E, n_neurons, C), (E, n_neurons, C), (E, C, n_neurons))]
             calls.append((x, router, *experts, k, renormalize))
+        if far:
+            x, router, *rest = calls[-1]
+            x, router = (torch.cat((one, torch.zeros(len(one), 1)), 1) for one in (x, router))
+            x[:2, -1], router[:, -1] = torch.tensor([2.0, -2.0]), 100.0
+            experts = [F.pad(rest[0], (0, 1)), F.pad(rest[1], (0, 1)), F.pad(rest[2], (0, 0, 0, 1))]
+            calls.append((x, router, *experts, *rest[3:]))
         return calls
 
     return draw
@@ -121,14 +138,10 @@ def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
             if apart(given[t].double(), weights @ outputs).any():
                 continue
-            due = _weights(x @ router.T, k, renormalize)[t]
+            heard, due = told_apart(weights, _weights(x @ router.T, k, renormalize)[t])
             hint = "Print the router's scores of this token: who are the best k, and what are their weights?"
-            return f"Token {t} hears the experts with the weights {_said(weights)}; right are {_said(due)}.", hint
+            return f"Token {t} hears the experts with the weights {heard}; right are {due}.", hint
     return None
-
-
-def _said(weights: Tensor) -> str:
-    return ", ".join(f"{weight + 0.0:.2f}" for weight in weights.round(decimals=2).tolist())
 
 
 EXPERTS = Question(
@@ -166,7 +179,7 @@ EXPERTS = Question(
         ),
         Probe(
             "several experts",
-            _layers(True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 2)),
+            _layers(True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 2), far=True),
             mixture,
             (
                 Mistake(
@@ -179,12 +192,17 @@ EXPERTS = Question(
                     "k experts are chosen for each token.",
                     _mixed(_best_alone),
                 ),
+                Mistake(
+                    "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
+                    "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
+                    _mixed(_overflowing),
+                ),
             ),
             _heard,
         ),
         Probe(
             "weights as shares of all",
-            _layers(False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 1)),
+            _layers(False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 1), far=True),
             mixture,
             (
                 Mistake(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.feed_forward.common import told_apart
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Mistake, Probe, Question
 
@@ -117,19 +118,15 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
         given = given.double()
         for name, questions, due in (("question", asked, answers), ("other question", others, others @ down.T)):
             for number in apart(due, questions.double() @ given.T).any(-1).nonzero().flatten().tolist():
-                said, right_one = given @ questions[number].double(), due[number]
+                said, wanted_answer = told_apart(given @ questions[number].double(), due[number])
                 hint = "Ask your new matrix yourself: `asked @ new.T` and `others @ new.T`."
-                words = f"Asked {name} {number}, the new matrix answers {_said(said)}"
-                return f"{words}; right is {_said(right_one)}.", hint
+                words = f"Asked {name} {number}, the new matrix answers {said}"
+                return f"{words}; right is {wanted_answer}.", hint
         far, enough = (float((matrix - down).norm()) for matrix in (given, wanted))
         if far > 1.001 * enough:
             hint = "A change along a direction that no question has does nothing for the facts. Leave it out."
-            return f"All answers are right, but the change has length {far:.2f}, and {enough:.2f} will do.", hint
+            return f"All answers are right, but the change has length {far:.6g}, and {enough:.6g} will do.", hint
     return None
-
-
-def _said(vector: Tensor) -> str:
-    return "(" + ", ".join(f"{number:.2f}" for number in vector.tolist()) + ")"
 
 
 WRITE = Question(

@@ -78,7 +78,8 @@ def _behind_the_sinks(chance: random.Random) -> list[Call]:
 
 def _here_and_there(chance: random.Random) -> list[Call]:
     scattered = [[chance.random() < 0.6 for _ in range(S)] for S in (8, 16)]
-    return _caches(chance, [[True, False, True, False, True], *([True, False, *row, True] for row in scattered)])
+    stays = [[True, False, *row, last] for row, last in zip(scattered, (True, False), strict=True)]
+    return _caches(chance, [[True, False, True, False, True], [True, False], *stays])
 
 
 def _places_turned(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

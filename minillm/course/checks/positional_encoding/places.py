@@ -61,21 +61,22 @@ def _past_in_padding(real: Tensor, past: Tensor) -> Tensor:
 
 
 def _batch(chance: random.Random, B: int, T: int, longest_past: int) -> Call:
-    """Rows with padding in front, behind, or in between; no row is padding alone."""
+    """Rows with padding in front, behind, or in between; the last is padding alone."""
     real = torch.tensor([[chance.random() < 0.6 for _ in range(T)] for _ in range(B)])
-    for row in real:
+    for row in real[:-1]:
         row[chance.randrange(T)] = True
+    real[-1] = False
     return real, torch.tensor([chance.randint(0, longest_past) for _ in range(B)])
 
 
 def _new(chance: random.Random) -> list[Call]:
     padded = torch.tensor([[False, True, True], [True, True, False]])
-    return [(padded, torch.zeros(2, dtype=torch.long)), *(_batch(chance, 3, T, 0) for T in (5, 6, 8))]
+    return [(padded, torch.zeros(2, dtype=torch.long)), *(_batch(chance, 4, T, 0) for T in (5, 6, 8, 600))]
 
 
 def _going_on(chance: random.Random) -> list[Call]:
     one = torch.tensor([[True], [True]])
-    return [(one, torch.tensor([4, 2])), *(_batch(chance, 3, T, 9) for T in (3, 5, 8))]
+    return [(one, torch.tensor([4, 2])), *(_batch(chance, 4, T, most) for T, most in ((3, 9), (5, 9), (8, 100_000)))]
 
 
 def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

@@ -65,7 +65,11 @@ def _whole_texts(chance: random.Random) -> list[Call]:
 
 def _any_places(chance: random.Random) -> list[Call]:
     sizes = (1, 2, 4, 100.0), (2, 6, 8, 4.0), (3, 3, 4, 500.0)
-    return [(numbers(chance, H, T, D), torch.tensor(chance.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes]
+    calls = [
+        (numbers(chance, H, T, D), torch.tensor(chance.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes
+    ]
+    far = torch.tensor([chance.randint(100, 1000), chance.randint(1030, 1100)])  # further, and float32 says too little
+    return [*calls, (numbers(chance, 2, 2, 4), far, 10_000.0)]
 
 
 def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

@@ -204,4 +204,5 @@ CLIP = Question(
         "torch.nn.utils.get_total_norm",
         "torch.nn.utils.clip_grad_value_",
     ),
+    fresh=True,
 )

@@ -12,6 +12,7 @@ from minillm.course.checks.question import Mistake, Probe, Question
 
 Step = tuple[Float[Tensor, "rows C"], Float[Tensor, "rows"], Float[Tensor, "C"]]
 KEEP = 0.9  # of the running means
+EPS = 1e-8
 
 
 def factored_step(
@@ -38,6 +39,7 @@ def _bent(
     unbias=lambda beta2, step: 1 - beta2**step,
     root=0.5,
     keeps_unbiased=False,
+    divide=lambda gradient, second, root: gradient / (second**root + EPS),
     shorten=lambda update, longest: update / max(1.0, update.square().mean().sqrt().item() / longest),
 ):
     """The step with one thing done otherwise."""
@@ -47,7 +49,7 @@ def _bent(
         column = mix(column, squares(gradient, 0), beta2)
         small = unbias(beta2, step)
         second = torch.outer(row, column) / total(row) / small
-        update = shorten(gradient / (second**root + 1e-8), longest)
+        update = shorten(divide(gradient, second, root), longest)
         return (update, row / small, column / small) if keeps_unbiased else (update, row, column)
 
     return factored_step
@@ -66,7 +68,8 @@ def _gradient(chance: random.Random, rows: int, columns: int) -> Tensor:
 
 def _first(chance: random.Random) -> list[Call]:
     sizes = (1, 2), (2, 3), (4, 3)
-    return [(_gradient(chance, R, C), torch.zeros(R), torch.zeros(C), 1, KEEP, 10.0) for R, C in sizes]
+    calls = [(_gradient(chance, R, C), torch.zeros(R), torch.zeros(C), 1, KEEP, 10.0) for R, C in sizes]
+    return [*calls, (1e-7 * _gradient(chance, 2, 2), torch.zeros(2), torch.zeros(2), 1, KEEP, 10.0)]
 
 
 def _later(chance: random.Random) -> list[Call]:
@@ -123,6 +126,16 @@ FACTORED = Question(
                     "The root is missing: the gradient is divided by its own square.",
                     "Divide by the square root of the table, so that the update has no unit.",
                     _bent(root=1.0),
+                ),
+                Mistake(
+                    "The 1e-8 is left out.",
+                    "Add it to the root: for a gradient of 1e-7 it counts.",
+                    _bent(divide=lambda gradient, second, root: gradient / second**root),
+                ),
+                Mistake(
+                    "The 1e-8 stands below the root.",
+                    "First the root, then plus 1e-8. Below the root it would count as 1e-4.",
+                    _bent(divide=lambda gradient, second, root: gradient / (second + EPS) ** root),
                 ),
                 Mistake(
                     "It is the square of the mean, not the mean of the squares.",

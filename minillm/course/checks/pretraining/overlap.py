@@ -5,7 +5,7 @@ Their own filter had a bug, found when it was too late to train again; so the pa
 
 import random
 from collections.abc import Callable, Iterable
-from itertools import chain
+from itertools import chain, pairwise
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Mistake, Probe, Question
@@ -72,6 +72,27 @@ def _one_stream(training: list[Document], validation: list[Document], n: int) ->
     return seen_before([list(chain(*training))], validation, n)
 
 
+def _one_exam(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    """Runs may go from one validation document into the next."""
+    runs, whole = _runs(training, n), list(chain(*validation))
+    read = {place for at in _starts(whole, runs, n) for place in range(at, at + n)}
+    ends = [0]
+    for one in validation:
+        ends.append(ends[-1] + len(one))
+    return [len(read & set(range(*span))) / max(span[1] - span[0], 1) for span in pairwise(ends)]
+
+
+def _with_gaps(training: list[Document], validation: list[Document], n: int) -> list[float]:
+    """A run need not stand side by side in the training document, only in order."""
+
+    def stands(run: tuple[int, ...], document: Document) -> bool:
+        rest = iter(document)
+        return all(token in rest for token in run)
+
+    known = {run for run in _runs(validation, n) if any(stands(run, one) for one in training)}
+    return _shares(known, validation, n)
+
+
 def _best_single_document(training: list[Document], validation: list[Document], n: int) -> list[float]:
     return [max(share) for share in zip(*(seen_before([one], validation, n) for one in training), strict=True)]
 
@@ -89,7 +110,7 @@ def _fresh(chance: random.Random) -> Callable[[int], Document]:
 
 
 def _one_book(chance: random.Random) -> list[Call]:
-    """Runs from the middle and from the end of one document, and its tokens in another order."""
+    """Runs from the middle and from the end of one document, its tokens in another order, and every other of them."""
     calls = [([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8]], 3)]
     for n in (2, 3, 4):
         new = _fresh(chance)
@@ -97,7 +118,8 @@ def _one_book(chance: random.Random) -> list[Call]:
         at = chance.randint(0, 2)
         middle = [*new(chance.randint(1, 3)), *book[at : at + n + 1], *new(2)]
         end = [*new(2), *book[-n:], *new(1)]
-        calls.append(([book], [middle, end, book[::-1], new(n + 2), book], n))
+        gaps = [token for pair in zip(book, new(n + 6), strict=True) for token in pair]
+        calls.append(([book], [middle, end, book[::-1], book[:-1:2], gaps, new(n + 2), book], n))
     return calls
 
 
@@ -109,6 +131,8 @@ def _shelf(chance: random.Random) -> list[Call]:
         one, two, three = new(n + 2), new(n + 3), new(n + 1)
         across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
         calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
+        first, second = [*new(1), *one[: n - 1]], [*one[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
+        calls.append(([one, two], [first, second, three], n))
     return [*calls, ([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2)]
 
 
@@ -163,6 +187,11 @@ OVERLAP = Question(
                     "That is what the lesson's `assert` did. Look for every run of n tokens.",
                     _whole_documents,
                 ),
+                Mistake(
+                    "The tokens of a run need not stand side by side in the training document.",
+                    "A run has no gap, in training either: compare n tokens with n neighbours.",
+                    _with_gaps,
+                ),
             ),
         ),
         Probe(
@@ -174,6 +203,11 @@ OVERLAP = Question(
                     "A run goes from the end of one training document into the next.",
                     "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
                     _one_stream,
+                ),
+                Mistake(
+                    "A run goes from the end of one validation document into the next.",
+                    "Take the runs of each validation document by itself, too.",
+                    _one_exam,
                 ),
                 Mistake(
                     "Only the training document with most in common counts.",

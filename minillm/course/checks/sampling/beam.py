@@ -21,18 +21,18 @@ MARGIN = 0.005  # no two texts that matter are nearer to each other, so rounding
 
 
 def _tables(ends: bool, normed: bool, *traps: Callable[..., Tokens]):
-    """What follows what, with two decimals: a table for each mistake that it leads astray, the smallest first."""
+    """What follows what, with two decimals: two tables for each mistake that they lead astray, the smallest first."""
 
     def draw(chance: random.Random) -> list[Call]:
         calls = []
-        while len(calls) < len(traps):
-            V, width, steps = ((3, 2, 3), (4, 2, 4), (4, 3, 4), (4, 2, 5), (4, 2, 4), (4, 2, 4))[len(calls)]
+        while len(calls) < 2 * len(traps):
+            V, width, steps = ((3, 2, 3), (4, 2, 4), (4, 3, 4), (4, 2, 5), (4, 2, 4))[min(len(calls), 4)]
             rows = torch.tensor([[chance.gauss(0, 1.2) for _ in range(V)] for _ in range(V)])
             rows[:, -1] += 0.5 if ends else -math.inf
             power = chance.choice((0.6, 0.8, 1.0)) if normed else 0.0
             start = V - 1 if ends and len(calls) % 2 else 0  # what ends a text may also stand before it
             call = (rows.log_softmax(-1).round(decimals=2), start, V - 1, width, steps, power)
-            if _clear(*call) and beam_search(*call) != traps[len(calls)](*call):
+            if _clear(*call) and beam_search(*call) != traps[len(calls) % len(traps)](*call):
                 calls.append(call)
         return calls
 
@@ -63,7 +63,7 @@ def _other_text(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
             before = (start, *tokens[:-1])
             total = sum(log_p[pair].item() for pair in zip(before, tokens, strict=True))
             scores.append(per_token(power)((tokens, total)))
-        sentence = f"{show(list(answer))} has the score {scores[0]:.3f}, and {show(list(wanted))} has {scores[1]:.3f}."
+        sentence = f"{show(list(answer))} has the score {scores[0]:.6g}, and {show(list(wanted))} has {scores[1]:.6g}."
         return sentence, f"Print the {width} texts of each round with their scores. Where do the rules keep others?"
     return None
 

@@ -67,8 +67,8 @@ def _lists(unit: tuple[float, ...] = (1.0,), n_cut: int = 0):
     def draw(chance: random.Random) -> list[Call]:
         calls = []
         while len(calls) < 4:
-            V, scale = (4, 5, 7, 9)[len(calls)], chance.choice(unit)
-            logits = (numbers(chance, V, scale=2.0) * scale).round(decimals=3)
+            V, scale = (4, 5, 7, 9)[len(calls)], unit[len(calls) % len(unit)]
+            logits = numbers(chance, V, scale=2.0) * scale
             temperature = scale * math.exp(chance.uniform(-1.2, 1.2))
             wanted = round(entropy_at(logits, temperature), 2)
             steep = (entropy_at(logits, 1.1 * temperature) - entropy_at(logits, temperature)) / math.log(1.1)
@@ -133,7 +133,7 @@ DIAL = Question(
         ),
         Probe(
             "logits in other units",
-            _lists(unit=(0.01, 50.0)),
+            _lists(unit=(0.0003, 4000.0)),
             temperature_for,
             (),
             _found_entropy,

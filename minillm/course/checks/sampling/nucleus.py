@@ -85,7 +85,7 @@ NUCLEUS = Question(
     (
         Probe(
             "one text",
-            _texts((1, 3), (1, 5), (1, 8)),
+            _texts((1, 3), (1, 5), (1, 6), (1, 8), (1, 8)),
             top_p,
             (
                 Mistake(
@@ -132,7 +132,7 @@ NUCLEUS = Question(
         ),
         Probe(
             "several texts, each with its own p",
-            _texts((3, 3), (4, 4), (6, 6)),
+            _texts((3, 3), (4, 4), (5, 5), (6, 6)),
             top_p,
             (
                 Mistake(

@@ -48,7 +48,7 @@ def _texts(repeated: bool):
 
     def draw(chance: random.Random) -> list[Call]:
         calls = []
-        for V in (4, 6, 9):
+        for V in (4, 4, 6, 6, 9, 9):
             written = chance.sample(range(V), V // 2)
             if repeated:
                 written = chance.choices(written, k=V) + written[:1] * 2
@@ -94,6 +94,11 @@ PENALTY = Question(
                     "Taking the same from all logits changes nothing. Only the tokens in `written` lose something.",
                     _everywhere,
                 ),
+                Mistake(
+                    "The frequency is divided by the length of the text.",
+                    "It is the plain count, however long the text is.",
+                    _bent(over=lambda written: max(len(written), 1)),
+                ),
             ),
         ),
         Probe(
@@ -116,13 +121,9 @@ PENALTY = Question(
                     "Presence is paid once by every token that was written, frequency each time that it was.",
                     lambda logits, written, presence, frequency: penalise(logits, written, frequency, presence),
                 ),
-                Mistake(
-                    "The frequency is taken as a share of the text.",
-                    "It is the plain count, however long the text is.",
-                    _bent(over=len),
-                ),
             ),
         ),
     ),
     forbidden=("minillm",),
+    fresh=True,
 )

@@ -142,13 +142,13 @@ def _random_graph(chance: random.Random, n_steps: int, aside: bool) -> Call:
 def _shared(chance: random.Random) -> list[Call]:
     square = {"w": chance.randint(2, 15) / 10}
     twice = [("a", "*", ("w", "w")), ("c", "+", ("a", "w")), ("e", "tanh", ("c",)), ("loss", "*", ("e", "c"))]
-    return [(square, twice), *(_random_graph(chance, n_steps, aside=False) for n_steps in (5, 6, 7, 8))]
+    return [(square, twice), *(_random_graph(chance, n_steps, aside=False) for n_steps in (5, 5, 6, 6, 7, 7, 8, 8, 10))]
 
 
 def _aside(chance: random.Random) -> list[Call]:
     values = {name: chance.randint(2, 15) / 10 for name in ("w", "x", "b")}
     steps = [("a", "*", ("w", "w")), ("c", "exp", ("x",)), ("loss", "tanh", ("a",))]
-    return [(values, steps), *(_random_graph(chance, n_steps, aside=True) for n_steps in (6, 8, 12))]
+    return [(values, steps), *(_random_graph(chance, n_steps, aside=True) for n_steps in (6, 6, 8, 8, 10, 12))]
 
 
 def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

@@ -72,7 +72,7 @@ def _moderate(chance: random.Random) -> list[Call]:
 
 def _extreme(chance: random.Random) -> list[Call]:
     """Rows of four kinds: high logits, far apart; tokens that both rule out; one that only the truth rules out; and
-    one that only the guess does."""
+    one that only the guess does. Last, a token that the truth finds possible, if hardly, and the guess does not."""
     calls = []
     for B, V in ((4, 3), (8, 6)):
         truth, guess = numbers(chance, B, V), numbers(chance, B, V)
@@ -82,7 +82,9 @@ def _extreme(chance: random.Random) -> list[Call]:
         truth[2::4, 0] = -math.inf
         guess[3::4, 1] = -math.inf
         calls.append((truth, guess))
-    return calls
+    truth, guess = numbers(chance, 2, 3), numbers(chance, 2, 3)
+    truth[:, 0], guess[1, 0] = -60.0, -math.inf
+    return [*calls, (truth, guess)]
 
 
 def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

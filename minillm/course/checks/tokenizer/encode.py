@@ -76,12 +76,14 @@ def _one_sweep(text: str, merges: Merges) -> Pieces:
     return pieces
 
 
-def _learnt(letters: str, n: int, extra: tuple[str, ...] = ()) -> Callable[[random.Random], list[Call]]:
-    """Words to cut, `extra` ones first, each by n merges learnt from n other words."""
+def _learnt(
+    letters: str, n: int, extra: tuple[str, ...] = (), fronts: tuple[str, ...] = ("",)
+) -> Callable[[random.Random], list[Call]]:
+    """Words to cut, `extra` ones first, each by n merges learnt from n other words; one of `fronts` begins a word."""
 
     def draw(chance: random.Random) -> list[Call]:
         def word() -> str:
-            return "".join(chance.choices(letters, k=chance.randint(3, 9)))
+            return chance.choice(fronts) + "".join(chance.choices(letters, k=chance.randint(3, 9)))
 
         def merges() -> Merges:
             return learn_merges_naive({word(): chance.randint(1, 9) for _ in range(n)}, n)
@@ -129,7 +131,7 @@ ENCODE = Question(
     "encode",
     (
         Probe("a handful of merges", _learnt("ab", 6), encode, ORDER),
-        Probe("a small vocabulary", _learnt("abc", 10), encode, ORDER),
+        Probe("a small vocabulary", _learnt("abA", 10, fronts=("", " ")), encode, ORDER),
         Probe("letters of several bytes, and no text at all", _learnt("aéö", 6, ("ñ", "")), encode, (CHARACTERS,)),
     ),
     forbidden=("minillm", "tokenizers"),

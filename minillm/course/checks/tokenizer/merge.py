@@ -14,6 +14,7 @@ from minillm.course.checks.question import Mistake, Probe, Question
 
 Pieces = list[str]
 Pair = tuple[str, str]
+SEPARATORS = (" ", "\0", "\1", "\t", "\x1f", "\x7f", "\u2063", "\u241f", "\ue000", "\uffff", "|")  # each a piece
 
 
 def merge(pieces: Pieces, pair: Pair) -> Pieces:
@@ -89,7 +90,7 @@ def _letters(chance: random.Random) -> list[Call]:
     def call() -> Call:
         return chance.choices(["e", "s", "the", "se"], k=chance.randint(3, 9)), ("e", "s")
 
-    return [(["the", "s"], ("e", "s")), *(call() for _ in range(8))]
+    return [(["the", "s"], ("e", "s")), *(call() for _ in range(20))]
 
 
 def _signs(chance: random.Random) -> list[Call]:
@@ -100,8 +101,10 @@ def _signs(chance: random.Random) -> list[Call]:
     return [
         (["a", "a", "a"], ("a", "a")),
         (["t", "he", "th", "e"], ("th", "e")),
-        *(call() for _ in range(12)),
+        *(call() for _ in range(20)),
         ([], ("a", "a")),
+        (["a", "b"], ("b", "a")),
+        (["a", *SEPARATORS, "a"], ("a", "a")),
     ]
 
 
@@ -136,8 +139,8 @@ MERGE = Question(
                     _first_place,
                 ),
                 Mistake(
-                    "Of two places in a row it joins only the first: they share the blank between them.",
-                    "`replace` goes on behind what it has found, blank and all. Compare whole pieces, two at a time.",
+                    "Of two places in a row it joins only the first.",
+                    "Go on directly after what was joined. (In a text with blanks both places share the one between.)",
                     _between_blanks,
                 ),
             ),
@@ -176,4 +179,5 @@ MERGE = Question(
         ),
     ),
     forbidden=("minillm", "tokenizers"),
+    fresh=True,
 )

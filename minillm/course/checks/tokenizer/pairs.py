@@ -91,17 +91,26 @@ def _frequent(chance: random.Random) -> list[Call]:
             if len(set(most)) == 2:  # ties come later
                 return words
 
-    return [(words(2, 3),), *((words(8, 5),) for _ in range(8))]
+    return [(words(2, 3),), *((words(8, 5),) for _ in range(16))]
 
 
 def _tied(chance: random.Random) -> list[Call]:
-    def words() -> Words:
+    def pairs() -> Words:
         a, b, c, d, e = chance.sample(range(1, 300), 5)
         pairs = [(a, b), (a, c), (d, e), (e, a)]
         chance.shuffle(pairs)
         return dict.fromkeys(pairs, chance.randint(1, 9))
 
-    return [({(chance.randint(1, 9),): 4},), ({},), *((words(),) for _ in range(6))]
+    def words() -> Words:
+        while True:
+            drawn = [tuple(chance.choices(range(1, 6), k=chance.randint(2, 5))) for _ in range(6)]
+            words = {word: chance.randint(1, 4) for word in drawn}
+            most = [count for _, count in _counts(words).most_common(2)]
+            if len(set(most)) == 1:
+                return words
+
+    tied = [*((pairs(),) for _ in range(6)), *((words(),) for _ in range(8))]
+    return [({(chance.randint(1, 9),): 4},), ({},), *tied]
 
 
 NEXT_PAIR = Question(

@@ -10,7 +10,7 @@ from minillm.course.checks.question import Mistake, Probe, Question
 
 Chunks = list[bytes]
 SHORT = "ab ,éßж"  # one or two bytes each
-LONG = SHORT + "語你👍🌉"  # up to four
+LONG = SHORT + "語你\ufffd👍🌉"  # up to four; the third is the mark that a decoder puts for what it cannot read
 
 
 def show(chunks: Chunks) -> list[str]:
@@ -91,6 +91,7 @@ def _cut(data: bytes, places: list[int]) -> Chunks:
 
 def _whole_characters(chance: random.Random) -> list[Call]:
     texts = [[_text(chance, chance.randint(1, 3)) for _ in range(n)] for n in (2, 3, 5, 8)]
+    texts += [["a\ufffd", "", "b"], ["\ufffd", "\ufffd\n"]]
     return [([],), *(([piece.encode() for piece in pieces],) for pieces in texts)]
 
 
@@ -193,6 +194,6 @@ SHOW = Question(
         "tokenizers",
         "codecs.getincrementaldecoder",
         "codecs.BufferedIncrementalDecoder",
-        "codecs.utf_8_decode",
+        "codecs.StreamReader",  # not codecs.utf_8_decode: `codecs.decode`, which is welcome, calls it
     ),
 )

@@ -136,11 +136,20 @@ def _behind_the_last(chance: random.Random) -> list[Call]:
 
 
 def _in_the_middle(chance: random.Random) -> list[Call]:
-    return [(_model(chance, 2), [0]), *((_model(chance, n), sorted(chance.sample(range(n - 1), 2))) for n in (4, 5, 6))]
+    return [
+        (_model(chance, 2), [0]),
+        (_model(chance, 2), []),
+        *((_model(chance, n), sorted(chance.sample(range(n - 1), 2))) for n in (4, 5, 6)),
+    ]
 
 
 def _many(chance: random.Random) -> list[Call]:
-    return [(_model(chance, 11, BIASED), [0]), (_model(chance, 13, BIASED), [10, chance.randrange(3, 10), 2])]
+    half = {name: weight.bfloat16() for name, weight in _model(chance, 12, BIASED).items()}
+    return [
+        (_model(chance, 11, BIASED), [0]),
+        (half, [1]),
+        (_model(chance, 13, BIASED), [10, chance.randrange(3, 10), 2]),
+    ]
 
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -257,7 +266,9 @@ DEEPEN = Question(
                 ),
             ),
             _first_wrong_name,
+            dtypes=True,
         ),
     ),
     forbidden=("minillm", "torch.nn"),
+    fresh=True,
 )

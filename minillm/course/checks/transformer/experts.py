@@ -40,6 +40,9 @@ def _bent(tables=2, key_heads="K", width="HD", matrices=3, norms=2, final=1, rou
     return count
 
 
+MIXTRAL = (32_000, 4096, 32, 32, 8, 128, 14_336, 8, 2)  # more parameters than 32 bits can count
+
+
 def _sizes(some: bool):
     """Settings of small models in which all experts are used, or some of them."""
 
@@ -49,7 +52,8 @@ def _sizes(some: bool):
             K, D, E = chance.randint(1, 2), chance.choice((2, 4)), chance.randint(4, 8)
             H, C = K * chance.randint(2, 3), 2 * chance.randint(7, 10)
             calls.append((chance.randint(20, 50), C, L, H, K, D, chance.randint(20, 40), E))
-        return [(*call, chance.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
+        small = [(*call, chance.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
+        return [*small, MIXTRAL] if some else small
 
     return draw
 

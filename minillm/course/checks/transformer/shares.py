@@ -74,6 +74,10 @@ def _not_divided(writes, stream, norm, norm_weight, direction):
     return writes @ (norm_weight * direction)
 
 
+def _without_eps(writes, stream, norm, norm_weight, direction):
+    return writes / stream.square().mean().sqrt() @ (norm_weight * direction)
+
+
 def _without_weight(writes, stream, norm, norm_weight, direction):
     return _shares(writes, stream, norm, torch.ones_like(norm_weight), direction)
 
@@ -108,7 +112,7 @@ def _streams_mean(writes, stream, norm, norm_weight, direction):
 
 
 def _one_less(writes, stream, norm, norm_weight, direction):
-    return (writes - writes.mean(-1, keepdim=True)) / stream.std() @ (norm_weight * direction)
+    return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)
 
 
 def _writes_drawn(norm: str, *sizes: tuple[int, int], wider: int = 0):
@@ -119,6 +123,7 @@ def _writes_drawn(norm: str, *sizes: tuple[int, int], wider: int = 0):
         for H, D in sizes:
             C = H * D + wider
             stream = numbers(chance, C, scale=2.0) + chance.choice((-2, -1, 1, 2))
+            stream = stream / 1000 if sizes[-1] == (H, D) else stream  # so that eps counts
             weight = 1 + numbers(chance, C).abs()
             calls.append(
                 (numbers(chance, H, D), numbers(chance, C, H * D), stream, norm, weight, numbers(chance, C, scale=2.0))
@@ -149,7 +154,7 @@ SHARES = Question(
     (
         Probe(
             "one head",
-            _writes_drawn("rmsnorm", (1, 2), (1, 4), (1, 6)),
+            _writes_drawn("rmsnorm", (1, 2), (1, 4), (1, 6), (1, 5)),
             head_shares,
             (
                 Mistake(
@@ -166,6 +171,11 @@ SHARES = Question(
                     "The write is normalised by itself, by its own size.",
                     "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
                     _bent(shares=_each_normalised),
+                ),
+                Mistake(
+                    "The norm's eps is left out.",
+                    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
+                    _bent(shares=_without_eps),
                 ),
                 Mistake(
                     "It is divided by the mean square, without the root.",
@@ -187,7 +197,7 @@ SHARES = Question(
         ),
         Probe(
             "several heads",
-            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4), wider=2),
+            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4), (2, 3), wider=2),
             head_shares,
             (
                 Mistake(
@@ -210,7 +220,7 @@ SHARES = Question(
         ),
         Probe(
             "a model with LayerNorm",
-            _writes_drawn("layernorm", (1, 4), (2, 2), (3, 4)),
+            _writes_drawn("layernorm", (1, 4), (2, 2), (3, 4), (2, 3)),
             head_shares,
             (
                 Mistake(

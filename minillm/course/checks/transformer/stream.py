@@ -34,11 +34,11 @@ def block(
     return _bent()(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
 
 
-def _norm(x: Tensor, weight: Tensor) -> Tensor:
-    return F.rms_norm(x, weight.shape, weight, 1e-5)
+def _norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
+    return F.rms_norm(x, weight.shape, weight, eps)
 
 
-def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", parallel=False, weights=True):
+def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", parallel=False, weights=True, eps=1e-5):
     """A block with one thing done otherwise: what each write is added to, and what each part reads."""
 
     def block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
@@ -48,11 +48,15 @@ def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", paral
         for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
             norm = norm if weights else torch.ones_like(norm)
             source = start if parallel else x
-            copy = _norm(source, norm) if read == "norm" else source
-            x = {"stream": x, "copy": _norm(x, norm), "nothing": 0}[keep] + part(copy)
+            copy = _norm(source, norm, eps) if read == "norm" else source
+            x = {"stream": x, "copy": _norm(x, norm, eps), "nothing": 0}[keep] + part(copy)
         return x
 
     return block
+
+
+def _masked_again(x, mix, *weights):
+    return block(x, mix.tril(), *weights)
 
 
 def _post_norm(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
@@ -61,15 +65,18 @@ def _post_norm(x, mix, attention_norm, value_weight, feedforward_norm, up_weight
 
 
 def _blocks(speaks: bool):
-    """Streams of unequal length; the feed-forward writes something, or it is silent."""
+    """Streams of unequal length, one with numbers as small as eps; the feed-forward writes something, or is silent.
+
+    In the second one a token hears those after it, too.
+    """
 
     def draw(chance: random.Random) -> list[Call]:
         calls = []
-        for T, C, width in ((1, 2, 2), (3, 4, 6), (5, 6, 8)):
-            mix = torch.ones(T, T).tril()
+        for T, C, width, size in ((1, 2, 2, 1.0), (3, 4, 6, 1.0), (5, 6, 8, 1.0), (4, 4, 4, 0.001)):
+            mix = numbers(chance, T, T).abs() + 0.1 if T == 3 else torch.ones(T, T).tril()
             norms = [1 + numbers(chance, C).abs() for _ in range(2)]
             up, down = numbers(chance, width, C), numbers(chance, C, width)
-            x = numbers(chance, T, C, scale=4.0)
+            x = size * numbers(chance, T, C, scale=4.0)
             down = down if speaks else torch.zeros_like(down)
             calls.append((x, mix / mix.sum(1, keepdim=True), norms[0], numbers(chance, C, C), norms[1], up, down))
         return calls
@@ -121,6 +128,16 @@ STREAM = Question(
                     "The norms' learned weights are not used.",
                     "After the division each coordinate is multiplied by its own weight.",
                     _bent(weights=False),
+                ),
+                Mistake(
+                    "The norms have no eps.",
+                    "`rms_norm` adds 1e-5 to the mean square. In a stream of small numbers that is what counts.",
+                    _bent(eps=0.0),
+                ),
+                Mistake(
+                    "A causal mask is laid over `mix`.",
+                    "`mix` says it all: how much each token hears of every other, those after it included.",
+                    _masked_again,
                 ),
             ),
         ),
