@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import sys
+import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
 from functools import cache
@@ -139,7 +141,10 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def require_compiler(device: torch.device) -> None:
-    """Raise `ValueError` where torch.compile lacks its tool: Triton for a card, a C++ compiler otherwise."""
+    """Raise `ValueError` where torch.compile cannot work: without Triton for a card, without a C++ compiler otherwise.
+
+    A C++ compiler is called by a command in which torch does not quote all paths, so a space in one of them breaks it.
+    """
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise UserError("compile is on, but the package triton is not installed; install it, or leave compile out")
@@ -151,6 +156,24 @@ def require_compiler(device: torch.device) -> None:
             f"compile is on, but there is no C++ compiler {compiler!r} here; leave compile out, or install one "
             "(Debian, Ubuntu: apt install g++; macOS: xcode-select --install; Windows: Visual Studio's build tools)"
         )
+    for path, remedy in _paths_in_the_link_command().items():
+        if " " in path:
+            raise ValueError(
+                f"compile is on, but torch's compiler cannot link from a path with a space, {path!r}; "
+                f"leave compile out, or {remedy} a folder without one"
+            )
+
+
+def _paths_in_the_link_command() -> dict[str, str]:
+    """Every path that torch writes without quotes into the linker's command, with what to do to change it."""
+    if sys.platform == "win32":  # torch quotes them there
+        return {}
+    return {
+        os.path.dirname(torch.__file__): "install torch in",
+        sysconfig.get_config_var("LIBDIR") or "": "use a Python from",
+        tempfile.gettempdir(): "point TMPDIR to",
+        os.environ.get("TORCHINDUCTOR_CACHE_DIR", ""): "point TORCHINDUCTOR_CACHE_DIR to",
+    }
 
 
 @cache

@@ -2,6 +2,7 @@ import itertools
 import random
 import subprocess
 import sys
+import sysconfig
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,10 +107,26 @@ def test_what_compiling_needs_is_named(monkeypatch):
     with pytest.raises(ValueError, match="there is no C\\+\\+ compiler 'no-such-compiler' here; leave compile out, or"):
         require_compiler(torch.device("cpu"))
     monkeypatch.setenv("CXX", sys.executable)  # found, which is all that is asked
+    monkeypatch.setattr("minillm.device._paths_in_the_link_command", dict)
     require_compiler(torch.device("cpu"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="the package triton is not installed"):
         require_compiler(torch.device("cuda"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torch quotes its paths on Windows")
+@pytest.mark.parametrize(
+    ("installed", "cache", "remedy"),
+    [("a b", "ab", "install torch in"), ("ab", "a b", "point TORCHINDUCTOR_CACHE_DIR to")],
+)
+def test_a_path_that_the_linker_cannot_read_is_named(installed, cache, remedy, monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: "/usr/lib")
+    monkeypatch.setattr(torch, "__file__", f"/home/{installed}/torch/__init__.py")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", f"/home/{cache}/torch")
+    sentence = f"cannot link from a path with a space, '/home/a b/torch'; leave compile out, or {remedy} a folder"
+    with pytest.raises(ValueError, match=sentence):
+        require_compiler(torch.device("cpu"))
 
 
 def test_the_peak_is_operations_over_time(monkeypatch):

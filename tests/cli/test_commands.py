@@ -252,6 +252,13 @@ def endless(tmp_path):
     return tmp_path / "endless"
 
 
+def test_pretrain_says_why_it_cannot_compile_here(tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr("minillm.device._paths_in_the_link_command", lambda: {"/a b": "install torch in"})
+    refused = run("pretrain", "--out", tmp_path / "run", "--steps", "1", "--compile", *TRAINING, status=1)
+    assert "cannot link from a path with a space, '/a b'; leave compile out, or install torch in" in refused.stderr
+
+
 def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path, cache):
     text = tmp_path / "text.txt"
     text.write_text("\n\n".join(f"The cat number {n} sat on the mat." for n in range(60)), encoding="utf-8")

@@ -61,7 +61,7 @@ def test_a_layer_is_compiled_in_training_mode_and_plain_again_afterwards(monkeyp
         return compiled
 
     monkeypatch.setattr(torch, "compile", compile)
-    monkeypatch.setenv("CXX", sys.executable)  # found, which is all that is asked
+    monkeypatch.setattr("minillm.training.compilation.require_compiler", lambda device: None)
     model, ids = new_model(), torch.tensor([[1, 2, 3]])
     with compiled_layers(model):
         trained = model.train()(ids)
