@@ -69,7 +69,8 @@ def main() -> None:
         folder, out = Path(scratch, "submissions"), Path(scratch, "graded")
         students = hand_in(folder, out)
         before = sorted(path.name for path in folder.iterdir())
-        command = [sys.executable, "-m", "minillm", "grade", str(folder), "--out", str(out), "--due", DUE, "--late", "10"]
+        command = [sys.executable, "-m", "minillm", "grade", str(folder), "--out", str(out)]
+        command += ["--due", DUE, "--late", "10"]
         os.environ["TEACHERS_TOKEN"] = "TOKEN"  # which some of them are after
         stop, least = threading.Event(), [10**15]
         watch = threading.Thread(target=least_free_memory, args=(stop, least))

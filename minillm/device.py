@@ -25,7 +25,7 @@ def pick_device(name: str | None = None) -> torch.device:
     """The device of that name; with no name CUDA where there is a card, else the CPU.
 
     Apple's MPS is used only when you ask for it: several versions computed wrong losses without a word, and
-    `minillm doctor` compares it with the CPU first. Raises `ValueError` for a device that is not here.
+    `minillm doctor` compares it with the CPU first. Raises `UserError` for a device that is not here.
 
     >>> pick_device("cpu")
     device(type='cpu')
@@ -158,7 +158,7 @@ def require_compiler(device: torch.device) -> None:
         )
     for path, remedy in _paths_in_the_link_command().items():
         if " " in path:
-            raise ValueError(
+            raise UserError(
                 f"compile is on, but torch's compiler cannot link from a path with a space, {path!r}; "
                 f"leave compile out, or {remedy} a folder without one"
             )

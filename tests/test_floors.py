@@ -80,9 +80,8 @@ def test_imports_point_down():
 
 def test_what_is_raised_for_a_user_is_a_user_error():
     """The command line turns that into a sentence, and takes any other ValueError for a bug."""
-    others = ("course/checks/", "course/grading/", "course/progress.py", "cli/grade.py", "cli/progress.py")
     for path in sorted(PACKAGE.rglob("*.py")):
-        if not path.relative_to(PACKAGE).as_posix().startswith(others):
+        if path.name not in ("plain.py", "wire.py"):  # there it is caught where it is raised
             assert "raise ValueError" not in path.read_text(encoding="utf-8"), path
 
 

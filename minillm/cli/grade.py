@@ -25,6 +25,7 @@ from minillm.course.grading.names import assignment_name
 from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
 from minillm.course.grading.submissions import list_submissions
+from minillm.errors import UserError
 
 
 def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -79,16 +80,16 @@ def grade_class(
     from minillm.course.grading.gradebook import write_feedback, write_gradebook
 
     if unknown := [number for number in numbers if number not in ROOMS]:
-        raise ValueError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
+        raise UserError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
     found = list_submissions(submissions)
     students = [one.student for one in found]
     if again is not None and again not in students:
-        raise ValueError(f"nobody is called {again!r}; there are {', '.join(students)}")
+        raise UserError(f"nobody is called {again!r}; there are {', '.join(students)}")
     every = {one: load_questions(one, checks) for one in ROOMS}
     possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
     out = out.resolve()
     if has_magic(str(out)):
-        raise ValueError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
+        raise UserError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
     limits = Limits(seconds, 6 * seconds, memory)
     hidden = tuple(path.resolve() for path in (submissions, checks) if path)
     if not unsafe:
@@ -101,7 +102,7 @@ def grade_class(
         questions = {one: asked for one, asked in every.items() if one in (numbers or handed_in)}
         if not questions:
             reasons = sorted({one.trouble for one in found if one.trouble})
-            raise ValueError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
+            raise UserError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
         if again is not None:
             forget(out, again)
         course = Class(found, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
@@ -184,7 +185,7 @@ def need_sandbox(limits: Limits, hidden: Sequence[Path]) -> None:
         except (ChildProcessError, OSError) as error:
             reason = f"bubblewrap does not work here ({error})"
     if reason:
-        raise ValueError(
+        raise UserError(
             f"{reason}. Grade on Linux, in a container or a virtual machine that holds nothing else; or say --unsafe, "
             "if you would let every student work at your keyboard"
         )

@@ -18,6 +18,7 @@ from typing import Any
 from minillm.course.checks.asking import OutOfTime, Reply, ask
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.time_limit import time_limit
+from minillm.errors import UserError
 
 ROOMS = {  # by the number of the assignment
     "00a": "tensors",
@@ -44,7 +45,7 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
 
     `answer` is the function itself. Another `seed` draws other inputs. `.points` of the result, as the last line of a
     notebook's cell, is what nbgrader takes for partial credit. An answer that takes longer than 30 seconds for a
-    probe is stopped, where that is possible (`time_limit`). Raises `ValueError` for a question that there is not.
+    probe is stopped, where that is possible (`time_limit`). Raises `UserError` for a question that there is not.
 
     >>> check("01.4", len).points  # which is no answer
     01.4 Show the text while it arrives: 0 of 3 points
@@ -77,7 +78,7 @@ def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:
 
 
 def find(id: str) -> Question:
-    """The question with this id; raises `ValueError` with those that there are.
+    """The question with this id; raises `UserError` with those that there are.
 
     >>> find("01.2").function
     'merge'
@@ -86,7 +87,7 @@ def find(id: str) -> Question:
         if question.id == id:
             return question
     known = ", ".join(question.id for number in ROOMS for question in questions(number))
-    raise ValueError(f"no question is called {id!r}; there are {known}")
+    raise UserError(f"no question is called {id!r}; there are {known}")
 
 
 def questions(number: str) -> tuple[Question, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from minillm.course.grading.grade import Record
 from minillm.course.grading.names import clean
+from minillm.errors import UserError
 
 DECISIONS = "decisions.csv"
 COLUMNS = ("student", "what", "points", "free_days", "why")
@@ -81,7 +82,7 @@ def _about(decisions: Sequence[Decision], student: str, what: str) -> list[Decis
 def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str]) -> list[Decision]:
     """The table; written empty if there is none. `possible` are the points of each question.
 
-    What a spreadsheet does to it is undone: rows that were emptied, and `04` that became 4. Raises `ValueError` with
+    What a spreadsheet does to it is undone: rows that were emptied, and `04` that became 4. Raises `UserError` with
     the line that cannot be meant.
     """
     path = out / DECISIONS
@@ -91,10 +92,10 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8; save it as 'CSV UTF-8'") from None
+        raise UserError(f"{path} is not UTF-8; save it as 'CSV UTF-8'") from None
     rows = csv.DictReader(io.StringIO(text))
     if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
-        raise ValueError(
+        raise UserError(
             f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; without it an empty one is written"
         )
     found: dict[tuple[str, str], Decision] = {}
@@ -104,7 +105,7 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
             decision = _decision(row, place, possible, students)
             about = decision.student, decision.what
             if about in found:
-                raise ValueError(f"{place}: {about[0]} and {about[1]} have a line already; keep one of them")
+                raise UserError(f"{place}: {about[0]} and {about[1]} have a line already; keep one of them")
             found[about] = decision
     return list(found.values())
 
@@ -115,18 +116,18 @@ def _decision(row: dict[str, str], place: str, possible: dict[str, int], student
     if what not in known and f"0{what}" in known:
         what = f"0{what}"
     if student != "*" and student not in students:
-        raise ValueError(f"{place}: nobody who handed in is called {student!r}; `*` stands for all")
+        raise UserError(f"{place}: nobody who handed in is called {student!r}; `*` stands for all")
     try:
         decision = Decision(student, what, float(points) if points else None, int(days) if days else 0, why)
     except ValueError:
-        raise ValueError(f"{place}: points {points!r} and free days {days!r} must be numbers") from None
+        raise UserError(f"{place}: points {points!r} and free days {days!r} must be numbers") from None
     if points and days:
-        raise ValueError(f"{place}: it has points and free days; give each a line of its own")
+        raise UserError(f"{place}: it has points and free days; give each a line of its own")
     if decision.free_days < 0:
-        raise ValueError(f"{place}: there cannot be {decision.free_days} free days")
+        raise UserError(f"{place}: there cannot be {decision.free_days} free days")
     if decision.points is not None and not 0 <= decision.points <= possible.get(what, -1):
         known = f"it has {possible[what]} points" if what in possible else f"there is no question {what!r}"
-        raise ValueError(f"{place}: {decision.points:g} points for {what}, and {known}")
+        raise UserError(f"{place}: {decision.points:g} points for {what}, and {known}")
     if decision.points is None and (what not in known or what in possible):
-        raise ValueError(f"{place}: free days are for an assignment, such as 04, and {what!r} is none")
+        raise UserError(f"{place}: free days are for an assignment, such as 04, and {what!r} is none")
     return decision

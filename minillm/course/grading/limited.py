@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from minillm.course.checks.plain import printable
 from minillm.course.checks.sandbox import new_keyring
+from minillm.errors import UserError
 
 MOST_ANSWER = 100_000_000  # bytes
 MEMORY = 6_000_000_000  # of address space, beside what torch takes itself
@@ -113,7 +114,7 @@ def _work(channel: Connection, function: Callable[..., Any], arguments: Sequence
     except MemoryError:
         answer = {"failed": "took more memory than it may"}
     except Exception as error:
-        told = str(error) if type(error) is ValueError else f"failed ({type(error).__name__}: {error})"
+        told = str(error) if isinstance(error, UserError) else f"failed ({type(error).__name__}: {error})"
         answer = {"failed": printable(told)}
     with contextlib.suppress(OSError):  # nobody listens any more
         channel.send_bytes(json.dumps(answer).encode())

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from minillm.course.checks import CHECK_CELL
+from minillm.errors import UserError
 
 MOST_CELLS = 1000
 MOST_CODE = 1_000_000  # characters
@@ -26,7 +27,7 @@ ODD |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__built
 def read_code(data: bytes) -> list[tuple[str, str]]:
     """The code cells of a notebook but its checks, each with a name for people: ("code cell 3", source).
 
-    Raises `ValueError` with what is wrong with the file, as the end of a sentence.
+    Raises `UserError` with what is wrong with the file, as the end of a sentence.
     """
     return [
         (f"code cell {place}", source)
@@ -39,15 +40,15 @@ def _sources(data: bytes, kind: str) -> list[str]:
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
-        raise ValueError("is no notebook: its JSON is broken") from None
+        raise UserError("is no notebook: its JSON is broken") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list):
-        raise ValueError("is no notebook: it has no cells (a notebook of format 4 or later is needed)")
+        raise UserError("is no notebook: it has no cells (a notebook of format 4 or later is needed)")
     sources = [_text(cell.get("source")) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == kind]
     if len(sources) > MOST_CELLS:
-        raise ValueError(f"has more than {MOST_CELLS:,} cells of code")
+        raise UserError(f"has more than {MOST_CELLS:,} cells of code")
     if sum(map(len, sources)) > MOST_CODE:
-        raise ValueError(f"has more than {MOST_CODE:,} characters of code")
+        raise UserError(f"has more than {MOST_CODE:,} characters of code")
     return sources
 
 
@@ -55,7 +56,7 @@ def _text(source: Any) -> str:
     """A cell's source: a text, or a list of its lines."""
     lines = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
-        raise ValueError("is no notebook: the text of a cell is no text")
+        raise UserError("is no notebook: the text of a cell is no text")
     return "".join(lines)
 
 

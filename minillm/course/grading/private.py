@@ -10,26 +10,27 @@ from pathlib import Path
 
 from minillm.course import checks
 from minillm.course.checks.question import Question
+from minillm.errors import UserError
 
 
 def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
     """The questions of an assignment: from a file in the folder if there is one, else the course's.
 
     Probes that the course does not have are private: what a student is told of them is whether they were passed.
-    Raises `ValueError` if the file asks for other functions than the course does, since learners write those.
+    Raises `UserError` if the file asks for other functions than the course does, since learners write those.
     """
     public = checks.questions(number)
     if folder is None:
         return public
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder; give one with a file such as {number}.py")
+        raise UserError(f"{folder} is no folder; give one with a file such as {number}.py")
     path = folder / f"{number}.py"
     if not path.exists():
         return public
     own = tuple(runpy.run_path(str(path)).get("QUESTIONS", ()))
     if [(one.id, one.function) for one in own] != [(one.id, one.function) for one in public]:
         wanted = ", ".join(f"{one.id} {one.function}" for one in public)
-        raise ValueError(f"{path} must define QUESTIONS, one for each of {wanted}, in this order")
+        raise UserError(f"{path} must define QUESTIONS, one for each of {wanted}, in this order")
     return tuple(_with_private_probes(mine, course) for mine, course in zip(own, public, strict=True))
 
 

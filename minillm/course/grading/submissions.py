@@ -17,6 +17,7 @@ from minillm.course.checks import ROOMS, questions
 from minillm.course.checks.plain import printable
 from minillm.course.grading.names import ARCHIVES, NOTEBOOK, Owner, assignment_name, loose, number_of, owner_of, usable
 from minillm.course.grading.notebook import begun, definition, read_code
+from minillm.errors import UserError
 
 MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
 MOST_NOTEBOOKS = 300  # of them, that could be an assignment
@@ -70,9 +71,9 @@ class Submission:
 
 
 def list_submissions(folder: Path) -> list[Submission]:
-    """What lies in a folder, by student, not yet read; raises `ValueError` if there is nothing to grade."""
+    """What lies in a folder, by student, not yet read; raises `UserError` if there is nothing to grade."""
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder; give the one that holds a folder or a zip for each student")
+        raise UserError(f"{folder} is not a folder; give the one that holds a folder or a zip for each student")
     groups: dict[tuple[str, str], list[HandIn]] = {}
     for path in sorted(folder.iterdir()):
         if not path.name.startswith(".") and path.name != "__MACOSX" and (part := _hand_in(path)):
@@ -80,7 +81,7 @@ def list_submissions(folder: Path) -> list[Submission]:
             who = part.owner.id or ("notebooks" if flat else path.name)  # notebooks of one name are one person's
             groups.setdefault((part.owner.name, who), []).append(part)
     if not groups:
-        raise ValueError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook")
+        raise UserError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook")
     times = Counter(name for name, _ in groups)
     found: dict[str, Submission] = {}
     for (name, _), parts in groups.items():
@@ -140,17 +141,17 @@ def read_part(part: HandIn) -> list[Notebook]:
     for shown, data, written in files:
         together += len(data) if isinstance(data, bytes) else 0
         if together > MOST_TOGETHER:
-            raise ValueError(f"its notebooks have more than {MOST_TOGETHER // 10**6} MB together")
+            raise UserError(f"its notebooks have more than {MOST_TOGETHER // 10**6} MB together")
         notebook = _notebook(shown, data, written)
         if notebook is None:
             other.append(printable(shown, SHOWN))
             continue
         found.append(notebook)
         if len(found) > MOST_NOTEBOOKS:
-            raise ValueError(f"it holds more than {MOST_NOTEBOOKS} notebooks of assignments")
+            raise UserError(f"it holds more than {MOST_NOTEBOOKS} notebooks of assignments")
     if not found:
         seen = f" but {', '.join(other[:3])}" if other else ""
-        raise ValueError(f"there is no notebook of an assignment in it{seen}; one is {assignment_name('04')}.ipynb")
+        raise UserError(f"there is no notebook of an assignment in it{seen}; one is {assignment_name('04')}.ipynb")
     return choose(found)
 
 
@@ -220,7 +221,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, bytes | str, datetime | None
         folders[:] = sorted(name for name in folders if not _hidden(name))
         count += len(folders) + len(files)
         if count > MOST_FILES:
-            raise ValueError(f"it holds more than {MOST_FILES:,} files")
+            raise UserError(f"it holds more than {MOST_FILES:,} files")
         for name in sorted(files):
             if name.lower().endswith(NOTEBOOK) and not _hidden(name):
                 path = Path(root, name)
@@ -246,11 +247,11 @@ def _file(path: Path, shown: str) -> tuple[str, bytes | str, datetime | None]:
 
 def _in_zip(path: Path) -> Iterator[tuple[str, bytes | str, datetime | None]]:
     if not zipfile.is_zipfile(path):
-        raise ValueError("it is not a zip, or only a part of one")
+        raise UserError("it is not a zip, or only a part of one")
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MOST_FILES:
-            raise ValueError(f"it holds more than {MOST_FILES:,} files")
+            raise UserError(f"it holds more than {MOST_FILES:,} files")
         for member in members:
             shown = member.filename.replace("\\", "/")
             parts = [part for part in shown.split("/") if part != ".."]
