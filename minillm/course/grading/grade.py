@@ -25,7 +25,7 @@ from minillm.course.grading.limited import Failed, Processes, at_most
 from minillm.course.grading.needed import collect_answers
 from minillm.course.grading.notebook import worth_a_look
 from minillm.course.grading.private import load_questions
-from minillm.course.grading.submissions import Notebook, Submission, read_part
+from minillm.course.grading.submissions import HandIn, Notebook, Submission, read_part
 
 SECRET = "secret.txt"
 READING = 120.0  # seconds that reading one hand-in may take
@@ -92,20 +92,17 @@ def seed_of(secret: str, student: str, question: str) -> int:
 def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int) -> None:
     """Read every submission, several at a time; what cannot be read says why under its student."""
     parts = [(submission, part) for submission in submissions for part in submission.parts]
-    with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda pair: _read(processes, pair[1]), parts))
-    for (submission, _), (notebooks, trouble) in zip(parts, found, strict=True):
+    work = [lambda pair=pair: (pair[0], *_read(processes, pair[1])) for pair in parts]
+    for submission, notebooks, trouble in run_all(work, jobs, processes):
         submission.add(notebooks)
-        if trouble:
-            submission.trouble = trouble
+        submission.trouble = trouble or submission.trouble
     for submission in submissions:
-        if submission.notebooks:  # one part of it can be read, and that counts
-            if submission.trouble:
-                submission.look.append(submission.trouble)
+        if submission.notebooks and submission.trouble:  # a part of it can be read, and that counts
+            submission.look.append(submission.trouble)
             submission.trouble = None
 
 
-def _read(processes: Processes, part: Any) -> tuple[list[Notebook], str | None]:
+def _read(processes: Processes, part: HandIn) -> tuple[list[Notebook], str | None]:
     if part.trouble:
         return [], part.trouble
     try:
@@ -115,7 +112,7 @@ def _read(processes: Processes, part: Any) -> tuple[list[Notebook], str | None]:
     return [Notebook(**one | {"cells": tuple(map(tuple, one["cells"]))}) for one in found], None
 
 
-def _read_as_json(part: Any) -> list[dict[str, Any]]:
+def _read_as_json(part: HandIn) -> list[dict[str, Any]]:
     return [asdict(notebook) for notebook in read_part(part)]
 
 
