@@ -128,11 +128,14 @@ def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:
     (False, True)
     """
     found = [node for _, source in cells if (node := definition(source, function))]
-    return bool(found) and not (isinstance(found[-1], ast.FunctionDef) and _is_stub(found[-1].body[-1]))
+    return bool(found) and not (isinstance(found[-1], ast.FunctionDef) and _is_stub(found[-1].body))
 
 
-def _is_stub(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line)
+def _is_stub(body: list[ast.stmt]) -> bool:
+    """Whether nothing but a docstring stands before the line that a sheet comes with."""
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    return len(body) == 1 and isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.dump(body[0])
 
 
 def worth_a_look(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from minillm.course.checks import questions
 from minillm.course.grading.names import MOST_BYTES as LONGEST_NAME
 from minillm.course.grading.names import NAME as STUDENT
 from minillm.course.grading.names import number_of, usable
-from minillm.course.grading.notebook import definition, read_code, worth_a_look
+from minillm.course.grading.notebook import begun, definition, read_code, worth_a_look
 from minillm.course.grading.submissions import MOST_BYTES, list_submissions, read_part
 
 NAME = "04_attention.ipynb"
@@ -336,6 +336,20 @@ def test_any_json_is_code_or_a_sentence(content):
         return
     assert all(isinstance(source, str) for _, source in cells)
     worth_a_look(cells, ["torch.nn.functional.softmax"])
+
+
+@pytest.mark.parametrize(
+    ("source", "is_begun"),
+    [
+        ("def f(x):\n    'What it is.'\n    raise NotImplementedError()", False),
+        ("def f(x):\n    return x\n    raise NotImplementedError()", True),  # who has forgotten that line has written all
+        ("def f(x):\n    'What it is.'", True),
+        ("g = 1", False),
+        ("f = g", True),
+    ],
+)
+def test_an_answer_is_begun_when_anything_stands_in_it(source, is_begun):
+    assert begun([("code cell 1", source)], "f") == is_begun
 
 
 def test_the_last_definition_of_a_name_counts():
