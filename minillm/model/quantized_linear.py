@@ -61,8 +61,7 @@ class QuantizedLinear(nn.Module):
             out = self.product()(vectors.bfloat16().contiguous())
         else:
             dtype = autocast_dtype(x.device) or x.dtype
-            matrix = self.unpack(dtype) if has_kernel else self._unpack_once(dtype, x.device)
-            out = vectors.to(dtype) @ matrix
+            out = vectors.to(dtype) @ (self.unpack(dtype) if has_kernel else self._unpack_once(dtype, x.device))
         out = out.to(x.dtype) if self.bias is None else out.to(x.dtype) + self.bias.to(x.dtype)
         return out.view(*x.shape[:-1], self.out_features)
 

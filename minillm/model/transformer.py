@@ -143,7 +143,12 @@ class Transformer(nn.Module):
         return positions[:, start:], segment_mask(segments, T, self.config.causal, self.config.sliding_window), False
 
     def check_predicts_tokens(self) -> None:
-        """Raise `ValueError` where the head scores something else: then there is no next token to choose."""
+        """Raise `ValueError` where the head does not score each token, as in a reward model: there is no next one."""
+        if (width := getattr(self.head, "out_features", self.config.vocab_size)) != self.config.vocab_size:
+            raise UserError(
+                f"the head gives {width} number(s) and not one for each of {self.config.vocab_size} tokens, as in a "
+                "reward model, so it cannot choose the next token; take the language model"
+            )
 
     def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
         """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.

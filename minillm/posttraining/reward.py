@@ -71,13 +71,6 @@ class RewardModel(Transformer):
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
 
-    def check_predicts_tokens(self) -> None:
-        """Raises `ValueError`."""
-        raise UserError(
-            "this is a reward model: its head gives one number, not a score for each token, so it cannot generate or "
-            "rate text; call score(prompts, answers), or take the language model"
-        )
-
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
         return self.judge(prompts, answers)[0]
@@ -198,8 +191,7 @@ def preference_loss(margins: Float[Tensor, "B"]) -> Float[Tensor, ""]:
 def pair_margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
     """`margins` of any number of pairs, without gradients."""
     model.eval()
-    starts = range(0, len(pairs), SCORED_AT_ONCE)
-    return torch.cat([margins(model, pairs[start : start + SCORED_AT_ONCE]) for start in starts])
+    return torch.cat([margins(model, pairs[i : i + SCORED_AT_ONCE]) for i in range(0, len(pairs), SCORED_AT_ONCE)])
 
 
 def as_judged(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:

@@ -16,6 +16,7 @@ agree on every character up to Unicode 16. They may class a younger one differen
 """
 
 import functools
+from collections.abc import Iterable, Iterator
 
 import regex
 
@@ -39,6 +40,21 @@ PATTERNS = {
 # The last place of a text where every one of these cuts, whatever comes before and after: in front of white space that
 # follows a letter or a digit, and in front of a space that follows no white space.
 LAST_SURE_CUT = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S)(?= )")
+
+
+def whole_words(pieces: Iterable[str]) -> Iterator[str]:
+    """A text that comes in pieces, in others that end where every pattern cuts: split one by one, they are as one.
+
+    >>> list(whole_words(["It w", "as so", " dark"]))
+    ['It', ' was', ' so', ' dark']
+    """
+    rest = ""
+    for piece in pieces:
+        rest += piece
+        if cut := LAST_SURE_CUT.search(rest):
+            yield rest[: cut.start()]
+            rest = rest[cut.start() :]
+    yield rest
 
 
 @functools.cache

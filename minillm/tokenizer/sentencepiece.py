@@ -97,8 +97,8 @@ class SentencePieceTokenizer(Tokenizer):
         """The ids of a text behind a special token: newer files then put no space in front of it."""
         return self._ids_of(self._rest, text)
 
-    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
-        yield from self.encode("".join(pieces), allow_special)  # merges may reach across any place
+    def _regrouped(self, pieces: Iterable[str], allow_special: bool) -> Iterator[str]:
+        return map("".join, [pieces])  # merges may reach across any place
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids, without the space in front of it; raises ValueError for an id that is not there."""

@@ -12,7 +12,7 @@ from minillm.tokenizer import files, vocabulary
 from minillm.tokenizer.alphabet import spell, unspell, utf8
 from minillm.tokenizer.composing import compose
 from minillm.tokenizer.merging import WordCache, merge_word
-from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT, compiled
+from minillm.tokenizer.pre_tokenizers import compiled, whole_words
 from minillm.tokenizer.training import learn_vocabulary
 
 
@@ -58,8 +58,7 @@ class Tokenizer:
         self._take_special_tokens(special_tokens, bos_token, eos_token, chat_template, add_bos)
         self.merges = list(merges)
         self.pre_tokenizer = pre_tokenizer
-        self.ignore_merges = ignore_merges
-        self.normalizer = normalizer
+        self.ignore_merges, self.normalizer = ignore_merges, normalizer
         if normalizer not in (None, "NFC"):
             raise UserError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
 
@@ -82,10 +81,8 @@ class Tokenizer:
         add_bos: bool | None,
     ) -> None:
         self.special_tokens = dict(special_tokens)
-        self.add_bos = add_bos
-        self.chat_template = chat_template
-        self.bos_token = bos_token
-        self.eos_token = eos_token
+        self.chat_template, self.add_bos = chat_template, add_bos
+        self.bos_token, self.eos_token = bos_token, eos_token
         for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
             if token is not None and token not in self.special_tokens:
                 raise UserError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
@@ -231,17 +228,12 @@ class Tokenizer:
         >>> list(tokenizer.encode_iterable(["hi h", "i"])) == tokenizer.encode("hi hi")
         True
         """
-        return self._encode_pieces(vocabulary.several(pieces), allow_special)
+        pieces = self._regrouped(vocabulary.several(pieces), allow_special)
+        return (id for piece in pieces for id in self.encode(piece, allow_special))
 
-    def _encode_pieces(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
-        whole = allow_special and any(char.isspace() for token in self.special_tokens for char in token)
-        rest = ""
-        for piece in pieces:
-            rest += piece
-            if not whole and (cut := LAST_SURE_CUT.search(rest)):
-                yield from self.encode(rest[: cut.start()], allow_special)
-                rest = rest[cut.start() :]
-        yield from self.encode(rest, allow_special)
+    def _regrouped(self, pieces: Iterable[str], allow_special: bool) -> Iterator[str]:
+        spaced = allow_special and any(char.isspace() for token in self.special_tokens for char in token)
+        return map("".join, [pieces]) if spaced else whole_words(pieces)
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".

@@ -78,7 +78,7 @@ def test_the_reward_is_read_at_the_last_real_token_whatever_the_side_of_the_padd
     ],
 )
 def test_what_needs_a_next_token_refuses_a_reward_model(use):
-    with pytest.raises(UserError, match="this is a reward model: .* take the language model"):
+    with pytest.raises(UserError, match="as in a reward model, .* take the language model"):
         use(reward_model())
 
 

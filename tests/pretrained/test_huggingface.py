@@ -301,7 +301,7 @@ def change(directory, **settings):
         ({"activation": "sin"}, "activation is 'sin'; choose one of"),
         ({"n_layers": "two"}, "n_layers is 'two'"),
         ({"n_layers": -1}, "n_layers is -1"),
-        ({"norm_eps": "small"}, "incomplete or mistyped"),
+        ({"norm_eps": "small"}, "norm_eps is 'small'; it must be a number"),
         ({"colour": "red"}, "unknown model settings: colour"),
     ],
 )
