@@ -115,6 +115,13 @@ def by_lists(x, weight):
     ]
 
 
+@wrong("12.1", "The result")
+def scales_of_a_thousandth_at_least(x, weight):
+    scales = [(matrix.abs().amax(1, keepdim=True) / 127).clamp(min=1e-3) for matrix in (x, weight)]
+    codes = [(matrix / scale).round() for matrix, scale in zip((x, weight), scales, strict=True)]
+    return codes[0] @ codes[1].T * scales[0] * scales[1].T
+
+
 # 12.2 Who sits beside you must not matter
 
 

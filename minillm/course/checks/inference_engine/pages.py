@@ -162,7 +162,7 @@ PAGES = Question(
     (
         Probe(
             "texts that join and write",
-            _stories("", (3, 2), (6, 3), (9, 2), (12, 4)),
+            _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)),
             page_tables,
             (
                 Mistake(
@@ -195,7 +195,7 @@ PAGES = Question(
         ),
         Probe(
             "texts that leave",
-            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2)),
+            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
             page_tables,
             (
                 Mistake(
@@ -218,7 +218,7 @@ PAGES = Question(
         ),
         Probe(
             "texts that fork",
-            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4)),
+            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
             page_tables,
             (
                 Mistake(

@@ -83,7 +83,7 @@ def _room(chance: random.Random, messages: Chat, least: int) -> int:
 
 def _calls(chance: random.Random, system: bool) -> list[Call]:
     calls = []
-    for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4)):
+    for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4), (7, 5), (9, 6), (8, 6), (9, 3), (6, 4)):
         messages = _chat(chance, turns, system)
         calls.append((messages, _room(chance, messages, least)))
     return calls
