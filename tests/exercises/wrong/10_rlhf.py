@@ -357,7 +357,7 @@ def powers_of_the_rewards_as_they_are(reference, rewards, budget):
 # 10.4 A league in which not all have met
 
 
-def descend(wins, pull, met=None, heard=None, rate=0.06, steps=2000):
+def descend(wins, pull, met=None, heard=None, rate=0.06, steps=1500):
     heard = wins if heard is None else heard
     met = wins + wins.T if met is None else met
     m = torch.zeros(len(wins)).double()
@@ -479,15 +479,15 @@ def two_hundred_steps(wins, pull):
 
 @wrong("10.4", "173.7 times as large")
 def in_points_of_elo(wins, pull):
-    return climbed(wins, pull, 5000) * 400 / math.log(10)
+    return climbed(wins, pull, 1500) * 400 / math.log(10)
 
 
 @wrong("10.4", "Half a game is added")
 def half_a_game_added(wins, pull):
-    return climbed(wins + 0.5 * (1 - torch.eye(len(wins))), pull, 5000)
+    return climbed(wins + 0.5 * (1 - torch.eye(len(wins))), pull, 1500)
 
 
 @wrong("10.4", "e to the merits")
 def chances_as_odds(wins, pull):
-    found = climbed(wins, pull, 5000).exp()
+    found = climbed(wins, pull, 1500).exp()
     return found - found.mean()
