@@ -118,7 +118,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         if list(answer) != wanted and tokens > room:
             return f"What is kept has {tokens} tokens, and there is room for {room}.", "Add up the tokens of all kept."
         if 0 not in answer and [0, *answer] == wanted and messages[0][0] == "system":
-            return "Room is kept for the system's message, but its number is missing.", "It stays: put 0 in front."
+            return "The number of the system's message is missing; the others are right.", "It stays: put 0 in front."
     return None
 
 
