@@ -234,7 +234,7 @@ def the_last_exchange(messages, room):
     return places if sum(messages[place][1] for place in places) <= room else []
 
 
-@wrong("09.2", "its number is missing")
+@wrong("09.2", "number of the system's message is missing")
 def counted_and_not_told(messages, room):
     first = int(messages[0][0] == "system")
     room -= first * messages[0][1]

@@ -705,3 +705,35 @@ def with_a_heap(events, page_size):
                 texts[name] = ([*pages[:-1], last], n + 1)
         seen.append({name: pages for name, (pages, _) in texts.items()})
     return seen
+
+
+class FirstPageAsked(Books):
+    def write(self, name):
+        table = self.tables[name]
+        if self.lengths[name] % self.page_size == 0:
+            table.append(self.take())
+        elif self.holders[table[0]] > 1:  # the first page, and it is the last that is written into
+            old, table[-1] = table[-1], self.take()
+            self.release(old)
+        self.lengths[name] += 1
+
+
+class SecondPageReleased(Books):
+    def write(self, name):
+        table = self.tables[name]
+        if self.lengths[name] % self.page_size == 0:
+            table.append(self.take())
+        elif self.holders[table[-1]] > 1:
+            old, table[-1] = table[min(1, len(table) - 1)], self.take()
+            self.release(old)
+        self.lengths[name] += 1
+
+
+@wrong("12.4", "After event")
+def first_page_asked(events, page_size):
+    return FirstPageAsked(page_size).run(events)
+
+
+@wrong("12.4", "After event")
+def second_page_released(events, page_size):
+    return SecondPageReleased(page_size).run(events)

@@ -122,9 +122,14 @@ def _story(chance: random.Random, n: int, page_size: int, kinds: str) -> list[Ev
     return events
 
 
+# Texts of three pages, of which those in front stay shared when the last has been copied
+LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "A"), ("leave", "B"), ("join", "C", 13)]
+
+
 def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
-    """For each (events, page_size) a story."""
-    return lambda chance: [(_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes]
+    """For each (events, page_size) a story, and the long one where texts fork."""
+    more = [(LONG, 4)] if "fork" in kinds else []
+    return lambda chance: [*((_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
 
 
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
