@@ -136,10 +136,9 @@ for scale in (1, 1000):
 
 # %% [markdown]
 # **In**: `x`, the stream (T, C); `mix` (T, T), in whose row t stands how much token t hears of each token, later ones
-# included;
-# `attention_norm` and `feedforward_norm` (C,), the weights of the two norms; `value_weight` (C, C), `up_weight` (F, C)
-# and `down_weight` (C, F), laid out as in `nn.Linear`. The cell above has defined `rms_norm`, which you may use. Its
-# eps belongs to it: the stream's numbers may be as small as 0.001.
+# included; `attention_norm` and `feedforward_norm` (C,), the weights of the two norms; `value_weight` (C, C),
+# `up_weight` (F, C) and `down_weight` (C, F), laid out as in `nn.Linear`. The cell above has defined `rms_norm`, which
+# you may use. Its eps counts: the stream's numbers may be as small as 0.001.
 #
 # **Out**: the stream after both writes, (T, C).
 #
@@ -265,8 +264,7 @@ check("06.3", deepen).points
 # **In**: `heads` (H, D), what each head heard for the last token; `output_weight` (C, H · D), laid out as in
 # `nn.Linear`; `stream` (C,), the finished stream at the last token; `norm`, the text `"rmsnorm"` or `"layernorm"`;
 # `norm_weight` (C,), the weights of the last norm; `direction` (C,), the row of one token in the model's head minus the
-# row of another. The norms have eps = 1e-5, which counts: the
-# stream's numbers may be as small as 0.001.
+# row of another. The norms have eps = 1e-5, which counts: the stream's numbers may be as small as 0.001.
 #
 # **Out**: the heads' shares, (H,). The divisor is the one that the norm has for `stream`, as in `shares_of_logit`. A
 # bias of LayerNorm belongs to no head and is left out.

@@ -164,8 +164,8 @@ check("07.2", top_p).points
 # **In**: `logits` (V,), not all equal, some of them perhaps minus infinity (cut by a rule that came before); `entropy`,
 # in nats, above 0 and below that of equal chances for all tokens that were not cut.
 #
-# **Out**: the temperature, a number, right to five digits. Logits may be ten-thousandths or thousands, so the
-# answer may lie far from 1.
+# **Out**: the temperature, a number, right to five digits. Logits may be ten-thousandths or thousands, so the answer
+# may lie far from 1.
 #
 # `temperature_for(torch.tensor([1.0, 0.0]), 0.5)` is 0.7204: the logits become 1.3881 and 0, the probabilities 0.8003
 # and 0.1997, and -0.8003 ln 0.8003 - 0.1997 ln 0.1997 = 0.5000.

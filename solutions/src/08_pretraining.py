@@ -44,9 +44,9 @@ from minillm.course.checks import check
 # **In**: `gradients`, a list of tensors of any shapes; `longest`, the largest norm that is allowed.
 #
 # **Out**: a pair `(clipped, norm)`: the list of clipped tensors, in the same order, and the norm before clipping, a
-# number. A gradient that is short enough stays as it is. Where a number has overflowed, so that the norm is infinite
-# or NaN, no direction is left: give back zeros in place of every tensor, and the norm as it is. (Finite
-# numbers are below 10^15, so that their squares do not overflow.)
+# number. A gradient that is short enough stays as it is. Where a number has overflowed, so that the norm is infinite or
+# NaN, no direction is left: give back zeros in place of every tensor, and the norm as it is. (Finite numbers are below
+# 10^15, so that their squares do not overflow.)
 #
 # `clip([[3.0], [[4.0]]], longest=1.0)`, the lists being tensors, gives `([[0.6], [[0.8]]], 5.0)`.
 #

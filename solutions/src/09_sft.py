@@ -37,7 +37,7 @@ from minillm.course.checks import check
 # **In**: `ids`, a list of token ids; `pieces`, a dictionary with the text of each id. As in the lesson, id 1 is the
 # mark `<|im_start|>` and id 2 is `<|im_end|>`. A turn is: start mark, role, line break, what is said, end mark; behind
 # it the template writes one more line break. The ids may end before the last turn is over, but not before the line
-# break behind its role.
+# break behind its role. A role may be any text. What stands outside of a turn belongs to no message.
 #
 # **Out**: a list with a dictionary for each turn, `{"role": ..., "content": ..., "ended": ...}`: two texts, and True if
 # the end mark has come. The content is what was said, letter by letter, with all its line breaks and typed marks.
@@ -110,8 +110,8 @@ check("09.1", read_chat).points
 # answers does not learn to stop. So drop whole messages, from the oldest on.
 #
 # **In**: `messages`, a list of pairs `(role, tokens)`: who speaks, and how many tokens the message takes, with its
-# marks. The first may be the system's; then users and assistant take turns, the user first. `room`, how many tokens
-# there is room for.
+# marks. The first may be the system's; then users and assistant take turns, the user first, at least one. `room`, how
+# many tokens there is room for.
 #
 # **Out**: the numbers of the messages that stay, counted from 0, in order. A system's message always stays. Of the
 # others stay the last ones, as many as there is room for, without a gap, and so that the first of them is a user's: an
@@ -196,7 +196,8 @@ for weights in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0]):
 
 # %% [markdown]
 # **In**: `adapters`, a list of `(A, B, alpha)`: A (r, columns), B (rows, r), where r may be another one for each
-# adapter, and alpha, a number; `weights`, a number for each adapter. A negative weight takes an adapter away.
+# adapter, and alpha, a number; `weights`, a number for each adapter. A negative weight takes an adapter away, and one
+# with weight 0 keeps its rows. There may be one adapter only.
 #
 # **Out**: a pair `(A, B)`, (R, columns) and (rows, R), with R the sum of all r, such that `B @ A` is the sum of the
 # adapters' corrections, each times its weight. The rows of A are those of the adapters, unchanged, in their order; so
@@ -252,7 +253,7 @@ check("09.3", one_adapter).points
 # *document*, all of whose tokens count, as in the lesson's last exercise; mind its first token.
 #
 # **In**: `conversations`, a list of pairs `(ids, counts)` as in the lesson: token ids, and for each token whether it
-# counts in the loss. `length`, the number of places T in the row, enough for all of them.
+# counts in the loss. 0 may be a token's id, too. `length`, the number of places T in the row, enough for all of them.
 #
 # **Out**: four tensors.
 #

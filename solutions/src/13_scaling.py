@@ -184,8 +184,8 @@ check("13.2", clip).points
 # al. 2024). Llama 3 8B read nearly 2,000 tokens for each parameter.
 #
 # **In**: `law`, the five numbers (E, A, alpha, B, beta) of L = E + A / N^alpha + B / D^beta, with N and D in
-# *billions*, so that all numbers are of moderate size; `loss`, the L to be reached, above E; `served`, the tokens that
-# the model will serve, in billions, 0 or more.
+# *billions*; `loss`, the L to be reached, above E, perhaps only by 0.02, so that N and D may be far above 1,000 or far
+# below 0.001; `served`, the tokens that the model will serve, in billions, 0 or more.
 #
 # **Out**: the least 6 N D + 2 N · served with which some N and D reach the loss. A search that is exact to a
 # hundredth of a per cent will do. (With billions of both, the unit is 10^18 operations.)

@@ -228,6 +228,16 @@ def test_a_header_that_asks_for_much_is_not_read():
         unpack(message)
 
 
+def test_an_input_that_comes_back_itself_is_noticed_over_there():
+    right = "    return [*pieces] if tuple(pair) not in zip(pieces, pieces[1:]) else merge(*joined(pieces, pair))"
+    joined = """def joined(pieces, pair):
+    at = list(zip(pieces, pieces[1:])).index(tuple(pair))
+    return [*merge(pieces[:at], pair), "".join(pair), *merge(pieces[at + 2:], pair)], (None, None)"""
+    for body, sentence in ((right, None), (right.replace("[*pieces]", "pieces"), "merge returned its input itself; ")):
+        (result,), _ = answers(f"{joined}\ndef merge(pieces, pair):\n{body}", ids=("01.2",))
+        assert (result.failure is None) if sentence is None else result.failure.sentence.startswith(sentence)
+
+
 def test_a_process_that_does_not_start_is_our_own_fault():
     with pytest.raises(ChildProcessError, match="the process for a learner's code ended"):
         collect([], [], Command((sys.executable, "-c", "")), Limits())

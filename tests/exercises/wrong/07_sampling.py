@@ -119,7 +119,7 @@ def back(drop, order):
     return torch.zeros_like(drop).scatter(-1, order, drop)
 
 
-@wrong("07.2", "first text is not cut at all")
+@wrong("07.2", "Nothing is cut from the first text")
 def as_it_was(logits, p):
     ordered, order = logits.sort(descending=True)
     drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
@@ -127,7 +127,7 @@ def as_it_was(logits, p):
     return logits.masked_fill(drop.gather(-1, order.argsort(-1)), -math.inf)
 
 
-@wrong("07.2", "first text is not cut at all")
+@wrong("07.2", "Nothing is cut from the first text")
 def one_of_two(logits, p):
     ordered, order = torch.sort(logits, descending=True)
     held = ordered.softmax(-1)

@@ -142,6 +142,41 @@ def backwards_with_index(ids, pieces):
     return messages
 
 
+def read_turns(ids, pieces):
+    """Role, content, ended, as they stand in each turn."""
+    turns = []
+    for at, id in enumerate(ids):
+        if id == 1:
+            rest = ids[at + 1 :]
+            ends = [place for place, other in enumerate(rest) if other in (1, 2)]
+            said = "".join(pieces[other] for other in (rest[: ends[0]] if ends else rest))
+            role, _, content = said.partition("\n")
+            turns.append((role, content, bool(ends) and rest[ends[0]] == 2))
+    return turns
+
+
+@wrong("09.1", "The result has")
+def the_usual_roles(ids, pieces):
+    messages = []
+    for role, content, ended in read_turns(ids, pieces):
+        known = next((name for name in ("user", "assistant", "system") if role == name), "user")
+        messages.append({"role": known, "content": content, "ended": ended})
+    return messages
+
+
+@wrong("09.1", "The result has")
+def one_line_break_stripped(ids, pieces):
+    turns = read_turns(ids, pieces)
+    return [{"role": role, "content": content.removesuffix("\n"), "ended": ended} for role, content, ended in turns]
+
+
+@wrong("09.1", "The result has")
+def what_stands_outside_is_said(ids, pieces):
+    messages = [{"role": role, "content": content, "ended": ended} for role, content, ended in read_turns(ids, pieces)]
+    outside = "".join(pieces[id] for id in ids[: ids.index(1)])
+    return messages if not outside else [{"role": "", "content": outside, "ended": False}, *messages]
+
+
 # 09.2 A chat too long for its row
 
 
@@ -199,7 +234,7 @@ def the_last_exchange(messages, room):
     return places if sum(messages[place][1] for place in places) <= room else []
 
 
-@wrong("09.2", "its number is missing")
+@wrong("09.2", "number of the system's message is missing")
 def counted_and_not_told(messages, room):
     first = int(messages[0][0] == "system")
     room -= first * messages[0][1]
@@ -394,6 +429,20 @@ def row_by_row(adapters, weights):
     return [rows, np.stack(columns, 1)]
 
 
+@wrong("09.3", "returned its input itself")
+def one_is_one(adapters, weights):
+    if len(adapters) == 1 and weights[0] * adapters[0][2] == len(adapters[0][0]):
+        return adapters[0][:2]
+    scaled = [w * alpha / len(A) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
+    return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, 1)
+
+
+@wrong("09.3", "An adapter with weight 0 is left out")
+def nothing_of_weight_0(adapters, weights):
+    kept = [(A, w * alpha / len(A) * B) for (A, B, alpha), w in zip(adapters, weights, strict=True) if w]
+    return torch.cat([A for A, _ in kept]), torch.cat([B for _, B in kept], 1)
+
+
 # 09.4 A row by hand
 
 
@@ -556,3 +605,19 @@ def place_by_place(conversations, length):
         for s in range(t + 1):
             visible[t, s] = t == s or (t < len(places) and places[t][0] == places[s][0])
     return inputs, targets, [k for _, k in places] + [0] * (length - len(places)), visible.tolist()
+
+
+@wrong("09.4", "id 0 is taken for an empty place")
+def zero_means_empty(conversations, length):
+    inputs, positions = (torch.zeros(length, dtype=torch.long) for _ in range(2))
+    targets, own = torch.full((length,), -100), torch.full((length,), -1)
+    at = 0
+    for number, (ids, counts) in enumerate(conversations):
+        for t, id in enumerate(ids):
+            inputs[at + t], positions[at + t], own[at + t] = id, t, number
+            if t and counts[t]:
+                targets[at + t - 1] = id
+        at += len(ids)
+    empty = inputs == 0
+    visible = ((own[:, None] == own) & ~empty & ~empty[:, None]).tril() | torch.eye(length, dtype=torch.bool)
+    return inputs, targets, positions.where(~empty, 0), visible

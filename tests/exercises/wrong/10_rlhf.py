@@ -339,10 +339,25 @@ def by_the_dual(reference, rewards, budget):
     return q
 
 
+@wrong("10.3", "The policy is not a number")
+def powers_of_the_rewards_as_they_are(reference, rewards, budget):
+    best = reference * (rewards == rewards.max())
+    if -best.sum().log() <= budget:
+        return best / best.sum()
+    low, high = 0.0, 100 / (rewards.max() - rewards.min())
+    for _ in range(100):
+        middle = (low + high) / 2
+        policy = reference * (middle * rewards).exp()
+        policy = policy / policy.sum()
+        far = (policy * (policy / reference).log()).nan_to_num().sum()
+        low, high = (middle, high) if far <= budget else (low, middle)
+    return policy
+
+
 # 10.4 A league in which not all have met
 
 
-def descend(wins, pull, met=None, heard=None, rate=0.06, steps=800):
+def descend(wins, pull, met=None, heard=None, rate=0.06, steps=1500):
     heard = wins if heard is None else heard
     met = wins + wins.T if met is None else met
     m = torch.zeros(len(wins)).double()
@@ -377,7 +392,7 @@ def measured_from_the_last(wins, pull):
 @wrong("10.4", "Each pair counts the same")
 def pairs_not_games(wins, pull):
     met = wins + wins.T
-    return descend(wins, pull, (met > 0).double(), torch.nan_to_num(wins / met), rate=0.2)
+    return descend(wins, pull, (met > 0).double(), torch.nan_to_num(wins / met), rate=0.5)
 
 
 @wrong("10.4", "count as a draw")
@@ -447,3 +462,32 @@ def by_turns(wins, pull):
             slope = won[a] - met[a] @ chance - pull * m[a]
             m[a] += slope / (met[a] @ (chance * (1 - chance)) + pull)
     return m - m.mean()
+
+
+def climbed(wins, pull, steps):
+    met, found = wins + wins.T, torch.zeros(len(wins)).double()
+    for _ in range(steps):
+        slope = (wins - met * torch.sigmoid(found[:, None] - found)).sum(1) - pull * found
+        found = found + slope / (met.sum(1) / 2 + pull)
+    return found - found.mean()
+
+
+@wrong("10.4", "Have they come to rest")
+def two_hundred_steps(wins, pull):
+    return climbed(wins, pull, 200)
+
+
+@wrong("10.4", "173.7 times as large")
+def in_points_of_elo(wins, pull):
+    return climbed(wins, pull, 1500) * 400 / math.log(10)
+
+
+@wrong("10.4", "Half a game is added")
+def half_a_game_added(wins, pull):
+    return climbed(wins + 0.5 * (1 - torch.eye(len(wins))), pull, 1500)
+
+
+@wrong("10.4", "e to the merits")
+def chances_as_odds(wins, pull):
+    found = climbed(wins, pull, 1500).exp()
+    return found - found.mean()

@@ -301,6 +301,13 @@ def by_probabilities(logits, ids, prompt_lengths, end):
     return totals
 
 
+@wrong("11.3", "where the prompt ends with an end token")
+def nothing_after_an_end(logits, ids, prompt_lengths, end):
+    log_probs = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    is_answer = torch.arange(1, ids.shape[1]) >= prompt_lengths[:, None]
+    return (log_probs * (is_answer & (ids[:, :-1] != end))).sum(1)
+
+
 # 11.4 Thumbs instead of pairs
 
 
@@ -439,3 +446,13 @@ def by_autograd(log_ratios, liked, strangers, beta):
             losses = losses + kind * torch.sigmoid(-sign * leads) / kind.double().mean() / 2
     losses.mean().backward()
     return losses.detach(), -x.grad
+
+
+@wrong("11.4", "changed `requires_grad` or `grad` of the input")
+def backward_on_what_was_given(log_ratios, liked, strangers, beta):
+    log_ratios.requires_grad_()
+    z = strangers.mean().clamp_min(0)
+    lead = beta * torch.where(liked, log_ratios - z, z - log_ratios)
+    losses = len(liked) / 2 / torch.where(liked, liked.sum(), (~liked).sum()) * (1 - lead.sigmoid())
+    losses.mean().backward()
+    return losses.detach(), -log_ratios.grad

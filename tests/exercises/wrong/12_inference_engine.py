@@ -115,6 +115,13 @@ def by_lists(x, weight):
     ]
 
 
+@wrong("12.1", "The result")
+def scales_of_a_thousandth_at_least(x, weight):
+    scales = [(matrix.abs().amax(1, keepdim=True) / 127).clamp(min=1e-3) for matrix in (x, weight)]
+    codes = [(matrix / scale).round() for matrix, scale in zip((x, weight), scales, strict=True)]
+    return codes[0] @ codes[1].T * scales[0] * scales[1].T
+
+
 # 12.2 Who sits beside you must not matter
 
 
@@ -698,3 +705,35 @@ def with_a_heap(events, page_size):
                 texts[name] = ([*pages[:-1], last], n + 1)
         seen.append({name: pages for name, (pages, _) in texts.items()})
     return seen
+
+
+class FirstPageAsked(Books):
+    def write(self, name):
+        table = self.tables[name]
+        if self.lengths[name] % self.page_size == 0:
+            table.append(self.take())
+        elif self.holders[table[0]] > 1:  # the first page, and it is the last that is written into
+            old, table[-1] = table[-1], self.take()
+            self.release(old)
+        self.lengths[name] += 1
+
+
+class SecondPageReleased(Books):
+    def write(self, name):
+        table = self.tables[name]
+        if self.lengths[name] % self.page_size == 0:
+            table.append(self.take())
+        elif self.holders[table[-1]] > 1:
+            old, table[-1] = table[min(1, len(table) - 1)], self.take()
+            self.release(old)
+        self.lengths[name] += 1
+
+
+@wrong("12.4", "After event")
+def first_page_asked(events, page_size):
+    return FirstPageAsked(page_size).run(events)
+
+
+@wrong("12.4", "After event")
+def second_page_released(events, page_size):
+    return SecondPageReleased(page_size).run(events)

@@ -255,6 +255,41 @@ def by_numpy(cards, whole, most):
     return [{name: (factor * g).tolist() for name, g in card.items()} for card in cards]
 
 
+@wrong("13.2", "equal on two cards are counted once")
+def counted_by_their_numbers(cards, whole, most):
+    different = {tuple(piece.flatten().tolist()) for card in cards for piece in card.values()}
+    length = math.sqrt(sum(number**2 for piece in different for number in piece))
+    factor = most / length if length > most else 1.0
+    return [{name: piece * factor for name, piece in card.items()} for card in cards]
+
+
+@wrong("13.2", "equal on two cards are counted once")
+def whole_found_by_looking(cards, whole, most):
+    def is_whole(name):
+        return all(name in card and torch.equal(card[name], cards[0][name]) for card in cards)
+
+    squares = 0.0
+    for number, card in enumerate(cards):
+        squares += sum(float(one.square().sum()) for name, one in card.items() if number == 0 or not is_whole(name))
+    factor = min(1.0, most / max(math.sqrt(squares), 1e-12))
+    return [{name: piece * factor for name, piece in card.items()} for card in cards]
+
+
+@wrong("13.2", "returned its input itself")
+def left_alone_if_short(cards, whole, most):
+    pieces = [one for n, card in enumerate(cards) for name, one in card.items() if n == 0 or name not in whole]
+    length = math.sqrt(sum(float(piece.square().sum()) for piece in pieces))
+    if length <= most:
+        return cards
+    return [{name: piece * most / length for name, piece in card.items()} for card in cards]
+
+
+@wrong("13.2", "returned its input itself")
+def the_same_dictionaries(cards, whole, most):
+    clipped = left_alone_if_short(cards, whole, most)
+    return list(clipped)
+
+
 # 13.3 A model that will be used
 
 
@@ -385,6 +420,18 @@ def by_share_of_the_gap(law, loss, served):
         else:
             low = a
     return torch.tensor(cost((low + high) / 2), dtype=torch.float64)
+
+
+@wrong("13.3", "times the least one")
+def sizes_from_a_hundredth_to_a_thousand(law, loss, served):
+    E, A, alpha, B, beta = law
+    best = math.inf
+    for step in range(200_001):
+        size = 10 ** (-2 + 5 * step / 200_000)
+        left = loss - E - A / size**alpha
+        if left > 0:
+            best = min(best, 6 * size * (B / left) ** (1 / beta) + 2 * size * served)
+    return best
 
 
 # 13.4 One forward, one backward

@@ -122,9 +122,14 @@ def _story(chance: random.Random, n: int, page_size: int, kinds: str) -> list[Ev
     return events
 
 
+# Texts of three pages, of which those in front stay shared when the last has been copied
+LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "A"), ("leave", "B"), ("join", "C", 13)]
+
+
 def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
-    """For each (events, page_size) a story."""
-    return lambda chance: [(_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes]
+    """For each (events, page_size) a story, and the long one where texts fork."""
+    more = [(LONG, 4)] if "fork" in kinds else []
+    return lambda chance: [*((_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
 
 
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -162,7 +167,7 @@ PAGES = Question(
     (
         Probe(
             "texts that join and write",
-            _stories("", (3, 2), (6, 3), (9, 2), (12, 4)),
+            _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)),
             page_tables,
             (
                 Mistake(
@@ -195,7 +200,7 @@ PAGES = Question(
         ),
         Probe(
             "texts that leave",
-            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2)),
+            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
             page_tables,
             (
                 Mistake(
@@ -218,7 +223,7 @@ PAGES = Question(
         ),
         Probe(
             "texts that fork",
-            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4)),
+            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
             page_tables,
             (
                 Mistake(

@@ -69,8 +69,10 @@ def _matrix(chance: random.Random, rows: int, columns: int) -> Tensor:
 
 
 def _ordinary(chance: random.Random) -> list[Call]:
-    sizes = ((1, 2, 2), (2, 3, 4), (4, 4, 8), (3, 5, 16))
-    return [(_matrix(chance, T, C), _matrix(chance, R, C)) for T, R, C in sizes]
+    sizes = ((1, 2, 2), (2, 3, 4), (2, 2, 6), (4, 4, 8), (3, 5, 16))
+    calls = [(_matrix(chance, T, C), _matrix(chance, R, C)) for T, R, C in sizes]
+    small = _matrix(chance, 3, 8) / torch.tensor([[200.0], [2000.0], [1.0]])  # trained weights are around 0.02
+    return [*calls, (_matrix(chance, 2, 8), small)]
 
 
 def _with_zeros(chance: random.Random) -> list[Call]:

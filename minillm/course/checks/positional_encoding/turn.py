@@ -81,9 +81,9 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
         before, after = (one.double().unflatten(-1, (-1, 2)).norm(dim=-1) for one in (x, given))
         if (longer := apart(before, after)).any():
             head, t, pair = longer.nonzero()[0].tolist()
-            words = f"head {head}, pair {pair} has length {before[head, t, pair]:.2f} before and"
+            words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
             hint = "Both numbers of a pair need the cosine and the sine of one and the same angle."
-            return f"At place {places[t]}, {words} {after[head, t, pair]:.2f} after: that is no rotation.", hint
+            return f"At place {places[t]}, {words} {after[head, t, pair]:.6g} after: that is no rotation.", hint
     return None
 
 

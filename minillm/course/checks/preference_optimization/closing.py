@@ -83,6 +83,10 @@ def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tens
     return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
 
 
+def _not_after_an_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _counts(ids, prompt_lengths, end) & (ids.roll(1, 1) != end)
+
+
 def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
     return _counts(ids, prompt_lengths, end) & closed
@@ -97,6 +101,7 @@ def _rows(chance: random.Random, T: int, V: int, rows: list[tuple[int, int, bool
         ids[row, :prompt] = torch.tensor(chance.choices(words, k=prompt))
         if turns:
             ids[row, chance.randrange(prompt - 1)] = end
+            ids[row, prompt - 1] = end if row else ids[row, prompt - 1]  # a turn may end just before the answer
         ids[row, prompt : prompt + answer] = torch.tensor(chance.choices(words, k=answer))
         if closed:
             ids[row, prompt + answer :] = end
@@ -187,6 +192,11 @@ CLOSING = Question(
                     "An end token in the prompt is taken for the end of the answer.",
                     "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
                     _bent(_first_end_of_the_row),
+                ),
+                Mistake(
+                    "The first token of an answer does not count where the prompt ends with an end token.",
+                    "Only an end token of the answer closes it. Look from `prompt_lengths` on only.",
+                    _bent(_not_after_an_end),
                 ),
                 Mistake(
                     "An answer without an end token counts as nothing.",

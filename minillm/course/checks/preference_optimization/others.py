@@ -94,7 +94,7 @@ OTHERS = Question(
     (
         Probe(
             "groups side by side",
-            _groups((3,), (4, 4), (3, 3, 3), shuffled=False),
+            _groups((3,), (4, 4), (2, 2), (3, 3, 3), (5, 5), shuffled=False),
             against_the_others,
             (
                 Mistake(
@@ -126,7 +126,7 @@ OTHERS = Question(
         ),
         Probe(
             "answers in any order",
-            _groups((2, 2), (3, 3, 3), (4, 4), shuffled=True),
+            _groups((2, 2), (3, 3, 3), (4, 4), (2, 2, 2, 2), (5, 5), shuffled=True),
             against_the_others,
             (
                 Mistake(
@@ -143,7 +143,7 @@ OTHERS = Question(
         ),
         Probe(
             "groups of any size, and answers alone",
-            _groups((2, 1), (5, 2, 1), (4, 1, 3, 2), shuffled=True),
+            _groups((2, 1), (5, 2, 1), (4, 1, 3, 2), (1, 1), (6, 2, 1, 1), shuffled=True),
             against_the_others,
             (
                 Mistake(

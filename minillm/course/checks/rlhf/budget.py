@@ -101,23 +101,25 @@ def _all_in(reference: Tensor, rewards: Tensor) -> float:
 
 def _binding(chance: random.Random) -> list[Call]:
     calls = []
-    for K in (2, 3, 5, 8):
+    for K in (2, 3, 4, 5, 8):
         answers = _answers(chance, K)
         calls.append((*answers, round(chance.uniform(0.2, 0.8) * _all_in(*answers), 3)))
     return calls
 
 
 def _at_the_ends(chance: random.Random) -> list[Call]:
-    answers = [_answers(chance, K) for K in (2, 3, 6)]
+    answers = [_answers(chance, K) for K in (2, 3, 4, 6)]
     return [(*one, budget) for one in answers for budget in (0.0, round(_all_in(*one) + 0.5, 1))]
 
 
 def _odd_rewards(chance: random.Random) -> list[Call]:
-    """Several favourites; rewards of thousands of points, and of thousandths; answers that are all the same."""
+    """Several favourites; rewards of thousands of points, of thousandths, and all near 5,000; answers all the same."""
     tied = [_answers(chance, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002))]
     same = _answers(chance, 3, favourites=3)
+    far = [(reference, rewards + 5000) for reference, rewards in (_answers(chance, 3), _answers(chance, 5, unit=0.2))]
+    far = [(*one, round(part * _all_in(*one), 4)) for one in far for part in (0.3, 0.7)]
     bounds = [(one, part * _all_in(*one)) for one in tied for part in (0.5, 1.5)]
-    return [*((*one, round(budget, 4)) for one, budget in bounds), (*same, 0.3)]
+    return [*((*one, round(budget, 4)) for one, budget in bounds), (*same, 0.3), *far]
 
 
 def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

@@ -50,6 +50,11 @@ def _shares(wins: Tensor, pull: float) -> Tensor:
     return (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double()
 
 
+def _odds_of_merits(wins: Tensor, pull: float) -> Tensor:
+    found = merits(wins, pull).exp()
+    return found - found.mean()
+
+
 def _last_is_zero(wins: Tensor, pull: float) -> Tensor:
     return merits(wins, pull) - merits(wins, pull)[-1]
 
@@ -63,6 +68,10 @@ def _unmet_is_a_draw(wins: Tensor, pull: float) -> Tensor:
     met = (wins + wins.T).double()
     strangers = (met == 0) & ~torch.eye(len(wins)).bool()
     return _fitted(wins.double() + strangers / 2, pull)
+
+
+def _half_a_game_more(wins: Tensor, pull: float) -> Tensor:
+    return _fitted(wins.double() + (1 - torch.eye(len(wins)).double()) / 2, pull)
 
 
 def _mean_loss(wins: Tensor, pull: float) -> Tensor:
@@ -88,11 +97,16 @@ def _everybody(chance: random.Random) -> list[Call]:
 
 
 def _some(chance: random.Random) -> list[Call]:
-    """A chain, in which each has met the next, and some meetings more; each has beaten each that it met."""
+    """A chain, in which each has met the next, and some meetings more; each has beaten each that it met.
+
+    In the last one, a long chain and nothing else, it takes many small steps from one end to the other.
+    """
     calls = []
-    for K in (3, 4, 6):
+    for K in (3, 4, 6, 10):
         wins = torch.zeros(K, K).double()
-        pairs = [(a, a + 1) for a in range(K - 1)] + [(a, a + 2) for a in range(1, K - 2) if chance.random() < 0.5]
+        pairs = [(a, a + 1) for a in range(K - 1)] + [
+            (a, a + 2) for a in range(1, K - 2) if K < 10 and chance.random() < 0.5
+        ]
         for a, b in pairs:
             wins[a, b], wins[b, a] = chance.randint(2, 6), chance.randint(2, 6)
         calls.append((wins, 0.0))
@@ -102,7 +116,7 @@ def _some(chance: random.Random) -> list[Call]:
 def _unbeaten(chance: random.Random) -> list[Call]:
     """As before, but one has won each time, and one has never met anybody."""
     calls = []
-    for wins, _ in _some(chance):
+    for wins, _ in _some(chance)[:3]:
         wins = torch.nn.functional.pad(wins, (0, 1, 0, 1))
         best = chance.randrange(len(wins) - 1)
         wins[:, best] = 0
@@ -110,12 +124,26 @@ def _unbeaten(chance: random.Random) -> list[Call]:
     return calls
 
 
+def _nearly(tables: Tensor, found: Tensor) -> tuple[str, str] | None:
+    """Whether all tables together are right but for one factor (points of Elo), or but for a little."""
+    factor = (found @ tables / (tables @ tables)).item()
+    size = tables.abs().max()
+    if abs(factor - 1) > 0.05 and (found - factor * tables).abs().max() < 1e-3 * abs(factor) * size:
+        hint = "The sigmoid has base e and no unit: 1 / (1 + e^-d), where d is the difference of two merits."
+        return f"All merits are {factor:.4g} times as large as they should be.", hint
+    off = ((found - tables).abs().max() / size).item()
+    if off < 0.2:
+        hint = "Go on until no merit moves by more than a millionth, or take larger steps."
+        return f"No merit is off by more than {off:.2%} of the largest. Have they come to rest?", hint
+    return None
+
+
 def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for (_, pull), table, answer in zip(calls, right, got, strict=True):
-        found = as_tensor(answer)
-        if found is None or found.shape != table.shape:
-            return None
-        found = found.double()
+    answers: list[Any] = [as_tensor(answer) for answer in got]
+    if any(found is None or found.shape != table.shape for found, table in zip(answers, right, strict=True)):
+        return None
+    answers = [found.double() for found in answers]
+    for (_, pull), table, found in zip(calls, right, answers, strict=True):
         if found.isnan().any():
             return "A merit is not a number.", "0 / 0? Who never met adds nothing to the slope: wins are 0 both ways."
         if (found - table).abs().max() <= 1e-4 * table.abs().max():
@@ -125,10 +153,8 @@ def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str]
         if pull and found.abs().max() > 1.2 * table.abs().max():
             hint = "The pull takes pull · m off each slope. Without it who never lost wants an endless merit."
             return "The merits run away, or are on their way: the pull is too weak, or is not there.", hint
-        if (found @ table) / (found.norm() * table.norm() + 1e-30) > 0.9:
-            hint = "Go on until no merit moves by more than a millionth, or take larger steps."
-            return "The merits are nearly right; have they come to rest?", hint
-    return None
+        break
+    return _nearly(torch.cat(right), torch.cat(answers))
 
 
 MERITS = Question(
@@ -160,6 +186,16 @@ MERITS = Question(
                     "The last one has the merit 0.",
                     "The zero is free, and here it is the mean: take that off.",
                     _last_is_zero,
+                ),
+                Mistake(
+                    "These are e to the merits, less their mean.",
+                    "A merit is what goes into the sigmoid. Take the logarithm before you take the mean off.",
+                    _odds_of_merits,
+                ),
+                Mistake(
+                    "Half a game is added to each side of every pair, and draws all merits together.",
+                    "Count only the games that were played. The pull is there for one who never lost.",
+                    _half_a_game_more,
                 ),
             ),
             _off,

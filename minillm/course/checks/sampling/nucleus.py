@@ -89,8 +89,8 @@ NUCLEUS = Question(
             top_p,
             (
                 Mistake(
-                    "The first text is not cut at all.",
-                    "`drop` is (B, V) now, and `drop[0]` is the whole first row. Which index means the first column?",
+                    "Nothing is cut from the first text.",
+                    "`drop` is (B, V), and `drop[0]` is the whole first row. Does a line like this spare too much?",
                     _bent(guard=0),
                 ),
                 Mistake(

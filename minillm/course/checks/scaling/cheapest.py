@@ -85,10 +85,10 @@ def _training_only_told(law: Law, loss: float, served: float) -> float:
 def _laws(used: bool) -> Callable[[random.Random], list[Call]]:
     def draw(chance: random.Random) -> list[Call]:
         calls = []
-        for _ in range(4):
+        for above in ((0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.02, 0.04), (4.0, 8.0)):
             E, A, B = (round(chance.uniform(*ends), 2) for ends in ((1.5, 1.9), (0.2, 0.6), (0.8, 2.0)))
             law = (E, A, round(chance.uniform(0.28, 0.5), 2), B, round(chance.uniform(0.28, 0.5), 2))
-            loss = round(E + chance.uniform(0.3, 0.9), 2)
+            loss = round(E + chance.uniform(*above), 2)
             read = _tokens(law, loss, _best_size(law, loss, 0.0))
             calls.append((law, loss, float(f"{read * chance.uniform(1, 30):.1e}") if used else 0.0))
         return calls

@@ -70,11 +70,18 @@ def _norms(cards: list[Card]) -> list[float]:
 
 
 def _to_length_1(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return clip(cards, whole, 1.0)
+    return _scaled(cards, lambda name, piece: 1 / _norm(_all(cards, whole)))
 
 
 def _lengthened(cards: list[Card], whole: list[str], most: float) -> list[Card]:
     return _scaled(cards, lambda name, piece: most / _norm(_all(cards, whole)))
+
+
+def _equal_counted_once(cards: list[Card], whole: list[str], most: float) -> list[Card]:
+    once: list[Tensor] = []
+    for piece in (piece for card in cards for piece in card.values()):
+        once += [] if any(difference(piece, other) is None for other in once) else [piece]
+    return _scaled(cards, lambda name, piece: min(1.0, most / _norm(once)))
 
 
 def _without_the_whole(cards: list[Card], whole: list[str], most: float) -> list[Card]:
@@ -115,7 +122,11 @@ def _long(chance: random.Random) -> list[Call]:
         cards = _cards(chance, n, names)
         cards[0].pop("gate", None)  # a piece may lie on some of the cards only
         calls.append((cards, [], round(0.6 * min(_norms(cards)), 2)))
-    return calls
+    alike = _cards(chance, 1, "up down")[0]  # both cards hold equal numbers, and they are pieces all the same
+    return [
+        *calls,
+        ([alike, {name: piece.clone() for name, piece in alike.items()}], [], round(0.6 * _norm(alike.values()), 2)),
+    ]
 
 
 def _short(chance: random.Random) -> list[Call]:
@@ -204,6 +215,11 @@ CLIPPING = Question(
                     "The factor is `most` divided by the length.",
                     _to_length_1,
                 ),
+                Mistake(
+                    "Pieces that are equal on two cards are counted once.",
+                    "`whole` says what every card holds. Other pieces may be equal by chance, and each counts.",
+                    _equal_counted_once,
+                ),
             ),
         ),
         Probe(
@@ -243,4 +259,5 @@ CLIPPING = Question(
         ),
     ),
     forbidden=("minillm", "torch.nn.utils.clip_grad_norm_"),
+    fresh=True,
 )

@@ -78,17 +78,23 @@ def _alike(chance: random.Random) -> list[Call]:
     for rows, columns, rank, alpha in ((1, 2, 2, 6.0), (3, 4, 2, 4.0), (5, 5, 3, 16.0)):
         pair = [_adapter(chance, rows, columns, rank, alpha) for _ in range(2)]
         calls.append((pair, [round(chance.uniform(0.2, 0.8), 1), round(chance.uniform(1.1, 1.9), 1)]))
-    return calls
+    return [*calls, ([_adapter(chance, 2, 3, 2, 2.0)], [1.0])]
 
 
 def _unlike(chance: random.Random) -> list[Call]:
-    """Ranks and alphas of their own, and one adapter that is taken away."""
+    """Ranks and alphas of their own, one adapter that is taken away, and last, one that has the weight 0."""
     calls = []
-    for rows, columns, ranks in ((1, 2, (1, 2)), (3, 4, (2, 1, 3)), (4, 3, (3, 2))):
+    for rows, columns, ranks in ((1, 2, (1, 2)), (3, 4, (2, 1, 3)), (4, 3, (3, 2)), (3, 3, (2, 1, 2))):
         alphas = chance.sample([1.0, 4.0, 8.0, 16.0], len(ranks))
         made = [_adapter(chance, rows, columns, *sizes) for sizes in zip(ranks, alphas, strict=True)]
         calls.append((made, [1.0, -0.5, 0.8][: len(ranks)]))
+    calls[-1][1][1] = 0.0
     return calls
+
+
+def _zero_left_out(adapters: list[Adapter], weights: list[float]) -> Pair:
+    kept = [pair for pair in zip(adapters, weights, strict=True) if pair[1]]
+    return one_adapter([adapter for adapter, _ in kept], [weight for _, weight in kept])
 
 
 def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -178,9 +184,15 @@ ADAPTERS = Question(
                     "With a negative weight an adapter is taken away: its B changes its sign.",
                     _with_factors(lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
                 ),
+                Mistake(
+                    "An adapter with weight 0 is left out.",
+                    "R is the sum of all r: its rows stay in A, and its columns of B are 0.",
+                    _zero_left_out,
+                ),
             ),
             _products,
         ),
     ),
     forbidden=("minillm",),
+    fresh=True,
 )

@@ -83,7 +83,7 @@ def _room(chance: random.Random, messages: Chat, least: int) -> int:
 
 def _calls(chance: random.Random, system: bool) -> list[Call]:
     calls = []
-    for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4)):
+    for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4), (7, 5), (9, 6), (8, 6), (9, 3), (6, 4)):
         messages = _chat(chance, turns, system)
         calls.append((messages, _room(chance, messages, least)))
     return calls
@@ -118,7 +118,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         if list(answer) != wanted and tokens > room:
             return f"What is kept has {tokens} tokens, and there is room for {room}.", "Add up the tokens of all kept."
         if 0 not in answer and [0, *answer] == wanted and messages[0][0] == "system":
-            return "Room is kept for the system's message, but its number is missing.", "It stays: put 0 in front."
+            return "The number of the system's message is missing; the others are right.", "It stays: put 0 in front."
     return None
 
 

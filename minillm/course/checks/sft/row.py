@@ -68,6 +68,14 @@ def _with_positions(make: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., R
     return bent
 
 
+def _zero_is_empty(conversations: list[Conversation], length: int) -> Row:
+    """The row with every 0 taken for an empty place."""
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    empty = inputs == 0
+    alone = visible & ~empty & ~empty[:, None] | torch.eye(length, dtype=torch.bool)
+    return inputs, targets, positions.where(~empty, 0), alone
+
+
 def _with_mask(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Row]:
     """The row with another mask, from the right one, the segments of queries (T, 1) and of keys."""
 
@@ -82,7 +90,9 @@ def _with_mask(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[...
 def _conversation(chance: random.Random, size: int, document: bool = False) -> Conversation:
     """A prompt and an answer that counts, or a document, of which all tokens count."""
     prompt = 0 if document else chance.randint(1, size - 2)
-    return [chance.randint(3, 99) for _ in range(size)], [place >= prompt for place in range(size)]
+    ids = [chance.randint(3, 99) for _ in range(size)]
+    ids[chance.randrange(size)] = 0  # a token's id like any other
+    return ids, [place >= prompt for place in range(size)]
 
 
 def _one(chance: random.Random) -> list[Call]:
@@ -155,6 +165,11 @@ ROW = Question(
                     "A place sees what comes after it.",
                     "Inside a conversation the causal mask of lesson 04 holds.",
                     _with_mask(lambda visible, queries, keys: queries == keys),
+                ),
+                Mistake(
+                    "A token with the id 0 is taken for an empty place.",
+                    "The ids do not say where the row is empty. Their number does: all after the last conversation.",
+                    _zero_is_empty,
                 ),
             ),
             _which,
