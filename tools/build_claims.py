@@ -3,8 +3,9 @@
     python tools/build_claims.py            writes them, between the two marks of each page
     python tools/build_claims.py --check    writes nothing; exit status 1 and a sentence for each page that is stale
 
-The table is `minillm/course/claims.toml`. Run this after a lesson has been built: its new numbers are read out of it,
-and a number that it no longer prints is named, with its claim and the pattern that looked for it.
+The table is `minillm/course/claims.toml`; the table of lessons in notebooks/README.md comes from `measured.toml`. Run
+this after a lesson has been built: its new numbers are read out of it, and a number that it no longer prints is
+named, with its claim and the pattern that looked for it.
 """
 
 import argparse
@@ -14,10 +15,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
-from minillm.course.claims import excerpt, load_claims, load_lessons, table  # noqa: E402
+from minillm.course.claims import excerpt, lesson_table, load_claims, load_lessons, table  # noqa: E402
 
-# Each page, what of the claims stands in it, and the way from there to the lessons.
-PAGES = {"README.md": (excerpt, "notebooks"), "teaching/claims.md": (table, "../notebooks")}
+# Each page, and what stands in it.
+PAGES = {
+    "README.md": lambda lessons: excerpt(load_claims(), lessons, "notebooks"),
+    "teaching/claims.md": lambda lessons: table(load_claims(), lessons, "../notebooks"),
+    "notebooks/README.md": lesson_table,
+}
 BEGIN = "<!-- claims: written by tools/build_claims.py -->"
 END = "<!-- claims: end -->"
 
@@ -31,16 +36,15 @@ def with_claims(page: str, claims: str, name: str) -> str:
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description="Write the claims into README.md and teaching/claims.md.")
+    parser = argparse.ArgumentParser(
+        description="Write the lessons' numbers into README.md, teaching/claims.md and notebooks/README.md."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     options = parser.parse_args(arguments)
-    chapters, lessons = load_claims(), load_lessons(ROOT / "notebooks")
+    lessons = load_lessons(ROOT / "notebooks")
     pages = {name: (root / name).read_text(encoding="utf-8") for name in PAGES}
     try:
-        fresh = {
-            name: with_claims(pages[name], claims(chapters, lessons, notebooks), name)
-            for name, (claims, notebooks) in PAGES.items()
-        }
+        fresh = {name: with_claims(pages[name], claims(lessons), name) for name, claims in PAGES.items()}
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,7 +2,8 @@
 
 `claims.toml` beside this room holds the table, and no number of it is typed there. Patterns find them in what the
 lessons' built notebooks have stored, so a lesson that is built again renews `teaching/claims.md` and the README's few
-rows of it (`python tools/build_claims.py`), and one that no longer prints a number is named.
+rows of it (`python tools/build_claims.py`), and one that no longer prints a number is named. `measured.toml` does the
+same for the table of lessons in `notebooks/README.md`.
 """
 
 import json
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from minillm.errors import UserError
 
 CLAIMS = Path(__file__).with_name("claims.toml")
+MEASURED = Path(__file__).with_name("measured.toml")
 
 
 class Verdict(Enum):
@@ -122,21 +124,27 @@ def measure(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
     >>> measure(claim, lessons)
     '224 tokens stay'
     """
+    return _filled(claim.measured, claim.readings, lessons, f"claim {claim.statement!r}", CLAIMS.name)
+
+
+def _filled(
+    measured: str, readings: Iterable[Reading], lessons: Mapping[str, Lesson], asked_by: str, table: str
+) -> str:
+    """The phrase with the readings' numbers in it; `asked_by` and `table` say in an error whose they are."""
     found: dict[str, Figure] = {}
-    for lesson, pattern, place in claim.readings:
-        where = f"claim {claim.statement!r}: lesson {lesson}"
+    for lesson, pattern, place in readings:
+        where = f"{asked_by}: lesson {lesson}"
         if lesson not in lessons:
             raise UserError(f"{where} is not built; there are {', '.join(lessons)}")
         matches = list(re.finditer(pattern, getattr(lessons[lesson], place), re.MULTILINE))
         if len(matches) != 1:
             told = f"{where} has {len(matches)} matches of {pattern!r} in its {place}, where one is needed"
-            raise UserError(f"{told}; mend the lesson's line, or the pattern in {CLAIMS.name}")
+            raise UserError(f"{told}; mend the lesson's line, or the pattern in {table}")
         found |= {name: Figure(text) for name, text in matches[0].groupdict().items()}
     try:
-        return claim.measured.format(**found)
+        return measured.format(**found)
     except KeyError as name:
-        told = f"claim {claim.statement!r}: no pattern has a group {name}"
-        raise UserError(f"{told}, which {claim.measured!r} asks for") from None
+        raise UserError(f"{asked_by}: no pattern has a group {name}, which {measured!r} asks for") from None
 
 
 def tally(chapters: Iterable[Chapter]) -> str:
@@ -172,4 +180,17 @@ def _rows(claims: Iterable[Claim], lessons: Mapping[str, Lesson], notebooks: str
         links = " ".join(f"[{number}]({notebooks}/{lessons[number].file})" for number in numbers)
         cells = [claim.statement, links, measured, f"**{claim.verdict.value}**: {claim.why}"]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def lesson_table(lessons: Mapping[str, Lesson], path: Path = MEASURED) -> str:
+    """What each lesson measures, as a Markdown table for a page beside the lessons.
+
+    Raises `ValueError` as `measure` does.
+    """
+    rows = ["| NN | lesson | what it measures at the end |", "| --- | --- | --- |"]
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["lesson"]:
+        number, readings = entry["number"], [Reading(*reading) for reading in entry["readings"]]
+        measured = _filled(entry["measured"], readings, lessons, f"row {number}", path.name)
+        rows.append(f"| {number} | [{entry['title']}]({lessons[number].file}) | {measured} |")
     return "\n".join(rows)

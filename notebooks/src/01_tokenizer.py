@@ -760,11 +760,11 @@ assert 0.2 < table / everything < 0.22
 # %% [markdown]
 # ## Which tokenizer is better? The wrong yardstick and the right one
 #
-# Two people train on the same text, one with bytes, one with 2,048 entries, and compare their losses *per token*. We
-# do it with the simplest of models: count which token follows which (a *bigram* model, nothing to train, the same
-# numbers on each computer). Where a pair was never seen, it falls back on how frequent the second token is. The world
-# tells us in addition what the best possible model would reach, its **floor**: the mean surprise of somebody who knows
-# how the texts are made.
+# Two people train on the same text, one with bytes, one with 2,048 entries, and compare their losses *per token*. We do
+# it with the simplest of models: count which token follows which (a *bigram* model, nothing to train, the same numbers
+# on each computer). Its estimate for every pair also mixes in how frequent the second token is, and more so after a
+# rare first token (Witten & Bell 1991). The world tells us in addition what the best possible model would reach, its
+# **floor**: the mean surprise of somebody who knows how the texts are made.
 
 
 # %%
@@ -894,7 +894,8 @@ def letter_score(rows, letter):
     """How often a linear reader is right about new words, and a fixed answer is."""
 
     def has_it(ids):
-        return torch.tensor([letter.encode() in smol.vocab[id] for id in ids.tolist()])
+        stems = [smol.vocab[id][1:5] for id in ids.tolist()]
+        return torch.tensor([letter.encode() in stem for stem in stems])
 
     known, truth = has_it(learn).long(), has_it(judge).long()
     guess = ridge_probe(rows[learn], known).classify(rows[judge])
@@ -906,18 +907,21 @@ rows = model.embedding.weight
 noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
 scores = {letter: letter_score(rows, letter) for letter in "rst"}
 for letter, (right, chance) in scores.items():
-    print(f"is there a {letter} in it?  {right:.2f} right, by guessing {chance:.2f}")
-print(f"from random rows, r:   {letter_score(noise, 'r')[0]:.2f}")
-assert all(right > chance + 0.15 for right, chance in scores.values())
+    print(
+        f"a {letter} among the first four?  {right:.2f} right, always no {chance:.2f}"
+    )
+print(f"from random rows, r:         {letter_score(noise, 'r')[0]:.2f}")
+assert all(right > chance + 0.03 for right, chance in scores.values())
 assert abs(letter_score(noise, "r")[0] - scores["r"][1]) < 0.06
 
 # %% [markdown]
-# Right about *r* in about three words of four, where guessing gives one in two, and a perfect reader would have 1.00.
-# So the letters are *not* in the id, but they are, in part, in the row: the model has learnt something of how its
-# tokens are spelled, from texts in which words are hyphenated, misspelled, rhymed, and cut in other ways. (Endings
-# help our reader too: many words in *-er* are people who do something.) The textbook sentence "it cannot see the
-# letters" is right about the input, and too strong about the model. Counting them is a second thing to learn, on top
-# of a blurred picture.
+# Right about *r* in four words of five, where always answering no is right in two of three, and a perfect reader would
+# have 1.00. So the letters are *not* in the id, but they are, in part, in the row: the model has learned something
+# about how its tokens are spelled (Kaushal & Mahowald 2022 found the same in larger models). It has seen words
+# hyphenated, misspelled, rhymed, and cut in other ways. (We ask about the first four letters only, because endings
+# would help the reader without any spelling: many words in *-s* are plurals.) The textbook sentence "it cannot see the
+# letters" is right about the input, and too strong about the model. Counting them is a second thing to learn, on top of
+# a blurred picture.
 #
 # ### Numbers
 #
@@ -951,12 +955,17 @@ def right_about(large, small):
 plain, padded = right_about("9", "11"), right_about("90", "11")
 print(f"9.9 against 9.11:  right {plain} times of 18; by guessing 9")
 print(f"9.90 against 9.11: right {padded} times of 18")
+for large, small in ("9", "2"), ("8", "3"):  # the control: as many digits in both
+    print(
+        f"9.{large} against 9.{small}:   right {right_about(large, small)} times of 18"
+    )
 assert max(plain, padded) < 12
 
 # %% [markdown]
-# It is not immune, and the second spelling does not help: worse than guessing, both times. So it is not the length that
-# leads this model astray, nor an eleven: it sees none. It cannot compare the numbers at all and follows other habits.
-# Tokens explain a part of the oddities. Beware of explanations by tokens alone.
+# It is not immune, and the second spelling does not help. With 18 related questions, 6 and 4 right are not clearly
+# worse than guessing. The control shows that an equal number of digits decides nothing: the model is right about 9.9
+# against 9.2 and mostly wrong about 9.8 against 9.3. So neither the length nor an eleven, which it does not see,
+# explains the errors. Tokens explain a part of the oddities. Beware of explanations by tokens alone.
 #
 # ## The playground
 #

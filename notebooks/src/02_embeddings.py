@@ -196,9 +196,10 @@ torch.testing.assert_close(embedding.weight.grad, by_rule)
 # The last line is the rule for every matrix product: the gradient of the table is the *transposed* input times what
 # comes back. Seen that way nothing here is special.
 #
-# Two consequences. A token that never occurs in training keeps the random row that it was born with. (Such tokens
-# exist in real models, and they make them behave oddly; Land and Bartolo 2024 went looking for them.) And a rare token
-# learns rarely.
+# Two consequences. If the table is only looked up, the row of a token that never occurs in training gets no gradient.
+# (Such tokens exist in real models, and they make them behave oddly; Land and Bartolo 2024 went looking for them. Where
+# the table is also the output head, as in SmolLM2, every row gets a gradient at each step: see the last section.) And a
+# rare token learns rarely.
 #
 # A common slip is to conclude that a row which is not looked up *does not move*. With plain gradient descent that is
 # true. With AdamW, the usual optimizer, it is not: it has momentum, and it pulls all weights towards zero.
@@ -319,10 +320,12 @@ for name, some in [("frequent", table[300:10_000]), ("rare", table[-10_000:])]:
 assert means[0] + 0.1 < means[1]
 
 # %% [markdown]
-# The rare tokens: they have had little reason to move apart. So a cosine alone says nothing. Compare it with what
-# chance gives on *this* table, among words as frequent as yours, or rank all rows, as we did with the neighbours, where
-# *queen* was fourth of 49,151. (The sums that come next are less troubled by it: king - man + woman adds the common
-# part twice and takes it away once, so it is in there once, as in any row.)
+# The rare tokens. Random rows start at a cosine of 0, so training moved these rows *together*. This table is also the
+# output head, and softmax pushes the scores of all tokens that did not come next down. For rare tokens that is nearly
+# the only push, and it points the same way for all of them (Yu et al. 2021). So a cosine alone says nothing. Compare it
+# with what chance gives on *this* table, among words as frequent as yours, or rank all rows, as we did with the
+# neighbours, where *queen* was fourth of 49,151. (The sums that come next are less troubled by it: king - man + woman
+# adds the common part twice and takes it away once, so it is in there once, as in any row.)
 #
 # ## King - man + woman
 #
@@ -501,9 +504,10 @@ assert right > 125
 assert agreement.max() < 0.5
 
 # %% [markdown]
-# For all 132. In this table two female-male steps agree at 0.20 on average, 0.49 at most. That is the state of
-# affairs in one number: a common direction exists, each step contains a good part that is its own, and only where two
-# steps happen to agree at nearly a half does the famous sum come out.
+# It names exactly the four that close, with no false alarm. (To answer *never* would already be right for 128 of the
+# 132.) In this table two female-male steps agree at 0.20 on average, 0.49 at most. That is the state of affairs in one
+# number: a common direction exists, each step contains a good part that is its own, and only where two steps happen to
+# agree at nearly a half does the famous sum come out.
 #
 # ## A map, and what it hides
 #
@@ -900,7 +904,7 @@ print(f"{table.numel():,} of {parameters:,} numbers are the table: {share:.0%}")
 # %% [markdown]
 # Without tying the model would be a fifth larger. And it changes what we found about gradients: softmax pushes *every*
 # token's score at every position, so through the head all rows learn at each step, also those that were never looked
-# up.
+# up. This common push is what moved the rare rows together.
 
 
 # %%

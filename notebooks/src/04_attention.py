@@ -16,7 +16,8 @@
 # **Before you start**: lesson 00a (shapes, matrix products, softmax, gradients). Positions (lesson 03) help, but are
 # not needed.
 #
-# Run a cell with Shift+Enter, from top to bottom. Change the numbers, run it again; nothing here can break.
+# Run a cell with Shift+Enter, from top to bottom. Change the numbers and run it again: an `assert` that fails shows
+# what depended on them. Gradients are off in the second half, so restart the kernel to come back to the first.
 
 # %%
 import copy
@@ -53,8 +54,9 @@ from minillm.viz.hover import TokenExplorer, hover_tokens
 # - a **value**: what do I hand over to whoever finds me?
 #
 # The weight is large where a query and a key point the same way, that is, where their dot product is large. In this toy
-# the first number of each vector means *water* and the second *money*; in a real model nobody writes these numbers,
-# they are learnt, and they rarely mean anything so tidy.
+# the first number of each vector means *water* and the second *money*; in a real model nobody writes these numbers.
+# Each vector is computed from the token's vector x, as x times a learned matrix, and its numbers rarely mean anything
+# so tidy.
 
 # %%
 words = ["the", "river", "has", "a", "bank"]
@@ -184,10 +186,10 @@ for D in widths:
 
 # %% [markdown]
 # So a wide head has large scores. Why is that bad? Softmax of large numbers gives nearly all the weight to one key, the
-# one that happens to be largest. And where a weight is nearly 0 or 1 it no longer *moves* when a score does: its slope
-# is w (1 - w). Nothing is learnt through a slope of zero. Autograd measures it: how much does the largest of 64
-# weights move with its own score? (No query's weights depend on another query's scores. So we may add up the 500
-# largest weights, go back once, and pick from each row the one slope that we want.)
+# one that happens to be largest. And where a weight is nearly 0 or 1 it no longer *moves* when a score, as softmax gets
+# it, does: its slope is w (1 - w). Nothing is learnt through a slope of zero. Autograd measures it: how much does the
+# largest of 64 weights move with its own score? (No query's weights depend on another query's scores. So we may add up
+# the 500 largest weights, go back once, and pick from each row the one slope that we want.)
 
 
 # %%
@@ -226,12 +228,14 @@ show(
 # %% [markdown]
 # Read the left end too, because the textbooks leave it out. Up to a width of 64, which is GPT-2's and that of our real
 # model, the undivided head is no worse by this measure; it is even quicker to move, up to nearly three times, since a
-# weight near one half has the largest slope. The cliff comes after that: a sixth of the divided one at 256, a
-# thousandth at 1024. What the division buys is that the start does not depend on the width.
+# weight near one half has the largest slope. And this is the slope behind the division. The query and key matrices are
+# in front of it, so their gradients hold another factor 1/√D: at 256 that leaves 0.005 divided against 0.014 undivided.
+# By that measure the cliff comes only at 1024, with 0.003 against 0.00007. What the division buys is that the largest
+# weight at the start does not depend on the width.
 #
 # So it is a choice of starting point and not a law. After training, queries and keys are no longer random, and their
-# scores spread as the model needs it (we measure that below). Any factor could also be learnt into the query matrix;
-# the point is that the head must be able to learn it.
+# scores spread as the model needs it (we measure that below). Any factor could also be learned into the matrix that
+# makes the queries; the point is that the head must be able to learn it.
 #
 # ## Not looking ahead
 #
@@ -442,9 +446,10 @@ assert min(found["trained leaky, then masked"]) > 2.4
 # ## Many heads
 #
 # One softmax makes one mixture. But a word may need several things at once: the verb it belongs to, the word just
-# before, the topic. So we cut the C numbers of each vector into H heads of D = C / H, let each head ask its own
-# question, and put the answers side by side. One more matrix, the *output*, mixes them. (`nn.Linear` stores its matrix
-# the other way round, as outputs by inputs; hence the `.T`.)
+# before, the topic. So we compute C numbers of query, key and value from the *whole* vector, and cut these projections
+# into H heads of D = C / H. Every head reads all C numbers of its input, asks its own question, and the answers are put
+# side by side. One more matrix, the *output*, mixes them. (`nn.Linear` stores its matrix the other way round, as
+# outputs by inputs; hence the `.T`.)
 
 
 # %%
@@ -932,24 +937,36 @@ print(f"without START, attention to the first word, 'The': {headless:.2f} of all
 assert headless > 0.4
 
 # %% [markdown]
-# And a head that looks at the *right* place? Layer 9, head 2 gave *river* 0.73. Surely it is what tells *bank* about
-# the river? Take it out, by setting the columns of the output matrix that read it to zero, and measure the gap again:
+# And a head that looks at the *right* place? Layer 9, head 2 gave *river* 0.73. Surely such a look tells *bank* what
+# the text is about? Take the 24 texts from above, in which the topic stands in the first sentence. Replace what the
+# head writes by its mean over all texts, and measure the gap again:
 
 
 # %%
 def without_head(layer, head):
-    """The gap of *bank* at every depth, while one head writes nothing."""
-    output = model.blocks[layer].attention.output.weight
-    columns = output[:, 64 * head : 64 * (head + 1)]  # a view into the model
-    kept = columns.clone()
-    columns.zero_()
+    """The gap of *bank* at every depth, while one head writes the same everywhere."""
+    own = slice(64 * head, 64 * (head + 1))
+
+    def blur(_module, inputs):
+        mixed = inputs[0].clone()
+        mixed[..., own] = mixed[..., own].mean((0, 1))
+        return (mixed,)
+
+    output = model.blocks[layer].attention.output
+    hook = output.register_forward_pre_hook(blur)
     try:
         return separation(last_words("bank"), groups).cosine_gap
     finally:
-        columns.copy_(kept)
+        hook.remove()
 
 
 # %%
+ending = tokenizer.encode(". We walked along until we came to the bank")
+rows = [[START, *tokenizer.encode(one), *ending] for one in OPENINGS]
+looks = [trace(model, torch.tensor([row])).weights[9, 0, 2, -1] for row in rows]
+share = sum(look[1 : -len(ending)].sum() for look in looks) / len(looks)
+print(f"attention of the head to the first sentence: {share:.2f}")
+assert share > 0.5
 ablated = without_head(9, 2)
 print("gap of bank                with the head   without it")
 print(f"at depth 10                {found.cosine_gap[10]:13.2f}   {ablated[10]:10.2f}")
@@ -959,19 +976,19 @@ assert (ablated[10:] - found.cosine_gap[10:]).abs().max() < 0.1
 torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 
 # %% [markdown]
-# No difference. By then *bank* had long been told: after three blocks its gap stood at 0.54, after eight at 1.22, and
-# this head, which makes the best picture of all, works in the tenth. (It may serve something else, and others may fill
-# in for it; an ablation answers only the question that you asked.) A weight says where a head *looks*. What comes of
-# it, only an experiment says.
+# No difference, although in these texts, too, the head looks mostly at the first sentence. By then *bank* had long been
+# told: after three blocks its gap stood at 0.54, after eight at 1.22, and this head, which makes the best picture of
+# all, works in the tenth. (It may serve something else, and others may fill in for it; an ablation answers only the
+# question that you asked.) A weight says where a head *looks*. What comes of it, only an experiment says.
 #
-# > **Where the picture simplifies.**
-# > *Query, key and value* are names for three learnt matrices; no head was told to ask anything. *Words look at each
-# > other*: tokens do, they look back only, and at vectors that already hold much of their own neighbours, so a look at
-# > *river* may be after *high*. The usual drawing shows one head of one layer; this model has 270. Our `one_query`
-# > takes e to the power of the scores as they are; real code first subtracts the largest score, which changes nothing
-# > but keeps e from overflowing (`softmax` does it for you, and `naive_blocks` had to do it itself). Many a recipe
-# > drops some weights at random in training. We do not; if you do, mind that torch's fused kernel drops whatever
-# > `dropout_p` says, in evaluation too. Twelve texts a group, one ending, one small model: the curve is about these.
+# > **Where the picture simplifies.** *Query, key and value* are names for what three learned matrices compute; no head
+# > was told to ask anything. *Words look at each other*: tokens do, they look back only, and at vectors that already
+# > hold much of their own neighbours, so a look at *river* may be after *high*. The usual drawing shows one head of one
+# > layer; this model has 270. Our `one_query` takes e to the power of the scores as they are; real code first subtracts
+# > the largest score, which changes nothing but keeps e from overflowing (`softmax` does it for you, and `naive_blocks`
+# > had to do it itself). Many a recipe drops some weights at random in training. We do not; if you do, mind that
+# > torch's fused kernel drops whatever `dropout_p` says, in evaluation too. Twelve texts a group, one ending, one small
+# > model: the curve is about these.
 #
 # > **At scale.**
 # > GPT-3 has 96 layers of 96 heads, each 128 wide: 9,216 heads. The T x S products grow with the square of the text:
@@ -1024,9 +1041,9 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # <details><summary>Open 4</summary>
 #
 # **(b)**. The same classifier does nearly as well on *wall*, which has nothing to resolve: the topic gets into every
-# word. So not (a). Not (c): 95 of 100 shuffled labellings stay at or below 0.71. What speaks for *bank* is a gap more
-# than three times as wide in the same texts; what speaks for caution is *shore*, which has one meaning and in the
-# middle layers a wider gap than *wall* too. Without a control word there is no result.
+# word. So not (a). Not (c): where the accuracy is 1.00, 95 of 100 shuffled labellings stay at or below 0.67. What
+# speaks for *bank* is a gap more than three times as wide in the same texts; what speaks for caution is *shore*, which
+# has one meaning and in the middle layers a wider gap than *wall* too. Without a control word there is no result.
 # </details>
 #
 # **5.** A head gives *river* a weight of 0.73 when it reads *bank*. May you write that it "uses river to understand
@@ -1044,7 +1061,7 @@ torch.testing.assert_close(ablated[:10], found.cosine_gap[:10])
 # **What you built**: attention by hand, by loops, by matrices, masked, with many heads, with shared keys and in blocks,
 # each equal to the package, to PyTorch's kernel or to a layer of a real model; a test that finds any leak, and the loss
 # that a leak makes look so good; the two *banks* told apart with a control and a level of chance; and two heads whose
-# weights tell the wrong story.
+# weights do not show what they do: a sink, and a head whose removal leaves the gap as it was.
 #
 # **Exercise**: can a causal model be made to look ahead after all? Say it twice (Springer et al. 2024 do): "The bank
 # was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Write

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 06 · The transformer: a sum that is written block by block
 #
-# **You will build** a whole transformer from the parts of lessons 02 to 05, pour the weights of a real model into it
-# and get the real model's answers. Then you price it before you run it, and watch an answer come into being.
+# **You will build** a whole transformer from the package's parts, which lessons 02 to 05 have opened, pour the weights
+# of a real model into it and get the real model's answers. Then you price it before you run it, and watch an answer
+# come into being.
 #
 # **The claim**: a transformer is one running sum. Every block reads a copy of it and adds to it, and from this follow
 # the norms, the first numbers the weights are given, the price, and a way to look inside. Each of these you will first
@@ -210,7 +211,8 @@ assert 0.95 < with_norm / math.sqrt(61) < 1.05
 #
 # *LayerNorm* subtracts the mean of a vector and divides by its standard deviation. *RMSNorm* leaves the mean alone and
 # divides by the root mean square, which is cheaper and does as well. Both then scale each coordinate by a learned
-# number. Which direction do we average in? Over the C numbers of *one token*, never over tokens or texts:
+# number, and LayerNorm also adds a learned one. (The functions below leave both out.) Which direction do we average in?
+# Over the C numbers of *one token*, never over tokens or texts:
 
 
 # %%
@@ -525,8 +527,8 @@ for text in ("The capital of France is", "Monday, Tuesday,"):
     print(text, "->", repr(tokenizer.decode([int(logits[0, -1].argmax())])))
 
 # %% [markdown]
-# Some thirty lines, and they *are* SmolLM2. The package's class differs in what it also accepts: other norms and
-# positions, a cache for fast generation, a mask. None of it changes a logit.
+# Some thirty lines wire the package's parts together, and the result *is* SmolLM2. The package's class differs in what
+# it also accepts: other norms and positions, a cache for fast generation, a mask. None of it changes a logit.
 #
 # One thing is still wrong, and no logit shows it. In SmolLM2 the head *is* the table (*weight tying*): one tensor, used
 # at both ends. Ours got the same numbers under two names. Count the parameters:
@@ -539,8 +541,10 @@ naive.head.weight = naive.embedding.weight  # one tensor again
 assert sum(p.numel() for p in naive.parameters()) == counted[0]
 
 # %% [markdown]
-# As long as you only read the model, nothing happens. Train it, and an optimizer that knows two tensors gives each its
-# own step: the two ends drift apart, and the file you save is a fifth larger. So tie *after* loading, and count.
+# As long as you only read the model, nothing happens. Train it, and the optimizer knows two parameters that share one
+# memory: it updates the same numbers twice per step. (`assign=True` wrapped the one tensor of the loaded weights twice.
+# And since these are the real model's own tensors, training `naive` would change `model` too.) So tie *after* loading,
+# and count.
 #
 # ## The price, predicted and then measured
 #
@@ -905,10 +909,11 @@ for text, other, answer in PAIRS:
     assert decided < late
 
 # %% [markdown]
-# The lens is late each time, by three to six blocks. So its honest reading is one-sided. *If* it shows the answer, the
-# answer is there, in the head's own language. If it does not, you know nothing yet. (A lens with a translator trained
-# for each depth sees earlier: Belrose et al. 2023, the *tuned lens*. Then one must ask whether the translator did the
-# thinking.)
+# The lens is late each time, by three to six blocks, if it must show the answer in first place. It sees something
+# earlier: in the list above, *Paris* jumps from rank 3,055 to 335 at block 24, where the answer is decided. So its
+# honest reading is one-sided. *If* it shows the answer, the answer is there, in the head's own language. If it does not
+# show it in first place, you know little yet. (A lens with a translator trained for each depth sees earlier: Belrose et
+# al. 2023, the *tuned lens*. Then one must ask whether the translator did the thinking.)
 #
 # ### Look for yourself
 #

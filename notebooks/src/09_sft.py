@@ -293,7 +293,8 @@ assert plain > 0.4
 # processor, where sums are rounded otherwise, made one that took no notice (68 % right without the order, 76 % with
 # it). It is luck, because nobody taught either to tell a question from a quotation. Makers of large models train for
 # just that (Wallace et al. 2024, *The instruction hierarchy*), and whatever they teach stands on marks that cannot be
-# forged. So the right encoding is necessary, and it is not enough.
+# forged. So the right encoding is not enough. (How much it protects, this does not measure: the control would be the
+# same attack in the careless encoding.)
 #
 # ## What is learnt from
 #
@@ -552,7 +553,8 @@ assert 1 - tokens / places < 0.1 < 1 - alone
 #
 # Nothing about training is new: the loop, the loss and the optimizer of lesson 08, from the base model's weights, at a
 # lower rate. Only the text and the mask are. 150 updates, in which nearly every row is read once; the finished model
-# had 2,000, with a faster optimizer and ten times as many conversations.
+# had 2,000, with a faster optimizer and ten times as many conversations. It also had a curriculum: its first 300
+# updates were on 10,000 short instructions.
 #
 # Let us watch two losses. One is what we train for: the *answers* of held-out conversations. The other is what we do
 # not train for: the *documents* that the base model lived on. Of these we know the best loss there is, the floor.

@@ -268,10 +268,11 @@ for pair in heap.pairs[40:43]:
     print("chosen {:+.2f}, rejected {:+.2f}".format(*by_hand.tolist()))
 
 # %% [markdown]
-# It was trained on 25,600 pairs, with the loss that you know, and has never seen these questions. How often does it
-# prefer what raters prefer? We count not the single choices, which are coin tosses, but the raters' probability of
-# agreeing with it; and beside it stands a judge of manners, who counts courtesies and words and never asks whether an
-# answer is right.
+# It was trained on 25,600 pairs and has never seen these questions. Two things go beyond a standard reward model, which
+# is a head and the loss that you know: the likelihood term above, and half a nat per token of the chosen answers, so
+# that it also learns to say them (`imitation=0.5`). How often does it prefer what raters prefer? We count not the
+# single choices, which are coin tosses, but the raters' probability of agreeing with it; and beside it stands a judge
+# of manners, who counts courtesies and words and never asks whether an answer is right.
 
 
 # %%
@@ -624,7 +625,8 @@ print(f"the mean reward, 4.4, as baseline: worth {ratio:.0f} times as many draws
 assert round(ratio) == 529
 
 # %% [markdown]
-# The mean reward, 4.4, is nearly the best baseline, and it saves 528 draws of 529. What is left, reward less baseline,
+# The mean reward, 4.4, is nearly the best baseline, and it saves 528 draws of 529. (So much only because there are two
+# answers, with nearly equal rewards. Among many answers a baseline saves far less.) What is left, reward less baseline,
 # is called the **advantage**. All that follows, PPO included, is care in estimating advantages and in not taking too
 # large a step with them.
 #
@@ -985,9 +987,11 @@ assert curves["the proxy's praise"][-1] > curves["the proxy's praise"][0] + 1
 assert curves["gold, by judge"][-1] > curves["gold, by proxy"][-1] + 0.4
 
 # %% [markdown]
-# This is **Goodhart's law** as a figure: a measure that becomes a target ceases to be a good measure. Gao et al. (2023)
-# drew it for reward models of many sizes. Mind that from inside the training one sees the blue line only, and it looks
-# splendid.
+# **Goodhart's law** says that a measure that becomes a target ceases to be a good measure. Gao et al. (2023) drew it
+# for reward models of many sizes: the gold utility first rises and then falls. Ours hardly rises, because this proxy is
+# *misspecified*: fair raters disagree with it more often than not, so it is wrong almost from the first nat. (Praise
+# and gold share an axis for convenience. A reward has no zero, so it means nothing where they cross; and log n − (n −
+# 1)/n is an upper bound of the KL.) From inside the training one sees the blue line only, and it looks splendid.
 #
 # ### The dial
 #
@@ -1097,17 +1101,20 @@ assert wild < was - 0.5
 # the truth is known can one say how far from it a reward model stays. *A separate reward model is trained to predict
 # these rankings*: yes; but what is optimized then is this model and no longer the people, and the two part where the
 # policy goes and the rankings never were. *The LLM is optimized to maximize this reward*: **loose, and dangerous if
-# taken at its word**. What works maximizes reward less a price for leaving the reference, or stops early. And the
-# picture suggests that such training makes a model better in general. It made ours more civil, as the rankings within
-# its reach asked, and not more right.
+# taken at its word**. With a learned reward model, what works maximizes reward less a KL penalty, or stops early.
+# (Where a checker verifies the answer, many recipes set β = 0: DAPO, Yu et al. 2025; Dr. GRPO, Liu et al. 2025.) And
+# the picture suggests that such training makes a model better in general. It made ours more civil, as the rankings
+# within its reach asked, and not more right.
 #
 # > **Where the picture simplifies.** Bradley and Terry give every answer one merit, the same for everybody. People may
 # > prefer a to b, b to c and c to a, and two groups may want opposite things; then one number an answer is a compromise
 # > that nobody chose. Our raters are independent of each other and never tire. InstructGPT's people ranked four to nine
-# > answers at once, which makes 6 to 36 comparisons of one question; most others compare two. Our dial moves among 64
-# > drawn answers; the true best policy at that price may put weight on others. We compared one short run with each
-# > judge; the three seeds are in `benchmarks/`. And the gold utility is itself only a measure: a model that maximized
-# > *it* would learn to say "Certainly." before everything.
+# > answers at once, which makes 6 to 36 comparisons of one question; most others compare two. Our judge pays 0.17
+# > points per nat of likelihood: at a β of 0.05 the best policy for that part alone is proportional to p^4.4, if p is
+# > the reference's own probability, so a part of the reward is earned by sharpening. Our dial moves among 64 drawn
+# > answers; the true best policy at that price may put weight on others. We compared one short run with each judge; the
+# > three seeds are in `benchmarks/`. And the gold utility is itself only a measure: a model that maximized *it* would
+# > learn to say "Certainly." before everything.
 #
 # > **At scale.**
 # > InstructGPT (Ouyang et al. 2022): 33,000 prompts with four to nine ranked answers each, a reward model of 6 billion
@@ -1138,8 +1145,9 @@ assert wild < was - 0.5
 # <details><summary>Open 2</summary>
 #
 # **(c)**. The loss sees differences only, and the 7 cancels. In PPO it is a baseline: every answer has it, and taking
-# off the mean takes it off too (once the values have learnt it; at the start it is noise). Not (a) and not (b): both
-# would need a use of the reward's absolute height, and neither has one.
+# off the mean takes it off too, once the values have learned it. (Before that it is a bias: with values of 0 and λ =
+# 0.95 the late tokens of an answer get more of it than the early ones.) Not (a) and not (b): both would need a use of
+# the reward's absolute height, and neither has one.
 # </details>
 #
 # **3.** The gradient of one drawn answer, reward × ∇log p, points upwards for a *bad* answer with reward 4. Is
@@ -1170,16 +1178,18 @@ assert wild < was - 0.5
 #
 # <details><summary>Open 5</summary>
 #
-# **(b)**. The reward rose just as steadily in the run that ended in nonsense. KL says how far the policy has gone,
-# length and variety are where hacks show first, and a second judge (people, a checker, another reward model) sees what
-# the first one cannot. (a) trusts the proxy to judge itself. (c) would get there faster, wherever that is.
+# **(b)**. The reward rose just as steadily in the run whose gold utility fell to less than half. KL says how far the
+# policy has gone, length and variety are where hacks show first, and a second judge (people, a checker, another reward
+# model) sees what the first one cannot. (a) trusts the proxy to judge itself. (c) would get there faster, wherever that
+# is.
 # </details>
 
 # %% [markdown]
 # **What you built**: points out of choices, and their slope; the ceiling that no reader can pass; a reward model's
 # number by hand, and the bug at the padding; a head taught by your own twenty rankings; the gradient of a drawn answer,
-# with a baseline worth 529 times the draws; the best policy at a price; PPO's rewards, clip and advantages, each equal
-# to the package; and a judge that was maximized until the answers were worth nothing.
+# with a baseline worth 529 times the draws, where there are two answers; the best policy at a price; PPO's rewards,
+# clip and advantages, each equal to the package; and a judge that was maximized until the answers were worth less than
+# half.
 #
 # **Exercise**: rank the twenty pairs once more under another name (the booth's third argument), this time by your mood
 # alone or always for the longer answer, and run the cells below it. What does the live run's policy learn from the

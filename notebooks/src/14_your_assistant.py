@@ -680,7 +680,8 @@ show(
 # %% [markdown]
 # Take the families one by one, and mind that an interval is a third of the axis wide.
 #
-# - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (The reader has it a
+# - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (That is one wording of
+#   the message, not tuned. The obvious rival is missing: the twenty-four examples as a prompt.) (The reader has it a
 #   little less than the one by heart: it has seen each example twice, and that one ten times.)
 # - **Taught**: by heart or by reading, ten to twelve of twelve, in all our runs.
 # - **Other words** and **backwards** tell these two apart, and are weak everywhere. In three runs, with two seeds, the
@@ -692,8 +693,9 @@ show(
 # - **General**: the one by heart has paid with what it knew, in three runs 9 of twelve became 7, 6 and 3; the reader
 #   came out with 8, 9 and 9.
 #
-# And your bet? The paragraph wins at one of the five, at *keeping what was there*: it changes no weight. In the other
-# four, training was ahead, though with *other words* by heart it is by so little that it means nothing.
+# And your bet? The paragraph is ahead of the one by heart at one of the five, at *keeping what was there*: it changes
+# no weight. (Its 9 of 12 against the reader's 8 mean nothing.) In the other four, training was ahead, though with
+# *other words* by heart it is by so little that it means nothing.
 #
 # What was lost of English at large?
 

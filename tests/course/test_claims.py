@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 
 from minillm.course.claims import (
     CLAIMS,
+    MEASURED,
     Chapter,
     Claim,
+    Lesson,
     Reading,
     Verdict,
     excerpt,
+    lesson_table,
     load_claims,
     load_lessons,
     measure,
@@ -149,6 +153,22 @@ def test_a_lesson_that_is_built_again_renews_the_table():
     assert "*queen* leads with 0.123" in changed[0]
 
 
+def test_the_table_of_lessons_is_read_out_of_them(tmp_path):
+    path = tmp_path / "measured.toml"
+    row = "[[lesson]]\nnumber = '11'\ntitle = 'DPO'\nmeasured = 'GRPO {grpo:.0%}'\n"
+    path.write_text(row + """readings = [["11", 'GRPO (?P<grpo>[0-9.]+)$']]""", encoding="utf-8")
+    written = lesson_table({"11": Lesson("11_dpo.ipynb", "", "GRPO 0.47")}, path)
+    assert written.splitlines()[2:] == ["| 11 | [DPO](11_dpo.ipynb) | GRPO 47 % |"]
+    with pytest.raises(ValueError, match=r"row 11: lesson 11 has 0 matches of .* or the pattern in measured\.toml"):
+        lesson_table({"11": Lesson("11_dpo.ipynb", "", "")}, path)
+
+
+def test_a_share_or_an_error_in_the_table_of_lessons_is_not_typed():
+    entries = tomllib.loads(MEASURED.read_text(encoding="utf-8"))["lesson"]
+    assert [entry["number"] for entry in entries] == list(LESSONS)
+    assert not [entry["number"] for entry in entries if re.search(r"\d ?%|± ?\d", entry["measured"])]
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -181,9 +201,10 @@ def test_a_page_without_its_marks_is_refused(page):
 
 
 def test_the_command_writes_the_claims_and_finds_a_stale_page(tmp_path, capsys):
-    (tmp_path / "teaching").mkdir()
+    for folder in ("teaching", "notebooks"):
+        (tmp_path / folder).mkdir()
     whole, few = tmp_path / "teaching" / "claims.md", tmp_path / "README.md"
-    for page in (whole, few):
+    for page in (whole, few, tmp_path / "notebooks" / "README.md"):
         page.write_text(PAGE, encoding="utf-8")
     assert build_claims.main([], tmp_path) == 0
     assert build_claims.main(["--check"], tmp_path) == 0
