@@ -84,6 +84,35 @@ def test_what_the_base_models_have_learnt():
         assert row[1:] == [told(scores[0][0]["chance"]), *models]
 
 
+def span(values: Sequence[float], spec: str, scale: float = 1) -> str:
+    return " to ".join(format(end(values) * scale, spec) for end in (min, max))
+
+
+def test_the_sentences_of_the_benchmarks_page():
+    text = " ".join(page("benchmarks/README.md").split())
+    short, long = (result(name)["runs"] for name in ("pretrain", "pretrain_long"))
+    share = {name: span([run["closed"] for run in runs], ".1f", 100) for name, runs in (("s", short), ("l", long))}
+    time = {name: span([run["seconds"] for run in runs], ".0f") for name, runs in (("s", short), ("l", long))}
+    kl = {"s": span([run["kl"] for run in short], ".3f"), "l": span([run["kl"] for run in long], ".3f")}
+    chat, reward = (result(name)["runs"] for name in ("sft", "reward"))
+    rows = [run["groups"]["all"] for run in reward]
+    quiet = result("alignment")["runs"][1:]
+    seconds_of = {name: span([run[name]["seconds"] for run in quiet], ".0f") for name in ("ppo", "grpo")}
+    dpo = [f"{run['dpo']['closed'] * 100:.0f}" for run in result("alignment")["runs"]]
+    answered = span([run["held-out"]["all"] for run in chat], ".1f", 100)
+    for sentence in (
+        f"{share['s']} % of the way from the bigram model to the floor is done after {time['s']} seconds, KL {kl['s']}",
+        f"it is {share['l']} % after {time['l']} seconds, KL {kl['l']}.",
+        f"instructions exactly, the chat model {answered} %.",
+        f"A run takes {span([run['seconds'] for run in chat], '.0f')} seconds.",
+        f"to be expected are {span([row['expected'] for row in rows], '.1f', 100)} % of held-out pairs",
+        f"the best there is are {fmean(row['ceiling'] for row in rows) * 100:.1f}.",
+        f"PPO takes {seconds_of['ppo']} seconds, GRPO {seconds_of['grpo']},",
+        f"{dpo[0]} % flatter it: seeds 1 and 2, with {dpo[1]} and {dpo[2]} %,",
+    ):
+        assert sentence in text
+
+
 def test_what_each_method_brings():
     names = {"PPO": "ppo", "GRPO": "grpo", "DPO": "dpo", "DPO, chosen by the judge": "dpo-judge"}
     runs = result("alignment")["runs"]

@@ -175,20 +175,31 @@ def test_the_minutes_of_a_plan_add_up():
         assert told == sum(map(int, re.findall(r"^- (\d+) min:", part, re.MULTILINE))), lesson
 
 
-@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
-def test_the_numbers_of_the_guide_are_those_of_the_lesson(lesson):
-    def numbers(text):
-        return re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text)
+def numbers(text: str) -> list[str]:
+    return re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", text)
 
+
+def not_in_the_lesson(told: list[str], lesson: str) -> list[str]:
+    """The numbers that a lesson's text and outputs do not hold, even with more digits."""
     notebook = (ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8")
     found = [float(number.replace(",", "")) for number in numbers(re.sub(r'"image/png": ".*?"', "", notebook))]
-    stale = []
-    for number in numbers(guide_parts()[lesson].split("\n", 1)[1]):
-        if "." in number or "," in number:  # the rest are minutes, steps and page numbers
-            half = 0.5001 * 10 ** -len(number.partition(".")[2])
-            if not any(abs(one - float(number.replace(",", ""))) <= half for one in found):
-                stale.append(number)
+    half = {number: 0.5001 * 10 ** -len(number.partition(".")[2]) for number in told}
+    return [one for one in told if not any(abs(there - float(one.replace(",", ""))) <= half[one] for there in found)]
+
+
+@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
+def test_the_numbers_of_the_guide_are_those_of_the_lesson(lesson):
+    told = numbers(guide_parts()[lesson].split("\n", 1)[1])
+    told = [number for number in told if "." in number or "," in number]  # the rest are minutes, steps, page numbers
+    stale = not_in_the_lesson(told, lesson)
     assert not stale, f"teaching/teachers_guide.md has numbers that are not in lesson {lesson}: {stale}"
+
+
+@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
+def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
+    (row,) = re.findall(rf"^\| \w+ \| [^|]*notebooks/{lesson}\.ipynb\) \|.*\| (.*) \|$", readme(), re.MULTILINE)
+    stale = not_in_the_lesson(numbers(row), lesson)
+    assert not stale, f"README.md has numbers that are not in lesson {lesson}: {stale}"
 
 
 def test_the_readme_leads_through_every_floor():
