@@ -605,14 +605,15 @@ assert found["the judge"] > 0.55
 # Back to drawing answers. PPO needs an expectation for each answer, so that "4.2 points" can be called good or bad, and
 # trains a second head to give it, the value. But lesson 10 has shown what a good baseline is: *the mean reward*. To get
 # it, ask the same question eight times. **Group relative policy optimization** (Shao et al. 2024, section 4.1.2) does
-# just this, and divides by the group's spread. All tokens of an answer get the same advantage:
+# just this, and divides by the group's standard deviation (with n − 1, as a sample's; that is how TRL computes it). All
+# tokens of an answer get the same advantage:
 
 
 # %%
 def naive_group_advantages(scores):
     mean = sum(scores) / len(scores)
-    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores))
-    return [(score - mean) / spread if spread else 0.0 for score in scores]
+    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / (len(scores) - 1))
+    return [(score - mean) / deviation if deviation else 0.0 for score in scores]
 
 
 # %%
@@ -662,8 +663,8 @@ print(inspect.getsource(GRPO.loss))
 # ### The unit is gone
 #
 # Reward answers in points or in tenths of a point, add seven to all: the advantages are the same. That is handy, and it
-# takes away the meaning of β. PPO's 0.05 were *points* a nat. GRPO's 0.04 are *spreads of a group* a nat, whatever a
-# spread is.
+# takes away the meaning of β. PPO's 0.05 were *points* per nat. GRPO's 0.04 are *standard deviations of a group* per nat,
+# whatever a standard deviation is.
 
 # %%
 for scale, shift in ((1, 0), (10, 7), (0.001, 0)):
@@ -676,7 +677,7 @@ apart = [5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
 for name, scores in (("a hundredth of a point", alike), ("five points", apart)):
     ahead = naive_group_advantages(scores)[0]
     print(f"{name} ahead: {ahead:.4f}")
-    assert math.isclose(ahead, math.sqrt(7))
+    assert math.isclose(ahead, 7 / math.sqrt(8))
 
 # %% [markdown]
 # The two last lines are the same number. Where all answers are as good as equal, the judge's smallest whim is taken for
@@ -685,7 +686,7 @@ for name, scores in (("a hundredth of a point", alike), ("five points", apart)):
 # ### Hard and easy questions
 #
 # Let rewards be 1 for right and 0 for wrong, as with a checker. With n right answers of eight, how hard does the group
-# push? Without the division the advantages of the right ones add up to 8 · p · (1 − p), with it to 8 · √(p(1 − p)).
+# push? Without the division the advantages of the right ones add up to 8 · p · (1 − p), with it to √56 · √(p(1 − p)).
 
 # %%
 right = torch.arange(1, 8)
@@ -696,15 +697,15 @@ for n in right.tolist():
     divided.append(sum(max(one, 0) for one in naive_group_advantages(scores)))
 p = right / 8
 torch.testing.assert_close(torch.tensor(raw), 8 * p * (1 - p))
-torch.testing.assert_close(torch.tensor(divided), 8 * (p * (1 - p)).sqrt())
+torch.testing.assert_close(torch.tensor(divided), (56 * p * (1 - p)).sqrt())
 
 # %%
-curves = {"divided by the spread": [one / divided[3] for one in divided]}
+curves = {"divided by the deviation": [one / divided[3] for one in divided]}
 curves["not divided"] = [one / raw[3] for one in raw]
 show(
     lines(curves, "right answers of eight", "push (4 of 8: 1)", x=right),
     alt="The push of a group against the number of right answers among eight, as a share of the push with four. At one "
-    "or seven it is 0.66 where advantages are divided by the spread and 0.44 where they are not.",
+    "or seven it is 0.66 where advantages are divided by the deviation and 0.44 where they are not.",
 )
 assert [round(curve[0], 2) for curve in curves.values()] == [0.66, 0.44]
 
@@ -1111,8 +1112,9 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 #
 # <details><summary>Open 4</summary>
 #
-# **(c)**. The division by the group's spread takes the ten out again. (a) is right for PPO, where points and nats meet
-# in the reward before anything is divided. Not (b): the advantages are the same numbers, and so is the gradient.
+# **(c)**. The division by the group's standard deviation takes the ten out again. (a) is right for PPO, where points
+# and nats meet in the reward before anything is divided. Not (b): the advantages are the same numbers, and so is the
+# gradient.
 # </details>
 #
 # **5.** A paper reports that its DPO equals PPO. What would you ask first? (a) Who ranked the pairs, how many rankings
