@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+import minillm
 from minillm.cli.common import json_option, print_json
 from minillm.course.checks import ROOMS
 from minillm.course.checks.cgroups import NONE, control_groups, memory_group
@@ -81,17 +82,18 @@ def grade_class(
 
     if unknown := [number for number in numbers if number not in ROOMS]:
         raise UserError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
-    found = list_submissions(submissions)
+    out = out.resolve()
+    found = list_submissions(submissions, but=out)
     students = [one.student for one in found]
     if again is not None and again not in students:
         raise UserError(f"nobody is called {again!r}; there are {', '.join(students)}")
     every = {one: load_questions(one, checks) for one in ROOMS}
     possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
-    out = out.resolve()
     if has_magic(str(out)):
         raise UserError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
     limits = Limits(seconds, 6 * seconds, memory)
-    hidden = tuple(path.resolve() for path in (submissions, checks) if path)
+    solutions = Path(minillm.__file__).resolve().parents[1] / "solutions"
+    hidden = tuple(path.resolve() for path in (submissions, checks, solutions) if path and path.is_dir())
     if not unsafe:
         need_sandbox(limits, (out, *hidden))
     out.mkdir(parents=True, exist_ok=True)

@@ -612,7 +612,9 @@ assert found["the judge"] > 0.55
 # %%
 def naive_group_advantages(scores):
     mean = sum(scores) / len(scores)
-    deviation = math.sqrt(sum((score - mean) ** 2 for score in scores) / (len(scores) - 1))
+    deviation = math.sqrt(
+        sum((score - mean) ** 2 for score in scores) / (len(scores) - 1)
+    )
     return [(score - mean) / deviation if deviation else 0.0 for score in scores]
 
 
@@ -663,8 +665,8 @@ print(inspect.getsource(GRPO.loss))
 # ### The unit is gone
 #
 # Reward answers in points or in tenths of a point, add seven to all: the advantages are the same. That is handy, and it
-# takes away the meaning of β. PPO's 0.05 were *points* per nat. GRPO's 0.04 are *standard deviations of a group* per nat,
-# whatever a standard deviation is.
+# takes away the meaning of β. PPO's 0.05 were *points* per nat. GRPO's 0.04 are *standard deviations of a group* per
+# nat, whatever a standard deviation is.
 
 # %%
 for scale, shift in ((1, 0), (10, 7), (0.001, 0)):

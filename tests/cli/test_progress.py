@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from minillm.cli import main
 from minillm.course.checks import ROOMS, questions
-from minillm.course.grading.needed import collect_answers
+from minillm.course.checks.question import Question
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts
 
@@ -40,7 +40,7 @@ def write(folder, changes):
 
 
 def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
-    monkeypatch.setattr("minillm.course.progress.collect_answers", None)
+    monkeypatch.setattr("minillm.course.progress.ask_notebook", None)
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
     assert "04_attention                  0 of 10 .................... not begun" in result.output
@@ -91,14 +91,16 @@ def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(fold
     shutil.copytree(SOLUTIONS / "05_feed_forward", folder / "05_feed_forward")
     write(folder, {"def join": "def join(*a): return 1"})
 
-    def broken(cells, asked, *others, **options):
-        if asked[0][0].id == "04.1":
-            raise RuntimeError("of our own making")
-        return collect_answers(cells, asked, *others, **options)
+    judge = Question.judge
 
-    monkeypatch.setattr("minillm.course.progress.collect_answers", broken)
+    def broken(question, *others):
+        if question.id == "04.4":
+            raise RuntimeError("of our own making")
+        return judge(question, *others)
+
+    monkeypatch.setattr(Question, "judge", broken)
     result = run(folder)
-    assert "04_attention.ipynb: could not be asked (RuntimeError: of our own making)" in result.output
+    assert "04_attention.ipynb: the check of 04.4 failed (RuntimeError: of our own making)" in result.output
     assert "05_feed_forward              " in result.output
     assert result.output.count(" done") == 1
 

@@ -4,6 +4,8 @@ Grading and `minillm progress` start this file in a process of its own (`outside
 each step that it has done, and shares that process with the learner's code: so nothing that it sends is to be trusted.
 """
 
+import __future__
+
 import ast
 import asyncio
 import contextlib
@@ -36,6 +38,8 @@ def main() -> None:
     for stream in (0, 1, 2):  # what the learner's code prints goes nowhere
         os.dup2(nowhere, stream)
     torch.set_num_threads(1)
+    torch.set_num_threads = torch.set_num_interop_threads = _quiet  # no more can be started, and that ends the process
+    sys.path.append("")  # where a notebook finds the modules that it has written
     for name in request["preload"]:  # needs threads or files for its start, which are gone in a moment
         with contextlib.suppress(Exception), catch_warnings(action="ignore"):
             import_module(name)
@@ -78,8 +82,11 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "ready", None
     module = sys.modules["__main__"] = ModuleType("__main__")  # where a notebook's names live
     module.__dict__.update(display=_quiet, get_ipython=_Quiet)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for name, source in request["statements"]:
-        yield name, run(name, source, module.__dict__)
+        if source.startswith("from __future__ import annotations"):  # which holds for all cells after it
+            flags |= __future__.annotations.compiler_flag
+        yield name, run(name, source, module.__dict__, flags)
     for name, function, forbidden, calls, fresh in request["probes"]:
         if function in module.__dict__:
             replies = ask(module.__dict__[function], calls, forbidden, fresh)
@@ -88,7 +95,7 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, [(reply.value, reply.trouble) for reply in replies]
 
 
-def run(name: str, source: str, names: dict[str, Any]) -> str | None:
+def run(name: str, source: str, names: dict[str, Any], flags: int = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT) -> str | None:
     """Run a part of a cell as a notebook would; the end of a sentence if it raised something, as `asking` tells it.
 
     >>> run("cell 1", "import asyncio; x = await asyncio.sleep(0, result=3)", names := {}), names["x"]
@@ -97,7 +104,7 @@ def run(name: str, source: str, names: dict[str, Any]) -> str | None:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # so that errors show lines
     try:
         with catch_warnings(action="ignore"):
-            code = compile(source, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(source, name, "exec", flags, dont_inherit=True)
             if code.co_flags & inspect.CO_COROUTINE:
                 asyncio.run(eval(code, names))
             else:

@@ -87,8 +87,14 @@ class Probe:
         for mistake in self.mistakes:
             if not _differs(_results(mistake.model, calls), got):
                 return Failure(mistake.sentence, seen, mistake.hint, plain(calls[place]))
-        sentence, hint = self.otherwise(calls, right, got) or (f"The result {found[place]}.", LOOK_UP)
+        sentence, hint = self._explanation(calls, right, got) or (f"The result {found[place]}.", LOOK_UP)
         return Failure(sentence, seen, hint, plain(calls[place]))
+
+    def _explanation(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+        try:
+            return self.otherwise(calls, right, got)
+        except Exception:  # an answer may be too odd for it, such as one that is NaN; it is wrong all the same
+            return None
 
 
 @dataclass(frozen=True)

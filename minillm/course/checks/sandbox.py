@@ -35,14 +35,15 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "MPLBACKEND": "Agg",
 }
-# System calls that no answer needs: into other processes, keys that others left, memory that no limit counts, and new
-# namespaces, in which every one of these would be allowed again.
+# System calls that no answer needs: into other processes, keys that others left, memory that no limit counts, locks
+# that another sandbox sees, and new namespaces, in which every one of these would be allowed again.
 REFUSED = (
-    "add_key", "bpf", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "finit_module",
-    "io_uring_setup", "kcmp", "kexec_load", "keyctl", "memfd_create", "memfd_secret", "mount", "mount_setattr",
-    "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open",
-    "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
-    "request_key", "semget", "setns", "shmat", "shmget", "swapon", "umount2", "unshare", "userfaultfd",
+    "add_key", "bpf", "fanotify_init", "finit_module", "flock", "fsconfig", "fsmount", "fsopen", "fspick",
+    "init_module", "io_uring_setup", "kcmp", "kexec_load", "keyctl", "memfd_create", "memfd_secret", "mount",
+    "mount_setattr", "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree",
+    "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev",
+    "ptrace", "quotactl", "request_key", "semget", "setns", "shmat", "shmget", "swapon", "umount2", "unshare",
+    "userfaultfd",
 )  # fmt: skip
 NAMESPACES = 0x7E02_0000  # the flags of `clone` that make a new namespace
 EPERM, ENOSYS = 1, 38

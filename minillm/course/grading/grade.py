@@ -16,19 +16,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from minillm.course.checks.asking import Reply
 from minillm.course.checks.cgroups import control_groups, memory_group
 from minillm.course.checks.outside import START, Limits
 from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command, sandboxed_command
 from minillm.course.grading.limited import Failed, Processes, at_most
-from minillm.course.grading.needed import collect_answers
+from minillm.course.grading.needed import ask_notebook
 from minillm.course.grading.notebook import worth_a_look
 from minillm.course.grading.private import load_questions
-from minillm.course.grading.submissions import HandIn, Notebook, Submission, read_part
+from minillm.course.grading.submissions import NO_NOTEBOOK, HandIn, Notebook, Submission, read_part
 
 SECRET = "secret.txt"
-READING = 120.0  # seconds that reading one hand-in may take
+READING = 60.0  # seconds that reading one hand-in may take
 JUDGING = 60  # seconds that comparing the replies to one question may take
 PRELOAD = ("minillm.course.grading.grade", "minillm.course.grading.gradebook", "nbgrader.converters")
 
@@ -97,9 +98,8 @@ def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int)
         submission.add(notebooks)
         submission.trouble = trouble or submission.trouble
     for submission in submissions:
-        if submission.notebooks and submission.trouble:  # a part of it can be read, and that counts
-            submission.look.append(submission.trouble)
-            submission.trouble = None
+        if submission.notebooks and submission.trouble and NO_NOTEBOOK not in submission.trouble:
+            submission.look.append(submission.trouble)  # what can be read of it counts
 
 
 def _read(processes: Processes, part: HandIn) -> tuple[list[Notebook], str | None]:
@@ -170,9 +170,9 @@ def _grade_one(course: Class, secret: str, processes: Processes, submission: Sub
         record.troubles += [text for text in (notebook.trouble, notebook.note) if text]
         if not notebook.trouble:
             seeds = [seed_of(secret, student, question.id) for question in course.questions[number]]
-            job = (notebook.cells, number, course.own_checks, seeds, course.limits, course.unsafe)
-            # A notebook gets its time twice if an answer raises something, and twice again for private probes.
-            seconds = 4 * (course.limits.total_seconds + START) + JUDGING * len(seeds)
+            job = (notebook.cells, notebook.checks, number, course.own_checks, seeds, course.limits, course.unsafe)
+            # Each answer may be asked a second time, and private probes are asked by themselves.
+            seconds = 2 * (1 + len(seeds)) * (course.limits.total_seconds + START + JUDGING)
             try:
                 found = processes.call(_judge, *job, (course.out, *course.hidden), seconds=seconds)
                 record.results = found["results"]
@@ -191,6 +191,7 @@ def _grade_one(course: Class, secret: str, processes: Processes, submission: Sub
 
 def _judge(
     cells: Sequence[tuple[str, str]],
+    checks: dict[str, int],
     number: str,
     own_checks: Path | None,
     seeds: Sequence[int],
@@ -202,36 +203,45 @@ def _judge(
     asked = list(zip(load_questions(number, own_checks), seeds, strict=True))
     forbidden = sorted({name for question, _ in asked for name in question.forbidden})
     results, look = [], worth_a_look(cells, forbidden)
-    with memory_group(None if unsafe else control_groups(), limits.memory_mb) as before:
-        command = plain_command() if unsafe else sandboxed_command(forbidden, hidden, before)
-        collected = collect_answers(cells, asked, command, limits, confined=not unsafe)
-    for question, seed in asked:
+
+    def judge(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
         try:
             with at_most(JUDGING):
-                result = question.judge(seed, collected.replies[question.id]).to_dict()
+                return question.judge(seed, replies)
         except Exception as error:  # our own fault, and still only this question's loss
-            result = _nothing(question)
             look.append(printable(f"the check of {question.id} failed ({type(error).__name__}: {error})"))
+            return _unasked(question)
+
+    with memory_group(None if unsafe else control_groups(), limits.memory_mb) as before:
+        command = plain_command() if unsafe else sandboxed_command(forbidden, hidden, before)
+        found, troubles = ask_notebook(cells, checks, asked, command, limits, not unsafe, judge)
+    for question, _ in asked:
         private = [probe.name for probe in question.probes if probe.private]
-        results.append(result | {"function": question.function, "private": private})
+        passed = found[question.id].points == len(question.probes)
+        results.append(
+            found[question.id].to_dict() | {"passed": passed, "function": question.function, "private": private}
+        )
     return {
         "results": results,
-        "troubles": [f"{statement} {trouble}" for statement, trouble in collected.troubles.items()],
-        "look": look,
+        "troubles": [f"{statement} {trouble}" for statement, trouble in troubles.items()],
+        "look": list(dict.fromkeys(look)),
     }
 
 
-def _nothing(question: Question) -> dict[str, Any]:
+def _unasked(question: Question) -> Result:
     """The result of a question that nobody could be asked."""
     names = tuple(probe.name for probe in question.probes)
-    result = Result(question.id, question.title, 0, len(names), names, None).to_dict()
-    return result | {"passed": False, "function": question.function, "private": []}
+    return Result(question.id, question.title, 0, len(names), names, None)
+
+
+def _nothing(question: Question) -> dict[str, Any]:
+    return _unasked(question).to_dict() | {"passed": False, "function": question.function, "private": []}
 
 
 def _key(course: Class, secret: str, submission: Submission, number: str) -> str:
     """A hash of all that a record depends on."""
     notebook = submission.of(number)
-    depends = notebook and (notebook.cells, notebook.trouble, notebook.note)
+    depends = notebook and (notebook.cells, notebook.checks, notebook.trouble, notebook.note)
     parts = [depends, submission.look, number, secret, course.checks, course.limits, course.unsafe]
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

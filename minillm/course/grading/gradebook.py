@@ -146,7 +146,7 @@ def _plain_page(score: Score) -> str:
 def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> nbformat.NotebookNode:
     """The page to be, as a notebook: each question with its answer and its check, then everything else."""
     record = score.record
-    headline = f"# {assignment_name(record.assignment)}\n\n{html.escape(record.student)}"
+    headline = f"# {assignment_name(record.assignment)}\n\nStudent: {html.escape(record.student)}"
     made = [new_markdown_cell(headline)]
     if record.troubles:
         made.append(_said("\n".join(record.troubles)))

@@ -8,7 +8,6 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import regex
 
@@ -16,7 +15,8 @@ from minillm.course.checks import ROOMS
 
 MOST_BYTES = 150  # of a student's name in UTF-8: file systems take 255 for a name and what is added to it
 NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # of this library, since re's letters have no combining marks
-NOTEBOOK, ARCHIVES = ".ipynb", (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
+NOTEBOOKS = (".ipynb", ".ipynb.txt", ".ipynb.json")  # some browsers add an ending
+ARCHIVES = (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
 CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<student>.+?_\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
 NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?", re.DOTALL)  # "04", "04 - mine"
@@ -25,11 +25,15 @@ FULL_NAME = re.compile(r"(?:.*[^0-9a-zA-Z])?(" + "|".join(f"{n}_{t}" for n, t in
 
 @dataclass(frozen=True)
 class Owner:
-    """Who handed something in: a name, the platform's id where it tells one, and the name of the file in question."""
+    """Who handed something in: a name, the platform's id where it tells one, and the name of the file in question.
+
+    Moodle's name has its id in it, so what has the same one is `surely` of the same student.
+    """
 
     name: str
     id: str | None = None
     file: str | None = None
+    surely: bool = False
 
 
 def assignment_name(number: str) -> str:
@@ -42,37 +46,56 @@ def assignment_name(number: str) -> str:
 
 
 def number_of(path: str) -> str | None:
-    """The assignment that a notebook's name tells, whatever a browser, Colab or a student has put around it.
+    """The assignment whose name is in a notebook's, whatever a browser, Colab or a student has put around it.
 
-    >>> number_of("work/04_attention (1).ipynb"), number_of("Copy of 04_attention.IPYNB"), number_of("notes.ipynb")
+    >>> number_of("work/04_attention (1).ipynb"), number_of("Copy of 04_attention.IPYNB"), number_of("04.ipynb")
     ('04', '04', None)
     """
-    name = path.replace("\\", "/").rsplit("/", 1)[-1]
-    if not name.lower().endswith(NOTEBOOK):
-        return None
-    stem = name[: -len(NOTEBOOK)]
-    if found := FULL_NAME.fullmatch(stem):
-        return found[1].split("_")[0]
-    found = NUMBER.fullmatch(stem)
+    found = FULL_NAME.fullmatch(_stem(path) or "")
+    return found[1].split("_")[0] if found else None
+
+
+def bare_number_of(path: str) -> str | None:
+    """The number that a notebook's name begins with, if an assignment has it; it may also be a part of a date.
+
+    >>> bare_number_of("04 - mine.ipynb"), bare_number_of("99.ipynb")
+    ('04', None)
+    """
+    found = NUMBER.fullmatch(_stem(path) or "")
     return found[1] if found and found[1] in ROOMS else None
+
+
+def _stem(path: str) -> str | None:
+    """The name of a notebook's file without its ending; None for another file."""
+    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    return next((name[: -len(ending)] for ending in NOTEBOOKS if name.lower().endswith(ending)), None)
 
 
 def owner_of(name: str, is_file: bool) -> Owner:
     """Who handed in what has this name at the top of the folder: Canvas's and Moodle's forms, or just a name.
 
     >>> owner_of("leeann_LATE_123_456_04_attention.ipynb", is_file=True)
-    Owner(name='leeann', id='123', file='04_attention.ipynb')
+    Owner(name='leeann', id='123', file='04_attention.ipynb', surely=False)
     >>> owner_of("Ann Lee_77_assignsubmission_file", is_file=False).name, owner_of("Smith, John.zip", True).name
     ('Ann Lee_77', 'Smith, John')
     """
     if found := MOODLE.fullmatch(name):
-        return Owner(clean(found["student"]), None, found["file"] or None)
+        return Owner(clean(found["student"]), None, found["file"] or None, surely=True)
     if is_file and (found := CANVAS.fullmatch(name)):
         return Owner(clean(found["student"]), found["id"], found["file"])
+    return plain_owner_of(name, is_file)
+
+
+def plain_owner_of(name: str, is_file: bool) -> Owner:
+    """Who handed in what no platform has named.
+
+    >>> plain_owner_of("Ann Lee - 04_attention.ipynb", is_file=True).name
+    'Ann Lee'
+    """
     if not is_file:
         return Owner(clean(name))
-    stem = next((name[: -len(e)] for e in (NOTEBOOK, *ARCHIVES) if name.lower().endswith(e)), name)
-    if (found := FULL_NAME.fullmatch(stem)) and found.start(1):  # "Ann Lee - 04_attention.ipynb"
+    stem = next((name[: -len(e)] for e in (*NOTEBOOKS, *ARCHIVES) if name.lower().endswith(e)), name)
+    if (found := FULL_NAME.fullmatch(stem)) and found.start(1):
         stem = stem[: found.start(1)].rstrip(" _-") or stem
     return Owner(clean(stem), None, name)
 
@@ -105,4 +128,4 @@ def loose(name: str) -> bool:
     >>> loose("04_attention.ipynb"), loose("Ann Lee - 04_attention.ipynb")
     (True, False)
     """
-    return number_of(name) is not None and owner_of(name, True).name == clean(PurePath(name).stem)
+    return number_of(name) is not None and owner_of(name, True).name == clean(_stem(name) or "")

@@ -2,23 +2,32 @@
 
 An answer needs the statements that bind its name, those that bind the names which these use, and so on. What may change
 such a name without binding it (`cache.clear()`, `torch.manual_seed(0)`) is run too, but neither waited for nor missed.
+What this overlooks is made good by a second attempt: see `ask_notebook`.
 """
 
 import ast
 import symtable
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from minillm.course.checks.outside import Collected, Limits, Statement, collect
-from minillm.course.checks.question import Question
+from minillm.course.checks.asking import Reply
+from minillm.course.checks.outside import Limits, Statement, collect
+from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import Command
-from minillm.course.grading.notebook import parsed, python_of
+from minillm.course.grading.notebook import begun, own_nodes, parsed, python_of
 
 ALL = Limits()
+HOPELESS = (
+    "is not written yet",
+    "took longer",
+    "ended the process",
+    "wrote something of its own",
+    "returned more than",
+)
+DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 EVERYTHING = "*"  # what an import of all names binds
 PRELOAD = {"matplotlib": "matplotlib.pyplot"}  # what has to start a thread or to read many files, and cannot later
-SCOPE: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
 
 
 @dataclass
@@ -36,34 +45,45 @@ class Piece:
     touches: set[str] = field(default_factory=set)  # what such a call is about, and may change
 
 
-def collect_answers(
+Judge: TypeAlias = Callable[[Question, int, Sequence[Sequence[Reply]]], Result]
+
+
+def ask_notebook(
     cells: Sequence[tuple[str, str]],
+    checks: Mapping[str, int],
     asked: Sequence[tuple[Question, int]],
     command: Command,
     limits: Limits = ALL,
     confined: bool = True,
-) -> Collected:
-    """Ask a notebook's answers as `collect` does, and run only what they need.
+    judge: Judge = Question.judge,
+) -> tuple[dict[str, Result], dict[str, str]]:
+    """Ask a notebook's answers, and run only what they need; returns results by question, and `collect`'s troubles.
 
-    If an answer then raises something, it is asked once more after all other statements: one of them may have been
-    needed in a way that cannot be read off the code. Of the two, the one without an error counts.
+    An answer that falls short is asked once more as the notebook was when its check cell ran: with every statement
+    above that cell, since one may have been needed in a way that names do not tell, and with none below it, since one
+    may have bound a name anew. The better result counts. `checks` says how many cells stand above each check.
     """
-    functions = [question.function for question, _ in asked]
-    statements = needed_statements(cells, functions)
+    statements = needed_statements(cells, [question.function for question, _ in asked])
     found = collect(statements, asked, command, limits, confined, _preload(statements))
-    failed = [(question, seed) for question, seed in asked if _raised(found, question)]
-    every = all_statements(cells, statements)
-    if failed and len(every) > len(statements):
-        again = collect(every, failed, command, limits, confined, _preload(every))
-        for question, _ in failed:
-            if not _raised(again, question):
-                found.replies[question.id] = again.replies[question.id]
-    return found
+    results = {question.id: judge(question, seed, found.replies[question.id]) for question, seed in asked}
+    for question, seed in asked:
+        if results[question.id].passed or not _may_do_better(found.replies[question.id]):
+            continue
+        above = cells[: checks.get(question.id, len(cells))]
+        above = above if begun(above, question.function) else cells
+        every = all_statements(above, needed_statements(above, [question.function]))
+        if [one.source for one in every] != [one.source for one in statements]:
+            again = collect(every, [(question, seed)], command, limits, confined, _preload(every))
+            result = judge(question, seed, again.replies[question.id])
+            if result.points > results[question.id].points:
+                results[question.id] = result
+    return results, found.troubles
 
 
-def _raised(found: Collected, question: Question) -> bool:
-    replies = (reply for probe in found.replies[question.id] for reply in probe)
-    return any(reply.trouble is not None and reply.trouble.startswith("raised ") for reply in replies)
+def _may_do_better(replies: Sequence[Sequence[Reply]]) -> bool:
+    """Whether an answer that falls short has been written, and comes to an end."""
+    troubles = [reply.trouble for probe in replies for reply in probe if reply.trouble]
+    return not any(trouble.startswith(HOPELESS) for trouble in troubles)
 
 
 def needed_statements(cells: Sequence[tuple[str, str]], functions: Sequence[str]) -> list[Statement]:
@@ -136,7 +156,11 @@ def _pieces(name: str, source: str) -> Iterator[Piece]:
     for nodes in groups:
         first = _first_line(nodes[0])
         text = "\n".join(lines[first - 1 : nodes[-1].end_lineno])
-        yield _named(Piece(f"{name}, line {first}", text, nodes))
+        if len(nodes) == 1 and isinstance(nodes[0], ast.Import) and len(nodes[0].names) > 1:
+            for alias in nodes[0].names:  # one that is not installed must not take the others along
+                yield _named(Piece(f"{name}, line {first}, {alias.name}", ast.unparse(ast.Import([alias])), nodes))
+        else:
+            yield _named(Piece(f"{name}, line {first}", text, nodes))
 
 
 def _first_line(node: ast.stmt) -> int:
@@ -163,7 +187,7 @@ def _named(piece: Piece) -> Piece:
             if symbol.is_declared_global() and symbol.is_assigned():
                 piece.sets.add(symbol.get_name())
     for part in piece.nodes:
-        for node in _own_nodes(part):
+        for node in own_nodes(part):
             _note(piece, node)
     return piece
 
@@ -174,18 +198,12 @@ def _inner_tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]
         yield from _inner_tables(inner)
 
 
-def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement and all in it that runs with it: not the bodies of the functions that it defines."""
-    yield node
-    if not isinstance(node, SCOPE):
-        for child in ast.iter_child_nodes(node):
-            yield from _own_nodes(child)
-
-
 def _note(piece: Piece, node: ast.AST) -> None:
     """Note what a node changes without binding it."""
-    if isinstance(node, ast.ImportFrom) and any(alias.name == EVERYTHING for alias in node.names):
-        piece.binds.add(EVERYTHING)
+    if isinstance(node, ast.ImportFrom) and (
+        node.module == "__future__" or any(alias.name == EVERYTHING for alias in node.names)
+    ):
+        piece.binds.add(EVERYTHING)  # which concerns every statement after it
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         piece.changes.add(_root(node))
     if isinstance(node, ast.Expr):
@@ -204,7 +222,7 @@ def _root(node: ast.AST) -> str:
 
 
 def _defines(piece: Piece) -> bool:
-    return all(isinstance(node, SCOPE | ast.Import | ast.ImportFrom) for node in piece.nodes)
+    return all(isinstance(node, DEFINES) for node in piece.nodes)
 
 
 def _imports(piece: Piece) -> bool:

@@ -7,7 +7,7 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from minillm.errors import UserError
 
 MOST_CELLS = 1000
 MOST_CODE = 1_000_000  # characters
+MAGIC, MOST_MAGICS = re.compile(r"(?m)^[ \t]*[%!?]|\?$"), 100  # lines of a cell that IPython alone can read
 # Magics whose cell is Python that runs in the notebook's own names; other cells with a magic are another language.
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit"}
 # Ways around the watch on what is called, and into the process that asks: no answer needs them.
@@ -24,27 +25,37 @@ ODD |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C", "exec
 ODD |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__builtins__", "jit"}
 
 
-def read_code(data: bytes) -> list[tuple[str, str]]:
-    """The code cells of a notebook but its checks, each with a name for people: ("code cell 3", source).
+def read_code(data: bytes) -> tuple[list[tuple[str, str]], dict[str, int]]:
+    """The code cells of a notebook but its checks, and how many of them stand above each question's last check.
 
-    Raises `UserError` with what is wrong with the file, as the end of a sentence.
+    A cell is a name for people and its source: ("code cell 3", "x = 1"). Raises `UserError` with what is wrong with the
+    file, as the end of a sentence.
     """
-    return [
-        (f"code cell {place}", source)
-        for place, source in enumerate(_sources(data, "code"), 1)
-        if not CHECK_CELL.match(source.strip())
-    ]
+    cells: list[tuple[str, str]] = []
+    checks: dict[str, int] = {}
+    for place, source in enumerate(_sources(data), 1):
+        if check := CHECK_CELL.match(source.strip()):
+            checks[check[1]] = len(cells)
+        else:
+            cells.append((f"code cell {place}", source))
+    return cells, checks
 
 
-def _sources(data: bytes, kind: str) -> list[str]:
+def _sources(data: bytes) -> list[str]:
+    """The source of each code cell, of any format of notebooks that there has been since 2013."""
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
         raise UserError("is no notebook: its JSON is broken") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    notebook = notebook if isinstance(notebook, dict) else {}
+    sheets = notebook.get("worksheets")  # in format 3 they hold the cells
+    cells = notebook.get("cells")
+    if isinstance(sheets, list) and all(isinstance(sheet, dict) for sheet in sheets):
+        cells = [cell for sheet in sheets if isinstance(sheet.get("cells"), list) for cell in sheet["cells"]]
     if not isinstance(cells, list):
-        raise UserError("is no notebook: it has no cells (a notebook of format 4 or later is needed)")
-    sources = [_text(cell.get("source")) for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == kind]
+        raise UserError("is no notebook: it has no cells (a notebook of format 3 or later is needed)")
+    codes = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    sources = [_text(cell.get("source", cell.get("input"))) for cell in codes]
     if len(sources) > MOST_CELLS:
         raise UserError(f"has more than {MOST_CELLS:,} cells of code")
     if sum(map(len, sources)) > MOST_CODE:
@@ -53,11 +64,11 @@ def _sources(data: bytes, kind: str) -> list[str]:
 
 
 def _text(source: Any) -> str:
-    """A cell's source: a text, or a list of its lines."""
+    """A cell's source: a text, or a list of its lines, whose ends may be those of any system."""
     lines = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
         raise UserError("is no notebook: the text of a cell is no text")
-    return "".join(lines)
+    return re.sub("\r+\n?", "\n", "".join(lines))
 
 
 @lru_cache(maxsize=2000)
@@ -71,11 +82,13 @@ def python_of(source: str) -> str:
     >>> python_of("%time x = 1\nlen?")
     "x = 1\nget_ipython().run_line_magic('pinfo', 'len')\n"
     """
-    while magic := re.match(r"\s*+%%(\w+)[^\n]*\n?", source):
+    while magic := re.match(r"\s*+%%(\w+)([^\n]*)\n?", source):
+        if magic[1] == "writefile" and (path := magic[2].split()):  # what it writes may be imported
+            return f"open({path[-1]!r}, 'w').write({source[magic.end() :]!r})"
         if magic[1] not in PYTHON_MAGICS:
             return ""
         source = "\n" * magic[0].count("\n") + source[magic.end() :]  # lines keep their numbers
-    if _is_python(source):
+    if _is_python(source) or len(MAGIC.findall(source)) > MOST_MAGICS:
         return source
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -107,18 +120,27 @@ def parsed(source: str) -> ast.Module:
 
 
 def definition(source: str, name: str) -> ast.stmt | None:
-    """The statement of a cell that gives a value to this name at its outermost level; the last, if there are several.
+    """The statement of a cell that gives a value to this name, not within a function; the last, if there are several.
 
-    >>> [definition(source, "f") is None for source in ("def f(): pass", "g = f = 1", "f()")]
+    >>> [definition(source, "f") is None for source in ("if x:\\n    def f(): pass", "g, f = 1, 2", "f()")]
     [False, False, True]
     """
     found = None
-    for node in parsed(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name
-        if named or any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            found = node
+    for statement in parsed(source).body:
+        for node in own_nodes(statement):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found = node if node.name == name else found
+            elif isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+                found = statement
     return found
+
+
+def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement and all in it that runs with it: not the bodies of the functions that it defines."""
+    yield node
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        for child in ast.iter_child_nodes(node):
+            yield from own_nodes(child)
 
 
 def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:

@@ -27,7 +27,7 @@ def write_tables(out: Path, scores: Sequence[Score], ids: Mapping[str, str] = Ma
     for score in scores:
         name = assignment_name(score.record.assignment)
         points = by_student.setdefault(score.record.student, {})
-        if not score.record.missing:  # an empty cell: nothing was handed in, which is the teacher's to grade
+        if not score.record.missing or score.decided:  # an empty cell: nothing came, and the teacher has not decided
             points[name] = round(score.final, 2)
         possible[name] = score.record.possible
     # Canvas wants these five columns and a first row with the possible points; it finds students by ID or SIS Login ID.

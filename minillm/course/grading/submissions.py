@@ -4,6 +4,7 @@ Nothing is unpacked or followed: a notebook's bytes are read, up to a limit, fro
 to a neighbour's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
 """
 
+import io
 import os
 import stat
 import zipfile
@@ -15,16 +16,28 @@ from pathlib import Path, PurePosixPath
 
 from minillm.course.checks import ROOMS, questions
 from minillm.course.checks.plain import printable
-from minillm.course.grading.names import ARCHIVES, NOTEBOOK, Owner, assignment_name, loose, number_of, owner_of, usable
+from minillm.course.grading.names import (
+    ARCHIVES,
+    NOTEBOOKS,
+    Owner,
+    assignment_name,
+    bare_number_of,
+    loose,
+    number_of,
+    owner_of,
+    plain_owner_of,
+    usable,
+)
 from minillm.course.grading.notebook import begun, definition, read_code
 from minillm.errors import UserError
 
 MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
 MOST_NOTEBOOKS = 300  # of them, that could be an assignment
-MOST_BYTES = 10_000_000  # in one notebook
+MOST_BYTES = 50_000_000  # in one notebook, pictures included; how much code may be in it is less
 MOST_TOGETHER = 200_000_000  # in all of a submission
 SHOWN = 200  # characters of a path
-NOT_STUDENTS = {"solutions", "notebooks", "src"}  # folders of the course, in which nobody is meant to work
+LESSONS, NOT_STUDENTS = "notebooks", {"solutions", "src"}  # folders of the course, in which nobody is meant to work
+NO_NOTEBOOK = "there is no notebook of an assignment in it"
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Notebook:
     number: str
     path: str  # in the submission, for people
     cells: tuple[tuple[str, str], ...] = ()  # of code, each with a name
+    checks: dict[str, int] = field(default_factory=dict)  # how many cells stand above each question's check
     begun: int = 0  # how many of its answers are
     written: str | None = None  # when it was saved, as ISO 8601
     trouble: str | None = None
@@ -61,7 +75,7 @@ class Submission:
 
     def of(self, number: str) -> Notebook | None:
         """The notebook of an assignment, one with a trouble if nothing can be read; None if it was not handed in."""
-        if self.trouble:
+        if self.trouble and not self.notebooks:
             return Notebook(number, "", trouble=self.trouble)
         return self.notebooks.get(number)
 
@@ -70,22 +84,34 @@ class Submission:
         self.notebooks = {one.number: one for one in choose([*self.notebooks.values(), *notebooks])}
 
 
-def list_submissions(folder: Path) -> list[Submission]:
-    """What lies in a folder, by student, not yet read; raises `UserError` if there is nothing to grade."""
+def list_submissions(folder: Path, but: Path | None = None) -> list[Submission]:
+    """What lies in a folder, by student, not yet read, `but` one thing; raises `UserError` if there is nothing."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the one that holds a folder or a zip for each student")
-    groups: dict[tuple[str, str], list[HandIn]] = {}
+    parts = []
     for path in sorted(folder.iterdir()):
-        if not path.name.startswith(".") and path.name != "__MACOSX" and (part := _hand_in(path)):
-            flat = part.owner.file is not None and path.name.lower().endswith(NOTEBOOK)
-            who = part.owner.id or ("notebooks" if flat else path.name)  # notebooks of one name are one person's
-            groups.setdefault((part.owner.name, who), []).append(part)
+        own = path.name.startswith(".") or path.name == "__MACOSX" or path.resolve() == but
+        if not own and (part := _hand_in(path)):
+            parts.append(part)
+    names_by_id: dict[str, set[str]] = {}
+    for part in parts:
+        if part.owner.id:
+            names_by_id.setdefault(part.owner.id, set()).add(part.owner.name)
+    groups: dict[tuple[str, str], list[HandIn]] = {}
+    for part in parts:
+        if part.owner.id and len(names_by_id[part.owner.id]) > 1:  # no id then, but a year
+            part = replace(part, owner=plain_owner_of(part.path.name, is_file=True))
+        flat = part.owner.file is not None and part.path.name.lower().endswith(NOTEBOOKS)
+        one = (
+            "moodle" if part.owner.surely else "notebooks" if flat else part.path.name
+        )  # notebooks of one name are one's
+        groups.setdefault((part.owner.name, part.owner.id or one), []).append(part)
     if not groups:
         raise UserError(f"{folder} holds no submission; each student needs a folder, a zip, or a notebook")
     times = Counter(name for name, _ in groups)
     found: dict[str, Submission] = {}
-    for (name, _), parts in groups.items():
-        submission = _named(name, parts, times[name], found)
+    for (name, _), own_parts in groups.items():
+        submission = _named(name, own_parts, times[name], found)
         found[submission.student] = submission
     return [found[name] for name in sorted(found)]
 
@@ -98,12 +124,14 @@ def _hand_in(path: Path) -> HandIn | None:
         return HandIn(path, owner_of(name, is_file=False))
     if stat.S_ISLNK(mode):
         return HandIn(path, owner_of(name, is_file=path.is_file()), f"{shown} is a link to something else")
-    if not name.lower().endswith((NOTEBOOK, *ARCHIVES)):
-        return None
     owner = owner_of(name, is_file=True)
+    if not name.lower().endswith((*NOTEBOOKS, *ARCHIVES)):
+        if owner.id or owner.surely:  # a student's, by the form of its name
+            return HandIn(path, owner, f"{shown} is neither a notebook nor a zip; hand in one of these")
+        return None
     if not stat.S_ISREG(mode):
         return HandIn(path, owner, f"{shown} is not an ordinary file")
-    if not name.lower().endswith((NOTEBOOK, ".zip")):
+    if not name.lower().endswith((*NOTEBOOKS, ".zip")):
         return HandIn(path, owner, f"{shown} is neither a folder nor a zip; hand in one of these")
     return HandIn(path, owner)
 
@@ -151,7 +179,7 @@ def read_part(part: HandIn) -> list[Notebook]:
             raise UserError(f"it holds more than {MOST_NOTEBOOKS} notebooks of assignments")
     if not found:
         seen = f" but {', '.join(other[:3])}" if other else ""
-        raise UserError(f"there is no notebook of an assignment in it{seen}; one is {assignment_name('04')}.ipynb")
+        raise UserError(f"{NO_NOTEBOOK}{seen}; one is {assignment_name('04')}.ipynb")
     return choose(found)
 
 
@@ -172,7 +200,7 @@ def choose(notebooks: Iterable[Notebook]) -> list[Notebook]:
 def _best(candidates: list[Notebook]) -> Notebook:
     own = [one for one in candidates if not NOT_STUDENTS & set(PurePosixPath(one.path).parts[:-1])]
     candidates = own or candidates
-    name = f"{assignment_name(candidates[0].number)}{NOTEBOOK}"
+    name = f"{assignment_name(candidates[0].number)}.ipynb"
 
     def rank(one: Notebook) -> tuple:
         plain_name = PurePosixPath(one.path).name == name
@@ -189,20 +217,25 @@ def _best(candidates: list[Notebook]) -> Notebook:
 
 def _notebook(shown: str, data: bytes | str, written: datetime | None) -> Notebook | None:
     """A file as the notebook of an assignment; None if it is none. `data` may be what is wrong with it."""
-    number = number_of(shown)
+    named, numbered = number_of(shown), bare_number_of(shown)
+    folders = PurePosixPath(shown).parts[:-1]
     shown = printable(shown, SHOWN)
-    if isinstance(data, str):
-        return Notebook(number, shown, trouble=f"{shown} {data}") if number else None
-    time = written and written.isoformat()
-    try:
-        cells = read_code(data)
-    except ValueError as reason:
-        return Notebook(number, shown, written=time, trouble=f"{shown} {reason}") if number else None
-    number = number or _by_content(cells)
-    if number is None:
+    cells: list[tuple[str, str]] = []
+    checks: dict[str, int] = {}
+    trouble = None if isinstance(data, bytes) else data
+    if isinstance(data, bytes):
+        try:
+            cells, checks = read_code(data)
+        except UserError as reason:
+            trouble = str(reason)
+    content = _by_content(cells)
+    number = named or content or numbered
+    if number is None or (LESSONS in folders and content is None and trouble is None):  # the lesson has the same name
         return None
+    if trouble:
+        return Notebook(number, shown, trouble=f"{shown} {trouble}")
     done = sum(begun(cells, question.function) for question in questions(number))
-    return Notebook(number, shown, tuple(cells), done, time)
+    return Notebook(number, shown, tuple(cells), checks, done, written and written.isoformat())
 
 
 def _by_content(cells: list[tuple[str, str]]) -> str | None:
@@ -223,9 +256,14 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, bytes | str, datetime | None
         if count > MOST_FILES:
             raise UserError(f"it holds more than {MOST_FILES:,} files")
         for name in sorted(files):
-            if name.lower().endswith(NOTEBOOK) and not _hidden(name):
-                path = Path(root, name)
-                yield _file(path, path.relative_to(folder).as_posix())
+            path = Path(root, name)
+            shown = path.relative_to(folder).as_posix()
+            if name.lower().endswith((*NOTEBOOKS, ".zip")) and not _hidden(name):
+                shown, data, written = _file(path, shown)
+                if name.lower().endswith(".zip") and isinstance(data, bytes):  # Moodle puts each zip into a folder
+                    yield from _in_zip(io.BytesIO(data), f"{shown}/")
+                elif not name.lower().endswith(".zip"):
+                    yield shown, data, written
 
 
 def _hidden(name: str) -> bool:
@@ -245,30 +283,44 @@ def _file(path: Path, shown: str) -> tuple[str, bytes | str, datetime | None]:
     return shown, _bounded(data), datetime.fromtimestamp(status.st_mtime)
 
 
-def _in_zip(path: Path) -> Iterator[tuple[str, bytes | str, datetime | None]]:
-    if not zipfile.is_zipfile(path):
+def _in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[tuple[str, bytes | str, datetime | None]]:
+    """The notebooks in a zip, and in a zip within it; `above` is where it lies itself."""
+    if not zipfile.is_zipfile(packed):
+        if above:
+            return
         raise UserError("it is not a zip, or only a part of one")
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(packed) as archive:
         members = archive.infolist()
         if len(members) > MOST_FILES:
             raise UserError(f"it holds more than {MOST_FILES:,} files")
         for member in members:
-            shown = member.filename.replace("\\", "/")
-            parts = [part for part in shown.split("/") if part != ".."]
-            if not shown.lower().endswith(NOTEBOOK) or any(map(_hidden, parts)):
+            path = member.filename.replace("\\", "/")
+            inner = path.lower().endswith(".zip") and not above
+            if any(_hidden(part) for part in path.split("/") if part != ".."):
                 continue
-            if stat.S_ISLNK(member.external_attr >> 16):
-                yield shown, "is a link", None
-            elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
-                yield shown, "is packed in an unusual way; make a zip as your system does", None
-            else:
-                with archive.open(member) as file:
-                    data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
-                try:
-                    written = datetime(*member.date_time)
-                except ValueError:
-                    written = None
-                yield shown, _bounded(data), written
+            if inner or path.lower().endswith(NOTEBOOKS):
+                shown, data, written = _member(archive, member, above + path)
+                if inner and isinstance(data, bytes):
+                    yield from _in_zip(io.BytesIO(data), f"{shown}/")
+                elif not inner:
+                    yield shown, data, written
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> tuple[str, bytes | str, datetime | None]:
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return shown, "is a link", None
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
+        return shown, "is packed in an unusual way; make a zip as your system does", None
+    try:
+        with archive.open(member) as file:
+            data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
+    except Exception as error:  # a damaged or encrypted member has many ways to fail, and the others may be whole
+        return shown, f"is damaged or encrypted ({type(error).__name__}: {error})", None
+    try:
+        written = datetime(*member.date_time)
+    except ValueError:
+        written = None
+    return shown, _bounded(data), written
 
 
 def _bounded(data: bytes) -> bytes | str:

@@ -274,8 +274,8 @@ def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_
 @pytest.mark.parametrize(
     ("body", "reason", "look", "points"),
     [
-        ("raise RuntimeError('ours')", "", "the check of 04.3 failed (RuntimeError: ours)", 7),
-        ("return bytearray(10**13)", "", "the check of 04.3 failed (MemoryError: )", 7),
+        ("raise RuntimeError('ours')", "", "", 7),
+        ("return bytearray(10**13)", "", "", 7),
         ("os._exit(3)", "it could not be graded: grading it crashed", "", 0),
         ("while True: pass", "it could not be graded: grading it crashed", "", 0),
     ],

@@ -5,7 +5,7 @@ import pytest
 from minillm.course.checks import find
 from minillm.course.checks.outside import Limits
 from minillm.course.checks.sandbox import plain_command
-from minillm.course.grading.needed import collect_answers, needed_statements
+from minillm.course.grading.needed import ask_notebook, needed_statements
 from minillm.course.grading.notebook import python_of
 
 ANSWER = """def window_mask(T, S, window, sinks):
@@ -23,7 +23,7 @@ def needed(function, *sources):
 @pytest.mark.parametrize(
     ("sources", "wanted"),
     [
-        (["import math, torch\nimport time", "def f(x): return math.pi"], ["import math, torch"]),
+        (["import math, torch\nimport time", "def f(x): return math.pi"], ["import math"]),
         (["time.sleep(100)\nx = f(3)\nprint(x)\nassert x", "def f(x): return x"], []),
         (["A = 1\nB = A + 1\nC = slow()", "def f(x): return B"], ["A = 1", "B = A + 1"]),
         (["def g(x): return h(x)\ndef h(x): return x", "def f(x): return g(x)"], [
@@ -79,13 +79,15 @@ def test_a_cell_is_read_as_ipython_reads_it(source, python):
 
 
 QUICK = Limits(seconds=5)
+CHECK = 'check("04.3", window_mask).points'
 
 
 def answers(*sources, limits=QUICK):
-    cells = [(f"cell {place}", source) for place, source in enumerate(sources, 1)]
-    question = find("04.3")
-    collected = collect_answers(cells, [(question, 3)], plain_command(), limits, confined=False)
-    return question.judge(3, collected.replies[question.id]), collected.troubles
+    """The result of 04.3, and the troubles; a source `check` is the cell that checks it."""
+    cells = [(f"cell {place}", source) for place, source in enumerate(sources, 1) if source != CHECK]
+    checks = {"04.3": sources.index(CHECK)} if CHECK in sources else {}
+    found, troubles = ask_notebook(cells, checks, [(find("04.3"), 3)], plain_command(), limits, confined=False)
+    return found["04.3"], troubles
 
 
 def test_a_right_answer_has_all_points_as_in_the_notebook():
@@ -123,6 +125,36 @@ def test_what_names_cannot_tell_is_found_by_running_all():
     result, _ = answers(
         "import torch", table, f"@rule\n{rule}", "def window_mask(*a):\n    return RULES['near'](*a)", "raise Exception"
     )
+    assert result.passed, str(result)
+
+
+SLOW = "import time\nprint(torch.allclose(time.sleep(9) or torch.ones(1), torch.ones(1)))"
+EFFECTS = {
+    "called for its effect": ["RULES = []\ndef fill():\n    RULES.append(1)\n    return RULES", "out = fill()"],
+    "a decorator's list": ["RULES = []\ndef rule(f):\n    RULES.append(f)\n    return f", "@rule\ndef near(): pass"],
+    "by another name": ["class Rules: n = 0\nRULES = []", "setattr(Rules, 'n', 1)\nglobals()['RULES'] = [Rules.n]"],
+    "one slow effect": ["RULES = []", f"for rule in (1,): RULES.append(rule)\n{SLOW}"],
+    "a module of its own": ["%%writefile own_rules.py\nRULES = [1]", "from own_rules import RULES"],
+    "annotations": ["from __future__ import annotations\nRULES = [1]", "def g(x: Absent) -> Missing: ..."],
+    "what is not installed": ["import absent_package as ab, math\nRULES = [math.pi]"],
+    "threads": ["RULES = [torch.set_num_threads(8)]"],
+}
+RULED = ANSWER.replace("    query", "    assert RULES and len(RULES) == 1\n    query", 1)
+
+
+@pytest.mark.parametrize("cells", EFFECTS.values(), ids=EFFECTS)
+def test_what_changes_a_name_in_ways_that_names_do_not_tell(cells, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result, _ = answers("import torch", *cells, RULED)
+    assert result.passed, str(result)
+
+
+@pytest.mark.parametrize("later", ["window_mask = window_mask(3, 3, 2, 0)", "def visible(): return 1", "del visible"])
+def test_what_stands_below_the_check_takes_nothing_away(later):
+    helper = "def visible(near, sink, past): return (near | sink) & past"
+    answer = ANSWER.replace("((query - key < window) | (key < sinks)) & (key <= query)",
+                            "visible(query - key < window, key < sinks, key <= query)")  # fmt: skip
+    result, _ = answers("import torch", helper, answer, CHECK, later)
     assert result.passed, str(result)
 
 

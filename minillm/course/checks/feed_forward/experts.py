@@ -131,7 +131,7 @@ def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     """With which weights the experts' outputs make up the answer, if with any."""
     for (x, router, gate, up, down, k, renormalize), wanted, answer in zip(calls, right, got, strict=True):
         given = as_tensor(answer)
-        if given is None or given.shape != wanted.shape:
+        if given is None or given.shape != wanted.shape or not given.isfinite().all():
             return None
         for t in apart(wanted, given).any(-1).nonzero().flatten().tolist():
             outputs = _outputs(x, gate, up, down)[:, t].double()  # (experts, C), with C the larger one
