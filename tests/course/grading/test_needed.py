@@ -54,8 +54,8 @@ def test_what_an_answer_needs_is_found_by_names(sources, wanted):
 def test_what_may_change_a_needed_name_is_run_too():
     sources = "A = []\nA.append(1)\nrandom.shuffle(A)", "import random, torch", "torch.manual_seed(0)\nprint(3)"
     assert needed("f", *sources, "def f(x): return torch.ones(A[x])") == (
-        ["A = []", "import random, torch", "def f(x): return torch.ones(A[x])"],
-        ["A.append(1)", "random.shuffle(A)", "torch.manual_seed(0)"],
+        ["A = []", "import torch", "def f(x): return torch.ones(A[x])"],
+        ["A.append(1)", "random.shuffle(A)", "import random", "torch.manual_seed(0)"],
     )
 
 
@@ -68,7 +68,8 @@ def test_an_answer_that_no_statement_binds_is_looked_for_everywhere():
     [
         ("%%time\nx = 1", "\nx = 1"),
         ("%%capture out\n%%time\nx = 1", "\n\nx = 1"),
-        ("%%writefile x.py\nx = 1", ""),
+        ("%%writefile x.py\nx = 1", "open('x.py', 'w').write('x = 1')"),
+        ("%%html\n<b>", ""),
         ("x = 7\nx = (x\n  % 4)", "x = 7\nx = (x\n  % 4)"),
         ("x = await load()", "x = await load()"),
         ("y = (", "y = (\n"),
