@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import nbformat
 
+from tools.clock_rules import asserts_on_time
+
 LONGEST_CELL = 30  # lines
 MEDIAN_CELL = 8  # lines
 QUESTIONS = 5
@@ -20,7 +22,7 @@ TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception
 
 def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
     """One sentence for every rule that a lesson breaks."""
-    rules = (_first_and_last, _code_cells, _imports, _figures, _quiz_and_boxes, _anywhere)
+    rules = (_first_and_last, _code_cells, _clocks, _imports, _figures, _quiz_and_boxes, _anywhere)
     return [f"{lesson}, {complaint}" for rule in rules for complaint in rule(notebook.cells)]
 
 
@@ -74,6 +76,11 @@ def _asserts(tree: ast.Module) -> bool:
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = [call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls]
     return any(isinstance(node, ast.Assert) for node in ast.walk(tree)) or any(n.startswith("assert_") for n in names)
+
+
+def _clocks(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    for number, source in asserts_on_time([(number, cell.source) for number, cell in _code(cells)]):
+        yield f"cell {number} asserts on measured time, which differs by machine; print it instead: {source}"
 
 
 def _imports(cells: list[nbformat.NotebookNode]) -> Iterator[str]:

@@ -119,9 +119,10 @@ print(
 assert abs(first_loss - math.log(CONFIG.vocab_size)) < 0.3
 
 # %% [markdown]
-# Well above it, something is wrong with the initial weights or with the targets. Well below it, the model knows what
-# it cannot know. There is a classic way to get there, and you will see what it looks like further down: forget the
-# shift, and the task becomes *repeat what you just read*.
+# Well above it, something is wrong with the initial weights or with the targets. Well below it before any update, the
+# weights are trained, the head is tied to the table, or the loss is computed wrongly. A leak does not show yet: an
+# untrained model cannot use the answer, even where it sees it. It shows after some updates, and you will see what it
+# looks like further down: forget the shift, and the task becomes *repeat what you just read*.
 #
 # Texts have different lengths and a batch is a rectangle. The package lays whole documents side by side into rows,
 # like books on a shelf, the end token between them, and marks what stays empty as no target:
@@ -306,27 +307,26 @@ assert truth < 0.5 < 2 < bigram < math.log(tokenizer.vocab_size)
 
 
 # %%
-def repeated(rows, length, seed):
+ANY = torch.arange(3, tokenizer.vocab_size)
+
+
+def repeated(rows, length, seed, tokens):
     """Nonsense, said twice: (rows, 1 + 2 length) random tokens, the second half equal to the first."""
-    once = torch.randint(
-        3,
-        tokenizer.vocab_size,
-        (rows, length),
-        generator=torch.Generator().manual_seed(seed),
-    )
+    dice = torch.Generator().manual_seed(seed)
+    once = tokens[torch.randint(len(tokens), (rows, length), generator=dice)]
     return torch.cat([torch.full((rows, 1), END), once, once], dim=1)
 
 
 # %%
 @torch.no_grad()
-def loss_first_and_second(model, length=40):
+def loss_first_and_second(model, length=40, tokens=ANY):
     """Nats per token on nonsense that is new, and on the same nonsense when it comes again."""
-    ids = repeated(16, length, seed=1)
+    ids = repeated(16, length, 1, tokens)
     log_p = model(ids[:, :-1]).log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
     return -log_p[:, :length].mean().item(), -log_p[:, length + 1 :].mean().item()
 
 
-ids = repeated(2, 5, seed=0)
+ids = repeated(2, 5, 0, ANY)
 assert torch.equal(ids[:, 1:6], ids[:, 6:])
 assert ids.shape == (2, 11)
 
@@ -666,13 +666,19 @@ for step in (1, 60, 120, 180, 240):
     print("{:4}   {:12.2f}   {:5.2f}".format(step, *looks[step]))
 for_elder = loss_first_and_second(base)
 print("base   {:12.2f}   {:5.2f}".format(*for_elder))
-assert all(again > new - 1 for new, again in (*looks.values(), for_elder))
+occurring = torch.tensor(sorted({id for document in training for id in document}))
+of_training = loss_first_and_second(base, tokens=occurring)
+print("base, with tokens that do occur: {:.2f}, {:.2f}".format(*of_training))
+every = (*looks.values(), for_elder, of_training)
+assert all(again > new - 1 for new, again in every)
 
 # %% [markdown]
 # Nothing. It gets *worse* at nonsense all the time, the second time no less than the first, and so did its elder
-# sister. That is the condition on "induction heads appear in all language models": they appear where the text asks for
-# them. In Ottermere nobody repeats a string of random tokens, and there was nothing to be won by a circuit for it.
-# Lesson 09 will pay for this: to find an answer in the text above it, the model has to learn such a look back there.
+# sister. The last line is a control: about a fifth of all tokens never occur in training, so we asked the base model
+# again with tokens that do occur. It still does not copy. That is the condition on "induction heads appear in all
+# language models": they appear where the text asks for them. In Ottermere nobody repeats a string of random tokens,
+# which is a likely reason (we did not test it). Lesson 09 will pay for this: to find an answer in the text above it,
+# the model has to learn such a look back there.
 #
 # ## A lossy compression?
 #
@@ -817,11 +823,13 @@ print(
 assert code < sizes["zlib"] / 6
 
 # %% [markdown]
-# Here the "compressed" form is larger than the text: 2.2 MB of weights for 1.7 MB of it. That is no contradiction, for
-# weights are paid once, and the code grows with the text; for the trillions of tokens that a large model reads, it is
-# the weights that do not count. But it shows what kind of thing a model is. It keeps what is common to many texts: the
-# grammar, the ways of telling, the facts told often. It loses which of the possible texts was written. As a compressor
-# it is excellent, *with* the code; without the code it is no archive at all, but a writer who has read everything once.
+# With its weights, this compressed form is larger than the text: 2.2 MB of weights for 1.7 MB of it. (There is a code
+# without weights: sender and receiver train the same model on the text sent so far, and the losses *during* training
+# add up to the length. This is prequential coding.) That is no contradiction, for weights are paid once, and the code
+# grows with the text; for the trillions of tokens that a large model reads, it is the weights that do not count. But it
+# shows what kind of thing a model is. It keeps what is common to many texts: the grammar, the ways of telling, the
+# facts told often. It loses which of the possible texts was written. As a compressor it is excellent, *with* the code;
+# without the code it is no archive at all, but a writer who has read everything once.
 #
 # ## What training costs, and what use costs
 #
@@ -855,7 +863,6 @@ assert all(p.grad is not None for p in model.parameters())
 # %% tags=["nbval-ignore-output"]
 ratio = seconds(forward_and_backward) / seconds(forward)
 print(f"forward and backward takes {ratio:.1f} times as long as forward alone")
-assert 2 < ratio < 5
 
 # %% [markdown]
 # The formula says 3: for each matrix the backward pass multiplies twice, once for the gradient of the weights and once
@@ -895,35 +902,35 @@ assert abs(gpt3["operations, training"] / published - 1) < 0.05
 # hundred million users is there within months. So "massive" against "seconds on one GPU" is right for one reply and
 # wrong for a year.
 #
-# > **Where the picture simplifies.**
-# > *Learns by minimising the error* is true, and says nothing of what is learnt: that is decided by the text. *The
-# > error in predicting the next word* is a token, and a probability, not a hit or a miss. Our floor is known because we
-# > wrote the world; for web text nobody knows it, and scaling laws guess it from the curve's end (lesson 13). The base
-# > model reads less than half of its documents, each once, as large models read most of theirs; books and often copied
-# > pages are the exception, and they are what is recited. The induction circuit was shown in a model of our
-# > making, for which 100 updates are a lifetime; in large models copying is spread over dozens of heads, and some
-# > look up *similar* tokens rather than equal ones. And *Muon* did a part of the work that we have not explained.
+# > **Where the picture simplifies.** *Learns by minimising the error* is true, and says nothing of what is learnt: that
+# > is decided by the text. *The error in predicting the next word* is a token, and a probability, not a hit or a miss.
+# > Our floor is known because we wrote the world; for web text nobody knows it, and scaling laws guess it from the
+# > curve's end (lesson 13). The base model reads less than half of its documents, each once, as large models read most
+# > of theirs; books and often copied pages are the exception, and they are what is recited. The induction circuit was
+# > shown in a model of our making, for which 100 updates are a lifetime; in large models copying is spread over dozens
+# > of heads, and some look up *similar* tokens rather than equal ones. And the run used *Muon* in place of the AdamW
+# > that you built; lesson 13 explains it.
 #
-# > **At scale.**
-# > Llama 3 405B read 15.6 trillion tokens with 3.8e25 operations, on 16,384 GPUs (Meta 2024). Nothing in the loop is
-# > different: next token, cross-entropy, AdamW, climb and decay. What is different is everything around it: the model
-# > does not fit on a card and is cut along three axes (lesson 13); a card fails every few hours, so runs save and go on
-# > as ours do; batches of 16 million tokens; numbers in 8 and 16 bits; and most of the work goes into the text: what is
-# > left out, what is said twice, in which mixture. The rate is lower the larger the model, and a spike in the loss
-# > means going back to the last checkpoint.
+# > **At scale.** Llama 3 405B read 15.6 trillion tokens with 3.8e25 operations, on 16,384 GPUs (Meta 2024). Nothing in
+# > the loop is different: next token, cross-entropy, AdamW, climb and decay. What is different is everything around it:
+# > the model does not fit on a card and is cut along four axes (three of them in lesson 13, and the text's length); a
+# > card fails every few hours, so runs save and go on as ours do; batches of 16 million tokens; numbers in 16 bits; and
+# > most of the work goes into the text: what is left out, what is said twice, in which mixture. The rate is lower the
+# > larger the model, and a spike in the loss means going back to the last checkpoint.
 #
 # ## Five questions
 #
 # Answer before you open.
 #
 # **1.** An untrained model with 50,000 tokens has a first loss of 2.1. What do you think? (a) A good start. (b) It is
-# not untrained, or it sees the answer. (c) The learning rate is too high.
+# not untrained, or the loss is wrong. (c) The learning rate is too high.
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Knowing nothing costs ln 50,000 = 10.8 nats. Who pays less knows something, from trained weights or by
-# looking at the target. Not (a): there is no luck in a mean over thousands of tokens. Not (c): before the first update
-# no rate has been used.
+# **(b)**. Knowing nothing costs ln 50,000 = 10.8 nats. A much lower first loss means trained weights, a head tied to
+# the table with targets that are not shifted, or a mistake in the loss. (A leak through the mask does not lower the
+# *first* loss.) Not (a): there is no luck in a mean over thousands of tokens. Not (c): before the first update no rate
+# has been used.
 # </details>
 #
 # **2.** You multiply the loss by 10 and leave the rate of AdamW as it was. What happens? (a) Steps ten times as long.

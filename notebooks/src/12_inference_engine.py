@@ -8,7 +8,7 @@
 #
 # **The claim** comes from a table of the overview from which the course started: inference is a *forward pass only*,
 # its cost *low to high, seconds on one GPU*; and for every new token *the entire process runs again*. Each of the three
-# is true in a sense, and each hides the one thing that decides: not the multiplications cost the time, but the bytes.
+# is true in a sense, and each hides what decides most: not the multiplications cost most of the time, but the bytes.
 #
 # **Time**: 90 minutes; the cells themselves run in about two.
 #
@@ -34,7 +34,7 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
 from minillm.data.world import floor
-from minillm.device import bf16_speedup, matmul_peak, packed_speedup
+from minillm.device import bf16_speedup, matmul_peak
 from minillm.inference import speculative
 from minillm.inference.decode import next_logits
 from minillm.inference.engine import Engine, Request
@@ -93,7 +93,9 @@ def fastest(work, rounds=5):
     return min(times[1:])  # the first one warms up
 
 
-assert fastest(lambda: time.sleep(0.01), rounds=1) >= 0.01
+calls = []
+fastest(lambda: calls.append(1), rounds=3)
+assert len(calls) == 4
 
 # %% tags=["nbval-ignore-output"]
 array = torch.ones(2**26)  # 268 MB
@@ -103,7 +105,6 @@ print(
     f"memory brings {BANDWIDTH / 1e9:.0f} GB/s, products run at {PEAK / 1e9:.0f} GFLOP/s"
 )
 print(f"while one byte arrives: {PEAK / BANDWIDTH:.1f} operations")
-assert PEAK / BANDWIDTH > 1  # twice what the model asks for, on any machine
 
 # %% [markdown]
 # So while a byte is on its way the processor could do several operations, and has half of one to do. It waits. From
@@ -112,12 +113,12 @@ assert PEAK / BANDWIDTH > 1  # twice what the model asks for, on any machine
 
 
 # %%
-def naive_bound(to_read, operations):
+def naive_bound(to_read, operations, bandwidth, peak):
     """Seconds that a pass takes at least: the longer of reading and computing."""
-    return max(to_read / BANDWIDTH, operations / PEAK)
+    return max(to_read / bandwidth, operations / peak)
 
 
-assert naive_bound(BANDWIDTH, PEAK / 2) == 1 == naive_bound(BANDWIDTH / 2, PEAK)
+assert naive_bound(6, 2, bandwidth=6, peak=4) == 1 == naive_bound(3, 4, 6, 4)
 
 # %% [markdown]
 # Against it the loop of lesson 07, with the cache or without. It returns the text, and how many tokens a second it
@@ -145,13 +146,14 @@ assert write(model, PROMPT, 6)[0] == greedy
 assert write(model, PROMPT, 6, use_cache=False)[0] == greedy
 
 # %% tags=["nbval-ignore-output"]
-bound, speed = 1 / naive_bound(WEIGHTS, OPERATIONS), write(model, PROMPT, 24)[1]
-print(f"at most {bound:.0f} tokens a second; measured {speed:.0f}")
-assert 0.03 < speed / bound < 1.5
+bound = 1 / naive_bound(WEIGHTS, OPERATIONS, BANDWIDTH, PEAK)
+speed = write(model, PROMPT, 24)[1]
+print(f"at most {bound:.0f} tokens a second; measured {speed:.0f}: {speed / bound:.0%}")
 
 # %% [markdown]
-# A bound is not a forecast: we got a quarter of it. Where does the rest go? Take the matrix products alone, with
-# nothing between them:
+# A bound is not a forecast: we got about a quarter of it. Where does the rest go? Take the matrix products alone, with
+# nothing between them. And as a control the products of the blocks once more with one matrix of each shape, which stays
+# in the processor's cache:
 
 # %% tags=["nbval-ignore-output"]
 vectors = [
@@ -161,16 +163,24 @@ vectors = [
 ]
 alone = fastest(lambda: [layer(vector) for layer, vector in vectors])
 print(f"the products alone: {1000 * alone:.0f} ms of {1000 / speed:.0f}")
+inner = [pair for pair in vectors if pair[0] is not model.head]
+inner.sort(key=lambda pair: pair[0].weight.shape)  # equal shapes one after another
+by_shape = {layer.weight.shape: layer for layer, _ in inner}
+each_its_own = fastest(lambda: [layer(vector) for layer, vector in inner])
+resident = fastest(lambda: [by_shape[la.weight.shape](v) for la, v in inner])
+print(
+    f"without the head {1000 * each_its_own:.0f} ms, from the cache {1000 * resident:.0f}"
+)
 print(f"they read {WEIGHTS / alone / 1e9:.0f} GB/s, a plain sum {BANDWIDTH / 1e9:.0f}")
-assert 0.03 < WEIGHTS / alone / BANDWIDTH < 1.5
 
 # %% [markdown]
-# Most of a step is products, and these draw on memory far less well than a plain sum: ours at little more than a
-# quarter of its speed. (The rest of the step is some thirty small operations a layer, norms, rotations and additions, a
-# few microseconds each.) The library could do better, then. But whatever it does with a weight, it does once a token,
-# and the multiplication is the least of it: you are about to see that sixteen tokens at once cost not twice as much as
-# one. So the bound says where to look. A processor that multiplies faster would win next to nothing; whatever makes a
-# step read less wins, though not quite in proportion, as you will see.
+# Most of a step is products, and these draw on memory less well than a plain sum. The control says how much of their
+# time is waiting: with the matrix in the cache the same multiplications take a fraction of it. (The rest of the step is
+# some thirty small operations a layer, norms, rotations and additions, a few microseconds each.) The library could do
+# better, then. But whatever it does with a weight, it does once a token, and the multiplication is the least of it: you
+# are about to see that sixteen tokens at once cost not twice as much as one. So the bound says where to look. A
+# processor that multiplies faster would win next to nothing; whatever makes a step read less wins, though not quite in
+# proportion, as you will see.
 #
 # ## Two kinds of pass
 #
@@ -185,8 +195,8 @@ seconds = {n: fastest(lambda n=n: model(some[:, :n]), rounds=3) for n in COUNTS}
 for n, took in seconds.items():
     print(f"{n:4} tokens {1000 * took:6.0f} ms, {1000 * took / n:6.1f} ms each")
 print(f"reading and arithmetic should meet near {2 * PEAK / BANDWIDTH:.0f} tokens")
-assert seconds[16] < 8 * seconds[1]  # sixteen cost less than eight alone
-assert seconds[128] > 1.5 * seconds[16]  # from there on arithmetic counts
+print(f"16 tokens cost {seconds[16] / seconds[1]:.1f} times as much as one,")
+print(f"128 tokens {seconds[128] / seconds[16]:.1f} times as much as 16")
 
 # %% [markdown]
 # (Two tokens may cost you more than four, as they did us: the library has one program for a matrix times one vector,
@@ -201,8 +211,6 @@ operations = [count_flops(config, n) for n in COUNTS]
 intensity = [one / WEIGHTS for one in operations]
 roof = [min(BANDWIDTH * x, PEAK) / 1e9 for x in intensity]
 reached = [one / seconds[n] / 1e9 for one, n in zip(operations, COUNTS, strict=True)]
-assert reached[-1] > 3 * reached[0]
-assert all(ours < 1.5 * most for ours, most in zip(reached, roof, strict=True))
 
 # %% tags=["nbval-ignore-output"]
 axes = ("operations for each byte read", "GFLOP a second")
@@ -225,7 +233,6 @@ print(
     f"a prompt of 128: {1000 * first / 128:.1f} ms a token; an answer: {1000 * between:.0f}"
 )
 print(f"writing a token costs as much as reading {128 * between / first:.0f}")
-assert 128 * between / first > 3
 
 # %% [markdown]
 # That is why providers sell tokens that you write to the model at a lower price than those that it writes to you. The
@@ -305,7 +312,7 @@ def seconds_a_step(rows, new=10):
     return (time.perf_counter() - start) / new
 
 
-assert seconds_a_step(2, new=1) > 0
+assert passes_of(model, lambda: seconds_a_step(2, new=2)) == [2 * len(PROMPT), 2, 2]
 
 # %% tags=["nbval-ignore-output"]
 ROWS = [1, 2, 4, 8, 16]
@@ -313,7 +320,6 @@ steps = [min(seconds_a_step(rows) for _ in range(2)) for rows in ROWS]
 print("texts   a step    tokens a second, together")
 for rows, step in zip(ROWS, steps, strict=True):
     print(f"{rows:5} {1000 * step:6.0f} ms {rows / step:10.0f}")
-assert 16 / steps[-1] > 2 / steps[0]
 
 # %% [markdown]
 # Each reader waits longer for each token, and all together get several times as many. This is the trade that
@@ -365,7 +371,7 @@ near, far = step_behind(16), step_behind(8_000)
 least = naive_cache_bytes(config, 1, 8_000) / BANDWIDTH
 print(f"a step behind 16 tokens: {1000 * near:.0f} ms, behind 8,000: {1000 * far:.0f}")
 print(f"to read so much past takes at least {1000 * least:.0f} ms")
-assert far > near
+assert passes_of(model, lambda: step_behind(16)) == [1] * 6
 
 # %% [markdown]
 # It slows down by more than the reading alone, since attention is no plain sum either. But the direction is what the
@@ -634,7 +640,10 @@ assert added_by_row[3] < added_by_32[2]  # 5 bits with a scale a row, 4 with one
 
 # %% tags=["nbval-ignore-output"]
 price = {"a scale a row": added_by_row, "a scale for 32": added_by_32}
-drawn = {name: [max(nats, 1e-4) for nats in added] for name, added in price.items()}
+drawn = {  # what is not above 0 is noise, and has no place on this axis
+    name: [nats if nats > 0 else math.nan for nats in added]
+    for name, added in price.items()
+}
 ruler = {"what training left": exact - truth}
 show(
     lines(drawn, "bits of a code", "nats added", x=BITS, log_y=True, references=ruler),
@@ -649,11 +658,13 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 # From 5 to 4 and from 4 to 3, each bit less multiplied the price by three to seven. That is what to expect: the steps
 # get twice as wide, the squared error four times as large, and near a minimum the loss is a bowl.
 #
-# And one thing that you will not find in the textbooks. A scale and a zero for each 32 weights cost a bit, so compare
-# at equal size: *five* bits with a scale a row are better here than *four* with one for 32. Groups are the remedy for
-# outliers, and this small model seems to have few (`peaks` would tell you: try it on a matrix of `base`). Whether they
-# pay is a property of the weights, and can be measured as you just did. (What speaks for 4 and groups all the same: two
-# codes fill a byte, and large models do have outliers.)
+# And one thing that you will not find in the textbooks. A scale and a zero for each 32 weights cost a bit per weight,
+# for a row of 128 only a quarter of one. So compare at nearly equal size, 5.25 bits against 5: *five* bits with a scale
+# a row are better here than *four* with one for 32. (A row of this model is no longer than the groups of 128 that are
+# usual for large ones, so this says nothing about long rows.) Groups are the remedy for outliers, and this small model
+# seems to have few (`peaks` would tell you: try it on a matrix of `base`). Whether they pay is a property of the
+# weights, and can be measured as you just did. (What speaks for 4 and groups all the same: two codes fill a byte, and
+# large models do have outliers.)
 #
 # ## The ladder
 #
@@ -667,7 +678,9 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 # 6. the same by the package's fast step, which merges the small operations between the products.
 #
 # Beside the speed stands the *perplexity* (e to the loss) on real text, the manual and the docstrings of your own
-# Python. It is the loss of the *pass that computes so*, rounding of activations and all.
+# Python. It is measured on windows of 256 tokens. From 48 tokens on the package's 8- and 4-bit layers unpack their
+# weights and use an ordinary product, so this is the price of the *rounded weights*. The kernels of a single step,
+# which are what we time, are not scored, and the fast step has the native format's perplexity.
 
 # %%
 RUNGS = {  # weights, a cache, the fast step
@@ -717,22 +730,19 @@ for weights, value in perplexities.items():
 
 
 # %% tags=["nbval-ignore-output"]
-def speed_of(rung):
-    weights, use_cache, fast = RUNGS[rung]
-    one = formats[weights]
-    step = (lambda ids, cache: next_logits(one, ids, cache)) if fast else one
-    new = 32 if use_cache else 12
-    return max(write(one, PROMPT, new, step, use_cache)[1] for _ in range(2))
-
+speeds = {}
+for rung, (weights, use_cache, fast) in RUNGS.items():
+    one, new = formats[weights], 32 if use_cache else 12
+    step = (lambda ids, cache, one=one: next_logits(one, ids, cache)) if fast else one
+    twice = [write(one, PROMPT, new, step, use_cache)[1] for _ in range(2)]
+    speeds[rung] = max(twice)
 
 # %% tags=["nbval-ignore-output"]
-speeds = {rung: speed_of(rung) for rung in RUNGS}
 print("               tokens/s   of the bound   perplexity")
 for rung, one in speeds.items():
     weights = RUNGS[rung][0]
     share = one * bytes_read(formats[weights]) / BANDWIDTH
     print(f"{rung:14}{one:9.1f}{share:15.0%}{perplexities[weights]:13.2f}")
-assert speeds["fast step"] > speeds["no cache"] or packed_speedup("int4") < 1
 
 # %% tags=["nbval-ignore-output"]
 listed = ", ".join(f"{rung} {one:.0f}" for rung, one in speeds.items())
@@ -765,8 +775,6 @@ def step_parts(size, rows, past, bytes_per_number=4):
     return [1000 * size / BANDWIDTH, 1000 * cache / BANDWIDTH, 1000 * operations / PEAK]
 
 
-weights_ms, cache_ms, _ = step_parts(WEIGHTS, rows=1, past=11_676)
-assert abs(weights_ms / cache_ms - 1) < 1e-3  # as heavy as the weights
 by_formula = count_flops(config, 101) - count_flops(config, 100)
 assert OPERATIONS + 4 * config.n_layers * config.d_model * 100 == by_formula
 
@@ -794,7 +802,7 @@ explorer = Explorer(
     texts=SelectionSlider(options=[1, 2, 4, 8, 16, 32, 64]),
     tokens_each=SelectionSlider(options=[0, 500, 1000, 2000, 4000, 8000]),
 )
-assert "waits for the weights" in explorer.sentence
+assert "a step reads 538 MB of weights" in explorer.sentence
 display(explorer)
 
 # %% [markdown]
@@ -804,11 +812,11 @@ display(explorer)
 #
 # <details><summary>What we found</summary>
 #
-# On the computer that built this lesson: from eight to ten short texts on in float32, and from two with 4 bits, since
-# there the weights are read in a fifth of the time and the arithmetic of each text is the same. One text with 4 bits
-# waits for its cache from some 2,200 tokens on. Sixteen texts of 2,000 tokens, with 4 bits, stand at the corner: their
-# bytes take 31 to 40 ms, as one measures the memory, and their arithmetic 33. So a cache in 8 bits wins a sixth at
-# most.
+# On the computer that built this lesson: from eight to twelve short texts on in float32, and from two with 4 bits,
+# since there the weights are read in a fifth of the time and the arithmetic of each text is the same. One text with 4
+# bits waits for its cache from some 2,200 tokens on. Sixteen texts of 2,000 tokens, with 4 bits, stand at the corner:
+# their bytes take 31 to 45 ms, as one measures the memory, and their arithmetic 33. So a cache in 8 bits wins a quarter
+# at most.
 # </details>
 #
 # ## Guessing ahead
@@ -1051,7 +1059,7 @@ def dearer(model, n):
 for weights in ("float32", "native"):
     costs = {n: dearer(formats[weights], n) for n in (2, 5, 9)}
     print(weights, {n: round(cost, 1) for n, cost in costs.items()})
-    assert costs[9] < 9
+assert passes_of(model, lambda: dearer(model, 2)) == [64] + [2] * 6 + [1] * 6
 
 # %% [markdown]
 # In float32 five or nine tokens cost little more than one. With weights of 4 bits they cost two or three times as much:
@@ -1282,9 +1290,9 @@ assert sum(keeping) == sum(forgetful) - 2 * len(story)
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. A step waits for its 538 MB, and these come no sooner. Not (a): the arithmetic takes a small part of the time
-# that the reading takes, and even for free it would win little. Prompts, though, would be read nearly twice as fast.
-# Not (c): temperature divides a list of logits, after all the work is done.
+# **(b)**. A step waits mostly for its 538 MB, and these come no sooner. Not (a): with the matrices in the cache the
+# products took a fraction of their time, so even free arithmetic would win little. Prompts, though, would be read
+# nearly twice as fast. Not (c): temperature divides a list of logits, after all the work is done.
 # </details>
 #
 # **2.** A batch of eight writes five times as many tokens a second as one text. What happened to the reader of one of

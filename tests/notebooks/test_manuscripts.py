@@ -34,6 +34,24 @@ PARTS = {
     "quiz": "# %% [markdown]\n" + "".join(QUESTION.format(n=n) for n in range(1, 6)),
     "last": "# %% [markdown]\n# **What you built**: a sum. **Exercise**: none. **Next**: lesson 01.\n",
 }
+TIMED = """\
+# %%
+assert double(2) == 4
+def fastest(work):
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+def write(text):
+    start = time.perf_counter()
+    return text, len(text) / (time.perf_counter() - start)
+seconds = {n: fastest(lambda n=n: double(n)) for n in (1, 16, 128)}
+speed = history[-1]["tokens_per_second"]
+twice = write("twice")
+text, rate = twice
+"""
 
 
 def judged(**changes):
@@ -49,6 +67,11 @@ def test_the_manuscript_keeps_the_rules(path):
 
 def test_a_right_manuscript_is_left_in_peace():
     assert judged() == []
+
+
+def test_what_was_timed_may_be_printed_and_its_text_asserted():
+    harmless = 'print(rate, seconds)\nassert text == twice[0] == "twice"\nassert all(n < 200 for n in (1, 16, 128))\n'
+    assert judged(**{"try": TIMED + harmless}) == []
 
 
 @pytest.mark.parametrize(
@@ -83,6 +106,9 @@ def test_a_right_manuscript_is_left_in_peace():
             {"boxes": PARTS["boxes"] + "#\n# There are few (size\n# 1) of it.\n"},
             "takes '1) of it.' for an item of a list",
         ),
+        ({"try": f"{TIMED}assert seconds[128] > 1.5 * seconds[16]\n"}, "cell 4 asserts on measured time"),
+        ({"try": f"{TIMED}assert twice[1] > 0\n"}, "cell 4 asserts on measured time"),
+        ({"try": f"{TIMED}torch.testing.assert_close(speed, 1)\n"}, "cell 4 asserts on measured time"),
         ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 holds an absolute path: C:"),
     ],
 )
