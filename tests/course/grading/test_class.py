@@ -236,9 +236,13 @@ def test_a_teachers_own_checks_are_what_counts(tmp_path):
     assert (row["points"], row["possible"]) == ("10", "11")
 
 
-SPY = """import torch
-def window_mask(*arguments):
-    raise ValueError(f"they asked {arguments}")"""
+SPY = """import sys
+def peek(frame):
+    while "request" not in frame.f_locals:
+        frame = frame.f_back
+    raise ValueError([probe[3] for probe in frame.f_locals["request"]["probes"] if probe[0][0] == "04.3"])
+seen = peek(sys._getframe())"""
+TELLS = {"window_mask": 'if T < 0: return seen\nraise ValueError(f"they asked {T, S, window, sinks}")'}
 OWN = """import os
 from dataclasses import replace
 from minillm.course.checks.attention import QUESTIONS
@@ -262,12 +266,13 @@ def own_checks(tmp_path, body):
 
 def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_path):
     folder, out = tmp_path / "submissions", tmp_path / "graded"
-    hand_in(folder, out, {"spy": Student(last=SPY), "right": Student()})
+    hand_in(folder, out, {"spy": Student(functions=TELLS, first=SPY), "right": Student()})
     graded(folder, out, "--unsafe", *own_checks(tmp_path, "pass"))
     assert finals(out) == {"right": 10, "spy": 7}
     page = (out / "feedback" / "spy" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "31, 37, 5, 3" in (out / "questions.csv").read_text(encoding="utf-8")
     assert "31, 37, 5, 3" not in page
+    assert "raised ValueError: [[(" in page  # what it saw of the probes that are everybody's
     assert "What it tried stays private." in page
 
 
