@@ -169,7 +169,7 @@ def _paths_in_the_link_command() -> dict[str, str]:
     if sys.platform == "win32":  # torch quotes them there
         return {}
     return {
-        os.path.dirname(torch.__file__): "install torch in",
+        os.path.dirname(torch.__file__ or ""): "install torch in",
         sysconfig.get_config_var("LIBDIR") or "": "use a Python from",
         tempfile.gettempdir(): "point TMPDIR to",
         os.environ.get("TORCHINDUCTOR_CACHE_DIR", ""): "point TORCHINDUCTOR_CACHE_DIR to",

@@ -1212,10 +1212,10 @@ assert by_network < 2.6
 
 # %% [markdown]
 # Infinite: a pair that was never seen has probability 0, and you know what a wrong zero costs. An exact softmax is
-# never 0, so the network pays 2.47 nats and goes on. (In float32 it can round to 0, as you saw above.) (It is no magic
-# of networks. Add a tenth to every count before you divide, and the table pays 2.47 too.) Perfect on what you have seen
-# is not the same as good. In the later lessons the floor is that of the generator that writes Ottermere, which holds
-# for new documents too.
+# never 0 (in float32 it can round to 0, as you saw), so the network pays 2.47 nats and goes on. (It is no magic of
+# networks. Add a tenth to every count before you divide, and the table pays 2.47 too.) Perfect on what you have seen is
+# not the same as good. In the later lessons the floor is that of the generator that writes Ottermere, which holds for
+# new documents too.
 #
 # > **Where the picture simplifies.**
 # > "A gradient is all the learning there is" leaves out who chose the network, the loss, the words and the rate: a

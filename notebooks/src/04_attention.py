@@ -186,10 +186,11 @@ for D in widths:
 
 # %% [markdown]
 # So a wide head has large scores. Why is that bad? Softmax of large numbers gives nearly all the weight to one key, the
-# one that happens to be largest. And where a weight is nearly 0 or 1 it no longer *moves* when a score, as softmax gets
-# it, does: its slope is w (1 - w). Nothing is learnt through a slope of zero. Autograd measures it: how much does the
-# largest of 64 weights move with its own score? (No query's weights depend on another query's scores. So we may add up
-# the 500 largest weights, go back once, and pick from each row the one slope that we want.)
+# one that happens to be largest. And where a weight is nearly 0 or 1 it no longer *moves* when its score does: its
+# slope, with respect to the score that enters softmax, is w (1 - w). Nothing is learnt through a slope of zero.
+# Autograd measures it: how much does the largest of 64 weights move with its own score? (No query's weights depend on
+# another query's scores. So we may add up the 500 largest weights, go back once, and pick from each row the one slope
+# that we want.)
 
 
 # %%

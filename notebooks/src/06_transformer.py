@@ -909,7 +909,7 @@ for text, other, answer in PAIRS:
     assert decided < late
 
 # %% [markdown]
-# The lens is late each time, by three to six blocks, if it must show the answer in first place. It sees something
+# The lens is late each time, by three to six blocks, if it must show the answer in first place. It shows something
 # earlier: in the list above, *Paris* jumps from rank 3,055 to 335 at block 24, where the answer is decided. So its
 # honest reading is one-sided. *If* it shows the answer, the answer is there, in the head's own language. If it does not
 # show it in first place, you know little yet. (A lens with a translator trained for each depth sees earlier: Belrose et

@@ -1066,13 +1066,12 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
 #
 # > **At scale.** DPO needs two models in memory where PPO needs four, and no engine that draws; so nearly everyone with
 # > a few GPUs began with it, and Llama 3 (2024), with 405 billion parameters, was aligned by rounds of it: draw anew
-# > from the latest model, rank, train, again. They added an imitation term, as we do. With 126 layers and answers of a
-# > thousand tokens the displaced likelihood is that of a whole style. GRPO made its name where the reward is a checker
-# > (DeepSeek-R1, 2025: mathematics and programs): there is no judge to fool, a value is hard to learn, and 16 to 64
-# > answers to a question are drawn anyway. Xu et al. (2024) and Tang et al. (2024) compare the families with large
-# > models and find that learning from fresh answers wins; the latter also that policies trained on old answers become
-# > good at telling pairs apart and less good at writing. Ivison et al. (2024) find that the quality of the rankings
-# > matters more than the method.
+# > from the latest model, rank, train, again. They added an imitation term, as we do. GRPO made its name where the
+# > reward is a checker (DeepSeek-R1, 2025: mathematics and programs): there is no judge to fool, a value is hard to
+# > learn, and 16 to 64 answers to a question are drawn anyway. Xu et al. (2024) and Tang et al. (2024) compare the
+# > families with large models and find that learning from fresh answers wins; the latter also that policies trained on
+# > old answers become good at telling pairs apart and less good at writing. Ivison et al. (2024) find that the quality
+# > of the rankings matters more than the method.
 #
 # ## Five questions
 #

@@ -836,7 +836,7 @@ assert low < high
 # - To be told the true floor helps with the base model, whose loss is near it, and less with the other one. Its
 #   intervals hold neither of the two. So E is not all that is wrong. That the terms add is one suspect. One learning
 #   rate for all widths, three runs that end above the bigram loss, and narrow models that are mostly tables are others,
-#   and we have not told them apart.
+#   and we did not separate them.
 # - The plane is off by less than a tenth for both, although it fits the twelve themselves worse than the law does. *A
 #   good fit is not yet a good forecast.* It has no floor, so it must fail some day: at some size it promises a loss
 #   that nobody can reach. (These shares are of the whole loss. Of what lies *above the floor*, the plane misses 14 and

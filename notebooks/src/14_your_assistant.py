@@ -680,9 +680,9 @@ show(
 # %% [markdown]
 # Take the families one by one, and mind that an interval is a third of the axis wide.
 #
-# - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (That is one wording of
-#   the message, not tuned. The obvious rival is missing: the twenty-four examples as a prompt.) (The reader has it a
-#   little less than the one by heart: it has seen each example twice, and that one ten times.)
+# - **Manner** is what training is for. Telling brought nothing, ten updates nearly everything. (We tried one wording of
+#   the message and did not tune it; the obvious rival, the twenty-four examples as a prompt, is missing.) (The reader
+#   has it a little less than the one by heart: it has seen each example twice, and that one ten times.)
 # - **Taught**: by heart or by reading, ten to twelve of twelve, in all our runs.
 # - **Other words** and **backwards** tell these two apart, and are weak everywhere. In three runs, with two seeds, the
 #   reader found 11, 10 and 4 of twenty-four in other words, and the one by heart 5, 4 and 2; backwards 3, 3 and 1 of
