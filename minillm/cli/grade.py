@@ -92,8 +92,8 @@ def grade_class(
     if has_magic(str(out)):
         raise UserError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
     limits = Limits(seconds, 6 * seconds, memory)
-    solutions = Path(minillm.__file__).resolve().parents[1] / "solutions"
-    hidden = tuple(path.resolve() for path in (submissions, checks, solutions) if path and path.is_dir())
+    places = (submissions, checks, Path(minillm.__file__).parents[1] / "solutions")
+    hidden = tuple(path.resolve() for path in places if path and path.is_dir())
     if not unsafe:
         need_sandbox(limits, (out, *hidden))
     out.mkdir(parents=True, exist_ok=True)
@@ -108,13 +108,7 @@ def grade_class(
         if again is not None:
             forget(out, again)
         course = Class(found, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
-        with tqdm(total=len(found) * len(questions), unit="notebook", disable=None, file=sys.stderr) as bar:
-
-            def tell(record: Record) -> None:
-                bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
-                bar.update()
-
-            records = grade(course, secret_of(out, seed), processes, jobs, tell)
+        records = grade_with_a_bar(course, secret_of(out, seed), processes, jobs)
         deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
         scores = [score(record, deadline, decisions) for record in records]
         write_tables(out, scores, {one.student: one.parts[0].owner.id or "" for one in found})
@@ -141,6 +135,18 @@ def tell_summary(summary: dict[str, dict[str, float]], records: list[Record]) ->
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), times in commonest_mistakes(records):
         click.echo(f"  {times} x {question}: {sentence}")
+
+
+def grade_with_a_bar(course: Class, secret: str, processes: Processes, jobs: int) -> list[Record]:
+    """Grade, and show how far it is."""
+    total = len(course.submissions) * len(course.questions)
+    with tqdm(total=total, unit="notebook", disable=None, file=sys.stderr) as bar:
+
+        def tell(record: Record) -> None:
+            bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
+            bar.update()
+
+        return grade(course, secret, processes, jobs, tell)
 
 
 @contextmanager

@@ -1,21 +1,19 @@
 """What a class has handed in: for each student a folder, a zip, or notebooks as Canvas and Moodle name them.
 
-Nothing is unpacked or followed: a notebook's bytes are read, up to a limit, from regular files alone. So neither a link
-to a neighbour's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
+Nothing is unpacked or followed (`files`): a notebook's bytes are read, up to a limit, from regular files alone. So
+neither a link to a neighbor's notebook, nor a path that leads out of the zip, nor a zip that swells does any harm.
 """
 
-import io
-import os
 import stat
-import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from minillm.course.checks import ROOMS, questions
 from minillm.course.checks.plain import printable
+from minillm.course.grading.files import in_folder, in_zip, read_file
 from minillm.course.grading.names import (
     ARCHIVES,
     NOTEBOOKS,
@@ -31,9 +29,7 @@ from minillm.course.grading.names import (
 from minillm.course.grading.notebook import begun, definition, read_code
 from minillm.errors import UserError
 
-MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
 MOST_NOTEBOOKS = 300  # of them, that could be an assignment
-MOST_BYTES = 50_000_000  # in one notebook, pictures included; how much code may be in it is less
 MOST_TOGETHER = 200_000_000  # in all of a submission
 SHOWN = 200  # characters of a path
 LESSONS, NOT_STUDENTS = "notebooks", {"solutions", "src"}  # folders of the course, in which nobody is meant to work
@@ -158,11 +154,11 @@ def _named(name: str, parts: list[HandIn], times: int, taken: dict[str, Submissi
 def read_part(part: HandIn) -> list[Notebook]:
     """The notebooks in a folder, in a zip, or the one that it is; raises what a damaged file makes a library raise."""
     if part.path.is_dir():
-        files = _in_folder(part.path)
+        files = in_folder(part.path)
     elif part.path.name.lower().endswith(".zip"):
-        files = _in_zip(part.path)
+        files = in_zip(part.path)
     else:
-        files = iter([_file(part.path, part.owner.file or part.path.name)])
+        files = iter([read_file(part.path, part.owner.file or part.path.name)])
     found: list[Notebook] = []
     other: list[str] = []
     together = 0
@@ -246,82 +242,3 @@ def _by_content(cells: list[tuple[str, str]]) -> str | None:
         found[number] = sum(any(definition(text, one.function) for _, text in cells) for one in asked) / len(asked)
     best = max(found, key=lambda number: found[number])
     return best if found[best] >= 0.5 else None
-
-
-def _in_folder(folder: Path) -> Iterator[tuple[str, bytes | str, datetime | None]]:
-    count = 0
-    for root, folders, files in os.walk(folder):  # which does not follow links
-        folders[:] = sorted(name for name in folders if not _hidden(name))
-        count += len(folders) + len(files)
-        if count > MOST_FILES:
-            raise UserError(f"it holds more than {MOST_FILES:,} files")
-        for name in sorted(files):
-            path = Path(root, name)
-            shown = path.relative_to(folder).as_posix()
-            if name.lower().endswith((*NOTEBOOKS, ".zip")) and not _hidden(name):
-                shown, data, written = _file(path, shown)
-                if name.lower().endswith(".zip") and isinstance(data, bytes):  # Moodle puts each zip into a folder
-                    yield from _in_zip(io.BytesIO(data), f"{shown}/")
-                elif not name.lower().endswith(".zip"):
-                    yield shown, data, written
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in ("__MACOSX", "__pycache__", "site-packages", "node_modules")
-
-
-def _file(path: Path, shown: str) -> tuple[str, bytes | str, datetime | None]:
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return shown, "is a link or not a file at all", None
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        return shown, f"cannot be read: {error.strerror}", None
-    return shown, _bounded(data), datetime.fromtimestamp(status.st_mtime)
-
-
-def _in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[tuple[str, bytes | str, datetime | None]]:
-    """The notebooks in a zip, and in a zip within it; `above` is where it lies itself."""
-    if not zipfile.is_zipfile(packed):
-        if above:
-            return
-        raise UserError("it is not a zip, or only a part of one")
-    with zipfile.ZipFile(packed) as archive:
-        members = archive.infolist()
-        if len(members) > MOST_FILES:
-            raise UserError(f"it holds more than {MOST_FILES:,} files")
-        for member in members:
-            path = member.filename.replace("\\", "/")
-            inner = path.lower().endswith(".zip") and not above
-            if any(_hidden(part) for part in path.split("/") if part != ".."):
-                continue
-            if inner or path.lower().endswith(NOTEBOOKS):
-                shown, data, written = _member(archive, member, above + path)
-                if inner and isinstance(data, bytes):
-                    yield from _in_zip(io.BytesIO(data), f"{shown}/")
-                elif not inner:
-                    yield shown, data, written
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> tuple[str, bytes | str, datetime | None]:
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return shown, "is a link", None
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
-        return shown, "is packed in an unusual way; make a zip as your system does", None
-    try:
-        with archive.open(member) as file:
-            data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
-    except Exception as error:  # a damaged or encrypted member has many ways to fail, and the others may be whole
-        return shown, f"is damaged or encrypted ({type(error).__name__}: {error})", None
-    try:
-        written = datetime(*member.date_time)
-    except ValueError:
-        written = None
-    return shown, _bounded(data), written
-
-
-def _bounded(data: bytes) -> bytes | str:
-    return data if len(data) <= MOST_BYTES else f"has more than {MOST_BYTES // 10**6} MB"

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.checks import questions
+from minillm.course.grading.files import MOST_BYTES
 from minillm.course.grading.names import MOST_BYTES as LONGEST_NAME
 from minillm.course.grading.names import NAME as STUDENT
 from minillm.course.grading.names import bare_number_of, number_of, usable
 from minillm.course.grading.notebook import begun, definition, read_code, worth_a_look
-from minillm.course.grading.submissions import MOST_BYTES, list_submissions, read_part
+from minillm.course.grading.submissions import list_submissions, read_part
 
 NAME = "04_attention.ipynb"
 ANSWERS = [question.function for question in questions("04")]
@@ -196,7 +197,7 @@ def test_a_zip_that_is_none_costs_only_its_student(tmp_path, data, trouble):
 
 
 def test_more_files_than_anybody_has_are_not_gone_through(tmp_path, monkeypatch):
-    monkeypatch.setattr("minillm.course.grading.submissions.MOST_FILES", 10)
+    monkeypatch.setattr("minillm.course.grading.files.MOST_FILES", 10)
     put(tmp_path / "ann.zip", zipped({str(number): b"" for number in range(11)}))
     for number in range(11):
         put(tmp_path / "bob" / f"{number}.txt")

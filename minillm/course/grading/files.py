@@ -1,0 +1,98 @@
+"""The notebooks that lie in a folder or in a zip, as bytes: nothing is unpacked to disk, and no link is followed."""
+
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from minillm.course.grading.names import NOTEBOOKS
+from minillm.errors import UserError
+
+MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
+MOST_BYTES = 50_000_000  # in one notebook, pictures included; how much code may be in it is less
+File: TypeAlias = tuple[str, bytes | str, datetime | None]  # path, content or what is wrong, time
+
+
+def in_folder(folder: Path) -> Iterator[File]:
+    """The notebooks in a folder, and in the zips that lie in it; raises `UserError` if it holds too many files."""
+    count = 0
+    for root, folders, files in os.walk(folder):  # which does not follow links
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+        count += len(folders) + len(files)
+        if count > MOST_FILES:
+            raise UserError(f"it holds more than {MOST_FILES:,} files")
+        for name in sorted(files):
+            path = Path(root, name)
+            shown = path.relative_to(folder).as_posix()
+            if name.lower().endswith((*NOTEBOOKS, ".zip")) and not _hidden(name):
+                shown, data, written = read_file(path, shown)
+                if name.lower().endswith(".zip") and isinstance(data, bytes):  # Moodle puts each zip into a folder
+                    yield from in_zip(io.BytesIO(data), f"{shown}/")
+                elif not name.lower().endswith(".zip"):
+                    yield shown, data, written
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in ("__MACOSX", "__pycache__", "site-packages", "node_modules")
+
+
+def read_file(path: Path, shown: str) -> File:
+    """One file, `shown` for its path."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return shown, "is a link or not a file at all", None
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        return shown, f"cannot be read: {error.strerror}", None
+    return shown, _bounded(data), datetime.fromtimestamp(status.st_mtime)
+
+
+def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
+    """The notebooks in a zip, and in a zip within it; `above` is where it lies itself."""
+    if not zipfile.is_zipfile(packed):
+        if above:
+            return
+        raise UserError("it is not a zip, or only a part of one")
+    with zipfile.ZipFile(packed) as archive:
+        members = archive.infolist()
+        if len(members) > MOST_FILES:
+            raise UserError(f"it holds more than {MOST_FILES:,} files")
+        for member in members:
+            path = member.filename.replace("\\", "/")
+            inner = path.lower().endswith(".zip") and not above
+            if any(_hidden(part) for part in path.split("/") if part != ".."):
+                continue
+            if inner or path.lower().endswith(NOTEBOOKS):
+                shown, data, written = _member(archive, member, above + path)
+                if inner and isinstance(data, bytes):
+                    yield from in_zip(io.BytesIO(data), f"{shown}/")
+                elif not inner:
+                    yield shown, data, written
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> File:
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return shown, "is a link", None
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
+        return shown, "is packed in an unusual way; make a zip as your system does", None
+    try:
+        with archive.open(member) as file:
+            data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
+    except Exception as error:  # a damaged or encrypted member has many ways to fail, and the others may be whole
+        return shown, f"is damaged or encrypted ({type(error).__name__}: {error})", None
+    try:
+        written = datetime(*member.date_time)
+    except ValueError:
+        written = None
+    return shown, _bounded(data), written
+
+
+def _bounded(data: bytes) -> bytes | str:
+    return data if len(data) <= MOST_BYTES else f"has more than {MOST_BYTES // 10**6} MB"
