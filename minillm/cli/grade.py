@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-import minillm
 from minillm.cli.common import json_option, print_json
 from minillm.course.checks import ROOMS
 from minillm.course.checks.cgroups import NONE, control_groups, memory_group
@@ -27,6 +26,8 @@ from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
 from minillm.course.grading.submissions import list_submissions
 from minillm.errors import UserError
+
+ROOT = Path(__file__).parents[2]  # of the course, unless the package is installed without it
 
 
 def moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -92,8 +93,7 @@ def grade_class(
     if has_magic(str(out)):
         raise UserError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")
     limits = Limits(seconds, 6 * seconds, memory)
-    places = (submissions, checks, Path(minillm.__file__).parents[1] / "solutions")
-    hidden = tuple(path.resolve() for path in places if path and path.is_dir())
+    hidden = folders(submissions, checks, ROOT / "solutions")
     if not unsafe:
         need_sandbox(limits, (out, *hidden))
     out.mkdir(parents=True, exist_ok=True)
@@ -115,14 +115,18 @@ def grade_class(
         write_gradebook(out, scores, questions, deadline)
         notebooks = {(one.student, n): notebook for one in found for n in questions if (notebook := one.of(n))}
         pages = write_feedback(out, scores, notebooks, processes, jobs)
-        for reason in tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr):
-            if reason:
-                click.echo(reason, err=True)
+        for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
+            click.echo(reason, err=True)
     summary = {assignment_name(number): summarise(scores, number) for number in questions}
     tell_summary(summary, records)
     click.echo(f"See {out / 'grades.csv'}, and {out / 'feedback'} for what each student should get.")
     if as_json:
         print_json(summary)
+
+
+def folders(*places: Path | None) -> tuple[Path, ...]:
+    """Those of the places that are folders, without links in their paths."""
+    return tuple(path.resolve() for path in places if path and path.is_dir())
 
 
 def tell_summary(summary: dict[str, dict[str, float]], records: list[Record]) -> None:
