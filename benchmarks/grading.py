@@ -63,6 +63,7 @@ def killed(rounds: int) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=10, metavar="N", help="how often to kill a small class's grading")
     parser.add_argument("--json", action="store_true", help="print the result as the last line")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,7 +106,7 @@ def main() -> None:
         "seconds": round(seconds, 1),
         "seconds_again": round(again, 1),
         "memory_mb": round((free - least[0]) / 1e6),
-        "killed": killed(10),
+        "killed": killed(options.kills),
         "largest_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000),
     }
     write_result("grading", result)

@@ -112,7 +112,7 @@ class _Session:
         self.statements = list(statements)
         self.probes, self.waiting = probes, list(probes)
         self.command, self.limits, self.request = command, limits, request
-        self.deadline = time.monotonic() + limits.total_seconds
+        self.left = limits.total_seconds  # without what starting a process takes, which a busy machine decides
         self.answered: dict[tuple[str, int], list[Reply]] = {}
         self.troubles: dict[str, str] = {}
         self.spared = 0  # statements that were not needed and did not end
@@ -120,7 +120,7 @@ class _Session:
     def run(self) -> None:
         """Start processes until every step is done, spared, or out of time."""
         while self._broken_step() is not None:
-            if not self.waiting or time.monotonic() > self.deadline:
+            if not self.waiting or self.left <= 0:
                 break
         late = f"was not reached within {self.limits.total_seconds:.0f} seconds, which is all that a notebook has"
         for key in self.waiting:
@@ -170,17 +170,19 @@ class _Session:
         reader = threading.Thread(target=_read, args=(process.stdout, most, messages), daemon=True)
         reader.start()
         results: list[Any] = []
-        seconds = START
+        seconds, began = START, None
         try:
             for step in expected:
-                seconds = self._seconds(step, statements)
+                seconds = self._seconds(step, statements, began)
                 calls = len(self.probes[step][2]) if step in self.probes else None
                 results.append(_result(messages.get(timeout=seconds), step, calls))
+                began = began or time.monotonic()
         except queue.Empty:
             return results, f"took longer than {seconds:.0f} seconds"
         except Broken as broken:
             return results, str(broken)
         finally:
+            self.left -= time.monotonic() - began if began else 0.0
             _kill(process)
             while reader.is_alive():  # it may be waiting for room
                 with contextlib.suppress(queue.Empty):
@@ -188,13 +190,13 @@ class _Session:
                 reader.join(0.01)
         return results, None
 
-    def _seconds(self, step: Any, statements: dict[str, Statement]) -> float:
-        if step == READY:
+    def _seconds(self, step: Any, statements: dict[str, Statement], began: float | None) -> float:
+        if began is None:
             return START
         most = self.limits.seconds
         if step in statements and not statements[step].needed:
             most = min(most, SHORT)
-        return min(most, max(0.0, self.deadline - time.monotonic()))
+        return min(most, max(0.0, self.left - (time.monotonic() - began)))
 
 
 def _read(stream: Any, most: int, messages: queue.Queue) -> None:
