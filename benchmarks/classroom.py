@@ -269,7 +269,7 @@ KINDS = {
     "neighbour": _join(f'return open("SUBMISSIONS/right/{NAME}.ipynb").read()'),
     "deletes": _join('import shutil\nshutil.rmtree("SUBMISSIONS")'),
     "environment": _join(ENVIRONMENT, look="__import__"),
-    "patches": Student((0, 0, 3, 0), {"attention": "return 100"}, last=PATCH),  # and spoils what its own answers use
+    "patches": Student((0, 2, 3, 3), {"attention": "return 100"}, last=PATCH),
     "liar": Student((2, 2, 0, 3), {"window_mask": LIAR}, look="__eq__"),
     "forges": _join(FORGE.replace("{text}", str(FORGED_REPLY))),
     "forges_a_step": _join(FORGE.replace("{text}", str(FORGED_STEP))),
