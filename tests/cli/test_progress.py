@@ -108,7 +108,7 @@ def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(fold
 def test_a_notebook_that_is_missing_or_broken_is_told(folder):
     (folder / NAME / f"{NAME}.ipynb").write_text("{", encoding="utf-8")
     result = run(folder)
-    assert "04_attention.ipynb: is no notebook: its JSON is broken" in result.output
+    assert "04_attention.ipynb: is not a notebook: its JSON is broken" in result.output
     assert "01_tokenizer.ipynb: is not there" in result.output
     assert result.output.count("not begun") == len(ROOMS)
 

@@ -1,4 +1,4 @@
-"""A limit on all memory that a sandbox takes, whoever holds it: the kernel's control groups, where they may be used.
+"""A limit on all memory that a sandbox takes, in whichever process: the kernel's control groups, where there are any.
 
 Without them each process is limited by itself (`inside.confine`), and what lies in pipes, sockets or files of the
 scratch folder is limited by their number and size.

@@ -133,7 +133,7 @@ def at_most(seconds: int) -> Iterator[None]:
 
 
 def _limit() -> None:
-    """Limit the memory and the files of this process, and leave the keys of whoever started it."""
+    """Limit the memory and the files of this process, and leave the keyring of the process that started it."""
     import torch
 
     torch.set_num_threads(1)

@@ -105,7 +105,7 @@ def needed_statements(cells: Sequence[tuple[str, str]], functions: Sequence[str]
     chosen |= {id(piece): True for piece in needed}
     statements = []
     for (name, source), own in zip(cells, by_cell, strict=True):
-        if not own and any(function in source for function in unknown):  # perhaps it is no Python: then that is told
+        if not own and any(function in source for function in unknown):  # perhaps not Python: then that is told
             statements.append(Statement(name, python_of(source)))
         statements += [Statement(one.name, one.source, chosen[id(one)]) for one in own if id(one) in chosen]
     return all_statements(cells, statements) if unknown else statements

@@ -46,14 +46,14 @@ def _sources(data: bytes) -> list[str]:
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
-        raise UserError("is no notebook: its JSON is broken") from None
+        raise UserError("is not a notebook: its JSON is broken") from None
     notebook = notebook if isinstance(notebook, dict) else {}
     sheets = notebook.get("worksheets")  # in format 3 they hold the cells
     cells = notebook.get("cells")
     if isinstance(sheets, list) and all(isinstance(sheet, dict) for sheet in sheets):
         cells = [cell for sheet in sheets if isinstance(sheet.get("cells"), list) for cell in sheet["cells"]]
     if not isinstance(cells, list):
-        raise UserError("is no notebook: it has no cells (a notebook of format 3 or later is needed)")
+        raise UserError("is not a notebook: it has no cells (a notebook of format 3 or later is needed)")
     codes = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
     sources = [_text(cell.get("source", cell.get("input"))) for cell in codes]
     if len(sources) > MOST_CELLS:
@@ -67,7 +67,7 @@ def _text(source: Any) -> str:
     """A cell's source: a text, or a list of its lines, whose ends may be those of any system."""
     lines = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
-        raise UserError("is no notebook: the text of a cell is no text")
+        raise UserError("is not a notebook: the text of a cell is not text")
     return re.sub("\r+\n?", "\n", "".join(lines))
 
 
@@ -96,7 +96,7 @@ def python_of(source: str) -> str:
     try:
         with warnings.catch_warnings(action="ignore"):
             return TransformerManager().transform_cell(source)
-    except Exception:  # a cell may be anything; what is no Python is told when it is needed
+    except Exception:  # a cell may be anything; what is not Python is told when it is needed
         return source
 
 
@@ -110,7 +110,7 @@ def _is_python(source: str) -> bool:
 
 @lru_cache(maxsize=2000)
 def parsed(source: str) -> ast.Module:
-    """A cell as a tree; an empty one if it is no Python."""
+    """A cell as a tree; an empty one if it is not Python."""
     try:
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         with warnings.catch_warnings(action="ignore"):

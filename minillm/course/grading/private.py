@@ -23,7 +23,7 @@ def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
     if folder is None:
         return public
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give one with a file such as {number}.py")
+        raise UserError(f"{folder} is not a folder; give one with a file such as {number}.py")
     path = folder / f"{number}.py"
     if not path.exists():
         return public

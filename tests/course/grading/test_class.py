@@ -330,7 +330,7 @@ def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path)
     [
         (["--assignment", "99"], "there is no assignment '99'; there are"),
         (["--student", "zoe"], "nobody is called 'zoe'; there are right, wrong_mask"),
-        (["--checks", "nowhere"], "nowhere is no folder; give one with a file such as "),
+        (["--checks", "nowhere"], "nowhere is not a folder; give one with a file such as "),
     ],
 )
 def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):

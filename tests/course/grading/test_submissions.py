@@ -385,9 +385,9 @@ def test_older_notebooks_and_other_line_ends_are_read():
         (b'{"worksheets": 3}', "format 3 or later"),
         (notebook(*["x"] * 1001), "more than 1,000 cells"),
         (notebook("x" * 1_000_001), "more than 1,000,000 characters"),
-        (b'{"cells": [{"cell_type": "code", "source": 3}]}', "the text of a cell is no text"),
-        (b'{"cells": [{"cell_type": "code"}]}', "the text of a cell is no text"),
-        (b'{"cells": [{"cell_type": "code", "source": ["a", 3]}]}', "the text of a cell is no text"),
+        (b'{"cells": [{"cell_type": "code", "source": 3}]}', "the text of a cell is not text"),
+        (b'{"cells": [{"cell_type": "code"}]}', "the text of a cell is not text"),
+        (b'{"cells": [{"cell_type": "code", "source": ["a", 3]}]}', "the text of a cell is not text"),
     ],
 )
 def test_what_is_no_notebook_is_told(data, trouble):
