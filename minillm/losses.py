@@ -67,7 +67,8 @@ class _LossOfHidden(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden)
         d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
         kind = hidden.device.type  # of the products: bfloat16 under autocast, which would copy the head for each chunk
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else head.dtype
+        autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # "meta" has none
+        dtype = torch.get_autocast_dtype(kind) if autocast else head.dtype
         weight = head.to(dtype)
         for start in range(0, len(hidden), rows):
             x, target = hidden[start : start + rows].to(dtype), targets[start : start + rows, None]

@@ -19,6 +19,7 @@ def hidden(x: Float[Tensor, "T C"], gate: Float[Tensor, "F C"], up: Float[Tensor
 def told_apart(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> tuple[str, str]:
     """Two vectors as text, with as many decimals as it takes to see that they differ, 2 at least.
 
+    >>> import torch
     >>> told_apart(torch.tensor([0.6, 0.1]), torch.tensor([0.6, 0.1004]))
     ('(0.6000, 0.1000)', '(0.6000, 0.1004)')
     """
