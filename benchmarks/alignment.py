@@ -24,7 +24,6 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Rater, utility
-from minillm.data.world.instructions import Instruction, Instructions
 from minillm.device import seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import best_of_n
@@ -43,6 +42,7 @@ from minillm.posttraining.recipes import (
 )
 from minillm.posttraining.reward import RewardModel, as_judged
 from minillm.tokenizer import Tokenizer
+from minillm.world.instructions import Instruction, Instructions
 
 ASKED = 300  # held-out instructions
 STREAM = 3_000_000  # their seed, beyond those that anything was trained on

@@ -23,8 +23,8 @@ from common import write_result
 from minillm.analysis.calibration import score_pairs
 from minillm.data.pairs import encode_preferences
 from minillm.data.preferences import RIGHT, Rater, simulate, utility
-from minillm.data.world.instructions import Instructions
 from minillm.posttraining.reward import load_reward_model, pair_margins
+from minillm.world.instructions import Instructions
 
 ASKED = 600  # held-out instructions
 STREAM = 1_000_000  # the seed of these, beyond those that are trained on

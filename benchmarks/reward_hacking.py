@@ -22,7 +22,6 @@ from common import RESULTS, write_result
 from minillm.analysis.alignment import Report, askable, assess
 from minillm.assets import cache_dir
 from minillm.course import models
-from minillm.data.world.instructions import Instructions
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
@@ -36,6 +35,7 @@ from minillm.posttraining.recipes import (
 )
 from minillm.posttraining.reward import RewardModel
 from minillm.viz.figures import lines, png
+from minillm.world.instructions import Instructions
 
 METHODS = {"ppo": (ppo, PPOConfig), "grpo": (grpo, GRPOConfig)}
 PRICES = (0.3, 0.1, 0.03, 0.0)  # points of the proxy a nat

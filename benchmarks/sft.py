@@ -24,7 +24,7 @@ from minillm import load
 from minillm.analysis.alignment import answer
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
-from minillm.data.world.instructions import Instructions
+from minillm.world.instructions import Instructions
 
 ASKED = 1000  # instructions of each split
 STREAM = 1_000_000  # the seed of these, beyond those that are trained on

@@ -16,9 +16,9 @@ from typing import Any
 
 from common import write_result
 
-from minillm.data.world import WORLD_VERSION, World, bigram_loss, floor
-from minillm.data.world.world import PLANNED
 from minillm.tokenizer import Tokenizer
+from minillm.world import WORLD_VERSION, World, bigram_loss, floor
+from minillm.world.world import PLANNED
 
 PAGE = Path(__file__).resolve().parents[1] / "teaching" / "fifty_documents.md"
 VOCAB_SIZE = 1024

@@ -15,8 +15,8 @@ import os
 # machine and keep a shared one alive. Read when torch loads, by GNU's OpenMP (Linux).
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
+from minillm import world
 from minillm.config import ModelConfig
-from minillm.data import world
 from minillm.inference.generate import generate, stream
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import DPOConfig, dpo

@@ -202,7 +202,7 @@ def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
     assert not stale, f"README.md has numbers that are not in lesson {lesson}: {stale}"
 
 
-def test_the_readme_leads_through_every_floor():
+def test_the_readme_leads_through_every_layer():
     folders = {path.name for path in (ROOT / "minillm").iterdir() if path.is_dir() and any(path.glob("*.py"))}
     unnamed = [name for name in sorted(folders) if not re.search(rf"minillm/{name}\b|`{name}/?`", readme())]
     assert not unnamed, f"README.md's reading order leaves out {unnamed}"

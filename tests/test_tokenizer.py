@@ -619,7 +619,7 @@ def test_gpt2_without_special_tokens_never_makes_the_end_token_from_text():
 @pytest.mark.parametrize(
     ("vocab", "merges", "sentence"),
     [
-        ('{"a": 0, "b": 1', "", "vocab.json: this is no complete JSON"),
+        ('{"a": 0, "b": 1', "", "vocab.json: this is not complete JSON"),
         ("[]", "", "vocab.json: the file holds a list; expected a JSON object"),
         ('{"a": "0"}', "", "vocab.json with .*merges.txt: token 'a' has id '0'; an id is a whole number"),
         ('{"a": 0, "b": 1}', "#version: 0.2\na b\n", "vocab.json with .*merges.txt: merge 0, b'a' . b'b', needs b'ab'"),
@@ -970,7 +970,7 @@ def test_a_folder_without_a_tokenizer_says_so(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "5", '"a"', "{", '{"model": {"type": "BPE"', "[" * 100_000, "\x00"])
 def test_what_is_no_json_object_is_refused(saved, text):
     _, load = saved
-    with pytest.raises(ValueError, match=r"tokenizer.json: (this is no complete JSON|the file holds a )"):
+    with pytest.raises(ValueError, match=r"tokenizer.json: (this is not complete JSON|the file holds a )"):
         load(text)
 
 

@@ -15,12 +15,12 @@ import torch
 
 from minillm.data.chat import encode_chat
 from minillm.data.preferences import length, utility
-from minillm.data.world.instructions import Instruction
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.tokenizer import Tokenizer
+from minillm.world.instructions import Instruction
 
 ROWS = 64  # answers at once; prompts of like length share a batch
 LONGEST = 64  # tokens of an answer: more than any that the world's raters compare
@@ -49,7 +49,7 @@ def askable(
 
     >>> from minillm import ModelConfig
     >>> from minillm.data.chat import chat_tokenizer
-    >>> from minillm.data.world.instructions import Instructions
+    >>> from minillm.world.instructions import Instructions
     >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, ("<|im_start|>", "<|im_end|>")))
     >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=200))
     >>> asked = askable(model, tokenizer, Instructions(0).stream(), 10)

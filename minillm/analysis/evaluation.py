@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 
 from minillm.data.batches import split_targets
-from minillm.data.world import World, experiments
-from minillm.data.world.holdout import Split
-from minillm.data.world.lexicon import Lexicon
-from minillm.data.world.probes import Question, Score, Scorer
 from minillm.errors import UserError
 from minillm.inference.generate import generate
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
+from minillm.world import World, experiments
+from minillm.world.holdout import Split
+from minillm.world.lexicon import Lexicon
+from minillm.world.probes import Question, Score, Scorer
 
 BATCH_TOKENS = 16_384
 # What a sentence can be wrong about: words of these kinds, pronouns, figures. Any other wrong word is bad wording.

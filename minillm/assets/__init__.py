@@ -13,17 +13,16 @@ This room does not look into the files (`minillm.tokenizer` and `minillm.pretrai
 """
 
 import difflib
-import hashlib
 import os
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
 from minillm.assets.sources import DISK_FULL, HubSource, SourceError, UrlSource, WheelSource
+from minillm.files import locked, sha256
 
 
 class AssetError(RuntimeError):
@@ -45,8 +44,7 @@ class AssetFile:
             return "is missing"
         if (size := path.stat().st_size) < self.size:
             return f"is truncated: {size:,} of {self.size:,} bytes"
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256(path)
         return None if found == self.sha256 else f"has the SHA-256 {found}, expected {self.sha256}"
 
 
@@ -112,7 +110,7 @@ def fetch(name: str, progress: bool | None = None) -> Path:
     staging = asset.folder.with_name(f"{name}.partial")  # stays after a Ctrl-C, and the next try goes on from there
     try:
         asset.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(asset.folder.with_name(f"{name}.lock")):
+        with locked(asset.folder):
             for file in asset.files:
                 _fetch_file(asset, file, staging, shown)
             shutil.rmtree(staging, ignore_errors=True)

@@ -5,8 +5,6 @@ standard library and trusts nothing that is not in the list which is written her
 """
 
 import hashlib
-import json
-import os
 import platform
 import re
 import shutil
@@ -25,6 +23,7 @@ from minillm import assets
 from minillm.course import models
 from minillm.data.corpora import FETCHED
 from minillm.errors import UserError
+from minillm.files import replacing, sha256, write_json
 
 FORMAT = 1  # raise it when an older start.py could not read the list
 LIST = "bundle.json"
@@ -132,20 +131,11 @@ def gather_cache(target: Path) -> list[str]:
     for copy, path in tqdm(wanted.items(), desc="Weights and course models", unit="file"):
         if not copy.is_file() or sha256(copy) != sha256(path):
             copy.parent.mkdir(parents=True, exist_ok=True)
-            partial = copy.with_name(f"{copy.name}.partial")
-            shutil.copyfile(path, partial)
-            os.replace(partial, copy)
+            with replacing(copy) as partial:
+                shutil.copyfile(path, partial)
     return [name for name, paths in found.items() if not paths]
 
 
 def write_list(folder: Path, about: dict[str, Any], sums: dict[str, str]) -> None:
     """The list, written whole or not at all; one without files says that the bundle is unfinished."""
-    partial = folder / f"{LIST}.partial"
-    partial.write_text(json.dumps({**about, "files": sums}, indent=1), encoding="utf-8")
-    os.replace(partial, folder / LIST)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    write_json(folder / LIST, {**about, "files": sums})

@@ -13,14 +13,14 @@ from tqdm import tqdm
 from minillm.analysis.alignment import askable, assess, win_rate
 from minillm.analysis.evaluation import judge, score_experiments, write_documents
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.data.world import World
-from minillm.data.world.instructions import Instruction, Instructions
-from minillm.data.world.probes import Score
 from minillm.device import pick_device
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
+from minillm.world import World
+from minillm.world.instructions import Instruction, Instructions
+from minillm.world.probes import Score
 
 TEMPERATURES = (0.5, 0.8, 1.0)
 KINDS = ("possible", "filler", "wording", "unfinished")  # what `judge` may say

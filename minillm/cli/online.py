@@ -13,11 +13,11 @@ from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle, training_of
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
-from minillm.data.world.instructions import Instructions
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.online import OnlineConfig, PromptData
 from minillm.posttraining.recipes import PROMPTS, world_prompts
 from minillm.pretrained import load
+from minillm.world.instructions import Instructions
 
 SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
 MEASURED = 300  # held-out instructions that are asked before and after

@@ -15,7 +15,6 @@ from minillm.cli.runs import RUN, TRAINING, keep, progress, settle, training_of
 from minillm.config import PRESETS, ModelConfig
 from minillm.data.corpora import NAMES, encode_training, learn_tokenizer, load_corpus
 from minillm.data.token_file import TokenFile
-from minillm.data.world import Floor, bigram_loss, floor
 from minillm.device import memory_gb, pick_device, seed_everything
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters, training_memory
@@ -27,6 +26,7 @@ from minillm.training.recompute import recompute_blocks
 from minillm.training.run import TextData
 from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
+from minillm.world import Floor, bigram_loss, floor
 
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 

@@ -13,12 +13,11 @@ from tqdm import tqdm
 
 from minillm.course import models
 from minillm.errors import UserError
+from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.reward import RewardModel, load_reward_model
-from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
-from minillm.tokenizer.files import write_json
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minillm.course.models import BaseRecipe
-from minillm.data.world import WORLD_VERSION
 from minillm.errors import UserError
 from minillm.training.history import series, smoothed
+from minillm.world import WORLD_VERSION
 
 BANDS = Path(__file__).with_name("loss_bands.json")
 KINDS = {"loss": "training loss", "val_loss": "validation loss"}

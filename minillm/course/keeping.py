@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from minillm.assets import cache_dir
+from minillm.files import locked, sha256, write_json
 from minillm.pretrained import load
 from minillm.pretrained.weights import Model
 from minillm.tokenizer import Tokenizer
@@ -68,9 +67,7 @@ def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[st
                 pass
             print(f"{path} is damaged. It is made again.", file=sys.stderr)
         numbers = make()
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(json.dumps({"settings": json.loads(text), "numbers": numbers}), encoding="utf-8")
-        os.replace(partial, path)
+        write_json(path, {"settings": json.loads(text), "numbers": numbers})
     return numbers
 
 
@@ -91,7 +88,7 @@ def _locked(path: Path, what: str) -> Iterator[None]:
     """Alone with a path of the cache; an `OSError` on the way says what could not be kept, and the remedy."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{path.name}.lock")):
+        with locked(path):
             yield
     except OSError as error:
         raise OSError(
@@ -115,7 +112,7 @@ def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
     for path in partial.iterdir():
         if path.name not in KEPT:
             path.unlink()
-    sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+    sums = {path.name: sha256(path) for path in sorted(partial.iterdir())}
     (partial / SEAL).write_text(json.dumps({"settings": json.loads(settings), "sha256": sums}), encoding="utf-8")
     os.replace(partial, folder)
 
@@ -130,11 +127,6 @@ def _fault(folder: Path) -> str | None:
         path = folder / name
         if not path.is_file():
             return f"its {name} is missing"
-        if _sha256(path) != expected:
+        if sha256(path) != expected:
             return f"its {name} has changed"
     return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -20,8 +20,6 @@ from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Rater
-from minillm.data.world import WORLD_VERSION, floor
-from minillm.data.world.instructions import INSTRUCTIONS_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import PromptData
@@ -44,6 +42,8 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
+from minillm.world import WORLD_VERSION, floor
+from minillm.world.instructions import INSTRUCTIONS_VERSION
 
 
 @dataclass(frozen=True)

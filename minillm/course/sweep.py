@@ -17,7 +17,6 @@ from tqdm.auto import tqdm
 from minillm.config import ModelConfig
 from minillm.course.keeping import kept_numbers, numbers_file
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
-from minillm.data.world import WORLD_VERSION
 from minillm.device import pick_device, seed_everything
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
@@ -25,6 +24,7 @@ from minillm.model.transformer import Transformer
 from minillm.training.recipes import RECIPES
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
+from minillm.world import WORLD_VERSION
 
 NAME = "scaling-run"
 

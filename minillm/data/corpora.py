@@ -28,9 +28,9 @@ from minillm import assets
 from minillm.data.python_docs import python_docs
 from minillm.data.text_files import END_OF_TEXT, read_documents
 from minillm.data.token_file import TokenFile, cached_token_file
-from minillm.data.world import Document, World
 from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
+from minillm.world import Document, World
 
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens wait for lesson 09
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from minillm.config import check_types
 from minillm.data.rankings import Preference
-from minillm.data.world.choice import Sampler
-from minillm.data.world.instructions import Instruction
-from minillm.data.world.phrasebook import load_phrasebook
 from minillm.errors import UserError
+from minillm.world.choice import Sampler
+from minillm.world.instructions import Instruction
+from minillm.world.phrasebook import load_phrasebook
 
 RIGHT = 4.0  # points for an answer that the instruction's checker accepts
 CIVIL = 1.0  # points for a courtesy; the same is taken off for rudeness
@@ -31,7 +31,7 @@ def utility(instruction: Instruction, answer: str) -> float:
     The best there is: 5 points, right and civil and no longer than the instruction's own answer. Words are counted
     between white space; one courtesy is as good as two. An answer both civil and rude is rude.
 
-    >>> from minillm.data.world.instructions import Instructions
+    >>> from minillm.world.instructions import Instructions
     >>> task = next(i for i in Instructions(seed=0).stream() if i.family == "sum")
     >>> right, wrong = task.reply, task.mistakes[0]
     >>> [utility(task, said) for said in (f"Certainly. {right}", right, f"Certainly. {wrong}", wrong)]
@@ -121,7 +121,7 @@ def simulate(
     The pairs are drawn among all candidates alike, so easy and hard ones are mixed; or among other `answers`, such as a
     model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
 
-    >>> from minillm.data.world.instructions import Instructions
+    >>> from minillm.world.instructions import Instructions
     >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
     >>> preference.rater, 0 < preference.probability < 1
     ('simulated', True)

@@ -13,7 +13,6 @@ Everything is little-endian. Nothing in the file can run, and a file that does n
 
 import hashlib
 import json
-import os
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -21,10 +20,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Int, UInt
 
 from minillm.errors import UserError
+from minillm.files import locked, replacing
 
 FORMAT = "minillm tokens 1"
 HEADER = 512  # bytes, a multiple of 8: the bounds behind the ids are aligned after a few bytes of padding
@@ -92,17 +91,13 @@ def write_token_file(
     `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary, and `OSError` for a
     full disk; nothing half is left.
     """
-    partial = path.with_name(f"{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _write_whole(partial, documents, end_id, vocab_size, source)
-        os.replace(partial, path)
-    except BaseException as error:  # Ctrl-C too
-        partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            remedy = "make room, or set MINILLM_HOME to a folder on another disk"
-            raise OSError(f"{path} cannot be written: {error.strerror or error}; {remedy}") from None
-        raise
+        with replacing(path) as partial:
+            _write_whole(partial, documents, end_id, vocab_size, source)
+    except OSError as error:
+        remedy = "make room, or set MINILLM_HOME to a folder on another disk"
+        raise OSError(f"{path} cannot be written: {error.strerror or error}; {remedy}") from None
     return TokenFile(path)
 
 
@@ -130,7 +125,7 @@ def cached_token_file(
     may ask at once: one writes, the other waits for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
+    with locked(path):
         if path.exists():
             try:
                 found = TokenFile(path)

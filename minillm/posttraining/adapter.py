@@ -15,7 +15,6 @@ The other way round, query, key and value each take all of A, their own rows of 
 
 import copy
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +29,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minillm.errors import UserError
+from minillm.files import MAX_CONFIG_BYTES, read_json, replacing
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, merge_lora, select
 from minillm.pretrained import save
 from minillm.pretrained.families import names_of
 from minillm.pretrained.family_config import write_family
-from minillm.pretrained.shards import read_json, to_float32
+from minillm.pretrained.shards import to_float32
 from minillm.pretrained.weights import Transposed, account, rename
 from minillm.tokenizer import Tokenizer
 
@@ -91,12 +91,11 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
     folder = Path(dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / f"{ADAPTER}.partial", metadata={"format": "pt"})
-        (folder / f"{ADAPTER_CONFIG}.partial").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        with replacing(folder / ADAPTER_CONFIG) as config, replacing(folder / ADAPTER) as weights:
+            save_file(tensors, weights, metadata={"format": "pt"})
+            config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise OSError(f"cannot save to {folder}: {error}. What was there before is as it was") from error
-    for file in (ADAPTER, ADAPTER_CONFIG):
-        os.replace(folder / f"{file}.partial", folder / file)
 
 
 def save_merged(model: Transformer, tokenizer: Tokenizer, folder: Path, base_name: str | None = None) -> None:
@@ -237,7 +236,7 @@ class AdapterConfig:
     def read(cls, path: Path) -> "AdapterConfig":
         """Raises `ValueError`, with the file's name, for one that is damaged or asks for more than plain LoRA."""
         try:
-            values = read_json(path)
+            values = read_json(path, MAX_CONFIG_BYTES)
             if values.get("peft_type") != "LORA":
                 raise UserError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
             if (start := values.get("init_lora_weights")) not in STARTS:

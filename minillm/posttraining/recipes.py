@@ -17,8 +17,6 @@ from minillm.data.chat import Message, encode_chat
 from minillm.data.conversations import Example
 from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
-from minillm.data.world.holdout import Split
-from minillm.data.world.instructions import Instruction, Instructions
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
@@ -28,6 +26,8 @@ from minillm.posttraining.reward import RewardConfig
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
+from minillm.world.holdout import Split
+from minillm.world.instructions import Instruction, Instructions
 
 HELD_OUT = 200  # instructions that are measured on
 CIVIL = 0.5  # of the answers that a model learns from

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from minillm.config import ModelConfig
 from minillm.data.pairs import Pair, PairData
 from minillm.errors import UserError
+from minillm.files import MAX_CONFIG_BYTES, read_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
-from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Metrics
 from minillm.training.run import run_training, saving
@@ -295,6 +295,6 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """What `save_reward_model` wrote, in evaluation mode; raises as `minillm.load` does, also for a language model."""
     config = Path(dir) / huggingface.CONFIG
-    reads = config.is_file() and read_json(config).get("likelihood_reward") is True
+    reads = config.is_file() and read_json(config, MAX_CONFIG_BYTES).get("likelihood_reward") is True
     model, tokenizer = huggingface.load(dir, NAMES, LikelihoodReward if reads else RewardModel)
     return model.to(device), tokenizer

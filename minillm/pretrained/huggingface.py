@@ -26,10 +26,11 @@ from safetensors.torch import save_file
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
+from minillm.files import MAX_CONFIG_BYTES, naming, read_json
 from minillm.model.transformer import Transformer
 from minillm.pretrained.families import CONSTANTS, names_of
 from minillm.pretrained.family_config import read_family, write_family
-from minillm.pretrained.shards import INDEX, WEIGHTS, Shards, inside, read_json
+from minillm.pretrained.shards import INDEX, WEIGHTS, Shards, inside
 from minillm.pretrained.weights import Model, assemble, pack
 from minillm.tokenizer import Tokenizer
 from minillm.tokenizer.files import TEMPLATE
@@ -178,21 +179,17 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def _read_values(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+    with naming(path):
+        return read_json(path, MAX_CONFIG_BYTES)
 
 
 def _config_of(values: dict[str, Any], path: Path) -> ModelConfig:
-    try:
+    with naming(path):
         if "minillm" not in values:
             return read_family(values)
         if not isinstance(values["minillm"], dict):
             raise UserError(f'its entry "minillm" is a {type(values["minillm"]).__name__}, not an object')
         return ModelConfig.from_dict(values["minillm"])
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
 
 
 def _check_fit(config: ModelConfig, tokenizer: Tokenizer) -> None:

@@ -7,7 +7,6 @@ Such a directory may come from anywhere. An index is a list of file names, so it
 computer; a name in it must be a plain one, and neither it nor a link may lead out of the directory.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from minillm.errors import UserError
+from minillm.files import naming, read_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-MAX_CONFIG_BYTES = 1_000_000  # a config.json has a few thousand
 MAX_INDEX_BYTES = 20_000_000  # about a hundred for each tensor; the largest models have some ten thousand
 
 
@@ -94,10 +93,8 @@ def _naming_damage(name: str) -> Iterator[None]:
 
 def read_index(path: Path) -> dict[str, str]:
     """Tensor -> file, out of an index; raises `ValueError` where it is none, or names what is no file beside it."""
-    try:
+    with naming(path.name):
         listed = read_json(path, MAX_INDEX_BYTES).get("weight_map")
-    except ValueError as error:
-        raise UserError(f"{path.name}: {error}") from error
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{path.name} has no weight_map that says which tensor is in which file")
     for tensor, name in listed.items():
@@ -121,28 +118,6 @@ def inside(directory: Path, name: str) -> Path:
     if not allowed & set(path.resolve().parents):
         raise UserError(f"{name} is a link that leads out of the directory; put the file itself in its place")
     return path
-
-
-def read_json(path: Path, limit: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
-    """The object in a small JSON file; raises `ValueError` for one that is large, damaged, ambiguous or no object."""
-    if (size := path.stat().st_size) > limit:
-        raise UserError(f"the file has {size:,} bytes, and no more than {limit:,} are read; it is none of its kind")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except RecursionError as error:  # brackets nested a thousand deep
-        raise UserError(str(error)) from None
-    if not isinstance(values, dict):
-        raise UserError(f"it holds a {type(values).__name__}, where a configuration is an object")
-    return values
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise UserError(f"{key[:80]!r} stands in it twice")
-        values[key] = value
-    return values
 
 
 def to_float32(name: str, tensor: Tensor) -> Tensor:

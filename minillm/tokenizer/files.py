@@ -11,13 +11,12 @@ token, as a post-processor or `add_bos_token` says, is carried for others to use
 """
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from minillm.errors import UserError
+from minillm.files import naming, read_json, write_json
 from minillm.tokenizer.pre_tokenizers import PATTERNS
 
 NO_DEFAULT = object()
@@ -239,24 +238,6 @@ def write_config(directory: Path, config: Mapping[str, Any]) -> None:
     (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of ours
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write an object, indented, with one line break at the end on every system; whole, or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n")
-    os.replace(partial, path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; raises `ValueError` for what is cut off or no object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"this is no complete JSON ({error}); the file may be cut off, fetch it again") from None
-    if not isinstance(value, dict):
-        raise UserError(f"the file holds a {type(value).__name__}; expected a JSON object")
-    return value
-
-
 def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEFAULT) -> Any:
     """table[field], which must be of the given kind; `default` where it is missing or null."""
     value = table.get(field)
@@ -267,12 +248,3 @@ def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEF
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UserError(f"{field} is {repr(value)[:80]}; expected {kind.__name__}")
     return value
-
-
-@contextmanager
-def naming(path: Path | str) -> Iterator[None]:
-    """Put a file's name before the sentence of a ValueError."""
-    try:
-        yield
-    except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them
-        raise UserError(f"{path}: {str(error)[:500]}") from None  # some quote what stands there, whatever its length

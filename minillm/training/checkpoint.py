@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minillm.errors import UserError
+from minillm.files import replacing
 from minillm.training.distributed import Team, own_part, sharded_like
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -123,13 +124,12 @@ def previous(path: Path) -> Path:
 
 
 def _copy(path: Path, to: Path) -> None:
-    temporary = to.with_name(to.name + ".partial")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(path, temporary)  # a second name costs no space and no time
-    except OSError:  # not on every file system
-        shutil.copyfile(path, temporary)
-    os.replace(temporary, to)
+    with replacing(to) as partial:
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(path, partial)  # a second name costs no space and no time
+        except OSError:  # not on every file system
+            shutil.copyfile(path, partial)
 
 
 class DamagedCheckpoint(UserError):

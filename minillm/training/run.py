@@ -9,7 +9,6 @@ diagnostics.json                                   only after a loss that was no
 
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -25,12 +24,11 @@ from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.device import matmul_peak
 from minillm.errors import UserError
+from minillm.files import read_json, replacing, write_json
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
-from minillm.pretrained.shards import read_json
 from minillm.tokenizer import Tokenizer
-from minillm.tokenizer.files import write_json
 from minillm.training.checkpoint import CHECKPOINT
 from minillm.training.distributed import Team, own_part
 from minillm.training.history import METRICS, read_metrics
@@ -246,9 +244,8 @@ class RunFolder:
         file = self.path / METRICS
         try:
             if not self.in_order:
-                temporary = file.with_name(f"{METRICS}.partial")
-                temporary.write_text("".join(json.dumps(line) + "\n" for line in self.lines[:-1]), encoding="utf-8")
-                os.replace(temporary, file)
+                with replacing(file) as partial:
+                    partial.write_text("".join(json.dumps(line) + "\n" for line in self.lines[:-1]), encoding="utf-8")
                 self.in_order = True
             with open(file, "a", encoding="utf-8") as lines:
                 lines.write(json.dumps(metrics) + "\n")

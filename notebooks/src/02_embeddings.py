@@ -27,8 +27,6 @@ from ipywidgets import Text
 
 from minillm import ModelConfig, Transformer
 from minillm.analysis.geometry import PCA, analogy, nearest
-from minillm.data.world import World, experiments
-from minillm.data.world.telling import tell
 from minillm.losses import next_token_loss
 from minillm.model.embedding import TokenEmbedding
 from minillm.pretrained import load
@@ -45,6 +43,8 @@ from minillm.viz.figures import (
     new_figure,
     show,
 )
+from minillm.world import World, experiments
+from minillm.world.telling import tell
 
 # %% [markdown]
 # ## Why not simply use the id?

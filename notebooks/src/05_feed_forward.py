@@ -31,9 +31,6 @@ from minillm.analysis.ablation import Replacement, ablate, random_directions
 from minillm.analysis.evaluation import scorer
 from minillm.analysis.tracing import sublayers
 from minillm.data.batches import PackedBatches, pack_documents, split_targets
-from minillm.data.world import World, experiments
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.telling import tell
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.feedforward import FeedForward
 from minillm.pretrained import load
@@ -41,6 +38,9 @@ from minillm.training.run import TextData
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, heat_map, lines, scatter, show
 from minillm.viz.figures.style import BLUE, ORANGE
+from minillm.world import World, experiments
+from minillm.world.facts import load_almanac
+from minillm.world.telling import tell
 
 _ = torch.manual_seed(0)
 

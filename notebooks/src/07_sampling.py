@@ -27,8 +27,6 @@ from IPython.display import display
 from ipywidgets import Button, Dropdown, FloatSlider, IntSlider, Play, link
 
 from minillm import generate, load
-from minillm.data.world import World
-from minillm.data.world.reading import PIECE
 from minillm.inference import sampling
 from minillm.inference.sampling import Sampling
 from minillm.model.accounting import count_flops, inference_memory
@@ -36,6 +34,8 @@ from minillm.model.kv_cache import KVCache
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, lines, probability_bars, show
 from minillm.viz.figures.style import BLUE, GREEN, ORANGE, SKY
+from minillm.world import World
+from minillm.world.reading import PIECE
 
 _ = torch.set_grad_enabled(False)  # nothing is trained by gradients today
 

@@ -31,8 +31,6 @@ from minillm.analysis.tracing import trace
 from minillm.course import models
 from minillm.course.bands import is_normal, load_bands
 from minillm.data.corpora import learn_tokenizer, load_corpus
-from minillm.data.world import experiments, floor
-from minillm.data.world.floor import bigram_loss
 from minillm.losses import IGNORE, next_token_loss
 from minillm.model.accounting import count_flops, count_parameters, training_memory
 from minillm.training import optim, schedule
@@ -42,6 +40,8 @@ from minillm.training.run import TextData
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, show, training_curve
 from minillm.viz.live import Live
+from minillm.world import experiments, floor
+from minillm.world.floor import bigram_loss
 
 _ = torch.manual_seed(0)
 

@@ -33,9 +33,6 @@ from minillm.course import models
 from minillm.data.batches import PackedBatches, whole_documents
 from minillm.data.chat import CHATML, Veil, chat_tokenizer, encode_chat, render_chat
 from minillm.data.conversations import encode_conversation, pack_conversations
-from minillm.data.world import World, experiments, floor
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.instructions import Instructions
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.segments import segment_mask
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
@@ -47,6 +44,9 @@ from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, heat_map, lines, shaded_strips, show
 from minillm.viz.figures.tokens import token_strip
 from minillm.viz.live import Live
+from minillm.world import World, experiments, floor
+from minillm.world.facts import load_almanac
+from minillm.world.instructions import Instructions
 
 # %% [markdown]
 # ## A model that goes on

@@ -33,7 +33,6 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
-from minillm.data.world.instructions import Instructions
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.online import PromptData
@@ -50,6 +49,7 @@ from minillm.posttraining.rollout import hidden_of_answers
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, lines, scatter, show
 from minillm.viz.ranking_booth import RankingBooth
+from minillm.world.instructions import Instructions
 
 # %% [markdown]
 # ## What examples cannot say

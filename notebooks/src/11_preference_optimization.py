@@ -33,7 +33,6 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
-from minillm.data.world.instructions import Instructions
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import dpo, implicit_margins, log_probs
@@ -44,6 +43,7 @@ from minillm.posttraining.recipes import DPO, REWARD, WORLD_GRPO, WORLD_PPO, own
 from minillm.posttraining.reward import pair_margins, preference_loss
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, scatter, show
+from minillm.world.instructions import Instructions
 
 # %% [markdown]
 # ## The formula, turned round

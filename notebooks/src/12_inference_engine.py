@@ -33,7 +33,6 @@ from minillm.assets import fetch
 from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
-from minillm.data.world import floor
 from minillm.device import bf16_speedup, matmul_peak
 from minillm.inference import speculative
 from minillm.inference.decode import next_logits
@@ -47,6 +46,7 @@ from minillm.model.quantized_linear import Int4Linear, Int8Linear
 from minillm.pretrained.gguf_file import GGUFFile
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, lines, show
+from minillm.world import floor
 
 _ = torch.set_grad_enabled(False)  # a forward pass only, all lesson long
 

@@ -39,7 +39,6 @@ from minillm.analysis.scaling import Run, ScalingLaw, bootstrap, fit, interval
 from minillm.course import models
 from minillm.course.sweep import SweepRecipe, sweep
 from minillm.data.corpora import load_corpus
-from minillm.data.world import floor
 from minillm.device import bf16_speedup
 from minillm.losses import IGNORE, next_token_loss
 from minillm.model.accounting import count_flops, count_parameters, training_memory
@@ -49,6 +48,7 @@ from minillm.training.optim import Muon, adamw, orthogonalise
 from minillm.training.run import TextData
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import lines, scatter, show, timetable
+from minillm.world import floor
 
 # %% [markdown]
 # ## What a step costs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minillm.analysis.calibration import score_pairs
 from minillm.data.preferences import Rater, bayes_ceiling, simulate
 from minillm.data.rankings import Preference
-from minillm.data.world.instructions import Instructions
+from minillm.world.instructions import Instructions
 
 HELLO = ({"role": "user", "content": "Hello"},)
 

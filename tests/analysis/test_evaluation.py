@@ -7,9 +7,9 @@ from helpers import small_config
 from minillm.analysis.evaluation import judge, score_experiments, scorer, write_documents
 from minillm.data.chat import chat_tokenizer
 from minillm.data.corpora import END_OF_TEXT, SPECIAL_TOKENS
-from minillm.data.world import World, experiments
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
+from minillm.world import World, experiments
 
 WORLD = World(0, split="both")
 

@@ -18,13 +18,13 @@ from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import ROOM, diagnose, room_line
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
-from minillm.data.world.experiments import EXPERIMENTS
 from minillm.errors import UserError
 from minillm.inference.scoring import log_probs
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import recipe_of
+from minillm.world.experiments import EXPERIMENTS
 
 
 def run(*arguments: str, text: str | None = None, status: int = 0):

@@ -10,8 +10,8 @@ from minillm import assets
 from minillm.assets import Asset, AssetError, AssetFile
 from minillm.data import corpora
 from minillm.data.corpora import encode_training, load_corpus, split
-from minillm.data.world import World
 from minillm.tokenizer import Tokenizer
+from minillm.world import World
 
 
 @pytest.fixture(autouse=True)

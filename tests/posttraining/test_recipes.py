@@ -7,12 +7,12 @@ from helpers import lively, small_config
 
 from minillm.data.chat import CHATML, encode_chat
 from minillm.data.preferences import Rater, candidates
-from minillm.data.world.instructions import Instructions
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
 from minillm.posttraining.recipes import DPO, example_of, own_answers, world_preferences
 from minillm.posttraining.rollout import roll_out
 from minillm.tokenizer import Tokenizer
+from minillm.world.instructions import Instructions
 
 SMALL = replace(DPO, pairs=15, pairs_per_instruction=2)
 

@@ -317,7 +317,7 @@ def test_a_config_that_lies(saved, settings, sentence):
     [
         ("", "Expecting value"),
         ('{"minillm": {"vocab', "Unterminated string"),
-        ("[]", "it holds a list, where a configuration is an object"),
+        ("[]", "the file holds a list"),
         ("{}", "model_type is None; the families that can be run are gpt2, llama, mistral, qwen2, qwen3"),
         ('{"minillm": [1]}', 'its entry "minillm" is a list, not an object'),
         ('{"minillm": {}, "minillm": {}}', "'minillm' stands in it twice"),

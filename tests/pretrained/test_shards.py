@@ -95,8 +95,8 @@ def test_a_tensor_twice_in_one_file(sharded):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[]", "index.json: it holds a list"),
-        ("{", "index.json: Expecting"),
+        ("[]", "index.json: the file holds a list"),
+        ("{", "index.json: this is not complete JSON"),
         ('{"weight_map": {"a": "1.safetensors", "a": "2.safetensors"}}', "index.json: 'a' stands in it twice"),
         ("{}", "has no weight_map"),
         ('{"weight_map": {}}', "has no weight_map"),

@@ -7,12 +7,12 @@ things "the key", and sentence forms speak by the same rules as in the documents
 import functools
 import random
 
-from minillm.data.world.answers import Key, Vocabulary, in_words
-from minillm.data.world.choice import Options, Sampler
-from minillm.data.world.lexicon import Entity, Lexicon
-from minillm.data.world.phrasebook import Phrasebook
-from minillm.data.world.scene import Scene
-from minillm.data.world.wording import say_one_of
+from minillm.world.answers import Key, Vocabulary, in_words
+from minillm.world.choice import Options, Sampler
+from minillm.world.lexicon import Entity, Lexicon
+from minillm.world.phrasebook import Phrasebook
+from minillm.world.scene import Scene
+from minillm.world.wording import say_one_of
 
 FIGURES = ("figure", "souls", "founded")  # kinds of answer that are numbers
 LARGEST = 99

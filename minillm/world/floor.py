@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minillm.data.world.world import Document
 from minillm.errors import UserError
+from minillm.world.world import Document
 
 
 @dataclass(frozen=True)

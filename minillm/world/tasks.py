@@ -8,13 +8,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from minillm.data.world.answers import Key
-from minillm.data.world.choice import Options, by_rank
-from minillm.data.world.lexicon import Entity, Lexicon
-from minillm.data.world.phrasebook import Phrasebook
-from minillm.data.world.scene import Scene
-from minillm.data.world.split_sampler import SplitSampler
-from minillm.data.world.staging import Vocabularies, say, say_with, stage
+from minillm.world.answers import Key
+from minillm.world.choice import Options, by_rank
+from minillm.world.lexicon import Entity, Lexicon
+from minillm.world.phrasebook import Phrasebook
+from minillm.world.scene import Scene
+from minillm.world.split_sampler import SplitSampler
+from minillm.world.staging import Vocabularies, say, say_with, stage
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list
 TIMES = by_rank((2, 3, 1, 4))  # how often a counted word stands in it

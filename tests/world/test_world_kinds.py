@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from minillm.data.world import World
-from minillm.data.world.lexicon import load_lexicon
-from minillm.data.world.riddles import load_riddles
-from minillm.data.world.world import KINDS
+from minillm.world import World
+from minillm.world.lexicon import load_lexicon
+from minillm.world.riddles import load_riddles
+from minillm.world.world import KINDS
 
 DOCUMENTS = World(52).documents(600)
 PEOPLE = {person.name: person for person in load_lexicon().people.values()}

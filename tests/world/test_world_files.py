@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from minillm.data.world import World, WorldDataError
-from minillm.data.world.lexicon import TEXT
-from minillm.data.world.scene import Condition
-from minillm.data.world.wording import Form, with_article
+from minillm.world import World, WorldDataError
+from minillm.world.lexicon import TEXT
+from minillm.world.scene import Condition
+from minillm.world.wording import Form, with_article
 
 BREAKAGES = [
     (

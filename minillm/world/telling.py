@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minillm.data.world.choice import Options, Sampler
-from minillm.data.world.scene import Scene
-from minillm.data.world.wording import Form, say_one_of
-from minillm.data.world.world import World
+from minillm.world.choice import Options, Sampler
+from minillm.world.scene import Scene
+from minillm.world.wording import Form, say_one_of
+from minillm.world.world import World
 
 Wishes = Mapping[str, Callable[[Any], bool]]  # for the name of a choice: whether an option will do
 

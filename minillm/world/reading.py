@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from minillm.data.world.choice import Mismatch, Reader
+from minillm.world.choice import Mismatch, Reader
 
 PIECE = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s")  # GPT-2's, for text without "_"
 

@@ -13,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data.chat import CHATML, render_chat
-from minillm.data.world import WorldDataError
-from minillm.data.world.answers import bare_words, in_words
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.holdout import is_held_out, numbers_held_out
-from minillm.data.world.instructions import LONGEST_CONTEXT, Instructions
-from minillm.data.world.lexicon import TEXT, load_lexicon
-from minillm.data.world.phrasebook import FAMILIES, load_phrasebook
-from minillm.data.world.reading import read
+from minillm.world import WorldDataError
+from minillm.world.answers import bare_words, in_words
+from minillm.world.facts import load_almanac
+from minillm.world.holdout import is_held_out, numbers_held_out
+from minillm.world.instructions import LONGEST_CONTEXT, Instructions
+from minillm.world.lexicon import TEXT, load_lexicon
+from minillm.world.phrasebook import FAMILIES, load_phrasebook
+from minillm.world.reading import read
 
 # What a process without the test hook draws in a second: enough of everything, and told to us as lines.
 DRAW = """
 import hashlib, sys
-from minillm.data.world.instructions import Instructions
+from minillm.world.instructions import Instructions
 for split in ("training", "held-out"):
     for i in Instructions(int(sys.argv[1]), split).instructions(int(sys.argv[2])):
         fine = i.check(i.answer) and i.check(i.reply) and bool(i.mistakes) and not any(map(i.check, i.mistakes))
@@ -121,7 +121,7 @@ def test_prompts_hardly_ever_repeat(many):
 def test_the_same_for_a_seed_in_every_process(hash_seed):
     here = "".join(i.prompt + i.answer for i in Instructions(5).instructions(12))
     program = (
-        "import hashlib; from minillm.data.world.instructions import Instructions; "
+        "import hashlib; from minillm.world.instructions import Instructions; "
         "text = ''.join(i.prompt + i.answer for i in Instructions(5).instructions(12)); "
         "print(hashlib.sha256(text.encode()).hexdigest())"
     )

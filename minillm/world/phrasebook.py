@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.data.world.answers import bare_words
-from minillm.data.world.choice import Options, by_rank
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.lexicon import TEXT, WorldDataError, read_toml
-from minillm.data.world.scene import Condition
-from minillm.data.world.story import load_arcs
-from minillm.data.world.wording import Form
+from minillm.world.answers import bare_words
+from minillm.world.choice import Options, by_rank
+from minillm.world.facts import load_almanac
+from minillm.world.lexicon import TEXT, WorldDataError, read_toml
+from minillm.world.scene import Condition
+from minillm.world.story import load_arcs
+from minillm.world.wording import Form
 
 TABLES = ("family", "frame", "meaning", "question", "task", "reply", "stock", "words", "manners")
 READING = ("who", "where", "what", "why", "unknown", "count")  # families that can ask about a document

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from minillm.data.world.choice import Options, Voice, by_rank
-from minillm.data.world.holdout import Split, couple_held_out, is_held_out, one_split
-from minillm.data.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
-from minillm.data.world.scene import Scene
-from minillm.data.world.wording import Form, opening_words, say_one_of
+from minillm.world.choice import Options, Voice, by_rank
+from minillm.world.holdout import Split, couple_held_out, is_held_out, one_split
+from minillm.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
+from minillm.world.scene import Scene
+from minillm.world.wording import Form, opening_words, say_one_of
 
 SUBJECTS = ("person", "town", "noun")
 SHORTEST, LONGEST = 3, 5  # sentences in a document

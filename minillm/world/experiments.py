@@ -20,16 +20,16 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from minillm.data.world.facts import Relation, load_almanac, probability_of_telling, wordings
-from minillm.data.world.holdout import Split, check_split, in_split, is_held_out
-from minillm.data.world.lexicon import TEXT, Entity, Lexicon, load_lexicon
-from minillm.data.world.probes import Experiment, Probe
-from minillm.data.world.scene import Scene
-from minillm.data.world.story import SKIP
-from minillm.data.world.telling import Refused, said, tell
-from minillm.data.world.wording import Form, Slot
-from minillm.data.world.world import World
 from minillm.errors import UserError
+from minillm.world.facts import Relation, load_almanac, probability_of_telling, wordings
+from minillm.world.holdout import Split, check_split, in_split, is_held_out
+from minillm.world.lexicon import TEXT, Entity, Lexicon, load_lexicon
+from minillm.world.probes import Experiment, Probe
+from minillm.world.scene import Scene
+from minillm.world.story import SKIP
+from minillm.world.telling import Refused, said, tell
+from minillm.world.wording import Form, Slot
+from minillm.world.world import World
 
 PEOPLE = ("hero", "friend", "third", "fourth")
 HANDED = ("carries", "hands_on", "hands_further", "hands_last")

@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from minillm.data.world.choice import Opening, Options, Sampler
-from minillm.data.world.holdout import Split, is_held_out, numbers_held_out, one_split
+from minillm.world.choice import Opening, Options, Sampler
+from minillm.world.holdout import Split, is_held_out, numbers_held_out, one_split
 
 # Every instruction is made of a pair of things that are chosen one after the other: the second choice, and its first.
 PAIRS = {

@@ -9,8 +9,8 @@ the training split have a distribution of their own, and all probabilities and t
 from collections.abc import Callable
 from typing import Any, Literal
 
-from minillm.data.world.choice import Options
 from minillm.errors import UserError
+from minillm.world.choice import Options
 
 Split = Literal["training", "held-out", "both"]
 SPLITS = ("training", "held-out", "both")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.data.world import Document, World, bigram_loss, floor
+from minillm.world import Document, World, bigram_loss, floor
 
 
 class Words:

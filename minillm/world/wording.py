@@ -16,9 +16,9 @@ would be "she".
 import re
 from dataclasses import dataclass
 
-from minillm.data.world.choice import Options, Voice
-from minillm.data.world.lexicon import CASES, RELATIVES, Entity, WorldDataError
-from minillm.data.world.scene import Condition, Scene
+from minillm.world.choice import Options, Voice
+from minillm.world.lexicon import CASES, RELATIVES, Entity, WorldDataError
+from minillm.world.scene import Condition, Scene
 
 SLOT = re.compile(r"\{([A-Za-z_]+)((?:\.[a-z_]+)*)\}")
 ARTICLE_KINDS = ("thing", "animal", "biter")

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.data.world.choice import Options, Voice, by_rank
-from minillm.data.world.lexicon import TEXT, Lexicon, WorldDataError, load_lexicon, read_toml
-from minillm.data.world.scene import CastingRule, Condition, Scene
-from minillm.data.world.wording import Form, say_one_of
+from minillm.world.choice import Options, Voice, by_rank
+from minillm.world.lexicon import TEXT, Lexicon, WorldDataError, load_lexicon, read_toml
+from minillm.world.scene import CastingRule, Condition, Scene
+from minillm.world.wording import Form, say_one_of
 
 BEAT = re.compile(r"([a-z_]+(?: \| [a-z_]+)*)(?: (\?)| (\d)-(\d))?")
 SKIP = None

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minillm
-from minillm.data.world import World
-from minillm.data.world.reading import PIECE, log_add
+from minillm.world import World
+from minillm.world.reading import PIECE, log_add
 
 WORLD = World(2024)
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minillm.data.world.choice import Options, Voice
-from minillm.data.world.holdout import Split, couple_held_out, is_held_out, one_split
-from minillm.data.world.lexicon import Entity, Lexicon, WorldDataError
+from minillm.world.choice import Options, Voice
+from minillm.world.holdout import Split, couple_held_out, is_held_out, one_split
+from minillm.world.lexicon import Entity, Lexicon, WorldDataError
 
 Value = Entity | str | None
 ANYTHING = object()  # the value of a condition that only asks whether there is one

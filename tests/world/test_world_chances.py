@@ -7,12 +7,12 @@ from fractions import Fraction
 
 import pytest
 
-from minillm.data.world import World
-from minillm.data.world.choice import Sampler, by_rank
-from minillm.data.world.facts import load_almanac, probability_of_telling
-from minillm.data.world.reading import PIECE
-from minillm.data.world.story import load_arcs
-from minillm.data.world.world import KINDS
+from minillm.world import World
+from minillm.world.choice import Sampler, by_rank
+from minillm.world.facts import load_almanac, probability_of_telling
+from minillm.world.reading import PIECE
+from minillm.world.story import load_arcs
+from minillm.world.world import KINDS
 
 SMALL = {
     "people.toml": """

@@ -26,17 +26,17 @@ The rooms, in reading order:
 What is said, and of whom, stands in `text/*.toml`; a teacher can add to it or translate it without
 touching the code.
 
->>> from minillm.data.world import World
+>>> from minillm.world import World
 >>> document = World(seed=3).document(1)
 >>> World(seed=3).log_prob(document.text) == float("-inf")
 False
 """
 
-from minillm.data.world import experiments
-from minillm.data.world.floor import Floor, bigram_loss, floor
-from minillm.data.world.lexicon import WorldDataError
-from minillm.data.world.reading import Reading
-from minillm.data.world.world import WORLD_VERSION, Document, World
+from minillm.world import experiments
+from minillm.world.floor import Floor, bigram_loss, floor
+from minillm.world.lexicon import WorldDataError
+from minillm.world.reading import Reading
+from minillm.world.world import WORLD_VERSION, Document, World
 
 __all__ = [
     "WORLD_VERSION",

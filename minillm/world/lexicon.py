@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minillm.data.world.choice import Options, by_rank
-from minillm.data.world.holdout import numbers_held_out
 from minillm.errors import UserError
+from minillm.world.choice import Options, by_rank
+from minillm.world.holdout import numbers_held_out
 
 TEXT = Path(__file__).parent / "text"
 RELATIVES = ("spouse", "mother", "father")  # attributes whose value names another person

@@ -14,18 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minillm.data.world.answers import Key
-from minillm.data.world.choice import Options, Sampler
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.holdout import Split, check_split
-from minillm.data.world.lexicon import TEXT, Entity
-from minillm.data.world.phrasebook import END, READING, Question, load_phrasebook
-from minillm.data.world.scene import Scene
-from minillm.data.world.split_sampler import SplitSampler, spelled
-from minillm.data.world.staging import Vocabularies, meaning_of, say, say_with, stage
-from minillm.data.world.tasks import Draft, Tasks
-from minillm.data.world.world import WORLD_VERSION, World
 from minillm.errors import UserError
+from minillm.world.answers import Key
+from minillm.world.choice import Options, Sampler
+from minillm.world.facts import load_almanac
+from minillm.world.holdout import Split, check_split
+from minillm.world.lexicon import TEXT, Entity
+from minillm.world.phrasebook import END, READING, Question, load_phrasebook
+from minillm.world.scene import Scene
+from minillm.world.split_sampler import SplitSampler, spelled
+from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
+from minillm.world.tasks import Draft, Tasks
+from minillm.world.world import WORLD_VERSION, World
 
 INSTRUCTIONS_VERSION = "2"  # changes whenever any instruction does
 LONGEST_CONTEXT = 640  # characters; a prompt and its answer fit the 256 tokens that preset tiny reads

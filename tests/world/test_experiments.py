@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.data.world import World, experiments
-from minillm.data.world.experiments import EXPERIMENTS
-from minillm.data.world.lexicon import load_lexicon
-from minillm.data.world.probes import Experiment, Probe
+from minillm.world import World, experiments
+from minillm.world.experiments import EXPERIMENTS
+from minillm.world.lexicon import load_lexicon
+from minillm.world.probes import Experiment, Probe
 
 # The world's own reader answers the questions, in a process without the test hook, which would slow it 25 times.
 ASK_THE_WORLD = """
 import json, math, random
-from minillm.data.world import World, experiments
+from minillm.world import World, experiments
 
 truth, training, results = World(0, split="both"), World(0), []
 for name in experiments.EXPERIMENTS:

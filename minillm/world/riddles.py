@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.data.world.choice import Options, Voice, by_rank
-from minillm.data.world.lexicon import TEXT, Entity, WorldDataError, load_lexicon, read_toml
-from minillm.data.world.scene import CastingRule, Scene
-from minillm.data.world.wording import Form, say_one_of
+from minillm.world.choice import Options, Voice, by_rank
+from minillm.world.lexicon import TEXT, Entity, WorldDataError, load_lexicon, read_toml
+from minillm.world.scene import CastingRule, Scene
+from minillm.world.wording import Form, say_one_of
 
 PARTS = ("opening", "question", "answer")
 FEWEST, MOST = 2, 4  # clues in a document

@@ -8,16 +8,16 @@ import sys
 
 import pytest
 
-from minillm.data.world import WORLD_VERSION, World
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.story import load_arcs
-from minillm.data.world.world import PLANNED
+from minillm.world import WORLD_VERSION, World
+from minillm.world.facts import load_almanac
+from minillm.world.story import load_arcs
+from minillm.world.world import PLANNED
 
 # Of the first 300 documents of seed 0 and their log-probabilities.
 FROZEN = "8fd08ffe466919ebef0e9edc28c2649a577cc9b6b0311c749372be33c19dab6b"
 DIGEST = """
 import hashlib
-from minillm.data.world import World
+from minillm.world import World
 text = "\\n".join(f"{d.text} {d.kind} {d.plan}" for d in World(11).documents(150))
 print(hashlib.sha256(text.encode("utf-8")).hexdigest())
 """

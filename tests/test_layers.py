@@ -1,4 +1,4 @@
-"""The house of the package: an import points to a lower floor, and rooms on one floor do not know each other."""
+"""The layers of the package: an import points to a lower layer, and modules of one layer do not import each other."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "minillm"
-FLOORS = [
+LAYERS = [
     ["errors"],
-    ["config", "device", "tokenizer", "losses", "assets"],
-    ["data"],
-    ["model"],
+    ["files"],
+    ["config", "device", "losses", "tokenizer", "assets"],
+    ["world"],
+    ["model", "data"],
     ["pretrained"],
     ["training", "inference"],
     ["posttraining"],
@@ -20,14 +21,14 @@ FLOORS = [
     ["cli"],
     ["__main__"],  # hands over to cli, and nobody imports it
 ]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 
 def modules(package=PACKAGE):
     """Every module of the package by its name: {"model.attention": .../attention.py, "model": .../__init__.py}."""
     paths = {path.relative_to(package).with_suffix(""): path for path in sorted(package.rglob("*.py"))}
     names = {".".join(part for part in name.parts if part != "__init__"): path for name, path in paths.items()}
-    return {name: path for name, path in names.items() if name}  # minillm/__init__.py is the front door
+    return {name: path for name, path in names.items() if name}  # minillm/__init__.py is the package itself
 
 
 def imports(name, path, known):
@@ -51,31 +52,31 @@ def imports(name, path, known):
                 yield node.lineno, inside if inside in known else ".".join(parts[1:-1])
 
 
-def offences(package=PACKAGE):
-    """One sentence for each import that points up or sideways, and for each circle inside a folder."""
+def violations(package=PACKAGE):
+    """One sentence for each import that points up or sideways, and for each cycle inside a folder."""
     known = modules(package)
     found, inside = [], {name: set() for name in known}
     for name, path in known.items():
-        room = name.split(".")[0]
+        top = name.split(".")[0]
         for line, target in imports(name, path, known):
             place = f"{path.relative_to(package.parent).as_posix()}, line {line}, imports minillm.{target}".rstrip(".")
             other = target.split(".")[0]
-            if room not in FLOOR or other not in FLOOR:
-                found.append(f"{place}, and {room if room not in FLOOR else other or 'the front door'} has no floor")
-            elif other == room:
+            if top not in LAYER or other not in LAYER:
+                found.append(f"{place}, and {top if top not in LAYER else other or 'minillm itself'} has no layer")
+            elif other == top:
                 inside[name].add(target)
-            elif FLOOR[other] >= FLOOR[room]:
-                where = "the same floor" if FLOOR[other] == FLOOR[room] else f"floor {FLOOR[other]}, above it"
-                found.append(f"{place} from floor {FLOOR[room]}, but that stands on {where}")
+            elif LAYER[other] >= LAYER[top]:
+                where = "the same layer" if LAYER[other] == LAYER[top] else f"layer {LAYER[other]}, above it"
+                found.append(f"{place} from layer {LAYER[top]}, but that is in {where}")
     try:
         tuple(TopologicalSorter(inside).static_order())
-    except CycleError as circle:
-        found.append("a circle of imports: " + " -> ".join(circle.args[1]))
+    except CycleError as cycle:
+        found.append("a cycle of imports: " + " -> ".join(cycle.args[1]))
     return found
 
 
 def test_imports_point_down():
-    assert not offences(), "\n".join(offences())
+    assert not violations(), "\n".join(violations())
 
 
 def test_what_is_raised_for_a_user_is_a_user_error():
@@ -85,29 +86,29 @@ def test_what_is_raised_for_a_user_is_a_user_error():
             assert "raise ValueError" not in path.read_text(encoding="utf-8"), path
 
 
-def test_every_room_has_a_floor():
-    assert {name.split(".")[0] for name in modules()} <= set(FLOOR)
+def test_every_module_has_a_layer():
+    assert {name.split(".")[0] for name in modules()} <= set(LAYER)
 
 
 @pytest.mark.parametrize(
-    ("files", "offence"),
+    ("files", "violation"),
     [
-        ({"model/a.py": "from minillm.training import loop", "training/loop.py": ""}, "floor 5, above it"),
+        ({"model/a.py": "from minillm.training import loop", "training/loop.py": ""}, "layer 6, above it"),
         ({"model/a.py": "def f():\n    import minillm.training.loop", "training/loop.py": ""}, "line 2, imports"),
-        ({"device.py": "from minillm import config", "config.py": ""}, "imports minillm.config from floor 1"),
-        ({"viz/a.py": "from ..analysis.b import c", "analysis/b.py": ""}, "that stands on the same floor"),
-        ({"model/a.py": "from minillm import Transformer"}, "the front door has no floor"),
-        ({"cellar.py": "import minillm.config", "config.py": ""}, "cellar has no floor"),
-        ({"model/a.py": "from .b import x", "model/b.py": "from minillm.model import a"}, "a circle of imports"),
+        ({"device.py": "from minillm import config", "config.py": ""}, "imports minillm.config from layer 2"),
+        ({"viz/a.py": "from ..analysis.b import c", "analysis/b.py": ""}, "that is in the same layer"),
+        ({"model/a.py": "from minillm import Transformer"}, "minillm itself has no layer"),
+        ({"stray.py": "import minillm.config", "config.py": ""}, "stray has no layer"),
+        ({"model/a.py": "from .b import x", "model/b.py": "from minillm.model import a"}, "a cycle of imports"),
         ({"model/a.py": "from .b import x\nfrom minillm.config import y", "model/b.py": "", "config.py": ""}, None),
         ({"model/__init__.py": "from .a import x", "model/a.py": "import torch"}, None),
     ],
 )
-def test_the_offending_import_is_named(tmp_path, files, offence):
+def test_the_wrong_import_is_named(tmp_path, files, violation):
     for name, text in files.items():
         path = tmp_path / "minillm" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    found = offences(tmp_path / "minillm")
-    assert len(found) == (offence is not None), found
-    assert offence is None or offence in found[0]
+    found = violations(tmp_path / "minillm")
+    assert len(found) == (violation is not None), found
+    assert violation is None or violation in found[0]

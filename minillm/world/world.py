@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.data.world import facts, riddles, story
-from minillm.data.world.choice import Options, Sampler, Voice
-from minillm.data.world.facts import load_almanac
-from minillm.data.world.holdout import Split, check_split
-from minillm.data.world.lexicon import TEXT, load_lexicon
-from minillm.data.world.reading import Reading, next_pieces, prefix_log_prob, read
-from minillm.data.world.riddles import load_riddles
-from minillm.data.world.scene import Scene
-from minillm.data.world.story import load_arcs
 from minillm.errors import UserError
+from minillm.world import facts, riddles, story
+from minillm.world.choice import Options, Sampler, Voice
+from minillm.world.facts import load_almanac
+from minillm.world.holdout import Split, check_split
+from minillm.world.lexicon import TEXT, load_lexicon
+from minillm.world.reading import Reading, next_pieces, prefix_log_prob, read
+from minillm.world.riddles import load_riddles
+from minillm.world.scene import Scene
+from minillm.world.story import load_arcs
 
 WORLD_VERSION = "3"  # changes whenever any document or any probability does
 KINDS: Options = (

@@ -3,9 +3,9 @@
 import random
 import re
 
-from minillm.data.world import World
-from minillm.data.world.choice import Sampler
-from minillm.data.world.lexicon import Entity, load_lexicon
+from minillm.world import World
+from minillm.world.choice import Sampler
+from minillm.world.lexicon import Entity, load_lexicon
 
 WORLD = World(31)
 DOCUMENTS = WORLD.documents(600)
