@@ -23,9 +23,10 @@ from minillm.data.corpora import SPECIAL_TOKENS, encode_training, load_corpus
 from minillm.data.packing import PackedRows
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team
-from minillm.training.loop import text_loss, update
+from minillm.training.distributed import Processes
+from minillm.training.loop import update
 from minillm.training.optim import adamw
+from minillm.training.pretraining import text_loss
 from minillm.training.settings import TrainConfig
 
 
@@ -33,14 +34,14 @@ def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[fl
     """Median seconds of a batch and of a training step."""
     torch.manual_seed(0)
     model, settings = Transformer(config), TrainConfig(steps=steps)
-    module = Team().with_loss(model, text_loss)
+    module = Processes().wrap(model, text_loss)
     optimizer = adamw(model, settings.learning_rate, settings.weight_decay)
     loading, training = [], []
     for step in range(steps):
         start = time.perf_counter()
         batch = batches[step]
         loaded = time.perf_counter()
-        update(module, optimizer, [batch], 1e-3, settings, Team())
+        update(module, optimizer, [batch], 1e-3, settings, Processes())
         loading.append(loaded - start)
         training.append(time.perf_counter() - loaded)
     return statistics.median(loading), statistics.median(training)

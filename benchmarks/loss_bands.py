@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minillm.course.bands import BANDS, KINDS, Bands, bands_of, settings_of, write_bands
 from minillm.course.models import BaseRecipe, train_base
-from minillm.training.history import METRICS, read_metrics
+from minillm.training.metrics import METRICS, read_metrics
 
 RUNS = Path(__file__).resolve().parents[1] / "runs" / "loss_bands"
 

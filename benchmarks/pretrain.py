@@ -27,9 +27,9 @@ from plain_gpt import PlainGPT, plain_optimizer, plain_step
 
 from minillm import ModelConfig
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
-from minillm.training.history import METRICS, read_metrics, smoothed
+from minillm.training.metrics import METRICS, read_metrics, smoothed
+from minillm.training.pretraining import TextData
 from minillm.training.recipes import RECIPES
-from minillm.training.run import TextData
 from minillm.viz.figures import lines, png
 
 LONG = ("--steps", "4400", "--documents", "80000")

@@ -25,8 +25,8 @@ from minillm import Transformer
 from minillm.course.models import BaseRecipe
 from minillm.data.batches import Batch, PackedBatches
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
-from minillm.training.loop import text_loss, train
-from minillm.training.run import TextData
+from minillm.training.loop import Task, train
+from minillm.training.pretraining import TextData, text_loss
 from minillm.viz.figures import BLUE, ORANGE, bars, png
 
 # What a module's operations are counted for, by the end of its name; the last line is everything that no line names.
@@ -110,7 +110,7 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     model = Transformer(recipe.config)
     warm = 5
     config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)  # yields after every step
-    events = train(model, Timed(data.train), text_loss, config)
+    events = train(Task(model, Timed(data.train), text_loss), config)
     times = []
     for _ in range(warm + steps):
         start = time.perf_counter()

@@ -23,8 +23,8 @@ from common import write_result
 from minillm import ModelConfig, Transformer
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
 from minillm.device import seed_everything
-from minillm.training.distributed import attempt, join_team
-from minillm.training.run import TextData, pretrain
+from minillm.training.distributed import join_processes, restart_count
+from minillm.training.pretraining import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
 SHAPE = dict(d_model=64, n_layers=3, n_heads=4, max_seq_len=256, qk_norm=True)
@@ -48,9 +48,9 @@ ROWS = [
 def work(out: Path, parallel: str, dies: bool) -> None:
     """What one process does."""
     torch.set_num_threads(1)
-    with join_team(torch.device("cpu"), sharded=parallel == "fsdp") as team:
+    with join_processes(torch.device("cpu"), sharded=parallel == "fsdp") as processes:
         seed_everything(SEED)
-        with team.leader_first():
+        with processes.main_first():
             corpus = load_corpus("world", SEED, DOCUMENTS, n_validation=200)
             tokenizer = learn_tokenizer(corpus, 512)
             encoded = encode_training(corpus, tokenizer)
@@ -59,10 +59,10 @@ def work(out: Path, parallel: str, dies: bool) -> None:
         data = TextData.of(encoded, validation, tokenizer.eos_id, SHAPE["max_seq_len"], BATCH_SIZE, SEED)
 
         def show(metrics: dict) -> None:
-            if dies and attempt() == 0 and metrics["step"] == DIES_AT:
+            if dies and restart_count() == 0 and metrics["step"] == DIES_AT:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        pretrain(model, data, CONFIG, out, tokenizer, show, team=team)
+        pretrain(model, data, CONFIG, out, tokenizer, show, processes=processes)
 
 
 def job(out: Path, processes: int, parallel: str, dies: bool, restarts: int) -> int:

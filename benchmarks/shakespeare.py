@@ -10,7 +10,8 @@ from plain_gpt import BATCH, STEPS, PlainGPT, plain_optimizer, plain_step
 from torch import Tensor
 
 from minillm import ModelConfig, TrainConfig, Transformer
-from minillm.training.loop import text_loss, train
+from minillm.training.loop import Task, train
+from minillm.training.pretraining import text_loss
 
 CONTEXT = 64  # characters that a model may look back to, in training and when it is measured
 TARGET = 1.886  # nats a character, on the last tenth of the text
@@ -90,7 +91,7 @@ def our_run(data: Shakespeare, seed: int, shape: dict, recipe: dict) -> Run:
     torch.manual_seed(seed)
     model = Transformer(ModelConfig(vocab_size=data.vocab_size, **SHAPE, **shape))
     config = TrainConfig(**recipe, log_every=1)
-    return Run(model, train(model, Windows(data.train, OUR_BATCH, seed), text_loss, config), config.steps)
+    return Run(model, train(Task(model, Windows(data.train, OUR_BATCH, seed), text_loss), config), config.steps)
 
 
 def side_by_side(*runs: Run) -> None:

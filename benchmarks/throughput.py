@@ -14,9 +14,10 @@ from plain_gpt import PlainGPT, plain_optimizer
 from minillm import ModelConfig, TrainConfig, Transformer
 from minillm.device import bf16_speedup, keep_freed_memory, matmul_peak
 from minillm.model.accounting import count_flops
-from minillm.training.distributed import Team
-from minillm.training.loop import text_loss, update
+from minillm.training.distributed import Processes
+from minillm.training.loop import update
 from minillm.training.optim import make_optimizer
+from minillm.training.pretraining import text_loss
 
 WIDTHS = (128, 256, 512, 768)
 VOCAB, CONTEXT, BATCH = 1024, 256, 8
@@ -43,11 +44,11 @@ def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH,
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
     settings = TrainConfig(steps=1, bf16=bf16)
-    module = Team().with_loss(model, text_loss)
+    module = Processes().wrap(model, text_loss)
     mover = make_optimizer(optimizer, model, 1e-3, 0.1)
     ids = torch.randint(0, VOCAB, (batch, context))
     flops = 3 * batch * count_flops(config, context)
-    return lambda: update(module, mover, [(ids, ids)], 1e-3, settings, Team()), flops
+    return lambda: update(module, mover, [(ids, ids)], 1e-3, settings, Processes()), flops
 
 
 def plain_gpt_step(width: int):

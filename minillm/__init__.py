@@ -26,7 +26,7 @@ from minillm.posttraining.reward import RewardConfig, train_reward_model
 from minillm.posttraining.sft import sft
 from minillm.pretrained import load, quantize, save
 from minillm.tokenizer import Tokenizer
-from minillm.training.run import pretrain
+from minillm.training.pretraining import pretrain
 from minillm.training.settings import TrainConfig
 
 __all__ = [

@@ -5,7 +5,7 @@ from helpers import small_config
 
 from minillm import Transformer
 from minillm.data.batches import PackedBatches, pack_documents, whole_documents
-from minillm.training.run import TextData
+from minillm.training.pretraining import TextData
 from minillm.training.settings import TrainConfig
 
 END = 0

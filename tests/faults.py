@@ -27,7 +27,7 @@ from safetensors import safe_open
 
 from minillm import assets, pretrain, sft
 from minillm.assets import Asset, AssetFile, UrlSource, cached, fetch
-from minillm.training.history import read_metrics
+from minillm.training.metrics import read_metrics
 
 CONTENT = bytes(range(256)) * 1_000
 SMALL_DISK = 1_500_000  # bytes: a run takes some 500,000

@@ -40,9 +40,9 @@ from minillm.errors import UserError
 from minillm.posttraining.adapter import load_adapter, save_adapter
 from minillm.posttraining.lora import add_lora
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
-from minillm.training.history import read_metrics
+from minillm.training.metrics import read_metrics
 from minillm.training.optim import make_optimizer
-from minillm.training.run import RunFolder
+from minillm.training.run import Run
 from minillm.training.settings import TrainConfig
 
 SPARE = 500_000_000  # bytes that a reader may take beyond what the process has
@@ -146,7 +146,7 @@ def some_preferences(folder: Path) -> None:
 
 
 def settings_of_a_run(folder: Path) -> None:
-    RunFolder(folder, TrainConfig(steps=3))
+    Run(TrainConfig(steps=3), folder, Tokenizer.train(["a"], 257))
 
 
 def tiny_model() -> Transformer:

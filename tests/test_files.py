@@ -14,9 +14,14 @@ from minillm.files import locked, naming, read_json, replacing, sha256, write_js
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.txt"
     write_text(path, "old\n")
-    with pytest.raises(error), replacing(path) as partial:
-        partial.write_text("half of the n", encoding="utf-8")
-        raise error
+
+    def interrupt():
+        with replacing(path) as partial:
+            partial.write_text("half of the n", encoding="utf-8")
+            raise error
+
+    with pytest.raises(error):
+        interrupt()
     assert [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()] == ["old\n"]
 
 

@@ -36,7 +36,7 @@ from minillm import (
 from minillm.data.chat import MARKS, chat_tokenizer
 from minillm.model.accounting import count_parameters
 from minillm.posttraining.sft import ChatData, encode_conversations
-from minillm.training.run import TextData
+from minillm.training.pretraining import TextData
 
 PACKAGE = str(Path(minillm.__file__).parent)
 REFUSALS = (ValueError, IndexError, FloatingPointError, FileNotFoundError, NotADirectoryError)

@@ -19,7 +19,7 @@ from minillm.data.batches import Batch
 from minillm.errors import UserError
 from minillm.losses import IGNORE
 from minillm.model.transformer import Transformer
-from minillm.training.loop import mean_loss
+from minillm.training.pretraining import mean_loss
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
 from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
 from minillm.model.transformer import Transformer
-from minillm.training.loop import text_loss, train
+from minillm.training.loop import Task, train
+from minillm.training.pretraining import text_loss
 from minillm.training.settings import TrainConfig
 
 BROWSERS = ("chromium", "google-chrome", "chrome", "firefox", "msedge", "safari")
@@ -163,7 +164,7 @@ def loss_difference(device: torch.device, steps: int = 5) -> float:
         torch.manual_seed(0)
         model = Transformer(config).to(where)
         settings = TrainConfig(steps=steps, learning_rate=1e-2, warmup_steps=0, log_every=1, bf16=bf16)
-        return [line["loss"] for line in train(model, PackedBatches(rows, 8, 0, 0), text_loss, settings)]
+        return [line["loss"] for line in train(Task(model, PackedBatches(rows, 8, 0, 0), text_loss), settings)]
 
     reference = losses(torch.device("cpu"), bf16=False)
     tried = losses(device, bf16=None if device.type == "cpu" else False)

@@ -20,11 +20,12 @@ from minillm.errors import UserError
 from minillm.model.accounting import count_parameters, training_memory
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team, attempt, join_team
+from minillm.training.distributed import Processes, join_processes, restart_count
+from minillm.training.metrics import Metrics
+from minillm.training.pretraining import TextData
+from minillm.training.pretraining import pretrain as run_pretrain
 from minillm.training.recipes import recipe_of
 from minillm.training.recompute import recompute_blocks
-from minillm.training.run import TextData
-from minillm.training.run import pretrain as run_pretrain
 from minillm.training.settings import Optimizer, TrainConfig
 from minillm.world import Floor, bigram_loss, floor
 
@@ -57,43 +58,43 @@ def pretrain(
     --parallel and --recompute say how it is computed, not what: a run may be resumed with others, as it may with
     another number of processes.
     """
-    with join_team(pick_device(options["device"]), sharded=parallel == "fsdp") as team:
-        resume = resume or (attempt() > 0 and (out / RUN).exists())
-        options = team.agreed(settle(ctx, out, resume, options, with_recipe) if team.leads else None)
-        result = _train(out, options, team, recompute, as_json)
-    if as_json and team.leads:
+    with join_processes(pick_device(options["device"]), sharded=parallel == "fsdp") as processes:
+        resume = resume or (restart_count() > 0 and (out / RUN).exists())
+        options = processes.broadcast(settle(ctx, out, resume, options, with_recipe) if processes.is_main else None)
+        result = _train(out, options, processes, recompute, as_json)
+    if as_json and processes.is_main:
         print_json(result)
 
 
-def _train(out: Path, options: dict[str, Any], team: Team, recompute: bool, as_json: bool) -> dict[str, Any]:
+def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: bool, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns what the leading one has to tell."""
     seed_everything(options["seed"])
     _check_memory(options["preset"])
-    with team.leader_first():
+    with processes.main_first():
         corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
-        if team.leads:
+        if processes.is_main:
             keep(out, options, corpus.fingerprint, f"the corpus {options['corpus']}")
         tokenizer = learn_tokenizer(corpus, ModelConfig.preset(options["preset"]).vocab_size)
-        encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and team.leads)
+        encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and processes.is_main)
     config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
     validation = tokenizer.encode_batch(corpus.validation)
     shape = (tokenizer.end_id, config.max_seq_len, options["batch_size"], options["seed"])
     data = TextData.of(encoded, validation, *shape)
     train_config = training_of(TrainConfig, options, out)
-    say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
+    say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
     say(
         f"{len(encoded):,} documents, {len(encoded.stream):,} tokens; {count_parameters(config):,} parameters; "
         f"a pass over them takes {data.train.epoch_length / train_config.accumulate:,.0f} steps"
     )
-    model = Transformer(config).to(team.device)
+    model = Transformer(config).to(processes.device)
     if recompute:
         recompute_blocks(model)
     truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
     start = time.perf_counter()
-    with progress(train_config, out, "pretrain", team) as show:
+    with progress(train_config, out, "pretrain", processes) as show:
         ruler = truth and truth.nats_per_token
-        _, history = run_pretrain(model, data, train_config, out, tokenizer, show, team, ruler)
-    if not team.leads:
+        _, history = run_pretrain(model, data, train_config, out, tokenizer, show, processes, ruler)
+    if not processes.is_main:
         return {}
     seconds = time.perf_counter() - start
     result = summary(truth, tokenizer, encoded, validation, history[-1])
@@ -126,7 +127,7 @@ def _check_memory(preset: str) -> None:
 
 
 def summary(
-    truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: dict[str, Any]
+    truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: Metrics
 ) -> dict[str, Any]:
     """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
     end = tokenizer.end_id

@@ -15,10 +15,11 @@ from minillm.course import models
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
-from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.reward import RewardModel, load_reward_model
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team
+from minillm.training.distributed import ALONE, Processes
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
 
 Config = TypeVar("Config")
@@ -95,17 +96,18 @@ def fingerprint(model: Transformer, learnt_from: Any) -> str:
 
 @contextmanager
 def progress(
-    config: TrainConfig | OnlineConfig,
+    config: TrainConfig,
     out: Path,
     command: str,
-    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    processes: Processes = ALONE,
     unit: str = "tokens",  # what a line of metrics counts as such
-) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A bar over the share of the run that is over, since it may be so many minutes long; Ctrl-C ends in a sentence."""
+) -> Iterator[OnMetrics]:
+    """Show a bar of the fraction of the run that is over; Ctrl-C ends it with a sentence."""
     latest: dict[str, Any] = {}
-    with tqdm(total=1.0, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}", disable=not team.leads) as bar:
+    layout = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, bar_format=layout, disable=not processes.is_main) as bar:
 
-        def show(metrics: dict[str, Any]) -> None:
+        def show(metrics: Metrics) -> None:
             bar.n = min(config.progress(metrics["step"], metrics["seconds"]), 1.0)
             latest.update(metrics)
             bar.set_postfix_str(progress_line(latest, config.steps, unit))

@@ -21,8 +21,8 @@ from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.posttraining.sft import sft as run_sft
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team, attempt, join_team
-from minillm.training.loop import mean_loss
+from minillm.training.distributed import Processes, join_processes, restart_count
+from minillm.training.pretraining import mean_loss
 from minillm.training.settings import Optimizer, TrainConfig
 
 WORLD = "world"
@@ -50,11 +50,11 @@ SIZES = ("batch_size", "instructions", "questions", "short_instructions", "short
 @click.pass_context
 def sft(ctx: click.Context, out: Path, resume: bool, parallel: str, as_json: bool, **options: Any) -> None:
     """Teach a model to answer questions; under torchrun, in several processes at once."""
-    with join_team(pick_device(options["device"]), sharded=parallel == "fsdp") as team:
-        resume = resume or (attempt() > 0 and (out / RUN).exists())
-        options = team.agreed(settle(ctx, out, resume, options, with_recipe) if team.leads else None)
-        result = _train(out, options, team, as_json)
-    if as_json and team.leads:
+    with join_processes(pick_device(options["device"]), sharded=parallel == "fsdp") as processes:
+        resume = resume or (restart_count() > 0 and (out / RUN).exists())
+        options = processes.broadcast(settle(ctx, out, resume, options, with_recipe) if processes.is_main else None)
+        result = _train(out, options, processes, as_json)
+    if as_json and processes.is_main:
         print_json(result)
 
 
@@ -73,28 +73,28 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
 
 
-def _train(out: Path, options: dict[str, Any], team: Team, as_json: bool) -> dict[str, Any]:
+def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns what the leading one has to tell."""
     seed_everything(options["seed"])
     config = training_of(TrainConfig, options, out)
-    with team.leader_first():
+    with processes.main_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
         tokenizer = chat_tokenizer(tokenizer)
         data = _data(options, config, tokenizer, model.config.max_seq_len)
-        if team.leads:
+        if processes.is_main:
             learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
             keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    say = functools.partial(click.echo, err=as_json) if team.leads else lambda text: None
-    model = model.to(team.device)
+    say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
+    model = model.to(processes.device)
     if options["lora"] is not None:
         add_lora(model, options["lora"], 2.0 * options["lora"])
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     say(f"{learning:,} parameters learn from rows of {data.train[0][0].shape[1]} tokens")
-    before = mean_loss(model, data.validation) if team.leads else math.nan
+    before = mean_loss(model, data.validation) if processes.is_main else math.nan
     start = time.perf_counter()
-    with progress(config, out, "sft", team) as show:
-        _, history = run_sft(model, data, config, out, tokenizer, show, team, options["model"])
-    if not team.leads:
+    with progress(config, out, "sft", processes) as show:
+        _, history = run_sft(model, data, config, out, tokenizer, show, processes, options["model"])
+    if not processes.is_main:
         return {}
     result = {"val_loss_before": round(before, 5), "val_loss": round(history[-1]["val_loss"], 5)}
     result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"]}

@@ -15,7 +15,7 @@ import numpy as np
 
 from minillm.course.models import BaseRecipe
 from minillm.errors import UserError
-from minillm.training.history import series, smoothed
+from minillm.training.metrics import series, smoothed
 from minillm.world import WORLD_VERSION
 
 BANDS = Path(__file__).with_name("loss_bands.json")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from minillm.course.bands import HINTS, START, Bands, Verdict, is_normal
 from minillm.errors import UserError
 from minillm.pretrained.huggingface import read_config
-from minillm.training.history import METRICS, read_metrics, series, smoothed
+from minillm.training.metrics import METRICS, read_metrics, series, smoothed
 from minillm.training.run import SETTINGS
 
 ROWS = 12  # of the table, for each kind of loss
@@ -42,7 +42,7 @@ def check_run(folder: Path, bands: Bands) -> Checkup:
     return Checkup(normal, verdict, table(lines, bands), differences)
 
 
-def table(lines: Sequence[dict[str, Any]], bands: Bands) -> list[Verdict]:
+def table(lines: Sequence[Mapping[str, Any]], bands: Bands) -> list[Verdict]:
     """Some of a run's losses, the first and the last among them, closer together where the loss falls faster."""
     rows = []
     for kind in ("loss", "val_loss"):
@@ -57,7 +57,7 @@ def table(lines: Sequence[dict[str, Any]], bands: Bands) -> list[Verdict]:
     return rows
 
 
-def judge(lines: Sequence[dict[str, Any]], bands: Bands, ln_vocab: float) -> tuple[bool, str]:
+def judge(lines: Sequence[Mapping[str, Any]], bands: Bands, ln_vocab: float) -> tuple[bool, str]:
     """Whether a run is normal as a whole, and the sentence that says so: the first pattern that fits."""
     for line in lines:
         for kind in ("loss", "val_loss"):
@@ -84,13 +84,13 @@ def judge(lines: Sequence[dict[str, Any]], bands: Bands, ln_vocab: float) -> tup
     return True, known.sentence
 
 
-def curve(lines: Sequence[dict[str, Any]], kind: str) -> tuple[list[int], list[float]]:
+def curve(lines: Sequence[Mapping[str, Any]], kind: str) -> tuple[list[int], list[float]]:
     """Steps and losses as the bands hold them: the training loss smoothed, the validation loss as it is."""
     steps, values = series(lines, kind)
     return steps, smoothed(steps, values) if kind == "loss" else values
 
 
-def _last_known(lines: Sequence[dict[str, Any]], bands: Bands, kind: str) -> Verdict | None:
+def _last_known(lines: Sequence[Mapping[str, Any]], bands: Bands, kind: str) -> Verdict | None:
     """The verdict on the last step that the bands know."""
     points = zip(*curve(lines, kind), strict=True)
     verdicts = (is_normal(step, value, bands, kind) for step, value in reversed([*points]))

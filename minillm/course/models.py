@@ -6,7 +6,6 @@ made it, so changed settings give another model, never an old one under a new na
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,10 @@ from minillm.posttraining.recipes import (
 from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
 from minillm.posttraining.sft import sft as run_sft
 from minillm.tokenizer import Tokenizer
+from minillm.training.metrics import Metrics
+from minillm.training.pretraining import TextData, pretrain
 from minillm.training.recipes import RECIPES
-from minillm.training.run import TextData, pretrain
+from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
 from minillm.world import WORLD_VERSION, floor
 from minillm.world.instructions import INSTRUCTIONS_VERSION
@@ -234,8 +235,8 @@ def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dic
     return plain | texts
 
 
-def _on(bar: tqdm) -> Callable[[dict[str, Any]], None]:
-    def show(metrics: dict[str, Any]) -> None:
+def _on(bar: tqdm) -> OnMetrics:
+    def show(metrics: Metrics) -> None:
         bar.update(metrics["step"] - bar.n)
         bar.set_postfix(loss=f"{metrics['loss']:.3f}")
 

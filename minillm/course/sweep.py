@@ -21,8 +21,9 @@ from minillm.device import pick_device, seed_everything
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
+from minillm.training.metrics import Metrics
+from minillm.training.pretraining import TextData, pretrain
 from minillm.training.recipes import RECIPES
-from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
 from minillm.world import WORLD_VERSION
 
@@ -105,7 +106,7 @@ def train_run(
         )
     config, told = ModelConfig.from_dict(settings["config"]), 0
 
-    def tell(line: dict[str, Any]) -> None:
+    def tell(line: Metrics) -> None:
         nonlocal told
         on_steps(line["step"] - told)
         told = line["step"]

@@ -7,7 +7,7 @@ gone, so the Bradley-Terry loss of a reward model becomes a loss of the policy i
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Metrics, number_format
-from minillm.training.run import run_training, saving
+from minillm.training.loop import Task, fit, number_format
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
 
 ASKED = 64  # held-out prompts that the KL is measured on
@@ -94,7 +95,7 @@ def dpo(
     config: DPOConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    on_metrics: OnMetrics = ignore,
 ) -> tuple[Transformer, list[Metrics]]:
     """Make the answers that people prefer likelier than the others; returns the model (trained in place), the metrics.
 
@@ -115,12 +116,12 @@ def dpo(
     >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
     (20, 1.0)
     """
-    keep = saving(save_merged, run_dir, tokenizer)
+    run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
     with number_format(config, model.device):  # as the policy will compute: a rounding would count as something learnt
         before = pair_log_ratios(reference, data.train.pairs)
     before_held_out = pair_log_ratios(reference, data.validation)
-    latest = {}
+    latest = Metrics()
 
     def loss(module: Transformer, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
         pairs = [data.train.pairs[number] for number in batch[0].tolist()]
@@ -132,13 +133,10 @@ def dpo(
 
     def validate() -> Metrics:
         found = implicit_margins(pair_log_ratios(model, data.validation), before_held_out, config.beta)
-        line = {"val_loss": preference_loss(found).item(), "val_accuracy": accuracy(found)}
-        return line | {"kl": sampled_kl(model, reference, data.validation[:ASKED])}
+        kl = sampled_kl(model, reference, data.validation[:ASKED])
+        return {"val_loss": preference_loss(found).item(), "val_accuracy": accuracy(found), "kl": kl}
 
-    history = run_training(
-        model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest
-    )
-    return model, history
+    return model, fit(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
 
 
 @torch.no_grad()

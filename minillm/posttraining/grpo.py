@@ -4,7 +4,6 @@ Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of 
 praise. The KL from the reference is a term of the loss and no part of the reward.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from minillm.posttraining.online import Experience, Method, OnlineConfig, Prompt
 from minillm.posttraining.policy_gradient import answer_mean, clipped_policy_loss, group_advantages, kl_estimate
 from minillm.posttraining.rollout import Rollout
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Metrics
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics, ignore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class GRPOConfig(OnlineConfig):
     minillm.errors.UserError: answers_per_prompt is 1; a group needs at least 2 answers to be compared
     """
 
-    steps: int = 60
+    steps: int | None = 60  # rounds
     prompts_per_step: int = 8
     answers_per_prompt: int = 8  # a group
     learning_rate: float = 3e-4
@@ -49,14 +49,14 @@ def grpo(
     config: GRPOConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    on_metrics: OnMetrics = ignore,
 ) -> tuple[Transformer, list[Metrics]]:
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
     Everything is as in `ppo.ppo`, but the groups. Two things follow from the formulas and are worth knowing: as scores
     are divided by the standard deviation of their group, their unit does not matter; and the gradient of this KL term,
     on answers that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than
-    one that is gained. To what `online.improve` tells, a line adds kl_loss and idle (the share of groups whose scores
+    one that is gained. A line of metrics adds kl_loss and idle (the share of groups whose scores
     are all equal).
 
     >>> import torch

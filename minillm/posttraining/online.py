@@ -1,14 +1,12 @@
-"""Learning from one's own answers: draw some, have them scored, make the good ones likelier, and draw again.
+"""Learning from sampled answers: sample some, score them, make the good ones likelier, and sample again.
 
-PPO and GRPO are this loop; they differ in what they make of the scores (`Method.judge`) and in the loss. Answers are
-drawn, scored and measured once and then used for several updates, which is what both have their clipping for.
+PPO and GRPO share this; they differ in what they make of the scores (`Method.judge`) and in the loss. Answers are
+sampled, scored and measured once and then used for several updates, which is what both have their clipping for.
 """
 
 import copy
 import math
-import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from minillm.config import check_types
 from minillm.data.batches import Shuffled
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -25,18 +22,17 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.checkpoint import CHECKPOINT, Progress, load_latest, save_checkpoint
-from minillm.training.loop import Metrics, interrupt_after_step, surviving_a_full_disk
-from minillm.training.optim import make_optimizer
-from minillm.training.run import RunFolder, follow, saving
-from minillm.training.schedule import learning_rate
+from minillm.training.loop import Task, Update, fit, number_format
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics, Run
+from minillm.training.settings import Schedule, TrainConfig
 
 Reward = Callable[[list[list[int]], list[list[int]]], Float[Tensor, "B"]]  # prompts and answers -> a score for each
 
 
 @dataclass(frozen=True)
 class PromptData:
-    """What is asked, which tokens end an answer, and what an answer is worth. Raises `ValueError` for no prompts."""
+    """Prompts, the tokens that end an answer, and the reward of an answer. Raises `UserError` for no prompts."""
 
     prompts: Sequence[Sequence[int]]
     reward: Reward
@@ -48,56 +44,60 @@ class PromptData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineConfig:
-    """How much to ask, how far to go, what it costs to leave the reference. Raises `ValueError` for nonsense."""
+class OnlineConfig(TrainConfig):
+    """How much to sample, how far to move, and what leaving the reference costs.
 
-    steps: int  # rounds of asking and learning
+    A step is one round: sample, score, then `epochs` times all answers in minibatches. Raises `UserError` for a setting
+    that makes no sense.
+    """
+
     prompts_per_step: int
     answers_per_prompt: int
     max_new_tokens: int = 32  # of an answer
-    epochs: int = 2  # times that each answer is learnt from
-    minibatch: int = 32  # answers an update
-    learning_rate: float
-    warmup_steps: int = 3  # rounds until it is reached
-    kl_coef: float  # the price of a nat of KL from the reference, in units of the reward
-    target_kl: float | None = None  # nats an answer; adapts kl_coef to be met
-    stop_kl: float = 0.1  # nats a token that the policy may move in one round; then it draws anew
-    clip: float = 0.2  # how far the probability of a token may move in one round and still be pushed on
-    clip_norm: float = 1.0  # longest gradient that is taken as it is
+    epochs: int = 2  # times that each answer is learned from
+    minibatch: int = 32  # answers per update
+    schedule: Schedule = "wsd"
+    warmup_steps: int = 3
+    final_fraction: float = 0.1
+    weight_decay: float = 0.0
+    kl_coef: float  # points of reward per nat of KL from the reference
+    target_kl: float | None = None  # nats per answer; kl_coef is adapted to meet it
+    stop_kl: float = 0.1  # nats per token that the policy may move in one step before it samples anew
+    clip: float = 0.2  # epsilon: how far a token's probability ratio may leave 1 and still be learned from
     seed: int = 0
-    save_every: int = 10  # steps between two checkpoints; the last step always has one
+    log_every: int = 1
+    save_every: int = 10
+    bf16: bool | None = False  # a rounding in bfloat16 is not small beside the clip of a probability ratio
 
     def __post_init__(self) -> None:
-        check_types(self)
-        counts = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch")
-        for name in (*counts, "save_every"):
+        super().__post_init__()
+        for name in ("prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("learning_rate", "stop_kl", "clip", "clip_norm", "target_kl"):
+        for name in ("stop_kl", "clip", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
-        if self.warmup_steps < 0:
-            raise UserError(f"warmup_steps is {self.warmup_steps}; it cannot be negative")
         if not 0 <= self.kl_coef < math.inf:
             raise UserError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:
             raise UserError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
 
-    def progress(self, step: int, seconds: float) -> float:
-        """The share of the run that is over after `step` rounds, however long they took."""
-        return step / self.steps
-
 
 @dataclass(frozen=True)
 class Experience:
-    """Answers, what the policy that drew them and the reference thought of each token, and what a method adds."""
+    """Sampled answers, their log-probabilities under the policy that sampled them and the reference, and advantages."""
 
     rollout: Rollout
-    old: Float[Tensor, "B T"]  # log p of the policy that drew them
+    old: Float[Tensor, "B T"]  # log p of the policy that sampled them
     reference: Float[Tensor, "B T"]
     advantages: Float[Tensor, "B T"]
     values: Float[Tensor, "B T"] | Any = None  # before the updates (PPO)
     returns: Float[Tensor, "B T"] | Any = None
+
+    @property
+    def n_targets(self) -> int:
+        """Tokens of the answers."""
+        return int(self.rollout.counts.sum())
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "Experience":
         """Some of the answers."""
@@ -109,10 +109,10 @@ class Experience:
 
 
 class Method:
-    """What PPO and GRPO do differently, and whom they do it to.
+    """What PPO and GRPO do differently: advantages from scores, and the loss.
 
-    The model as it comes in is the reference that the KL is measured from. `module` is all that learns: the model, and
-    what a method puts beside it.
+    The model as it comes in is the reference that the KL is measured from. `module` is everything that learns: the
+    model, and what a method adds (PPO's value head).
     """
 
     def __init__(self, model: Transformer, config: OnlineConfig):
@@ -139,75 +139,86 @@ class Method:
         raise NotImplementedError
 
 
+class OnlineTask(Task):
+    """A task of the training loop whose step is one round: sample answers, score them, then several updates."""
+
+    def __init__(self, method: Method, data: PromptData):
+        config = method.config
+        prompts = Shuffled(len(data.prompts), config.prompts_per_step, config.seed)
+        super().__init__(method.module, prompts, self.answers_loss, state={"kl_coef": config.kl_coef})
+        self.method, self.data = method, data
+        self.parts: list[dict[str, Tensor]] = []  # of each loss of this step
+
+    def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
+        """Round `number`: sample, then update until the epochs are done or the policy has moved by `stop_kl`."""
+        config, kl_coef = self.method.config, self.state["kl_coef"]
+        seed = config.seed * 1_000_003 + number
+        chosen = self.batches[number].tolist()
+        prompts = [list(self.data.prompts[n]) for n in chosen for _ in range(config.answers_per_prompt)]
+        experience, metrics = sample(self.method, prompts, self.data, seed, kl_coef)
+        self.parts, updates = [], []
+        for rows in minibatches(len(prompts), config, seed):
+            done = update([experience.rows(rows.to(self.method.model.device))])
+            if done is None:
+                break
+            updates.append(done)
+        if config.target_kl is not None:
+            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
+        means: Any = {name: torch.stack([part[name] for part in self.parts]).mean().item() for name in self.parts[0]}
+        metrics |= means
+        metrics |= {
+            "loss": sum(done.loss for done in updates) / len(updates),
+            "grad_norm": sum(done.grad_norm for done in updates) / len(updates),
+            "updates": len(updates),
+            "tokens": experience.n_targets,
+        }
+        return metrics
+
+    def answers_loss(self, module: nn.Module, batch: Experience) -> Float[Tensor, ""] | None:
+        """The method's loss of some answers; None if the policy has moved far enough in this step."""
+        model, config, mask = self.method.model, self.method.config, batch.rollout.counts
+        hidden = answer_hidden(model, batch.rollout)
+        log_probs, _ = score_answers(model, batch.rollout, hidden)
+        moved = token_mean(kl_estimate(batch.old, log_probs.detach()), mask)
+        if self.parts and moved > config.stop_kl:
+            return None
+        loss, parts = self.method.loss(batch, hidden, log_probs, self.state["kl_coef"])
+        ratio = (log_probs.detach() - batch.old).exp()
+        clipped = token_mean(((ratio - 1).abs() > config.clip).float(), mask)
+        parts = {name: part.detach() for name, part in parts.items()}
+        self.parts.append({**parts, "clip_fraction": clipped, "policy_kl": moved})
+        return loss
+
+
 def run_online(
     method: Method,
     data: PromptData,
     run_dir: str | Path | None,
     tokenizer: Tokenizer | None,
-    on_metrics: Callable[[Metrics], None],
+    on_metrics: OnMetrics,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Run `improve` to its end and keep all of it in `run_dir`, if there is one; returns the model and the metrics."""
-    save_to = saving(save_merged, run_dir, tokenizer)
-    folder = None if run_dir is None else RunFolder(Path(run_dir), method.config)
-    checkpoint = folder and folder.path / CHECKPOINT
-    keep = (lambda: save_to(method.model, folder.path)) if folder else (lambda: None)
-    with closing(improve(method, data, checkpoint, keep)) as lines:
-        return method.model, follow(lines, method.module, folder, on_metrics)
+    """Train by PPO or GRPO; returns the model (trained in place) and the metrics of the run."""
+
+    def save_policy(module: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
+        save_merged(method.model, tokenizer, folder)
+
+    run = Run(method.config, run_dir, tokenizer, on_metrics, save_model=save_policy)
+    return method.model, fit(OnlineTask(method, data), method.config, run)
 
 
-def improve(
-    method: Method,
-    data: PromptData,
-    checkpoint: Path | None = None,
-    on_checkpoint: Callable[[], None] = lambda: None,
-) -> Generator[Metrics, None, None]:
-    """Ask, score and learn for the method's `steps` rounds; yield a line of metrics after each.
+def minibatches(n_answers: int, config: OnlineConfig, seed: int) -> Iterator[Int[Tensor, "_B"]]:
+    """Rows of the answers for each update: `epochs` shuffled passes, cut into minibatches.
 
-    A line holds step, tokens (of answers drawn so far), seconds, reward (mean score), kl (nats an answer, from the
-    reference), kl_coef, entropy (nats a token), answer_length (tokens), ended (the share of answers that a stop token
-    closed), and means over the round's updates: loss, policy_loss, clip_fraction, policy_kl (nats a token that the
-    policy moved), grad_norm; updates, how many there were; learning_rate; and what the method adds.
-    With `checkpoint`, state is saved there every `save_every` steps, and a file that is there is gone on from, with the
-    same answers and losses; the reference must then be what it was when the run began. Ctrl-C waits for the end of the
-    round, saves, and raises `KeyboardInterrupt`. Raises `FloatingPointError` at a loss that is no number. A checkpoint
-    that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
+    Answers to one prompt stay together, since the prompt is then read once, except where a minibatch ends among them.
     """
-    config = method.config
-    optimizer = make_optimizer("adamw", method.module, config.learning_rate, weight_decay=0.0)
-    progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0, "kl_coef": config.kl_coef}
-    if checkpoint and checkpoint.exists():
-        progress = load_latest(checkpoint, method.module, optimizer)
-    start = time.perf_counter() - progress["seconds"]
-    prompts = Shuffled(len(data.prompts), config.prompts_per_step, config.seed)
-    with interrupt_after_step() as interrupted:
-        while progress["step"] < config.steps:
-            step, kl_coef = progress["step"], progress["kl_coef"]
-            rate = learning_rate("wsd", config.learning_rate, step, step / config.steps, config.warmup_steps, 0.1)
-            asked = [list(data.prompts[n]) for n in prompts[step].tolist() for _ in range(config.answers_per_prompt)]
-            seed = config.seed * 1_000_003 + step
-            experience, metrics = ask(method, asked, data, seed, kl_coef)
-            try:
-                learnt = learn(method, optimizer, experience, rate, seed, kl_coef)
-            except FloatingPointError as error:
-                raise FloatingPointError(f"step {step}: {error}") from None
-            if config.target_kl is not None:
-                kl_coef = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
-            tokens = progress["tokens"] + int(experience.rollout.counts.sum())
-            progress = {"step": step + 1, "tokens": tokens, "seconds": time.perf_counter() - start, "kl_coef": kl_coef}
-            line = {"kl_coef": progress["kl_coef"], "learning_rate": rate, **metrics, **learnt}
-            yield progress | line | {"seconds": round(progress["seconds"], 3)}
-            stopped = interrupted()
-            last = step + 1 == config.steps
-            if checkpoint and (stopped or last or (step + 1) % config.save_every == 0):
-                with surviving_a_full_disk(step + 1, must_save=last or stopped):
-                    on_checkpoint()
-                    save_checkpoint(checkpoint, method.module, optimizer, progress)
-            if stopped:
-                raise KeyboardInterrupt
+    generator = torch.Generator().manual_seed(seed)
+    groups = torch.arange(n_answers).view(-1, config.answers_per_prompt)
+    orders = torch.cat([groups[torch.randperm(len(groups), generator=generator)] for _ in range(config.epochs)])
+    yield from orders.flatten().split(config.minibatch)
 
 
 def score(reward: Reward, prompts: list[list[int]], answers: list[list[int]]) -> Float[Tensor, "B"]:
-    """What a reward says of answers; raises `ValueError` unless that is one finite number for each."""
+    """The reward of each answer; raises `UserError` unless that is one finite number per answer."""
     scores = torch.as_tensor(reward(prompts, answers), dtype=torch.float32)
     if scores.shape != (len(answers),) or not scores.isfinite().all():
         raise UserError(
@@ -218,62 +229,24 @@ def score(reward: Reward, prompts: list[list[int]], answers: list[list[int]]) ->
 
 
 @torch.no_grad()
-def ask(
+def sample(
     method: Method, prompts: list[list[int]], data: PromptData, seed: int, kl_coef: float
 ) -> tuple[Experience, Metrics]:
-    """Answers to the prompts, scored, with all that an update needs to know of them."""
-    model = method.model
-    rollout = roll_out(model, prompts, method.config.max_new_tokens, data.stop, seed)
+    """Sample an answer per prompt, score them, and compute what the updates need."""
+    model, config = method.model, method.config
+    rollout = roll_out(model, prompts, config.max_new_tokens, data.stop, seed)
     scores = score(data.reward, rollout.prompts, rollout.answers).to(model.device)
-    hidden = answer_hidden(model, rollout)
-    old, entropy = score_answers(model, rollout, hidden)
-    before, _ = score_answers(method.reference, rollout)
-    experience, metrics = method.judge(rollout, scores, hidden, old, before, kl_coef)
+    with number_format(config, model.device):  # as in the updates: a rounding would count as a move of the policy
+        hidden = answer_hidden(model, rollout)
+        old, entropy = score_answers(model, rollout, hidden)
+        reference, _ = score_answers(method.reference, rollout)
+        experience, metrics = method.judge(rollout, scores, hidden, old, reference, kl_coef)
     stops, lengths = set(data.stop), rollout.counts.sum(1).float()
-    return experience, {
+    metrics |= {
         "reward": scores.mean().item(),
-        "kl": (old - before).sum(1).mean().item(),
+        "kl": (old - reference).sum(1).mean().item(),
         "entropy": token_mean(entropy, rollout.counts).item(),
         "answer_length": lengths.mean().item(),
         "ended": sum(answer[-1] in stops for answer in rollout.answers) / len(prompts),
-        **metrics,
     }
-
-
-def learn(
-    method: Method, optimizer: torch.optim.Optimizer, experience: Experience, rate: float, seed: int, kl_coef: float
-) -> Metrics:
-    """The updates of one round: `epochs` times all answers in shuffled minibatches, or until `stop_kl` is passed.
-
-    Answers to one prompt stay together, as they share the work of reading it, but where a minibatch ends among them.
-    """
-    model, config = method.model, method.config
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    generator = torch.Generator().manual_seed(seed)
-    groups = torch.arange(len(experience.rollout.prompts)).view(-1, config.answers_per_prompt)
-    orders = torch.cat([groups[torch.randperm(len(groups), generator=generator)] for _ in range(config.epochs)])
-    lines: list[dict[str, Tensor]] = []
-    for picked in orders.flatten().split(config.minibatch):
-        part = experience.rows(picked.to(model.device))
-        hidden = answer_hidden(model, part.rollout)
-        log_probs, _ = score_answers(model, part.rollout, hidden)
-        counts = part.rollout.counts
-        moved = token_mean(kl_estimate(part.old, log_probs.detach()), counts)
-        if lines and moved > config.stop_kl:
-            break
-        loss, parts = method.loss(part, hidden, log_probs, kl_coef)
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(f"the loss became {loss.item()} at learning rate {rate:.2g}; lower it")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        grad_norm = nn.utils.clip_grad_norm_(method.module.parameters(), config.clip_norm)
-        if not math.isfinite(grad_norm.item()):  # clipped, it would be no number in every weight
-            raise FloatingPointError(
-                f"the gradient's norm became {grad_norm.item()} at learning rate {rate:.2g}; lower it"
-            )
-        optimizer.step()
-        clipped = token_mean((((log_probs.detach() - part.old).exp() - 1).abs() > config.clip).float(), counts)
-        lines.append({"loss": loss, **parts, "clip_fraction": clipped, "policy_kl": moved, "grad_norm": grad_norm})
-    means = {name: torch.stack([line[name].detach() for line in lines]).mean().item() for name in lines[0]}
-    return means | {"updates": len(lines)}
+    return experience, metrics

@@ -4,7 +4,6 @@ Schulman et al. 2017, for language models as in Ziegler et al. 2019 and Ouyang e
 each token what reward to expect; a token is pushed by how much better things went after it than that.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from minillm.posttraining.policy_gradient import (
 )
 from minillm.posttraining.rollout import Rollout
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Metrics
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics, ignore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class PPOConfig(OnlineConfig):
     minillm.errors.UserError: trace is 1.5; it must lie between 0 and 1
     """
 
-    steps: int = 60
+    steps: int | None = 60  # rounds
     prompts_per_step: int = 16
     answers_per_prompt: int = 4
     learning_rate: float = 3e-4
@@ -63,11 +63,11 @@ def ppo(
     config: PPOConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    on_metrics: OnMetrics = ignore,
 ) -> tuple[Transformer, list[Metrics]]:
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
-    The model as it comes in is the reference that the KL is measured from. To what `online.improve` tells, a line adds
+    The model as it comes in is the reference that the KL is measured from. A line of metrics adds
     value_loss and explained_variance (the share of the returns that the values foretold).
     With `run_dir` and `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model`
     comes in as it did the first time.

@@ -7,7 +7,7 @@ numbers of that: P(a over b) = sigmoid(r_a - r_b). The numbers that explain the 
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,8 +25,9 @@ from minillm.model.transformer import Transformer
 from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Metrics
-from minillm.training.run import run_training, saving
+from minillm.training.loop import Task, fit
+from minillm.training.metrics import Metrics
+from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
 
 # In files: the head as in transformers' LlamaForSequenceClassification; the rest is only in a `LikelihoodReward`.
@@ -218,7 +219,7 @@ def train_reward_model(
     config: TrainConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
+    on_metrics: OnMetrics = ignore,
 ) -> tuple[RewardModel, list[Metrics]]:
     """Learn what people prefer; returns a reward model that began as a copy of `model`, and the metrics of the run.
 
@@ -237,14 +238,14 @@ def train_reward_model(
     >>> judge.score([(1, 2), (1, 2)], [(3, 9), (4, 9)]).diff().item() < 0
     True
     """
-    keep = saving(save_reward_model, run_dir, tokenizer)
+    run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_reward_model)
     if isinstance(model, RewardModel):
         reward_model = model
     elif isinstance(config, RewardConfig) and config.likelihood:
         reward_model = LikelihoodReward.of(model, config.likelihood)
     else:
         reward_model = RewardModel.of(model)
-    latest = {}
+    latest = Metrics()
 
     def loss(module: RewardModel, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
         pairs = [data.train.pairs[number] for number in batch[0].tolist()]
@@ -259,10 +260,8 @@ def train_reward_model(
         differences = pair_margins(reward_model, data.validation)
         return {"val_loss": preference_loss(differences).item(), "val_accuracy": accuracy(differences)}
 
-    history = run_training(
-        reward_model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest
-    )
-    return reward_model, history
+    task = Task(reward_model, data.train, loss, validate, lambda metrics: latest)
+    return reward_model, fit(task, config, run)
 
 
 def accuracy(margins: Float[Tensor, "B"]) -> float:

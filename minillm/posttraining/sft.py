@@ -6,7 +6,7 @@ template, in which the answers alone are targets (`data/conversations.py`). Ouya
 
 import functools
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.lora import lora_layers
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team
-from minillm.training.loop import Metrics, mean_loss, text_loss
-from minillm.training.run import run_training, saving
+from minillm.training.distributed import ALONE, Processes
+from minillm.training.loop import Task, fit
+from minillm.training.metrics import Metrics
+from minillm.training.pretraining import mean_loss, text_loss
+from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
 
 SHORTEST_ROW = 256  # tokens
@@ -90,8 +92,8 @@ def sft(
     config: TrainConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
-    on_metrics: Callable[[Metrics], None] = lambda metrics: None,
-    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    on_metrics: OnMetrics = ignore,
+    processes: Processes = ALONE,
     base_name: str | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
     """Teach `model` to answer as the conversations do; returns it (trained in place) and the metrics of the run.
@@ -116,12 +118,13 @@ def sft(
     >>> metrics[-1]["step"], metrics[-1]["val_loss"] < metrics[0]["loss"]
     (20, True)
     """
-    if lora_layers(model) and team.sharded:
+    if lora_layers(model) and processes.sharded:
         raise UserError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
 
-    keep = saving(functools.partial(save_merged, base_name=base_name), run_dir, tokenizer)
+    save_model = functools.partial(save_merged, base_name=base_name)
+    run = Run(config, run_dir, tokenizer, on_metrics, processes, save_model)
 
     def validate() -> Metrics:
         return {"val_loss": mean_loss(model, data.validation)}
 
-    return model, run_training(model, data.train, text_loss, config, validate, run_dir, keep, on_metrics, team)
+    return model, fit(Task(model, data.train, text_loss, validate), config, run)

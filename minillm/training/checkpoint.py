@@ -4,7 +4,7 @@ One file, because replacing one file is atomic: weights and optimizer state can 
 The one before it is kept beside it, for the day on which a disk spoils the newest. safetensors, because loading it
 runs no code (torch.distributed.checkpoint, which could do much of this, keeps its index as a pickle).
 
-Where a team shards the model, no process has all of it. Each writes the rows that it holds into a file of its own,
+Where a processes shards the model, no process has all of it. Each writes the rows that it holds into a file of its own,
 named after the step, and the leading one replaces `checkpoint.safetensors` last; that holds its rows and the names of
 the other files. So replacing one file is still the moment at which the new checkpoint counts. Put one below the other,
 the rows are the whole tensors again: any number of processes, sharded or not, may go on from there.
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from minillm.errors import UserError
 from minillm.files import replacing
-from minillm.training.distributed import Team, own_part, sharded_like
+from minillm.training.distributed import ALONE, Processes, own_part, sharded_like
 
 CHECKPOINT = "checkpoint.safetensors"
 Progress = dict[str, Any]  # steps, tokens and seconds so far
@@ -37,32 +37,36 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
+    processes: Processes = ALONE,
 ) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically.
 
     Of the weights only those that are trained: frozen ones (the base under a LoRA) are where they came from.
-    A file that is there already becomes `previous(path)`; at no moment is there none. Every process of a `team` calls
+    A file that is there already becomes `previous(path)`; at no moment is there none. Every one of `processes` calls
     this; the folder must be one that all of them see. Raises `OSError`, in all, where the disk of one is full or cannot
     be written to, and leaves both checkpoints as they were.
     """
-    progress = team.agreed(progress)
-    parts = [_part(path, progress["step"], number, team.size) for number in range(1, team.size) if team.sharded]
-    own = path if team.leads or not team.sharded else path.with_name(parts[team.rank - 1])
+    progress = processes.broadcast(progress)
+    parts = [
+        _part(path, progress["step"], number, processes.world_size)
+        for number in range(1, processes.world_size)
+        if processes.sharded
+    ]
+    own = path if processes.is_main or not processes.sharded else path.with_name(parts[processes.rank - 1])
     temporary = own.with_name(own.name + ".partial")
     metadata = {"training": json.dumps(progress), "optimizer": type(optimizer).__name__, "parts": json.dumps(parts)}
-    with team.all_or_none():
-        if team.leads or team.sharded:
+    with processes.all_or_none():
+        if processes.is_main or processes.sharded:
             tensors = _state(model, optimizer)
-            if not team.leads:  # what every process has, the leader's file holds
+            if not processes.is_main:  # what every process has, the leader's file holds
                 tensors = {name: value for name, value in tensors.items() if own_part(value) is not value}
             tensors = {name: own_part(value).contiguous().cpu() for name, value in tensors.items()}
             with _whole_or_not_at_all(path, temporary):
                 save_file(tensors, temporary, metadata=metadata)
-        if parts and not team.leads:
+        if parts and not processes.is_main:
             os.replace(temporary, own)
-    with team.all_or_none():
-        if team.leads:
+    with processes.all_or_none():
+        if processes.is_main:
             with _whole_or_not_at_all(path, temporary):
                 if _opens(path):  # a damaged one must not take the place of the whole one before it
                     _copy(path, previous(path))

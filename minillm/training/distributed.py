@@ -1,10 +1,10 @@
-"""Several processes, one model: data-parallel training on PyTorch's own engines, under `torchrun`.
+"""Data-parallel training on several processes, with PyTorch's own engines under `torchrun`.
 
-Each process works on its share of every batch, and the gradients are averaged, so all take the same step. With
+Each process works on its rows of every batch, and the gradients are averaged, so all take the same step. With
 DistributedDataParallel (Li et al. 2020) each holds the whole model. With FSDP2 (`fully_shard`; Zhao et al. 2023) each
-holds only its rows of every matrix, of its gradient and of its optimizer state, and the others' rows come for as long
-as a block is at work: a model may then be larger than one card. A `Team` of one does nothing at all, which lets the
-training loop be written once.
+holds only its rows of every matrix, gradient and optimizer state, and gathers a block's other rows while that block
+runs: a model may then be larger than one card. A single process (`ALONE`) skips all of this, so the training loop is
+written once.
 """
 
 import os
@@ -23,46 +23,54 @@ from minillm.errors import UserError
 
 
 @dataclass(frozen=True)
-class Team:
-    """Which of how many processes this is.
+class Processes:
+    """The rank of this process among all that train together, and what they exchange.
 
-    >>> Team(rank=1, size=2).share((torch.arange(6),))
+    >>> Processes(rank=1, world_size=2).shard((torch.arange(6),))
     (tensor([1, 3, 5]),)
-    >>> Team().sum(2.5), Team().most(0.1, 0.2)
+    >>> Processes().sum(2.5), Processes().max(0.1, 0.2)
     (2.5, (0.1, 0.2))
     """
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     sharded: bool = False  # FSDP2 instead of DDP
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes the files and speaks to the user."""
+    def is_main(self) -> bool:
+        """Whether this process (rank 0) writes the files and prints."""
         return self.rank == 0
 
     def check(self, batch_size: int) -> None:
-        """Raise `ValueError` for a batch that cannot be shared out evenly."""
-        if batch_size % self.size:
+        """Raise `UserError` for a batch that the processes cannot divide evenly."""
+        if batch_size % self.world_size:
             raise UserError(
-                f"a batch of {batch_size} rows cannot be shared out evenly among {self.size} processes; "
-                f"choose a batch size that {self.size} divides"
+                f"a batch of {batch_size} rows cannot be divided evenly among {self.world_size} processes; "
+                f"choose a batch size that is a multiple of {self.world_size}"
             )
 
-    def share(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The rows of a batch that this process works on: every `size`-th, so that long and short ones spread."""
-        return tuple(part[self.rank :: self.size] for part in batch)
+    def shard(self, batch: Any) -> Any:
+        """The rows of a batch that this process works on: every `world_size`-th, so that long and short ones mix."""
+        return batch if self.world_size == 1 else tuple(part[self.rank :: self.world_size] for part in batch)
 
-    def with_loss(self, model: nn.Module, loss_function: Callable) -> nn.Module:
-        """The loss as a module of its batch. The gradients of all processes are averaged when it is differentiated."""
-        module = ModelWithLoss(model, loss_function)
+    def wrap(self, model: nn.Module, loss_function: Callable | None = None) -> nn.Module:
+        """A module that maps a batch to its loss; its backward pass averages the gradients of all processes.
+
+        Without a loss function the model itself returns the loss of a batch.
+
+        >>> from minillm import ModelConfig, Transformer
+        >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
+        >>> Processes().wrap(model, lambda model, ids: model(ids).logsumexp(-1).mean())(torch.tensor([[1, 2]])).shape
+        torch.Size([])
+        """
+        module = ModelWithLoss(model, loss_function or _call)
         if self.sharded:
             return self._shard(model, module)
-        return module if self.size == 1 else DistributedDataParallel(module)
+        return module if self.world_size == 1 else DistributedDataParallel(module)
 
     def _shard(self, model: nn.Module, module: nn.Module) -> nn.Module:
-        """Block by block; what is around the blocks (embedding, head) belongs to the root, since a loss may use it."""
+        """Shard each block; embedding and head belong to the root module, since a loss may use them."""
         if self.device.type == "cpu" and not hasattr(torch.cpu.Stream, "record_event"):
             raise UserError(
                 f"PyTorch {torch.__version__} cannot shard a model on the CPU; take a newer one, or --parallel ddp"
@@ -70,7 +78,7 @@ class Team:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
-        mesh = init_device_mesh(self.device.type, (self.size,))
+        mesh = init_device_mesh(self.device.type, (self.world_size,))
         for block in model.get_submodule("blocks").children():
             fully_shard(block, mesh=mesh)
         fully_shard(module, mesh=mesh)
@@ -78,30 +86,30 @@ class Team:
 
     @contextmanager
     def measuring(self, module: Any) -> Iterator[bool]:
-        """Whether this process validates: the leading one alone, or where the model is sharded, all together.
+        """Yield whether this process validates: rank 0 alone, or all together where the model is sharded.
 
-        Validation calls the model itself, not `module`; so the root's weights, the embedding and the head, are made
-        whole here. The blocks see to themselves.
+        Validation calls the model itself, not `module`, so the root's weights (embedding and head) are gathered here;
+        the blocks gather their own.
         """
         if self.sharded:
             module.unshard()
-        yield self.leads or self.sharded
+        yield self.is_main or self.sharded
         if self.sharded:
             module.reshard()
 
-    def whole(self, model: Any) -> Any:
-        """The model to be saved: itself, or where it is sharded a whole copy on the leader's CPU, None for the others.
+    def gather(self, model: Any) -> Any:
+        """The model to save: itself, or if sharded a whole copy on rank 0's CPU and None on the other ranks.
 
-        The copy has the weights alone, without gradients and optimizer state, a quarter of what training holds.
+        The copy holds weights alone, without gradients and optimizer state: a quarter of what training holds.
         """
         if not self.sharded:
             return model
         weights = {}
         for name, parameter in model.named_parameters():
             weight = whole(parameter.detach())  # every process takes part
-            if self.leads:
+            if self.is_main:
                 weights[name] = weight.cpu()
-        if not self.leads:
+        if not self.is_main:
             return None
         with torch.device("meta"):
             copy = type(model)(model.config)
@@ -111,21 +119,21 @@ class Team:
         return copy
 
     def sum(self, value: float) -> float:
-        """The sum of every process's value."""
-        return self._reduced([value], dist.ReduceOp.SUM)[0] if self.size > 1 else value
+        """The sum of all processes' values."""
+        return self._reduced([value], dist.ReduceOp.SUM)[0] if self.world_size > 1 else value
 
-    def most(self, *values: float) -> tuple[float, ...]:
-        """The largest of every process's values, place by place: who is stopped by one is stopped by all."""
-        return tuple(self._reduced(values, dist.ReduceOp.MAX)) if self.size > 1 else values
+    def max(self, *values: float) -> tuple[float, ...]:
+        """The elementwise maximum over processes: if one is told to stop, all stop."""
+        return tuple(self._reduced(values, dist.ReduceOp.MAX)) if self.world_size > 1 else values
 
     def _reduced(self, values: Any, operation: Any) -> list[float]:
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
         dist.all_reduce(tensor, operation)
         return tensor.tolist()
 
-    def agreed(self, value: Any) -> Any:
-        """What the leading process says, for all."""
-        if self.size > 1:
+    def broadcast(self, value: Any) -> Any:
+        """Rank 0's value, on all ranks."""
+        if self.world_size > 1:
             box = [value]
             dist.broadcast_object_list(box, device=self.device)
             value = box[0]
@@ -133,27 +141,30 @@ class Team:
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """Raise `OSError` in every process where one of them meets it: none may wait for one that has given up."""
+        """Raise `OSError` on every rank if it is raised on one, so that none waits for a rank that gave up."""
         error = None
         try:
             yield
         except OSError as met:
             error = met
-        if any(self.most(error is not None)):
+        if any(self.max(error is not None)):
             raise error or OSError("another process could not write its part")
 
     @contextmanager
-    def leader_first(self) -> Iterator[None]:
-        """Let the leading process do this before the others, which then find its files in the cache."""
-        if self.size > 1 and not self.leads:
+    def main_first(self) -> Iterator[None]:
+        """Let rank 0 run the block before the others, which then find its files in the cache."""
+        if self.world_size > 1 and not self.is_main:
             dist.barrier()
         yield
-        if self.size > 1 and self.leads:
+        if self.world_size > 1 and self.is_main:
             dist.barrier()
+
+
+ALONE = Processes()
 
 
 class ModelWithLoss(nn.Module):
-    """DDP watches one call of `forward`, and a loss may use more of the model than its `forward`."""
+    """A model and its loss in one `forward`, which is the call that DDP watches."""
 
     def __init__(self, model: nn.Module, loss_function: Callable):
         super().__init__()
@@ -163,32 +174,39 @@ class ModelWithLoss(nn.Module):
         return self.loss_function(self.model, batch)
 
 
+def _call(model: nn.Module, batch: Any) -> Tensor:
+    return model(batch)
+
+
 def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
-    """A context for forward and backward in which gradients only add up: with several parts to a batch, one exchange
-    at the last is enough. (DDP decides in `forward` whether the next backward exchanges.)"""
+    """A context for forward and backward in which gradients only accumulate, without an exchange.
+
+    With several micro-batches one exchange, at the last, is enough. DDP decides in `forward` whether the next backward
+    exchanges.
+    """
     set_sync = getattr(module, "set_requires_gradient_sync", None)
     if set_sync is not None:  # FSDP2; it then keeps the whole gradient of its rows' matrices
         set_sync(not more_to_come)
     return module.no_sync() if more_to_come and isinstance(module, DistributedDataParallel) else nullcontext()
 
 
-# A sharded tensor is a DTensor. It is known here by what it can do, since importing its package takes half a second.
+# A sharded tensor is a DTensor, recognized here by its methods, since importing its package takes half a second.
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """All of a sharded tensor, which every process must ask for at once; any other tensor as it is."""
+    """All of a sharded tensor (a collective call: every rank must make it); any other tensor unchanged."""
     gather = getattr(tensor, "full_tensor", None)
     return tensor if gather is None else gather()
 
 
 def own_part(tensor: Tensor) -> Tensor:
-    """The rows of a sharded tensor that this process holds; any other tensor as it is."""
+    """The rows of a sharded tensor that this process holds; any other tensor unchanged."""
     to_local = getattr(tensor, "to_local", None)
     return tensor if to_local is None else to_local()
 
 
 def sharded_like(example: Tensor, tensor: Tensor) -> Tensor:
-    """`tensor`, which every process has whole, cut as `example` is; as it is where that is not sharded."""
+    """`tensor`, whole on every rank, sharded as `example` is; unchanged if `example` is not sharded."""
     if not hasattr(example, "device_mesh"):
         return tensor
     from torch.distributed.tensor import DTensor, Replicate
@@ -199,39 +217,38 @@ def sharded_like(example: Tensor, tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def join_team(device: torch.device, sharded: bool = False) -> Iterator[Team]:
-    """Join the processes that `torchrun` started, for the time of a `with`; a team of one where it did not.
+def join_processes(device: torch.device, sharded: bool = False) -> Iterator[Processes]:
+    """Join the processes that `torchrun` started, for the length of a `with`; a single process otherwise.
 
-    Talks by NCCL between CUDA cards and by Gloo between CPUs; with cards, each process takes that of its local rank.
-    With `sharded` the team shares the model out by FSDP2. Raises `ConnectionError` where another process has ended.
+    They communicate by NCCL between CUDA cards and by Gloo between CPUs; with cards, each takes that of its local rank.
+    With `sharded` the model is sharded by FSDP2. Raises `ConnectionError` if another process has ended.
     """
     if "RANK" not in os.environ:
-        yield Team(device=device)
+        yield Processes(device=device)
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store, rank, size = next(dist.rendezvous("env://"))
-    # The store outlives a restart, and with it the addresses of the dead (seen with torch 2.13): a page for each start.
-    store = dist.PrefixStore(f"attempt {attempt()}", store)
+    # The store survives a restart with the addresses of dead processes (seen with torch 2.13): one prefix per start.
+    store = dist.PrefixStore(f"attempt {restart_count()}", store)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
-        yield Team(rank, size, device, sharded and size > 1)
+        yield Processes(rank, size, device, sharded and size > 1)
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         raise ConnectionError(
-            f"process {rank} of {size} stops, since another one has ended (the log of that one, or the line of "
-            f"torchrun below, says how). Go on from the last checkpoint with --resume; with torchrun --max-restarts 3 "
-            "a job does so by itself"
+            f"process {rank} of {size} stops because another one ended (its log, or torchrun's line below, says why). "
+            "Resume from the last checkpoint with --resume; torchrun --max-restarts 3 does so by itself"
         ) from error
     finally:
         dist.destroy_process_group()
-    # A thread of Gloo that has yet to let go of a tensor when Python ends is ended in C++, and aborts the process
-    # (seen with torch 2.13, in one FSDP2 job of twenty). Asleep, we leave the interpreter's lock to it.
+    # A Gloo thread that still holds a tensor when Python exits aborts the process (seen with torch 2.13, in one FSDP2
+    # job of twenty). Sleeping gives it the interpreter's lock.
     time.sleep(0.2)
 
 
-def attempt() -> int:
-    """How often `torchrun --max-restarts` has started these processes anew, after one of them had died."""
+def restart_count() -> int:
+    """How often `torchrun --max-restarts` has restarted these processes after one of them died."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -1,229 +1,238 @@
-"""The one training loop: pretraining, SFT, the reward model and DPO differ in their batches and their loss.
+"""One training loop for pretraining, SFT, the reward model, DPO, PPO and GRPO.
 
-`train` is a generator of metrics. It draws nothing and prints nothing; whoever iterates decides what to show.
+A `Task` says what is learned: its batches, its loss and what it measures. `train` does the rest, which is the same for
+all of them: the learning-rate schedule, the optimizer's steps, metrics, checkpoints and interrupts.
 """
 
 import math
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from minillm.data.batches import Batch, SegmentedBatch
 from minillm.device import autocast_dtype, keep_freed_memory
-from minillm.errors import UserError
-from minillm.losses import IGNORE, next_token_loss_of_hidden
-from minillm.model.transformer import Transformer
-from minillm.training.checkpoint import Progress, load_latest, save_checkpoint
+from minillm.losses import IGNORE
+from minillm.training.checkpoint import Progress
 from minillm.training.compilation import compiled_layers
-from minillm.training.distributed import Team, not_yet_averaged, whole
+from minillm.training.distributed import Processes, not_yet_averaged, whole
+from minillm.training.metrics import Metrics
 from minillm.training.optim import make_optimizer
+from minillm.training.run import Run
 from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
 
-Metrics = dict[str, Any]
-LossFunction = Callable[[Any, Any], Float[Tensor, ""]]  # of a model and a batch
+LossFunction = Callable[[Any, Any], Float[Tensor, ""] | None]  # of a model and a batch
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """What is learnt from: `batches[step]`, tuples of tensors with one row an example, the same whenever asked for."""
+    """Where batches come from: `batches[step]` is the same whenever it is asked for, so a run can resume anywhere.
+
+    A batch is a tuple of tensors with one row per example, the targets last.
+    """
 
     batch_size: int
 
-    def __getitem__(self, step: int) -> tuple[Tensor, ...]: ...
+    def __getitem__(self, step: int) -> Any: ...
 
 
-def train(
-    model: nn.Module,
-    batches: Batches,
-    loss_function: LossFunction,
-    config: TrainConfig,
-    validate: Callable[[], Metrics] | None = None,
-    checkpoint: Path | None = None,
-    on_checkpoint: Callable[[], None] = lambda: None,
-    team: Team = Team(),  # noqa: B008 - frozen, and it holds nothing
-) -> Generator[Metrics, None, None]:
-    """Update `model` for `config.steps` or `config.minutes`; yield metrics at step 1, then every `log_every`.
+class Update(NamedTuple):
+    """What one optimizer step reports."""
 
-    Each `eval_every` and the last step have a line too. Each line holds step (updates done), loss (nats, of that step's
-    batches before the update), learning_rate, grad_norm (before clipping), tokens and seconds (both since step 0),
-    tokens_per_second (since the line before, what validating and saving took at that line left out), and now and then
-    what `validate` returns.
-    With `checkpoint`, state is saved there every `save_every` steps, after the step's metrics were yielded and
-    `on_checkpoint` was called, so neither is missing from a run that goes on from there. A file that is already there
-    is gone on from: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds
-    before the cut count, and the schedule goes on where it was.
-    Ctrl-C, or SIGTERM (a cluster that wants its machine back), waits for the end of the step, saves, and only then
-    raises `KeyboardInterrupt`.
-    Raises `FloatingPointError` at a loss or a gradient that is no number; the checkpoint stays at the last good
-    step. A checkpoint that cannot be written, on a full disk, is a warning, except the last one: that raises `OSError`.
-    In a `team` every process gets the same batches and works on its share of the rows; the leading one validates and
-    saves, or all together where the model is sharded (`on_checkpoint` is called in every process). Raises `ValueError`
-    where a batch cannot be shared out evenly.
+    loss: float  # nats per target, before the step
+    grad_norm: float  # before clipping
+    n_targets: int  # tokens (or pairs) that all processes learned from
+
+
+@dataclass
+class Task:
+    """What a training method adds to the loop; as it stands, one update per step on the batches of that step.
+
+    PPO and GRPO override `step`: they sample first, then make several updates on what was sampled.
     """
+
+    model: nn.Module  # everything that learns and that a checkpoint holds
+    batches: Batches
+    loss: LossFunction
+    validate: Callable[[], Metrics] = lambda: Metrics()
+    extra_metrics: Callable[[Metrics], Metrics] = lambda metrics: Metrics()  # from the metrics of a step so far
+    state: dict[str, float] = field(default_factory=dict)  # numbers of the task's own that a checkpoint keeps
+
+    def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
+        """Take step `number` (from 0): call `update` on lists of micro-batches; returns loss, grad_norm and tokens."""
+        first = number * config.accumulate
+        done = update([self.batches[first + n] for n in range(config.accumulate)])
+        assert done is not None  # only a loss of None, which PPO may return, makes an update None
+        return {"loss": done.loss, "grad_norm": done.grad_norm, "tokens": done.n_targets}
+
+
+def fit(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metrics]:
+    """Run `train` to its end, leave the model in evaluation mode, and return all metrics of the run."""
+    run = run or Run(config)
+    for _ in train(task, config, run):
+        pass
+    task.model.eval()
+    return run.history
+
+
+def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[Metrics, None, None]:
+    """Train for `config.steps` or `config.minutes`; yield metrics at step 1, every `log_every`, and the last step.
+
+    The keys are those of `Metrics`. With a folder the `run` keeps metrics and checkpoints there and resumes from
+    them: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds before the cut
+    count. State is saved every `save_every` steps, after the step's metrics. Ctrl-C and SIGTERM (a cluster that wants
+    its machine back) finish the step, save, and only then raise `KeyboardInterrupt`.
+
+    Raises `FloatingPointError` at a loss or gradient that is not finite, with the last good checkpoint kept; `OSError`
+    if the last checkpoint cannot be written (an earlier one only warns); `UserError` if a batch cannot be divided
+    among the processes.
+    """
+    run = run or Run(config)
+    processes = run.processes
     keep_freed_memory()
-    device = next(model.parameters()).device
-    team.check(batches.batch_size)
-    module = team.with_loss(model, loss_function)
-    optimizer = make_optimizer(config.optimizer, model, config.learning_rate, config.weight_decay, config.momentum)
-    progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0}
-    if checkpoint and checkpoint.exists():
-        progress = load_latest(checkpoint, model, optimizer)
+    processes.check(task.batches.batch_size)
+    device = next(task.model.parameters()).device
+    module = processes.wrap(task.model, task.loss)
+    optimizer = make_optimizer(config.optimizer, task.model, config.learning_rate, config.weight_decay, config.momentum)
+    progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0} | task.state | run.resume(task.model, optimizer)
+    task.state = {name: progress[name] for name in task.state}
     start = time.perf_counter() - progress["seconds"]
-    mark = progress["tokens"], time.perf_counter()
-    share = config.progress(progress["step"], progress["seconds"])
-    model.train()
-    with interrupt_after_step() as interrupted, compiled_layers(model) if config.compile else nullcontext():
-        while share < 1:
-            first = progress["step"] * config.accumulate
-            parts = [_to_device(team.share(batches[first + n]), device) for n in range(config.accumulate)]
-            ends = config.warmup_steps, config.final_fraction
-            rate = learning_rate(config.schedule, config.learning_rate, progress["step"], share, *ends)
+    measured_from = progress["tokens"], time.perf_counter()  # tokens_per_second counts from here
+    fraction = config.progress(progress["step"], progress["seconds"])  # of the run that is over
+    task.model.train()
+
+    with interrupt_after_step() as interrupted, compiled_layers(task.model) if config.compile else nullcontext():
+        while fraction < 1:
+            # One step: the rate for it, then forward, backward and the optimizer, as often as the task says.
+            schedule = config.schedule, config.learning_rate, progress["step"], fraction
+            rate = learning_rate(*schedule, config.warmup_steps, config.final_fraction)
+
+            def update_now(batches: Sequence[Any], rate: float = rate) -> Update | None:
+                rows = [to_device(processes.shard(batch), device) for batch in batches]
+                return update(module, optimizer, rows, rate, config, processes)
+
             try:
-                loss, grad_norm, tokens = update(module, optimizer, parts, rate, config, team)
+                metrics = task.step(progress["step"], config, update_now)
             except FloatingPointError as error:
-                raise FloatingPointError(f"step {progress['step']}: {error}") from None
-            done, seconds = progress["step"] + 1, time.perf_counter() - start
-            progress = {"step": done, "tokens": progress["tokens"] + tokens, "seconds": seconds}
-            share, stopped = team.most(config.progress(done, seconds), interrupted())
-            last = share >= 1
-            line = last or stopped or done == 1 or done % config.log_every == 0 or done % config.eval_every == 0
-            if line:
-                metrics = {**progress, "seconds": round(seconds, 3), "loss": team.sum(loss.item())}
-                pace = (progress["tokens"] - mark[0]) / (time.perf_counter() - mark[1])  # .item() waited for the card
-                metrics |= {"learning_rate": rate, "grad_norm": grad_norm.item(), "tokens_per_second": round(pace, 1)}
-                if validate and (last or done % config.eval_every == 0):
-                    with team.measuring(module) as measures:
-                        metrics |= validate() if measures else {}
-                    model.train()
+                raise run.failure(f"step {progress['step']}: {error}", task.model) from None
+
+            # Where the run stands now; any process may stop all.
+            step, seconds = progress["step"] + 1, time.perf_counter() - start
+            progress = {"step": step, "tokens": progress["tokens"] + metrics["tokens"], "seconds": seconds} | task.state
+            fraction, stopped = processes.max(config.progress(step, seconds), interrupted())
+            last = fraction >= 1
+
+            # Metrics, with a validation now and then.
+            shown = last or stopped or step == 1 or step % config.log_every == 0 or step % config.eval_every == 0
+            if shown:
+                pace = (progress["tokens"] - measured_from[0]) / (time.perf_counter() - measured_from[1])
+                line: Any = {"seconds": round(seconds, 3), "learning_rate": rate, "tokens_per_second": round(pace, 1)}
+                metrics |= progress | line
+                if last or step % config.eval_every == 0:
+                    with processes.measuring(module) as measures:
+                        metrics |= task.validate() if measures else {}
+                    task.model.train()
+                metrics |= task.extra_metrics(metrics)
+                run.record(metrics)
                 yield metrics
-            if checkpoint and (last or stopped or done % config.save_every == 0):
-                with surviving_a_full_disk(done, must_save=bool(last or stopped)):
-                    with team.all_or_none():
-                        on_checkpoint()
-                    save_checkpoint(checkpoint, model, optimizer, progress, team)
+
+            if last or stopped or step % config.save_every == 0:
+                run.save(task.model, optimizer, progress, required=bool(last or stopped))
             if stopped:
                 raise KeyboardInterrupt
-            if line:
-                mark = progress["tokens"], time.perf_counter()
+            if shown:
+                measured_from = progress["tokens"], time.perf_counter()
 
 
 def update(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    parts: Sequence[Any],
+    batches: Sequence[Any],
     learning_rate: float,
     config: TrainConfig,
-    team: Team,
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""], int]:
-    """One step: forward, backward, clip, move. Returns this process's part of the loss, the gradient's norm before
-    clipping, and how many tokens all processes learnt from.
+    processes: Processes,
+) -> Update | None:
+    """One optimizer step: forward, backward, clip, step.
 
-    The `parts` are batches that make one large batch together: their gradients are summed, each weighing as many
-    targets as it holds, so that every token counts the same (a mean of means would favour the emptier parts).
+    `module` maps a batch to its loss (`Processes.wrap`). The `batches` are micro-batches of one large batch: their
+    gradients are summed, each weighted by its number of targets, so that every token counts the same (a mean of means
+    would favor the emptier ones). Returns None, with nothing changed, if the loss is None.
+
+    Raises `FloatingPointError` before any weight changes if the loss or the gradient is not finite.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     device = next(module.parameters()).device
-    counts = [count_targets(batch) for batch in parts]
-    targets = int(team.sum(sum(counts)))
-    total = torch.zeros((), device=device)
+    counts = [count_targets(batch) for batch in batches]
+    n_targets = int(processes.sum(sum(counts)))
+    total = 0.0
     optimizer.zero_grad(set_to_none=True)
-    for number, (batch, count) in enumerate(zip(parts, counts, strict=True), start=1):
-        if count == 0 and targets > 0 and team.size == 1:
-            continue  # nothing to learn from in this part; a batch that is empty as a whole is the loss's to refuse
-        share = count / targets if targets and len(parts) * team.size > 1 else 1.0
-        if count == 0 and targets > 0:  # this process has nothing to learn here; the others wait for its gradient of 0
+    for number, (batch, count) in enumerate(zip(batches, counts, strict=True), start=1):
+        if count == 0 and n_targets > 0 and processes.world_size == 1:
+            continue  # nothing to learn from in this micro-batch; the loss refuses a batch that is empty as a whole
+        weight = count / n_targets if n_targets and len(batches) * processes.world_size > 1 else 1.0
+        if count == 0 and n_targets > 0:  # nothing to learn here, but the other processes wait for its zero gradient
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
-        with not_yet_averaged(module, more_to_come=number < len(parts)):
+        # forward and backward
+        with not_yet_averaged(module, more_to_come=number < len(batches)):
             with number_format(config, device):
                 loss = module(batch)
+            if loss is None:
+                return None
             if not math.isfinite(loss.item()):
                 raise FloatingPointError(
                     f"the loss became {loss.item()} at learning rate {learning_rate:.2g}; lower the learning rate "
                     f"or clip_norm (now {config.clip_norm})"
                 )
-            (loss * share * team.size).backward()  # times the size, since an average will be taken
-        total += loss.detach() * share
-    grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm))
-    if not math.isfinite(grad_norm.item()):  # clipped, it would be no number in every weight
+            (loss * weight * processes.world_size).backward()  # times world_size, since DDP averages
+        total += loss.item() * weight
+    # clip, then step
+    grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)).item()
+    if not math.isfinite(grad_norm):  # clipping would write NaN into every weight
         raise FloatingPointError(
-            f"the gradient's norm became {grad_norm.item()} at learning rate {learning_rate:.2g}; lower it"
+            f"the gradient's norm became {grad_norm} at learning rate {learning_rate:.2g}; lower it"
         )
     optimizer.step()
-    return total, grad_norm, targets
+    return Update(processes.sum(total), grad_norm, n_targets)
 
 
 def half_precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
-    """The number format of the matmuls where it is not the weights' own float32."""
+    """The number format of matrix products in training, or None if it is the weights' own float32."""
     if config.bf16 is None:
         return autocast_dtype(device)
     return torch.bfloat16 if config.bf16 else None
 
 
 def number_format(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """The context that a training step computes its loss in: bfloat16 where `half_precision` says so."""
+    """The context in which a training step computes its loss: bfloat16 where `half_precision` says so."""
     dtype = half_precision(config, device)
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def count_targets(batch: Any) -> int:
-    """How many tokens of a batch are learnt from: its last part holds the targets."""
-    return int((batch[-1] != IGNORE).sum())
+    """How many targets a batch holds: those in its last tensor that are not `IGNORE`, or what its own count says."""
+    own = getattr(batch, "n_targets", None)
+    return int((batch[-1] != IGNORE).sum()) if own is None else own
 
 
-def _to_device(batch: Any, device: torch.device) -> Any:
-    return tuple(part.to(device, non_blocking=True) for part in batch)
-
-
-def text_loss(model: Transformer, batch: Batch | SegmentedBatch) -> Float[Tensor, ""]:
-    """Cross-entropy of every target of a batch, in nats: of every next token in pretraining, of the answers in SFT."""
-    inputs, *segments, targets = batch
-    hidden = model.hidden(inputs, segments=segments[0] if segments else None)
-    return next_token_loss_of_hidden(hidden, model.head.weight, targets)
-
-
-@torch.no_grad()
-def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> float:
-    """Nats per token over all batches, each token weighing the same (a mean of batch means would not do that)."""
-    model.eval()
-    device = next(model.parameters()).device
-    total, count = 0.0, 0
-    for batch in batches:
-        if n := count_targets(batch):
-            total += n * text_loss(model, _to_device(batch, device)).item()
-            count += n
-    if count == 0:
-        raise UserError("there is no token to measure the loss on")
-    return total / count
-
-
-@contextmanager
-def surviving_a_full_disk(step: int, must_save: bool) -> Iterator[None]:
-    """Turn an `OSError` while step `step` is saved into a warning, unless it `must_save`: there may be room later."""
-    try:
-        yield
-    except OSError as error:
-        if must_save:
-            raise
-        warnings.warn(f"step {step} is not saved: {error}. Training goes on.", stacklevel=3)
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A tuple of tensors on the device; any other batch is there already."""
+    return tuple(part.to(device, non_blocking=True) for part in batch) if isinstance(batch, tuple) else batch
 
 
 @contextmanager
 def interrupt_after_step() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a flag: an interrupt in the middle of an update would leave half of it behind.
+    """Turn Ctrl-C and SIGTERM into a flag, since an interrupt in the middle of an update would leave half of it.
 
-    `torchrun` sends SIGTERM to those who are left when one of its processes has died; so they can still say so.
-    A handler that was not installed from Python could not be put back, so it stays.
+    `torchrun` sends SIGTERM to the remaining processes when one has died, so they can still report it. A handler that
+    was not installed from Python could not be put back, so it stays.
     """
     if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield lambda: False

@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from minillm.errors import UserError
-from minillm.training.history import series, smoothed
+from minillm.training.metrics import Metrics, series, smoothed
 from minillm.viz.figures import png, shown_size, training_curve
 from minillm.viz.sketch import sketch
 
@@ -55,11 +55,11 @@ class Live:
             if not value > 0:
                 raise UserError(f"the {name} is {value}; a loss on a logarithmic axis must be above 0")
         self.floor, self.band, self.band_name, self.steps = floor, band, band_name, steps
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[Metrics] = []
         self._displays: tuple[Any, ...] = ()
         self._next = 0.0  # when the next picture is due
 
-    def __call__(self, metrics: dict[str, Any]) -> None:
+    def __call__(self, metrics: Metrics) -> None:
         """Take a line; lines of steps that are run again give way to the new ones."""
         while self.lines and self.lines[-1]["step"] >= metrics["step"]:
             self.lines.pop()
@@ -118,7 +118,8 @@ class Live:
         """Where the run stands: what the last line says, and the last validation."""
         if not self.lines:
             return "No step yet."
-        last, known = self.lines[-1], {key: value for line in self.lines for key, value in line.items()}
+        last = self.lines[-1]
+        known: dict[str, Any] = {key: value for line in self.lines for key, value in line.items()}
         losses = []
         if self._curve("loss")[0]:
             losses.append(f"training loss {smoothed(*self._curve('loss'))[-1]:.3f}")

@@ -34,7 +34,7 @@ from minillm.data.batches import PackedBatches, pack_documents, split_targets
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.feedforward import FeedForward
 from minillm.pretrained import load
-from minillm.training.run import TextData
+from minillm.training.pretraining import TextData
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, heat_map, lines, scatter, show
 from minillm.viz.figures.style import BLUE, ORANGE

@@ -34,9 +34,9 @@ from minillm.data.corpora import learn_tokenizer, load_corpus
 from minillm.losses import IGNORE, next_token_loss
 from minillm.model.accounting import count_flops, count_parameters, training_memory
 from minillm.training import optim, schedule
-from minillm.training.history import series, smoothed
-from minillm.training.loop import mean_loss, text_loss, train
-from minillm.training.run import TextData
+from minillm.training.loop import Task, train
+from minillm.training.metrics import series, smoothed
+from minillm.training.pretraining import TextData, mean_loss, text_loss
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, show, training_curve
 from minillm.viz.live import Live
@@ -433,7 +433,7 @@ def short_run(loss_function=text_loss, rate=1.0, causal=True, until=40):
         **{**vars(SHORT), "learning_rate": rate * SHORT.learning_rate}
     )
     lines = []
-    for line in train(broken, data.train, loss_function, settings):
+    for line in train(Task(broken, data.train, loss_function), settings):
         lines.append(line)
         if line["step"] >= until:
             return series(lines, "loss")
@@ -565,7 +565,7 @@ for layers in (1, 2):
             qk_norm=True,
         )
     )
-    lines_of = list(train(copier, Nonsense(), copy_loss, COPYING))
+    lines_of = list(train(Task(copier, Nonsense(), copy_loss), COPYING))
     copiers[layers], curves[f"{layers} layer{'s' * (layers > 1)}"] = (
         copier.eval(),
         [line["loss"] for line in lines_of],

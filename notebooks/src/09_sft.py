@@ -39,7 +39,7 @@ from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_l
 from minillm.posttraining.recipes import WORLD_SFT, example_of, world_chats
 from minillm.posttraining.rollout import Rollout, score_answers
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
-from minillm.training.loop import mean_loss
+from minillm.training.pretraining import mean_loss
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, heat_map, lines, shaded_strips, show
 from minillm.viz.figures.tokens import token_strip

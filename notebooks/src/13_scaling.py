@@ -42,10 +42,9 @@ from minillm.data.corpora import load_corpus
 from minillm.device import bf16_speedup
 from minillm.losses import IGNORE, next_token_loss
 from minillm.model.accounting import count_flops, count_parameters, training_memory
-from minillm.training.history import read_metrics
-from minillm.training.loop import mean_loss, text_loss
+from minillm.training.metrics import read_metrics
 from minillm.training.optim import Muon, adamw, orthogonalise
-from minillm.training.run import TextData
+from minillm.training.pretraining import TextData, mean_loss, text_loss
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import lines, scatter, show, timetable
 from minillm.world import floor

@@ -42,7 +42,7 @@ from minillm.posttraining.adapter import load_adapter, save_adapter
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
 from minillm.posttraining.recipes import OWN_SFT
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
-from minillm.training.loop import mean_loss
+from minillm.training.pretraining import mean_loss
 from minillm.viz.chat_box import ChatBox
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, show

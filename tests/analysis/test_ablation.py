@@ -18,7 +18,7 @@ from minillm.analysis.tracing import sublayers, trace
 from minillm.inference.generate import generate
 from minillm.losses import IGNORE
 from minillm.model.transformer import Transformer
-from minillm.training.loop import mean_loss
+from minillm.training.pretraining import mean_loss
 
 C = small_config().d_model
 

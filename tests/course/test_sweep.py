@@ -13,7 +13,7 @@ from minillm.course.models import BaseRecipe
 from minillm.course.sweep import SweepRecipe, sweep, sweep_files
 from minillm.data.corpora import learn_tokenizer
 from minillm.model.transformer import Transformer
-from minillm.training.run import TextData, pretrain
+from minillm.training.pretraining import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
 LOAD_CORPUS = room.load_corpus

@@ -11,7 +11,8 @@ from torch import nn
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
 from minillm.pretrained import quantize
-from minillm.training.loop import text_loss, train
+from minillm.training.loop import Task, train
+from minillm.training.pretraining import text_loss
 
 INSIDE = ["query", "key", "value", "output", "gate", "up", "down"]  # the linear layers of a block
 IDS = torch.arange(40).reshape(2, 20)
@@ -54,7 +55,7 @@ def test_only_the_corrections_learn(optimizer):
     """The head too, whose weight the loss takes without calling the layer."""
     model = add_lora(new_model(tie_embeddings=False), rank=4, targets=[*INSIDE, "head"])
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    lines = list(train(model, text_data().train, text_loss, settings(steps=40, optimizer=optimizer)))
+    lines = list(train(Task(model, text_data().train, text_loss), settings(steps=40, optimizer=optimizer)))
     assert lines[-1]["loss"] < lines[0]["loss"] - 0.1
     moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert moved == {name for name in before if "lora_" in name}

@@ -18,9 +18,10 @@ from minillm.losses import IGNORE, token_log_probs
 from minillm.posttraining.adapter import ADAPTER_DIR, load_adapter
 from minillm.posttraining.lora import add_lora, lora_layers
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
-from minillm.training.distributed import Team
-from minillm.training.loop import mean_loss, text_loss, update
+from minillm.training.distributed import Processes
+from minillm.training.loop import update
 from minillm.training.optim import make_optimizer
+from minillm.training.pretraining import mean_loss, text_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,17 +82,17 @@ def test_one_process_may_hold_a_share_without_targets():
     model, config = model_for(), settings()
     optimizer = make_optimizer("adamw", model, 0.0, 0.0)
 
-    class Two(Team):
+    class Two(Processes):
         def sum(self, value):
             return value + 5  # tokens that the other process has
 
-    team = Two(rank=0, size=2)
+    processes = Two(rank=0, size=2)
     empty = inputs, segments, torch.full_like(targets, IGNORE)
-    module = Team().with_loss(model, text_loss)
-    loss, norm, count = update(module, optimizer, [empty], 0.0, config, team)
+    module = Processes().wrap(model, text_loss)
+    loss, norm, count = update(module, optimizer, [empty], 0.0, config, processes)
     assert (loss.item(), norm.item(), count) == (0.0, 0.0, 5)
     with pytest.raises(ValueError, match="nothing to learn from in this batch"):
-        update(module, optimizer, [empty], 0.0, config, Team())
+        update(module, optimizer, [empty], 0.0, config, Processes())
 
 
 class PulledPlug(Exception): ...
@@ -141,7 +142,7 @@ def test_what_cannot_be_done_is_refused(tmp_path):
     with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
         sft(model_for(), chat_data(), settings(), tmp_path)
     with pytest.raises(ValueError, match="cannot be sharded"):
-        sft(add_lora(model_for()), chat_data(), settings(), team=Team(size=2, sharded=True))
+        sft(add_lora(model_for()), chat_data(), settings(), processes=Processes(size=2, sharded=True))
     with pytest.raises(ValueError, match="conversation 1 .*: the conversation holds no answer"):
         encode_conversations(TOKENIZER, [LESSONS[0], LESSONS[0][:1]])
     with pytest.raises(ValueError, match="no documents to pack"):
@@ -158,7 +159,7 @@ from posttraining.chats import TOKENIZER, chat_data
 from minillm.losses import IGNORE
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.sft import sft
-from minillm.training.distributed import join_team
+from minillm.training.distributed import join_processes
 
 class WithAnEmptyRow:
     batch_size = 4
@@ -169,7 +170,7 @@ class WithAnEmptyRow:
         targets[1::2] = IGNORE  # all that the second of two processes gets
         return inputs, segments, targets
 
-with join_team(torch.device("cpu")) as team:
+with join_processes(torch.device("cpu")) as processes:
     for name in ("plain", "lora", "empty"):
         model = new_model(vocab_size=TOKENIZER.vocab_size)
         data = chat_data()
@@ -178,8 +179,8 @@ with join_team(torch.device("cpu")) as team:
         if name == "empty":
             object.__setattr__(data, "train", WithAnEmptyRow(data.train))
         out = Path(sys.argv[1]) / name
-        _, history = sft(model, data, settings(steps=20, learning_rate=0.01), out, TOKENIZER, team=team)
-        if team.leads:
+        _, history = sft(model, data, settings(steps=20, learning_rate=0.01), out, TOKENIZER, processes=processes)
+        if processes.is_main:
             (out / "history.json").write_text(json.dumps(history))
 """
 

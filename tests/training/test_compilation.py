@@ -13,7 +13,8 @@ from counting import new_model, settings, text_data
 
 from minillm.device import require_compiler
 from minillm.training.compilation import compiled_layers
-from minillm.training.loop import text_loss, train
+from minillm.training.loop import Task, train
+from minillm.training.pretraining import text_loss
 from minillm.training.recompute import recompute_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ RUNS = """
     import torch
     torch.set_num_threads(1)
     from counting import new_model, settings, text_data
-    from minillm.training.run import pretrain
+    from minillm.training.pretraining import pretrain
 
     lines = []
     for compile in (False, True):
@@ -80,4 +81,4 @@ def test_a_layer_is_compiled_in_training_mode_and_plain_again_afterwards(monkeyp
 def test_a_run_without_a_compiler_says_so_before_its_first_step(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match="there is no C\\+\\+ compiler 'no-such-compiler' here; leave compile out"):
-        next(train(new_model(), text_data().train, text_loss, settings(compile=True)))
+        next(train(Task(new_model(), text_data().train, text_loss), settings(compile=True)))

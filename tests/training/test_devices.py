@@ -22,9 +22,9 @@ from minillm import ModelConfig, Transformer
 from minillm.losses import _LossOfHidden
 from minillm.model.accounting import count_parameters
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
-from minillm.training.loop import text_loss, train
+from minillm.training.loop import Task, train
 from minillm.training.optim import make_optimizer
-from minillm.training.run import pretrain
+from minillm.training.pretraining import pretrain, text_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = fake_card.cases()
@@ -92,7 +92,7 @@ def test_a_device_takes_the_steps_that_the_cpu_takes(monkeypatch, device, optimi
     monkeypatch.setattr("minillm.training.optim.autocast_dtype", lambda device: None)  # Muon's products in float32 too
     config, start = settings(steps=10, optimizer=optimizer, learning_rate=0.01), weights(new_model())
     there, here = new_model().to(device), new_model()
-    lines = [list(train(model, text_data().train, text_loss, config)) for model in (there, here)]
+    lines = [list(train(Task(model, text_data().train, text_loss), config)) for model in (there, here)]
     assert there.device.type == device.type
     for one, two in zip(*lines, strict=True):
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-3)

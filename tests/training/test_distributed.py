@@ -20,10 +20,10 @@ from safetensors import safe_open
 from minillm import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import load_checkpoint, load_latest, previous
-from minillm.training.distributed import Team, join_team, not_yet_averaged
-from minillm.training.loop import text_loss, update
+from minillm.training.distributed import Processes, join_processes, not_yet_averaged
+from minillm.training.loop import update
 from minillm.training.optim import make_optimizer
-from minillm.training.run import pretrain
+from minillm.training.pretraining import pretrain, text_loss
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARDS = hasattr(torch.cpu.Stream, "record_event")
@@ -37,13 +37,13 @@ import torch
 torch.set_num_threads(1)
 from counting import new_model, settings, text_data
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import attempt, join_team, whole
+from minillm.training.distributed import restart_count, join_processes, whole
 from minillm.training.recompute import recompute_blocks
-from minillm.training.run import pretrain
+from minillm.training.pretraining import pretrain
 
 def run(mates, out, sharded=False, recompute=False, dies_in=None, **changes):
     def show(metrics):
-        if metrics["step"] == 33 and attempt() == dies_in:
+        if metrics["step"] == 33 and restart_count() == dies_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
     model = new_model(vocab_size=259).to(mates.device)
@@ -51,11 +51,11 @@ def run(mates, out, sharded=False, recompute=False, dies_in=None, **changes):
         recompute_blocks(model)
     mates = replace(mates, sharded=sharded)
     tokenizer = Tokenizer.train(["1 2 3"], 258)
-    _, history = pretrain(model, text_data(), settings(**changes), out, tokenizer, show, team=mates)
+    _, history = pretrain(model, text_data(), settings(**changes), out, tokenizer, show, processes=mates)
     digest = sum(whole(parameter.detach()).double().sum().item() for parameter in model.parameters())
     (out / f"rank{mates.rank}.json").write_text(json.dumps([digest, history]))
 
-with join_team(torch.device(sys.argv[3])) as mates:
+with join_processes(torch.device(sys.argv[3])) as mates:
     for name, changes in json.loads(sys.argv[2]).items():
         run(mates, Path(sys.argv[1]) / name, **changes)
 """
@@ -188,7 +188,7 @@ def test_a_job_whose_process_dies_starts_again_and_nothing_had_happened(two, tmp
 @can_shard
 def test_a_process_that_dies_ends_the_job_with_a_sentence_and_one_process_can_go_on(one, tmp_path):
     _, said = start_job(tmp_path, {"run": {"dies_in": 0, "sharded": True}})
-    assert "ConnectionError: process 1 of 2 stops, since another one has ended" in said
+    assert "ConnectionError: process 1 of 2 stops because another one ended" in said
     history = alone(tmp_path / "run", {})
     assert history[-1]["val_loss"] == pytest.approx(one["adamw"][-1]["val_loss"], rel=1e-3)
     files = sorted(file.name for file in (tmp_path / "run").glob("*checkpoint.*"))
@@ -203,7 +203,7 @@ def process_group():
 
 
 def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
-    module = torch.nn.parallel.DistributedDataParallel(Team().with_loss(new_model(), text_loss))
+    module = torch.nn.parallel.DistributedDataParallel(Processes().wrap(new_model(), text_loss))
     exchanges = []
 
     def count(state, bucket):
@@ -214,14 +214,14 @@ def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
 
     module.register_comm_hook(None, count)
     optimizer = make_optimizer("adamw", module.module.model, 0.1, 0.1)
-    update(module, optimizer, [text_data().train[n] for n in range(3)], 0.1, settings(), Team())
+    update(module, optimizer, [text_data().train[n] for n in range(3)], 0.1, settings(), Processes())
     assert exchanges.count(0) == 1
 
 
 @can_shard
 def test_a_sharded_gradient_stays_where_it_is_until_the_last_part(process_group):
     plain, model = new_model(), new_model()
-    module = Team(sharded=True).with_loss(model, text_loss)
+    module = Processes(sharded=True).wrap(model, text_loss)
     for n in range(2):
         text_loss(plain, text_data().train[n]).backward()
         with not_yet_averaged(module, more_to_come=n == 0):
@@ -234,16 +234,16 @@ def test_a_sharded_gradient_stays_where_it_is_until_the_last_part(process_group)
 def test_a_pytorch_that_cannot_shard_here_is_refused(monkeypatch):
     monkeypatch.delattr(torch.cpu.Stream, "record_event", raising=False)
     with pytest.raises(ValueError, match="cannot shard a model on the CPU; take a newer one, or --parallel ddp"):
-        Team(sharded=True).with_loss(new_model(), text_loss)
+        Processes(sharded=True).wrap(new_model(), text_loss)
 
 
 def test_a_team_of_one_changes_nothing(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
-    with join_team(torch.device("cpu"), sharded=True) as mates:
-        assert mates == Team()
-        assert mates.leads
+    with join_processes(torch.device("cpu"), sharded=True) as mates:
+        assert mates == Processes()
+        assert mates.is_main
         assert mates.agreed("as it is") == "as it is"
-        with mates.leader_first():
+        with mates.main_first():
             pass
         with pytest.raises(OSError, match="no room"), mates.all_or_none():
             raise OSError("no room")

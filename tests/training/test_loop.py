@@ -14,10 +14,11 @@ from minillm.data.batches import PackedBatches, whole_documents
 from minillm.errors import UserError
 from minillm.losses import IGNORE, token_log_probs
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import Team
-from minillm.training.loop import interrupt_after_step, mean_loss, text_loss, train, update
+from minillm.training.distributed import Processes
+from minillm.training.loop import Task, interrupt_after_step, train, update
 from minillm.training.optim import make_optimizer
-from minillm.training.run import RunFolder, pretrain
+from minillm.training.pretraining import mean_loss, pretrain, text_loss
+from minillm.training.run import Run
 from minillm.training.settings import TrainConfig
 
 
@@ -33,7 +34,7 @@ def test_the_step_is_forward_backward_clip_move():
     """Against the same update written out by hand, with the gradient long enough to be clipped."""
     ours, by_hand, data = new_model(3), new_model(3), text_data()
     config = settings(steps=3, clip_norm=0.5, weight_decay=0.1, learning_rate=0.01)
-    metrics = list(train(ours, data.train, text_loss, config))
+    metrics = list(train(Task(ours, data.train, text_loss), config))
     decayed = [p for p in by_hand.parameters() if p.dim() > 1]
     optimizer = torch.optim.AdamW(
         [
@@ -67,8 +68,8 @@ def test_parts_of_a_batch_make_the_step_of_the_whole():
     rows[::3, 4:] = IGNORE
     rows[::7, 1:] = IGNORE
     whole, split = new_model(2), new_model(2)
-    expected = list(train(whole, PackedBatches(rows, 4, 0, END), text_loss, settings(steps=6)))
-    metrics = list(train(split, PackedBatches(rows, 1, 0, END), text_loss, settings(steps=6, accumulate=4)))
+    expected = list(train(Task(whole, PackedBatches(rows, 4, 0, END), text_loss), settings(steps=6)))
+    metrics = list(train(Task(split, PackedBatches(rows, 1, 0, END), text_loss), settings(steps=6, accumulate=4)))
     for one, two in zip(metrics, expected, strict=True):
         assert one["tokens"] == two["tokens"]
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
@@ -90,12 +91,14 @@ def clock(monkeypatch, per_step: float, per_validation: float = 0.0) -> None:
 
     monkeypatch.setattr("minillm.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr("minillm.training.loop.update", taking(per_step, update))
-    monkeypatch.setattr("minillm.training.run.mean_loss", taking(per_validation, mean_loss))
+    monkeypatch.setattr("minillm.training.pretraining.mean_loss", taking(per_validation, mean_loss))
 
 
 def test_a_run_of_minutes_ends_within_a_step_of_its_time(monkeypatch):
     clock(monkeypatch, 5.0)
-    metrics = list(train(new_model(), text_data().train, text_loss, settings(steps=None, minutes=1, warmup_steps=0)))
+    metrics = list(
+        train(Task(new_model(), text_data().train, text_loss), settings(steps=None, minutes=1, warmup_steps=0))
+    )
     assert [line["seconds"] for line in metrics] == [5.0 * step for step in range(1, 13)]
     rates = [line["learning_rate"] for line in metrics]
     assert rates[0] == 3e-3
@@ -122,7 +125,7 @@ def test_a_run_of_minutes_that_was_cut_off_has_the_rest_of_its_time(tmp_path, mo
 def test_the_pace_is_that_since_the_line_before_without_validation(monkeypatch):
     clock(monkeypatch, 2.0, per_validation=100.0)
     model, data = new_model(), text_data()
-    monkeypatch.setattr("minillm.training.run.matmul_peak", lambda device, dtype: 1e6)
+    monkeypatch.setattr("minillm.training.pretraining.matmul_peak", lambda device, dtype: 1e6)
     history = pretrain(model, data, settings(steps=12, log_every=5, eval_every=5), floor=0.25)[1]
     assert [line["step"] for line in history] == [1, 5, 10, 12]
     assert [line["seconds"] for line in history] == [2.0, 10.0, 120.0, 224.0]  # on the wall, all counts
@@ -198,12 +201,13 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, changes
 def test_a_plug_pulled_between_the_last_line_and_the_last_checkpoint_loses_neither(tmp_path, monkeypatch):
     class PulledPlug(Exception): ...
 
-    def pull(*arguments):
+    def pull(*arguments, **named):
         raise PulledPlug
 
     config = settings(steps=20)
     expected = saved_run(tmp_path / "whole", config)[1]
-    for place in ("minillm.training.loop.save_checkpoint", "minillm.training.run.save"):  # before it, and after
+    places = "minillm.training.run.save_checkpoint", "minillm.pretrained.huggingface.save_file"
+    for place in places:  # the one after the model is saved, the one before
         folder = tmp_path / place
         with monkeypatch.context() as patch:
             patch.setattr(place, pull)
@@ -215,9 +219,13 @@ def test_a_plug_pulled_between_the_last_line_and_the_last_checkpoint_loses_neith
         assert (folder / "model.safetensors").exists()
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused():
-    events = train(new_model(), text_data().train, text_loss, settings(), team=Team(rank=0, size=3))
-    with pytest.raises(ValueError, match="a batch of 4 rows cannot be shared out evenly among 3 processes"):
+def test_a_batch_that_cannot_be_divided_is_refused():
+    events = train(
+        Task(new_model(), text_data().train, text_loss),
+        settings(),
+        Run(settings(), processes=Processes(rank=0, world_size=3)),
+    )
+    with pytest.raises(ValueError, match="a batch of 4 rows cannot be divided evenly among 3 processes"):
         next(events)
 
 
@@ -255,11 +263,10 @@ def test_the_last_checkpoint_must_be_written(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr("minillm.training.loop.save_checkpoint", refuse)
-    steps = []
-    events = train(
-        new_model(), text_data().train, text_loss, settings(steps=20, save_every=10), checkpoint=tmp_path / "c"
-    )
+    monkeypatch.setattr("minillm.training.run.save_checkpoint", refuse)
+    steps, config = [], settings(steps=20, save_every=10)
+    task = Task(new_model(vocab_size=258), text_data().train, text_loss)
+    events = train(task, config, Run(config, tmp_path, TOKENIZER))
 
     def follow():
         steps.extend(line["step"] for line in events)
@@ -318,11 +325,11 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
 
 def test_a_gradient_that_is_no_number_changes_no_weight():
     model, batch = new_model(vocab_size=258), text_data().train[0]
-    module = Team().with_loss(model, text_loss)
+    module = Processes().wrap(model, text_loss)
     before = [parameter.clone() for parameter in model.parameters()]
     model.embedding.weight.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(FloatingPointError, match="gradient's norm became (inf|nan) at learning rate 0.01; lower it"):
-        update(module, make_optimizer("adamw", model, 0.01, 0.1), [batch], 0.01, settings(), Team())
+        update(module, make_optimizer("adamw", model, 0.01, 0.1), [batch], 0.01, settings(), Processes())
     assert all(map(torch.equal, model.parameters(), before))
 
 
@@ -357,7 +364,7 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     del before["momentum"], before["compile"]
     file.write_text(json.dumps(before))
     with pytest.raises(UserError, match="holds a run with momentum = 0.9, and now it is 0.5"):
-        RunFolder(tmp_path, settings(steps=20, momentum=0.5))
+        Run(settings(steps=20, momentum=0.5), tmp_path, TOKENIZER)
     assert saved_run(tmp_path, settings(steps=20))[1][-1]["step"] == 20
 
 

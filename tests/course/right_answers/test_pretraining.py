@@ -10,7 +10,7 @@ from minillm.course.checks.pretraining.factored import factored_step
 from minillm.course.checks.pretraining.overlap import seen_before
 from minillm.course.checks.pretraining.parts import in_parts
 from minillm.losses import IGNORE, next_token_loss
-from minillm.training.distributed import Team
+from minillm.training.distributed import Processes
 from minillm.training.loop import update
 from minillm.training.settings import TrainConfig
 
@@ -42,7 +42,7 @@ def test_parts_are_one_batch_and_what_the_package_accumulates():
     module = torch.nn.Module()
     module.model, module.forward = model, lambda part: next_token_loss(model(part[0]), part[1])
     accumulated, _, tokens = update(
-        module, optimizer, parts, 1.0, TrainConfig(steps=1, clip_norm=1e9, bf16=False), Team()
+        module, optimizer, parts, 1.0, TrainConfig(steps=1, clip_norm=1e9, bf16=False), Processes()
     )
     torch.testing.assert_close(accumulated, whole.detach())
     torch.testing.assert_close(before - model.weight.detach(), gradient)

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from minillm.training.history import read_metrics, series, smoothed
+from minillm.training.metrics import read_metrics, series, smoothed
 
 GOOD = '{"step": 1, "loss": 7.0}\n'
 
