@@ -14,8 +14,8 @@ from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle, tr
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.device import pick_device, seed_everything
-from minillm.posttraining.online import OnlineConfig, PromptData
-from minillm.posttraining.recipes import PROMPTS, world_prompts
+from minillm.posttraining.online import OnlineConfig
+from minillm.posttraining.recipes import PROMPTS, online_job
 from minillm.pretrained import load
 from minillm.world.instructions import Instructions
 
@@ -67,15 +67,13 @@ def learn_online(
     tokenizer = chat_tokenizer(tokenizer)
     judge = load_judge(options["reward"], tokenizer)
     model, judge = model.to(device), judge.to(device).eval()
-    longest = model.config.max_seq_len - config.max_new_tokens
-    prompts = world_prompts(tokenizer, options["prompts"], options["seed"], longest)
-    keep(out, options, fingerprint(model, prompts), "what is asked, or the model to begin with,")
+    job = online_job(train, config, model, tokenizer, judge.score, options["prompts"], options["seed"])
+    keep(out, options, fingerprint(model, job.data.prompts), "what is asked, or the model to begin with,")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
     reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
     before = assess(reference, tokenizer, asked, reference, judge, options["seed"])
-    data = PromptData(prompts, judge.score, [tokenizer.end_id])
     with progress(config, out, command) as show:
-        model, history = train(model, data, config, out, tokenizer, show)
+        model, history = job.run(out, show)
     after = assess(model, tokenizer, asked, reference, judge, options["seed"])
     result = {"asked": after.n, "before": _figures(before), "after": _figures(after)}
     result["win_rate"] = asdict(win_rate(after.utilities, before.utilities))

@@ -10,7 +10,7 @@ import click
 
 from minillm.cli.common import device_option, json_option
 from minillm.cli.runs import TRAINING
-from minillm.data.pairs import EncodedPairs, PairBatches, PairData, encode_preferences, hold_out_preferences
+from minillm.data.pairs import EncodedPairs, PairData, hold_out_preferences
 from minillm.data.preferences import Rater
 from minillm.data.rankings import Preference, load_preferences
 from minillm.model.transformer import Transformer
@@ -82,10 +82,11 @@ def load_pairs(
             found = hold_out_preferences(loaded.preferences)
         for part, more in zip(parts, found, strict=True):
             part += more
-    train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in parts)
+    sized = replace(recipe, batch_size=options["batch_size"])
+    data, train, held_out = sized.encode(parts, model, tokenizer, options["seed"])
     _tell(say, "pairs are left out", [*train.skipped, *held_out.skipped])
     say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
-    return PairData(PairBatches(train.pairs, options["batch_size"], options["seed"]), held_out.pairs), held_out
+    return data, held_out
 
 
 def _tell(say: Callable[[str], None], what: str, skipped: Sequence[str]) -> None:

@@ -13,21 +13,16 @@ import click
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, keep, progress, settle, training_of
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.corpora import NAMES, encode_training, learn_tokenizer, load_corpus
-from minillm.data.token_file import TokenFile
-from minillm.device import memory_gb, pick_device, seed_everything
+from minillm.data.corpora import NAMES
+from minillm.device import memory_gb, pick_device
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters, training_memory
-from minillm.model.transformer import Transformer
-from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Processes, join_processes, restart_count
 from minillm.training.metrics import Metrics
-from minillm.training.pretraining import TextData
-from minillm.training.pretraining import pretrain as run_pretrain
-from minillm.training.recipes import recipe_of
+from minillm.training.recipes import BaseRecipe, Text, recipe_of
 from minillm.training.recompute import recompute_blocks
 from minillm.training.settings import Optimizer, TrainConfig
-from minillm.world import Floor, bigram_loss, floor
+from minillm.world import bigram_loss
 
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
@@ -67,40 +62,35 @@ def pretrain(
 
 
 def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: bool, as_json: bool) -> dict[str, Any]:
-    """The whole run of one process; returns what the leading one has to tell."""
-    seed_everything(options["seed"])
+    """The whole run of one process; returns the result on rank 0."""
     _check_memory(options["preset"])
+    chosen = {name: options[name] for name in ("seed", "corpus", "documents", "batch_size")}
+    shape, training = ModelConfig.preset(options["preset"]), training_of(TrainConfig, options, out)
+    recipe = BaseRecipe(config=shape, training=training, **chosen)
     with processes.main_first():
-        corpus = load_corpus(options["corpus"], options["seed"], options["documents"])
+        corpus = recipe.load()
         if processes.is_main:
             keep(out, options, corpus.fingerprint, f"the corpus {options['corpus']}")
-        tokenizer = learn_tokenizer(corpus, ModelConfig.preset(options["preset"]).vocab_size)
-        encoded = encode_training(corpus, tokenizer, progress=sys.stderr.isatty() and processes.is_main)
-    config = ModelConfig.preset(options["preset"], vocab_size=tokenizer.vocab_size)
-    validation = tokenizer.encode_batch(corpus.validation)
-    shape = (tokenizer.end_id, config.max_seq_len, options["batch_size"], options["seed"])
-    data = TextData.of(encoded, validation, *shape)
-    train_config = training_of(TrainConfig, options, out)
+        text = recipe.read(corpus, progress=sys.stderr.isatty() and processes.is_main)
+    job = recipe.prepare(text, processes.device)
     say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
     say(
-        f"{len(encoded):,} documents, {len(encoded.stream):,} tokens; {count_parameters(config):,} parameters; "
-        f"a pass over them takes {data.train.epoch_length / train_config.accumulate:,.0f} steps"
+        f"{len(text.train):,} documents, {len(text.train.stream):,} tokens; "
+        f"{count_parameters(job.model.config):,} parameters; a pass over them takes "
+        f"{job.data.train.epoch_length / training.accumulate:,.0f} steps"
     )
-    model = Transformer(config).to(processes.device)
     if recompute:
-        recompute_blocks(model)
-    truth = None if corpus.truth is None else floor(corpus.truth, tokenizer)
+        recompute_blocks(job.model)
     start = time.perf_counter()
-    with progress(train_config, out, "pretrain", processes) as show:
-        ruler = truth and truth.nats_per_token
-        _, history = run_pretrain(model, data, train_config, out, tokenizer, show, processes, ruler)
+    with progress(training, out, "pretrain", processes) as show:
+        _, history = job.run(out, show, processes=processes)
     if not processes.is_main:
         return {}
-    seconds = time.perf_counter() - start
-    result = summary(truth, tokenizer, encoded, validation, history[-1])
-    result |= {"seconds": round(seconds, 1), "tokens_per_second": round(history[-1]["tokens"] / history[-1]["seconds"])}
+    seconds, last = time.perf_counter() - start, history[-1]
+    result = summary(text, last)
+    result |= {"seconds": round(seconds, 1), "tokens_per_second": round(last["tokens"] / last["seconds"])}
     say(sentence(result))
-    return result | {"steps": history[-1]["step"], "tokens": history[-1]["tokens"], "out": str(out)}
+    return result | {"steps": last["step"], "tokens": last["tokens"], "out": str(out)}
 
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
@@ -126,15 +116,13 @@ def _check_memory(preset: str) -> None:
         )
 
 
-def summary(
-    truth: Floor | None, tokenizer: Tokenizer, train: TokenFile, validation: list[list[int]], last: Metrics
-) -> dict[str, Any]:
-    """The validation loss between its two rulers, in nats per token: a bigram model and, where known, the floor."""
-    end = tokenizer.end_id
-    learnt = itertools.chain([end], train.stream[:BIGRAM_TOKENS])
-    measured = itertools.chain([end], *([*document, end] for document in validation))
+def summary(text: Text, last: Metrics) -> dict[str, Any]:
+    """The validation loss between a bigram model's and, where it is known, the floor; in nats per token."""
+    end, truth = text.tokenizer.end_id, text.floor
+    learned = itertools.chain([end], text.train.stream[:BIGRAM_TOKENS])
+    measured = itertools.chain([end], *([*document, end] for document in text.validation))
     loss = last["val_loss"]
-    result = {"val_loss": loss, "bigram_loss": bigram_loss(learnt, measured, tokenizer.vocab_size)}
+    result = {"val_loss": loss, "bigram_loss": bigram_loss(learned, measured, text.tokenizer.vocab_size)}
     if truth is not None:
         result |= {"floor": truth.nats_per_token, "floor_stderr": truth.stderr, "kl": loss - truth.nats_per_token}
         result["closed"] = (result["bigram_loss"] - loss) / (result["bigram_loss"] - truth.nats_per_token)

@@ -12,15 +12,11 @@ import click
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle, training_of
 from minillm.course import models
-from minillm.data.chat import chat_tokenizer
 from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.lora import add_lora
-from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe, world_chats
-from minillm.posttraining.sft import ChatData, encode_conversations
-from minillm.posttraining.sft import sft as run_sft
+from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe
 from minillm.pretrained import load
-from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Processes, join_processes, restart_count
 from minillm.training.pretraining import mean_loss
 from minillm.training.settings import Optimizer, TrainConfig
@@ -74,38 +70,30 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bool) -> dict[str, Any]:
-    """The whole run of one process; returns what the leading one has to tell."""
+    """The whole run of one process; returns the result on rank 0."""
     seed_everything(options["seed"])
-    config = training_of(TrainConfig, options, out)
+    recipe = SFTRecipe(training_of(TrainConfig, options, out), **{name: options[name] for name in SIZES})
     with processes.main_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
-        tokenizer = chat_tokenizer(tokenizer)
-        data = _data(options, config, tokenizer, model.config.max_seq_len)
+        own = None if options["data"] == WORLD else hold_out(read_conversations(Path(options["data"])))
+        job = recipe.prepare(model, tokenizer, options["seed"], own)
         if processes.is_main:
-            learnt_from = fingerprint(model, [part.tolist() for part in (*data.validation[0], *data.train[0])])
-            keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
+            learned_from = [part.tolist() for part in (*job.data.validation[0], *job.data.train[0])]
+            keep(out, options, fingerprint(model, learned_from), "what is learned from, or the model to begin with,")
     say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
-    model = model.to(processes.device)
+    model.to(processes.device)
     if options["lora"] is not None:
         add_lora(model, options["lora"], 2.0 * options["lora"])
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    say(f"{learning:,} parameters learn from rows of {data.train[0][0].shape[1]} tokens")
-    before = mean_loss(model, data.validation) if processes.is_main else math.nan
+    say(f"{learning:,} parameters learn from rows of {job.data.train[0][0].shape[1]} tokens")
+    before = mean_loss(model, job.data.validation) if processes.is_main else math.nan
     start = time.perf_counter()
-    with progress(config, out, "sft", processes) as show:
-        _, history = run_sft(model, data, config, out, tokenizer, show, processes, options["model"])
+    with progress(job.config, out, "sft", processes) as show:
+        _, history = job.run(out, show, processes=processes, base_name=options["model"])
     if not processes.is_main:
         return {}
-    result = {"val_loss_before": round(before, 5), "val_loss": round(history[-1]["val_loss"], 5)}
-    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"]}
+    last = history[-1]
+    result = {"val_loss_before": round(before, 5), "val_loss": round(last["val_loss"], 5)}
+    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": last["step"]}
     say("Held-out loss {val_loss_before:.3f} -> {val_loss:.3f} nats per token ({seconds:.0f} s)".format(**result))
-    return result | {"tokens": history[-1]["tokens"], "parameters": learning, "out": str(out)}
-
-
-def _data(options: dict[str, Any], config: TrainConfig, tokenizer: Tokenizer, max_seq_len: int) -> ChatData:
-    if options["data"] == WORLD:
-        sizes = {name: options[name] for name in SIZES}
-        return world_chats(tokenizer, SFTRecipe(config, **sizes), max_seq_len, options["seed"])
-    parts = hold_out(read_conversations(Path(options["data"])))
-    train, held_out = (encode_conversations(tokenizer, part) for part in parts)
-    return ChatData.of(train, held_out, tokenizer.end_id, max_seq_len, options["batch_size"], options["seed"])
+    return result | {"tokens": last["tokens"], "parameters": learning, "out": str(out)}

@@ -6,22 +6,19 @@ made it, so changed settings give another model, never an old one under a new na
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from minillm.config import ModelConfig
 from minillm.course.keeping import kept, kept_files
 from minillm.course.sweep import sweep, sweep_files
-from minillm.data.chat import chat_tokenizer
-from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
-from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Rater
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
-from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.ppo import ppo as run_ppo
 from minillm.posttraining.recipes import (
@@ -31,32 +28,17 @@ from minillm.posttraining.recipes import (
     WORLD_SFT,
     PairRecipe,
     SFTRecipe,
-    world_chats,
+    online_job,
     world_preferences,
-    world_prompts,
 )
 from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
-from minillm.posttraining.sft import sft as run_sft
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
-from minillm.training.pretraining import TextData, pretrain
-from minillm.training.recipes import RECIPES
+from minillm.training.recipes import BaseRecipe, Job, make
 from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
-from minillm.world import WORLD_VERSION, floor
+from minillm.world import WORLD_VERSION
 from minillm.world.instructions import INSTRUCTIONS_VERSION
-
-
-@dataclass(frozen=True)
-class BaseRecipe:
-    """All that decides what a base model becomes; the defaults are those of `minillm pretrain`, which a test holds."""
-
-    seed: int = 0  # decides the world's documents, the initial weights and the order
-    config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))
-    training: TrainConfig = RECIPES["tiny"].training
-    batch_size: int = RECIPES["tiny"].batch_size  # rows of max_seq_len tokens
-    documents: int = RECIPES["tiny"].documents  # of the world
-    tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
 
 
 def base(seed: int = 0) -> tuple[Transformer, Tokenizer]:
@@ -165,61 +147,44 @@ def files_here() -> dict[str, list[Path]]:
 
 def make_all() -> None:
     """Make what is not here yet, and say how long each took: about twenty minutes on two cores."""
-    for make in (base, sft, reward, ppo, sweep):
+    for model in (base, sft, reward, ppo, sweep):
         start = time.perf_counter()
-        make()
-        print(f"{make.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)
+        model()
+        print(f"{model.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)
 
 
 def train_base(recipe: BaseRecipe, folder: Path) -> None:
-    """Pretrain on the world, as `minillm pretrain` does; what an interrupted run left in `folder` is gone on with."""
-    seed_everything(recipe.seed)
-    with tqdm(total=recipe.training.steps, desc="The course's base model, made once", unit="step") as bar:
-        corpus = load_corpus("world", recipe.seed, recipe.documents)
-        tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size, recipe.tokenizer_documents)
-        config = ModelConfig.from_dict(recipe.config.to_dict() | {"vocab_size": tokenizer.vocab_size})
-        encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
-        shape = (tokenizer.end_id, config.max_seq_len, recipe.batch_size, recipe.seed)
-        data = TextData.of(encoded, validation, *shape)
-        model = Transformer(config).to(pick_device(None))
-        assert corpus.truth is not None  # it is the world
-        truth = floor(corpus.truth, tokenizer)
-        pretrain(model, data, recipe.training, folder, tokenizer, on_metrics=_on(bar), floor=truth.nats_per_token)
+    """Pretrain on the world, as `minillm pretrain` does; resumes what an interrupted run left in `folder`."""
+    with _bar(recipe.training, "base") as show:
+        make(recipe, folder, show)
 
 
 def train_sft(recipe: ChatRecipe, folder: Path) -> None:
-    """Teach the base model the world's instructions, as `minillm sft` does; goes on where it was interrupted."""
+    """Teach the base model the world's instructions, as `minillm sft` does."""
     model, tokenizer = make_base(recipe.base)
     seed_everything(recipe.seed)
-    with tqdm(total=recipe.sft.training.steps, desc="The course's chat model, made once", unit="step") as bar:
-        tokenizer = chat_tokenizer(tokenizer)
-        data = world_chats(tokenizer, recipe.sft, model.config.max_seq_len, recipe.seed)
-        run_sft(model.to(pick_device(None)), data, recipe.sft.training, folder, tokenizer, on_metrics=_on(bar))
+    with _bar(recipe.sft.training, "chat") as show:
+        make(recipe.sft, folder, show, (model.to(pick_device(None)), tokenizer, recipe.seed))
 
 
 def train_reward(recipe: RewardRecipe, folder: Path) -> None:
-    """Let the chat model learn what raters prefer, as `minillm reward` does; goes on where it was interrupted."""
+    """Let the chat model learn what raters prefer, as `minillm reward` does."""
     model, tokenizer = make_sft(recipe.chat)
     seed_everything(recipe.seed)
-    with tqdm(total=recipe.pairs.training.steps, desc="The course's reward model, made once", unit="step") as bar:
+    with _bar(recipe.pairs.training, "reward") as show:
         found = world_preferences(recipe.pairs, recipe.rater, recipe.seed)
-        train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in found)
-        data = PairData(PairBatches(train.pairs, recipe.pairs.batch_size, recipe.seed), held_out.pairs)
-        train_reward_model(
-            model.to(pick_device(None)), data, recipe.pairs.training, folder, tokenizer, on_metrics=_on(bar)
-        )
+        data, *_ = recipe.pairs.encode(found, model, tokenizer, recipe.seed)
+        Job(model.to(pick_device(None)), tokenizer, data, recipe.pairs.training, train_reward_model).run(folder, show)
 
 
 def train_ppo(recipe: PPORecipe, folder: Path) -> None:
-    """Let the chat model learn from its own answers, as `minillm ppo` does; goes on where it was interrupted."""
+    """Let the chat model learn from its own answers, as `minillm ppo` does."""
     device, config = pick_device(None), replace(recipe.training, seed=recipe.seed)
-    (model, tokenizer), (judge, _) = make_sft(recipe.reward.chat), make_reward(recipe.reward)
+    (model, tokenizer), (reward_model, _) = make_sft(recipe.reward.chat), make_reward(recipe.reward)
     seed_everything(recipe.seed)
-    longest = model.config.max_seq_len - config.max_new_tokens
-    prompts = world_prompts(tokenizer, recipe.prompts, recipe.seed, longest)
-    data = PromptData(prompts, judge.to(device).eval().score, [tokenizer.end_id])
-    with tqdm(total=config.steps, desc="The course's model after PPO, made once", unit="step") as bar:
-        run_ppo(model.to(device), data, config, folder, tokenizer, on_metrics=_on(bar))
+    score = reward_model.to(device).eval().score
+    with _bar(config, "PPO") as show:
+        online_job(run_ppo, config, model.to(device), tokenizer, score, recipe.prompts, recipe.seed).run(folder, show)
 
 
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
@@ -230,17 +195,20 @@ def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dic
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    later = [("rope_scaling", None), ("sliding_window", None)]
+    later = [("rope_scaling", None), ("sliding_window", None), ("corpus", "world")]
     plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in later))
     return plain | texts
 
 
-def _on(bar: tqdm) -> OnMetrics:
-    def show(metrics: Metrics) -> None:
-        bar.update(metrics["step"] - bar.n)
-        bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+@contextmanager
+def _bar(config: TrainConfig, name: str) -> Iterator[OnMetrics]:
+    with tqdm(total=config.steps, desc=f"The course's {name} model, made once", unit="step") as bar:
 
-    return show
+        def show(metrics: Metrics) -> None:
+            bar.update(metrics["step"] - bar.n)
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+
+        yield show
 
 
 if __name__ == "__main__":

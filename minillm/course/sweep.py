@@ -16,14 +16,11 @@ from tqdm.auto import tqdm
 
 from minillm.config import ModelConfig
 from minillm.course.keeping import kept_numbers, numbers_file
-from minillm.data.corpora import TOKENIZER_DOCUMENTS, encode_training, learn_tokenizer, load_corpus
-from minillm.device import pick_device, seed_everything
+from minillm.data.corpora import TOKENIZER_DOCUMENTS
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
-from minillm.model.transformer import Transformer
 from minillm.training.metrics import Metrics
-from minillm.training.pretraining import TextData, pretrain
-from minillm.training.recipes import RECIPES
+from minillm.training.recipes import BaseRecipe, Text
 from minillm.training.settings import TrainConfig
 from minillm.world import WORLD_VERSION
 
@@ -49,8 +46,8 @@ class SweepRecipe:
     steps: tuple[int, ...] = (100, 200, 400)  # of each width; a step reads batch_size rows of max_seq_len tokens
     held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that no law is fitted to
     shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
-    training: TrainConfig = replace(RECIPES["tiny"].training, bf16=False)  # all but its steps  # noqa: RUF009
-    batch_size: int = RECIPES["tiny"].batch_size
+    training: TrainConfig = replace(BaseRecipe().training, bf16=False)  # all but its steps  # noqa: RUF009
+    batch_size: int = BaseRecipe.batch_size
     documents: int = 20_000  # of the world: enough for the longest run to read each at most once
     tokenizer_documents: int = TOKENIZER_DOCUMENTS
     seed: int = 0  # decides the world's documents, the initial weights and the order
@@ -64,11 +61,17 @@ class SweepRecipe:
         heads = max(1, d_model // 32)
         return self.shape.replace(d_model=d_model, n_heads=heads, n_kv_heads=None, d_head=None, d_ff=3 * d_model)
 
+    def base(self, d_model: int, steps: int) -> BaseRecipe:
+        """The recipe of one run."""
+        training = replace(self.training, steps=steps, eval_every=steps, save_every=steps)
+        shape = self.seed, self.config(d_model), training, self.batch_size
+        return BaseRecipe(*shape, self.documents, self.tokenizer_documents)
+
     def settings(self, d_model: int, steps: int) -> dict[str, Any]:
         """All that one run depends on, as plain values."""
-        shared = {name: getattr(self, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
-        training = asdict(replace(self.training, steps=steps, eval_every=steps, save_every=steps))
-        return shared | {"config": self.config(d_model).to_dict(), "training": training, "world": WORLD_VERSION}
+        base = self.base(d_model, steps)
+        shared = {name: getattr(base, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
+        return shared | {"config": base.config.to_dict(), "training": asdict(base.training), "world": WORLD_VERSION}
 
 
 def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[SweepRun]]:
@@ -81,7 +84,7 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
     """
     fitted = _fitted(recipe)
     missing = [pair for pair in [*fitted, *recipe.held_out] if not _file(recipe, pair).exists()]
-    text = cache(lambda: _text(recipe))  # where nothing is missing it is not needed
+    text = cache(recipe.base(*fitted[0]).read)  # where nothing is missing it is not needed
     to_do = sum(steps for _, steps in missing)
     with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
 
@@ -95,28 +98,26 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
 
 
 def train_run(
-    recipe: SweepRecipe, d_model: int, steps: int, data: TextData, on_steps: Callable[[int], Any] = lambda steps: None
+    recipe: SweepRecipe, d_model: int, steps: int, text: Text, on_steps: Callable[[int], Any] = lambda steps: None
 ) -> SweepRun:
-    """Train one run from nothing; `on_steps` hears of every few. Raises `ValueError` where it would read twice."""
-    settings = recipe.settings(d_model, steps)
-    if steps > data.train.epoch_length:
+    """Train one run from nothing; `on_steps` hears of every few. Raises `UserError` where it would read twice."""
+    job = recipe.base(d_model, steps).prepare(text)
+    if steps > job.data.train.epoch_length:
         raise UserError(
-            f"{steps} steps would read documents twice, since {recipe.documents:,} make {data.train.epoch_length:.0f} "
-            "steps; take more documents or fewer steps"
+            f"{steps} steps would read documents twice, since {recipe.documents:,} make "
+            f"{job.data.train.epoch_length:.0f} steps; take more documents or fewer steps"
         )
-    config, told = ModelConfig.from_dict(settings["config"]), 0
+    told = 0
 
     def tell(line: Metrics) -> None:
         nonlocal told
         on_steps(line["step"] - told)
         told = line["step"]
 
-    seed_everything(recipe.seed)
-    model = Transformer(config).to(pick_device(None))
-    _, history = pretrain(model, data, TrainConfig(**settings["training"]), on_metrics=tell)
+    model, history = job.run(on_metrics=tell)
     inside = sum(parameter.numel() for block in model.blocks for parameter in block.parameters())
     last = history[-1]
-    return SweepRun(d_model, steps, count_parameters(config), inside, last["tokens"], last["val_loss"])
+    return SweepRun(d_model, steps, count_parameters(model.config), inside, last["tokens"], last["val_loss"])
 
 
 def sweep_files(recipe: SweepRecipe = SweepRecipe()) -> list[Path]:
@@ -131,12 +132,3 @@ def _fitted(recipe: SweepRecipe) -> list[tuple[int, int]]:
 
 def _file(recipe: SweepRecipe, pair: tuple[int, int]) -> Path:
     return numbers_file(NAME, recipe.settings(*pair))
-
-
-def _text(recipe: SweepRecipe) -> TextData:
-    """The same documents in the same order for every run."""
-    corpus = load_corpus("world", recipe.seed, recipe.documents)
-    tokenizer = learn_tokenizer(corpus, recipe.shape.vocab_size, recipe.tokenizer_documents)
-    encoded, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
-    shape = (tokenizer.end_id, recipe.shape.max_seq_len, recipe.batch_size, recipe.seed)
-    return TextData.of(encoded, validation, *shape)

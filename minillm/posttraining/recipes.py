@@ -13,18 +13,21 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from minillm.data.chat import Message, encode_chat
+from minillm.data.chat import Message, chat_tokenizer, encode_chat
 from minillm.data.conversations import Example
+from minillm.data.pairs import EncodedPairs, PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Rater, candidates, simulate
 from minillm.data.rankings import Preference
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.grpo import GRPOConfig
+from minillm.posttraining.online import OnlineConfig, PromptData, Reward
 from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.reward import RewardConfig
-from minillm.posttraining.sft import ChatData, encode_conversations
+from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.tokenizer import Tokenizer
+from minillm.training.recipes import Job
 from minillm.training.settings import TrainConfig
 from minillm.world.holdout import Split
 from minillm.world.instructions import Instruction, Instructions
@@ -32,6 +35,9 @@ from minillm.world.instructions import Instruction, Instructions
 HELD_OUT = 200  # instructions that are measured on
 CIVIL = 0.5  # of the answers that a model learns from
 SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
+
+
+OwnConversations = tuple[Sequence[Sequence[Message]], Sequence[Sequence[Message]]]  # to learn from, held out
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,19 @@ class SFTRecipe:
     questions: int = 1  # about one document, at most; all in one conversation
     short_instructions: int = 0  # that the curriculum begins with
     short_steps: int = 0  # updates on these, before those on all
+
+    def prepare(
+        self, model: Transformer, tokenizer: Tokenizer, seed: int, conversations: OwnConversations | None = None
+    ) -> Job:
+        """The model with a chat tokenizer, and the world's instructions or conversations of one's own."""
+        tokenizer = chat_tokenizer(tokenizer)
+        if conversations is None:
+            data = world_chats(tokenizer, self, model.config.max_seq_len, seed)
+        else:
+            train, held_out = (encode_conversations(tokenizer, part) for part in conversations)
+            shape = tokenizer.end_id, model.config.max_seq_len, self.batch_size, seed
+            data = ChatData.of(train, held_out, *shape)
+        return Job(model, tokenizer, data, self.training, sft)
 
 
 WORLD_SFT = SFTRecipe(
@@ -122,6 +141,20 @@ def world_prompts(tokenizer: Tokenizer, count: int, seed: int, longest: int) -> 
     return [prompt for prompt in prompts if len(prompt) <= longest]
 
 
+def online_job(
+    method: Callable,
+    config: OnlineConfig,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    reward: Reward,
+    prompts: int,
+    seed: int,
+) -> Job:
+    """PPO or GRPO on the world's instructions: a chat model, so many prompts, and what rewards its answers."""
+    asked = world_prompts(tokenizer, prompts, seed, model.config.max_seq_len - config.max_new_tokens)
+    return Job(model, tokenizer, PromptData(asked, reward, [tokenizer.end_id]), config, method)
+
+
 @dataclass(frozen=True)
 class PairRecipe:
     """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
@@ -130,6 +163,17 @@ class PairRecipe:
     batch_size: int  # instructions, each with all its pairs
     pairs: int = 0
     pairs_per_instruction: int = 4
+
+    def encode(
+        self,
+        preferences: tuple[list[Preference], list[Preference]],
+        model: Transformer,
+        tokenizer: Tokenizer,
+        seed: int,
+    ) -> tuple[PairData, EncodedPairs, EncodedPairs]:
+        """Preferences to learn from and held-out ones: as the data of a run, and each with what was left out."""
+        train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in preferences)
+        return PairData(PairBatches(train.pairs, self.batch_size, seed), held_out.pairs), train, held_out
 
 
 # By a head alone, 70 % of held-out pairs came out as raters have it, and of those with one right answer 62 (one seed);

@@ -31,15 +31,16 @@ from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecip
 from minillm.posttraining.reward import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
+from minillm.training import recipes as training_recipes
 from minillm.training.recipes import RECIPES
 from minillm.training.settings import TrainConfig
 
-cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the room
+cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the module
 sft_command = importlib.import_module("minillm.cli.sft")
 reward_command = importlib.import_module("minillm.cli.reward")
 online_command = importlib.import_module("minillm.cli.online")
 ppo_command = importlib.import_module("minillm.cli.ppo")
-LOAD_CORPUS, PRETRAIN = models.load_corpus, models.pretrain
+LOAD_CORPUS, PRETRAIN = training_recipes.load_corpus, training_recipes.pretrain
 TINY = BaseRecipe(
     config=small_config(vocab_size=300, max_seq_len=16),
     training=TrainConfig(steps=4, warmup_steps=1, log_every=2, save_every=2, bf16=False),
@@ -54,7 +55,9 @@ def home(tmp_path, monkeypatch):
     """An empty cache; returns the folder of the course's models."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    monkeypatch.setattr(models, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
+    monkeypatch.setattr(
+        training_recipes, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5)
+    )
     return tmp_path / "models"
 
 
@@ -81,7 +84,6 @@ def test_the_recipe_is_that_of_the_command():
 
 def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", {k: v for k, v in TINY.config.to_dict().items() if v is not None})
-    monkeypatch.setattr(cli, "load_corpus", models.load_corpus)
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
@@ -95,7 +97,7 @@ def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
 
 def test_the_second_call_trains_nothing(home, monkeypatch):
     first, tokenizer = make_base(TINY)
-    monkeypatch.setattr(models, "pretrain", None)
+    monkeypatch.setattr(training_recipes, "pretrain", None)
     second, _ = make_base(TINY)
     assert torch.equal(weights(first), weights(second))
     assert not second.training
@@ -153,11 +155,11 @@ def test_a_damaged_model_is_made_again_and_says_so(home, capsys, harm, sentence)
 def test_an_interrupted_run_is_gone_on_with(home, monkeypatch):
     whole, _ = make_base(TINY)
     shutil.rmtree(home)
-    monkeypatch.setattr(models, "pretrain", _stopped_at(2))
+    monkeypatch.setattr(training_recipes, "pretrain", _stopped_at(2))
     with pytest.raises(KeyboardInterrupt):
         make_base(TINY)
     seen = []
-    monkeypatch.setattr(models, "pretrain", _noting(seen))
+    monkeypatch.setattr(training_recipes, "pretrain", _noting(seen))
     resumed, _ = make_base(TINY)
     assert min(seen) > 2  # the steps before Ctrl-C were not done again
     assert torch.equal(weights(resumed), weights(whole))
@@ -233,7 +235,7 @@ def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
     made = CliRunner().invoke(sft_command.sft, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     torch.testing.assert_close(weights(model), weights(load(tmp_path / "run")[0]), rtol=0, atol=0)
-    monkeypatch.setattr(models, "run_sft", None)
+    monkeypatch.setattr(recipes, "sft", None)
     assert torch.equal(weights(make_sft(recipe)[0]), weights(model))
 
 

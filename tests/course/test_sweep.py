@@ -8,15 +8,16 @@ import torch
 from helpers import small_config
 
 from minillm.config import ModelConfig
-from minillm.course import sweep as room
+from minillm.course import sweep as module
 from minillm.course.models import BaseRecipe
 from minillm.course.sweep import SweepRecipe, sweep, sweep_files
 from minillm.data.corpora import learn_tokenizer
 from minillm.model.transformer import Transformer
+from minillm.training import recipes
 from minillm.training.pretraining import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
-LOAD_CORPUS = room.load_corpus
+LOAD_CORPUS = recipes.load_corpus
 TINY = SweepRecipe(
     widths=(8, 16),
     steps=(2, 3),
@@ -34,7 +35,7 @@ def home(tmp_path, monkeypatch):
     """An empty cache; returns the folder of the runs."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    monkeypatch.setattr(room, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
+    monkeypatch.setattr(recipes, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
     return tmp_path / "runs"
 
 
@@ -58,8 +59,8 @@ def test_a_run_is_a_plain_pretraining_run(home):
 def test_the_second_call_trains_nothing(home, monkeypatch):
     assert sweep_files(TINY) == []
     first = sweep(TINY)
-    monkeypatch.setattr(room, "pretrain", None)
-    monkeypatch.setattr(room, "load_corpus", None)
+    monkeypatch.setattr(recipes, "pretrain", None)
+    monkeypatch.setattr(recipes, "load_corpus", None)
     assert sweep(TINY) == first
     assert sorted(home.glob("*.json")) == sorted(sweep_files(TINY))
     assert len(sweep_files(TINY)) == 5
@@ -74,7 +75,7 @@ def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
             raise KeyboardInterrupt
         return pretrain(model, *rest, **named)
 
-    monkeypatch.setattr(room, "pretrain", interrupted)
+    monkeypatch.setattr(recipes, "pretrain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep(TINY)
     assert len(list(home.glob("*.json"))) == 2
@@ -85,15 +86,15 @@ def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
 def test_every_setting_has_a_part_in_the_name(home):
     changed = [replace(TINY, seed=1), replace(TINY, batch_size=1), replace(TINY, documents=31)]
     changed += [replace(TINY, training=replace(TINY.training, learning_rate=0.1))]
-    files = {room.numbers_file(room.NAME, recipe.settings(8, 2)) for recipe in [TINY, *changed]}
-    files |= {room.numbers_file(room.NAME, TINY.settings(*pair)) for pair in ((16, 2), (8, 3))}
+    files = {module.numbers_file(module.NAME, recipe.settings(8, 2)) for recipe in [TINY, *changed]}
+    files |= {module.numbers_file(module.NAME, TINY.settings(*pair)) for pair in ((16, 2), (8, 3))}
     assert len(files) == 7
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": {}, "numbers": {}}'])
 def test_a_damaged_file_is_made_again_and_says_so(home, capsys, text):
     first = sweep(TINY)
-    file = room.numbers_file(room.NAME, TINY.settings(8, 3))
+    file = module.numbers_file(module.NAME, TINY.settings(8, 3))
     file.write_text(text)
     assert sweep(TINY) == first
     assert f"{file} is damaged. It is made again." in capsys.readouterr().err
