@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -44,6 +44,7 @@ class Job:
         return self.method(self.model, self.data, self.config, folder, tokenizer, on_metrics, **settings)
 
 
+@runtime_checkable
 class Recipe(Protocol):
     """What `make` takes: settings that prepare a job, from nothing or from a model to start with."""
 
