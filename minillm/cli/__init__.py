@@ -1,4 +1,4 @@
-"""The command line: one small file a command, nothing that the package cannot do without it."""
+"""The command line: one small file per command; everything in it is also available from Python."""
 
 import io
 import sys
@@ -25,13 +25,13 @@ from minillm.errors import UserError
 
 
 class Sentences(click.Group):
-    """Turns what the package says about bad input into one sentence and exit status 1, without a traceback.
+    """Print an error about bad input as one sentence, without a traceback, and exit with status 1.
 
-    Any other exception is a bug, and keeps its traceback.
+    Any other exception is a bug and keeps its traceback.
     """
 
     def invoke(self, ctx: click.Context):
-        """Run a command; what it raises about bad input becomes the sentence that ends it."""
+        """Run a command, and turn errors about bad input into a `ClickException`."""
         for stream in (sys.stdin, sys.stdout, sys.stderr):  # a character that a file's encoding lacks is no such input
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")

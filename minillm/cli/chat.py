@@ -26,9 +26,9 @@ from minillm.pretrained import Weights, load
 
 HELP = """\
 /reset         forget the conversation
-/system TEXT   tell the assistant what it is, and begin anew; without TEXT it is told nothing
+/system TEXT   set the system message and start over; without TEXT there is none
 /help          this
-A line that begins with a space is a message, also where a / follows.
+A line that begins with a space is a message, even if a / follows.
 Ctrl-C stops an answer. An empty line, Ctrl-D or Ctrl-C ends the chat."""
 
 Messages = list[Message]
@@ -42,12 +42,12 @@ Messages = list[Message]
 @device_option
 @json_option
 def chat(model_name: str, system: str, weights: Weights, device: str | None, as_json: bool, **settings: Any) -> None:
-    """Talk with an instructed model; /help says how."""
+    """Chat with an instruction-tuned model; /help lists the commands."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
     messages = _opening(system)
     encode_chat(tokenizer, [*messages, {"role": "user", "content": "Hello"}])  # a model that cannot chat says so now
     engine = Engine(model, tokenizer, max_batch=1)
-    _say("You write, the model answers. /help lists what else there is; an empty line ends the chat.")
+    _say("You write, the model answers. /help lists the commands; an empty line ends the chat.")
     while line := _read_line():
         if line.startswith("/"):
             messages = _command(line, messages)
@@ -62,7 +62,7 @@ def _opening(system: str) -> Messages:
 
 
 def _command(line: str, messages: Messages) -> Messages:
-    """What remains of the conversation after a line that begins with "/"."""
+    """Carry out a line that begins with "/"; returns the conversation that remains."""
     name, _, text = line.strip().partition(" ")
     if name == "/system":
         _say("(a new conversation)" if text.strip() else "(a new conversation, without a system message)")
@@ -75,9 +75,9 @@ def _command(line: str, messages: Messages) -> Messages:
 
 
 def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str, Any], quiet: bool) -> Messages:
-    """The conversation with a question and its answer, which is shown as it comes; without them if it cannot be read.
+    """Stream the answer to a question; returns the conversation with both, or unchanged if the question is refused.
 
-    Every turn writes the whole conversation into the template; the engine reads only what it has not read before.
+    Every turn renders the whole conversation; the engine computes only the tokens that it has not seen.
     """
     try:
         asked = [*messages, {"role": "user", "content": question}]
@@ -100,7 +100,7 @@ def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str,
 
 
 def _why(answer: Answer) -> str:
-    """What stands behind an answer that did not end by itself."""
+    """The mark after an answer that did not end by itself."""
     return {
         None: "",
         "stop": "",
@@ -112,9 +112,9 @@ def _why(answer: Answer) -> str:
 
 @contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """Ctrl-C as something to look at between two tokens, for an engine must not stop inside a step.
+    """Turn Ctrl-C into an event to check between tokens, since the engine must not stop inside a step.
 
-    Pressed again it is what it is elsewhere. A handler that was not installed from Python stays, and nothing is seen.
+    A second Ctrl-C does what it does elsewhere. A handler that was not installed from Python stays, without an event.
     """
     pressed, before = threading.Event(), signal.getsignal(signal.SIGINT)
     if before is None:
@@ -137,7 +137,7 @@ def _say(text: str) -> None:
 
 
 def _read_line() -> str:
-    """A line of the user, or "" where the chat ends."""
+    """Read a line from the user; "" ends the chat."""
     try:
         click.echo("> ", nl=False, err=True)
         line = input()

@@ -1,4 +1,4 @@
-"""What several commands share: options, a JSON last line, and text that appears while it is generated."""
+"""Shared by several commands: options, JSON as the last line, and streamed text."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ weights_option = click.option(
     "--weights",
     type=click.Choice(get_args(Weights)),
     default="auto",
-    help="Number format of the matrices; auto takes a .gguf file's own 4 and 8 bits where they are fast, else float32.",
+    help="Number format of the matrices; auto keeps a .gguf file's 4 and 8 bits where they are fast, else float32.",
 )
 
 
@@ -35,12 +35,12 @@ def sampling_options(command: Callable) -> Callable:
     for option in reversed(
         [
             click.option("--max-new-tokens", type=int, default=200, help="Stop after this many tokens."),
-            click.option("--temperature", type=float, default=0.8, help="0 takes the likeliest token each time."),
-            click.option("--top-k", type=int, help="Draw from the k likeliest tokens only."),
-            click.option("--top-p", type=float, help="Draw from the fewest tokens that hold this probability."),
-            click.option("--min-p", type=float, help="Leave out what is less likely than this share of the likeliest."),
-            click.option("--repetition-penalty", type=float, help="Above 1 makes tokens already seen less likely."),
-            click.option("--stop", "stop_strings", multiple=True, help="End in front of this text; may be repeated."),
+            click.option("--temperature", type=float, default=0.8, help="0 always takes the most likely token."),
+            click.option("--top-k", type=int, help="Sample from the k most likely tokens only."),
+            click.option("--top-p", type=float, help="Sample from the fewest tokens with this total probability."),
+            click.option("--min-p", type=float, help="Drop tokens below this fraction of the top probability."),
+            click.option("--repetition-penalty", type=float, help="Above 1 makes repeated tokens less likely."),
+            click.option("--stop", "stop_strings", multiple=True, help="Stop before this text; may be repeated."),
             click.option("--seed", type=int, default=0, help="The same seed gives the same text."),
         ]
     ):
@@ -49,12 +49,12 @@ def sampling_options(command: Callable) -> Callable:
 
 
 def print_json(result: dict[str, Any]) -> None:
-    """One object on one line, for scripts."""
+    """Print one JSON object on one line, for scripts."""
     click.echo(json.dumps(result))
 
 
 def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -> Request:
-    """What the engine is asked for, by the values of `sampling_options`; the end token ends a text."""
+    """An engine request from the values of `sampling_options`; the end token ends a text."""
     names = ("max_new_tokens", "stop_strings", "seed", "when_full")
     rest = {name: settings[name] for name in names if name in settings}
     sampling = Sampling(**{name: value for name, value in settings.items() if name not in rest})
@@ -65,7 +65,7 @@ def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -
 def stream_text(
     model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], events: list[Event]
 ) -> Iterator[str]:
-    """The continuation of `ids` in pieces of text, until the end token; `events` collects what happened."""
+    """Yield the continuation of `ids` piece by piece, until the end token; `events` collects the engine's events."""
     for event in Engine(model, tokenizer, max_batch=1).submit(request_of(tokenizer, ids, settings)):
         events.append(event)
         yield event.text

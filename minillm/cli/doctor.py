@@ -1,4 +1,4 @@
-"""minillm doctor: is this computer fit for the course, does it compute what it should, and is a run's loss normal?"""
+"""minillm doctor: is this computer ready, does it compute the right losses, and is a run's loss normal?"""
 
 import os
 import platform
@@ -29,20 +29,20 @@ DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
 
 
 @click.command()
-@click.option("--room", is_flag=True, help="Print one line for a sheet of a whole class, its columns between tabs.")
+@click.option("--row", is_flag=True, help="Print one tab-separated row for a spreadsheet of the class.")
 @click.option("--run", type=click.Path(path_type=Path), help="A run's folder: look at its losses, not at the computer.")
 @device_option
 @json_option
-def doctor(room: bool, run: Path | None, device: str | None, as_json: bool) -> None:
+def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> None:
     """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses.
 
-    With --run: is my loss normal? Its metrics are held against what five seeds of the course's own recipe had.
-    With --room: only a line for the teacher's sheet goes to standard output, so `>> room.tsv` collects a class.
+    With --run: is my loss normal? Its metrics are compared with five seeds of the course's own recipe.
+    With --row: only one row goes to standard output, so `>> class.tsv` collects a class.
     """
     if run is not None:
         look_at(run, as_json)
         return
-    chosen, quiet = pick_device(device), as_json or room
+    chosen, quiet = pick_device(device), as_json or row
     report = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -64,22 +64,22 @@ def doctor(room: bool, run: Path | None, device: str | None, as_json: bool) -> N
         click.echo(f"{name:16} {value}", err=quiet)
     for complaint in complaints:
         click.secho(f"! {complaint}", fg="yellow", err=quiet)
-    click.echo("This computer is fit for the course." if not complaints else "See the lines above.", err=quiet)
-    if room:
-        click.echo("\t".join(ROOM), err=True)
-        click.echo(room_line(platform.node(), report, complaints))
+    click.echo("This computer is ready for the course." if not complaints else "See the lines above.", err=quiet)
+    if row:
+        click.echo("\t".join(COLUMNS), err=True)
+        click.echo(class_row(platform.node(), report, complaints))
     if as_json:
         print_json(report | {"complaints": complaints})
     if report["loss_difference"] > TOLERANCE:
         sys.exit(1)  # the one thing that makes wrong numbers without a word
 
 
-ROOM = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")
-ROOM += ("weights", "course models", "verdict")
+COLUMNS = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")
+COLUMNS += ("weights", "course models", "verdict")
 
 
-def room_line(name: str, report: dict[str, Any], complaints: list[str]) -> str:
-    """One laptop as a line of a sheet, with the columns of `ROOM` between tabs."""
+def class_row(name: str, report: dict[str, Any], complaints: list[str]) -> str:
+    """One laptop as a tab-separated row, with the columns `COLUMNS`."""
     there = [model for model, here in report["course_models"].items() if here]
     missing = [model for model, here in report["course_models"].items() if not here]
     todo = [*complaints]
@@ -99,7 +99,7 @@ def room_line(name: str, report: dict[str, Any], complaints: list[str]) -> str:
 
 
 def as_cell(value: object) -> str:
-    """A value that a sheet shows and never computes: no tab or line end in it, no formula.
+    """A value that a spreadsheet shows and never evaluates: no tab, line break or formula.
 
     >>> as_cell("my\\tlaptop"), as_cell("=1+1"), as_cell(None)
     ('my laptop', "'=1+1", '?')
@@ -109,7 +109,7 @@ def as_cell(value: object) -> str:
 
 
 def look_at(run: Path, as_json: bool) -> None:
-    """A table of the run's losses beside the bands, what differs in its settings, and the verdict."""
+    """Print the run's losses beside the bands, the settings that differ, and the verdict."""
     bands = load_bands()
     result = check_run(run, bands)
     for kind, title in KINDS.items():
@@ -122,7 +122,7 @@ def look_at(run: Path, as_json: bool) -> None:
     for difference in result.differences:
         click.secho(f"! {difference}", fg="yellow", err=as_json)
     if result.differences:
-        click.echo("The bands belong to other settings, so read the verdict with care.", err=as_json)
+        click.echo("The bands were measured with other settings, so read the verdict with care.", err=as_json)
     click.echo(result.verdict, err=as_json)
     if as_json:
         print_json(asdict(result))
@@ -132,7 +132,7 @@ TOLERANCE = 1e-2  # nats after a few steps; float32 rounding alone stays under a
 
 
 def diagnose(report: dict[str, Any]) -> list[str]:
-    """What is wrong, and what to do about it, a sentence each."""
+    """What is wrong and what to do about it, one sentence each."""
     complaints = []
     if report["disk_free_gb"] < DISK_GB:
         complaints.append(f"only {report['disk_free_gb']} GB of disk are free; the lessons want {DISK_GB} GB")
@@ -142,8 +142,8 @@ def diagnose(report: dict[str, Any]) -> list[str]:
         )
     if report["loss_difference"] > TOLERANCE:
         complaints.append(
-            f"the losses on {report['device']} leave the CPU's by {report['loss_difference']:.2g} nats in five steps: "
-            "it computes something else. Use --device cpu"
+            f"the losses on {report['device']} differ from the CPU's by {report['loss_difference']:.2g} nats in five "
+            "steps: it computes something else. Use --device cpu"
         )
     if not report["real_model"]:
         complaints.append(f"the real weights are not here yet; once, with a network: minillm fetch {REAL_MODEL}")

@@ -9,7 +9,7 @@ import click
 
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import TRAINING, fingerprint, keep, load_judge, progress, settle, training_of
+from minillm.cli.runs import TRAINING, fingerprint, load_reward, progress, remember, resolve_options, training_config
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import PairBatches, PairData
@@ -29,7 +29,7 @@ from minillm.pretrained import load
 def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a chat model directly on pairs of answers, of which somebody preferred one."""
     settings = (*TRAINING, "imitation", "beta")
-    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, DPO, settings))
+    options = resolve_options(ctx, out, resume, options, lambda given: with_pair_recipe(given, DPO, settings))
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
@@ -37,12 +37,12 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     tokenizer = chat_tokenizer(tokenizer)
     data, _ = load_pairs(options, DPO, model, tokenizer, say)
     if options["judge"]:
-        judge = load_judge(None if options["judge"] == "course" else options["judge"], tokenizer).to(model.device)
+        judge = load_reward(None if options["judge"] == "course" else options["judge"], tokenizer).to(model.device)
         train = PairBatches(as_judged(judge, data.train.pairs), options["batch_size"], options["seed"])
         data = PairData(train, as_judged(judge, data.validation))
-    learnt_from = fingerprint(model, [data.train.pairs, data.validation])
-    keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = training_of(DPOConfig, options, out)
+    learned_from = fingerprint(model, [data.train.pairs, data.validation])
+    remember(out, options, learned_from, "the data or the initial model")
+    config = training_config(DPOConfig, options, out)
     start = time.perf_counter()
     with progress(config, out, "dpo", unit="pairs") as show:
         _, history = run_dpo(model, data, config, out, tokenizer, show)

@@ -1,4 +1,4 @@
-"""minillm fetch NAME: bring a real asset into the cache."""
+"""minillm fetch NAME: download an asset into the cache."""
 
 import click
 

@@ -31,7 +31,7 @@ from minillm.tokenizer import Tokenizer
     "--when-full",
     type=click.Choice(get_args(WhenFull)),
     default="stop",
-    help="At the end of the model's context: stop, or forget the older half of the text and go on.",
+    help="When the context is full: stop, or drop the older half of the text and go on.",
 )
 @weights_option
 @device_option
@@ -64,7 +64,7 @@ def generate(
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int]:
-    """The tokens that generation starts from; raises `ValueError` where there would be none."""
+    """The ids that generation starts from; raises `UserError` if there would be none."""
     if prompt == "":
         raise UserError("the prompt is empty; give some text, or leave --prompt out to let the model begin by itself")
     if chat:
@@ -74,7 +74,7 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str | None, chat: bool) -> list[int
     ids = [] if prompt is None else tokenizer.encode(prompt)
     begins = tokenizer.add_bos
     if begins is None:
-        # Where one token both ends a document and begins the next, a document in training always stood behind it.
+        # If one token both ends a document and begins the next, every training document came after it.
         begins = tokenizer.bos_id is not None and tokenizer.bos_id == tokenizer.eos_id
     if begins or not ids:
         if tokenizer.bos_id is None:

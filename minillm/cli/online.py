@@ -10,7 +10,7 @@ import click
 
 from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import fingerprint, keep, load_judge, progress, settle, training_of
+from minillm.cli.runs import fingerprint, load_reward, progress, remember, resolve_options, training_config
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.device import pick_device, seed_everything
@@ -58,17 +58,17 @@ def learn_online(
         chosen = {name: given[name] for name in (*SETTINGS, "target_kl") if given[name] is not None}
         return given | {"training": asdict(replace(recipe, **chosen, seed=given["seed"]))}
 
-    options = settle(ctx, out, resume, options, complete)
+    options = resolve_options(ctx, out, resume, options, complete)
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
-    config = training_of(type(recipe), options, out)
+    config = training_config(type(recipe), options, out)
     device = pick_device(options["device"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     tokenizer = chat_tokenizer(tokenizer)
-    judge = load_judge(options["reward"], tokenizer)
+    judge = load_reward(options["reward"], tokenizer)
     model, judge = model.to(device), judge.to(device).eval()
     job = online_job(train, config, model, tokenizer, judge.score, options["prompts"], options["seed"])
-    keep(out, options, fingerprint(model, job.data.prompts), "what is asked, or the model to begin with,")
+    remember(out, options, fingerprint(model, job.data.prompts), "the prompts or the initial model")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
     reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
     before = assess(reference, tokenizer, asked, reference, judge, options["seed"])

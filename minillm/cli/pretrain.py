@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, keep, progress, settle, training_of
+from minillm.cli.runs import RUN, TRAINING, progress, remember, resolve_options, training_config
 from minillm.config import PRESETS, ModelConfig
 from minillm.data.corpora import NAMES
 from minillm.device import memory_gb, pick_device
@@ -55,7 +55,9 @@ def pretrain(
     """
     with join_processes(pick_device(options["device"]), sharded=parallel == "fsdp") as processes:
         resume = resume or (restart_count() > 0 and (out / RUN).exists())
-        options = processes.broadcast(settle(ctx, out, resume, options, with_recipe) if processes.is_main else None)
+        options = processes.broadcast(
+            resolve_options(ctx, out, resume, options, with_recipe) if processes.is_main else None
+        )
         result = _train(out, options, processes, recompute, as_json)
     if as_json and processes.is_main:
         print_json(result)
@@ -65,12 +67,12 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: 
     """The whole run of one process; returns the result on rank 0."""
     _check_memory(options["preset"])
     chosen = {name: options[name] for name in ("seed", "corpus", "documents", "batch_size")}
-    shape, training = ModelConfig.preset(options["preset"]), training_of(TrainConfig, options, out)
+    shape, training = ModelConfig.preset(options["preset"]), training_config(TrainConfig, options, out)
     recipe = BaseRecipe(config=shape, training=training, **chosen)
     with processes.main_first():
         corpus = recipe.load()
         if processes.is_main:
-            keep(out, options, corpus.fingerprint, f"the corpus {options['corpus']}")
+            remember(out, options, corpus.fingerprint, f"the corpus {options['corpus']}")
         text = recipe.read(corpus, progress=sys.stderr.isatty() and processes.is_main)
     job = recipe.prepare(text, processes.device)
     say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None

@@ -1,4 +1,4 @@
-"""minillm progress: which exercises are solved, for how many points, and what to do next."""
+"""minillm progress: which exercises are solved, their points, and what to do next."""
 
 import sys
 from pathlib import Path

@@ -10,7 +10,7 @@ import click
 from minillm.analysis.calibration import score_pairs
 from minillm.cli.common import print_json
 from minillm.cli.pairs import load_pairs, pair_options, with_pair_recipe
-from minillm.cli.runs import TRAINING, fingerprint, keep, progress, settle, training_of
+from minillm.cli.runs import TRAINING, fingerprint, progress, remember, resolve_options, training_config
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import EncodedPairs
@@ -27,16 +27,16 @@ from minillm.pretrained import load
 def reward(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a reward model on pairs of answers, of which somebody preferred one."""
     settings = (*TRAINING, "imitation", "likelihood")
-    options = settle(ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD, settings))
+    options = resolve_options(ctx, out, resume, options, lambda given: with_pair_recipe(given, REWARD, settings))
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     model = model.to(pick_device(options["device"]))
     tokenizer = chat_tokenizer(tokenizer)
     data, held_out = load_pairs(options, REWARD, model, tokenizer, say)
-    learnt_from = fingerprint(model, [data.train.pairs, data.validation])
-    keep(out, options, learnt_from, "what is learnt from, or the model to begin with,")
-    config = training_of(RewardConfig, options, out)
+    learned_from = fingerprint(model, [data.train.pairs, data.validation])
+    remember(out, options, learned_from, "the data or the initial model")
+    config = training_config(RewardConfig, options, out)
     start = time.perf_counter()
     with progress(config, out, "reward", unit="pairs") as show:
         trained, history = train_reward_model(model, data, config, out, tokenizer, show)

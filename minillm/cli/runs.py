@@ -1,4 +1,4 @@
-"""What the commands share that train in a folder: options that outlive the process, and a bar."""
+"""Shared by the commands that train: options that --resume restores, and a progress bar."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -27,24 +27,24 @@ RUN = "run.json"  # the options of the run, for --resume
 TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
 
 
-def settle(
+def resolve_options(
     ctx: click.Context,
     out: Path,
     resume: bool,
     options: dict[str, Any],
     complete: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The options of this run: with `resume` those it began with, else the given ones as `complete` fills them in."""
+    """The options of this run: with `resume` those it started with, else the given ones as `complete` fills them in."""
     kept = out / RUN
     if not resume:
         if kept.exists():
-            raise UserError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+            raise UserError(f"{out} already holds a run; continue it with --resume, or choose another --out")
         return complete(options)
     if not kept.exists():
-        raise FileNotFoundError(f"{out} holds no run to go on with; leave --resume out to start one")
+        raise FileNotFoundError(f"{out} holds no run to resume; leave out --resume to start one")
     try:
         before = {name: value for name, value in read_json(kept).items() if value is not None}
-        for parameter in ctx.command.params:  # somebody may have changed them by hand
+        for parameter in ctx.command.params:  # the file may have been edited
             if parameter.name in before:
                 value = parameter.type_cast_value(ctx, before[parameter.name])
                 before[parameter.name] = list(value) if isinstance(value, tuple) else value  # as JSON has them
@@ -58,37 +58,37 @@ def settle(
     return options | before  # an option that there was not yet when the run began has its default
 
 
-def training_of(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
-    """The settings of a run that its options hold; somebody may have changed them by hand."""
+def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
+    """The training settings in a run's options, which may come from an edited file."""
     try:
         return kind(**options["training"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
 
 
-def load_judge(name: str | None, tokenizer: Tokenizer) -> RewardModel:
-    """The reward model of a run folder, or without one the course's; refuses one that reads other tokens."""
-    judge, own = load_reward_model(name) if name else models.reward()
+def load_reward(name: str | None, tokenizer: Tokenizer) -> RewardModel:
+    """The reward model of a run folder, or the course's; raises `UserError` if its tokenizer is another one."""
+    reward_model, own = load_reward_model(name) if name else models.reward()
     if own.vocab != tokenizer.vocab:
-        raise UserError("the model and the reward model have different tokenizers; give two of one family")
-    return judge
+        raise UserError("the model and the reward model have different tokenizers; use two that share one")
+    return reward_model
 
 
-def keep(out: Path, options: dict[str, Any], fingerprint: str, learnt_from: str) -> None:
-    """Note the options for --resume, and what is learnt from; refuse to go on with another than the run began with."""
+def remember(out: Path, options: dict[str, Any], fingerprint: str, learned_from: str) -> None:
+    """Write the options for --resume with a fingerprint of the data; refuse to resume on different data."""
     before = options.setdefault("fingerprint", fingerprint)
     if before != fingerprint:
         raise UserError(
-            f"{learnt_from} is not what the run in {out} began with; bring that back, or start a new run in another "
+            f"{learned_from} is not what the run in {out} began with; bring that back, or start a new run in another "
             "--out"
         )
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / RUN, options)
 
 
-def fingerprint(model: Transformer, learnt_from: Any) -> str:
-    """Of the weights to begin with and of the text, so that a run is not gone on with from others."""
-    digest = hashlib.sha256(repr(learnt_from).encode())
+def fingerprint(model: Transformer, learned_from: Any) -> str:
+    """A hash of the initial weights and the data, so that a run is not resumed with different ones."""
+    digest = hashlib.sha256(repr(learned_from).encode())
     for parameter in model.parameters():
         digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
@@ -100,7 +100,7 @@ def progress(
     out: Path,
     command: str,
     processes: Processes = ALONE,
-    unit: str = "tokens",  # what a line of metrics counts as such
+    unit: str = "tokens",  # what metrics["tokens"] counts
 ) -> Iterator[OnMetrics]:
     """Show a bar of the fraction of the run that is over; Ctrl-C ends it with a sentence."""
     latest: dict[str, Any] = {}
@@ -121,7 +121,7 @@ def progress(
 
 
 def progress_line(latest: dict[str, Any], steps: int | None, unit: str = "tokens") -> str:
-    """What the newest metrics say, the most important first: a narrow terminal cuts the end off.
+    """The latest metrics as text, the most important first, since a narrow terminal cuts off the end.
 
     >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
     >>> progress_line(latest, 1000)

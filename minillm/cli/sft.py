@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import RUN, TRAINING, fingerprint, keep, progress, settle, training_of
+from minillm.cli.runs import RUN, TRAINING, fingerprint, progress, remember, resolve_options, training_config
 from minillm.course import models
 from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
@@ -48,7 +48,9 @@ def sft(ctx: click.Context, out: Path, resume: bool, parallel: str, as_json: boo
     """Teach a model to answer questions; under torchrun, in several processes at once."""
     with join_processes(pick_device(options["device"]), sharded=parallel == "fsdp") as processes:
         resume = resume or (restart_count() > 0 and (out / RUN).exists())
-        options = processes.broadcast(settle(ctx, out, resume, options, with_recipe) if processes.is_main else None)
+        options = processes.broadcast(
+            resolve_options(ctx, out, resume, options, with_recipe) if processes.is_main else None
+        )
         result = _train(out, options, processes, as_json)
     if as_json and processes.is_main:
         print_json(result)
@@ -72,14 +74,16 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
 def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns the result on rank 0."""
     seed_everything(options["seed"])
-    recipe = SFTRecipe(training_of(TrainConfig, options, out), **{name: options[name] for name in SIZES})
+    recipe = SFTRecipe(training_config(TrainConfig, options, out), **{name: options[name] for name in SIZES})
     with processes.main_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
         own = None if options["data"] == WORLD else hold_out(read_conversations(Path(options["data"])))
         job = recipe.prepare(model, tokenizer, options["seed"], own)
         if processes.is_main:
             learned_from = [part.tolist() for part in (*job.data.validation[0], *job.data.train[0])]
-            keep(out, options, fingerprint(model, learned_from), "what is learned from, or the model to begin with,")
+            remember(
+                out, options, fingerprint(model, learned_from), "what is learned from, or the model to begin with,"
+            )
     say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
     model.to(processes.device)
     if options["lora"] is not None:

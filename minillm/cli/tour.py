@@ -1,4 +1,4 @@
-"""minillm tour: lesson 00 in the terminal, one prompt followed through every box of the model."""
+"""minillm tour: lesson 00 in the terminal, one prompt followed through every step of the model."""
 
 import click
 import torch
@@ -16,9 +16,9 @@ from minillm.tokenizer import Tokenizer
 
 @click.command()
 @click.option("--prompt", default="The cat sat on the", help="The text to follow.")
-@click.option("--question", default="What is the capital of France?", help="What to ask the assistant in the end.")
+@click.option("--question", default="What is the capital of France?", help="What to ask the assistant at the end.")
 def tour(prompt: str, question: str) -> None:
-    """Follow one prompt through a real model of 135 million parameters, box by box."""
+    """Follow one prompt through a real model of 135 million parameters, step by step."""
     assets.fetch(REAL_MODEL)
     model, tokenizer = load(REAL_MODEL)
     ids = tokenizer.encode(prompt)
@@ -37,7 +37,7 @@ def tour(prompt: str, question: str) -> None:
     )
     for piece in answer:
         click.echo(piece, nl=False)
-    click.echo("\n\nThe lessons open each of these boxes. Start JupyterLab with: python3 start.py")
+    click.echo("\n\nThe lessons open each of these steps. Start JupyterLab with: python3 start.py")
 
 
 def _box(title: str, text: str) -> None:

@@ -15,7 +15,7 @@ from helpers import small_config
 from minillm import assets
 from minillm.cli import Sentences, main
 from minillm.cli.common import REAL_MODEL
-from minillm.cli.doctor import ROOM, diagnose, room_line
+from minillm.cli.doctor import COLUMNS, class_row, diagnose
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.errors import UserError
@@ -149,7 +149,13 @@ def test_doctor_finds_this_computer_fit_to_compute():
 def test_doctor_names_each_trouble():
     report = dict(disk_free_gb=0.5, memory_gb=1.0, loss_difference=0.3, device="mps", real_model="", browser="")
     complaints = " ".join(diagnose(report))
-    for part in ("0.5 GB of disk", "1.0 GB of memory", "leave the CPU's by 0.3 nats", "minillm fetch", "no browser"):
+    for part in (
+        "0.5 GB of disk",
+        "1.0 GB of memory",
+        "differ from the CPU's by 0.3 nats",
+        "minillm fetch",
+        "no browser",
+    ):
         assert part in complaints
     fit = dict(disk_free_gb=50, memory_gb=None, loss_difference=0.0, device="cpu", real_model="x", browser="firefox")
     assert diagnose(fit) == []
@@ -157,7 +163,7 @@ def test_doctor_names_each_trouble():
 
 def test_doctor_gives_one_line_a_laptop_for_the_sheet_of_a_class(monkeypatch, tmp_path):
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
-    result = run("doctor", "--device", "cpu", "--room")
+    result = run("doctor", "--device", "cpu", "--row")
     header = result.stderr.splitlines()[-1].split("\t")
     (line,) = result.stdout.splitlines()
     row = dict(zip(header, line.split("\t"), strict=True))
@@ -182,8 +188,8 @@ def test_the_line_of_a_laptop_says_what_to_do_or_that_it_is_ready(change, column
     report = dict(system="Linux x86_64", python="3.11.7", torch="2.6.0", cores=2, memory_gb=8.0, disk_free_gb=50.0)
     report |= dict(loss_difference=0.0, device="cpu", float32_gflops=190, real_model="x", browser="firefox")
     report |= {"course_models": {"base": True, "sft": True}} | change
-    line = room_line("=lena's\tlaptop", report, diagnose(report))
-    row = dict(zip(ROOM, line.split("\t"), strict=True))
+    line = class_row("=lena's\tlaptop", report, diagnose(report))
+    row = dict(zip(COLUMNS, line.split("\t"), strict=True))
     assert row["name"] == "'=lena's laptop"  # a sheet must not take a name for a formula
     assert row[column] == says
     assert (row["verdict"] == "ready") == (change in ({}, {"memory_gb": None}))
