@@ -81,9 +81,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bo
         job = recipe.prepare(model, tokenizer, options["seed"], own)
         if processes.is_main:
             learned_from = [part.tolist() for part in (*job.data.validation[0], *job.data.train[0])]
-            remember(
-                out, options, fingerprint(model, learned_from), "what is learned from, or the model to begin with,"
-            )
+            remember(out, options, fingerprint(model, learned_from), "the data or the initial model")
     say = functools.partial(click.echo, err=as_json) if processes.is_main else lambda text: None
     model.to(processes.device)
     if options["lora"] is not None:
