@@ -170,7 +170,7 @@ class ModelWithLoss(nn.Module):
         super().__init__()
         self.model, self.loss_function = model, loss_function
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Any) -> Tensor | None:
         return self.loss_function(self.model, batch)
 
 

@@ -15,6 +15,7 @@ from minillm.posttraining.online import PromptData
 from minillm.posttraining.policy_gradient import adapted_kl_coef
 from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.tokenizer import Tokenizer
+from minillm.training import run
 
 PROMPTS = [[3, 14, 15], [7], [21, 2, 2, 40], [8, 8]]
 STOP = [4, 9]
@@ -44,7 +45,9 @@ def tokenizer():
 
 
 def without_times(lines):
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+    return [
+        {name: value for name, value in line.items() if name not in ("seconds", "tokens_per_second")} for line in lines
+    ]
 
 
 class Killed(Exception):
@@ -94,11 +97,13 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(method, config, shape, 
 
 
 @pytest.mark.parametrize(("method", "config", "shape"), METHODS)
-@pytest.mark.parametrize("refused", ["save_checkpoint", "save_merged"])
-def test_a_full_disk_is_survived_until_the_last_round(method, config, shape, refused, tmp_path, tokenizer, monkeypatch):
+@pytest.mark.parametrize(("module", "refused"), [(run, "save_checkpoint"), (online, "save_merged")])
+def test_a_full_disk_is_survived_until_the_last_round(
+    method, config, shape, module, refused, tmp_path, tokenizer, monkeypatch
+):
     settings = config(steps=3, save_every=1, **COMMON, **shape)
     straight = method(fresh(), DATA, settings)[1]
-    disk, write = {"full": True}, getattr(online, refused)
+    disk, write = {"full": True}, getattr(module, refused)
 
     def save(*arguments):
         if disk["full"]:
@@ -108,7 +113,7 @@ def test_a_full_disk_is_survived_until_the_last_round(method, config, shape, ref
     def make_room(line):
         disk["full"] = line["step"] < 3
 
-    monkeypatch.setattr(online, refused, save)
+    monkeypatch.setattr(module, refused, save)
     not_saved = pytest.warns(UserWarning, match="step [12] is not saved: no space left. Training goes on.")
     with not_saved:
         history = method(fresh(), DATA, settings, tmp_path / "room", tokenizer, make_room)[1]
@@ -132,7 +137,7 @@ def test_ctrl_c_saves_the_round(method, config, shape, tmp_path, tokenizer):
         method(fresh(), DATA, settings, tmp_path, tokenizer, interrupt)
     seen = []
     resumed = method(fresh(), DATA, settings, tmp_path, tokenizer, seen.append)[1]
-    assert [line["step"] for line in seen] == [3, 4, 5]
+    assert [line["step"] for line in seen] == [4, 5]  # the round after the signal was finished and saved
     assert without_times(resumed) == without_times(straight)
 
 
@@ -141,7 +146,7 @@ def test_every_quantity_is_told(method, config, shape):
     _, [line] = method(fresh(), DATA, config(steps=1, epochs=3, stop_kl=1e6, **COMMON, **shape))
     common = (
         "step tokens seconds loss reward kl kl_coef policy_loss clip_fraction policy_kl entropy answer_length ended "
-        "grad_norm updates learning_rate"
+        "grad_norm updates learning_rate tokens_per_second"
     )
     own = {ppo: "value_loss explained_variance", grpo: "kl_loss idle"}[method]
     assert set(line) == {*common.split(), *own.split()}

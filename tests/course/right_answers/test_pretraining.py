@@ -44,7 +44,7 @@ def test_parts_are_one_batch_and_what_the_package_accumulates():
     accumulated, _, tokens = update(
         module, optimizer, parts, 1.0, TrainConfig(steps=1, clip_norm=1e9, bf16=False), Processes()
     )
-    torch.testing.assert_close(accumulated, whole.detach())
+    torch.testing.assert_close(torch.tensor(accumulated), whole.detach())
     torch.testing.assert_close(before - model.weight.detach(), gradient)
     assert tokens == 3
 
