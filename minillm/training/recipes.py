@@ -49,7 +49,9 @@ class Recipe(Protocol):
     """What `make` takes: settings that prepare a job, from nothing or from a model to start with."""
 
     @property
-    def prepare(self) -> Callable[..., Job]: ...
+    def prepare(self) -> Callable[..., Job]:
+        """Makes the job, from what `make` gets as `start`."""
+        ...
 
 
 def make(

@@ -102,17 +102,16 @@ class Run:
             warnings.warn(f"step {progress['step']} is not saved: {error}. Training goes on.", stacklevel=2)
 
     def record(self, metrics: Metrics) -> None:
-        """Keep one line of metrics and report it; on rank 0 alone.
+        """Keep one line of metrics; on rank 0 also in the folder, and for `on_metrics`.
 
         After a kill, lines of steps that run again give way to the new ones. If the disk is full the line waits for the
         next one, with a warning.
         """
-        if not self.processes.is_main:
-            return
         self.history = [line for line in self.history if line["step"] < metrics["step"]] + [metrics]
-        if self.folder:
-            self._write_line(self.folder / METRICS)
-        self.on_metrics(metrics)
+        if self.processes.is_main:
+            if self.folder:
+                self._write_line(self.folder / METRICS)
+            self.on_metrics(metrics)
 
     def _write_line(self, path: Path) -> None:
         lines = [json.dumps(line) + "\n" for line in self.history]

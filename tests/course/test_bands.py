@@ -11,12 +11,12 @@ import torch
 from helpers import small_config
 
 from minillm.config import ModelConfig
-from minillm.course import models
 from minillm.course.bands import BANDS, Band, Bands, bands_of, is_normal, load_bands, settings_of, write_bands
 from minillm.course.checkup import check_run, judge, table
 from minillm.course.models import BaseRecipe
 from minillm.losses import next_token_loss
 from minillm.model.transformer import Transformer
+from minillm.training import recipes
 from minillm.training.settings import TrainConfig
 
 LN_V = math.log(1024)
@@ -179,8 +179,8 @@ def loss_bands():
 def test_the_script_trains_each_seed_once_and_a_run_of_the_recipe_is_normal(tmp_path, monkeypatch):
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    load = models.load_corpus
-    monkeypatch.setattr(models, "load_corpus", lambda name, seed, n: load(name, seed, n, n_validation=5))
+    load = recipes.load_corpus
+    monkeypatch.setattr(recipes, "load_corpus", lambda name, seed, n: load(name, seed, n, n_validation=5))
     script, to = loss_bands(), tmp_path / "bands.json"
     bands = script.make(TINY, 2, tmp_path / "runs", to)
     assert load_bands(to) == bands

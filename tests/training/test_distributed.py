@@ -237,12 +237,12 @@ def test_a_pytorch_that_cannot_shard_here_is_refused(monkeypatch):
         Processes(sharded=True).wrap(new_model(), text_loss)
 
 
-def test_a_team_of_one_changes_nothing(monkeypatch):
+def test_a_single_process_changes_nothing(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with join_processes(torch.device("cpu"), sharded=True) as mates:
         assert mates == Processes()
         assert mates.is_main
-        assert mates.agreed("as it is") == "as it is"
+        assert mates.broadcast("as it is") == "as it is"
         with mates.main_first():
             pass
         with pytest.raises(OSError, match="no room"), mates.all_or_none():
