@@ -1,4 +1,4 @@
-"""The tokenizer room. The oracle is the `tokenizers` library; the rest are properties and cases worked by hand."""
+"""The tokenizer. The oracle is the `tokenizers` library; the rest are properties and cases worked by hand."""
 
 import copy
 import itertools
@@ -24,9 +24,9 @@ from tokenizers import models, pre_tokenizers, trainers
 from minillm.assets import cached
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spell, split, unspell
 from minillm.tokenizer.composing import compose, in_order
-from minillm.tokenizer.merging import WordCache, merge_word, merge_word_naive
+from minillm.tokenizer.merging import WordCache, adjacent_pairs, merge_pair, merge_word, merge_word_naive
 from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT
-from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
+from minillm.tokenizer.training import ALPHABET, count_pairs, count_words, learn_merges, learn_merges_naive
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 GPT2_FILES = [(cached("gpt2-tokenizer") or Path("nowhere")) / name for name in ("vocab.json", "merges.txt")]
@@ -260,7 +260,7 @@ def test_training_equals_the_library_on_a_megabyte():
     assert ours.encode(text) == library.encode(text).ids
 
 
-def test_a_word_of_a_million_letters_is_learnt_from():
+def test_a_word_of_a_million_letters_is_learned_from():
     # Each merge joins two of the longest token there is. With the square of its length this would take an hour.
     merges = Tokenizer.train(["ab" * 2**19], 275).merges
     assert merges == [(b"a", b"b"), *((b"ab" * 2**half,) * 2 for half in range(18))]
@@ -327,15 +327,68 @@ for call in (lambda: Tokenizer.train(["a"], 300.5), lambda: tokenizer.encode(["a
 pairs = st.text("abcd", min_size=2, max_size=2)
 
 
+def merged_one_at_a_time(symbols, table):
+    """The definition for any table: the leftmost pair of lowest rank, then look again."""
+    while known := [pair for pair in adjacent_pairs(symbols) if pair in table]:
+        best = min(known, key=lambda pair: table[pair])
+        symbols = symbols.replace(best, table[best][1], 1)
+    return symbols
+
+
 @untimed
 @given(st.text("abcd", max_size=40), st.dictionaries(pairs, st.sampled_from("abcd")))
-def test_queue_merges_like_the_naive_form_on_any_table(symbols, becomes):
+def test_queue_merges_like_the_definition_on_any_table(symbols, becomes):
     table = {pair: (rank, symbol) for rank, (pair, symbol) in enumerate(becomes.items())}
-    assert merge_word(symbols, table) == merge_word_naive(symbols, table)
+    assert merge_word(symbols, table) == merged_one_at_a_time(symbols, table)
 
 
-def test_the_first_learnt_merge_goes_first_not_the_leftmost():
-    # Left to right, "ab" would take the b. "bc" was learnt first, so "a" stays alone.
+@untimed
+@given(
+    st.lists(st.integers(0, 3), max_size=40),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=12),
+)
+def test_naive_merging_of_ids_equals_the_queue_on_any_learned_table(ids, picked):
+    table = {}  # merge n makes token 4 + n out of two earlier tokens
+    for left, right in picked:
+        new_id = 4 + len(table)
+        table.setdefault((left % new_id, right % new_id), (len(table), new_id))
+    in_symbols = {chr(left) + chr(right): (rank, chr(id)) for (left, right), (rank, id) in table.items()}
+    assert merge_word_naive(ids, table) == list(map(ord, merge_word("".join(map(chr, ids)), in_symbols)))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_the_naive_forms_train_and_encode_like_the_tokenizer(text, name):
+    words = count_words([text], name)
+    tokenizer = Tokenizer.train([text], 300, pre_tokenizer=name)
+    assert learn_merges_naive(words, 44) == tokenizer.merges
+    id_of = {token: id for id, token in tokenizer.vocab.items()}
+    table = {}
+    for rank, (left, right) in enumerate(tokenizer.merges):
+        table[id_of[left], id_of[right]] = rank, id_of[left + right]
+    for word in words:
+        ids = [id_of[bytes([byte])] for byte in word.encode()]
+        assert merge_word_naive(ids, table) == tokenizer.encode(word)
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.tuples(st.integers(0, 3), st.integers(0, 3)))
+def test_merging_a_pair_is_replace_on_a_string(ids, pair):
+    symbols = "".join(map(chr, ids))
+    assert "".join(map(chr, merge_pair(ids, pair, 9))) == symbols.replace(chr(pair[0]) + chr(pair[1]), chr(9))
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 3), max_size=9), st.integers(1, 5)), max_size=5))
+def test_pairs_are_counted_as_often_as_their_words_occur(counted):
+    words, counts = [word for word, _ in counted], [count for _, count in counted]
+    assert count_pairs(words, counts) == Counter(pair for word, n in counted for pair in list(pairwise(word)) * n)
+
+
+def test_the_first_256_ids_are_the_bytes_as_the_library_orders_them():
+    assert [spell(token) for token in ALPHABET] == sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def test_the_first_learned_merge_goes_first_not_the_leftmost():
+    # Left to right, "ab" would take the b. "bc" was learned first, so "a" stays alone.
     tokenizer = Tokenizer.from_bytes_unicode(["a", "b", "c", "bc", "ab"], ["b c", "a b"])
     assert [tokenizer.vocab[id] for id in tokenizer.encode("abc")] == [b"a", b"bc"]
 
