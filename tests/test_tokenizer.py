@@ -26,6 +26,7 @@ from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spe
 from minillm.tokenizer.composing import compose, in_order
 from minillm.tokenizer.merging import WordCache, adjacent_pairs, merge_pair, merge_word, merge_word_naive
 from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT
+from minillm.tokenizer.text_model import TextModel
 from minillm.tokenizer.training import ALPHABET, count_pairs, count_words, learn_merges, learn_merges_naive
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -401,10 +402,10 @@ def test_a_very_long_word_equals_the_library(word):
 
 def test_the_cache_forgets_and_stays_right(monkeypatch, trained):
     monkeypatch.setattr(merging, "CACHED_WORDS", 50)
-    cache = WordCache(trained._merge)
+    cache = WordCache(trained.model._merge)
     words = [f" {number:x}" for number in range(300)] + ["x" * (merging.LONGEST_CACHED_WORD + 1)]
     for word in words:
-        assert cache[word] == cache[word] == trained._merge(word)
+        assert cache[word] == cache[word] == trained.model._merge(word)
         assert len(cache) <= 50
     assert words[-1] not in cache
 
@@ -576,6 +577,38 @@ def test_copies_and_worker_processes_get_an_equal_tokenizer(trained):
     text = TEXTS["english"]
     for twin in (copy.deepcopy(trained), pickle.loads(pickle.dumps(trained))):
         assert twin.encode(text) == trained.encode(text)
+
+
+class BackwardsModel:
+    """A third algorithm: one id per character, from the last to the first."""
+
+    def encode(self, text):
+        return [ord(character) for character in reversed(text)]
+
+    encode_rest = encode
+
+    def whole_words(self, pieces):
+        yield "".join(pieces)
+
+    def decode(self, ids, data):
+        return data.decode()[::-1]
+
+    def to_json(self, first_token):
+        return {"model": {"type": "backwards"}}
+
+
+def test_a_tokenizer_needs_no_more_of_its_model_than_the_protocol_says(tmp_path, trained):
+    model = BackwardsModel()
+    assert isinstance(model, TextModel)
+    assert isinstance(trained.model, TextModel)
+    vocab = {byte: bytes([byte]) for byte in range(128)}
+    tokenizer = Tokenizer(vocab, [], {"<|end|>": 200}, "backwards", eos_token="<|end|>", model=model)
+    assert tokenizer.encode("ab<|end|>cd", allow_special=True) == [98, 97, 200, 100, 99]
+    assert list(tokenizer.encode_iterable(["a", "b"])) == tokenizer.encode("ab") == [98, 97]
+    assert tokenizer.decode([98, 97]) == "ab"
+    tokenizer.save(tmp_path)
+    with pytest.raises(ValueError, match="model.type is 'backwards'"):
+        Tokenizer.load(tmp_path)
 
 
 # --- special tokens -------------------------------------------------------------------------------------------------

@@ -49,6 +49,17 @@ def read_tokenizer(directory: Path) -> dict[str, Any]:
         return read_json(path)
 
 
+def kind_of(file: Mapping[str, Any]) -> str:
+    """Which kind of tokenizer a tokenizer.json describes: "sentencepiece" is BPE with byte fallback.
+
+    >>> kind_of({"model": {"type": "BPE", "byte_fallback": True}}), kind_of({"model": {"type": "BPE"}})
+    ('sentencepiece', 'byte-level')
+    """
+    model = file.get("model")
+    falls_back = isinstance(model, dict) and model.get("type", "BPE") == "BPE" and model.get("byte_fallback") is True
+    return "sentencepiece" if falls_back else "byte-level"
+
+
 def complete(
     directory: Path, file: dict[str, Any], parse: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
@@ -200,39 +211,36 @@ def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any],
     return tokens, [line.rstrip("\r") for line in lines if line.strip()]
 
 
-def write_directory(
-    directory: Path,
+def describe(
     tokens: Mapping[str, int],
     merges: list[list[str]],
     special_tokens: Mapping[str, int],
     pre_tokenizer: str,
     ignore_merges: bool,
     normalizer: str | None,
-    config: Mapping[str, Any],
-) -> None:
-    """Write tokenizer.json and tokenizer_config.json."""
-    bos = config["bos_token"] if config.get("add_bos_token") else None
+    first_token: str | None,
+) -> dict[str, Any]:
+    """The content of tokenizer.json for a byte-level tokenizer, whose texts begin with `first_token`."""
     steps = STEPS[pre_tokenizer]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    file = {
+    return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": number, "content": text} | flags for text, number in special_tokens.items()],
         "normalizer": normalizer and {"type": normalizer},
         "pre_tokenizer": steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps},
-        "post_processor": bos and bos_template(bos, special_tokens[bos]),
+        "post_processor": first_token and bos_template(first_token, special_tokens[first_token]),
         "decoder": WHOLE_SPLIT,
         "model": {"type": "BPE", "ignore_merges": ignore_merges, "vocab": tokens, "merges": merges},
     }
+
+
+def write(directory: Path, file: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Write tokenizer.json and tokenizer_config.json, which `transformers` reads."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "tokenizer.json", file)
-    write_config(directory, config)
-
-
-def write_config(directory: Path, config: Mapping[str, Any]) -> None:
-    """Write tokenizer_config.json, which `transformers` reads."""
-    # Without the last entry `transformers` may move spaces about when it decodes.
+    write_json(directory / "tokenizer.json", dict(file))
+    # Without the last entry `transformers` may move spaces when it decodes.
     fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     write_json(directory / "tokenizer_config.json", fixed | dict(config))
     (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of ours
