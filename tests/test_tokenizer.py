@@ -582,6 +582,8 @@ def test_copies_and_worker_processes_get_an_equal_tokenizer(trained):
 class BackwardsModel:
     """A third algorithm: one id per character, from the last to the first."""
 
+    pre_tokenizer, ignore_merges, normalizer = "none", False, None
+
     def encode(self, text):
         return [ord(character) for character in reversed(text)]
 
@@ -602,7 +604,7 @@ def test_a_tokenizer_needs_no_more_of_its_model_than_the_protocol_says(tmp_path,
     assert isinstance(model, TextModel)
     assert isinstance(trained.model, TextModel)
     vocab = {byte: bytes([byte]) for byte in range(128)}
-    tokenizer = Tokenizer(vocab, [], {"<|end|>": 200}, "backwards", eos_token="<|end|>", model=model)
+    tokenizer = Tokenizer(vocab, [], {"<|end|>": 200}, eos_token="<|end|>", model=model)
     assert tokenizer.encode("ab<|end|>cd", allow_special=True) == [98, 97, 200, 100, 99]
     assert list(tokenizer.encode_iterable(["a", "b"])) == tokenizer.encode("ab") == [98, 97]
     assert tokenizer.decode([98, 97]) == "ab"
@@ -778,7 +780,7 @@ def test_what_the_library_saves_we_read_with_equal_ids(tmp_path, name):
     library.add_tokens(["<think>"])
     library.save(str(tmp_path / "tokenizer.json"))
     ours = Tokenizer.load(tmp_path)
-    assert ours.pre_tokenizer == name
+    assert ours.model.pre_tokenizer == name
     assert ours.special_tokens == {"<|end|>": 0, "<|start|>": 1, "<|é x|>": 2, "<think>": 600}
     assert ours.encode(SAMPLE + "<think>", allow_special=True) == library.encode(SAMPLE + "<think>").ids
     assert ours.encode("plain text") == library.encode("plain text").ids
@@ -830,7 +832,7 @@ def test_files_in_the_shape_of_the_families_own_load_with_equal_ids(tmp_path, na
     file["model"]["merges"] = [" ".join(merge) for merge in file["model"]["merges"]]  # as all wrote them until 2024
     (tmp_path / "tokenizer.json").write_text(json.dumps(file), encoding="utf-8")
     theirs, ours = tokenizers.Tokenizer.from_str(json.dumps(file)), Tokenizer.load(tmp_path)
-    assert ours.pre_tokenizer == name
+    assert ours.model.pre_tokenizer == name
     for text in [*TEXTS.values(), SAMPLE + "<think>"]:
         assert ours.encode(text, allow_special=True) == theirs.encode(text, add_special_tokens=False).ids
         assert ours.decode(ours.encode(text)) == (unicodedata.normalize("NFC", text) if name == "qwen2" else text)
@@ -839,8 +841,9 @@ def test_files_in_the_shape_of_the_families_own_load_with_equal_ids(tmp_path, na
 @pytest.mark.parametrize("name", PATTERNS)
 def test_transformers_opens_what_we_save_and_we_open_what_it_saves(tmp_path, name):
     transformers = pytest.importorskip("transformers")
-    ours = Tokenizer.train(TEXTS.values(), 500, SPECIALS, name)
-    ours.normalizer, ours.ignore_merges = ("NFC" if name == "qwen2" else None), name == "llama3"  # as those have it
+    trained = Tokenizer.train(TEXTS.values(), 500, SPECIALS, name)
+    flags = {"normalizer": "NFC" if name == "qwen2" else None, "ignore_merges": name == "llama3"}  # as those have it
+    ours = Tokenizer(trained.vocab, trained.merges, trained.special_tokens, name, **flags)
     ours.bos_token, ours.eos_token = "<|start|>", "<|end|>"
     ours.chat_template = "{% for m in messages %}<|start|>{{ m.content }}<|end|>{% endfor %}"
     ours.save(tmp_path / "ours")
@@ -856,9 +859,10 @@ def test_transformers_opens_what_we_save_and_we_open_what_it_saves(tmp_path, nam
 
 
 def assert_same(left, right):
-    for name in ("vocab", "merges", "special_tokens", "pre_tokenizer", "chat_template", "bos_token", "eos_token"):
+    for name in ("vocab", "merges", "special_tokens", "chat_template", "bos_token", "eos_token"):
         assert getattr(left, name) == getattr(right, name), name
-    assert (left.ignore_merges, left.normalizer) == (right.ignore_merges, right.normalizer)
+    for name in ("pre_tokenizer", "ignore_merges", "normalizer"):
+        assert getattr(left.model, name) == getattr(right.model, name), name
 
 
 def test_saving_and_loading_changes_nothing(tmp_path, trained):

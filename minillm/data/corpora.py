@@ -159,7 +159,7 @@ def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False
     made again, and stderr says so. Raises `ValueError` for a tokenizer without an end token.
     """
     language = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.end_id]
-    language += [tokenizer.pre_tokenizer, tokenizer.normalizer, tokenizer.ignore_merges]
+    language += [tokenizer.model.pre_tokenizer, tokenizer.model.normalizer, tokenizer.model.ignore_merges]
     source = hashlib.sha256(f"{corpus.fingerprint} {language}".encode()).hexdigest()
     path = assets.cache_dir() / "tokens" / f"{corpus.name}-{source[:16]}.tokens"
     texts = tqdm(corpus.train, desc="Encoding", unit=" documents", disable=not progress)

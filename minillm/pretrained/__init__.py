@@ -8,6 +8,7 @@ families        GPT-2, Llama, Mistral, Qwen2, Qwen3: what their files call our t
 family_config   the same for their settings, there and back
 shards          the tensors of a directory, in one safetensors file or several
 huggingface     directories with safetensors, config.json and tokenizer.json: read, and written by `save`
+from_transformers  the same for a model of transformers that is in memory
 """
 
 import difflib
@@ -21,11 +22,12 @@ from minillm.device import packed_speedup
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained import huggingface
+from minillm.pretrained.from_transformers import from_transformers
 from minillm.pretrained.huggingface import save
 from minillm.pretrained.quantize import Bits, quantize
 from minillm.tokenizer import Tokenizer
 
-__all__ = ["load", "quantize", "save"]
+__all__ = ["from_transformers", "load", "quantize", "save"]
 
 Weights = Literal["float32", "bfloat16", "native", "auto", Bits]
 

@@ -60,18 +60,32 @@ def kind_of(file: Mapping[str, Any]) -> str:
     return "sentencepiece" if falls_back else "byte-level"
 
 
-def complete(
-    directory: Path, file: dict[str, Any], parse: Callable[[dict[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """What `parse` finds in a tokenizer.json, and what tokenizer_config.json, where present, says beside it.
-
-    Raises ValueError naming the file and the field that is wrong.
-    """
-    with naming(directory / "tokenizer.json"):
-        settings = parse(file)
+def read_config(directory: Path) -> dict[str, Any]:
+    """The object in tokenizer_config.json, with the chat template of its own file; empty where there are none."""
     path = directory / "tokenizer_config.json"
     with naming(path):
-        settings |= parse_config(read_json(path) if path.is_file() else {})
+        config = read_json(path) if path.is_file() else {}
+    path = directory / TEMPLATE
+    if path.is_file():
+        with naming(path):
+            config["chat_template"] = path.read_text(encoding="utf-8")
+    return config
+
+
+def complete(
+    file: dict[str, Any],
+    config: Mapping[str, Any],
+    parse: Callable[[dict[str, Any]], dict[str, Any]],
+    source: Path,
+) -> dict[str, Any]:
+    """What `parse` finds in the content of tokenizer.json, completed by the content of tokenizer_config.json.
+
+    Raises ValueError naming the file, in the directory `source`, and the field that is wrong.
+    """
+    with naming(source / "tokenizer.json"):
+        settings = parse(file)
+    with naming(source / "tokenizer_config.json"):
+        settings |= parse_config(config)
         for role in ("bos_token", "eos_token"):
             token = settings[role]
             if token is not None and token not in settings["tokens"]:
@@ -80,10 +94,6 @@ def complete(
                 settings["special_tokens"].append(token)
         if settings["add_bos"] is None:
             settings["add_bos"] = puts_first(file.get("post_processor"), settings["bos_token"])
-    path = directory / TEMPLATE
-    if path.is_file():
-        with naming(path):
-            settings["chat_template"] = path.read_text(encoding="utf-8")
     return settings
 
 
@@ -158,7 +168,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
     )
 
 
-def parse_config(config: dict[str, Any]) -> dict[str, Any]:
+def parse_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Chat template, start and end token out of a tokenizer_config.json."""
     names = {}
     for role in ("bos_token", "eos_token"):

@@ -32,6 +32,10 @@ class SentencePieceBPE:
     installed.
     """
 
+    pre_tokenizer = "sentencepiece"
+    ignore_merges = False
+    normalizer: str | None = None
+
     def __init__(self, file: dict[str, Any], special_tokens: tuple[str, ...] = ()):
         settings = parse(file)
         special_tokens = tuple(dict.fromkeys([*settings["special_tokens"], *special_tokens]))

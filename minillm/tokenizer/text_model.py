@@ -6,7 +6,14 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class TextModel(Protocol):
-    """What a `Tokenizer` needs of the algorithm that encodes ordinary text; special tokens never reach it."""
+    """What a `Tokenizer` needs of the algorithm that encodes ordinary text; special tokens never reach it.
+
+    `pre_tokenizer`, `ignore_merges` and `normalizer` tell two models with the same merges apart.
+    """
+
+    pre_tokenizer: str
+    ignore_merges: bool
+    normalizer: str | None
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text from its beginning."""

@@ -24,9 +24,10 @@ class Tokenizer:
     `chat_template`, `bos_token`, `eos_token` and `add_bos` (whether a text begins with `bos_token`; None: unknown) are
     stored for others to use and may be set later; `encode` adds no token of its own.
 
-    `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say.
+    `model` encodes ordinary text. By default it is a `ByteLevelBPE`, to which these arguments belong:
+    `pre_tokenizer`, a name in `PATTERNS`;
+    `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say;
     `normalizer="NFC"` (Qwen2): text is first brought to its composed form, so decoding gives back that form.
-    `model` encodes ordinary text; by default it is a `ByteLevelBPE` made from the other arguments.
 
     Raises ValueError for two ids with the same bytes, a merge whose parts or result have no id, a special token that
     ordinary text could become, and names that are not known.
@@ -56,7 +57,6 @@ class Tokenizer:
         model: TextModel | None = None,
     ):
         self.merges, self.special_tokens = list(merges), dict(special_tokens)
-        self.pre_tokenizer, self.ignore_merges, self.normalizer = pre_tokenizer, ignore_merges, normalizer
         self.chat_template, self.add_bos = chat_template, add_bos
         self.bos_token, self.eos_token = bos_token, eos_token
         for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
@@ -138,7 +138,7 @@ class Tokenizer:
         where the library `tokenizers` is not installed.
         """
         model = SentencePieceBPE(file, tuple(special_tokens))
-        return cls(model.vocab, model.merges, model.special_tokens, "sentencepiece", model=model, **settings)
+        return cls(model.vocab, model.merges, model.special_tokens, model=model, **settings)
 
     @classmethod
     def load(cls, directory: str | Path) -> "Tokenizer":
@@ -157,10 +157,14 @@ class Tokenizer:
         [(b'h', b'i'), (b' ', b'hi')]
         """
         directory = Path(directory)
-        file = files.read_tokenizer(directory)
+        return cls.from_json(files.read_tokenizer(directory), files.read_config(directory), directory)
+
+    @classmethod
+    def from_json(cls, file: dict[str, Any], config: Mapping[str, Any], source: str | Path = "") -> "Tokenizer":
+        """Build from the contents of tokenizer.json and tokenizer_config.json; messages name them in `source`."""
         parse, build = KINDS[files.kind_of(file)]
-        settings = files.complete(directory, file, parse)
-        with files.naming(directory / "tokenizer.json"):
+        settings = files.complete(file, config, parse, Path(source))
+        with files.naming(Path(source) / "tokenizer.json"):
             return build(file, settings)
 
     def save(self, directory: str | Path) -> None:
@@ -275,7 +279,7 @@ class Tokenizer:
     def __repr__(self) -> str:
         return (
             f"Tokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}, "
-            f"special_tokens={len(self.special_tokens)}, pre_tokenizer={self.pre_tokenizer!r})"
+            f"special_tokens={len(self.special_tokens)}, pre_tokenizer={self.model.pre_tokenizer!r})"
         )
 
 
