@@ -81,8 +81,8 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
 def _read(tokenizer: Tokenizer, preference: Preference, answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Prompt and answer as ids."""
     example = encode_conversation(tokenizer, [*preference.prompt, {"role": "assistant", "content": answer}])
-    end = len(example.counts) - example.counts[::-1].index(True)  # after it stands only what separates two turns
-    start = end - example.counts[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
+    end = len(example.mask) - example.mask[::-1].index(True)  # after it comes only what separates two turns
+    start = end - example.mask[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
     return tuple(example.ids[:start]), tuple(example.ids[start:end])
 
 
