@@ -4,8 +4,8 @@
     config.json             the sizes, twice: in Hugging Face's words where they have some, and ours under "minillm"
     tokenizer.json          the tokenizer, with tokenizer_config.json (read and written by `minillm.tokenizer`)
 
-Where our configuration is one that `transformers` knows, it opens the directory and gives the same logits. Where it is
-not (GELU with RMSNorm, learned positions with SwiGLU, ...), config.json names no architecture, and `transformers`
+Where `transformers` has a class for our configuration, it opens the directory and gives the same logits. Where it has
+none (GELU with RMSNorm, learned positions with SwiGLU, ...), config.json names no architecture, and `transformers`
 refuses the directory instead of running something else.
 
 Loading goes by our own entry where there is one. A directory that another program wrote is read if it is of a family in
@@ -39,7 +39,7 @@ from minillm.tokenizer.files import TEMPLATE
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", TEMPLATE)
-OLDER = (  # what is missing, what may be there in its place, and what to do
+OLDER = (  # a missing file, an older one that may replace it, and what to do
     (
         WEIGHTS,
         "pytorch_model.bin",
@@ -77,9 +77,9 @@ def save(
     For a model with another head: `names` says what its file calls the modules that others call differently or lack,
     and `changes` what its config.json says.
 
-    All files are written beside their final places first and moved there, one by one, when the last of them is whole.
-    So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
-    file. Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
+    All files are written to a temporary folder first and moved, one by one, when the last of them is complete. So a
+    save that is killed, or that finds the disk full, leaves what was there before, and no file is ever partial.
+    Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -104,15 +104,15 @@ def save(
         tokenizer.save(staging)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(staging, ignore_errors=True)
-        raise OSError(f"cannot save to {directory}: {error}. What was there before is as it was") from error
+        raise OSError(f"cannot save to {directory}: {error}. What was there before is unchanged") from error
     for file in sorted(staging.iterdir()):
         os.replace(file, directory / file.name)
-    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of the tokenizer's own
+    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would replace the tokenizer's own template
     staging.rmdir()
 
 
 def describe(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
-    """The values of config.json: Hugging Face's words if it has an architecture like ours, and always our own."""
+    """The values of config.json: Hugging Face's fields if it has an architecture like ours, and always our own."""
     family = write_family(config)
     if family is None:
         return {"model_type": "minillm", "minillm": config.to_dict()}

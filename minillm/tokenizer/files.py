@@ -1,4 +1,4 @@
-"""The files of a tokenizer: what is read is checked field by field, what is written `tokenizers` opens.
+"""The files of a tokenizer, read and written: each field is checked, and `tokenizers` opens what is written.
 
     tokenizer.json          vocabulary, merges, split and special tokens, in the format of the `tokenizers` library
     tokenizer_config.json   the chat template and the names of the start and end tokens, as `transformers` reads it
@@ -6,8 +6,8 @@
 
 A file may come from anywhere. A field that would change the ids and that this package does not know is refused by
 name: ids that are nearly right are worse than none. Fields that belong to a call and not to the vocabulary
-(truncation, padding) are not read. Nor does `encode` ever add a token of its own; whether a text begins with the start
-token, as a post-processor or `add_bos_token` says, is carried for others to use.
+(truncation, padding) are not read. `encode` never adds a token of its own; whether a text begins with the start token,
+as a post-processor or `add_bos_token` says, is stored for others to use.
 """
 
 import json
@@ -27,7 +27,11 @@ BYTES_ONLY = WHOLE_SPLIT | {"use_regex": False}
 
 
 def split_by(pattern: str) -> dict[str, Any]:
-    """A step of `tokenizers` that cuts a text into the matches of a pattern."""
+    """A step of `tokenizers` that cuts a text into the matches of a pattern.
+
+    >>> split_by("a+")["pattern"]
+    {'Regex': 'a+'}
+    """
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
@@ -157,7 +161,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
         if not isinstance(step, dict):
             raise UserError(f"pre_tokenizer holds {step!r}; expected an object with a type")
         step = defaults.get(str(step.get("type")), {}) | step
-        if "trim_offsets" in step:  # about the places of tokens in the text, not about their ids
+        if "trim_offsets" in step:  # about the positions of tokens in the text, not about their ids
             step["trim_offsets"] = False
         described.append(step)
     for name, known in STEPS.items():
@@ -188,7 +192,7 @@ def parse_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def puts_first(processor: object, token: str | None) -> bool | None:
-    """Whether a post-processor begins each text with this token; None where it has no template that would tell.
+    """Whether a post-processor begins each text with this token; None where it has no template.
 
     >>> puts_first({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]}, "<s>")
     True
@@ -203,15 +207,15 @@ def puts_first(processor: object, token: str | None) -> bool | None:
 
 def bos_template(token: str, id: int) -> dict[str, Any]:
     """The post-processor of `tokenizers` that begins a text, and each text of a pair, with this token."""
-    mark = {"SpecialToken": {"id": token, "type_id": 0}}
+    start = {"SpecialToken": {"id": token, "type_id": 0}}
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
     known = {token: {"id": token, "ids": [id], "tokens": [token]}}
-    pair = [mark, first, mark, second]
-    return {"type": "TemplateProcessing", "single": [mark, first], "pair": pair, "special_tokens": known}
+    pair = [start, first, start, second]
+    return {"type": "TemplateProcessing", "single": [start, first], "pair": pair, "special_tokens": known}
 
 
 def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any], list[str]]:
-    """GPT-2's two files: a JSON object from spelled token to id, and a text with one merge a line."""
+    """GPT-2's two files: a JSON object from spelled token to id, and a text with one merge per line."""
     with naming(vocab_json):
         tokens = read_json(vocab_json)
     with naming(merges_txt):
@@ -257,7 +261,11 @@ def write(directory: Path, file: Mapping[str, Any], config: Mapping[str, Any]) -
 
 
 def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEFAULT) -> Any:
-    """table[field], which must be of the given kind; `default` where it is missing or null."""
+    """table[field], which must be of the given kind; `default` where it is missing or null.
+
+    >>> take({"type": "BPE"}, "type", str), take({}, "dropout", float, None)
+    ('BPE', None)
+    """
     value = table.get(field)
     if value is None and default is not NO_DEFAULT:
         return default
