@@ -24,7 +24,7 @@ from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.posttraining.reward import RewardConfig, train_reward_model
 from minillm.posttraining.sft import sft
-from minillm.pretrained import load, quantize, save
+from minillm.pretrained import from_transformers, load, quantize, save
 from minillm.tokenizer import Tokenizer
 from minillm.training.pretraining import pretrain
 from minillm.training.settings import TrainConfig
@@ -39,6 +39,7 @@ __all__ = [
     "TrainConfig",
     "Transformer",
     "dpo",
+    "from_transformers",
     "generate",
     "grpo",
     "load",

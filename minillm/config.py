@@ -1,7 +1,7 @@
 """The numbers that define a model, checked once, here.
 
-A `ModelConfig` is frozen: what was validated stays valid. Components never see it (they take plain numbers);
-only `transformer` and the rooms above it do.
+A `ModelConfig` is frozen: what was validated stays valid. Components never see it (they take plain numbers); only
+`transformer` and the modules above it do.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
 Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
 Bias = bool | Literal["qkv", "attention"]
-Derived = int | Any  # what a config fills in where it is given None; a whole number from then on
+Derived = int | Any  # given as an int or None; a config computes what is None, so a reader always finds an int
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,9 @@ class ModelConfig:
         self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
     def _derive(self, name: str, default: int) -> int:
+        """Compute a field that is None or was computed before, and check it."""
         if getattr(self, name) is None or isinstance(getattr(self, name), _DerivedInt):
-            object.__setattr__(self, name, _DerivedInt(default))  # the class is frozen for everybody else
+            object.__setattr__(self, name, _DerivedInt(default))  # the class is frozen for all other code
         _require_positive(name, getattr(self, name))
         return getattr(self, name)
 
@@ -181,14 +182,14 @@ class ModelConfig:
 
 
 class _DerivedInt(int):
-    """A number that a configuration filled in by itself, and fills in again where another number has changed."""
+    """A number that a configuration computed, and computes again in `replace` where another number has changed."""
 
 
 def check_types(settings: Any) -> None:
     """Raise `ValueError` where a field of a dataclass holds a value of another type than it is declared with.
 
-    Understood are numbers (an int will do for a float), bool, str, classes, `Literal`, unions and `Any`; of a container
-    only the container is looked at.
+    The types can be numbers (an int is a float, too), bool, str, classes, `Literal`, unions and `Any`; of a container
+    only the container is checked.
 
     >>> scaling = RopeScaling(8.0)
     >>> object.__setattr__(scaling, "factor", "8")
@@ -204,6 +205,7 @@ def check_types(settings: Any) -> None:
 
 @cache
 def _types_of(settings: type) -> dict[str, Any]:
+    """The declared type of each field."""
     hints = get_type_hints(settings)
     return {field.name: hints[field.name] for field in fields(settings)}
 
@@ -212,24 +214,24 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind is Any:
         return True
     if get_origin(kind) in (Union, UnionType):
-        return any(_fits(value, one) for one in get_args(kind))
+        return any(_fits(value, member) for member in get_args(kind))
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
-    if kind in (int, float):  # numbers of numpy too, but True is none
+    if kind in (int, float):  # numbers of NumPy too, but not True
         return isinstance(value, numbers.Integral if kind is int else numbers.Real) and not isinstance(value, bool)
     return isinstance(value, get_origin(kind) or kind)
 
 
 def _expected(kind: Any) -> str:
-    """What belongs there instead, as the end of a sentence."""
+    """What the field must hold instead, as the end of a message."""
     kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    choices = [choice for member in kinds if get_origin(member) is Literal for choice in get_args(member)]
     if get_origin(kind) is Literal:
         return f"choose one of {', '.join(choices)}"
     if choices:
         return f"choose one of {', '.join(['True', 'False'] * (bool in kinds) + [repr(choice) for choice in choices])}"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
-    return "it must be " + " or ".join(words.get(one, f"a {getattr(one, '__name__', one)}") for one in kinds)
+    return "it must be " + " or ".join(words.get(kind, f"a {getattr(kind, '__name__', kind)}") for kind in kinds)
 
 
 def _require_known(names: Iterable[str]) -> None:
@@ -244,8 +246,8 @@ def _require_positive(name: str, value: Any) -> None:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # The course's own model: learns the world in minutes on two CPU cores. Its table starts as loud as what blocks
-    # write to the stream, which a table that is also the head cannot: logits would be far from zero.
+    # The course's own model: learns the world in minutes on two CPU cores. Its table starts as large as what blocks
+    # write to the stream. A table that is also the head cannot: its logits would be far from zero.
     "tiny": dict(
         vocab_size=1024, d_model=128, n_layers=4, n_heads=4, d_ff=384, max_seq_len=256, qk_norm=True,
         tie_embeddings=False, embedding_std=0.3,

@@ -357,7 +357,9 @@ def test_a_full_disk_is_told_with_the_bytes_needed(server, register, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(sources, "_copy", full)
-    with pytest.raises(AssetError, match=r"the disk is full: fetching 'toy' needs 30,720 bytes at .*toy\. Make room"):
+    with pytest.raises(
+        AssetError, match=r"the disk is full: fetching 'toy' needs 30,720 bytes at .*toy\. Free some disk space"
+    ):
         fetch("toy")
     assert server.starts == [0], "another source cannot mend a full disk"
 

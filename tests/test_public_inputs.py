@@ -33,7 +33,7 @@ from minillm import (
     stream,
     world,
 )
-from minillm.data.chat import MARKS, chat_tokenizer
+from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
 from minillm.model.accounting import count_parameters
 from minillm.posttraining.sft import ChatData, encode_conversations
 from minillm.training.pretraining import TextData
@@ -226,7 +226,7 @@ alternating = st.lists(words, min_size=2, max_size=4).map(
 
 @given(st.lists(alternating | said, max_size=3), counts)
 def test_conversations_are_refused_or_become_batches(conversations, batch_size):
-    tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=MARKS))
+    tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS))
     examples = asked(encode_conversations, tokenizer, conversations)
     if examples is not None and batch_size < 100:
         asked(ChatData.of, examples, examples[:1], tokenizer.eos_id, 256, batch_size, seed=0)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from minillm.data.chat import encode_chat
-from minillm.errors import UserError
-from minillm.tokenizer import SentencePieceTokenizer, Tokenizer
+from minillm.tokenizer import Tokenizer
+from minillm.tokenizer.sentencepiece import SentencePieceBPE
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 MARKS = ["<unk>", "<s>", "</s>"]
@@ -93,7 +93,7 @@ def without_marks(file):
 
 
 def test_load_chooses_it_and_reads_what_stands_beside(ours):
-    assert isinstance(ours, SentencePieceTokenizer)
+    assert isinstance(ours.model, SentencePieceBPE)
     assert (ours.bos_id, ours.eos_id, ours.chat_template) == (1, 2, TEMPLATE)
     assert ours.special_tokens == {"<unk>": 0, "<s>": 1, "</s>": 2, "<|user|>": ours.vocab_size - 1}
     assert (ours.vocab[2], ours.vocab[3 + 0x0A]) == (b"</s>", b"\n")
@@ -115,23 +115,17 @@ def test_ids_and_texts_are_the_librarys(ours, file, text):
         assert ours.decode(ids) == text  # marks, and what looks like the name of a byte, too
 
 
-@pytest.mark.parametrize("make", ["train", "from_gpt2_files", "from_bytes_unicode"])
-def test_it_is_read_and_not_made(make):
-    with pytest.raises(UserError, match="is read by Tokenizer.load and not made here; Tokenizer.train learns a byte-"):
-        getattr(SentencePieceTokenizer, make)(["a b"], 300)
-
-
 @settings(deadline=None)
 @given(text=st.text(st.sampled_from("the ca</s><0x0A>unk|ser\n猫🐈▁é ")))
 @pytest.mark.parametrize("form", FORMS)
 def test_no_text_becomes_a_special_token(tmp_path_factory, form, text):
-    ours = LOADED.setdefault(form, SentencePieceTokenizer(FORMS[form], "<s>", "</s>"))
+    ours = LOADED.setdefault(form, Tokenizer.from_sentencepiece(FORMS[form]))
     ids = ours.encode(text)
     assert not set(ids) & set(ours.special_tokens.values())
     assert ours.decode(ids).lstrip(" ") == text.replace("▁", " ").lstrip(" ")
 
 
-LOADED: dict[str, SentencePieceTokenizer] = {}
+LOADED: dict[str, Tokenizer] = {}
 
 
 def test_a_mark_can_be_made_by_the_merges_of_the_file(file):
@@ -176,7 +170,7 @@ def test_bad_input_is_named(ours):
 def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ImportError, match="pip install tokenizers"):
-        SentencePieceTokenizer(FORMS["older"])
+        Tokenizer.from_sentencepiece(FORMS["older"])
 
 
 def test_a_split_within_a_sequence_is_the_split():
@@ -185,7 +179,7 @@ def test_a_split_within_a_sequence_is_the_split():
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [FORMS["newer"]["pre_tokenizer"]]}
     }
     texts = ["<s>hello", "a</s>b", "the cat<s> the"]
-    plain, within = (SentencePieceTokenizer(file) for file in (FORMS["newer"], nested))
+    plain, within = (Tokenizer.from_sentencepiece(file) for file in (FORMS["newer"], nested))
     for text in texts:
         assert within.encode(text, allow_special=True) == plain.encode(text, allow_special=True)
 
@@ -262,6 +256,6 @@ def test_a_start_token_that_the_file_lacks(tmp_path, file):
     ):
         Tokenizer.load(store(tmp_path, file, bos_token="<b>"))
     with pytest.raises(ValueError, match="bos_token '<b>' is not among the special tokens"):
-        SentencePieceTokenizer(file, bos_token="<b>")
+        Tokenizer.from_sentencepiece(file, bos_token="<b>")
     with pytest.raises(ValueError, match="tokenizer.json: special token 't' is what ordinary text could become"):
         Tokenizer.load(store(tmp_path, file, bos_token="t"))

@@ -1,4 +1,4 @@
-"""The tokenizer room. The oracle is the `tokenizers` library; the rest are properties and cases worked by hand."""
+"""The tokenizer. The oracle is the `tokenizers` library; the rest are properties and cases worked by hand."""
 
 import copy
 import itertools
@@ -24,9 +24,10 @@ from tokenizers import models, pre_tokenizers, trainers
 from minillm.assets import cached
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, merging, spell, split, unspell
 from minillm.tokenizer.composing import compose, in_order
-from minillm.tokenizer.merging import WordCache, merge_word, merge_word_naive
+from minillm.tokenizer.merging import WordCache, adjacent_pairs, merge_pair, merge_word, merge_word_naive
 from minillm.tokenizer.pre_tokenizers import LAST_SURE_CUT
-from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
+from minillm.tokenizer.text_model import TextModel
+from minillm.tokenizer.training import ALPHABET, count_pairs, count_words, learn_merges, learn_merges_naive
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 GPT2_FILES = [(cached("gpt2-tokenizer") or Path("nowhere")) / name for name in ("vocab.json", "merges.txt")]
@@ -260,7 +261,7 @@ def test_training_equals_the_library_on_a_megabyte():
     assert ours.encode(text) == library.encode(text).ids
 
 
-def test_a_word_of_a_million_letters_is_learnt_from():
+def test_a_word_of_a_million_letters_is_learned_from():
     # Each merge joins two of the longest token there is. With the square of its length this would take an hour.
     merges = Tokenizer.train(["ab" * 2**19], 275).merges
     assert merges == [(b"a", b"b"), *((b"ab" * 2**half,) * 2 for half in range(18))]
@@ -327,15 +328,68 @@ for call in (lambda: Tokenizer.train(["a"], 300.5), lambda: tokenizer.encode(["a
 pairs = st.text("abcd", min_size=2, max_size=2)
 
 
+def merged_one_at_a_time(symbols, table):
+    """The definition for any table: the leftmost pair of lowest rank, then look again."""
+    while known := [pair for pair in adjacent_pairs(symbols) if pair in table]:
+        best = min(known, key=lambda pair: table[pair])
+        symbols = symbols.replace(best, table[best][1], 1)
+    return symbols
+
+
 @untimed
 @given(st.text("abcd", max_size=40), st.dictionaries(pairs, st.sampled_from("abcd")))
-def test_queue_merges_like_the_naive_form_on_any_table(symbols, becomes):
+def test_queue_merges_like_the_definition_on_any_table(symbols, becomes):
     table = {pair: (rank, symbol) for rank, (pair, symbol) in enumerate(becomes.items())}
-    assert merge_word(symbols, table) == merge_word_naive(symbols, table)
+    assert merge_word(symbols, table) == merged_one_at_a_time(symbols, table)
 
 
-def test_the_first_learnt_merge_goes_first_not_the_leftmost():
-    # Left to right, "ab" would take the b. "bc" was learnt first, so "a" stays alone.
+@untimed
+@given(
+    st.lists(st.integers(0, 3), max_size=40),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=12),
+)
+def test_naive_merging_of_ids_equals_the_queue_on_any_learned_table(ids, picked):
+    table = {}  # merge n makes token 4 + n out of two earlier tokens
+    for left, right in picked:
+        new_id = 4 + len(table)
+        table.setdefault((left % new_id, right % new_id), (len(table), new_id))
+    in_symbols = {chr(left) + chr(right): (rank, chr(id)) for (left, right), (rank, id) in table.items()}
+    assert merge_word_naive(ids, table) == list(map(ord, merge_word("".join(map(chr, ids)), in_symbols)))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_the_naive_forms_train_and_encode_like_the_tokenizer(text, name):
+    words = count_words([text], name)
+    tokenizer = Tokenizer.train([text], 300, pre_tokenizer=name)
+    assert learn_merges_naive(words, 44) == tokenizer.merges
+    id_of = {token: id for id, token in tokenizer.vocab.items()}
+    table = {}
+    for rank, (left, right) in enumerate(tokenizer.merges):
+        table[id_of[left], id_of[right]] = rank, id_of[left + right]
+    for word in words:
+        ids = [id_of[bytes([byte])] for byte in word.encode()]
+        assert merge_word_naive(ids, table) == tokenizer.encode(word)
+
+
+@given(st.lists(st.integers(0, 3), max_size=30), st.tuples(st.integers(0, 3), st.integers(0, 3)))
+def test_merging_a_pair_is_replace_on_a_string(ids, pair):
+    symbols = "".join(map(chr, ids))
+    assert "".join(map(chr, merge_pair(ids, pair, 9))) == symbols.replace(chr(pair[0]) + chr(pair[1]), chr(9))
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 3), max_size=9), st.integers(1, 5)), max_size=5))
+def test_pairs_are_counted_as_often_as_their_words_occur(counted):
+    words, counts = [word for word, _ in counted], [count for _, count in counted]
+    assert count_pairs(words, counts) == Counter(pair for word, n in counted for pair in list(pairwise(word)) * n)
+
+
+def test_the_first_256_ids_are_the_bytes_as_the_library_orders_them():
+    assert [spell(token) for token in ALPHABET] == sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def test_the_first_learned_merge_goes_first_not_the_leftmost():
+    # Left to right, "ab" would take the b. "bc" was learned first, so "a" stays alone.
     tokenizer = Tokenizer.from_bytes_unicode(["a", "b", "c", "bc", "ab"], ["b c", "a b"])
     assert [tokenizer.vocab[id] for id in tokenizer.encode("abc")] == [b"a", b"bc"]
 
@@ -348,10 +402,10 @@ def test_a_very_long_word_equals_the_library(word):
 
 def test_the_cache_forgets_and_stays_right(monkeypatch, trained):
     monkeypatch.setattr(merging, "CACHED_WORDS", 50)
-    cache = WordCache(trained._merge)
+    cache = WordCache(trained.model._merge)
     words = [f" {number:x}" for number in range(300)] + ["x" * (merging.LONGEST_CACHED_WORD + 1)]
     for word in words:
-        assert cache[word] == cache[word] == trained._merge(word)
+        assert cache[word] == cache[word] == trained.model._merge(word)
         assert len(cache) <= 50
     assert words[-1] not in cache
 
@@ -525,6 +579,40 @@ def test_copies_and_worker_processes_get_an_equal_tokenizer(trained):
         assert twin.encode(text) == trained.encode(text)
 
 
+class BackwardsModel:
+    """A third algorithm: one id per character, from the last to the first."""
+
+    pre_tokenizer, ignore_merges, normalizer = "none", False, None
+
+    def encode(self, text):
+        return [ord(character) for character in reversed(text)]
+
+    encode_rest = encode
+
+    def whole_words(self, pieces):
+        yield "".join(pieces)
+
+    def decode(self, ids, data):
+        return data.decode()[::-1]
+
+    def to_json(self, first_token):
+        return {"model": {"type": "backwards"}}
+
+
+def test_a_tokenizer_needs_no_more_of_its_model_than_the_protocol_says(tmp_path, trained):
+    model = BackwardsModel()
+    assert isinstance(model, TextModel)
+    assert isinstance(trained.model, TextModel)
+    vocab = {byte: bytes([byte]) for byte in range(128)}
+    tokenizer = Tokenizer(vocab, [], {"<|end|>": 200}, eos_token="<|end|>", model=model)
+    assert tokenizer.encode("ab<|end|>cd", allow_special=True) == [98, 97, 200, 100, 99]
+    assert list(tokenizer.encode_iterable(["a", "b"])) == tokenizer.encode("ab") == [98, 97]
+    assert tokenizer.decode([98, 97]) == "ab"
+    tokenizer.save(tmp_path)
+    with pytest.raises(ValueError, match="model.type is 'backwards'"):
+        Tokenizer.load(tmp_path)
+
+
 # --- special tokens -------------------------------------------------------------------------------------------------
 
 
@@ -692,7 +780,7 @@ def test_what_the_library_saves_we_read_with_equal_ids(tmp_path, name):
     library.add_tokens(["<think>"])
     library.save(str(tmp_path / "tokenizer.json"))
     ours = Tokenizer.load(tmp_path)
-    assert ours.pre_tokenizer == name
+    assert ours.model.pre_tokenizer == name
     assert ours.special_tokens == {"<|end|>": 0, "<|start|>": 1, "<|é x|>": 2, "<think>": 600}
     assert ours.encode(SAMPLE + "<think>", allow_special=True) == library.encode(SAMPLE + "<think>").ids
     assert ours.encode("plain text") == library.encode("plain text").ids
@@ -744,7 +832,7 @@ def test_files_in_the_shape_of_the_families_own_load_with_equal_ids(tmp_path, na
     file["model"]["merges"] = [" ".join(merge) for merge in file["model"]["merges"]]  # as all wrote them until 2024
     (tmp_path / "tokenizer.json").write_text(json.dumps(file), encoding="utf-8")
     theirs, ours = tokenizers.Tokenizer.from_str(json.dumps(file)), Tokenizer.load(tmp_path)
-    assert ours.pre_tokenizer == name
+    assert ours.model.pre_tokenizer == name
     for text in [*TEXTS.values(), SAMPLE + "<think>"]:
         assert ours.encode(text, allow_special=True) == theirs.encode(text, add_special_tokens=False).ids
         assert ours.decode(ours.encode(text)) == (unicodedata.normalize("NFC", text) if name == "qwen2" else text)
@@ -753,8 +841,9 @@ def test_files_in_the_shape_of_the_families_own_load_with_equal_ids(tmp_path, na
 @pytest.mark.parametrize("name", PATTERNS)
 def test_transformers_opens_what_we_save_and_we_open_what_it_saves(tmp_path, name):
     transformers = pytest.importorskip("transformers")
-    ours = Tokenizer.train(TEXTS.values(), 500, SPECIALS, name)
-    ours.normalizer, ours.ignore_merges = ("NFC" if name == "qwen2" else None), name == "llama3"  # as those have it
+    trained = Tokenizer.train(TEXTS.values(), 500, SPECIALS, name)
+    flags = {"normalizer": "NFC" if name == "qwen2" else None, "ignore_merges": name == "llama3"}  # as those have it
+    ours = Tokenizer(trained.vocab, trained.merges, trained.special_tokens, name, **flags)
     ours.bos_token, ours.eos_token = "<|start|>", "<|end|>"
     ours.chat_template = "{% for m in messages %}<|start|>{{ m.content }}<|end|>{% endfor %}"
     ours.save(tmp_path / "ours")
@@ -770,9 +859,10 @@ def test_transformers_opens_what_we_save_and_we_open_what_it_saves(tmp_path, nam
 
 
 def assert_same(left, right):
-    for name in ("vocab", "merges", "special_tokens", "pre_tokenizer", "chat_template", "bos_token", "eos_token"):
+    for name in ("vocab", "merges", "special_tokens", "chat_template", "bos_token", "eos_token"):
         assert getattr(left, name) == getattr(right, name), name
-    assert (left.ignore_merges, left.normalizer) == (right.ignore_merges, right.normalizer)
+    for name in ("pre_tokenizer", "ignore_merges", "normalizer"):
+        assert getattr(left.model, name) == getattr(right.model, name), name
 
 
 def test_saving_and_loading_changes_nothing(tmp_path, trained):

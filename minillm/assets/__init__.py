@@ -1,15 +1,15 @@
-"""The files that nobody writes by hand, such as real weights: where they come from, and how we know they are right.
+"""Files to download, such as real weights: where they come from, and how we know that they are right.
 
-An asset has a name, its files, the SHA-256 of each and the places to ask for it, in order. `fetch` gives you the
-checked file from a cache on this computer and asks the network only if it is not there yet; after that you can work
-offline. The checksum has the last word: whatever a source sends, a file with another checksum never gets its final
-name. It is computed anew at every call, since 98 MB take a tenth of a second and a failing disk gives no warning.
+An asset has a name, its files, the SHA-256 of each and its sources, in order. `fetch` returns the checked file from a
+cache on this computer and uses the network only if it is not there yet; after that you can work offline. The checksum
+decides: whatever a source sends, a file with another checksum never gets its final name. It is computed at every call,
+since 98 MB take a tenth of a second and a failing disk gives no warning.
 
-The package index is asked first, because whoever could install this course can reach it. The Hugging Face hub and
-other servers come after it, and only with the very same bytes. Large texts to train on are no packages: they come from
-where they are published, when somebody asks for them.
+The package index comes first, because everyone who could install this course can reach it. The Hugging Face hub and
+other servers come after it, and must send the same bytes. Large corpora are not packages: they come from where they are
+published, when you fetch them.
 
-This room does not look into the files (`minillm.tokenizer` and `minillm.pretrained` do), and does nothing at import.
+This module does not read the files (`minillm.tokenizer` and `minillm.pretrained` do), and does nothing at import.
 """
 
 import difflib
@@ -26,12 +26,12 @@ from minillm.files import locked, sha256
 
 
 class AssetError(RuntimeError):
-    """An asset cannot be had; the message says why and what to do."""
+    """An asset cannot be fetched; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class AssetFile:
-    """One file: its name in the cache, what it must be, and whom to ask for it, in order."""
+    """One file: its name in the cache, its size and checksum, and its sources, in order."""
 
     name: str
     size: int  # bytes
@@ -74,7 +74,7 @@ class Asset:
 
 
 def cache_dir() -> Path:
-    """The folder for all that is fetched or made once: `MINILLM_HOME`, else this user's cache folder."""
+    """The folder for everything that is fetched or made once: `MINILLM_HOME`, else this user's cache folder."""
     home = os.environ.get("MINILLM_HOME")
     return Path(home).expanduser().absolute() if home else user_cache_path("minillm", appauthor=False)
 
@@ -107,7 +107,7 @@ def fetch(name: str, progress: bool | None = None) -> Path:
     if path := cached(name):
         return path
     shown = sys.stderr.isatty() if progress is None else progress
-    staging = asset.folder.with_name(f"{name}.partial")  # stays after a Ctrl-C, and the next try goes on from there
+    staging = asset.folder.with_name(f"{name}.partial")  # stays after a Ctrl-C, and the next call resumes from there
     try:
         asset.folder.mkdir(parents=True, exist_ok=True)
         with locked(asset.folder):
@@ -115,7 +115,7 @@ def fetch(name: str, progress: bool | None = None) -> Path:
                 _fetch_file(asset, file, staging, shown)
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise AssetError(_disk_sentence(asset, error)) from error
+        raise AssetError(_disk_message(asset, error)) from error
     return asset.path
 
 
@@ -140,7 +140,7 @@ def _fetch_file(asset: Asset, file: AssetFile, staging: Path, progress: bool) ->
                 break
             fault = file.fault(candidate)
             if fault is None:
-                os.replace(candidate, target)  # atomic: the final name never stands for half a file
+                os.replace(candidate, target)  # atomic: no partial file ever has the final name
                 return
             reason = f"its {file.name} {fault}"
             shutil.rmtree(staging)
@@ -159,14 +159,14 @@ def _look_up(name: str) -> Asset:
     raise AssetError(f"there is no asset {name!r}; {hint}")
 
 
-def _disk_sentence(asset: Asset, error: OSError) -> str:
+def _disk_message(asset: Asset, error: OSError) -> str:
     if error.errno not in DISK_FULL:
         why = error.strerror or error
         return f"cannot write to {asset.folder}: {why}. Set MINILLM_HOME to a folder that you may write to."
     needed = 3 * asset.size  # the download, the file taken out of it, and pip's temporary copy
     return (
         f"the disk is full: fetching {asset.name!r} needs {needed:,} bytes at {asset.folder}. "
-        "Make room, or set MINILLM_HOME to a folder on a larger disk."
+        "Free some disk space, or set MINILLM_HOME to a folder on a larger disk."
     )
 
 

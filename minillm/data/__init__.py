@@ -1,1 +1,1 @@
-"""What a model reads: the invented world, corpora, batches, chats and preferences."""
+"""What a model reads: corpora, batches, chats and preferences."""

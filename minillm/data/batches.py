@@ -1,7 +1,6 @@
-"""Documents become rectangles of token ids: packed rows to train on, whole documents to measure on.
+"""Documents become batches of token ids: packed rows for training, whole documents for evaluation.
 
-Every batch is a pure function of the seed and its number. That is what lets a killed run go on in the middle:
-there is no loader state to save.
+Every batch is a pure function of the seed and its number. So a killed run resumes exactly, without any loader state.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: 
     """Fill rows of `row_length` tokens with whole documents, each between two `end_id`; the rest is `IGNORE`.
 
     All rows at once, for what fits into memory; `packing.PackedRows` says how, and makes them one by one. A document
-    that fills its row to the last place goes without its second `end_id`.
+    that fills its row exactly has no second `end_id`.
     Raises `ValueError` where there is nothing to pack.
 
     >>> pack_documents([[1, 2], [3, 4, 5], [6]], end_id=0, row_length=6).tolist()
@@ -36,10 +35,10 @@ def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: 
 
 
 class Shuffled:
-    """Which of `count` things make up batch `step`, forever: `order[step]` is the same whenever it is asked for.
+    """An endless shuffled order: `order[step]` are the indices, below `count`, that make up batch `step`.
 
-    Each epoch has its own order, drawn from the seed and the epoch's number; a last batch that would be short is
-    filled from the next epoch.
+    It is the same at every call. Each epoch has its own order, drawn from the seed and the epoch's number; a last
+    batch that would be short is filled from the next epoch.
 
     >>> order = Shuffled(count=3, batch_size=2, seed=0)
     >>> sorted(torch.cat([order[0], order[1], order[2]]).tolist())
@@ -57,20 +56,20 @@ class Shuffled:
     def __getitem__(self, step: int) -> Int[Tensor, "B"]:
         if step < 0:
             raise IndexError(f"there is no step {step}; training starts at step 0")
-        parts, place, end = [], step * self.batch_size, (step + 1) * self.batch_size
-        while place < end:  # once, or more often where an epoch ends inside the batch
-            epoch, start = divmod(place, self.count)
-            parts.append(self._order(epoch)[start : start + end - place])
-            place += len(parts[-1])
+        parts, position, end = [], step * self.batch_size, (step + 1) * self.batch_size
+        while position < end:  # once, or more often where an epoch ends inside the batch
+            epoch, start = divmod(position, self.count)
+            parts.append(self._order(epoch)[start : start + end - position])
+            position += len(parts[-1])
         return torch.cat(parts)
 
 
 class PackedBatches:
-    """Batches of packed rows in the order of `Shuffled`: `batches[step]` is the same whenever it is asked for.
+    """Batches of packed rows in the order of `Shuffled`: `batches[step]` is the same at every call.
 
-    `end_id` stands in for padding in the inputs, whose targets do not count. For SFT
-    (`conversations.pack_conversations`): with `segments` a batch is (inputs, segments, targets), and a text's first
-    token, which nothing of that text foretells, is no target; with `counts` only the tokens that it marks are targets.
+    In the inputs `end_id` replaces padding, whose targets are `IGNORE`. For SFT (`conversations.pack_conversations`):
+    with `segments` a batch is (inputs, segments, targets), and the first token of a text, which nothing in that text
+    predicts, is not a target; with `mask` only tokens whose mask is True are targets.
 
     >>> rows = pack_documents([[1, 2], [3, 4]], end_id=0, row_length=4)
     >>> inputs, targets = PackedBatches(rows, batch_size=2, seed=0, end_id=0)[5]
@@ -85,14 +84,14 @@ class PackedBatches:
         seed: int,
         end_id: int,
         segments: Int[Tensor, "N T"] | None = None,
-        counts: Bool[Tensor, "N T"] | None = None,
+        mask: Bool[Tensor, "N T"] | None = None,
     ):
         if batch_size < 1:
             raise UserError(f"batch_size is {batch_size}; it must be at least 1")
         if len(rows) < 1:
-            raise UserError("there are no rows to make batches of")
+            raise UserError("there are no rows to make batches of; pack at least one document")
         self.rows, self.batch_size, self.end_id = rows, batch_size, end_id
-        self.segments, self.counts = segments, counts
+        self.segments, self.mask = segments, mask
         self.order = Shuffled(len(rows), batch_size, seed)
 
     @property
@@ -103,19 +102,19 @@ class PackedBatches:
     def __getitem__(self, step: int) -> Batch | SegmentedBatch:
         picked = self.order[step]
         inputs, targets = split_targets(self.rows[picked], self.end_id)
-        if self.counts is not None:
-            targets = targets.where(self.counts[picked][:, 1:], IGNORE)
+        if self.mask is not None:
+            targets = targets.where(self.mask[picked][:, 1:], IGNORE)
         if self.segments is None:
             return inputs, targets
         segments = self.segments[picked].long()
         return inputs, segments[:, :-1], targets.where(segments[:, 1:] == segments[:, :-1], IGNORE)
 
 
-class InTurn:
-    """Batches of a first kind for so many steps, and of a second from then on: a curriculum.
+class Curriculum:
+    """Batches of a first kind for some steps, and of a second kind from then on.
 
     >>> first, second = (PackedBatches(torch.full((1, 4), n), 1, seed=0, end_id=0) for n in (1, 2))
-    >>> batches = InTurn(first, 2, second)
+    >>> batches = Curriculum(first, 2, second)
     >>> [int(batches[step][0][0, 0]) for step in range(4)]
     [1, 1, 2, 2]
     """
@@ -142,11 +141,11 @@ def split_targets(rows: Int[Tensor, "B length"], end_id: int) -> Batch:
 def whole_documents(
     documents: Sequence[Sequence[int]], end_id: int, batch_tokens: int = 16_384, longest: int | None = None
 ) -> list[Batch]:
-    """Batches for measuring: each document alone in a row, from its start to its end token.
+    """Batches for evaluation: each document alone in a row, from its start to its end token.
 
-    Documents of like length share a batch of about `batch_tokens`, so little is padding. Every token of every
-    document counts exactly once, the end token included. A document of more than `longest` tokens, which the model
-    could not read at once, is measured in pieces; the tokens after a cut know only what follows it.
+    Documents of similar length share a batch of about `batch_tokens`, so little is padding. Every token of every
+    document is a target exactly once, the end token included. A document of more than `longest` tokens, which the model
+    could not read at once, is cut into pieces; a token after a cut sees nothing before it.
 
     >>> [(inputs.tolist(), targets.tolist()) for inputs, targets in whole_documents([[1], [2, 3]], end_id=0)]
     [([[0, 1, 0], [0, 2, 3]], [[1, 0, -100], [2, 3, 0]])]

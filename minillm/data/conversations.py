@@ -1,8 +1,8 @@
-"""Conversations as training rows: every token is read, but only what the assistant says is learnt.
+"""Conversations as training rows: every token is read, but the loss is only taken on what the assistant says.
 
-In supervised fine-tuning a model is not to imitate the person who asks. So each token carries a mark: does it count in
-the loss? An answer counts, and so does the special token that closes it, or the model would never learn to stop. The
-prompt, the names of the speakers and the white space that the template puts after an answer do not.
+In supervised fine-tuning a model is not to imitate the person who asks. So each token has a loss mask: True for an
+answer and for the special token that closes it (or the model would never learn to stop), False for the prompt, the
+names of the speakers and the white space that the template puts after an answer.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from minillm.data.chat import Message, check_messages, encode_chat
+from minillm.data.chat import Message, check_messages, encode_chat, encode_chat_with_mask
 from minillm.data.packing import PackedRows
 from minillm.data.work_file import append_lines
 from minillm.errors import UserError
@@ -24,49 +24,54 @@ from minillm.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Example:
-    """The ids of a conversation, and for each whether it counts in the loss."""
+    """The ids of a conversation, and its loss mask: for each id, whether it is a target of the loss."""
 
     ids: list[int]
-    counts: list[bool]
+    mask: list[bool]
 
 
 def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Example:
-    """The ids of a conversation, with every answer of the assistant marked.
+    """The ids of a conversation, with every answer of the assistant in the loss mask.
 
-    An answer is found as what the template adds to the prompt for it, so any template will do that writes the
-    beginning of a conversation in the same way when it goes on. Raises `ValueError` for one that does not, for a
-    conversation without an answer or that begins with one, and for what `encode_chat` refuses.
+    A template with `{% generation %}` says itself what the assistant wrote. With any other, an answer is found as what
+    the template adds to the prompt for it, so it must write the beginning of a conversation in the same way when it
+    continues. Raises `ValueError` for a template that does not, for a conversation without an answer or that begins
+    with one, and for what `encode_chat` refuses.
 
     >>> from minillm.data.chat import CHATML
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=258, special_tokens=["<|im_start|>", "<|im_end|>"])
     >>> tokenizer.chat_template = CHATML
     >>> turns = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Yes."}]
     >>> example = encode_conversation(tokenizer, turns)
-    >>> tokenizer.decode(id for id, counts in zip(example.ids, example.counts) if counts)
+    >>> tokenizer.decode(id for id, is_target in zip(example.ids, example.mask) if is_target)
     'Yes.<|im_end|>'
     """
-    ids = encode_chat(tokenizer, messages, add_generation_prompt=False)
-    counts = [False] * len(ids)
-    special = set(tokenizer.special_tokens.values())
+    ids, generated = encode_chat_with_mask(tokenizer, messages, add_generation_prompt=False)
     answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
     if not answers:
         raise UserError("the conversation holds no answer of the assistant, so there is nothing to learn from it")
     if answers[0] == 0:
         raise UserError("the conversation begins with the assistant; put what it answers to before it")
+    if generated is not None:
+        return Example(ids, generated)
+
+    mask = [False] * len(ids)
+    special = set(tokenizer.special_tokens.values())
     for number in answers:
         start = len(_beginning(tokenizer, messages[:number], True, ids))
         end = len(_beginning(tokenizer, messages[: number + 1], False, ids))
-        # Behind the last special token stands only what the template writes between two turns.
-        closing = max((place for place in range(start, end) if ids[place] in special), default=end - 1)
-        counts[start : closing + 1] = [True] * (closing + 1 - start)
-    return Example(ids, counts)
+        # After the last special token comes only what the template writes between two turns.
+        closing = max((position for position in range(start, end) if ids[position] in special), default=end - 1)
+        mask[start : closing + 1] = [True] * (closing + 1 - start)
+    return Example(ids, mask)
 
 
 def _beginning(tokenizer: Tokenizer, messages: Sequence[Message], prompt: bool, whole: list[int]) -> list[int]:
+    """The ids of the first messages of a conversation, which the ids of the whole must begin with."""
     ids = encode_chat(tokenizer, messages, add_generation_prompt=prompt)
     if whole[: len(ids)] != ids:
         raise UserError(
-            f"this chat template writes the first {len(messages)} messages differently when the conversation goes on, "
+            f"this chat template writes the first {len(messages)} messages differently when others follow, "
             "so its answers cannot be told from its prompts; use a plainer one, such as chat.CHATML"
         )
     return ids
@@ -75,54 +80,56 @@ def _beginning(tokenizer: Tokenizer, messages: Sequence[Message], prompt: bool, 
 def pack_conversations(
     examples: Sequence[Example], end_id: int, row_length: int
 ) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
-    """Rows of whole conversations between end tokens, the segment and the mark of each token, for `PackedBatches`.
+    """Rows of whole conversations between end tokens, their segments and their loss masks, for `PackedBatches`.
 
-    A segment is one conversation and the end token after it, so that none is read in the light of another; where it
-    ends is known from the plan, for the end token may well stand inside a conversation too. No conversation is cut, so
-    each row has something to learn in it. Raises `ValueError` for a conversation that is longer than a row, for one in
-    which nothing counts but its first token (nothing foretells that), and where there is nothing to pack.
+    A segment is one conversation and the end token after it, so that no token attends to another conversation; its end
+    comes from the plan, since the end token may also occur inside a conversation. No conversation is cut, so each row
+    has a target. Raises `ValueError` for a conversation that is longer than a row, for one whose mask is False after
+    its first token (which nothing predicts), and where there is nothing to pack.
 
     >>> packed = pack_conversations([Example([7, 8, 9], [False, True, True])], end_id=0, row_length=6)
     >>> [part.long().tolist() for part in packed]
     [[[0, 7, 8, 9, 0, -100]], [[0, 1, 1, 1, 1, 0]], [[0, 0, 1, 1, 0, 0]]]
     """
     for number, example in enumerate(examples):
-        if len(example.ids) != len(example.counts):
-            raise UserError(f"conversation {number} has {len(example.ids)} ids and {len(example.counts)} marks")
-        if not any(example.counts[1:]):
-            raise UserError(f"conversation {number} has nothing that counts after its first token; leave it out")
+        if len(example.ids) != len(example.mask):
+            raise UserError(
+                f"conversation {number} has {len(example.ids)} ids and a mask of {len(example.mask)}; give each id one"
+            )
+        if not any(example.mask[1:]):
+            raise UserError(f"the mask of conversation {number} is False after its first token; leave it out")
         if len(example.ids) >= row_length:
             raise UserError(
                 f"conversation {number} has {len(example.ids)} tokens, and a row of {row_length} holds "
                 f"{row_length - 1} beside its end token; shorten it, or use longer rows"
             )
     rows = PackedRows([example.ids for example in examples], end_id, row_length)
-    # The same lengths give the same plan, so the marks land on their tokens.
-    marks = PackedRows([list(map(int, example.counts)) for example in examples], 0, row_length)
+    # The same lengths give the same plan, so each mask lands on its tokens.
+    masks = PackedRows([list(map(int, example.mask)) for example in examples], 0, row_length)
     every = torch.arange(len(rows))
-    return rows[every], rows.segments(every), marks[every] == 1
+    return rows[every], rows.segments(every), masks[every] == 1
 
 
 def read_conversations(path: Path) -> list[list[Message]]:
-    """The conversations of a JSONL file: one {"messages": [{"role": "user", "content": "..."}, ...]} a line.
+    """The conversations of a JSONL file: one {"messages": [{"role": "user", "content": "..."}, ...]} per line.
 
     Raises `FileNotFoundError` for no file, and `ValueError`, with the line's number, for a line that is none.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'there is no file {path}; it holds one conversation a line, {{"messages": [...]}}')
+        raise FileNotFoundError(f'there is no file {path}; it holds one conversation per line, {{"messages": [...]}}')
     conversations = []
     try:
-        # Not splitlines: that also cuts at signs such as U+2028, which may well stand inside a text.
+        # Not splitlines: that also cuts at characters such as U+2028, which may occur inside a text.
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text ({error})") from None
+        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             messages = json.loads(line)["messages"]
             if not isinstance(messages, list):
-                raise UserError("its messages are no list")
+                raise UserError("its messages are not a list")
             check_messages(messages)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             wrong = error if isinstance(error, UserError) else repr(error)
@@ -135,15 +142,22 @@ def read_conversations(path: Path) -> list[list[Message]]:
 
 
 def append_conversation(path: Path, messages: Sequence[Message]) -> None:
-    """Add a conversation to such a file, as its last line; raises `OSError` where the disk refuses."""
+    """Add a conversation to a JSONL file, as its last line; raises `OSError` where the disk refuses.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     append_conversation(Path(folder, "chats.jsonl"), [{"role": "user", "content": "Hi?"}])
+    ...     read_conversations(Path(folder, "chats.jsonl"))
+    [[{'role': 'user', 'content': 'Hi?'}]]
+    """
     append_lines(path, [json.dumps({"messages": [dict(message) for message in messages]}, ensure_ascii=False)])
 
 
 def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[Message]], list[Sequence[Message]]]:
-    """Different conversations to learn from, and one in ten of them (one at least) to be measured on.
+    """Split distinct conversations into training ones and held-out ones, one in ten (at least one).
 
-    Held out are those with the smallest hashes: the same ones in whatever order they come. Raises `ValueError` for
-    fewer than two different ones.
+    Held out are those with the smallest hashes, whatever the order. Raises `ValueError` for fewer than two distinct
+    conversations.
 
     >>> train, held_out = hold_out([[{"role": "user", "content": str(n)}] for n in range(30)])
     >>> len(train), len(held_out)
@@ -151,8 +165,10 @@ def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[
     """
     distinct = {json.dumps(messages): messages for messages in conversations}
     if len(distinct) < 2:
-        raise UserError(f"there are {len(distinct)} different conversations; one to learn from and one to measure on")
+        raise UserError(
+            f"there are {len(distinct)} distinct conversations; at least 2 are needed, to train and to evaluate"
+        )
     ranked = sorted(distinct, key=lambda text: hashlib.sha256(text.encode()).digest())
-    measured = set(ranked[: max(1, len(ranked) // 10)])
-    train = [messages for text, messages in distinct.items() if text not in measured]
-    return train, [distinct[text] for text in ranked if text in measured]
+    held_out = set(ranked[: max(1, len(ranked) // 10)])
+    train = [messages for text, messages in distinct.items() if text not in held_out]
+    return train, [distinct[text] for text in ranked if text in held_out]

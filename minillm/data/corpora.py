@@ -1,4 +1,4 @@
-"""Texts to learn from: where each comes from, and what of it is kept back to measure on.
+"""Corpora: where each comes from, and which of its documents are held out for validation.
 
     world                the invented kingdom, made here: the one corpus whose truth is known
     python-docs          the manual and the docstrings of the Python that is installed
@@ -7,12 +7,12 @@
     fineweb-edu-sample   0.5 GB      /
     a path               a text file, or a folder of them
 
-No document is both learnt and measured on. Documents are told apart by their text: a text that is in the validation
-set is left out of training wherever it occurs. Texts that merely resemble each other are not found by this.
+No document is in both training and validation. Documents are compared by their exact text: a text in the validation
+set is left out of training wherever it occurs. Near-duplicates are not found by this.
 
-Where a corpus brings no validation set of its own, it consists of the documents with the smallest hashes: a random
-sample of the different documents that needs no seed, is the same in any order of the files, and is found in one pass
-over a stream of any size.
+Where a corpus has no validation set of its own, it consists of the documents with the smallest hashes: a random sample
+of the distinct documents that needs no seed, is the same in any order of the files, and takes one pass over a stream of
+any size.
 """
 
 import difflib
@@ -32,9 +32,9 @@ from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 from minillm.world import Document, World
 
-SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens wait for lesson 09
+SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens are first used in lesson 09
 
-TOKENIZER_DOCUMENTS = 4_000  # that a vocabulary is learnt from; more hardly change a merge
+TOKENIZER_DOCUMENTS = 4_000  # to train a tokenizer on; more hardly change a merge
 
 # Corpora that `minillm fetch` brings: the asset's training file, and its validation file where it has one.
 FETCHED = {
@@ -44,12 +44,16 @@ FETCHED = {
 }
 NAMES = ("world", "python-docs", *FETCHED)
 
-_VALIDATION_START = 1_000_000_000  # far up the world's stream, where no training run gets to
+_VALIDATION_START = 1_000_000_000  # an index in the world's stream that no training run reaches
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Documents that are read anew at every iteration, without those that are left out."""
+    """Documents that are read anew at every iteration, without those that are left out.
+
+    >>> list(Stream(lambda: iter("abc"), left_out=frozenset("b")))
+    ['a', 'c']
+    """
 
     read: Callable[[], Iterator[str]]
     left_out: frozenset[str] = frozenset()
@@ -60,9 +64,9 @@ class Stream:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents to train on (a list, or a stream that can be read again) and others to measure on.
+    """Training documents (a list, or a stream that can be read again) and validation documents.
 
-    `truth` holds the latter's exact probabilities, where known. `fingerprint` is a SHA-256 of all texts, in order.
+    `truth` holds the exact probabilities of the latter, where known. `fingerprint` is a SHA-256 of all texts, in order.
     """
 
     name: str
@@ -73,15 +77,15 @@ class Corpus:
 
 
 def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: int = 500) -> Corpus:
-    """A corpus by its name (the list at the top of this room), or from a text file or a folder of them.
+    """A corpus by its name (the list at the top of this module), or from a text file or a folder of them.
 
-    `seed` and `n_train` are the world's; of a file a tenth is measured on, at most `n_validation` documents.
-    A name of the list means that corpus, even beside a file of the same name; "./world" means the file.
+    `seed` and `n_train` belong to the world; of a file one tenth is held out, at most `n_validation` documents. A name
+    in the list means that corpus, even if a file has the same name; "./world" means the file.
 
-    In the world two draws may give the same short text. The validation set stays as it was drawn, so the floor is an
+    In the world two samples may be the same short text. The validation set stays as it was sampled, so the floor is an
     unbiased estimate of the world's entropy. Its texts are left out of the `n_train` training documents, which
-    therefore come from the world without these few, 0.02 % of its probability for 500 documents.
-    The loss then owes nothing to a text that was learnt by heart, and is at most a trifle higher for it.
+    therefore come from the world without them: 0.02 % of its probability for 500 documents. So no validation text was
+    memorized, and the loss is higher by a negligible amount.
 
     Raises `FileNotFoundError` for what is neither a name nor a path, `assets.AssetError` for a corpus that is not yet
     fetched, and `ValueError` for text that cannot be split.
@@ -94,7 +98,7 @@ def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: i
     FileNotFoundError: there is no corpus 'wrold'; did you mean 'world'? A corpus is world, python-docs, ...
     """
     if n_validation < 1:
-        raise UserError(f"n_validation is {n_validation}; at least 1 document is needed to measure on")
+        raise UserError(f"n_validation is {n_validation}; at least 1 document is needed for validation")
     if name == "world":
         return _world(seed, n_train, n_validation)
     if name == "python-docs":
@@ -118,17 +122,17 @@ def split(
     n_validation: int,
     read_validation: Callable[[], Iterator[str]] | None = None,
 ) -> Corpus:
-    """Keep documents back to measure on, by their hashes; `read` begins a pass over all of them.
+    """Hold documents out for validation, by their hashes; `read` begins a pass over all documents.
 
-    They come from `read_validation` where it is given, else they are at most a tenth of the different ones of `read`.
-    Memory holds at most twice as many documents as are kept back, and one more. Raises `ValueError` for fewer than ten
-    documents, or than two different ones.
+    They come from `read_validation` where it is given, else they are at most a tenth of the distinct ones of `read`.
+    Memory holds at most twice as many documents as are held out, and one more. Raises `ValueError` for fewer than ten
+    documents, and for fewer than two distinct ones.
 
     >>> corpus = split("letters", lambda: iter("abcdefghijklmnopqrstuvwxyz"), n_validation=100)
     >>> len(corpus.validation), sorted([*corpus.train, *corpus.validation]) == [*"abcdefghijklmnopqrstuvwxyz"]
     (2, True)
     """
-    total, different, kept, digest = _smallest_hashes(read(), n_validation)
+    total, distinct, kept, digest = _smallest_hashes(read(), n_validation)
     if read_validation is not None:
         *_, kept, other = _smallest_hashes(read_validation(), n_validation)
         digest += other
@@ -138,54 +142,60 @@ def split(
             f"separate them by blank lines or {END_OF_TEXT}"
         )
     else:
-        kept = kept[: max(1, different // 10)]
+        kept = kept[: max(1, distinct // 10)]
     train = Stream(read, frozenset(kept))
     if not kept or next(iter(train), None) is None:
-        raise UserError(f"{name} has no two different documents, so nothing is left to measure on; take another text")
+        raise UserError(f"{name} has no two distinct documents, so nothing is left for validation; take another text")
     return Corpus(name, train, kept, hashlib.sha256(digest + _digest(kept)).hexdigest())
 
 
 def learn_tokenizer(corpus: Corpus, vocab_size: int, documents: int = TOKENIZER_DOCUMENTS) -> Tokenizer:
-    """The corpus's own vocabulary, from its first training documents; one token ends a document and begins the next."""
+    """Train a tokenizer on a corpus's first training documents; one token ends a document and begins the next.
+
+    >>> tokenizer = learn_tokenizer(load_corpus("world", n_train=3, n_validation=1), vocab_size=300)
+    >>> tokenizer.vocab_size, tokenizer.eos_token
+    (300, '<|endoftext|>')
+    """
     tokenizer = Tokenizer.train(itertools.islice(corpus.train, documents), vocab_size, SPECIAL_TOKENS)
     tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
     return tokenizer
 
 
 def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False) -> TokenFile:
-    """The training documents as ids, encoded at the first call and taken from the cache on disk at later ones.
+    """The training documents as ids, encoded at the first call and read from the cache on disk later.
 
     The file in the cache belongs to these texts and this tokenizer, to the last byte and merge; one that is damaged is
     made again, and stderr says so. Raises `ValueError` for a tokenizer without an end token.
     """
-    language = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.end_id]
-    language += [tokenizer.pre_tokenizer, tokenizer.normalizer, tokenizer.ignore_merges]
-    source = hashlib.sha256(f"{corpus.fingerprint} {language}".encode()).hexdigest()
+    identity = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.end_id]
+    identity += [tokenizer.model.pre_tokenizer, tokenizer.model.normalizer, tokenizer.model.ignore_merges]
+    source = hashlib.sha256(f"{corpus.fingerprint} {identity}".encode()).hexdigest()
     path = assets.cache_dir() / "tokens" / f"{corpus.name}-{source[:16]}.tokens"
     texts = tqdm(corpus.train, desc="Encoding", unit=" documents", disable=not progress)
     return cached_token_file(path, map(tokenizer.encode, texts), tokenizer.end_id, tokenizer.vocab_size, source)
 
 
 def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, int, list[str], bytes]:
-    """How many documents there are; how many different ones, counted up to ten times `count`; the `count` different
-    ones with the smallest hashes; and a digest of them all.
+    """Count documents, and distinct ones up to ten times `count`; find the `count` smallest hashes; digest all.
+
+    Returns (documents, distinct documents, the `count` distinct documents with the smallest hashes, SHA-256 of all).
     """
     smallest: dict[bytes, str] = {}
-    different: set[bytes] = set()
+    distinct: set[bytes] = set()
     limit = b"\xff" * 32
     total, whole = 0, hashlib.sha256()
     for total, text in enumerate(documents, start=1):  # noqa: B007  (it is returned)
         key = hashlib.sha256(text.encode()).digest()
         whole.update(key)
-        if len(different) < 10 * count:
-            different.add(key)
+        if len(distinct) < 10 * count:
+            distinct.add(key)
         if key < limit:
             smallest[key] = text
             if len(smallest) >= 2 * count:  # tidied up now and then, which is cheaper than a heap at every document
                 smallest = dict(sorted(smallest.items())[:count])
                 limit = max(smallest)
     kept = [smallest[key] for key in sorted(smallest)[:count]]
-    return total, len(different), kept, whole.digest()
+    return total, len(distinct), kept, whole.digest()
 
 
 def _digest(documents: Iterable[str]) -> bytes:
@@ -215,5 +225,5 @@ def _fetched(name: str, n_validation: int) -> Corpus:
         )
     train, validation = FETCHED[name]
     folder = path if path.is_dir() else path.parent
-    measured_on = None if validation is None else lambda: read_documents(folder / validation)
-    return split(name, lambda: read_documents(folder / train), n_validation, measured_on)
+    read_validation = None if validation is None else lambda: read_documents(folder / validation)
+    return split(name, lambda: read_documents(folder / train), n_validation, read_validation)

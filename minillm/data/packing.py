@@ -1,7 +1,7 @@
-"""Which document goes into which row: best-fit packing, planned on lengths alone and filled when a row is asked for.
+"""Best-fit packing: which document goes into which row, planned from lengths alone; a row is filled when it is read.
 
 A row is what a model reads at once: an end token, then whole documents, each followed by an end token. The plan takes
-a few numbers a document, so a corpus of gigabytes can be packed while its tokens stay on disk.
+a few numbers per document, so a corpus of gigabytes can be packed while its tokens stay on disk.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from minillm.losses import IGNORE
 class PackedRows:
     """Rows of `row_length` tokens filled with whole documents; `rows[picked]` makes the rows that are picked.
 
-    A document goes into the fullest row that still has room for it (best fit), so that almost nothing is padding
+    A document goes into the fullest row that it still fits into (best fit), so that almost nothing is padding
     and no document is cut, except one that is longer than a row: its pieces fill rows of their own.
     Raises `ValueError` where there is nothing to pack.
 
@@ -39,16 +39,16 @@ class PackedRows:
         else:
             lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
         if not len(lengths):
-            raise UserError("there are no documents to pack")
+            raise UserError("there are no documents to pack; give at least one")
         self.tokens = int(lengths.sum()) + len(lengths)  # end tokens included
-        # One line a piece, the pieces of a row together: document, first token, one past the last (its end included).
+        # One line per piece, sorted by row: document, first token, one past the last (its end token included).
         self._pieces, self._row_bounds = plan_rows(lengths, row_length)
 
     def __len__(self) -> int:
         return len(self._row_bounds) - 1
 
     def __getitem__(self, picked: Int[Tensor, "_B"]) -> Int[Tensor, "_B {self.row_length}"]:
-        """The picked rows, their unused places `IGNORE`."""
+        """The picked rows, their unused positions `IGNORE`."""
         rows = np.full((len(picked), self.row_length), IGNORE, dtype=np.int32)
         rows[:, 0] = self.end_id
         for row, number in zip(rows, picked.tolist(), strict=True):
@@ -66,7 +66,7 @@ class PackedRows:
     def segments(self, picked: Int[Tensor, "_B"]) -> Int[Tensor, "_B {self.row_length}"]:
         """Which document of its row each token of the picked rows belongs to: 1, 2, 3, ..., its end token included.
 
-        The end token that opens a row belongs to none, and unused places neither: 0, as `model/segments.py` has it.
+        The end token that opens a row and unused positions belong to no document: 0, as in `model/segments.py`.
         """
         segments = np.zeros((len(picked), self.row_length), dtype=np.int32)
         for row, number in zip(segments, picked.tolist(), strict=True):
@@ -89,18 +89,19 @@ def plan_rows(
     >>> pieces.tolist(), bounds.tolist()
     ([[0, 0, 3], [2, 0, 2], [1, 0, 4]], [0, 2, 3])
     """
-    room = row_length - 1  # after the end token that opens the row
+    capacity = row_length - 1  # tokens after the end token that opens the row
     pieces: list[tuple[int, int, int]] = []
     row_of_piece: list[int] = []
     n_rows = 0
-    with_space: list[list[int]] = [[] for _ in range(room + 1)]  # rows by the space that is left
-    spaces = 0  # bit s is set where some row has s places left: the best fit is one lookup, not a search
+    with_space: list[list[int]] = [[] for _ in range(capacity + 1)]  # rows by the space that is left
+    spaces = 0  # bit s is set if some row has s positions left: the best fit is one lookup, not a search
     for index, length in enumerate(lengths.tolist()):
-        # A document that fills its pieces exactly has no place for its end token; a piece of that alone would be an
-        # empty document in another row, and teach that.
-        total = length if length and length % room == 0 else length + 1
-        for start in range(0, total, room):
-            stop = min(start + room, total)
+        # A document that fills its pieces exactly has no end token: alone in another row, it would look like an empty
+        # document, and the model would learn to write those.
+        total = length if length and length % capacity == 0 else length + 1
+        for start in range(0, total, capacity):
+            stop = min(start + capacity, total)
+            # take the fullest row that the piece fits into, else open a new one
             fitting = spaces >> (stop - start)
             if fitting:
                 space = stop - start + (fitting & -fitting).bit_length() - 1
@@ -108,7 +109,7 @@ def plan_rows(
                 if not with_space[space]:
                     spaces ^= 1 << space
             else:
-                row, space = n_rows, room
+                row, space = n_rows, capacity
                 n_rows += 1
             left = space - (stop - start)
             if left:
@@ -116,6 +117,7 @@ def plan_rows(
                 spaces |= 1 << left
             pieces.append((index, start, stop))
             row_of_piece.append(row)
+    # sort the pieces by row
     rows = np.array(row_of_piece, dtype=np.int64)
     order = np.argsort(rows, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)

@@ -1,7 +1,7 @@
 """Pairs of answers as batches: what the reward model and DPO learn from.
 
-A pair is one prompt with the answer that somebody preferred and the one that he did not. Both are read up to the token
-that closes them: there a reward is read, and there an answer ends when it is drawn.
+A pair is one prompt with the answer that a rater preferred and the one that they rejected. Both are read up to the
+token that closes them: the reward is read there, and a sampled answer ends there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Pairs, the preferences that they come from, one for one, and why others were left out, a sentence each."""
+    """Pairs, the preference that each comes from, and one message for each preference that was left out."""
 
     pairs: list[Pair]
     preferences: list[Preference]
@@ -42,9 +42,9 @@ class EncodedPairs:
 
 
 def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], max_seq_len: int) -> EncodedPairs:
-    """Preferences by the tokenizer's chat template; what cannot be read at once or written by it is left out.
+    """Encode preferences by the tokenizer's chat template; those that are too long or that it refuses are left out.
 
-    Raises `ValueError` for a tokenizer without a template, and where nothing is left.
+    Raises `ValueError` for a tokenizer without a template, and where no pair is left.
 
     >>> from minillm.data.chat import CHATML
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=258, special_tokens=["<|im_start|>", "<|im_end|>"])
@@ -81,17 +81,17 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
 def _read(tokenizer: Tokenizer, preference: Preference, answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Prompt and answer as ids."""
     example = encode_conversation(tokenizer, [*preference.prompt, {"role": "assistant", "content": answer}])
-    end = len(example.counts) - example.counts[::-1].index(True)  # after it stands only what separates two turns
-    start = end - example.counts[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
+    end = len(example.mask) - example.mask[::-1].index(True)  # after it comes only what separates two turns
+    start = end - example.mask[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
     return tuple(example.ids[:start]), tuple(example.ids[start:end])
 
 
 class PairBatches:
-    """Shuffled batches of pairs, forever: `batches[step]` is the same whenever it is asked for.
+    """Endless shuffled batches of pairs: `batches[step]` is the same at every call.
 
-    A batch is the numbers of its pairs. It takes `batch_size` prompts with all the pairs of each, for these can share
-    the work of reading it, and are no strangers to each other (Ouyang et al. 2022, section 3.5). Raises `ValueError`
-    where there are no pairs.
+    A batch is the indices of its pairs: `batch_size` prompts with all the pairs of each. The pairs of a prompt can
+    reuse its computation, and they are correlated (Ouyang et al. 2022, section 3.5). Raises `ValueError` where there
+    are no pairs.
 
     >>> pairs = [Pair((1,), (5,), (6,)), Pair((2,), (5,), (6,)), Pair((1,), (7,), (5,))]
     >>> [batch.tolist() for batch in PairBatches(pairs, batch_size=2, seed=0)[0]]
@@ -115,9 +115,9 @@ class PairBatches:
 
 @dataclass(frozen=True)
 class PairData:
-    """What the reward model and DPO need: shuffled batches of pairs to learn from, and others to be measured on.
+    """What the reward model and DPO need: shuffled batches of training pairs, and validation pairs.
 
-    Raises `ValueError` where there are none of the latter.
+    Raises `ValueError` where there are no validation pairs.
     """
 
     train: PairBatches
@@ -125,16 +125,21 @@ class PairData:
 
     def __post_init__(self) -> None:
         if not self.validation:
-            raise UserError("there are no pairs to be measured on; hold some out (hold_out_preferences)")
+            raise UserError("there are no validation pairs; hold some out (hold_out_preferences)")
 
 
 def hold_out_preferences(preferences: Sequence[Preference]) -> tuple[list[Preference], list[Preference]]:
-    """Those to learn from, and those about one prompt in ten (one at least) to be measured on.
+    """Split preferences into training ones and held-out ones, which are about one prompt in ten (at least one).
 
-    No prompt is in both. Raises `ValueError` for fewer than two different prompts.
+    No prompt is in both. Raises `ValueError` for fewer than two distinct prompts.
+
+    >>> asked = [({"role": "user", "content": str(n)},) for n in range(10)]
+    >>> train, held_out = hold_out_preferences([Preference(prompt, "Yes.", "No.", "Ada") for prompt in asked])
+    >>> len(train), len(held_out)
+    (9, 1)
     """
-    _, measured = hold_out([preference.prompt for preference in preferences])
+    _, held_out = hold_out([preference.prompt for preference in preferences])
     return (
-        [preference for preference in preferences if preference.prompt not in measured],
-        [preference for preference in preferences if preference.prompt in measured],
+        [preference for preference in preferences if preference.prompt not in held_out],
+        [preference for preference in preferences if preference.prompt in held_out],
     )

@@ -1,9 +1,9 @@
-"""Preferences: which of two answers somebody likes better, when we know how good the answers really are.
+"""Simulated preferences: which of two answers a rater prefers, when the true quality of both is known.
 
-The world's instructions have exact checkers, so the quality of an answer is a number, its gold utility. Out of
-an instruction come candidate answers from excellent to useless, and simulated raters compare them with a known
-probability of preferring either. So a reward model can be held against the best accuracy that anybody could
-reach, which on people's own rankings nobody knows.
+The world's instructions have exact checkers, so the quality of an answer is a number, its gold utility. Each
+instruction gives candidate answers from excellent to useless, and simulated raters compare them with a known
+probability of preferring either. So a reward model can be compared with the best possible accuracy, which is unknown
+for people's own rankings.
 
 A person's rankings are lines of the same form; see `rankings` for the file.
 """
@@ -49,29 +49,33 @@ def utility(instruction: Instruction, answer: str) -> float:
 
 
 def length(answer: str) -> int:
-    """How long an answer is, in words between white space."""
+    """How long an answer is, in words between white space.
+
+    >>> length("Certainly. It is 12.")
+    4
+    """
     return len(answer.split())
 
 
 def candidates(instruction: Instruction) -> list[str]:
-    """Answers of all grades: each right or wrong reply said civilly, plainly or rudely, briefly or at length.
+    """Answers of every quality: each right or wrong reply, civil, plain or rude, brief or padded.
 
     The first is the instruction's own answer. No two are alike, and the same instruction always gives the same ones.
     """
     book = load_phrasebook()
-    draw = random.Random(f"candidates for {instruction.prompt}")
+    rng = random.Random(f"candidates for {instruction.prompt}")
     answers = [instruction.answer]
     for reply in (instruction.reply, *instruction.mistakes):
-        civil = f"{Sampler(draw).choose('courtesy', book.courtesies)} {reply}"
+        civil = f"{Sampler(rng).choose('courtesy', book.courtesies)} {reply}"
         apology = book.sounds("apology", reply)
-        manners = (civil, reply, f"{reply} {_one_of(book.manners['rudeness'], draw)}")
+        manners = (civil, reply, f"{reply} {_choose(book.manners['rudeness'], rng)}")
         for answer in manners[1:] if apology else manners:
-            answers += [answer, f"{_one_of(book.manners['padding'], draw)} {answer}"]
+            answers += [answer, f"{_choose(book.manners['padding'], rng)} {answer}"]
     return list(dict.fromkeys(answers))
 
 
-def _one_of(phrases: Sequence[str], draw: random.Random) -> str:
-    return phrases[int(draw.random() * len(phrases))]
+def _choose(phrases: Sequence[str], rng: random.Random) -> str:
+    return phrases[int(rng.random() * len(phrases))]
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Rater:
 
     P(a over b) = 1 / (1 + exp(-(u_a - u_b) / temperature)): Bradley and Terry (1952), with merit exp(u / temperature).
     `temperature` is in points of utility; the higher, the more often the worse answer wins. `length_bias` is in points
-    per word: a rater with a bias takes u + length_bias * words for the utility, and so mistakes length for quality.
+    per word: a rater with a bias perceives u + length_bias * words as the utility, and so mistakes length for quality.
 
     Raises ValueError for a temperature that is not positive and finite, and for a bias that is not finite.
 
@@ -116,10 +120,10 @@ def simulate(
     pairs: int = 1,
     answers: Callable[[Instruction], Sequence[str]] = candidates,
 ) -> list[Preference]:
-    """Let a rater compare random pairs of answers, `pairs` for each instruction; each carries its probability.
+    """Let a rater compare random pairs of answers, `pairs` per instruction; each has its probability.
 
-    The pairs are drawn among all candidates alike, so easy and hard ones are mixed; or among other `answers`, such as a
-    model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
+    The pairs are sampled uniformly from all candidates, so easy and hard ones are mixed; or from other `answers`, such
+    as a model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
 
     >>> from minillm.world.instructions import Instructions
     >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
@@ -128,15 +132,15 @@ def simulate(
     """
     preferences = []
     for number, instruction in enumerate(instructions):
-        draw = random.Random(f"preferences, seed {seed}, instruction {number}")
+        rng = random.Random(f"preferences, seed {seed}, instruction {number}")
         pool = list(dict.fromkeys(text for text in answers(instruction) if text.strip()))
         for _ in range(pairs if len(pool) > 1 else 0):
-            first = int(draw.random() * len(pool))
-            second = int(draw.random() * (len(pool) - 1))
+            first = int(rng.random() * len(pool))
+            second = int(rng.random() * (len(pool) - 1))
             pair = pool[first], pool[second + (second >= first)]
             merits = [rater.perceived(instruction, answer) for answer in pair]
             p = rater.probability_of_preferring(*merits)
-            if draw.random() >= p:
+            if rng.random() >= p:
                 pair, p = pair[::-1], rater.probability_of_preferring(*merits[::-1])
             prompt = tuple(instruction.messages[:-1])
             preferences.append(Preference(prompt, *pair, rater=rater.name, probability=p))
@@ -145,14 +149,14 @@ def simulate(
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The best expected accuracy on a set of pairs, and how far luck moves the accuracy that is counted on it."""
+    """The best expected accuracy on a set of pairs, and the standard error of the accuracy counted on it."""
 
     accuracy: float
     stderr: float
 
 
 def probabilities(preferences: Sequence[Preference]) -> list[float]:
-    """How likely the raters were to prefer what they did; raises `ValueError` for a pair of which that is not known."""
+    """The probability of each preference, by its rater; raises `ValueError` for a pair of unknown probability."""
     known = [preference.probability for preference in preferences if preference.probability is not None]
     if len(known) < len(preferences):
         number = next(n for n, preference in enumerate(preferences) if preference.probability is None)
@@ -161,10 +165,10 @@ def probabilities(preferences: Sequence[Preference]) -> list[float]:
 
 
 def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
-    """The accuracy of a reader who knows the raters' probabilities: the mean of max(p, 1 - p).
+    """The accuracy of a judge who knows the raters' probabilities: the mean of max(p, 1 - p).
 
-    Nobody can expect more on these pairs, since the raters themselves are not sure. The accuracy counted on the set is
-    a sum of coin tosses; its standard error around the ceiling is sqrt(sum of p (1 - p)) / n.
+    No model can expect more on these pairs, because of the noise in the labels. The accuracy counted on the set is a
+    mean of Bernoulli variables; its standard error around the ceiling is sqrt(sum of p (1 - p)) / n.
 
     Raises ValueError for an empty set, and for pairs without a probability, such as people's own.
 
@@ -175,9 +179,9 @@ def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
     """
     if not preferences:
         raise UserError("there are no pairs, so there is no best accuracy; give at least one")
-    chances = probabilities(preferences)
-    count = len(chances)
+    known = probabilities(preferences)
+    count = len(known)
     return Ceiling(
-        accuracy=math.fsum(max(p, 1 - p) for p in chances) / count,
-        stderr=math.sqrt(math.fsum(p * (1 - p) for p in chances)) / count,
+        accuracy=math.fsum(max(p, 1 - p) for p in known) / count,
+        stderr=math.sqrt(math.fsum(p * (1 - p) for p in known)) / count,
     )

@@ -1,4 +1,4 @@
-"""Real English that lies on every computer with Python: the manual behind `help()` and the library's docstrings.
+"""Real English on every computer with Python: the manual that `help()` shows, and the library's docstrings.
 
 `pydoc_data/topics.py` is a chapter of the language reference for each topic; the standard library explains itself in
 docstrings. Together they are about 2 MB. Nothing is imported: the sources are parsed and only their strings are read,
@@ -36,7 +36,7 @@ def python_docs(stdlib: Path | None = None) -> list[str]:
             f"{stdlib} holds no Python sources, so there is no corpus 'python-docs' in this installation; "
             "take 'world' or a text file"
         )
-    # A docstring may hold half of a surrogate pair, which no tokenizer can encode.
+    # A docstring may contain a lone surrogate, which no tokenizer can encode.
     return [document.encode("utf-8", errors="replace").decode() for document in documents]
 
 
@@ -54,7 +54,7 @@ def _parse(path: Path) -> ast.Module | None:
     """The syntax tree of a source file; None for a file that this Python cannot read."""
     try:
         with tokenize.open(path) as file, warnings.catch_warnings():  # it finds the encoding that the file declares
-            warnings.simplefilter("ignore")  # an odd escape in somebody's string is no news to a learner
+            warnings.simplefilter("ignore")  # an odd escape in the library is not the reader's concern
             return ast.parse(file.read())
     except (SyntaxError, UnicodeDecodeError):
         return None

@@ -1,10 +1,10 @@
 """Preferences as lines of a file: one form for simulated raters and for people who click.
 
 A line is a JSON object: `schema` (1), `prompt` (messages), `chosen` and `rejected` (texts), `rater` (a name), and
-`probability` where it is known (that this rater prefers `chosen`). Raters may contradict each other, and a rater
-himself: people do, and Bradley-Terry raters do by design. So contradictory lines are kept, not refused.
+`probability` where it is known (that this rater prefers `chosen`). Raters may contradict each other and
+themselves: people do, and Bradley-Terry raters do by design. So contradictory lines are kept, not refused.
 
-A file comes from outside and is believed only line by line.
+A file comes from outside, so each line is checked.
 """
 
 import json
@@ -19,12 +19,12 @@ from minillm.errors import UserError
 SCHEMA = 1
 ROLES = ("system", "user", "assistant")
 FIELDS = ("schema", "prompt", "chosen", "rejected", "rater")
-LONGEST_LINE = 1_000_000  # bytes; longer than any conversation here, and too short to fill a memory
+MAX_LINE = 1_000_000  # bytes; more than any conversation here, and too few to fill the memory
 
 
 @dataclass(frozen=True)
 class Preference:
-    """Somebody preferred one answer to another. Raises ValueError for what cannot be a comparison.
+    """A rater preferred one answer to another. Raises ValueError for what cannot be a comparison.
 
     >>> hello = ({"role": "user", "content": "Hello"},)
     >>> Preference(hello, chosen="Good morning.", rejected="What?", rater="Ada").chosen
@@ -42,7 +42,7 @@ class Preference:
         for name in ("chosen", "rejected", "rater"):
             text = getattr(self, name)
             if not isinstance(text, str) or not text.strip():
-                raise UserError(f"{name} is {_short(text)}; it must be a text with something in it")
+                raise UserError(f"{name} is {_short(text)}; it must be a text that is not empty")
             _check_unicode(name, text)
         if self.chosen == self.rejected:
             raise UserError(f"chosen and rejected are both {_short(self.chosen)}; a preference needs two answers")
@@ -62,11 +62,13 @@ class Preference:
     def from_json(cls, line: str) -> "Preference":
         """Read one line; raises ValueError saying what is wrong with it."""
         try:
-            content = json.loads(line, object_pairs_hook=_no_doubles)
+            content = json.loads(line, object_pairs_hook=_unique)
         except RecursionError:
             raise UserError("this is nested too deeply for a preference; remove the line") from None
         except json.JSONDecodeError as problem:
-            raise UserError(f"this is not JSON ({problem.msg} at column {problem.colno}); mend or remove it") from None
+            raise UserError(
+                f"this is not JSON ({problem.msg} at column {problem.colno}); correct or remove it"
+            ) from None
         if not isinstance(content, dict):
             raise UserError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
         if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
@@ -99,7 +101,16 @@ class Loaded:
 
 
 def save_preferences(path: Path, preferences: Iterable[Preference]) -> None:
-    """Write a file anew; it appears whole or not at all."""
+    """Write a file anew, whole or not at all.
+
+    >>> import tempfile
+    >>> hello = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="Ada")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_preferences(Path(folder, "a.jsonl"), [hello])
+    ...     append_preferences(Path(folder, "a.jsonl"), [hello])
+    ...     len(load_preferences(Path(folder, "a.jsonl")).preferences)
+    2
+    """
     save_lines(path, (preference.to_json() for preference in preferences))
 
 
@@ -116,12 +127,12 @@ def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
     """
     preferences, skipped = [], []
     with Path(path).open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
             try:
-                if len(line) > LONGEST_LINE:
+                if len(line) > MAX_LINE:
                     while line and not line.endswith(b"\n"):
-                        line = file.readline(LONGEST_LINE)
-                    raise UserError(f"it is longer than {LONGEST_LINE:,} bytes; remove it")
+                        line = file.readline(MAX_LINE)
+                    raise UserError(f"it is longer than {MAX_LINE:,} bytes; remove it")
                 text = _decoded(line).strip()
                 if text:
                     preferences.append(Preference.from_json(text))
@@ -140,10 +151,10 @@ def _decoded(line: bytes) -> str:
         raise UserError("this is not UTF-8; save the file as UTF-8") from None
 
 
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise UserError(f"a field stands in it twice, among {_short([name for name, _ in pairs])}; keep one")
+        raise UserError(f"it has a field twice, among {_short([name for name, _ in pairs])}; keep one")
     return content
 
 
@@ -164,7 +175,7 @@ def _check_prompt(prompt: Any) -> None:
 
 def _check_unicode(name: str, text: str) -> None:
     if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise UserError(f"{name} has half a character in it (a lone surrogate); no tokenizer can read that")
+        raise UserError(f"{name} contains a lone surrogate, half of a character; remove it")
 
 
 def _short(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""Documents from text files of any size, one after the other, in the memory of the longest of them.
+"""Documents from text files of any size, one by one, with only the longest of them in memory.
 
 A file of text becomes documents at `<|endoftext|>` where it holds any, else at blank lines. In a folder each file is
 one document, unless it holds `<|endoftext|>`. Parquet files (the form of most corpora on the hub) hold one document in
 each row of their column `text`. White space around a document is dropped, and so are empty documents.
 
-This room does not decide what is trained on: `corpora` does.
+What is trained on is decided in `corpora`, not in this module.
 """
 
 import codecs
@@ -17,7 +17,7 @@ END_OF_TEXT = "<|endoftext|>"
 PARAGRAPHS = "\n\n"
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".parquet")  # what counts as text in a folder
 CHUNK = 1 << 20  # bytes read at a time
-LONGEST = 1_000_000  # characters; a longer document is cut, or one file without a mark would fill the memory
+MAX_CHARACTERS = 1_000_000  # of a document; a longer one is cut, or a file without separators would fill the memory
 
 
 def read_documents(path: Path) -> Iterator[str]:
@@ -43,21 +43,21 @@ def _read_file(path: Path, otherwise: str | None) -> Iterator[str]:
     if path.suffix.lower() == ".parquet":
         pieces = _parquet_texts(path)
     else:
-        separator = END_OF_TEXT if _holds(_decoded(path), END_OF_TEXT) else otherwise
+        separator = END_OF_TEXT if _contains(_decoded(path), END_OF_TEXT) else otherwise
         pieces = _split(_decoded(path), separator)
     for piece in pieces:
         if text := piece.strip():
             yield text
 
 
-def _holds(chunks: Iterator[str], mark: str) -> bool:
-    """Whether a mark occurs in a stream of text, even across the boundary of two chunks."""
+def _contains(chunks: Iterator[str], separator: str) -> bool:
+    """Whether a separator occurs in a stream of text, even across the boundary of two chunks."""
     tail = ""
     for chunk in chunks:
         tail += chunk
-        if mark in tail:
+        if separator in tail:
             return True
-        tail = tail[1 - len(mark) :]
+        tail = tail[1 - len(separator) :]
     return False
 
 
@@ -84,18 +84,18 @@ def _decoded(path: Path) -> Iterator[str]:
 
 
 def _split(chunks: Iterator[str], separator: str | None) -> Iterator[str]:
-    """Cut a stream of text at each `separator` (None: nowhere), and wherever a piece is `LONGEST` characters long."""
+    """Cut a stream of text at each `separator` (None: nowhere), and pieces longer than `MAX_CHARACTERS`."""
     rest = ""
     for chunk in chunks:
         rest += chunk
         if separator is not None:
             *whole, rest = rest.split(separator)
             for piece in whole:
-                yield from (piece[i : i + LONGEST] for i in range(0, len(piece), LONGEST))
-        while len(rest) > LONGEST + CHUNK:  # more than a chunk: a separator at the cut stays whole
-            yield rest[:LONGEST]
-            rest = rest[LONGEST:]
-    yield from (rest[i : i + LONGEST] for i in range(0, len(rest), LONGEST))
+                yield from (piece[i : i + MAX_CHARACTERS] for i in range(0, len(piece), MAX_CHARACTERS))
+        while len(rest) > MAX_CHARACTERS + CHUNK:  # more than a chunk: a separator at the cut stays whole
+            yield rest[:MAX_CHARACTERS]
+            rest = rest[MAX_CHARACTERS:]
+    yield from (rest[i : i + MAX_CHARACTERS] for i in range(0, len(rest), MAX_CHARACTERS))
 
 
 def _parquet_texts(path: Path) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _parquet_texts(path: Path) -> Iterator[str]:
                 raise UserError(f"{path} has no column 'text'; its columns are {', '.join(table.schema_arrow.names)}")
             kind = table.schema_arrow.field("text").type
             if str(kind) not in ("string", "large_string", "string_view"):
-                raise UserError(f"{path}: its column 'text' holds {kind}, and no text")
+                raise UserError(f"{path}: its column 'text' holds {kind}; it must hold strings")
             for batch in table.iter_batches(batch_size=1024, columns=["text"]):
                 yield from (text for text in batch.column(0).to_pylist() if text)
     except (ArrowException, OSError) as error:

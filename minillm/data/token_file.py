@@ -8,7 +8,7 @@ operating system loads the pages that a batch touches.
     the ids               each document, then its end token
     the bounds            uint64: where each document starts, and after the last one where all end
 
-Everything is little-endian. Nothing in the file can run, and a file that does not have its checksum is not read.
+Everything is little-endian. Nothing in the file can run, and a file with a wrong checksum is not read.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from minillm.errors import UserError
 from minillm.files import locked, replacing
 
 FORMAT = "minillm tokens 1"
-HEADER = 512  # bytes, a multiple of 8: the bounds behind the ids are aligned after a few bytes of padding
+HEADER = 512  # bytes, a multiple of 8: the bounds after the ids are aligned by a few bytes of padding
 FIELDS = {"format": str, "bits": int, "documents": int, "tokens": int, "end_id": int, "source": str, "sha256": str}
 
 
@@ -58,7 +58,7 @@ class TokenFile(Sequence):
             file.seek(HEADER)
             if hashlib.file_digest(file, "sha256").hexdigest() != header["sha256"]:
                 raise TokenFileError(f"{path} does not have its checksum")
-            # Not mapped: 8 bytes a document are little beside its tokens, and every batch looks here.
+            # Not mapped: 8 bytes per document are little compared with its tokens, and every batch reads them.
             file.seek(bounds_at)
             bounds = np.frombuffer(file.read(), dtype="<u8").astype(np.int64)
         if bounds[0] != 0 or bounds[-1] != header["tokens"] or (np.diff(bounds) < 1).any():
@@ -86,7 +86,7 @@ class TokenFile(Sequence):
 def write_token_file(
     path: Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str = ""
 ) -> TokenFile:
-    """Write documents as they come, in the memory of one of them; the file gets its name when it is whole.
+    """Write documents one by one, with only one in memory; the file gets its name when it is complete.
 
     `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary, and `OSError` for a
     full disk; nothing half is left.
@@ -96,7 +96,7 @@ def write_token_file(
         with replacing(path) as partial:
             _write_whole(partial, documents, end_id, vocab_size, source)
     except OSError as error:
-        remedy = "make room, or set MINILLM_HOME to a folder on another disk"
+        remedy = "free some disk space, or set MINILLM_HOME to a folder on another disk"
         raise OSError(f"{path} cannot be written: {error.strerror or error}; {remedy}") from None
     return TokenFile(path)
 
@@ -111,7 +111,7 @@ def _write_whole(path: Path, documents: Iterable[Sequence[int]], end_id: int, vo
         header = dict(format=FORMAT, bits=bits, documents=len(bounds) - 1, tokens=bounds[-1], end_id=end_id)
         line = json.dumps(header | {"source": source, "sha256": checksum}).encode()
         if len(line) >= HEADER:
-            raise UserError(f"source has {len(source)} characters; a header of {HEADER} bytes has no room for it")
+            raise UserError(f"source has {len(source)} characters; it must fit into a header of {HEADER} bytes")
         file.seek(0)
         file.write(line.ljust(HEADER - 1) + b"\n")
 
@@ -119,10 +119,17 @@ def _write_whole(path: Path, documents: Iterable[Sequence[int]], end_id: int, vo
 def cached_token_file(
     path: Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str
 ) -> TokenFile:
-    """The token file at `path` if it is whole and made from `source`; else it is made from `documents`.
+    """The token file at `path` if it is intact and made from `source`; else it is made from `documents`.
 
-    A file that is damaged or was made from something else is replaced, and a sentence on stderr says so. Two processes
-    may ask at once: one writes, the other waits for it.
+    A file that is damaged or was made from something else is replaced, and a message on stderr says so. Two processes
+    may call this at once: one writes, the other waits for it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.tokens"
+    ...     _ = cached_token_file(path, [[5]], end_id=0, vocab_size=9, source="x")
+    ...     cached_token_file(path, [[7]], end_id=0, vocab_size=9, source="x").stream.tolist()    # read, not made again
+    [5, 0]
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):

@@ -1,7 +1,7 @@
 """Files of lines that hold a person's work: rankings that were clicked, conversations that were had.
 
-They appear whole or not at all, and one writer at a time changes them: a crash, a full disk or a second notebook costs
-no line that stood there before.
+They appear whole or not at all, and one writer at a time changes them: a crash, a full disk or a second notebook never
+loses a line that was there before.
 """
 
 import os

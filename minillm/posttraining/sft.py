@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.data.batches import InTurn, PackedBatches, SegmentedBatch
+from minillm.data.batches import Curriculum, PackedBatches, SegmentedBatch
 from minillm.data.chat import Message
 from minillm.data.conversations import Example, encode_conversation, pack_conversations
 from minillm.errors import UserError
@@ -34,7 +34,7 @@ VALIDATION_ROWS = 16  # of a batch that is measured on
 class ChatData:
     """What SFT needs: shuffled batches of conversations to learn from, and others to be measured on."""
 
-    train: PackedBatches | InTurn
+    train: PackedBatches | Curriculum
     validation: list[SegmentedBatch]
 
     @classmethod
@@ -60,7 +60,7 @@ class ChatData:
         max_seq_len = min(max_seq_len, max(SHORTEST_ROW, longest))
         batches = _batches(train, end_id, max_seq_len, batch_size, seed)
         if first_steps:
-            batches = InTurn(_batches(first, end_id, max_seq_len, batch_size, seed), first_steps, batches)
+            batches = Curriculum(_batches(first, end_id, max_seq_len, batch_size, seed), first_steps, batches)
         rows = _batches(validation, end_id, max_seq_len, VALIDATION_ROWS, 0)
         held_out: list[Any] = [rows[step] for step in range(-(-len(rows.rows) // VALIDATION_ROWS))]
         short = len(rows.rows) % VALIDATION_ROWS  # the last batch goes on with the second epoch: cut that off
@@ -70,8 +70,8 @@ class ChatData:
 
 
 def _batches(examples: Sequence[Example], end_id: int, length: int, batch_size: int, seed: int) -> PackedBatches:
-    rows, segments, counts = pack_conversations(examples, end_id, length + 1)
-    return PackedBatches(rows, batch_size, seed, end_id, segments, counts)
+    rows, segments, mask = pack_conversations(examples, end_id, length + 1)
+    return PackedBatches(rows, batch_size, seed, end_id, segments, mask)
 
 
 def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[Example]:
@@ -108,8 +108,8 @@ def sft(
     where only one of `run_dir` and `tokenizer` is given.
 
     >>> from minillm import ModelConfig
-    >>> from minillm.data.chat import MARKS, chat_tokenizer
-    >>> tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=MARKS))
+    >>> from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
+    >>> tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS))
     >>> chat = [{"role": "user", "content": "1, 2?"}, {"role": "assistant", "content": "3"}]
     >>> examples = encode_conversations(tokenizer, [chat] * 4)
     >>> data = ChatData.of(examples, examples, tokenizer.end_id, max_seq_len=32, batch_size=2, seed=0)

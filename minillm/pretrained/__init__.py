@@ -8,6 +8,7 @@ families        GPT-2, Llama, Mistral, Qwen2, Qwen3: what their files call our t
 family_config   the same for their settings, there and back
 shards          the tensors of a directory, in one safetensors file or several
 huggingface     directories with safetensors, config.json and tokenizer.json: read, and written by `save`
+from_transformers   the same for a model of transformers that is in memory
 """
 
 import difflib
@@ -21,11 +22,12 @@ from minillm.device import packed_speedup
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained import huggingface
+from minillm.pretrained.from_transformers import from_transformers
 from minillm.pretrained.huggingface import save
 from minillm.pretrained.quantize import Bits, quantize
 from minillm.tokenizer import Tokenizer
 
-__all__ = ["load", "quantize", "save"]
+__all__ = ["from_transformers", "load", "quantize", "save"]
 
 Weights = Literal["float32", "bfloat16", "native", "auto", Bits]
 
@@ -37,11 +39,11 @@ def load(
 
     `name_or_path` is the name of a model in the registry (fetched on first use), a directory that `save` or
     `transformers` wrote (GPT-2, Llama, Mistral, Qwen2, Qwen3; see `families`), or a .gguf file. A name goes before a
-    path that is called the same; write `./name` to mean the path.
+    path of the same name; write `./name` to mean the path.
 
     `weights` is the format of its matrices: "float32"; "bfloat16" for the whole model; "int8" or "int4", rounded by
     `quantize`; or "native", the 4 and 8 bits of a .gguf file without rounding them again. The last three are for
-    writing text: fast and small, and not to be trained or saved. "auto" is for writing text, too: "native" where the
+    inference: fast and small, but they cannot be trained or saved. "auto" is for inference, too: "native" where the
     file has such matrices and this CPU has a fast kernel for them, else "float32".
 
     Raises `ValueError` for an unknown name, for a format that the file does not have and for files that are damaged or

@@ -5,11 +5,11 @@
     llama        rotary positions (plain, linear, llama3), RMSNorm, SwiGLU        LlamaForCausalLM
     mistral      a Llama without biases, with a sliding window or without         MistralForCausalLM
     qwen2        a Llama with biases on query, key and value                      Qwen2ForCausalLM
-    qwen3        a Llama with normalised queries and keys                         Qwen3ForCausalLM
+    qwen3        a Llama with normalized queries and keys                         Qwen3ForCausalLM
 
-All but GPT-2 have the same names. Rotary positions need no shuffle: these files pair the two halves of a head, as
-`rotate` does (GGUF files pair neighbours). GPT-2 was written with a layer of its own, which keeps its matrix as
-(in, out), and query, key and value are one such matrix.
+All but GPT-2 have the same names. Rotary positions need no reordering: these files pair the two halves of a head, as
+`rotate` does (GGUF files pair neighbors). GPT-2 uses a layer of its own, which stores its matrix as (in, out), and
+query, key and value are one such matrix.
 
 `family_config` translates their settings.
 """
@@ -57,7 +57,7 @@ ARCHITECTURES = {
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
-# Older files hold tables that follow from the configuration: which positions are hidden, and how fast pairs turn.
+# Older files hold tables that follow from the configuration: the causal mask, and the rotary frequencies.
 CONSTANTS = re.compile(
     r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias|model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
 )
@@ -66,7 +66,10 @@ CONSTANTS = re.compile(
 def names_of(model_type: object, listed: Collection[str] = ()) -> dict[str, str]:
     """What a file of this family calls our modules.
 
-    Some files of GPT-2 leave "transformer." out: that is seen in the names that are `listed` in it.
+    Some files of GPT-2 leave out "transformer.", as the names that are `listed` in them show.
+
+    >>> names_of("qwen2")["head"], names_of("gpt2")["embedding"], names_of("gpt2", ["wte.weight"])["embedding"]
+    ('lm_head', 'transformer.wte', 'wte')
     """
     names = GPT2 if model_type == "gpt2" else LLAMA
     if model_type == "gpt2" and "wte.weight" in listed:

@@ -1,8 +1,8 @@
 """The settings of the families in `families`: from their config.json to our configuration, and back.
 
-Every setting that the classes of transformers read is read here, or must have the value that we compute with: a model
-that is run "nearly as it was" talks nonsense. What is only of use in training (dropout, the spread of initial weights)
-is not read.
+Every setting that the classes of transformers use is read here, or must have the value that we compute with: a model
+that is run with almost the right settings writes nonsense. Settings of training (dropout, the spread of initial
+weights) are not read.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from minillm.tokenizer.files import NO_DEFAULT, take
 
 Settings = Mapping[str, Any]  # the values of a config.json
 
-LARGEST = 2**30  # of any size; the longest contexts that people publish have ten million tokens
-# What may stand in a configuration, where there is only one thing that we compute; the first is meant if nothing does.
+MAX_SIZE = 2**30  # of any size; the longest published contexts have ten million tokens
+# Fields of which only one behavior can be computed: their allowed values, the first of which is the default.
 ALLOWED: dict[str, tuple] = {"quantization_config": (None,), "num_local_experts": (None, 0), "num_experts": (None, 0)}
 ALLOWED_GPT2 = ALLOWED | {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
@@ -36,6 +36,10 @@ def read_family(values: Settings) -> ModelConfig:
 
     Raises `ValueError` naming the field that is missing, is of another type, or has a value that this package does not
     compute.
+
+    >>> values = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16}
+    >>> read_family(values).d_ff
+    32
     """
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
@@ -94,7 +98,7 @@ def _read_llama(values: Settings, kind: str) -> ModelConfig:
 
 
 def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | None]:
-    """The base of the wavelengths and how they are stretched; older files say so in two places, newer ones in one."""
+    """The rotary base and scaling; older files have them in two fields, newer ones in one."""
     rope = values.get("rope_scaling") or values.get("rope_parameters") or {}
     if not isinstance(rope, dict):
         raise UserError(f"rope_parameters is {repr(rope)[:80]}; expected an object")
@@ -116,7 +120,7 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
 
 
 def _read_window(values: Settings, kind: str, n_layers: int, context: int) -> int | None:
-    """The sliding window, where there is one that is shorter than the context; it must be the same in all layers."""
+    """The sliding window if it is shorter than the context, else None; it must be the same in all layers."""
     window, layers = None, values.get("layer_types")
     if kind == "mistral":
         window = values.get("sliding_window", 4096)
@@ -143,8 +147,8 @@ def _refusal(sentence: str) -> UserError:
 
 def _size(values: Settings, field: str, default: Any = NO_DEFAULT) -> Any:
     value = take(values, field, int, default)
-    if value is not None and not 1 <= value <= LARGEST:
-        raise UserError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {LARGEST:,}")
+    if value is not None and not 1 <= value <= MAX_SIZE:
+        raise UserError(f"{field} is {repr(value)[:80]}; it must be a whole number from 1 to {MAX_SIZE:,}")
     return value
 
 
@@ -157,7 +161,11 @@ def _number(values: Settings, field: str, default: float | None = None) -> float
 
 
 def write_family(config: ModelConfig) -> dict[str, Any] | None:
-    """The settings by which transformers computes what we do; None where it has no such class."""
+    """The settings with which transformers computes the same as we do; None where it has no such class.
+
+    >>> write_family(ModelConfig.preset("smollm2-135m"))["model_type"]
+    'llama'
+    """
     c = config
     shape = (c.norm, c.activation, c.position)
     if shape == ("layernorm", "gelu", "learned"):

@@ -1,8 +1,8 @@
 """Read a model and its tokenizer from a GGUF file of the `llama` architecture (`gguf_file` opens the container).
 
-Packed matrices are unpacked to float32, or stay as they are ("native"): Q4_1 and Q8_0 are just what two of the layers
-in `model/quantized_linear.py` compute with. What this room does not do: write such files, or guess. What it does not
-know is refused by name.
+Packed matrices are unpacked to float32, or stay as they are ("native"): two of the layers in
+`model/quantized_linear.py` compute with Q4_1 and Q8_0. Such files are only read, and unknown settings are refused by
+name.
 """
 
 from pathlib import Path
@@ -48,7 +48,7 @@ def load(path: str | Path, native: bool | None = False) -> tuple[Transformer, To
     The model is in float32; with `native`, matrices that the file holds in Q4_1 or Q8_0 keep their codes and are
     multiplied as they are, only their scales go from float16 to bfloat16. None: `native` if there are any.
 
-    Raises `ValueError`, one sentence that begins with the file's name, for a file that is damaged or holds what this
+    Raises `ValueError`, whose message begins with the file's name, for a file that is damaged or holds what this
     package cannot run: another architecture, number format or kind of tokenizer.
     """
     try:
@@ -79,7 +79,7 @@ def read_config(file: GGUFFile) -> ModelConfig:
         tie_embeddings="output.weight" not in file.tensors,
         sliding_window=file.get("llama.attention.sliding_window", int, None),
     )
-    # What would change the result but has no place in the configuration. Absent means the value on the right.
+    # Settings that change the result but have no field in the configuration: only these values can be run.
     plain = {
         "llama.attention.value_length": config.d_head,
         "llama.rope.dimension_count": config.d_head,
@@ -106,14 +106,14 @@ def _read_model(file: GGUFFile, config: ModelConfig, native: bool | None) -> Tra
         raise UserError(f"no matrix is in {' or '.join(PACKED)}, so nothing is native; choose weights='float32'")
     native = bool(packed) if native is None else native
 
-    def order(name: str, rows: Tensor) -> Tensor:
+    def in_halves(name: str, rows: Tensor) -> Tensor:
         part = name.split(".")[-2]
         return pairs_to_halves(rows, n_heads[part]) if part in n_heads else rows
 
     def read(name: str) -> Tensor:
         if native and name in packed:
             return torch.empty(file.tensors[name].shape, device="meta")  # its layer is replaced below
-        return order(name, file.read(name))
+        return in_halves(name, file.read(name))
 
     model = assemble(config, LLAMA, {name: entry.shape for name, entry in file.tensors.items()}, read)
     if not native:
@@ -124,7 +124,7 @@ def _read_model(file: GGUFFile, config: ModelConfig, native: bool | None) -> Tra
             tied = ours == "head" and config.tie_embeddings
             name = rename("embedding.weight" if tied else f"{ours}.weight", LLAMA)
             if name in packed:
-                layers[ours] = _packed_layer(*(order(name, part) for part in file.read_codes(name)))
+                layers[ours] = _packed_layer(*(in_halves(name, part) for part in file.read_codes(name)))
     return with_layers(model, layers, tied=config.tie_embeddings and "head" in layers)
 
 
@@ -136,13 +136,13 @@ def _packed_layer(codes: Tensor, scale: Tensor, least: Tensor | None = None) -> 
 
 
 def pairs_to_halves(weight: Shaped[Tensor, "HD C"], n_heads: int) -> Shaped[Tensor, "HD C"]:
-    """Undo llama.cpp's shuffle of the rows of a query or key matrix, or of its codes and scales.
+    """Undo llama.cpp's reordering of the rows of a query or key matrix, or of its codes and scales.
 
-    Rotary positions turn the coordinates of a head two by two. Llama's published weights, and `rotate`, turn i
-    together with i + D/2: two halves. llama.cpp turns 2i together with 2i + 1: neighbouring pairs. Both are the same
-    rotation of a head whose coordinates are numbered differently, so whoever writes a GGUF file of this architecture
-    shuffles the rows of each head from 0, 1, .. to 0, D/2, 1, D/2 + 1, .. and whoever reads one for halves puts them
-    back. Values and the output matrix are never turned and stay as they are.
+    Rotary positions rotate the coordinates of a head in pairs. Llama's published weights, and `rotate`, pair i with
+    i + D/2: two halves. llama.cpp pairs 2i with 2i + 1: neighbors. Both are the same rotation of a head whose
+    coordinates are numbered differently. So a program that writes a GGUF file of this architecture reorders the rows of
+    each head from 0, 1, .. to 0, D/2, 1, D/2 + 1, .. and one that reads it for halves puts them back. Values and the
+    output matrix are never rotated and stay as they are.
 
     >>> import torch
     >>> pairs_to_halves(torch.tensor([[0.0], [2.0], [1.0], [3.0]]), n_heads=1).flatten()

@@ -1,15 +1,15 @@
-"""The container of a GGUF file, llama.cpp's format: a header, and the bytes of the tensors behind it.
+"""The container of a GGUF file, llama.cpp's format: a header, and the bytes of the tensors after it.
 
-    header      the word GGUF, the version, how many tensors and how many settings follow
+    header      the word GGUF, the version, the number of tensors and the number of settings
     settings    key, type, value: sizes of the model, tokenizer, chat template
-    table       of every tensor: name, shape, number format, place
-    data        the tensors' bytes, each at its place
+    table       of every tensor: name, shape, number format, offset
+    data        the tensors' bytes, each at its offset
 
-The `gguf` package knows the number formats and unpacks them here. Its reader, though, believes every count and length
-it meets, so a damaged file can keep it busy for years. The header is therefore walked here, in a few lines, and
-nothing in it is believed before it was held against the size of the file.
+The `gguf` package unpacks the number formats here. Its reader, though, trusts every count and length in the file, so a
+damaged file can keep it busy for years. The header is therefore parsed here, in a few lines, and every number in it is
+checked against the size of the file.
 
-What the settings and tensors mean is not known here; `gguf` reads a model out of them.
+The meaning of settings and tensors is left to `gguf`, which reads a model out of them.
 """
 
 import struct
@@ -48,7 +48,7 @@ class TensorEntry:
 
     shape: tuple[int, ...]  # rows first, as in torch; the file has it the other way round
     number_format: GGMLQuantizationType
-    start: int  # place of its first byte in the file
+    start: int  # offset of its first byte in the file
     n_bytes: int
 
 
@@ -78,7 +78,7 @@ class GGUFFile:
         alignment = self.get("general.alignment", int, 32)
         if alignment < 1:
             raise UserError(f"general.alignment is {alignment}; it must be positive")
-        first = -(-header.place // alignment) * alignment
+        first = -(-header.position // alignment) * alignment
         self.tensors = {name: _entry(name, first, *fields) for name, fields in table.items()}
         self._check_places()
 
@@ -119,7 +119,7 @@ class GGUFFile:
         return torch.from_numpy(np.require(values, requirements="W"))  # F32 is still the file itself: copied here
 
     def read_codes(self, name: str) -> tuple[Shaped[Tensor, "rows _"], ...]:
-        """The codes of a packed matrix, one in a byte, and the numbers that turn each block of 32 into weights.
+        """The codes of a packed matrix, one per byte, and the numbers that turn each block of 32 into weights.
 
         Q8_0: codes -128 .. 127 and scales, weight = scale * code. Q4_1: codes 0 .. 15, scales and the least weights,
         weight = scale * code + least. The numbers have the shape (rows, blocks).
@@ -139,20 +139,20 @@ class GGUFFile:
 
 
 class _Header:
-    """A place in the file that moves forward, never past the end."""
+    """A position in the file that moves forward, never past the end."""
 
     def __init__(self, data: np.ndarray):
         self._data = data.data
-        self.place = 0
+        self.position = 0
 
     def take(self, n_bytes: int) -> memoryview:
-        if n_bytes > len(self._data) - self.place:
+        if n_bytes > len(self._data) - self.position:
             raise UserError(
-                f"the file is truncated or damaged: at byte {self.place:,} it announces {n_bytes:,} more bytes, "
+                f"the file is truncated or damaged: at byte {self.position:,} it announces {n_bytes:,} more bytes, "
                 f"but it has only {len(self._data):,} in all"
             )
-        self.place += n_bytes
-        return self._data[self.place - n_bytes : self.place]
+        self.position += n_bytes
+        return self._data[self.position - n_bytes : self.position]
 
     def scalar(self, kind: GGUFValueType) -> Any:
         code = "<" + _CODES[kind]
@@ -160,10 +160,12 @@ class _Header:
         # 1e-5 in float32 is 9.999999747378752e-06. The shortest number that rounds to it is the one that was meant.
         return float(str(np.float32(value))) if kind is GGUFValueType.FLOAT32 else value
 
-    def one_of(self, kinds: type[Kind]) -> Kind:
+    def member(self, kinds: type[Kind]) -> Kind:
         number = self.scalar(GGUFValueType.UINT32)
         if number not in list(kinds):
-            raise UserError(f"the file is damaged: before byte {self.place:,} stands {number}, no {kinds.__name__}")
+            raise UserError(
+                f"the file is damaged: before byte {self.position:,} it has {number}, not a {kinds.__name__}"
+            )
         return kinds(number)
 
     def string(self) -> str:
@@ -173,18 +175,18 @@ class _Header:
         name = self.string()
         if len(name) > MAX_NAME:
             raise UserError(
-                f"the file is damaged: before byte {self.place:,} stands a name of {len(name):,} characters"
+                f"the file is damaged: before byte {self.position:,} it has a name of {len(name):,} characters"
             )
         return name
 
     def value(self) -> Any:
-        kind = self.one_of(GGUFValueType)
+        kind = self.member(GGUFValueType)
         if kind is GGUFValueType.STRING:
             return self.string()
         return self.array() if kind is GGUFValueType.ARRAY else self.scalar(kind)
 
     def array(self) -> list:
-        kind, length = self.one_of(GGUFValueType), self.scalar(GGUFValueType.UINT64)
+        kind, length = self.member(GGUFValueType), self.scalar(GGUFValueType.UINT64)
         if kind is GGUFValueType.ARRAY:
             raise UserError("a setting is a list of lists, which no model needs")
         if kind is GGUFValueType.STRING:
@@ -198,12 +200,12 @@ class _Header:
         if n_dimensions > MAX_DIMENSIONS:
             raise UserError(f"a tensor has {n_dimensions} dimensions; the format allows {MAX_DIMENSIONS}")
         shape = tuple(self.scalar(GGUFValueType.UINT64) for _ in range(n_dimensions))[::-1]
-        return shape, self.one_of(GGMLQuantizationType), self.scalar(GGUFValueType.UINT64)
+        return shape, self.member(GGMLQuantizationType), self.scalar(GGUFValueType.UINT64)
 
 
 def _put(table: dict, key: str, value: Any) -> None:
     if key in table:
-        raise UserError(f"{key!r} stands in the file twice")
+        raise UserError(f"the file has {key!r} twice")
     table[key] = value
 
 
@@ -212,7 +214,7 @@ def _entry(
 ) -> TensorEntry:
     if number_format.name not in FORMATS:
         raise UserError(f"tensor {name!r} is in the format {number_format.name}; only {', '.join(FORMATS)} can be read")
-    block, block_bytes = GGML_QUANT_SIZES[number_format]  # so many numbers in so many bytes
+    block, block_bytes = GGML_QUANT_SIZES[number_format]  # numbers per block, bytes per block
     if not shape or shape[-1] % block:
         raise UserError(
             f"tensor {name!r} of the shape {shape} cannot be cut into blocks of {block}, as {number_format.name} is"

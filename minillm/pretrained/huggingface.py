@@ -4,8 +4,8 @@
     config.json             the sizes, twice: in Hugging Face's words where they have some, and ours under "minillm"
     tokenizer.json          the tokenizer, with tokenizer_config.json (read and written by `minillm.tokenizer`)
 
-Where our configuration is one that `transformers` knows, it opens the directory and gives the same logits. Where it is
-not (GELU with RMSNorm, learned positions with SwiGLU, ...), config.json names no architecture, and `transformers`
+Where `transformers` has a class for our configuration, it opens the directory and gives the same logits. Where it has
+none (GELU with RMSNorm, learned positions with SwiGLU, ...), config.json names no architecture, and `transformers`
 refuses the directory instead of running something else.
 
 Loading goes by our own entry where there is one. A directory that another program wrote is read if it is of a family in
@@ -18,11 +18,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
@@ -37,7 +39,7 @@ from minillm.tokenizer.files import TEMPLATE
 
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", TEMPLATE)
-OLDER = (  # what is missing, what may be there in its place, and what to do
+OLDER = (  # a missing file, an older one that may replace it, and what to do
     (
         WEIGHTS,
         "pytorch_model.bin",
@@ -56,6 +58,10 @@ OLDER = (  # what is missing, what may be there in its place, and what to do
         "Tokenizer.from_gpt2_files reads its vocab.json and merges.txt, and its save writes tokenizer.json",
     ),
 )
+NO_TOKENIZER = (
+    "Save a tokenizer into it (Tokenizer.save, or save_pretrained of transformers' AutoTokenizer), or take the model "
+    "alone: minillm.from_transformers(AutoModelForCausalLM.from_pretrained(directory))"
+)
 STAGING = ".saving"  # files wait here until all of them are whole
 
 
@@ -71,9 +77,9 @@ def save(
     For a model with another head: `names` says what its file calls the modules that others call differently or lack,
     and `changes` what its config.json says.
 
-    All files are written beside their final places first and moved there, one by one, when the last of them is whole.
-    So a save that is killed, or that finds the disk full, leaves what was there before, and no file is ever half a
-    file. Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
+    All files are written to a temporary folder first and moved, one by one, when the last of them is complete. So a
+    save that is killed, or that finds the disk full, leaves what was there before, and no file is ever partial.
+    Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -83,7 +89,7 @@ def save(
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
-    _check_fit(model.config, tokenizer)
+    check_fit(model.config, tokenizer)
     directory = Path(dir)
     staging = directory / STAGING
     try:
@@ -98,15 +104,15 @@ def save(
         tokenizer.save(staging)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(staging, ignore_errors=True)
-        raise OSError(f"cannot save to {directory}: {error}. What was there before is as it was") from error
+        raise OSError(f"cannot save to {directory}: {error}. What was there before is unchanged") from error
     for file in sorted(staging.iterdir()):
         os.replace(file, directory / file.name)
-    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of the tokenizer's own
+    (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would replace the tokenizer's own template
     staging.rmdir()
 
 
 def describe(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
-    """The values of config.json: Hugging Face's words if it has an architecture like ours, and always our own."""
+    """The values of config.json: Hugging Face's fields if it has an architecture like ours, and always our own."""
     family = write_family(config)
     if family is None:
         return {"model_type": "minillm", "minillm": config.to_dict()}
@@ -134,9 +140,10 @@ def load(
             if (directory / name).exists():
                 inside(directory, name)
         tokenizer = Tokenizer.load(directory)
-        _name_ends(tokenizer, values)
-        _check_fit(config, tokenizer)
-        return _read_model(directory, config, values.get("model_type"), names, build), tokenizer
+        name_ends(tokenizer, values)
+        check_fit(config, tokenizer)
+        with Shards(directory) as tensors:
+            return assemble_family(tensors, config, values.get("model_type"), names, build), tokenizer
     except ValueError as error:
         raise UserError(f"{directory}: {error}") from error
 
@@ -146,26 +153,46 @@ def _check_complete(directory: Path) -> None:
     missing = [name for name in (CONFIG, weights, TOKENIZER) if not (directory / name).is_file()]
     if missing:
         remedies = [remedy for name, old, remedy in OLDER if name in missing and (directory / old).is_file()]
+        if missing == [TOKENIZER] and not remedies:
+            remedies = [NO_TOKENIZER]
         sentence = f"{directory} is not a saved model: it has no {' and no '.join(missing)}"
         raise FileNotFoundError(". ".join([sentence, *remedies]))
 
 
-def _read_model(
-    directory: Path, config: ModelConfig, kind: object, names: Mapping[str, str], build: type[Model]
+@runtime_checkable
+class Tensors(Protocol):
+    """A file's tensors, or those of a model in memory: their shapes by name, and each of them in float32."""
+
+    shapes: dict[str, tuple[int, ...]]
+
+    def read(self, name: str) -> Float[Tensor, "..."]:
+        """One tensor by its name."""
+        ...
+
+
+def assemble_family(
+    tensors: Tensors,
+    config: ModelConfig,
+    kind: object,
+    names: Mapping[str, str] = MappingProxyType({}),
+    build: type[Model] = Transformer,
 ) -> Model:
-    with Shards(directory) as tensors:
-        names = {**names_of(kind, tensors.shapes), **names}
-        shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
-        table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
-        if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:
-            if not torch.equal(tensors.read(copy), tensors.read(table)):
-                raise UserError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
-            del shapes[copy]  # the same numbers, written twice
-        return assemble(config, names, shapes, tensors.read, build)
+    """The model of `config` out of tensors that have the names of the family `kind`, a model_type."""
+    names = {**names_of(kind, tensors.shapes), **names}
+    shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
+    table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
+    if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:
+        if not torch.equal(tensors.read(copy), tensors.read(table)):
+            raise UserError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
+        del shapes[copy]  # the same numbers, written twice
+    return assemble(config, names, shapes, tensors.read, build)
 
 
-def _name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:
-    """GPT-2's tokenizer files, for example, do not say that "<|endoftext|>" ends a text."""
+def name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:
+    """Set the start and end token from the ids in config.json, where the tokenizer's own files do not name them.
+
+    GPT-2's tokenizer files, for example, do not say that "<|endoftext|>" ends a text.
+    """
     by_id = {id: token for token, id in tokenizer.special_tokens.items()}
     for role in ("bos_token", "eos_token"):
         id = values.get(f"{role}_id")
@@ -192,7 +219,8 @@ def _config_of(values: dict[str, Any], path: Path) -> ModelConfig:
         return ModelConfig.from_dict(values["minillm"])
 
 
-def _check_fit(config: ModelConfig, tokenizer: Tokenizer) -> None:
+def check_fit(config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Raise `ValueError` for a tokenizer with more tokens than the model has rows in its embedding table."""
     if tokenizer.vocab_size > config.vocab_size:
         raise UserError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, the model only {config.vocab_size:,} (vocab_size): "

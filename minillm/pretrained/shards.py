@@ -36,7 +36,7 @@ class Shards:
     def __init__(self, directory: Path):
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._files: dict[str, Any] = {}  # by the tensor's name
-        self._places: dict[str, str] = {}  # the same, the file's name
+        self._file_names: dict[str, str] = {}  # by the tensor's name
         self._stack = ExitStack()
         try:
             if (directory / WEIGHTS).exists():
@@ -51,24 +51,26 @@ class Shards:
         listed = read_index(inside(directory, INDEX))
         for name in sorted(set(listed.values())):
             self._open(inside(directory, name))
-        for tensor, place in listed.items():
-            if self._places.get(tensor) != place:
-                raise UserError(f"{INDEX} says that tensor {tensor[:80]!r} is in {place}, which does not hold it")
-        if unlisted := sorted(self._places.keys() - listed.keys()):
-            raise UserError(f"{self._places[unlisted[0]]} holds tensor {unlisted[0][:80]!r}, which {INDEX} leaves out")
+        for tensor, name in listed.items():
+            if self._file_names.get(tensor) != name:
+                raise UserError(f"{INDEX} says that tensor {tensor[:80]!r} is in {name}, which does not hold it")
+        if unlisted := sorted(self._file_names.keys() - listed.keys()):
+            raise UserError(
+                f"{self._file_names[unlisted[0]]} holds tensor {unlisted[0][:80]!r}, which {INDEX} leaves out"
+            )
 
     def _open(self, path: Path) -> None:
         with _naming_damage(path.name):
             file = self._stack.enter_context(safe_open(path, framework="pt"))
             for name in file.keys():  # noqa: SIM118 - no dictionary
-                if name in self._places:
-                    raise UserError(f"tensor {name[:80]!r} is both in {self._places[name]} and in {path.name}")
+                if name in self._file_names:
+                    raise UserError(f"tensor {name[:80]!r} is both in {self._file_names[name]} and in {path.name}")
                 self.shapes[name] = tuple(file.get_slice(name).get_shape())
-                self._files[name], self._places[name] = file, path.name
+                self._files[name], self._file_names[name] = file, path.name
 
     def read(self, name: str) -> Float[Tensor, "..."]:
         """One tensor, in float32; raises `ValueError` for one that holds no floating-point numbers."""
-        with _naming_damage(self._places[name]):
+        with _naming_damage(self._file_names[name]):
             return to_float32(name, self._files[name].get_tensor(name))
 
     def close(self) -> None:
@@ -92,7 +94,7 @@ def _naming_damage(name: str) -> Iterator[None]:
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """Tensor -> file, out of an index; raises `ValueError` where it is none, or names what is no file beside it."""
+    """The file name of each tensor, from an index; raises `ValueError` for a damaged one, and for other directories."""
     with naming(path.name):
         listed = read_json(path, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(listed, dict) or not listed:
@@ -116,7 +118,7 @@ def inside(directory: Path, name: str) -> Path:
         raise FileNotFoundError(f"{directory} is incomplete: it has no {name}; fetch it again")
     allowed = {home, home.parent.parent / "blobs"} if home.parent.name == "snapshots" else {home}
     if not allowed & set(path.resolve().parents):
-        raise UserError(f"{name} is a link that leads out of the directory; put the file itself in its place")
+        raise UserError(f"{name} is a link that leads out of the directory; replace it by the file itself")
     return path
 
 
@@ -124,5 +126,5 @@ def to_float32(name: str, tensor: Tensor) -> Tensor:
     """A copy of a file's tensor in float32; raises `ValueError` for one that holds no floating-point numbers."""
     if not tensor.is_floating_point():
         raise UserError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
-    # A copy: what safetensors gives is a window on the file, which may be replaced while the model is in use.
+    # A copy: safetensors maps the file, which may be replaced while the model is in use.
     return tensor.to(torch.float32, copy=True)

@@ -1,8 +1,8 @@
 """From a file's tensors to a model: what every file format needs.
 
-Formats differ in how they name and pack their tensors. What must be true afterwards does not: every parameter of the
-model got its tensor, of its shape, and no tensor was left over. A model that is filled "as far as possible" runs, and
-talks nonsense; so the account is made first, and a single number is read only when it comes out even.
+Formats differ in how they name and pack their tensors. The condition afterwards is the same: every parameter of the
+model got its tensor, of its shape, and no tensor was left over. A model that is filled "as far as possible" runs and
+writes nonsense; so names and shapes are compared first, and numbers are read only if they all agree.
 """
 
 import re
@@ -20,7 +20,7 @@ from minillm.model.transformer import Transformer
 
 Model = TypeVar("Model", bound=Transformer)  # a transformer, perhaps with another head
 
-MAX_PARAMETERS = 2**40  # a million million: a configuration that asks for more was not written by a person
+MAX_PARAMETERS = 2**40  # 1e12: more than any published model; a configuration that asks for more is damaged
 
 
 class Transposed(str):
@@ -37,7 +37,7 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
     """
     module, kind = parameter.rsplit(".", 1)
     if kind in ("codes", "scale", "zero"):
-        raise UserError(f"{parameter!r} is quantised; save the float32 model, and quantise it again when it is loaded")
+        raise UserError(f"{parameter!r} is quantized; save the float32 model, and quantize it again when it is loaded")
     layer = re.search(r"\d+", module)
     try:
         name = table[re.sub(r"\d+", "*", module)]
@@ -49,7 +49,7 @@ def rename(parameter: str, table: Mapping[str, str]) -> str:
 
 
 def pack(tensors: Mapping[str, Tensor], table: Mapping[str, str]) -> dict[str, Tensor]:
-    """Our tensors under a file's names and in its form: what has one name there is one tensor, its rows joined.
+    """Our tensors under a file's names and in its form; those that have one name there are joined by rows.
 
     >>> table = {"query": Transposed("qk"), "key": Transposed("qk")}
     >>> pack({"query.weight": torch.zeros(2, 3), "key.weight": torch.ones(1, 3)}, table)
@@ -59,8 +59,8 @@ def pack(tensors: Mapping[str, Tensor], table: Mapping[str, str]) -> dict[str, T
     """
     packed = {}
     for name, ours in _grouped(tensors, table).items():
-        joined = torch.cat([tensors[each] for each in ours]) if len(ours) > 1 else tensors[ours[0]]
-        packed[str(name)] = _turned(joined, name).contiguous()
+        joined = torch.cat([tensors[part] for part in ours]) if len(ours) > 1 else tensors[ours[0]]
+        packed[str(name)] = _transposed(joined, name).contiguous()
     return packed
 
 
@@ -72,7 +72,7 @@ def _grouped(parameters: Iterable[str], table: Mapping[str, str]) -> dict[str, l
     return groups
 
 
-def _turned(tensor: Tensor, name: str) -> Tensor:
+def _transposed(tensor: Tensor, name: str) -> Tensor:
     return tensor.mT if isinstance(name, Transposed) and tensor.dim() == 2 else tensor
 
 
@@ -99,9 +99,11 @@ def assemble(
     account({name: tuple(tensor.shape) for name, tensor in pack(parameters, table).items()}, shapes)
     state = {}
     for name, ours in _grouped(parameters, table).items():
-        parts = _turned(read(name), name).split([len(parameters[each]) for each in ours])
-        for each, part in zip(ours, parts, strict=True):  # each in memory of its own; one that came alone stays there
-            state[each] = part.contiguous() if len(parts) == 1 else part.clone(memory_format=torch.contiguous_format)
+        parts = _transposed(read(name), name).split([len(parameters[parameter]) for parameter in ours])
+        for parameter, part in zip(ours, parts, strict=True):  # each owns its memory: parts of one tensor are copied
+            if len(parts) > 1:
+                part = part.clone(memory_format=torch.contiguous_format)
+            state[parameter] = part.contiguous()
     # assign: the tensors become the parameters, without a copy; not strict: the tied head is tied again below.
     model.load_state_dict(state, assign=True, strict=False)
     if config.tie_embeddings:
@@ -110,7 +112,12 @@ def assemble(
 
 
 def account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted."""
+    """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted.
+
+    >>> account({"norm": (2,)}, {"norm": (3,)})
+    Traceback (most recent call last):
+    minillm.errors.UserError: tensor 'norm' has the shape (3,), its configuration asks for (2,): ...
+    """
     if missing := wanted.keys() - found.keys():
         raise UserError(f"tensors are missing: {_some(missing)}")
     if extra := found.keys() - wanted.keys():

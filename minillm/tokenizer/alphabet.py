@@ -1,20 +1,20 @@
-"""The byte alphabet: the 256 symbols that every text is made of before the first merge.
+"""The byte alphabet: the 256 tokens that every text is made of before the first merge.
 
 Why bytes and not characters? Unicode has more than 150,000 characters, and tomorrow's emoji is not among them. UTF-8
 writes each of them as one to four bytes, and there are only 256 bytes. A tokenizer that starts from bytes can read
 every text there is and never needs an "unknown" token.
 
-Why a table? Vocabulary files are text, and many bytes are no printable text: a space, a line break, half of an "é".
-GPT-2 therefore spells each byte as one printable character. The 188 bytes that are printable in Latin-1 stand for
-themselves; the other 68 borrow the characters from U+0100 on. So a space is written "Ġ" and a line break "Ċ". This is
-only a spelling: inside the package a token is `bytes`.
+Why a table? Vocabulary files are text, and many bytes are not printable: a space, a line break, half of an "é". GPT-2
+therefore spells each byte as one printable character. The 188 bytes that are printable in Latin-1 spell themselves;
+the other 68 take the characters from U+0100 on. So a space is written "Ġ" and a line break "Ċ". This is only a
+spelling: inside the package a token is `bytes`.
 """
 
 from minillm.errors import UserError
 
 
 def byte_to_unicode() -> dict[int, str]:
-    """GPT-2's table from each byte to the character that spells it, in the order in which the bytes get their ids.
+    """GPT-2's table from each byte to the character that spells it, in the order of the bytes' ids.
 
     The order is that of the spelling's code points, as the `tokenizers` library sorts its alphabet: "!" comes first.
 
@@ -25,9 +25,9 @@ def byte_to_unicode() -> dict[int, str]:
     True
     """
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    borrowing = [byte for byte in range(256) if byte not in printable]
-    borrowed = range(256, 256 + len(borrowing))
-    return {byte: chr(code) for byte, code in zip(printable + borrowing, [*printable, *borrowed], strict=True)}
+    unprintable = [byte for byte in range(256) if byte not in printable]
+    codes = [*printable, *range(256, 256 + len(unprintable))]
+    return {byte: chr(code) for byte, code in zip(printable + unprintable, codes, strict=True)}
 
 
 BYTE_TO_UNICODE = byte_to_unicode()
@@ -59,7 +59,7 @@ def unspell(token: str) -> bytes:
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of a text. Raises ValueError for half a surrogate pair, which is no character and has no bytes.
+    """The bytes of a text. Raises ValueError for a lone surrogate, which is not a character and has no bytes.
 
     >>> utf8("é")
     b'\\xc3\\xa9'

@@ -1,9 +1,9 @@
-"""The composed form of a text (NFC), in which "e" and an accent behind it are the one character "é".
+"""The composed form of a text (NFC), in which "e" and the accent after it are the one character "é".
 
-Python's `unicodedata` puts the marks behind a letter in order by insertion, which takes the square of their number.
-That is nothing for the two or three marks that a language has, and minutes for a text of a million of them, which only
-an attacker writes. So long runs of marks are brought in order first (The Unicode Standard, section 3.11, D109: it does
-not change what a text means).
+Python's `unicodedata` sorts the combining marks after a letter by insertion, which takes the square of their number.
+That is fast for the two or three marks of a real letter, and takes minutes for a million of them, which only an
+attacker writes. So long runs of marks are sorted first (The Unicode Standard, section 3.11, D109: this does not change
+what a text means).
 """
 
 import unicodedata
@@ -11,7 +11,7 @@ from itertools import groupby
 
 import regex
 
-LONG_RUN = regex.compile(r"\p{M}{64,}")  # marks
+LONG_RUN = regex.compile(r"\p{M}{64,}")  # of combining marks
 
 
 def compose(text: str) -> str:
@@ -24,7 +24,7 @@ def compose(text: str) -> str:
 
 
 def in_order(marks: str) -> str:
-    r"""Marks in canonical order: by their class, those of one class as they stood, and none past a mark of class 0.
+    r"""Combining marks in canonical order: sorted by class (stable), and never moved across a mark of class 0.
 
     >>> [f"{ord(mark):x}" for mark in in_order("\u0315\u0300\u0316")]    # of the classes 232, 230 and 220
     ['316', '300', '315']

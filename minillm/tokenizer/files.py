@@ -1,4 +1,4 @@
-"""The files of a tokenizer: what is read is checked field by field, what is written `tokenizers` opens.
+"""The files of a tokenizer, read and written: each field is checked, and `tokenizers` opens what is written.
 
     tokenizer.json          vocabulary, merges, split and special tokens, in the format of the `tokenizers` library
     tokenizer_config.json   the chat template and the names of the start and end tokens, as `transformers` reads it
@@ -6,8 +6,8 @@
 
 A file may come from anywhere. A field that would change the ids and that this package does not know is refused by
 name: ids that are nearly right are worse than none. Fields that belong to a call and not to the vocabulary
-(truncation, padding) are not read. Nor does `encode` ever add a token of its own; whether a text begins with the start
-token, as a post-processor or `add_bos_token` says, is carried for others to use.
+(truncation, padding) are not read. `encode` never adds a token of its own; whether a text begins with the start token,
+as a post-processor or `add_bos_token` says, is stored for others to use.
 """
 
 import json
@@ -27,7 +27,11 @@ BYTES_ONLY = WHOLE_SPLIT | {"use_regex": False}
 
 
 def split_by(pattern: str) -> dict[str, Any]:
-    """A step of `tokenizers` that cuts a text into the matches of a pattern."""
+    """A step of `tokenizers` that cuts a text into the matches of a pattern.
+
+    >>> split_by("a+")["pattern"]
+    {'Regex': 'a+'}
+    """
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
@@ -49,18 +53,43 @@ def read_tokenizer(directory: Path) -> dict[str, Any]:
         return read_json(path)
 
 
-def complete(
-    directory: Path, file: dict[str, Any], parse: Callable[[dict[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """What `parse` finds in a tokenizer.json, and what tokenizer_config.json, where present, says beside it.
+def kind_of(file: Mapping[str, Any]) -> str:
+    """Which kind of tokenizer a tokenizer.json describes: "sentencepiece" is BPE with byte fallback.
 
-    Raises ValueError naming the file and the field that is wrong.
+    >>> kind_of({"model": {"type": "BPE", "byte_fallback": True}}), kind_of({"model": {"type": "BPE"}})
+    ('sentencepiece', 'byte-level')
     """
-    with naming(directory / "tokenizer.json"):
-        settings = parse(file)
+    model = file.get("model")
+    falls_back = isinstance(model, dict) and model.get("type", "BPE") == "BPE" and model.get("byte_fallback") is True
+    return "sentencepiece" if falls_back else "byte-level"
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The object in tokenizer_config.json, with the chat template of its own file; empty where there are none."""
     path = directory / "tokenizer_config.json"
     with naming(path):
-        settings |= parse_config(read_json(path) if path.is_file() else {})
+        config = read_json(path) if path.is_file() else {}
+    path = directory / TEMPLATE
+    if path.is_file():
+        with naming(path):
+            config["chat_template"] = path.read_text(encoding="utf-8")
+    return config
+
+
+def complete(
+    file: dict[str, Any],
+    config: Mapping[str, Any],
+    parse: Callable[[dict[str, Any]], dict[str, Any]],
+    source: Path,
+) -> dict[str, Any]:
+    """What `parse` finds in the content of tokenizer.json, completed by the content of tokenizer_config.json.
+
+    Raises ValueError naming the file, in the directory `source`, and the field that is wrong.
+    """
+    with naming(source / "tokenizer.json"):
+        settings = parse(file)
+    with naming(source / "tokenizer_config.json"):
+        settings |= parse_config(config)
         for role in ("bos_token", "eos_token"):
             token = settings[role]
             if token is not None and token not in settings["tokens"]:
@@ -69,10 +98,6 @@ def complete(
                 settings["special_tokens"].append(token)
         if settings["add_bos"] is None:
             settings["add_bos"] = puts_first(file.get("post_processor"), settings["bos_token"])
-    path = directory / TEMPLATE
-    if path.is_file():
-        with naming(path):
-            settings["chat_template"] = path.read_text(encoding="utf-8")
     return settings
 
 
@@ -136,7 +161,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
         if not isinstance(step, dict):
             raise UserError(f"pre_tokenizer holds {step!r}; expected an object with a type")
         step = defaults.get(str(step.get("type")), {}) | step
-        if "trim_offsets" in step:  # about the places of tokens in the text, not about their ids
+        if "trim_offsets" in step:  # about the positions of tokens in the text, not about their ids
             step["trim_offsets"] = False
         described.append(step)
     for name, known in STEPS.items():
@@ -147,7 +172,7 @@ def parse_pre_tokenizer(found: dict[str, Any] | None) -> str:
     )
 
 
-def parse_config(config: dict[str, Any]) -> dict[str, Any]:
+def parse_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Chat template, start and end token out of a tokenizer_config.json."""
     names = {}
     for role in ("bos_token", "eos_token"):
@@ -167,7 +192,7 @@ def parse_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def puts_first(processor: object, token: str | None) -> bool | None:
-    """Whether a post-processor begins each text with this token; None where it has no template that would tell.
+    """Whether a post-processor begins each text with this token; None where it has no template.
 
     >>> puts_first({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}]}, "<s>")
     True
@@ -182,15 +207,15 @@ def puts_first(processor: object, token: str | None) -> bool | None:
 
 def bos_template(token: str, id: int) -> dict[str, Any]:
     """The post-processor of `tokenizers` that begins a text, and each text of a pair, with this token."""
-    mark = {"SpecialToken": {"id": token, "type_id": 0}}
+    start = {"SpecialToken": {"id": token, "type_id": 0}}
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
     known = {token: {"id": token, "ids": [id], "tokens": [token]}}
-    pair = [mark, first, mark, second]
-    return {"type": "TemplateProcessing", "single": [mark, first], "pair": pair, "special_tokens": known}
+    pair = [start, first, start, second]
+    return {"type": "TemplateProcessing", "single": [start, first], "pair": pair, "special_tokens": known}
 
 
 def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any], list[str]]:
-    """GPT-2's two files: a JSON object from spelled token to id, and a text with one merge a line."""
+    """GPT-2's two files: a JSON object from spelled token to id, and a text with one merge per line."""
     with naming(vocab_json):
         tokens = read_json(vocab_json)
     with naming(merges_txt):
@@ -200,46 +225,47 @@ def read_gpt2_files(vocab_json: Path, merges_txt: Path) -> tuple[dict[str, Any],
     return tokens, [line.rstrip("\r") for line in lines if line.strip()]
 
 
-def write_directory(
-    directory: Path,
+def describe(
     tokens: Mapping[str, int],
     merges: list[list[str]],
     special_tokens: Mapping[str, int],
     pre_tokenizer: str,
     ignore_merges: bool,
     normalizer: str | None,
-    config: Mapping[str, Any],
-) -> None:
-    """Write tokenizer.json and tokenizer_config.json."""
-    bos = config["bos_token"] if config.get("add_bos_token") else None
+    first_token: str | None,
+) -> dict[str, Any]:
+    """The content of tokenizer.json for a byte-level tokenizer, whose texts begin with `first_token`."""
     steps = STEPS[pre_tokenizer]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    file = {
+    return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": number, "content": text} | flags for text, number in special_tokens.items()],
         "normalizer": normalizer and {"type": normalizer},
         "pre_tokenizer": steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps},
-        "post_processor": bos and bos_template(bos, special_tokens[bos]),
+        "post_processor": first_token and bos_template(first_token, special_tokens[first_token]),
         "decoder": WHOLE_SPLIT,
         "model": {"type": "BPE", "ignore_merges": ignore_merges, "vocab": tokens, "merges": merges},
     }
+
+
+def write(directory: Path, file: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Write tokenizer.json and tokenizer_config.json, which `transformers` reads."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "tokenizer.json", file)
-    write_config(directory, config)
-
-
-def write_config(directory: Path, config: Mapping[str, Any]) -> None:
-    """Write tokenizer_config.json, which `transformers` reads."""
-    # Without the last entry `transformers` may move spaces about when it decodes.
+    write_json(directory / "tokenizer.json", dict(file))
+    # Without the last entry `transformers` may move spaces when it decodes.
     fixed = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     write_json(directory / "tokenizer_config.json", fixed | dict(config))
     (directory / TEMPLATE).unlink(missing_ok=True)  # an older one would be read in place of ours
 
 
 def take(table: Mapping[str, Any], field: str, kind: type, default: Any = NO_DEFAULT) -> Any:
-    """table[field], which must be of the given kind; `default` where it is missing or null."""
+    """table[field], which must be of the given kind; `default` where it is missing or null.
+
+    >>> take({"type": "BPE"}, "type", str), take({}, "dropout", float, None)
+    ('BPE', None)
+    """
     value = table.get(field)
     if value is None and default is not NO_DEFAULT:
         return default

@@ -1,28 +1,67 @@
-"""The merge: how the learnt merges are applied to one word.
+"""Merging: how the learned merges are applied to one word.
 
-A word is a Python string whose characters are not letters but tokens: `chr(id)` stands for the token `id`. We call
-such a character a *symbol*. The trick makes the code short and quick, because Python already knows how to compare
-strings, cut them, and replace one piece of them everywhere. A pair of neighbouring tokens is a string of length two,
-and merging the pair is `symbols.replace(pair, merged)`.
+Encoding replays the training: of all pairs of neighboring tokens in the word, it merges the one that was learned first
+(the one of lowest rank), until no pair of the word is in the merge table. It does not look for the fewest tokens.
 
-A merge table says, for a pair, when the merge was learnt (its rank) and which symbol the pair becomes. Encoding
-replays the training: the merge that was learnt first goes first. It does not look for the fewest tokens.
+`merge_word_naive` says that in a few lines, on a list of ids. `merge_word` gives the same result and is what runs. It
+keeps a word as a Python string with one character per token: `chr(id)` stands for the token `id`. Python already knows
+how to compare strings, cut them and replace a part everywhere, so this is both short and fast. Such a character is
+called a *symbol*, and a pair of neighboring tokens is a string of length two.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from operator import add
 
-MergeTable = Mapping[str, tuple[int, str]]
+Pair = tuple[int, int]  # the ids of two neighboring tokens
+MergeTable = Mapping[str, tuple[int, str]]  # a pair of symbols -> (rank, the symbol that it becomes)
 
-LARGEST_ID = sys.maxunicode  # chr() ends here: room for 1,114,112 tokens
+LARGEST_ID = sys.maxunicode  # the last argument of chr(): at most 1,114,112 tokens
 CACHED_WORDS = 2**16  # when full, 12 MB of English words, and 46 MB of the longest that are cached, all emoji
-LONGEST_CACHED_WORD = 64  # in characters; a longer one hardly ever comes back
+LONGEST_CACHED_WORD = 64  # characters; a longer one hardly ever comes back
+
+
+def merge_pair(ids: Sequence[int], pair: Pair, new_id: int) -> list[int]:
+    """Replace each occurrence of a pair by one new id, from left to right.
+
+    >>> merge_pair([7, 7, 7, 1], (7, 7), new_id=8)
+    [8, 7, 1]
+    """
+    merged = []
+    position = 0
+    while position < len(ids):
+        if position + 1 < len(ids) and (ids[position], ids[position + 1]) == pair:
+            merged.append(new_id)
+            position += 2
+        else:
+            merged.append(ids[position])
+            position += 1
+    return merged
+
+
+def merge_word_naive(ids: Sequence[int], table: Mapping[Pair, tuple[int, int]]) -> list[int]:
+    """Encode one word: merge its pair of lowest rank until no pair of it is in the table.
+
+    The table maps a pair of ids to (rank, new id). Each merge reads the whole word, so a word of n bytes costs about
+    n * n steps. `merge_word` gives the same tokens for every table whose merges are in an order that training can
+    learn: after the merges that make their parts.
+
+    >>> table = {(117, 103): (0, 256), (104, 256): (1, 257), (103, 115): (2, 258)}    # u + g, h + ug, g + s
+    >>> merge_word_naive(list(b"hugs"), table)
+    [257, 115]
+    """
+    ids = list(ids)
+    while known := [pair for pair in pairwise(ids) if pair in table]:
+        best = min(known, key=lambda pair: table[pair])
+        _, new_id = table[best]
+        ids = merge_pair(ids, best, new_id)
+    return ids
 
 
 def adjacent_pairs(symbols: str) -> Iterator[str]:
-    """The neighbouring pairs of a word, from left to right.
+    """The neighboring pairs of a word of symbols, from left to right.
 
     >>> list(adjacent_pairs("anna"))
     ['an', 'nn', 'na']
@@ -30,41 +69,29 @@ def adjacent_pairs(symbols: str) -> Iterator[str]:
     return map(add, symbols, symbols[1:])
 
 
-def merge_word_naive(symbols: str, table: MergeTable) -> str:
-    """Merge the pair that was learnt first, the leftmost of its kind, until no pair of the word is in the table.
-
-    Each step looks at the whole word again, so a word of n symbols costs about n * n. `merge_word` gives the same.
-
-    >>> merge_word_naive("hugs", {"ug": (0, "U"), "hU": (1, "H"), "gs": (2, "S")})
-    'Hs'
-    """
-    while known := [pair for pair in adjacent_pairs(symbols) if pair in table]:
-        first_learnt = min(known, key=lambda pair: table[pair])
-        symbols = symbols.replace(first_learnt, table[first_learnt][1], 1)
-    return symbols
-
-
 def merge_word(symbols: str, table: MergeTable) -> str:
-    """The same in about n * log(n): a queue holds the pairs that could be merged, the first learnt on top.
+    """Encode one word of n symbols in about n * log(n) steps, with a priority queue of the pairs that could be merged.
 
-    A merge changes only the two pairs beside it, so only those are looked at again.
+    The pair of lowest rank is on top, the leftmost first. A merge changes only the two pairs beside it, so only those
+    are looked up again.
 
     >>> merge_word("hugs", {"ug": (0, "U"), "hU": (1, "H"), "gs": (2, "S")})
     'Hs'
     """
-    # A linked list, closed to a ring by one empty part: a pair over the edge has one symbol, and no table holds it.
+    # A doubly linked list, closed to a ring by one empty part: a pair across the edge has one symbol and no rank.
     edge = len(symbols)
     parts = [*symbols, ""]
     before = [edge, *range(edge)]
     after = [*range(1, edge + 1), 0]
 
+    # Take the pair of lowest rank, merge it, queue the two pairs that this made.
     queue = [(table[pair][0], at, pair) for at, pair in enumerate(adjacent_pairs(symbols)) if pair in table]
     heapify(queue)
     while queue:
         _, at, pair = heappop(queue)
         right = after[at]
         if parts[at] + parts[right] != pair:
-            continue  # an earlier merge has taken one of the two
+            continue  # an earlier merge has used one of the two
         parts[at], parts[right] = table[pair][1], ""
         after[at] = after[right]
         before[after[at]] = at
@@ -76,7 +103,7 @@ def merge_word(symbols: str, table: MergeTable) -> str:
 
 
 class WordCache(dict[str, str]):
-    """Remembers what each word became, because a text repeats its words. `cache[word]` works out what is missing.
+    """Remembers what each word became, because a text repeats its words; `cache[word]` computes what is missing.
 
     A full cache is emptied, so a text of ever new words costs time but no memory.
 
@@ -85,11 +112,11 @@ class WordCache(dict[str, str]):
     ('HUG', {'hug': 'HUG'})
     """
 
-    def __init__(self, work_out: Callable[[str], str]):
-        self.work_out = work_out
+    def __init__(self, compute: Callable[[str], str]):
+        self.compute = compute
 
     def __missing__(self, word: str) -> str:
-        symbols = self.work_out(word)
+        symbols = self.compute(word)
         if len(word) <= LONGEST_CACHED_WORD:
             if len(self) >= CACHED_WORDS:
                 self.clear()

@@ -1,6 +1,6 @@
 r"""The split: a text is cut into words before anything is merged.
 
-Why cut at all? Without the cut, frequent neighbours would grow together across words: "the dog" and "dog." would each
+Why cut at all? Without the cut, frequent neighbors would grow together across words: "the dog" and "dog." would each
 become a token, and the vocabulary would fill with a thousand dogs. Merges therefore never cross a word's edge. The
 cut also makes everything fast: a word that was seen before need not be worked on again.
 
@@ -8,7 +8,7 @@ A word here is what one match of a pattern takes. Patterns are tried from left t
 character, so the words joined are the text. The space stays with the word that follows it (" dog"): otherwise
 every second token would be a space.
 
-    \p{L} a letter of any script    \p{N} a digit or another number sign    \s white space
+    \p{L} a letter of any script    \p{N} a digit or another numeral    \s white space
     \s+(?!\S) white space that no word follows: it leaves the last space to the next word
 
 `regex` is used instead of Python's `re` because `re` knows no \p{L}. `tokenizers` splits with another engine; the two
@@ -25,7 +25,7 @@ from minillm.errors import UserError
 PATTERNS = {
     # Contractions, letters, numbers, everything else, white space: Radford et al., 2019, in GPT-2's code.
     "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    # The same with every digit alone, so that 1234 is read as four places and not as a name to know by heart.
+    # The same with every digit alone, so that 1234 is read digit by digit and not as a word to memorize.
     # A digit takes no space before it, so the white space before a digit is whole.
     "smollm": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+",
     # Contractions in capitals too, at most three digits, and a line break ends a word.
@@ -37,13 +37,13 @@ PATTERNS = {
 }
 
 
-# The last place of a text where every one of these cuts, whatever comes before and after: in front of white space that
-# follows a letter or a digit, and in front of a space that follows no white space.
+# The last position of a text where all of these patterns cut, whatever comes before and after: in front of white space
+# that follows a letter or a digit, and in front of a space that follows no white space.
 LAST_SURE_CUT = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S)(?= )")
 
 
 def whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """A text that comes in pieces, in others that end where every pattern cuts: split one by one, they are as one.
+    """Regroup the pieces of a text so that each ends where all patterns cut: split one by one, they give the words.
 
     >>> list(whole_words(["It w", "as so", " dark"]))
     ['It', ' was', ' so', ' dark']
@@ -59,7 +59,11 @@ def whole_words(pieces: Iterable[str]) -> Iterator[str]:
 
 @functools.cache
 def compiled(name: str) -> regex.Pattern:
-    """The compiled pattern of a pre-tokenizer. Raises ValueError for a name that is not in `PATTERNS`."""
+    """The compiled pattern of a pre-tokenizer. Raises ValueError for a name that is not in `PATTERNS`.
+
+    >>> compiled("gpt2").findall("to be")
+    ['to', ' be']
+    """
     if name not in PATTERNS:
         raise UserError(f"no pre-tokenizer is called {name!r}; choose one of {', '.join(PATTERNS)}")
     return regex.compile(PATTERNS[name])

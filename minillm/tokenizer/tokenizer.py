@@ -1,30 +1,32 @@
-"""`Tokenizer`: vocabulary, merges, split and special tokens, put together."""
+"""`Tokenizer`: vocabulary, merges, special tokens and the model that encodes ordinary text, put together."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
-from typing import Any, ClassVar, SupportsIndex
+from typing import Any, SupportsIndex
 
 import regex
 
 from minillm.errors import UserError
-from minillm.tokenizer import files, vocabulary
-from minillm.tokenizer.alphabet import spell, unspell, utf8
-from minillm.tokenizer.composing import compose
-from minillm.tokenizer.merging import WordCache, merge_word
-from minillm.tokenizer.pre_tokenizers import compiled, whole_words
+from minillm.tokenizer import files, sentencepiece, vocabulary
+from minillm.tokenizer.alphabet import unspell, utf8
+from minillm.tokenizer.byte_level import ByteLevelBPE
+from minillm.tokenizer.sentencepiece import SentencePieceBPE
+from minillm.tokenizer.text_model import TextModel
 from minillm.tokenizer.training import learn_vocabulary
 
 
 class Tokenizer:
-    """Byte-level BPE: any text to ids and back, without loss.
+    """Any text to ids and back: byte-level BPE, or another `model` behind the same methods.
 
     `vocab` maps each id to the bytes it stands for, special tokens included. `merges` holds the pairs in the order in
-    which they were learnt. `special_tokens` maps marks such as "<|im_end|>" to ids that ordinary text never becomes.
-    `chat_template`, `bos_token`, `eos_token` and `add_bos` (whether a text begins with `bos_token`; None: nobody said)
-    are carried for others to use and may be set later; `encode` adds no token of its own.
+    which they were learned. `special_tokens` maps texts such as "<|im_end|>" to ids that ordinary text never becomes.
+    `chat_template`, `bos_token`, `eos_token` and `add_bos` (whether a text begins with `bos_token`; None: unknown) are
+    stored for others to use and may be set later; `encode` adds no token of its own.
 
-    `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say.
+    `model` encodes ordinary text. By default it is a `ByteLevelBPE`, to which these arguments belong:
+    `pre_tokenizer`, a name in `PATTERNS`;
+    `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say;
     `normalizer="NFC"` (Qwen2): text is first brought to its composed form, so decoding gives back that form.
 
     Raises ValueError for two ids with the same bytes, a merge whose parts or result have no id, a special token that
@@ -40,8 +42,6 @@ class Tokenizer:
     'naïve 🐈'
     """
 
-    other_kinds: ClassVar[list[Any]] = []  # tokenizers that are not byte-level put themselves on this list
-
     def __init__(
         self,
         vocab: Mapping[int, bytes],
@@ -54,38 +54,19 @@ class Tokenizer:
         ignore_merges: bool = False,
         normalizer: str | None = None,
         add_bos: bool | None = None,
+        model: TextModel | None = None,
     ):
-        self._take_special_tokens(special_tokens, bos_token, eos_token, chat_template, add_bos)
-        self.merges = list(merges)
-        self.pre_tokenizer = pre_tokenizer
-        self.ignore_merges, self.normalizer = ignore_merges, normalizer
-        if normalizer not in (None, "NFC"):
-            raise UserError(f"normalizer is {normalizer!r}; only 'NFC' or None is known")
-
-        self._ids = vocabulary.ids_of_ordinary(vocab, self.special_tokens)
-        vocabulary.check_special_tokens(self.special_tokens, vocab, self._ids, self.merges)
-        self._merge_table = vocabulary.merge_table(self.merges, self._ids)
-        self.vocab = dict(vocab) | {id: utf8(text) for text, id in self.special_tokens.items()}
-        self.vocab_size = max(self.vocab) + 1  # the number of ids that a model needs
-
-        self._symbol_of_byte = {token[0]: chr(id) for token, id in self._ids.items() if len(token) == 1}
-        self._find_words = compiled(pre_tokenizer).findall
-        self._cache = WordCache(self._merge)
-
-    def _take_special_tokens(
-        self,
-        special_tokens: Mapping[str, int],
-        bos_token: str | None,
-        eos_token: str | None,
-        chat_template: str | None,
-        add_bos: bool | None,
-    ) -> None:
-        self.special_tokens = dict(special_tokens)
+        self.merges, self.special_tokens = list(merges), dict(special_tokens)
         self.chat_template, self.add_bos = chat_template, add_bos
         self.bos_token, self.eos_token = bos_token, eos_token
         for role, token in (("bos_token", bos_token), ("eos_token", eos_token)):
             if token is not None and token not in self.special_tokens:
                 raise UserError(f"{role} {token!r} is not among the special tokens {list(self.special_tokens)}")
+        if model is None:
+            model = ByteLevelBPE(vocab, self.merges, self.special_tokens, pre_tokenizer, ignore_merges, normalizer)
+        self.model = model
+        self.vocab = dict(vocab) | {id: utf8(text) for text, id in self.special_tokens.items()}
+        self.vocab_size = max(self.vocab) + 1  # the number of ids that a model needs
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._split_at_special = regex.compile(f"({'|'.join(map(regex.escape, longest_first))})").split
 
@@ -119,8 +100,8 @@ class Tokenizer:
     ) -> "Tokenizer":
         """Build from tokens spelled in GPT-2's byte alphabet, as tokenizer.json and GGUF files hold them.
 
-        tokens: each token with its id, or a sequence whose places are the ids. merges: "a b" or ("a", "b"), first
-        learnt first. special_tokens: those of the tokens that are written as plain text. settings: the remaining
+        tokens: each token with its id, or a sequence whose indices are the ids. merges: "a b" or ("a", "b"), in the
+        order of learning. special_tokens: those of the tokens that are written as plain text. settings: the remaining
         arguments of `Tokenizer`. Raises `ValueError` for what no vocabulary can hold, naming it.
 
         >>> Tokenizer.from_bytes_unicode(["<s>", "Ġ", "a", "Ġa"], ["Ġ a"], ["<s>"]).encode(" aa")
@@ -147,42 +128,51 @@ class Tokenizer:
             return cls.from_bytes_unicode(tokens, merges, special_tokens)
 
     @classmethod
+    def from_sentencepiece(
+        cls, file: dict[str, Any], special_tokens: Sequence[str] = (), **settings: Any
+    ) -> "Tokenizer":
+        """Build from the content of a tokenizer.json with byte fallback, as Llama 2 and Mistral have it.
+
+        special_tokens: further tokens of the file that ordinary text never becomes. settings: `bos_token`, `eos_token`,
+        `chat_template` and `add_bos`. Raises `ValueError` naming the field that is wrong or not known, `ImportError`
+        where the library `tokenizers` is not installed.
+        """
+        model = SentencePieceBPE(file, tuple(special_tokens))
+        return cls(model.vocab, model.merges, model.special_tokens, model=model, **settings)
+
+    @classmethod
     def load(cls, directory: str | Path) -> "Tokenizer":
         """Read tokenizer.json and, where present, tokenizer_config.json.
 
-        Every token under added_tokens is a special token here: it is parsed only when asked for. A file that is not
-        byte-level gives a tokenizer of another kind with the same methods (`sentencepiece`).
+        Every token under added_tokens is a special token here: it is parsed only when asked for. `KINDS` lists the
+        kinds of files that can be read.
 
         Raises `FileNotFoundError` where there is no tokenizer.json, `ValueError` for one that is damaged or cannot be
-        read, `ImportError` where the other kind needs a library that is not installed.
+        read, `ImportError` where its kind needs a library that is not installed.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     Tokenizer.train(["hi hi"], vocab_size=258).save(directory)
+        ...     Tokenizer.load(directory).merges
+        [(b'h', b'i'), (b' ', b'hi')]
         """
         directory = Path(directory)
-        file = files.read_tokenizer(directory)
-        for kind in Tokenizer.other_kinds:
-            if kind.reads(file):
-                return kind.from_file(file, directory)
-        settings = files.complete(directory, file, files.parse_tokenizer)
-        with files.naming(directory / "tokenizer.json"):
-            return cls.from_bytes_unicode(**settings)
+        return cls.from_json(files.read_tokenizer(directory), files.read_config(directory), directory)
+
+    @classmethod
+    def from_json(cls, file: dict[str, Any], config: Mapping[str, Any], source: str | Path = "") -> "Tokenizer":
+        """Build from the contents of tokenizer.json and tokenizer_config.json; messages name them in `source`."""
+        parse, build = KINDS[files.kind_of(file)]
+        settings = files.complete(file, config, parse, Path(source))
+        with files.naming(Path(source) / "tokenizer.json"):
+            return build(file, settings)
 
     def save(self, directory: str | Path) -> None:
         """Write tokenizer.json, which `tokenizers` opens, and tokenizer_config.json, which `transformers` reads."""
-        ordinary = {spell(token): id for token, id in self._ids.items()}
-        files.write_directory(
-            Path(directory),
-            tokens=dict(sorted((ordinary | self.special_tokens).items(), key=lambda item: item[1])),
-            merges=[[spell(left), spell(right)] for left, right in self.merges],
-            special_tokens=self.special_tokens,
-            pre_tokenizer=self.pre_tokenizer,
-            ignore_merges=self.ignore_merges,
-            normalizer=self.normalizer,
-            config=self._roles(),
-        )
-
-    def _roles(self) -> dict[str, Any]:
-        """What tokenizer_config.json says."""
-        roles = {name: getattr(self, name) for name in ("bos_token", "eos_token", "chat_template")}
-        return roles if self.add_bos is None else roles | {"add_bos_token": self.add_bos}
+        config: dict[str, Any] = {name: getattr(self, name) for name in ("bos_token", "eos_token", "chat_template")}
+        if self.add_bos is not None:
+            config["add_bos_token"] = self.add_bos
+        files.write(Path(directory), self.model.to_json(self.bos_token if self.add_bos else None), config)
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of a text.
@@ -191,7 +181,7 @@ class Tokenizer:
         longest first where several fit. Ask for that only where you wrote the text yourself; for a chat, encode what
         the user typed without it and put `special_tokens[...]` between.
 
-        Raises ValueError for half of a surrogate pair, and for a byte that the vocabulary does not hold (a vocabulary
+        Raises ValueError for a lone surrogate, and for a byte that the vocabulary does not hold (a vocabulary
         from `train` holds all 256).
 
         >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258, special_tokens=["<|end|>"])
@@ -201,46 +191,58 @@ class Tokenizer:
         if not isinstance(text, str):
             raise TypeError(f"encode takes one str, not a {type(text).__name__}; encode_batch takes several")
         if not (allow_special and self.special_tokens):
-            return self._encode_ordinary(text)
-        ids = []
-        for place, piece in enumerate(self._split_at_special(text)):
-            if place % 2:  # split() puts each separator between the two pieces it separates
-                ids.append(self.special_tokens[piece])
-            else:
-                ids.extend(self.encode_rest(piece) if place else self._encode_ordinary(piece))
+            return self.model.encode(text)
+        first, *others = self._split_at_special(text)  # text, special token, text, special token, ..., text
+        ids = self.model.encode(first)
+        for special, ordinary in zip(others[::2], others[1::2], strict=True):
+            ids.append(self.special_tokens[special])
+            ids += self.model.encode_rest(ordinary)
         return ids
 
     def encode_rest(self, text: str) -> list[int]:
-        """The ids of a text that goes on behind a special token: those of `encode`, since bytes have no beginning."""
-        return self._encode_ordinary(text)
+        """The ids of a text that continues after a special token, where SentencePiece puts no space in front of it.
+
+        In byte-level BPE they are those of `encode`.
+        """
+        return self.model.encode_rest(text)
 
     def encode_batch(self, texts: Iterable[str], allow_special: bool = False) -> list[list[int]]:
-        """The ids of each of several texts."""
+        """The ids of each of several texts.
+
+        >>> Tokenizer.train(["hi hi"], vocab_size=258).encode_batch(["hi", " hi hi"])
+        [[256], [257, 257]]
+        """
         return [self.encode(text, allow_special) for text in vocabulary.several(texts)]
 
     def encode_iterable(self, pieces: Iterable[str], allow_special: bool = False) -> Iterator[int]:
-        """The ids of one text that comes in pieces, such as the lines of an open file: those of `encode` of the whole.
+        """The ids of one text that comes in pieces, such as the lines of an open file: the ids of the whole text.
 
-        It holds little more than one piece at a time: ids are given out up to the last place where a word surely ends.
-        Only with `allow_special`, and a special token that contains white space, is the whole text read first.
+        It keeps little more than one piece in memory: it yields ids up to the last position where a word surely ends.
+        The whole text is read first with `allow_special` and a special token that contains white space, and by a
+        SentencePiece tokenizer.
 
         >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258)
         >>> list(tokenizer.encode_iterable(["hi h", "i"])) == tokenizer.encode("hi hi")
         True
         """
-        pieces = self._regrouped(vocabulary.several(pieces), allow_special)
-        return (id for piece in pieces for id in self.encode(piece, allow_special))
-
-    def _regrouped(self, pieces: Iterable[str], allow_special: bool) -> Iterator[str]:
-        spaced = allow_special and any(char.isspace() for token in self.special_tokens for char in token)
-        return map("".join, [pieces]) if spaced else whole_words(pieces)
+        pieces = vocabulary.several(pieces)
+        if allow_special and any(regex.search(r"\s", token) for token in self.special_tokens):
+            regrouped = map("".join, [pieces])
+        else:
+            regrouped = self.model.whole_words(pieces)
+        return (id for piece in regrouped for id in self.encode(piece, allow_special))
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".
 
         Raises ValueError for an id that is not in the vocabulary.
+
+        >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258)
+        >>> tokenizer.decode([257, 0])
+        ' hi!'
         """
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        numbers = list(map(index, ids))  # a tensor's elements, too, become int
+        return self.model.decode(numbers, self.decode_bytes(numbers))
 
     def decode_bytes(self, ids: Iterable[SupportsIndex]) -> bytes:
         """The exact bytes of ids.
@@ -269,7 +271,7 @@ class Tokenizer:
 
     @property
     def end_id(self) -> int:
-        """`eos_id`, for whoever cannot do without; raises `ValueError` if there is none."""
+        """`eos_id`, for those who need one; raises `ValueError` if there is none."""
         if self.eos_id is None:
             raise UserError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
         return self.eos_id
@@ -277,24 +279,22 @@ class Tokenizer:
     def __repr__(self) -> str:
         return (
             f"Tokenizer(vocab_size={self.vocab_size}, merges={len(self.merges)}, "
-            f"special_tokens={len(self.special_tokens)}, pre_tokenizer={self.pre_tokenizer!r})"
+            f"special_tokens={len(self.special_tokens)}, pre_tokenizer={self.model.pre_tokenizer!r})"
         )
 
-    def _encode_ordinary(self, text: str) -> list[int]:
-        if self.normalizer is not None:
-            text = compose(text)
-        symbols = "".join(map(self._cache.__getitem__, self._find_words(text)))
-        return list(map(ord, symbols))
 
-    def _merge(self, word: str) -> str:
-        token = utf8(word)
-        if self.ignore_merges and token in self._ids:
-            return chr(self._ids[token])
-        try:
-            symbols = "".join(map(self._symbol_of_byte.__getitem__, token))
-        except KeyError as missing:
-            raise UserError(
-                f"the vocabulary has no token for byte 0x{missing.args[0]:02x}, a part of {word!r}; "
-                "take that character out of the text"
-            ) from None
-        return merge_word(symbols, self._merge_table)
+def _byte_level(file: dict[str, Any], settings: dict[str, Any]) -> Tokenizer:
+    return Tokenizer.from_bytes_unicode(**settings)
+
+
+def _sentencepiece(file: dict[str, Any], settings: dict[str, Any]) -> Tokenizer:
+    names = ("special_tokens", "bos_token", "eos_token", "chat_template", "add_bos")
+    return Tokenizer.from_sentencepiece(file, **{name: settings[name] for name in names})
+
+
+Settings = dict[str, Any]
+# Kind of tokenizer.json (`files.kind_of`) -> what checks and parses the file, and what builds the tokenizer.
+KINDS: dict[str, tuple[Callable[[Settings], Settings], Callable[[Settings, Settings], Tokenizer]]] = {
+    "byte-level": (files.parse_tokenizer, _byte_level),
+    "sentencepiece": (sentencepiece.parse, _sentencepiece),
+}

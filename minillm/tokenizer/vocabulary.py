@@ -1,6 +1,6 @@
 """The vocabulary: what must hold between ids, tokens, merges and special tokens before a text is encoded.
 
-A vocabulary may come from any file, so each rule is checked once, here, and the sentence names what breaks it.
+A vocabulary may come from any file, so each rule is checked once, here, and the message names what breaks it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from minillm.tokenizer.merging import LARGEST_ID
 
 
 def ids_of_spelled(tokens: Mapping[str, Any] | Sequence[str], special_tokens: Iterable[str]) -> dict[str, int]:
-    """Each spelled token's id; in a sequence the place is the id. Every id has one token, every token one id.
+    """Each spelled token's id; in a sequence the index is the id. Every id has one token, every token one id.
 
     >>> ids_of_spelled(["<s>", "Ġ", "a"], ["<s>"])
     {'<s>': 0, 'Ġ': 1, 'a': 2}
@@ -35,7 +35,7 @@ def ids_of_spelled(tokens: Mapping[str, Any] | Sequence[str], special_tokens: It
 
 
 def halves_of_spelled(merge: object) -> tuple[bytes, bytes]:
-    """The two tokens of a merge: newer files write ["a", "b"], older ones "a b", which no space in a token disturbs.
+    """The two tokens of a merge: newer files write ["a", "b"], older ones "a b" (no spelled token has a space).
 
     >>> halves_of_spelled("Ġ the")
     (b' ', b'the')
@@ -45,7 +45,7 @@ def halves_of_spelled(merge: object) -> tuple[bytes, bytes]:
 
 
 def halves(merge: object) -> tuple[str, str]:
-    """The same as they are written; raises `ValueError` for what does not name two tokens.
+    """The two tokens of a merge as they are spelled; raises `ValueError` for what does not name two tokens.
 
     >>> halves(["▁", "the"])
     ('▁', 'the')
@@ -64,7 +64,7 @@ def ids_of_ordinary(vocab: Mapping[int, bytes], special_tokens: Mapping[str, int
     """
     special_ids = set(special_tokens.values())
     if len(special_ids) < len(special_tokens):
-        raise UserError(f"two special tokens share an id in {dict(special_tokens)}; give each its own")
+        raise UserError(f"two special tokens have the same id in {dict(special_tokens)}; give each its own")
     if not vocab:
         raise UserError("the vocabulary is empty; it needs at least the bytes that the text is made of")
     for id in (*vocab, *special_ids):
@@ -86,6 +86,10 @@ def check_special_tokens(
     """Refuse a special token that is empty, that has another token's id, or that ordinary text could become.
 
     The last is what makes special tokens safe: whatever a user types, it never turns into "<|im_end|>".
+
+    >>> check_special_tokens({"the": 1}, {0: b"the"}, {b"the": 0}, merges=[])
+    Traceback (most recent call last):
+    minillm.errors.UserError: special token 'the' is spelled like an ordinary token, ...
     """
     made = {left + right for left, right in merges}
     for text, id in special_tokens.items():
@@ -98,12 +102,12 @@ def check_special_tokens(
             if len(token) == 1 or token in made or token in ids:
                 raise UserError(
                     f"special token {text!r} is spelled like an ordinary token, so ordinary text could become it; "
-                    f"choose a mark that no text holds, such as '<|{text}|>'"
+                    f"choose a text that nobody writes, such as '<|{text}|>'"
                 )
 
 
 def merge_table(merges: Sequence[tuple[bytes, bytes]], ids: Mapping[bytes, int]) -> dict[str, tuple[int, str]]:
-    """The merges in the form that `merging` wants: a pair of symbols -> (rank, the symbol it becomes).
+    """The merges in the form that `merge_word` needs: a pair of symbols -> (rank, the symbol it becomes).
 
     >>> merge_table([(b"a", b"b")], {b"a": 65, b"b": 66, b"ab": 67})
     {'AB': (0, 'C')}
@@ -120,7 +124,11 @@ def merge_table(merges: Sequence[tuple[bytes, bytes]], ids: Mapping[bytes, int])
 
 
 def several(texts: Iterable[str]) -> Iterable[str]:
-    """The texts, unless they are one str, which Python would read letter by letter."""
+    """The texts themselves; raises TypeError for a single str, which Python would read letter by letter.
+
+    >>> several(["ab", "c"])
+    ['ab', 'c']
+    """
     if isinstance(texts, str):
         raise TypeError(f"one str was given where several are expected; pass [{texts[:20]!r}]")
     return texts

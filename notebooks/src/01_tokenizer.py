@@ -237,8 +237,8 @@ assert len(set(by_hand)) == 50
 #
 # ### The same merges, three times
 #
-# The package has the definition written down as well. Compare it with yours; it keeps a word as a string with one
-# sign a token, which makes merging a plain `replace`.
+# The package has the definition written down as well, with its own `count_pairs` and `merge_pair`. Compare it with
+# yours; it keeps a word as a list of ids where you have a tuple.
 
 # %%
 print(inspect.getsource(learn_merges_naive))
@@ -306,8 +306,8 @@ print(len(set(heldout)), "different held-out words: cut like the package cuts th
 print(inspect.getsource(merge_word_naive))
 
 # %% [markdown]
-# The same idea in the package, in its plain form. From here on we use a vocabulary of the real world: GPT-2's own two
-# files, its vocabulary and its 50,000 merges.
+# The same idea in the package, in its plain form: on ids, with `merge_pair`. From here on we use a vocabulary of the
+# real world: GPT-2's own two files, its vocabulary and its 50,000 merges.
 
 # %%
 folder = fetch("gpt2-tokenizer")

@@ -31,8 +31,9 @@ from minillm.analysis.alignment import answer
 from minillm.analysis.evaluation import scorer
 from minillm.course import models
 from minillm.data.batches import PackedBatches, whole_documents
-from minillm.data.chat import CHATML, Veil, chat_tokenizer, encode_chat, render_chat
+from minillm.data.chat import CHATML, chat_tokenizer, encode_chat, render_chat
 from minillm.data.conversations import encode_conversation, pack_conversations
+from minillm.data.veil import Veil
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.segments import segment_mask
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
@@ -363,10 +364,10 @@ CONVERSATIONS = [
 # %%
 encoded = encode_conversations(tokenizer, CONVERSATIONS)
 for example in encoded:
-    assert naive_counts(example.ids) == example.counts
+    assert naive_counts(example.ids) == example.mask
 tokens, said = (
     sum(len(one.ids) for one in encoded),
-    sum(sum(one.counts) for one in encoded),
+    sum(sum(one.mask) for one in encoded),
 )
 print(f"{tokens:,} tokens, of which the assistant says {said:,}: {said / tokens:.0%}")
 assert said / tokens < 0.3
@@ -473,7 +474,7 @@ eight = encoded[:8]
 padded = pad_sequence(
     [torch.tensor(one.ids) for one in eight], batch_first=True, padding_value=END
 )
-real = sum(sum(one.counts) for one in eight)
+real = sum(sum(one.mask) for one in eight)
 padding = padded.numel() - sum(len(one.ids) for one in eight)
 print(
     f"targets: {real} of answers; with padding {real + padding}: {padding / (real + padding):.0%} of it empty"

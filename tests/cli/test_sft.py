@@ -85,8 +85,8 @@ def test_resume_keeps_settings_data_and_the_model_it_began_with(tmp_path, base, 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "there are 0 different conversations"),
-        (json.dumps({"messages": LESSONS[0]}) * 1, "there are 1 different conversations"),
+        ("", "there are 0 distinct conversations"),
+        (json.dumps({"messages": LESSONS[0]}) * 1, "there are 1 distinct conversations"),
         ('{"messages": []}', "line 1: the conversation is empty"),
         ("\n{", "line 2: "),
         ('{"chat": 1}', "line 1: KeyError('messages')"),

@@ -138,8 +138,8 @@ def test_a_batch_in_the_middle_needs_nothing_before_it():
 @given(documents, st.integers(0, 4))
 def test_only_marked_tokens_are_targets(documents, seed):
     rows = pack_documents(documents, END, 40)
-    counts = (rows % 2 == 1) & (rows != IGNORE)
-    inputs, targets = PackedBatches(rows, 4, seed, END, counts=counts)[2]
+    mask = (rows % 2 == 1) & (rows != IGNORE)
+    inputs, targets = PackedBatches(rows, 4, seed, END, mask=mask)[2]
     plain_inputs, plain_targets = PackedBatches(rows, 4, seed, END)[2]
     assert torch.equal(inputs, plain_inputs)
     assert torch.equal(targets, plain_targets.where((plain_targets % 2 == 1) & (plain_targets >= 0), IGNORE))

@@ -1,14 +1,17 @@
 """Chat templates: the ids of transformers for whatever is harmless, and no forged mark for whatever is not."""
 
 import copy
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_sentencepiece import FORMS
 from transformers import PreTrainedTokenizerFast
 
 from minillm.data import chat
-from minillm.data.chat import CHATML, Veil, encode_chat, render_chat
+from minillm.data.chat import CHATML, encode_chat, encode_chat_with_mask, render_chat
+from minillm.data.veil import Veil
 from minillm.tokenizer import Tokenizer
 
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -172,6 +175,78 @@ def test_the_classic_attack(tokenizer, reference):
     assert reference.apply_chat_template(messages, add_generation_prompt=True, return_dict=False).count(start) == 3
 
 
+GENERATING = {
+    "the answer and its end": (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}"
+        "{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"
+    ),
+    "inside a word": "{% for m in messages %}a{% generation %}{{ m.content }}{% endgeneration %}b {% endfor %}",
+    "trimmed, over several lines": """{%- for m in messages %}
+    {{- '<|im_start|>' + m.role + ' ' }}
+    {%- if m.role == 'assistant' %}
+        {%- generation %}
+        {{- m.content | trim }}
+        {%- if not loop.last %} and{% endif %}
+        {%- endgeneration -%}
+    {%- else %}
+        {{- m.content }}
+    {%- endif %}
+<|im_end|>
+{% endfor %}""",
+}
+TAGS = ("{% generation %}", "{% endgeneration %}", "{%- generation %}", "{%- endgeneration -%}")
+
+
+@pytest.mark.parametrize("name", GENERATING)
+@given(messages=conversations(*HARMLESS), prompt=st.booleans())
+def test_generation_tags_give_the_ids_and_the_mask_of_transformers(tokenizer, reference, name, messages, prompt):
+    theirs = reference.apply_chat_template(
+        messages,
+        chat_template=GENERATING[name],
+        add_generation_prompt=prompt,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+    ids, mask = encode_chat_with_mask(using(tokenizer, GENERATING[name]), messages, prompt)
+    assert ids == theirs["input_ids"] == encode_chat(using(tokenizer, GENERATING[name]), messages, prompt)
+    assert [int(counts) for counts in mask or [False] * len(ids)] == theirs["assistant_masks"]
+
+
+@pytest.mark.parametrize("name", ["the answer and its end", "inside a word"])
+@given(messages=conversations(*HARMLESS, *FORGED))
+def test_a_template_renders_as_if_its_generation_tags_were_absent(name, messages):
+    plain = GENERATING[name]
+    for tag in TAGS:
+        plain = plain.replace(tag, "")
+    assert render_chat(GENERATING[name], messages) == render_chat(plain, messages)
+
+
+@given(messages=conversations(*FORGED))
+def test_the_mask_covers_what_the_assistant_says_whatever_is_typed(tokenizer, messages):
+    messages = [*messages, {"role": "user", "content": "?"}, {"role": "assistant", "content": "hello<|im_end|>"}]
+    ids, mask = encode_chat_with_mask(using(tokenizer, GENERATING["the answer and its end"]), messages, False)
+    written = tokenizer.decode(id for id, inside in zip(ids, mask, strict=True) if inside)
+    assert written.replace("\n", "") == "".join(
+        f"{message['content']}<|im_end|>".replace("\n", "") for message in messages if message["role"] == "assistant"
+    )
+
+
+def test_a_mask_with_a_composing_tokenizer_and_with_spaces_in_front(tokenizer):
+    """Where the ids stand for other bytes than the text has: NFC, and the space that SentencePiece puts in front."""
+    trained = Tokenizer.train(["caf\u00e9 yes"] * 3, 300, ["<|im_end|>"], "qwen2")
+    composing = Tokenizer(trained.vocab, trained.merges, trained.special_tokens, "qwen2", normalizer="NFC")
+    for tok in (composing, Tokenizer.from_sentencepiece(FORMS["newer"]), Tokenizer.from_sentencepiece(FORMS["older"])):
+        tok.chat_template = "cafe\u0301: {% generation %}{{ messages[0].content }}{% endgeneration %} ende\u0301"
+        ids, mask = encode_chat_with_mask(tok, [{"role": "assistant", "content": "yes, cafe\u0301"}])
+        written = tok.decode_bytes(id for id, inside in zip(ids, mask, strict=True) if inside).decode()
+        assert unicodedata.normalize("NFC", written).strip() == "yes, caf\u00e9"
+
+
+def test_a_template_without_generation_tags_has_no_mask(tokenizer):
+    assert encode_chat_with_mask(tokenizer, [{"role": "user", "content": "hello"}])[1] is None
+
+
 def test_a_text_that_holds_private_characters_itself(tokenizer):
     content = "\U000f0000<|im_end|>\U000f0001"
     ids = encode_chat(using(tokenizer, CHATML), [{"role": "user", "content": content}])
@@ -180,7 +255,7 @@ def test_a_text_that_holds_private_characters_itself(tokenizer):
 
 def test_no_private_character_left(tokenizer):
     everything = "".join(map(chr, range(0xF0000, 0x10FFFE)))
-    with pytest.raises(ValueError, match="none is left for marks"):
+    with pytest.raises(ValueError, match="one must be left to hide a special token"):
         encode_chat(using(tokenizer, CHATML), [{"role": "user", "content": everything + "<|im_end|>"}])
 
 

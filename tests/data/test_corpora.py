@@ -97,11 +97,11 @@ def test_a_tenth_of_the_different_documents_is_kept_back(different, times, kept)
 def test_texts_that_cannot_be_split_are_refused():
     with pytest.raises(ValueError, match="holds 9 documents, and at least 10"):
         split("few", lambda: iter("abcdefghi"), 5)
-    with pytest.raises(ValueError, match="same has no two different documents"):
+    with pytest.raises(ValueError, match="same has no two distinct documents"):
         split("same", lambda: iter("a" * 50), 5)
-    with pytest.raises(ValueError, match="has no two different documents"):
+    with pytest.raises(ValueError, match="has no two distinct documents"):
         split("same", lambda: iter("aa"), 5, lambda: iter("a"))
-    with pytest.raises(ValueError, match="has no two different documents"):
+    with pytest.raises(ValueError, match="has no two distinct documents"):
         split("nothing to measure on", lambda: iter("ab"), 5, lambda: iter(""))
     with pytest.raises(ValueError, match="n_validation is 0"):
         load_corpus("world", n_validation=0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data.rankings import (
-    LONGEST_LINE,
+    MAX_LINE,
     Preference,
     RankingsError,
     append_preferences,
@@ -76,9 +76,9 @@ BROKEN = {
     "true schema": (json.dumps({**LINE, "schema": True}), "its schema is True"),
     "missing": (json.dumps({k: v for k, v in LINE.items() if k != "rater"}), "it lacks 'rater'"),
     "unknown": (json.dumps({**LINE, "score": 3}), "it has the unknown field 'score'"),
-    "twice": (GOOD.to_json()[:-1] + ', "chosen": "x"}', "a field stands in it twice"),
+    "twice": (GOOD.to_json()[:-1] + ', "chosen": "x"}', "it has a field twice"),
     "same": (json.dumps({**LINE, "chosen": "What?"}), "chosen and rejected are both 'What\\?'"),
-    "empty": (json.dumps({**LINE, "chosen": " "}), "chosen is ' '; it must be a text with something in it"),
+    "empty": (json.dumps({**LINE, "chosen": " "}), "chosen is ' '; it must be a text that is not empty"),
     "type": (json.dumps({**LINE, "rejected": 7}), "rejected is 7; it must be a text"),
     "nan": (
         json.dumps({**LINE, "probability": float("nan")}),
@@ -96,7 +96,7 @@ BROKEN = {
     "list role": (json.dumps({**LINE, "prompt": [{"role": [], "content": ""}]}), r"message 0 has the role \[\]"),
     "content": (json.dumps({**LINE, "prompt": [{"role": "user", "content": 1}]}), "message 0 has the content 1"),
     "last word": (json.dumps({**LINE, "prompt": [{"role": "assistant", "content": ""}]}), "ends with the assistant"),
-    "surrogate": (json.dumps({**LINE, "chosen": "\ud800"}), "half a character"),
+    "surrogate": (json.dumps({**LINE, "chosen": "\ud800"}), "a lone surrogate, half of a character; remove it"),
 }
 
 
@@ -117,7 +117,7 @@ def test_broken_lines_are_refused_by_file_and_line_or_skipped(tmp_path, name, as
 def test_bytes_that_are_no_text_and_lines_without_end(tmp_path):
     path = tmp_path / "rankings.jsonl"
     good = GOOD.to_json().encode()
-    path.write_bytes(b"\xff\xfe\n" + good + b"\r\n" + b"x" * (3 * LONGEST_LINE) + b"\n" + good)
+    path.write_bytes(b"\xff\xfe\n" + good + b"\r\n" + b"x" * (3 * MAX_LINE) + b"\n" + good)
     with pytest.raises(
         RankingsError, match=r"line 1: this is not UTF-8; .* \(skip_broken=True leaves such lines out\)"
     ):

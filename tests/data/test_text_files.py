@@ -75,7 +75,7 @@ def test_nothing_to_read_is_told(tmp_path):
 
 
 def test_a_text_without_any_separator_is_cut_but_complete(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_files, "LONGEST", 7)
+    monkeypatch.setattr(text_files, "MAX_CHARACTERS", 7)
     monkeypatch.setattr(text_files, "CHUNK", 3)
     letters = "abcdefghijklmnopqrstuvwxyz"
     (tmp_path / "a.txt").write_text(letters, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_parquet_gives_its_column_text(tmp_path):
         list(read_documents(path))
     path.write_bytes(b"PAR1 no table")
     parquet.write_table(pa.table({"text": [1, 2]}), tmp_path / "numbers.parquet")
-    with pytest.raises(ValueError, match=r"numbers\.parquet: its column 'text' holds int64, and no text"):
+    with pytest.raises(ValueError, match=r"numbers\.parquet: its column 'text' holds int64; it must hold strings"):
         list(read_documents(tmp_path / "numbers.parquet"))
     with pytest.raises(ValueError, match=r"a\.parquet cannot be read as parquet"):
         list(read_documents(path))

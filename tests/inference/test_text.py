@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 from test_sentencepiece import FORMS
 
 from minillm.inference.text import TextStream
-from minillm.tokenizer import SentencePieceTokenizer, Tokenizer
+from minillm.tokenizer import Tokenizer
 
 BYTES = Tokenizer.train(["abcab abc naïve 🐈"], vocab_size=262, special_tokens=["<|end|>"])
-PIECES = SentencePieceTokenizer(FORMS["newer"], "<s>", "</s>")
+PIECES = Tokenizer.from_sentencepiece(FORMS["newer"])
 LETTERS = st.text("abc", min_size=1, max_size=4)
 
 
@@ -35,7 +35,7 @@ def test_any_tokens_give_the_text_of_the_whole(ids):
 @given(st.text())
 def test_a_tokenizer_that_puts_a_space_in_front(text):
     for form in FORMS.values():
-        tokenizer = SentencePieceTokenizer(form, "<s>", "</s>")
+        tokenizer = Tokenizer.from_sentencepiece(form)
         ids = tokenizer.encode(text)
         assert shown(tokenizer, ids)[1] == tokenizer.decode(ids)
 

@@ -70,7 +70,7 @@ def settings_of(model: Transformer, tokenizer: Tokenizer) -> dict[str, tuple]:
         "llama.rope.freq_base": (c.rope_theta, FLOAT),
         "llama.rope.dimension_count": (c.d_head, INT),
         "tokenizer.ggml.model": ("gpt2", STRING),
-        "tokenizer.ggml.pre": (tokenizer.pre_tokenizer, STRING),
+        "tokenizer.ggml.pre": (tokenizer.model.pre_tokenizer, STRING),
         "tokenizer.ggml.tokens": (texts, LIST),
         "tokenizer.ggml.token_type": (
             [int(TokenType.CONTROL if text in specials else TokenType.NORMAL) for text in texts],

@@ -19,7 +19,7 @@ from minillm.inference.sampling import Sampling
 from minillm.inference.speculative import PromptLookup, speculate
 from minillm.pretrained import families, load, save
 from minillm.pretrained.family_config import read_family
-from minillm.tokenizer import SentencePieceTokenizer
+from minillm.tokenizer.sentencepiece import SentencePieceBPE
 
 LARGEST_DIFFERENCE = 1e-4  # of a logit; logits here are of the order of 1 to 10
 
@@ -53,7 +53,7 @@ def test_a_directory_with_the_tokenizer_of_llama_2(tmp_path):
     theirs("llama2", tmp_path, vocab_size=340)
     test_sentencepiece.store(tmp_path, file)
     ours, tokenizer = load(tmp_path)
-    assert isinstance(tokenizer, SentencePieceTokenizer)
+    assert isinstance(tokenizer.model, SentencePieceBPE)
     save(ours, tokenizer, tmp_path / "again")
     again, twin = load(tmp_path / "again")
     ids = tokenizer.encode("the cat</s>")

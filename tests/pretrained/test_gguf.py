@@ -71,8 +71,9 @@ def test_the_model_comes_back(tmp_path, changes):
     assert not loaded.training
     assert torch.equal(loaded(IDS), model(IDS))
     assert (loaded.head.weight is loaded.embedding.weight) == model.config.tie_embeddings
-    for attribute in ("vocab", "merges", "special_tokens", "pre_tokenizer", "chat_template", "bos_token", "eos_token"):
+    for attribute in ("vocab", "merges", "special_tokens", "chat_template", "bos_token", "eos_token"):
         assert getattr(tokenizer, attribute) == getattr(TOKENIZER, attribute)
+    assert tokenizer.model.pre_tokenizer == TOKENIZER.model.pre_tokenizer
 
 
 @pytest.mark.parametrize("number_format", FORMATS)
@@ -242,18 +243,18 @@ HUGE = 2**62
         (header(0, HUGE), "truncated or damaged"),
         (header(HUGE, 0), "truncated or damaged"),
         (header(0, 1, text(b"key", HUGE)), "announces 4,611,686,018,427,387,904 more bytes"),
-        (header(0, 1, text(b"k" * 1000) + bytes(9)), "stands a name of 1,000 characters"),
+        (header(0, 1, text(b"k" * 1000) + bytes(9)), "it has a name of 1,000 characters"),
         (header(0, 1, text(b"\xff\xfe") + bytes(9)), "utf-8"),
         (header(0, 1, setting(b"key", KIND.STRING, text(b"value", HUGE))), "truncated or damaged"),
-        (header(0, 1, setting(b"key", 99, bytes(8))), "stands 99, no GGUFValueType"),
+        (header(0, 1, setting(b"key", 99, bytes(8))), "it has 99, not a GGUFValueType"),
         (header(0, 1, setting(b"key", KIND.ARRAY, struct.pack("<IQ", KIND.UINT8, HUGE))), "truncated or damaged"),
         (header(0, 1, setting(b"key", KIND.ARRAY, struct.pack("<IQ", KIND.STRING, HUGE))), "truncated or damaged"),
         (header(0, 1, setting(b"key", KIND.ARRAY, struct.pack("<IQ", KIND.ARRAY, HUGE))), "a list of lists"),
-        (header(0, 2, setting(b"key", KIND.UINT8, b"1") * 2), "'key' stands in the file twice"),
-        (header(2, 0, tensor(b"t", [1], 0, 0) * 2), "'t' stands in the file twice"),
+        (header(0, 2, setting(b"key", KIND.UINT8, b"1") * 2), "the file has 'key' twice"),
+        (header(2, 0, tensor(b"t", [1], 0, 0) * 2), "the file has 't' twice"),
         (header(1, 0, tensor(b"t", [1] * 5, 0, 0)), "5 dimensions"),
         (header(1, 0, text(b"t") + struct.pack("<I", 2**31)), "2147483648 dimensions"),
-        (header(1, 0, tensor(b"t", [1], 99, 0)), "stands 99, no GGMLQuantizationType"),
+        (header(1, 0, tensor(b"t", [1], 99, 0)), "it has 99, not a GGMLQuantizationType"),
         (header(1, 0, tensor(b"t", [], 0, 0)), "cannot be cut into blocks"),
         (header(1, 0, tensor(b"t", [33], GGMLQuantizationType.Q8_0, 0)), "cannot be cut into blocks of 32"),
         (header(1, 0, tensor(b"t", [2**32, 2**32], 0, 0)), "the file is truncated: tensor 't'"),

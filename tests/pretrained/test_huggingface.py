@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from minillm.config import ModelConfig, RopeScaling
 from minillm.model.transformer import Transformer
-from minillm.pretrained import huggingface, load, save
+from minillm.pretrained import from_transformers, huggingface, load, save
 from minillm.pretrained.families import LLAMA
 from minillm.pretrained.weights import rename
 
@@ -178,7 +178,7 @@ def test_a_save_that_breaks_loses_nothing(saved, monkeypatch, step):
         "minillm.tokenizer.Tokenizer.save" if step == "Tokenizer.save" else f"minillm.pretrained.huggingface.{step}"
     )
     monkeypatch.setattr(target, disk_full)
-    with pytest.raises(OSError, match=r"cannot save to .*No space left.*What was there before is as it was"):
+    with pytest.raises(OSError, match=r"cannot save to .*No space left.*What was there before is unchanged"):
         save(small(), TOKENIZER, saved)
     assert {name: (saved / name).read_bytes() for name in sorted(os.listdir(saved))} == before
 
@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_in_earnest(saved):
     """
     command = [sys.executable, "-c", textwrap.dedent(script), saved]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "What was there before is as it was" in run.stdout
+    assert "What was there before is unchanged" in run.stdout
     assert {name: (saved / name).read_bytes() for name in sorted(os.listdir(saved))} == before
 
 
@@ -234,11 +234,25 @@ def test_a_tokenizer_too_large_for_the_model(tmp_path, saved):
         load(saved)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_missing_file_is_named(saved, name):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("config.json", "$"),
+        ("model.safetensors", "$"),
+        ("tokenizer.json", r"\. Save a tokenizer into it .Tokenizer.save, .* alone: minillm.from_transformers\(Auto"),
+    ],
+)
+def test_a_missing_file_is_named(saved, name, remedy):
     (saved / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"is not a saved model: it has no {name}$"):
+    with pytest.raises(FileNotFoundError, match=f"is not a saved model: it has no {name}{remedy}"):
         load(saved)
+
+
+def test_a_model_alone_in_a_directory_comes_by_way_of_transformers(saved):
+    (saved / "tokenizer.json").unlink()
+    model = from_transformers(AutoModelForCausalLM.from_pretrained(saved))
+    TOKENIZER.save(saved)
+    assert torch.equal(model(IDS), load(saved)[0](IDS))
 
 
 @pytest.mark.parametrize(

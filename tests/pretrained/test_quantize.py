@@ -111,7 +111,7 @@ def test_what_cannot_be_is_refused(tmp_path, as_users_call_it):
     small = quantize(model, "int8")
     with pytest.raises(ValueError, match="the model is quantised already"):
         quantize(small, "int8")
-    with pytest.raises(ValueError, match="is quantised; save the float32 model"):
+    with pytest.raises(ValueError, match="is quantized; save the float32 model"):
         save(small_quantised := quantize(small_llama(TOKENIZER), "int8"), TOKENIZER, tmp_path / "run")
     assert small_quantised.config.vocab_size == TOKENIZER.vocab_size
     save(small_llama(TOKENIZER), TOKENIZER, tmp_path / "run")
