@@ -1,4 +1,4 @@
-"""The sweep of runs: each is what a plain pretraining run gives, kept on its own, and gone on with after Ctrl-C."""
+"""The sweep: each run equals a plain pretraining run, is cached on its own, and is resumed after Ctrl-C."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import torch
 from helpers import small_config
 
 from minillm.config import ModelConfig
-from minillm.course import sweep as room
+from minillm.course import sweep as module
 from minillm.course.models import BaseRecipe
 from minillm.course.sweep import SweepRecipe, sweep, sweep_files
 from minillm.data.corpora import learn_tokenizer
@@ -16,7 +16,7 @@ from minillm.model.transformer import Transformer
 from minillm.training.run import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
-LOAD_CORPUS = room.load_corpus
+LOAD_CORPUS = module.load_corpus
 TINY = SweepRecipe(
     widths=(8, 16),
     steps=(2, 3),
@@ -34,11 +34,11 @@ def home(tmp_path, monkeypatch):
     """An empty cache; returns the folder of the runs."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    monkeypatch.setattr(room, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
+    monkeypatch.setattr(module, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
     return tmp_path / "runs"
 
 
-def test_a_run_is_a_plain_pretraining_run(home):
+def test_a_run_equals_a_plain_pretraining_run(home):
     runs, (held_out,) = sweep(TINY)
     assert [(run.d_model, run.steps) for run in runs] == [(8, 2), (8, 3), (16, 2), (16, 3)]
     corpus = LOAD_CORPUS("world", 0, 30, 5)
@@ -58,14 +58,14 @@ def test_a_run_is_a_plain_pretraining_run(home):
 def test_the_second_call_trains_nothing(home, monkeypatch):
     assert sweep_files(TINY) == []
     first = sweep(TINY)
-    monkeypatch.setattr(room, "pretrain", None)
-    monkeypatch.setattr(room, "load_corpus", None)
+    monkeypatch.setattr(module, "pretrain", None)
+    monkeypatch.setattr(module, "load_corpus", None)
     assert sweep(TINY) == first
     assert sorted(home.glob("*.json")) == sorted(sweep_files(TINY))
     assert len(sweep_files(TINY)) == 5
 
 
-def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
+def test_ctrl_c_loses_only_the_current_run(home, monkeypatch):
     trained = []
 
     def interrupted(model, *rest, **named):
@@ -74,26 +74,26 @@ def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
             raise KeyboardInterrupt
         return pretrain(model, *rest, **named)
 
-    monkeypatch.setattr(room, "pretrain", interrupted)
+    monkeypatch.setattr(module, "pretrain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep(TINY)
     assert len(list(home.glob("*.json"))) == 2
     sweep(TINY)
-    assert trained == [8, 8, 16, 16, 16, 16]  # the third was done again, the first two were not
+    assert trained == [8, 8, 16, 16, 16, 16]  # the third was repeated, the first two were not
 
 
-def test_every_setting_has_a_part_in_the_name(home):
+def test_every_setting_changes_the_cache_path(home):
     changed = [replace(TINY, seed=1), replace(TINY, batch_size=1), replace(TINY, documents=31)]
     changed += [replace(TINY, training=replace(TINY.training, learning_rate=0.1))]
-    files = {room.numbers_file(room.NAME, recipe.settings(8, 2)) for recipe in [TINY, *changed]}
-    files |= {room.numbers_file(room.NAME, TINY.settings(*pair)) for pair in ((16, 2), (8, 3))}
+    files = {module.numbers_file(module.NAME, recipe.settings(8, 2)) for recipe in [TINY, *changed]}
+    files |= {module.numbers_file(module.NAME, TINY.settings(*pair)) for pair in ((16, 2), (8, 3))}
     assert len(files) == 7
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": {}, "numbers": {}}'])
-def test_a_damaged_file_is_made_again_and_says_so(home, capsys, text):
+def test_a_damaged_file_is_made_again_with_a_message(home, capsys, text):
     first = sweep(TINY)
-    file = room.numbers_file(room.NAME, TINY.settings(8, 3))
+    file = module.numbers_file(module.NAME, TINY.settings(8, 3))
     file.write_text(text)
     assert sweep(TINY) == first
     assert f"{file} is damaged. It is made again." in capsys.readouterr().err
@@ -101,18 +101,18 @@ def test_a_damaged_file_is_made_again_and_says_so(home, capsys, text):
 
 
 def test_no_run_reads_a_document_twice(home):
-    with pytest.raises(ValueError, match="900 steps would read documents twice, since 30 make .* take more documents"):
+    with pytest.raises(ValueError, match="900 steps would read documents twice, since 30 make .* use more documents"):
         sweep(replace(TINY, held_out=((8, 900),)))
 
 
-def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "file"))
     with pytest.raises(OSError, match="cannot keep the numbers of scaling-run in .*set MINILLM_HOME"):
         sweep(TINY)
 
 
-def test_the_course_s_base_model_is_of_the_family():
+def test_the_base_model_belongs_to_the_sweeps_family():
     recipe, base = SweepRecipe(), BaseRecipe()
     assert recipe.config(128) == base.config == ModelConfig.preset("tiny")
     assert replace(recipe.training, bf16=None) == base.training
