@@ -200,7 +200,7 @@ def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkey
     monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("fetch" in command))
     assert start.main(["tour"]) == 0
     assert ran == [FETCHES[0], ["PYTHON", "-m", "minillm", "tour"]]
-    assert "Going on without smollm2-135m-instruct" in capsys.readouterr().out
+    assert "Continuing without smollm2-135m-instruct" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

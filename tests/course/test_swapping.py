@@ -84,7 +84,7 @@ def test_a_given_model_is_the_reference():
         (
             nn.Linear(3, 3),
             "feedforward",
-            "your parameters are {'weight': (3, 3), 'bias': (3,)}; name",
+            "your parameters are {'weight': (3, 3), 'bias': (3,)}; use",
         ),
     ],
 )
