@@ -39,13 +39,13 @@ class RankingBooth(Pictured):
     >>> from minillm.viz.figures import bars
     >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="nobody")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learnt from.")
+    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learned from.")
     ...     booth = RankingBooth([pair], Path(folder) / "mine.jsonl", "Ada", draw)
     ...     booth.choose("B")
     ...     print(Path(folder, "mine.jsonl").read_text(encoding="utf-8").strip()[-63:])
     "chosen": "Good morning.", "rejected": "What?", "rater": "Ada"}
     >>> booth
-    RankingBooth(1 of 1 ranked): 1 learnt from.
+    RankingBooth(1 of 1 ranked): 1 learned from.
     """
 
     def __init__(self, pairs: Sequence[Preference], path: str | Path, rater: str, draw: Draw) -> None:
