@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Set the course up, then act. Needs nothing but Python 3.11 or newer.
+"""Set up the course and run a command. Only needs Python 3.11 or newer.
 
     python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
     python3 start.py setup            only set up: make .venv, install into it, fetch the real weights
-    python3 start.py test [--quick]   run every check; --quick leaves the lessons out; the rest goes to pytest
+    python3 start.py test [--quick]   run every check; --quick skips the lessons; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
-    python3 start.py doctor           what this computer has, and whether it computes right
-    python3 start.py bundle [FOLDER]  all that a laptop without a network needs, for a USB stick
+    python3 start.py doctor           check this computer and its PyTorch
+    python3 start.py bundle [FOLDER]  write everything for a computer without a network, for a USB stick
     python3 start.py setup --from FOLDER   set up from such a folder, without a network
 
-On Windows say `py start.py`. Running a command again is always safe: what is done is not done twice, and what was
-interrupted is mended.
+On Windows use `py start.py`. It is always safe to run a command again: finished steps are skipped, and interrupted ones
+are repaired.
 """
 
 import argparse
@@ -29,9 +29,9 @@ import urllib.request
 from pathlib import Path, PurePosixPath
 
 OLDEST = (3, 11)
-PYTHON = "py" if os.name == "nt" else "python3"  # how a person calls Python
+PYTHON = "py" if os.name == "nt" else "python3"  # the command in messages
 
-# All of this file has to parse in Python 3.6, so that an old Python says this sentence and not "invalid syntax".
+# This file must parse in Python 3.6, so that an old Python prints this message and not "invalid syntax".
 if sys.version_info < OLDEST:
     names = [f"python3.{minor}" for minor in range(19, 10, -1)]
     newer = [n for n in names if shutil.which(n) and not subprocess.call([n, "-c", ""], stderr=subprocess.DEVNULL)]
@@ -41,19 +41,19 @@ if sys.version_info < OLDEST:
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-STAMP = VENV / "start.json"  # what was installed; absent while an install is under way
-HOME = ROOT / ".home"  # for who may not write to a home of their own, and where Jupyter, IPython and the course write
+STAMP = VENV / "start.json"  # what was installed; absent during an installation
+HOME = ROOT / ".home"  # replaces a home folder that is not writable, for Jupyter, IPython and the course
 HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/share")
 LESSON = "notebooks/00_the_map.ipynb"
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
 COMMANDS = ("lab", "setup", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-GIGABYTES = 3  # .venv with PyTorch's CPU build takes 1.6 (with CUDA 6), and pip unpacks beside it
+GIGABYTES = 3  # .venv takes 1.6 with PyTorch's CPU build (6 with CUDA), and pip needs space to unpack
 
-# What venv and pip put into their folder; a .venv with anything else in it may be somebody's own.
+# What venv and pip put into their folder; a .venv with anything else may belong to the user.
 VENV_NAMES = {"bin", "include", "lib", "lib64", "share", "etc", "Include", "Lib", "Scripts", ".gitignore", STAMP.name}
 
-# What Python and pip say when they fail, and what it means to the person who reads it. The first match counts.
+# Error messages of Python and pip (as patterns) and what to tell the user. The first match counts.
 FAILURES = {
     r"No space left|Errno 28|WinError 112|[Qq]uota exceeded": f"the disk is full: the course needs {GIGABYTES} GB, "
     "with CUDA 8. Make room (also where temporary files go, which the variable TMPDIR decides)",
@@ -69,16 +69,16 @@ FAILURES = {
 
 
 class Stop(Exception):
-    """The work cannot go on; the message is for the person at the keyboard."""
+    """An error with a message for the user."""
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line says; return the exit status."""
-    # Torch's threads must not spin for long while they wait, in whatever starts from here: see minillm/__init__.py.
+    """Run the command line and return the exit status."""
+    # Waiting threads of PyTorch must not spin for long, in any process started from here: see minillm/__init__.py.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a Windows console may lack a letter of the folder's name
+            stream.reconfigure(errors="replace")  # a Windows console may not have every character of a path
     try:
         return act(arguments)
     except Stop as stop:
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
 
 
 def act(arguments: list[str]) -> int:
-    """Read the command line, prepare the environment and run the command in it."""
+    """Parse the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
         usage="start.py [setup|test|tour|doctor|bundle] [options]",
@@ -114,6 +114,7 @@ def act(arguments: list[str]) -> int:
     if options.bundle and command != "setup":
         raise Stop(f"--from belongs to `{PYTHON} start.py setup`; {command!r} comes after it.")
 
+    # set up
     files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
     python = sys.executable if options.here else make_venv()
     install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
@@ -122,6 +123,8 @@ def act(arguments: list[str]) -> int:
         lay_out(python, Path(options.bundle).resolve(), files)
     if command != "doctor":
         fetch(python)
+
+    # run the command
     if command == "setup":
         print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
         if not options.here:
@@ -137,7 +140,7 @@ def act(arguments: list[str]) -> int:
 
 
 def make_venv() -> str:
-    """Return the Python of .venv, which is made or mended if need be."""
+    """Return the Python of .venv, after making or repairing it if necessary."""
     python = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
     if VENV.exists():
         fault = venv_fault(python)
@@ -153,7 +156,7 @@ def make_venv() -> str:
         raise Stop(
             f"this Python lacks venv. On Debian or Ubuntu: `sudo apt install {package}`, then try again."
         ) from None
-    # If start.py runs on the very Python that was just removed, the one underneath has to make the new one.
+    # If start.py runs on the Python that was just removed, its base Python has to make the new one.
     base = getattr(sys, "_base_executable", None) or sys.executable
     made = subprocess.run([base, "-m", "venv", str(VENV)], capture_output=True, text=True, errors="replace")
     if made.returncode:
@@ -163,7 +166,7 @@ def make_venv() -> str:
 
 
 def venv_fault(python: str) -> str | None:
-    """Say why .venv cannot be used; None if it can."""
+    """Return why .venv cannot be used, or None if it can."""
     if not (VENV / "pyvenv.cfg").is_file():
         return "it is half-made"
     if read_stamp().get("folder", str(VENV)) != str(VENV):
@@ -179,18 +182,18 @@ def venv_fault(python: str) -> str | None:
 
 
 def remove_venv(fault: str) -> None:
-    """Remove a .venv that cannot be used, and say so; refuse if it may be something of somebody's own."""
-    strangers = (
+    """Remove a .venv that cannot be used, with a message; raises `Stop` if it may belong to the user."""
+    foreign = (
         sorted(path.name for path in VENV.iterdir() if path.name not in VENV_NAMES) if VENV.is_dir() else [VENV.name]
     )
-    if VENV.is_symlink() or (strangers and not (VENV / "pyvenv.cfg").is_file()):
+    if VENV.is_symlink() or (foreign and not (VENV / "pyvenv.cfg").is_file()):
         raise Stop(f"{VENV} is not an environment of start.py's making. Move it away and run the same command again.")
     print(f"The environment in {VENV} cannot be used: {fault}. It is removed and made anew.")
     shutil.rmtree(VENV)
 
 
 def read_stamp() -> dict:
-    """What the last finished install wrote; empty if there was none."""
+    """Read what the last finished installation wrote; empty if there was none."""
     try:
         return dict(json.loads(STAMP.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -198,7 +201,7 @@ def read_stamp() -> dict:
 
 
 def install(python: str, extras: set[str], options: argparse.Namespace) -> None:
-    """Install the course with its extras, in place, unless the stamp says that this is done."""
+    """Install the course with its extras in editable mode, unless the stamp says that this is done."""
     pyproject = (ROOT / "pyproject.toml").read_bytes()
     before = {} if options.here else read_stamp()
     extras = extras | set(before.get("extras", ()))
@@ -214,14 +217,14 @@ def install(python: str, extras: set[str], options: argparse.Namespace) -> None:
 
 
 def check_disk() -> None:
-    """Say that the disk is too small before the download, not after it."""
+    """Raise `Stop` if the disk has too little space for the download."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < GIGABYTES:
         raise Stop(f"the disk has {free:.1f} GB free, and the course needs {GIGABYTES}. Make room and try again.")
 
 
 def install_torch(python: str, pyproject: str, options: argparse.Namespace) -> None:
-    """Install PyTorch ahead of the rest if it should come from an index of its own."""
+    """Install PyTorch before the other packages if it should come from another index."""
     import tomllib  # new in Python 3.11
 
     requirements = tomllib.loads(pyproject)["project"]["dependencies"]
@@ -233,7 +236,7 @@ def install_torch(python: str, pyproject: str, options: argparse.Namespace) -> N
     index = options.torch_index or choose_index(python)
     if index is None:
         return
-    # No dependencies here: they come with the rest, from the index where pip looks anyway.
+    # Without dependencies: they are installed with the other packages, from pip's usual index.
     again = ["--force-reinstall"] if options.torch_index else []
     try:
         pip(python, *again, "--no-deps", "--index-url", index, *torch)
@@ -244,9 +247,9 @@ def install_torch(python: str, pyproject: str, options: argparse.Namespace) -> N
 
 
 def choose_index(python: str) -> str | None:
-    """Return PyTorch's own index or None for pip's usual place, and say how to choose otherwise."""
+    """Return PyTorch's CPU index, or None for pip's usual index, and print how to choose another."""
     if not sys.platform.startswith("linux") or nvidia_driver() or os.environ.get("PIP_NO_INDEX"):
-        return None  # there pip's usual place has the right build, or no place shall be asked
+        return None  # pip's usual index has the right build, or no index may be used
     smaller = f"For PyTorch's smaller CPU build: `{PYTHON} start.py setup --torch-index {CPU_INDEX}`"
     if own_index(python):
         print(f"PyTorch comes from where pip is configured to look. {smaller}", flush=True)
@@ -265,13 +268,13 @@ def nvidia_driver() -> bool:
 
 
 def own_index(python: str) -> bool:
-    """Whether pip has been told where to look for packages, by its files or by the environment."""
+    """Whether pip is configured to use another index, by its files or by environment variables."""
     listing = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, errors="replace")
     return re.search(r"\.(index-url|extra-index-url|find-links|no-index)=", listing.stdout) is not None
 
 
 def answers(url: str, seconds: float = 5) -> bool:
-    """Whether the server answers in time; asked in a thread, since looking up a name knows no time limit."""
+    """Whether the server answers in time; uses a thread, because a DNS lookup has no timeout."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -288,20 +291,20 @@ def answers(url: str, seconds: float = 5) -> bool:
 
 
 def pip(python: str, *arguments: str) -> None:
-    """Run `pip install`: its progress goes to the terminal, its complaints become one sentence."""
+    """Run `pip install`: its progress goes to the terminal; raises `Stop` with one sentence if it fails."""
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace") as process:
         try:
             complaints = process.stderr.read()
         except KeyboardInterrupt:
-            process.stderr.read()  # pip got the Ctrl-C too, and wants to tidy up; a closed pipe would make it stumble
+            process.stderr.read()  # pip got the Ctrl-C too and cleans up, for which it needs an open pipe
             raise
     if process.returncode:
         raise Stop(diagnose(complaints))
 
 
 def diagnose(complaints: str) -> str:
-    """Turn what Python or pip said when it failed into one sentence with a remedy."""
+    """Turn the error output of Python or pip into one sentence with a remedy."""
     for pattern, sentence in FAILURES.items():
         if re.search(pattern, complaints):
             return f"{sentence} and run the same command again."
@@ -313,57 +316,58 @@ def diagnose(complaints: str) -> str:
 # -- a bundle instead of the network -----------------------------------------------------------------------------------
 
 BUNDLE_LIST, BUNDLE_FORMAT = "bundle.json", 1
-SEAL = "seal.json"  # the last file of a kept model
-# What a bundle may hold: no way out of its folder, no drive, nothing hidden. (minillm/cli/bundle.py writes it.)
+SEAL = "seal.json"  # the last file of a cached model
+# Allowed paths in a bundle: inside its folder, without drives or hidden files. (minillm/cli/bundle.py writes it.)
 BUNDLED = re.compile(
     r"(?:wheels/{0}\.whl|cache/(?:assets|models|runs)(?:/{0})+)".format("[A-Za-z0-9_][A-Za-z0-9_.+!-]*")
 )
 
 
 def open_bundle(folder: Path) -> dict[str, str]:
-    """Check all of a bundle before any of it is used, and tell pip to look there and nowhere else.
+    """Check a whole bundle before using it, and make pip use only the bundle.
 
-    Returns the SHA-256 of each file, by its place in the bundle.
+    Returns the SHA-256 of each file by its path in the bundle. Raises `Stop` for an invalid bundle.
     """
     try:
         text = (folder / BUNDLE_LIST).read_bytes()
-        said = dict(json.loads(text))
-        files = {str(place): str(checksum) for place, checksum in said["files"].items()}
-        readable = re.fullmatch(r"[A-Za-z0-9_ -]+/\d+\.\d+", "{system}/{python}".format(**said))
+        listing = dict(json.loads(text))
+        files = {str(path): str(checksum) for path, checksum in listing["files"].items()}
+        readable = re.fullmatch(r"[A-Za-z0-9_ -]+/\d+\.\d+", "{system}/{python}".format(**listing))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         readable = None
     if not readable:
-        raise Stop(f"{folder} is no bundle: its {BUNDLE_LIST} is missing or unreadable.")
-    if said.get("format") != BUNDLE_FORMAT:
+        raise Stop(f"{folder} is not a bundle: its {BUNDLE_LIST} is missing or unreadable.")
+    if listing.get("format") != BUNDLE_FORMAT:
         raise Stop(
             f"{folder} was written by another version of start.py. Take the course's folder from the same stick."
         )
-    check_made_for(folder, said)
+    check_made_for(folder, listing)
     if not files:
         raise Stop(f"{folder} is unfinished: run `start.py bundle` again where it was made.")
-    strangers = {f"wheels/{path.name}" for path in (folder / "wheels").glob("[!.]*")} - set(files)
-    if strangers:
-        raise Stop(f"{folder} holds {min(strangers)!r}, which its list does not name. Copy the bundle anew.")
+    unlisted = {f"wheels/{path.name}" for path in (folder / "wheels").glob("[!.]*")} - set(files)
+    if unlisted:
+        raise Stop(f"{folder} contains {min(unlisted)!r}, which is not in its list. Copy the bundle again.")
     print(f"Checking the {len(files)} files of {folder} ...", flush=True)
-    for number, (place, checksum) in enumerate(files.items()):
+    for number, (path, checksum) in enumerate(files.items()):
         if sys.stdout.isatty():
             print(f"\r{number} of {len(files)} ", end="", flush=True)
-        fault = bundle_fault(folder, place, checksum)
+        fault = bundle_fault(folder, path, checksum)
         if fault:
-            raise Stop(f"the bundle's {place!r} {fault}. Copy the bundle anew.")
-    print(f"\rThey are whole. Fingerprint: {hashlib.sha256(text).hexdigest()[:16]} (it must be the one you were told)")
+            raise Stop(f"the bundle's {path!r} {fault}. Copy the bundle again.")
+    fingerprint = hashlib.sha256(text).hexdigest()[:16]
+    print(f"\rAll are intact. Fingerprint: {fingerprint} (compare it with the one you were given)")
     os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=(folder / "wheels").as_uri())
     return files
 
 
-def check_made_for(folder: Path, said: dict) -> None:
-    """Refuse a bundle for another system, another Python or another version of the course."""
+def check_made_for(folder: Path, listing: dict) -> None:
+    """Raise `Stop` for a bundle for another system, another Python or another version of the course."""
     system, python = f"{platform.system()} {platform.machine()}", "{}.{}".format(*sys.version_info)
-    wants = said["python"]
-    if said["system"] != system:
+    wants = listing["python"]
+    if listing["system"] != system:
         raise Stop(
-            f"{folder} was made for {said['system']}, and this is {system}. Ask for a bundle that was made on such a "
-            f"computer; with a network `{PYTHON} start.py setup` needs none."
+            f"{folder} was made for {listing['system']}, and this is {system}. Ask for a bundle that was made on such "
+            f"a computer; with a network `{PYTHON} start.py setup` needs none."
         )
     if wants != python:
         call = f"py -{wants}" if os.name == "nt" else f"python{wants}"
@@ -371,48 +375,48 @@ def check_made_for(folder: Path, said: dict) -> None:
             f"{folder} was made for Python {wants}, and {sys.executable} is Python {python}. Call start.py by that one "
             f"(`{call} start.py setup --from ...`), or ask for a bundle for Python {python}."
         )
-    if said.get("pyproject") != hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest():
+    if listing.get("pyproject") != hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest():
         raise Stop(
             f"{folder} was made for another version of the course. Take the course's folder from the same stick."
         )
 
 
-def bundle_fault(folder: Path, place: str, checksum: str) -> str | None:
-    """Say why a file of a bundle may not be used; None if it is what the list says."""
-    if not BUNDLED.fullmatch(place):
+def bundle_fault(folder: Path, name: str, checksum: str) -> str | None:
+    """Return why a file of a bundle must not be used, or None if it matches the list."""
+    if not BUNDLED.fullmatch(name):
         return "has no place in a bundle"
-    path = folder / place
+    path = folder / name
     if not path.is_file():
         return "is missing"
-    if path.resolve() != folder.resolve() / place:
+    if path.resolve() != folder.resolve() / name:
         return "is a link to somewhere else"
     return None if sha256(path) == checksum else "has changed since it was written"
 
 
 def lay_out(python: str, folder: Path, files: dict[str, str]) -> None:
-    """Copy weights and course models to where the course looks for them; a model that is there already stays."""
-    ask = [python, "-X", "utf8", "-c", "from minillm.assets import cache_dir; print(cache_dir())"]
-    told = subprocess.run(ask, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
-    if told.returncode:
-        raise Stop(diagnose(told.stderr))
-    home = Path(told.stdout.strip())
-    places = [PurePosixPath(place) for place in files if place.startswith("cache/")]
-    sealed = {place.parent for place in places if (home / place.parent.relative_to("cache") / SEAL).exists()}
-    for place in sorted(places, key=lambda place: (place.name == SEAL, place)):  # a model counts from its seal on
-        target = home / place.relative_to("cache")
-        if place.parent in sealed or (target.is_file() and sha256(target) == files[str(place)]):
+    """Copy weights and course models into the course's cache; models that exist already are kept."""
+    command = [python, "-X", "utf8", "-c", "from minillm.assets import cache_dir; print(cache_dir())"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode:
+        raise Stop(diagnose(done.stderr))
+    home = Path(done.stdout.strip())
+    paths = [PurePosixPath(path) for path in files if path.startswith("cache/")]
+    sealed = {path.parent for path in paths if (home / path.parent.relative_to("cache") / SEAL).exists()}
+    for path in sorted(paths, key=lambda path: (path.name == SEAL, path)):  # the seal, which completes a model, last
+        target = home / path.relative_to("cache")
+        if path.parent in sealed or (target.is_file() and sha256(target) == files[str(path)]):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(target.name + ".bundled")
-        shutil.copyfile(folder / place, partial)
-        if sha256(partial) != files[str(place)]:
-            raise Stop(f"the bundle's {str(place)!r} changed while it was read. Copy the bundle anew.")
+        shutil.copyfile(folder / path, partial)
+        if sha256(partial) != files[str(path)]:
+            raise Stop(f"the bundle's {str(path)!r} changed while it was read. Copy the bundle again.")
         os.replace(partial, target)
-    print(f"Weights and course models are in {home}.")  # `fetch`, next, holds them against the course's checksums
+    print(f"Weights and course models are in {home}.")  # `fetch`, next, checks them against the course's checksums
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file that may be larger than the memory."""
+    """Compute the SHA-256 of a file without reading it all into memory."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -421,20 +425,20 @@ def sha256(path: Path) -> str:
 
 
 def settle() -> None:
-    """Give all that starts from here another home if this user's cannot be written to: JupyterLab would not start."""
+    """Set another HOME if the user's is not writable, because JupyterLab would not start."""
     home = Path(os.path.expanduser("~"))
-    refusing = [home, *filter(os.path.exists, (home / name for name in HOME_NAMES))]
-    refusing = [path for path in refusing if not os.access(path, os.W_OK)]
-    if not refusing:
+    folders = [home, *filter(os.path.exists, (home / name for name in HOME_NAMES))]
+    read_only = [path for path in folders if not os.access(path, os.W_OK)]
+    if not read_only:
         return
     HOME.mkdir(exist_ok=True)
     os.environ["HOME"] = str(HOME)
-    print(f"{refusing[0]} may not be written to, so what the course and Jupyter keep goes to {HOME}.")
-    print(f"In a terminal of your own say first: export HOME={shlex.quote(str(HOME))}", flush=True)
+    print(f"{read_only[0]} is not writable, so the course and Jupyter store their files in {HOME}.")
+    print(f"In your own terminal, first run: export HOME={shlex.quote(str(HOME))}", flush=True)
 
 
 def run(command: list[str]) -> int:
-    """Run a command in the course's folder. Ctrl-C is the command's to answer; we end when it has ended."""
+    """Run a command in the course's folder; the command handles Ctrl-C, and we wait until it has ended."""
     interrupted = False
     with subprocess.Popen(command, cwd=ROOT) as process:
         while process.poll() is None:
@@ -448,20 +452,20 @@ def run(command: list[str]) -> int:
 
 
 def fetch(python: str) -> None:
-    """Fetch the real weights. Most of the course works without them, so a failure is told and not fatal."""
+    """Fetch the real weights; a failure only prints a message, because most of the course works without them."""
     for name in ASSETS:
         if run([python, "-m", "minillm", "fetch", name]):
-            print(f"Going on without {name}; what needs it will say so. The next `{PYTHON} start.py` tries again.")
+            print(f"Continuing without {name}; the next `{PYTHON} start.py` tries again.")
             return
 
 
 def test(python: str, rest: list[str]) -> int:
-    """Run every check, the later ones even if an earlier one fails, and sum up."""
+    """Run all checks, even after a failure, and print a summary."""
     checks = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "types": ["pyright", "--pythonpath", python],
-        "course models": ["minillm.course.models"],  # some lessons begin with one, and have no time to make it
+        "course models": ["minillm.course.models"],  # some lessons load one, and cannot take the time to make it
         "tests": ["pytest", *(argument for argument in rest if argument != "--quick")],
         "lessons": ["pytest", "--nbval", "notebooks/"],
     }
@@ -481,12 +485,12 @@ def test(python: str, rest: list[str]) -> int:
 
 
 def lab(python: str) -> int:
-    """Serve JupyterLab at the first lesson. It prints its address with the token, and takes the next port if busy."""
+    """Serve JupyterLab at the first lesson; it prints its address with the token, and uses the next free port."""
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{LESSON}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        command.append("--no-browser")  # else a text browser may take the terminal
+        command.append("--no-browser")  # otherwise a text browser may take over the terminal
     print("Starting JupyterLab. Open the address with the token that it prints; Ctrl-C twice ends it.", flush=True)
     try:
         return run(command)

@@ -1,13 +1,13 @@
-"""PPO, GRPO, DPO and best-of-64 on the same preferences: what of the gap that best-of-64 opens does each close?
+"""PPO, GRPO and DPO on the same preferences: how much of the gain of best-of-64 does each reach?
 
     python benchmarks/alignment.py                                # three seeds
     python benchmarks/alignment.py --methods ppo dpo --seeds 1 --json
 
-All begin with the course's chat model. Best-of-64 draws 64 answers to every held-out instruction and keeps the one that
-the course's reward model likes best; PPO and GRPO learn from that same reward model, DPO from pairs of the same raters,
-among the chat model's own answers, and `dpo-judge` from the same pairs as the reward model has them. The gold utility
-of sampled answers counts, in points, over the same instructions for all; `closed` is (method - SFT) / (best-of-64 -
-SFT). Beside it stand the seconds that each took, the drawing of what it learns from included.
+All methods start from the course's chat model. Best-of-64 samples 64 answers to every held-out instruction and keeps
+the one with the highest reward. PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's
+own answers, labeled by the same raters, and `dpo-judge` on the same pairs labeled by the reward model. The metric is
+the gold utility of sampled answers, in points, on the same instructions; `closed` is (method - SFT) / (best-of-64 -
+SFT). The seconds include generating the training data.
 """
 
 import argparse
@@ -45,25 +45,25 @@ from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction, Instructions
 
 ASKED = 300  # held-out instructions
-STREAM = 3_000_000  # their seed, beyond those that anything was trained on
+STREAM = 3_000_000  # their seed, beyond all seeds used in training
 N = 64
 METHODS = ("ppo", "grpo", "dpo", "dpo-judge")
 COLUMNS = "{:12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10}"
 
 
-def train_online(train: Callable, recipe: OnlineConfig, seed: int, judge: RewardModel) -> Transformer:
+def train_online(train: Callable, recipe: OnlineConfig, seed: int, reward_model: RewardModel) -> Transformer:
     model, tokenizer = models.sft()
     config = replace(recipe, seed=seed)
     prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - config.max_new_tokens)
-    return train(model, PromptData(prompts, judge.score, [tokenizer.eos_id]), config, on_metrics=show)[0]
+    return train(model, PromptData(prompts, reward_model.score, [tokenizer.eos_id]), config, on_metrics=show)[0]
 
 
-def train_dpo(seed: int, judge: RewardModel | None = None) -> Transformer:
+def train_dpo(seed: int, reward_model: RewardModel | None = None) -> Transformer:
     model, tokenizer = models.sft()
     found = world_preferences(DPO, Rater(), seed, lambda asked: own_answers(model, tokenizer, asked, seed=seed))
     train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
-    if judge is not None:
-        train, held_out = as_judged(judge, train), as_judged(judge, held_out)
+    if reward_model is not None:
+        train, held_out = as_judged(reward_model, train), as_judged(reward_model, held_out)
     data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
     return dpo(model, data, DPO.training, on_metrics=show)[0]
 
@@ -73,12 +73,12 @@ def show(line: dict) -> None:
     print(f"  step {line['step']}: {', '.join(figures)}      ", end="\r", flush=True)
 
 
-def best_of_64(tokenizer: Tokenizer, asked: list[Instruction], judge: RewardModel, seed: int) -> list[float]:
-    """The gold utilities of what the reward model picks."""
-    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
-    picked, _ = best_of_n(models.sft()[0], prompts, N, judge.score, LONGEST, [tokenizer.eos_id], seed)
+def best_of_64(tokenizer: Tokenizer, asked: list[Instruction], reward_model: RewardModel, seed: int) -> list[float]:
+    """Compute the gold utilities of the answers that the reward model picks."""
+    prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in asked]
+    picked, _ = best_of_n(models.sft()[0], prompts, N, reward_model.score, LONGEST, [tokenizer.eos_id], seed)
     texts = (tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in picked)
-    return [utility(one, text) for one, text in zip(asked, texts, strict=True)]
+    return [utility(instruction, text) for instruction, text in zip(asked, texts, strict=True)]
 
 
 def figures(report: Report, reference: Report, ceiling: float) -> dict[str, float | list[float]]:
@@ -95,48 +95,48 @@ def figures(report: Report, reference: Report, ceiling: float) -> dict[str, floa
 
 
 def run(seed: int, methods: Sequence[str]) -> dict[str, dict]:
-    """All methods with one seed, measured on the same instructions."""
+    """Run all methods with one seed and evaluate them on the same instructions."""
     seed_everything(seed)
     reference, tokenizer = models.sft()
-    judge = models.reward()[0].eval()
+    reward_model = models.reward()[0].eval()
     asked = askable(reference, tokenizer, Instructions(STREAM + seed, "held-out").stream(), ASKED)
     start = time.perf_counter()
-    best = Estimate.of(best_of_64(tokenizer, asked, judge, seed))
+    best = Estimate.of(best_of_64(tokenizer, asked, reward_model, seed))
     seconds = time.perf_counter() - start
-    before = assess(reference, tokenizer, asked, reference, judge, seed)
+    before = assess(reference, tokenizer, asked, reference, reward_model, seed)
     table = {"SFT": {"seconds": 0.0} | figures(before, before, best.mean)}
     table["best-of-64"] = {"seconds": seconds, "utility": best.mean, "utility_stderr": best.stderr, "closed": 1.0}
     training = {
-        "ppo": lambda: train_online(ppo, WORLD_PPO, seed, judge),
-        "grpo": lambda: train_online(grpo, WORLD_GRPO, seed, judge),
+        "ppo": lambda: train_online(ppo, WORLD_PPO, seed, reward_model),
+        "grpo": lambda: train_online(grpo, WORLD_GRPO, seed, reward_model),
         "dpo": lambda: train_dpo(seed),
-        "dpo-judge": lambda: train_dpo(seed, judge),
+        "dpo-judge": lambda: train_dpo(seed, reward_model),
     }
     for method in methods:
         start = time.perf_counter()
         model = training[method]()
         seconds = time.perf_counter() - start
-        after = assess(model, tokenizer, asked, reference, judge, seed)
+        after = assess(model, tokenizer, asked, reference, reward_model, seed)
         table[method] = {"seconds": seconds} | figures(after, before, best.mean)
     return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="each draws its own prompts, answers and instructions")
+    parser.add_argument("--seeds", type=int, default=3, help="each has its own prompts, answers and instructions")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     runs = [run(seed, arguments.methods) for seed in range(arguments.seeds)]
-    print(COLUMNS.format("method", "seconds", "utility", "closed", "least", "KL", "right", "words", "win rate"))
+    print(COLUMNS.format("method", "seconds", "utility", "closed", "min", "KL", "right", "words", "win rate"))
     for method in runs[0]:
-        rows = [one[method] for one in runs]
+        rows = [table[method] for table in runs]
         means = [fmean(row[name] for row in rows) if name in rows[0] else float("nan") for name in
                  ("seconds", "utility", "closed", "kl", "accuracy", "length")]  # fmt: skip
         wins = fmean(row["win_rate"][0] for row in rows) if "win_rate" in rows[0] else float("nan")
         seconds, points, closed, kl, right, words = means
-        least = min(row["closed"] for row in rows)
-        print(COLUMNS.format(method, f"{seconds:.0f}", f"{points:.2f}", f"{closed:.0%}", f"{least:.0%}", f"{kl:.2f}",
+        lowest = min(row["closed"] for row in rows)
+        print(COLUMNS.format(method, f"{seconds:.0f}", f"{points:.2f}", f"{closed:.0%}", f"{lowest:.0%}", f"{kl:.2f}",
                              f"{right:.1%}", f"{words:.1f}", f"{wins:.1%}"))  # fmt: skip
     print(f"written to {write_result('alignment', {'asked': ASKED, 'runs': runs})}")
     if arguments.json:

@@ -1,7 +1,7 @@
-"""A class of invented students over all assignments: right, wrong, late, honest in every odd way, and hostile.
+"""A synthetic class for testing the grader: right, wrong, late, unusual but honest, and hostile submissions.
 
-Each kind of student is a function that puts something into the folder of submissions, with the points that each of its
-answers must get. `benchmarks/grading.py` times the whole class, a test grades one of each.
+Each kind of student writes something into the folder of submissions and has the points that its answers must get.
+`benchmarks/grading.py` times the whole class, and a test grades one of each kind.
 """
 
 import json
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "04_attention"
 FULL = (2, 2, 3, 3)
 NOTHING = (0, 0, 0, 0)
-WIDE = "名" * 80  # more bytes than the name of a file may have
-LATE = 2_000_000_000  # when the late ones saved their notebook, as a Unix time
+WIDE = "名" * 80  # more bytes than a file name can have
+LATE = 2_000_000_000  # Unix time at which the late students saved their notebooks
 HEADS = {
     "attention": "query, key, value, visible",
     "multi_head": "x, query_weight, key_weight, value_weight, output_weight, n_heads",
@@ -34,21 +34,21 @@ Pack = Callable[[Path, str, bytes], None]
 
 @dataclass(frozen=True)
 class Student:
-    """What somebody hands in for assignment 04, as changes to the solved notebook, and what that is worth."""
+    """A submission for assignment 04, as changes to the solved notebook, and the points that it must get."""
 
     points: tuple[int, ...] = FULL
-    functions: dict[str, str] | None = None  # new bodies
+    functions: dict[str, str] | None = None  # new function bodies
     first: str | None = None  # a cell before all others
     last: str | None = None  # a cell after all others
-    packed: Pack | None = None  # how it is handed in; None: as a file in a folder
-    reason: str | None = None  # a part of what the table must say
-    look: str | None = None  # a part of what a teacher must be told to look at
-    called: str | None = None  # the name in the tables, if it is another than the kind's
+    packed: Pack | None = None  # how it is submitted; None: as a file in a folder
+    reason: str | None = None  # part of the reason in the table
+    look: str | None = None  # part of the note to the teacher
+    called: str | None = None  # the student's name in the tables, if not the kind
 
 
 @dataclass
 class Expected:
-    """What the tables must say of one student: points by assignment, nothing of the assignments that are missing."""
+    """The expected table rows of one student: points by assignment, without missing assignments."""
 
     points: dict[str, tuple[int, ...]]
     reason: str | None = None
@@ -57,14 +57,14 @@ class Expected:
 
 @cache
 def notebook(number: str, folder: str = "solutions") -> bytes:
-    """An assignment as the course has it, solved or not."""
+    """Read an assignment's notebook, solved or unsolved."""
     name = f"{number}_{ROOMS[number]}"
     return (ROOT / folder / name / f"{name}.ipynb").read_bytes()
 
 
 @cache
 def full(number: str) -> tuple[int, ...]:
-    """The points of every question."""
+    """Return the maximum points of every question."""
     return tuple(len(question.probes) for question in questions(number))
 
 
@@ -72,7 +72,7 @@ def nothing(number: str) -> tuple[int, ...]:
     return tuple(0 for _ in questions(number))
 
 
-# --- how it is handed in ---
+# --- ways to submit ---
 
 
 def _file(folder: Path, name: str, data: bytes, path: str = f"{NAME}.ipynb") -> None:
@@ -101,11 +101,11 @@ def _with_checkpoints(folder: Path, name: str, data: bytes) -> None:
 
 
 def _whole_course(folder: Path, name: str, data: bytes) -> None:
-    for place in ("solutions", "exercises"):
+    for top in ("solutions", "exercises"):
         for number in ROOMS:
             path = f"{number}_{ROOMS[number]}"
-            own = data if (place, number) == ("exercises", "04") else notebook(number, place)
-            _zip(folder, name, own, f"minillm-main/{place}/{path}/{path}.ipynb")
+            own = data if (top, number) == ("exercises", "04") else notebook(number, top)
+            _zip(folder, name, own, f"minillm-main/{top}/{path}/{path}.ipynb")
     _zip(folder, name, (ROOT / "notebooks" / f"{NAME}.ipynb").read_bytes(), f"minillm-main/notebooks/{NAME}.ipynb")
     for number in range(3000):
         _zip(folder, name, b"", f"minillm-main/.venv/lib/{number}.py")
@@ -143,7 +143,7 @@ def _blank_lines(folder: Path, name: str, data: bytes) -> None:
     _file(folder, name, json.dumps(content).encode())
 
 
-# --- what hostile answers do ---
+# --- code of hostile answers ---
 
 LIAR = """class Liar:
     def __eq__(self, other): return True
@@ -309,9 +309,9 @@ SPECIAL = {"moodle": "Cleo Ray_123_assignsubmission_file"}  # folders of another
 
 
 def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) -> dict[str, Expected]:
-    """Fill a folder with one submission of each kind; returns what must be said of them, by their names in the tables.
+    """Fill a folder with one submission of each kind; returns the expected results by the students' names.
 
-    Without `kinds`, that is every kind there is, and somebody for each of the assignments.
+    Without `kinds`, all kinds are used, and students for all assignments are added.
     """
     folder.mkdir(parents=True)
     expected: dict[str, Expected] = {}
@@ -328,7 +328,7 @@ def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) ->
 
 
 def _all_assignments(folder: Path) -> dict[str, Expected]:
-    """Somebody who solved everything, somebody who touched nothing, and for each assignment one who did only that."""
+    """A student who solved everything, one who changed nothing, and one per assignment who solved only that."""
     found = {"diligent": Expected({}), "idle": Expected({})}
     for number in ROOMS:
         name = f"{number}_{ROOMS[number]}"
@@ -345,10 +345,10 @@ def _changed(student: Student, places: dict[str, str]) -> bytes:
     content = deepcopy(json.loads(notebook("04")))
     for function, body in (student.functions or {}).items():
         _replace(content, function, body, places)
-    for place, source in ((0, student.first), (len(content["cells"]), student.last)):
+    for index, source in ((0, student.first), (len(content["cells"]), student.last)):
         if source is not None:
             cell = {"cell_type": "code", "source": source, "metadata": {}, "outputs": []}
-            content["cells"].insert(place, cell)
+            content["cells"].insert(index, cell)
     return json.dumps(content).encode()
 
 

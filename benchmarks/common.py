@@ -1,7 +1,7 @@
-"""What every benchmark needs: the machine in words, a fair race, one JSON file a benchmark.
+"""Shared by all benchmarks: a description of the machine, fair timing, and one JSON file per benchmark.
 
-A benchmark prints ratios between contestants that ran side by side. The seconds belong to one machine on one day and
-are only kept in the JSON, next to that machine's description.
+A benchmark prints ratios between contestants that ran side by side. Absolute seconds depend on the machine; they are
+only stored in the JSON, together with a description of the machine.
 """
 
 import json
@@ -22,7 +22,7 @@ Prepare = Callable[[], Callable[[], object]]
 
 
 def machine() -> dict[str, Any]:
-    """The machine that the figures belong to."""
+    """Describe the machine that the results belong to."""
     packages = {}
     for package in PACKAGES:
         try:
@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
 
 
 def tiny_shakespeare() -> Path | None:
-    """Tiny Shakespeare, 1.1 MB: a copy beside the repository, or what `minillm fetch tiny-shakespeare` brought."""
+    """Find tiny Shakespeare (1.1 MB), beside the repository or in the cache of `minillm fetch`; None if missing."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinyshakespeare.txt"
     return beside if beside.is_file() else cached("tiny-shakespeare")
 
@@ -54,10 +54,10 @@ def processor_name() -> str:
 
 
 def race(contestants: dict[str, Prepare], rounds: int = 5) -> dict[str, float]:
-    """The best of several rounds for each contestant, in seconds.
+    """Time each contestant and return its best round, in seconds.
 
-    Each contestant is a function that prepares (not timed) and returns the function to time. They take turns, so a
-    noisy moment hits all of them; the best round is the one with the least noise.
+    Each contestant is a function that prepares (not timed) and returns the function to time. They take turns, so that
+    noise affects all of them; the best round is the one with the least noise.
     """
     best = dict.fromkeys(contestants, float("inf"))
     for _ in range(rounds):
@@ -70,7 +70,7 @@ def race(contestants: dict[str, Prepare], rounds: int = 5) -> dict[str, float]:
 
 
 def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Write benchmarks/results/<name>.json, the machine included."""
+    """Write benchmarks/results/<name>.json, including the description of the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     text = json.dumps(result | {"machine": machine()}, indent=2, ensure_ascii=False)

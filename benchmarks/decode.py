@@ -1,11 +1,11 @@
-"""How fast SmolLM2-135M writes here: our ladder from naive to native 4 bits, beside `transformers` and `llama_cpp`.
+"""Decoding speed of SmolLM2-135M, from naive to native 4-bit, compared with `transformers` and `llama_cpp`.
 
     python benchmarks/decode.py                     # needs the weights: minillm fetch smollm2-135m-instruct
     python benchmarks/decode.py --json --rounds 5
 
-All read the same GGUF file (Q4_1 layers, the head and table in Q8_0). Contestants take turns, a burst of a few seconds
-each, every one in a process of its own that sleeps while another is measured; the best round counts. `llama_cpp` takes
-part where it can be imported. Greedy throughout. Speeds count the steps after the first new token.
+All contestants read the same GGUF file (Q4_1 layers, head and embedding in Q8_0) and decode greedily. They take turns
+of a few seconds, each in a separate process that sleeps while another is measured; the best round counts. `llama_cpp`
+is included if it can be imported. Speeds exclude the first new token.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PROMPT = "The capital of France is"
 NEW, BATCH_NEW, BATCH, LONG = 128, 48, 8, 512  # new tokens alone and in a batch, rows, tokens of the long prompt
 WINDOWS = 8  # of LONG tokens each, for perplexity
 
-# name: (weights, use_cache, fast step, head), each rung one change from the one before
+# name: (weights, use_cache, fast step, head); each entry has one change from the previous one
 LADDER = {
     "naive: float32, no cache": ("float32", False, False, "float32"),
     "+ KV cache": ("float32", True, False, "float32"),
@@ -69,7 +69,7 @@ def their_writer(name: str) -> tuple[Write, object]:
 
     def write(prompts: list[list[int]], new: int) -> Iterator[object]:
         ids, cache = torch.tensor(prompts), DynamicCache()
-        for _ in range(new):  # its own loop, `generate`, takes longer for each token than this
+        for _ in range(new):  # faster per token than their `generate`
             with torch.inference_mode():
                 ids = model(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].argmax(-1, keepdim=True)
             yield ids
@@ -102,7 +102,7 @@ def make(name: str) -> tuple[Write, object]:
 
 
 def pace(write: Write, prompts: list[list[int]], new: int) -> dict[str, float]:
-    """Seconds to the first token, and tokens a second after it."""
+    """Measure the seconds to the first token, and the tokens per second after it."""
     start = time.perf_counter()
     steps = write(prompts, new)
     next(steps)
@@ -118,7 +118,7 @@ def perplexity(model: Callable, windows: torch.Tensor) -> float:
 
 
 def serve(name: str, pipe, threads: int, short: list[int], long: list[int], windows: torch.Tensor) -> None:
-    """A contestant's process: answers one order at a time, and sleeps in between."""
+    """Run in a contestant's process: measure what the parent asks for, and sleep in between."""
     torch.set_num_threads(threads)
     write, model = make(name)
     gc.freeze()
@@ -136,7 +136,7 @@ def serve(name: str, pipe, threads: int, short: list[int], long: list[int], wind
 
 
 def measure(rounds: int) -> list[dict[str, object]]:
-    """One row for each contestant: the best of a few rounds in which they took turns."""
+    """Measure one row per contestant, the best of a few rounds in which they take turns."""
     tokenizer: Tokenizer = load(NAME)[1]
     held_out = tokenizer.encode("\n\n".join(load_corpus("python-docs").validation))
     windows = torch.tensor(held_out[: WINDOWS * (LONG + 1)]).view(WINDOWS, LONG + 1)
@@ -170,7 +170,7 @@ def measure(rounds: int) -> list[dict[str, object]]:
 
 
 def summary(rows: list[dict[str, object]]) -> dict[str, object]:
-    """Our best single-stream speed with a perplexity within 0.5 % of float32, and its ratios to the others."""
+    """Find our best single-stream speed with a perplexity within 0.5 % of float32, and its ratios to the others."""
     speed = {row["contestant"]: row["tokens_per_second"] for row in rows}
     batch = {row["contestant"]: row[f"tokens_per_second_batch_{BATCH}"] for row in rows}
     ours = [row for row in rows if row["contestant"] in LADDER]

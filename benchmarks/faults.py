@@ -1,10 +1,10 @@
-"""What faults cost a run and a download: kills at moments that are drawn, a disk that is full, one that is read-only.
+"""Fault injection for runs and downloads: kills at random times, a full disk, and a read-only disk.
 
     python benchmarks/faults.py               # needs the test extra; 25 rounds, some minutes on one core
     python benchmarks/faults.py --rounds 100 --json
 
-`tests/faults.py` does the work, two rounds of it in every test run. `same_end` counts the runs that ended with the
-validation loss of one that nobody disturbed, to the last bit, and the downloads that came out whole.
+`tests/faults.py` does the work, with two rounds in every test run. `same_end` counts the runs that ended with exactly
+the validation loss of an undisturbed run, and the downloads that were complete.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
         done = subprocess.run(command, env=os.environ | paths, stdout=subprocess.PIPE, text=True, check=True)
     rows = json.loads(done.stdout.splitlines()[-1])
     if rows["a full disk"]:
-        del rows["a full disk"]["read_only"]  # a sentence with a folder of this machine
+        del rows["a full disk"]["read_only"]  # a message that contains a path on this machine
     for name, row in rows.items():
         print(f"{name:22}", row)
     print(f"written to {write_result('faults', {'rounds': arguments.rounds, 'rows': rows}).name}")

@@ -1,11 +1,11 @@
-"""A class over all assignments graded by one command: honest in odd ways, wrong, late, hostile; minutes and memory.
+"""Time and memory to grade a synthetic class over all assignments: honest, wrong, late and hostile submissions.
 
     python benchmarks/grading.py            # some minutes on two cores; needs nbgrader and bubblewrap
     python benchmarks/grading.py --json
 
-`as_expected` counts the notebooks that got exactly the points that their answers are worth; `memory_mb` is what the
-machine had less at the worst moment, all processes together, and `largest_mb` the largest single process. `killed` says
-how often the grading of a small class was killed, and after how many of these a second run ended as an undisturbed one.
+`as_expected` counts the notebooks that got exactly the expected points. `memory_mb` is the peak memory of all processes
+together, and `largest_mb` that of the largest process. `killed` reports how often the grading of a small class was
+killed, and how often a second run then gave the same result as an undisturbed run.
 """
 
 import argparse
@@ -25,20 +25,20 @@ from subprocess import PIPE
 from classroom import KINDS, hand_in, nothing
 from common import write_result
 
-SMALL = ("right", "zipped", "wrong_mask", "dies")  # a class that is graded again and again
-DUE = "2033-05-17"  # a day before the late ones
+SMALL = ("right", "zipped", "wrong_mask", "dies")  # a class that is graded many times
+DUE = "2033-05-17"  # one day before the late submissions
 
 
-def least_free_memory(stop: threading.Event, least: list[int]) -> None:
-    """Note the least memory that the machine has left, until told to stop."""
+def track_free_memory(stop: threading.Event, lowest: list[int]) -> None:
+    """Record the lowest available memory of the machine, until told to stop."""
     while not stop.wait(0.1):
         with open("/proc/meminfo", encoding="ascii") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-        least[0] = min(least[0], free)
+        lowest[0] = min(lowest[0], free)
 
 
 def killed(rounds: int) -> dict[str, int]:
-    """Kill the grading of four students at moments that are drawn, run it again, and compare with one undisturbed."""
+    """Kill the grading of four students at random times, run it again, and compare with an undisturbed run."""
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as scratch:
         folder, whole = Path(scratch, "submissions"), Path(scratch, "whole")
@@ -63,7 +63,9 @@ def killed(rounds: int) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=10, metavar="N", help="how often to kill a small class's grading")
+    parser.add_argument(
+        "--kills", type=int, default=10, metavar="N", help="how often to kill the grading of a small class"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as the last line")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,12 +74,12 @@ def main() -> None:
         before = sorted(path.name for path in folder.iterdir())
         command = [sys.executable, "-m", "minillm", "grade", str(folder), "--out", str(out)]
         command += ["--due", DUE, "--late", "10"]
-        os.environ["TEACHERS_TOKEN"] = "TOKEN"  # which some of them are after
-        stop, least = threading.Event(), [10**15]
-        watch = threading.Thread(target=least_free_memory, args=(stop, least))
+        os.environ["TEACHERS_TOKEN"] = "TOKEN"  # hostile answers try to read it
+        stop, lowest = threading.Event(), [10**15]
+        watch = threading.Thread(target=track_free_memory, args=(stop, lowest))
         watch.start()
         time.sleep(0.5)
-        free = least[0]
+        free = lowest[0]
         began = time.monotonic()
         subprocess.run(command, check=True)
         seconds = time.monotonic() - began
@@ -90,7 +92,7 @@ def main() -> None:
         with open(out / "questions.csv", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 points.setdefault((row["student"], row["question"].split(".")[0]), []).append(int(row["points"]))
-        wanted = {(name, number): got for name, one in students.items() for number, got in one.points.items()}
+        wanted = {(name, number): got for name, row in students.items() for number, got in row.points.items()}
         odd = {
             " ".join(which): got for which, got in points.items() if tuple(got) != wanted.get(which, nothing(which[1]))
         }
@@ -105,7 +107,7 @@ def main() -> None:
         "pages": pages,
         "seconds": round(seconds, 1),
         "seconds_again": round(again, 1),
-        "memory_mb": round((free - least[0]) / 1e6),
+        "memory_mb": round((free - lowest[0]) / 1e6),
         "killed": killed(options.kills),
         "largest_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000),
     }

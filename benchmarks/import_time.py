@@ -1,11 +1,11 @@
-"""What `import minillm` costs beside the `import torch` that is in it.
+"""The time of `import minillm` relative to the `import torch` that it contains.
 
     python benchmarks/import_time.py               # ten fresh processes of each, about half a minute
     python benchmarks/import_time.py --json
 
-A process of its own for every import, in turns, after one of each that is not counted (it fills the disk's cache). The
-ratio is of the medians of processor time: an import is one thread, and what else the machine does is none of its cost.
-The ratio of the seconds on the clock stands beside it.
+Every import runs in a fresh process. The two take turns, after one uncounted import of each that fills the disk cache.
+The ratio is that of the median CPU times, which other processes on the machine do not affect. The ratio of wall-clock
+times is also reported.
 """
 
 import argparse
@@ -23,7 +23,7 @@ MODULES = ("torch", "minillm")
 
 
 def seconds(module: str) -> tuple[float, float]:
-    """Seconds on the clock and of the processor for a fresh process that imports a module and ends."""
+    """Measure the wall-clock and CPU seconds of a fresh process that imports a module."""
     before, start = os.times(), time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     clock, after = time.perf_counter() - start, os.times()
@@ -39,8 +39,8 @@ def main() -> None:
         seconds(module)
     rounds = [{module: seconds(module) for module in MODULES} for _ in range(arguments.rounds)]
     result: dict[str, Any] = {"rounds": arguments.rounds}
-    for kind, place in (("clock", 0), ("processor", 1)):
-        medians = {module: round(median(one[module][place] for one in rounds), 3) for module in MODULES}
+    for column, kind in enumerate(("clock", "processor")):
+        medians = {module: round(median(times[module][column] for times in rounds), 3) for module in MODULES}
         result[kind] = medians | {"ratio": round(medians["minillm"] / medians["torch"], 3)}
         print(f"{kind:10}", *(f"{module} {value:.2f} s  " for module, value in medians.items()), result[kind]["ratio"])
     print(f"written to {write_result('import_time', result).name}")

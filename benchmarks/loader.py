@@ -1,10 +1,10 @@
-"""What a batch costs beside the training step that it is for, at preset tiny.
+"""The time to load a batch, relative to a training step on it, for the preset tiny.
 
     python benchmarks/loader.py                     # the world; token file in a temporary folder
     python benchmarks/loader.py --steps 100 --json
 
-The loader's part is what `train` waits for: picking the rows, reading them from the memory-mapped token file, shifting
-them by one. The step is forward, backward and update on such a batch. Both are timed in the same loop, step by step.
+Loading is what `train` waits for: selecting rows, reading them from the memory-mapped token file, and shifting them by
+one. A step is forward, backward and update on one batch. Both are timed in the same loop.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from minillm.training.settings import TrainConfig
 
 
 def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[float, float]:
-    """Median seconds of a batch and of a training step."""
+    """Measure the median seconds to load a batch and to train on it."""
     torch.manual_seed(0)
     model, settings = Transformer(config), TrainConfig(steps=steps)
     module = Processes().wrap(model, text_loss)
@@ -59,7 +59,7 @@ def main() -> None:
     tokenizer = Tokenizer.train(corpus.train[:4000], ModelConfig.preset("tiny").vocab_size, SPECIAL_TOKENS)
     tokenizer.eos_token = SPECIAL_TOKENS[0]
     config = ModelConfig.preset("tiny", vocab_size=tokenizer.vocab_size)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows removes no file that is mapped
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows cannot remove a mapped file
         os.environ["MINILLM_HOME"] = folder
         file = encode_training(corpus, tokenizer)
         length, end = config.max_seq_len + 1, tokenizer.eos_id
@@ -71,7 +71,7 @@ def main() -> None:
 
     print(f"preset tiny, batches of {arguments.batch_size} x {config.max_seq_len}, {corpus.name}:")
     for row in rows:
-        print(f"  a batch {row['form']:20} costs {row['share']:.2%} of its training step")
+        print(f"  loading a batch {row['form']:20} takes {row['share']:.2%} of its training step")
     result = {"loader_share": rows[0]["share"], "batch_size": arguments.batch_size, "rows": rows}
     write_result("loader", result)
     if arguments.json:

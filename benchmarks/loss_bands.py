@@ -1,11 +1,11 @@
-"""What loss is normal at which step: the default recipe over several seeds, written where the package finds it.
+"""Make the loss bands: the losses of the default recipe over several seeds, written into the package.
 
     python benchmarks/loss_bands.py                 # five seeds, one after the other, about two minutes each
     python benchmarks/loss_bands.py --seeds 3 --to bands.json
 
-Each seed's run (world, initial weights and order of its own) is kept in runs/loss_bands/ under a hash of the recipe, so
-a script that was stopped goes on where it was, and a changed recipe starts anew. What is written is nats per token at a
-grid of steps, not how long it took: any machine will do.
+Each seed has its own documents, initial weights and order. Its run is kept in runs/loss_bands/ under a hash of the
+recipe, so an interrupted script resumes and a changed recipe starts over. The bands are in nats per token at a grid of
+steps and contain no times, so any machine will do.
 """
 
 import argparse
@@ -22,27 +22,27 @@ RUNS = Path(__file__).resolve().parents[1] / "runs" / "loss_bands"
 
 
 def finished(folder: Path, recipe: BaseRecipe) -> list[dict] | None:
-    """The metrics of a run that came to its end, else None."""
+    """Read the metrics of a finished run, or return None."""
     lines = read_metrics(folder / METRICS) if (folder / METRICS).is_file() else []
     done = lines and recipe.training.progress(lines[-1]["step"], lines[-1]["seconds"]) >= 1
     return lines if done and "val_loss" in lines[-1] else None
 
 
 def run(recipe: BaseRecipe, runs: Path) -> list[dict]:
-    """One seed's metrics: read where its run is complete, else trained to its end."""
+    """Read one seed's metrics, and train first if the run is not finished."""
     name = hashlib.sha256(json.dumps(settings_of(recipe), sort_keys=True).encode()).hexdigest()[:16]
     folder = runs / name / f"seed{recipe.seed}"
     if finished(folder, recipe) is None:
         train_base(recipe, folder)
     lines = finished(folder, recipe)
-    assert lines, f"{folder} did not come to its end"
+    assert lines, f"{folder} is not finished"
     return lines
 
 
 def make(recipe: BaseRecipe, seeds: int, runs: Path, to: Path) -> Bands:
-    """Train what is missing, write the bands, and return them."""
+    """Train the missing seeds, write the bands, and return them."""
     if seeds < 2:
-        raise ValueError(f"a band over {seeds} seeds has no width; take at least 2")
+        raise ValueError(f"a band over {seeds} seeds has no width; use at least 2")
     bands = bands_of([run(replace(recipe, seed=seed), runs) for seed in range(seeds)], settings_of(recipe))
     write_bands(bands, to)
     return bands

@@ -1,9 +1,9 @@
-"""How near we are to `transformers`, family by family: the table of what the tests assert.
+"""Numerical parity with `transformers` for each model family: a table of what the tests assert.
 
     python benchmarks/parity.py                     # needs the test extra
 
-A small random model of each family is saved by `transformers` and read by us; what we save of it, `transformers` reads.
-Cases and comparison are those of `tests/pretrained/parity.py`. Nothing is timed.
+`transformers` saves a small random model of each family and we load it; then we save it and `transformers` loads it.
+The cases and the comparison are those of `tests/pretrained/parity.py`. Nothing is timed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HEADER = """| family | largest difference of a logit: read | written | 64 greedy
 
 
 def measure() -> list[dict[str, object]]:
-    """One row a family, its head tied to the embedding and not."""
+    """Measure two rows per family, with a tied and an untied head."""
     rows = []
     for family in FAMILIES:
         for tied in (False, True):
@@ -37,12 +37,12 @@ def measure() -> list[dict[str, object]]:
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """The rows in Markdown, the worse of tied and untied for each family."""
+    """Format the rows as Markdown, with the worse of tied and untied for each family."""
     lines = [HEADER]
     for family in FAMILIES:
-        of_it = [row for row in rows if row["family"] == family]
-        read, written = (max(row[key] for row in of_it) for key in ("read", "written"))
-        equal = ["yes" if all(row[key] for row in of_it) else "NO" for key in ("greedy_read", "greedy_written")]
+        both = [row for row in rows if row["family"] == family]
+        read, written = (max(row[key] for row in both) for key in ("read", "written"))
+        equal = ["yes" if all(row[key] for row in both) else "NO" for key in ("greedy_read", "greedy_written")]
         lines.append(f"| {family} | {read:.0e} | {written:.0e} | {equal[0]} | {equal[1]} |")
     return "\n".join(lines)
 

@@ -1,9 +1,9 @@
-"""The other contestant of `benchmarks/train.py`: a GPT-2-style model and its usual recipe, in plain PyTorch.
+"""The baseline of `benchmarks/train.py`: a GPT-2-style model and its usual recipe, in plain PyTorch.
 
-4 layers, 4 heads, 128 wide, context 64: LayerNorm, GELU, learned positions, one matrix for queries, keys and values, no
-biases, tied head; AdamW with betas 0.9 and 0.99, decay 0.1, gradients clipped at 1, batches of 12 rows, 100 steps of
-climb to 1e-3 and a cosine down to 1e-4 at step 2,000; float32. It shares nothing with `minillm` but the text, and uses
-torch's fused kernels wherever there is one.
+The model has 4 layers, 4 heads, width 128 and context 64, with LayerNorm, GELU, learned positions, one matrix for
+queries, keys and values, no biases, and a tied head. The recipe is AdamW with betas 0.9 and 0.99, weight decay 0.1,
+gradient clipping at 1, batches of 12 rows, a warmup of 100 steps to 1e-3, and a cosine to 1e-4 at step 2,000, in
+float32. It shares no code with `minillm` and uses PyTorch's fused kernels wherever they exist.
 """
 
 import math
@@ -33,7 +33,7 @@ class Layer(nn.Module):
 class PlainGPT(nn.Module):
     def __init__(self, vocab_size: int, width: int = 128, layers: int = 4, heads: int = 4, context: int = 64):
         super().__init__()
-        self.tokens, self.places = nn.Embedding(vocab_size, width), nn.Embedding(context, width)
+        self.tokens, self.positions = nn.Embedding(vocab_size, width), nn.Embedding(context, width)
         self.layers = nn.ModuleList(Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width, bias=False)
         for name, p in self.named_parameters():
@@ -43,7 +43,7 @@ class PlainGPT(nn.Module):
                 )
 
     def forward(self, ids: Tensor) -> Tensor:
-        x = self.tokens(ids) + self.places.weight[: ids.shape[1]]
+        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
         for layer in self.layers:
             x = layer(x)
         return F.linear(self.norm(x), self.tokens.weight)

@@ -1,14 +1,13 @@
-"""The course's base model over several seeds: how much of the way from the bigram model to the floor it goes, how fast.
+"""The course's base model over several seeds: how close it gets to the entropy floor, and how fast.
 
     python benchmarks/pretrain.py                   # three seeds, about two minutes each on two cores
     python benchmarks/pretrain.py --seeds 1 --json
     python benchmarks/pretrain.py --long            # 4,400 steps over twice as many documents: some ten minutes each
 
-Each run is `minillm pretrain` with its own defaults in a process of its own, on a quiet machine. `closed` is the share
-of the distance from the bigram model's loss to the exact floor; `kl` is what is left, in nats per token. Each model is
-then put to the world's experiments, whose scores stand between guessing and a perfect reader. Beside it, the
-plain GPT-2-style recipe of `plain_gpt.py` learns from the first seed's batches; pretrain.png shows the losses
-of both against time.
+Each run is `minillm pretrain` with its defaults in a separate process, on a quiet machine. `closed` is the fraction of
+the gap between the bigram model's loss and the exact floor that the model closes; `kl` is the remaining gap in nats per
+token. Each model is then scored on the world's experiments. For comparison, the plain GPT-2-style recipe of
+`plain_gpt.py` is trained on the first seed's batches; pretrain.png shows both losses over time.
 """
 
 import argparse
@@ -37,25 +36,25 @@ FIGURES = ("val_loss", "floor", "bigram_loss", "kl", "closed", "seconds", "token
 
 
 def run(seed: int, options: Sequence[str] = ()) -> dict:
-    """Our recipe, changed by `options`: its figures, and its loss batch by batch as (seconds, nats per token)."""
+    """Train our recipe with `options`; returns its results, and the loss of each batch as (seconds, nats per token)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "base"
         result = minillm("pretrain", "--out", str(out), "--seed", str(seed), *options)
         scores = minillm("eval", "--model", str(out), "--samples", "0")["experiments"]
         curve = [(line["seconds"], line["loss"]) for line in read_metrics(out / METRICS)]
-    del result["out"]  # a folder that is gone
+    del result["out"]  # a temporary folder
     return result | {"curve": curve, "experiments": scores}
 
 
 def minillm(*arguments: str) -> dict:
-    """What a command says with --json."""
+    """Run a command with --json and return its result."""
     command = [sys.executable, "-m", "minillm", *arguments, "--json"]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])
 
 
 def plain(seed: int) -> list[tuple[float, float]]:
-    """The plain recipe on the same batches, for as many steps: (seconds, nats per token), now and then."""
+    """Train the plain recipe on the same batches for as many steps; returns some (seconds, nats per token)."""
     recipe, config = RECIPES["tiny"], ModelConfig.preset("tiny")
     corpus = load_corpus("world", seed, recipe.documents)
     tokenizer = learn_tokenizer(corpus, config.vocab_size)
@@ -74,37 +73,37 @@ def plain(seed: int) -> list[tuple[float, float]]:
 
 
 def draw(runs: list[dict]) -> bytes:
-    """The losses of the first seed against time, smoothed, with the two rulers."""
+    """Draw the smoothed losses of the first seed over time, with the two reference losses."""
     first, curves, times = runs[0], {}, {}
     for name, curve in {"minillm": first["curve"], "plain GPT-2 style": first["plain_curve"]}.items():
         times[name] = [seconds for seconds, _ in curve]
         curves[name] = smoothed(range(1, len(curve) + 1), [loss for _, loss in curve])
-    rulers = {"bigram model": first["bigram_loss"], "floor": first["floor"]}
-    return png(lines(curves, "seconds on two cores", "nats per token", x=times, references=rulers, log_y=True))
+    references = {"bigram model": first["bigram_loss"], "floor": first["floor"]}
+    return png(lines(curves, "seconds on two cores", "nats per token", x=times, references=references, log_y=True))
 
 
 def show_experiments(seeds: list[dict[str, dict[str, dict[str, float]]]]) -> None:
-    print(f"\n{'experiment':12} {'split':>9} {'chance':>7} {'mean':>7} {'least':>7} {'most':>7} {'perfect':>8}")
+    print(f"\n{'experiment':12} {'split':>9} {'chance':>7} {'mean':>7} {'min':>7} {'max':>7} {'perfect':>8}")
     for name, splits in seeds[0].items():
         for split, score in splits.items():
-            values = [one[name][split]["model"] for one in seeds]
+            values = [scores[name][split]["model"] for scores in seeds]
             figures = (score["chance"], statistics.fmean(values), min(values), max(values), score["perfect"])
             print(f"{name:12} {split:>9} " + " ".join(f"{figure:7.3f}" for figure in figures))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="runs, each with a world, weights and order of its own")
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each with its own world, weights and order")
     parser.add_argument("--long", action="store_true", help="ten minutes of training instead of two")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     runs = [run(seed, LONG if arguments.long else ()) for seed in range(arguments.seeds)]
     result: dict = {"runs": runs}
     for figure in FIGURES:
-        values = [one[figure] for one in runs]
+        values = [row[figure] for row in runs]
         result[figure] = {"mean": statistics.fmean(values), "least": min(values), "most": max(values)}
         print(f"{figure:18} {result[figure]['mean']:10.4f}   from {min(values):.4f} to {max(values):.4f}")
-    show_experiments([one["experiments"] for one in runs])
+    show_experiments([row["experiments"] for row in runs])
     if not arguments.long:
         runs[0]["plain_curve"] = plain(0)
         (RESULTS / "pretrain.png").write_bytes(draw(runs))

@@ -1,10 +1,10 @@
-"""Where the time of a training step goes: preset tiny, trained as the course's base model is, under torch's profiler.
+"""A profile of a training step of the preset tiny, with torch's profiler and the course's recipe.
 
     python benchmarks/profile_training.py                  # writes results/profile_training.json and its picture
     python benchmarks/profile_training.py --steps 20 --json
 
-Every operation is counted for the part of the model that called it; what the backward pass computes, for the part whose
-forward pass it differentiates. The profiler itself makes small operations look a little dearer than they are.
+Every operation is attributed to the part of the model that called it, and a backward operation to the part whose
+forward operation it differentiates. The profiler's own overhead slightly inflates small operations.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from minillm.training.loop import Task, train
 from minillm.training.pretraining import TextData, text_loss
 from minillm.viz.figures import BLUE, ORANGE, bars, png
 
-# What a module's operations are counted for, by the end of its name; the last line is everything that no line names.
+# The part of the model by the end of a module's name; the last entry is everything else.
 PARTS = {
     (".query", ".key", ".value", ".output"): "attention: projections",
     (".gate", ".up", ".down"): "feed-forward: projections",
@@ -46,7 +46,7 @@ BACKWARD = "autograd::engine::evaluate_function: "
 
 
 class Timed:
-    """The batches, with the time that making one takes under a name of its own."""
+    """Batches that record the time to make one in the profile."""
 
     def __init__(self, batches: PackedBatches):
         self.batches, self.batch_size = batches, batches.batch_size
@@ -57,7 +57,7 @@ class Timed:
 
 
 def name_modules(model: nn.Module) -> None:
-    """Let every module open a record under its own name when it is called, and close it when it returns."""
+    """Make every module record its calls under its own name in the profile."""
     open_records = []
     for name, module in model.named_modules():
 
@@ -70,14 +70,14 @@ def name_modules(model: nn.Module) -> None:
 
 
 def part_named(event: FunctionEvent) -> str | None:
-    """The part that an event begins, if it begins one."""
+    """Return the part that an event starts, or None."""
     if event.name.startswith("module."):
-        return next(part for ends, part in PARTS.items() if event.name.endswith(ends))
+        return next(part for suffixes, part in PARTS.items() if event.name.endswith(suffixes))
     return OPTIMIZER if event.name.startswith("Optimizer.step") else OPERATIONS.get(event.name)
 
 
 def with_parts(event: FunctionEvent, part: str = REST) -> Iterator[tuple[FunctionEvent, str]]:
-    """An event and all that happened inside it, each with its part; a piece of the backward pass stays whole."""
+    """Yield an event and all events inside it with their parts; a backward operation is not split."""
     part = part_named(event) or part
     yield event, part
     for child in event.cpu_children if not event.name.startswith(BACKWARD) else []:
@@ -85,10 +85,10 @@ def with_parts(event: FunctionEvent, part: str = REST) -> Iterator[tuple[Functio
 
 
 def times_of_step(step: FunctionEvent) -> tuple[Counter, Counter]:
-    """Microseconds of each part in one step: outside the backward pass, and in it.
+    """Sum the microseconds of each part in one step, outside and inside the backward pass.
 
-    Torch numbers what it will have to differentiate, and an operation bears the next free number. So the last one that
-    bears a number is the one that took it, and whose part the backward pass of that number belongs to.
+    PyTorch gives each operation that it will differentiate a sequence number. Other operations carry the next free
+    number, so the last operation with a number is the one that owns it.
     """
     outside, backward, part_of_number = Counter(), Counter(), {}
     for event, part in with_parts(step):
@@ -110,12 +110,15 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     model = Transformer(recipe.config)
     warm = 5
     config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)  # yields after every step
+    # warm up, then time steps without the profiler
     events = train(Task(model, Timed(data.train), text_loss), config)
     times = []
     for _ in range(warm + steps):
         start = time.perf_counter()
         next(events)
         times.append(time.perf_counter() - start)
+
+    # profile steps, and sum the times by part
     name_modules(model)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(steps):
@@ -144,9 +147,9 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
 def draw(result: dict[str, Any]) -> bytes:
     parts = result["parts"]
     colours = [BLUE if part in MATRICES else ORANGE for part in parts]
-    shares = [100 * times["share"] for times in parts.values()]
+    percent = [100 * times["share"] for times in parts.values()]
     unit = "% of a training step (blue: parts that are mostly matrix products)"
-    return png(bars(list(parts), shares, unit, digits=1, colours=colours))
+    return png(bars(list(parts), percent, unit, digits=1, colours=colours))
 
 
 def main() -> None:

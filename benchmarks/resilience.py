@@ -1,11 +1,11 @@
-"""What a kill, a restart and a second process change about a run: its last validation loss, side by side.
+"""The effect of kills, restarts and a second process on a run, measured by its final validation loss.
 
     python benchmarks/resilience.py            # eight short runs on the world, about three minutes on two cores
     python benchmarks/resilience.py --json
 
-Each run is the same: a small model, the same batches, the same seed. A process that is killed dies by SIGKILL at step
-90 of 150, thirty steps after the last checkpoint; in a job of two it is one of them, and torchrun starts both again.
-`equal` says whether the loss is that of the run above without a kill, to the last bit.
+All runs have the same small model, batches and seed. A killed process gets SIGKILL at step 90 of 150, thirty steps
+after the last checkpoint; in a job of two, one process is killed and torchrun restarts both. `equal` says whether the
+loss is exactly that of the corresponding run without a kill.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from minillm.training.pretraining import TextData, pretrain
 from minillm.training.settings import TrainConfig
 
 SHAPE = dict(d_model=64, n_layers=3, n_heads=4, max_seq_len=256, qk_norm=True)
-# In float32: in bfloat16 half a batch is rounded otherwise than a whole one, and ends 0.03 nats elsewhere (seen).
+# In float32, because in bfloat16 half a batch is rounded differently from a whole one, which changed the loss by 0.03.
 CONFIG = TrainConfig(steps=150, warmup_steps=20, learning_rate=4e-3, eval_every=50, save_every=60, bf16=False)
 DOCUMENTS, BATCH_SIZE, SEED, DIES_AT = 1_500, 8, 0, 90
 
-# name, processes, how they share the model, does one die, how many processes go on, whose loss it should have
+# name, processes, parallelism, whether one is killed, processes after the restart, run with the expected loss
 ROWS = [
     ("one process", 1, "ddp", False, 1, None),
     ("one process, killed and resumed", 1, "ddp", True, 1, "one process"),
@@ -40,13 +40,13 @@ ROWS = [
     ("two processes, DDP, one killed, restarted", 2, "ddp", True, 2, "two processes, DDP"),
     ("two processes, FSDP2", 2, "fsdp", False, 2, None),
     ("two processes, FSDP2, one killed, restarted", 2, "fsdp", True, 2, "two processes, FSDP2"),
-    ("two processes, FSDP2, killed, gone on with by one", 2, "fsdp", True, 1, None),
-    ("one process, killed, gone on with by two, FSDP2", 1, "fsdp", True, 2, None),
+    ("two processes, FSDP2, killed, resumed by one", 2, "fsdp", True, 1, None),
+    ("one process, killed, resumed by two, FSDP2", 1, "fsdp", True, 2, None),
 ]
 
 
 def work(out: Path, parallel: str, dies: bool) -> None:
-    """What one process does."""
+    """Train in one process of the job."""
     torch.set_num_threads(1)
     with join_processes(torch.device("cpu"), sharded=parallel == "fsdp") as processes:
         seed_everything(SEED)
@@ -66,7 +66,7 @@ def work(out: Path, parallel: str, dies: bool) -> None:
 
 
 def job(out: Path, processes: int, parallel: str, dies: bool, restarts: int) -> int:
-    """Start so many processes; returns the exit status."""
+    """Start a job and return its exit status."""
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--max-restarts", str(restarts)]
@@ -77,7 +77,7 @@ def job(out: Path, processes: int, parallel: str, dies: bool, restarts: int) -> 
 
 
 def run(out: Path, processes: int, parallel: str, dies: bool, processes_after: int) -> tuple[int, float]:
-    """One row; returns how many steps were done, and the last validation loss."""
+    """Run one row; returns the number of steps and the final validation loss."""
     same = processes == processes_after
     code = job(out, processes, parallel, dies, restarts=1 if dies and same else 0)
     if dies and (not same or processes == 1):

@@ -1,12 +1,12 @@
-"""The course's reward model over several seeds: how near the Bayes ceiling, where it loses, whether its odds are true.
+"""The course's reward model over several seeds: its accuracy relative to the Bayes ceiling, and its calibration.
 
     python benchmarks/reward.py                   # three seeds, some six minutes each on two cores
     python benchmarks/reward.py --seeds 1 --json
 
-Each run is `minillm reward` with its own defaults in a process of its own, on a quiet machine; all begin with the
-course's chat model. `expected` is the probability that raters prefer what the model prefers; nobody's is above
-`ceiling`. `counted` is how often they did, and may be, by luck. `civil` is a judge who sees manners and length and not
-what is right: what lies between it and the ceiling is to be had by reading only.
+Each run is `minillm reward` with its defaults in a separate process, on a quiet machine, starting from the course's
+chat model. `expected` is the probability that a rater prefers what the model prefers; it cannot exceed `ceiling`.
+`counted` is the fraction of observed preferences, which can exceed it by chance. `civil` is a baseline that sees
+politeness and length but not whether an answer is right; only reading the answer can improve on it.
 """
 
 import argparse
@@ -27,24 +27,26 @@ from minillm.posttraining.reward import load_reward_model, pair_margins
 from minillm.world.instructions import Instructions
 
 ASKED = 600  # held-out instructions
-STREAM = 1_000_000  # the seed of these, beyond those that are trained on
-PAIRS = 4  # of each instruction
+STREAM = 1_000_000  # their seed, beyond all seeds used in training
+PAIRS = 4  # per instruction
 
 
 def measure(folder: Path) -> dict[str, dict[str, float]]:
-    """The scores of all held-out pairs, of those of each family, and of those in which one answer is right."""
+    """Score all held-out pairs, those of each family, and those in which exactly one answer is right."""
     model, tokenizer = load_reward_model(folder)
-    asked = {one.prompt: one for one in Instructions(STREAM, "held-out").instructions(ASKED)}
+    instructions = Instructions(STREAM, "held-out").instructions(ASKED)
+    asked = {instruction.prompt: instruction for instruction in instructions}
     preferences = simulate(asked.values(), Rater(), STREAM, PAIRS)
     held_out = encode_preferences(tokenizer, preferences, model.config.max_seq_len)
     margins = pair_margins(model, held_out.pairs).tolist()
     groups = defaultdict(list)
     for margin, preference in zip(margins, held_out.preferences, strict=True):
-        one = asked[preference.prompt[-1]["content"]]
+        instruction = asked[preference.prompt[-1]["content"]]
         answers = (preference.chosen, preference.rejected)
-        right = [one.check(answer) for answer in answers]
-        manners = [utility(one, answer) - RIGHT * good for answer, good in zip(answers, right, strict=True)]
-        for group in ("all", one.family, "one is right" if right[0] != right[1] else "both or none is right"):
+        right = [instruction.check(answer) for answer in answers]
+        manners = [utility(instruction, answer) - RIGHT * good for answer, good in zip(answers, right, strict=True)]
+        kind = "one is right" if right[0] != right[1] else "both or none is right"
+        for group in ("all", instruction.family, kind):
             groups[group].append((margin, manners[0] - manners[1], preference))
     return {name: figures(*zip(*rows, strict=True)) for name, rows in sorted(groups.items())}
 
@@ -54,7 +56,7 @@ def figures(margins, manners, preferences) -> dict[str, float]:
     result = {"pairs": score.n, "counted": score.accuracy, "stderr": score.stderr, "expected": score.expected}
     result |= {"ceiling": score.ceiling, "civil": score_pairs(manners, preferences).expected}
     result["calibration_error"] = score.calibration_error
-    return result | {"bins": [[one.count, one.predicted, one.true] for one in score.bins]}
+    return result | {"bins": [[row.count, row.predicted, row.true] for row in score.bins]}
 
 
 def run(seed: int) -> dict:
@@ -67,19 +69,19 @@ def run(seed: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="runs, each with instructions and raters of its own")
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each with its own instructions and raters")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     runs = [run(seed) for seed in range(arguments.seeds)]
     columns = ("civil", "counted", "expected", "ceiling", "calibration_error")
     print(f"{'pairs':22} " + " ".join(f"{name:>17}" for name in columns) + f" {'below the ceiling':>24}")
     for group in runs[0]["groups"]:
-        scores = [one["groups"][group] for one in runs]
+        scores = [result["groups"][group] for result in runs]
         below = [score["ceiling"] - score["expected"] for score in scores]
         means = (statistics.fmean(score[name] for score in scores) for name in columns)
         spread = f"{min(below):.1%} to {max(below):.1%}"
         print(f"{group:22} " + " ".join(f"{mean:17.1%}" for mean in means) + f" {spread:>24}")
-    print(f"seconds {[one['seconds'] for one in runs]}")
+    print(f"seconds {[result['seconds'] for result in runs]}")
     print(f"written to {write_result('reward', {'runs': runs})}")
     if arguments.json:
         print(json.dumps(runs))

@@ -1,12 +1,11 @@
-"""The course's chat model over several seeds: how many held-out instructions it answers exactly, before and after SFT.
+"""The course's chat model over several seeds: its accuracy on held-out instructions, before and after SFT.
 
     python benchmarks/sft.py                   # three seeds, some six minutes each on two cores
     python benchmarks/sft.py --seeds 1 --json
 
-Each run is `minillm sft` with its own defaults in a process of its own, on a quiet machine; all begin with the course's
-base model. An answer is the likeliest one, token by token, and the instruction's own checker judges it. `training` is
-the accuracy on new instructions whose pairs of parameters were trained on: what is lost from there to `held-out` is
-what the pairs have to do with it.
+Each run is `minillm sft` with its defaults in a separate process, on a quiet machine, starting from the course's base
+model. Answers are decoded greedily and checked by the instructions' own checkers. `training` is the accuracy on new
+instructions whose pairs of parameters occur in training; the difference to `held-out` is due to new pairs.
 """
 
 import argparse
@@ -27,11 +26,11 @@ from minillm.data.chat import chat_tokenizer
 from minillm.world.instructions import Instructions
 
 ASKED = 1000  # instructions of each split
-STREAM = 1_000_000  # the seed of these, beyond those that are trained on
+STREAM = 1_000_000  # their seed, beyond all seeds used in training
 
 
 def accuracies(model, tokenizer, split: str) -> dict[str, float]:
-    """The share of right answers, by family and of all."""
+    """Measure the accuracy by family and overall."""
     instructions = Instructions(STREAM, split).instructions(ASKED)
     right = defaultdict(list)
     for instruction, said in zip(instructions, answer(model, tokenizer, instructions, temperature=0.0), strict=True):
@@ -47,25 +46,25 @@ def run(seed: int) -> dict:
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         model, tokenizer = load(out)
     result = json.loads(output.splitlines()[-1])
-    del result["out"]  # a folder that is gone
+    del result["out"]  # a temporary folder
     return result | {split: accuracies(model, tokenizer, split) for split in ("held-out", "training")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="runs, each with instructions and an order of its own")
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each with its own instructions and order")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
     base, tokenizer = models.base()
     result: dict = {"base": accuracies(base, chat_tokenizer(tokenizer), "held-out")}
     result["runs"] = [run(seed) for seed in range(arguments.seeds)]
-    print("{:10} {:>8} {:>8} {:>8} {:>8} {:>8}".format("family", "base", "mean", "least", "most", "training"))
+    print("{:10} {:>8} {:>8} {:>8} {:>8} {:>8}".format("family", "base", "mean", "min", "max", "training"))
     for name, before in result["base"].items():
-        values = [one["held-out"][name] for one in result["runs"]]
-        known = statistics.fmean(one["training"][name] for one in result["runs"])
+        values = [accuracy["held-out"][name] for accuracy in result["runs"]]
+        known = statistics.fmean(accuracy["training"][name] for accuracy in result["runs"])
         figures = (before, statistics.fmean(values), min(values), max(values), known)
         print(f"{name:10} " + " ".join(f"{figure:8.1%}" for figure in figures))
-    print(f"seconds    {[one['seconds'] for one in result['runs']]}")
+    print(f"seconds    {[row['seconds'] for row in result['runs']]}")
     print(f"written to {write_result('sft', result)}")
     if arguments.json:
         print(json.dumps(result))

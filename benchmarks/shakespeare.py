@@ -1,4 +1,4 @@
-"""Tiny Shakespeare by characters: the text, its batches, one measure for all contestants, and our recipe."""
+"""Character-level tiny Shakespeare: the text, its batches, the evaluation for all contestants, and our recipe."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from minillm import ModelConfig, TrainConfig, Transformer
 from minillm.training.loop import Task, train
 from minillm.training.pretraining import text_loss
 
-CONTEXT = 64  # characters that a model may look back to, in training and when it is measured
-TARGET = 1.886  # nats a character, on the last tenth of the text
-# The plain recipe's depth, width, heads and context. Ours has a narrower feed-forward and shares one key/value head: it
-# learns as much from a text this short, in half the operations. The larger batch shares the price of Muon's step.
+CONTEXT = 64  # characters of context, in training and evaluation
+TARGET = 1.886  # nats per character on the last tenth of the text
+# The plain recipe's depth, width, heads and context. Ours has a narrower feed-forward layer and one key/value head: it
+# reaches the same loss on a text this short, with half the operations. The larger batch amortizes Muon's step.
 SHAPE = dict(d_model=128, n_layers=4, n_heads=4, max_seq_len=CONTEXT)
-# Rotary wavelengths that end near the context's 64 characters leave no pair of numbers unturned.
+# With rotary wavelengths up to about the context of 64 characters, every pair of dimensions rotates noticeably.
 OURS = dict(
     activation="relu2", d_ff=256, n_kv_heads=1, qk_norm=True, tie_embeddings=False, embedding_std=0.3, rope_theta=100.0
 )
@@ -30,7 +30,7 @@ RECIPE = dict(
 
 
 class Shakespeare:
-    """The text as character ids: the first nine tenths to learn from, the rest to be measured on."""
+    """The text as character ids, with the first nine tenths for training and the rest for validation."""
 
     def __init__(self, path: Path):
         text = path.read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ class Shakespeare:
 
     @torch.no_grad()
     def loss(self, model: Callable[[Tensor], Tensor]) -> float:
-        """Nats a character over the whole validation text, cut into windows of CONTEXT."""
+        """Compute the loss in nats per character over the validation text, in windows of CONTEXT."""
         rows = (len(self.validation) - 1) // CONTEXT
         inputs, targets = (self.validation[n : n + rows * CONTEXT].view(rows, CONTEXT) for n in (0, 1))
         losses = [
@@ -52,7 +52,7 @@ class Shakespeare:
 
 
 class Windows:
-    """Batches of windows that begin anywhere in the text: `windows[step]` is the same whenever it is asked for."""
+    """Batches of windows at random positions in the text; `windows[step]` is reproducible."""
 
     def __init__(self, text: Tensor, batch_size: int, seed: int):
         self.text, self.batch_size, self.seed = text, batch_size, seed
@@ -65,7 +65,7 @@ class Windows:
 
 
 class Run:
-    """A training run that can be driven a step at a time, and knows the seconds that its own steps took."""
+    """A training run that is advanced step by step and counts the seconds of its own steps."""
 
     def __init__(self, model: torch.nn.Module, steps: Iterator[object], length: int):
         self.model, self.length, self.done, self.seconds = model, length, 0, 0.0
@@ -79,7 +79,7 @@ class Run:
 
 
 def plain_run(data: Shakespeare, seed: int) -> Run:
-    """The recipe of `plain_gpt`, from a fresh model."""
+    """Create a run of the plain recipe from `plain_gpt`."""
     torch.manual_seed(seed)
     model, windows = PlainGPT(data.vocab_size), Windows(data.train, BATCH, seed)
     optimizer = plain_optimizer(model)
@@ -87,7 +87,7 @@ def plain_run(data: Shakespeare, seed: int) -> Run:
 
 
 def our_run(data: Shakespeare, seed: int, shape: dict, recipe: dict) -> Run:
-    """The package's own model and training loop."""
+    """Create a run with the package's model and training loop."""
     torch.manual_seed(seed)
     model = Transformer(ModelConfig(vocab_size=data.vocab_size, **SHAPE, **shape))
     config = TrainConfig(**recipe, log_every=1)
@@ -95,6 +95,6 @@ def our_run(data: Shakespeare, seed: int, shape: dict, recipe: dict) -> Run:
 
 
 def side_by_side(*runs: Run) -> None:
-    """Drive several runs to their ends, always the one that lags: a noisy moment of the machine hits all alike."""
+    """Advance several runs to their ends, always the one that is behind, so that noise affects all of them."""
     while unfinished := [run for run in runs if run.done < run.length]:
         min(unfinished, key=lambda run: run.done / run.length).advance()

@@ -1,4 +1,4 @@
-"""The parts of `benchmarks/train.py` that need no text: tokens a second, share of the peak, time and memory."""
+"""The parts of `benchmarks/train.py` that need no text: tokens per second, fraction of peak FLOPs, time and memory."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ VOCAB, CONTEXT, BATCH = 1024, 256, 8
 
 
 def best_seconds(work: Callable[[], object], rounds: int = 7) -> float:
-    """The least disturbed of several rounds, after one that warms up."""
+    """Return the best time of several rounds, after one warmup round."""
     work()
     times = []
     for _ in range(rounds):
@@ -39,7 +39,7 @@ def n_heads(width: int) -> int:
 
 
 def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH, optimizer: str = "adamw"):
-    """A function that does one training step, and the floating-point operations it takes."""
+    """Return a function that does one training step, and the number of floating-point operations of a step."""
     keep_freed_memory()  # as `train` does
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
@@ -67,7 +67,7 @@ def plain_gpt_step(width: int):
 
 
 def throughput() -> dict:
-    """Training throughput by width. FLOPs: 6 a weight and token, and attention over the visible half of the pairs."""
+    """Measure training throughput by width; FLOPs are 6 per weight and token, plus causal attention."""
     formats = [("float32", torch.float32)] + ([("bf16", torch.bfloat16)] if bf16_speedup() > 1.2 else [])
     peaks = {name: matmul_peak(torch.device("cpu"), dtype) for name, dtype in formats}
     rows = []
@@ -84,10 +84,10 @@ def throughput() -> dict:
                 "flops_per_second": flops / seconds,
             }
             rows.append(row)
-            rate, share = row["tokens_per_second"], row["share_of_peak"]
-            print(f"d_model {width:4}  {who:14} {rate:8,} tokens/s  {share:.0%} of the peak", flush=True)
+            rate, utilization = row["tokens_per_second"], row["share_of_peak"]
+            print(f"d_model {width:4}  {who:14} {rate:8,} tokens/s  {utilization:.0%} of the peak", flush=True)
     if len(formats) == 1:
-        print("bfloat16 is not measured: it is slower than float32 on this processor")
+        print("bfloat16 is not measured because it is slower than float32 on this processor")
     return {"batch": BATCH, "context": CONTEXT, "peaks": peaks, "rows": rows}
 
 
@@ -102,7 +102,7 @@ print(json.dumps([best_seconds(step, rounds=4), before, resource.getrusage(resou
 
 
 def shapes() -> dict:
-    """A step of preset tiny's width in a process of its own: seconds, and how much more memory than the model alone."""
+    """Measure a step at the width of the preset tiny in a separate process: seconds, and memory beyond the model."""
     rows = []
     for context, batch in ((64, 32), (256, 1), (256, 8), (256, 32), (1024, 2), (1024, 8), (4096, 2)):
         code = CHILD.format(folder=str(Path(__file__).parent), context=context, batch=batch)
@@ -111,5 +111,6 @@ def shapes() -> dict:
         unit = 1024 if sys.platform != "darwin" else 1  # ru_maxrss counts kilobytes on Linux, bytes on a Mac
         row = {"context": context, "batch": batch, "seconds": seconds, "memory_mb": (after - before) * unit / 1e6}
         rows.append(row)
-        print(f"{batch:3} x {context:4}: {1e3 * seconds / batch / context:7.4f} ms a token, {row['memory_mb']:6.0f} MB")
+        ms = 1e3 * seconds / batch / context
+        print(f"{batch:3} x {context:4}: {ms:7.4f} ms per token, {row['memory_mb']:6.0f} MB")
     return {"rows": rows}

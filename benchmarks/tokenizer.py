@@ -1,11 +1,10 @@
-"""Our tokenizer beside the `tokenizers` library: training, encoding, and what the fast trainer gains over the naive.
+"""Our tokenizer compared with the `tokenizers` library, and our fast trainer compared with the naive one.
 
     python benchmarks/tokenizer.py                  # needs the test extra
     python benchmarks/tokenizer.py --text corpus.txt --vocab-size 4096 --json
 
-The text is tiny Shakespeare where `minillm fetch tiny-shakespeare` has brought it, otherwise the manual that comes with
-every Python. A ratio above 1 means that we are faster. Before anything is timed, merges and ids are checked to be
-equal.
+The text is tiny Shakespeare if it was fetched with `minillm fetch tiny-shakespeare`, otherwise the manual that comes
+with Python. A ratio above 1 means that ours is faster. Before timing, merges and ids are checked to be equal.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from tokenizers import models, pre_tokenizers, trainers
 from minillm.tokenizer import Tokenizer, unspell
 from minillm.tokenizer.training import count_words, learn_merges, learn_merges_naive
 
-NAIVE_MERGES = 64  # the naive trainer needs the same time for each, so a few are enough
+NAIVE_MERGES = 64  # the naive trainer takes the same time per merge, so a few suffice
 
 
 def library_train(text: str, vocab_size: int) -> tokenizers.Tokenizer:
@@ -33,12 +32,12 @@ def library_train(text: str, vocab_size: int) -> tokenizers.Tokenizer:
 
 
 def measure(text: str, vocab_size: int, rounds: int) -> list[dict[str, object]]:
-    """One row for each piece of work: seconds of both sides and the ratio."""
+    """Measure one row per task: the seconds of both and their ratio."""
     ours, library = Tokenizer.train([text], vocab_size), library_train(text, vocab_size)
     saved = library.to_str()
     merges = [(unspell(left), unspell(right)) for left, right in json.loads(saved)["model"]["merges"]]
     if ours.merges != merges or ours.encode(text) != library.encode(text).ids:
-        raise SystemExit("merges or ids differ from the library's: nothing was timed")
+        raise SystemExit("merges or ids differ from the library's, so nothing was timed")
 
     lines = text.splitlines(keepends=True)
     words = count_words([text])

@@ -1,10 +1,10 @@
-"""The memory that `encode_iterable` needs for a stream of a gigabyte: the peak of a process of its own, as it goes on.
+"""The peak memory of `encode_iterable` on a stream of one gigabyte, in a separate process.
 
     python benchmarks/tokenizer_stream.py           # some minutes
     python benchmarks/tokenizer_stream.py --megabytes 50
 
-The stream is made on the way, line by line. Three fifths of its bytes are the words of a real text, in any order; the
-others are new: numbers, names, and ideographs in runs, so the cache of words fills up and is emptied again and again.
+The stream is generated line by line. Three fifths of its bytes are words of a real text in random order; the rest is
+new: numbers, names and ideographs, so that the cache of words repeatedly fills up and is emptied.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from common import write_result
 from minillm.tokenizer import Tokenizer
 from minillm.tokenizer.merging import CACHED_WORDS
 
-MARKS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the stream at which the peak is read
+FRACTIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the stream, at which the peak is read
 
 
 def lines(text: str, n_bytes: int, seed: int = 0) -> Iterator[str]:
-    """At least `n_bytes` of text, in lines of about 200 bytes."""
+    """Yield at least `n_bytes` of text, in lines of about 200 bytes."""
     rng, words = random.Random(seed), text.split()
     produced = 0
     while produced < n_bytes:
@@ -40,13 +40,13 @@ def lines(text: str, n_bytes: int, seed: int = 0) -> Iterator[str]:
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process ever had; macOS counts bytes, Linux kilobytes."""
+    """Return the peak memory of this process; macOS counts bytes, Linux kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def measure(tokenizer: Tokenizer, text: str, n_bytes: int) -> dict[str, object]:
-    """Encode the stream, in a process that has done nothing else before: how far the peak rises from its start."""
-    read, marks, peaks = 0, list(MARKS), []
+    """Encode the stream in a fresh process and measure how far the peak rises."""
+    read, fractions, peaks = 0, list(FRACTIONS), []
 
     def counted() -> Iterator[str]:
         nonlocal read
@@ -57,8 +57,8 @@ def measure(tokenizer: Tokenizer, text: str, n_bytes: int) -> dict[str, object]:
     before, start, n_ids = peak_megabytes(), time.perf_counter(), 0
     for _ in tokenizer.encode_iterable(counted()):
         n_ids += 1
-        if marks and read >= marks[0] * n_bytes:
-            peaks.append({"share": marks.pop(0), "peak_growth_mb": round(peak_megabytes() - before, 1)})
+        if fractions and read >= fractions[0] * n_bytes:
+            peaks.append({"share": fractions.pop(0), "peak_growth_mb": round(peak_megabytes() - before, 1)})
             print(f"  {read / 1e6:7.0f} MB read, peak {peaks[-1]['peak_growth_mb']} MB above the start", flush=True)
     seconds = time.perf_counter() - start
     return {"bytes": read, "ids": n_ids, "seconds": seconds, "peak_before_mb": before, "peaks": peaks}
@@ -71,9 +71,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     text = "\n".join(pydoc_data.topics.topics.values())
-    # Trained elsewhere: a peak of training would hide what encoding adds, and a child begins with its parent's peak.
-    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-        tokenizer = elsewhere.submit(Tokenizer.train, [text], 4096).result()
+    # Train in another process, because the peak of training would hide the memory of encoding.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        tokenizer = pool.submit(Tokenizer.train, [text], 4096).result()
     result = measure(tokenizer, text, arguments.megabytes * 10**6)
     result["cached_words"] = CACHED_WORDS
     write_result("tokenizer_stream", result)

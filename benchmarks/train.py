@@ -1,13 +1,13 @@
-"""How fast our training is, beside a plain GPT-2-style recipe in PyTorch, on the same machine at the same time.
+"""Training speed compared with a plain GPT-2-style recipe in PyTorch, on the same machine at the same time.
 
     python benchmarks/train.py --race --text tinyshakespeare.txt    # seconds to the same validation loss, three seeds
-    python benchmarks/train.py --ladder                             # what each part of our recipe brings
-    python benchmarks/train.py --throughput                         # tokens/s, and the share of the matmul peak
+    python benchmarks/train.py --ladder                             # the effect of each part of our recipe
+    python benchmarks/train.py --throughput                         # tokens/s, and the fraction of the matmul peak
     python benchmarks/train.py --shapes                             # step time and memory by length and batch
 
-`--race` trains 4 layers x 128 with context 64 on the characters of tiny Shakespeare twice: with the plain
-recipe for its 2,000 steps, and with ours until it is at least as good as the plain recipe's usual 1.886 nats. The two
-take turns step by step, and only training is timed. Keep the machine quiet; `--json` ends with the result on one line.
+`--race` measures the time to 1.886 nats per character on tiny Shakespeare, with 4 layers of width 128 and context 64:
+with the plain recipe in its usual 2,000 steps, and with ours. The two take turns step by step, and only training is
+timed. Keep the machine quiet; `--json` ends with the result on one line.
 """
 
 import argparse
@@ -50,8 +50,8 @@ def race(data: Shakespeare, seeds: int) -> dict:
     }
 
 
-# Each rung keeps what the rungs above it brought. The first is the plain recipe's model under our loop and our number
-# of steps, at a rate that suits AdamW.
+# Each entry adds one change to the previous ones. The first is the plain recipe's model with our loop and number of
+# steps, and a learning rate that suits AdamW.
 LADDER = [
     (
         "GPT-2 style, AdamW, cosine",
@@ -63,15 +63,15 @@ LADDER = [
     ("QK-norm", dict(qk_norm=True), {}),
     ("squared ReLU", dict(activation="relu2"), {}),
     ("one key/value head, F = 256", dict(n_kv_heads=1, d_ff=256), {}),
-    ("head of its own", dict(tie_embeddings=False), {}),
-    ("a louder table", dict(embedding_std=0.3), {}),
-    ("trapezoid schedule", {}, dict(schedule="wsd")),
+    ("untied head", dict(tie_embeddings=False), {}),
+    ("larger initial embeddings", dict(embedding_std=0.3), {}),
+    ("WSD schedule", {}, dict(schedule="wsd")),
     ("Muon", {}, dict(optimizer="muon", learning_rate=RECIPE["learning_rate"])),
 ]
 
 
 def ladder(data: Shakespeare, seeds: int) -> dict:
-    """Loss after the same number of tokens, rung by rung, and what a step costs."""
+    """Measure the loss after the same number of tokens and the time per step, for each entry of the ladder."""
     shape, recipe, rows = {}, {}, []
     for name, shape_change, recipe_change in LADDER:
         shape, recipe = shape | shape_change, recipe | recipe_change
@@ -97,9 +97,9 @@ def main() -> None:
     torch.set_float32_matmul_precision("highest")
     if arguments.part in ("race", "ladder"):
         if arguments.text is None:
-            parser.error("the text is not here; run: minillm fetch tiny-shakespeare")
+            parser.error("the text is missing; run: minillm fetch tiny-shakespeare")
         if not arguments.text.is_file():
-            parser.error(f"there is no text at {arguments.text}; give its place with --text")
+            parser.error(f"there is no file {arguments.text}; give its path with --text")
         data = Shakespeare(arguments.text)
         result = {"race": race, "ladder": ladder}[arguments.part](data, arguments.seeds)
     else:

@@ -1,9 +1,9 @@
-"""The world in figures: how fast it writes and reads, how rich it is, and where its floor lies.
+"""Statistics of the world: speed of generating and parsing, number of words and forms, entropy floor.
 
     python benchmarks/world.py             # writes benchmarks/results/world.json
-    python benchmarks/world.py --page      # and teaching/fifty_documents.md, a page to read
+    python benchmarks/world.py --page      # also writes teaching/fifty_documents.md
 
-Seconds belong to the machine named in the JSON; words, forms, floor and bigram loss belong to the world alone.
+Times depend on the machine named in the JSON; words, forms, floor and bigram loss depend only on the world.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from minillm.world.world import PLANNED
 
 PAGE = Path(__file__).resolve().parents[1] / "teaching" / "fifty_documents.md"
 VOCAB_SIZE = 1024
-FIRST_HELD_OUT = 1_000_000  # far from the documents that the tokenizer and the bigram model see
+FIRST_HELD_OUT = 1_000_000  # beyond the documents that the tokenizer and the bigram model see
 
 
 def count_forms(world: World) -> int:
-    """Sentence forms in use, each counted once."""
+    """Count the sentence forms in use."""
     events = {
         event for kind in PLANNED for _, arc in world.plans[kind] for beat in arc.beats for _, event in beat.events
     }
@@ -75,7 +75,7 @@ def measure(seed: int, n_train: int, n_held_out: int) -> dict[str, Any]:
 
 
 def page(world: World) -> str:
-    """Fifty documents of the stream, as they come."""
+    """Format the first fifty documents of the stream as Markdown."""
     head = (
         f"# Fifty documents from Ottermere\n\nWorld {WORLD_VERSION}, seed {world.seed}, the first fifty as they come. "
         "In brackets: minus the\nlog-probability of the document, which is known exactly; 31.5 nats is one chance in "
@@ -91,8 +91,8 @@ def page(world: World) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--documents", type=int, default=20_000, help="to write and to count")
-    parser.add_argument("--held-out", type=int, default=2_000, help="to read back and to measure on")
+    parser.add_argument("--documents", type=int, default=20_000, help="number of documents to generate")
+    parser.add_argument("--held-out", type=int, default=2_000, help="number of documents to parse and to evaluate on")
     parser.add_argument("--page", action="store_true", help="write teaching/fifty_documents.md as well")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()

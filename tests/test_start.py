@@ -200,7 +200,7 @@ def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkey
     monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("fetch" in command))
     assert start.main(["tour"]) == 0
     assert ran == [FETCHES[0], ["PYTHON", "-m", "minillm", "tour"]]
-    assert "Going on without smollm2-135m-instruct" in capsys.readouterr().out
+    assert "Continuing without smollm2-135m-instruct" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -301,8 +301,8 @@ def test_who_may_not_write_at_home_gets_a_home_in_the_course(start, recorded, tm
     assert homes == [str(start.ROOT / ".home")] * 3
     assert (start.ROOT / ".home").is_dir()
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{home / refusing} may not be written to")
-    assert shlex.split(second.split("say first: ")[1]) == ["export", f"HOME={start.ROOT / '.home'}"]
+    assert first.startswith(f"{home / refusing} is not writable")
+    assert shlex.split(second.split("first run: ")[1]) == ["export", f"HOME={start.ROOT / '.home'}"]
 
 
 def test_a_home_that_can_be_written_to_stays(start, recorded, tmp_path, monkeypatch, capsys):

@@ -102,8 +102,8 @@ def test_a_bundle_for_something_else_is_refused(start, bundle, course, capsys, c
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', "[" * 100_000, "\xff"])
 def test_a_spoilt_list_is_refused(start, bundle, capsys, text):
     (bundle / "bundle.json").write_text(text, encoding="latin-1")
-    assert "is no bundle: its bundle.json is missing or unreadable" in refusal(start, bundle, capsys)
-    assert "is no bundle" in refusal(start, bundle / "nowhere", capsys)
+    assert "is not a bundle: its bundle.json is missing or unreadable" in refusal(start, bundle, capsys)
+    assert "is not a bundle" in refusal(start, bundle / "nowhere", capsys)
 
 
 def test_a_file_that_changed_is_missing_or_is_not_listed_is_refused(start, bundle, course, capsys):
@@ -117,7 +117,7 @@ def test_a_file_that_changed_is_missing_or_is_not_listed_is_refused(start, bundl
     weights.write_text("1 2 3", encoding="utf-8")
     (bundle / "wheels" / "._toy_package-2.1-py3-none-any.whl").write_text("macOS leaves such", encoding="utf-8")
     toy_wheel(bundle / "wheels", "toy_package", "9.9")  # pip would take the newer one
-    assert "holds 'wheels/toy_package-9.9-py3-none-any.whl', which its list does not name" in refusal(
+    assert "contains 'wheels/toy_package-9.9-py3-none-any.whl', which is not in its list" in refusal(
         start, bundle, capsys
     )
 

@@ -1,11 +1,11 @@
-"""Write the claims, with the numbers that the built lessons hold: all into teaching/claims.md, a few into README.md.
+"""Write the claims with the numbers of the built lessons: all into teaching/claims.md, some into README.md.
 
-    python tools/build_claims.py            writes them, between the two marks of each page
-    python tools/build_claims.py --check    writes nothing; exit status 1 and a sentence for each page that is stale
+    python tools/build_claims.py            writes them between the two markers of each page
+    python tools/build_claims.py --check    writes nothing; exit status 1 and one sentence for each stale page
 
 The table is `minillm/course/claims.toml`; the table of lessons in notebooks/README.md comes from `measured.toml`. Run
-this after a lesson has been built: its new numbers are read out of it, and a number that it no longer prints is
-named, with its claim and the pattern that looked for it.
+this after building a lesson. Its new numbers are extracted, and a number that it no longer prints is reported with its
+claim and pattern.
 """
 
 import argparse
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # so that the line below also works when this fil
 
 from minillm.course.claims import excerpt, lesson_table, load_claims, load_lessons, table  # noqa: E402
 
-# Each page, and what stands in it.
+# Each page and the function that writes its text.
 PAGES = {
     "README.md": lambda lessons: excerpt(load_claims(), lessons, "notebooks"),
     "teaching/claims.md": lambda lessons: table(load_claims(), lessons, "../notebooks"),
@@ -28,9 +28,9 @@ END = "<!-- claims: end -->"
 
 
 def with_claims(page: str, claims: str, name: str) -> str:
-    """The page with what stands between the two marks replaced; raises `ValueError` where they are not."""
+    """Replace the text between the two markers of a page; raises `ValueError` if they are missing."""
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ValueError(f"{name} needs the line {BEGIN} once, and the line {END} once behind it")
+        raise ValueError(f"{name} needs the line {BEGIN} once, and the line {END} once after it")
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{claims}\n\n{END}{rest.partition(END)[2]}"
 

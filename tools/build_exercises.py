@@ -1,13 +1,12 @@
 """Turn the manuscripts in solutions/src into solved notebooks (solutions/) and unsolved ones (exercises/).
 
-    python tools/build_exercises.py            builds the assignments that are stale
+    python tools/build_exercises.py            builds the stale assignments
     python tools/build_exercises.py 01         builds this one, stale or not
-    python tools/build_exercises.py --check    builds nothing; exit status 1 and a sentence for each stale assignment
+    python tools/build_exercises.py --check    builds nothing; exit status 1 and one sentence for each stale assignment
 
-The solved notebook is built and executed like a lesson (tools/build_notebooks.py). nbgrader's own preprocessors make
-the unsolved one from it: `pip install -e '.[grading]'`. Each unsolved notebook carries a seal, the hash of what is
-written in it and of the solved one; so --check needs no nbgrader, and a file that a learner has written in is never
-overwritten.
+The solved notebook is built and executed like a lesson (tools/build_notebooks.py). nbgrader's preprocessors make the
+unsolved one from it: `pip install -e '.[grading]'`. Each unsolved notebook stores hashes of its own content and of the
+solved notebook. Therefore --check works without nbgrader, and a file that a learner has edited is never overwritten.
 """
 
 import argparse
@@ -38,14 +37,14 @@ STUB = {"python": "raise NotImplementedError()"}
 
 
 def exercise_path(manuscript: Path) -> Path:
-    """Where the unsolved notebook lies: exercises/NN_topic/NN_topic.ipynb."""
+    """Return the path of the unsolved notebook: exercises/NN_topic/NN_topic.ipynb."""
     return manuscript.parents[2] / "exercises" / manuscript.stem / f"{manuscript.stem}.ipynb"
 
 
 def unsolved(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A solved notebook without its solutions and outputs, as `nbgrader generate_assignment` releases it, and sealed.
+    """Remove solutions and outputs from a notebook, as `nbgrader generate_assignment` does, and add the hashes.
 
-    Raises `BuildError` where nbgrader is not installed.
+    Raises `BuildError` if nbgrader is not installed.
     """
     try:
         from nbgrader import preprocessors as steps
@@ -66,31 +65,29 @@ def unsolved(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def release(manuscript: Path) -> None:
-    """Write the unsolved notebook of an assignment; raises `BuildError` rather than overwrite one that was edited."""
+    """Write the unsolved notebook of an assignment; raises `BuildError` if the existing one was edited."""
     path = exercise_path(manuscript)
     if path.exists() and is_edited(path):
-        raise BuildError(
-            f"{shown(path)} has been edited, so it is left as it is. To get the new one, first give it another name"
-        )
+        raise BuildError(f"{shown(path)} has been edited, so it is kept. To get the new one, rename it first")
     path.parent.parent.mkdir(exist_ok=True)
     write(unsolved(nbformat.read(notebook_path(manuscript), as_version=4)), path)
 
 
 def is_edited(path: Path) -> bool:
-    """Whether something was written into an exercise since it was made; running its cells does not count."""
+    """Whether an exercise was edited since it was built; running its cells does not count."""
     notebook = nbformat.read(path, as_version=4)
     return notebook.metadata.get("minillm", {}).get("unsolved") != fingerprint(notebook)
 
 
 def why_stale(manuscript: Path) -> str | None:
-    """Why this assignment must be built again, or None. What a learner has written in is left in peace."""
+    """Return why an assignment must be built again, or None; a file that a learner edited is not stale."""
     if reason := what_is_stale(manuscript):
         return reason
     path = exercise_path(manuscript)
     if not path.exists():
         return f"{manuscript.stem}: the exercise has not been built yet"
     if is_edited(path):
-        return f"{shown(path)} is committed with changes of its own; it is generated" if is_committed(path) else None
+        return f"{shown(path)} is generated, but was committed with manual edits" if is_committed(path) else None
     notebook = nbformat.read(path, as_version=4)
     if notebook.metadata.minillm.solved != fingerprint(read_manuscript(manuscript)):
         return f"{manuscript.stem}: the exercise was made from another solution"
@@ -98,7 +95,7 @@ def why_stale(manuscript: Path) -> str | None:
 
 
 def is_committed(path: Path) -> bool:
-    """Whether git holds the file just as it is: then an author has edited it, and not a learner."""
+    """Whether the file equals the committed version, so that an author and not a learner has edited it."""
     command = ["git", "diff", "--quiet", "HEAD", "--", str(path)]
     try:
         return subprocess.run(command, cwd=path.parent, capture_output=True).returncode == 0

@@ -1,13 +1,13 @@
 """Turn the manuscripts in notebooks/src into executed notebooks with stored outputs.
 
-    python tools/build_notebooks.py            builds the lessons that are stale; for new prose alone nothing runs
+    python tools/build_notebooks.py            builds the stale lessons; if only prose changed, nothing is executed
     python tools/build_notebooks.py 00 04      builds these lessons, stale or not
-    python tools/build_notebooks.py --check    builds nothing; exit status 1 and a sentence for each stale lesson
+    python tools/build_notebooks.py --check    builds nothing; exit status 1 and one sentence for each stale lesson
 
-A manuscript is percent text (jupytext): it diffs and merges. The notebook beside it is the page people read, with its
-outputs, and nobody edits it by hand. Building runs every cell in a fresh kernel and holds the shapes in its comments
-against the tensors (tools/shape_comments.py); when a cell fails, the old notebook stays. What is stored says nothing
-about the machine: no paths, times or versions, no widget state, cell ids made from the cells' text.
+A manuscript is a jupytext percent script, which diffs and merges well. The notebook is what learners read, with its
+outputs, and is never edited by hand. Building runs every cell in a fresh kernel and checks the shapes in its comments
+against the tensors (tools/shape_comments.py); if a cell fails, the old notebook is kept. The notebook is independent of
+the machine: no paths, times, versions or widget state, and cell ids that depend only on the cells' text.
 """
 
 import argparse
@@ -45,34 +45,34 @@ class BuildError(RuntimeError):
 
 
 def manuscripts(folder: Path = NOTEBOOKS) -> dict[str, Path]:
-    """Every manuscript by its lesson number: {"00": .../src/00_the_map.py, ...}."""
+    """Find all manuscripts by lesson number: {"00": .../src/00_the_map.py, ...}."""
     return {path.stem.split("_")[0]: path for path in sorted((folder / "src").glob("*.py"))}
 
 
 def notebook_path(manuscript: Path) -> Path:
-    """Where the notebook of a manuscript lies: notebooks/NN_topic.ipynb, or solutions/NN_topic/NN_topic.ipynb."""
+    """Return a manuscript's notebook path: notebooks/NN_topic.ipynb, or solutions/NN_topic/NN_topic.ipynb."""
     folder = manuscript.parent.parent
-    if folder.name == "solutions":  # nbgrader wants a folder for each assignment
+    if folder.name == "solutions":  # nbgrader needs a folder for each assignment
         folder = folder / manuscript.stem
     return folder / f"{manuscript.stem}.ipynb"
 
 
 def read_manuscript(path: Path) -> nbformat.NotebookNode:
-    """The manuscript as a notebook without outputs, with our metadata and lasting cell ids.
+    """Read a manuscript as a notebook without outputs, with our metadata and stable cell ids.
 
-    Raises `BuildError` for text on the line that begins a cell: it would be the cell's title, which no page shows.
+    Raises `BuildError` for text on the line that starts a cell: it would become the cell's title, which is not shown.
     """
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        # From the text, not from the position: a new cell in the middle leaves the other ids alone.
+        # The id depends on the text, not on the position, so that a new cell does not change the other ids.
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         if title := cell.metadata.get("title"):
-            raise BuildError(f"{path.stem}: a cell begins with '%% {title}'; put its text on the lines below")
+            raise BuildError(f"{path.stem}: a cell starts with '%% {title}'; put its text on the lines below")
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     if path.parent.parent.name == "solutions":
@@ -81,7 +81,7 @@ def read_manuscript(path: Path) -> nbformat.NotebookNode:
 
 
 def what_is_stale(manuscript: Path) -> str | None:
-    """Why the notebook of this manuscript must be built again, or None when it is current (nothing is executed)."""
+    """Return why a manuscript's notebook must be built again, or None if it is up to date."""
     path = notebook_path(manuscript)
     if not path.exists():
         return f"{manuscript.stem}: the notebook has not been built yet"
@@ -99,21 +99,21 @@ def what_is_stale(manuscript: Path) -> str | None:
     if [cell.execution_count for cell in executed] != list(range(1, len(executed) + 1)):
         return f"{manuscript.stem}: the notebook's cells are not numbered 1 to {len(executed)}; its outputs are missing"
     if executed and not any(cell.outputs for cell in executed):
-        return f"{manuscript.stem}: the notebook holds no outputs"
+        return f"{manuscript.stem}: the notebook has no outputs"
     return None
 
 
 def is_skipped(cell: nbformat.NotebookNode) -> bool:
-    """Whether the builder leaves this cell unexecuted (tag `skip-execution`)."""
+    """Whether the builder skips this cell (tag `skip-execution`)."""
     return "skip-execution" in cell.metadata.get("tags", [])
 
 
 def build(manuscript: Path, keep: bool = False) -> float:
-    """Execute a manuscript in a fresh kernel and store the notebook; returns the seconds it took.
+    """Execute a manuscript in a fresh kernel and write the notebook; returns the seconds it took.
 
-    With `keep` a notebook whose code is the manuscript's keeps its outputs, and nothing is executed. Raises
-    `BuildError` when a cell fails, takes too long or kills its kernel, or when an output shows where on this machine it
-    was made. The notebook that was there before is then untouched.
+    With `keep`, a notebook with unchanged code keeps its outputs and nothing is executed. Raises `BuildError` if a cell
+    fails, takes too long or kills its kernel, or if an output contains a path of this machine; the old notebook is then
+    unchanged.
     """
     notebook = read_manuscript(manuscript)
     start = time.perf_counter()
@@ -131,7 +131,7 @@ def build(manuscript: Path, keep: bool = False) -> float:
 
 
 def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
-    """Whether the notebook in `path` holds the outputs of just this code; if so, they are put in."""
+    """Copy the outputs of the notebook in `path` if its code is the same; returns whether it is."""
     if not path.exists():
         return False
     stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -146,7 +146,7 @@ def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write a notebook whole or not at all, with the same bytes on every system."""
+    """Write a notebook atomically, with the same bytes on every system."""
     path.parent.mkdir(exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
@@ -155,7 +155,7 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
-    """Run all cells in place; a failure becomes a `BuildError` that says where."""
+    """Run all cells in place; raises `BuildError` with the failing cell."""
     where = {"cell": "before the first cell"}
 
     def note_cell(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -181,7 +181,7 @@ def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
         resources={"metadata": {"path": str(manuscript.parent.parent)}},
     )
     try:
-        # The kernel's own log warns about TCP without encryption at every start; nothing of a cell goes there.
+        # The kernel's log warns about unencrypted TCP at every start; cell outputs do not go there.
         client.execute(env=lesson_environment(), stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         raise BuildError(f"{manuscript.stem}, {where['cell']}\n{error.ename}: {error.evalue}") from None
@@ -195,23 +195,21 @@ def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
 
 
 def clean_outputs(cell: nbformat.NotebookNode) -> None:
-    """Drop the widgets' views: each names a model that lived in the kernel, by a random id. Picture and text stay."""
+    """Remove widget views, which refer to the kernel by random ids; their pictures and texts are kept."""
     for output in cell.outputs:
         if WIDGET_VIEW in output.get("data", {}):
             del output.data[WIDGET_VIEW]
 
 
-def refuse_machine_traces(cell: nbformat.NotebookNode, place: str) -> None:
-    """Raise `BuildError` for a warning, or for an output that names a folder of this machine."""
+def refuse_machine_traces(cell: nbformat.NotebookNode, where: str) -> None:
+    """Raise `BuildError` for output on stderr, or for an output that contains a folder of this machine."""
     for output in cell.outputs:
         if output.get("name") == "stderr":
-            raise BuildError(
-                f"{place} wrote to stderr; mend the cause, readers would take it for a fault:\n{output.text}"
-            )
+            raise BuildError(f"{where} wrote to stderr, which looks like an error; fix the cause:\n{output.text}")
     stored = str(list(cell.outputs))
     for folder in (ROOT, Path.home(), Path(sys.prefix)):
         if len(folder.parts) > 1 and f"{folder}{os.sep}" in stored:
-            raise BuildError(f"{place} prints the folder {folder}; a stored output must not show where it was made")
+            raise BuildError(f"{where} prints the folder {folder}; a stored output must not contain local paths")
 
 
 def indented(text: str) -> str:
@@ -219,7 +217,7 @@ def indented(text: str) -> str:
 
 
 def chosen(names: Iterable[str], lessons: dict[str, Path]) -> list[Path]:
-    """The manuscripts named on the command line, by number or by file name; `SystemExit` for an unknown one."""
+    """Find the manuscripts named on the command line, by number or file name; `SystemExit` for an unknown one."""
     paths = []
     for name in names:
         number = Path(name).stem.split("_")[0]
@@ -230,7 +228,7 @@ def chosen(names: Iterable[str], lessons: dict[str, Path]) -> list[Path]:
 
 
 def check(lessons: Iterable[Path], folder: Path = NOTEBOOKS) -> list[str]:
-    """One sentence for each lesson that is stale and each notebook that has no manuscript."""
+    """Return one sentence for each stale lesson and for each notebook without a manuscript."""
     lessons = list(lessons)
     stale = [reason for path in lessons if (reason := what_is_stale(path))]
     known = {notebook_path(path) for path in lessons}

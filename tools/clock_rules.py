@@ -1,8 +1,8 @@
-"""Find asserts on measured time in a lesson: what a clock says differs by machine, so no lesson may depend on it.
+"""Find asserts on measured time in a lesson; times differ by machine, so no lesson may depend on them.
 
-A value is timed if it is computed from a clock, from one of the package's own measurements (`MEASURED`), or from a
-timed value. Cells are read in order, as they run. Of a tuple and of a call that returns one, each part is judged alone.
-An argument that is timed makes the result of a call timed, since the rule does not look into the package.
+A value is timed if it is computed from a clock, from one of the package's measurements (`MEASURED`), or from a timed
+value. Cells are analyzed in order. The elements of a tuple, and of a call that returns one, are analyzed separately. A
+timed argument makes the result of a call timed, because the analysis does not look into the package.
 """
 
 import ast
@@ -17,7 +17,7 @@ Names: TypeAlias = dict[str, Timed]
 
 
 def asserts_on_time(cells: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The cell's number and the source of each assert on a timed value; `cells` are pairs of number and code."""
+    """Yield the cell number and the source of each assert on a timed value; `cells` are (number, code) pairs."""
     names: Names = {}
     for number, source in cells:
         for asserted in _run(ast.parse(source).body, names):
@@ -25,7 +25,7 @@ def asserts_on_time(cells: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 
 def _run(body: list[ast.stmt], names: Names) -> Iterator[ast.AST]:
-    """Note in `names` what each statement makes timed or not, and yield the asserts on what is timed."""
+    """Record in `names` which names each statement makes timed, and yield the asserts on timed values."""
     for statement in body:
         match statement:
             case ast.FunctionDef():
@@ -49,7 +49,7 @@ def _run(body: list[ast.stmt], names: Names) -> Iterator[ast.AST]:
 
 
 def _returned(function: ast.FunctionDef, names: Names) -> Timed:
-    """What a call of the function is, its arguments not being timed."""
+    """Whether the result of a call is timed, for arguments that are not."""
     arguments = function.args
     inner = {**names, **{a.arg: False for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}}
     list(_run(function.body, inner))
@@ -64,17 +64,17 @@ def _timed(value: ast.AST, names: Names) -> Timed:
             return tuple(_timed(part, names) for part in value.elts)
         case ast.Name():
             return names.get(value.id, False)
-        case ast.Call(func=ast.Name() as function) if not any(_any(_timed(one, names)) for one in _inputs(value)):
+        case ast.Call(func=ast.Name() as function) if not any(_any(_timed(arg, names)) for arg in _inputs(value)):
             return function.id in CLOCKS | MEASURED or names.get(f"{function.id}()", False)
-        case ast.Subscript(slice=ast.Constant(value=int() as place)):
+        case ast.Subscript(slice=ast.Constant(value=int() as index)):
             whole = _timed(value.value, names)
-            return whole[place] if isinstance(whole, tuple) and -len(whole) <= place < len(whole) else _any(whole)
+            return whole[index] if isinstance(whole, tuple) and -len(whole) <= index < len(whole) else _any(whole)
         case ast.Subscript(slice=ast.Constant(value=str() as key)) if key in MEASURED:
             return True
         case ast.Attribute() if value.attr in CLOCKS | MEASURED:
             return True
         case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-            names = dict(names)  # what it runs through is its own
+            names = dict(names)  # its loop variables are local
             for loop in value.generators:
                 _assign(loop.target, _any(_timed(loop.iter, names)), names)
             results = [value.key, value.value] if isinstance(value, ast.DictComp) else [value.elt]
@@ -97,12 +97,12 @@ def _assign(target: ast.expr, timed: Timed, names: Names) -> None:
         case ast.Name():
             names[target.id] = timed
         case ast.Tuple() if isinstance(timed, tuple) and len(timed) == len(target.elts):
-            for part, one in zip(target.elts, timed, strict=True):
-                _assign(part, one, names)
+            for part, part_timed in zip(target.elts, timed, strict=True):
+                _assign(part, part_timed, names)
         case ast.Tuple():
             for part in target.elts:
                 _assign(part, _any(timed), names)
-        case ast.Subscript(value=ast.Name() as holder) if _any(timed):  # one timed entry: the whole is
+        case ast.Subscript(value=ast.Name() as holder) if _any(timed):  # one timed entry makes the whole timed
             names[holder.id] = True
 
 

@@ -1,7 +1,7 @@
-"""What nbgrader must know of the cells of an assignment, read off the cells themselves.
+"""Derive nbgrader's metadata for the cells of an assignment from the cells' source.
 
-A cell with a solution region belongs to the question of the next check; a cell that is check("04.2", ...).points is
-graded, with as many points as that question has. All other cells are plain.
+A cell with a solution region belongs to the question of the next check. A cell `check("04.2", ...).points` is graded,
+with the points of that question. All other cells are ungraded.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ BEGIN = "### BEGIN SOLUTION"
 
 
 def mark_for_nbgrader(notebook: nbformat.NotebookNode) -> None:
-    """Write nbgrader's metadata (its schema 3) into the cells of an assignment, in place."""
+    """Write nbgrader's metadata (schema 3) into the cells of an assignment, in place."""
     answer = None
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -37,6 +37,6 @@ def _kind(grade_id: str, **changes: bool | int) -> dict:
 
 
 def fingerprint(notebook: nbformat.NotebookNode) -> str:
-    """The SHA-256 of what is written in a notebook, for all that running it may change."""
+    """Compute the SHA-256 of a notebook's content, without anything that running it can change."""
     written = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader")] for cell in notebook.cells]
     return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""The environment variables under which lessons are built and tested: the one place that fixes them.
+"""The environment variables for building and testing lessons.
 
-Both the builder (tools/build_notebooks.py) and the tests (conftest.py) start their kernels with it, so a stored output
-and the output it is compared with were made under the same conditions. A value that is already set wins: that is
-how the tests run the lessons with one thread or with other CPU kernels.
+The builder (tools/build_notebooks.py) and the tests (conftest.py) start their kernels with them, so stored outputs and
+the outputs they are compared with are produced under the same conditions. Variables that are already set take
+precedence, so that tests can run the lessons with one thread or with other CPU kernels.
 """
 
 import os
@@ -12,17 +12,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def lesson_environment() -> dict[str, str]:
-    """This process's environment with the lessons' settings added."""
+    """Return this process's environment with the lessons' settings added."""
     settings = {
-        "OMP_NUM_THREADS": "2",  # torch reads it at its start; sums depend on how many threads share them
-        "GOMP_SPINCOUNT": "5000",  # a waiting thread soon sleeps; minillm/__init__.py says why
-        "TQDM_DISABLE": "1",  # a progress bar prints rates, and rates differ every time
+        "OMP_NUM_THREADS": "2",  # torch reads it at start; sums depend on the number of threads
+        "GOMP_SPINCOUNT": "5000",  # waiting threads sleep soon; minillm/__init__.py explains why
+        "TQDM_DISABLE": "1",  # a progress bar prints rates, which vary
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "NO_COLOR": "1",
     }
     environment = {**settings, **os.environ}
-    # The lessons import this tree's package, whatever else is installed.
+    # The lessons import the package from this folder, even if another version is installed.
     paths = [str(ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

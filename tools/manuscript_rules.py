@@ -1,4 +1,4 @@
-"""The rules every manuscript keeps (CONTRIBUTING.md names them): each broken one is a sentence with lesson and cell."""
+"""The rules for manuscripts (see CONTRIBUTING.md); each violation is a sentence with lesson and cell."""
 
 import ast
 import re
@@ -14,14 +14,14 @@ MEDIAN_CELL = 8  # lines
 QUESTIONS = 5
 BOXES = ("Where the picture simplifies", "At scale")
 ABSOLUTE_PATH = re.compile(r"""["'(\s=](/(?:home|Users|root|tmp|work|mnt|opt|usr)/|[A-Za-z]:\\)""")
-# A sentence that wraps before "1)" or "16." turns into a list there; a list that is meant has an empty line before it.
+# A paragraph that wraps before "1)" or "16." is rendered as a list; an intended list has an empty line before it.
 ITEM_IN_A_PARAGRAPH = re.compile(r"^(?! |[-*+] |\d+[.)] ).+\n((?:[-*+]|\d+[.)]) .*)", re.MULTILINE)
 CHOICE = re.compile(r"\([a-e]\)")
 TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception"}
 
 
 def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
-    """One sentence for every rule that a lesson breaks."""
+    """Return one sentence for every rule that a lesson violates."""
     rules = (_first_and_last, _code_cells, _clocks, _imports, _figures, _quiz_and_boxes, _anywhere)
     return [f"{lesson}, {complaint}" for rule in rules for complaint in rule(notebook.cells)]
 
@@ -55,20 +55,20 @@ def _code_cells(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
         if unknown := tags - TAGS:
             yield f"cell {number} has an unknown tag: {', '.join(sorted(unknown))}"
         if ("skip-execution" in tags) != ("nbval-skip" in tags):
-            yield f"cell {number} needs both tags, skip-execution and nbval-skip: the builder and nbval each know one"
+            yield f"cell {number} needs both tags, skip-execution (for the builder) and nbval-skip (for nbval)"
     if lengths and statistics.median(lengths) > MEDIAN_CELL:
         yield f"the median code cell has {statistics.median(lengths):g} lines; the most is {MEDIAN_CELL}"
     yield from _definitions_are_tried(list(_code(cells)))
 
 
 def _definitions_are_tried(code: list[tuple[int, nbformat.NotebookNode]]) -> Iterator[str]:
-    """A cell that defines a function or class asserts something itself, or the next code cell does."""
+    """Check that a cell that defines a function or class, or the next code cell, contains an assert."""
     for position, (number, cell) in enumerate(code):
         tree = _parsed(cell)
         if not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
             continue
         following = code[position + 1 : position + 2]
-        if not any(_asserts(_parsed(one)) for _, one in [(number, cell), *following]):
+        if not any(_asserts(_parsed(candidate)) for _, candidate in [(number, cell), *following]):
             yield f"cell {number} defines something that neither it nor the next code cell runs and asserts"
 
 
@@ -96,7 +96,7 @@ def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             explorers += name in ("Explorer", "TokenExplorer")
             if name == "show" and "alt" not in [keyword.arg for keyword in call.keywords]:
-                yield f"cell {number} shows a figure without alt=..., the sentence that says what there is to see"
+                yield f"cell {number} shows a figure without alt=..., the sentence that says what it shows"
             if name == "savefig":
                 yield f"cell {number} calls savefig; a lesson shows its figures with show(figure, alt=...)"
     if explorers != 1:
@@ -113,9 +113,9 @@ def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
         question = question[question.rfind(f"**{number}.") :]
         choices = set(CHOICE.findall(question))
         if len(choices) < 2:
-            yield f"quiz question {number} must offer choices (a), (b), ... behind its bold number **{number}.**"
+            yield f"quiz question {number} must offer choices (a), (b), ... after its bold number **{number}.**"
         if missing := sorted(choices - set(CHOICE.findall(answer))):
-            yield f"the answer to quiz question {number} says nothing of {', '.join(missing)}"
+            yield f"the answer to quiz question {number} does not mention {', '.join(missing)}"
         if len(answer.split()) < 8 * max(len(choices), 2):
             yield f"quiz question {number} is answered in {len(answer.split())} words; explain every choice"
     for box in BOXES:
@@ -126,12 +126,12 @@ def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
 def _anywhere(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     for number, cell in enumerate(cells, start=1):
         if found := ABSOLUTE_PATH.search("\n" + cell.source):
-            yield f"cell {number} holds an absolute path: {found.group(1)}"
+            yield f"cell {number} contains an absolute path: {found.group(1)}"
         if cell.cell_type == "markdown" and (found := ITEM_IN_A_PARAGRAPH.search(cell.source)):
-            yield f"cell {number}: Markdown takes {found.group(1)[:30]!r} for an item of a list; wrap it elsewhere"
+            yield f"cell {number}: Markdown renders {found.group(1)[:30]!r} as a list item; wrap it elsewhere"
         for forbidden in ("%timeit", "!pip", "%pip", "filterwarnings", "plt."):
             if cell.cell_type == "code" and forbidden in cell.source:
-                yield f"cell {number} holds {forbidden}, which a lesson does without"
+                yield f"cell {number} contains {forbidden}, which lessons must not use"
 
 
 def _code(cells: list[nbformat.NotebookNode]) -> Iterator[tuple[int, nbformat.NotebookNode]]:

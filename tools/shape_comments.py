@@ -1,17 +1,17 @@
-"""Shapes that a lesson writes down, `(B, T, C)`, and how the builder holds them against the tensors themselves.
+"""Parse the shape comments of a lesson, such as `(B, T, C)`, and check them against the tensors during a build.
 
-Read here:
+The supported forms:
 
-    scores = query @ key.mT  # (T, S)                  the shape of what the line makes; behind a -> where there is one
+    scores = query @ key.mT  # (T, S)                  the shape of the line's result; after a -> if there is one
     query, key = project(x)  # (H, T, D), (K, S, D)    one for each name, or one for all
     a = torch.tensor([[1.0, 2.0]])  # (B, C) = (1, 2)
     \"""All queries: (T, D), (S, D) -> (T, D).\"""       in a docstring: the parameters in order, and the result
     \"""x: (T, C); gate and up: (F, C).\"""             or by name
     \"""One number for each token: (T,).\"""            a single shape is that of the result
 
-While a lesson is built, `watch` makes its kernel check each of them when the line has run: as many axes as the comment
-names, the size where it says a number, and within one cell, or one call of a function, one size for each letter.
-Standard library only: it runs inside the kernels, in front of what the lesson imports.
+While a lesson is built, `watch` makes its kernel check each comment after the line has run: the number of axes, sizes
+that are numbers, and that each letter has one size within a cell or a function call. Uses only the standard library,
+because it runs inside the kernels, before the lesson's imports.
 """
 
 import ast
@@ -34,15 +34,15 @@ SIZES, RESULT, CHECK, BIND = (
     "__bind_size__",
 )  # what stands in the watched code
 
-Shape = tuple[str, ...]  # every way in which one shape is given: "(B, C)" alone or with "(2, 3)"
+Shape = tuple[str, ...]  # one shape in one or two notations: ("(B, C)",) or ("(B, C)", "(2, 3)")
 
 
 class ShapeError(AssertionError):
-    """A tensor that is not of the shape that the lesson says."""
+    """A tensor does not have the shape in the lesson's comment."""
 
 
 def axes_of(shape: str) -> list[ast.expr]:
-    """The axes between the brackets: letters, words, numbers, or sums and products of these. [] for other text."""
+    """Parse the axes in parentheses: letters, words, numbers, or sums and products of these; [] for other text."""
     try:
         node = ast.parse(shape.replace("·", "*").replace("\n", " "), mode="eval").body
     except SyntaxError:
@@ -55,13 +55,13 @@ def axes_of(shape: str) -> list[ast.expr]:
 
 
 def letters_of(shape: str) -> list[str]:
-    """The single capital letters of a shape, in order."""
+    """Return the single capital letters of a shape, in order."""
     names = [part.id for axis in axes_of(shape) for part in ast.walk(axis) if isinstance(part, ast.Name)]
     return [name for name in names if len(name) == 1 and name.isupper()]
 
 
 def shapes_in(text: str) -> list[Shape]:
-    """The shapes in running text: brackets with a comma and at least one single capital letter.
+    """Find the shapes in a text: parentheses with a comma and at least one single capital letter.
 
     >>> shapes_in("ids (B, T) -> (B, T, C) = (2, 3, 4), see f(x, T) and (Fig. 1, left)")
     [('(B, T)',), ('(B, T, C)', '(2, 3, 4)')]
@@ -75,18 +75,18 @@ def shapes_in(text: str) -> list[Shape]:
 
 
 def comments_of(source: str) -> dict[int, str]:
-    """The comment of every line that has one."""
+    """Return the comments of a source by line number."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
 
 
 def result_shapes(text: str) -> list[Shape]:
-    """The shapes of what comes out: those behind the last arrow, or all."""
+    """Find the shapes of a result: those after the last arrow, or all."""
     return shapes_in(text.rpartition("->")[2]) or shapes_in(text)
 
 
 def function_shapes(function: ast.FunctionDef) -> tuple[dict[str, Shape], list[Shape]]:
-    """What a function's docstring says of its parameters and of its result."""
+    """Parse the shapes of parameters and result from a function's docstring."""
     text = ast.get_docstring(function) or ""
     names = [argument.arg for argument in function.args.args if argument.arg != "self"]
     named = {name: (shape,) for group, shape in NAMED.findall(text) for name in re.split(", | and ", group)}
@@ -98,9 +98,9 @@ def function_shapes(function: ast.FunctionDef) -> tuple[dict[str, Shape], list[S
 
 
 def check(values: Iterable[Any], said: list[tuple[str, Shape]], line: int, sizes: dict[str, tuple[int, int]]) -> None:
-    """Hold each value against the shape that its line gives it; `ShapeError` where they differ.
+    """Compare each value with the shape in its line's comment; raises `ShapeError` if they differ.
 
-    `sizes` holds what each letter stands for so far, and the line that said so; a line that runs again starts afresh.
+    `sizes` maps each letter to its size so far and the line that defined it; a line that runs again starts over.
     """
     for letter in [letter for letter, (_, where) in sizes.items() if where == line]:
         del sizes[letter]
@@ -129,14 +129,14 @@ def _disagreement(actual: tuple[int, ...], axes: list[ast.expr], line: int, size
 
 
 def bind(letter: str, value: Any, line: int, sizes: dict[str, tuple[int, int]]) -> None:
-    """Remember a size that the lesson itself gives a letter, as in `T, D = 5, 8`."""
+    """Record a size that the lesson assigns to a letter, as in `T, D = 5, 8`."""
     sizes.pop(letter, None)
     if isinstance(value, int):
         sizes[letter] = (value, line)
 
 
 class _Watched(ast.NodeTransformer):
-    """Puts a check behind every line that says a shape."""
+    """Inserts a check after every line with a shape comment."""
 
     def __init__(self, source: str):
         self.lines, self.comments = source.splitlines(), comments_of(source)
@@ -191,16 +191,16 @@ class _Watched(ast.NodeTransformer):
 
 
 def _names(target: ast.expr) -> list[ast.expr]:
-    """What an assignment binds, as expressions that read it."""
+    """The targets of an assignment, as expressions that read them."""
     targets = target.elts if isinstance(target, ast.Tuple) else [target]
-    names = [copy.deepcopy(one) for one in targets if not isinstance(one, ast.Starred)]
+    names = [copy.deepcopy(element) for element in targets if not isinstance(element, ast.Starred)]
     for name in names:
         name.ctx = ast.Load()
     return names
 
 
 def _checks(parts: list[ast.expr], shapes: list[Shape], line: int) -> list[ast.stmt]:
-    """One call of `check`: a shape for each part, or every shape for all parts."""
+    """One call of `check`, with one shape for each part, or all shapes for every part."""
     each = len(parts) == len(shapes)
     pairs = list(zip(parts, shapes, strict=True)) if each else [(part, shape) for part in parts for shape in shapes]
     if not pairs:
@@ -213,7 +213,8 @@ def _checks(parts: list[ast.expr], shapes: list[Shape], line: int) -> list[ast.s
 
 def _bindings(names: list[ast.expr], line: int) -> list[ast.stmt]:
     letters = [name.id for name in names if isinstance(name, ast.Name) and len(name.id) == 1 and name.id.isupper()]
-    return [one for letter in letters for one in _statements(f"{BIND}({letter!r}, {letter}, {line}, {SIZES})", line)]
+    calls = (f"{BIND}({letter!r}, {letter}, {line}, {SIZES})" for letter in letters)
+    return [statement for call in calls for statement in _statements(call, line)]
 
 
 def _statements(code: str, line: int) -> list[ast.stmt]:
@@ -225,7 +226,7 @@ def _statements(code: str, line: int) -> list[ast.stmt]:
 
 
 def watched(source: str, tree: ast.Module | None = None) -> ast.Module:
-    """A cell as a syntax tree that checks the shapes in its comments and docstrings as it runs."""
+    """Compile a cell to a syntax tree that checks the shapes in its comments and docstrings as it runs."""
     tree = tree or ast.parse(source)
     if not shapes_in(source):
         return tree
@@ -234,7 +235,7 @@ def watched(source: str, tree: ast.Module | None = None) -> ast.Module:
 
 
 def watch(shell: Any) -> None:
-    """Make an IPython shell check the shape comments of every cell that it runs from now on."""
+    """Make an IPython shell check the shape comments of every cell from now on."""
     cell = {"source": ""}
     shell.events.register("pre_run_cell", lambda info: cell.update(source=info.raw_cell))
     shell.ast_transformers.append(SimpleNamespace(visit=lambda tree: watched(cell["source"], tree)))

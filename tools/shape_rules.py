@@ -1,7 +1,6 @@
-"""The shape legend, held against every lesson and against the package's annotations: a broken rule is a sentence.
+"""Check the shape legend in lessons and in the package's annotations; each violation is a sentence.
 
-What the tensors themselves say is checked while a lesson is built: tools/shape_comments.py. Here is what can be read
-without running anything.
+These checks are static. The shapes of the tensors are checked while a lesson is built (tools/shape_comments.py).
 """
 
 import ast
@@ -16,13 +15,13 @@ import nbformat
 from minillm.viz.figures.style import LEGEND
 from tools.shape_comments import comments_of, function_shapes, letters_of, shapes_in
 
-NAMES = {("Q", "K", "V")}  # brackets around these are the field's way to write, and no shape
-# Sizes of the package that no lesson writes as a letter.
+NAMES = {("Q", "K", "V")}  # in parentheses, these are common notation and not a shape
+# Letters that the package uses for sizes, but no lesson does.
 OWN = {"N": "things in a row (documents, words, vectors)", "G": "groups that a probe tells apart"}
 
 
 def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
-    """One sentence for every shape of a lesson that is not of the legend, or is not the package's."""
+    """Return one sentence for every shape of a lesson that is not in the legend or differs from the package's."""
     shown = _shown_callables(notebook.cells)
     found = []
     for number, cell in enumerate(notebook.cells, start=1):
@@ -33,7 +32,7 @@ def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def _letters(cell: nbformat.NotebookNode) -> Iterator[str]:
-    """Every capital letter of a shape, and of a figure's axes, is one of the legend."""
+    """Check that every capital letter of a shape, and of a figure's axes, is in the legend."""
     axes = []
     texts = [cell.source]
     if cell.cell_type == "code":
@@ -44,10 +43,10 @@ def _letters(cell: nbformat.NotebookNode) -> Iterator[str]:
     written = [(shape, letters_of(shape)) for text in texts for (shape, *_) in shapes_in(text)]
     written += [(f'axes="{text}"', re.findall(r"\b[A-Z]\b", text)) for text in axes]
     for shape, letters in written:
-        strangers = [letter for letter in letters if letter not in LEGEND]
-        if strangers and tuple(letters) not in NAMES:
+        unknown = [letter for letter in letters if letter not in LEGEND]
+        if unknown and tuple(letters) not in NAMES:
             yield (
-                f"writes {shape}, and {strangers[0]} is not in the shape legend ({', '.join(LEGEND)}); "
+                f"writes {shape}, and {unknown[0]} is not in the shape legend ({', '.join(LEGEND)}); "
                 "write a size of your own as a word: (pairs, C)"
             )
 
@@ -61,10 +60,10 @@ def _strings(tree: ast.AST) -> list[str]:
 
 
 def _parameters(source: str, shown: dict[str, Callable]) -> Iterator[str]:
-    """A naive form gives its parameters and its result the letters that the form shown from the package gives them.
+    """Check that a naive function uses the same letters as the package's function that the lesson shows.
 
-    It may leave axes out, such as the batch, but neither rename them nor change their order. Where a lesson shows
-    several forms with a parameter of that name, one of them must agree.
+    It may omit axes, such as the batch, but neither rename nor reorder them. If a lesson shows several functions with a
+    parameter of that name, one of them must agree.
     """
     for function in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)):
         given, result = function_shapes(function)
@@ -80,7 +79,7 @@ def _parameters(source: str, shown: dict[str, Callable]) -> Iterator[str]:
 
 
 def _fits(letters: list[str], axes: list[str]) -> bool:
-    """Whether the letters are some of the axes, in order, up to the last one. A *axis stands for any number of axes."""
+    """Whether the letters are a subsequence of the axes that ends with the last; a *axis is any number of axes."""
     if not letters or not axes:
         return not letters
     if axes[-1].startswith("*"):
@@ -97,7 +96,7 @@ def _fits(letters: list[str], axes: list[str]) -> bool:
 
 
 def _shown_callables(cells: list[nbformat.NotebookNode]) -> dict[str, Callable]:
-    """The package's functions whose source the lesson shows: every name of the package in a cell with getsource."""
+    """Find the package's functions whose source a lesson shows: all its names in a cell with getsource."""
     code = [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
     imports = [node for tree in code[:1] for node in tree.body if _is_of_package(node)]
     names: dict[str, typing.Any] = {}
@@ -128,7 +127,7 @@ def _looked_up(node: ast.AST, names: dict[str, typing.Any]) -> typing.Any:
 
 
 def annotated_shapes(function: Callable) -> dict[str, list[str]]:
-    """The axes in the annotation of each parameter, and of the result ("return"), as jaxtyping writes them.
+    """Return the axes in the jaxtyping annotation of each parameter, and of the result ("return").
 
     >>> from minillm.model.attention import attention_weights
     >>> annotated_shapes(attention_weights)["key"]
@@ -146,9 +145,9 @@ def _axes_in(hint: typing.Any) -> Iterator[str]:
 
 
 def package_complaints(path: Path, name: str) -> Iterator[str]:
-    """One sentence for each letter of a room, in an annotation or in a comment, that has no meaning.
+    """Yield one sentence for each undefined letter in a module's annotations and comments.
 
-    HD is H times D; B1 is a size that has to do with B. Words, numbers and `_` may stand for any size.
+    HD is H times D; B1 is a size related to B. Words, numbers and `_` can stand for any size.
     """
     source = path.read_text(encoding="utf-8")
     allowed = LEGEND | OWN
@@ -161,5 +160,5 @@ def package_complaints(path: Path, name: str) -> Iterator[str]:
                     yield f'{name}, line {node.lineno} annotates "{axes.value}", and {size} is not in the shape legend'
     for line, comment in comments_of(source).items():
         for shape, *_ in shapes_in(comment):
-            if strangers := [letter for letter in letters_of(shape) if letter not in allowed]:
-                yield f"{name}, line {line} writes {shape}, and {strangers[0]} is not in the shape legend"
+            if unknown := [letter for letter in letters_of(shape) if letter not in allowed]:
+                yield f"{name}, line {line} writes {shape}, and {unknown[0]} is not in the shape legend"

@@ -1,13 +1,13 @@
-"""What can be measured on a finished model.
+"""Measurements on trained models.
 
-compression   how few bits it needs to store a text without loss
-tracing       everything that one forward pass computes and throws away
-lens          what it would say after each block
-ablation      what it can no longer do without a part, at equal damage to the loss
-probes        what can be read from its vectors, and how clearly groups of them stand apart
-geometry      neighbours, analogies, and the cloud on paper
-scaling       what loss a larger run would end at, and how sure that is
-alignment     what its answers to instructions are worth, and how far it has gone from a reference
-calibration   whether the chances that a reward model states come true
-evaluation    how well it knows Ottermere, and whether what it writes could stand there
+compression   lossless compression of text with a language model
+tracing       record the intermediate values of a forward pass
+lens          the logit lens: predictions after each block
+ablation      remove sub-layers, at matched damage to the loss
+probes        linear probes, and how well groups of vectors separate
+geometry      nearest neighbors, analogies and PCA
+scaling       fit a scaling law and predict the loss of a larger run
+alignment     accuracy, reward and KL of a chat model's answers
+calibration   whether a reward model's probabilities match the true ones
+evaluation    experiments on the synthetic world, and checks of the documents that a model writes
 """

@@ -1,7 +1,7 @@
-"""How well a model answers, held against what is known of every instruction: its checker and its gold utility.
+"""Evaluate a chat model's answers with the exact checker and the gold utility of each instruction.
 
-A reward model only guesses what an answer is worth. Here it is known, so what training for a reward has bought, and
-what it has cost, can be read off: right answers, utility, nats away from the reference, length, variety.
+A reward model only estimates how good an answer is. For instructions of the synthetic world the true utility is known,
+so the effects of training for a reward can be measured: accuracy, utility, KL from the reference, length and diversity.
 """
 
 import math
@@ -22,30 +22,30 @@ from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction
 
-ROWS = 64  # answers at once; prompts of like length share a batch
-LONGEST = 64  # tokens of an answer: more than any that the world's raters compare
+ROWS = 64  # answers per batch; prompts are sorted by length first
+LONGEST = 64  # tokens per answer, more than in any answer of the preference data
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said, whether it closed the answer itself, and log p - log p_ref of it where there is a reference.
+    """A model's answer to one instruction.
 
-    The mean of these differences over sampled answers is the KL from the reference, in nats an answer.
+    The mean of `log_ratio` over sampled answers estimates the KL from the reference, in nats per answer.
     """
 
     text: str
     ids: tuple[int, ...]
-    ended: bool
-    log_ratio: float | None = None
+    ended: bool  # whether the model produced the end token
+    log_ratio: float | None = None  # log p - log p_ref of the whole answer, if there is a reference
 
 
 def askable(
     model: Transformer, tokenizer: Tokenizer, instructions: Iterable[Instruction], count: int
 ) -> list[Instruction]:
-    """The first `count` of a stream of instructions that the model can read with room for an answer.
+    """Select the first `count` instructions whose prompt leaves space for an answer in the model's context.
 
-    One in some thousands is too long for the course's models. Looks at twice as many as are wanted, and raises
-    `ValueError` where none of them fits, or the tokenizer has no chat template.
+    Only one in some thousands is too long for the course's models. Looks at up to `2 * count` instructions. Raises
+    `ValueError` if none of them fits, or if the tokenizer has no chat template.
 
     >>> from minillm import ModelConfig
     >>> from minillm.data.chat import chat_tokenizer
@@ -53,14 +53,18 @@ def askable(
     >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, ("<|im_start|>", "<|im_end|>")))
     >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=200))
     >>> asked = askable(model, tokenizer, Instructions(0).stream(), 10)
-    >>> len(asked), max(len(encode_chat(tokenizer, one.messages[:-1])) for one in asked) < 200
+    >>> len(asked), max(len(encode_chat(tokenizer, instruction.messages[:-1])) for instruction in asked) < 200
     (10, True)
     """
-    room = model.config.max_seq_len
-    fitting = (one for one in islice(instructions, 2 * count) if len(encode_chat(tokenizer, one.messages[:-1])) < room)
+    limit = model.config.max_seq_len
+    fitting = (
+        instruction
+        for instruction in islice(instructions, 2 * count)
+        if len(encode_chat(tokenizer, instruction.messages[:-1])) < limit
+    )
     found = list(islice(fitting, count))
     if count and not found:
-        raise UserError(f"none of {2 * count} instructions fits into a context of {room} (max_seq_len) with an answer")
+        raise UserError(f"none of {2 * count} instructions fits into a context of {limit} (max_seq_len) with an answer")
     return found
 
 
@@ -74,38 +78,39 @@ def answer(
     seed: int = 0,
     max_new_tokens: int = LONGEST,
 ) -> list[Answer]:
-    """One answer to each instruction, in their order; at temperature 0 the likeliest token each time.
+    """Generate one answer to each instruction, in order; temperature 0 is greedy decoding.
 
-    Raises `ValueError` for a tokenizer without a chat template or end token, and for a prompt that leaves no room.
+    Raises `ValueError` for a tokenizer without a chat template or end token, and for a prompt that fills the context.
     """
     end = tokenizer.end_id
     model.eval()
     prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in instructions]
-    order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: dict[int, Answer] = {}
     for start in range(0, len(order), ROWS):
-        picked = order[start : start + ROWS]
-        asked = [prompts[number] for number in picked]
-        drawn = roll_out(model, asked, max_new_tokens, [end], seed + start, temperature)
-        ratios: list[float | None] = [None] * len(picked)
+        indices = order[start : start + ROWS]
+        batch = [prompts[index] for index in indices]
+        rollout = roll_out(model, batch, max_new_tokens, [end], seed + start, temperature)
+        ratios: list[float | None] = [None] * len(indices)
         if reference is not None:
-            ratios = (score_answers(model, drawn)[0] - score_answers(reference, drawn)[0]).sum(1).tolist()
-        for number, ids, ratio in zip(picked, drawn.answers, ratios, strict=True):
+            ratios = (score_answers(model, rollout)[0] - score_answers(reference, rollout)[0]).sum(1).tolist()
+        for index, ids, ratio in zip(indices, rollout.answers, ratios, strict=True):
             ended = ids[-1] == end
-            answers[number] = Answer(tokenizer.decode(ids[:-1] if ended else ids), tuple(ids), ended, ratio)
-    return [answers[number] for number in range(len(prompts))]
+            answers[index] = Answer(tokenizer.decode(ids[:-1] if ended else ids), tuple(ids), ended, ratio)
+    return [answers[index] for index in range(len(prompts))]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, and how far luck moves it: the standard error."""
+    """A mean and its standard error."""
 
     mean: float
     stderr: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Estimate":
-        """
+        """Compute the mean of values and its standard error (infinite for a single value).
+
         >>> Estimate.of([1.0, 3.0])
         Estimate(mean=2.0, stderr=1.0)
         """
@@ -114,19 +119,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Report:
-    """A chat model on some instructions. All but the accuracies is of sampled answers, one to each instruction."""
+    """The evaluation of a chat model: accuracies from greedy answers, everything else from sampled ones."""
 
-    n: int
-    accuracy: Estimate  # the share of greedy answers that the checkers accept
+    n: int  # instructions
+    accuracy: Estimate  # fraction of greedy answers that the checkers accept
     families: dict[str, float]  # the same for each family of instructions
-    utility: Estimate  # gold points
+    utility: Estimate  # gold points per answer
     length: float  # mean, in words
-    ended: float  # the share of answers that the model closed itself
-    distinct: tuple[float, float]  # of single words and of pairs of words, the share that no answer has said before
-    kl: Estimate | None  # nats an answer, from the reference
-    reward: Estimate | None  # what a reward model thinks of them
-    utilities: tuple[float, ...]  # of each answer
-    texts: tuple[str, ...]
+    ended: float  # fraction of answers in which the model produced the end token
+    distinct: tuple[float, float]  # distinct-1 and distinct-2, see `distinct`
+    kl: Estimate | None  # nats per answer, from the reference
+    reward: Estimate | None  # of the reward model
+    utilities: tuple[float, ...]  # one per answer
+    texts: tuple[str, ...]  # one per answer
 
 
 def assess(
@@ -137,15 +142,19 @@ def assess(
     reward_model: RewardModel | None = None,
     seed: int = 0,
 ) -> Report:
-    """Ask a chat model every instruction twice, greedily and at temperature 1, and judge what it says.
+    """Evaluate a chat model on instructions, with one greedy and one sampled answer to each.
 
-    Raises what `answer` raises, and `ValueError` where there is no instruction.
+    Raises `ValueError` for an empty list, and whatever `answer` raises.
     """
     if not instructions:
         raise UserError("there are no instructions to ask; give at least one")
+
+    # accuracy per family, with greedy decoding
     right = defaultdict(list)
     for instruction, said in zip(instructions, answer(model, tokenizer, instructions, 0.0), strict=True):
         right[instruction.family].append(float(instruction.check(said.text)))
+
+    # reward and utility of sampled answers
     sampled = answer(model, tokenizer, instructions, reference=reference, seed=seed)
     texts = tuple(said.text for said in sampled)
     prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in instructions]
@@ -153,7 +162,7 @@ def assess(
     points = tuple(utility(instruction, text) for instruction, text in zip(instructions, texts, strict=True))
     return Report(
         n=len(instructions),
-        accuracy=Estimate.of([one for family in right.values() for one in family]),
+        accuracy=Estimate.of([hit for hits in right.values() for hit in hits]),
         families={family: fmean(right[family]) for family in sorted(right)},
         utility=Estimate.of(points),
         length=fmean(map(length, texts)),
@@ -169,18 +178,18 @@ def assess(
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
-    """Different runs of `n` words in all texts together, as a share of all runs (Li et al. 2016, "distinct-n").
+    """Compute distinct-n: the number of different word n-grams divided by all n-grams (Li et al. 2016).
 
     >>> distinct(["the cat sat", "the cat ran"], 2)                      # the cat, cat sat, cat ran; of four
     0.75
     """
-    runs = [tuple(words[start : start + n]) for words in map(str.split, texts) for start in range(len(words) - n + 1)]
-    return len(set(runs)) / len(runs) if runs else 0.0
+    ngrams = [tuple(words[start : start + n]) for words in map(str.split, texts) for start in range(len(words) - n + 1)]
+    return len(set(ngrams)) / len(ngrams) if ngrams else 0.0
 
 
 @dataclass(frozen=True)
 class WinRate:
-    """How often one model's answer is better than another's, a tie being half a win, and its 95 % interval."""
+    """A win rate (a tie is half a win) with its 95 % confidence interval."""
 
     rate: float
     low: float
@@ -188,10 +197,10 @@ class WinRate:
 
 
 def win_rate(ours: Sequence[float], theirs: Sequence[float]) -> WinRate:
-    """Utility against utility of two models' answers to the same instructions; the interval is Wilson's (1927, eq. 4).
+    """Compare the utilities of two models' answers to the same instructions.
 
-    Unlike the mean plus and minus two standard errors, that one has a width even where everything was won. Ties only
-    make the truth more certain than it says. Raises `ValueError` for lists that are empty or of unequal length.
+    The interval is Wilson's (1927, eq. 4). Unlike the mean plus or minus two standard errors, it has a positive width
+    even at a win rate of 1. With ties it is conservative. Raises `ValueError` for empty lists or unequal lengths.
 
     >>> wins = win_rate([5.0, 4.0, 1.0, 0.0], [4.0, 4.0, 0.0, 1.0])
     >>> wins.rate, round(wins.low, 2), round(wins.high, 2)

@@ -1,7 +1,7 @@
-"""A reward model against the best that is possible, which is known where the raters' probabilities are.
+"""Accuracy and calibration of a reward model, on pairs for which the raters' true probabilities are known.
 
-Two figures of accuracy. The one that is counted is a sum of coin tosses, the raters', and may by luck lie above the
-ceiling. The one that is expected is the mean probability with which raters agree with the model: nobody's can be above.
+There are two accuracies. The counted accuracy includes the noise in the labels, so it can exceed the Bayes ceiling by
+chance. The expected accuracy is the mean probability that a rater agrees with the model, which never exceeds it.
 """
 
 import math
@@ -15,33 +15,33 @@ from minillm.errors import UserError
 
 @dataclass(frozen=True)
 class Bin:
-    """Pairs of like confidence: the chance that the model gives the answer it prefers, and the true one, on average."""
+    """Pairs with similar confidence: the mean probability of the preferred answer, predicted and true."""
 
-    count: int
+    count: int  # pairs
     predicted: float
     true: float
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """A reward model on pairs with known probabilities."""
+    """The scores of a reward model on pairs with known probabilities."""
 
-    n: int
-    accuracy: float  # counted: how often the chosen answer is ahead
-    expected: float  # the probability that the raters prefer what the model prefers
-    ceiling: float  # the same for a reader who knows the probabilities
+    n: int  # pairs
+    accuracy: float  # counted: how often the chosen answer has the higher reward
+    expected: float  # the mean probability that a rater prefers what the model prefers
+    ceiling: float  # Bayes ceiling: the same for a model that knows the probabilities
     stderr: float  # of the counted accuracy
-    calibration_error: float  # the mean distance of predicted and true chance, bin by bin
+    calibration_error: float  # mean distance between predicted and true probability over the bins
     bins: tuple[Bin, ...]
 
 
 def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bins: int = 10) -> PairScore:
-    """Hold a reward model's margins (r_chosen - r_rejected, one a pair) against what the raters' probabilities allow.
+    """Score a reward model's margins (r_chosen - r_rejected, one per pair) against the raters' probabilities.
 
-    Calibration: of all pairs in which the model gives the answer it prefers a chance of about 80 %, do raters prefer
-    that one in 80 %? The error is that of Guo et al. (2017, eq. 3), over bins of equal width from 1/2 to 1, with the
-    known probability in the place of a count. Raises `ValueError` for numbers that do not match, for pairs without a
-    probability, and for no pairs.
+    Calibration asks: if the model gives its preferred answer a probability of about 80 %, do raters prefer it in 80 %
+    of the pairs? The error is the expected calibration error of Guo et al. (2017, eq. 3), over bins of equal width from
+    1/2 to 1, with the known probability instead of a count. Raises `ValueError` for lists of unequal length, for pairs
+    without a probability, and for empty lists.
 
     >>> hello = ({"role": "user", "content": "Hello"},)
     >>> pairs = [Preference(hello, "Good morning.", "What?", "simulated", 0.8)] * 2
@@ -50,21 +50,25 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
     (1.0, 0.8, 0.075)
     """
     if len(margins) != len(preferences):
-        raise UserError(f"{len(margins)} margins for {len(preferences)} pairs; each pair needs its own")
+        raise UserError(f"{len(margins)} margins for {len(preferences)} pairs; give one margin per pair")
     ceiling = bayes_ceiling(preferences)
     n = len(margins)
     right = [(margin > 0) + (margin == 0) / 2 for margin in margins]
-    chances = zip(margins, probabilities(preferences), strict=True)
-    true = [p if margin >= 0 else 1 - p for margin, p in chances]
+
+    # the true probability of what the model prefers
+    pairs = zip(margins, probabilities(preferences), strict=True)
+    true = [p if margin >= 0 else 1 - p for margin, p in pairs]
     agreed = [0.5 if margin == 0 else p for margin, p in zip(margins, true, strict=True)]
-    places: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
+
+    # sort the pairs into bins by the model's confidence
+    binned: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
     for margin, p in zip(margins, agreed, strict=True):
-        confidence = 0.5 * (1 + math.tanh(abs(margin) / 2))  # sigmoid, safe where its exponential overflows
-        places[min(int((confidence - 0.5) * 2 * bins), bins - 1)].append((confidence, p))
+        confidence = 0.5 * (1 + math.tanh(abs(margin) / 2))  # a sigmoid that cannot overflow
+        binned[min(int((confidence - 0.5) * 2 * bins), bins - 1)].append((confidence, p))
     table = tuple(
-        Bin(len(pairs), *(math.fsum(column) / len(pairs) for column in zip(*pairs, strict=True)))
-        for pairs in places
-        if pairs
+        Bin(len(rows), *(math.fsum(column) / len(rows) for column in zip(*rows, strict=True)))
+        for rows in binned
+        if rows
     )
     return PairScore(
         n=n,
@@ -72,6 +76,6 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
         expected=math.fsum(agreed) / n,
         ceiling=ceiling.accuracy,
         stderr=ceiling.stderr,
-        calibration_error=math.fsum(one.count * abs(one.predicted - one.true) for one in table) / n,
+        calibration_error=math.fsum(row.count * abs(row.predicted - row.true) for row in table) / n,
         bins=table,
     )

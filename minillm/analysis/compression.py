@@ -1,13 +1,13 @@
-"""A language model as a compressor: arithmetic coding, without loss.
+"""Lossless compression of token ids with a language model and arithmetic coding.
 
-A token that the model expected with probability p costs -log2(p) bits, so a better model makes a smaller file. The
-coder here works with integers only: the model's probabilities become whole frequencies that add up to `TOTAL`, and
-no token ever gets 0, since a token without a share of the interval could not be written at all.
+A token of probability p costs -log2(p) bits, so a better model makes a smaller file. The coder works with integers
+only: the model's probabilities become integer frequencies that sum to `TOTAL`. Every token gets a frequency of at
+least 1, since a token with an empty interval could not be encoded.
 
-The receiver runs the same model and must get the *same* probabilities, to the last bit; 0.30000001 in place of 0.3 is
-enough to derail everything after it. So both sides feed one token at a time through the same cached path
-(`model_predictor`): a whole-text forward pass rounds differently. For the same reason a file packed on one kind of
-processor need not unpack on another. This room does not know text: it codes token ids.
+The decoder runs the same model and needs exactly the same probabilities; 0.30000001 instead of 0.3 corrupts everything
+after it. Therefore both sides feed one token at a time through the same cached path (`model_predictor`), because a
+forward pass over the whole text rounds differently. For the same reason, a file compressed on one kind of processor may
+not decompress on another.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from torch import Tensor
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 
-TOTAL = 1 << 24  # all frequencies of one step together
-MOST_TOKENS = 0xFFFF  # a file begins with their number, in two bytes
+TOTAL = 1 << 24  # the sum of all frequencies of one step
+MAX_TOKENS = 0xFFFF  # a file starts with the number of tokens, in two bytes
 
-# Asked with the token that came last (None before the first one), it answers with the next one's probabilities.
+# Maps the previous token (None before the first) to the probabilities of the next one.
 Predictor = Callable[[int | None], Float[Tensor, "V"]]
 
-_WINDOW = 64  # bits of the number that are still open
+_WINDOW = 64  # bits of the number that can still change
 _FULL, _NARROW = 1 << _WINDOW, 1 << (_WINDOW - 8)
 
 
 def frequencies(probabilities: Float[Tensor, "V"]) -> Int[Tensor, "V"]:
-    """Probabilities as whole numbers that are at least 1 and add up to `TOTAL` exactly.
+    """Convert probabilities to integers that are at least 1 and sum to `TOTAL` exactly.
 
-    Every token gets 1 for free, the rest is shared in proportion, and what rounding leaves goes to the likeliest.
-    Raises `ValueError` for what is no distribution, or has more tokens than there is to share.
+    Every token gets 1, the rest is distributed in proportion, and the rounding remainder goes to the most probable
+    token. Raises `ValueError` for an invalid distribution and for a vocabulary too large for `TOTAL`.
 
     >>> frequencies(torch.tensor([0.5, 0.5, 0.0])).tolist()
     [8388608, 8388607, 1]
@@ -41,19 +41,19 @@ def frequencies(probabilities: Float[Tensor, "V"]) -> Int[Tensor, "V"]:
     V = len(probabilities)
     exact = probabilities.double()
     if V == 0 or not bool((exact >= 0).all()) or abs(float(exact.sum()) - 1) > 1e-4:
-        raise UserError(f"these {V} numbers are no probabilities: they must be at least 0 and add up to 1")
+        raise UserError(f"these {V} numbers are not probabilities; they must be at least 0 and sum to 1")
     if V > TOTAL // 2:
-        raise UserError(f"a vocabulary of {V} tokens is too large for frequencies that add up to {TOTAL}")
-    shares = (exact / exact.sum() * (TOTAL - V)).floor().long() + 1
-    shares[shares.argmax()] += TOTAL - shares.sum()
-    return shares
+        raise UserError(f"a vocabulary of {V} tokens is too large; use at most {TOTAL // 2}")
+    counts = (exact / exact.sum() * (TOTAL - V)).floor().long() + 1
+    counts[counts.argmax()] += TOTAL - counts.sum()
+    return counts
 
 
 class Encoder:
-    """Narrows an interval of integers, step by step, and writes the leading bytes as soon as they are settled.
+    """An arithmetic encoder: it narrows an integer interval step by step and writes its leading bytes.
 
-    After coding, any number in the last interval names the whole message. `low` and `width` are that interval within
-    the 64 bits still open; what lies above is written.
+    Any number in the final interval identifies the whole message. `low` and `width` describe the interval within the
+    64 bits that can still change; the bits above them are already written.
 
     >>> encoder = Encoder()
     >>> for start, size in [(0, 2), (2, 1), (3, 1)]:     # halves and quarters: [0, 1/2), [1/4, 3/8), [11/32, 12/32)
@@ -67,7 +67,7 @@ class Encoder:
         self.written = bytearray()
 
     def encode(self, start: int, size: int, total: int) -> None:
-        """Keep the part [start, start + size) of the interval, cut into `total` equal pieces."""
+        """Narrow the interval to [start, start + size) out of `total` equal pieces."""
         unit = self.width // total
         self.low += unit * start
         self.width = unit * size
@@ -78,7 +78,7 @@ class Encoder:
             self.width <<= 8
 
     def finish(self) -> bytes:
-        """The message: the fewest bytes that, with zeros behind them, name a number in the interval."""
+        """Return the message: the fewest bytes that, followed by zeros, identify a number in the interval."""
         for open_bits in range(_WINDOW, -1, -8):
             step = 1 << open_bits
             number = -(-self.low // step) * step  # the first multiple of step that is not below `low`
@@ -89,7 +89,7 @@ class Encoder:
         return bytes(self.written + self.low.to_bytes(_WINDOW // 8, "big")).rstrip(b"\0")
 
     def _settle_carry(self) -> None:
-        """If the sum ran over 64 bits, add 1 to what is written: 0x12FF becomes 0x1300."""
+        """Propagate a carry out of the 64 bits into the written bytes: 0x12FF becomes 0x1300."""
         if self.low < _FULL:
             return
         self.low -= _FULL
@@ -101,7 +101,7 @@ class Encoder:
 
 
 class Decoder:
-    """The encoder's mirror: follows the same intervals, and sees in which part the message's number lies.
+    """An arithmetic decoder: it follows the encoder's intervals and finds which part contains the message.
 
     >>> decoder = Decoder(bytes.fromhex("58"))
     >>> for start, size in [(0, 2), (2, 1), (3, 1)]:
@@ -114,17 +114,17 @@ class Decoder:
 
     def __init__(self, message: bytes) -> None:
         self.bytes = iter(message)
-        self.offset = 0  # the message's number, counted from the lower end of the interval
+        self.offset = 0  # the message's number, minus the lower end of the interval
         self.width = _FULL
         for _ in range(_WINDOW // 8):
             self.offset = self.offset << 8 | next(self.bytes, 0)
 
     def position(self, total: int) -> int:
-        """In which of the `total` equal pieces of the interval the number lies."""
+        """Return which of the `total` equal pieces of the interval contains the number."""
         return min(self.offset // (self.width // total), total - 1)
 
     def advance(self, start: int, size: int, total: int) -> None:
-        """Follow the encoder into the part [start, start + size)."""
+        """Narrow the interval to [start, start + size), as the encoder did."""
         unit = self.width // total
         self.offset -= unit * start
         self.width = unit * size
@@ -134,46 +134,46 @@ class Decoder:
 
 
 def compress(ids: Sequence[int], predictor: Predictor) -> bytes:
-    """Code token ids with a predictor's probabilities.
+    """Encode token ids with a predictor's probabilities.
 
-    Raises `ValueError` for an id that the predictor knows nothing of and for more than `MOST_TOKENS` tokens.
+    Raises `ValueError` for an id outside the predictor's vocabulary and for more than `MAX_TOKENS` tokens.
 
     >>> coin = lambda last: torch.tensor([0.9, 0.1])
     >>> packed = compress([0] * 50 + [1], coin)
     >>> len(packed), decompress(packed, coin) == [0] * 50 + [1]
     (4, True)
     """
-    if len(ids) > MOST_TOKENS:
-        raise UserError(f"{len(ids)} tokens are too many for one file; the most is {MOST_TOKENS}: cut the text")
+    if len(ids) > MAX_TOKENS:
+        raise UserError(f"{len(ids)} tokens are too many for one file; use at most {MAX_TOKENS}")
     encoder, last = Encoder(), None
     for token in ids:
-        shares = frequencies(predictor(last))
-        if not 0 <= token < len(shares):
-            raise UserError(f"token {token} is outside the predictor's vocabulary of {len(shares)}")
-        encoder.encode(int(shares[:token].sum()), int(shares[token]), TOTAL)
+        counts = frequencies(predictor(last))
+        if not 0 <= token < len(counts):
+            raise UserError(f"token {token} is outside the predictor's vocabulary of {len(counts)}")
+        encoder.encode(int(counts[:token].sum()), int(counts[token]), TOTAL)
         last = token
     return len(ids).to_bytes(2, "big") + encoder.finish()
 
 
 def decompress(packed: bytes, predictor: Predictor) -> list[int]:
-    """The token ids that `compress` was given; the predictor must be one that starts afresh and answers alike.
+    """Decode the token ids; the predictor must be a new one that gives the same probabilities.
 
-    Damaged bytes give other tokens, never an endless loop. Raises `ValueError` for less than two bytes.
+    Corrupted bytes give wrong tokens, never an endless loop. Raises `ValueError` for fewer than two bytes.
     """
     if len(packed) < 2:
-        raise UserError(f"{len(packed)} bytes hold no message; it begins with the number of tokens in two bytes")
+        raise UserError(f"{len(packed)} bytes are not a message; it starts with the number of tokens in two bytes")
     decoder, ids, last = Decoder(packed[2:]), [], None
     for _ in range(int.from_bytes(packed[:2], "big")):
-        shares = frequencies(predictor(last))
-        ends = shares.cumsum(0)
-        last = int(torch.searchsorted(ends, decoder.position(TOTAL), right=True))
-        decoder.advance(int(ends[last] - shares[last]), int(shares[last]), TOTAL)
+        counts = frequencies(predictor(last))
+        cumulative = counts.cumsum(0)
+        last = int(torch.searchsorted(cumulative, decoder.position(TOTAL), right=True))
+        decoder.advance(int(cumulative[last] - counts[last]), int(counts[last]), TOTAL)
         ids.append(last)
     return ids
 
 
 def model_predictor(model: Transformer, start: int) -> Predictor:
-    """A predictor that asks a model, one token at a time; `start` is the token that stands before every text."""
+    """Build a predictor from a model with a KV cache; `start` is the token before every text."""
     cache = model.new_cache()
 
     def predict(last: int | None) -> Float[Tensor, "V"]:

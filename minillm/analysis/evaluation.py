@@ -1,4 +1,4 @@
-"""How well a model knows Ottermere: the experiments scored, and the documents that it writes by itself read back."""
+"""Evaluate a model on the synthetic world: score the experiments, and check the documents that it writes."""
 
 import functools
 import re
@@ -19,17 +19,18 @@ from minillm.world.lexicon import Lexicon
 from minillm.world.probes import Question, Score, Scorer
 
 BATCH_TOKENS = 16_384
-# What a sentence can be wrong about: words of these kinds, pronouns, figures. Any other wrong word is bad wording.
+# An error in a word of these kinds, a pronoun or a number is a "filler" error; any other wrong word is "wording".
 FILLERS = ("person", "town", "spot", "thing", "animal", "biter", "goods", "weather", "day", "number")
 PRONOUNS = {"he", "she", "him", "her", "his", "himself", "herself"}
 GLUE = {"a", "an", "the", "of", "in", "on", "at", "by", "under", "among", "that"}
 
 
 def scorer(model: Transformer, tokenizer: Tokenizer) -> Scorer:
-    """The model as a scorer of experiments: ln P of every way to go on after its beginning, in nats.
+    """Return a scorer for experiments: the model's log-probability of each choice after its prefix, in nats.
 
-    Each question begins a document, so it stands behind the end token, as every document in training did. Raises
-    `ValueError` for a tokenizer without an end token and for a question longer than the model can read.
+    Each question is the start of a document, so it follows the end token, as every document in training does. The
+    scorer raises `ValueError` for a question longer than the context. Raises `ValueError` for a tokenizer without an
+    end token.
 
     >>> score = scorer(model, tokenizer)                                                      # doctest: +SKIP
     >>> experiments.reversals("held-out").score(score).accuracy                               # doctest: +SKIP
@@ -38,40 +39,41 @@ def scorer(model: Transformer, tokenizer: Tokenizer) -> Scorer:
 
     @torch.no_grad()
     def log_probs(questions: Sequence[Question]) -> list[list[float]]:
-        rows, begins = [], []
-        for prefix, ways in questions:
-            beginning = [edge, *tokenizer.encode(prefix)]
-            begins += [len(beginning)] * len(ways)
-            rows += [beginning + tokenizer.encode(way) for way in ways]
+        rows, starts = [], []
+        for prefix, choices in questions:
+            prefix_ids = [edge, *tokenizer.encode(prefix)]
+            starts += [len(prefix_ids)] * len(choices)
+            rows += [prefix_ids + tokenizer.encode(choice) for choice in choices]
         model.check_length(max(map(len, rows)) - 1)
-        totals = iter(_row_log_probs(model, rows, begins, edge))
-        return [[next(totals) for _ in ways] for _, ways in questions]
+        totals = iter(_row_log_probs(model, rows, starts, edge))
+        return [[next(totals) for _ in choices] for _, choices in questions]
 
     return log_probs
 
 
 def _edge(tokenizer: Tokenizer) -> int:
-    """The token between two documents. A base model knows one end; to a chat model `eos_token` is that of an answer."""
+    """The token between two documents; in a chat model, `eos_token` ends an answer and `bos_token` a document."""
     edge = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
     if edge is None:
-        raise UserError("this tokenizer has no end token, and a document begins behind one; set tokenizer.eos_token")
+        raise UserError("this tokenizer has no end token, and a document follows one; set tokenizer.eos_token")
     return edge
 
 
-def _row_log_probs(model: Transformer, rows: list[list[int]], begins: list[int], end_id: int) -> list[float]:
-    """ln P of the tokens of each row from its `begin` on; rows of like length share a batch, so little is padding."""
-    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+def _row_log_probs(model: Transformer, rows: list[list[int]], starts: list[int], end_id: int) -> list[float]:
+    """The log-probability of the tokens of each row from its start on; batches hold rows of similar length."""
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
     totals = [0.0] * len(rows)
     while order:
+        # the longest rows that are left, padded to one width
         width = len(rows[order[-1]])
         batch = [order.pop() for _ in range(min(len(order), max(1, BATCH_TOKENS // width)))]
-        padded = torch.tensor([rows[number] + [IGNORE] * (width - len(rows[number])) for number in batch])
+        padded = torch.tensor([rows[index] + [IGNORE] * (width - len(rows[index])) for index in batch])
         inputs, targets = split_targets(padded, end_id)
-        for place, number in enumerate(batch):
-            targets[place, : begins[number] - 1] = IGNORE
-        found = token_log_probs(model(inputs.to(model.device)), targets.to(model.device)).cpu().double().sum(-1)
-        for number, total in zip(batch, found.tolist(), strict=True):
-            totals[number] = total
+        for row, index in enumerate(batch):
+            targets[row, : starts[index] - 1] = IGNORE
+        sums = token_log_probs(model(inputs.to(model.device)), targets.to(model.device)).cpu().double().sum(-1)
+        for index, total in zip(batch, sums.tolist(), strict=True):
+            totals[index] = total
     return totals
 
 
@@ -83,45 +85,48 @@ def score_experiments(
     seed: int = 0,
     on_score: Callable[[str, Split, Score], None] = lambda name, split, score: None,
 ) -> dict[str, dict[Split, Score]]:
-    """All experiments of the world, by name and split: `count` questions of each, of facts and analogies all."""
+    """Score all experiments of the world by name and split, with `count` questions each (facts and analogies: all)."""
     model.eval()
-    ask, scores = scorer(model, tokenizer), {}
+    score_questions, scores = scorer(model, tokenizer), {}
     for name in experiments.EXPERIMENTS:
         for split in splits:
-            score = scores.setdefault(name, {})[split] = experiments.make(name, split, seed, count).score(ask)
+            score = experiments.make(name, split, seed, count).score(score_questions)
+            scores.setdefault(name, {})[split] = score
             on_score(name, split, score)
     return scores
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the world says of a text. `slip` is the place, in characters, of the first word that cannot stand there."""
+class DocumentCheck:
+    """The result of checking a text against the world."""
 
-    possible: bool  # the parser accepts it as a document, every fact, name, thing and number in it included
-    kind_of_slip: str  # "" none, "unfinished", "filler": a wrong person, thing, place or number, "wording": the rest
-    slip: int
+    possible: bool  # whether the parser accepts the text, including all facts, names and numbers in it
+    error_kind: str  # "" none, "unfinished", "filler" a wrong person, thing, place or number, "wording" anything else
+    error_at: int  # position, in characters, of the first word that is impossible there
 
 
-def judge(text: str, world: World) -> Verdict:
-    """Read a text with the world's own parser, and say where it leaves what Ottermere could have written.
+def check_document(text: str, world: World) -> DocumentCheck:
+    """Parse a text with the world's parser and locate the first error.
 
-    The parser follows who holds what and who is who, so to be accepted is to be consistent; a text that is refused
-    went wrong in who, what, where or how many ("filler") or in its wording.
+    The parser tracks who holds what and who is who, so an accepted text is consistent. A rejected text has a wrong
+    person, thing, place or number ("filler") or an impossible wording.
 
     >>> world = World(0, split="both")
-    >>> judge("One foggy morning Mira the ferryman was in the bakery.", world)
-    Verdict(possible=False, kind_of_slip='filler', slip=18)
-    >>> judge(world.document(0).text, world)
-    Verdict(possible=True, kind_of_slip='', slip=...)
+    >>> check_document("One foggy morning Mira the ferryman was in the bakery.", world)
+    DocumentCheck(possible=False, error_kind='filler', error_at=18)
+    >>> check_document(world.document(0).text, world)
+    DocumentCheck(possible=True, error_kind='', error_at=...)
     """
     reading = world.read(text)
     if reading.log_prob > -float("inf"):
-        return Verdict(True, "", len(text))
+        return DocumentCheck(True, "", len(text))
     if reading.reached >= len(text):
-        return Verdict(False, "unfinished", len(text))
+        return DocumentCheck(False, "unfinished", len(text))
     start = max(text.rfind(" ", 0, reading.reached + 1), text.rfind("\n", 0, reading.reached + 1)) + 1
     word = re.split(r"[ \n]", text[start:], maxsplit=1)[0].strip(".,:;!?\"'")
-    return Verdict(False, "filler" if word.isdigit() or word in _filler_words(world.lexicon) else "wording", start)
+    return DocumentCheck(
+        False, "filler" if word.isdigit() or word in _filler_words(world.lexicon) else "wording", start
+    )
 
 
 @functools.cache
@@ -134,9 +139,9 @@ def _filler_words(lexicon: Lexicon) -> frozenset[str]:
 def write_documents(
     model: Transformer, tokenizer: Tokenizer, count: int, temperature: float, seed: int = 0, batch_size: int = 50
 ) -> list[str]:
-    """Documents that the model writes with nothing before them but the end token.
+    """Sample documents from the model, each starting after the end token.
 
-    One that does not end within `max_seq_len` is returned as far as it went.
+    A document that does not end within `max_seq_len` is returned unfinished.
     """
     model.eval()
     texts, end = [], _edge(tokenizer)

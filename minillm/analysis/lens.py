@@ -1,4 +1,4 @@
-"""The logit lens: what would the model say if it stopped after this block?"""
+"""The logit lens: what the model would predict if it stopped after a given block."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,12 +9,13 @@ from minillm.model.transformer import Transformer
 
 
 def logit_lens(model: Transformer, ids: Int[Tensor, "B T"]) -> Float[Tensor, "depth B T V"]:
-    """Logits read off the residual stream before the first block and after each one (nostalgebraist 2020).
+    """Compute logits from the residual stream before the first block and after each one (nostalgebraist 2020).
 
-    The last row holds the model's own logits. The earlier ones are an interpretation, not something that the model
-    computes: nothing taught its middle layers to speak the head's language, and in some models they do not
-    (Belrose et al. 2023, section 3, train a translator for each layer).
-    They take (L + 1) B T V numbers; for a few positions of a long text use `read_off(model, trace(...).stream[...])`.
+    The last row holds the model's own logits. The earlier rows are an interpretation; the model does not compute them.
+    Its middle layers were not trained for the output head, and in some models the result is meaningless (Belrose et al.
+    2023, section 3, train a translator for each layer).
+    The result has (L + 1) B T V numbers. For a few positions of a long text, use
+    `read_off(model, trace(...).stream[...])`.
 
     >>> from minillm.config import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=4, max_seq_len=16))
@@ -27,6 +28,6 @@ def logit_lens(model: Transformer, ids: Int[Tensor, "B T"]) -> Float[Tensor, "de
 
 
 def read_off(model: Transformer, stream: Float[Tensor, "*B C"]) -> Float[Tensor, "*B V"]:
-    """The logits of vectors of the residual stream, through the final norm and the head, without gradients."""
+    """Map residual stream vectors to logits with the final norm and the head, without gradients."""
     with torch.no_grad():
         return model.head(model.final_norm(stream))

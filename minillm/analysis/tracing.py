@@ -1,7 +1,7 @@
-"""See inside a model without editing it: everything that a forward pass computes and throws away.
+"""Record the intermediate values of a forward pass without editing the model.
 
-The tools are torch's forward hooks: a function that a module calls with its inputs and its output. They are removed
-when the pass is over, and also when it fails.
+This uses PyTorch forward hooks: functions that a module calls with its inputs and its output. They are removed after
+the pass, even if it fails.
 """
 
 from collections.abc import Callable
@@ -16,29 +16,29 @@ from torch import Tensor, nn
 from minillm.model.attention import MultiHeadAttention, attention_weights, causal_mask
 from minillm.model.transformer import Transformer
 
-Place = tuple[int, Literal["attention", "feedforward"]]  # a layer, counted from 0, and one of its two sub-layers
+Site = tuple[int, Literal["attention", "feedforward"]]  # a layer, counted from 0, and one of its two sub-layers
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one forward pass computed. `depth` is L + 1: before the first block, and after each one.
+    """The intermediate values of one forward pass; `depth` is L + 1, before the first block and after each one.
 
     The stream is a running sum: `stream[l + 1] == stream[l] + attention[l] + feedforward[l]`, up to rounding.
     """
 
-    stream: Float[Tensor, "depth B T C"]  # the residual stream, not normalised
-    attention: Float[Tensor, "L B T C"]  # what each attention wrote into it
-    feedforward: Float[Tensor, "L B T C"]  # what each feed-forward wrote into it
+    stream: Float[Tensor, "depth B T C"]  # the residual stream, not normalized
+    attention: Float[Tensor, "L B T C"]  # the output of each attention layer
+    feedforward: Float[Tensor, "L B T C"]  # the output of each feed-forward layer
     logits: Float[Tensor, "B T V"]
-    weights: Float[Tensor, "L B H T T"] | None = None  # who looked at whom; None if not asked for
+    weights: Float[Tensor, "L B H T T"] | None = None  # attention weights; None if not requested
 
 
 def trace(model: Transformer, ids: Int[Tensor, "B T"], weights: bool = True) -> Trace:
-    """Run the model on `ids` (without gradients) and keep what it computed on the way (Elhage et al. 2021).
+    """Run the model on `ids` without gradients and keep its intermediate values (Elhage et al. 2021).
 
-    The model's own attention never stores its weights, so they are computed once more, by the readable form, from the
-    queries and keys that it used. They take L B H T T numbers: leave them out for long texts.
-    Raises what the model raises for ids that it cannot read.
+    The model's attention does not store its weights, so they are computed again from its queries and keys, by the
+    readable form. They take L B H T T numbers: use `weights=False` for long texts.
+    Raises what the model raises for invalid ids.
 
     >>> from minillm.config import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=4, max_seq_len=16))
@@ -68,18 +68,18 @@ def trace(model: Transformer, ids: Int[Tensor, "B T"], weights: bool = True) -> 
     return Trace(**stacked, logits=logits)
 
 
-def sublayers(model: Transformer) -> dict[Place, nn.Module]:
-    """Every place where a block writes to the residual stream, in the order of the computation.
+def sublayers(model: Transformer) -> dict[Site, nn.Module]:
+    """List every sub-layer that writes to the residual stream, in order of computation.
 
     >>> from minillm.config import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=4, max_seq_len=16))
     >>> list(sublayers(model))
     [(0, 'attention'), (0, 'feedforward'), (1, 'attention'), (1, 'feedforward')]
     """
-    places = {}
+    sites = {}
     for layer, block in enumerate(model.blocks):
-        places[layer, "attention"], places[layer, "feedforward"] = block.attention, block.feedforward
-    return places
+        sites[layer, "attention"], sites[layer, "feedforward"] = block.attention, block.feedforward
+    return sites
 
 
 def _keep_output(kept: list[Tensor]) -> Callable[..., None]:
@@ -89,7 +89,7 @@ def _keep_output(kept: list[Tensor]) -> Callable[..., None]:
 def _weights(
     attention: MultiHeadAttention, x: Float[Tensor, "B T C"], settings: dict[str, Any]
 ) -> Float[Tensor, "B H T T"]:
-    """The weights behind one call of the attention, from its input and its keyword arguments."""
+    """The attention weights of one call, computed from its input and its keyword arguments."""
     query, key, _ = attention.project(x, settings["angles"])
     mask = causal_mask(x.shape[1], x.shape[1], x.device) if settings["is_causal"] else settings["mask"]
     return attention_weights(query, key, mask, settings["bias"])

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from minillm.analysis.alignment import askable, assess, win_rate
-from minillm.analysis.evaluation import judge, score_experiments, write_documents
+from minillm.analysis.evaluation import check_document, score_experiments, write_documents
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.device import pick_device
 from minillm.errors import UserError
@@ -23,7 +23,7 @@ from minillm.world.instructions import Instruction, Instructions
 from minillm.world.probes import Score
 
 TEMPERATURES = (0.5, 0.8, 1.0)
-KINDS = ("possible", "filler", "wording", "unfinished")  # what `judge` may say
+KINDS = ("possible", "filler", "wording", "unfinished")  # what `check_document` may say
 SAMPLE_COLUMNS = "{:12} {:>9} {:>9} {:>9} {:>11}"
 COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 
@@ -76,12 +76,14 @@ def evaluate(
     result |= {"experiments": by_name, "samples": {}}
     world = World(seed, split="both")
     if samples:
-        say(f"\nOf {samples} documents it wrote: how many could stand in Ottermere, and where the others slip first")
+        say(
+            f"\nOf {samples} documents it wrote: how many could stand in Ottermere, and where the others error_at first"
+        )
         say(SAMPLE_COLUMNS.format("temperature", *KINDS))
     for temperature in TEMPERATURES if samples else ():
         texts = write_documents(network, tokenizer, samples, temperature, seed)
         bar = tqdm(texts, desc=f"reading, {temperature}", unit="text", leave=False, disable=not sys.stderr.isatty())
-        slips = Counter(judge(text, world).kind_of_slip or KINDS[0] for text in bar)
+        slips = Counter(check_document(text, world).error_kind or KINDS[0] for text in bar)
         shares = result["samples"][str(temperature)] = {kind: slips[kind] / samples for kind in KINDS}
         say(SAMPLE_COLUMNS.format(temperature, *(f"{share:.0%}" for share in shares.values())))
     if as_json:

@@ -1,6 +1,6 @@
-"""Is my loss normal? What several seeds of the course's own recipe had at each step, and what a loss outside may mean.
+"""Loss bands: the range of losses over several seeds of the course's recipe, to decide whether a loss is normal.
 
-`benchmarks/loss_bands.py` trains the seeds and writes the bands; they ship with the package.
+`benchmarks/loss_bands.py` trains the seeds and writes the bands, which ship with the package.
 """
 
 import json
@@ -20,8 +20,8 @@ from minillm.world import WORLD_VERSION
 
 BANDS = Path(__file__).with_name("loss_bands.json")
 KINDS = {"loss": "training loss", "val_loss": "validation loss"}
-START = 0.3  # nats around ln V in which an untrained model's first loss lies
-LEAST_WIDTH = 0.01  # nats; five seeds may agree by accident
+START = 0.3  # nats; an untrained model's first loss is within this distance of ln V
+MIN_WIDTH = 0.01  # nats; five seeds can agree by accident
 
 HINTS = {
     "not a number": "What became of it: a learning rate too high, a division by zero, or a half-precision overflow? "
@@ -44,7 +44,7 @@ HINTS = {
 
 
 class Band(NamedTuple):
-    """Several seeds' losses over steps, in nats per token."""
+    """The range of several seeds' losses over steps, in nats per token."""
 
     steps: tuple[int, ...]
     lowest: tuple[float, ...]
@@ -52,7 +52,7 @@ class Band(NamedTuple):
     highest: tuple[float, ...]
 
     def at(self, step: int) -> tuple[float, float] | None:
-        """Lowest and highest at a step, on a straight line between two steps of the band; None outside of it.
+        """Return the lowest and highest loss at a step by linear interpolation, or None outside the band.
 
         >>> Band((10, 20), (2.0, 1.0), (2.5, 1.5), (3.0, 2.0)).at(15)
         (1.5, 2.5)
@@ -65,29 +65,29 @@ class Band(NamedTuple):
 
 @dataclass(frozen=True)
 class Bands:
-    """What the seeds of a recipe had, and the recipe."""
+    """The loss bands of a recipe, over several seeds."""
 
     recipe: dict[str, Any]
     seeds: int
-    ln_vocab: float  # the loss of a model that finds every token equally likely
+    ln_vocab: float  # the loss of a uniform distribution over the vocabulary
     loss: Band  # smoothed
     val_loss: Band
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One loss held against a band; `word` is normal, above, below, far above, far below or unknown."""
+    """The comparison of one loss with its band."""
 
     step: int
     kind: str  # loss or val_loss
     value: float
     band: tuple[float, float] | None
-    word: str
+    word: str  # normal, above, below, far above, far below or unknown
     sentence: str
 
 
 def settings_of(recipe: BaseRecipe) -> dict[str, Any]:
-    """All that a run's loss depends on, but its seed."""
+    """Return all settings that a run's loss depends on, except its seed."""
     return {
         "corpus": "world",
         "world": WORLD_VERSION,
@@ -99,7 +99,7 @@ def settings_of(recipe: BaseRecipe) -> dict[str, Any]:
 
 
 def bands_of(runs: Sequence[Sequence[dict[str, Any]]], recipe: dict[str, Any]) -> Bands:
-    """The bands of several runs' metrics, at steps that all of them have, few enough to ship."""
+    """Compute the bands of several runs' metrics, at a log-spaced selection of their common steps."""
     by_kind = {}
     for kind in KINDS:
         curves = []
@@ -118,14 +118,14 @@ def bands_of(runs: Sequence[Sequence[dict[str, Any]]], recipe: dict[str, Any]) -
 
 
 def write_bands(bands: Bands, path: Path) -> None:
-    """As JSON, every list on one line."""
+    """Write bands as JSON, with every list on one line."""
     values = asdict(bands) | {kind: getattr(bands, kind)._asdict() for kind in KINDS}
     inner = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
     path.write_text("{\n" + ",\n".join(inner) + "\n}\n", encoding="utf-8", newline="\n")
 
 
 def load_bands(path: Path = BANDS) -> Bands:
-    """The bands that ship with the package, or others; raises `ValueError` for a file that holds none."""
+    """Read the bands that ship with the package, or others; raises `ValueError` for an invalid file."""
     if not path.is_file():
         raise FileNotFoundError(f"there are no loss bands at {path}; python benchmarks/loss_bands.py makes them")
     try:
@@ -133,15 +133,17 @@ def load_bands(path: Path = BANDS) -> Bands:
         bands = {kind: Band(**{side: tuple(values[kind][side]) for side in Band._fields}) for kind in KINDS}
         return Bands(values["recipe"], int(values["seeds"]), float(values["ln_vocab"]), **bands)
     except (ValueError, KeyError, TypeError) as error:
-        told = f"{path} holds no loss bands ({error!r})"
-        raise UserError(f"{told}; python benchmarks/loss_bands.py makes them") from None
+        raise UserError(
+            f"{path} is not a loss band file ({error!r}); python benchmarks/loss_bands.py makes it"
+        ) from None
 
 
 def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "loss") -> Verdict:
-    """Whether a loss is what the course's own runs have at that step, as a word and a sentence with likely causes.
+    """Compare a loss with the course's own runs at that step, with likely causes if it is not normal.
 
-    Of six seeds, one lies outside the other five a third of the time. So a loss counts as normal up to a band's width
-    outside of it; five widths outside, it is far off. `kind` is loss (the smoothed training loss) or val_loss.
+    A sixth seed falls outside the range of five seeds a third of the time. Therefore a loss is normal up to one band
+    width outside the band, and "far" off beyond five widths. `kind` is loss (the smoothed training loss) or val_loss.
+    Raises `ValueError` for another kind.
 
     >>> bands = Bands({}, 5, 6.93, Band((300, 500), (0.70, 0.70), (0.8, 0.8), (0.80, 0.80)), Band((), (), (), ()))
     >>> is_normal(400, 0.85, bands).sentence
@@ -171,7 +173,7 @@ def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "l
 
 
 def _word(loss: float, low: float, high: float) -> str:
-    width = max(high - low, LEAST_WIDTH)
+    width = max(high - low, MIN_WIDTH)
     outside = max(loss - high, low - loss)
     if outside <= width:
         return "normal"
@@ -179,7 +181,7 @@ def _word(loss: float, low: float, high: float) -> str:
 
 
 def _cause(step: int, loss: float, word: str, band: tuple[float, float], ln_vocab: float) -> str:
-    """Which hint suits one loss outside of its band."""
+    """The key of the hint for a loss outside its band."""
     if "below" in word:
         return "start below" if step == 1 else "below"
     if loss > ln_vocab + START:

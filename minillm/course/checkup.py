@@ -1,4 +1,4 @@
-"""A whole run held against the loss bands: a table of verdicts, the one sentence that matters, and what differs."""
+"""Compare a whole run with the loss bands: a table, a one-sentence verdict, and the settings that differ."""
 
 import json
 import math
@@ -13,14 +13,14 @@ from minillm.pretrained.huggingface import read_config
 from minillm.training.metrics import METRICS, read_metrics, series, smoothed
 from minillm.training.run import SETTINGS
 
-ROWS = 12  # of the table, for each kind of loss
+ROWS = 12  # table rows per kind of loss
 HARMLESS = {"log_every", "eval_every", "save_every", "bf16"}  # settings that hardly change a loss
-ROSE = 0.2  # nats above its lowest point at which a loss has risen
+ROSE = 0.2  # a loss this many nats above its minimum has risen
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """`rows` for a table; `differences` between this run's settings and those of the bands, a sentence each."""
+    """The result of a comparison; `differences` has one sentence per setting that differs from the bands' recipe."""
 
     normal: bool
     verdict: str
@@ -29,21 +29,21 @@ class Checkup:
 
 
 def check_run(folder: Path, bands: Bands) -> Checkup:
-    """Read a run's folder and say whether its loss is normal.
+    """Read a run folder and decide whether its loss is normal.
 
-    Raises `FileNotFoundError` without a metrics.jsonl and `ValueError`, with the line's number, for a damaged one.
+    Raises `FileNotFoundError` without a metrics.jsonl, and `ValueError` with the line number for a damaged one.
     """
     lines = read_metrics(folder / METRICS)
     if not lines:
-        raise UserError(f"{folder / METRICS} holds no line yet; train for a step or two")
+        raise UserError(f"{folder / METRICS} has no lines yet; train for a few steps first")
     found, differences = compare_settings(folder, bands)
     vocab_size = found.get("model", {}).get("vocab_size")
-    normal, verdict = judge(lines, bands, math.log(vocab_size) if vocab_size else bands.ln_vocab)
+    normal, verdict = summarize(lines, bands, math.log(vocab_size) if vocab_size else bands.ln_vocab)
     return Checkup(normal, verdict, table(lines, bands), differences)
 
 
 def table(lines: Sequence[Mapping[str, Any]], bands: Bands) -> list[Verdict]:
-    """Some of a run's losses, the first and the last among them, closer together where the loss falls faster."""
+    """Select losses of a run at log-spaced steps, including the first and the last."""
     rows = []
     for kind in ("loss", "val_loss"):
         steps, values = curve(lines, kind)
@@ -57,20 +57,25 @@ def table(lines: Sequence[Mapping[str, Any]], bands: Bands) -> list[Verdict]:
     return rows
 
 
-def judge(lines: Sequence[Mapping[str, Any]], bands: Bands, ln_vocab: float) -> tuple[bool, str]:
-    """Whether a run is normal as a whole, and the sentence that says so: the first pattern that fits."""
+def summarize(lines: Sequence[Mapping[str, Any]], bands: Bands, ln_vocab: float) -> tuple[bool, str]:
+    """Decide whether a run is normal as a whole, with a sentence that says why; the first pattern that fits counts."""
+    # a loss that is not finite
     for line in lines:
         for kind in ("loss", "val_loss"):
             if not math.isfinite(line.get(kind, 0.0)):
                 return False, is_normal(line["step"], line[kind], bands, kind).sentence
+
+    # a wrong start, or a loss that rose
     steps, values = curve(lines, "loss")
     if steps[0] == 1 and abs(values[0] - ln_vocab) > START:
         side = "above" if values[0] > ln_vocab else "below"
         return False, f"The first loss, {values[0]:.2f}, is {side} ln V = {ln_vocab:.2f}. {HINTS[f'start {side}']}"
     lowest = min(range(len(values)), key=values.__getitem__)
     if values[-1] > values[lowest] + ROSE:
-        told = f"The training loss was {values[lowest]:.2f} at step {steps[lowest]:,} and is {values[-1]:.2f}"
-        return False, f"{told} at step {steps[-1]:,}. {HINTS['rose']}"
+        rise = f"The training loss was {values[lowest]:.2f} at step {steps[lowest]:,} and is {values[-1]:.2f}"
+        return False, f"{rise} at step {steps[-1]:,}. {HINTS['rose']}"
+
+    # the last losses outside their bands
     train, validation = (_last_known(lines, bands, kind) for kind in ("loss", "val_loss"))
     if train is not None and train.word != "normal":
         return False, train.sentence
@@ -85,20 +90,20 @@ def judge(lines: Sequence[Mapping[str, Any]], bands: Bands, ln_vocab: float) -> 
 
 
 def curve(lines: Sequence[Mapping[str, Any]], kind: str) -> tuple[list[int], list[float]]:
-    """Steps and losses as the bands hold them: the training loss smoothed, the validation loss as it is."""
+    """Return steps and losses as in the bands: the training loss is smoothed, the validation loss is not."""
     steps, values = series(lines, kind)
     return steps, smoothed(steps, values) if kind == "loss" else values
 
 
 def _last_known(lines: Sequence[Mapping[str, Any]], bands: Bands, kind: str) -> Verdict | None:
-    """The verdict on the last step that the bands know."""
+    """The verdict on the last step that the bands cover."""
     points = zip(*curve(lines, kind), strict=True)
     verdicts = (is_normal(step, value, bands, kind) for step, value in reversed([*points]))
     return next((verdict for verdict in verdicts if verdict.word != "unknown"), None)
 
 
 def compare_settings(folder: Path, bands: Bands) -> tuple[dict[str, Any], list[str]]:
-    """What the run's folder tells of its settings, and a sentence for each that the bands were not made with."""
+    """Read the settings in a run folder; returns them and one sentence per difference from the bands' recipe."""
     options = _read_object(folder / "run.json")
     found = {name: options[name] for name in ("corpus", "documents", "batch_size") if name in options}
     if training := _read_object(folder / SETTINGS):

@@ -1,9 +1,8 @@
 """The claims that the course tests: each statement, the number that a lesson measured, and the verdict.
 
-`claims.toml` beside this room holds the table, and no number of it is typed there. Patterns find them in what the
-lessons' built notebooks have stored, so a lesson that is built again renews `teaching/claims.md` and the README's few
-rows of it (`python tools/build_claims.py`), and one that no longer prints a number is named. `measured.toml` does the
-same for the table of lessons in `notebooks/README.md`.
+The table is in `claims.toml`, without the numbers. Regular expressions extract those from the stored outputs of the
+built notebooks. `python tools/build_claims.py` writes `teaching/claims.md` and the excerpt in the README, and reports
+numbers that a lesson no longer prints. `measured.toml` does the same for the table of lessons in `notebooks/README.md`.
 """
 
 import json
@@ -23,7 +22,7 @@ MEASURED = Path(__file__).with_name("measured.toml")
 
 
 class Verdict(Enum):
-    """What became of a claim."""
+    """The verdict on a claim."""
 
     HOLDS = "holds"
     CONDITION = "holds with a condition"
@@ -31,35 +30,35 @@ class Verdict(Enum):
 
 
 class Reading(NamedTuple):
-    """Where a lesson shows what decides a claim: a pattern that matches there exactly once."""
+    """Where to find a number in a lesson: a pattern that matches exactly once."""
 
     lesson: str  # "04"
-    pattern: str  # a regular expression whose named groups are the numbers; ^ and $ are the ends of a line
-    place: str = "output"  # or "code": an assertion, which says something because the cell has run
+    pattern: str  # a regular expression whose named groups are the numbers; ^ and $ match at line ends
+    place: str = "output"  # or "code": an assertion in an executed cell
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement in our own words, and what the lessons have to say about it."""
+    """A statement and the lessons' evidence about it."""
 
     statement: str
     readings: tuple[Reading, ...]
-    measured: str  # names of groups in braces, with a format where the lesson's digits are too many: {loss:.1f}
+    measured: str  # a phrase with group names in braces, optionally with a format: {loss:.1f}
     verdict: Verdict
     why: str
-    telling: bool = False  # among the few that the README shows
+    telling: bool = False  # whether the README shows it
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """The claims of one chapter of the text that the course began with."""
+    """The claims about one topic."""
 
     title: str
     claims: tuple[Claim, ...]
 
 
 class Lesson(NamedTuple):
-    """A built lesson: its file, what its executed cells hold, and what they have printed."""
+    """A built lesson: its file, the code of its executed cells, and their outputs."""
 
     file: str
     code: str
@@ -67,7 +66,7 @@ class Lesson(NamedTuple):
 
 
 class Figure(str):
-    """A piece of a lesson's output: as it stands there, or as a number where a format asks for one.
+    """A number from a lesson's output: printed unchanged, or reformatted if a format is given.
 
     >>> f"{Figure('9,874')} {Figure('9,874'):.1e} {Figure('0.50'):.0%}"
     '9,874 9.9e+03 50 %'
@@ -78,7 +77,7 @@ class Figure(str):
 
 
 def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
-    """The table of claims; raises `ValueError` for a file that holds none, or a verdict that there is not.
+    """Read the table of claims; raises `ValueError` for an invalid file or an unknown verdict.
 
     >>> load_claims()[0].title
     'What a language model is'
@@ -87,7 +86,7 @@ def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return tuple(Chapter(part["title"], tuple(map(_claim, part["claim"]))) for part in content["chapter"])
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path.name} holds no table of claims: {error!r}") from error
+        raise UserError(f"{path.name} is not a table of claims: {error!r}") from error
 
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
@@ -97,7 +96,7 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
 
 
 def load_lessons(folder: Path) -> dict[str, Lesson]:
-    """The built lessons of a folder by their number: {"00": ..., "00a": ..., ...}."""
+    """Read the built lessons of a folder by number: {"00": ..., "00a": ..., ...}."""
     lessons = {}
     for path in sorted(folder.glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -109,15 +108,15 @@ def load_lessons(folder: Path) -> dict[str, Lesson]:
 
 
 def _text_of(output: Mapping[str, Any]) -> str:
-    """What a reader can read of an output; of a picture it is the caption, which is an output of its own."""
+    """The text of an output; the caption of a figure is a separate output."""
     data = output.get("data", {})
     return "".join(output.get("text") or data.get("text/markdown") or data.get("text/plain") or "")
 
 
 def measure(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
-    """What the lessons measured about a claim, as a phrase with their numbers in it.
+    """Fill the lessons' numbers into a claim's phrase.
 
-    Raises `ValueError`, with claim, lesson and pattern, where the pattern matches anything but once.
+    Raises `ValueError`, naming claim, lesson and pattern, unless each pattern matches exactly once.
 
     >>> lessons = {"07": Lesson("07_sampling.ipynb", "", "kept 224 of 49,152 tokens")}
     >>> claim = Claim("A cut is a cut", (Reading("07", r"kept (?P<n>\\d+) of"),), "{n} tokens stay", Verdict.HOLDS, "")
@@ -130,7 +129,7 @@ def measure(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
 def _filled(
     measured: str, readings: Iterable[Reading], lessons: Mapping[str, Lesson], asked_by: str, table: str
 ) -> str:
-    """The phrase with the readings' numbers in it; `asked_by` and `table` say in an error whose they are."""
+    """Fill the readings' numbers into a phrase; `asked_by` and `table` are used in error messages."""
     found: dict[str, Figure] = {}
     for lesson, pattern, place in readings:
         where = f"{asked_by}: lesson {lesson}"
@@ -138,8 +137,8 @@ def _filled(
             raise UserError(f"{where} is not built; there are {', '.join(lessons)}")
         matches = list(re.finditer(pattern, getattr(lessons[lesson], place), re.MULTILINE))
         if len(matches) != 1:
-            told = f"{where} has {len(matches)} matches of {pattern!r} in its {place}, where one is needed"
-            raise UserError(f"{told}; mend the lesson's line, or the pattern in {table}")
+            problem = f"{where} has {len(matches)} matches of {pattern!r} in its {place}, not 1"
+            raise UserError(f"{problem}; fix the lesson's line, or the pattern in {table}")
         found |= {name: Figure(text) for name, text in matches[0].groupdict().items()}
     try:
         return measured.format(**found)
@@ -148,7 +147,7 @@ def _filled(
 
 
 def tally(chapters: Iterable[Chapter]) -> str:
-    """How many claims there are of each verdict, as a sentence.
+    """Summarize the number of claims per verdict in a sentence.
 
     >>> tally([Chapter("Sampling", (Claim("A cut is a cut", (), "", Verdict.HOLDS, ""),))])
     'Of 1 statements 1 hold, 0 hold with a condition, and 0 are loose.'
@@ -159,16 +158,16 @@ def tally(chapters: Iterable[Chapter]) -> str:
 
 
 def table(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks: str) -> str:
-    """All claims as Markdown: the tally, and for each chapter a heading and its rows.
+    """Format all claims as Markdown: the tally, then a heading and a table per chapter.
 
-    `notebooks` is the way from the page to the lessons' folder.
+    `notebooks` is the relative path from the page to the folder of the lessons.
     """
     parts = [f"## {chapter.title}\n\n{_rows(chapter.claims, lessons, notebooks)}" for chapter in chapters]
     return "\n\n".join([tally(chapters), *parts])
 
 
 def excerpt(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks: str) -> str:
-    """The tally, and the rows of the telling claims alone."""
+    """Format the tally and a table of the claims marked `telling` as Markdown."""
     telling = [claim for chapter in chapters for claim in chapter.claims if claim.telling]
     return f"{tally(chapters)}\n\n{_rows(telling, lessons, notebooks)}"
 
@@ -184,7 +183,7 @@ def _rows(claims: Iterable[Claim], lessons: Mapping[str, Lesson], notebooks: str
 
 
 def lesson_table(lessons: Mapping[str, Lesson], path: Path = MEASURED) -> str:
-    """What each lesson measures, as a Markdown table for a page beside the lessons.
+    """Format what each lesson measures as a Markdown table, for a page in the lessons' folder.
 
     Raises `ValueError` as `measure` does.
     """

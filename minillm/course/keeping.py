@@ -1,4 +1,4 @@
-"""Keep what took minutes to make, a model or some numbers: in the cache, under a hash of the settings that made it."""
+"""Cache models and numbers that take minutes to compute, under a hash of their settings."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from minillm.pretrained import load
 from minillm.pretrained.weights import Model
 from minillm.tokenizer import Tokenizer
 
-VERSION = 1  # raise it when the code, and no setting, changes what a model becomes
-SEAL = "seal.json"  # the settings, and the SHA-256 of each file; written last
+VERSION = 1  # raise it if a change of the code, not of a setting, changes the models
+SEAL = "seal.json"  # the settings and the SHA-256 of each file; written last
 KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl")
 
 
@@ -27,12 +27,13 @@ def kept(
     make: Callable[[Path], object],
     load: Callable[[Path], tuple[Model, Tokenizer]] = load,
 ) -> tuple[Model, Tokenizer]:
-    """The model that these settings make: from the cache, or by `make(folder)`, which leaves it in a run folder.
+    """Load a model from the cache, or train it with `make(folder)`, which writes a run folder.
 
-    A folder that is damaged is made again, and stderr says so. A `make` that was interrupted finds what it left, and
-    may go on from there. Of two processes that ask at once, one makes it and the other waits.
+    A damaged folder is made again, with a message on stderr. An interrupted `make` finds its partial folder and can
+    resume. If two processes ask at once, one makes the model and the other waits. Raises `OSError` if the cache cannot
+    be written.
     """
-    folder, text = _place("models", name, settings)
+    folder, text = _cache_path("models", name, settings)
     with _locked(folder, f"the course's {name} model"):
         fault = _fault(folder)
         if fault is not None:
@@ -44,19 +45,19 @@ def kept(
 
 
 def kept_files(name: str, settings: dict[str, Any]) -> list[Path]:
-    """The files of the model that `kept` would load, its seal last; none where it was never made or is damaged."""
-    folder = _place("models", name, settings)[0]
+    """List the files of a cached model, the seal last; empty if the model does not exist or is damaged."""
+    folder = _cache_path("models", name, settings)[0]
     if _fault(folder) is not None:
         return []
     return sorted(folder.iterdir(), key=lambda path: (path.name == SEAL, path.name))
 
 
 def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]) -> dict[str, Any]:
-    """The numbers that these settings give, by name: from a small file in the cache, or by `make()`.
+    """Load numbers by name from a small file in the cache, or compute them with `make()`.
 
-    As with `kept`, a damaged file is made again, and of two processes one makes it and the other waits.
+    As with `kept`, a damaged file is made again, and only one of several processes computes the numbers.
     """
-    path, text = numbers_file(name, settings), _place("runs", name, settings)[1]
+    path, text = numbers_file(name, settings), _cache_path("runs", name, settings)[1]
     with _locked(path, f"the numbers of {name}"):
         if path.exists():
             try:
@@ -72,20 +73,20 @@ def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[st
 
 
 def numbers_file(name: str, settings: dict[str, Any]) -> Path:
-    """Where `kept_numbers` keeps them; whoever wants to know what is still to be made looks whether it is there."""
-    place = _place("runs", name, settings)[0]
-    return place.with_name(f"{place.name}.json")
+    """Return the file of `kept_numbers`, which may not exist yet."""
+    path = _cache_path("runs", name, settings)[0]
+    return path.with_name(f"{path.name}.json")
 
 
-def _place(kind: str, name: str, settings: dict[str, Any]) -> tuple[Path, str]:
-    """A path in the cache that bears a hash of the settings, and the settings as the text that was hashed."""
+def _cache_path(kind: str, name: str, settings: dict[str, Any]) -> tuple[Path, str]:
+    """A path in the cache that contains a hash of the settings, and the hashed text."""
     text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
     return cache_dir() / kind / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}", text
 
 
 @contextmanager
 def _locked(path: Path, what: str) -> Iterator[None]:
-    """Alone with a path of the cache; an `OSError` on the way says what could not be kept, and the remedy."""
+    """Lock a path in the cache; an `OSError` inside is raised again with an explanation and a remedy."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
@@ -93,12 +94,12 @@ def _locked(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"cannot keep {what} in {path.parent}: {error.strerror or error}. "
-            "Make room there, or set MINILLM_HOME to a folder that you may write to"
+            "Free some disk space, or set MINILLM_HOME to a folder that you can write to"
         ) from error
 
 
 def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
-    """Make it in a folder beside, seal it, and only then give it its name: a half-made one never bears that."""
+    """Make the model in a temporary folder, seal it, then rename the folder, so that it is never incomplete."""
     partial = folder.with_name(f"{folder.name}.partial")
     interrupted = partial.exists()
     try:
@@ -106,7 +107,7 @@ def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
     except ValueError as error:
         if not interrupted:
             raise
-        print(f"{partial} cannot be gone on with ({error}). It is removed and made again.", file=sys.stderr)
+        print(f"{partial} cannot be resumed ({error}). It is removed and made again.", file=sys.stderr)
         shutil.rmtree(partial)
         make(partial)
     for path in partial.iterdir():
@@ -118,7 +119,7 @@ def _make(folder: Path, settings: str, make: Callable[[Path], object]) -> None:
 
 
 def _fault(folder: Path) -> str | None:
-    """Say what is wrong with a kept model; None if it is whole."""
+    """What is wrong with a cached model, or None if it is complete."""
     try:
         sums = dict(json.loads((folder / SEAL).read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""How far a learner has come: each exercise's notebook is run in a process of its own, and its checks asked again."""
+"""A learner's progress: run each exercise notebook in a separate process and repeat its checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from minillm.course.grading.names import assignment_name
 from minillm.course.grading.needed import ask_notebook
 from minillm.course.grading.notebook import begun, read_code
 
-SEED = 0  # what `check` takes by itself, so that both say the same
+SEED = 0  # the default of `check`, so that both give the same result
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What stands in one notebook. Without results nothing has been written in it, or `trouble` says what is wrong."""
+    """The state of one notebook; without results it is not begun, or `trouble` says what is wrong."""
 
     number: str
     path: Path
@@ -27,19 +27,19 @@ class Progress:
 
     @property
     def points(self) -> int:
-        """Of all questions; 0 where nothing is begun."""
+        """Points over all questions; 0 if nothing is begun."""
         return sum(result.points for result in self.results)
 
     @property
     def possible(self) -> int:
-        """Of all questions, if everything is right."""
+        """The maximum number of points over all questions."""
         return sum(len(question.probes) for question in self.questions)
 
 
 def progress(folder: Path, number: str) -> Progress:
-    """Ask a notebook `folder`/NN_topic/NN_topic.ipynb. Nothing is run of one in which no answer is begun.
+    """Grade `folder`/NN_topic/NN_topic.ipynb; a notebook in which no answer is begun is not run.
 
-    What its code does, it does as this user: it is the learner's own.
+    The code runs without a sandbox, with this user's permissions, since it is the learner's own.
     """
     name = assignment_name(number)
     path = folder / name / f"{name}.ipynb"
@@ -57,14 +57,14 @@ def progress(folder: Path, number: str) -> Progress:
     def judge(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
         try:
             return question.judge(seed, replies)
-        except Exception as error:  # our own fault; the other questions are asked all the same
+        except Exception as error:  # a bug in the check; the other questions are still graded
             broken[f"the check of {question.id}"] = f"failed ({type(error).__name__}: {error})"
             return Result(question.id, question.title, 0, len(question.probes), (), None)
 
     pairs = [(question, SEED) for question in asked]
     try:
         found, troubles = ask_notebook(cells, checks, pairs, plain_command(), confined=False, judge=judge)
-    except ChildProcessError as error:  # such as no memory for another process; the next notebook may find some
+    except ChildProcessError as error:  # for example out of memory, which may be temporary
         return Progress(number, path, asked, trouble=str(error))
     results = tuple(found[question.id] for question in asked)
     trouble = "; ".join(f"{what} {went_wrong}" for what, went_wrong in (troubles | broken).items())

@@ -1,4 +1,4 @@
-"""Put a learner's component into a whole model, and find the first tensor that leaves the reference."""
+"""Swap a learner's component into a whole model and find the first tensor that differs from the reference."""
 
 import copy
 import inspect
@@ -17,12 +17,12 @@ from minillm.model.transformer import Transformer
 
 @dataclass(frozen=True)
 class Swap:
-    """What came of a swap: the tensors compared, in the order of their making, and the first that differs."""
+    """The result of a swap: the tensors compared, in order of computation, and the first that differs."""
 
     at: str
     compared: tuple[str, ...]
-    first: str | None  # the name of the first tensor that leaves the reference
-    how: str | None  # in what, as the end of a sentence
+    first: str | None  # name of the first tensor that differs
+    how: str | None  # how it differs, as the end of a sentence
 
     @property
     def agrees(self) -> bool:
@@ -37,16 +37,17 @@ class Swap:
 
 
 def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None, seed: int = 0) -> Swap:
-    """Run a model with `mine` in place of a component, and with the reference; prints and returns what differs first.
+    """Run a model with your component and with the reference; prints and returns the first difference.
 
-    `at` is a component's name: "attention", "feedforward", "attention_norm", "feedforward_norm" (in every block),
-    "embedding", "final_norm", "head", or one alone, such as "blocks.1.attention". `mine` is a module of the same
-    parameter names, which gets the reference's numbers, or a function: it gets the input (B, T, C) and, of the
-    following, what its arguments are named after: the reference's weights (`query`, `gate`, `weight`, `output_bias`,
-    ...), the sizes of the model's config (`n_heads`, `d_head`, `norm_eps`, ...), and what the component is called with
-    (`mask`, `is_causal`, `angles`). Without a `model` it is a small one with learned positions, drawn by `seed`.
+    `at` is the name of a component: "attention", "feedforward", "attention_norm", "feedforward_norm" (in every block),
+    "embedding", "final_norm", "head", or a single one such as "blocks.1.attention". `mine` is a module with the same
+    parameter names, which gets the reference's weights, or a function. A function gets the input (B, T, C) and any of
+    the following that its parameters are named after: the reference's weights (`query`, `gate`, `weight`,
+    `output_bias`, ...), the fields of the model's config (`n_heads`, `d_head`, `norm_eps`, ...), and the component's
+    keyword arguments (`mask`, `is_causal`, `angles`). Without a `model`, a small random one with learned positions is
+    used.
 
-    Raises `ValueError` for a component, an argument or a parameter that there is not.
+    Raises `ValueError` for an unknown component, argument or parameter.
 
     >>> def feedforward(x, gate, up, down):
     ...     return (torch.nn.functional.silu(x @ up.T) * (x @ gate.T)) @ down.T
@@ -55,15 +56,17 @@ def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None,
     blocks.0.feedforward
     """
     reference = _small_model(seed) if model is None else model
-    places = [name for name, _ in reference.named_modules() if name == at or name.endswith(f".{at}")]
-    if not places:
+    paths = [name for name, _ in reference.named_modules() if name == at or name.endswith(f".{at}")]
+    if not paths:
         known = ["embedding", *(name for name, _ in reference.blocks[0].named_children()), "final_norm", "head"]
-        raise UserError(f"the model has no {at!r}; take one of {', '.join(known)}")
+        raise UserError(f"the model has no {at!r}; use one of {', '.join(known)}")
     swapped = copy.deepcopy(reference)
-    for place in places:
-        swapped.set_submodule(place, _stand_in(mine, reference.get_submodule(place), reference.config))
-    chance = torch.Generator().manual_seed(seed)
-    ids = torch.randint(reference.config.vocab_size, (2, min(9, reference.config.max_seq_len)), generator=chance)
+    for path in paths:
+        swapped.set_submodule(path, _as_module(mine, reference.get_submodule(path), reference.config))
+
+    # run both on random ids, and compare module by module
+    rng = torch.Generator().manual_seed(seed)
+    ids = torch.randint(reference.config.vocab_size, (2, min(9, reference.config.max_seq_len)), generator=rng)
     ids = ids.to(reference.device)
     right, got = _record(reference, ids), _record(swapped, ids)
     compared = tuple(name for name in right if name in got)
@@ -78,7 +81,7 @@ def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None,
 
 
 def _small_model(seed: int) -> Transformer:
-    """A model whose numbers are large enough for every mistake to show."""
+    """A model with weights large enough that every mistake is visible."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Transformer(
@@ -92,13 +95,15 @@ def _small_model(seed: int) -> Transformer:
     return model
 
 
-def _stand_in(mine: Callable[..., Any], reference: nn.Module, config: ModelConfig) -> nn.Module:
-    """`mine` as a module that can be called as the reference is."""
+def _as_module(mine: Callable[..., Any], reference: nn.Module, config: ModelConfig) -> nn.Module:
+    """`mine` as a module with the same call signature as the reference."""
     if isinstance(mine, nn.Module):
         module = copy.deepcopy(mine)
-        own, theirs = ({name: tuple(one.shape) for name, one in m.state_dict().items()} for m in (module, reference))
+        own, theirs = (
+            {name: tuple(tensor.shape) for name, tensor in m.state_dict().items()} for m in (module, reference)
+        )
         if own != theirs:
-            raise UserError(f"your parameters are {own}; name and shape them as the reference does: {theirs}")
+            raise UserError(f"your parameters are {own}; use the reference's names and shapes: {theirs}")
         module.load_state_dict(reference.state_dict())
         return module
     offered: dict[str, Any] = {name: value for name, value in vars(config).items() if value is not None}
@@ -108,7 +113,7 @@ def _stand_in(mine: Callable[..., Any], reference: nn.Module, config: ModelConfi
 
 
 class _Function(nn.Module):
-    """A function that is given, of all that is offered, what its arguments are called after."""
+    """A module that calls a function with those of the offered values that its parameters name."""
 
     def __init__(self, function: Callable[..., Any], offered: dict[str, Any]):
         super().__init__()
@@ -116,17 +121,18 @@ class _Function(nn.Module):
 
     def forward(self, x: Tensor, **call: Any) -> Tensor:
         offered = self.offered | call
-        asked = list(inspect.signature(self.function).parameters.values())[1:]
-        if any(one.kind is one.VAR_KEYWORD for one in asked):
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return self.function(x, **offered)
-        if unknown := [one.name for one in asked if one.name not in offered and one.default is one.empty]:
-            raise UserError(f"there is no {unknown[0]!r} to give to your function; there are {', '.join(offered)}")
-        return self.function(x, **{one.name: offered[one.name] for one in asked if one.name in offered})
+        required = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+        if unknown := [name for name in required if name not in offered]:
+            raise UserError(f"your function asks for {unknown[0]!r}; use some of {', '.join(offered)}")
+        return self.function(x, **{p.name: offered[p.name] for p in parameters if p.name in offered})
 
 
 @torch.no_grad()
 def _record(model: Transformer, ids: Tensor) -> dict[str, Any]:
-    """The output of every module by its name, in the order in which they finish."""
+    """The output of every module by name, in the order in which they finish."""
     outputs: dict[str, Any] = {}
 
     def keep(name: str) -> Callable:

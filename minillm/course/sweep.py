@@ -1,9 +1,8 @@
-"""The runs to which lesson 13 fits a scaling law: one model in several widths, each on several amounts of text.
+"""The training runs for the scaling law of lesson 13: several model widths, each with several numbers of tokens.
 
-They are made once on this computer and then kept, one small file a run, so that a sweep that was cut off goes on with
-the run at which it stopped. Every run has a schedule of its own that ends where the run ends (to read off the loss of a
-longer run on its way would compare a high learning rate with a low one; Hoffmann et al. 2022, section 3.1), and none
-reads a document twice.
+Runs are cached, one small file per run, so an interrupted sweep resumes at the run where it stopped. Every run has its
+own learning rate schedule that ends with the run; intermediate losses of a longer run would compare different learning
+rates (Hoffmann et al. 2022, section 3.1). No run reads a document twice.
 """
 
 from collections.abc import Callable
@@ -28,32 +27,32 @@ NAME = "scaling-run"
 
 
 class SweepRun(NamedTuple):
-    """A finished run, in numbers."""
+    """The numbers of a finished run."""
 
     d_model: int
     steps: int
-    parameters: int  # all of them
-    inside_blocks: int  # of these, what is neither embedding nor head nor last norm
-    tokens: int  # read, each once
+    parameters: int  # all parameters
+    inside_blocks: int  # parameters without embedding, head and final norm
+    tokens: int  # training tokens, each read once
     loss: float  # nats per token on the validation documents
 
 
 @dataclass(frozen=True)
 class SweepRecipe:
-    """All that decides what the runs become. Preset `tiny` is of this family: 128 wide, 800 steps."""
+    """The settings of a sweep. The preset `tiny` is of the same family, with width 128 and 800 steps."""
 
     widths: tuple[int, ...] = (16, 32, 64, 96)  # d_model
-    steps: tuple[int, ...] = (100, 200, 400)  # of each width; a step reads batch_size rows of max_seq_len tokens
-    held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that no law is fitted to
+    steps: tuple[int, ...] = (100, 200, 400)  # for each width; a step reads batch_size rows of max_seq_len tokens
+    held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that the law is not fitted to
     shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
     training: TrainConfig = replace(BaseRecipe().training, bf16=False)  # all but its steps  # noqa: RUF009
     batch_size: int = BaseRecipe.batch_size
-    documents: int = 20_000  # of the world: enough for the longest run to read each at most once
+    documents: int = 20_000  # of the world, enough that the longest run reads each at most once
     tokenizer_documents: int = TOKENIZER_DOCUMENTS
-    seed: int = 0  # decides the world's documents, the initial weights and the order
+    seed: int = 0  # for the documents, the initial weights and the order
 
     def config(self, d_model: int) -> ModelConfig:
-        """The shape at another width: heads of at most 32 numbers, and a hidden layer three times as wide.
+        """Return the config for a width: about 32 dimensions per head, and d_ff = 3 d_model.
 
         >>> SweepRecipe().config(128) == ModelConfig.preset("tiny")
         True
@@ -68,23 +67,23 @@ class SweepRecipe:
         return BaseRecipe(*shape, self.documents, self.tokenizer_documents)
 
     def settings(self, d_model: int, steps: int) -> dict[str, Any]:
-        """All that one run depends on, as plain values."""
+        """Return all settings of one run as plain values."""
         base = self.base(d_model, steps)
         shared = {name: getattr(base, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
         return shared | {"config": base.config.to_dict(), "training": asdict(base.training), "world": WORLD_VERSION}
 
 
 def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[SweepRun]]:
-    """The runs to fit a law to, and those that are held out; from the cache, or trained now with a progress bar.
+    """Return the runs to fit a law to and the held-out runs, from the cache or trained now with a progress bar.
 
-    The first call takes some minutes on two cores; Ctrl-C costs the run that is under way and no other. Raises
-    `OSError` where the cache folder cannot be written to, and `ValueError` where a run would read a document twice.
+    The first call takes some minutes on two cores; Ctrl-C loses only the current run. Raises `OSError` if the cache
+    folder cannot be written, and `ValueError` if a run would read a document twice.
 
     >>> runs, held_out = sweep()                                                              # doctest: +SKIP
     """
     fitted = _fitted(recipe)
     missing = [pair for pair in [*fitted, *recipe.held_out] if not _file(recipe, pair).exists()]
-    text = cache(recipe.base(*fitted[0]).read)  # where nothing is missing it is not needed
+    text = cache(recipe.base(*fitted[0]).read)  # only needed if a run is missing
     to_do = sum(steps for _, steps in missing)
     with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
 
@@ -100,28 +99,31 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
 def train_run(
     recipe: SweepRecipe, d_model: int, steps: int, text: Text, on_steps: Callable[[int], Any] = lambda steps: None
 ) -> SweepRun:
-    """Train one run from nothing; `on_steps` hears of every few. Raises `UserError` where it would read twice."""
+    """Train one run from scratch and report its steps to `on_steps`.
+
+    Raises `UserError` if the run would read a document twice.
+    """
     job = recipe.base(d_model, steps).prepare(text)
     if steps > job.data.train.epoch_length:
         raise UserError(
             f"{steps} steps would read documents twice, since {recipe.documents:,} make "
-            f"{job.data.train.epoch_length:.0f} steps; take more documents or fewer steps"
+            f"{job.data.train.epoch_length:.0f} steps; use more documents or fewer steps"
         )
-    told = 0
+    reported = 0
 
-    def tell(line: Metrics) -> None:
-        nonlocal told
-        on_steps(line["step"] - told)
-        told = line["step"]
+    def report(line: Metrics) -> None:
+        nonlocal reported
+        on_steps(line["step"] - reported)
+        reported = line["step"]
 
-    model, history = job.run(on_metrics=tell)
+    model, history = job.run(on_metrics=report)
     inside = sum(parameter.numel() for block in model.blocks for parameter in block.parameters())
     last = history[-1]
     return SweepRun(d_model, steps, count_parameters(model.config), inside, last["tokens"], last["val_loss"])
 
 
 def sweep_files(recipe: SweepRecipe = SweepRecipe()) -> list[Path]:
-    """Where the numbers of each run are kept; none unless all of them are."""
+    """List the cache files of all runs; empty unless all of them exist."""
     files = [_file(recipe, pair) for pair in [*_fitted(recipe), *recipe.held_out]]
     return files if all(file.exists() for file in files) else []
 

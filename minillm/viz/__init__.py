@@ -1,9 +1,8 @@
-"""Pictures of the model's own tensors: `figures` draws one, `explorer` lets you move it, `hover` lets you point at a
-token in it, `live` follows a run.
+"""Figures and widgets for the lessons: `figures` draws, `explorer` adds controls, `live` follows a training run.
 
-Everything here shows numbers that it was given, as a matplotlib figure or as HTML, and computes none. The colours can
-be told apart by colour-blind readers, and every picture carries its own light background, so that it reads the same in
-a dark JupyterLab.
+Everything here displays given values, as a matplotlib figure or as HTML, and computes nothing about a model. The colors
+are distinguishable for color-blind readers. Every picture has its own light background, so it looks the same in a dark
+JupyterLab.
 """
 
 try:

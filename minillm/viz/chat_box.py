@@ -1,8 +1,8 @@
-"""A chat in the notebook: a line to write in, an answer that appears while it is chosen, and a file that keeps it all.
+"""A chat widget for the notebook: it streams answers and saves every conversation to a file.
 
-The kernel has one thread for the model and for the buttons. So an answer that was asked for by a key or a button is a
-task of the kernel's own event loop, which rests for a moment behind every token: then Stop is heard. No second thread
-touches the model, and a cell that runs meanwhile makes the answer wait, not fail.
+The kernel uses one thread for the model and for the buttons. An answer therefore runs as a task of the kernel's event
+loop and yields after every token, so that Stop is handled. No second thread uses the model, and a cell that runs in the
+meantime delays the answer without breaking it.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from minillm.tokenizer import Tokenizer
 from minillm.viz.figures.style import QUIET
 from minillm.viz.ranking_booth import WIDTH, card
 
-REST = 0.002  # seconds between two tokens in which the kernel hears what was pressed
-LATE = 0.1  # seconds: the browser says that Enter was pressed before it says what had been written
-PACE = 0.05  # seconds between two pictures of an answer: more would only keep the browser from hearing a key
+REST = 0.002  # seconds that the kernel yields after each token, to handle events
+LATE = 0.1  # seconds to wait after Enter, since the browser sends the text field's content later
+PACE = 0.05  # seconds between two updates of the displayed answer; faster updates would block the browser
 NAMES = {"user": "You", "assistant": "Assistant"}
 FORGOTTEN = "The conversation no longer fits the model's context; its oldest turns are forgotten, and stay in the file."
 
 
 class ChatBox(widgets.VBox):
-    """Talk with a chat model: Enter or "Send" asks, "Stop" ends an answer, "Start again" forgets the conversation.
+    """A chat with a model: Enter or "Send" asks, "Stop" ends an answer, "Start again" clears the conversation.
 
-    `system` is what the assistant is told before the conversation; what stands in its field when a question is sent
-    counts. A temperature of 0 takes the likeliest token each time; else the number of the question is the seed. After
-    every answer the conversation so far becomes a line of `path`, in the form that `minillm sft --data` reads, so the
-    last line of a conversation holds all of it. Where the file cannot be written the box says so, and tries again with
-    the next answer. What goes wrong becomes a sentence; a question that cannot be sent stays where it was typed.
+    `system` is the initial system message; the content of its field at the time of a question is used. Temperature 0
+    is greedy decoding; otherwise the number of the question is the seed. After every answer the conversation so far is
+    appended to `path` as one line, in the format that `minillm sft --data` reads, so the last line of a conversation
+    holds all of it. If the file cannot be written, the box says so and tries again with the next answer. Errors are
+    displayed; a question that cannot be sent stays in its field.
 
-    What was read before is not read again, so press "Start again" after the model's weights have changed. Raises
-    `ValueError` for a model that cannot chat, and for sizes that mean nothing.
+    The KV cache of earlier turns is reused, so press "Start again" after the model's weights have changed. Raises
+    `ValueError` for a model without a chat template and for invalid sizes.
 
     >>> import tempfile, torch
     >>> from minillm import ModelConfig
@@ -69,16 +69,16 @@ class ChatBox(widgets.VBox):
         temperature: float = 0.7,
         max_new_tokens: int = 150,
     ) -> None:
-        encode_chat(tokenizer, [{"role": "user", "content": "Hello"}])  # a model that cannot chat says so now
-        Request([0], max_new_tokens, Sampling(temperature))  # and so do sizes that mean nothing
+        encode_chat(tokenizer, [{"role": "user", "content": "Hello"}])  # raises without a chat template
+        Request([0], max_new_tokens, Sampling(temperature))  # raises for invalid sizes
         self.model, self.tokenizer, self.path, self.max_new_tokens = model, tokenizer, Path(path), max_new_tokens
-        self.messages: list[dict[str, str]] = []  # what was said, without the system message
-        self._forgotten = 0  # how many of them the model is no longer shown
-        self._asked = 0  # questions since the box was made: the seed
+        self.messages: list[dict[str, str]] = []  # without the system message
+        self._forgotten = 0  # messages that no longer fit the context
+        self._asked = 0  # questions so far, used as the seed
         self._unsaved: list[list[dict[str, str]]] = []
         self._engine = Engine(model, tokenizer, max_batch=1)
-        self._answer: Answer | None = None  # the one that is being written
-        self._task: asyncio.Task | None = None  # that writes it; kept, since the loop itself holds no task alive
+        self._answer: Answer | None = None  # the answer in progress
+        self._task: asyncio.Task | None = None  # its task, kept because the event loop holds only weak references
         look = {"style": {"description_width": "8em"}, "layout": widgets.Layout(width=f"{WIDTH}px")}
         self.system = widgets.Textarea(system, description="It is told", rows=3, **look)
         self.temperature = widgets.FloatSlider(
@@ -97,7 +97,7 @@ class ChatBox(widgets.VBox):
         self._show("Nothing has been said yet.")
 
     def say(self, text: str) -> str:
-        """Ask, and wait for the answer, which is returned; "" where the question could not be sent."""
+        """Ask a question and return the answer, or "" if the question could not be sent."""
         answer = self._begin(text)
         if answer is None:
             return ""
@@ -106,12 +106,12 @@ class ChatBox(widgets.VBox):
         return self.messages[-1]["content"]
 
     def stop(self) -> None:
-        """End the answer that is being written; what has come of it stays."""
+        """Stop the answer in progress and keep its text so far."""
         if self._answer is not None:
             self._answer.cancel()
 
     def start_again(self) -> None:
-        """Forget the conversation, and everything that was read. The file keeps it."""
+        """Clear the conversation and the KV cache; the file keeps the conversation."""
         if self._answer is None:
             self.messages, self._forgotten = [], 0
             self._engine = Engine(self.model, self.tokenizer, max_batch=1)
@@ -126,7 +126,7 @@ class ChatBox(widgets.VBox):
             self._send()
 
     def _send(self) -> None:
-        """What Enter and "Send" do. In a notebook the answer comes in pieces, elsewhere at once."""
+        """Handle Enter and "Send": stream the answer in a notebook, or wait for it elsewhere."""
         answer = self._begin(self.line.value)
         if answer is None:
             return
@@ -144,7 +144,7 @@ class ChatBox(widgets.VBox):
             await asyncio.sleep(REST)
 
     def _begin(self, text: str) -> Answer | None:
-        """Take a question, unless it is empty, comes too early, or cannot be read: then a sentence says so."""
+        """Submit a question; returns None if it is empty, if an answer is in progress, or if it does not fit."""
         if not text.strip() or self._answer is not None:
             return None
         question = {"role": "user", "content": text.strip()}
@@ -155,7 +155,7 @@ class ChatBox(widgets.VBox):
             sampling = Sampling(self.temperature.value)
             request = Request(ids, self.max_new_tokens, sampling, stop, seed=self._asked)
             answer = self._answer = self._engine.submit(request)
-        except Exception as error:  # the box must stay alive and say it
+        except Exception as error:  # display any error, so that the widget stays usable
             self._say(f"Not sent: {error}")
             return None
         self._asked += 1
@@ -165,8 +165,8 @@ class ChatBox(widgets.VBox):
         return answer
 
     def _write(self, answer: Answer) -> Iterator[None]:
-        """The answer, shown as it comes; yields behind every token."""
-        pieces, told, due = [], self.status_text, 0.0
+        """Display the answer as it is generated; yields after every token."""
+        pieces, status, due = [], self.status_text, 0.0
         try:
             for event in answer:
                 pieces.append(event.text)
@@ -174,22 +174,22 @@ class ChatBox(widgets.VBox):
                     self.current.value = card(NAMES["assistant"], "".join(pieces), WIDTH)
                     due = time.monotonic() + PACE
                 yield
-            told += _why(answer)
+            status += _why(answer)
         except Exception as error:
-            told += f" The answer broke off: {error} ({type(error).__name__})."
+            status += f" The answer broke off: {error} ({type(error).__name__})."
         finally:  # also when the kernel is interrupted
             answer.cancel()
             self._answer = None
             self.messages.append({"role": "assistant", "content": "".join(pieces)})
             self._unsaved.append([*self._system_message(), *self.messages])
-            self._show((told + self._save()).strip())
+            self._show((status + self._save()).strip())
 
     def _system_message(self) -> list[dict[str, str]]:
         text = self.system.value.strip()
         return [{"role": "system", "content": text}] if text else []
 
     def _save(self) -> str:
-        """Write what is not in the file yet; returns the sentence that says why that failed, or nothing."""
+        """Write unsaved conversations to the file; returns an error message or ""."""
         try:
             while self._unsaved:
                 append_conversation(self.path, self._unsaved[0])
@@ -198,18 +198,18 @@ class ChatBox(widgets.VBox):
             return f" Not in the file yet ({error}); tried again with the next answer."
         return ""
 
-    def _show(self, told: str) -> None:
-        cards = "\n".join(card(NAMES[one["role"]], one["content"], WIDTH) for one in self.messages)
+    def _show(self, status: str) -> None:
+        cards = "\n".join(card(NAMES[message["role"]], message["content"], WIDTH) for message in self.messages)
         self.past.value = f"<div role='log' aria-label='The conversation'>{cards}</div>"
         self.current.value = ""
         writing = self._answer is not None
         for name, button in self.buttons.items():
             button.disabled = writing != (name == "Stop")
-        self._say(told)
+        self._say(status)
 
-    def _say(self, told: str) -> None:
-        self.status_text = told
-        self.status.value = f"<p role='status' style='color: {QUIET}'>{html.escape(told)}</p>"
+    def _say(self, status: str) -> None:
+        self.status_text = status
+        self.status.value = f"<p role='status' style='color: {QUIET}'>{html.escape(status)}</p>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle: Any = super()._repr_mimebundle_(**options)
@@ -222,7 +222,7 @@ class ChatBox(widgets.VBox):
 
 
 def _why(answer: Answer) -> str:
-    """What stands behind an answer that did not end by itself."""
+    """The note after an answer that did not end with the end token."""
     return {
         None: "",
         "stop": "",

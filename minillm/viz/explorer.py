@@ -1,7 +1,7 @@
-"""A picture with controls: move a slider, and the drawing and its sentence change.
+"""Interactive figures: controls that redraw a figure and its caption.
 
-An `Explorer` is an ipywidgets box. In a stored notebook, where no kernel answers, its first picture and sentence stay:
-the explorer brings them along as PNG and text beside the live view.
+An `Explorer` is an ipywidgets container. A stored notebook without a kernel shows its first figure and caption, because
+the explorer also provides them as PNG and text.
 """
 
 import base64
@@ -20,10 +20,10 @@ Draw = Callable[..., tuple[Figure, str]]
 
 
 class Pictured(widgets.VBox):
-    """Widgets above a picture and the sentence that describes it; a stored notebook keeps picture and sentence."""
+    """Widgets above a figure with a caption; a stored notebook keeps the figure and the caption."""
 
     def __init__(self, above: Sequence[widgets.Widget]) -> None:
-        # Not widgets.Image: it has no alternative text, and a tooltip in its place breaks it (ipywidgets 8.1).
+        # Not widgets.Image, which has no alternative text (a tooltip instead breaks it in ipywidgets 8.1).
         self.picture = widgets.HTML()
         self.caption = widgets.HTML()
         self.png = b""
@@ -53,12 +53,13 @@ class Pictured(widgets.VBox):
 
 
 class Explorer(Pictured):
-    """Controls above a picture that `draw(**values)` makes; `draw` returns a figure and the sentence that describes it.
+    """Controls above a figure: `draw(**values)` returns a figure and a sentence that describes it.
 
-    Each keyword is one control, and its name the label. A `range` gives a slider of whole numbers, `(low, high, step)`
-    a slider of fractions, a list a menu, a bool a tick box, a text a text field; any ipywidgets control can be given
-    ready-made. All can be reached and moved with the keyboard. When `draw` raises for some setting, its message takes
-    the sentence's place and the controls stay alive; when it raises for the very first one, so does the explorer.
+    Each keyword is one control, labeled with its name. A `range` makes an integer slider, `(low, high, step)` a float
+    slider, a list a dropdown, a bool a checkbox, a string a text field; an ipywidgets control is used as it is. All can
+    be operated with the keyboard. If `draw` raises for a setting, its message replaces the caption and the controls
+    stay usable; if it raises for the initial setting, so does the explorer. Raises `ValueError` for an unknown kind of
+    control.
 
     >>> from minillm.viz.figures import bars
     >>> explorer = Explorer(lambda n: (bars(["n"], [n], unit=""), f"One bar of length {n}."), n=range(1, 5))
@@ -78,24 +79,24 @@ class Explorer(Pictured):
         for control in self.controls.values():
             control.observe(self._update, "value")
         self._redraw()
-        gc.collect()  # a quarter of a second beside a large model: better now than in the middle of a slider's move
+        gc.collect()  # takes 0.25 s with a large model in memory: better now than while a slider moves
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the controls say now, by name."""
+        """The current values of the controls, by name."""
         return {name: control.value for name, control in self.controls.items()}
 
     def _update(self, _change: Any = None) -> None:
         try:
             self._redraw()
-        except Exception as error:  # whatever a learner's draw raises, the widget must stay alive and say it
+        except Exception as error:  # display whatever a learner's draw raises, so that the widget stays usable
             self._say(f"No picture for this setting: {error} ({type(error).__name__}). The last one stays.")
 
     def _redraw(self) -> None:
         self._show(*self.draw(**self.values))
 
     def close(self) -> None:
-        """Take the explorer and all its parts off the page and free them; closing twice does no harm."""
+        """Remove the explorer and all its widgets from the page; closing twice is safe."""
         if self.comm is None:
             return
         for control in self.controls.values():
@@ -109,7 +110,7 @@ class Explorer(Pictured):
 
 
 def _control(name: str, kind: Any) -> widgets.Widget:
-    """The ipywidgets control for one keyword; raises `ValueError` for a kind it does not know."""
+    """The ipywidgets control for one keyword; raises `ValueError` for an unknown kind."""
     label, whole_label = name.replace("_", " "), {"description_width": "initial"}
     if isinstance(kind, widgets.ValueWidget):
         ready: Any = kind  # its traits are made at run time

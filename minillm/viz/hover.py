@@ -1,7 +1,7 @@
-"""Attention under the pointer: point at a token, or reach it with the Tab key, and the others show what it takes.
+"""Attention weights on hover: point at a token, or use the Tab key, to see what it attends to.
 
-The page does this alone: each token carries the weights of all queries, and rules of CSS choose which of them to show.
-So it answers at once, without a kernel, and nothing here runs a script.
+This is plain HTML and CSS: each token carries the weights of all queries, and CSS rules select the ones to show. It
+works without a kernel and without scripts.
 """
 
 import html
@@ -16,11 +16,11 @@ from minillm.viz.explorer import Explorer
 from minillm.viz.figures import INK, PAPER, visible
 from minillm.viz.figures.style import QUIET, RED_INK, tensor_of
 
-MOST_TOKENS = 100  # every token carries a number for each: 10,000 numbers
-NAMED = 3  # keys that a token's label for screen readers names
+MOST_TOKENS = 100  # every token carries a number per query: 10,000 numbers
+NAMED = 3  # keys named in a token's label for screen readers
 
-# `--own` is what the marked query takes from a token, `--p7` what query 7 takes, in whole per cent; `--p` is shown.
-# White to sky blue is a ground on which ink always reads, and the paper is the figures' own in every theme.
+# `--own` is the weight of the marked query on a token, `--p7` that of query 7, in integer percent; `--p` is shown.
+# Text is readable on all backgrounds from white to sky blue, and the page color is that of the figures in every theme.
 LOOK = f"""
 .minillm-tokens {{ background: {PAPER}; color: {INK}; padding: 6px; width: fit-content; max-width: 720px;
   font: 14px monospace; line-height: 1.3; }}
@@ -38,11 +38,11 @@ LOOK = f"""
 
 
 def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
-    """One head's attention weights (T, T) as HTML: pointing at token t shades each token by what t takes from it.
+    """Render one head's attention weights (T, T) as HTML; hovering over token t shows the weights of query t.
 
-    Until then the row of `query` is shown. The number under a token is its share in per cent, and what gets less than
-    half a per cent has none. Raises `ValueError` for weights that do not fit the tokens or are no shares, for a query
-    that is not there, and for a text that is too long to carry all its numbers.
+    Initially the row of `query` is shown. The number under a token is its weight in percent; below 0.5 % there is none.
+    Raises `ValueError` for weights of the wrong shape or outside [0, 1], for an invalid query, and for more than 100
+    tokens.
 
     >>> page = hover_tokens(["The", " cat"], [[1.0, 0.0], [0.25, 0.75]], query=1)
     >>> page[page.index("<span"):page.index(">The")]
@@ -54,17 +54,17 @@ def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
     if T > MOST_TOKENS:
         raise UserError(f"{T} tokens are too many to point at; give at most {MOST_TOKENS}")
     if not 0 <= query < T:
-        raise UserError(f"query {query} is not there; the tokens are numbered 0 to {T - 1}")
+        raise UserError(f"there is no query {query}; the tokens are numbered 0 to {T - 1}")
     if not ((rows >= 0) & (rows <= 1.0001)).all():
-        raise UserError("attention weights lie between 0 and 1; are these scores, from before the softmax?")
-    shares = (100 * rows).round().int().mT.tolist()  # shares[s][t]: what query t takes from key s
+        raise UserError("attention weights must be between 0 and 1; are these scores, from before the softmax?")
+    percent = (100 * rows).round().int().mT.tolist()  # percent[s][t]: the weight of query t on key s
     spans = []
     for t, token in enumerate(tokens):
-        numbers = ";".join(f"--p{q}:{share}" for q, share in enumerate(shares[t]))
+        numbers = ";".join(f"--p{q}:{value}" for q, value in enumerate(percent[t]))
         marked = ' class="asks"' if t == query else ""
         spans.append(
             f'<span{marked} tabindex="0" role="img" aria-label="{html.escape(_said(tokens, rows[t], t))}" '
-            f'style="--own:{shares[t][query]};{numbers}">{html.escape(visible(token))}</span>'
+            f'style="--own:{percent[t][query]};{numbers}">{html.escape(visible(token))}</span>'
         )
     return (
         f"<style>{LOOK}{_chosen(T, 'focus')}{_chosen(T, 'hover')}</style>"
@@ -75,24 +75,23 @@ def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
 
 
 def _chosen(T: int, how: str) -> str:
-    """The rules that show the row of the token under the pointer; those of `hover` come last, so they win."""
-    place = ".minillm-tokens > div:has(> :nth-child({}):{}) > span {{ --p: var(--p{}) }}"
-    return "\n".join(place.format(t + 1, how, t) for t in range(T))
+    """The CSS rules that show the row of the token under the pointer; `hover` comes last and takes precedence."""
+    rule = ".minillm-tokens > div:has(> :nth-child({}):{}) > span {{ --p: var(--p{}) }}"
+    return "\n".join(rule.format(t + 1, how, t) for t in range(T))
 
 
 def _said(tokens: Sequence[str], row: Any, t: int) -> str:
-    """What a screen reader says at token t: "bank takes 0.73 from river, ..."."""
+    """The label of token t for a screen reader: "bank takes 0.73 from river, ..."."""
     names = [token.strip() or visible(token) for token in tokens]
-    largest = sorted(enumerate(row.tolist()), key=lambda place: -place[1])[:NAMED]
+    largest = sorted(enumerate(row.tolist()), key=lambda pair: -pair[1])[:NAMED]
     takes = [f"{weight:.2f} from {names[s]}" for s, weight in largest if weight >= 0.005]
     return f"{names[t]} takes {', '.join(takes) or 'a little from each'}"
 
 
 class TokenExplorer(Explorer):
-    """An `Explorer` with tokens to point at: `draw(**values)` returns a figure, its sentence and the tokens' HTML.
+    """An `Explorer` with hoverable tokens: `draw(**values)` returns a figure, its sentence and the tokens' HTML.
 
-    The tokens stand between the controls and the picture. A stored notebook keeps picture and sentence, as with every
-    explorer.
+    The tokens are between the controls and the figure. A stored notebook keeps the figure and the sentence.
 
     >>> from minillm.viz.figures import attention_arcs
     >>> tokens, weights = ["The", " cat"], [[1.0, 0.0], [0.25, 0.75]]

@@ -1,7 +1,7 @@
-"""Watch a run while it learns: one picture in the notebook that changes in place, and a sentence of numbers below it.
+"""A live plot of a training run: one figure in the notebook that updates in place, with a summary below it.
 
-While the cell runs, the picture is a sketch that takes about a millisecond; when the cell ends, however it ends, the
-course's own figure takes its place and stays in the stored notebook, with its alternative text.
+While the cell runs, the plot is a fast SVG that takes about a millisecond. When the cell ends, for whatever reason, it
+is replaced by a matplotlib figure, which stays in the stored notebook with its alternative text.
 """
 
 import base64
@@ -18,21 +18,21 @@ from minillm.training.metrics import Metrics, series, smoothed
 from minillm.viz.figures import png, shown_size, training_curve
 from minillm.viz.sketch import sketch
 
-EVERY = 1.0  # seconds between two pictures, at least
-SHARE = 0.01  # of the time, at most, that drawing takes
+EVERY = 1.0  # minimum number of seconds between two updates
+MAX_FRACTION = 0.01  # of the time that may be spent on drawing
 
 Band = tuple[Sequence[float], Sequence[float], Sequence[float]]  # steps, lowest, highest
 
 
 class Live:
-    """Hand it every line of metrics: `pretrain(..., on_metrics=Live(floor=0.6))`.
+    """A callback that plots metrics: `pretrain(..., on_metrics=Live(floor=0.6))`.
 
-    `floor` and `bigram` are losses in nats per token that are drawn as lines; `band` is (steps, lowest, highest) of
-    runs that went well, drawn behind; with `steps`, the length of the run, the axis does not move. A picture is drawn
-    about once a second, less often where that would take more than a hundredth of the time, and always at the end of
-    the cell. Outside of a notebook it draws nothing and only keeps the lines; `figure()` and `sentence` work anywhere.
+    `floor` and `bigram` are reference losses in nats per token, drawn as horizontal lines. `band` is (steps, lowest,
+    highest) over reference runs, drawn in the background. `steps`, the length of the run, fixes the x axis. The plot is
+    updated about once per second, less often if drawing would take more than 1 % of the time, and always at the end of
+    the cell. Outside a notebook nothing is drawn; `figure()` and `sentence` work anywhere.
 
-    The sentence holds speeds, so a lesson tags its cell `nbval-ignore-output`.
+    The sentence contains speeds, so a lesson tags its cell `nbval-ignore-output`.
 
     >>> live = Live(floor=0.6)
     >>> live({"step": 1, "loss": 6.9, "learning_rate": 0.0001})
@@ -49,18 +49,18 @@ class Live:
         steps: int | None = None,
         band_name: str = "normal over five seeds",
     ):
-        rulers = {"bigram model": bigram, "floor": floor}
-        self.references = {name: value for name, value in rulers.items() if value is not None}
+        losses = {"bigram model": bigram, "floor": floor}
+        self.references = {name: value for name, value in losses.items() if value is not None}
         for name, value in self.references.items():
             if not value > 0:
                 raise UserError(f"the {name} is {value}; a loss on a logarithmic axis must be above 0")
         self.floor, self.band, self.band_name, self.steps = floor, band, band_name, steps
         self.lines: list[Metrics] = []
         self._displays: tuple[Any, ...] = ()
-        self._next = 0.0  # when the next picture is due
+        self._next = 0.0  # time of the next update
 
     def __call__(self, metrics: Metrics) -> None:
-        """Take a line; lines of steps that are run again give way to the new ones."""
+        """Add one line of metrics; earlier lines of the same or a later step are replaced."""
         while self.lines and self.lines[-1]["step"] >= metrics["step"]:
             self.lines.pop()
         self.lines.append(metrics)
@@ -75,27 +75,27 @@ class Live:
         else:
             self._update(picture)
         done = time.perf_counter()
-        self._next = done + max(EVERY, (done - now) / SHARE)
+        self._next = done + max(EVERY, (done - now) / MAX_FRACTION)
 
     def _finish(self, _result: Any = None) -> None:
-        """The cell is over: the figure that stays, and no more of the sketch."""
+        """Replace the SVG by the final figure when the cell ends."""
         _notebook().events.unregister("post_run_cell", self._finish)
         picture = png(self.figure())
         width, height = shown_size(picture)
         metadata = {"image/png": {"alt": self.sentence, "width": width, "height": height}}
         self._update({"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}, metadata)
-        self._displays = ()  # a run that goes on in another cell is shown there
+        self._displays = ()  # a run that continues in another cell is shown there
 
     def _update(self, picture: dict[str, str], metadata: dict[str, Any] | None = None) -> None:
-        place, caption = self._displays
-        place.update(picture, raw=True, metadata=metadata or {})
+        image, caption = self._displays
+        image.update(picture, raw=True, metadata=metadata or {})
         caption.update(self._caption(), raw=True)
 
     def _caption(self) -> dict[str, str]:
         return {"text/html": f"<p><em>{html.escape(self.sentence)}</em></p>", "text/plain": self.sentence}
 
     def _curve(self, kind: str) -> tuple[list[int], list[float]]:
-        """What of one loss can stand on a logarithmic axis."""
+        """The steps and positive values of one loss, for a logarithmic axis."""
         steps, values = series(self.lines, kind)
         kept = [(step, value) for step, value in zip(steps, values, strict=True) if value > 0]
         return [step for step, _ in kept], [value for _, value in kept]
@@ -106,16 +106,16 @@ class Live:
         return drawn | {"references": self.references, "band": self.band, "band_name": self.band_name}
 
     def figure(self) -> Figure:
-        """The run so far as the course's figure; raises `ValueError` before the first line."""
+        """Draw the run so far with matplotlib; raises `ValueError` before the first line."""
         return training_curve(**self._drawn())
 
     def sketch(self) -> str:
-        """The same as SVG, quickly."""
+        """Draw the run so far as SVG, which is fast."""
         return sketch(**self._drawn(), steps=self.steps, sentence=self.sentence)
 
     @property
     def sentence(self) -> str:
-        """Where the run stands: what the last line says, and the last validation."""
+        """A summary of the last line of metrics and the last validation loss."""
         if not self.lines:
             return "No step yet."
         last = self.lines[-1]
@@ -139,14 +139,14 @@ class Live:
 
 
 def _show(bundle: dict[str, str]) -> Any:
-    """Display something that can be changed later; returns the handle to do so."""
+    """Display an output and return a handle to update it."""
     from IPython.display import display  # a notebook's own library
 
     return display(bundle, raw=True, display_id=True)
 
 
 def _notebook() -> Any:
-    """The shell of the notebook that this runs in; None in a script or a terminal."""
+    """The IPython shell of the notebook, or None in a script or a terminal."""
     if "IPython" not in sys.modules:
         return None
     shell = sys.modules["IPython"].get_ipython()

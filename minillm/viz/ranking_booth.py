@@ -1,8 +1,7 @@
-"""The ranking booth: two answers side by side, and you say which is better, with the mouse or with Tab and Space.
+"""A widget for collecting preferences: two answers side by side, and you choose the better one.
 
-A choice is a line of a file before the next pair is shown (`data/rankings.py`), so a kernel that dies takes none along,
-and a booth that is opened again goes on where it was. What is learnt from the choices is the caller's: after each one
-`draw` is asked for a new picture.
+Each choice is appended to a file before the next pair is shown (`data/rankings.py`). No choice is lost if the kernel
+dies, and a reopened widget continues where you stopped. After each choice `draw` is called for a new figure.
 """
 
 import html
@@ -22,31 +21,31 @@ from minillm.viz.figures.style import QUIET
 Draw = Callable[[list[Preference]], tuple[Figure, str]]
 
 LOOK = f"background: {PAPER}; color: {INK}; padding: 8px 12px; line-height: 1.4; white-space: pre-wrap"
-WIDTH = 720  # pixels of a page, as wide as the figures
+WIDTH = 720  # pixels, the width of the figures
 
 
 class RankingBooth(Pictured):
-    """Buttons under two answers; `draw(rankings)` makes the picture and its sentence from the choices so far.
+    """Buttons under two answers; `draw(rankings)` returns a figure and a sentence for the choices so far.
 
-    Of `pairs` only the two answers count, not which of them somebody else chose; which one is called A is drawn by lot,
-    always in the same way. `rater` is the name that the lines of the file bear. What `path` holds is read first:
-    rankings of these pairs by this rater count, other lines stay as they are, and broken ones stay and are told of.
-    Where the file cannot be written, the booth says so, keeps the choices and writes them with the next one. When
-    `draw` raises, its message takes the sentence's place; when it raises for the very first picture, so does the booth.
+    Only the two answers of each of the `pairs` are used, not an earlier choice between them; which one is shown as A is
+    random but reproducible. `rater` is stored in every line of the file. Existing lines of `path` are read first:
+    rankings of these pairs by this rater are loaded, other lines are kept, and invalid lines are kept and reported. If
+    the file cannot be written, the widget says so and writes the choices with the next one. If `draw` raises, its
+    message replaces the sentence; if it raises for the first figure, so does the widget.
 
-    Raises `ValueError` for no pairs, and `OSError` for a file that is there and cannot be read.
+    Raises `ValueError` for no pairs, and `OSError` for a file that exists and cannot be read.
 
     >>> import tempfile
     >>> from minillm.viz.figures import bars
     >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="nobody")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learnt from.")
+    ...     draw = lambda rankings: (bars(["ranked"], [len(rankings)], unit=""), f"{len(rankings)} learned from.")
     ...     booth = RankingBooth([pair], Path(folder) / "mine.jsonl", "Ada", draw)
     ...     booth.choose("B")
     ...     print(Path(folder, "mine.jsonl").read_text(encoding="utf-8").strip()[-63:])
     "chosen": "Good morning.", "rejected": "What?", "rater": "Ada"}
     >>> booth
-    RankingBooth(1 of 1 ranked): 1 learnt from.
+    RankingBooth(1 of 1 ranked): 1 learned from.
     """
 
     def __init__(self, pairs: Sequence[Preference], path: str | Path, rater: str, draw: Draw) -> None:
@@ -70,7 +69,7 @@ class RankingBooth(Pictured):
         self._ask(" ".join(f"Left out: {line}." for line in skipped))
 
     def choose(self, side: str) -> None:
-        """What the buttons do: "A", "B" or "neither", which puts the pair off until the booth is opened again.
+        """Record a choice: "A", "B", or "neither", which postpones the pair until the widget is reopened.
 
         After the last pair it does nothing. Raises `ValueError` for any other side.
         """
@@ -88,7 +87,7 @@ class RankingBooth(Pictured):
             self._redraw()
 
     def _save(self) -> str:
-        """Write what is not in the file yet; returns the sentence that says why that failed, or nothing."""
+        """Write unsaved choices to the file; returns an error message or ""."""
         try:
             if self.unsaved:
                 append_preferences(self.path, self.unsaved)
@@ -100,19 +99,21 @@ class RankingBooth(Pictured):
     def _redraw(self) -> None:
         try:
             self._show(*self.draw(self.rankings))
-        except Exception as error:  # whatever a learner's draw raises, the booth must stay alive and say it
+        except Exception as error:  # display whatever a learner's draw raises, so that the widget stays usable
             self._say(f"No picture for this ranking: {error} ({type(error).__name__}). The last one stays.")
 
     def _read(self, pairs: Sequence[Preference]) -> tuple[str, ...]:
-        """Take up what this rater has said of these pairs before; returns what the file holds that is no ranking."""
+        """Load this rater's earlier rankings of these pairs; returns the invalid lines of the file."""
         if not self.path.exists():
             return ()
         loaded, asked = load_preferences(self.path, skip_broken=True), {_key(pair) for pair in pairs}
-        self.rankings = [one for one in loaded.preferences if one.rater == self.rater and _key(one) in asked]
+        self.rankings = [
+            ranking for ranking in loaded.preferences if ranking.rater == self.rater and _key(ranking) in asked
+        ]
         return loaded.skipped
 
     def _ask(self, trouble: str = "") -> None:
-        """Show the next pair; the buttons stay the same ones, so the keyboard's focus does too."""
+        """Show the next pair; the buttons are reused, so the keyboard focus stays."""
         done = f"{self.count - len(self.waiting)} of {self.count} seen, {len(self.rankings)} ranked."
         self.heading.value = f"<p role='status' style='color: {QUIET}'>{done} {html.escape(trouble)}</p>"
         cards = {"All seen": "Run the cells below again: they use what you said."}
@@ -120,9 +121,9 @@ class RankingBooth(Pictured):
             a, b = shown_order(self.waiting[0])
             cards = {"The question": self.waiting[0].prompt[-1]["content"], "Answer A": a, "Answer B": b}
         empty = [("", "")] * 3
-        for place, (name, text) in zip((self.asked, *self.answers), [*cards.items(), *empty], strict=False):
-            width = WIDTH if place is self.asked else WIDTH // 2 - 2
-            place.value = text and card(name, text, width)
+        for box, (name, text) in zip((self.asked, *self.answers), [*cards.items(), *empty], strict=False):
+            width = WIDTH if box is self.asked else WIDTH // 2 - 2
+            box.value = text and card(name, text, width)
         for button in self.buttons.values():
             button.disabled = not self.waiting
 
@@ -131,7 +132,7 @@ class RankingBooth(Pictured):
 
 
 def shown_order(pair: Preference) -> tuple[str, str]:
-    """The two answers as A and B: by lot, and the same whichever was chosen.
+    """Return the two answers as A and B, in a random but reproducible order that hides which was chosen.
 
     >>> hello = ({"role": "user", "content": "Hello"},)
     >>> shown_order(Preference(hello, "Good morning.", "What?", "Ada"))
@@ -145,13 +146,13 @@ def shown_order(pair: Preference) -> tuple[str, str]:
 
 
 def _key(pair: Preference) -> tuple[str, str, str]:
-    """What makes two comparisons the same one."""
+    """A key that is equal for two comparisons of the same answers to the same prompt."""
     first, second = sorted((pair.chosen, pair.rejected))
     return "\n".join(message["content"] for message in pair.prompt), first, second
 
 
 def card(name: str, text: str, width: int) -> str:
-    """HTML of a sheet with a name and a text on it; what stands in the text stays text.
+    """Render a name and a text as an HTML card; the text is escaped.
 
     >>> "<b>" in card("You", "<b>", 100)
     False

@@ -1,6 +1,6 @@
-"""A run's loss as a few lines of SVG: made in about a millisecond, so that watching a run does not slow it down.
+"""A loss plot as plain SVG, drawn in about a millisecond, so that a live plot does not slow down a run.
 
-The picture that stays is `figures.training_curve`, which takes a few hundred; this one shows the same data until then.
+The final figure is `figures.training_curve`, which takes a few hundred milliseconds and shows the same data.
 """
 
 import html
@@ -11,28 +11,28 @@ from minillm.viz.figures.curves import round_number
 from minillm.viz.figures.style import BLUE, FAINT, INK, ORANGE, PAPER, QUIET, SKY
 
 WIDTH, HEIGHT = 720, 300  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 52, 590, 34, 262  # edges of the plot; names stand right of it
-MOST_POINTS = 1000  # of a line: more cannot be told apart on so few pixels
+LEFT, RIGHT, TOP, BOTTOM = 52, 590, 34, 262  # edges of the plot; labels are right of it
+MOST_POINTS = 1000  # per line, more than there are pixels
 
 Curve = tuple[Sequence[float], Sequence[float]]  # steps, and nats per token
 
 
 class Axes:
-    """From steps and nats to pixels: steps straight, nats on a logarithmic scale."""
+    """The mapping from data to pixels: steps on a linear scale, nats on a logarithmic scale."""
 
     def __init__(self, last_step: float, low: float, high: float):
         self.last_step, self.low, self.high = last_step, low, high
 
     def x(self, step: float) -> float:
-        """The pixel of a step, from the left."""
+        """Return the x pixel of a step."""
         return LEFT + (RIGHT - LEFT) * step / self.last_step
 
     def y(self, nats: float) -> float:
-        """The pixel of a loss in nats, from the top."""
+        """Return the y pixel of a loss in nats."""
         return BOTTOM - (BOTTOM - TOP) * math.log(nats / self.low) / math.log(self.high / self.low)
 
     def points(self, curve: Curve) -> str:
-        """A curve as the `points` of an SVG polyline, thinned where it has more than pixels."""
+        """Format a curve as the `points` of an SVG polyline, with at most about `MOST_POINTS` points."""
         steps, values = curve
         stride = -(-len(steps) // MOST_POINTS)
         kept = list(zip(steps, values, strict=True))
@@ -50,10 +50,12 @@ def sketch(
     steps: int | None,
     sentence: str,
 ) -> str:
-    """The picture as SVG, `sentence` being its alternative text. All values are above 0; `raw` holds one at least."""
+    """Draw the loss curves as SVG with `sentence` as alternative text; all values are positive, `raw` is not empty."""
     values = [*raw[1], *validation[1], *references.values(), *(() if band is None else (*band[1], *band[2]))]
     last = max(raw[0][-1], steps or 0, 0 if band is None else band[0][-1])
     axes = Axes(last, 0.93 * min(values), 1.07 * max(values))
+
+    # background, band, ticks and curves
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>']
     legend = [(BLUE, "training loss")]
     if band is not None:
@@ -65,23 +67,25 @@ def sketch(
     parts.append(_line("smooth", axes.points(smooth), BLUE, 2))
     if validation[0]:
         parts.append(_line("validation", axes.points(validation), ORANGE, 2))
-        ends = zip(*validation, strict=True)
-        parts += [f'<circle cx="{axes.x(s):.1f}" cy="{axes.y(v):.1f}" r="3.5" fill="{ORANGE}"/>' for s, v in ends]
+        dots = zip(*validation, strict=True)
+        parts += [f'<circle cx="{axes.x(s):.1f}" cy="{axes.y(v):.1f}" r="3.5" fill="{ORANGE}"/>' for s, v in dots]
         legend.insert(1, (ORANGE, "validation loss"))
+
+    # reference lines and legend
     for name, value in references.items():
         y = axes.y(value)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{RIGHT}" stroke="{QUIET}" stroke-dasharray="5 4"/>')
         parts.append(_text(RIGHT + 8, y + 4, f"{name} {value:.2f}", QUIET))
-    for place, (colour, name) in enumerate(legend):
-        parts.append(f'<rect x="{LEFT + 175 * place}" y="11" width="16" height="7" fill="{colour}"/>')
-        parts.append(_text(LEFT + 22 + 175 * place, 19, name, INK))
+    for column, (colour, name) in enumerate(legend):
+        parts.append(f'<rect x="{LEFT + 175 * column}" y="11" width="16" height="7" fill="{colour}"/>')
+        parts.append(_text(LEFT + 22 + 175 * column, 19, name, INK))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     label = f'role="img" aria-label="{html.escape(sentence)}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>{"".join(parts)}</svg>'
 
 
 def _ticks(axes: Axes) -> list[str]:
-    """Numbers at 1, 2 and 5 times the powers of ten, and at quarters of the way."""
+    """The axes, with ticks at 1, 2 and 5 times the powers of ten, and at quarters of the steps."""
     frame = f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="{QUIET}"/>'
     parts = [frame, _text(LEFT - 44, TOP - 8, "nats", INK), _text(RIGHT + 30, BOTTOM + 18, "step", INK)]
     exponents = range(math.floor(math.log10(axes.low)), math.ceil(math.log10(axes.high)) + 1)

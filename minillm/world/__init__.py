@@ -1,30 +1,29 @@
-"""Ottermere: a small invented kingdom that writes its own documents and knows how probable each of them is.
+"""Ottermere: a synthetic corpus in which every document has a known probability.
 
-A language model is judged by the probability it gives to text. On text from the internet nobody knows what
-probability it *should* give. Here everybody does: the text is sampled from a generator made of explicit
-choices, so every document carries its exact log-probability. Its mean is the floor of the loss, and a
-model's loss minus the floor is a KL divergence, not a matter of taste.
+A language model is trained to predict the probability of text. For text from the internet, the true
+probability is unknown. Here it is known: a generator samples each document by explicit weighted choices and
+records the exact log-probability. The mean negative log-probability is the entropy floor of the loss, and a
+model's loss minus the floor estimates a KL divergence.
 
-The rooms, in reading order:
+The modules, in reading order:
 
-    choice      weighted choices, and the two voices that make them: one writes, one reads
-    lexicon     people, places, things, from the files under text/
-    holdout     which combinations are kept for testing
-    scene       the state of a document half told, and the small language of conditions and effects
-    wording     sentence forms with slots; names and pronouns by rule
+    choice      weighted choices, and the two classes that make them: one samples, one parses
+    lexicon     people, places and things, from the files under text/
+    holdout     which combinations are held out for testing
+    scene       the state of a partly generated document, and its conditions and effects
+    wording     sentence templates with slots; names and pronouns by rule
     story       latent plans and events with preconditions: stories, dialogues, letters, notices, sums
     facts       true sentences with known, unequal frequencies
-    riddles     clues, a question and the one answer that fits
+    riddles     clues, a question and the single answer that fits
     reading     the parser: exact marginal log-probability, and the true next-word distribution
     world       World and Document: the stream
-    floor       the floor of the loss, and a bigram model beside it
-    telling     a story told on purpose, sentence by sentence
-    probes      a question with ways to go on, and how an experiment is scored
-    experiments six experiments, each in a split that no training document touches
-    instructions    tasks with exact checkers, made of answers, phrasebook, staging, tasks and split_sampler
+    floor       the entropy floor of the loss, and a bigram baseline
+    telling     stories sampled under constraints, sentence by sentence
+    probes      multiple-choice questions, and how an experiment is scored
+    experiments six experiments, each with a split that no training document touches
+    instructions    tasks with exact checkers, built on answers, phrasebook, staging, tasks and split_sampler
 
-What is said, and of whom, stands in `text/*.toml`; a teacher can add to it or translate it without
-touching the code.
+All text and vocabulary are in `text/*.toml`; a teacher can extend or translate them without touching the code.
 
 >>> from minillm.world import World
 >>> document = World(seed=3).document(1)

@@ -1,13 +1,13 @@
-"""When an answer is right: an exact check that forgives manner, not matter.
+"""Check answers exactly by content, whatever their wording.
 
-A reply is read for the things it names, among all that could be named there: the people of the world, its
-places, numbers, meanings such as "lost". It is right exactly if these are the true ones. So "Bram.", "It was
-Bram the ferryman" and "certainly: BRAM" are one answer, "Bram or Nell" is another, and case, articles, full
-stops and courtesies do not count. What the question itself names may be repeated. An answer that hedges or
-takes itself back ("perhaps Bram", "not Bram") is wrong.
+The check finds every name that a reply mentions, out of all that would fit the question: people, places,
+numbers, meanings such as "lost". The reply is right exactly if it mentions the true ones and no others. So
+"Bram.", "It was Bram the ferryman" and "certainly: BRAM" count as the same answer, and "Bram or Nell" is wrong.
+Case, articles, punctuation and polite phrases are ignored. A reply may repeat what the question mentions. A
+reply that hedges or denies ("perhaps Bram", "not Bram") is wrong.
 
-What this does not do: understand. A sentence that names the right person and says something false about
-the weather is right.
+The check does not understand language: a sentence that names the right person and adds something false about
+the weather is accepted.
 """
 
 import re
@@ -27,7 +27,7 @@ Phrase = tuple[str, ...]
 
 
 def bare_words(text: str) -> Phrase:
-    """The words of a text without case, punctuation, articles and the 's of possession.
+    """Return the words of a text without case, punctuation, articles and possessive 's.
 
     >>> bare_words("They're THE forty-two keys of Mira's!")
     ('theyre', 'forty', 'two', 'keys', 'of', 'mira')
@@ -38,13 +38,13 @@ def bare_words(text: str) -> Phrase:
 
 
 def in_words(number: int) -> str:
-    """A whole number from 0 to 99 in English words; raises ValueError beyond.
+    """Write an integer from 0 to 99 in English words; raises `ValueError` outside that range.
 
     >>> in_words(7), in_words(42)
     ('seven', 'forty-two')
     """
     if not 0 <= number <= 99:
-        raise UserError(f"{number} cannot be written out here; numbers in words go from 0 to 99")
+        raise UserError(f"{number} cannot be written in words; use a number from 0 to 99")
     if number < len(ONES):
         return ONES[number]
     tens, ones = divmod(number, 10)
@@ -52,9 +52,9 @@ def in_words(number: int) -> str:
 
 
 class Vocabulary:
-    """Phrases and what they mean; reads a text for all of them, the longest phrase first.
+    """Phrases with their meanings, and a search for all of them in a text, longest phrase first.
 
-    With `figures` every number in digits counts as named, whether it is in the list or not.
+    With `figures`, every number in digits is found, even if it is not in the list.
 
     >>> animals = Vocabulary({"goose": ["goose"], "swan": ["swan", "white bird"]})
     >>> animals.read("A white bird, then the goose.")
@@ -67,7 +67,7 @@ class Vocabulary:
         self._lengths = sorted({len(phrase) for phrase in self._meaning} - {0}, reverse=True)
 
     def read(self, text: str) -> list[str]:
-        """What the text names, in order."""
+        """Find the meanings that the text mentions, in order."""
         words, found, position = bare_words(text), [], 0
         while position < len(words):
             for length in self._lengths:
@@ -85,7 +85,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Key:
-    """The truth about one question, and the vocabulary in which a reply is compared with it.
+    """The right answer to one question, and the vocabulary used to compare a reply with it.
 
     >>> animals = Vocabulary({"goose": ["goose"], "swan": ["swan"], "ram": ["ram"], "denial": ["not"]})
     >>> key = Key(("goose",), animals, given=frozenset(("ram",)))
@@ -95,11 +95,11 @@ class Key:
 
     truth: Sequence[str]
     vocabulary: Vocabulary
-    ordered: bool = False  # whether the truth is a list, to be told in its order and nothing left out
-    given: frozenset[str] = frozenset()  # what the question names; it may come back in the reply
+    ordered: bool = False  # whether the truth is a list that must be given complete and in order
+    given: frozenset[str] = frozenset()  # what the question mentions; the reply may repeat it
 
     def accepts(self, reply: str) -> bool:
-        """Whether a reply says the truth, the whole truth and nothing else that the vocabulary knows."""
+        """Whether a reply mentions exactly the right answer, and nothing else in the vocabulary."""
         named = self.vocabulary.read(reply)
         if self.ordered:
             return named == list(self.truth)

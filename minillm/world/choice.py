@@ -1,16 +1,15 @@
-"""Explicit choices: how the one description of the world both writes and reads.
+"""Weighted choices: one generator that can both sample text and parse it.
 
-A step of the generator is an ordinary function that is handed a *voice*. It asks the voice to `choose`
-from a weighted list and to `say` a piece of text; it never draws a number itself. Two voices exist. The
-`Sampler` draws and writes down what was said. The `Reader` holds a given text and lets a step go every way
-whose words agree with it, by running the step again for each way. So the generator is written once, and
-writer and reader cannot drift apart. (An explicit table of successor states would do the same, but then the
-grammar reads as data structures; here it reads as the story of how a sentence is made. The price, running a
-step again, is small because a step is one sentence.)
+A step of the generator is an ordinary function that receives a `Chooser`. It asks the chooser to `choose`
+from a weighted list and to `say` a piece of text; it never draws a random number itself. There are two
+choosers. The `Sampler` draws at random and collects the text. The `Reader` has a given text and tries every
+choice that agrees with it, by running the step once per alternative. The generator is therefore written once,
+and sampling and parsing cannot disagree. (An explicit table of successor states would do the same, but the
+grammar would be hidden in data structures. Running a step again is cheap, because a step is one sentence.)
 
-Weights are whole numbers: probabilities are exact fractions, and every platform draws alike. Every choice
-has a name and passes through one of two methods. That is the place for a hold-out: drop options of a named
-choice, and what is left is renormalised by itself.
+Weights are integers: probabilities are exact fractions, and all platforms draw the same options. Every choice
+has a name and goes through one of two methods. Hold-outs work there: drop options of a named choice, and the
+remaining weights are renormalized automatically.
 """
 
 import math
@@ -20,13 +19,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from minillm.errors import UserError
 
-Opening = Callable[[Any], str | tuple[str, ...]]  # how the words after an option begin, or several ways
-Options = Sequence[tuple[int, Any]]  # (weight, what is chosen), the weights positive whole numbers
+Opening = Callable[[Any], str | tuple[str, ...]]  # option -> the start of the text after it, or several possible ones
+Options = Sequence[tuple[int, Any]]  # (weight, option), the weights positive integers
 
 
 def by_rank(items: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
-    """Weigh items by their place in a list, like 1/(rank + 2): the first is the commonest (Zipf's law,
-    shifted).
+    """Weight items by 1/(rank + 2), so that the first is the most frequent (a shifted Zipf's law).
 
     >>> by_rank(["often", "sometimes", "rarely"])
     ((2520, 'often'), (1680, 'sometimes'), (1260, 'rarely'))
@@ -35,84 +33,83 @@ def by_rank(items: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
 
 
 @runtime_checkable
-class Voice(Protocol):
-    """What a step of the generator may do: choose, say, or choose and say in one breath."""
+class Chooser(Protocol):
+    """The interface that a step of the generator uses: choose an option, say some text, or both."""
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
-        """Choose by weight; `opening` tells how the words after an option begin, which spares a reader work."""
+        """Choose an option by weight; `opening` returns how its text starts, which lets a reader skip options."""
 
     def say(self, text: str) -> None:
-        """Say a piece of text."""
+        """Append a piece of text."""
 
     def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
-        """Choose by weight, and say the `words` of what was chosen."""
+        """Choose an option by weight and say its `words`."""
 
 
 class Sampler:
-    """The voice that draws. `log_prob` is in nats, `text` what was said.
+    """A chooser that draws at random: `text` is the result, `log_prob` its log-probability in nats.
 
-    >>> voice = Sampler(random.Random("a seed"))
-    >>> voice.say(voice.choose("greeting", [(3, "Good morning"), (1, "Ahoy")]))
-    >>> voice.text, round(math.exp(voice.log_prob), 2)
+    >>> sampler = Sampler(random.Random("a seed"))
+    >>> sampler.say(sampler.choose("greeting", [(3, "Good morning"), (1, "Ahoy")]))
+    >>> sampler.text, round(math.exp(sampler.log_prob), 2)
     ('Good morning', 0.75)
     """
 
-    def __init__(self, source: random.Random):
-        self._random = source.random
+    def __init__(self, rng: random.Random):
+        self._random = rng.random
         self._pieces: list[str] = []
         self.log_prob = 0.0
 
     @property
     def text(self) -> str:
-        """What was said so far."""
+        """The text so far."""
         return "".join(self._pieces)
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
-        """Draw one by weight; raises `ValueError` where there is none."""
+        """Draw an option by weight; raises `ValueError` for an empty list."""
         total = 0
         for weight, _ in options:
             total += weight
-        mark = int(self._random() * total)
+        remaining = int(self._random() * total)
         for weight, item in options:
-            mark -= weight
-            if mark < 0:
+            remaining -= weight
+            if remaining < 0:
                 self.log_prob += math.log(weight / total)
                 return item
-        raise UserError(f"the choice {name!r} has nothing to choose from; give it at least one option")
+        raise UserError(f"the choice {name!r} has no options; give it at least one")
 
     def say(self, text: str) -> None:
-        """Add a piece to the text."""
+        """Append a piece to the text."""
         self._pieces.append(text)
 
     def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
-        """`choose`, then `say` its words."""
+        """Choose an option, then say its words."""
         item = self.choose(name, options)
         self._pieces.append(words(item))
         return item
 
 
 class Mismatch(Exception):
-    """The words of this way of telling are not the words of the text."""
+    """The derivation being tried disagrees with the text."""
 
 
 class Reader:
-    """The voice that reads: `ways` yields every way in which a step can have produced the text from a
-    position on.
+    """A chooser that parses: it enumerates the derivations with which a step can produce a given text.
 
-    A way is written down as the options taken. The first run of a step takes the first option everywhere
-    and notes the untried ones; each of them is a later run. Options whose words are known to differ from
-    the text are struck out unseen.
+    A derivation is a list of option indices, one per choice. The first run of a step takes the first option at
+    every choice and queues the alternatives; each alternative is a later run. Options whose text is known to
+    differ from the given text are skipped.
     """
 
     def __init__(self, text: str):
         self.given = text
-        self.reached = 0  # how far any way agreed with the text, in characters
+        self.reached = 0  # the furthest position at which some derivation agreed with the text, in characters
 
-    def ways(self, step: Callable, state: Any, position: int) -> Iterator[tuple[Any, int, float]]:
-        """Yield (state after the step, position after it, log-probability of this way through it)."""
+    def parses(self, step: Callable, state: Any, position: int) -> Iterator[tuple[Any, int, float]]:
+        """Yield (state after the step, position after it, log-probability) for each derivation of the step."""
         self._untried: list[tuple[int, ...]] = [()]
         while self._untried:
-            self._script = self._untried.pop()
+            self._prefix = self._untried.pop()
             self._taken: list[int] = []
             self._choices: list[Options] = []
             self.position = position
@@ -123,41 +120,41 @@ class Reader:
             yield after, self.position, self._log_prob()
 
     def agrees(self, words: str | tuple[str, ...]) -> bool:
-        """Whether the text goes on with these words, or with one of several."""
+        """Whether the text continues with these words, or with one of several alternatives."""
         return self.given.startswith(words, self.position)
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
-        """Take the option of this way, or the first whose words agree with the text; raises `Mismatch` for none."""
-        turn = len(self._taken)
-        if turn < len(self._script):
-            index = self._script[turn]
+        """Take the prescribed option, else the first that agrees with the text; raises `Mismatch` for none."""
+        n_taken = len(self._taken)
+        if n_taken < len(self._prefix):
+            index = self._prefix[n_taken]
         else:
-            fitting: Sequence[int] = range(len(options))
+            candidates: Sequence[int] = range(len(options))
             if opening is not None:
-                fitting = [index for index in fitting if self.agrees(opening(options[index][1]))]
-            if not fitting:
+                candidates = [index for index in candidates if self.agrees(opening(options[index][1]))]
+            if not candidates:
                 raise Mismatch
-            index = fitting[0]
-            if len(fitting) > 1:
-                self._untried.extend((*self._taken, other) for other in fitting[1:])
+            index = candidates[0]
+            if len(candidates) > 1:
+                self._untried.extend((*self._taken, other) for other in candidates[1:])
         self._taken.append(index)
         self._choices.append(options)
         return options[index][1]
 
     def say(self, text: str) -> None:
-        """Move on behind these words; raises `Mismatch` where the text goes on with others."""
+        """Advance past these words; raises `Mismatch` if the text continues differently."""
         if not self.agrees(text):
             raise Mismatch
         self.position += len(text)
         self.reached = max(self.reached, self.position)
 
     def choose_and_say(self, name: str, options: Options, words: Callable[[Any], str]) -> Any:
-        """`choose`, then `say` its words."""
+        """Choose an option, then say its words."""
         item = self.choose(name, options, words)
         self.say(words(item))
         return item
 
     def _log_prob(self) -> float:
-        # Only now, since most ways are given up long before they end.
+        # Computed at the end of a derivation, because most derivations fail long before.
         pairs = zip(self._taken, self._choices, strict=True)
         return sum(math.log(options[index][0] / sum(weight for weight, _ in options)) for index, options in pairs)

@@ -1,17 +1,17 @@
-"""What a reader of Ottermere should have learnt, as questions with one right answer.
+"""Six experiments: what a model should learn from the world, as questions with one right answer.
 
-    analogies   a king goes with a queen: who goes with whom, also where no document says so
-    homonyms    a bank with coins or a bank with reeds: what was said before, or after, decides
-    reversals   the dog bit Mira, Mira bit the dog: the same words, and another one limps
-    facts       where Mira lives, among all the places there are; told often or seldom
-    tracking    who has the key now, after it went from hand to hand
+    analogies   a king goes with a queen: which words form a couple, even where no document says so
+    homonyms    a bank with coins or a bank with reeds: the text before or after the word decides
+    reversals   the dog bit Mira, Mira bit the dog: the same words, but somebody else limps
+    facts       where Mira lives, out of all places in the world; told often or rarely
+    tracking    who has the key after it changed hands several times
     sums        7 + 5 =
 
-Each comes in two splits. The questions of "held-out" are about combinations that no document of the training split
-holds (see `holdout`): their beginnings have probability zero there, and a test asks the world's own reader.
+Each has two splits. The "held-out" questions are about combinations that no training document contains (see
+`holdout`): their right answers have probability zero there, which a test verifies with the parser.
 
 >>> probe = make("sums", "held-out", count=1).probes[0]
->>> probe.prefix.rpartition(". ")[2], probe.ways[probe.answer]
+>>> probe.prefix.rpartition(". ")[2], probe.choices[probe.answer]
 ('17 + 6 =', ' 23.')
 """
 
@@ -27,21 +27,21 @@ from minillm.world.lexicon import TEXT, Entity, Lexicon, load_lexicon
 from minillm.world.probes import Experiment, Probe
 from minillm.world.scene import Scene
 from minillm.world.story import SKIP
-from minillm.world.telling import Refused, said, tell
+from minillm.world.telling import Unsatisfiable, said, tell
 from minillm.world.wording import Form, Slot
 from minillm.world.world import World
 
 PEOPLE = ("hero", "friend", "third", "fourth")
 HANDED = ("carries", "hands_on", "hands_further", "hands_last")
 FIGURES = range(2, 41)  # every result that a sum of Ottermere can have
-NEAREST = 10  # results to choose from, the right one among them
+NEAREST = 10  # number of results to choose from, including the right one
 
 
 def facts(split: Split = "training", folder: Path = TEXT) -> Experiment:
-    """One question for every fact that is told: the beginning of a document about its subject, up to what is asked.
+    """Ask for every fact that is told, with the start of a document about its subject as the prefix.
 
-    The ways to go on are all values that the relation has in Ottermere. In the held-out split the wording is one that
-    is never used of this subject. `amount` is the probability that a facts document tells the fact.
+    The choices are all values that the relation takes in the world. In the held-out split, the wording is one that is
+    never used for this subject in training. `amount` is the probability that a facts document tells the fact.
     """
     almanac = load_almanac(folder)
     told = [fact for fact in almanac.facts() if fact not in almanac.inferred]
@@ -49,22 +49,22 @@ def facts(split: Split = "training", folder: Path = TEXT) -> Experiment:
 
 
 def analogies(split: Split = "training", folder: Path = TEXT) -> Experiment:
-    """What goes with a king? One question for every word of a couple; the ways to go on are all words of couples.
+    """Ask which word goes with each word of a couple ("king"); the choices are all words of couples.
 
-    Of the held-out couples no document says who goes with whom, but whatever else is told of one is told of the
-    other; a good reader can work it out.
+    For the held-out couples, no document pairs the two words. Everything else that is told about one is told about
+    the other, so a good model can infer the pair.
     """
     almanac = load_almanac(folder)
     asked = [fact for fact in almanac.facts() if fact[1].inferred and in_split(fact in almanac.inferred, split)]
-    # Of a couple that is never told, every wording is as new.
+    # For a couple that is never told, every wording is equally new.
     wording: dict[bool, Split] = {True: "both", False: "training"}
     return _experiment("analogies", split, (_fact(*fact, wording[fact in almanac.inferred], folder) for fact in asked))
 
 
 def quadruples(split: Split = "training", folder: Path = TEXT) -> tuple[tuple[str, str, str, str], ...]:
-    """(a, b, c, d) such that a is to b as c is to d, for tables of vectors; (a, c) and (b, d) are couples.
+    """List analogies (a, b, c, d), "a is to b as c is to d", where (a, c) and (b, d) are couples.
 
-    In "held-out" at least one of the two is a couple that no document joins.
+    They test word vectors. In the held-out split, at least one of the two couples is never paired in a document.
 
     >>> ("man", "king", "woman", "queen") in quadruples()
     True
@@ -81,96 +81,97 @@ def quadruples(split: Split = "training", folder: Path = TEXT) -> tuple[tuple[st
 
 
 def homonyms(split: Split = "training", seed: int = 0, count: int = 200, folder: Path = TEXT) -> Experiment:
-    """A word with two meanings, and a sentence that fits one of them; the ways to go on are one for each meaning.
+    """Ask which of two sentences fits a word with two meanings; there is one choice per meaning.
 
-    In the group "before" the meaning was shown before the word came; in "after" only what is said after the word tells.
+    In the group "before", the text before the word shows the meaning; in "after", only the text after it does.
     """
     world = World(seed, folder, split)
     senses = [sense for _, sense in world.lexicon.kinds["sense"]]
 
-    def probes(source: random.Random, number: int) -> list[Probe]:
+    def probes(rng: random.Random, number: int) -> list[Probe]:
         sense, shown = senses[number % len(senses)], number // len(senses) % 2 == 0
-        wishes = {
+        constraints = {
             "event double.1": lambda event: (event is SKIP) is not shown,
             "cast sense": lambda drawn: drawn is sense,
         }
-        story = tell(world, source, "story", "double", wishes)
+        story = tell(world, rng, "story", "double", constraints)
         asked = next(sentence for sentence in story if sentence.event == ("talk" if shown else "meaning"))
         if not _of_split(split, asked.before, "hero", "sense"):
             return []
         meanings = [other for other in senses if other.attributes["word"] == sense.attributes["word"]]
-        ways = [said(asked.form, _recast(asked.before, sense=other)) for other in meanings]
-        prefix, ways = _split_up(asked.text_before, ways)
-        return [Probe(prefix, ways, meanings.index(sense), "before" if shown else "after")]
+        choices = [said(asked.form, _recast(asked.before, sense=other)) for other in meanings]
+        prefix, choices = _split_up(asked.text_before, choices)
+        return [Probe(prefix, choices, meanings.index(sense), "before" if shown else "after")]
 
     return _experiment("homonyms", split, _collect(probes, "homonyms", split, seed, count))
 
 
 def reversals(split: Split = "training", seed: int = 0, count: int = 200, folder: Path = TEXT) -> Experiment:
-    """Who bit or pushed whom, and what follows: each story is told both ways about, so a bag of words gets a half."""
+    """Ask what follows after X bit Y or Y bit X; a bag-of-words model scores 0.5, as every story has both orders."""
     world = World(seed, folder, split)
     turns = {
         "bite": ("event bite.2", ("animal_bites", "hero_bites")),
         "push": ("event push.1", ("hero_pushes", "friend_pushes")),
     }
 
-    def probes(source: random.Random, number: int) -> list[Probe]:
+    def probes(rng: random.Random, number: int) -> list[Probe]:
         plan = ("bite", "push")[number // 2 % 2]
         choice, events = turns[plan]
-        mark, following = source.random(), []
-        for event in events:  # the same random numbers: the same story, the other way about
-            wish = {choice: lambda option, event=event: option.name == event}
-            story = tell(world, random.Random(mark), "story", plan, wish)
+        seed, following = rng.random(), []
+        for event in events:  # the same random numbers give the same story with the roles swapped
+            constraint = {choice: lambda option, event=event: option.name == event}
+            story = tell(world, random.Random(seed), "story", plan, constraint)
             following.append(story[[sentence.event for sentence in story].index(event) + 1])
-        one, other = following
-        if one.said == other.said or not _of_split(split, one.before, "hero", "animal" if plan == "bite" else "friend"):
+        first, second = following
+        rival = "animal" if plan == "bite" else "friend"
+        if first.said == second.said or not _of_split(split, first.before, "hero", rival):
             return []
-        asked = [_split_up(sentence.text_before, [one.said, other.said]) for sentence in following]
+        asked = [_split_up(sentence.text_before, [first.said, second.said]) for sentence in following]
         return [Probe(*question, answer, plan) for answer, question in enumerate(asked)]
 
     return _experiment("reversals", split, _collect(probes, "reversals", split, seed, count))
 
 
 def tracking(split: Split = "training", seed: int = 0, count: int = 200, folder: Path = TEXT) -> Experiment:
-    """Who has the thing at the end of a chain of gifts? The ways to go on are all people of the story.
+    """Ask who has the thing after a chain of gifts; the choices are all people in the story.
 
-    `amount` is the number of sentences since it changed hands, the group the number of hands it went through.
+    The group is the number of hands it went through, `amount` the number of sentences since it last changed hands.
     """
     world = World(seed, folder, split)
 
-    def probes(source: random.Random, number: int) -> list[Probe]:
-        story = tell(world, source, "story", "relay", {})
+    def probes(rng: random.Random, number: int) -> list[Probe]:
+        story = tell(world, rng, "story", "relay", {})
         asked, events = story[-1], [sentence.event for sentence in story]
         if not _of_split(split, asked.before, "friend", "third"):
             return []
         owner = asked.event.removesuffix("_has")
         people = [role for role in PEOPLE if role in asked.before.cast]
         forms = [Form(tuple(_renamed(piece, owner, role) for piece in asked.form.pieces)) for role in people]
-        prefix, ways = _split_up(asked.text_before, [said(form, asked.before) for form in forms])
+        prefix, choices = _split_up(asked.text_before, [said(form, asked.before) for form in forms])
         handed = [event for event in events if event in HANDED]
         since = len(events) - 1 - events.index(handed[-1])
-        return [Probe(prefix, ways, people.index(owner), f"{len(handed)} hands", float(since))]
+        return [Probe(prefix, choices, people.index(owner), f"{len(handed)} hands", float(since))]
 
     return _experiment("tracking", split, _collect(probes, "tracking", split, seed, count))
 
 
 def sums(split: Split = "training", seed: int = 0, count: int = 200, folder: Path = TEXT) -> Experiment:
-    """The result of a sum or a difference, among the ten nearest numbers; `amount` is the result."""
+    """Ask for the result of a sum or difference out of the ten nearest numbers; `amount` is the result."""
     world = World(seed, folder, split)
     plans = {"more": ("adds", "sum", "total"), "fewer": ("subtracts", "difference", "second")}
 
-    def probes(source: random.Random, number: int) -> list[Probe]:
+    def probes(rng: random.Random, number: int) -> list[Probe]:
         plan = ("more", "fewer")[number % 2]
         event, role, result = plans[plan]
-        asked = next(sentence for sentence in tell(world, source, "sums", plan, {}) if sentence.event == event)
+        asked = next(sentence for sentence in tell(world, rng, "sums", plan, {}) if sentence.event == event)
         numbers = asked.before.cast[role].attributes
         if not in_split(numbers["held_out"] == "yes", split):
             return []
         right = int(numbers[result])
         near = sorted(sorted(FIGURES, key=lambda figure: abs(figure - right))[:NEAREST])
         prefix = asked.text_before + asked.said.partition(" = ")[0] + " ="
-        ways = tuple(f" {figure}." for figure in near)
-        return [Probe(prefix, ways, near.index(right), role, float(right))]
+        choices = tuple(f" {figure}." for figure in near)
+        return [Probe(prefix, choices, near.index(right), role, float(right))]
 
     return _experiment("sums", split, _collect(probes, "sums", split, seed, count))
 
@@ -181,7 +182,10 @@ EXPERIMENTS: dict[str, Callable[..., Experiment]] = {
 
 
 def make(name: str, split: Split = "training", seed: int = 0, count: int = 200) -> Experiment:
-    """The experiment of this name; facts and analogies have as many questions as there are, whatever `count` says."""
+    """Make an experiment by name; `count` is ignored for facts and analogies, which ask all questions there are.
+
+    Raises `ValueError` for an unknown name or split.
+    """
     if name not in EXPERIMENTS:
         raise UserError(f"there is no experiment {name!r}; use one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name](split) if name in ("facts", "analogies") else EXPERIMENTS[name](split, seed, count)
@@ -193,18 +197,18 @@ def _experiment(name: str, split: Split, probes: Iterator[Probe | None]) -> Expe
 
 
 def _collect(probes: Callable, name: str, split: Split, seed: int, count: int) -> Iterator[Probe]:
-    """As many different questions as were asked for; a story that does not fit is told anew."""
+    """Yield `count` different questions; a story that does not fit the split is sampled again."""
     seen: set[tuple[str, ...]] = set()
     for attempt in itertools.count():
         try:
             found = probes(random.Random(f"{name}, {split}, seed {seed}, attempt {attempt}"), len(seen))
-        except Refused:
+        except Unsatisfiable:
             continue
         for probe in found:
             if len(seen) == count:
                 return
-            if (probe.prefix, *probe.ways) not in seen:
-                seen.add((probe.prefix, *probe.ways))
+            if (probe.prefix, *probe.choices) not in seen:
+                seen.add((probe.prefix, *probe.choices))
                 yield probe
 
 
@@ -224,18 +228,18 @@ def _renamed(piece: str | Slot, role: str, other: str) -> str | Slot:
 
 
 def _fact(subject: Entity, relation: Relation, split: Split, folder: Path) -> Probe | None:
-    """The question in its commonest fitting wording; None where no wording of this split names the subject first."""
+    """The question in its most frequent wording of this split, or None if none mentions the subject first."""
     almanac, lexicon = load_almanac(folder), load_lexicon(folder)
     forms = wordings(relation, lexicon.ranks[subject], split)
     if split == "held-out" and len(forms) == len(relation.forms):
-        return None  # of this fact no wording is held out
+        return None  # no wording of this fact is held out
     values = dict.fromkeys(other.attributes[relation.name] for other, what in almanac.facts() if what is relation)
-    ways = [value for value in values if value != subject.name]  # nobody is his own neighbour, wife or couple
+    choices = [value for value in values if value != subject.name]  # nobody is their own neighbor, spouse or couple
     for _, form in forms:
-        supposed = [said(form, _supposing(subject, relation, value, lexicon)) for value in ways]
+        supposed = [said(form, _supposing(subject, relation, value, lexicon)) for value in choices]
         prefix, rests = _split_up("", supposed)
         if subject.name in prefix:
-            answer = ways.index(subject.attributes[relation.name])
+            answer = choices.index(subject.attributes[relation.name])
             return Probe(
                 prefix, rests, answer, relation.name, float(probability_of_telling(almanac, subject, relation))
             )
@@ -243,14 +247,14 @@ def _fact(subject: Entity, relation: Relation, split: Split, folder: Path) -> Pr
 
 
 def _supposing(subject: Entity, relation: Relation, value: str, lexicon: Lexicon) -> Scene:
-    """The first line of a document about somebody, were this the truth."""
+    """The scene of a document about a subject, as if the relation had this value."""
     other = Entity(subject.kind, subject.name, subject.noun, {**subject.attributes, relation.name: value})
     return Scene(lexicon, "facts", cast={"X": other})
 
 
 def _split_up(prefix: str, sentences: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Move what all ways of going on share to their beginning, up to the last whole word."""
-    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*sentences, strict=False))
-    shared = "".join(letters[0] for letters in alike)
+    """Move the common start of all choices to the prefix, up to the last whole word."""
+    common = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*sentences, strict=False))
+    shared = "".join(letters[0] for letters in common)
     shared = shared[: max(shared.rfind(" "), 0)]
     return prefix + shared, tuple(sentence[len(shared) :] for sentence in sentences)

@@ -1,9 +1,9 @@
-"""Two splits that cannot meet: which combinations are kept for testing.
+"""Disjoint training and test splits: which combinations are held out.
 
-Held out are pairs of things that are chosen one after the other: who bites and who is bitten, a subject and the
-wording of a fact about it, two numbers to be added. Each half is known from training, and only their meeting is new.
-A hold-out sets weights to zero at the second choice, where what is left is renormalised by itself; so the documents of
-the training split have a distribution of their own, and all probabilities and the floor are those of that one.
+The held-out items are pairs of choices made one after the other: who bites and who is bitten, a subject and the
+wording of a fact about it, two numbers to add. Each half occurs in training; only the combination is new. A hold-out
+sets weights to zero at the second choice, and the remaining weights are renormalized. The training split therefore has
+a distribution of its own, and all probabilities and the entropy floor refer to it.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SPLITS = ("training", "held-out", "both")
 
 
 def is_held_out(first_rank: int, second_rank: int) -> bool:
-    """Whether a pair belongs to the held-out split, by the places of its halves in their lists: one pair in four.
+    """Whether a pair is held out, given the ranks of its halves in their lists: one pair in four is.
 
     >>> is_held_out(1, 2), is_held_out(1, 3)
     (True, False)
@@ -26,7 +26,7 @@ def is_held_out(first_rank: int, second_rank: int) -> bool:
 
 
 def numbers_held_out(first: int, second: int) -> bool:
-    """Whether a sum is held out: one in five, in either order, and of every total some pairs are left for training.
+    """Whether a sum is held out: one in five, in either order; every total still occurs in training.
 
     >>> numbers_held_out(2, 5), numbers_held_out(5, 2), numbers_held_out(3, 4)
     (True, True, False)
@@ -35,32 +35,32 @@ def numbers_held_out(first: int, second: int) -> bool:
 
 
 def couple_held_out(rank: int) -> bool:
-    """Whether nobody may say that these two words go together: one couple in four; its words are neighbours."""
+    """Whether no document may pair these two words: one couple in four; its words have neighboring ranks."""
     return rank // 2 % 4 == 3
 
 
-def one_split(options: Options, held_out: Callable[[Any], bool], split: Split) -> Options:
-    """The options of one split; all of them where only one split has any, for nothing can be kept apart there.
+def filter_split(options: Options, held_out: Callable[[Any], bool], split: Split) -> Options:
+    """Keep the options of one split; keep all of them where the other split would be left without any.
 
-    >>> one_split([(2, "cat"), (1, "dog")], lambda word: word == "dog", "training")
+    >>> filter_split([(2, "cat"), (1, "dog")], lambda word: word == "dog", "training")
     [(2, 'cat')]
     """
     if split == "both":
         return options
-    marks = [held_out(item) for _, item in options]
-    if all(marks) or not any(marks):
+    mask = [held_out(item) for _, item in options]
+    if all(mask) or not any(mask):
         return options
     wanted = split == "held-out"
-    return [option for option, mark in zip(options, marks, strict=True) if mark is wanted]
+    return [option for option, is_out in zip(options, mask, strict=True) if is_out is wanted]
 
 
 def in_split(held_out: bool, split: Split) -> bool:
-    """Whether what is held out, or is not, belongs to a split; raises `ValueError` for the name of no split."""
+    """Whether an item belongs to a split, given whether it is held out; raises `ValueError` for an unknown split."""
     check_split(split)
     return split == "both" or held_out is (split == "held-out")
 
 
 def check_split(split: str) -> None:
-    """Raise `ValueError` for the name of no split."""
+    """Raise `ValueError` for an unknown split."""
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r}; use one of {', '.join(SPLITS)}")

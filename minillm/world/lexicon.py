@@ -1,8 +1,7 @@
-"""The people, places and things of the world, read from the data files and checked.
+"""The people, places and things of the world, read from the data files and validated.
 
-Everything that can fill a role of a story is an `Entity` of some kind. This room turns the readable TOML
-files under `text/` into entities and refuses, by file and entry, what a sentence could stumble over later.
-It knows nothing of sentences.
+Everything that can fill a role in a story is an `Entity` of some kind. This module turns the TOML files under
+`text/` into entities. It rejects entries that a sentence could not use later, naming the file and the entry.
 """
 
 import functools
@@ -22,22 +21,22 @@ TABLES = {  # tables of words.toml whose entries have a name and more
     "noun": ("sex", "pair", "young", "does", "dwells", "fears"),
     "sense": ("word", "sight", "talk", "end"),
 }
-ADDENDS = range(2, 21)  # from 2 up, so that whatever is counted is a plural
+ADDENDS = range(2, 21)  # from 2 up, so that every counted noun is plural
 CASES = ("he", "him", "his", "himself")
 KINSHIP = ("spouse", "parent", "child", "sibling", "grandparent", "grandchild", "uncle", "nephew")
 
 
 class WorldDataError(UserError):
-    """A data file of the world cannot be used; the message names the file, the entry and the remedy."""
+    """An invalid data file of the world; the message names the file, the entry and the fix."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Entity:
-    """One thing a role can be filled with. Two entities are equal only if they are the same one."""
+    """A person, place or thing that can fill a role. Entities are compared by identity."""
 
     kind: str
-    name: str  # how it is spoken of: "Mira", "the King", "brass key", "in the bakery", "two snails"
-    noun: str  # what tells it apart from others of its kind in one document: "key"
+    name: str  # as it appears in text: "Mira", "the King", "brass key", "in the bakery", "two snails"
+    noun: str  # what distinguishes it from others of its kind in one document: "key"
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -46,7 +45,7 @@ class Entity:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """All entities by kind, as weighted lists; the words of the two genders; who is related to whom."""
+    """All entities by kind, as weighted lists, with the words for each gender and the family relations."""
 
     kinds: Mapping[str, Options]
     genders: Mapping[str, Mapping[str, str]]
@@ -54,15 +53,18 @@ class Lexicon:
 
     @functools.cached_property
     def ranks(self) -> Mapping[Entity, int]:
-        """The place of every entity in the list of its kind."""
+        """The position of every entity in the list of its kind."""
         return {entity: rank for options in self.kinds.values() for rank, (_, entity) in enumerate(options)}
 
     def kinship(self, person: Entity, other: Entity) -> str | None:
-        """Say what `other` is to `person` ("sister"), or None where they are no near relations."""
+        """Return what `other` is to `person` ("sister"), or None if they are not closely related."""
+        # collect the relatives of both
         parents, spouse = self._parents(person), person.attributes.get("spouse")
         theirs = self._parents(other)
         grandparents = {g for parent in parents for g in self._parents(self.people[parent])}
         name, full_name = other.attributes["name"], person.attributes["name"]
+
+        # the closest relation that applies
         if name == spouse:
             relation = "spouse"
         elif name in parents:
@@ -89,10 +91,10 @@ class Lexicon:
 
 @functools.cache
 def load_lexicon(folder: Path = TEXT) -> Lexicon:
-    """Read `people.toml`, `places.toml` and `words.toml` of a folder.
+    """Read `people.toml`, `places.toml` and `words.toml` from a folder.
 
-    Raises WorldDataError for a missing file or table, a missing or doubled name, an unknown relative, town
-    or pronoun.
+    Raises `WorldDataError` for a missing file or table, a missing or duplicate name, and an unknown relative,
+    town or pronoun.
 
     >>> lexicon = load_lexicon()
     >>> mira, tobin = lexicon.people["Mira"], lexicon.people["Tobin"]
@@ -119,25 +121,23 @@ def load_lexicon(folder: Path = TEXT) -> Lexicon:
     for kind, entities in kinds.items():
         if not entities:
             raise WorldDataError(f"the list of kind {kind!r} is empty; give it at least one entry")
-        _refuse_doubles(kind, entities)
+        _reject_duplicates(kind, entities)
     by_name = {person.attributes["name"]: person for person in kinds["person"]}
     weighted = {kind: by_rank(entities) for kind, entities in kinds.items()}
     return Lexicon(weighted | _sums(), people["gender"], by_name)
 
 
 def read_toml(path: Path, tables: tuple[str, ...]) -> dict[str, Any]:
-    """Read one data file and see that its main tables are there."""
+    """Read one data file and check that its main tables exist; raises `WorldDataError`."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorldDataError(f"{path.name}: there is no such file in {path.parent}; copy it from the package") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise WorldDataError(f"{path.name}: this is not TOML in UTF-8 ({problem}); mend the line it names") from None
+        raise WorldDataError(f"{path.name}: this is not TOML in UTF-8 ({problem}); fix the line it names") from None
     for table in tables:
         if not content.get(table):
-            raise WorldDataError(
-                f"{path.name}: the table {table!r} is missing or empty; the world cannot do without it"
-            )
+            raise WorldDataError(f"{path.name}: the table {table!r} is missing or empty; add it")
     return content
 
 
@@ -178,7 +178,7 @@ def _spots(towns: dict[str, list[str]], known: set[str]) -> list[Entity]:
     for town, places in towns.items():
         if town not in known:
             raise WorldDataError(
-                f"places.toml: there are spots in {town!r}, which is no town; add the town or correct it"
+                f"places.toml: there are spots in {town!r}, which is not a town; add the town or correct it"
             )
         for place in places:
             preposition, _, noun = place.partition(" ")
@@ -192,8 +192,8 @@ def _spots(towns: dict[str, list[str]], known: set[str]) -> list[Entity]:
 def _things(trades: dict[str, list[str]], damage: dict[str, str]) -> list[Entity]:
     for trade in trades:
         if trade not in damage:
-            raise WorldDataError(f"words.toml: nothing says how things of the {trade} break; add a line to [damage]")
-    # One thing from each trade in turn, so that the commonest things belong to different trades.
+            raise WorldDataError(f"words.toml: [damage] does not say how things of the {trade} break; add a line")
+    # One thing from each trade in turn, so that the most frequent things belong to different trades.
     rows = [[(trade, name) for name in names] for trade, names in trades.items()]
     in_turn = [row[i] for i in range(max(map(len, rows))) for row in rows if i < len(row)]
     return [
@@ -210,11 +210,11 @@ def _named(kind: str, entries: list[dict[str, str]], needed: tuple[str, ...]) ->
 
 
 def _sums() -> dict[str, Options]:
-    """Every a + b = c and c - a = b with a and b from 2 to 20, all as likely; the pair of numbers is one choice."""
+    """All a + b = c and c - a = b with a and b from 2 to 20, equally likely; a pair of numbers is one choice."""
     pairs = [(a, b) for a in ADDENDS for b in ADDENDS]
     return {
-        kind: tuple((1, Entity(kind, f"{a}{sign}{b}", f"{a}{sign}{b}", _numbers(a, b))) for a, b in pairs)
-        for kind, sign in (("sum", "+"), ("difference", "-"))
+        kind: tuple((1, Entity(kind, f"{a}{operator}{b}", f"{a}{operator}{b}", _numbers(a, b))) for a, b in pairs)
+        for kind, operator in (("sum", "+"), ("difference", "-"))
     }
 
 
@@ -223,11 +223,11 @@ def _numbers(a: int, b: int) -> dict[str, str]:
     return {"first": str(a), "second": str(b), "total": str(a + b), "held_out": held_out}
 
 
-def _refuse_doubles(kind: str, entities: list[Entity]) -> None:
-    """Two entities with the same words would give one text two derivations."""
+def _reject_duplicates(kind: str, entities: list[Entity]) -> None:
+    """Reject two entities with the same words, which would give one text two derivations."""
     seen: set[tuple[str, str | None]] = set()
     for entity in entities:
         key = (entity.name, entity.attributes.get("town"))
         if key in seen:
-            raise WorldDataError(f"the kind {kind!r} has {entity.name!r} twice; every entry needs words of its own")
+            raise WorldDataError(f"the kind {kind!r} has {entity.name!r} twice; entries must have different words")
         seen.add(key)

@@ -1,7 +1,7 @@
-"""What can be asked, read from `text/instructions.toml` and checked against the world it asks about.
+"""The wordings of all questions and tasks, read from `text/instructions.toml` and validated against the world.
 
-The file holds the wordings; this room turns them into sentence forms and refuses, by entry, a question about
-an event that no story tells. How a question meets a document is the business of `instructions`.
+This module turns the wordings into sentence forms and rejects questions about events that no story tells. The module
+`instructions` matches questions with documents.
 """
 
 import functools
@@ -26,27 +26,27 @@ END = "end"
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Question:
-    """One thing to ask once a certain event or fact has been told."""
+    """A question that can be asked after a certain event or fact has been told."""
 
     family: str
     after: str  # an event of stories.toml, a relation of facts.toml, or "end"
-    document: str  # the kind of document that can tell it
+    document: str  # the kind of document it is about: "story" or "facts"
     needs: tuple[Condition, ...]
     answer: str  # "friend", "thing.holder", "lost"
-    count: str | None  # an event whose tellings are counted
+    count: str | None  # an event whose occurrences are counted
     kind: str
     asks: Options
     replies: Options
 
     def roles(self) -> set[str]:
-        """The roles it speaks of; all must have been in the text."""
+        """Return the roles that the question mentions; the document must have introduced all of them."""
         forms = [form for _, form in (*self.asks, *self.replies)]
         return {slot.role for form in forms for slot in form.pieces if not isinstance(slot, str)} - {"answer"}
 
 
 @dataclass(frozen=True, eq=False)
 class Phrasebook:
-    """All wordings of instructions and replies."""
+    """All wordings of instructions and replies, as weighted lists."""
 
     families: Options
     orders: Options  # of context and question
@@ -60,11 +60,11 @@ class Phrasebook:
 
     @property
     def courtesies(self) -> Options:
-        """What a civil answer begins with, the commonest first."""
+        """The phrases that a polite answer starts with, the most frequent first."""
         return by_rank(self.manners["courtesy"])
 
     def sounds(self, manner: str, reply: str) -> bool:
-        """Whether a reply has one of the phrases of this manner in it: courtesy, rudeness, padding or apology.
+        """Whether a reply contains a phrase of one manner: courtesy, rudeness, padding or apology.
 
         >>> load_phrasebook().sounds("courtesy", "CERTAINLY: it was Bram")
         True
@@ -75,19 +75,19 @@ class Phrasebook:
 
 @functools.cache
 def load_phrasebook(folder: Path = TEXT) -> Phrasebook:
-    """Read `instructions.toml`. Raises WorldDataError by entry for what could not be asked or answered."""
+    """Read `instructions.toml`; raises `WorldDataError` naming the invalid entry."""
     content = read_toml(folder / "instructions.toml", TABLES)
     events = {event.name for _, arc in load_arcs(folder) for beat in arc.beats for _, event in beat.events if event}
     relations = {relation.name for _, relation in load_almanac(folder).facts()}
     if set(content["family"]) != set(FAMILIES):
-        raise WorldDataError(f"instructions.toml: [family] must weigh exactly these: {', '.join(FAMILIES)}")
+        raise WorldDataError(f"instructions.toml: [family] must give weights for exactly {', '.join(FAMILIES)}")
     questions = tuple(
         _question(f"instructions.toml: question {number}", entry, events, relations, content["meaning"])
         for number, entry in enumerate(content["question"], start=1)
     )
     for family in READING:
         if family != "unknown" and not any(question.family == family for question in questions):
-            raise WorldDataError(f"instructions.toml: no question of the family {family!r}; add one")
+            raise WorldDataError(f"instructions.toml: there is no question of the family {family!r}; add one")
     return Phrasebook(
         families=tuple((weight, family) for family, weight in content["family"].items()),
         orders=by_rank(content["frame"]["orders"]),
@@ -101,33 +101,33 @@ def load_phrasebook(folder: Path = TEXT) -> Phrasebook:
     )
 
 
-def _question(place: str, entry: dict, events: set[str], relations: set[str], meanings: dict) -> Question:
+def _question(where: str, entry: dict, events: set[str], relations: set[str], meanings: dict) -> Question:
     for needed in ("family", "after", "kind", "asks", "replies"):
         if not entry.get(needed):
-            raise WorldDataError(f"{place} has no {needed!r}; add it")
+            raise WorldDataError(f"{where} has no {needed!r}; add it")
     after, count = entry["after"], entry.get("count")
     if entry["family"] not in READING:
-        raise WorldDataError(f"{place} has the family {entry['family']!r}; use one of {', '.join(READING)}")
+        raise WorldDataError(f"{where} has the family {entry['family']!r}; use one of {', '.join(READING)}")
     for told in (after, count or END):
         if told not in (*events, *relations, END):
-            raise WorldDataError(f"{place} asks about {told!r}, which no story and no fact tells; correct the name")
+            raise WorldDataError(f"{where} asks about {told!r}, which is not an event or a fact; correct the name")
     if ("answer" in entry) is (count is not None):
-        raise WorldDataError(f"{place} must have either an 'answer' or a 'count'")
+        raise WorldDataError(f"{where} must have either an 'answer' or a 'count'")
     if entry["kind"] == "meaning" and entry.get("answer") not in meanings:
-        raise WorldDataError(f"{place} has the answer {entry.get('answer')!r}; add it to [meaning]")
+        raise WorldDataError(f"{where} has the answer {entry.get('answer')!r}; add it to [meaning]")
     try:
         needs = tuple(map(Condition.parse, entry.get("needs", ())))
     except WorldDataError as problem:
-        raise WorldDataError(f"{place}: {problem}") from None
+        raise WorldDataError(f"{where}: {problem}") from None
     document = "facts" if after in relations else "story"
-    asks, replies = (_forms(place, entry[part]) for part in ("asks", "replies"))
+    asks, replies = (_forms(where, entry[part]) for part in ("asks", "replies"))
     return Question(
         entry["family"], after, document, needs, entry.get("answer", ""), count, entry["kind"], asks, replies
     )
 
 
-def _forms(place: str, texts: list[str]) -> Options:
+def _forms(where: str, texts: list[str]) -> Options:
     try:
         return by_rank([Form.parse(text) for text in texts])
     except WorldDataError as problem:
-        raise WorldDataError(f"{place}: {problem}") from None
+        raise WorldDataError(f"{where}: {problem}") from None

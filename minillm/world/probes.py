@@ -1,7 +1,8 @@
-"""A probe is a beginning and several ways to go on, of which one is right; an experiment is a list of probes.
+"""Multiple-choice questions for language models (probes), and experiments made of them.
 
-A scorer is any function that says how probable each way is: a trained model, a table of counts, the world itself. So
-the same experiment measures them all, and its two ends are known: what guessing gets, and what a perfect reader gets.
+A probe is a prefix and several continuations, one of which is right; an experiment is a list of probes. A scorer is any
+function that returns the log-probability of each continuation: a trained model, a table of counts, or the world itself.
+One experiment therefore measures them all on the same scale, from chance level to the score of a perfect model.
 """
 
 import math
@@ -10,46 +11,46 @@ from dataclasses import dataclass
 
 from minillm.errors import UserError
 
-Question = tuple[str, tuple[str, ...]]  # the beginning, and the ways to go on
-Scorer = Callable[[Sequence[Question]], Sequence[Sequence[float]]]  # ln P of each way after its beginning
+Question = tuple[str, tuple[str, ...]]  # (prefix, choices)
+Scorer = Callable[[Sequence[Question]], Sequence[Sequence[float]]]  # log-probability of each choice after its prefix
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One question. A way to go on starts with its space, so beginning + way is a beginning of a document."""
+    """One question: each choice starts with its space, so prefix + choice is the start of a document."""
 
     prefix: str
-    ways: tuple[str, ...]
-    answer: int  # the place of the right way
-    group: str  # what this probe is counted with
-    amount: float | None = None  # what the group is plotted against: how often a fact is told, how far back a gift lies
+    choices: tuple[str, ...]
+    answer: int  # index of the right choice
+    group: str  # probes of one group are averaged together
+    amount: float | None = None  # a quantity to plot against: how often a fact is told, how far back a gift was
 
     @property
     def question(self) -> Question:
-        """What a scorer is asked: the beginning, and the ways to go on."""
-        return self.prefix, self.ways
+        """The (prefix, choices) pair that a scorer receives."""
+        return self.prefix, self.choices
 
     @property
     def chance(self) -> float:
-        """The probability of guessing right."""
-        return 1 / len(self.ways)
+        """The probability that a uniform guess is right."""
+        return 1 / len(self.choices)
 
 
 @dataclass(frozen=True)
 class Score:
-    """How often the right way was the most probable one; a tie counts as its share."""
+    """How often the right choice was the most probable; a k-way tie counts as 1/k."""
 
     accuracy: float
-    stderr: float  # of the accuracy, over the draw of probes
-    chance: float  # what guessing gets
-    perfect: float  # what a reader gets who knows Ottermere by heart
+    stderr: float  # standard error of the accuracy over the probes
+    chance: float  # accuracy of uniform guessing
+    perfect: float  # accuracy of a model that knows the world exactly
     n: int
-    groups: dict[str, float]  # accuracy of each group
+    groups: dict[str, float]  # accuracy per group
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Probes of one kind and one split. A perfect reader, who knows Ottermere by heart, gets 1; a test holds that."""
+    """Probes of one kind and one split. The world itself scores 1 (tests check this)."""
 
     name: str
     split: str
@@ -58,11 +59,11 @@ class Experiment:
 
     @property
     def chance(self) -> float:
-        """The share of right answers that guessing gets."""
+        """The accuracy of uniform guessing."""
         return sum(probe.chance for probe in self.probes) / len(self.probes)
 
     def score(self, scorer: Scorer) -> Score:
-        """Ask a scorer all the questions. Raises `ValueError` for a NaN, or a wrong number of answers.
+        """Score all questions; raises `ValueError` for NaN or a wrong number of log-probabilities.
 
         >>> probes = Probe("The dog bit ", ("Bram.", "the dog."), 0, "bite"), Probe("2 + 2 =", (" 4.", " 5."), 0, "sum")
         >>> Experiment("two", "training", probes).score(lambda questions: [[-1.0, -2.0], [-3.0, -0.5]]).groups
@@ -75,12 +76,14 @@ class Experiment:
         for probe, hit in zip(self.probes, hits, strict=True):
             groups.setdefault(probe.group, []).append(hit)
         stderr = math.sqrt(sum((hit - accuracy) ** 2 for hit in hits) / max(n - 1, 1) / n)
-        shares = {group: sum(members) / len(members) for group, members in groups.items()}
-        return Score(accuracy, stderr, self.chance, self.perfect, n, shares)
+        accuracies = {group: sum(members) / len(members) for group, members in groups.items()}
+        return Score(accuracy, stderr, self.chance, self.perfect, n, accuracies)
 
 
 def _hit(probe: Probe, log_probs: Sequence[float]) -> float:
-    if len(log_probs) != len(probe.ways) or any(math.isnan(value) for value in log_probs):
-        raise UserError(f"{len(probe.ways)} log-probabilities are needed for {probe.prefix!r}, not {list(log_probs)}")
-    best = [place for place, value in enumerate(log_probs) if value == max(log_probs)]
+    if len(log_probs) != len(probe.choices) or any(math.isnan(value) for value in log_probs):
+        raise UserError(
+            f"{len(probe.choices)} log-probabilities are needed for {probe.prefix!r}, not {list(log_probs)}"
+        )
+    best = [index for index, value in enumerate(log_probs) if value == max(log_probs)]
     return (probe.answer in best) / len(best)

@@ -1,9 +1,9 @@
-"""Reading a text back: the exact probability of a document, and of the next word at a prefix.
+"""Parse a text: the exact probability of a document, and of the next word after a prefix.
 
-The reader goes through the text sentence by sentence with a set of weighted hypotheses (scenes). Each lets
-the generator take one step in every way that fits the words; hypotheses that arrive at the same place in
-the same scene are added, in log space. What is left at the end of the text, and has finished, is the
-marginal probability over all derivations.
+The parser goes through the text sentence by sentence with a set of weighted hypotheses (scenes). For each one
+it enumerates the generator steps that produce the next words. Hypotheses that reach the same position in the
+same scene are merged by adding their probabilities in log space. The finished hypotheses at the end of the text
+sum to the marginal probability over all derivations.
 """
 
 import functools
@@ -21,15 +21,15 @@ PIECE = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?[^\s\w]+|\s")  # 
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of a text: ln P in nats (-inf for no document), its derivations, and how many characters agreed."""
+    """The result of parsing a text."""
 
-    log_prob: float
+    log_prob: float  # nats; -inf if the text is not a document
     derivations: int
-    reached: int
+    reached: int  # characters up to which some derivation agreed with the text
 
 
 def log_add(a: float, b: float) -> float:
-    """ln(e^a + e^b) without leaving log space.
+    """Compute ln(e^a + e^b) without overflow.
 
     >>> round(math.exp(log_add(math.log(0.25), math.log(0.5))), 12)
     0.75
@@ -39,7 +39,7 @@ def log_add(a: float, b: float) -> float:
 
 
 class Frontier:
-    """Hypotheses in the order of their position; equal ones are added as they meet."""
+    """A queue of hypotheses ordered by position; equal hypotheses are merged."""
 
     def __init__(self) -> None:
         self._order: list[tuple[int, int]] = []
@@ -47,7 +47,7 @@ class Frontier:
         self._keys: list[tuple] = []
 
     def add(self, position: int, scene: Any, log_prob: float, derivations: int = 1, beyond: str = "") -> None:
-        """Take up a hypothesis; one that is known already becomes likelier (log-probability in nats)."""
+        """Add a hypothesis (log-probability in nats), or merge it into an equal one."""
         key = (position, beyond, None if scene is None else scene.key())
         if key in self._at:
             known = self._at[key]
@@ -64,12 +64,12 @@ class Frontier:
 
 
 def read(step: Callable, text: str) -> Reading:
-    """Sum over all derivations of a text by a generator that goes `scene = step(scene, voice)`."""
+    """Sum over all derivations of a text, for a generator with `scene = step(scene, chooser)`."""
     reader, frontier = Reader(text), Frontier()
     frontier.add(0, None, 0.0)
     log_prob, derivations = -math.inf, 0
     for position, scene, so_far, count, _ in frontier:
-        for after, end, gain in reader.ways(step, scene, position):
+        for after, end, gain in reader.parses(step, scene, position):
             if not after.finished:
                 frontier.add(end, after, so_far + gain, count)
             elif end == len(text):
@@ -78,43 +78,43 @@ def read(step: Callable, text: str) -> Reading:
 
 
 class WordFound(Exception):
-    """A way of going on has said one whole piece beyond the prefix."""
+    """The derivation has produced one complete piece after the prefix."""
 
 
 class PrefixReader(Reader):
-    """A reader that lets the words run on beyond its text, until they make one whole piece."""
+    """A reader that lets a derivation continue past its text, until one complete piece follows."""
 
     def __init__(self, prefix: str):
         super().__init__(prefix)
         self.last = "" if prefix == "" else PIECE.findall(prefix)[-1]
 
-    def ways_on(self, step: Callable, scene: Any, position: int, beyond: str) -> Iterator[tuple[Any, str, float]]:
-        """Yield (scene, or None when a piece is complete; what was said beyond the text; log-probability)."""
+    def continuations(self, step: Callable, scene: Any, position: int, beyond: str) -> Iterator[tuple[Any, str, float]]:
+        """Yield (scene, or None when a piece is complete; the text past the prefix; log-probability)."""
 
-        def stopping_at_a_piece(state: Any, voice: Reader) -> Any:
+        def stopping_at_a_piece(state: Any, reader: Reader) -> Any:
             self.beyond = beyond
             try:
-                return step(state, voice)
+                return step(state, reader)
             except WordFound:
                 return None
 
-        for after, _, gain in self.ways(stopping_at_a_piece, scene, position):
+        for after, _, gain in self.parses(stopping_at_a_piece, scene, position):
             yield after, self.beyond, gain
 
     def agrees(self, words: str | tuple[str, ...]) -> bool:
-        """As in `Reader`; words may run on beyond the end of the text."""
+        """Whether the text continues with these words, which may extend past its end."""
         if isinstance(words, tuple):
             return any(map(self.agrees, words))
         return self.given.startswith(words[: len(self.given) - self.position], self.position)
 
     def say(self, text: str) -> None:
-        """As in `Reader`; what runs beyond the end is kept, and raises `WordFound` when a word of it is whole."""
-        room = len(self.given) - self.position
-        super().say(text[:room])
-        self.beyond += text[room:]
+        """Advance past these words; raises `WordFound` once they complete a piece past the end of the text."""
+        remaining = len(self.given) - self.position
+        super().say(text[:remaining])
+        self.beyond += text[remaining:]
         across = PIECE.match(self.last + self.beyond) if self.beyond else None
         if across and across.end() > len(self.last) > 0:
-            raise Mismatch  # the prefix would end within a piece: "goat", and it goes on with "skin"
+            raise Mismatch  # the prefix would end inside a piece: "goat" continued by "skin"
         found = PIECE.match(self.beyond)
         if found and found.end() < len(self.beyond):
             self.beyond = found[0]
@@ -122,28 +122,31 @@ class PrefixReader(Reader):
 
 
 def next_pieces(step: Callable, prefix: str) -> dict[str, float]:
-    """The distribution over the piece after a prefix of whole pieces; "" is the end. Empty if nothing begins so."""
-    found = _ways_on(step, prefix)
+    """Compute the distribution over the next piece after a prefix of whole pieces.
+
+    The piece "" stands for the end of the document. The result is empty if no document starts with the prefix.
+    """
+    found = _next_piece_log_probs(step, prefix)
     total = _log_sum(found)
     return {piece: math.exp(log_prob - total) for piece, log_prob in sorted(found.items(), key=lambda item: -item[1])}
 
 
 def prefix_log_prob(step: Callable, prefix: str) -> float:
-    """ln of the probability that a document begins with these whole pieces, in nats."""
-    return _log_sum(_ways_on(step, prefix))
+    """Compute the log-probability, in nats, that a document starts with these whole pieces."""
+    return _log_sum(_next_piece_log_probs(step, prefix))
 
 
 def _log_sum(found: dict[str, float]) -> float:
     return functools.reduce(log_add, found.values(), -math.inf)
 
 
-def _ways_on(step: Callable, prefix: str) -> dict[str, float]:
-    """For each next piece, ln of the probability that a document begins with the prefix and this piece."""
+def _next_piece_log_probs(step: Callable, prefix: str) -> dict[str, float]:
+    """For each next piece, the log-probability that a document starts with the prefix and this piece."""
     reader, frontier = PrefixReader(prefix), Frontier()
     frontier.add(0, None, 0.0)
     found: dict[str, float] = {}
     for position, scene, so_far, count, beyond in frontier:
-        for after, said, gain in reader.ways_on(step, scene, position, beyond):
+        for after, said, gain in reader.continuations(step, scene, position, beyond):
             if after is None or (after.finished and said):
                 found[said] = log_add(found.get(said, -math.inf), so_far + gain)
             elif not after.finished:

@@ -1,8 +1,8 @@
 """Riddles: a few clues that only one answer fits, the question, and who found the answer.
 
-A riddle draws its answer first and never shows it before the end, so a reader has to hold on to every answer the clues
-still allow. Some answers are one word with two meanings: the clues tell a bank with money in it from a bank with reeds
-on it. Clues, in the order of a shuffled hand, and the sentences round them stand in `text/riddles.toml`.
+A riddle draws its answer first and reveals it only at the end, so a reader must track every answer that the clues
+still allow. Some answers are one word with two meanings: the clues distinguish a bank with money from a bank with
+reeds. The clues, which come in random order, and the sentences around them are in `text/riddles.toml`.
 """
 
 import functools
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.world.choice import Options, Voice, by_rank
+from minillm.world.choice import Chooser, Options, by_rank
 from minillm.world.lexicon import TEXT, Entity, WorldDataError, load_lexicon, read_toml
 from minillm.world.scene import CastingRule, Scene
 from minillm.world.wording import Form, say_one_of
@@ -23,7 +23,7 @@ GO_ON: Options = ((3, True), (2, False))  # after the second clue and after the 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RiddleBook:
-    """The answers as a weighted list, the clues of each, and the sentences that every riddle shares."""
+    """The answers as a weighted list, the clues for each, and the sentences that all riddles share."""
 
     answers: Options
     clues: Mapping[Entity, Options]
@@ -33,7 +33,7 @@ class RiddleBook:
 
 @functools.cache
 def load_riddles(folder: Path = TEXT) -> RiddleBook:
-    """Read `riddles.toml`. Raises WorldDataError for a clue that two answers share, and for what cannot be said."""
+    """Read `riddles.toml`; raises `WorldDataError` for an invalid entry or a clue that two answers share."""
     content = read_toml(folder / "riddles.toml", ("cast", "forms", "riddle"))
     try:
         return _book(content, load_lexicon(folder).kinds)
@@ -44,7 +44,7 @@ def load_riddles(folder: Path = TEXT) -> RiddleBook:
 def _book(content: dict[str, Any], kinds: Mapping[str, Options]) -> RiddleBook:
     for part in PARTS:
         if not content["forms"].get(part):
-            raise WorldDataError(f"there are no forms for the {part!r}; write at least one sentence")
+            raise WorldDataError(f"there are no forms for the {part!r}; add at least one sentence")
     rules = {role: CastingRule.parse(text) for role, text in content["cast"].items()}
     for role, rule in rules.items():
         if rule.kind not in kinds:
@@ -53,11 +53,11 @@ def _book(content: dict[str, Any], kinds: Mapping[str, Options]) -> RiddleBook:
     clues: dict[Entity, Options] = {}
     for answer, sentences in content["riddle"].items():
         if len(sentences) < MOST:
-            raise WorldDataError(f"{answer!r} has {len(sentences)} clues; add some, a riddle tells up to {MOST}")
+            raise WorldDataError(f"{answer!r} has {len(sentences)} clues; add more, a riddle uses up to {MOST}")
         for sentence in sentences:
             if sentence in owners:
                 raise WorldDataError(
-                    f"the clue {sentence!r} is given for {owners[sentence]!r} and {answer!r}; keep one"
+                    f"the clue {sentence!r} is given for {owners[sentence]!r} and {answer!r}; keep it for one of them"
                 )
             owners[sentence] = answer
         clues[Entity("riddle", answer, answer)] = by_rank([Form.parse(sentence) for sentence in sentences])
@@ -65,22 +65,22 @@ def _book(content: dict[str, Any], kinds: Mapping[str, Options]) -> RiddleBook:
     return RiddleBook(by_rank(list(clues)), clues, parts, rules)
 
 
-def begin(scene: Scene, voice: Voice, book: RiddleBook) -> None:
-    """Open a riddle; its answer is drawn when the first clue is."""
-    scene.plan, scene.place_in_plan, scene.rules = book, "opening", book.rules
+def begin(scene: Scene, chooser: Chooser, book: RiddleBook) -> None:
+    """Start a riddle; its answer is drawn with the first clue."""
+    scene.plan, scene.plan_position, scene.rules = book, "opening", book.rules
 
 
-def step(scene: Scene, voice: Voice) -> None:
+def step(scene: Scene, chooser: Chooser) -> None:
     """Say the opening, a clue, the question or the answer."""
-    book, place = scene.plan, scene.place_in_plan
-    if place in PARTS:
-        say_one_of(f"form {place}", book.parts[place], scene, voice)
-        scene.place_in_plan = {"opening": 0, "question": "answer", "answer": None}[place]
-        scene.finished = place == "answer"
+    book, position = scene.plan, scene.plan_position
+    if position in PARTS:
+        say_one_of(f"form {position}", book.parts[position], scene, chooser)
+        scene.plan_position = {"opening": 0, "question": "answer", "answer": None}[position]
+        scene.finished = position == "answer"
         return
-    if place == 0:
-        scene.give_part("X", voice.choose("riddle", book.answers))
-    say_one_of(f"clue {scene.cast['X'].name}", book.clues[scene.cast["X"]], scene, voice)
-    told = place + 1
-    more = told < FEWEST or (told < MOST and voice.choose("another clue", GO_ON))
-    scene.place_in_plan = told if more else "question"
+    if position == 0:
+        scene.cast_role("X", chooser.choose("riddle", book.answers))
+    say_one_of(f"clue {scene.cast['X'].name}", book.clues[scene.cast["X"]], scene, chooser)
+    told = position + 1
+    more = told < FEWEST or (told < MOST and chooser.choose("another clue", GO_ON))
+    scene.plan_position = told if more else "question"

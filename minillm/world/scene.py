@@ -1,9 +1,8 @@
-"""The state of a document half told: who plays which part, what is true by now, who has just been spoken of.
+"""The state of a partly generated document: the cast, the current facts, and who was just mentioned.
 
-A scene is treated as a value: a step copies it and changes only the copy, so that a reader may try the
-same step many ways. This room also holds the small language in which the data files speak about a scene:
-conditions ("thing.holder = hero"), effects (the same, made true) and casting rules ("spot where town =
-hero.home").
+A scene is treated as a value: a step copies it and changes only the copy, so a reader can run the same step many
+times. This module also defines the small language that the data files use for scenes: conditions
+("thing.holder = hero"), effects (conditions that are made true) and casting rules ("spot where town = hero.home").
 """
 
 import re
@@ -11,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minillm.world.choice import Options, Voice
-from minillm.world.holdout import Split, couple_held_out, is_held_out, one_split
+from minillm.world.choice import Chooser, Options
+from minillm.world.holdout import Split, couple_held_out, filter_split, is_held_out
 from minillm.world.lexicon import Entity, Lexicon, WorldDataError
 
 Value = Entity | str | None
-ANYTHING = object()  # the value of a condition that only asks whether there is one
+ANYTHING = object()  # the value of a condition that only requires the attribute to exist
 CONDITION = re.compile(r"([a-z_]+)(?:\.([a-z_]+))?(?: *(!?=) *([\w.]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`role.attribute = value`. Without a value: is there any? Without an attribute: is the role cast?"""
+    """A test `role.attribute = value`; without a value: is it set? without an attribute: is the role cast?"""
 
     role: str
     attribute: str | None
@@ -31,20 +30,20 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition; raises `WorldDataError` for what is none.
+        """Parse a condition; raises `WorldDataError` if it is malformed.
 
         >>> Condition.parse("thing.holder = hero").value
         ('hero', None)
         """
         found = CONDITION.fullmatch(text.strip())
         if found is None:
-            raise WorldDataError(f"{text!r} is no condition; write one like 'thing.holder = hero'")
-        role, attribute, sign, value = found.groups()
+            raise WorldDataError(f"{text!r} is not a condition; write one like 'thing.holder = hero'")
+        role, attribute, operator, value = found.groups()
         left, _, right = (value or "").partition(".")
-        return cls(role, attribute, sign == "!=", (left, right or None) if value else None)
+        return cls(role, attribute, operator == "!=", (left, right or None) if value else None)
 
     def holds(self, scene: "Scene") -> bool:
-        """Whether this is so in a scene."""
+        """Whether the condition is true in a scene."""
         if self.attribute is None:
             return self.role in scene.cast
         actual = scene.value(self.role, self.attribute)
@@ -55,18 +54,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class CastingRule:
-    """Which entities may play a role: those of a kind whose own attributes meet the conditions."""
+    """Which entities can play a role: those of a kind whose own attributes meet the conditions."""
 
     kind: str
     conditions: tuple[Condition, ...]
     asks: tuple[str, ...]  # the roles whose attributes the conditions mention
-    split_by: str | None = (
-        None  # the role whose meeting with this one may be held out, or "numbers", "couple": what it is itself
-    )
+    # The role whose pairing with this one may be held out; "numbers" or "couple" if the entity is itself a pair.
+    split_by: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> "CastingRule":
-        """Read a rule; raises `WorldDataError` for a condition that is none.
+        """Parse a rule; raises `WorldDataError` for a malformed condition.
 
         >>> CastingRule.parse("spot where town = hero.home").asks
         ('hero',)
@@ -80,88 +78,89 @@ class CastingRule:
 
 @dataclass(slots=True)
 class Scene:
-    """What the next sentence depends on, and nothing else: equal scenes have equal futures."""
+    """Everything that the next sentence depends on, and nothing else: equal scenes have equal futures."""
 
     lexicon: Lexicon
     kind: str
     split: Split = "training"
     plan: Any = None  # the arc of a story, the subject of a facts document
-    place_in_plan: Any = 0
+    plan_position: Any = 0
     rules: Mapping[str, CastingRule] = field(default_factory=dict)
-    introductions: str = ""  # how the first mention of a person says more than the name: "his" sister, "my" sister
+    introductions: str = ""  # how a person's first mention adds to the name: "his" sister, "my" sister
     cast: dict[str, Entity] = field(default_factory=dict)
     truths: dict[tuple[str, str], Value] = field(default_factory=dict)
-    used: frozenset[tuple[str, str]] = frozenset()  # (kind, noun) of all entities that ever had a role
+    used: frozenset[tuple[str, str]] = frozenset()  # (kind, noun) of all entities that have had a role
     introduced: frozenset[Entity] = frozenset()
     worded: frozenset[Any] = frozenset()  # the sentence forms used so far; none is used twice
-    before: tuple[Entity, ...] = ()  # mentioned in the sentence before
-    now: tuple[Entity, ...] = ()  # mentioned so far in this one
+    before: tuple[Entity, ...] = ()  # mentioned in the previous sentence
+    now: tuple[Entity, ...] = ()  # mentioned so far in this sentence
     started: bool = False
     finished: bool = False
 
     def copy(self) -> "Scene":
-        """A scene that may be changed while this one stays."""
+        """Return a copy that can be changed without changing this scene."""
         return Scene(
-            self.lexicon, self.kind, self.split, self.plan, self.place_in_plan, self.rules, self.introductions,
+            self.lexicon, self.kind, self.split, self.plan, self.plan_position, self.rules, self.introductions,
             dict(self.cast), dict(self.truths), self.used, self.introduced, self.worded,
             self.before, self.now, self.started, self.finished,
         )  # fmt: skip
 
     def key(self) -> tuple:
-        """All that tells this scene from another, hashable: a reader adds up hypotheses with equal keys."""
+        """Return a hashable key; a reader merges hypotheses whose scenes have equal keys."""
         return (
-            self.kind, self.plan, self.place_in_plan,
+            self.kind, self.plan, self.plan_position,
             frozenset(self.cast.items()), frozenset(self.truths.items()), self.used, self.introduced, self.worded,
             self.before, self.started, self.finished,
         )  # fmt: skip
 
     def allows(self, needs: tuple[Condition, ...]) -> bool:
-        """Whether all these conditions hold."""
+        """Whether all the conditions hold."""
         return all(need.holds(self) for need in needs)
 
     def value(self, role: str, attribute: str) -> Value:
-        """What is true of a role now; else what was always true of the entity that plays it; else None."""
+        """Look up an attribute: its current value, else the entity's fixed attribute, else None."""
         if (role, attribute) in self.truths:
             return self.truths[role, attribute]
         entity = self.cast.get(role)
         return None if entity is None else entity.attributes.get(attribute)
 
     def resolve(self, value: tuple[str, str | None]) -> Value:
-        """The right side of a condition: a role's attribute, a role's entity (None if not cast), or a plain word."""
+        """Evaluate the right side of a condition: a role's attribute, a role's entity (None if not cast), or a word."""
         left, attribute = value
         if attribute:
             return self.value(left, attribute)
         return self.cast.get(left) if left in self.rules else left
 
-    def make_true(self, effect: Condition) -> None:
-        """Let an effect happen; raises `WorldDataError` for one that names somebody who is not cast."""
+    def apply(self, effect: Condition) -> None:
+        """Apply an effect; raises `WorldDataError` if it names a role that is not cast."""
         if effect.attribute is None or effect.value is None:
             raise WorldDataError(f"an effect on {effect.role!r} sets nothing; write one like 'thing.holder = hero'")
         value = self.resolve(effect.value)
         if value is None:
-            raise WorldDataError(f"{effect.role}.{effect.attribute} is set to {effect.value[0]!r}, who is not cast yet")
+            target = f"{effect.role}.{effect.attribute}"
+            raise WorldDataError(f"{target} is set to {effect.value[0]!r}, which is not cast yet; cast it earlier")
         self.truths[effect.role, effect.attribute] = value
 
-    def candidates(self, role: str, voice: Voice) -> Options:
-        """The weighted list a role is drawn from: right kind, conditions met, and new to this document.
+    def candidates(self, role: str, chooser: Chooser) -> Options:
+        """List the weighted options for a role: right kind, conditions met, new to this document.
 
-        Roles that the conditions ask about are drawn first.
+        Roles that the conditions mention are drawn first. Raises `WorldDataError` if no entity is left.
         """
         rule = self.rules[role]
         for other in rule.asks:
-            self.draw(other, voice)
+            self.draw_role(other, chooser)
         wanted = tuple(
             (c.attribute, c.negated, ANYTHING if c.value is None else self.resolve(c.value)) for c in rule.conditions
         )
         fitting = _fitting(self.lexicon, rule.kind, wanted)
         options = [option for option in fitting if (rule.kind, option[1].noun) not in self.used]
         if not options:
-            raise WorldDataError(f"nothing is left to play {role!r}, a {rule.kind} with {wanted}; add to the lists")
+            raise WorldDataError(f"no {rule.kind} is left to play {role!r} with {wanted}; add more entries")
         if (other := rule.split_by) is not None:
-            options = one_split(options, lambda entity: self._meeting_held_out(other, entity), self.split)
+            options = filter_split(options, lambda entity: self._pair_held_out(other, entity), self.split)
         return options
 
-    def _meeting_held_out(self, role: str, entity: Entity) -> bool:
+    def _pair_held_out(self, role: str, entity: Entity) -> bool:
         if role == "numbers":
             return entity.attributes["held_out"] == "yes"
         ranks = self.lexicon.ranks
@@ -169,31 +168,31 @@ class Scene:
             return couple_held_out(ranks[entity])
         return role in self.cast and is_held_out(ranks[self.cast[role]], ranks[entity])
 
-    def give_part(self, role: str, entity: Entity) -> None:
-        """Let an entity play a role from now on."""
+    def cast_role(self, role: str, entity: Entity) -> None:
+        """Assign an entity to a role."""
         self.cast[role] = entity
         self.used |= {(entity.kind, entity.noun)}
 
-    def draw(self, role: str, voice: Voice) -> None:
-        """Cast a role before a word is said about it."""
+    def draw_role(self, role: str, chooser: Chooser) -> None:
+        """Draw an entity for a role that is not cast yet."""
         if role not in self.cast:
-            self.give_part(role, voice.choose(f"cast {role}", self.candidates(role, voice)))
+            self.cast_role(role, chooser.choose(f"cast {role}", self.candidates(role, chooser)))
 
     def end_sentence(self) -> None:
-        """What was mentioned in this sentence was mentioned in the one before, from now on."""
+        """Move what this sentence mentioned to `before`, ready for the next sentence."""
         self.before, self.now, self.started = self.now, (), True
 
 
-_memory: dict[tuple, Options] = {}
+_cache: dict[tuple, Options] = {}
 
 
 def _fitting(lexicon: Lexicon, kind: str, wanted: tuple) -> Options:
     key = (lexicon, kind, wanted)
-    if key not in _memory:
-        _memory[key] = tuple(
+    if key not in _cache:
+        _cache[key] = tuple(
             option for option in lexicon.kinds[kind] if all(_meets(option[1], condition) for condition in wanted)
         )
-    return _memory[key]
+    return _cache[key]
 
 
 def _meets(entity: Entity, condition: tuple) -> bool:

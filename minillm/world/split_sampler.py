@@ -1,13 +1,13 @@
-"""The voice of the instructions: a sampler that stays in one split, and remembers what it chose and what it told."""
+"""The sampler for instructions: it stays in one split and records what it chose and what it told."""
 
 import random
 from collections.abc import Callable
 from typing import Any
 
 from minillm.world.choice import Opening, Options, Sampler
-from minillm.world.holdout import Split, is_held_out, numbers_held_out, one_split
+from minillm.world.holdout import Split, filter_split, is_held_out, numbers_held_out
 
-# Every instruction is made of a pair of things that are chosen one after the other: the second choice, and its first.
+# Every instruction draws a pair that determines its split: {name of the second choice: name of the first}.
 PAIRS = {
     "cast spot": "cast hero",
     "relation": "subject",
@@ -20,12 +20,12 @@ PAIRS = {
 class SplitSampler(Sampler):
     """A `Sampler` that drops the other split's options at the second choice of a pair.
 
-    `rank` gives the place of an option in its list. After a document, `pair` is the pair that placed it in this split,
-    None if it has none.
+    `rank` returns the position of an option in its list. After a document, `pair` is the pair that determined its
+    split, or None if it drew none.
     """
 
-    def __init__(self, source: random.Random, split: Split, rank: Callable[[Any], int]):
-        super().__init__(source)
+    def __init__(self, rng: random.Random, split: Split, rank: Callable[[Any], int]):
+        super().__init__(rng)
         self._split: Split = split
         self._rank = rank
         self._chosen: dict[str, Any] = {}
@@ -36,7 +36,7 @@ class SplitSampler(Sampler):
         first = self._chosen.get(PAIRS.get(name, ""))
         makes_pair = first is not None and self.pair is None
         if makes_pair:
-            options = one_split(options, lambda second: self._apart(first, second), self._split)
+            options = filter_split(options, lambda second: self._held_out(first, second), self._split)
         item = super().choose(name, options)
         self._chosen.setdefault(name, item)
         if makes_pair:
@@ -45,13 +45,13 @@ class SplitSampler(Sampler):
             self.told.append(name.removeprefix("form "))
         return item
 
-    def _apart(self, first: Any, second: Any) -> bool:
+    def _held_out(self, first: Any, second: Any) -> bool:
         if isinstance(first, int):
             return numbers_held_out(first, second)
         return is_held_out(self._rank(first), self._rank(second))
 
 
 def spelled(pair: tuple[Any, Any]) -> tuple[str, str]:
-    """A pair in words."""
+    """Return a pair as two strings."""
     first, second = (half if isinstance(half, str) else getattr(half, "name", str(half)) for half in pair)
     return first, second

@@ -1,7 +1,7 @@
-"""What questions and tasks share: a stage on which a sentence is said, and the vocabulary of every kind of answer.
+"""Shared by questions and tasks: a scene to word sentences in, and the vocabulary of every kind of answer.
 
-A stage is a scene after the curtain: its cast is known to everybody, so people are called by their names and
-things "the key", and sentence forms speak by the same rules as in the documents.
+A stage is a scene after its document has ended. Its cast has been introduced, so people are referred to by name and
+things as "the key", by the same rules as in the documents.
 """
 
 import functools
@@ -19,35 +19,35 @@ LARGEST = 99
 
 
 def stage(scene: Scene) -> Scene:
-    """A copy of a scene in which everybody has been introduced and nobody has just been spoken of."""
+    """Copy a scene so that everybody has been introduced and nobody has just been mentioned."""
     after = scene.copy()
     after.started, after.before = False, ()
     after.introduced |= frozenset(scene.cast.values())
     return after
 
 
-def say(forms: Options, scene: Scene, source: random.Random) -> str:
-    """Say one of these forms on a stage; what it mentions is remembered there."""
-    voice = Sampler(source)
-    say_one_of("form", forms, scene, voice)
-    return voice.text.strip()
+def say(forms: Options, scene: Scene, rng: random.Random) -> str:
+    """Draw one of the forms and return its text; the scene remembers what it mentions."""
+    sampler = Sampler(rng)
+    say_one_of("form", forms, scene, sampler)
+    return sampler.text.strip()
 
 
-def say_with(form: object, answer: Entity, scene: Scene, source: random.Random) -> str:
-    """Say one form with this answer in it, and leave the stage as it was."""
+def say_with(form: object, answer: Entity, scene: Scene, rng: random.Random) -> str:
+    """Return the text of a form with this answer in it, without changing the scene."""
     scene = scene.copy()
     scene.cast["answer"] = answer
     scene.introduced |= {answer}
-    return say(((1, form),), scene, source)
+    return say(((1, form),), scene, rng)
 
 
 def meaning_of(entity: Entity) -> str:
-    """What a reply that names an entity is taken to mean: the same for all words that could stand for it."""
+    """Return the string that identifies an entity in a reply, the same for all phrases that name it."""
     return entity.name if entity.kind == "spot" else entity.noun
 
 
 class Vocabularies:
-    """The vocabulary of each kind of answer; all know the words of denial and of not knowing."""
+    """The vocabulary for each kind of answer; each also has the words for denial and for not knowing."""
 
     def __init__(self, lexicon: Lexicon, phrasebook: Phrasebook):
         self._lexicon, self._phrasebook = lexicon, phrasebook
@@ -56,12 +56,12 @@ class Vocabularies:
         self.of = functools.cache(self._of)
 
     def nouns(self) -> tuple[Entity, ...]:
-        """Things and animals by their last word, each word once."""
+        """List things and animals by their last word, each word once."""
         nouns = {entity.noun: entity for kind in ("thing", "animal") for _, entity in self._lexicon.kinds[kind]}
         return tuple(nouns.values())
 
     def _entities(self, kind: str) -> tuple[Entity, ...]:
-        """All that could be an answer of this kind."""
+        """All possible answers of a kind."""
         lexicon = self._lexicon
         if kind == "meaning":
             return tuple(Entity(kind, entry["says"], name) for name, entry in self._phrasebook.meanings.items())
@@ -69,7 +69,7 @@ class Vocabularies:
             return tuple(Entity(kind, str(number), str(number)) for number in range(LARGEST + 1))
         if kind in lexicon.kinds:
             return tuple(entity for _, entity in lexicon.kinds[kind])
-        subjects = [entity for of in ("person", "town") for _, entity in lexicon.kinds[of]]
+        subjects = [entity for subject_kind in ("person", "town") for _, entity in lexicon.kinds[subject_kind]]
         values = dict.fromkeys(subject.attributes[kind] for subject in subjects if kind in subject.attributes)
         return tuple(Entity(kind, value, value) for value in values)
 
@@ -91,14 +91,14 @@ class Vocabularies:
         return [entity.name]
 
     def orders(self) -> Vocabulary:
-        """What a rewritten order is made of: what to do, with what, and in what tone."""
+        """Build the vocabulary of a rewritten order: the action, the object and the tone."""
         book = self._phrasebook
         tones = self._words | {name: book.words[name] for name in ("please", "rude")}
         orders = {order: [order] for order in book.stock["orders"]}
         return Vocabulary({entity.noun: [entity.noun] for entity in self.nouns()} | orders | tones)
 
     def key(self, kind: str, answer: Entity | None, question: str) -> Key:
-        """The key to a question whose answer is this entity; None: what the text does not tell."""
+        """Build the key for a question; the answer None means that the text does not tell it."""
         vocabulary = self.of(kind)
         truth = ("unknown",) if answer is None else (meaning_of(answer),)
         # A "no" in the question does not excuse a "no" in the reply.

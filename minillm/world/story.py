@@ -1,9 +1,9 @@
-"""Stories: a latent plan, and events that are told only where the scene allows them.
+"""Stories: a latent plan, and events with preconditions and effects.
 
-An arc (lost and found, a trade, a quarrel ...) is a cast and a row of beats; a beat names the events that
-may come next. An event is a small planning operator in the manner of STRIPS (Fikes and Nilsson, 1971): it
-needs some things to be true and makes others true. What arcs and events there are, and how they are worded,
-stands in `text/stories.toml`; this room only walks through them.
+An arc (lost and found, a trade, a quarrel ...) is a cast and a sequence of beats; a beat lists the events that can
+come next. An event is a small planning operator in the style of STRIPS (Fikes and Nilsson, 1971): it requires some
+facts and makes others true. The arcs, the events and their wordings are in `text/stories.toml`; this module loads
+them and steps through them.
 """
 
 import functools
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.world.choice import Options, Voice, by_rank
+from minillm.world.choice import Chooser, Options, by_rank
 from minillm.world.lexicon import TEXT, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.world.scene import CastingRule, Condition, Scene
 from minillm.world.wording import Form, say_one_of
@@ -25,7 +25,7 @@ SKIP = None
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Event:
-    """One sentence's worth of happening."""
+    """One event, told in one sentence: its preconditions, effects and wordings."""
 
     name: str
     needs: tuple[Condition, ...]
@@ -37,7 +37,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Beat:
-    """What may come at this point of an arc (None: nothing), and how many times."""
+    """The events that can come at one point of an arc (None: no event), and how many times."""
 
     events: Options
     times: Options
@@ -45,7 +45,7 @@ class Beat:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Arc:
-    """A plan of events: who may play in it, and its beats, one after the other."""
+    """A plan: the casting rules and the beats in order."""
 
     name: str
     rules: Mapping[str, CastingRule]
@@ -55,7 +55,7 @@ class Arc:
 
 @functools.cache
 def load_arcs(folder: Path = TEXT, file: str = "stories.toml") -> Options:
-    """Read a file of plans: a weighted list of arcs. Raises WorldDataError by entry for what could not be told."""
+    """Read a weighted list of arcs from a file; raises `WorldDataError` naming the invalid entry."""
     content = read_toml(folder / file, ("cast", "arc", "event"))
     try:
         return _arcs(content, load_lexicon(folder))
@@ -71,43 +71,43 @@ def _arcs(content: dict[str, Any], lexicon: Lexicon) -> Options:
     told = {event.name for arc in arcs for beat in arc.beats for _, event in beat.events if event is not SKIP}
     for name in events:
         if name not in told:
-            raise WorldDataError(f"event {name!r} is in no arc; name it in a beat or take it out")
+            raise WorldDataError(f"event {name!r} is not used in any arc; add it to a beat or remove it")
     return by_rank(arcs)
 
 
-def begin(scene: Scene, voice: Voice, arcs: Options) -> None:
-    """Choose the plan. The text never names it; a reader keeps all that still fit."""
-    scene.plan = voice.choose("arc", arcs)
-    scene.rules, scene.place_in_plan, scene.introductions = scene.plan.rules, (0, None), scene.plan.introductions
+def begin(scene: Scene, chooser: Chooser, arcs: Options) -> None:
+    """Choose the plan. The text never names it, so a reader tracks every plan that still fits."""
+    scene.plan = chooser.choose("arc", arcs)
+    scene.rules, scene.plan_position, scene.introductions = scene.plan.rules, (0, None), scene.plan.introductions
 
 
-def step(scene: Scene, voice: Voice) -> None:
-    """Tell one sentence of a story, passing over beats at which nothing happens."""
+def step(scene: Scene, chooser: Chooser) -> None:
+    """Tell one sentence of a story, skipping beats at which no event happens."""
     event = None
     while event is None:
-        number, times_left = scene.place_in_plan
+        number, times_left = scene.plan_position
         beat = scene.plan.beats[number]
         label = f"{scene.plan.name}.{number}"
         options = [option for option in beat.events if option[1] is SKIP or scene.allows(option[1].needs)]
         if any(event is not SKIP for _, event in options):
             if times_left is None:
-                times_left = voice.choose(f"times {label}", beat.times) if len(beat.times) > 1 else 1
-            event = voice.choose(f"event {label}", options) if len(options) > 1 else options[0][1]
+                times_left = chooser.choose(f"times {label}", beat.times) if len(beat.times) > 1 else 1
+            event = chooser.choose(f"event {label}", options) if len(options) > 1 else options[0][1]
             times_left -= 1
-        scene.place_in_plan = (number, times_left) if times_left else (number + 1, None)
-    tell(event, scene, voice)
-    scene.finished = scene.place_in_plan[0] == len(scene.plan.beats)
+        scene.plan_position = (number, times_left) if times_left else (number + 1, None)
+    tell(event, scene, chooser)
+    scene.finished = scene.plan_position[0] == len(scene.plan.beats)
 
 
-def tell(event: Event, scene: Scene, voice: Voice) -> None:
-    """Word an event and let it happen."""
+def tell(event: Event, scene: Scene, chooser: Chooser) -> None:
+    """Say an event and apply its effects."""
     for role in event.fresh:
         scene.cast.pop(role, None)
     for role in event.draws:
-        scene.draw(role, voice)
-    say_one_of(f"form {event.name}", event.forms, scene, voice)
+        scene.draw_role(role, chooser)
+    say_one_of(f"form {event.name}", event.forms, scene, chooser)
     for effect in event.then:
-        scene.make_true(effect)
+        scene.apply(effect)
 
 
 def _arc(name: str, entry: dict, shared: dict, events: dict[str, Event], lexicon: Lexicon, introductions: str) -> Arc:
@@ -115,17 +115,17 @@ def _arc(name: str, entry: dict, shared: dict, events: dict[str, Event], lexicon
     rules = {**shared, **own}
     beats = tuple(_beat(name, text, events) for text in entry["beats"])
     if beats[-1].events[-1][1] is SKIP:
-        raise WorldDataError(f"the last beat of arc {name!r} may be left out; a story must end in a sentence")
-    for one, other in itertools.pairwise(beats):
-        both = {event for _, event in one.events} & {event for _, event in other.events} - {SKIP}
+        raise WorldDataError(f"the last beat of arc {name!r} is optional; a story must end with a sentence")
+    for beat, following in itertools.pairwise(beats):
+        both = {event for _, event in beat.events} & {event for _, event in following.events} - {SKIP}
         if both:
             twice = next(iter(both)).name
-            raise WorldDataError(f"arc {name!r} has {twice!r} in two neighbouring beats; write it once, '{twice} 1-2'")
+            raise WorldDataError(f"arc {name!r} has {twice!r} in two adjacent beats; write it once, '{twice} 1-2'")
     for beat in beats:
         for _, event in beat.events:
             for role in () if event is SKIP else _roles(event):
                 if role not in rules:
-                    raise WorldDataError(f"event {event.name!r} speaks of {role!r}; cast it in [cast] or arc {name!r}")
+                    raise WorldDataError(f"event {event.name!r} mentions {role!r}; cast it in [cast] or arc {name!r}")
     return Arc(name, rules, beats, introductions)
 
 
@@ -136,7 +136,7 @@ def _beat(arc: str, text: str, events: dict[str, Event]) -> Beat:
     names, optional, least, most = found.groups()
     for name in names.split(" | "):
         if name not in events:
-            raise WorldDataError(f"arc {arc!r} names the event {name!r}, which is not there; add [event.{name}]")
+            raise WorldDataError(f"arc {arc!r} names the event {name!r}, which does not exist; add [event.{name}]")
     chosen = [events[name] for name in names.split(" | ")] + ([SKIP] if optional else [])
     return Beat(by_rank(chosen), by_rank(range(int(least or 1), int(most or 1) + 1)))
 

@@ -1,34 +1,35 @@
-"""Sentence forms: from "{hero} lent {friend} {thing}" and a scene to "She lent Bram the ferryman a brass
-key".
+"""Sentence templates: turn "{hero} lent {friend} {thing}" into "She lent Bram the ferryman a brass key".
 
-A form is literal text with slots. A slot names a role and, after a dot, how to speak of it. Which words a
-slot becomes follows from the scene by fixed rules, never by chance; the only choice made here is who plays
-a role that the text has not named yet, drawn at the slot, so that the choice is followed by its words at
-once.
+A template (`Form`) is literal text with slots. A slot names a role and, after a dot, how to refer to it. The scene
+determines the words of a slot by fixed rules. The only random choice is the entity for a role that has not been
+mentioned yet. It is drawn at the slot, so that its words follow the choice immediately and a parser can check them.
 
-The rules. A person is he or she exactly when the sentence so far has mentioned that person and no other of
-the same pronoun, or has mentioned nobody of that pronoun and the sentence before mentioned just that one;
-otherwise the name stands. A story says more at the first mention: "her sister Ada", "Bram the ferryman". A
-thing or an animal is "a brass key" first and "the key" ever after. A town is "the town" where a person
-would be "she".
+The rules:
+
+- A person is "he" or "she" if this sentence has already mentioned that person and nobody else with the same
+  pronoun, or if it has mentioned nobody with that pronoun and the previous sentence mentioned only that person.
+  Otherwise the name is used.
+- The first mention in a story adds information: "her sister Ada", "Bram the ferryman".
+- A thing or an animal is "a brass key" first and "the key" afterwards.
+- A town is "the town" where a person would be "she".
 """
 
 import re
 from dataclasses import dataclass
 
-from minillm.world.choice import Options, Voice
+from minillm.world.choice import Chooser, Options
 from minillm.world.lexicon import CASES, RELATIVES, Entity, WorldDataError
 from minillm.world.scene import Condition, Scene
 
 SLOT = re.compile(r"\{([A-Za-z_]+)((?:\.[a-z_]+)*)\}")
 ARTICLE_KINDS = ("thing", "animal", "biter")
-NAMED = ("call", "speaker")  # always the name: to call somebody by it, or to say who speaks, as in a play
-AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE)  # by sound, not by letter
+NAMED = ("call", "speaker")  # always the name: to address somebody, or to label a speaker as in a play
+AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE)  # vowel sounds, not letters
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A gap in a form, filled with the name of a role, or with what a path from it leads to."""
+    """A gap in a form, filled with the name of a role or with an attribute of it."""
 
     role: str
     path: tuple[str, ...]  # () or ("his",) or ("kin", "child") or ("trade", "a")
@@ -36,17 +37,22 @@ class Slot:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Form:
-    """One wording of a sentence, cut into literal text and slots, with conditions of its own."""
+    """One sentence template, split into literal text and slots, with its own conditions."""
 
     pieces: tuple[str | Slot, ...]
     needs: tuple[Condition, ...] = ()
     again: bool = False  # whether a document may use it more than once
-    separator: str = " "  # what stands between it and the sentence before: a space or a line break
+    separator: str = " "  # between the previous sentence and this one: a space or a line break
 
     @classmethod
     def parse(cls, entry: str | dict, separator: str = " ") -> "Form":
-        """Read a form from a data file: a string, or a table with `form` and `needs` or `again`."""
+        """Parse a form from a data file: a string, or a table with `form` and `needs` or `again`.
+
+        Raises `WorldDataError` for a stray brace, a malformed condition or a missing full stop.
+        """
         text, needs = (entry, []) if isinstance(entry, str) else (entry.get("form", ""), entry.get("needs", []))
+
+        # split the text at its slots
         pieces: list[str | Slot] = []
         end = 0
         for found in SLOT.finditer(text):
@@ -54,13 +60,13 @@ class Form:
             pieces.append(Slot(found[1], tuple(found[2].split(".")[1:])))
             end = found.end()
         pieces += [text[end:]] if end < len(text) else []
-        left_over = "".join(piece for piece in pieces if isinstance(piece, str))
-        if "{" in left_over or "}" in left_over:
-            raise WorldDataError(
-                f"the form {text!r} has a brace that is part of no slot; write slots like {{hero.his}}"
-            )
+
+        # reject what could not be a sentence
+        literal = "".join(piece for piece in pieces if isinstance(piece, str))
+        if "{" in literal or "}" in literal:
+            raise WorldDataError(f"the form {text!r} has a brace outside any slot; write slots like {{hero.his}}")
         if separator == " " and not text.endswith((".", "!", "?", '"', ":")):
-            raise WorldDataError(f"the form {text!r} does not end like a sentence; close it with a full stop")
+            raise WorldDataError(f"the form {text!r} does not end like a sentence; end it with a full stop")
         return cls(
             tuple(pieces),
             tuple(map(Condition.parse, needs)),
@@ -70,7 +76,7 @@ class Form:
 
 
 def with_article(noun_phrase: str) -> str:
-    """Put the right indefinite article before a noun phrase.
+    """Put "a" or "an" before a noun phrase.
 
     >>> with_article("iron lantern"), with_article("brass key"), with_article("hour"), with_article("useless umbrella")
     ('an iron lantern', 'a brass key', 'an hour', 'a useless umbrella')
@@ -78,30 +84,30 @@ def with_article(noun_phrase: str) -> str:
     return ("an " if AN.match(noun_phrase) else "a ") + noun_phrase
 
 
-def say_one_of(name: str, forms: Options, scene: Scene, voice: Voice) -> None:
-    """Choose a wording that fits and was not used before, and say it; open roles are drawn at their slots."""
+def say_one_of(name: str, forms: Options, scene: Scene, chooser: Chooser) -> None:
+    """Choose a form that fits and has not been used, and say it; uncast roles are drawn at their slots."""
     unused = [option for option in forms if option[1] not in scene.worded and scene.allows(option[1].needs)]
-    form = voice.choose(name, unused, lambda form: opening_words(form, scene))
+    form = chooser.choose(name, unused, lambda form: opening_words(form, scene))
     if not form.again:
         scene.worded |= {form}
     if scene.started:
-        voice.say(form.separator)
+        chooser.say(form.separator)
     opening = True
     for piece in form.pieces:
         if isinstance(piece, str):
-            voice.say(_capital(piece) if opening else piece)
+            chooser.say(_capital(piece) if opening else piece)
         elif piece.role in scene.cast:
             entity = scene.cast[piece.role]
-            voice.say(_words(entity, piece, scene, opening))
+            chooser.say(_words(entity, piece, scene, opening))
             _mention(entity, piece, scene)
         else:
-            _cast_aloud(piece, scene, voice, opening)
+            _cast_aloud(piece, scene, chooser, opening)
         opening = False
     scene.end_sentence()
 
 
 def opening_words(form: Form, scene: Scene) -> str:
-    """The words a form is sure to begin with."""
+    """Return the words that a form is certain to start with."""
     first, space = form.pieces[0], form.separator if scene.started else ""
     if isinstance(first, str):
         return space + _capital(first)
@@ -112,11 +118,11 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _cast_aloud(slot: Slot, scene: Scene, voice: Voice, opening: bool) -> None:
-    entity = voice.choose_and_say(
-        f"cast {slot.role}", scene.candidates(slot.role, voice), lambda entity: _words(entity, slot, scene, opening)
+def _cast_aloud(slot: Slot, scene: Scene, chooser: Chooser, opening: bool) -> None:
+    entity = chooser.choose_and_say(
+        f"cast {slot.role}", scene.candidates(slot.role, chooser), lambda entity: _words(entity, slot, scene, opening)
     )
-    scene.give_part(slot.role, entity)
+    scene.cast_role(slot.role, entity)
     _mention(entity, slot, scene)
 
 
@@ -187,7 +193,7 @@ def _kinship_to_hero(person: Entity, scene: Scene) -> str | None:
 
 
 def _is_clear(entity: Entity, scene: Scene) -> bool:
-    """Whether a pronoun can mean only this one: alone in this sentence, or else in the sentence before."""
+    """Whether a pronoun can only refer to this entity, in this sentence or else in the previous one."""
     for mentioned in (scene.now, scene.before):
         rivals = [other for other in mentioned if other.kind == entity.kind and _pronoun(other) == _pronoun(entity)]
         if rivals:
@@ -206,7 +212,7 @@ def _mention(entity: Entity, slot: Slot, scene: Scene) -> None:
     elif not path or path[0] in CASES or path[0] in ("the", "name", "full", "call"):
         plain = path[:1] not in (("his",), ("call",)) and scene.introductions != "my"
         if plain and _kinship_to_hero(entity, scene) is not None:
-            _note(scene.cast["hero"], scene)  # "her sister Ada" speaks of two
+            _note(scene.cast["hero"], scene)  # "her sister Ada" mentions two people
         _note(entity, scene)
 
 

@@ -1,7 +1,7 @@
 """The world: an endless stream of documents, each with its exact probability.
 
-Document i of a seed has a random stream of its own, so it can be made alone, in any order and in any
-process, and a shorter stream is the beginning of a longer one.
+Document i of a seed has its own random generator. It can therefore be generated alone, in any order and in any
+process, and a shorter stream is a prefix of a longer one.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minillm.errors import UserError
 from minillm.world import facts, riddles, story
-from minillm.world.choice import Options, Sampler, Voice
+from minillm.world.choice import Chooser, Options, Sampler
 from minillm.world.facts import load_almanac
 from minillm.world.holdout import Split, check_split
 from minillm.world.lexicon import TEXT, load_lexicon
@@ -21,17 +21,17 @@ from minillm.world.riddles import load_riddles
 from minillm.world.scene import Scene
 from minillm.world.story import load_arcs
 
-WORLD_VERSION = "3"  # changes whenever any document or any probability does
+WORLD_VERSION = "3"  # changes whenever any document or probability changes
 KINDS: Options = (
     (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (2, "notice")
 )  # fmt: skip
 PLANNED = {"story": "stories", "dialogue": "dialogues", "letter": "letters", "notice": "notices", "sums": "sums"}
-ROOMS = {"facts": facts, "riddle": riddles} | dict.fromkeys(PLANNED, story)
+GENERATORS = {"facts": facts, "riddle": riddles} | dict.fromkeys(PLANNED, story)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text and ln P(text), summed over everything that could have produced it, its end included."""
+    """A text and its log-probability, summed over all derivations and including the end of the document."""
 
     text: str
     log_prob: float  # nats
@@ -40,9 +40,10 @@ class Document:
 
 
 class World:
-    """Ottermere, as told by one seed; or another place, from a folder of data files like the package's own `text/`.
+    """The stream of documents of one seed, from the package's data files or from a folder like its `text/`.
 
-    `split` says which combinations may meet; see `holdout`.
+    `split` is "training", "held-out" or "both" and restricts which combinations occur; see `holdout`.
+    Raises `ValueError` for a seed that is not an integer and for an unknown split.
 
     >>> world = World(seed=1)
     >>> world.documents(2) == [world.document(0), world.document(1)]
@@ -55,7 +56,7 @@ class World:
 
     def __init__(self, seed: int, folder: Path = TEXT, split: Split = "training"):
         if isinstance(seed, bool) or not isinstance(seed, int):
-            raise UserError(f"the seed of a world is a whole number, not {seed!r}; World(seed=0) is a good start")
+            raise UserError(f"the seed of a world must be an integer, not {seed!r}; try World(seed=0)")
         check_split(split)
         self.seed = seed
         self.split: Split = split
@@ -65,28 +66,28 @@ class World:
         }
 
     def document(self, index: int) -> Document:
-        """Make document number `index` of this seed's stream; raises ValueError for a negative index."""
+        """Generate document `index` of the stream; raises `ValueError` for a negative index."""
         if index < 0:
-            raise UserError(f"document {index} comes before the first; the stream starts at 0")
-        voice = Sampler(random.Random(f"world {WORLD_VERSION}, seed {self.seed}, document {index}"))
+            raise UserError(f"there is no document {index}; the stream starts at 0")
+        sampler = Sampler(random.Random(f"world {WORLD_VERSION}, seed {self.seed}, document {index}"))
         scene = None
         while scene is None or not scene.finished:
-            scene = self.step(scene, voice)
+            scene = self.step(scene, sampler)
         plan = scene.cast["X"].name if "X" in scene.cast else scene.plan.name
-        return Document(voice.text, voice.log_prob, scene.kind, plan)
+        return Document(sampler.text, sampler.log_prob, scene.kind, plan)
 
     def documents(self, count: int) -> list[Document]:
-        """Make the first `count` documents of the stream; raises ValueError for a negative count."""
+        """Generate the first `count` documents of the stream; raises `ValueError` for a negative count."""
         if count < 0:
-            raise UserError(f"count is {count}; a stream has no document before its first")
+            raise UserError(f"count is {count}; use 0 or more")
         return list(itertools.islice(self.stream(), count))
 
     def stream(self, start: int = 0) -> Iterator[Document]:
-        """Yield document `start` and all that follow it, without end."""
+        """Yield document `start` and all later ones, endlessly."""
         return map(self.document, itertools.count(start))
 
     def log_prob(self, text: str) -> float:
-        """ln P(text) in nats under the generator, its end included; minus infinity for a text that is no document."""
+        """Compute the log-probability of a document in nats, its end included; -inf if the text is not a document."""
         return self.read(text).log_prob
 
     def read(self, text: str) -> Reading:
@@ -94,11 +95,11 @@ class World:
         return read(self.step, text)
 
     def next_pieces(self, prefix: str) -> dict[str, float]:
-        """The true distribution over the word or mark that follows a prefix; "" stands for the end of the document.
+        """Compute the true distribution over the next word or punctuation mark after a prefix.
 
-        A piece is what GPT-2's pre-tokenizer would cut off (with the space before it), so it ends at a token
-        boundary; the prefix is taken to end at one too. The probabilities sum to 1; a prefix of no document gives
-        an empty dictionary.
+        A piece is one unit of GPT-2's pre-tokenizer (including the space before it), so it ends at a token
+        boundary, and the prefix must end at one too. The piece "" stands for the end of the document. The
+        probabilities sum to 1; if no document starts with the prefix, the dictionary is empty.
 
         >>> World(seed=0).next_pieces("One foggy")
         {' morning': 1.0}
@@ -106,19 +107,19 @@ class World:
         return next_pieces(self.step, prefix)
 
     def prefix_log_prob(self, prefix: str) -> float:
-        """ln of the probability that a document begins with this prefix, in nats; it ends like that of `next_pieces`.
+        """Compute the log-probability, in nats, that a document starts with this prefix of whole pieces.
 
         >>> abs(World(seed=0).prefix_log_prob("")) < 1e-9
         True
         """
         return prefix_log_prob(self.step, prefix)
 
-    def step(self, scene: Scene | None, voice: Voice) -> Scene:
-        """The generator: from one scene to the next, by one sentence. None is the empty page."""
+    def step(self, scene: Scene | None, sampler: Chooser) -> Scene:
+        """Generate one sentence and return the next scene; None starts a new document."""
         if scene is None:
-            scene = Scene(self.lexicon, voice.choose("kind", KINDS), self.split)
-            ROOMS[scene.kind].begin(scene, voice, self.plans[scene.kind])
+            scene = Scene(self.lexicon, sampler.choose("kind", KINDS), self.split)
+            GENERATORS[scene.kind].begin(scene, sampler, self.plans[scene.kind])
         else:
             scene = scene.copy()
-        ROOMS[scene.kind].step(scene, voice)
+        GENERATORS[scene.kind].step(scene, sampler)
         return scene

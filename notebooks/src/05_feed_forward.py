@@ -501,18 +501,18 @@ assert weights_in("feedforward") > 1.9 * weights_in("attention")
 #   kind of word may follow; guessing gets 1/2.
 
 # %%
-PROBES = [probe for probe in experiments.facts().probes if len(probe.ways) >= 8]
+PROBES = [probe for probe in experiments.facts().probes if len(probe.choices) >= 8]
 RIGHT = {}
 for probe in PROBES:
-    RIGHT.setdefault(probe.group, set()).add(probe.ways[probe.answer])
+    RIGHT.setdefault(probe.group, set()).add(probe.choices[probe.answer])
 
 
 # %%
 def sixteen(probe, draw):
-    right = probe.ways[probe.answer]
-    own = draw.sample([way for way in probe.ways if way != right], 7)
+    right = probe.choices[probe.answer]
+    own = draw.sample([choice for choice in probe.choices if choice != right], 7)
     others = set().union(*(RIGHT[group] for group in RIGHT if group != probe.group))
-    others = sorted(others - set(probe.ways))
+    others = sorted(others - set(probe.choices))
     return probe.prefix, (right, *own, *draw.sample(others, 8))
 
 

@@ -1,4 +1,4 @@
-"""A chat model's report against answers that were put into its mouth, and against the world's own rules."""
+"""A chat model's report against scripted answers and against the world's own rules."""
 
 import math
 from dataclasses import replace
@@ -23,16 +23,18 @@ INSTRUCTIONS = Instructions(0, "held-out").instructions(12)
 @pytest.fixture(scope="module")
 def chatty():
     torch.manual_seed(0)
-    tokenizer = Tokenizer.train([one.prompt for one in INSTRUCTIONS], 300, ["<|im_start|>", "<|im_end|>"])
+    prompts = [instruction.prompt for instruction in INSTRUCTIONS]
+    tokenizer = Tokenizer.train(prompts, 300, ["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template, tokenizer.eos_token = CHATML, "<|im_end|>"
     return lively(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=600))), tokenizer
 
 
-def test_greedy_answers_are_those_of_each_prompt_alone(chatty, monkeypatch):
+def test_batched_greedy_answers_equal_those_of_each_prompt_alone(chatty, monkeypatch):
     model, tokenizer = chatty
     monkeypatch.setattr(alignment, "ROWS", 5)
-    for one, said in zip(INSTRUCTIONS, answer(model, tokenizer, INSTRUCTIONS, 0.0, max_new_tokens=6), strict=True):
-        ids = encode_chat(tokenizer, one.messages[:-1])
+    answers = answer(model, tokenizer, INSTRUCTIONS, 0.0, max_new_tokens=6)
+    for instruction, said in zip(INSTRUCTIONS, answers, strict=True):
+        ids = encode_chat(tokenizer, instruction.messages[:-1])
         new = generate(model, ids, 6, temperature=0, stop=[tokenizer.eos_id])[len(ids) :]
         assert said.ended == (new[-1] == tokenizer.eos_id)
         assert list(said.ids) == new
@@ -40,22 +42,22 @@ def test_greedy_answers_are_those_of_each_prompt_alone(chatty, monkeypatch):
         assert said.log_ratio is None
 
 
-def test_a_model_is_no_nat_away_from_itself_and_some_from_another(chatty):
+def test_the_kl_from_itself_is_zero_and_from_another_model_positive(chatty):
     model, tokenizer = chatty
     same = answer(model, tokenizer, INSTRUCTIONS, reference=model, max_new_tokens=6)
-    assert [one.log_ratio for one in same] == pytest.approx([0.0] * 12, abs=1e-4)
+    assert [said.log_ratio for said in same] == pytest.approx([0.0] * 12, abs=1e-4)
     torch.manual_seed(1)
     other = lively(Transformer(model.config))
-    assert Estimate.of([one.log_ratio for one in answer(model, tokenizer, INSTRUCTIONS, 1.0, other)]).mean > 1
+    assert Estimate.of([said.log_ratio for said in answer(model, tokenizer, INSTRUCTIONS, 1.0, other)]).mean > 1
 
 
-def test_what_the_model_cannot_read_is_not_asked(chatty):
+def test_instructions_longer_than_the_context_are_skipped(chatty):
     model, tokenizer = chatty
     stream = Instructions(0).instructions(40)
-    lengths = [len(encode_chat(tokenizer, one.messages[:-1])) for one in stream]
-    room = sorted(lengths)[20]  # half of them fit
-    small = Transformer(replace(model.config, max_seq_len=room))
-    fitting = [one for one, length in zip(stream, lengths, strict=True) if length < room]
+    lengths = [len(encode_chat(tokenizer, instruction.messages[:-1])) for instruction in stream]
+    limit = sorted(lengths)[20]  # half of them fit
+    small = Transformer(replace(model.config, max_seq_len=limit))
+    fitting = [instruction for instruction, length in zip(stream, lengths, strict=True) if length < limit]
     assert 0 < len(fitting) < 40
     assert askable(small, tokenizer, stream, 3) == fitting[:3]
     assert answer(lively(small), tokenizer, askable(small, tokenizer, stream, 40), max_new_tokens=1)
@@ -63,46 +65,46 @@ def test_what_the_model_cannot_read_is_not_asked(chatty):
         askable(Transformer(replace(model.config, max_seq_len=4)), tokenizer, stream, 40)
 
 
-def test_a_report_counts_what_was_said(chatty, monkeypatch):
-    """Greedily every second answer is right; sampled, it says to each instruction a candidate of its own."""
-    sampled = [candidates(one)[number] for number, one in enumerate(INSTRUCTIONS)]
+def test_a_report_summarizes_the_answers(chatty, monkeypatch):
+    """Every second greedy answer is right; the sampled answers are a different candidate for each instruction."""
+    sampled = [candidates(instruction)[n] for n, instruction in enumerate(INSTRUCTIONS)]
 
-    def say(model, tokenizer, instructions, temperature=1.0, reference=None, seed=0):
+    def scripted(model, tokenizer, instructions, temperature=1.0, reference=None, seed=0):
         if temperature == 0:
-            return [Answer(one.answer if n % 2 else "Perhaps.", (), True) for n, one in enumerate(instructions)]
+            return [Answer(i.answer if n % 2 else "Perhaps.", (), True) for n, i in enumerate(instructions)]
         return [Answer(text, (7, n), n > 2, 0.5 * n) for n, text in enumerate(sampled)]
 
-    monkeypatch.setattr(alignment, "answer", say)
-    judge = RewardModel.of(chatty[0])
-    torch.nn.init.normal_(judge.head.weight)
-    report = assess(*chatty, INSTRUCTIONS, reference=chatty[0], reward_model=judge)
+    monkeypatch.setattr(alignment, "answer", scripted)
+    reward_model = RewardModel.of(chatty[0])
+    torch.nn.init.normal_(reward_model.head.weight)
+    report = assess(*chatty, INSTRUCTIONS, reference=chatty[0], reward_model=reward_model)
     assert report.n == 12
     assert report.accuracy.mean == 0.5
     assert report.accuracy.stderr == pytest.approx(math.sqrt(0.25 / 11))
-    for family, share in report.families.items():
-        places = [n for n, one in enumerate(INSTRUCTIONS) if one.family == family]
-        assert share == sum(n % 2 for n in places) / len(places)
-    points = [utility(one, text) for one, text in zip(INSTRUCTIONS, sampled, strict=True)]
+    for family, accuracy in report.families.items():
+        members = [n for n, instruction in enumerate(INSTRUCTIONS) if instruction.family == family]
+        assert accuracy == sum(n % 2 for n in members) / len(members)
+    points = [utility(instruction, text) for instruction, text in zip(INSTRUCTIONS, sampled, strict=True)]
     assert report.utilities == tuple(points)
     assert report.utility.mean == pytest.approx(sum(points) / 12)
     assert report.length == pytest.approx(sum(len(text.split()) for text in sampled) / 12)
     assert report.ended == 0.75
     assert report.kl.mean == 2.75
     assert report.texts == tuple(sampled)
-    prompts = [encode_chat(chatty[1], one.messages[:-1]) for one in INSTRUCTIONS]
-    judged = [judge(torch.tensor([[*prompt, 7, n]])).item() for n, prompt in enumerate(prompts)]
-    assert report.reward.mean == pytest.approx(sum(judged) / 12, abs=1e-4)
+    prompts = [encode_chat(chatty[1], instruction.messages[:-1]) for instruction in INSTRUCTIONS]
+    rewards = [reward_model(torch.tensor([[*prompt, 7, n]])).item() for n, prompt in enumerate(prompts)]
+    assert report.reward.mean == pytest.approx(sum(rewards) / 12, abs=1e-4)
     assert assess(*chatty, INSTRUCTIONS).kl is None
 
 
-def test_variety_is_counted_over_all_answers():
+def test_distinct_n_counts_over_all_answers():
     assert distinct(["a b a", "a b"], 1) == 2 / 5
     assert distinct(["a b a", "a b"], 2) == 2 / 3
     assert distinct(["one"], 2) == 0.0
 
 
 def test_the_interval_is_wilsons():
-    """The bounds are the shares p with |rate - p| = 1.96 sqrt(p (1 - p) / n): those that luck could just explain."""
+    """The bounds are the rates p with |rate - p| = 1.96 sqrt(p (1 - p) / n)."""
     for wins, n in ((81, 100), (10, 10)):
         found = win_rate([1.0] * wins + [0.0] * (n - wins), [0.5] * n)
         assert found.rate == wins / n
@@ -115,7 +117,7 @@ def test_a_tie_is_half_a_win():
     assert win_rate([1.0, 2.0], [1.0, 2.0]).rate == 0.5
 
 
-def test_what_cannot_be_asked_is_said(chatty):
+def test_invalid_input_is_rejected(chatty):
     model, tokenizer = chatty
     with pytest.raises(ValueError, match="no instructions"):
         assess(model, tokenizer, [])

@@ -1,4 +1,4 @@
-"""Neighbours, analogies and PCA against loops, constructed tables and torch's own decomposition."""
+"""Neighbors, analogies and PCA against loops, constructed tables and torch's own decomposition."""
 
 import math
 
@@ -24,24 +24,24 @@ def test_nearest_by_its_definition(V, C, seed, data):
     assert len(found) == k
     best = sorted(cosines.values(), reverse=True)[:k]
     assert [cosine for _, cosine in found] == pytest.approx(best, abs=1e-5)
-    assert [cosines[row] for row, _ in found] == pytest.approx(best, abs=1e-5)  # each row has the cosine beside it
+    assert [cosines[row] for row, _ in found] == pytest.approx(best, abs=1e-5)  # each row comes with its own cosine
 
 
-def test_nearest_leaves_the_table_alone_and_needs_no_gradient():
+def test_nearest_does_not_change_the_table_or_need_gradients():
     table = torch.nn.Parameter(torch.randn(5, 3))
     before = table.detach().clone()
     assert nearest(table, table[2], k=1)[0] == (2, pytest.approx(1.0))
     assert torch.equal(table, before)
 
 
-def test_an_analogy_that_holds_exactly_and_the_trap():
-    """Gender is a short step: the sum lies nearest to the query word itself, unless that is left out."""
+def test_an_analogy_that_holds_exactly_and_the_effect_of_excluding_the_query():
+    """The step from he to she is short: the sum is nearest to the query word itself unless that is excluded."""
     royal, person, male, female = torch.eye(4) * torch.tensor([[3.0], [3.0], [0.5], [0.5]])
     table = torch.stack([person + male, royal + male, person + female, royal + female, torch.tensor([0, 0, 1.0, 1.0])])
     man, king, woman, queen = range(4)
     assert analogy(table, man, king, woman, k=1) == [(queen, pytest.approx(1.0))]
     shifted = table.clone()
-    shifted[queen] += torch.tensor([0, 0, 1.5, 0])  # a queen a little off her place
+    shifted[queen] += torch.tensor([0, 0, 1.5, 0])  # slightly off the exact solution
     assert analogy(shifted, man, king, woman, k=1)[0][0] == queen
     assert analogy(shifted, man, king, woman, k=1, exclude_query=False)[0][0] == king
 
@@ -60,11 +60,11 @@ def test_pca_is_the_covariances_eigenvectors(N, C, seed):
     assert (picture.directions.gather(-1, picture.directions.abs().argmax(-1, keepdim=True)) > 0).all()
 
 
-def test_pca_does_not_mirror_its_picture():
-    """Points in another order are the same cloud, though the decomposition may answer with other signs."""
+def test_pca_directions_have_a_fixed_sign():
+    """Points in another order give the same directions, although the SVD may return other signs."""
     points = torch.randn(20, 5)
-    one, other = PCA.fit(points), PCA.fit(points.flip(0))
-    torch.testing.assert_close(one(points), other(points), atol=1e-4, rtol=1e-4)
+    pca, reordered = PCA.fit(points), PCA.fit(points.flip(0))
+    torch.testing.assert_close(pca(points), reordered(points), atol=1e-4, rtol=1e-4)
 
 
 def test_pca_by_hand():
@@ -78,14 +78,14 @@ def test_pca_by_hand():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: nearest(torch.eye(3), torch.ones(3), k=4), "k is 4, but 3 rows"),
-        (lambda: nearest(torch.eye(3), torch.ones(3), k=2, exclude=[0, 1, 1]), "k is 2, but 1 rows"),
-        (lambda: nearest(torch.eye(3), torch.zeros(3), k=1), "the vector is zero and points nowhere"),
-        (lambda: PCA.fit(torch.randn(2, 5), k=2), "k is 2; 2 points with 5 coordinates spread in at most 1"),
+        (lambda: nearest(torch.eye(3), torch.ones(3), k=4), "k is 4; use from 1 to 3"),
+        (lambda: nearest(torch.eye(3), torch.ones(3), k=2, exclude=[0, 1, 1]), "k is 2; use from 1 to 1"),
+        (lambda: nearest(torch.eye(3), torch.zeros(3), k=1), "the vector is zero, so its cosine"),
+        (lambda: PCA.fit(torch.randn(2, 5), k=2), "k is 2; 2 points with 5 coordinates have at most 1 directions"),
         (lambda: PCA.fit(torch.ones(4, 3)), "all 4 points are the same"),
     ],
 )
-def test_bad_input_gets_a_sentence(call, sentence):
+def test_invalid_input_is_rejected(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
 

@@ -16,7 +16,7 @@ def two_clouds(N=40, C=6, distance=3.0):
 
 @given(st.integers(6, 30), st.integers(1, 8), st.integers(2, 3), st.floats(0.001, 10), st.integers(0, 1000))
 def test_ridge_is_least_squares_with_extra_rows(N, C, G, penalty, seed):
-    """A penalty is the same as C further examples that ask each weight to be 0."""
+    """A penalty equals C further examples with target 0, one for each weight."""
     torch.manual_seed(seed)
     vectors, labels = 5 * torch.randn(N, C) + 3, torch.arange(N) % G
     probe = ridge_probe(vectors, labels, penalty)
@@ -29,20 +29,20 @@ def test_ridge_is_least_squares_with_extra_rows(N, C, G, penalty, seed):
     torch.testing.assert_close(probe(vectors).mean(0), y.mean(0).float(), atol=1e-4, rtol=1e-4)
 
 
-def test_a_probe_does_not_care_for_the_scale_of_the_vectors():
+def test_a_probe_does_not_depend_on_the_scale_of_the_vectors():
     vectors, labels = two_clouds(distance=1.0)
     scaled = ridge_probe(1000 * vectors, labels)(1000 * vectors)
     torch.testing.assert_close(scaled, ridge_probe(vectors, labels)(vectors))
 
 
-def test_clouds_are_told_apart_and_noise_is_not():
+def test_a_probe_separates_clusters_and_not_noise():
     def accuracy(vectors, labels):
         return (ridge_probe(vectors[::2], labels[::2]).classify(vectors[1::2]) == labels[1::2]).float().mean()
 
     vectors, labels = two_clouds(distance=8.0)
     mixed = torch.randperm(len(labels))
     assert accuracy(vectors[mixed], labels[mixed]) == 1.0
-    # 40 vectors of noise in 60 dimensions: a probe separates the ones it was fitted to, and none that it was not.
+    # 40 noise vectors in 60 dimensions: a probe separates the vectors it was fitted to, and no others.
     noise, labels = torch.randn(400, 60), torch.randint(2, (400,))
     assert (ridge_probe(noise[:40], labels[:40]).classify(noise[:40]) == labels[:40]).float().mean() > 0.9
     guessed = (ridge_probe(noise[:40], labels[:40]).classify(noise[40:]) == labels[40:]).float().mean()
@@ -72,7 +72,7 @@ def test_separation_by_loops(first, second, C, seed):
         torch.testing.assert_close(found.cosine_gap[layer], gap, atol=1e-5, rtol=1e-4)
 
 
-def test_noise_is_at_chance_and_groups_that_stand_apart_are_not():
+def test_noise_is_at_chance_and_separate_groups_are_not():
     groups = torch.arange(12) % 2
     noise = torch.randn(50, 12, 30)  # fifty layers of noise
     found = separation(noise, groups, shuffles=100)
@@ -89,7 +89,7 @@ def test_noise_is_at_chance_and_groups_that_stand_apart_are_not():
 
 @pytest.mark.parametrize("G", [2, 3])
 def test_equal_vectors_tie(G):
-    """Every group of them is as near as every other; what rounding leaves of them does not decide."""
+    """All groups are equally near; rounding noise does not decide."""
     same = torch.randn(8).expand(4 * G, 8).clone()
     found = separation(torch.stack((same, 1e4 * same)), torch.arange(4 * G) % G, shuffles=5)
     torch.testing.assert_close(found.accuracy, torch.full((2,), 1 / G))
@@ -98,7 +98,7 @@ def test_equal_vectors_tie(G):
 
 
 def test_a_common_direction_does_not_hide_the_groups():
-    """Vectors in a narrow cone: all cosines are near 1 before the mean is taken away."""
+    """Vectors in a narrow cone: all cosines are near 1 before the mean is subtracted."""
     vectors, labels = two_clouds(distance=8.0)
     torch.testing.assert_close(separation(vectors + 1000, labels).cosine_gap, separation(vectors, labels).cosine_gap,
                                atol=1e-3, rtol=1e-3)  # fmt: skip
@@ -117,6 +117,6 @@ def test_a_common_direction_does_not_hide_the_groups():
     ],
 )
 @pytest.mark.usefixtures("as_users_call_it")
-def test_bad_input_gets_a_sentence(call, sentence):
+def test_invalid_input_is_rejected(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call(torch.randn(6, 3))

@@ -1,4 +1,4 @@
-"""The tools on the real model: SmolLM2's stream adds up, its lens finds Paris, and its *bank* has two meanings."""
+"""The analysis tools on a real model, SmolLM2: residual stream, logit lens, separation, analogy, ablation."""
 
 import pytest
 import torch
@@ -26,17 +26,17 @@ def capital(real):
     return torch.tensor([real[1].encode("The capital of France is")])
 
 
-def test_the_stream_adds_up(real, capital):
+def test_the_stream_is_the_sum_of_its_updates(real, capital):
     model, _ = real
     seen = trace(model, capital)
-    size = seen.stream.abs().amax(-1, keepdim=True)[1:]  # from block 11 on the first position holds 22,000
+    size = seen.stream.abs().amax(-1, keepdim=True)[1:]  # from block 11 on, 22,000 at the first position
     error = (seen.stream[:-1] + seen.attention + seen.feedforward - seen.stream[1:]).abs()
     assert (error <= 1e-5 * size + 1e-4).all()
     torch.testing.assert_close(seen.weights.sum(-1), torch.ones(seen.weights.shape[:-1]))
     assert (seen.weights.triu(1) == 0).all()
 
 
-def test_the_lens_finds_paris_at_the_end_and_not_at_the_start(real, capital):
+def test_the_lens_predicts_paris_at_the_last_block_and_not_at_the_first(real, capital):
     model, tokenizer = real
     lens = logit_lens(model, capital)
     with torch.no_grad():
@@ -46,12 +46,12 @@ def test_the_lens_finds_paris_at_the_end_and_not_at_the_start(real, capital):
     assert said[0] == " is"  # a tied head reads the token itself off its own embedding
 
 
-def test_a_bank_becomes_two(real):
+def test_the_two_meanings_of_bank_separate(real):
     model, tokenizer = real
     ids = [torch.tensor([tokenizer.encode(text)]) for text in RIVER + MONEY]
     vectors = torch.stack([trace(model, text, weights=False).stream[:, 0, -1] for text in ids], dim=1)
     found = separation(vectors, torch.tensor([0, 0, 0, 1, 1, 1]), shuffles=20)
-    assert found.accuracy[0] == 0.5  # before the first block it is one vector
+    assert found.accuracy[0] == 0.5  # before the first block all vectors are the same
     assert (found.accuracy[8:] == 1).all()
     assert (found.cosine_gap[8:] > 0.3).all()
 
@@ -64,10 +64,10 @@ def test_king_minus_man_plus_woman(real):
     assert round(best[1], 2) == 0.72
 
 
-def test_an_ablation_is_felt_and_leaves_no_trace(real, capital):
+def test_an_ablation_changes_the_logits_and_is_undone(real, capital):
     model, _ = real
     targets = torch.zeros_like(capital)
-    targets[:, 0] = IGNORE  # its giant numbers would be the mean
+    targets[:, 0] = IGNORE  # its massive activations would dominate the mean
     means = mean_outputs(model, [(capital, targets)])
     assert set(means) == set(sublayers(model))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The trace against the model's own arithmetic, and against what transformers hands out."""
+"""The trace against the model's own arithmetic, and against the outputs of transformers."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def hooks_of(model):
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
-def test_everything_in_the_trace_is_what_the_model_computed(variant):
+def test_the_trace_holds_the_values_of_the_forward_pass(variant):
     model, ids = lively(Transformer(small_config(**variant))), torch.randint(0, 50, (2, 7))
     seen = trace(model, ids)
     torch.testing.assert_close(seen.logits, model(ids).detach())
@@ -49,8 +49,8 @@ def test_everything_in_the_trace_is_what_the_model_computed(variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
-def test_the_weights_are_those_that_the_model_used(variant):
-    """With them, the weighted means of the values, projected back, are what each attention wrote."""
+def test_the_weights_reproduce_the_attention_outputs(variant):
+    """The weighted means of the values, projected back, are the output of each attention layer."""
     model, ids = lively(Transformer(small_config(**variant))), torch.randint(0, 50, (2, 7))
     seen = trace(model, ids)
     torch.testing.assert_close(seen.weights.sum(-1), torch.ones(2, 2, 4, 7))
@@ -61,8 +61,8 @@ def test_the_weights_are_those_that_the_model_used(variant):
             attention = block.attention
             value = attention.value(block.attention_norm(seen.stream[layer])).unflatten(-1, (-1, attention.d_head))
             value = value.transpose(1, 2).repeat_interleave(4 // value.shape[2], dim=1)
-            wrote = attention.output((seen.weights[layer] @ value).transpose(1, 2).flatten(2))
-            torch.testing.assert_close(wrote, seen.attention[layer], atol=1e-4, rtol=1e-4)
+            output = attention.output((seen.weights[layer] @ value).transpose(1, 2).flatten(2))
+            torch.testing.assert_close(output, seen.attention[layer], atol=1e-4, rtol=1e-4)
 
 
 def test_stream_and_weights_are_those_of_transformers():
@@ -81,7 +81,7 @@ def test_stream_and_weights_are_those_of_transformers():
         answer = theirs(ids, output_hidden_states=True, output_attentions=True)
     torch.testing.assert_close(torch.stack(answer.attentions), seen.weights, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(torch.stack(answer.hidden_states[:-1]), seen.stream[:-1], atol=1e-4, rtol=1e-4)
-    # Their last hidden state is already normalised.
+    # Their last hidden state is already normalized.
     torch.testing.assert_close(answer.hidden_states[-1], model.final_norm(seen.stream[-1]).detach())
 
 
@@ -92,7 +92,7 @@ def test_weights_can_be_left_out(small_model):
     torch.testing.assert_close(short.stream, full.stream)
 
 
-def test_no_hook_stays_behind_even_after_an_error(small_model):
+def test_hooks_are_removed_even_after_an_error(small_model):
     trace(small_model, torch.tensor([[1, 2]]))
     with pytest.raises(IndexError, match="token id 50 is outside"):
         trace(small_model, torch.tensor([[50]]))
@@ -102,15 +102,15 @@ def test_no_hook_stays_behind_even_after_an_error(small_model):
 
 
 @pytest.mark.parametrize("variant", VARIANTS[:4], ids=str)
-def test_the_lens_ends_with_the_models_own_logits(variant):
+def test_the_last_row_of_the_lens_holds_the_models_logits(variant):
     model, ids = lively(Transformer(small_config(**variant))), torch.randint(0, 50, (2, 7))
     lens = logit_lens(model, ids)
     assert lens.shape == (3, 2, 7, 50)
     torch.testing.assert_close(lens[-1], model(ids).detach())
 
 
-def test_the_lens_is_a_model_cut_short():
-    """After block 1 it says what a model of one block with the same weights says."""
+def test_the_lens_equals_a_model_with_fewer_blocks():
+    """After block 1 its logits are those of a one-block model with the same weights."""
     model, short = lively(Transformer(small_config())), Transformer(small_config(n_layers=1))
     short.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("blocks.1.")})
     ids = torch.randint(0, 50, (2, 7))
@@ -118,6 +118,6 @@ def test_the_lens_is_a_model_cut_short():
     torch.testing.assert_close(read_off(model, trace(model, ids).stream[1, :, -1]), short(ids)[:, -1].detach())
 
 
-def test_places_are_in_the_order_of_the_computation(small_model):
+def test_sublayers_are_in_order_of_computation(small_model):
     assert list(sublayers(small_model)) == [(0, "attention"), (0, "feedforward"), (1, "attention"), (1, "feedforward")]
     assert sublayers(small_model)[1, "feedforward"] is small_model.blocks[1].feedforward

@@ -1,4 +1,4 @@
-"""Bands made from runs by hand, verdicts with their sentences, and a whole run's checkup."""
+"""Bands of hand-made runs, verdicts with their sentences, and the checkup of a whole run."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from helpers import small_config
 
 from minillm.config import ModelConfig
 from minillm.course.bands import BANDS, Band, Bands, bands_of, is_normal, load_bands, settings_of, write_bands
-from minillm.course.checkup import check_run, judge, table
+from minillm.course.checkup import check_run, summarize, table
 from minillm.course.models import BaseRecipe
 from minillm.losses import next_token_loss
 from minillm.model.transformer import Transformer
@@ -39,7 +39,7 @@ SEEDS = [run_of(lambda s, d=d: falling(s) + d, lambda s, d=d: falling(s) + d) fo
 BANDS_BY_HAND = bands_of(SEEDS, settings_of(BaseRecipe()))
 
 
-def test_an_untrained_model_finds_every_token_equally_likely():
+def test_an_untrained_models_loss_is_ln_v():
     torch.manual_seed(0)
     model = Transformer(ModelConfig.preset("tiny"))
     ids = torch.randint(0, 1024, (4, 129))
@@ -66,19 +66,19 @@ def test_only_steps_that_all_seeds_have_are_in_a_band():
     assert band.steps == (1, 20)
 
 
-def test_bands_survive_their_file_and_a_damaged_one_is_told(tmp_path):
+def test_bands_round_trip_through_their_file_and_a_damaged_one_is_rejected(tmp_path):
     write_bands(BANDS_BY_HAND, tmp_path / "bands.json")
     assert load_bands(tmp_path / "bands.json") == BANDS_BY_HAND
     for text in ("{", "[]", '{"loss": 3}', "null", json.dumps({"loss": {}, "val_loss": {}})):
         (tmp_path / "bands.json").write_text(text)
-        with pytest.raises(ValueError, match="holds no loss bands"):
+        with pytest.raises(ValueError, match="is not a loss band file"):
             load_bands(tmp_path / "bands.json")
     with pytest.raises(FileNotFoundError, match="loss_bands.py makes them"):
         load_bands(tmp_path / "nowhere.json")
 
 
 @pytest.mark.skipif(not BANDS.is_file(), reason="no bands are shipped")
-def test_the_shipped_bands_belong_to_the_recipe_that_stands():
+def test_the_shipped_bands_belong_to_the_current_recipe():
     bands = load_bands()
     assert bands.recipe == json.loads(json.dumps(settings_of(BaseRecipe()))), "run python benchmarks/loss_bands.py"
     measured = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "pretrain.json"
@@ -133,25 +133,25 @@ def test_the_kind_of_loss_is_checked():
         (run_of(lambda s: math.nan if s == 50 else falling(s)), "At step 50, the training loss is no number"),
     ],
 )
-def test_a_run_that_is_not_normal_is_told_what_fits_it(lines, part):
-    normal, verdict = judge(lines, BANDS_BY_HAND, LN_V)
+def test_an_abnormal_run_gets_the_matching_hint(lines, part):
+    normal, verdict = summarize(lines, BANDS_BY_HAND, LN_V)
     assert not normal
     assert part in verdict
 
 
-def test_a_sixth_seed_is_normal_also_while_it_runs():
+def test_a_sixth_seed_is_normal_at_every_length():
     whole = run_of(lambda s: falling(s) + 0.05, lambda s: falling(s) - 0.06)
     for length in (1, 2, 30, len(whole)):
-        normal, verdict = judge(whole[:length], BANDS_BY_HAND, LN_V)
+        normal, verdict = summarize(whole[:length], BANDS_BY_HAND, LN_V)
         assert normal, verdict
     later = run_of(steps=range(2000, 2100, 10))
-    assert judge(later, BANDS_BY_HAND, LN_V) == (
+    assert summarize(later, BANDS_BY_HAND, LN_V) == (
         True,
         "The bands know none of this run's steps; nothing else looks wrong (it ends at 0.84).",
     )
 
 
-def test_the_table_is_short_and_holds_the_first_and_the_last_step():
+def test_the_table_is_short_and_has_the_first_and_the_last_step():
     rows = table(run_of(val=falling), BANDS_BY_HAND)
     steps = [row.step for row in rows if row.kind == "loss"]
     assert (steps[0], steps[-1]) == (1, 1000)
@@ -187,7 +187,7 @@ def test_the_script_trains_each_seed_once_and_a_run_of_the_recipe_is_normal(tmp_
     assert bands.loss.steps == (1, 2, 3, 4)
     assert bands.val_loss.steps == (2, 4)
     monkeypatch.setattr(script, "train_base", None)
-    assert script.make(TINY, 2, tmp_path / "runs", to) == bands  # all was there
+    assert script.make(TINY, 2, tmp_path / "runs", to) == bands  # both runs were cached
     with pytest.raises(ValueError, match="a band over 1 seeds has no width"):
         script.make(TINY, 1, tmp_path / "runs", to)
     monkeypatch.undo()
@@ -206,7 +206,7 @@ def test_the_script_trains_each_seed_once_and_a_run_of_the_recipe_is_normal(tmp_
     with pytest.raises(ValueError, match="run.json is damaged"):
         check_run(folder, bands)
     (folder / "metrics.jsonl").write_text("")
-    with pytest.raises(ValueError, match="holds no line yet"):
+    with pytest.raises(ValueError, match="has no lines yet; train for a few steps first"):
         check_run(folder, bands)
 
 

@@ -1,4 +1,4 @@
-"""The claims table: numbers read out of lessons, the sentence when one is lost, and the table that is shipped."""
+"""The claims table: numbers extracted from lessons, errors for missing ones, and the table that ships."""
 
 import json
 import re
@@ -76,11 +76,11 @@ def claim(pattern, measured="{gap}", place="output", number="04", why="so far"):
         (r"^rows: (?P<gap>\d+)$", "{gap} rows", "61 rows"),
     ],
 )
-def test_a_number_is_read_from_what_a_lesson_has_printed(lesson, pattern, measured, expected):
+def test_a_number_is_extracted_from_a_lessons_output(lesson, pattern, measured, expected):
     assert measure(claim(pattern, measured), lesson) == expected
 
 
-def test_an_assertion_counts_if_its_cell_has_run(lesson):
+def test_an_assertion_counts_if_its_cell_was_executed(lesson):
     assert measure(claim(r"^assert gap > 1$", "asserted", "code"), lesson) == "asserted"
     with pytest.raises(ValueError, match="0 matches"):
         measure(claim(r"^assert never$", "asserted", "code"), lesson)
@@ -90,13 +90,13 @@ def test_an_assertion_counts_if_its_cell_has_run(lesson):
     ("wrong", "sentence"),
     [
         (claim("lost (?P<gap>.)"), r"'Words part': lesson 04 has 0 matches of 'lost .* in its output.*claims\.toml"),
-        (claim("gap 7.77"), "has 0 matches"),  # text on the page is no measurement
+        (claim("gap 7.77"), "has 0 matches"),  # Markdown text is not a measurement
         (claim(r"(?P<gap>\d)\d"), "lesson 04 has [2-9] matches"),
         (claim("gap", number="21"), "lesson 21 is not built; there are 04"),
         (claim("(?P<gap>gap)", "{gaps}"), "no pattern has a group 'gaps', which '{gaps}' asks for"),
     ],
 )
-def test_what_cannot_be_read_is_named(lesson, wrong, sentence):
+def test_a_missing_number_is_reported(lesson, wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
         measure(wrong, lesson)
 
@@ -112,7 +112,7 @@ def test_the_table_has_a_row_for_each_claim_and_keeps_its_columns(lesson):
     assert written[4:] == ["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |", row, row]
 
 
-def test_an_excerpt_counts_all_claims_and_shows_those_that_tell(lesson):
+def test_an_excerpt_counts_all_claims_and_shows_the_marked_ones(lesson):
     dull, telling = claim("(?P<gap>gap)", why="dull"), replace(claim("(?P<gap>gap)", why="so"), telling=True)
     written = excerpt((Chapter("One", (dull, telling)), Chapter("Two", (dull,))), lesson, "notebooks").splitlines()
     assert written[0].startswith("Of 3 statements ")
@@ -120,30 +120,30 @@ def test_an_excerpt_counts_all_claims_and_shows_those_that_tell(lesson):
 
 
 def test_the_readme_shows_a_few_claims_of_every_verdict():
-    telling = [one for one in EVERY if one.telling]
+    telling = [claim for claim in EVERY if claim.telling]
     assert len(telling) == 5, "README.md says that it shows five"
-    assert {one.verdict for one in telling} == set(Verdict)
+    assert {claim.verdict for claim in telling} == set(Verdict)
 
 
-@pytest.mark.parametrize("one", [pytest.param(one, id=one.statement) for one in EVERY])
-def test_each_shipped_claim_is_measured_by_the_lessons_that_stand(one):
-    assert measure(one, LESSONS)
+@pytest.mark.parametrize("shipped", [pytest.param(claim, id=claim.statement) for claim in EVERY])
+def test_each_shipped_claim_is_measured_by_the_built_lessons(shipped):
+    assert measure(shipped, LESSONS)
 
 
-@pytest.mark.parametrize("one", [pytest.param(one, id=one.statement) for one in EVERY])
-def test_no_number_of_a_lesson_is_typed(one):
-    typed = re.findall(r"\d[\d.,]*", NAMES.sub("", f"{one.measured} {one.why}"))
-    assert not [number for number in typed if number.strip(".,") not in one.statement]
+@pytest.mark.parametrize("shipped", [pytest.param(claim, id=claim.statement) for claim in EVERY])
+def test_no_number_of_a_lesson_is_typed(shipped):
+    typed = re.findall(r"\d[\d.,]*", NAMES.sub("", f"{shipped.measured} {shipped.why}"))
+    assert not [number for number in typed if number.strip(".,") not in shipped.statement]
 
 
-def test_each_statement_stands_once_and_all_verdicts_occur():
-    statements = [one.statement for one in EVERY]
+def test_statements_are_unique_and_all_verdicts_occur():
+    statements = [claim.statement for claim in EVERY]
     assert len(set(statements)) == len(statements)
-    assert {one.verdict for one in EVERY} == set(Verdict)
+    assert {claim.verdict for claim in EVERY} == set(Verdict)
     assert tally(load_claims()).startswith(f"Of {len(EVERY)} statements ")
 
 
-def test_a_lesson_that_is_built_again_renews_the_table():
+def test_a_rebuilt_lesson_updates_the_table():
     before = table(load_claims(), LESSONS, "..")
     lesson = LESSONS["02"]
     built_again = re.sub(r"^(' queen' +)[\d.]+$", r"\g<1>0.123", lesson.output, flags=re.MULTILINE)
@@ -153,7 +153,7 @@ def test_a_lesson_that_is_built_again_renews_the_table():
     assert "*queen* leads with 0.123" in changed[0]
 
 
-def test_the_table_of_lessons_is_read_out_of_them(tmp_path):
+def test_the_table_of_lessons_is_extracted_from_them(tmp_path):
     path = tmp_path / "measured.toml"
     row = "[[lesson]]\nnumber = '11'\ntitle = 'DPO'\nmeasured = 'GRPO {grpo:.0%}'\n"
     path.write_text(row + """readings = [["11", 'GRPO (?P<grpo>[0-9.]+)$']]""", encoding="utf-8")
@@ -179,9 +179,9 @@ def test_a_share_or_an_error_in_the_table_of_lessons_is_not_typed():
         (CLAIMS.read_text(encoding="utf-8").replace('"loose"', '"wrong"', 2), "'wrong' is not a valid Verdict"),
     ],
 )
-def test_a_damaged_table_is_told(tmp_path, text, part):
+def test_a_damaged_table_is_reported(tmp_path, text, part):
     (tmp_path / "claims.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"claims\.toml holds no table of claims") as told:
+    with pytest.raises(ValueError, match=r"claims\.toml is not a table of claims") as told:
         load_claims(tmp_path / "claims.toml")
     assert part in str(told.value)
 
@@ -189,14 +189,14 @@ def test_a_damaged_table_is_told(tmp_path, text, part):
 PAGE = f"above\n{build_claims.BEGIN}\nold\n{build_claims.END}\nbelow\n"
 
 
-def test_the_page_around_the_claims_is_left_alone():
+def test_the_page_around_the_claims_is_unchanged():
     fresh = build_claims.with_claims(PAGE, "new", "page.md")
     assert fresh == f"above\n{build_claims.BEGIN}\n\nnew\n\n{build_claims.END}\nbelow\n"
     assert build_claims.with_claims(fresh, "new", "page.md") == fresh
 
 
 @pytest.mark.parametrize("page", ["above", PAGE + PAGE, PAGE.replace(build_claims.END, "")])
-def test_a_page_without_its_marks_is_refused(page):
+def test_a_page_without_its_markers_is_rejected(page):
     with pytest.raises(ValueError, match=r"page\.md needs the line <!-- claims"):
         build_claims.with_claims(page, "new", "page.md")
 

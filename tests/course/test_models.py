@@ -1,4 +1,4 @@
-"""The course's own models: made once, kept whole, made again when damaged; with a recipe that takes a second."""
+"""The course's models: made once, cached, and made again when damaged; with a recipe that takes a second."""
 
 import importlib
 import json
@@ -70,7 +70,7 @@ def only_folder(home):
     return folder
 
 
-def test_the_recipe_is_that_of_the_command():
+def test_the_recipe_equals_that_of_the_command():
     defaults = cli.with_recipe(cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params)
     recipe = BaseRecipe()
     assert recipe.config == ModelConfig.preset(defaults["preset"])
@@ -82,7 +82,7 @@ def test_the_recipe_is_that_of_the_command():
         assert getattr(recipe.training, setting) == defaults[setting], setting
 
 
-def test_it_is_what_the_command_makes(home, tmp_path, monkeypatch):
+def test_the_base_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", {k: v for k, v in TINY.config.to_dict().items() if v is not None})
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
@@ -106,10 +106,10 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
     settings = json.loads((folder / SEAL).read_text())["settings"]
     assert settings["training"] == asdict(TINY.training)
-    assert settings["config"] == TINY.config.to_dict()  # without a scaling that it has not: that came later
+    assert settings["config"] == TINY.config.to_dict()  # without rope_scaling, which the config gained later
 
 
-def test_what_the_cache_holds_whole_is_listed_with_its_seal_last(home, monkeypatch):
+def test_the_files_of_a_complete_model_are_listed_with_the_seal_last(home, monkeypatch):
     monkeypatch.setitem(models.DEFAULTS, "base", TINY)
     assert models.files_here()["base"] == []
     make_base(TINY)
@@ -123,7 +123,7 @@ def test_what_the_cache_holds_whole_is_listed_with_its_seal_last(home, monkeypat
     assert models.files_here()["base"] == []
 
 
-def test_every_setting_has_a_part_in_the_name(home):
+def test_every_setting_changes_the_cache_path(home):
     recipes = [TINY, replace(TINY, seed=1), replace(TINY, batch_size=3)]
     recipes += [replace(TINY, training=replace(TINY.training, weight_decay=0.2))]
     for recipe in recipes:
@@ -144,7 +144,7 @@ def _save_untrained(folder):
         (lambda folder: (folder / SEAL).write_text("{"), f"its {SEAL} is missing or unreadable"),
     ],
 )
-def test_a_damaged_model_is_made_again_and_says_so(home, capsys, harm, sentence):
+def test_a_damaged_model_is_made_again_with_a_message(home, capsys, harm, sentence):
     first, _ = make_base(TINY)
     harm(only_folder(home))
     second, _ = make_base(TINY)
@@ -152,7 +152,7 @@ def test_a_damaged_model_is_made_again_and_says_so(home, capsys, harm, sentence)
     assert torch.equal(weights(first), weights(second))
 
 
-def test_an_interrupted_run_is_gone_on_with(home, monkeypatch):
+def test_an_interrupted_run_is_resumed(home, monkeypatch):
     whole, _ = make_base(TINY)
     shutil.rmtree(home)
     monkeypatch.setattr(training_recipes, "pretrain", _stopped_at(2))
@@ -161,7 +161,7 @@ def test_an_interrupted_run_is_gone_on_with(home, monkeypatch):
     seen = []
     monkeypatch.setattr(training_recipes, "pretrain", _noting(seen))
     resumed, _ = make_base(TINY)
-    assert min(seen) > 2  # the steps before Ctrl-C were not done again
+    assert min(seen) > 2  # the steps before Ctrl-C were not repeated
     assert torch.equal(weights(resumed), weights(whole))
 
 
@@ -183,7 +183,7 @@ def _noting(seen):
     return pretrain
 
 
-def test_what_cannot_be_gone_on_with_is_made_anew(home, capsys):
+def test_a_run_that_cannot_be_resumed_is_made_again(home, capsys):
     first, _ = make_base(TINY)
     folder = only_folder(home)
     partial = folder.with_name(f"{folder.name}.partial")
@@ -191,12 +191,12 @@ def test_what_cannot_be_gone_on_with_is_made_anew(home, capsys):
     partial.mkdir()
     (partial / "checkpoint.safetensors").write_bytes(b"torn")
     second, _ = make_base(TINY)
-    assert "cannot be gone on with" in capsys.readouterr().err
+    assert "cannot be resumed" in capsys.readouterr().err
     assert torch.equal(weights(first), weights(second))
     assert not partial.exists()
 
 
-def test_a_fault_in_the_making_is_not_hidden(home):
+def test_an_error_in_training_is_not_hidden(home):
     def fails(folder):
         folder.mkdir()
         raise ValueError("no such corpus")
@@ -205,14 +205,14 @@ def test_a_fault_in_the_making_is_not_hidden(home):
         kept("base", {}, fails)
 
 
-def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "file"))
     with pytest.raises(OSError, match="cannot keep the course's base model in .*set MINILLM_HOME"):
         make_base(TINY)
 
 
-def test_the_chat_models_recipe_is_that_of_the_command():
+def test_the_chat_models_recipe_equals_that_of_the_command():
     defaults = sft_command.with_recipe(sft_command.sft.make_context("sft", ["--out", "somewhere"]).params)
     recipe = ChatRecipe()
     assert (defaults["data"], defaults["model"], defaults["lora"]) == ("world", None, None)
@@ -221,7 +221,7 @@ def test_the_chat_models_recipe_is_that_of_the_command():
         assert getattr(recipe.sft, name) == defaults[name], name
 
 
-def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
+def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     training = replace(WORLD_SFT.training, steps=4, warmup_steps=1, bf16=False)
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     recipe = ChatRecipe(
@@ -239,7 +239,7 @@ def test_the_chat_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
     assert torch.equal(weights(make_sft(recipe)[0]), weights(model))
 
 
-def test_the_reward_model_is_what_the_command_makes(home, tmp_path, monkeypatch):
+def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     short = {"steps": 3, "warmup_steps": 1, "bf16": False}
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
@@ -258,7 +258,7 @@ def test_the_reward_model_is_what_the_command_makes(home, tmp_path, monkeypatch)
     assert torch.equal(make_reward(recipe)[0].score([[3], [9]], texts), again.score([[3], [9]], texts))
 
 
-def test_the_model_after_ppo_is_what_the_command_makes(home, tmp_path, monkeypatch):
+def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypatch):
     short = {"steps": 2, "warmup_steps": 1, "bf16": False}
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))

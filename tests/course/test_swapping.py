@@ -1,4 +1,4 @@
-"""A learner's component in a whole model: the first tensor that leaves the reference is named."""
+"""A learner's component in a whole model: the first tensor that differs from the reference is named."""
 
 import math
 import re
@@ -19,7 +19,7 @@ def feedforward(x, gate, up, down):
 
 def attention(x, query, key, value, output, n_heads, scale=True):
     B, T, C = x.shape
-    query, key, value = ((x @ one.T).view(B, T, n_heads, -1).transpose(1, 2) for one in (query, key, value))
+    query, key, value = ((x @ weight.T).view(B, T, n_heads, -1).transpose(1, 2) for weight in (query, key, value))
     scores = query @ key.mT / (math.sqrt(C // n_heads) if scale else 1)
     visible = torch.ones(T, T, dtype=torch.bool).tril()
     return (scores.masked_fill(~visible, -math.inf).softmax(-1) @ value).transpose(1, 2).reshape(B, T, C) @ output.T
@@ -36,14 +36,14 @@ def attention(x, query, key, value, output, n_heads, scale=True):
         (lambda x, **everything: x @ everything["weight"].T, "head"),
     ],
 )
-def test_a_right_component_leaves_every_tensor_as_it_was(mine, at, capsys):
+def test_a_right_component_changes_no_tensor(mine, at, capsys):
     swap = swap_in(mine, at)
     assert swap.agrees, str(swap)
     assert "logits" in swap.compared
     assert f"{at}: all {len(swap.compared)} tensors agree" in capsys.readouterr().out
 
 
-def test_the_first_tensor_that_leaves_is_named():
+def test_the_first_tensor_that_differs_is_named():
     def unscaled(x, query, key, value, output, n_heads):
         return attention(x, query, key, value, output, n_heads, scale=False)
 
@@ -54,7 +54,7 @@ def test_the_first_tensor_that_leaves_is_named():
     assert str(later).startswith(f"{later.first}: {before} tensors agree, then {later.first} has ")
 
 
-def test_inside_of_a_module_it_is_the_innermost():
+def test_the_innermost_module_that_differs_is_named():
     class Swapped(FeedForward):
         def forward(self, x):
             return self.down(F.silu(self.up(x)) * self.gate(x))
@@ -69,7 +69,7 @@ def test_inside_of_a_module_it_is_the_innermost():
     assert swap_in(Shifted(**sizes), "feedforward").first == "blocks.0.feedforward.up"
 
 
-def test_a_model_of_ones_own_is_the_reference():
+def test_a_given_model_is_the_reference():
     model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=4, norm="layernorm"))
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     assert swap_in(lambda x, weight: F.layer_norm(x, x.shape[-1:], weight), "final_norm", model).agrees
@@ -79,15 +79,15 @@ def test_a_model_of_ones_own_is_the_reference():
 @pytest.mark.parametrize(
     ("mine", "at", "words"),
     [
-        (feedforward, "ffn", "the model has no 'ffn'; take one of embedding, attention_norm, attention,"),
-        (lambda x, foo: x, "head", "there is no 'foo' to give to your function; there are vocab_size"),
+        (feedforward, "ffn", "the model has no 'ffn'; use one of embedding, attention_norm, attention,"),
+        (lambda x, foo: x, "head", "your function asks for 'foo'; use some of vocab_size"),
         (
             nn.Linear(3, 3),
             "feedforward",
-            "your parameters are {'weight': (3, 3), 'bias': (3,)}; name",
+            "your parameters are {'weight': (3, 3), 'bias': (3,)}; use",
         ),
     ],
 )
-def test_what_cannot_be_swapped_is_told(mine, at, words):
+def test_invalid_swaps_are_rejected(mine, at, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         swap_in(mine, at)

@@ -1,4 +1,4 @@
-"""The sweep of runs: each is what a plain pretraining run gives, kept on its own, and gone on with after Ctrl-C."""
+"""The sweep: each run equals a plain pretraining run, is cached on its own, and is resumed after Ctrl-C."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "runs"
 
 
-def test_a_run_is_a_plain_pretraining_run(home):
+def test_a_run_equals_a_plain_pretraining_run(home):
     runs, (held_out,) = sweep(TINY)
     assert [(run.d_model, run.steps) for run in runs] == [(8, 2), (8, 3), (16, 2), (16, 3)]
     corpus = LOAD_CORPUS("world", 0, 30, 5)
@@ -66,7 +66,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert len(sweep_files(TINY)) == 5
 
 
-def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
+def test_ctrl_c_loses_only_the_current_run(home, monkeypatch):
     trained = []
 
     def interrupted(model, *rest, **named):
@@ -80,10 +80,10 @@ def test_ctrl_c_costs_the_run_that_is_under_way(home, monkeypatch):
         sweep(TINY)
     assert len(list(home.glob("*.json"))) == 2
     sweep(TINY)
-    assert trained == [8, 8, 16, 16, 16, 16]  # the third was done again, the first two were not
+    assert trained == [8, 8, 16, 16, 16, 16]  # the third was repeated, the first two were not
 
 
-def test_every_setting_has_a_part_in_the_name(home):
+def test_every_setting_changes_the_cache_path(home):
     changed = [replace(TINY, seed=1), replace(TINY, batch_size=1), replace(TINY, documents=31)]
     changed += [replace(TINY, training=replace(TINY.training, learning_rate=0.1))]
     files = {module.numbers_file(module.NAME, recipe.settings(8, 2)) for recipe in [TINY, *changed]}
@@ -92,7 +92,7 @@ def test_every_setting_has_a_part_in_the_name(home):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": {}, "numbers": {}}'])
-def test_a_damaged_file_is_made_again_and_says_so(home, capsys, text):
+def test_a_damaged_file_is_made_again_with_a_message(home, capsys, text):
     first = sweep(TINY)
     file = module.numbers_file(module.NAME, TINY.settings(8, 3))
     file.write_text(text)
@@ -102,18 +102,18 @@ def test_a_damaged_file_is_made_again_and_says_so(home, capsys, text):
 
 
 def test_no_run_reads_a_document_twice(home):
-    with pytest.raises(ValueError, match="900 steps would read documents twice, since 30 make .* take more documents"):
+    with pytest.raises(ValueError, match="900 steps would read documents twice, since 30 make .* use more documents"):
         sweep(replace(TINY, held_out=((8, 900),)))
 
 
-def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "file"))
     with pytest.raises(OSError, match="cannot keep the numbers of scaling-run in .*set MINILLM_HOME"):
         sweep(TINY)
 
 
-def test_the_course_s_base_model_is_of_the_family():
+def test_the_base_model_belongs_to_the_sweeps_family():
     recipe, base = SweepRecipe(), BaseRecipe()
     assert recipe.config(128) == base.config == ModelConfig.preset("tiny")
     assert replace(recipe.training, bf16=None) == base.training

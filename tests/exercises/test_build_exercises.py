@@ -124,7 +124,7 @@ def test_a_file_that_was_written_in_is_not_overwritten(manuscript):
     path = sealed(manuscript)
     change(path, lambda cell: cell.update(source="def next_pair(words):\n    return my_own_work"))
     before = path.read_bytes()
-    with pytest.raises(BuildError, match=r"exercises/01_small/01_small\.ipynb has been edited.*give it another name"):
+    with pytest.raises(BuildError, match=r"exercises/01_small/01_small\.ipynb has been edited.*rename it first"):
         builder.release(manuscript)
     assert path.read_bytes() == before
     assert builder.main(["01"], manuscript.parents[1]) == 1
@@ -169,7 +169,7 @@ def test_an_edit_that_an_author_committed_is_stale(manuscript):
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "all"]):
         subprocess.run(["git", *command], cwd=root, check=True)
-    assert "is committed with changes of its own" in builder.why_stale(manuscript)
+    assert "was committed with manual edits" in builder.why_stale(manuscript)
     change(path, lambda cell: cell.update(source="a learner's"))
     assert builder.why_stale(manuscript) is None
 

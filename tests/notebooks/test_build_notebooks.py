@@ -124,7 +124,7 @@ def test_what_check_calls_stale(built, write):
         if cell["cell_type"] == "code":
             cell["outputs"] = []
     notebook.write_text(json.dumps(stripped), encoding="utf-8")
-    assert builder.what_is_stale(manuscript) == "00_small: the notebook holds no outputs"
+    assert builder.what_is_stale(manuscript) == "00_small: the notebook has no outputs"
     stripped["cells"][1]["execution_count"] = None
     notebook.write_text(json.dumps(stripped), encoding="utf-8")
     assert "not numbered 1 to 2" in builder.what_is_stale(manuscript)
@@ -133,10 +133,10 @@ def test_what_check_calls_stale(built, write):
 def test_text_on_the_line_that_begins_a_cell_would_be_lost(built, write):
     _, first, _ = built
     manuscript = write(GOOD + "\n# %% [markdown] Read this.\n# And this.\n")
-    with pytest.raises(builder.BuildError, match="00_small: a cell begins with '%% Read this.'; put its text"):
+    with pytest.raises(builder.BuildError, match="00_small: a cell starts with '%% Read this.'; put its text"):
         builder.build(manuscript)
     builder.notebook_path(manuscript).write_bytes(first)
-    assert "a cell begins with" in builder.what_is_stale(manuscript)
+    assert "a cell starts with" in builder.what_is_stale(manuscript)
 
 
 def test_check_names_notebooks_without_a_manuscript(write, tmp_path):

@@ -98,18 +98,18 @@ def test_what_was_timed_may_be_printed_and_its_text_asserted():
         ({"quiz": PARTS["quiz"].replace(", because there is more to it", "")}, "question 1 is answered in 13 words"),
         (
             {"quiz": PARTS["quiz"].replace("Not (a), which", "Anything else")},
-            "the answer to quiz question 1 says nothing of (a)",
+            "the answer to quiz question 1 does not mention (a)",
         ),
         ({"quiz": PARTS["quiz"].replace("(a) So. (b) Otherwise.", "(a) So.")}, "quiz question 1 must offer choices"),
-        ({"try": "# %%\nassert double(2) == open('/tmp/x')\n"}, "cell 4 holds an absolute path: /tmp/"),
+        ({"try": "# %%\nassert double(2) == open('/tmp/x')\n"}, "cell 4 contains an absolute path: /tmp/"),
         (
             {"boxes": PARTS["boxes"] + "#\n# There are few (size\n# 1) of it.\n"},
-            "takes '1) of it.' for an item of a list",
+            "renders '1) of it.' as a list item",
         ),
         ({"try": f"{TIMED}assert seconds[128] > 1.5 * seconds[16]\n"}, "cell 4 asserts on measured time"),
         ({"try": f"{TIMED}assert twice[1] > 0\n"}, "cell 4 asserts on measured time"),
         ({"try": f"{TIMED}torch.testing.assert_close(speed, 1)\n"}, "cell 4 asserts on measured time"),
-        ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 holds an absolute path: C:"),
+        ({"try": "# %%\nassert double(2) == open('C:\\\\x')\n"}, "cell 4 contains an absolute path: C:"),
     ],
 )
 def test_each_rule_catches_what_breaks_it(changes, sentence):

@@ -14,7 +14,7 @@ from minillm.data.conversations import append_conversation, read_conversations
 from minillm.data.corpora import SPECIAL_TOKENS
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
-from minillm.viz import chat_box as room
+from minillm.viz import chat_box as widget
 from minillm.viz.chat_box import FORGOTTEN, ChatBox
 
 TOKENIZER = chat_tokenizer(Tokenizer.train(["user assistant system certainly the"], 290, SPECIAL_TOKENS))
@@ -93,11 +93,11 @@ def test_an_answer_comes_in_pieces_and_can_be_stopped_while_it_is_written(path):
     async def scene():
         box.line._handle_custom_msg({"event": "submit"}, [])
         box.line.value = "Hello"  # what was written comes behind the key
-        await asyncio.sleep(2 * room.LATE)
+        await asyncio.sleep(2 * widget.LATE)
         assert box.messages == [{"role": "user", "content": "Hello"}], "the kernel goes on at once"
         assert [button.disabled for button in box.buttons.values()] == [True, False, True]
         press_enter(box, "too early")
-        await asyncio.sleep(2 * room.LATE)
+        await asyncio.sleep(2 * widget.LATE)
         while len(seen) < 4:
             await asyncio.sleep(0.001)
             if box.current.value not in seen:
@@ -134,11 +134,11 @@ def test_what_cannot_be_written_is_told_and_written_with_the_next_answer(path, m
     def full(_path, _messages):
         raise OSError("no space left")
 
-    monkeypatch.setattr(room, "append_conversation", full)
+    monkeypatch.setattr(widget, "append_conversation", full)
     box.say("one")
     assert "Not in the file yet (no space left); tried again" in box.status_text
     assert not path.exists()
-    monkeypatch.setattr(room, "append_conversation", append_conversation)
+    monkeypatch.setattr(widget, "append_conversation", append_conversation)
     box.say("two")
     assert "Not in the file" not in box.status_text
     assert [len(line) for line in read_conversations(path)] == [2, 4]

@@ -89,14 +89,14 @@ def test_a_screen_reader_hears_who_takes_how_much_from_whom():
         (["a", "b"], torch.eye(3), 0, r"weights of shape \(3, 3\) for 2 tokens; give one head's square"),
         (["a", "b"], torch.eye(2)[None], 0, r"weights of shape \(1, 2, 2\) for 2 tokens"),
         ([], torch.zeros(0, 0), 0, "for 0 tokens"),
-        (["a", "b"], torch.eye(2), 2, "query 2 is not there; the tokens are numbered 0 to 1"),
-        (["a", "b"], torch.eye(2), -1, "query -1 is not there"),
+        (["a", "b"], torch.eye(2), 2, "there is no query 2; the tokens are numbered 0 to 1"),
+        (["a", "b"], torch.eye(2), -1, "there is no query -1"),
         (["a", "b"], torch.tensor([[1.0, 0.0], [3.0, -2.0]]), 0, "are these scores, from before the softmax"),
-        (["a", "b"], torch.tensor([[1.0, 0.0], [torch.nan, 1.0]]), 0, "weights lie between 0 and 1"),
+        (["a", "b"], torch.tensor([[1.0, 0.0], [torch.nan, 1.0]]), 0, "weights must be between 0 and 1"),
         (["a"] * (MOST_TOKENS + 1), torch.eye(MOST_TOKENS + 1), 0, "101 tokens are too many to point at"),
     ],
 )
-def test_what_cannot_be_pointed_at_is_refused(tokens, weights, query, sentence):
+def test_invalid_input_is_rejected(tokens, weights, query, sentence):
     with pytest.raises(ValueError, match=sentence):
         hover_tokens(tokens, weights, query)
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from minillm.viz import live as room
+from minillm.viz import live as widget
 from minillm.viz.live import Live
 from minillm.viz.sketch import BOTTOM, LEFT, MOST_POINTS, RIGHT, TOP
 
@@ -98,7 +98,7 @@ def test_losses_that_no_axis_holds_are_left_out():
 
 
 def test_outside_of_a_notebook_nothing_is_drawn(monkeypatch):
-    monkeypatch.setattr(room, "sketch", None)
+    monkeypatch.setattr(widget, "sketch", None)
     assert len(handed().lines) == 3
 
 
@@ -110,16 +110,16 @@ class Notebook:
         self.kernel, self.events = object(), self
         self.register = lambda event, hook: self.hooks.append(hook)
         self.unregister = lambda event, hook: self.hooks.remove(hook)
-        monkeypatch.setattr(room, "_notebook", lambda: self)
-        monkeypatch.setattr(room, "_show", self.show)
-        monkeypatch.setattr(room, "time", SimpleNamespace(perf_counter=lambda: self.now))
-        drawn = room.sketch
+        monkeypatch.setattr(widget, "_notebook", lambda: self)
+        monkeypatch.setattr(widget, "_show", self.show)
+        monkeypatch.setattr(widget, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        drawn = widget.sketch
 
         def costly(**arguments):
             self.now += cost
             return drawn(**arguments)
 
-        monkeypatch.setattr(room, "sketch", costly)
+        monkeypatch.setattr(widget, "sketch", costly)
 
     def show(self, bundle):
         self.shown.append(bundle)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minillm.data.rankings import Preference, append_preferences, load_preferences
-from minillm.viz import ranking_booth as room
+from minillm.viz import ranking_booth as widget
 from minillm.viz.figures.style import new_sketch
 from minillm.viz.ranking_booth import RankingBooth, shown_order
 
@@ -21,7 +21,7 @@ PAIRS = [pair(number) for number in range(6)]
 
 
 def draw(rankings):
-    return new_sketch(0.2, 0.2)[0], f"{len(rankings)} learnt from."
+    return new_sketch(0.2, 0.2)[0], f"{len(rankings)} learned from."
 
 
 def opened(path, pairs=PAIRS, draw=draw) -> RankingBooth:
@@ -74,14 +74,14 @@ def test_what_cannot_be_written_is_told_and_written_with_the_next_choice(path, m
     def full(_path, _preferences):
         raise OSError("no space left")
 
-    monkeypatch.setattr(room, "append_preferences", full)
+    monkeypatch.setattr(widget, "append_preferences", full)
     booth.choose("A")
     booth.choose("B")
     assert "Not in the file yet (no space left): 2 rankings" in booth.heading.value
     assert not path.exists()
     booth.choose("neither")
     assert "2 rankings" in booth.heading.value
-    monkeypatch.setattr(room, "append_preferences", append_preferences)
+    monkeypatch.setattr(widget, "append_preferences", append_preferences)
     booth.choose("A")
     assert "Not in the file" not in booth.heading.value
     assert list(load_preferences(path).preferences) == booth.rankings
@@ -97,7 +97,7 @@ def test_other_lines_of_the_file_stay_and_broken_ones_are_told_of(path):
     booth = opened(path)
     assert [one.prompt for one in booth.rankings] == [PAIRS[2].prompt]
     assert "mine.jsonl, line 4: this is not JSON" in booth.heading.value
-    assert booth.sentence == "1 learnt from."
+    assert booth.sentence == "1 learned from."
     booth.choose("A")
     assert path.read_bytes().startswith(before)
     assert "1 of 6 seen" not in booth.heading.value
@@ -116,7 +116,7 @@ def test_a_failing_picture_becomes_a_sentence_and_the_ranking_is_kept(path):
     assert booth.sentence == "No picture for this ranking: one is too few (RuntimeError). The last one stays."
     assert booth.picture.value == before
     booth.choose("A")
-    assert booth.sentence == "2 learnt from."
+    assert booth.sentence == "2 learned from."
     assert len(load_preferences(path).preferences) == 2
     with pytest.raises(RuntimeError, match="one is too few"):  # the first picture is the author's
         opened(path, [PAIRS[0], PAIRS[5]], draw=fails_on_one)
@@ -145,8 +145,8 @@ def test_a_stored_notebook_keeps_picture_and_sentence(path):
     booth = opened(path)
     data, metadata = booth._repr_mimebundle_()
     assert data["image/png"] == booth.png
-    assert data["text/plain"] == "RankingBooth(0 of 6 ranked): 0 learnt from."
-    assert metadata["image/png"]["alt"] == "0 learnt from."
+    assert data["text/plain"] == "RankingBooth(0 of 6 ranked): 0 learned from."
+    assert metadata["image/png"]["alt"] == "0 learned from."
 
 
 def test_a_booth_needs_pairs_sides_and_a_file_that_can_be_read(path):

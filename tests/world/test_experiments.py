@@ -1,4 +1,4 @@
-"""Experiments: a perfect reader gets 1, guessing gets chance, and training holds nothing of what is held out."""
+"""Experiments: the world itself scores 1, guessing scores chance level, and training contains no held-out pair."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from minillm.world.experiments import EXPERIMENTS
 from minillm.world.lexicon import load_lexicon
 from minillm.world.probes import Experiment, Probe
 
-# The world's own reader answers the questions, in a process without the test hook, which would slow it 25 times.
+# The world's parser answers the questions in a process without run-time type checks, which slow it 25 times.
 ASK_THE_WORLD = """
 import json, math, random
 from minillm.world import World, experiments
@@ -26,11 +26,11 @@ for name in experiments.EXPERIMENTS:
     for split in ("training", "held-out"):
         whole = experiments.make(name, split, seed=3, count=12)
         probes = tuple(random.Random(1).sample(whole.probes, min(8, len(whole.probes))))
-        score = experiments.Experiment(name, split, probes).score(
-            lambda questions: [[truth.prefix_log_prob(prefix + way) for way in ways] for prefix, ways in questions]
-        )
-        rights = [training.prefix_log_prob(p.prefix + p.ways[p.answer]) for p in probes]
-        results.append([name, split, score.accuracy, sum(right > -math.inf for right in rights), len(probes)])
+        log_prob = truth.prefix_log_prob
+        scorer = lambda questions: [[log_prob(prefix + c) for c in choices] for prefix, choices in questions]
+        score = experiments.Experiment(name, split, probes).score(scorer)
+        log_probs = [training.prefix_log_prob(p.prefix + p.choices[p.answer]) for p in probes]
+        results.append([name, split, score.accuracy, sum(log_prob > -math.inf for log_prob in log_probs), len(probes)])
 print(json.dumps(results))
 """
 
@@ -45,17 +45,17 @@ def world_answers():
 
 @pytest.mark.parametrize("split", ["training", "held-out"])
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_perfect_reader_gets_them_all(world_answers, name, split):
+def test_the_world_answers_every_question(world_answers, name, split):
     accuracy, possible, n = world_answers[name, split]
     assert accuracy == experiments.make(name, split, count=1).perfect
-    # In training each right answer can be told; of what is held out, not one can.
+    # A training document can contain every training answer and no held-out one.
     assert possible == (n if split == "training" else 0)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_splits_share_no_question(name):
     training, held_out = (
-        {probe.prefix + probe.ways[probe.answer] for probe in experiments.make(name, split, count=150).probes}
+        {probe.prefix + probe.choices[probe.answer] for probe in experiments.make(name, split, count=150).probes}
         for split in ("training", "held-out")
     )
     assert len(held_out) >= (8 if name == "analogies" else 100)
@@ -63,47 +63,49 @@ def test_splits_share_no_question(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_same_for_a_seed_and_others_for_another(name):
+def test_probes_are_determined_by_the_seed(name):
     again = experiments.make(name, "held-out", seed=4, count=20)
     assert again == experiments.make(name, "held-out", seed=4, count=20)
-    if name not in ("facts", "analogies"):  # these ask all there is
+    if name not in ("facts", "analogies"):  # these ask every question there is
         assert again != experiments.make(name, "held-out", seed=5, count=20)
         assert again.probes[:5] == experiments.make(name, "held-out", seed=4, count=5).probes
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_scorer_that_knows_nothing_is_at_chance(name):
+def test_a_constant_scorer_is_at_chance(name):
     experiment = experiments.make(name, count=40)
-    blind = experiment.score(lambda questions: [[0.0] * len(ways) for _, ways in questions])
+    blind = experiment.score(lambda questions: [[0.0] * len(choices) for _, choices in questions])
     assert blind.accuracy == pytest.approx(experiment.chance)
     assert (
         blind.chance
         == experiment.chance
-        == pytest.approx(sum(1 / len(probe.ways) for probe in experiment.probes) / len(experiment.probes))
+        == pytest.approx(sum(1 / len(probe.choices) for probe in experiment.probes) / len(experiment.probes))
     )
 
 
-def test_every_reversal_is_asked_both_ways_about():
-    """So a reader who looks at the two ways to go on, or at the words without their order, gets exactly a half."""
+def test_every_reversal_is_asked_in_both_directions():
+    """A model that sees only the choices, or only a bag of words, therefore scores exactly 0.5."""
     experiment = experiments.reversals("both", count=100)
-    for one, other in zip(experiment.probes[::2], experiment.probes[1::2], strict=True):
-        assert (one.answer, other.answer) == (0, 1)
-        whole = [{probe.prefix + way for probe in (one, other)} for way in one.ways]
+    for probe, swapped in zip(experiment.probes[::2], experiment.probes[1::2], strict=True):
+        assert (probe.answer, swapped.answer) == (0, 1)
+        whole = [{p.prefix + choice for p in (probe, swapped)} for choice in probe.choices]
         assert len(whole[0]) == len(whole[1]) == 2
-        assert {way.split()[-1] for way in one.ways} == {way.split()[-1] for way in other.ways}
-    shortest_wins = experiment.score(lambda questions: [[-len(way) for way in ways] for _, ways in questions])
+        assert {choice.split()[-1] for choice in probe.choices} == {choice.split()[-1] for choice in swapped.choices}
+    shortest_wins = experiment.score(
+        lambda questions: [[-len(choice) for choice in choices] for _, choices in questions]
+    )
     assert shortest_wins.accuracy == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_answer_to_a_sum_is_its_sum():
+def test_sums_have_the_right_answer():
     for probe in experiments.sums("both", count=60).probes:
-        first, sign, second = re.search(r"(\d+) ([+-]) (\d+) =$", probe.prefix).groups()
-        result = int(first) + int(second) if sign == "+" else int(first) - int(second)
-        assert probe.ways[probe.answer] == f" {result}."
-        assert len(set(probe.ways)) == len(probe.ways) == 10
+        first, operator, second = re.search(r"(\d+) ([+-]) (\d+) =$", probe.prefix).groups()
+        result = int(first) + int(second) if operator == "+" else int(first) - int(second)
+        assert probe.choices[probe.answer] == f" {result}."
+        assert len(set(probe.choices)) == len(probe.choices) == 10
 
 
-def test_no_lesson_and_no_page_of_facts_joins_a_held_out_couple():
+def test_no_document_pairs_a_held_out_couple():
     held_out = {
         word for probe in experiments.analogies("held-out").probes for word in re.findall(r"^An? (\w+)", probe.prefix)
     }
@@ -117,14 +119,14 @@ def test_no_lesson_and_no_page_of_facts_joins_a_held_out_couple():
             assert not any({word, partner[word]} <= words for word in held_out), document.text
 
 
-def test_whoever_was_handed_the_thing_last_has_it():
-    """Read back without the generator: whoever a sentence hands the thing to last, by name, is the answer."""
+def test_the_last_person_handed_the_thing_has_it():
+    """Checked by regular expressions alone: the last person by name to be handed the thing is the answer."""
     found = 0
     for probe in experiments.tracking("both", count=240).probes:
         handing = re.findall(r"(?:gave|handed|left) the \w+ (?:to|with) ([^.]+)\.", probe.prefix)
         if " for safe" not in probe.prefix and "birthday" not in probe.prefix and " at cards" not in probe.prefix:
             names = re.findall(r"[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []
-            owner = re.search(r"[A-Z]\w+", probe.ways[probe.answer])
+            owner = re.search(r"[A-Z]\w+", probe.choices[probe.answer])
             if names and owner and "sold" not in probe.prefix and "asked for" not in probe.prefix:
                 assert names[-1] == owner[0], probe
                 found += 1
@@ -137,9 +139,9 @@ def test_homonyms_ask_about_the_meaning_that_was_shown():
     for probe in experiments.homonyms("both", count=88).probes:
         clue, reply = ("sight", "talk") if probe.group == "before" else ("talk", "end")
         (shown,) = [sense for sense in senses if sense[clue] in probe.prefix]
-        whole = probe.prefix + probe.ways[probe.answer]
+        whole = probe.prefix + probe.choices[probe.answer]
         assert whole.removesuffix(".").endswith(shown[reply])
-        assert len(probe.ways) == sum(sense["word"] == shown["word"] for sense in senses)
+        assert len(probe.choices) == sum(sense["word"] == shown["word"] for sense in senses)
         groups[probe.group] += 1
     assert groups == {"before": 44, "after": 44}
 
@@ -156,16 +158,16 @@ def test_facts_are_asked_in_order_of_how_often_they_are_told():
 
 
 def test_vectors_made_of_couple_and_sex_solve_every_analogy():
-    """The oracle of the parallelogram: one axis a couple, one axis for he and she."""
+    """Check the quadruples with ideal vectors: one axis per couple, and one axis for he and she."""
     quadruples = experiments.quadruples("both")
     couples = sorted({(a, c) for a, _, c, _ in quadruples})
     axis = {
-        word: (place, sex) for place, couple in enumerate(couples) for sex, word in zip((1, -1), couple, strict=True)
+        word: (index, sex) for index, couple in enumerate(couples) for sex, word in zip((1, -1), couple, strict=True)
     }
 
     def vector(word):
-        place, sex = axis[word]
-        return [float(i == place) for i in range(len(couples))] + [float(sex)]
+        index, sex = axis[word]
+        return [float(i == index) for i in range(len(couples))] + [float(sex)]
 
     for a, b, c, d in quadruples:
         wanted = [y - x + z for x, y, z in zip(vector(a), vector(b), vector(c), strict=True)]
@@ -177,15 +179,15 @@ def test_vectors_made_of_couple_and_sex_solve_every_analogy():
 
 
 @given(st.lists(st.floats(-50, 0), min_size=3, max_size=3))
-def test_a_score_is_the_share_of_right_answers_and_ties_are_shared(log_probs):
+def test_accuracy_counts_a_tie_fractionally(log_probs):
     probe = Probe("a", (" b", " c", " d"), 1, "letters")
     score = Experiment("one", "training", (probe, probe)).score(lambda questions: [log_probs] * len(questions))
-    best = [place for place in range(3) if log_probs[place] == max(log_probs)]
+    best = [index for index in range(3) if log_probs[index] == max(log_probs)]
     assert score.accuracy == ((1 in best) / len(best))
     assert score.stderr == 0
 
 
-def test_a_scorer_that_answers_badly_is_told_so():
+def test_a_wrong_number_of_scores_or_nan_is_rejected():
     experiment = experiments.sums(count=2)
     with pytest.raises(ValueError, match="10 log-probabilities are needed"):
         experiment.score(lambda questions: [[0.0]] * len(questions))
@@ -193,7 +195,7 @@ def test_a_scorer_that_answers_badly_is_told_so():
         experiment.score(lambda questions: [[math.nan] * 10] * len(questions))
 
 
-def test_unknown_names_are_refused(as_users_call_it):
+def test_unknown_names_are_rejected(as_users_call_it):
     with pytest.raises(ValueError, match="no experiment 'rhymes'; use one of facts"):
         experiments.make("rhymes")
     for name in EXPERIMENTS:

@@ -1,4 +1,4 @@
-"""Instructions: answers are true, checkers are exact, and the two splits cannot meet."""
+"""Instructions: answers are true, checkers are exact, and the two splits are disjoint."""
 
 import hashlib
 import os
@@ -22,22 +22,22 @@ from minillm.world.lexicon import TEXT, load_lexicon
 from minillm.world.phrasebook import FAMILIES, load_phrasebook
 from minillm.world.reading import read
 
-# What a process without the test hook draws in a second: enough of everything, and told to us as lines.
-DRAW = """
+# Run in a process without run-time type checks, which is much faster; prints one line per instruction.
+GENERATE = """
 import hashlib, sys
 from minillm.world.instructions import Instructions
 for split in ("training", "held-out"):
     for i in Instructions(int(sys.argv[1]), split).instructions(int(sys.argv[2])):
         fine = i.check(i.answer) and i.check(i.reply) and bool(i.mistakes) and not any(map(i.check, i.mistakes))
         size = len(i.prompt) + len(i.answer)
-        mark = hashlib.sha256(i.prompt.encode()).hexdigest()
-        print(split, i.family, "|".join(i.parameters), fine, size, mark, sep="\\t")
+        digest = hashlib.sha256(i.prompt.encode()).hexdigest()
+        print(split, i.family, "|".join(i.parameters), fine, size, digest, sep="\\t")
 """
 
 
-def draw(seed, count, **environment):
+def generate(seed, count, **environment):
     done = subprocess.run(
-        [sys.executable, "-c", DRAW, str(seed), str(count)],
+        [sys.executable, "-c", GENERATE, str(seed), str(count)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -50,7 +50,7 @@ def draw(seed, count, **environment):
 
 @pytest.fixture(scope="module")
 def many():
-    rows = [line.split("\t") for line in draw(3, 4000).splitlines()]
+    rows = [line.split("\t") for line in generate(3, 4000).splitlines()]
     assert len(rows) == 8000
     return rows
 
@@ -70,7 +70,7 @@ def test_gold_answers_pass_and_mistakes_fail_everywhere(many):
     assert {fine for _, _, _, fine, _, _ in many} == {"True"}
 
 
-def test_there_are_ten_families_and_each_comes_as_often_as_it_should(many):
+def test_the_ten_families_occur_with_their_weights(many):
     weights = {family: weight for weight, family in load_phrasebook().families}
     assert set(weights) == set(FAMILIES)
     assert len(weights) >= 10
@@ -79,7 +79,7 @@ def test_there_are_ten_families_and_each_comes_as_often_as_it_should(many):
         (counts[family] - n * weight / sum(weights.values())) ** 2 / (n * weight / sum(weights.values()))
         for family, weight in weights.items()
     )
-    assert chi_square < 27.88  # 9 degrees of freedom: exceeded by chance once in a thousand seeds
+    assert chi_square < 27.88  # 9 degrees of freedom: exceeded by one seed in a thousand
 
 
 def test_the_splits_share_no_pair_and_no_prompt(many):
@@ -90,29 +90,29 @@ def test_the_splits_share_no_pair_and_no_prompt(many):
 
 
 def test_every_half_of_a_pair_has_partners_in_both_splits():
-    """So a hold-out never leaves a choice empty, and nothing in the held-out split is new but its combination."""
+    """A hold-out therefore never leaves a choice empty, and only combinations are new in the held-out split."""
     lexicon, almanac = load_lexicon(TEXT), load_almanac(TEXT)  # one cache entry, so the same entities
     relations = dict.fromkeys(relation for _, relation in almanac.facts())
-    places = {**lexicon.ranks} | {relation: rank for rank, relation in enumerate(relations)}
+    ranks = {**lexicon.ranks} | {relation: rank for rank, relation in enumerate(relations)}
     for _, hero in lexicon.kinds["person"]:
         spots = [s for _, s in lexicon.kinds["spot"] if s.attributes["town"] == hero.attributes["home"]]
-        assert {is_held_out(places[hero], places[spot]) for spot in spots} == {True, False}
+        assert {is_held_out(ranks[hero], ranks[spot]) for spot in spots} == {True, False}
     for subject, relations in almanac.known.items():
-        assert {is_held_out(places[subject], places[relation]) for _, relation in relations} == {True, False}
+        assert {is_held_out(ranks[subject], ranks[relation]) for _, relation in relations} == {True, False}
     for first in range(2, 21):
         assert {numbers_held_out(first, second) for second in range(2, 21)} == {True, False}
     totals = {first + second for first in range(2, 21) for second in range(2, 21)}
-    learnt = {a + b for a in range(2, 21) for b in range(2, 21) if not numbers_held_out(a, b)}
-    assert learnt == totals  # every result is seen in training, only not from these numbers
+    trained = {a + b for a in range(2, 21) for b in range(2, 21) if not numbers_held_out(a, b)}
+    assert trained == totals  # every result occurs in training, from other numbers
 
 
 def test_prompts_are_short_enough_for_the_smallest_model(many):
     sizes = sorted(int(row[4]) for row in many)
-    assert sizes[-1] < LONGEST_CONTEXT + 180  # the frame, the question and the answer, in characters
+    assert sizes[-1] < LONGEST_CONTEXT + 180  # the prompt template, the question and the answer, in characters
     assert sizes[len(sizes) // 2] < 450
 
 
-def test_prompts_hardly_ever_repeat(many):
+def test_prompts_rarely_repeat(many):
     prompts = [row[5] for row in many if row[0] == "training"]
     assert len(set(prompts)) > 0.95 * len(prompts)
 
@@ -159,22 +159,22 @@ def test_a_conversation_asks_different_things_of_one_document(few):
             assert other.check(other.answer)
             assert not any(map(other.check, other.mistakes))
             families.add((alone.family, other.family))
-        assert len({one.question for one in (first, *others)}) == lengths[-1]
+        assert len({instruction.question for instruction in (first, *others)}) == lengths[-1]
     assert sum(lengths) > 120
     assert len(families) > 10
     assert all(len(asked.conversation(index, 1)) == 1 for index in range(10))
-    with pytest.raises(ValueError, match="a conversation of 0 questions is none"):
+    with pytest.raises(ValueError, match="a conversation cannot have 0 questions; use at least 1"):
         asked.conversation(0, 0)
 
 
-def test_its_messages_have_the_form_that_encode_chat_expects(few):
+def test_messages_have_the_form_that_encode_chat_expects(few):
     for instruction in few[:20]:
         text = render_chat(CHATML, instruction.messages, add_generation_prompt=False)
         assert instruction.prompt in text
         assert text.rstrip().endswith(instruction.answer + "<|im_end|>")
 
 
-# ---------------------------------------------------------------- harmless rewordings and real mistakes
+# ---------------------------------------------------------------- rewordings and wrong answers
 
 HARMLESS = [
     str.upper,
@@ -190,12 +190,12 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("reword", HARMLESS)
-def test_manner_is_forgiven(few, reword):
+def test_the_wording_of_an_answer_is_ignored(few, reword):
     for instruction in few:
         assert instruction.check(reword(instruction.reply)), (instruction.question, reword(instruction.reply))
 
 
-def test_matter_is_not(few):
+def test_wrong_content_is_rejected(few):
     for instruction in few:
         for reply in (
             "",
@@ -207,10 +207,10 @@ def test_matter_is_not(few):
         if instruction.family != "unknown":
             assert not instruction.check(f"It is not true that {instruction.reply}")
             assert not instruction.check(f"Perhaps: {instruction.reply}")
-        # What is only incomplete or rude may follow a right answer; another answer may not.
+        # An incomplete or rude reply may follow a right answer; another answer may not.
         for other in instruction.mistakes[-1:] if instruction.family == "rewrite" else instruction.mistakes:
             both = f"{instruction.reply} {other}"
-            assert instruction.family == "unknown" or not instruction.check(both), "two answers are not one"
+            assert instruction.family == "unknown" or not instruction.check(both), "two answers were accepted"
 
 
 def test_an_answer_to_another_question_of_the_family_is_right_only_if_it_says_the_same(few):
@@ -234,18 +234,18 @@ def test_numbers_may_be_written_out(few):
         assert not instruction.check(f"{number} or {int(number) + 1}")
 
 
-# ---------------------------------------------------------------- answers held against the prompt, in a second way
+# ---------------------------------------------------------------- answers checked against the prompt independently
 
 
 def listed(instruction):
-    """The list in a prompt, read back from its wording: a row of nouns between commas."""
+    """The list in a prompt, found by a regular expression: nouns separated by commas."""
     nouns = instruction.key.vocabulary
     rows = [row.split(", ") for row in re.findall(r"\w+(?:, \w+)+", instruction.question)]
     [row] = [row for row in rows if all(nouns.read(word) == [word] for word in row)]
     return row
 
 
-def test_copies_and_reversals_are_what_they_say(few):
+def test_copies_and_reversals_are_right(few):
     for instruction in of("copy", few):
         assert instruction.reply.rstrip(".").lower().split(", ") == listed(instruction)
     for instruction in of("reverse", few):
@@ -280,7 +280,7 @@ def test_polite_rewriting_keeps_the_order_and_adds_a_please(few):
         assert not instruction.check(f"Please {order} the {noun}, you turnip")
 
 
-def test_gold_answers_are_civil_and_brief(few):
+def test_gold_answers_are_polite_and_brief(few):
     book = load_phrasebook()
     for instruction in few:
         assert book.sounds("courtesy", instruction.answer) or book.sounds("apology", instruction.answer)
@@ -296,16 +296,16 @@ def test_numbers_in_words_are_one_to_one(number):
     assert sum(in_words(other) == in_words(number) for other in range(100)) == 1
 
 
-def test_numbers_in_words_say_where_they_end():
-    with pytest.raises(ValueError, match="100 cannot be written out here; numbers in words go from 0 to 99"):
+def test_numbers_in_words_end_at_99():
+    with pytest.raises(ValueError, match="100 cannot be written in words; use a number from 0 to 99"):
         in_words(100)
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- invalid arguments and data files
 
 
 def test_unusable_arguments():
-    with pytest.raises(ValueError, match="instruction -1 comes before the first; the stream starts at 0"):
+    with pytest.raises(ValueError, match="there is no instruction -1; the stream starts at 0"):
         Instructions(0).instruction(-1)
 
 
@@ -317,18 +317,18 @@ def test_an_unknown_split(as_users_call_it):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('after = "friend_finds"', 'after = "friend_fries"', "question 1 asks about 'friend_fries', which no story"),
+        ('after = "friend_finds"', 'after = "friend_fries"', "question 1 asks about 'friend_fries', which is not"),
         ('kind = "person"', "", "question 1 has no 'kind'; add it"),
         ('family = "who"', 'family = "whom"', "question 1 has the family 'whom'; use one of who, where"),
         ('answer = "lost"', 'answer = "mislaid"', "has the answer 'mislaid'; add it to \\[meaning\\]"),
         ('answer = "friend"', 'answer = "friend"\ncount = "mends"', "must have either an 'answer' or a 'count'"),
         ("Who found {thing.the}?", "Who found {thing.the}", "question 1: the form .* does not end like a sentence"),
-        ('needs = ["thing.holder", ', 'needs = ["thing holder", ', "'thing holder' is no condition"),
-        ("who = 4", "whom = 4", "\\[family\\] must weigh exactly these"),
+        ('needs = ["thing.holder", ', 'needs = ["thing holder", ', "'thing holder' is not a condition"),
+        ("who = 4", "whom = 4", "\\[family\\] must give weights for exactly who, where"),
         ("[manners]", "[manner]", "the table 'manners' is missing or empty"),
     ],
 )
-def test_a_data_file_that_could_not_be_asked(tmp_path, old, new, message):
+def test_an_invalid_entry_is_named(tmp_path, old, new, message):
     shutil.copytree(TEXT, tmp_path / "text")
     path = tmp_path / "text" / "instructions.toml"
     text = path.read_text(encoding="utf-8")
@@ -339,10 +339,11 @@ def test_a_data_file_that_could_not_be_asked(tmp_path, old, new, message):
 
 
 def test_families_can_be_chosen_and_weighed():
-    drawn = Counter(one.family for one in Instructions(0, families={"sum": 3, "copy": 1}).instructions(400))
-    assert drawn.keys() == {"sum", "copy"}
-    assert drawn["sum"] / 400 == pytest.approx(3 / 4, abs=0.07)
+    stream = Instructions(0, families={"sum": 3, "copy": 1})
+    counts = Counter(instruction.family for instruction in stream.instructions(400))
+    assert counts.keys() == {"sum", "copy"}
+    assert counts["sum"] / 400 == pytest.approx(3 / 4, abs=0.07)
     weights = {family: weight for weight, family in load_phrasebook().families}
     assert Instructions(1, families=weights).instruction(5).messages == Instructions(1).instruction(5).messages
-    with pytest.raises(ValueError, match="no family 'sums' of instructions; they are who, where"):
+    with pytest.raises(ValueError, match="no family 'sums' of instructions; use some of who, where"):
         Instructions(0, families={"sums": 1})

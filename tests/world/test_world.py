@@ -1,4 +1,4 @@
-"""The stream of documents: deterministic, random access, the size and shape the course counts on."""
+"""The stream of documents: deterministic, with random access, and as large and varied as the course needs."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from minillm.world.facts import load_almanac
 from minillm.world.story import load_arcs
 from minillm.world.world import PLANNED
 
-# Of the first 300 documents of seed 0 and their log-probabilities.
+# SHA-256 of the first 300 documents of seed 0 and their log-probabilities.
 FROZEN = "8fd08ffe466919ebef0e9edc28c2649a577cc9b6b0311c749372be33c19dab6b"
 DIGEST = """
 import hashlib
@@ -30,7 +30,7 @@ def test_a_shorter_stream_is_the_beginning_of_a_longer_one():
     assert next(world.stream(7)) == world.document(7)
 
 
-def test_seeds_differ_and_agree_with_themselves():
+def test_documents_are_determined_by_the_seed():
     assert World(1).documents(20) == World(1).documents(20)
     assert World(1).documents(20) != World(2).documents(20)
 
@@ -46,7 +46,7 @@ def test_hash_randomisation_changes_nothing(hash_seed):
 
 
 def test_the_world_is_frozen():
-    """Every figure of the course depends on it: whoever changes a word or a weight gives WORLD_VERSION a new number."""
+    """Every result in the course depends on the world: if you change a word or a weight, raise WORLD_VERSION."""
     told = "".join(f"{document.text}\n{document.log_prob:.6f}\n" for document in World(0).documents(300))
     assert WORLD_VERSION == "3"
     assert hashlib.sha256(told.encode("utf-8")).hexdigest() == FROZEN
@@ -73,11 +73,11 @@ def test_the_world_is_as_rich_as_promised():
 
 
 @pytest.mark.parametrize("seed", [1.5, "one", True, None])
-def test_a_seed_is_a_whole_number(seed):
+def test_a_seed_must_be_an_integer(seed):
     with pytest.raises((ValueError, TypeError), match="seed"):
         World(seed)
 
 
-def test_there_is_nothing_before_the_first_document():
-    with pytest.raises(ValueError, match="before the first"):
+def test_a_negative_index_is_rejected():
+    with pytest.raises(ValueError, match="there is no document -1; the stream starts at 0"):
         World(0).document(-1)

@@ -1,4 +1,4 @@
-"""Grammar and consistency, counted by scanners that know nothing of the generator: no errors."""
+"""Grammar and consistency, checked by scanners that are independent of the generator."""
 
 import random
 import re
@@ -34,13 +34,13 @@ NO_OBJECT = (
 
 
 def sentences(text):
-    """Sentences, and lines as well; who speaks a line of a play is not mentioned by it."""
+    """Split into sentences and lines; the label of a speaker does not count as a mention."""
     unlabelled = re.sub(r"^[A-Z][a-z]+(?: [A-Z][a-z]+)?: ", "", text, flags=re.MULTILINE)
     return re.split(r"(?<=[.?!]) (?=[A-Z\"])|(?<=[.?!]\") (?=[A-Z\"])|\n", unlabelled)
 
 
 def pronoun_errors(text):
-    """Follow every name and pronoun; a pronoun with no or several possible persons nearby is an error."""
+    """Find pronouns that could refer to nobody, or to several people, in this sentence and the previous one."""
     errors, before = [], []
     for sentence in sentences(text):
         now = []
@@ -66,11 +66,11 @@ def test_the_pronoun_scanner_can_find_an_error():
     assert not pronoun_errors("Mira met Bram. She gave him her key.")
 
 
-def test_every_pronoun_has_exactly_one_person_it_can_mean():
+def test_every_pronoun_is_unambiguous():
     assert [error for document in DOCUMENTS for error in pronoun_errors(document.text)] == []
 
 
-def test_subject_pronouns_do_not_stand_where_objects_do():
+def test_no_subject_pronoun_in_object_position():
     pattern = re.compile(rf"\b({'|'.join(NO_OBJECT)}) (he|she)\b")
     hits = [found[0] for document in DOCUMENTS for found in pattern.finditer(document.text)]
     assert hits == []
@@ -99,27 +99,27 @@ def test_agreement_and_typography():
         assert text.count('"') % 2 == 0, text
 
 
-def test_no_sentence_is_said_twice_in_the_same_words():
+def test_no_sentence_repeats():
     for document in DOCUMENTS:
         said = sentences(document.text)
         assert len(said) == len(set(said)), document.text
 
 
-def test_whoever_is_said_to_have_a_thing_in_the_end_has_it():
+def test_the_final_owner_in_the_text_is_the_owner_in_the_scene():
     found = 0
     for number in range(400):
-        voice, scene = Sampler(random.Random(f"possessions {number}")), None
+        sampler, scene = Sampler(random.Random(f"possessions {number}")), None
         holders = {}
         while scene is None or not scene.finished:
-            scene = WORLD.step(scene, voice)
+            scene = WORLD.step(scene, sampler)
             holders = {scene.cast[role].noun: v for (role, what), v in scene.truths.items() if what == "holder"}
             assert all(v == "nobody" or isinstance(v, Entity) for v in holders.values())
-        said = re.findall(r"((?:[Tt]he )?[A-Z]\w+) (?:still )?has the (\w+)(?: to this day| and| now)", voice.text)
+        said = re.findall(r"((?:[Tt]he )?[A-Z]\w+) (?:still )?has the (\w+)(?: to this day| and| now)", sampler.text)
         for name, noun in said:
-            assert holders[noun].name.lower() == name.lower(), voice.text
-        hung = re.findall(r"[Tt]he (\w+) now (?:hangs|stands)", voice.text)
+            assert holders[noun].name.lower() == name.lower(), sampler.text
+        hung = re.findall(r"[Tt]he (\w+) now (?:hangs|stands)", sampler.text)
         for noun in hung:
-            assert holders[noun] is scene.cast["hero"], voice.text
+            assert holders[noun] is scene.cast["hero"], sampler.text
         found += len(said) + len(hung)
     assert found > 5
 
@@ -137,7 +137,7 @@ def test_people_are_where_they_live():
 
 
 def test_kinship_reads_the_family_tree():
-    """Worked by hand from people.toml."""
+    """The expected values are worked out by hand from people.toml."""
     kin = load_lexicon().kinship
     cases = [
         ("Nell", "Jory", "brother"),

@@ -1,4 +1,4 @@
-"""Broken data files are refused with a sentence that names the file and the entry."""
+"""Invalid data files are rejected with a message that names the file and the entry."""
 
 import shutil
 
@@ -32,20 +32,20 @@ BREAKAGES = [
         '["bakery"',
         r"places.toml: the spot 'bakery' in Pellin must read like 'in the bakery'",
     ),
-    ("places.toml", "Sedge = [", "Atlantis = [", r"spots in 'Atlantis', which is no town"),
+    ("places.toml", "Sedge = [", "Atlantis = [", r"spots in 'Atlantis', which is not a town"),
     ("places.toml", 'sort = "town", ', "", r"town number 1 has no 'sort'"),
     ("words.toml", "[weather]", "[wether]", r"words.toml: the table 'weather' is missing"),
     ("words.toml", '"copper kettle"', '"brass key"', r"'brass key' twice"),
-    ("words.toml", 'smith = "broke"', "", r"nothing says how things of the smith break"),
+    ("words.toml", 'smith = "broke"', "", r"\[damage\] does not say how things of the smith break"),
     ("words.toml", 'day = ["Monday"', 'day = []\nunused = ["Monday"', r"kind 'day' is empty"),
-    ("stories.toml", '"tires_of", ', '"tires", ', r"arc 'swap' names the event 'tires', which is not there"),
+    ("stories.toml", '"tires_of", ', '"tires", ', r"arc 'swap' names the event 'tires', which does not exist"),
     ("stories.toml", '"silence 1-2"', '"silence again"', r"arc 'quarrel' has the beat 'silence again'"),
-    ("stories.toml", '"waits 1-2", ', '"waits", "waits", ', r"arc 'court' has 'waits' in two neighbouring beats"),
+    ("stories.toml", '"waits 1-2", ', '"waits", "waits", ', r"arc 'court' has 'waits' in two adjacent beats"),
     (
         "stories.toml",
         '"offers", "ruler_answers", "court_end"]',
         '"offers ?"]',
-        r"last beat of arc 'court' may be left out",
+        r"last beat of arc 'court' is optional",
     ),
     (
         "stories.toml",
@@ -57,7 +57,7 @@ BREAKAGES = [
         "stories.toml",
         '"{hero} had {thing} with {hero.him}."',
         '"{hero} had {thing} with {villain}."',
-        r"event 'carries' speaks of 'villain'",
+        r"event 'carries' mentions 'villain'",
     ),
     (
         "stories.toml",
@@ -66,7 +66,7 @@ BREAKAGES = [
         r"event 'asks': .* does not end like a sentence",
     ),
     ("stories.toml", '"thing.holder = nobody"', '"thing.holder"', r"event 'loses' has an effect that sets nothing"),
-    ("stories.toml", '"friend.helps = yes"', '"friend helps"', r"event 'asks': 'friend helps' is no condition"),
+    ("stories.toml", '"friend.helps = yes"', '"friend helps"', r"event 'asks': 'friend helps' is not a condition"),
     ("stories.toml", 'hero = "person"', 'hero = "dragon"', r"role 'hero' is cast from 'dragon'; the kinds are"),
     (
         "stories.toml",
@@ -90,9 +90,9 @@ BREAKAGES = [
     ("riddles.toml", 'hero = "person"', 'hero = "dragon"', r"riddles.toml: the role 'hero' is cast from 'dragon'"),
     ("riddles.toml", "question = [", "query = [", r"riddles.toml: there are no forms for the 'question'"),
     ("words.toml", 'pair = "queen", ', "", r"words.toml: noun number 1 has no 'pair'"),
-    ("letters.toml", '"used_for", ', "", r"letters.toml: event 'used_for' is in no arc"),
+    ("letters.toml", '"used_for", ', "", r"letters.toml: event 'used_for' is not used in any arc"),
     ("dialogues.toml", '"court", "speak"', '"speak", "curt"', r"dialogues.toml: arc 'audience' names the event 'curt'"),
-    ("facts.toml", "[relation.trade]", "[relation.magic]", r"nobody has the attribute 'magic'"),
+    ("facts.toml", "[relation.trade]", "[relation.magic]", r"no entity has the attribute 'magic'"),
     (
         "facts.toml",
         '["{X} {X.habit}.", "It is said that {X} {X.habit}.", "Everyone knows that {X} {X.habit}."]',
@@ -151,18 +151,18 @@ def test_a_person_with_too_little_to_tell_is_named(folder):
         World(0, folder)
 
 
-def test_running_out_of_entities_is_said(folder):
+def test_running_out_of_entities_is_reported(folder):
     words = folder / "words.toml"
     text = words.read_text(encoding="utf-8")
     start, end = text.index("[thing]"), text.index("# What happens")
     words.write_text(text[:start] + '[thing]\nsmith = ["brass key"]\n' + text[end:], encoding="utf-8")
-    with pytest.raises(WorldDataError, match="nothing is left to play"):
+    with pytest.raises(WorldDataError, match="no thing is left to play"):
         World(0, folder).documents(200)
 
 
 @pytest.mark.parametrize("text", ["", "Thing.holder = hero", "thing holder", "a = b = c"])
-def test_conditions_that_are_none(text):
-    with pytest.raises(WorldDataError, match="is no condition"):
+def test_malformed_conditions(text):
+    with pytest.raises(WorldDataError, match="is not a condition"):
         Condition.parse(text)
 
 

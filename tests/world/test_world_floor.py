@@ -1,4 +1,4 @@
-"""The floor against a mean done by hand and a bootstrap; the bigram model against counts done by hand."""
+"""The floor against a mean by hand and a bootstrap; the bigram model against counts by hand."""
 
 import math
 
@@ -39,10 +39,10 @@ def test_bits_per_byte_counts_bytes_not_characters():
 def test_the_standard_error_agrees_with_a_bootstrap():
     documents = World(8).documents(300)
     measured = floor(documents, Words())
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     means = []
     for _ in range(400):
-        sample = [documents[i] for i in draw.integers(0, len(documents), len(documents))]
+        sample = [documents[i] for i in rng.integers(0, len(documents), len(documents))]
         tokens = sum(len(d.text.split()) + 1 for d in sample)
         means.append(-sum(d.log_prob for d in sample) / tokens)
     assert measured.stderr == pytest.approx(np.std(means), rel=0.2)
@@ -87,5 +87,5 @@ def test_ids_outside_the_vocabulary_are_refused(ids):
 
 
 def test_a_stream_without_a_pair_is_refused():
-    with pytest.raises(ValueError, match="train_ids holds 1 tokens"):
+    with pytest.raises(ValueError, match="train_ids has 1 tokens"):
         bigram_loss([0], [0, 1], vocab_size=5)

@@ -1,4 +1,4 @@
-"""The kinds of document beside stories and facts, held to what each of them promises."""
+"""Documents other than stories and facts: each kind has the properties that it should."""
 
 import re
 
@@ -25,12 +25,12 @@ def test_there_are_documents_of_every_kind(kind):
 def test_every_written_sum_is_right():
     written = 0
     for document in of_kind("sums"):
-        for left, sign, right, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", document.text):
-            expected = int(left) + int(right) if sign == "+" else int(left) - int(right)
+        for left, operator, right, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", document.text):
+            expected = int(left) + int(right) if operator == "+" else int(left) - int(right)
             assert expected == int(result), document.text
             assert 2 <= int(result) <= 40
             written += 1
-        if document.plan != "slate":  # the story in words and the sum in figures are about the same numbers
+        if document.plan != "slate":  # the story and the written sum use the same numbers
             inside, total = re.search(r"(.*?)\d+ [+-] \d+ = (\d+)(.*)", document.text).group(1, 2)
             figures = re.search(r"(\d+) [+-] (\d+) =", document.text).groups()
             assert tuple(re.findall(r"\d+", inside)) == figures, document.text
@@ -52,7 +52,7 @@ def test_every_clue_of_a_riddle_belongs_to_its_answer():
         assert document.text.endswith(f" {document.plan}."), document.text
 
 
-def test_a_letter_is_addressed_signed_and_sent_from_where_its_writer_lives():
+def test_a_letter_has_an_address_a_greeting_and_a_signature():
     for document in of_kind("letter"):
         head, greeting, *body, signature = document.text.split("\n")
         assert greeting.endswith(","), document.text
@@ -64,7 +64,7 @@ def test_a_letter_is_addressed_signed_and_sent_from_where_its_writer_lives():
         assert not re.search(rf"\b{writer.name}\b", body[0]), document.text
 
 
-def test_my_relations_in_a_letter_are_the_writers():
+def test_relations_in_a_letter_are_the_writers_relations():
     kinship, found = load_lexicon().kinship, 0
     for document in of_kind("letter"):
         writer = PEOPLE[document.text.split()[-1]]
@@ -75,7 +75,7 @@ def test_my_relations_in_a_letter_are_the_writers():
     assert found > 5
 
 
-def test_in_a_conversation_two_people_speak():
+def test_two_people_speak_in_a_dialogue():
     for document in of_kind("dialogue"):
         opening, *lines = document.text.split("\n")
         speakers = [found[1] for line in lines if (found := re.match(r"([A-Z]\w*(?: [A-Z]\w+)?): ", line))]
@@ -84,8 +84,8 @@ def test_in_a_conversation_two_people_speak():
         assert all(speaker.removeprefix("The ") in opening for speaker in speakers), document.text
 
 
-def test_whoever_is_named_last_in_a_search_has_the_thing():
-    """Read back without the generator: who got the thing last, and whom the end sends one to."""
+def test_the_last_person_named_in_a_search_has_the_thing():
+    """Checked by regular expressions alone."""
     found = 0
     for document in of_kind("dialogue"):
         if document.plan == "whereabouts":
@@ -105,7 +105,7 @@ def test_whoever_is_named_last_in_a_search_has_the_thing():
 @pytest.mark.parametrize(
     ("first", "second"), [("king", "queen"), ("uncle", "aunt"), ("ram", "ewe"), ("prince", "princess")]
 )
-def test_words_that_come_in_pairs_have_parallel_facts(first, second):
+def test_words_of_a_couple_have_parallel_facts(first, second):
     nouns = {entity.name: entity.attributes for _, entity in load_lexicon().kinds["noun"]}
     assert nouns[first]["pair"] == second
     assert nouns[second]["pair"] == first
@@ -115,8 +115,8 @@ def test_words_that_come_in_pairs_have_parallel_facts(first, second):
 MANY = World(53).documents(900)
 
 
-def test_what_follows_a_bite_tells_who_bit_whom():
-    """Reversal: the same two, the other way about, and another one limps."""
+def test_the_sentence_after_a_bite_shows_who_bit_whom():
+    """Swapping the two roles changes who is surprised and who limps."""
     bites = {"animal": 0, "person": 0}
     for document in MANY:
         if document.plan == "bite":
@@ -127,7 +127,7 @@ def test_what_follows_a_bite_tells_who_bit_whom():
     assert min(bites.values()) > 3
 
 
-def test_a_chain_of_gifts_ends_where_the_story_says():
+def test_a_chain_of_gifts_ends_with_the_stated_owner():
     found = 0
     for document in MANY:
         if document.plan == "relay" and (

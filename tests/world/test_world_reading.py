@@ -1,6 +1,6 @@
-"""The parser against the generator: same probability, one derivation, and nothing for what is no document.
+"""The parser against the generator: same probability, one derivation, and probability 0 for other texts.
 
-The mass checks run in a process of their own: run-time type checks make a reader some 25 times slower.
+The large checks run in a separate process without run-time type checks, which slow the parser 25 times.
 """
 
 import math
@@ -30,7 +30,7 @@ def read_2000_documents():
 
 
 def multiply_next_pieces():
-    """The chain rule is the oracle, in every kind: P(text) is the product of the conditionals, the end included."""
+    """Check the chain rule for every kind: P(text) is the product of the conditionals, including the end."""
     kinds: dict[str, list] = {}
     for document in WORLD.documents(150):
         kinds.setdefault(document.kind, []).append(document)
@@ -48,7 +48,7 @@ def multiply_next_pieces():
 
 
 @pytest.mark.parametrize("check", ["read_2000_documents", "multiply_next_pieces"])
-def test_in_a_process_of_its_own(check):
+def test_in_a_separate_process(check):
     environment = {**os.environ, "PYTHONPATH": str(Path(minillm.__file__).parents[1])}
     command = [sys.executable, __file__, check]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
@@ -56,11 +56,11 @@ def test_in_a_process_of_its_own(check):
 
 
 @pytest.mark.parametrize("text", ["", " ", "The moon is made of cheese.", "Mira", "mira is a baker."])
-def test_what_is_no_document_has_probability_zero(text):
+def test_other_texts_have_probability_zero(text):
     assert WORLD.log_prob(text) == -math.inf
 
 
-def test_a_document_with_more_or_less_is_no_document():
+def test_a_changed_document_has_another_probability():
     for document in WORLD.documents(6):
         sentences = re.split(r"(?<=[.?!]) (?=[A-Z\"])", document.text)
         for changed in (document.text + " ", " " + document.text, document.text[:-1], document.text + " The end."):
@@ -70,19 +70,19 @@ def test_a_document_with_more_or_less_is_no_document():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 500), st.randoms(use_true_random=False))
-def test_swapping_a_word_changes_the_probability_or_ends_it(index, source):
+def test_a_text_with_a_swapped_word_has_one_derivation_or_none(index, rng):
     document, other = WORLD.document(index), WORLD.document(index + 1000)
     words = document.text.split(" ")
-    where = source.randrange(len(words))
-    word = source.choice([word for word in other.text.split(" ") if word != words[where]])
+    where = rng.randrange(len(words))
+    word = rng.choice([word for word in other.text.split(" ") if word != words[where]])
     changed = " ".join([*words[:where], word, *words[where + 1 :]])
     reading = WORLD.read(changed)
-    # What is still a document is another one, with one derivation of its own; the rest is refused.
+    # Either it is another document, with one derivation, or it is not a document.
     assert reading.derivations == (reading.log_prob > -math.inf)
 
 
-def test_a_swapped_name_is_refused_where_it_breaks_the_story():
-    refused = total = 0
+def test_a_swapped_name_changes_the_probability():
+    changed_count = total = 0
     for document in WORLD.documents(25):
         names = re.findall(r"\b(Mira|Tobin|Bram|Dorrit|Corin|Isa)\b", document.text)
         if len(names) < 2:
@@ -90,12 +90,12 @@ def test_a_swapped_name_is_refused_where_it_breaks_the_story():
         last = document.text.rindex(names[-1])
         changed = document.text[:last] + "Wick" + document.text[last + len(names[-1]) :]
         total += 1
-        refused += WORLD.log_prob(changed) != pytest.approx(document.log_prob, abs=1e-9)
+        changed_count += WORLD.log_prob(changed) != pytest.approx(document.log_prob, abs=1e-9)
     assert total > 3
-    assert refused == total
+    assert changed_count == total
 
 
-def test_a_prefix_of_no_document_has_no_next_piece():
+def test_an_impossible_prefix_has_no_next_piece():
     assert WORLD.next_pieces("Once upon a time") == {}
 
 

@@ -1,9 +1,9 @@
 """The figures of the lessons: `from minillm.viz.figures import bars, show`.
 
-Each function takes plain lists or tensors, computes nothing of the model, and returns a matplotlib `Figure`; `show`
-puts it on the page with its sentence. One room a subject:
+Each function takes lists or tensors and returns a matplotlib `Figure`; `show` displays it with a caption. There is one
+module per subject:
 
-    style      the look, `new_figure`, `png`, `show`          labels     names that never cover each other
+    style      the style, `new_figure`, `png`, `show`         labels     labels that do not overlap
     tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip, equation
     shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars

@@ -1,4 +1,4 @@
-"""Bars: amounts, probabilities with a cut, nearest neighbours, and conditions by groups."""
+"""Bar charts: amounts, token probabilities, nearest neighbors, and grouped bars."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ from minillm.viz.figures.tensors import number_text
 def bars(
     labels: Sequence[str], values: Numbers, unit: str, digits: int = 2, colours: Sequence[str] | None = None
 ) -> Figure:
-    """Horizontal bars with their numbers written beside them, the first on top.
+    """Draw horizontal bars with their values beside them, the first on top.
 
     >>> [text.get_text() for text in bars(["gzip", "model"], [4.5, 1.25], unit="bits per byte").axes[0].texts]
     ['4.50', '1.25']
@@ -61,10 +61,10 @@ def probability_bars(
     kept: Sequence[bool] | Bool[Tensor, "_"] | None = None,
     cut: str = "",
 ) -> Figure:
-    """Horizontal bars of token probabilities, the first on top; `chosen` is the row drawn in another colour.
+    """Draw token probabilities as horizontal bars, the first on top; the row `chosen` has another color.
 
-    `kept` says for each token whether a rule such as top-p lets it through; the others are grey. Where the kept ones
-    come first, a dashed line divides them from the rest, with the rule's name `cut` on it.
+    `kept` is a mask of the tokens that a rule such as top-p keeps; the others are gray. If the kept tokens come first,
+    a dashed line labeled `cut` separates them from the rest.
 
     >>> axes = probability_bars([" Paris", " a"], [0.75, 0.25], kept=[True, False], cut="top-k 1").axes[0]
     >>> [bar.get_width().item() for bar in axes.patches], axes.texts[-1].get_text()
@@ -73,9 +73,9 @@ def probability_bars(
     values = [float(value) for value in probabilities]
     for value in values:
         if not 0 <= value <= 1.0001:
-            raise UserError(f"{value} is no probability; apply softmax first")
+            raise UserError(f"{value} is not a probability; apply softmax first")
     if kept is not None and len(kept) != len(values):
-        raise UserError(f"{len(kept)} marks in kept for {len(values)} tokens; give True or False for each")
+        raise UserError(f"kept has {len(kept)} entries for {len(values)} tokens; give True or False for each")
     if chosen is not None and not 0 <= chosen < len(values):
         raise UserError(f"chosen is {chosen}; the rows are numbered 0 to {len(values) - 1}")
     figure = bars([visible(token, longest=24) for token in tokens], values, unit="probability", digits=3)
@@ -97,10 +97,10 @@ def probability_bars(
 
 @in_style
 def neighbour_bars(tokens: Sequence[str], cosines: Numbers, query: str, greyed: Sequence[str] = ()) -> Figure:
-    """The nearest neighbours of a vector with their cosines, the nearest on top.
+    """Draw the nearest neighbors of a vector with their cosines, the nearest on top.
 
-    `greyed` are the words of the question itself (king, man and woman in king - man + woman), which are near for a
-    dull reason. Raises `ValueError` for what is no cosine.
+    `greyed` are the words of the query itself (king, man and woman in king - man + woman), which are near by
+    construction. Raises `ValueError` for values outside [-1, 1].
 
     >>> axes = neighbour_bars([" king", " queen"], [0.74, 0.71], "king - man + woman", greyed=[" king"]).axes[0]
     >>> axes.get_xlabel()
@@ -109,7 +109,7 @@ def neighbour_bars(tokens: Sequence[str], cosines: Numbers, query: str, greyed: 
     values = numbers(cosines, "cosines")
     for value in values:
         if not -1.0001 <= value <= 1.0001:
-            raise UserError(f"{value} is no cosine; divide the dot product by both lengths")
+            raise UserError(f"{value} is not a cosine; divide the dot product by both norms")
     colours = [FAINT if token in greyed else BLUE for token in tokens]
     figure = bars([visible(token, longest=24) for token in tokens], values, f"cosine with {query}", 3, colours)
     axes = figure.axes[0]
@@ -128,9 +128,9 @@ def grouped_bars(
     references: Mapping[str, float] | None = None,
     digits: int = 2,
 ) -> Figure:
-    """Conditions side by side in each group: `series` holds for each condition one number per group.
+    """Draw conditions side by side in each group; `series` has one number per group for each condition.
 
-    A condition of shape (seeds, groups) is drawn as its mean, with an error bar from the least to the greatest seed;
+    A condition of shape (seeds, groups) is drawn as its mean, with an error bar from the lowest to the highest seed;
     `errors` gives half-lengths instead, for example standard errors. `references` are horizontal lines.
 
     >>> figure = grouped_bars({"before": [0.2, 0.4], "after": [0.8, 0.9]}, ["facts", "sums"], "accuracy")
@@ -143,13 +143,13 @@ def grouped_bars(
     figure, axes = new_figure(height=3.0)
     wide = 0.8 / len(series)
     numbered = len(series) * len(groups) <= 12
-    for place, ((name, values), colour) in enumerate(zip(series.items(), itertools.cycle(PALETTE))):
+    for index, ((name, values), colour) in enumerate(zip(series.items(), itertools.cycle(PALETTE))):
         seeds = by_seed(values, name)
         if len(seeds[0]) != len(groups):
             raise UserError(f"{name}: {len(seeds[0])} values for {len(groups)} groups; give one per group")
         columns = list(zip(*seeds, strict=True))
         heights = [sum(column) / len(column) for column in columns]
-        xs = [group + (place - (len(series) - 1) / 2) * wide for group in range(len(groups))]
+        xs = [group + (index - (len(series) - 1) / 2) * wide for group in range(len(groups))]
         axes.bar(xs, heights, width=wide * 0.92, color=colour, label=name)
         reach = None
         if errors is not None:

@@ -1,4 +1,4 @@
-"""Attention: who looks at whom, one head large or many small, and one query's looks as arcs."""
+"""Attention weights: as heat maps for one or many heads, and as arcs for one query."""
 
 import itertools
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from minillm.viz.figures.style import (
 from minillm.viz.figures.tensors import cells, colour_limits, write_numbers
 
 MOST_HEADS = 16
-LONGEST = 12  # letters of a token on an axis
+LONGEST = 12  # characters of a token on an axis
 
 
 @in_style
@@ -41,10 +41,10 @@ def attention_grid(
     titles: Sequence[str] | None = None,
     unit: str = "attention weight",
 ) -> Figure:
-    """Attention weights (H, T, S) as one panel a head, queries down and keys across; one head (T, S) is drawn large.
+    """Draw attention weights (H, T, S) as one panel per head, with queries as rows; one head (T, S) is drawn large.
 
-    Scores and biases such as ALiBi's can be shown too: with negative numbers white is zero, and minus infinity, the
-    masked part, is grey. All heads share one scale. Raises `ValueError` where tokens and shape do not agree.
+    Scores and biases such as ALiBi's can be shown too: if there are negative values, white is zero; minus infinity (the
+    mask) is gray. All heads share one color scale. Raises `ValueError` if tokens and shape do not match.
 
     >>> figure = attention_grid([[[1.0, 0.0], [0.25, 0.75]]], ["The", " cat"])
     >>> figure.axes[0].images[0].get_array().tolist()
@@ -93,7 +93,7 @@ def attention_grid(
 
 
 def _sheet(rows: int, columns: int, queries: Sequence[str], keys: Sequence[str]) -> tuple[Figure, list, float]:
-    """Figure, panels and the inches that one panel measures: as large as the page lets it, but not for few tokens."""
+    """The figure, its panels, and the side of a panel in inches, limited by the page and the number of tokens."""
     labels = 0.075 * max(len(visible(token, LONGEST)) for token in queries) + 0.45
     side = min((WIDTH - labels - 0.9) / columns - 0.12, 4.9, max(1.6, 0.62 * len(keys)))
     foot = 0.075 * max(len(visible(token, LONGEST)) for token in keys) + 0.4
@@ -105,12 +105,12 @@ def _sheet(rows: int, columns: int, queries: Sequence[str], keys: Sequence[str])
 
 
 def _tokens(axes: Axes, side: Literal["x", "y"], tokens: Sequence[str], inches: float, shown: bool) -> None:
-    """Tokens along one axis; where they would touch, only the index of every fifth."""
+    """Label an axis with the tokens, or with some indices if the tokens would overlap."""
     axes.tick_params(axis=side, length=0, labelsize=SMALL if inches / len(tokens) > 0.17 else TINY)
     axis = axes.xaxis if side == "x" else axes.yaxis
     if inches / len(tokens) < 0.11:  # 8 points
-        places = range(0, len(tokens), 5 if len(tokens) <= 40 else 20)
-        axis.set_ticks(places, [str(place) if shown else "" for place in places])
+        positions = range(0, len(tokens), 5 if len(tokens) <= 40 else 20)
+        axis.set_ticks(positions, [str(position) if shown else "" for position in positions])
         return
     axis.set_ticks(range(len(tokens)), [visible(token, LONGEST) if shown else "" for token in tokens])
     for label in axis.get_ticklabels():
@@ -121,10 +121,10 @@ def _tokens(axes: Axes, side: Literal["x", "y"], tokens: Sequence[str], inches: 
 
 @in_style
 def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: float = 0.01) -> Figure:
-    """Where one query looks: an arc to each key, as thick as its weight, with the weight above the key.
+    """Draw the attention of one query as arcs to the keys; the line width shows the weight.
 
-    `weights` are the query's row, one number per token. Arcs under `least` are left out. Long texts run in columns of
-    upright words. Raises `ValueError` for weights that do not fit the tokens or a query that is not there.
+    `weights` is the query's row, one number per token. Arcs below `least` are omitted. Long texts are rotated. Raises
+    `ValueError` if weights and tokens do not match, and for an invalid query.
 
     >>> figure = attention_arcs(["The", " cat", " sat"], [0.1, 0.7, 0.2], query=2)
     >>> [round(arc.get_linewidth(), 2) for arc in figure.axes[0].patches]
@@ -134,7 +134,7 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
     if len(values) != len(tokens) or not tokens:
         raise UserError(f"{len(values)} weights for {len(tokens)} tokens; give the query's row, one weight per token")
     if not 0 <= query < len(tokens):
-        raise UserError(f"query {query} is not there; the tokens are numbered 0 to {len(tokens) - 1}")
+        raise UserError(f"there is no query {query}; the tokens are numbered 0 to {len(tokens) - 1}")
     shown = [visible(token, LONGEST) for token in tokens]
     upright = sum(max(len(text), 4) * 0.1 + 0.1 for text in shown) > WIDTH - 0.2
     widths = [0.21 if upright else max(len(text), 4) * 0.1 + 0.1 for text in shown]
@@ -157,7 +157,7 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
 
 def _arc(start: float, end: float, foot: float, peak: float, weight: float) -> PathPatch:
     rise = foot + min(peak, 0.35 + 0.32 * abs(end - start)) * 1.3
-    if abs(end - start) < 1e-9:  # a look at itself: a small loop
+    if abs(end - start) < 1e-9:  # a token that attends to itself: a small loop
         start, end = start - 0.09, end + 0.09
         rise = foot + 0.4
     path = Path([(start, foot), (start, rise), (end, rise), (end, foot)], [Path.MOVETO] + [Path.CURVE4] * 3)

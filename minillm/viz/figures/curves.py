@@ -1,4 +1,4 @@
-"""Curves: lines with bands over seeds, points with a fitted line, and the loss as a landscape."""
+"""Curves: lines with bands over seeds, scatter plots with a fit, and loss surfaces."""
 
 import itertools
 import math
@@ -31,7 +31,7 @@ from minillm.viz.figures.style import (
     visible,
 )
 
-MOST_MARKERS = 32  # points on a line; of more, only some are marked
+MOST_MARKERS = 32  # lines with more points get markers only on some of them
 
 
 @in_style
@@ -44,11 +44,11 @@ def lines(
     log_x: bool = False,
     log_y: bool = False,
 ) -> Figure:
-    """One line for each named series, its name at its right end.
+    """Draw one line per named series, labeled at its right end.
 
-    A series of shape (seeds, n) is drawn as its mean, with a band from the least to the greatest seed. `x` is common
-    to all, or one for each name; without it the index counts. `references` are horizontal lines, such as chance or
-    the floor. Raises `ValueError` for an empty series, a number that is not finite, or lengths that do not agree.
+    A series of shape (seeds, n) is drawn as its mean, with a band from the lowest to the highest seed. `x` is shared by
+    all series or given per name; the default is the index. `references` are horizontal lines, such as chance or the
+    floor. Raises `ValueError` for an empty series, a number that is not finite, or lengths that do not match.
 
     >>> [line.get_ydata().tolist() for line in lines({"loss": [3.0, 2.0]}, "step", "nats").axes[0].lines]
     [[3.0, 2.0]]
@@ -64,14 +64,14 @@ def lines(
     for (name, values), colour, marker in zip(series.items(), itertools.cycle(PALETTE), itertools.cycle(MARKERS)):
         seeds = by_seed(values, name)
         middle = [sum(column) / len(column) for column in zip(*seeds, strict=True)]
-        places = _places(x, name, len(middle))
+        xs = _x_values(x, name, len(middle))
         step = 1 if len(middle) <= MOST_MARKERS else len(middle) // 8
-        marks = (len(ends) * step // 4 % step, step)  # set off against those of the other lines
-        axes.plot(places, middle, color=colour, marker=marker, markevery=marks, ms=4, lw=1.6, label=name)
+        markevery = (len(ends) * step // 4 % step, step)  # offset from the markers of the other lines
+        axes.plot(xs, middle, color=colour, marker=marker, markevery=markevery, ms=4, lw=1.6, label=name)
         if len(seeds) > 1:
             low, high = ([side(column) for column in zip(*seeds, strict=True)] for side in (min, max))
-            axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
-        ends.append((middle[max(range(len(places)), key=places.__getitem__)], name, colour, marker))
+            axes.fill_between(xs, low, high, color=colour, alpha=0.18, linewidth=0)
+        ends.append((middle[max(range(len(xs)), key=xs.__getitem__)], name, colour, marker))
     axes.margins(x=0.02)
     scales(axes, log_x, log_y)
     ends += reference_lines(axes, references)
@@ -79,37 +79,35 @@ def lines(
     return figure
 
 
-def _places(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) -> list[float]:
+def _x_values(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) -> list[float]:
     if isinstance(x, Mapping) and name not in x:
-        raise UserError(f"x holds nothing for {name!r}; it names {', '.join(map(repr, x))}")
+        raise UserError(f"x has no entry for {name!r}; it has {', '.join(map(repr, x))}")
     chosen = x[name] if isinstance(x, Mapping) else x
-    places = [float(i) for i in range(count)] if chosen is None else numbers(chosen, f"x of {name}")
-    if len(places) != count:
-        raise UserError(f"{name}: {count} values at {len(places)} places on the x axis; give one place per value")
-    return places
+    xs = [float(i) for i in range(count)] if chosen is None else numbers(chosen, f"x of {name}")
+    if len(xs) != count:
+        raise UserError(f"{name}: {count} y values for {len(xs)} x values; give one y per x")
+    return xs
 
 
 def scales(axes: Axes, log_x: bool, log_y: bool) -> None:
-    """Logarithmic axes where asked, with plain numbers on them; refuses what a logarithm cannot hold."""
+    """Make axes logarithmic, with plain numbers as labels; raises `ValueError` for values that are not positive."""
     for wanted, letter, drawn in ((log_x, "x", axes.dataLim.x0), (log_y, "y", axes.dataLim.y0)):
         if not wanted:
             continue
         if drawn <= 0:
-            raise UserError(f"log_{letter} needs {letter} values above 0, and the least is {drawn:g}")
+            raise UserError(f"log_{letter} needs {letter} values above 0, and the lowest is {drawn:g}")
         axes.set(**{f"{letter}scale": "log"})
         axis = getattr(axes, f"{letter}axis")
         low, high = sorted(axis.get_view_interval())
         decades = math.log10(high / low)
-        # A power of ten or two are too few numbers: 2 and 5 help, and on less than one power 3 and 7 too.
-        helping = "2357" if decades < 0.7 else "25" if decades < 1.6 else ""
+        # One or two decades give too few labels: also label 2 and 5, and on less than one decade 3 and 7.
+        extra = "2357" if decades < 0.7 else "25" if decades < 1.6 else ""
         axis.set_major_formatter(lambda value, _: round_number(value))
-        axis.set_minor_formatter(
-            lambda value, _, helping=helping: round_number(value) if f"{value:e}"[0] in helping else ""
-        )
+        axis.set_minor_formatter(lambda value, _, extra=extra: round_number(value) if f"{value:e}"[0] in extra else "")
 
 
 def round_number(value: float) -> str:
-    """A round number, written out as long as it is short.
+    """Format a round number, with M and B for millions and billions.
 
     >>> [round_number(value) for value in (0.01, 1000.0, 1e7, 1e9)]
     ['0.01', '1,000', '10 M', '1 B']
@@ -121,7 +119,7 @@ def round_number(value: float) -> str:
 
 
 def reference_lines(axes: Axes, references: Mapping[str, float]) -> list[tuple[float, str, str, str]]:
-    """Dashed horizontal lines; returns what `name_at_the_right` needs to name them."""
+    """Draw dashed horizontal lines; returns their labels for `name_at_the_right`."""
     for name, height in references.items():
         (value,) = numbers([height], name)
         axes.axhline(value, color=QUIET, linewidth=1.2, linestyle="--", zorder=1, label=name)
@@ -140,9 +138,9 @@ def scatter(
     log_x: bool = False,
     log_y: bool = False,
 ) -> Figure:
-    """Points, with names beside them if `labels` are given, and a fitted line through `fit`, its (x, y).
+    """Draw points, optionally with `labels` beside them and with a fitted line `fit`, given as (x, y).
 
-    The line is the caller's: fit it by hand, then show it. Raises `ValueError` where lengths do not agree.
+    The caller computes the fit. Raises `ValueError` if lengths do not match.
 
     >>> axes = scatter([1, 2], [2.1, 3.9], "facts", "recall", fit=([0, 3], [0.0, 6.0]), fit_name="y = 2x").axes[0]
     >>> axes.collections[0].get_offsets().tolist(), axes.lines[0].get_xydata().tolist()
@@ -154,7 +152,7 @@ def scatter(
     if labels is not None and len(labels) != len(xs):
         raise UserError(f"{len(labels)} labels for {len(xs)} points; give one per point, or none")
     figure, axes = new_figure(height=3.4)
-    # Few points are drawn solid; many let each other shine through.
+    # Few points are drawn opaque, many are transparent.
     axes.scatter(xs, ys, s=28 if len(xs) <= 100 else 12, color=BLUE, alpha=0.85 if len(xs) <= 100 else 0.4, lw=0)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if fit is not None:
@@ -174,7 +172,7 @@ def scatter(
 def loss_curve(
     weights: Numbers, losses: Numbers, visited: tuple[Numbers, Numbers] | None = None, xlabel: str = "weight"
 ) -> Figure:
-    """The loss as a curve over one weight, and the places that gradient descent visited on it, in order.
+    """Draw the loss as a function of one weight, with the path of gradient descent on it.
 
     >>> axes = loss_curve([-1, 0, 1], [1, 0, 1], visited=([1.0, 0.5], [1.0, 0.25])).axes[0]
     >>> axes.lines[1].get_xydata().tolist()
@@ -197,7 +195,7 @@ def loss_surface(
     first: Numbers, second: Numbers, losses: Matrix, visited: Matrix | None = None,
     names: tuple[str, str] = ("first weight", "second weight"),
 ) -> Figure:  # fmt: skip
-    """The loss over two weights as contour lines, and the way of gradient descent: `visited` is (steps, 2).
+    """Draw the loss over two weights as contours, with the path of gradient descent `visited`, (steps, 2).
 
     `losses` has one row for each value of `second`, so that `losses[j, i]` belongs to (first[i], second[j]).
 
@@ -222,7 +220,7 @@ def loss_surface(
 
 
 def _path(axes: Axes, xs: list[float], ys: list[float], end: tuple[int, int]) -> None:
-    """Steps of gradient descent as joined dots; the first and the last are named."""
+    """Draw steps of gradient descent as connected dots; the first and the last are labeled."""
     if len(xs) != len(ys) or not xs:
         raise UserError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
     axes.plot(xs, ys, color=RED, marker="o", markersize=5, linewidth=1.2, mec="white", mew=0.6, zorder=3)

@@ -1,4 +1,4 @@
-"""Small tensors on one line with the signs between them: what broadcasting stretches and what a product sums."""
+"""Equations of small tensors on one line, to show broadcasting and matrix products."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,11 @@ from minillm.viz.figures.tensors import colour_limits, digits_of, indices, numbe
 
 @in_style
 def equation(*parts: Any, captions: Sequence[str] = (), digits: int | None = None, stretch: bool = False) -> Figure:
-    """Small tensors and the signs between them on one line, each with its shape below: `equation(a, "+", b, "=", c)`.
+    """Draw small tensors and operators on one line with their shapes: `equation(a, "+", b, "=", c)`.
 
-    A vector is drawn as a row, as broadcasting reads it. With `stretch=True` the tensors before "=" are drawn at
-    their common shape, and the copies that broadcasting only pretends to make are pale. `captions` replace the
-    shapes. Raises `ValueError` for more than two dimensions and for what is too wide.
+    A vector is drawn as a row, as in broadcasting. With `stretch=True` the tensors before "=" are drawn at their common
+    shape, with the virtual copies that broadcasting makes in pale colors. `captions` replace the shapes. Raises
+    `ValueError` for more than two dimensions and for an equation wider than the page.
 
     >>> figure = equation([[1], [2]], "+", [10, 20], "=", [[11, 21], [12, 22]], stretch=True)
     >>> [text.get_text() for text in figure.axes[0].texts][:6]
@@ -59,19 +59,19 @@ def equation(*parts: Any, captions: Sequence[str] = (), digits: int | None = Non
 
 
 def _before_equals(parts: Sequence[Any]) -> int:
-    """How many parts stand before the equals sign, or all of them."""
+    """The number of parts before the equals sign, or of all parts."""
     return next((i for i, part in enumerate(parts) if isinstance(part, str) and part == "="), len(parts))
 
 
 def _width(block: tuple[Tensor, Tensor] | None, text: str, cell: float) -> float:
-    """The inches that a sign, or a tensor with its caption, needs."""
+    """The width in inches of an operator, or of a tensor with its caption."""
     if block is None:
         return 0.3 + (0.085 if len(text) > 2 else 0.05) * len(text)
     return 0.16 + max(cell * block[0].shape[1], 0.078 * len(text))
 
 
 def _block(tensor: Tensor | None, common: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
-    """The matrix to draw and which of its cells are really there."""
+    """The matrix to draw, and a mask of the cells that are not virtual copies."""
     if tensor is None:
         return None
     real = tensor.reshape(1, -1) if tensor.dim() < 2 else tensor
@@ -84,18 +84,18 @@ def _block(tensor: Tensor | None, common: tuple[int, ...]) -> tuple[Tensor, Tens
 
 
 def _draw_block(axes: Axes, block: tuple, centre: tuple[float, float], cell: float, limit: float, digits: int) -> float:
-    """Cells around a centre; returns the height at which the caption begins."""
+    """Draw the cells around a center; returns the y coordinate of the caption."""
     matrix, there = block
     rows, columns = matrix.shape
     left, top = centre[0] - cell * columns / 2, centre[1] + 0.17 * rows
     for row, column in indices(matrix):
         value, real = float(matrix[row, column]), bool(there[row, column])
         at = (left + cell * column, top - 0.34 * (row + 1))
-        share = max(-1.0, min(1.0, value / limit)) if abs(value) != float("inf") else 0.0
-        ground = DIVERGING(0.5 + 0.32 * share) if real else "#FFFFFF"
+        scaled = max(-1.0, min(1.0, value / limit)) if abs(value) != float("inf") else 0.0
+        ground = DIVERGING(0.5 + 0.32 * scaled) if real else "#FFFFFF"
         line: dict[str, Any] = dict(linestyle="-", edgecolor=QUIET) if real else dict(linestyle=":", edgecolor=FAINT)
         axes.add_patch(Rectangle(at, cell, 0.34, facecolor=ground, linewidth=0.8, zorder=2 if real else 1, **line))
         ink = ink_on(ground) if real else QUIET
-        place = (at[0] + cell / 2, at[1] + 0.16)
-        axes.text(*place, number_text(value, digits), ha="center", va="center", fontsize=SMALL, color=ink, zorder=3)
+        middle = (at[0] + cell / 2, at[1] + 0.16)
+        axes.text(*middle, number_text(value, digits), ha="center", va="center", fontsize=SMALL, color=ink, zorder=3)
     return top - 0.34 * rows - 0.08

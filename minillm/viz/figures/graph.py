@@ -1,4 +1,4 @@
-"""The computation graph of a small expression: values forwards, gradients backwards."""
+"""The computation graph of a small expression, with values and gradients."""
 
 import re
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from minillm.errors import UserError
 from minillm.viz.figures.labels import spread
 from minillm.viz.figures.style import BLUE, INK, ORANGE, QUIET, RED_INK, SMALL, WIDTH, in_style, new_sketch
 
-TALL = 0.78  # inches from one node to the next above it
+TALL = 0.78  # inches between two nodes in a column
 
 
 @in_style
 def computation_graph(
     formulas: Mapping[str, str], values: Mapping[str, Any], gradients: Mapping[str, Any] | None = None
 ) -> Figure:
-    """An expression as a graph: one box a quantity, with its value and, in red, the gradient of the last one by it.
+    """Draw an expression as a graph: one box per quantity with its value and, in red, its gradient.
 
-    `formulas` give for each name how it is computed, `""` for what is given from outside; the names in a formula are
-    its inputs, and draw the arrows. Raises `ValueError` for a name without a value and for a circle.
+    `formulas` maps each name to its formula, "" for an input; the names in a formula become arrows. Raises `ValueError`
+    for a name without a value and for a cycle.
 
     >>> figure = computation_graph({"a": "", "b": "", "c": "a * b"}, {"a": 2, "b": 3, "c": 6}, {"a": 3, "b": 2, "c": 1})
     >>> [text.get_text() for text in figure.axes[0].texts if "grad" in text.get_text()]
@@ -40,6 +40,8 @@ def computation_graph(
     titles = {name: f"{name} = {formula}" if formula else name for name, formula in formulas.items()}
     notes = {name: number(values[name]) for name in formulas}
     slopes = {name: f"grad {number(gradients[name])}" for name in formulas} if gradients is not None else {}
+
+    # lay out the nodes in columns
     halves = {
         name: 0.1 + 0.043 * max(len(titles[name]), len(notes[name]), len(slopes.get(name, ""))) for name in formulas
     }
@@ -60,6 +62,8 @@ def computation_graph(
         for name, y in _heights(column, inputs, places, tall, height).items():
             places[name] = (x + half, y)
         x += 2 * half + gap
+
+    # draw arrows and nodes
     for name, below in inputs.items():
         for other in below:
             _arrow(axes, places[other], halves[other], places[name], halves[name])
@@ -69,7 +73,7 @@ def computation_graph(
 
 
 def number(value: Any) -> str:
-    """Up to four significant digits.
+    """Format a number with up to four significant digits.
 
     >>> number(2.0), number(-0.70710678), number(12345.6), number(1e-9)
     ('2', '−0.7071', '12346', '1e−09')
@@ -79,16 +83,16 @@ def number(value: Any) -> str:
 
 
 def _names(formula: str, known: Mapping[str, str]) -> list[str]:
-    """The known names in a formula, each once, in the order in which they appear."""
+    """The known names in a formula, without repetition, in order of appearance."""
     return [word for word in dict.fromkeys(re.findall(r"[^\W\d]\w*", formula)) if word in known]
 
 
 def _columns(inputs: Mapping[str, list[str]]) -> list[list[str]]:
-    """The names by depth; what is given stands just before its first use."""
+    """The names by depth; an input is placed just before its first use."""
     try:
         order = list(TopologicalSorter(inputs).static_order())
-    except CycleError as circle:
-        raise UserError(f"the formulas run in a circle: {' -> '.join(circle.args[1])}") from None
+    except CycleError as cycle:
+        raise UserError(f"the formulas have a cycle: {' -> '.join(cycle.args[1])}") from None
     depth: dict[str, int] = {}
     for name in order:
         depth[name] = 1 + max((depth[other] for other in inputs[name]), default=-1)
@@ -105,7 +109,7 @@ def _columns(inputs: Mapping[str, list[str]]) -> list[list[str]]:
 def _heights(
     column: list[str], inputs: Mapping[str, list[str]], places: Mapping[str, tuple], tall: float, height: float
 ) -> dict[str, float]:
-    """Each node of a column level with the mean of its inputs, or as near as its neighbours let it."""
+    """Place each node of a column at the mean height of its inputs, or as near as its neighbors allow."""
     middle = height / 2
     wanted = {}
     for rank, name in enumerate(column):

@@ -1,4 +1,4 @@
-"""Names that stand beside what they name and never on top of each other."""
+"""Place labels next to lines and points without overlaps."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from matplotlib.offsetbox import AnnotationBbox, DrawingArea, HPacker, TextArea
 
 from minillm.viz.figures.style import FAINT, INK, QUIET, SMALL
 
-LINE = 13.5  # points from one name to the next
+LINE = 13.5  # points between two labels
 
 
 def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -> None:
-    """Write names right of the axes, each at its height or as near to it as the others let it.
+    """Write labels right of the axes, each at its height or as near as the others allow.
 
-    `ends` are (height, name, colour, marker): the marker stands before the name, so that it is not only a colour.
+    `ends` are (height, name, color, marker); the marker is drawn before the name, in addition to the color.
     """
     figure = axes.figure
     settle(figure)
@@ -46,19 +46,19 @@ def name_at_the_right(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -
 
 
 def settle(figure: Figure | SubFigure) -> None:
-    """Let the layout decide where the axes stand, so that places in points are known; nothing is drawn for it."""
+    """Run the layout engine, so that positions in points are known, without drawing."""
     if isinstance(figure, Figure) and (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places at least `gap` apart, in the same order, as near as possible to the wanted ones (least squares).
+    """Find positions at least `gap` apart, in the same order, nearest to the wanted ones (least squares).
 
     >>> spread([10.0, 0.0, 11.0], gap=5)
     [8.0, 0.0, 13.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    groups: list[list[float]] = []  # [sum, count] of wanted places less the gaps below: pooled while they descend
+    groups: list[list[float]] = []  # [sum, count] of wanted positions minus the gaps below; pooled while decreasing
     for rank, index in enumerate(order):
         groups.append([wanted[index] - rank * gap, 1])
         while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
@@ -72,7 +72,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return places
 
 
-# Directions in which a label may stand from its point, best first, and how far away.
+# Directions from a point to its label, best first, and distances in points.
 AROUND = [(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)]
 DISTANCES = [7, 15, 26, 40]
 
@@ -83,9 +83,9 @@ def label_points(
     texts: Sequence[str],
     strokes: Sequence[Sequence[Sequence[float]]] = (),
 ) -> None:
-    """Write one text beside each point where it covers no point, text or stroke; a far one gets a thin line.
+    """Write one label beside each point, avoiding points, other labels and strokes; a distant label gets a thin line.
 
-    Tried greedily, the most crowded point first; a text that fits nowhere takes the least bad place.
+    Greedy, starting with the most crowded point; a label that fits nowhere takes the position with the lowest cost.
     """
     figure = axes.figure
     settle(figure)
@@ -123,7 +123,7 @@ def label_points(
 
 
 def _along(stroke: np.ndarray, scale: float) -> list[tuple[float, float, float, float]]:
-    """Small boxes along a stroke, dense enough that no text slips between them."""
+    """Small boxes along a stroke, dense enough that no label fits between them."""
     boxes = []
     for a, b in itertools.pairwise(stroke):
         steps = max(2, int(np.hypot(*(b - a)) / (4 * scale)))
@@ -132,13 +132,13 @@ def _along(stroke: np.ndarray, scale: float) -> list[tuple[float, float, float, 
 
 
 def _crossings(dot: np.ndarray, centre: np.ndarray, box: Sequence[float], taken: Sequence[tuple]) -> int:
-    """How many things already there a thin line from a point to its far text would run through."""
+    """The number of boxes that a thin line from a point to its distant label would cross."""
     way = [p for p in np.linspace(dot, centre, 12)[2:] if not (box[0] <= p[0] <= box[2] and box[1] <= p[1] <= box[3])]
     return sum(any(b[0] <= x <= b[2] and b[1] <= y <= b[3] for x, y in way) for b in taken)
 
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """The area, in pixels, that two boxes (left, bottom, right, top) share."""
+    """The overlap of two boxes (left, bottom, right, top), in square pixels."""
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return wide * high if wide > 0 and high > 0 else 0.0
 

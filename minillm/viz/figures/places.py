@@ -1,4 +1,4 @@
-"""Places: a map of labelled points, and the turning pairs of rotary positions."""
+"""Points in the plane: a map of labeled vectors, and the rotated pairs of rotary embeddings."""
 
 import itertools
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ def embedding_map(
     arrows: Sequence[tuple[str, str]] = (),
     axis_names: tuple[str, str] = ("first direction", "second direction"),
 ) -> Figure:
-    """Points of the shape (n, 2) on a map, each with its name beside it, in colours and marks by group.
+    """Draw points of shape (n, 2) with their labels, in colors and markers by group.
 
-    `arrows` join two points by their names: ("king", "queen") and ("man", "woman") are parallel if the analogy holds
-    on this map. Both axes have the same scale, so that angles and distances are those of the plane. Raises
-    `ValueError` where the numbers of points, labels and groups differ or an arrow names no point.
+    `arrows` connect two points by name: ("king", "queen") and ("man", "woman") are parallel if the analogy holds on
+    this map. Both axes have the same scale, so that angles and distances are correct. Raises `ValueError` if the
+    numbers of points, labels and groups differ, or if an arrow names an unknown point.
 
     >>> figure = embedding_map([[0, 0], [1, 0]], ["man", "woman"], arrows=[("man", "woman")])
     >>> figure.axes[0].collections[0].get_offsets().tolist()
@@ -57,7 +57,7 @@ def embedding_map(
     if groups is not None and len(groups) != len(labels):
         raise UserError(f"{len(groups)} groups for {len(labels)} points; give one per point, or none")
     if missing := sorted({name for arrow in arrows for name in arrow} - set(labels)):
-        raise UserError(f"an arrow names {', '.join(map(repr, missing))}, and no point is called that")
+        raise UserError(f"an arrow names {', '.join(map(repr, missing))}, which is not a label; use the points' labels")
     figure, axes = new_figure(height=5.0)
     kinds = list(dict.fromkeys(groups or [""]))
     for kind, colour, marker in zip(kinds, itertools.cycle(PALETTE), itertools.cycle(MARKERS)):
@@ -79,10 +79,10 @@ def embedding_map(
 
 @in_style
 def rotation(vectors: Any, titles: Sequence[str] | None = None) -> Figure:
-    """Rotary positions: each pair of numbers turns on its circle, one dot a position, from pale (0) to dark.
+    """Draw rotary embeddings: each pair on its circle, one dot per position, from pale (0) to dark.
 
-    `vectors` has the shape (T, pairs, 2); up to 8 pairs are drawn, so choose: the first pairs turn fast, the last
-    hardly at all. Numbers stand at the first and the last position, where there is room.
+    `vectors` has shape (T, pairs, 2) with up to 8 pairs; the first pairs rotate fast, the last hardly at all. Positions
+    are numbered where the numbers fit.
 
     >>> turned = [[[1.0, 0.0]], [[0.0, 1.0]]]                     # one pair, turned by a right angle in one step
     >>> rotation(turned).axes[0].collections[0].get_offsets().tolist()
@@ -90,7 +90,7 @@ def rotation(vectors: Any, titles: Sequence[str] | None = None) -> Figure:
     """
     pairs = tensor_of(vectors)
     if pairs.dim() != 3 or pairs.shape[2] != 2 or not 1 <= pairs.shape[1] <= 8 or not len(pairs):
-        raise UserError(f"rotation needs the shape (T, pairs, 2) with 1 to 8 pairs, and this is {tuple(pairs.shape)}")
+        raise UserError(f"rotation needs the shape (T, pairs, 2) with 1 to 8 pairs, not {tuple(pairs.shape)}")
     length, count, _ = pairs.shape
     if titles is not None and len(titles) != count:
         raise UserError(f"{len(titles)} titles for {count} pairs; give one per pair")
@@ -111,14 +111,14 @@ def rotation(vectors: Any, titles: Sequence[str] | None = None) -> Figure:
         axes.plot([0, xs[-1]], [0, ys[-1]], color=QUIET, linewidth=1, zorder=1)
         axes.scatter(xs, ys, c=shades.to_rgba(np.arange(length)), s=26, edgecolor=QUIET, linewidth=0.5, zorder=2)
         axes.set_title(titles[index] if titles else f"pair {index}", fontsize=SMALL)
-        for position in _roomy(pairs[:, index]):
+        for position in _numbered(pairs[:, index]):
             x, y = xs[position] * 1.2, ys[position] * 1.2
             axes.text(x, y, str(position), ha="center", va="center", fontsize=TINY)
     return figure
 
 
-def _roomy(dots: Tensor) -> list[int]:
-    """The positions whose number can be written without meeting one already written, early ones first."""
+def _numbered(dots: Tensor) -> list[int]:
+    """The positions whose numbers do not overlap: the first, the last, then as many others as fit."""
     chosen: list[int] = []
     apart = 0.33 * float(dots.norm(dim=-1).max())
     for position in [0, len(dots) - 1, *range(1, len(dots) - 1)]:

@@ -1,4 +1,4 @@
-"""The residual stream: a sketch of the whole model with its shapes, and what each layer would say."""
+"""The residual stream: a diagram of the whole model with its shapes, and the logit lens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ from minillm.viz.figures.style import (
     visible,
 )
 
-STREAM = 1.5  # inches from the left: where the stream runs
+STREAM = 1.5  # inches from the left edge to the stream
 
 
 @in_style
@@ -44,10 +44,9 @@ def model_sketch(
     activation: str = "",
     position: str = "",
 ) -> Figure:
-    """The model from ids (bottom) to logits (top) along its residual stream, every box with its shapes in numbers.
+    """Draw the model from ids (bottom) to logits (top) along its residual stream, with all sizes.
 
-    The names are those of `ModelConfig`, so a config's numbers can be handed over one by one. Raises `ValueError` for
-    a number below 1.
+    The parameters are named as in `ModelConfig`. Raises `ValueError` for a size below 1.
 
     >>> figure = model_sketch(vocab_size=1024, d_model=128, n_layers=4, n_heads=4, n_kv_heads=4, d_head=32, d_ff=384)
     >>> "embedding" in [text.get_text() for text in figure.axes[0].texts]
@@ -88,13 +87,13 @@ def _box(axes: Axes, x: float, y: float, text: str, colour: str, width: float = 
 
 
 def _station(axes: Axes, y: float, name: str, note: str, colour: str) -> None:
-    """A box that the stream runs through."""
+    """Draw a box that the stream passes through."""
     _box(axes, STREAM, y, name, colour)
     axes.text(STREAM + 0.87, y, note, va="center", fontsize=SMALL, color=QUIET)
 
 
 def _branch(axes: Axes, y: float, norm: str, name: str, notes: Sequence[str], colour: str) -> None:
-    """What reads from the stream below, and adds to it above."""
+    """Draw a sub-layer that reads from the stream and adds its output to it."""
     below, above = y - 0.32, y + 0.42
     line: dict[str, Any] = dict(color=INK, linewidth=1.2)
     axes.plot([STREAM, 2.6], [below, below], **line)
@@ -117,29 +116,29 @@ def logit_lens(
     positions: Sequence[str],
     layers: Sequence[str] | None = None,
 ) -> Figure:
-    """What each layer would say: its likeliest next token at every position, the darker the surer.
+    """Draw the logit lens: each layer's most probable next token at every position, darker if more probable.
 
-    `tokens` and `probabilities` are (L, T), the first layer drawn at the bottom, because the stream runs upwards;
-    `positions` are the tokens of the text. Raises `ValueError` where the shapes differ.
+    `tokens` and `probabilities` are (L, T), with the first layer at the bottom; `positions` are the tokens of the text.
+    Raises `ValueError` if the shapes differ.
 
     >>> figure = logit_lens([["a", "b"], ["c", "d"]], [[0.1, 0.2], [0.6, 0.9]], ["The", " cat"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['a', 'b', 'c', 'd']
     """
-    shares = tensor_of(probabilities)
+    values = tensor_of(probabilities)
     widths = {len(row) for row in tokens}
-    if shares.shape != (len(tokens), len(positions)) or widths != {len(positions)}:
+    if values.shape != (len(tokens), len(positions)) or widths != {len(positions)}:
         raise UserError(
             f"{len(tokens)} layers of {sorted(widths)} tokens, {len(positions)} positions and probabilities of shape "
-            f"{tuple(shares.shape)} do not fit; all must be (L, T)"
+            f"{tuple(values.shape)} do not match; all must be (L, T)"
         )
-    if not bool(((shares >= 0) & (shares <= 1.0001)).all()):
-        raise UserError("a number in probabilities is no probability; apply softmax first")
+    if not bool(((values >= 0) & (values <= 1.0001)).all()):
+        raise UserError("a number in probabilities is not a probability; apply softmax first")
     names = [str(layer) for layer in (range(len(tokens)) if layers is None else layers)]
-    room = (WIDTH - 1.5) / len(positions)  # inches of one cell
-    letters = max(2, int((room - 0.06) / 0.0677))  # at 8 points, monospaced
+    cell_width = (WIDTH - 1.5) / len(positions)  # inches
+    letters = max(2, int((cell_width - 0.06) / 0.0677))  # at 8 points, monospaced
     figure, axes = new_figure(height=1.0 + 0.22 * len(tokens))
-    image = axes.imshow(shares.numpy(), cmap=PALE, vmin=0, vmax=1, aspect="auto", origin="lower")
+    image = axes.imshow(values.numpy(), cmap=PALE, vmin=0, vmax=1, aspect="auto", origin="lower")
     for row, line in enumerate(tokens):
         for column, token in enumerate(line):
             text = visible(token, letters)

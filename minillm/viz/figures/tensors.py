@@ -1,4 +1,4 @@
-"""Tensors as coloured cells: with their numbers while they are small, as a picture when they are large."""
+"""Tensors as heat maps, with their values in the cells if they are small."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -25,14 +25,14 @@ from minillm.viz.figures.style import (
     visible,
 )
 
-MOST_WRITTEN = 16  # columns of one row of panels whose numbers still have room
+MOST_WRITTEN = 16  # columns, over all panels, up to which the values are written into the cells
 MOST_PANELS = 4
 
 
 def cells(axes: Axes, matrix: Tensor, limits: tuple[float, float] | None = None) -> AxesImage:
-    """Draw a matrix as coloured cells: blue to red with white at zero, or white to blue where all have one sign.
+    """Draw a matrix as colored cells: blue to red with white at zero, or white to blue if all have one sign.
 
-    Minus infinity, as in a causal mask, is grey.
+    Minus infinity, as in a causal mask, is gray.
     """
     low, high = limits or colour_limits(matrix)
     finite = torch.where(matrix.isfinite(), matrix, torch.nan).numpy()
@@ -41,11 +41,11 @@ def cells(axes: Axes, matrix: Tensor, limits: tuple[float, float] | None = None)
 
 
 def colour_limits(values: Tensor, all_of_them: bool = False) -> tuple[float, float]:
-    """The range of the colours: it begins or ends at zero, or is symmetric around it where both signs occur."""
+    """Compute the range of the color scale: it starts or ends at zero, or is symmetric if both signs occur."""
     finite = values[values.isfinite()]
     if finite.numel() == 0:
-        raise UserError("no number in it is finite, so there is nothing to colour")
-    # In a large tensor the largest numbers are few; a scale that ends at the 99th percentile keeps the rest visible.
+        raise UserError("the tensor has no finite number, so there is nothing to draw")
+    # In a large tensor, a scale that ends at the 99th percentile keeps the values visible despite outliers.
     many = finite.numel() > 500 and not all_of_them
     high = max(float(finite.abs().quantile(0.99) if many else finite.abs().max()), 1e-12)
     if finite.max() <= 0 > finite.min():
@@ -54,7 +54,7 @@ def colour_limits(values: Tensor, all_of_them: bool = False) -> tuple[float, flo
 
 
 def number_text(value: float, digits: int) -> str:
-    """A number for a narrow cell.
+    """Format a number for a narrow cell.
 
     >>> number_text(-0.001, 2), number_text(float("-inf"), 2), number_text(3.0, 0)
     ('0.00', '−∞', '3')
@@ -66,7 +66,7 @@ def number_text(value: float, digits: int) -> str:
 
 
 def digits_of(values: Any, digits: int | None) -> int:
-    """The digits asked for; else none where all numbers are whole, and two for others."""
+    """Return the requested number of digits, or else 0 if all numbers are integers and 2 otherwise."""
     tensor = tensor_of(values)
     whole = bool((tensor[tensor.isfinite()] % 1 == 0).all())
     return digits if digits is not None else 0 if whole else 2
@@ -81,10 +81,10 @@ def heat_map(
     unit: str = "",
     digits: int | None = None,
 ) -> Figure:
-    """A tensor of one to three dimensions as cells, with its numbers in them as long as they fit.
+    """Draw a tensor of one to three dimensions as a heat map, with its values in the cells if they fit.
 
-    `axes` names the dimensions, by letters of the shape legend (`"B T C"`) or in words. A tensor of three dimensions
-    becomes one panel for each index of the first. Raises `ValueError` where names or labels do not fit the shape.
+    `axes` names the dimensions, by letters of the shape legend (`"B T C"`) or words. A tensor of three dimensions gets
+    one panel per index of the first. Raises `ValueError` if names or labels do not match the shape.
 
     >>> figure = heat_map([[1, 2, 3], [4, 5, 6]], axes="T C")
     >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
@@ -149,12 +149,12 @@ def write_numbers(axes: Axes, image: AxesImage, matrix: Tensor, digits: int, siz
 
 
 def indices(matrix: Tensor) -> list[tuple[int, int]]:
-    """(row, column) of every cell, row by row."""
+    """List (row, column) of every cell, row by row."""
     return [(row, column) for row in range(matrix.shape[0]) for column in range(matrix.shape[1])]
 
 
 def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: Literal["x", "y"], all_of_them: bool) -> None:
-    """Labels, or indices: each one where all have room."""
+    """Set tick labels, or indices if there are no labels."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     axes.tick_params(axis=side, length=0, labelsize=SMALL)
     if labels is not None:
@@ -166,13 +166,13 @@ def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: Literal["
 
 
 def _upright(labels: Sequence[str]) -> bool:
-    """Whether labels below cells of 0.55 inches must stand upright, so as not to touch."""
+    """Whether labels below cells of 0.55 inches must be rotated, so as not to overlap."""
     return max(len(visible(label)) for label in labels) > 7
 
 
 @in_style
 def vector_strip(vectors: Any, labels: Sequence[str]) -> Figure:
-    """Each row of a matrix of shape (n, C) as a strip of colours: blue below zero, white at zero, red above.
+    """Draw each row of a matrix (n, C) as a color strip: blue below zero, white at zero, red above.
 
     >>> vector_strip(torch.tensor([[-1.0, 0.0, 2.0]]), ["a"]).axes[0].images[0].get_array().tolist()
     [[-1.0, 0.0, 2.0]]

@@ -1,4 +1,4 @@
-"""Who is at work when: one row a worker, one box a piece of work, and what stays empty is waiting."""
+"""Timelines of parallel work: one row per worker, one box per task; gaps are waiting time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from matplotlib.patches import Patch
 from minillm.errors import UserError
 from minillm.viz.figures.style import FAINT, PALETTE, SMALL, WIDTH, in_style, ink_on, named, new_figure, numbers
 
-Work = tuple[float, float, str, str]  # start, end, kind, what stands in the box
+Work = tuple[float, float, str, str]  # start, end, kind, text in the box
 
 
 @in_style
 def timetable(rows: Mapping[str, Sequence[Work]], xlabel: str) -> Figure:
-    """The work of each worker as boxes over time, the first worker on top; each kind of work has its colour.
+    """Draw the tasks of each worker as boxes over time, the first worker on top, colored by kind.
 
-    Raises `ValueError` for work that ends before it begins, and where a worker would do two things at once.
+    Raises `ValueError` for a task that ends before it starts, and for overlapping tasks of one worker.
 
     >>> figure = timetable({"card 0": [(0, 1, "forward", "1"), (2, 4, "backward", "1")]}, "time")
     >>> [(float(box.get_x()), float(box.get_width())) for box in figure.axes[0].patches[1:]]
@@ -24,20 +24,22 @@ def timetable(rows: Mapping[str, Sequence[Work]], xlabel: str) -> Figure:
     """
     named(rows, "timetable")
     kinds = list(dict.fromkeys(kind for work in rows.values() for _, _, kind, _ in work))
-    colours = {kind: PALETTE[place % len(PALETTE)] for place, kind in enumerate(kinds)}
+    colours = {kind: PALETTE[index % len(PALETTE)] for index, kind in enumerate(kinds)}
     last = max(end for work in rows.values() for _, end, *_ in work)
     figure, axes = new_figure(height=0.95 + 0.36 * len(rows))
-    for place, (name, work) in enumerate(rows.items()):
-        axes.barh(place, last, left=0, height=0.8, color=FAINT, alpha=0.5)  # what nothing covers is waiting
+    for row, (name, work) in enumerate(rows.items()):
+        axes.barh(row, last, left=0, height=0.8, color=FAINT, alpha=0.5)  # the background shows the waiting time
         before = 0.0
         for start, end, kind, text in sorted(work):
             start, end = numbers([start, end], name)
             if not before <= start < end:
-                raise UserError(f"{name}: work from {start:g} to {end:g} overlaps what came before, or ends too early")
-            axes.barh(place, end - start, left=start, height=0.8, color=colours[kind], edgecolor="white", linewidth=0.6)
-            if 0.09 * len(text) < (end - start) / last * (WIDTH - 1.2):  # inches: what would not fit is left out
+                raise UserError(
+                    f"{name}: the task from {start:g} to {end:g} overlaps another, or ends before it starts"
+                )
+            axes.barh(row, end - start, left=start, height=0.8, color=colours[kind], edgecolor="white", linewidth=0.6)
+            if 0.09 * len(text) < (end - start) / last * (WIDTH - 1.2):  # inches; a text that does not fit is omitted
                 look: dict[str, Any] = dict(ha="center", va="center", fontsize=SMALL, color=ink_on(colours[kind]))
-                axes.text((start + end) / 2, place, text, **look)
+                axes.text((start + end) / 2, row, text, **look)
             before = end
     axes.set_yticks(range(len(rows)), list(rows))
     axes.tick_params(axis="y", length=0)

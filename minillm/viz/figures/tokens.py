@@ -1,4 +1,4 @@
-"""Tokens as boxes: one text in one vocabulary, the same text in several, and how merges build up a word."""
+"""Tokens as boxes: one tokenization, several tokenizations of one text, and BPE merges as a tree."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,9 +29,9 @@ MOST_LEAVES = 32
 
 @in_style
 def token_strip(pieces: Sequence[Piece], ids: Sequence[int] | None = None, per_row: int = 12) -> Figure:
-    """Tokens as coloured boxes in reading order, each with its id below if `ids` are given.
+    """Draw tokens as colored boxes in reading order, with their ids below if given.
 
-    Pieces may be bytes, as `tokenizer.vocab[id]` gives them; one that is no whole character is shown in hexadecimal.
+    Pieces can be bytes, as in `tokenizer.vocab[id]`; incomplete characters are shown in hexadecimal.
 
     >>> figure = token_strip(["The", " cat"], [464, 3797])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -58,13 +58,13 @@ def token_strip(pieces: Sequence[Piece], ids: Sequence[int] | None = None, per_r
 
 
 def cut_short(piece: Piece) -> str:
-    """A token as it is shown, the end of a very long one left out."""
+    """Format a token for display, cut to 50 characters."""
     shown = visible(piece) if isinstance(piece, str) else _shown(piece)
     return shown if len(shown) <= 50 else shown[:49] + "…"
 
 
 def flow(widths: Sequence[float], limit: float, per_row: int) -> tuple[list[tuple[float, int]], list[float]]:
-    """Left edge and row of each box, set like words in a paragraph, and the width of each row."""
+    """Lay out boxes like words in a paragraph: the left edge and row of each, and the width of each row."""
     places: list[tuple[float, int]] = []
     rows = [0.0]
     in_row = 0
@@ -80,10 +80,10 @@ def flow(widths: Sequence[float], limit: float, per_row: int) -> tuple[list[tupl
 
 @in_style
 def token_strips(rows: Mapping[str, Sequence[Piece]]) -> Figure:
-    """The same text cut by several vocabularies, one strip above the other, equal letters exactly below each other.
+    """Draw several tokenizations of one text as aligned strips, one above the other.
 
-    Pieces may be bytes, as `tokenizer.vocab[id]` gives them: a piece that is no whole character is then shown by the
-    numbers of its bytes (hexadecimal). Raises `ValueError` when the strips do not hold the same text.
+    Pieces can be bytes, as in `tokenizer.vocab[id]`; incomplete characters are shown as hexadecimal bytes. Raises
+    `ValueError` if the strips are not the same text.
 
     >>> figure = token_strips({"GPT-2": ["Hel", "lo"], "bytes": list("Hello")})
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -118,7 +118,7 @@ def token_strips(rows: Mapping[str, Sequence[Piece]]) -> Figure:
 
 
 def _edges(pieces: Sequence[bytes]) -> list[int]:
-    """Where each piece ends, in bytes."""
+    """The end of each piece, in bytes."""
     ends, total = [], 0
     for piece in pieces:
         total += len(piece)
@@ -127,24 +127,24 @@ def _edges(pieces: Sequence[bytes]) -> list[int]:
 
 
 def _byte_widths(text: bytes, cuts: set[int]) -> list[float]:
-    """The width of each byte in letters; a character that some vocabulary cuts in two gets room for its bytes."""
+    """The width of each byte in letters; a character that some tokenizer splits is as wide as its bytes in hex."""
     widths: list[float] = []
     for character in text.decode(errors="surrogateescape"):
         count = len(character.encode(errors="surrogateescape"))
         inside = any(len(widths) + step in cuts for step in range(1, count))
-        room = max(len(_shown(character.encode(errors="surrogateescape"))), 2 * count if inside else 1)
-        widths += [room / count] * count
+        width = max(len(_shown(character.encode(errors="surrogateescape"))), 2 * count if inside else 1)
+        widths += [width / count] * count
     return widths
 
 
 def _break(width: list[float], edges: Mapping[str, list[int]], limit: float) -> list[tuple[int, int]]:
-    """Lines of (first byte, last byte + 1): broken where all vocabularies cut, or hard where none of these fits."""
+    """Lines of (first byte, last byte + 1), broken where all tokenizations have a boundary if possible."""
     common = set.intersection(*map(set, edges.values()))
     lines, start = [], 0
     while start < len(width):
-        end, room = start, limit
-        while end < len(width) and width[end] <= room:
-            room -= width[end]
+        end, remaining = start, limit
+        while end < len(width) and width[end] <= remaining:
+            remaining -= width[end]
             end += 1
         if end < len(width):
             end = max((cut for cut in common if start < cut <= end), default=max(end, start + 1))
@@ -156,7 +156,7 @@ def _break(width: list[float], edges: Mapping[str, list[int]], limit: float) -> 
 def _strip(
     axes: Axes, pieces: Sequence[bytes], ends: Sequence[int], width: list[float], line: tuple[int, int], at: tuple
 ) -> None:
-    """One vocabulary's boxes on one line of the text."""
+    """Draw one tokenization's boxes on one line of the text."""
     (start, end), (left, y, letter) = line, at
     for index, (piece, last) in enumerate(zip(pieces, ends, strict=True)):
         first = last - len(piece)
@@ -165,25 +165,24 @@ def _strip(
             continue
         x, wide = left + letter * sum(width[start:a]), letter * sum(width[a:b])
         colour = PALETTE[index % len(PALETTE)]
-        # add_artist, not add_patch: the sheet has its limits, and working them out anew for each box takes longest.
+        # add_artist, not add_patch, which would recompute the limits of the axes for each box
         axes.add_artist(Rectangle((x + 0.012, y), wide - 0.024, 0.3, color=colour, alpha=0.3, linewidth=0))
         shown = _shown(piece[a - first : b - first])
         axes.text(x + wide / 2, y + 0.14, shown, ha="center", va="center", fontsize=11, family="monospace")
 
 
 def _shown(piece: bytes) -> str:
-    """A piece as text; bytes that are no whole character as their hexadecimal numbers."""
-    text = piece.decode(errors="surrogateescape")  # which keeps such a byte b as the sign U+DC00 + b
+    """A piece as text, with the bytes of incomplete characters in hexadecimal."""
+    text = piece.decode(errors="surrogateescape")  # keeps an undecodable byte b as the code point U+DC00 + b
     return "".join(f"{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else visible(c) for c in text)
 
 
 @in_style
 def merge_tree(pieces: Sequence[Piece], merges: Sequence[tuple[int, int]]) -> Figure:
-    """How merges build up a word: bytes at the bottom, each merge a box above the two that it joins, with its rank.
+    """Draw BPE merges as a tree: bytes at the bottom, and each merge as a box above the pair, with its rank.
 
-    `merges` are (place, rank) in the order in which they happen: the pieces that now stand at `place` and `place + 1`
-    become one. That is what a loop that encodes a word can write down. Raises `ValueError` for a place that is not
-    there, and for more than 32 leaves.
+    `merges` are (position, rank) in order: the pieces at `position` and `position + 1` become one. A loop that encodes
+    a word can record them. Raises `ValueError` for an invalid position, and for more than 32 leaves.
 
     >>> figure = merge_tree([b"l", b"o", b"w"], [(0, 3), (0, 8)])      # l + o first, then lo + w
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -191,21 +190,27 @@ def merge_tree(pieces: Sequence[Piece], merges: Sequence[tuple[int, int]]) -> Fi
     """
     if not 0 < len(pieces) <= MOST_LEAVES:
         raise UserError(f"merge_tree draws 1 to {MOST_LEAVES} leaves, and this word has {len(pieces)}; show one word")
+
+    # build the tree
     row = [(p.encode() if isinstance(p, str) else p, i + 0.5, 0) for i, p in enumerate(pieces)]
-    nodes: list[tuple] = [(*node, None, ()) for node in row]  # (bytes, place, level, rank, the two below)
-    for place, rank in merges:
-        if not 0 <= place < len(row) - 1:
-            raise UserError(f"merge {rank} joins places {place} and {place + 1}, but there are {len(row)} pieces then")
-        a, b = row[place : place + 2]
+    nodes: list[tuple] = [(*node, None, ()) for node in row]  # (bytes, x, level, rank, the two below)
+    for position, rank in merges:
+        if not 0 <= position < len(row) - 1:
+            raise UserError(
+                f"merge {rank} joins positions {position} and {position + 1}, but there are {len(row)} pieces then"
+            )
+        a, b = row[position : position + 2]
         joined = (a[0] + b[0], (a[1] + b[1]) / 2, 1 + max(a[2], b[2]))
         nodes.append((*joined, rank, (a, b)))
-        row[place : place + 2] = [joined]
+        row[position : position + 2] = [joined]
+
+    # draw it
     step, rise = min(0.5, (WIDTH - 0.4) / len(pieces)), 0.66
     width = 0.4 + max(step * len(pieces), 0.11 * len(pieces) + 0.5)
     figure, axes = new_sketch(width, 0.55 + rise * max(node[2] for node in nodes))
     start = (width - step * len(pieces)) / 2
-    for piece, place, level, rank, below in nodes:
-        x, y = start + step * place, 0.28 + rise * level
+    for piece, column, level, rank, below in nodes:
+        x, y = start + step * column, 0.28 + rise * level
         for _, other, low in below:
             foot = start + step * other
             axes.plot([x, foot, foot], [y - 0.36, y - 0.36, 0.28 + rise * low + 0.15], color=QUIET, lw=1, zorder=0)
@@ -219,7 +224,7 @@ def _node(axes: Axes, at: tuple[float, float], text: str, rank: int | None, narr
     half = max(0.07 + 0.048 * len(text), 0.032 * len(note) + 0.05 if note else 0)
     low, high = (0.13, 0.13) if rank is None else (0.2, 0.17)
     colour = ORANGE if rank is None else BLUE
-    x = min(max(x, half + 0.03), axes.get_xlim()[1] - half - 0.03)  # a long word over few letters keeps to the sheet
+    x = min(max(x, half + 0.03), axes.get_xlim()[1] - half - 0.03)  # keep a wide box inside the figure
     box = FancyBboxPatch((x - half, y - low), 2 * half, low + high, boxstyle="round,pad=0,rounding_size=0.05")
     box.set(facecolor=_tint(colour), edgecolor=colour, linewidth=1)
     axes.add_patch(box)
@@ -230,6 +235,6 @@ def _node(axes: Axes, at: tuple[float, float], text: str, rank: int | None, narr
 
 
 def _tint(colour: str) -> str:
-    """A colour mixed with five parts of white: a ground that ink reads on, and that hides the lines behind it."""
-    red, green, blue = ((part + 5) / 6 for part in to_rgb(colour))
+    """Mix a color with five parts of white, for an opaque background on which text is readable."""
+    red, green, blue = ((channel + 5) / 6 for channel in to_rgb(colour))
     return to_hex((red, green, blue))

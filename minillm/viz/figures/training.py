@@ -1,4 +1,4 @@
-"""A training run as a picture: its loss, noise and all, between the rulers that it is held against."""
+"""The loss curves of a training run, with reference losses."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,10 +21,10 @@ def training_curve(
     band: tuple[Sequence[float], Numbers, Numbers] | None = None,
     band_name: str = "normal over five seeds",
 ) -> Figure:
-    """The loss of each batch, the same smoothed, and the validation loss over the steps, on a logarithmic axis of nats.
+    """Draw the loss of each batch, the smoothed loss and the validation loss over steps, on a log scale in nats.
 
-    `references` are horizontal lines, such as the floor; `band` is (steps, lowest, highest), drawn behind all. Raises
-    `ValueError` without a single loss, for one that is not above 0, and where steps and losses are not as many.
+    `references` are horizontal lines, such as the floor; `band` is (steps, lowest, highest), drawn in the background.
+    Raises `ValueError` without any loss, for a loss that is not positive, and if steps and losses do not match.
 
     >>> figure = training_curve(([1, 10], [7.0, 4.0]), ([1, 10], [7.0, 5.5]), ([10], [4.2]), {"floor": 0.6})
     >>> [line.get_ydata().tolist() for line in figure.axes[0].lines[:3]]
@@ -36,7 +36,7 @@ def training_curve(
         if len(steps) != len(values):
             raise UserError(f"{name}: {len(steps)} steps and {len(values)} losses; give one loss for each step")
     if not listed["each batch"][0]:
-        raise UserError("training_curve needs at least one loss; hand it a line of metrics first")
+        raise UserError("training_curve needs at least one loss; add a line of metrics first")
     figure, axes = new_figure(height=3.2)
     axes.set(xlabel="step", ylabel="nats per token")
     ends = []

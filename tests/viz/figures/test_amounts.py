@@ -18,7 +18,7 @@ def test_probability_bars_plot_the_probabilities_first_on_top():
 
 @pytest.mark.parametrize("values", [[0.4, 1.7], [-0.1, 0.4], [float("nan"), 0.2]])
 def test_probability_bars_refuse_what_is_no_probability(values):
-    with pytest.raises(ValueError, match=r"is no probability; apply softmax first"):
+    with pytest.raises(ValueError, match=r"is not a probability; apply softmax first"):
         figures.probability_bars(["a", "b"], values)
 
 
@@ -52,7 +52,7 @@ def test_no_line_where_the_kept_ones_are_not_the_first_or_all(kept):
 
 
 def test_probability_bars_refuse_marks_and_rows_that_are_not_there():
-    with pytest.raises(ValueError, match="1 marks in kept for 2 tokens"):
+    with pytest.raises(ValueError, match="kept has 1 entries for 2 tokens"):
         figures.probability_bars(["a", "b"], [0.5, 0.5], kept=[True])
     with pytest.raises(ValueError, match="chosen is 2; the rows are numbered 0 to 1"):
         figures.probability_bars(["a", "b"], [0.5, 0.5], chosen=2)
@@ -68,7 +68,7 @@ def test_neighbours_of_the_question_itself_are_grey():
 
 
 def test_neighbour_bars_refuse_what_is_no_cosine():
-    with pytest.raises(ValueError, match="1.5 is no cosine; divide the dot product by both lengths"):
+    with pytest.raises(ValueError, match="1.5 is not a cosine; divide the dot product by both norms"):
         figures.neighbour_bars(["a"], [1.5], "q")
 
 

@@ -81,7 +81,7 @@ def test_many_tokens_stand_upright():
 def test_attention_arcs_refuse_what_does_not_fit():
     with pytest.raises(ValueError, match="3 weights for 4 tokens; give the query's row"):
         figures.attention_arcs(TOKENS, [0.1, 0.2, 0.7], query=0)
-    with pytest.raises(ValueError, match="query 4 is not there; the tokens are numbered 0 to 3"):
+    with pytest.raises(ValueError, match="there is no query 4; the tokens are numbered 0 to 3"):
         figures.attention_arcs(TOKENS, [0.25] * 4, query=4)
     with pytest.raises(ValueError, match="50 tokens do not fit beside each other; show at most 34"):
         figures.attention_arcs(["word"] * 50, [0.02] * 50, query=0)

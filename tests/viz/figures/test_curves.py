@@ -57,16 +57,16 @@ def test_logarithmic_axes_are_named_in_plain_numbers_and_refuse_zero():
     axes = figures.lines({"loss": [3.0, 2.0]}, "tokens", "nats", x=[1e3, 1e7], log_x=True).axes[0]
     assert axes.get_xscale() == "log"
     assert axes.xaxis.get_major_formatter()(1e6, 0) == "1 M"
-    with pytest.raises(ValueError, match="log_x needs x values above 0, and the least is 0"):
+    with pytest.raises(ValueError, match="log_x needs x values above 0, and the lowest is 0"):
         figures.lines({"loss": [3.0, 2.0]}, "tokens", "nats", log_x=True)
-    with pytest.raises(ValueError, match="log_y needs y values above 0, and the least is -1"):
+    with pytest.raises(ValueError, match="log_y needs y values above 0, and the lowest is -1"):
         figures.scatter([1, 2], [-1, 2], "x", "y", log_y=True)
 
 
 def test_lines_refuse_places_that_do_not_fit():
-    with pytest.raises(ValueError, match="loss: 2 values at 1 places on the x axis"):
+    with pytest.raises(ValueError, match="loss: 2 y values for 1 x values"):
         figures.lines({"loss": [1.0, 2.0]}, "x", "y", x=[1])
-    with pytest.raises(ValueError, match="x holds nothing for 'b'; it names 'a'"):
+    with pytest.raises(ValueError, match="x has no entry for 'b'; it has 'a'"):
         figures.lines({"b": [1.0]}, "x", "y", x={"a": [1]})
     with pytest.raises(ValueError, match="loss: number 0 is nan"):
         figures.lines({"loss": [float("nan")]}, "x", "y")

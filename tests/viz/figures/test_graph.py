@@ -52,7 +52,7 @@ def test_boxes_do_not_touch():
         ({}, {}, None, "needs at least one formula"),
         ({"a": ""}, {}, None, "no value for 'a'"),
         ({"a": ""}, {"a": 1.0}, {}, "no gradient for 'a'"),
-        ({"a": "b", "b": "a"}, {"a": 1.0, "b": 1.0}, None, "the formulas run in a circle: "),
+        ({"a": "b", "b": "a"}, {"a": 1.0, "b": 1.0}, None, "the formulas have a cycle: "),
         (CHAIN, dict.fromkeys(CHAIN, 1.0), None, "inches wide and the page 7.5; shorten formulas or cut it in two"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The map of points and the circles of rotary positions hold what they were given."""
+"""The map of points and the circles of rotary embeddings show the given values."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_labels_cover_neither_points_nor_each_other():
         (torch.ones(2, 3), {}, r"2 labels for points of shape \(2, 3\)"),
         (torch.ones(1, 2), {}, r"2 labels for points of shape \(1, 2\)"),
         (torch.ones(2, 2), {"groups": ["a"]}, "1 groups for 2 points"),
-        (torch.ones(2, 2), {"arrows": [("a", "z")]}, "an arrow names 'z', and no point is called that"),
+        (torch.ones(2, 2), {"arrows": [("a", "z")]}, "an arrow names 'z', which is not a label"),
     ],
 )
 def test_the_map_refuses_what_does_not_fit(points, options, sentence):

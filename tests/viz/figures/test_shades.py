@@ -1,4 +1,4 @@
-"""A shaded strip holds every token in order, and its ground and its number say the share."""
+"""A shaded strip holds every token in order, and its ground and its number say the value."""
 
 import pytest
 from matplotlib.colors import to_rgb
@@ -6,9 +6,9 @@ from matplotlib.colors import to_rgb
 from minillm.viz import figures
 
 
-def test_the_larger_the_share_the_darker_the_ground_and_every_token_is_inside():
-    shares = [i / 39 for i in range(40)]
-    axes = figures.shaded_strips({"all": ([f" word{i}" for i in range(40)], shares)}).axes[0]
+def test_larger_values_are_darker_and_every_token_is_inside():
+    values = [i / 39 for i in range(40)]
+    axes = figures.shaded_strips({"all": ([f" word{i}" for i in range(40)], values)}).axes[0]
     boxes = [artist for artist in axes.get_children() if hasattr(artist, "get_width") and artist is not axes.patch]
     brightness = [sum(to_rgb(box.get_facecolor())) for box in boxes]
     assert len(boxes) == 40
@@ -33,8 +33,8 @@ def test_what_is_written_reads_from_the_top_down():
     [
         ({}, "needs at least one series"),
         ({"none": ([], [])}, "needs at least one series"),
-        ({"few": (["a", "b"], [1])}, "few: 2 tokens but 1 shares"),
-        ({"logits": (["a"], [-3.5])}, "logits: -3.5 is no share"),
+        ({"few": (["a", "b"], [1])}, "few: 2 tokens but 1 values"),
+        ({"logits": (["a"], [-3.5])}, "logits: -3.5 is not between 0 and 1"),
         ({"broken": (["a"], [float("nan")])}, "broken: number 0 is nan"),
     ],
 )

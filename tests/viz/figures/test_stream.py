@@ -46,7 +46,9 @@ def test_the_lens_writes_each_token_where_it_belongs_the_first_layer_at_the_bott
 
 
 def test_logit_lens_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"1 layers of \[2\] tokens, 1 positions .* do not fit; all must be \(L, T\)"):
+    with pytest.raises(
+        ValueError, match=r"1 layers of \[2\] tokens, 1 positions .* do not match; all must be \(L, T\)"
+    ):
         figures.logit_lens([["a", "b"]], [[0.1, 0.2]], ["The"])
-    with pytest.raises(ValueError, match="is no probability; apply softmax first"):
+    with pytest.raises(ValueError, match="is not a probability; apply softmax first"):
         figures.logit_lens([["a"]], [[3.0]], ["The"])

@@ -63,7 +63,7 @@ def test_show_puts_the_sentence_below_the_picture_and_into_its_metadata(monkeypa
 
 
 def test_show_insists_on_a_sentence():
-    with pytest.raises(ValueError, match="one sentence that says what there is to see"):
+    with pytest.raises(ValueError, match="one sentence that says what the figure shows"):
         figures.show(figures.bars(["a"], [1.0], unit="nats"), alt=" ")
 
 
@@ -103,7 +103,7 @@ def test_an_axis_says_its_letter_its_size_and_what_it_means(letter):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_number_that_no_axis_can_hold_is_named(bad):
-    with pytest.raises(ValueError, match=f"loss: number 1 is {bad}, which no axis can hold"):
+    with pytest.raises(ValueError, match=f"loss: number 1 is {bad}, which cannot be drawn"):
         numbers([1.0, bad], "loss")
 
 
@@ -113,7 +113,7 @@ def test_numbers_take_any_kind_of_tensor_and_leave_its_gradients():
 
 
 def test_numbers_of_the_wrong_shape_are_refused(as_users_call_it):
-    with pytest.raises(ValueError, match=r"loss: a list of numbers is needed, and this tensor has the shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"loss: give a list or a tensor of one dimension, not of shape \(2, 2\)"):
         numbers(torch.ones(2, 2), "loss")
 
 

@@ -62,7 +62,7 @@ def test_the_scale_begins_or_ends_at_zero_or_is_symmetric():
     assert colour_limits(torch.tensor([1.0, 3.0])) == (0.0, 3.0)
     assert colour_limits(torch.tensor([-4.0, 0.0, -math.inf])) == (-4.0, 0.0)
     assert colour_limits(torch.tensor([-1.0, 3.0])) == (-3.0, 3.0)
-    with pytest.raises(ValueError, match="no number in it is finite"):
+    with pytest.raises(ValueError, match="the tensor has no finite number"):
         colour_limits(torch.tensor([math.nan]))
 
 

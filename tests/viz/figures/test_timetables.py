@@ -27,7 +27,7 @@ def test_what_does_not_fit_into_a_box_is_left_out():
 
 @pytest.mark.parametrize("work", [[(0, 2, "a", ""), (1, 3, "a", "")], [(1, 1, "a", "")], [(-1, 1, "a", "")]])
 def test_nobody_does_two_things_at_once_or_ends_before_the_beginning(work):
-    with pytest.raises(ValueError, match=r"row: work from .* overlaps what came before, or ends too early"):
+    with pytest.raises(ValueError, match=r"row: the task from .* overlaps another, or ends before it starts"):
         figures.timetable({"row": work}, "time")
 
 

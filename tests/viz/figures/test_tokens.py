@@ -91,7 +91,7 @@ def test_a_merge_tree_of_bytes_that_are_no_text():
 
 
 def test_merge_tree_refuses_a_place_that_is_not_there_and_a_whole_text():
-    with pytest.raises(ValueError, match="merge 3 joins places 1 and 2, but there are 2 pieces then"):
+    with pytest.raises(ValueError, match="merge 3 joins positions 1 and 2, but there are 2 pieces then"):
         figures.merge_tree(["a", "b"], [(1, 3)])
     for count in (0, 33):
         with pytest.raises(ValueError, match=f"draws 1 to 32 leaves, and this word has {count}; show one word"):

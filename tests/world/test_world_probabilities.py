@@ -1,4 +1,4 @@
-"""Probabilities: they sum to one exactly where all documents can be listed, and the draws follow them."""
+"""Probabilities sum to exactly one in a world small enough to enumerate, and samples follow them."""
 
 import collections
 import math
@@ -173,16 +173,16 @@ forms = ["{X} is married to {X.spouse}."]
 
 
 class Enumerator:
-    """A third voice: it goes every way and keeps exact fractions. Written without a look at the other two."""
+    """A chooser that follows a script of options and keeps exact fractions; independent of Sampler and Reader."""
 
     def __init__(self, script):
-        self.script, self.turn = script, 0
-        self.probability, self.pieces, self.widths = Fraction(1), [], []
+        self.script, self.n_taken = script, 0
+        self.probability, self.pieces, self.n_options = Fraction(1), [], []
 
     def choose(self, name, options, opening=None):
-        index = self.script[self.turn] if self.turn < len(self.script) else 0
-        self.turn += 1
-        self.widths.append(len(options))
+        index = self.script[self.n_taken] if self.n_taken < len(self.script) else 0
+        self.n_taken += 1
+        self.n_options.append(len(options))
         weight, item = options[index]
         self.probability *= Fraction(weight, sum(w for w, _ in options))
         return item
@@ -197,21 +197,22 @@ class Enumerator:
 
 
 def all_documents(world):
-    """Yield (text, exact probability) for every derivation there is."""
-    open_ends = [(None, "", Fraction(1))]
-    while open_ends:
-        scene, text, so_far = open_ends.pop()
+    """Yield (text, exact probability) for every derivation."""
+    unfinished = [(None, "", Fraction(1))]
+    while unfinished:
+        scene, text, so_far = unfinished.pop()
         script = []
         while script is not None:
-            voice = Enumerator(script)
-            after = world.step(scene, voice)
-            grown, probability = text + "".join(voice.pieces), so_far * voice.probability
+            enumerator = Enumerator(script)
+            after = world.step(scene, enumerator)
+            grown, probability = text + "".join(enumerator.pieces), so_far * enumerator.probability
             if after.finished:
                 yield grown, probability
             else:
-                open_ends.append((after, grown, probability))
-            taken = [*script, *[0] * (len(voice.widths) - len(script))]
-            while taken and taken[-1] + 1 == voice.widths[len(taken) - 1]:
+                unfinished.append((after, grown, probability))
+            # the next script: increase the last choice that has options left
+            taken = [*script, *[0] * (len(enumerator.n_options) - len(script))]
+            while taken and taken[-1] + 1 == enumerator.n_options[len(taken) - 1]:
                 taken.pop()
             script = [*taken[:-1], taken[-1] + 1] if taken else None
 
@@ -238,7 +239,7 @@ def test_all_documents_of_a_small_world_sum_to_one_exactly(every_document):
 
 
 def test_a_text_with_two_plans_is_read_as_their_sum(small_world, every_document):
-    """Two arcs can tell "was, had, gave" here, on purpose: one text, several plans, one marginal probability."""
+    """In this world two arcs can tell "was, had, gave", so one text has several plans and one marginal probability."""
     assert any(len(probabilities) > 1 for probabilities in every_document.values())
     for text, probabilities in list(every_document.items())[::41]:
         reading = small_world.read(text)
@@ -252,41 +253,41 @@ def test_the_small_world_samples_what_its_fractions_say(small_world, every_docum
 
 
 def chi_square_is_plausible(observed, expected):
-    """Whether Pearson's statistic stays under a quantile of about 1 - 3e-5 (Wilson and Hilferty's approximation)."""
+    """Whether Pearson's statistic is below its quantile of about 1 - 3e-5 (Wilson-Hilferty approximation)."""
     statistic = sum((observed[key] - mean) ** 2 / mean for key, mean in expected.items())
     freedom = len(expected) - 1
     spread = 2 / (9 * freedom)
     return statistic < freedom * (1 - spread + 4 * math.sqrt(spread)) ** 3
 
 
-def shares(options):
+def probabilities(options):
     total = sum(weight for weight, _ in options)
     return {item: weight / total for weight, item in options}
 
 
-DRAWN = 4000
+N_DOCUMENTS = 4000
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    return World(77).documents(DRAWN)
+def documents():
+    return World(77).documents(N_DOCUMENTS)
 
 
-def test_kinds_and_arcs_come_as_often_as_they_should(drawn):
-    kinds = collections.Counter(document.kind for document in drawn)
-    assert chi_square_is_plausible(kinds, {kind: share * DRAWN for kind, share in shares(KINDS).items()})
-    arcs = collections.Counter(document.plan for document in drawn if document.kind == "story")
-    expected = {arc.name: share * kinds["story"] for arc, share in shares(load_arcs()).items()}
+def test_kinds_and_arcs_occur_with_their_probabilities(documents):
+    kinds = collections.Counter(document.kind for document in documents)
+    assert chi_square_is_plausible(kinds, {kind: p * N_DOCUMENTS for kind, p in probabilities(KINDS).items()})
+    arcs = collections.Counter(document.plan for document in documents if document.kind == "story")
+    expected = {arc.name: p * kinds["story"] for arc, p in probabilities(load_arcs()).items()}
     assert chi_square_is_plausible(arcs, expected)
 
 
 @pytest.mark.parametrize("prefix", ["", "One", "On", "Here", "The", "There were", "Mira", "On Sunday"])
-def test_the_next_piece_comes_as_often_as_the_true_distribution_says(drawn, prefix):
-    """Pearson's chi-square over the n-grams that begin a document; what is expected less than five times is pooled."""
+def test_the_next_piece_follows_the_true_distribution(documents, prefix):
+    """Pearson's chi-square test after a prefix; pieces expected fewer than five times are pooled."""
     expected = World(77).next_pieces(prefix)
     observed = collections.Counter(
         found[0]
-        for document in drawn
+        for document in documents
         if document.text.startswith(prefix) and (found := PIECE.match(document.text, len(prefix)))
     )
     if prefix:  # "On" also begins "One", which is another piece
@@ -294,7 +295,7 @@ def test_the_next_piece_comes_as_often_as_the_true_distribution_says(drawn, pref
     n = observed.total()
     assert n > 20
     assert set(observed) <= set(expected)
-    common = {piece for piece, chance in expected.items() if n * chance >= 5}
+    common = {piece for piece, p in expected.items() if n * p >= 5}
     pooled = {piece: n * expected[piece] for piece in common} | {
         "rare": n * sum(expected[p] for p in expected.keys() - common)
     }
@@ -305,22 +306,22 @@ def test_the_next_piece_comes_as_often_as_the_true_distribution_says(drawn, pref
         assert chi_square_is_plausible(counts, pooled)
 
 
-def test_subjects_come_as_often_as_they_should(drawn):
-    subjects = collections.Counter(document.plan for document in drawn if document.kind == "facts")
-    expected = {e.name: share * sum(subjects.values()) for e, share in shares(load_almanac().subjects).items()}
+def test_subjects_occur_with_their_probabilities(documents):
+    subjects = collections.Counter(document.plan for document in documents if document.kind == "facts")
+    expected = {e.name: p * sum(subjects.values()) for e, p in probabilities(load_almanac().subjects).items()}
     assert chi_square_is_plausible(subjects, expected)
 
 
-def test_a_fact_is_told_as_often_as_its_exact_probability(drawn):
+def test_a_fact_is_told_with_its_exact_probability(documents):
     almanac = load_almanac()
-    facts = [document.text for document in drawn if document.kind == "facts"]
+    facts = [document.text for document in documents if document.kind == "facts"]
     for subject, relation in almanac.facts():
         if subject.name not in ("Mira", "Bram", "Pellin"):
             continue
         probability = float(probability_of_telling(almanac, subject, relation))
         told = sum(
             document.plan == subject.name and tells(relation.name, subject, document.text)
-            for document in drawn
+            for document in documents
             if document.kind == "facts"
         )
         error = math.sqrt(len(facts) * probability * (1 - probability))
@@ -328,35 +329,35 @@ def test_a_fact_is_told_as_often_as_its_exact_probability(drawn):
 
 
 def tells(relation, subject, text):
-    """Whether a text states a fact, by a word that only this fact's sentences hold."""
-    marks = {"trade": subject.attributes.get("trade"), "home": f"in {subject.attributes.get('home')}"}
+    """Whether a text states a fact, found by a phrase that only sentences about this fact contain."""
+    phrases = {"trade": subject.attributes.get("trade"), "home": f"in {subject.attributes.get('home')}"}
     if relation == "spouse":
         return "married" in text or " of " + subject.attributes["spouse"] in text
     if relation == "home":
-        return marks["home"] in text or f"{subject.attributes['home']} is where" in text
+        return phrases["home"] in text or f"{subject.attributes['home']} is where" in text
     if relation == "next":
         return "The road" in text or "you can walk" in text or "next town" in text
-    return (marks.get(relation) or subject.attributes[relation]) in text
+    return (phrases.get(relation) or subject.attributes[relation]) in text
 
 
-def test_the_chances_of_a_subjects_facts_sum_to_the_facts_it_tells():
+def test_the_probabilities_of_a_subjects_facts_sum_to_their_expected_number():
     almanac = load_almanac()
     go_on = Fraction(3, 5)
     told = 3 * (1 - go_on) + 4 * go_on * (1 - go_on) + 5 * go_on**2
-    share = shares(almanac.subjects)
-    for subject in list(share)[:4]:
-        chances = [probability_of_telling(almanac, subject, relation) for _, relation in almanac.known[subject]]
-        assert float(sum(chances)) == pytest.approx(share[subject] * float(told), rel=1e-12)
-        assert max(chances) > min(chances)
+    p_subject = probabilities(almanac.subjects)
+    for subject in list(p_subject)[:4]:
+        p_facts = [probability_of_telling(almanac, subject, relation) for _, relation in almanac.known[subject]]
+        assert float(sum(p_facts)) == pytest.approx(p_subject[subject] * float(told), rel=1e-12)
+        assert max(p_facts) > min(p_facts)
 
 
-def test_weights_by_rank_are_whole_and_falling():
+def test_weights_by_rank_are_decreasing_integers():
     weights = [weight for weight, _ in by_rank(list(range(60)))]
     assert all(isinstance(weight, int) for weight in weights)
     assert weights == sorted(weights, reverse=True)
     assert weights[-1] > 0
 
 
-def test_a_choice_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="nothing to choose from"):
+def test_a_choice_without_options_is_an_error():
+    with pytest.raises(ValueError, match="the choice 'empty' has no options"):
         Sampler(random.Random(0)).choose("empty", [])
