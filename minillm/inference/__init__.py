@@ -9,5 +9,4 @@ turns         a conversation that grows, and a context that does not
 prefixes      what was read before is not read again
 scoring       how likely a given text is, and the choice among given answers
 speculative   several tokens guessed ahead, and checked in one pass
-cuda_graphs   a step with fixed shapes, which a card can record
 """

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.model.attention import causal_mask
+from minillm.model.context import Context
 from minillm.model.kv_cache import KVCache
-from minillm.model.position import rotary_angles
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
 from minillm.model.transformer import Block, Transformer
 
@@ -78,7 +78,7 @@ class Decoder:
         self.embedding, self.head = model.embedding, head.product()
         self.layers = [_Layer(block) for block in model.blocks]
         self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
-        self.n_heads, self.n_kv_heads, self.rotary = c.n_heads, c.n_kv_heads, (c.d_head, c.rope_theta, c.rope_scaling)
+        self.n_heads, self.n_kv_heads, self.d_head = c.n_heads, c.n_kv_heads, c.d_head
         self.model = weakref.ref(model)  # a strong one would keep it in `_DECODERS` for ever
         # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
         self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
@@ -91,19 +91,24 @@ class Decoder:
 
         `segments` as in `Transformer`: 0 where a row's new token is padding.
         """
-        (B, T), K, D, here = ids.shape, self.n_kv_heads, self.rotary[0], cache.length
-        cache.check_room(T)
-        turned, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # rotary turns queries and keys alike
-        segments = cache.all_segments(segments, T)
-        positions, mask = self._places(T, here, segments)
-        cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in rotary_angles(positions, *self.rotary))
+        model = self.model()
+        assert model is not None, "the model of this decoder was deleted"
+        # 1. positions, angles and mask, as the model makes them
+        context = model.context(ids, cache, segments)
+        cache.check_capacity(T := ids.shape[1])
+        B, K, D, n_past = len(ids), self.n_kv_heads, self.d_head, cache.length
+        mask = self._mask(context, T)
+        assert context.angles is not None, "`fits` takes rotary positions only"
+        cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in context.angles)
         sin[..., : D // 2].neg_()
-        keys, values = (past[:, :, :, : here + T].unbind(0) for past in (cache.keys, cache.values))
-        new_keys, new_values = (past[:, :, :, here : here + T].unbind(0) for past in (cache.keys, cache.values))
+        keys, values = (part[:, :, :, : n_past + T].unbind(0) for part in (cache.keys, cache.values))
+        new_keys, new_values = (part[:, :, :, n_past : n_past + T].unbind(0) for part in (cache.keys, cache.values))
+        n_rotated, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # queries and keys are rotated alike
+        # 2. the blocks
         x = self.embedding(ids).flatten(0, 1)
         for number, layer in enumerate(self.layers):
             qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, T, -1, D)
-            qk, value = qkv.split((turned, K), 2)
+            qk, value = qkv.split((n_rotated, K), 2)
             # Both halves of `rotate` at once: x cos + (second half, first half) (-sin, sin).
             query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 2)
             new_keys[number].copy_(key.transpose(1, 2))
@@ -114,21 +119,17 @@ class Decoder:
             x += layer.output(mixed.bfloat16())
             gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
-        cache.advance(T, segments)
+        # 3. count what was appended, and score
+        context.close()
         return self.head(self.normed(x, self.final_norm)).to(x.dtype).view(B, T, -1)
 
-    def _places(
-        self, T: int, here: int, segments: Int[Tensor, "B S"] | None
-    ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None]:
-        """The model's own, with what the queries of a key/value head may see as numbers to add to scores."""
-        model = self.model()
-        assert model is not None, "the model of this decoder was deleted"
-        positions, visible, is_causal = model.places(T, here, segments, torch.device("cpu"))
-        if visible is None and not is_causal:
-            return positions, None
-        visible = causal_mask(T, T) if visible is None else visible
+    def _mask(self, context: Context, T: int) -> Float[Tensor, "*B1 rows S"] | None:
+        """The context's mask as numbers to add to scores, once for each query head of a key/value head."""
+        visible = causal_mask(T, T) if context.is_causal else context.mask
+        if visible is None:
+            return None
         mask = torch.zeros(visible.shape).masked_fill_(~visible, -math.inf)
-        return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
+        return torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
 
     def normed(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "N C"]:
         """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""

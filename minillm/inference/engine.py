@@ -223,7 +223,7 @@ class Engine:
         if known is None:
             row = self.model.new_cache(1, len(ids))
         else:
-            row = KVCache.aligned([known], room=len(ids) - known.length)
+            row = KVCache.aligned([known], n_new=len(ids) - known.length)
         rest = torch.tensor([ids[row.length :]], device=self.model.device)
         return row, self.model.head(self.model.hidden(rest, row)[:, -1])
 

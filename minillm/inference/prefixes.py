@@ -50,6 +50,6 @@ class Shelf:
             return
         ids = list(ids[: row.length])
         self.texts = [(text, cache) for text, cache in self.texts if text != ids[: len(text)]]
-        self.texts.append((ids, KVCache.aligned([row], room=0)))
+        self.texts.append((ids, KVCache.aligned([row], n_new=0)))
         while sum(len(text) for text, _ in self.texts) > self.most_tokens:
             del self.texts[0]

@@ -62,8 +62,8 @@ def continuation_log_probs(
         counts = torch.arange(width, device=model.device) < lengths.unsqueeze(1)
         hidden = last.expand(len(some), -1, -1)
         if width > 1:
-            past = cache.aligned([cache] * len(some), room=width - 1)
-            hidden = torch.cat((hidden, model.hidden(rows[:, :-1], past, counts[:, 1:].long())), dim=1)
+            prefix = cache.aligned([cache] * len(some), n_new=width - 1)
+            hidden = torch.cat((hidden, model.hidden(rows[:, :-1], prefix, counts[:, 1:].long())), dim=1)
         each = torch.zeros(counts.shape, device=model.device)
         scores.append(each.masked_scatter(counts, _score(model, hidden[counts], rows[counts])).sum(1))
     return torch.cat(scores)

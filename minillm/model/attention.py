@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from minillm.errors import UserError
-from minillm.model.kv_cache import KVCache
+from minillm.model.kv_cache import Cache
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
 
@@ -167,7 +167,7 @@ class MultiHeadAttention(nn.Module):
         is_causal: bool = False,
         angles: tuple[Float[Tensor, "*B1 T half"], Float[Tensor, "*B1 T half"]] | None = None,
         bias: Float[Tensor, "H T S"] | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
     ) -> Float[Tensor, "B T C"]:
         """`angles` turns queries and keys (rotary), `bias` is added to the scores (ALiBi).

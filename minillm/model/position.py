@@ -124,7 +124,7 @@ def alibi_slopes(n_heads: int, device: torch.device | None = None) -> Float[Tens
     tensor([0.2500, 0.0625, 0.0156, 0.0039, 0.5000, 0.1250])
     """
     lower = 1 << (n_heads.bit_length() - 1)  # the largest power of two that is not above n_heads
-    head = torch.arange(n_heads, device=device)  # made there: a graph that is recorded on a card may copy nothing to it
+    head = torch.arange(n_heads, device=device)
     place = torch.where(head < lower, head + 1, head - lower + 0.5)
     return (-8 * place / lower).exp2()
 

@@ -1154,7 +1154,7 @@ def read_prompt(model, text):
 
 def one_more_each(model, texts):
     """One pass for all: caches put together, a column added, taken apart again."""
-    cache = KVCache.aligned([text.cache for text in texts], room=1)
+    cache = KVCache.aligned([text.cache for text in texts], n_new=1)
     logits = model(torch.tensor([text.ids[-1:] for text in texts]), cache)[:, -1]
     for row, text in enumerate(texts):
         text.cache = cache.row(row)

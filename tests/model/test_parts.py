@@ -177,8 +177,8 @@ def test_cache_returns_what_was_put_in_and_refuses_to_overflow():
     torch.testing.assert_close(keys, key)
     torch.testing.assert_close(values, value)
     cache.advance(1)
-    with pytest.raises(ValueError, match="holds 4 positions and has room for 5; 2 more do not fit"):
-        cache.check_room(2)
+    with pytest.raises(ValueError, match="holds 4 of at most 5 positions; 2 more do not fit"):
+        cache.check_capacity(2)
     cache.truncate(1)
     assert cache.length == 1
     with pytest.raises(ValueError, match="cannot cut a cache of 1 positions to 3"):
@@ -195,7 +195,7 @@ def test_rows_of_a_cache_are_aligned_without_their_padding():
     second.advance(3)
     rows = [first.row(0), first.row(1), second.row(0)]
     assert [row.length for row in rows] == [5, 2, 3]
-    cache = KVCache.aligned([*rows, first.row(0, length=1)], room=2)
+    cache = KVCache.aligned([*rows, first.row(0, length=1)], n_new=2)
     assert (cache.length, cache.max_seq_len) == (5, 7)
     assert cache.segments.tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
     for name in ("keys", "values"):
@@ -204,6 +204,6 @@ def test_rows_of_a_cache_are_aligned_without_their_padding():
         assert torch.equal(new[:, 1, :, 3:5], a[:, 1, :, 3:5])
         assert torch.equal(new[:, 2, :, 2:5], b[:, 0])
         assert torch.equal(new[:, 3, :, 4], a[:, 0, :, 0])
-    assert KVCache.aligned([first.row(1), first.row(1)], room=0).segments is None
+    assert KVCache.aligned([first.row(1), first.row(1)], n_new=0).segments is None
     with pytest.raises(ValueError, match="row 1 of the cache holds 2 tokens, not 3"):
         first.row(1, length=3)
