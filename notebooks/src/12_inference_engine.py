@@ -883,7 +883,7 @@ print(inspect.getsource(speculative.residual).split('"""')[-1])
 generator = torch.Generator().manual_seed(0)
 wanted, offered = (torch.tensor([float(one) for one in pair]) for pair in (p, q))
 guesses = torch.multinomial(offered, 20_000, replacement=True, generator=generator)
-settings = {"wanted": wanted, "offered": offered, "generator": generator}
+settings = {"target_probs": wanted, "draft_probs": offered, "rng": generator}
 drawn = [speculative.verify(guess, **settings) for guess in guesses.tolist()]
 counts = torch.tensor(drawn).bincount(minlength=4)
 
