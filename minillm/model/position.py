@@ -93,20 +93,25 @@ def rotary_angles(
 
 
 def rotate(
-    x: Float[Tensor, "B heads T D"], cos: Float[Tensor, "*B1 T half"], sin: Float[Tensor, "*B1 T half"]
-) -> Float[Tensor, "B heads T D"]:
-    """Turn each pair of coordinates (i, i + D/2) by its position's angle (Su et al. 2021, eq. 34).
+    x: Float[Tensor, "*leading T D"], cos: Float[Tensor, "*B T half"], sin: Float[Tensor, "*B T half"]
+) -> Float[Tensor, "*leading T D"]:
+    """Rotate each pair of coordinates (i, i + D/2) by its position's angle (Su et al. 2021, eq. 34).
 
-    A turned query times a turned key depends only on how far apart the two stand. The paper pairs neighbours
-    (2i, 2i + 1); weights in Hugging Face's directories (Llama, Mistral, Qwen) pair the halves, as here, and GGUF files
-    of Llama the neighbours. The two differ by a fixed shuffle of the rows of the query and key matrices, so weights of
-    one kind give nonsense with the code of the other.
+    `x` has any leading dimensions: (T, D), (H, T, D) or (B, H, T, D). `cos` and `sin` are (T, D/2), or (B, T, D/2)
+    where the rows of a batch have positions of their own, which all heads share.
+
+    The dot product of a rotated query and a rotated key depends only on the distance between the two. The paper pairs
+    neighbours (2i, 2i + 1); weights in Hugging Face's format (Llama, Mistral, Qwen) pair the halves, as here, and GGUF
+    files of Llama pair neighbours. The two differ by a fixed permutation of the rows of the query and key matrices, so
+    weights of one kind give wrong numbers with the code of the other.
 
     >>> quarter = torch.tensor([[0.0]]), torch.tensor([[1.0]])           # cos and sin of 90 degrees
-    >>> rotate(torch.tensor([[[[1.0, 0.0]]]]), *quarter)
-    tensor([[[[0., 1.]]]])
+    >>> rotate(torch.tensor([[1.0, 0.0]]), *quarter)
+    tensor([[0., 1.]])
     """
-    cos, sin = (part.to(x.dtype).unsqueeze(-3) for part in (cos, sin))  # one angle for all heads
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    if 2 < cos.dim() < x.dim():
+        cos, sin = cos.unsqueeze(-3), sin.unsqueeze(-3)  # (B, 1, T, D/2): one angle for all heads
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 

@@ -76,6 +76,22 @@ def test_rotation_keeps_lengths_and_leaves_position_zero_alone():
     torch.testing.assert_close(turned[:, :, 0], x[:, :, 0])
 
 
+def test_any_leading_dimensions_are_rotated_as_in_a_batch_of_heads():
+    x = torch.randn(2, 3, 5, 8)
+    angles = rotary_angles(torch.arange(5), 8, 10_000.0)
+    rotated = rotate(x, *angles)
+    assert torch.equal(rotate(x[1], *angles), rotated[1])  # (H, T, D)
+    assert torch.equal(rotate(x[1, 2], *angles), rotated[1, 2])  # (T, D)
+    own = torch.stack((torch.arange(5), torch.arange(7, 12)))  # rows with positions of their own
+    rows = rotate(x, *rotary_angles(own, 8, 10_000.0))
+    assert torch.equal(rows[0], rotated[0])
+    for row in range(2):
+        alone = rotary_angles(own[row], 8, 10_000.0)
+        assert torch.equal(rows[row], rotate(x[row], *alone))
+        assert torch.equal(rows[row, 2], rotate(x[row, 2], *alone))
+    assert torch.equal(rotate(x[:, 0], *rotary_angles(own, 8, 10_000.0)), rows[:, 0])  # (B, T, D)
+
+
 def test_rotation_equals_complex_multiplication():
     """The pair (x_i, x_{i + D/2}) is one complex number, and a turn is a product with e^{i angle}."""
     x = torch.randn(1, 2, 4, 6)
