@@ -57,10 +57,10 @@ def keep_min_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
     return logits.masked_fill(logits < threshold, -math.inf)
 
 
-def penalise_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], penalty: float) -> Float[Tensor, "B V"]:
+def penalize_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], penalty: float) -> Float[Tensor, "B V"]:
     """Divide positive logits of tokens already seen by the penalty, multiply negative ones (Keskar et al. 2019, 4.1).
 
-    >>> penalise_repetition(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[0, 1]]), 2.0)
+    >>> penalize_repetition(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[0, 1]]), 2.0)
     tensor([[ 1., -2.,  3.]])
     """
     scores = logits.gather(-1, seen)
@@ -128,7 +128,7 @@ class Sampling:
     def filter(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
         """Apply penalty, temperature, top-k, top-p and min-p, in this order; `seen` are the tokens so far."""
         if self.repetition_penalty is not None:
-            logits = penalise_repetition(logits, seen, self.repetition_penalty)
+            logits = penalize_repetition(logits, seen, self.repetition_penalty)
         if self.temperature > 0:
             logits = apply_temperature(logits, self.temperature)
         if self.top_k is not None:

@@ -49,7 +49,7 @@ class Context:
             mask=self.mask, is_causal=self.is_causal, angles=self.angles, bias=self.bias, cache=self.cache, layer=layer
         )
 
-    def close(self) -> None:
+    def advance_cache(self) -> None:
         """Count the T tokens as cached, after every layer has appended their keys and values."""
         if self.cache is not None:
             self.cache.advance(self.positions.shape[-1], self.segments)

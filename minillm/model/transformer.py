@@ -1,4 +1,4 @@
-"""The whole model: embed, pass through L blocks, normalise, and score every token of the vocabulary."""
+"""The whole model: embed the tokens, apply L blocks, normalize, and score every token of the vocabulary."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,14 @@ from minillm.model.position import LearnedPosition, SinusoidalPosition
 
 
 class Block(nn.Module):
-    """One layer: attention moves information between positions, the feed-forward works on each by itself.
+    """One layer: attention moves information between positions, the feed-forward network works on each by itself.
 
-    Both read a normalised copy and *add* what they find to the residual stream (pre-norm, Xiong et al. 2020).
+    Both read a normalized copy of the residual stream and add their output to it (pre-norm, Xiong et al. 2020).
+    `attention` are the keyword arguments of `MultiHeadAttention`, from `Context.for_layer`.
+
+    >>> block = Block(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> block(torch.zeros(1, 3, 8), is_causal=True).shape
+    torch.Size([1, 3, 8])
     """
 
     def __init__(self, config: ModelConfig):
@@ -50,7 +55,7 @@ class Transformer(nn.Module):
     torch.Size([1, 3, 10])
     """
 
-    blocks: Sequence[Block]  # a ModuleList, which does not tell what it holds
+    blocks: Sequence[Block]  # a ModuleList, which has no element type
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -64,15 +69,16 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))  # pyright: ignore
         self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self._initialise()
+        self._initialize()
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
 
-    def _initialise(self) -> None:
-        """Normal(0, 0.02) as in GPT-2; what writes to the residual stream is smaller by sqrt(2 L).
+    def _initialize(self) -> None:
+        """Normal(0, 0.02) as in GPT-2; matrices that write to the residual stream are smaller by sqrt(2 L).
 
         The stream is a sum of 2 L writes, so its variance would otherwise grow with depth (Radford et al. 2019,
-        section 2.3). Logits then start near zero, and the first loss is near ln V. `embedding_std` is for the table.
+        section 2.3). Logits start near zero, and the first loss is near ln V. The embedding has its own
+        `embedding_std`.
         """
         for name, parameter in self.named_parameters():
             if name == "embedding.weight":
@@ -97,14 +103,14 @@ class Transformer(nn.Module):
     def hidden(
         self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T C"]:
-        """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
+        """The normalized vectors that the head turns into logits: all of `forward` but its largest matmul."""
         context = self.context(ids, cache, segments)
         x = self.embedding(ids)
         if self.position is not None:
             x = x + self.position(context.positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
         for layer, block in enumerate(self.blocks):
             x = block(x, **context.for_layer(layer))
-        context.close()
+        context.advance_cache()
         return self.final_norm(x)
 
     def context(
@@ -114,7 +120,7 @@ class Transformer(nn.Module):
         return make_context(self.config, ids, cache, segments)
 
     def check_predicts_tokens(self) -> None:
-        """Raise `ValueError` where the head does not score each token, as in a reward model: there is no next one."""
+        """Raise `ValueError` where the head does not score each token, as in a reward model."""
         if (width := getattr(self.head, "out_features", self.config.vocab_size)) != self.config.vocab_size:
             raise UserError(
                 f"the head gives {width} number(s) and not one for each of {self.config.vocab_size} tokens, as in a "
@@ -126,11 +132,11 @@ class Transformer(nn.Module):
         check_length(self.config, n_tokens)
 
     def extend_context(self, max_seq_len: int) -> None:
-        """Take sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
+        """Accept sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
 
-        Rotary, sinusoidal, ALiBi and no positions are formulas, so they have an answer at any length; whether it is a
-        good one is another matter (Press et al. 2022 measure it), which is why this must be asked for. Raises
-        `ValueError` where positions are learned: behind the last row of their table there is nothing.
+        Rotary, sinusoidal and ALiBi positions are formulas and exist at any length. Quality beyond the training length
+        is not guaranteed (Press et al. 2022 measure it), so you have to ask for it. Raises `ValueError` where positions
+        are learned, since their table ends at `max_seq_len`.
 
         >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
         >>> model.extend_context(16)
@@ -146,7 +152,7 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""
-        c, weight = self.config, self.final_norm.weight  # in every model a plain tensor, quantised or not
+        c, weight = self.config, self.final_norm.weight  # a plain tensor also in a quantized model
         length = max_seq_len or c.max_seq_len
         return KVCache(c.n_layers, batch, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
 

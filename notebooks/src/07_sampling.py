@@ -321,7 +321,7 @@ for seed in range(20):
     seen = [3, 17, 17, 4 + seed]
     by_hand = torch.tensor([naive_repetition_penalty(z.tolist(), seen, 1.3)]).double()
     torch.testing.assert_close(
-        by_hand, sampling.penalise_repetition(z[None], torch.tensor([seen]), 1.3)
+        by_hand, sampling.penalize_repetition(z[None], torch.tensor([seen]), 1.3)
     )
 
 # %% [markdown]
@@ -331,7 +331,7 @@ for seed in range(20):
 # %%
 z, seen = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0]])
 for shift in (0.0, -5.0):
-    penalised = sampling.penalise_repetition(z + shift, seen, 1.3).softmax(-1)
+    penalised = sampling.penalize_repetition(z + shift, seen, 1.3).softmax(-1)
     print(f"all logits {shift:+.0f}:", *(f"{p:.4f}" for p in penalised[0]))
 torch.testing.assert_close(z.softmax(-1), (z - 5).softmax(-1))
 
