@@ -1,4 +1,4 @@
-"""Where the work runs, in which number format, and from which seed. The only room that asks about hardware."""
+"""The device, the number format and the seed of a run: the only module that asks about hardware."""
 
 import ctypes
 import importlib.util
@@ -22,10 +22,10 @@ DEVICES = ("cpu", "cuda", "mps")
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device of that name; with no name CUDA where there is a card, else the CPU.
+    """The device of that name; without a name CUDA where there is a GPU, else the CPU.
 
-    Apple's MPS is used only when you ask for it: several versions computed wrong losses without a word, and
-    `minillm doctor` compares it with the CPU first. Raises `UserError` for a device that is not here.
+    Apple's MPS is used only when you ask for it: several versions computed wrong losses silently, and `minillm doctor`
+    compares it with the CPU first. Raises `UserError` for a device that is not available.
 
     >>> pick_device("cpu")
     device(type='cpu')
@@ -42,7 +42,7 @@ def pick_device(name: str | None = None) -> torch.device:
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device {name!r} was asked for, but PyTorch sees no NVIDIA card here; use 'cpu'")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UserError(f"device {name!r} was asked for, but this is no Mac with Apple silicon; use 'cpu'")
+        raise UserError(f"device {name!r} was asked for, but this computer has no Apple silicon; use 'cpu'")
     if kind == "mps" and TorchVersion(torch.__version__) < "2.7":  # grouped heads end the process (pytorch#149132)
         raise UserError(f"PyTorch {torch.__version__} cannot run grouped attention on {name!r}; take 2.7, or 'cpu'")
     if kind == "cuda" and (device.index or 0) >= max(1, torch.cuda.device_count()):
@@ -51,23 +51,28 @@ def pick_device(name: str | None = None) -> torch.device:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch (all devices), so that a run can be repeated."""
+    """Seed Python, NumPy and torch (all devices), so that a run can be repeated.
+
+    >>> seed_everything(0)
+    >>> torch.rand(1)
+    tensor([0.4963])
+    """
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - other people's code reads NumPy's global state
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - other libraries read NumPy's global state
     torch.manual_seed(seed)
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Tell the C library to keep the memory that tensors give back; returns whether it heard (glibc, so Linux).
+    """Tell the C library to keep the memory that tensors free; returns whether it did (glibc, so Linux).
 
-    A training step makes and drops the same megabytes each time. By default glibc returns them to the system, which
+    A training step allocates and frees the same megabytes each time. By default glibc returns them to the system, which
     hands out fresh pages, zeroed one by one, at the next step: 13,000 page faults and 13 % of a step's time at preset
     tiny. The process then stays as large as its largest step.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library has another way, or none
+    except (AttributeError, OSError, TypeError):  # not glibc
         return False
     trim_threshold, mmap_threshold, largest_allowed = -1, -3, 32 * 2**20  # names and numbers of malloc.h
     return bool(mallopt(mmap_threshold, largest_allowed)) and bool(mallopt(trim_threshold, 2**30))
@@ -77,8 +82,8 @@ def keep_freed_memory() -> bool:
 def bf16_speedup(device: str = "cpu") -> float:
     """How many times faster a bfloat16 matmul runs here than a float32 one, measured once per process.
 
-    Measured on a CPU, never assumed: with AVX512-BF16 or AMX it is about 2, on an older one it can be below 0.1. A CUDA
-    card is only asked whether it has the format itself (2 stands for yes, 0 for no); older ones imitate it, slowly.
+    On a CPU it is measured: with AVX512-BF16 or AMX it is about 2, on an older one it can be below 0.1. On CUDA it is 2
+    where the GPU supports the format and 0 where it emulates it, slowly.
     """
     if device == "cuda":
         return 2.0 if torch.cuda.is_bf16_supported(including_emulation=False) else 0.0
@@ -116,10 +121,10 @@ def packed_speedup(kernel: str) -> float:
 
 
 def _least_seconds(work: Callable[[], object], rounds: int = 50, enough: float = 0.2) -> float:
-    """Seconds of the least disturbed of many rounds on one thread; of fewer, at least seven, where they are slow.
+    """Seconds of the fastest of `rounds` calls on one thread; of fewer, at least 7, once `enough` seconds are spent.
 
-    On a busy machine two threads wait for each other nearly always, and one alone has quiet moments: measured with two,
-    a kernel was now and then called 20 times slower than it is.
+    On a busy machine two threads nearly always wait for each other, while one alone has quiet moments: with two, a
+    kernel was sometimes measured 20 times slower than it is.
     """
     threads, times = torch.get_num_threads(), []
     torch.set_num_threads(1)
@@ -134,16 +139,20 @@ def _least_seconds(work: Callable[[], object], rounds: int = 50, enough: float =
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where it is clearly faster than float32 on this device, else None (stay in float32)."""
+    """bfloat16 where it is clearly faster than float32 on this device, else None (stay in float32).
+
+    >>> autocast_dtype(torch.device("mps")) is None
+    True
+    """
     if device.type == "mps":
         return None
     return torch.bfloat16 if bf16_speedup(device.type) > 1.2 else None
 
 
 def require_compiler(device: torch.device) -> None:
-    """Raise `ValueError` where torch.compile cannot work: without Triton for a card, without a C++ compiler otherwise.
+    """Raise `ValueError` where torch.compile cannot work: without Triton on CUDA, without a C++ compiler elsewhere.
 
-    A C++ compiler is called by a command in which torch does not quote all paths, so a space in one of them breaks it.
+    torch does not quote all paths in the compiler's command line, so a space in one of them breaks it.
     """
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
@@ -165,7 +174,7 @@ def require_compiler(device: torch.device) -> None:
 
 
 def _paths_in_the_link_command() -> dict[str, str]:
-    """Every path that torch writes without quotes into the linker's command, with what to do to change it."""
+    """Every path that torch writes without quotes into the linker's command, with how to change it."""
     if sys.platform == "win32":  # torch quotes them there
         return {}
     return {
@@ -178,16 +187,16 @@ def _paths_in_the_link_command() -> dict[str, str]:
 
 @cache
 def matmul_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Floating-point operations a second of the fastest square matrix product here, measured once per process.
+    """Floating-point operations per second of the fastest square matrix product here, measured once per process.
 
-    Nothing that a model does is faster, so this is what its own rate is held against; on a CPU it is that of the
-    threads that torch uses. Products grow until one takes long enough to be measured well; the least disturbed round
-    counts. Takes a few tenths of a second and touches no random state.
+    It is the upper limit that a model's own rate is compared with; on a CPU, for the threads that torch uses. Products
+    grow until one takes long enough to be measured well; the fastest round counts. Takes a few tenths of a second and
+    leaves the random state alone.
     """
     best, size, seconds = 0.0, 256, 0.0
     while seconds < 5e-3:
         numbers = torch.rand(2, size, size, generator=torch.Generator(device).manual_seed(0), device=device).to(dtype)
-        (numbers[0] @ numbers[1])[0, 0].item()  # the first product on a card also loads its library
+        (numbers[0] @ numbers[1])[0, 0].item()  # the first product on a GPU also loads its library
         times = []
         while len(times) < 6 and sum(times) < 0.1:
             start = time.perf_counter()
@@ -200,7 +209,11 @@ def matmul_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> flo
 
 
 def memory_gb() -> float | None:
-    """Physical memory of this computer in GB; None where the system does not say it this way (Windows)."""
+    """Physical memory of this computer in GB; None where the system does not report it this way (Windows).
+
+    >>> memory_gb() is None or memory_gb() > 0
+    True
+    """
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (AttributeError, ValueError, OSError):

@@ -21,17 +21,13 @@ from typing import get_args
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from minillm import config
 from minillm.config import ModelConfig
-from minillm.inference import cuda_graphs
-from minillm.inference.cuda_graphs import static_step
 from minillm.inference.generate import continuations, generate
 from minillm.inference.sampling import Sampling
 from minillm.losses import _LossOfHidden
-from minillm.model import quantized_linear, transformer
+from minillm.model import context, quantized_linear, transformer
 from minillm.model.quantized_linear import QuantizedLinear
 from minillm.model.transformer import Transformer
 from minillm.pretrained.quantize import Bits, quantize
@@ -124,36 +120,6 @@ def sample_quantised(weights: str) -> None:
     on_card(*(module._matrix for module in model.modules() if isinstance(module, QuantizedLinear)))
 
 
-class _OnCardOnly(TorchDispatchMode):
-    """No operation may touch a tensor elsewhere: a CUDA graph records what the card does, and no copy from outside."""
-
-    def __torch_dispatch__(self, operation, types, inputs=(), named=None):
-        made = operation(*inputs, **(named or {}))
-        for tensor in tree_leaves((inputs, named, made)):
-            if isinstance(tensor, torch.Tensor):
-                on_card(tensor)
-        return made
-
-
-@torch.no_grad()
-def record(position: str, weights: str | None = None) -> None:
-    """The step that is recorded as a graph."""
-    model = model_on_card(position=position, d_ff=64)
-    model = model if weights is None else quantize(model, weights)
-    cache, x = model.new_cache(2), model.embedding(prompt()[:, :1])
-    inputs = model, x, torch.full((1,), 3, device="cuda"), cache.keys, cache.values
-    static_step(*inputs)  # quantised layers unpack their matrix
-    with _OnCardOnly():
-        on_card(static_step(*inputs))
-
-
-def record_a_copy() -> None:
-    """Slopes that are right, and made from a list: each replay would read a place on the CPU that is long gone."""
-    slopes = [2.0 ** (-2 * head) for head in (1, 2, 3, 4)]
-    with changed(cuda_graphs, "alibi_slopes", lambda n_heads, device: torch.tensor(slopes, device=device)):
-        record("alibi")
-
-
 def loss() -> None:
     """The loss in chunks; its backward pass cannot run here, the gradients that it made on the way can be looked at."""
     model = model_on_card()
@@ -230,32 +196,26 @@ def cases() -> dict[str, Callable[[], None]]:
         made[f"generate {name} without a cache"] = lambda settings=settings: sample(False, **settings)
         made[f"generate {name} from padded rows"] = lambda settings=settings: sample_padded(False, **settings)
         made[f"generate {name}, two answers each"] = lambda settings=settings: sample_padded(True, **settings)
-    for position in positions:
-        made[f"record {position}"] = lambda position=position: record(position)
     for weights in get_args(Bits):
         made[f"generate {weights}"] = lambda weights=weights: sample_quantised(weights)
-        made[f"record {weights}"] = lambda weights=weights: record("rotary", weights)
     made["loss"] = loss
     for optimizer in ("adamw", "muon"):
         made[f"step {optimizer}"] = lambda optimizer=optimizer: step(optimizer)
         made[f"resume {optimizer}"] = lambda optimizer=optimizer: resume(optimizer)
     wrong: dict[str, tuple[object, str, Callable[[], None]]] = {
-        "rotary angles": (transformer, "rotary_angles", lambda: forward("rotary", "rmsnorm", "swiglu")),
+        "rotary angles": (context, "rotary_angles", lambda: forward("rotary", "rmsnorm", "swiglu")),
         "sines": (transformer.SinusoidalPosition, "forward", lambda: forward("sinusoidal", "rmsnorm", "gelu")),
-        "alibi bias": (transformer, "alibi_bias", lambda: forward("alibi", "rmsnorm", "swiglu")),
-        "mask of the second part": (transformer, "causal_mask", lambda: decode("rotary")),
-        "mask of segments": (transformer, "segment_mask", lambda: decode("alibi", padded=True)),
-        "positions of segments": (transformer, "segment_positions", lambda: decode("learned", padded=True)),
+        "alibi bias": (context, "alibi_bias", lambda: forward("alibi", "rmsnorm", "swiglu")),
+        "mask of the second part": (context, "causal_mask", lambda: decode("rotary")),
+        "mask of segments": (context, "segment_mask", lambda: decode("alibi", padded=True)),
+        "positions of segments": (context, "segment_positions", lambda: decode("learned", padded=True)),
         "cache": (transformer, "KVCache", lambda: decode("none")),
-        "mask of padded rows": (transformer, "segment_mask", lambda: sample_padded(False, temperature=0)),
+        "mask of padded rows": (context, "segment_mask", lambda: sample_padded(False, temperature=0)),
         "unpacked codes": (quantized_linear, "_unpack", lambda: sample_quantised("int4")),
-        "rotary angles of a recording": (cuda_graphs, "rotary_angles", lambda: record("rotary")),
-        "slopes of a recording": (cuda_graphs, "alibi_slopes", lambda: record("alibi")),
         "choice": (Sampling, "choose", lambda: sample(True, temperature=0)),
     }
     for name, mistake in wrong.items():
         made[f"wrong {name}"] = lambda mistake=mistake: made_on_the_cpu(*mistake)
-    made["wrong copy in a recording"] = record_a_copy
     return made
 
 

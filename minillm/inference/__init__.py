@@ -1,13 +1,12 @@
 """From logits to text.
 
-sampling      chooses one token
-generate      repeats it: the loop to read
-decode        a fast step for it
-text          tokens become text while they are drawn
-engine        several texts at once, each of which begins and ends when it likes
-turns         a conversation that grows, and a context that does not
-prefixes      what was read before is not read again
-scoring       how likely a given text is, and the choice among given answers
-speculative   several tokens guessed ahead, and checked in one pass
-cuda_graphs   a step with fixed shapes, which a card can record
+sampling      temperature, top-k, top-p, min-p: choose one token
+generate      the autoregressive loop
+decode        a fast decoding step for quantized models
+text          tokens to text, piece by piece
+engine        continuous batching: requests join and leave between two steps
+turns         the turns of a chat that fit into the context
+prefixes      reuse of the keys and values of texts that begin alike
+scoring       log-probabilities of given texts, and the choice among given answers
+speculative   a draft model proposes several tokens, one pass checks them
 """

@@ -1,9 +1,9 @@
-"""A step of writing, fast: the model's own arithmetic on plain tensors, for quantised models of Llama's shape.
+"""A fast decoding step: the model's own arithmetic on plain tensors, for quantized models of Llama's shape.
 
-`Transformer` with a cache computes the same; it is the form to read. With weights of 4 bits, though, its products take
-only a third of a step, and the rest goes into hundreds of small operations between them, a few microseconds each.
-So this form has fewer: queries, keys and values are one product, gate and up are another, a norm is four operations,
-and the heads that share keys are handed to the attention kernel as its queries.
+`Transformer` with a cache computes the same and is the form to read. With weights of 4 bits, its matrix products take
+only a third of a step; the rest goes into hundreds of small operations between them, a few microseconds each. This form
+has fewer of them: queries, keys and values are one product, gate and up are another, a norm is four operations, and the
+heads that share keys are passed to the attention kernel as queries of one head.
 """
 
 import math
@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.model.attention import causal_mask
+from minillm.model.context import Context
 from minillm.model.kv_cache import KVCache
-from minillm.model.position import rotary_angles
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
 from minillm.model.transformer import Block, Transformer
 
@@ -28,7 +28,7 @@ _DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder | None]" = weakref.We
 def next_logits(
     model: Transformer, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
 ) -> Float[Tensor, "B T V"]:
-    """What `model` computes of a few new tokens: by `Decoder` where it fits, else by the model itself.
+    """The logits of a few new tokens after those in `cache`: by `Decoder` where it fits, else by the model itself.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -42,7 +42,12 @@ def next_logits(
 
 
 def decoder(model: Transformer) -> "Decoder | None":
-    """The fast form of this model, made once for each; None where only the readable one will do."""
+    """The `Decoder` of this model, made once; None where `fits` is False.
+
+    >>> from minillm import ModelConfig
+    >>> decoder(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))) is None
+    True
+    """
     if model.device.type != "cpu":  # it was moved after a decoder was made
         return None
     if model not in _DECODERS:
@@ -51,15 +56,21 @@ def decoder(model: Transformer) -> "Decoder | None":
 
 
 def fits(model: Transformer) -> bool:
-    """Whether `Decoder` can stand for `model`: Llama's shape, matrices quantised alike, with a kernel."""
+    """Whether `Decoder` can replace `model`: Llama's shape, all matrices of one quantized format, with a kernel.
+
+    >>> from minillm import ModelConfig
+    >>> fits(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)))
+    False
+    """
     c = model.config
-    plain = (c.norm, c.activation, c.position, c.qk_norm, c.bias, c.causal)
-    if plain != ("rmsnorm", "swiglu", "rotary", False, False, True):
+    shape = (c.norm, c.activation, c.position, c.qk_norm, c.bias, c.causal)
+    if shape != ("rmsnorm", "swiglu", "rotary", False, False, True):
         return False
     inside = [module for block in model.blocks for module in _matrices(block)]
-    alike = len({type(module) for module in inside}) == 1  # or they could not be joined
-    matrices = [*inside, model.head]
-    return alike and all(isinstance(one, QuantizedLinear) and one.has_kernel(model.device) for one in matrices)
+    same_format = len({type(module) for module in inside}) == 1  # or they could not be joined
+    return same_format and all(
+        isinstance(matrix, QuantizedLinear) and matrix.has_kernel(model.device) for matrix in [*inside, model.head]
+    )
 
 
 class Decoder:
@@ -74,14 +85,14 @@ class Decoder:
 
     def __init__(self, model: Transformer):
         c = model.config
-        head: Any = model.head  # quantised, or `fits` would have said no
+        head: Any = model.head  # a QuantizedLinear, as `fits` requires
         self.embedding, self.head = model.embedding, head.product()
         self.layers = [_Layer(block) for block in model.blocks]
         self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
-        self.n_heads, self.n_kv_heads, self.rotary = c.n_heads, c.n_kv_heads, (c.d_head, c.rope_theta, c.rope_scaling)
-        self.model = weakref.ref(model)  # a strong one would keep it in `_DECODERS` for ever
+        self.n_heads, self.n_kv_heads, self.d_head = c.n_heads, c.n_kv_heads, c.d_head
+        self.model = weakref.ref(model)  # a strong reference would keep it in `_DECODERS` forever
         # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
-        self.floor = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
+        self.sqrt_eps = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
 
     @torch.inference_mode()
     def __call__(
@@ -91,53 +102,54 @@ class Decoder:
 
         `segments` as in `Transformer`: 0 where a row's new token is padding.
         """
-        (B, T), K, D, here = ids.shape, self.n_kv_heads, self.rotary[0], cache.length
-        cache.check_room(T)
-        turned, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # rotary turns queries and keys alike
-        segments = cache.all_segments(segments, T)
-        positions, mask = self._places(T, here, segments)
-        cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in rotary_angles(positions, *self.rotary))
+        model = self.model()
+        assert model is not None, "the model of this decoder was deleted"
+        # 1. positions, angles and mask, as the model makes them
+        context = model.context(ids, cache, segments)
+        cache.check_capacity(T := ids.shape[1])
+        B, K, D, n_past = len(ids), self.n_kv_heads, self.d_head, cache.length
+        mask = self._mask(context, T)
+        assert context.angles is not None, "`fits` takes rotary positions only"
+        cos, sin = (torch.cat((part, part), -1).unsqueeze(-2) for part in context.angles)
         sin[..., : D // 2].neg_()
-        keys, values = (past[:, :, :, : here + T].unbind(0) for past in (cache.keys, cache.values))
-        new_keys, new_values = (past[:, :, :, here : here + T].unbind(0) for past in (cache.keys, cache.values))
+        keys, values = (part[:, :, :, : n_past + T].unbind(0) for part in (cache.keys, cache.values))
+        new_keys, new_values = (part[:, :, :, n_past : n_past + T].unbind(0) for part in (cache.keys, cache.values))
+        n_rotated, grouped = self.n_heads + K, (B, T, K, self.n_heads // K, D)  # queries and keys are rotated alike
+        # 2. the blocks
         x = self.embedding(ids).flatten(0, 1)
-        for number, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers):
             qkv = layer.qkv(self.normed(x, layer.attention_norm)).to(x.dtype).view(B, T, -1, D)
-            qk, value = qkv.split((turned, K), 2)
+            qk, value = qkv.split((n_rotated, K), 2)
             # Both halves of `rotate` at once: x cos + (second half, first half) (-sin, sin).
             query, key = torch.addcmul(qk * cos, qk.roll(D // 2, -1), sin).split((self.n_heads, K), 2)
-            new_keys[number].copy_(key.transpose(1, 2))
-            new_values[number].copy_(value.transpose(1, 2))
-            query = query.reshape(grouped).permute(0, 2, 3, 1, 4).flatten(2, 3)  # all that read one key/value head
-            mixed = F.scaled_dot_product_attention(query, keys[number], values[number], mask)
+            new_keys[index].copy_(key.transpose(1, 2))
+            new_values[index].copy_(value.transpose(1, 2))
+            query = query.reshape(grouped).permute(0, 2, 3, 1, 4).flatten(2, 3)  # heads that share keys as rows of one
+            mixed = F.scaled_dot_product_attention(query, keys[index], values[index], mask)
             mixed = mixed.unflatten(2, (-1, T)).permute(0, 3, 1, 2, 4).reshape(B * T, -1)
             x += layer.output(mixed.bfloat16())
             gate, up = layer.gate_up(self.normed(x, layer.feedforward_norm)).to(x.dtype).chunk(2, -1)
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
-        cache.advance(T, segments)
+        # 3. count what was appended, and score
+        context.advance_cache()
         return self.head(self.normed(x, self.final_norm)).to(x.dtype).view(B, T, -1)
 
-    def _places(
-        self, T: int, here: int, segments: Int[Tensor, "B S"] | None
-    ) -> tuple[Int[Tensor, "*B T"], Float[Tensor, "*B1 rows S"] | None]:
-        """The model's own, with what the queries of a key/value head may see as numbers to add to scores."""
-        model = self.model()
-        assert model is not None, "the model of this decoder was deleted"
-        positions, visible, is_causal = model.places(T, here, segments, torch.device("cpu"))
-        if visible is None and not is_causal:
-            return positions, None
-        visible = causal_mask(T, T) if visible is None else visible
+    def _mask(self, context: Context, T: int) -> Float[Tensor, "*B1 rows S"] | None:
+        """The context's mask as numbers to add to scores, once for each query head of a key/value head."""
+        visible = causal_mask(T, T) if context.is_causal else context.mask
+        if visible is None:
+            return None
         mask = torch.zeros(visible.shape).masked_fill_(~visible, -math.inf)
-        return positions, torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
+        return torch.cat([mask] * (self.n_heads // self.n_kv_heads), -2)
 
     def normed(self, x: Float[Tensor, "N C"], weight: Float[Tensor, "C"]) -> Float[Tensor, "N C"]:
-        """`RMSNorm`, in bfloat16 for the product that follows; `weight` holds the factor sqrt(C)."""
-        size = torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self.floor)
-        return (x / size).mul_(weight).bfloat16()
+        """`RMSNorm`, in bfloat16 for the product that follows; `weight` includes the factor sqrt(C)."""
+        norm = torch.hypot(torch.linalg.vector_norm(x, 2, -1, True), self.sqrt_eps)
+        return (x / norm).mul_(weight).bfloat16()
 
 
 class _Layer:
-    """A block's products and norms, each weight of a norm times sqrt(C)."""
+    """The products and norms of one block; the norms' weights include the factor sqrt(C)."""
 
     def __init__(self, block: Block):
         query, key, value, output, gate, up, down = _matrices(block)

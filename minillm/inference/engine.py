@@ -1,10 +1,10 @@
-"""Several texts at once, each of which begins and ends when it likes: what stands behind a chat or a server.
+"""Continuous batching: many requests, which join and leave the batch between two steps, as in a chat or a server.
 
-Requests wait until there is room in the batch. Between two steps those that are done leave it and others join: the
-prompt of each is read by itself, and its keys and values take their place among the others, all ending at one column
-(`KVCache.aligned`). A step then chooses one token for every row. What was read is kept for a while, so that a prompt
-that begins like an earlier text, as every turn of a chat does, is read from there on (`prefixes`). A prompt is read in
-one pass, however long it is, and the others wait for it.
+Requests wait until the batch has a free row. Between two steps, finished requests leave and others join: each prompt is
+read by itself, then its keys and values are aligned with the others, all ending at one column (`KVCache.aligned`). A
+step then chooses one token for every row. The caches of finished texts are kept for a while, so a prompt that begins
+like an earlier text, as every turn of a chat does, is read from there on (`prefixes`). A prompt is read in one pass,
+however long it is, and the others wait for it.
 """
 
 import math
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from minillm.errors import UserError
 from minillm.inference.decode import next_logits
-from minillm.inference.prefixes import Shelf, longest_prefix
+from minillm.inference.prefixes import PrefixStore, longest_prefix
 from minillm.inference.sampling import Sampling
 from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
@@ -30,17 +30,17 @@ from minillm.tokenizer import Tokenizer
 
 Reason = Literal["stop", "length", "context", "cancelled"]
 WhenFull = Literal["stop", "slide"]
-AS_IT_IS = Sampling()  # drawn from the model's own distribution
+DEFAULT_SAMPLING = Sampling()  # the model's own distribution
 
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt, and how it goes on. Raises `ValueError` for settings that mean nothing.
+    """A prompt, and how to continue it. Raises `ValueError` for settings out of range.
 
-    A text ends with the first token of `stop` that it draws, which is not shown; in front of the first of
-    `stop_strings` that it would show; after `max_new_tokens`; or where it fills the model's context. With
-    `when_full="slide"` it then forgets its older half and goes on. The other half is read again for that: its keys and
-    values were computed from what is now forgotten, and for other positions.
+    A text ends with the first token of `stop` that it draws, which is not shown; before the first of `stop_strings`
+    that it would show; after `max_new_tokens`; or where it fills the model's context. With `when_full="slide"` it then
+    drops its older half and continues. The newer half is read again, since its keys and values were computed from the
+    dropped tokens, and at other positions.
 
     >>> Request([1, 2, 3], max_new_tokens=5).when_full
     'stop'
@@ -48,10 +48,10 @@ class Request:
 
     prompt: Sequence[int]  # tokens
     max_new_tokens: int
-    sampling: Sampling = AS_IT_IS
+    sampling: Sampling = DEFAULT_SAMPLING
     stop: Sequence[int] = ()
     stop_strings: Sequence[str] = ()
-    seed: int | None = None  # the same seed, the same text
+    seed: int | None = None  # the same seed gives the same text
     when_full: WhenFull = "stop"
 
     def __post_init__(self) -> None:
@@ -63,10 +63,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Event:
-    """One step of an answer: its token, what can be shown now, and in the last one the reason of the end.
+    """One step of an answer: its token, the text that can be shown now, and in the last event why it ended.
 
     `log_prob` is that of the token under the model's own distribution, before temperature and filters, in nats. An
-    answer that is cancelled, or whose prompt leaves no room, ends with an event without a token.
+    answer that is cancelled, or whose prompt fills the context, ends with an event without a token.
+
+    >>> Event(token=17, text=" cat", log_prob=-0.7).finished is None
+    True
     """
 
     token: int | None
@@ -76,7 +79,7 @@ class Event:
 
 
 class Answer(Iterator[Event]):
-    """The events of one request, in order; asking for one that is not there yet makes the engine take a step."""
+    """The events of one request, in order, from `Engine.submit`; `next` makes the engine step until there is one."""
 
     def __init__(self, engine: "Engine", request: Request):
         self.request = request
@@ -84,9 +87,9 @@ class Answer(Iterator[Event]):
         self._engine = engine
         self._events: deque[Event] = deque()
         self._text = TextStream(engine.tokenizer, request.stop_strings)
-        self._ids, self._new = list(request.prompt), 0  # the text that the model goes on from; how much of it is new
+        self._ids, self._new = list(request.prompt), 0  # the text so far; how many of its tokens are new
         device, seed = engine.model.device, request.seed
-        self._generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+        self._rng = None if seed is None else torch.Generator(device).manual_seed(seed)
 
     def __next__(self) -> Event:
         while not self._events:
@@ -96,7 +99,7 @@ class Answer(Iterator[Event]):
         return self._events.popleft()
 
     def cancel(self) -> None:
-        """End here. What is left of the text comes in a last event; an answer that has ended stays as it is."""
+        """End here. Text that was waiting comes in a last event; an answer that has ended stays as it is."""
         self._engine._cancel(self)
 
     def _choose(self, logits: Float[Tensor, "1 V"]) -> tuple[int, float]:
@@ -104,11 +107,11 @@ class Answer(Iterator[Event]):
         seen = self._ids if sampling.repetition_penalty is not None else []
         seen = torch.tensor([seen], dtype=torch.long, device=logits.device)
         allowed = logits.index_fill(-1, self._engine.unknown, -math.inf)
-        token = int(sampling.choose(allowed, seen, self._generator))
+        token = int(sampling.choose(allowed, seen, self._rng))
         return token, float(logits[0, token] - logits[0].logsumexp(-1))
 
     def _take(self, token: int, log_prob: float) -> None:
-        """Go on by one token, and end where it is the last one."""
+        """Append one token, and end if it is the last one."""
         self._ids.append(token)
         self._new += 1
         text = "" if token in self.request.stop else self._text.add(token)
@@ -116,7 +119,7 @@ class Answer(Iterator[Event]):
             self._end("stop", token, text, log_prob)
         elif self._new == self.request.max_new_tokens:
             self._end("length", token, text, log_prob)
-        elif self._room() == 0 and self.request.when_full == "stop":
+        elif self._n_left() == 0 and self.request.when_full == "stop":
             self._end("context", token, text, log_prob)
         else:
             self._events.append(Event(token, text, log_prob))
@@ -125,28 +128,28 @@ class Answer(Iterator[Event]):
         self.finished = reason
         self._events.append(Event(token, text + self._text.end(), log_prob, reason))
 
-    def _room(self) -> int:
-        """How many more tokens the text may take before it ends or slides."""
+    def _n_left(self) -> int:
+        """How many more tokens the text can take before it ends or slides."""
         context = max(self._engine.model.config.max_seq_len - len(self._ids), 0)
         return min(context, self.request.max_new_tokens - self._new)
 
     def _slide(self) -> None:
-        """Forget all but the newest half of what fits."""
+        """Drop all tokens but the newest, half as many as the context holds."""
         self._ids = self._ids[-max(self._engine.model.config.max_seq_len // 2, 1) :]
 
 
 class Engine:
-    """Answers requests, up to `max_batch` at once, in the order in which they came.
+    """Answers requests in the order in which they came, up to `max_batch` at once.
 
-    A text does not depend on who else is in the batch: each draws from its own seed, and is what `generate` gives for
-    it alone, up to rounding: products of many rows may add up in another order, and where two tokens are nearly equal
-    that decides. In float32 this is rare. Products with quantised weights round to bfloat16, and there about one text
-    in three of SmolLM2 takes another turn within 30 tokens. Tokens that only the model knows, since a vocabulary was
-    rounded up, are never drawn here. An engine is not for several threads.
+    A text does not depend on the other requests in the batch: each draws from its own seed, and is what `generate`
+    gives for it alone, up to rounding. Products of many rows may add up in another order, which matters where two
+    tokens are nearly equal. In float32 this is rare. Products with quantized weights round to bfloat16, and there about
+    one text in three of SmolLM2 differs within 30 tokens. Tokens outside the tokenizer's vocabulary (a model's may be
+    rounded up) are never drawn. An engine is not thread-safe.
 
-    Beside the batch, the keys and values of finished texts are kept, of at most `kept_tokens` tokens together (None: as
-    many as the model's context); a token takes 2 L K D numbers. Raises `ValueError` for a model that cannot use a cache
-    and for sizes that mean nothing.
+    Besides the batch, the keys and values of finished texts are kept, of at most `kept_tokens` tokens in total (None:
+    as many as the model's context); each token takes 2 L K D numbers. Raises `ValueError` for a model that cannot use a
+    cache and for sizes out of range.
 
     >>> from minillm import ModelConfig, generate
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=256)
@@ -171,9 +174,9 @@ class Engine:
         self.model, self.tokenizer, self.max_batch = model, tokenizer, max_batch
         unknown = [id for id in range(model.config.vocab_size) if id not in tokenizer.vocab]
         self.unknown = torch.tensor(unknown, dtype=torch.long, device=model.device)
-        self._shelf = Shelf(kept_tokens)
+        self._prefixes = PrefixStore(kept_tokens)
         self._waiting: deque[Answer] = deque()
-        self._running: list[Answer] = []  # one for each row of the cache
+        self._running: list[Answer] = []  # one per row of the cache
         self._cache: KVCache | None = None
 
     def submit(self, request: Request) -> Answer:
@@ -184,31 +187,34 @@ class Engine:
         self.model.check_length(len(request.prompt))
         check_ids(torch.tensor(list(request.prompt)), self.model.config.vocab_size)
         answer = Answer(self, request)
-        if answer._room() == 0 and request.when_full == "stop":
+        if answer._n_left() == 0 and request.when_full == "stop":
             answer._end("context")
             return answer
-        if answer._room() == 0:
+        if answer._n_left() == 0:
             answer._slide()
         self._waiting.append(answer)
         return answer
 
     @torch.no_grad()
     def step(self) -> bool:
-        """One token for every running request, after those that wait have joined as far as there is room.
+        """Let waiting requests join while the batch has free rows, then choose one token for every running request.
 
         False where there was nothing to do. A step that fails while the model computes has changed nothing.
         """
+        # 1. read the prompts of requests that join
         answers, joined, logits = list(self._running), [], []
         for answer in islice(self._waiting, self.max_batch - len(self._running)):
             row, its_logits = self._read(answer._ids, joined)
             answers.append(answer)
             joined.append((answer, row))
             logits.append(its_logits)
+        # 2. read the newest token of the others, in one pass
         if self._cache is not None:
-            # All but the newest token of each; a step that failed may have gone further.
+            # The cache holds all but the newest token of each; a step that failed may have appended more.
             self._cache.truncate(max(len(answer._ids) for answer in self._running) - 1)
             last = torch.tensor([answer._ids[-1:] for answer in self._running], device=self.model.device)
             logits = [*next_logits(self.model, last, self._cache)[:, -1].split(1), *logits]
+        # 3. choose, then rearrange the batch
         for _ in joined:
             self._waiting.popleft()
         for answer, its_logits in zip(answers, logits, strict=True):
@@ -217,13 +223,13 @@ class Engine:
         return bool(answers)
 
     def _read(self, ids: list[int], joined: list[tuple[Answer, KVCache]]) -> tuple[KVCache, Float[Tensor, "1 V"]]:
-        """The cache of a text that joins, and the logits behind it; what is known of its beginning is not read."""
+        """The cache of a text that joins, and the logits after it; a cached prefix is not read again."""
         texts = [(answer._ids, row) for answer, row in [*self._rows(), *joined]]
-        known = longest_prefix(ids, [*self._shelf.texts, *texts])
-        if known is None:
+        prefix_cache = longest_prefix(ids, [*self._prefixes.texts, *texts])
+        if prefix_cache is None:
             row = self.model.new_cache(1, len(ids))
         else:
-            row = KVCache.aligned([known], room=len(ids) - known.length)
+            row = KVCache.aligned([prefix_cache], n_new=len(ids) - prefix_cache.length)
         rest = torch.tensor([ids[row.length :]], device=self.model.device)
         return row, self.model.head(self.model.hidden(rest, row)[:, -1])
 
@@ -231,26 +237,26 @@ class Engine:
         """The running requests, each with its row of the cache."""
         if self._cache is None:
             return []
-        return [(answer, self._cache.row(number)) for number, answer in enumerate(self._running)]
+        return [(answer, self._cache.row(index)) for index, answer in enumerate(self._running)]
 
     def _settle(self, joined: list[tuple[Answer, KVCache]]) -> None:
-        """Let go of those who ended or must be read again, and put the others into one cache."""
-        leaving = [answer for answer in self._running if answer.finished or answer._room() == 0]
+        """Remove requests that ended or must be read again, and put the others into one cache."""
+        leaving = [answer for answer in self._running if answer.finished or answer._n_left() == 0]
         if not joined and not leaving:
             return
         staying = []
         for answer, row in [*self._rows(), *joined]:
             if answer.finished:
-                self._shelf.keep(answer._ids, row)
-            elif answer._room() == 0:
+                self._prefixes.keep(answer._ids, row)
+            elif answer._n_left() == 0:
                 answer._slide()
                 self._waiting.appendleft(answer)
             else:
                 staying.append((answer, row))
         self._running, self._cache = [answer for answer, _ in staying], None
         if staying:
-            room = max(answer._room() for answer in self._running)
-            self._cache = KVCache.aligned([row for _, row in staying], room)
+            n_new = max(answer._n_left() for answer in self._running)
+            self._cache = KVCache.aligned([row for _, row in staying], n_new)
 
     def _cancel(self, answer: Answer) -> None:
         if answer.finished is not None:

@@ -1,12 +1,12 @@
-"""The auto-regressive loop: choose a token, append it, ask again.
+"""The autoregressive loop: choose a token, append it, repeat.
 
-The prompt goes through the model once (prefill); after that each step feeds one token, since the KV cache holds
-what the others left behind (decode). Prompts of unequal length share a batch by padding on the left, so that all of
-them grow at the same end (`model/segments.py` says how padding is kept out of sight).
+The prompt goes through the model once (prefill). After that each step reads one token, since the KV cache holds the
+keys and values of all others (decode). Prompts of unequal length share a batch by padding on the left, so that all of
+them grow at the same end (`model/segments.py` keeps the padding out of attention).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Bool, Int
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from minillm.errors import UserError
 from minillm.inference.decode import next_logits
-from minillm.inference.sampling import Sampling
+from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
 
@@ -23,54 +23,54 @@ def generate(
     model: Transformer,
     ids: Sequence[int] | Sequence[Sequence[int]] | Int[Tensor, "B T"],
     max_new_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    repetition_penalty: float | None = None,
+    sampling: Sampling | None = None,
+    *,
     stop: Sequence[int] = (),
     seed: int | None = None,
     use_cache: bool = True,
+    **settings: Unpack[SamplingSettings],
 ) -> list[int] | list[list[int]] | Int[Tensor, "B S"]:
     """Continue `ids`: the prompt followed by at most `max_new_tokens` new tokens, as a list if a list came in.
 
+    Tokens are drawn as `sampling` says, or by its fields as keyword arguments: `temperature`, `top_k`, `top_p`,
+    `min_p`, `repetition_penalty`. The same `seed` gives the same texts.
+
     A list of prompts, which may differ in length, gives a list of texts. A row ends with the first token of `stop` that
     it draws, or where its own text fills the model's context; in a tensor, which has one width, rows that ended repeat
-    that token until the last one has ended. The same `seed` gives the same texts. Greedy texts are those of each prompt
-    alone; sampled ones are not, as the rows of a batch draw from the seed in turn (in `engine` each has its own seed).
-    Raises `ValueError` for an empty or too long prompt and for settings that mean nothing.
+    that token until the last one has ended. Greedy texts are those of each prompt alone; sampled ones are not, as the
+    rows of a batch draw from the seed in turn (in `engine` each has its own seed). Raises `ValueError` for an empty or
+    too long prompt and for settings out of range.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
-    >>> ids = generate(model, [1, 2, 3], max_new_tokens=4, seed=0)
+    >>> ids = generate(model, [1, 2, 3], max_new_tokens=4, temperature=0.8, seed=0)
     >>> ids[:3], len(ids)
     ([1, 2, 3], 7)
     """
-    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
+    sampling = Sampling.of(sampling, **settings)
     if isinstance(ids, Tensor):
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
         return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
-    many = len(ids) > 0 and isinstance(ids[0], Sequence)
-    prompts: Any = ids if many else [ids]
+    is_batch = len(ids) > 0 and isinstance(ids[0], Sequence)
+    prompts: Any = ids if is_batch else [ids]
     texts: list[list[int]] = [list(prompt) for prompt in prompts]
     tokens, segments = pad_left(model, texts)
     for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
-        for text, token, on in zip(texts, chosen.tolist(), running.tolist(), strict=True):
-            text += [token] if on else []
-    return texts if many else texts[0]
+        for text, token, is_running in zip(texts, chosen.tolist(), running.tolist(), strict=True):
+            if is_running:
+                text.append(token)
+    return texts if is_batch else texts[0]
 
 
 def stream(
     model: Transformer,
     ids: Sequence[int],
     max_new_tokens: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    repetition_penalty: float | None = None,
+    sampling: Sampling | None = None,
+    *,
     stop: Sequence[int] = (),
     seed: int | None = None,
+    **settings: Unpack[SamplingSettings],
 ) -> Iterator[int]:
     """The new tokens of `generate` one by one, as soon as each is chosen; a stop token is the last one.
 
@@ -79,8 +79,8 @@ def stream(
     >>> list(stream(model, [1, 2, 3], 4, seed=0)) == generate(model, [1, 2, 3], 4, seed=0)[3:]
     True
     """
+    sampling = Sampling.of(sampling, **settings)
     tokens, segments = pad_left(model, [ids])
-    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     for chosen, _ in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed):
         yield int(chosen)
 
@@ -90,9 +90,9 @@ def pad_left(
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"] | None]:
     """Prompts as one rectangle on the model's device, with their segments; None for those if nothing is padded.
 
-    Padding repeats the first token of its row: it is out of sight, and a repetition penalty sees no token that the
-    prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context, and `IndexError`
-    naming an id that is not in the vocabulary.
+    Padding repeats the first token of its row: attention never sees it, and a repetition penalty meets no token that
+    the prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context, and
+    `IndexError` naming an id that is not in the vocabulary.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -101,12 +101,12 @@ def pad_left(
     """
     for prompt in prompts:
         model.check_length(len(prompt))
-    missing = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
-    rows = [[prompt[0]] * gap + list(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
-    segments = [[0] * gap + [1] * len(prompt) for prompt, gap in zip(prompts, missing, strict=True)]
+    n_padding = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
+    rows = [[prompt[0]] * n + list(prompt) for prompt, n in zip(prompts, n_padding, strict=True)]
+    segments = [[0] * n + [1] * len(prompt) for prompt, n in zip(prompts, n_padding, strict=True)]
     tokens, segments = (torch.tensor(part, dtype=torch.long) for part in (rows, segments))
-    check_ids(tokens, model.config.vocab_size)  # before a card sees them, which would end the process
-    return tokens.to(model.device), segments.to(model.device) if any(missing) else None
+    check_ids(tokens, model.config.vocab_size)  # here, since an unknown id would end the process on a GPU
+    return tokens.to(model.device), segments.to(model.device) if any(n_padding) else None
 
 
 def continuations(
@@ -122,40 +122,49 @@ def continuations(
 ) -> Iterator[tuple[Int[Tensor, "_rows"], Bool[Tensor, "_rows"]]]:
     """Yield the chosen token of every row, step by step, and whether the row was still running.
 
-    One that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts are
-    padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
-    With `copies`, row n goes on from prompt `copies[n]`, so that one with many answers is read once.
+    A row that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts
+    are padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
+    With `copies`, row n continues prompt `copies[n]`, so that a prompt with many answers is read once.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> steps = continuations(model, torch.tensor([[1], [2]]), None, 3, Sampling(), seed=0)
+    >>> [chosen.shape for chosen, running in steps]
+    [torch.Size([2]), torch.Size([2]), torch.Size([2])]
     """
+    # 1. how many tokens fit, and what is kept between steps
     model.check_predicts_tokens()
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
-    (batch, width), device, new, its_segments = tokens.shape, model.device, tokens, segments
+    (B, T), device, new, new_segments = tokens.shape, model.device, tokens, segments
     if copies is not None:
         tokens, segments = tokens[copies], None if segments is None else segments[copies]
     if segments is None:
-        model.check_length(width)
-    room = model.config.max_seq_len - (width if segments is None else segments.sum(1))  # per row
-    steps = min(max_new_tokens, int(torch.as_tensor(room).max()))
-    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+        model.check_length(T)
+    n_free = model.config.max_seq_len - (T if segments is None else segments.sum(1))  # per row
+    n_steps = min(max_new_tokens, int(torch.as_tensor(n_free).max()))
+    rng = None if seed is None else torch.Generator(device).manual_seed(seed)
     stops = torch.tensor(list(stop), dtype=torch.long, device=device)
-    cache = model.new_cache(batch, width + steps) if use_cache else None
-    running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (room > 0)
-    for step in range(1, steps + 1):
+    cache = model.new_cache(B, T + n_steps) if use_cache else None
+    running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (n_free > 0)
+    for step in range(1, n_steps + 1):
+        # 2. logits: of the prompts in the first step (prefill), of one new token per row in the others (decode)
         with torch.no_grad():
             if step > 1 and cache is not None:
-                logits = next_logits(model, new, cache, its_segments)[:, -1]
+                logits = next_logits(model, new, cache, new_segments)[:, -1]
             else:
-                hidden = model.hidden(new if use_cache else tokens, cache, its_segments if use_cache else segments)
+                hidden = model.hidden(new if use_cache else tokens, cache, new_segments if use_cache else segments)
                 if cache is not None and copies is not None:
                     hidden, cache = hidden[copies], cache.rows(copies)
                 logits = model.head(hidden[:, -1])
-            drawn = sampling.choose(logits, tokens, generator)
+            drawn = sampling.choose(logits, tokens, rng)
         chosen = torch.where(running, drawn, tokens[:, -1])
         yield chosen, running
+        # 3. append, and see which rows go on
         tokens, new = torch.cat((tokens, chosen.unsqueeze(1)), dim=1), chosen.unsqueeze(1)
         if segments is not None:
-            its_segments = running.long().unsqueeze(1)
-            segments = torch.cat((segments, its_segments), dim=1)
-        running = running & ~torch.isin(chosen, stops) & (room > step)
+            new_segments = running.long().unsqueeze(1)
+            segments = torch.cat((segments, new_segments), dim=1)
+        running = running & ~torch.isin(chosen, stops) & (n_free > step)
         if bool((~running).all()):
             return

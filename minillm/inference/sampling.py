@@ -1,10 +1,11 @@
-"""How the next token is chosen: pure functions on logits.
+"""How the next token is chosen: pure functions on logits, and `Sampling`, which applies them in order.
 
 A token that is ruled out gets the logit minus infinity, which softmax turns into exactly 0.
 """
 
 import math
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +16,7 @@ from minillm.errors import UserError
 
 
 def apply_temperature(logits: Float[Tensor, "*B V"], temperature: float) -> Float[Tensor, "*B V"]:
-    """Divide by the temperature: below 1 the likely get likelier, above 1 the distribution flattens.
+    """Divide by the temperature: below 1 likely tokens get likelier, above 1 the distribution flattens.
 
     >>> logits = torch.tensor([0.8, 0.2]).log()
     >>> apply_temperature(logits, 0.5).softmax(-1)         # 0.8^2 : 0.2^2 = 16 : 1
@@ -25,7 +26,7 @@ def apply_temperature(logits: Float[Tensor, "*B V"], temperature: float) -> Floa
 
 
 def keep_top_k(logits: Float[Tensor, "*B V"], k: int) -> Float[Tensor, "*B V"]:
-    """Keep the k largest (Fan et al. 2018); all that tie with the k-th stay.
+    """Keep the k largest logits (Fan et al. 2018); all that tie with the k-th stay.
 
     >>> keep_top_k(torch.tensor([1.0, 3.0, 2.0]), 2)
     tensor([-inf, 3., 2.])
@@ -41,13 +42,13 @@ def keep_top_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
     tensor([0.6250, 0.3750, 0.0000])
     """
     ordered, order = logits.softmax(-1).sort(descending=True)
-    before = ordered.cumsum(-1) - ordered  # what the likelier ones already hold
+    before = ordered.cumsum(-1) - ordered  # the probability of all likelier tokens
     drop = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= p)
     return logits.masked_fill(drop, -math.inf)
 
 
 def keep_min_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]:
-    """Keep what is at least p times as likely as the likeliest (Nguyen et al. 2024, section 3).
+    """Keep tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024, section 3).
 
     >>> keep_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.25).softmax(-1)   # 0.1 < 0.25 x 0.6
     tensor([0.6667, 0.3333, 0.0000])
@@ -56,21 +57,31 @@ def keep_min_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
     return logits.masked_fill(logits < threshold, -math.inf)
 
 
-def penalise_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], penalty: float) -> Float[Tensor, "B V"]:
+def penalize_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], penalty: float) -> Float[Tensor, "B V"]:
     """Divide positive logits of tokens already seen by the penalty, multiply negative ones (Keskar et al. 2019, 4.1).
 
-    >>> penalise_repetition(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[0, 1]]), 2.0)
+    >>> penalize_repetition(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[0, 1]]), 2.0)
     tensor([[ 1., -2.,  3.]])
     """
     scores = logits.gather(-1, seen)
     return logits.scatter(-1, seen, torch.where(scores > 0, scores / penalty, scores * penalty))
 
 
+class SamplingSettings(TypedDict, total=False):
+    """The fields of `Sampling` as the keyword arguments of `generate`, `stream` and `speculate`."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition_penalty: float | None
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """The settings of the choice, checked. `temperature=0` is greedy: always the likeliest, the lower id on a tie.
+    """How a token is drawn. `temperature=0` is greedy: always the likeliest token, the lower id on a tie.
 
-    Raises `ValueError` for a setting that means nothing, naming it.
+    Raises `ValueError` naming a setting that is out of range.
 
     >>> Sampling(temperature=0).choose(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
     tensor([1])
@@ -99,10 +110,25 @@ class Sampling:
                 f"repetition_penalty is {self.repetition_penalty}; it must lie between 0.01 and 100 (1 does nothing)"
             )
 
+    @classmethod
+    def of(cls, sampling: "Sampling | None" = None, **settings: Unpack[SamplingSettings]) -> "Sampling":
+        """`sampling` itself, or one made of its fields. Raises `ValueError` if both are given.
+
+        >>> Sampling.of(temperature=0) == Sampling.of(Sampling(temperature=0))
+        True
+        """
+        if sampling is None:
+            return cls(**settings)
+        if not isinstance(sampling, Sampling):
+            raise UserError(f"sampling is {sampling!r}; give a Sampling, or its fields by name (temperature=0.8)")
+        if settings:
+            raise UserError(f"both sampling and {', '.join(settings)} are given; put all settings into the Sampling")
+        return sampling
+
     def filter(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
-        """The logits that are drawn from: penalty, temperature, then top-k, top-p, min-p, in this order."""
+        """Apply penalty, temperature, top-k, top-p and min-p, in this order; `seen` are the tokens so far."""
         if self.repetition_penalty is not None:
-            logits = penalise_repetition(logits, seen, self.repetition_penalty)
+            logits = penalize_repetition(logits, seen, self.repetition_penalty)
         if self.temperature > 0:
             logits = apply_temperature(logits, self.temperature)
         if self.top_k is not None:
@@ -114,7 +140,7 @@ class Sampling:
         return logits
 
     def probabilities(self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"]) -> Float[Tensor, "B V"]:
-        """What a token is drawn from, every setting applied; a greedy choice has all of it on one token.
+        """The distribution that a token is drawn from; a greedy choice puts probability 1 on one token.
 
         >>> Sampling(temperature=0).probabilities(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
         tensor([[0., 1., 0.]])
@@ -125,9 +151,13 @@ class Sampling:
         return logits.softmax(-1)
 
     def choose(
-        self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], generator: torch.Generator | None = None
+        self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], rng: torch.Generator | None = None
     ) -> Int[Tensor, "B"]:
-        """One token for each row; `seen` are the tokens so far."""
+        """Draw one token for each row; `seen` are the tokens so far. Without an `rng`, torch's global one decides.
+
+        >>> Sampling(top_k=1).choose(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
+        tensor([1])
+        """
         if self.temperature == 0:
             return self.filter(logits.float(), seen).argmax(-1)
-        return torch.multinomial(self.probabilities(logits, seen), 1, generator=generator).squeeze(-1)
+        return torch.multinomial(self.probabilities(logits, seen), 1, generator=rng).squeeze(-1)

@@ -1,4 +1,4 @@
-"""How likely a model finds a given text, and which of several given answers it would choose."""
+"""Log-probabilities of given texts, and the choice among given answers."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def log_probs(model: Transformer, ids: Sequence[int]) -> Float[Tensor, "_T"]:
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
-    >>> _ = torch.nn.init.zeros_(model.head.weight)                          # every token is as likely as any other
+    >>> _ = torch.nn.init.zeros_(model.head.weight)                          # all tokens are equally likely
     >>> log_probs(model, [1, 2, 3])                                          # log 0.1
     tensor([-2.3026, -2.3026])
     """
@@ -50,29 +50,29 @@ def continuation_log_probs(
     """
     if not continuations or not all(continuations):
         raise UserError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
-    model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # nothing is asked behind the last token
+    model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # the last token need not be read
     tokens, cache = _row(model, prompt), model.new_cache(1, len(prompt))
     last = model.hidden(tokens, cache)[:, -1:]
     scores = []
     for start in range(0, len(continuations), ROWS_AT_ONCE):
-        some = continuations[start : start + ROWS_AT_ONCE]
-        width = max(map(len, some))
-        rows = torch.cat([_row(model, [*row, *[0] * (width - len(row))]) for row in some])
-        lengths = torch.tensor([len(row) for row in some], device=model.device)
-        counts = torch.arange(width, device=model.device) < lengths.unsqueeze(1)
-        hidden = last.expand(len(some), -1, -1)
+        batch = continuations[start : start + ROWS_AT_ONCE]
+        width = max(map(len, batch))
+        rows = torch.cat([_row(model, [*row, *[0] * (width - len(row))]) for row in batch])
+        lengths = torch.tensor([len(row) for row in batch], device=model.device)
+        mask = torch.arange(width, device=model.device) < lengths.unsqueeze(1)  # True at tokens, False at padding
+        hidden = last.expand(len(batch), -1, -1)
         if width > 1:
-            past = cache.aligned([cache] * len(some), room=width - 1)
-            hidden = torch.cat((hidden, model.hidden(rows[:, :-1], past, counts[:, 1:].long())), dim=1)
-        each = torch.zeros(counts.shape, device=model.device)
-        scores.append(each.masked_scatter(counts, _score(model, hidden[counts], rows[counts])).sum(1))
+            prefix = cache.aligned([cache] * len(batch), n_new=width - 1)
+            hidden = torch.cat((hidden, model.hidden(rows[:, :-1], prefix, mask[:, 1:].long())), dim=1)
+        per_token = torch.zeros(mask.shape, device=model.device)
+        scores.append(per_token.masked_scatter(mask, _score(model, hidden[mask], rows[mask])).sum(1))
     return torch.cat(scores)
 
 
 def _row(model: Transformer, ids: Sequence[int]) -> Int[Tensor, "1 T"]:
     model.check_predicts_tokens()
     row = torch.tensor([list(ids)], dtype=torch.long)
-    check_ids(row, model.config.vocab_size)  # before a card sees it, where an unknown id would end the process
+    check_ids(row, model.config.vocab_size)  # here, since an unknown id would end the process on a GPU
     return row.to(model.device)
 
 
@@ -84,7 +84,11 @@ def _score(model: Transformer, vectors: Float[Tensor, "N C"], targets: Int[Tenso
 
 @dataclass(frozen=True)
 class Choice:
-    """The answer that was chosen; of every answer log p as a whole, in nats, and its probability among them."""
+    """The answer that was chosen, and for every answer its log p in nats and its probability among the answers.
+
+    >>> Choice("no", log_probs=[-3.0, -1.0], probabilities=[0.12, 0.88]).answer
+    'no'
+    """
 
     answer: str
     log_probs: list[float]
@@ -99,16 +103,16 @@ def choose_answer(
     temperature: float = 0.0,
     seed: int | None = None,
 ) -> Choice:
-    """One of the given answers: the likeliest, or drawn from the model's distribution over them.
+    """One of the given answers: the likeliest, or one drawn from the model's distribution over them.
 
-    An answer counts with the end token behind it, so "Paris" is not "Paris is", and no two overlap. The softmax of
-    their log-probabilities is then what is left of the model's distribution when only these answers are allowed; at
-    temperature 1, drawing from it gives what drawing freely again and again until one of them comes would give. Where
-    a tokenizer has no end token, an answer stands for all texts that begin with it, and none may begin with another.
+    Each answer includes the end token, so "Paris" differs from "Paris is", and the answers are disjoint. The softmax of
+    their log-probabilities is the model's distribution, restricted to these answers; at temperature 1, drawing from it
+    equals drawing freely until one of them comes up. Where a tokenizer has no end token, an answer means all texts that
+    begin with it, and none may begin with another.
 
-    Two things to know. Longer answers are less likely, each token costs; that is the model's own opinion and not
-    corrected here. And a text has many spellings in tokens, of which only the tokenizer's own counts (Cao & Rimell
-    2021 measure how little the others hold).
+    Two limits: longer answers are less likely, since each token costs probability, and no correction is made for that.
+    A text can be spelled in tokens in many ways, and only the tokenizer's own spelling counts (Cao & Rimell 2021
+    measure how little probability the others have).
 
     Raises `ValueError` for fewer than two answers, answers that overlap, and a negative temperature.
 
@@ -127,11 +131,11 @@ def choose_answer(
     _check_apart(answers, rows)
     scores = continuation_log_probs(model, prompt, rows)
     if temperature == 0:
-        number = int(scores.argmax())
+        index = int(scores.argmax())
     else:
-        generator = None if seed is None else torch.Generator(scores.device).manual_seed(seed)
-        number = int(torch.multinomial((scores / temperature).softmax(0), 1, generator=generator))
-    return Choice(answers[number], scores.tolist(), scores.softmax(0).tolist())
+        rng = None if seed is None else torch.Generator(scores.device).manual_seed(seed)
+        index = int(torch.multinomial((scores / temperature).softmax(0), 1, generator=rng))
+    return Choice(answers[index], scores.tolist(), scores.softmax(0).tolist())
 
 
 def _check_apart(answers: Sequence[str], rows: Sequence[Sequence[int]]) -> None:

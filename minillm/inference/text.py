@@ -1,7 +1,7 @@
-"""Tokens become text while they are still being chosen.
+"""Tokens to text while they are still being generated.
 
-Two things must wait. A token may end in the middle of a character, whose other bytes are still to come. And what has
-just been written may be the beginning of a stop string, which nobody shall see.
+Two kinds of text must wait: a token may end in the middle of a character, whose other bytes are still to come, and the
+newest text may be the beginning of a stop string, which must not be shown.
 """
 
 import codecs
@@ -12,11 +12,11 @@ from minillm.tokenizer import Tokenizer
 
 
 class TextStream:
-    """The text of tokens piece by piece, each as soon as nothing can change it, and none of it read twice.
+    """The text of a stream of tokens, piece by piece; each piece comes as soon as no later token can change it.
 
-    All pieces together are `tokenizer.decode` of all tokens, cut in front of the first `stop` string: the one that is
+    All pieces together are `tokenizer.decode` of all tokens, cut before the first `stop` string: the one that is
     complete first, and of several that end together the longest. (Tokenizers that are not byte-level write broken
-    UTF-8 as one "\\ufffd" a byte; here it is one for each broken character.) Raises `ValueError` for an empty stop
+    UTF-8 as one "\\ufffd" per byte; here it is one per broken character.) Raises `ValueError` for an empty stop
     string, and `add` for an id that is not in the vocabulary.
 
     >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=256)
@@ -33,19 +33,21 @@ class TextStream:
         self.stopped = False
         self._tokenizer, self._stop = tokenizer, tuple(stop)
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._waiting = ""  # the end of the text, as far as it may be the beginning of a stop string
+        self._waiting = ""  # the end of the text, if it may begin a stop string
         self._begun = False
 
     def add(self, token: int) -> str:
-        """What may be shown now that this token has come; nothing any more behind a stop string."""
+        """The text that can be shown after this token; always empty after a stop string."""
         piece = self._utf8.decode(self._tokenizer.decode_bytes([token]))
-        if piece and not self._begun:  # some tokenizers put a space before a text, and decoding takes it away
+        if piece and not self._begun:
             self._begun = True
-            piece = piece[piece.startswith(" ") and not self._tokenizer.decode([token]).startswith(piece) :]
+            # Some tokenizers put a space before a text, which their `decode` removes again.
+            if piece.startswith(" ") and not self._tokenizer.decode([token]).startswith(piece):
+                piece = piece[1:]
         return self._release(piece)
 
     def end(self) -> str:
-        """What was still waiting, when no more tokens come."""
+        """The text that was still waiting; call it when no more tokens come."""
         rest = self._release(self._utf8.decode(b"", final=True)) + self._waiting
         self._waiting = ""
         return rest

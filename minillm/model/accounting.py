@@ -1,6 +1,6 @@
 """What a model costs, from its configuration alone: parameters, floating-point operations, memory.
 
-Formulas, so that a model can be priced before anybody builds it. Tests hold each of them against the real thing.
+These are formulas, so the cost is known before the model is built. Tests compare each of them with a measurement.
 """
 
 from minillm.config import ModelConfig
@@ -8,7 +8,7 @@ from minillm.errors import UserError
 
 
 def count_parameters(config: ModelConfig) -> int:
-    """How many numbers the model learns, from the formula; tests hold it against `Transformer` itself.
+    """How many parameters the model has.
 
     >>> count_parameters(ModelConfig.preset("gpt2"))
     124439808
@@ -32,9 +32,9 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
     """Floating-point operations of one forward pass over a sequence of `n_tokens`, a multiply-add counted as 2.
 
     Every weight that multiplies costs 2 per token (the embedding look-up costs none, the head does). Attention adds 4 H
-    D per layer and pair of query and key it looks at (4 C where H D is C): half of all pairs when causal, which is what
-    is counted here although a plain kernel computes them all. What is no matrix product is left out: norms, softmax,
-    rotations, ALiBi's table. Training costs three times this (Kaplan et al. 2020, section 2.1).
+    D per layer and visible pair of query and key (4 C where H D is C): half of all pairs when causal, which is what is
+    counted here although a plain kernel computes them all. Only matrix products count; norms, softmax, rotations and
+    ALiBi's bias are left out. Training costs three times this (Kaplan et al. 2020, section 2.1).
 
     >>> count_flops(ModelConfig.preset("gpt3"), n_tokens=1) / 1e9        # about 2 x 175 billion
     349.1...
@@ -43,23 +43,23 @@ def count_flops(config: ModelConfig, n_tokens: int) -> int:
     attention = c.d_model * c.d_head * (2 * c.n_heads + 2 * c.n_kv_heads)
     feedforward = c.d_model * c.d_ff * (3 if c.activation == "swiglu" else 2)
     weights = c.n_layers * (attention + feedforward) + c.vocab_size * c.d_model
-    window = min(c.sliding_window or n_tokens, n_tokens)  # the first tokens see fewer than that
+    window = min(c.sliding_window or n_tokens, n_tokens)  # the first tokens see fewer
     pairs = window * (window + 1) // 2 + (n_tokens - window) * window if c.causal else n_tokens**2
     return 2 * weights * n_tokens + 4 * c.n_layers * c.n_heads * c.d_head * pairs
 
 
 def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict[str, int]:
-    """Bytes that one update in float32 with AdamW needs, by what they are for; `n_tokens` is the length of a row.
+    """Bytes that one update in float32 with AdamW needs, by purpose; `n_tokens` is the length of a row.
 
     - `weights` and `gradients`: one number per parameter each
-    - `optimizer`: two, the running means of gradients and of their squares
+    - `optimizer`: two per parameter, the running means of gradients and of their squares
     - `activations`: what the forward pass keeps for the backward pass, with fused attention; no T x T weights
 
-    The first three do not depend on the batch, and for a small model the last one dwarfs them. On top comes working
-    space that is soon given back, the largest piece as much as all logits (4 B T V). The loss is the plain
-    `next_token_loss`; that of the training loop keeps C numbers a token in place of V, and V C in all. Where matrix
-    products run in bfloat16, many activations take half. Counted for our layers on a CPU; another kernel may keep a
-    copy more or less. Raises `ValueError` for an empty batch.
+    The first three do not depend on the batch; for a small model the last one is far larger. Temporary memory comes on
+    top, at most as much as all logits (4 B T V). The loss is the plain `next_token_loss`; that of the training loop
+    keeps C numbers per token instead of V, and V C in all. Where matrix products run in bfloat16, many activations take
+    half. Counted for these layers on a CPU; another kernel may keep one copy more or less. Raises `ValueError` for an
+    empty batch.
 
     >>> training_memory(ModelConfig.preset("tiny"), batch_size=8, n_tokens=256)
     {'weights': 4462080, 'gradients': 4462080, 'optimizer': 8924160, 'activations': 125280256}
@@ -71,24 +71,24 @@ def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict
 
 
 def _kept_per_token(config: ModelConfig) -> int:
-    """Numbers that wait for the backward pass, for each token of the batch."""
+    """How many numbers per token are kept for the backward pass."""
     c = config
-    norm = 3 * c.d_model + 1  # its input, the normalised vector, that vector scaled, and one factor
+    norm = 3 * c.d_model + 1  # its input, the normalized vector, that vector scaled, and one factor
     query_width, key_width = c.n_heads * c.d_head, c.n_kv_heads * c.d_head
-    attention = 2 * query_width + 2 * key_width + c.n_heads  # queries, keys, values, result, and a log-sum-exp a head
+    attention = 2 * query_width + 2 * key_width + c.n_heads  # queries, keys, values, result, and a log-sum-exp per head
     if c.qk_norm:  # the same three as for any norm; the third is the query or key itself
         attention += 2 * (query_width + key_width) + c.n_heads + c.n_kv_heads
-    if c.position == "rotary":  # turned queries lie in memory head by head, so does the result; joining heads copies it
+    if c.position == "rotary":  # queries and result lie in memory head by head; joining the heads copies it
         attention += query_width
-    feedforward = c.d_ff * (4 if c.activation == "swiglu" else 2)  # before and after the bend, and the factors
+    feedforward = c.d_ff * (4 if c.activation == "swiglu" else 2)  # before and after the activation, and the factors
     return c.n_layers * (2 * norm + attention + feedforward) + norm + c.vocab_size  # the loss keeps log-probabilities
 
 
 def _kept_per_row_length(config: ModelConfig, n_tokens: int) -> int:
-    """Numbers that are the same for every row of the batch: tables of positions."""
+    """How many numbers are kept once for all rows of the batch: tables of positions."""
     if config.position == "rotary":
         return n_tokens * config.d_head  # cosines and sines
-    if config.position == "alibi":  # one table; with the future hidden in it, every layer makes its own
+    if config.position == "alibi":  # one table; joined with the causal mask, one per layer
         return config.n_heads * n_tokens**2 * (config.n_layers if config.causal and n_tokens > 1 else 1)
     return 0
 
@@ -98,8 +98,8 @@ def inference_memory(
 ) -> dict[str, int]:
     """Bytes that generation needs: the weights, and the KV cache for `batch_size` texts of `n_tokens` each.
 
-    The cache holds 2 L K D numbers per token, so fewer key/value heads make it smaller in proportion (Ainslie et al.
-    2023). Numbers take 4 bytes in float32, 2 in bfloat16, about 0.6 as int4 with a scale and a zero per group of 32.
+    The cache holds 2 L K D numbers per token, so its size is proportional to K (Ainslie et al. 2023). Numbers take 4
+    bytes in float32, 2 in bfloat16, about 0.6 as int4 with a scale and a zero per group of 32.
     Raises `ValueError` for an empty batch.
 
     >>> inference_memory(ModelConfig.preset("smollm2-135m"), batch_size=1, n_tokens=8192)

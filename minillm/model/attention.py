@@ -1,7 +1,7 @@
-"""Self-attention: every position asks all earlier ones a question and takes a weighted mean of their answers.
+"""Self-attention: every position takes a weighted mean of the values at the positions that it may see.
 
-One idea, three forms: `attention_by_loops` (to read), `attention_by_matmul` (the textbook's
-matrices) and `attention_by_sdpa` (torch's fused kernel, which the model uses). Tests hold them equal.
+One function in three forms: `attention_by_loops` (to read), `attention_by_matmul` (as matrix products) and
+`attention_by_sdpa` (torch's fused kernel, which the model uses). Tests hold them equal.
 """
 
 import math
@@ -12,16 +12,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from minillm.errors import UserError
-from minillm.model.kv_cache import KVCache
+from minillm.model.kv_cache import Cache
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
 
 
 def causal_mask(T: int, S: int, device: torch.device | None = None, window: int | None = None) -> Bool[Tensor, "T S"]:
-    """True where query t may see key s. The T queries are the last T of the S positions.
+    """True where query t may see key s; the T queries are the last T of the S positions.
 
-    With a sliding `window` a query sees so many keys at most, the last of them its own (Jiang et al. 2023, "Mistral
-    7B", section 2).
+    With a sliding `window` a query sees at most that many keys, up to its own (Jiang et al. 2023, "Mistral 7B",
+    section 2).
 
     >>> causal_mask(2, 3)
     tensor([[ True,  True, False],
@@ -43,10 +43,14 @@ def attention_by_loops(
 ) -> Float[Tensor, "B H T D"]:
     """Attention one query at a time: score, softmax, weighted mean (Vaswani et al. 2017, eq. 1).
 
-    `mask` is True where a query may look, in all heads: (T, S), or (B, T, S) or (B, 1, T, S) where rows differ.
-    Query head h reads key/value head h // (H / K): with K = H that is ordinary multi-head attention, with K < H
-    grouped-query attention (Ainslie et al. 2023). Scores are divided by sqrt(D), so that their spread does not grow
-    with the head's width. `bias` is added to the scores after that (ALiBi).
+    `mask` is True where a query may see a key: (T, S), or (B, T, S) or (B, 1, T, S) where the rows of the batch
+    differ; it is the same for all heads. Query head h reads key/value head h // (H / K): with K = H that is multi-head
+    attention, with K < H grouped-query attention (Ainslie et al. 2023). Scores are divided by sqrt(D), so that their
+    spread does not grow with D. `bias` is added to the scores after that (ALiBi).
+
+    >>> query, key, value = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2, 2), torch.eye(2).view(1, 1, 2, 2)
+    >>> attention_by_loops(query, key, value)                      # equal scores: the mean of both values
+    tensor([[[[0.5000, 0.5000]]]])
     """
     (B, H, T, D), (K, S) = query.shape, key.shape[1:3]
     mask = torch.ones(T, S, dtype=torch.bool) if mask is None else mask
@@ -71,7 +75,12 @@ def attention_weights(
     mask: Bool[Tensor, "*#B #T S"] | None = None,
     bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T S"]:
-    """softmax(Q K^T / sqrt(D) + bias): how much each query takes from each key; every row sums to 1."""
+    """softmax(Q K^T / sqrt(D) + bias): the weight of each key for each query; every row sums to 1.
+
+    >>> attention_weights(torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4), causal_mask(2, 2))
+    tensor([[[[1.0000, 0.0000],
+              [0.5000, 0.5000]]]])
+    """
     scores = query @ _repeat_heads(key, query.shape[1]).mT / math.sqrt(query.shape[-1])
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
@@ -88,7 +97,13 @@ def attention_by_matmul(
     mask: Bool[Tensor, "*#B #T S"] | None = None,
     bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
-    """The same for all queries at once, as matrix products; it holds all H x T x S weights in memory."""
+    """`attention_by_loops` for all queries at once, as matrix products; all H x T x S weights are in memory.
+
+    >>> query, key, value = torch.randn(3, 1, 2, 5, 4)
+    >>> by_loops = attention_by_loops(query, key, value, causal_mask(5, 5))
+    >>> torch.allclose(attention_by_matmul(query, key, value, causal_mask(5, 5)), by_loops, atol=1e-5)
+    True
+    """
     return attention_weights(query, key, mask, bias) @ _repeat_heads(value, query.shape[1])
 
 
@@ -100,25 +115,32 @@ def attention_by_sdpa(
     is_causal: bool = False,
     bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
-    """The same through torch's fused kernel, which never stores the weights (Dao et al. 2022; on a card it
-    does where heads share keys and there is a mask).
+    """`attention_by_loops` through torch's fused kernel, which never stores the weights (Dao et al. 2022).
 
-    `is_causal` promises that the mask would be `causal_mask(T, T)`; the kernel then skips the hidden half.
-    It takes one table, so a `bias` and what is hidden become one: minus infinity where the mask is False.
+    (On a GPU it does store them where heads share keys and there is a mask.) `is_causal` means that the mask would be
+    `causal_mask(T, T)`; the kernel then skips the hidden half. The kernel takes either a mask or numbers to add, so a
+    `bias` and a mask are joined: minus infinity where the mask is False.
+
+    >>> query, key, value = torch.randn(3, 1, 2, 5, 4)
+    >>> by_loops = attention_by_loops(query, key, value, causal_mask(5, 5))
+    >>> torch.allclose(attention_by_sdpa(query, key, value, is_causal=True), by_loops, atol=1e-5)
+    True
     """
-    table = mask = None if mask is None else _for_all_heads(mask)
+    mask_or_bias = mask = None if mask is None else _for_all_heads(mask)
     if bias is not None:
-        table = bias.to(query.dtype).unsqueeze(0)
+        mask_or_bias = bias.to(query.dtype).unsqueeze(0)
         if is_causal:
             mask, is_causal = causal_mask(query.shape[2], key.shape[2], query.device), False
         if mask is not None:
-            table = table.where(mask, -math.inf)
-    grouped = query.shape[1] != key.shape[1]
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=table, is_causal=is_causal, enable_gqa=grouped)
+            mask_or_bias = mask_or_bias.where(mask, -math.inf)
+    shares_keys = query.shape[1] != key.shape[1]
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask_or_bias, is_causal=is_causal, enable_gqa=shares_keys
+    )
 
 
 def _for_all_heads(mask: Bool[Tensor, "... T S"]) -> Bool[Tensor, "... T S"]:
-    """(B, T, S) as (B, 1, T, S); as it is, it would be read as a mask per head."""
+    """(B, T, S) as (B, 1, T, S), since broadcasting would read its first dimension as heads."""
     return mask.unsqueeze(1) if mask.dim() == 3 else mask
 
 
@@ -156,7 +178,7 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
         self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
         self.output = nn.Linear(n_heads * self.d_head, d_model, bias=bias if output_bias is None else output_bias)
-        # Normalised queries and keys keep the scores bounded, so training bears a larger learning rate.
+        # Normalized queries and keys keep the scores bounded, so training tolerates a larger learning rate.
         self.query_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None
         self.key_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None
 
@@ -167,12 +189,13 @@ class MultiHeadAttention(nn.Module):
         is_causal: bool = False,
         angles: tuple[Float[Tensor, "*B1 T half"], Float[Tensor, "*B1 T half"]] | None = None,
         bias: Float[Tensor, "H T S"] | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
     ) -> Float[Tensor, "B T C"]:
-        """`angles` turns queries and keys (rotary), `bias` is added to the scores (ALiBi).
+        """Attend from the positions of `x` to those before it in `cache` and to its own, as far as `mask` allows.
 
-        With `cache`, keys and values of the past are reused.
+        `mask`, `is_causal` and `bias` are those of `attention_by_sdpa`; `angles` are those of `rotate`. `layer` says
+        whose keys and values the cache should store.
         """
         query, key, value = self.project(x, angles)
         if cache is not None:
@@ -185,7 +208,7 @@ class MultiHeadAttention(nn.Module):
         x: Float[Tensor, "B T C"],
         angles: tuple[Float[Tensor, "*B1 T half"], Float[Tensor, "*B1 T half"]] | None = None,
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"], Float[Tensor, "B K T D"]]:
-        """The queries, keys and values of x as the attention uses them: cut into heads, normalised, turned."""
+        """Queries, keys and values of `x`: projected, split into heads, normalized, rotated."""
         query, key, value = (self._heads(project(x)) for project in (self.query, self.key, self.value))
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)

@@ -1,4 +1,4 @@
-"""Tokens become vectors, and vectors become scores for tokens again."""
+"""The embedding table: one learned vector per token."""
 
 import torch
 from jaxtyping import Float, Int

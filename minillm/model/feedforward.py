@@ -1,7 +1,7 @@
-"""The feed-forward network: each position thinks for itself, with the same weights everywhere.
+"""The feed-forward network: the same two or three matrices at each position by itself.
 
-Widen to F, bend, and come back to C. Read as a memory, a row of `gate` or `up` is a pattern to look for and a
-column of `down` is what to write when it is found (Geva et al. 2021).
+C -> F, a nonlinearity, F -> C. Read as a key-value memory, a row of `gate` or `up` is a pattern to match, and a column
+of `down` is what to write when it matches (Geva et al. 2021).
 """
 
 import torch.nn.functional as F
@@ -12,11 +12,11 @@ from minillm.errors import UserError
 
 
 class FeedForward(nn.Module):
-    """(..., C) -> (..., C) by one of three non-linearities.
+    """(..., C) -> (..., C) with one of three activations.
 
     - `gelu`:   down(GELU(up(x))), the tanh form that GPT-2 uses (Hendrycks & Gimpel 2016)
     - `relu2`:  down(ReLU(up(x))^2), cheap and sparse (So et al. 2021)
-    - `swiglu`: down(SiLU(gate(x)) * up(x)), two readings multiplied (Shazeer 2020, eq. 6)
+    - `swiglu`: down(SiLU(gate(x)) * up(x)), a gate times a value (Shazeer 2020, eq. 6)
 
     >>> sum(p.numel() for p in FeedForward(d_model=6, d_ff=16, activation="swiglu").parameters())
     288

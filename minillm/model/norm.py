@@ -1,4 +1,4 @@
-"""Keep the numbers in range: every block normalises what it reads, not what it writes."""
+"""RMSNorm and LayerNorm, which keep the input of each sub-layer at one scale."""
 
 import torch
 from jaxtyping import Float
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class RMSNorm(nn.Module):
     """Divide each vector by its root mean square, then scale each coordinate (Zhang & Sennrich 2019, eq. 4).
 
-    It leaves the mean alone, which LayerNorm subtracts. The mean square is taken in float32 whatever comes in,
-    since squares of bfloat16 numbers lose digits fast.
+    Unlike LayerNorm it does not subtract the mean. The mean square is always computed in float32, since squares of
+    bfloat16 numbers lose digits fast.
 
     >>> RMSNorm(2)(torch.tensor([3.0, 4.0]))          # root mean square: sqrt((9 + 16) / 2) = 3.5355
     tensor([0.8485, 1.1314], grad_fn=<MulBackward0>)
@@ -41,12 +41,16 @@ class LayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
-        centred = x.float() - x.float().mean(-1, keepdim=True)
-        variance = centred.square().mean(-1, keepdim=True)
-        normed = (centred * (variance + self.eps).rsqrt()).to(x.dtype) * self.weight.to(x.dtype)
+        centered = x.float() - x.float().mean(-1, keepdim=True)
+        variance = centered.square().mean(-1, keepdim=True)
+        normed = (centered * (variance + self.eps).rsqrt()).to(x.dtype) * self.weight.to(x.dtype)
         return normed if self.bias is None else normed + self.bias.to(x.dtype)
 
 
 def make_norm(kind: str, d_model: int, eps: float, bias: bool) -> RMSNorm | LayerNorm:
-    """The normalisation that a config names."""
+    """The norm that a config names: "rmsnorm" or "layernorm".
+
+    >>> make_norm("layernorm", d_model=4, eps=1e-5, bias=False).bias is None
+    True
+    """
     return RMSNorm(d_model, eps) if kind == "rmsnorm" else LayerNorm(d_model, eps, bias)

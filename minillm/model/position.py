@@ -1,8 +1,8 @@
-"""Where am I? Attention by itself reads a bag of vectors; these give each one its place.
+"""Position encodings: attention by itself does not see the order of its inputs.
 
-`learned` and `sinusoidal` are added to the embedding once, before the first block (GPT-2, the original
-transformer). `rotary` is not added to anything: it turns queries and keys inside every attention (Llama). `alibi`
-leaves vectors alone altogether: it lowers the score of a key by its distance from the query (BLOOM, MPT).
+`learned` and `sinusoidal` vectors are added to the embedding once, before the first block (GPT-2, the original
+transformer). `rotary` rotates queries and keys inside every attention (Llama). `alibi` lowers the score of a key by its
+distance from the query (BLOOM, MPT).
 """
 
 import math
@@ -15,7 +15,11 @@ from minillm.config import RopeScaling
 
 
 class LearnedPosition(nn.Module):
-    """One learned vector per position: positions (..., T) -> (..., T, C). It has none past `max_seq_len`."""
+    """One learned vector per position: positions (..., T) -> (..., T, C), up to `max_seq_len`.
+
+    >>> LearnedPosition(max_seq_len=16, d_model=8)(torch.arange(3)).shape
+    torch.Size([3, 8])
+    """
 
     def __init__(self, max_seq_len: int, d_model: int):
         super().__init__()
@@ -54,21 +58,22 @@ def rotary_frequencies(
     tensor([1.0000, 0.0100])
     """
     frequencies = theta ** (-torch.arange(0, d_head, 2, dtype=torch.float32, device=device) / d_head)
-    return frequencies if scaling is None else slow_down(frequencies, scaling)
+    return frequencies if scaling is None else scale_frequencies(frequencies, scaling)
 
 
-def slow_down(frequencies: Float[Tensor, "half"], scaling: RopeScaling) -> Float[Tensor, "half"]:
-    """Frequencies that turn a longer text by no larger angles than training has seen.
+def scale_frequencies(frequencies: Float[Tensor, "half"], scaling: RopeScaling) -> Float[Tensor, "half"]:
+    """Lower frequencies for longer texts, so that angles stay in the range that training has seen.
 
-    The linear way divides all of them by the factor (Chen et al. 2023, "Position Interpolation", eq. 4); neighbours
-    then differ by less than they did. Llama 3 divides only those whose wavelength did not fit the training length: a
-    pair that turns at least `high_freq_factor` times within it keeps its frequency, one that turns at most
-    `low_freq_factor` times gets the divided one, and in between the two are mixed in proportion. (The paper does not
-    give the formula; it is that of `apply_scaling` in Meta's reference code, llama-models.)
+    Linear scaling divides all of them by the factor (Chen et al. 2023, "Position Interpolation", eq. 4); neighbors
+    then differ by less than before. Llama 3 divides only those whose wavelength does not fit the training length: a
+    pair that turns at least `high_freq_factor` times within it keeps its frequency, a pair that turns at most
+    `low_freq_factor` times gets the divided one, and in between the two are interpolated. (The paper does not give the
+    formula; this is `apply_scaling` in Meta's reference code, llama-models.)
 
-    >>> slow_down(torch.tensor([1.0, 0.01]), RopeScaling(factor=4.0))
+    >>> scale_frequencies(torch.tensor([1.0, 0.01]), RopeScaling(factor=4.0))
     tensor([0.2500, 0.0025])
-    >>> slow_down(torch.tensor([1.0, 0.01]), RopeScaling(factor=4.0, original_max_seq_len=100))   # 16 turns, 0.16 turns
+    >>> llama3 = RopeScaling(factor=4.0, original_max_seq_len=100)
+    >>> scale_frequencies(torch.tensor([1.0, 0.01]), llama3)                               # 16 turns, 0.16 turns
     tensor([1.0000, 0.0025])
     """
     if scaling.original_max_seq_len is None:
@@ -93,30 +98,35 @@ def rotary_angles(
 
 
 def rotate(
-    x: Float[Tensor, "B heads T D"], cos: Float[Tensor, "*B1 T half"], sin: Float[Tensor, "*B1 T half"]
-) -> Float[Tensor, "B heads T D"]:
-    """Turn each pair of coordinates (i, i + D/2) by its position's angle (Su et al. 2021, eq. 34).
+    x: Float[Tensor, "*leading T D"], cos: Float[Tensor, "*B T half"], sin: Float[Tensor, "*B T half"]
+) -> Float[Tensor, "*leading T D"]:
+    """Rotate each pair of coordinates (i, i + D/2) by its position's angle (Su et al. 2021, eq. 34).
 
-    A turned query times a turned key depends only on how far apart the two stand. The paper pairs neighbours
-    (2i, 2i + 1); weights in Hugging Face's directories (Llama, Mistral, Qwen) pair the halves, as here, and GGUF files
-    of Llama the neighbours. The two differ by a fixed shuffle of the rows of the query and key matrices, so weights of
-    one kind give nonsense with the code of the other.
+    `x` has any leading dimensions: (T, D), (H, T, D) or (B, H, T, D). `cos` and `sin` are (T, D/2), or (B, T, D/2)
+    where the rows of a batch have positions of their own, which all heads share.
+
+    The dot product of a rotated query and a rotated key depends only on the distance between the two. The paper pairs
+    neighbors (2i, 2i + 1); weights in Hugging Face's format (Llama, Mistral, Qwen) pair the halves, as here, and GGUF
+    files of Llama pair neighbors. The two differ by a fixed permutation of the rows of the query and key matrices, so
+    weights of one kind give wrong numbers with the code of the other.
 
     >>> quarter = torch.tensor([[0.0]]), torch.tensor([[1.0]])           # cos and sin of 90 degrees
-    >>> rotate(torch.tensor([[[[1.0, 0.0]]]]), *quarter)
-    tensor([[[[0., 1.]]]])
+    >>> rotate(torch.tensor([[1.0, 0.0]]), *quarter)
+    tensor([[0., 1.]])
     """
-    cos, sin = (part.to(x.dtype).unsqueeze(-3) for part in (cos, sin))  # one angle for all heads
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    if 2 < cos.dim() < x.dim():
+        cos, sin = cos.unsqueeze(-3), sin.unsqueeze(-3)  # (B, 1, T, D/2): one angle for all heads
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 def alibi_slopes(n_heads: int, device: torch.device | None = None) -> Float[Tensor, "H"]:
-    """How much each head dislikes one step of distance: 2^(-8/H), 2^(-16/H), ..., 2^-8 (Press et al. 2022, section 3).
+    """The penalty of each head per step of distance: 2^(-8/H), 2^(-16/H), ..., 2^-8 (Press et al. 2022, section 3).
 
-    The first head sees little but its neighbours, the last one nearly everything. The paper has powers of two in mind;
-    for other head counts the authors' code takes the slopes of the next lower power of two and fills up with every
-    second slope of the next higher one, so that the new ones fall between the old.
+    The first head sees little beyond its neighbors, the last one nearly everything. The formula is for powers of two;
+    for other head counts the authors' code takes the slopes of the next lower power of two, then every second slope of
+    the next higher one, which lie between them.
 
     >>> alibi_slopes(4)
     tensor([0.2500, 0.0625, 0.0156, 0.0039])
@@ -124,17 +134,17 @@ def alibi_slopes(n_heads: int, device: torch.device | None = None) -> Float[Tens
     tensor([0.2500, 0.0625, 0.0156, 0.0039, 0.5000, 0.1250])
     """
     lower = 1 << (n_heads.bit_length() - 1)  # the largest power of two that is not above n_heads
-    head = torch.arange(n_heads, device=device)  # made there: a graph that is recorded on a card may copy nothing to it
-    place = torch.where(head < lower, head + 1, head - lower + 0.5)
-    return (-8 * place / lower).exp2()
+    head = torch.arange(n_heads, device=device)
+    rank = torch.where(head < lower, head + 1, head - lower + 0.5)
+    return (-8 * rank / lower).exp2()
 
 
 def alibi_bias(n_heads: int, T: int, S: int, device: torch.device | None = None) -> Float[Tensor, "H T S"]:
-    """What is added to the scores before softmax: minus slope times distance (Press et al. 2022, section 3).
+    """What ALiBi adds to the scores before softmax: minus slope times distance (Press et al. 2022, section 3).
 
-    The T queries are the last T of the S positions, as in `causal_mask`. Only distances count, so nothing here ends at
-    the training length. Without a causal mask, what comes after is as far away as what came before: such a model gives
-    a text read backwards the same vectors backwards, and cannot tell left from right.
+    The T queries are the last T of the S positions, as in `causal_mask`. Distances exist at any length, also beyond the
+    training length. Without a causal mask, later keys count like earlier ones at the same distance: such a model gives
+    a reversed text the same vectors in reverse order.
 
     >>> alibi_bias(1, 2, 3) * 256            # one head has the slope 1 / 256
     tensor([[[-1., -0., -1.],

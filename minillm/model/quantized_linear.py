@@ -1,16 +1,16 @@
-"""Linear layers whose weights are small whole numbers: a byte each, or half of one.
+"""Linear layers with weights in 8 or 4 bits.
 
-To write one token, every weight of the model is read from memory once, and that is what takes the time. A weight of 4
-bits is read eight times as fast as one of 32. What is stored is not the weight but a code, a whole number, and for
-each row or each group of 32 weights the numbers that turn codes back into weights:
+To generate one token, every weight of the model is read from memory once, and that is what takes the time. A weight of
+4 bits is read eight times as fast as one of 32. Stored are integer codes and, for each row or each group of 32 weights,
+the numbers that turn codes back into weights:
 
-    Int8Linear    weight = scale * code               code -127 .. 127, one scale a row
+    Int8Linear    weight = scale * code               code -127 .. 127, one scale per row
     Int4Linear    weight = scale * (code - 8) + zero  code 0 .. 15, scale and zero for every 32 weights
-    GroupedInt8Linear    as int8, but one scale for every 32 weights, made of two products of 4 bits
+    GroupedInt8Linear    as int8, but one scale for every 32 weights, computed as two 4-bit products
 
-Each has two forms with one result. The portable one unpacks the codes and is an ordinary matrix product. The other is
-PyTorch's kernel for few vectors, which unpacks inside the processor; it is used where a measurement says that it wins
-(`device.packed_speedup`). Both round the vectors that come in to bfloat16 where the kernel does.
+Each has two forms with one result. The portable one unpacks the codes and computes an ordinary matrix product. The
+other is PyTorch's kernel for few vectors, which unpacks inside the processor; it is used where it was measured to be
+faster (`device.packed_speedup`). Both round their input to bfloat16 where the kernel does.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,19 +26,19 @@ from minillm.model.embedding import check_ids
 Product = Callable[[Tensor], Tensor]
 
 GROUP = 32  # weights that share a scale
-MOST_VECTORS = 48  # from here on unpacking once and a bfloat16 product beat the kernel, which pays for every vector
+MOST_VECTORS = 48  # for more, unpacking once and a bfloat16 product beat the kernel, whose cost grows with each
 
 
 class QuantizedLinear(nn.Module):
-    """What the three formats share: which form computes the product, and the bias."""
+    """The base of the three formats: it chooses the form that computes the product, and adds the bias."""
 
-    kernel: str  # as `device.packed_speedup` calls it
+    kernel: str  # the name of the kernel in `device.packed_speedup`
 
     def __init__(self, rows: int, columns: int, bias: Float[Tensor, "rows"] | None = None):
         super().__init__()
         self.out_features, self.in_features = rows, columns
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
-        self._product: Product | None = None  # made at first use, and never saved: it depends on the processor
+        self._product: Product | None = None  # made at first use and never saved, since it depends on the processor
         self._matrix: Tensor | None = None
 
     def rows(self, picked: Int[Tensor, "N"]) -> Float[Tensor, "N columns"]:
@@ -46,7 +46,7 @@ class QuantizedLinear(nn.Module):
         raise NotImplementedError
 
     def unpack(self, dtype: torch.dtype) -> Float[Tensor, "columns rows"]:
-        """The matrix, transposed, in a number format for computing."""
+        """The matrix, transposed, in the number format `dtype`."""
         raise NotImplementedError
 
     def _fits_kernel(self) -> bool:
@@ -67,25 +67,25 @@ class QuantizedLinear(nn.Module):
 
     def has_kernel(self, device: torch.device) -> bool:
         """Whether PyTorch's kernel takes this shape here, and is faster than an ordinary product."""
-        # Other shapes are refused by one kernel, and make the other one read past the end of the weights.
+        # With other shapes, one kernel raises an error and the other reads past the end of the weights.
         return device.type == "cpu" and self._fits_kernel() and packed_speedup(self.kernel) > 1
 
     def product(self) -> Product:
-        """The kernel with these weights: a function of (N, columns) vectors in bfloat16, which leaves the bias out."""
+        """The kernel with these weights: a function of (N, columns) vectors in bfloat16, without the bias."""
         if self._product is None:
-            plain = not self.has_kernel(torch.device("cpu"))
-            self._product = (lambda vectors: vectors @ self.unpack(vectors.dtype)) if plain else self._pack()
+            has_kernel = self.has_kernel(torch.device("cpu"))
+            self._product = self._pack() if has_kernel else (lambda vectors: vectors @ self.unpack(vectors.dtype))
         return self._product
 
     def _unpack_once(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "columns rows"]:
-        """The matrix, kept from now on: where there is no kernel, memory is the price of speed."""
+        """The unpacked matrix, kept from now on: without a kernel, speed costs memory."""
         if self._matrix is None or (self._matrix.dtype, self._matrix.device) != (dtype, device):
             self._matrix = self.unpack(dtype)
         return self._matrix
 
     @property
     def weight(self) -> Float[Tensor, "rows columns"]:
-        """The matrix that the codes stand for, in float32."""
+        """The matrix that the codes represent, in float32."""
         return self.unpack(torch.float32).T
 
     def extra_repr(self) -> str:
@@ -116,7 +116,7 @@ class Int8Linear(QuantizedLinear):
     def of(cls, linear: nn.Linear) -> "Int8Linear":
         """The nearest int8 layer: the largest weight of a row gets the code 127 or -127."""
         weight = linear.weight.detach().float()
-        scale = (weight.abs().amax(1) / 127).bfloat16()  # rounded first, so that the codes make up for it
+        scale = (weight.abs().amax(1) / 127).bfloat16()  # rounded first, so that the codes correct for it
         codes = (weight / _not_zero(scale).unsqueeze(1)).round().clamp(-127, 127)
         return cls(codes.to(torch.int8), scale, linear.bias)
 
@@ -137,9 +137,9 @@ class Int8Linear(QuantizedLinear):
 class Int4Linear(QuantizedLinear):
     """Weights in 4 bits: scale * (code - 8) + zero, with a scale and a zero for each group of 32 in a row.
 
-    `codes` holds two in a byte, as GGUF's Q4_1 does: byte i of a group has weight i in its lower half and weight i + 16
-    in its upper one. Rows come last, so that unpacking runs along memory. Raises `ValueError` for a layer whose rows
-    cannot be cut into groups.
+    `codes` holds two codes per byte, as GGUF's Q4_1 does: byte i of a group has weight i in its lower half and weight
+    i + 16 in its upper half. Rows come last, so that unpacking runs along memory. Raises `ValueError` for a layer whose
+    rows cannot be cut into groups.
 
     >>> layer = Int4Linear.of(nn.Linear(64, 16))
     >>> layer.codes.shape, layer.scale.shape                 # 2 groups of 16 bytes for each of 16 rows
@@ -170,7 +170,7 @@ class Int4Linear(QuantizedLinear):
             )
         groups = weight.T.unflatten(0, (-1, GROUP))  # (groups, 32, rows)
         least, most = groups.amin(1), groups.amax(1)
-        scale = ((most - least) / 15).bfloat16()  # rounded first, so that the codes make up for it
+        scale = ((most - least) / 15).bfloat16()  # rounded first, so that the codes correct for it
         zero = (least + 8 * scale.float()).bfloat16()
         codes = ((groups - zero.float().unsqueeze(1)) / _not_zero(scale).unsqueeze(1)).round() + 8
         low, high = codes.clamp(0, 15).to(torch.uint8).chunk(2, dim=1)
@@ -197,7 +197,7 @@ class GroupedInt8Linear(QuantizedLinear):
     """Weights in 8 bits with a scale for each group of 32, GGUF's Q8_0, on the int4 kernel.
 
     code + 128 = 16 * high + low, so scale * code = 16 scale * (high - 8) + scale * (low - 8) + 8 scale: a row of 4-bit
-    numbers twice as long, which meets the same vector twice.
+    numbers twice as long, multiplied with the same vector twice.
 
     >>> codes = torch.arange(-16, 16, dtype=torch.int8).repeat(16, 1)
     >>> GroupedInt8Linear.from_codes(codes, torch.full((16, 1), 0.5)).weight[0, :4]
@@ -214,7 +214,7 @@ class GroupedInt8Linear(QuantizedLinear):
     def from_codes(
         cls, codes: Int8[Tensor, "rows columns"], scale: Float[Tensor, "rows groups"]
     ) -> "GroupedInt8Linear":
-        """The layer of codes -128 .. 127 and a scale for each 32 of them."""
+        """The layer with codes -128 .. 127 and one scale per 32 of them."""
         scale = scale.T.bfloat16()  # times 16 and times 8 are exact
         parts = []
         for nibbles in (codes >> 4) + 8, codes & 15:  # (code + 128) >> 4, without leaving 8 bits
@@ -240,7 +240,7 @@ class GroupedInt8Linear(QuantizedLinear):
 
 
 class QuantizedEmbedding(nn.Module):
-    """An embedding table that is read from a quantised layer's rows: with a tied head, from the head's own.
+    """An embedding table that reads the rows of a quantized layer; with tied weights, of the head.
 
     Raises `IndexError` naming the first id that is not in the table.
 
@@ -265,7 +265,7 @@ class QuantizedEmbedding(nn.Module):
 
 
 def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
-    """One layer in place of several of one format, without a bias, that read the same vector: all their rows in turn.
+    """One layer with the rows of several layers, which have one format, no bias and the same input.
 
     >>> query, key = (Int4Linear.of(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
     >>> join([query, key])
@@ -285,16 +285,16 @@ def _unpack(
     zero: Float[Tensor, "groups rows"],
     dtype: torch.dtype,
 ) -> Float[Tensor, "columns rows"]:
-    # One operation with one rounding: the sum of two rounded numbers would be off by more than the codes are.
+    # One operation with one rounding; a sum of two rounded numbers would add an error larger than the codes' own.
     scale, zero = (part.to(dtype).unsqueeze(1) for part in (scale, zero))
     return torch.addcmul(zero, _unpack_codes(codes).to(dtype), scale).flatten(0, 1)
 
 
 def _unpack_codes(codes: UInt8[Tensor, "groups half rows"]) -> Int8[Tensor, "groups group rows"]:
-    """The codes minus 8, one in a byte."""
+    """The codes minus 8, one per byte."""
     return torch.cat((codes & 15, codes >> 4), dim=1).view(torch.int8).sub_(8)
 
 
 def _not_zero(scale: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Rows or groups of equal weights have the scale 0, and any code will do; by 1, then, not by 0."""
+    """The scale, or 1 where it is 0, to divide by: rows or groups of equal weights have scale 0, and any code fits."""
     return scale.float().where(scale != 0, 1.0)

@@ -1,7 +1,7 @@
-"""Several texts in one rectangle of tokens: none of them sees another, and padding is seen by nobody.
+"""Padding and packing: several texts in one rectangle of tokens, none of which sees another.
 
-Texts of unequal length share a batch by padding, and short texts share a row by packing. Both are one idea: each token
-carries the number of its text in the row, its segment: 1, 2, 3, ... from left to right, and 0 for padding.
+Texts of unequal length share a batch by padding, and short texts share a row by packing. Both are described by one
+number per token, its segment: 1, 2, 3, ... for the texts of a row from left to right, and 0 for padding.
 """
 
 import torch
@@ -16,11 +16,10 @@ from minillm.model.attention import causal_mask
 def segment_mask(
     segments: Int[Tensor, "B S"], T: int, causal: bool = True, window: int | None = None
 ) -> Bool[Tensor, "B 1 T S"]:
-    """True where one of the last T tokens may see a token: in its own text and, if `causal`, not in the future.
+    """True where one of the last T tokens may see another: in its own text and, if `causal`, not in the future.
 
-    A `window` is that of `causal_mask`; within a text, columns are as far apart as positions.
-
-    Padding sees itself, for a softmax over nothing is no number.
+    `window` is that of `causal_mask`; within a text, columns are as far apart as positions. Padding sees itself, since
+    a softmax over nothing would be NaN.
 
     >>> segment_mask(torch.tensor([[0, 1, 1, 2]]), T=4).int().squeeze()
     tensor([[1, 0, 0, 0],
@@ -37,7 +36,7 @@ def segment_mask(
 
 
 def segment_positions(segments: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
-    """How many tokens of its own text stand before each token; 0 for padding.
+    """How many tokens of its own text precede each token; 0 for padding.
 
     >>> segment_positions(torch.tensor([[0, 0, 1, 1, 1], [1, 1, 2, 2, 0]])).tolist()
     [[0, 0, 0, 1, 2], [0, 1, 0, 1, 0]]
@@ -48,7 +47,7 @@ def segment_positions(segments: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
 
 
 def check_segments(segments: Int[Tensor, "B S"]) -> None:
-    """Raise `ValueError` where a text is in two pieces or the numbers do not grow from left to right.
+    """Raise `ValueError` where a text is in two pieces, or the numbers do not increase from left to right.
 
     >>> check_segments(torch.tensor([[1, 0, 1]]))
     Traceback (most recent call last):
@@ -65,4 +64,4 @@ def check_segments(segments: Int[Tensor, "B S"]) -> None:
 
 
 def _left_neighbour(values: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
-    return F.pad(values[:, :-1], (1, 0))  # nothing stands to the left of a row: 0
+    return F.pad(values[:, :-1], (1, 0))  # left of the first column: 0

@@ -1,27 +1,32 @@
-"""The whole model: embed, pass through L blocks, normalise, and score every token of the vocabulary."""
+"""The whole model: embed the tokens, apply L blocks, normalize, and score every token of the vocabulary."""
 
 import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
-from minillm.model.attention import MultiHeadAttention, causal_mask
+from minillm.model.attention import MultiHeadAttention
+from minillm.model.context import Context, check_length, make_context
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
-from minillm.model.kv_cache import KVCache
+from minillm.model.kv_cache import Cache, KVCache
 from minillm.model.norm import make_norm
-from minillm.model.position import LearnedPosition, SinusoidalPosition, alibi_bias, rotary_angles
-from minillm.model.segments import check_segments, segment_mask, segment_positions
+from minillm.model.position import LearnedPosition, SinusoidalPosition
 
 
 class Block(nn.Module):
-    """One layer: attention moves information between positions, the feed-forward works on each by itself.
+    """One layer: attention moves information between positions, the feed-forward network works on each by itself.
 
-    Both read a normalised copy and *add* what they find to the residual stream (pre-norm, Xiong et al. 2020).
+    Both read a normalized copy of the residual stream and add their output to it (pre-norm, Xiong et al. 2020).
+    `attention` are the keyword arguments of `MultiHeadAttention`, from `Context.for_layer`.
+
+    >>> block = Block(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> block(torch.zeros(1, 3, 8), is_causal=True).shape
+    torch.Size([1, 3, 8])
     """
 
     def __init__(self, config: ModelConfig):
@@ -50,7 +55,7 @@ class Transformer(nn.Module):
     torch.Size([1, 3, 10])
     """
 
-    blocks: Sequence[Block]  # a ModuleList, which does not tell what it holds
+    blocks: Sequence[Block]  # a ModuleList, which has no element type
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -64,15 +69,16 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))  # pyright: ignore
         self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self._initialise()
+        self._initialize()
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
 
-    def _initialise(self) -> None:
-        """Normal(0, 0.02) as in GPT-2; what writes to the residual stream is smaller by sqrt(2 L).
+    def _initialize(self) -> None:
+        """Normal(0, 0.02) as in GPT-2; matrices that write to the residual stream are smaller by sqrt(2 L).
 
         The stream is a sum of 2 L writes, so its variance would otherwise grow with depth (Radford et al. 2019,
-        section 2.3). Logits then start near zero, and the first loss is near ln V. `embedding_std` is for the table.
+        section 2.3). Logits start near zero, and the first loss is near ln V. The embedding has its own
+        `embedding_std`.
         """
         for name, parameter in self.named_parameters():
             if name == "embedding.weight":
@@ -84,98 +90,53 @@ class Transformer(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(
-        self, ids: Int[Tensor, "B T"], cache: KVCache | None = None, segments: Int[Tensor, "B T"] | None = None
+        self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        """With a `cache`, `ids` are only the new tokens; the past is read from the cache.
+        """Logits; with a `cache`, `ids` are only the new tokens, and the cache holds what came before them.
 
         With `segments`, a row holds several texts, or padding: 0 is padding, 1, 2, 3, ... are the texts from left to
         right. A token sees its own text only, and its position counts from there. What follows in a cache without
-        `segments` goes on with the last text of its row. Raises `ValueError` for segments out of order.
+        `segments` continues the last text of its row. Raises `ValueError` for segments out of order.
         """
         return self.head(self.hidden(ids, cache, segments))
 
     def hidden(
-        self, ids: Int[Tensor, "B T"], cache: KVCache | None = None, segments: Int[Tensor, "B T"] | None = None
+        self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T C"]:
-        """The normalised vectors that the head turns into logits: all of `forward` but its largest matmul."""
-        T, start = ids.shape[1], 0 if cache is None else cache.length
-        if segments is not None and segments.shape != ids.shape:
-            raise UserError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
-        if cache is not None:
-            segments = cache.all_segments(segments, T)  # of the past too: (B, S)
-        positions, mask, is_causal = self.places(T, start, segments, ids.device)
+        """The normalized vectors that the head turns into logits: all of `forward` but its largest matmul."""
+        context = self.context(ids, cache, segments)
         x = self.embedding(ids)
         if self.position is not None:
-            x = x + self.position(positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
-        angles = bias = None
-        if self.config.position == "rotary":
-            angles = rotary_angles(positions, self.config.d_head, self.config.rope_theta, self.config.rope_scaling)
-        elif self.config.position == "alibi":  # within a text, columns are as far apart as positions
-            bias = alibi_bias(self.config.n_heads, T, start + T, ids.device)
+            x = x + self.position(context.positions).to(x.dtype)  # sines are float32 in a bfloat16 model too
         for layer, block in enumerate(self.blocks):
-            x = block(x, mask=mask, is_causal=is_causal, angles=angles, bias=bias, cache=cache, layer=layer)
-        if cache is not None:
-            cache.advance(T, segments)
+            x = block(x, **context.for_layer(layer))
+        context.advance_cache()
         return self.final_norm(x)
 
-    def places(
-        self, T: int, start: int, segments: Int[Tensor, "B S"] | None, device: torch.device
-    ) -> tuple[Int[Tensor, "*B T"], Bool[Tensor, "*B1 T S"] | None, bool]:
-        """The positions of T new tokens; what they see, as a mask or as the promise that it is the plain causal one.
-
-        Both None and False: they see all. Raises `ValueError` as `check_length` does, and for segments out of order.
-        """
-        if segments is None:
-            self.check_length(T, start)
-            positions = torch.arange(start, start + T, device=device)
-            window = self.config.sliding_window
-            all_within = window is None or start + T <= window
-            if all_within and (not self.config.causal or T == 1):
-                return positions, None, False  # one new token may see all
-            if all_within and start == 0:
-                return positions, None, True
-            return positions, causal_mask(T, start + T, device, window), False
-        if device.type == "cpu":  # on a GPU this look would wait for the device
-            check_segments(segments)
-        positions = segment_positions(segments)
-        fits = start + T <= self.config.max_seq_len
-        self.check_length(T, start, start + T if fits else int(positions.max()) + 1)  # the longest text has to fit
-        return positions[:, start:], segment_mask(segments, T, self.config.causal, self.config.sliding_window), False
+    def context(
+        self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
+    ) -> Context:
+        """Positions, mask, angles or bias, and cache of a forward pass over `ids`: the same for all layers."""
+        return make_context(self.config, ids, cache, segments)
 
     def check_predicts_tokens(self) -> None:
-        """Raise `ValueError` where the head does not score each token, as in a reward model: there is no next one."""
+        """Raise `ValueError` where the head does not score each token, as in a reward model."""
         if (width := getattr(self.head, "out_features", self.config.vocab_size)) != self.config.vocab_size:
             raise UserError(
                 f"the head gives {width} number(s) and not one for each of {self.config.vocab_size} tokens, as in a "
                 "reward model, so it cannot choose the next token; take the language model"
             )
 
-    def check_length(self, T: int, start: int = 0, longest: int | None = None) -> None:
-        """Raise `ValueError` if T tokens after the first `start` are none, or more than the context holds.
-
-        Where a row holds more than one text, only the `longest` must fit.
-        """
-        longest = start + T if longest is None else longest
-        if T == 0:
-            raise UserError("the sequence is empty; give at least one token, for example the end-of-text token")
-        if start and not self.config.causal:
-            raise UserError(
-                "a model with causal=False cannot use a KV cache: later tokens would change earlier ones. Read the "
-                "whole sequence each time (generate: use_cache=False)"
-            )
-        if longest > self.config.max_seq_len:
-            way_out = "" if self.config.position == "learned" else f", or call extend_context({longest}) first"
-            raise UserError(
-                f"the sequence has {longest} tokens, this model was built for {self.config.max_seq_len} "
-                f"(max_seq_len); shorten the text{way_out}"
-            )
+    def check_length(self, n_tokens: int) -> None:
+        """Raise `ValueError` for a text of no tokens, or of more than the context holds."""
+        check_length(self.config, n_tokens)
 
     def extend_context(self, max_seq_len: int) -> None:
-        """Take sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
+        """Accept sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
 
-        Rotary, sinusoidal, ALiBi and no positions are formulas, so they have an answer at any length; whether it is a
-        good one is another matter (Press et al. 2022 measure it), which is why this must be asked for. Raises
-        `ValueError` where positions are learned: behind the last row of their table there is nothing.
+        Rotary, sinusoidal and ALiBi positions are formulas and exist at any length. Quality beyond the training length
+        is not guaranteed (Press et al. 2022 measure it), so you have to ask for it. Raises `ValueError` where positions
+        are learned, since their table ends at `max_seq_len`.
 
         >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
         >>> model.extend_context(16)
@@ -191,7 +152,7 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""
-        c, weight = self.config, self.final_norm.weight  # in every model a plain tensor, quantised or not
+        c, weight = self.config, self.final_norm.weight  # a plain tensor also in a quantized model
         length = max_seq_len or c.max_seq_len
         return KVCache(c.n_layers, batch, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from minillm.errors import UserError
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
-from minillm.model.kv_cache import SharedPast
+from minillm.model.prefix_cache import PrefixCache
 from minillm.model.transformer import Transformer
 
 TOKENS_AT_ONCE = 1024  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
@@ -127,9 +127,9 @@ def hidden_of_answers(
     place, width = torch.tensor(places), max(map(len, answers)) + 1
     parts, rows = [], []
     for some in in_batches([len(prompt) for prompt in different]):
-        past = SharedPast()
+        prefix_cache = PrefixCache()
         tokens, segments = pad_left(model, [different[number] for number in some.tolist()])
-        last = model.hidden(tokens, past, segments)[:, -1:]
+        last = model.hidden(tokens, prefix_cache, segments)[:, -1:]
         asked = torch.isin(place, some).nonzero().flatten()
         for part in in_batches([len(answers[row]) for row in asked.tolist()]):
             picked = asked[part]
@@ -137,7 +137,7 @@ def hidden_of_answers(
             texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
             hidden = last.index_select(0, its)  # its gradients add up in one order; those of last[its] do not
             if texts.ids.shape[1]:
-                going_on = model.hidden(texts.ids, past.rows(its), texts.counts.long())
+                going_on = model.hidden(texts.ids, prefix_cache.rows(its), texts.counts.long())
                 hidden = torch.cat((hidden, going_on * texts.counts.unsqueeze(-1)), dim=1)
             parts.append(F.pad(hidden, (0, 0, 0, width - hidden.shape[1])))
             rows.append(picked)

@@ -1,7 +1,7 @@
-"""A model with fewer bits a weight: smaller, faster where writing text waits for memory, a little less exact.
+"""A model with fewer bits per weight: smaller, faster where memory limits generation, a little less exact.
 
-Only the matrices are quantised, for nearly all numbers are theirs. The head keeps 8 bits in "int4" too: its rows are
-also the embedding table of most models, and 4 bits there cost SmolLM2 5 % of its perplexity.
+Only the matrices are quantized, since they hold nearly all parameters. The head keeps 8 bits in "int4" too: in most
+models its rows are also the embedding table, and 4 bits there cost SmolLM2 5 % of its perplexity.
 """
 
 import copy
@@ -19,11 +19,11 @@ Bits = Literal["int8", "int4"]
 
 
 def quantize(model: Transformer, weights: Bits) -> Transformer:
-    """A copy of `model` with its matrices in 8 bits (one scale a row) or 4 (a scale and a zero for 32 weights).
+    """A copy of `model` with its matrices in 8 bits (one scale per row) or 4 (a scale and a zero per 32 weights).
 
-    The model itself stays as it is; vectors (norms, biases) and an untied embedding table belong to both. The copy
-    cannot be trained or saved. Raises `ValueError` for another format, for a model that is quantised already, and
-    naming the layer that cannot be.
+    The model itself is unchanged; vectors (norms, biases) and an untied embedding table are shared by both. The copy
+    cannot be trained or saved. Raises `ValueError` for another format, for a model that is already quantized, and
+    naming a layer that cannot be quantized.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=8))
@@ -33,9 +33,9 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
     if weights not in get_args(Bits):
         raise UserError(f"weights is {weights!r}; choose one of {', '.join(get_args(Bits))}")
     if any(isinstance(module, QuantizedLinear) for module in model.modules()):
-        raise UserError("the model is quantised already; start from its float32 weights")
+        raise UserError("the model is already quantized; start from its float32 weights")
     if (dtype := model.final_norm.weight.dtype) != torch.float32:
-        raise UserError(f"the model is in {dtype}; quantise its float32 weights (load it with weights='float32')")
+        raise UserError(f"the model is in {dtype}; quantize its float32 weights (load it with weights='float32')")
     layers: dict[str, QuantizedLinear] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
@@ -48,7 +48,13 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
 
 
 def with_layers(model: Transformer, layers: Mapping[str, QuantizedLinear], tied: bool) -> Transformer:
-    """Put quantised layers in their places by name, in `model` itself; a tied embedding reads the head's rows."""
+    """Replace layers of `model` itself by quantized ones, by name; a tied embedding then reads the head's rows.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=8))
+    >>> with_layers(model, {"head": Int8Linear.of(model.head)}, tied=True).embedding.table is model.head
+    True
+    """
     for name, layer in layers.items():
         model.set_submodule(name, layer)
     if tied:

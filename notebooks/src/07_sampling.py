@@ -321,7 +321,7 @@ for seed in range(20):
     seen = [3, 17, 17, 4 + seed]
     by_hand = torch.tensor([naive_repetition_penalty(z.tolist(), seen, 1.3)]).double()
     torch.testing.assert_close(
-        by_hand, sampling.penalise_repetition(z[None], torch.tensor([seen]), 1.3)
+        by_hand, sampling.penalize_repetition(z[None], torch.tensor([seen]), 1.3)
     )
 
 # %% [markdown]
@@ -331,7 +331,7 @@ for seed in range(20):
 # %%
 z, seen = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0]])
 for shift in (0.0, -5.0):
-    penalised = sampling.penalise_repetition(z + shift, seen, 1.3).softmax(-1)
+    penalised = sampling.penalize_repetition(z + shift, seen, 1.3).softmax(-1)
     print(f"all logits {shift:+.0f}:", *(f"{p:.4f}" for p in penalised[0]))
 torch.testing.assert_close(z.softmax(-1), (z - 5).softmax(-1))
 
@@ -945,14 +945,14 @@ assert misplaced["T 0.5"] < misplaced["T 0.8"] < misplaced["none"]
 # two things in each layer, its key and its value. So keep these, and send only the *new* token through.
 #
 # A cache is little more than two lists for each layer. This one of ours fits straight into the real model, since it
-# knows the four words that the model says to a cache: `length`, `append`, `advance`, and `all_segments`. The last one
-# asks which tokens of a row belong to one text; ours all do, and the answer for that is `None`.
+# has what the model asks of a cache: `length`, `append`, `advance`, and `segments`. The last one says which tokens of a
+# row belong to one text; ours all do, and the value for that is `None`.
 
 
 # %%
 class NaiveCache:
     def __init__(self):
-        self.keys, self.values, self.length = {}, {}, 0
+        self.keys, self.values, self.length, self.segments = {}, {}, 0, None
 
     def append(self, layer, key, value):
         for store, new in ((self.keys, key), (self.values, value)):
@@ -963,9 +963,6 @@ class NaiveCache:
 
     def advance(self, new, segments):
         self.length += new
-
-    def all_segments(self, new, T):
-        return None
 
 
 ids = torch.tensor([encoded(HUMAN)[:24]])

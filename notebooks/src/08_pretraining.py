@@ -723,7 +723,7 @@ def recited(model, documents, given=40, then=20):
         right += sum(
             a == b
             for a, b in zip(
-                generate(model, text[:given], then, 0.0)[given:],
+                generate(model, text[:given], then, temperature=0)[given:],
                 text[given:],
                 strict=True,
             )

@@ -883,7 +883,7 @@ print(inspect.getsource(speculative.residual).split('"""')[-1])
 generator = torch.Generator().manual_seed(0)
 wanted, offered = (torch.tensor([float(one) for one in pair]) for pair in (p, q))
 guesses = torch.multinomial(offered, 20_000, replacement=True, generator=generator)
-settings = {"wanted": wanted, "offered": offered, "generator": generator}
+settings = {"target_probs": wanted, "draft_probs": offered, "rng": generator}
 drawn = [speculative.verify(guess, **settings) for guess in guesses.tolist()]
 counts = torch.tensor(drawn).bincount(minlength=4)
 
@@ -1154,7 +1154,7 @@ def read_prompt(model, text):
 
 def one_more_each(model, texts):
     """One pass for all: caches put together, a column added, taken apart again."""
-    cache = KVCache.aligned([text.cache for text in texts], room=1)
+    cache = KVCache.aligned([text.cache for text in texts], n_new=1)
     logits = model(torch.tensor([text.ids[-1:] for text in texts]), cache)[:, -1]
     for row, text in enumerate(texts):
         text.cache = cache.row(row)

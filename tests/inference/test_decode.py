@@ -151,7 +151,7 @@ def test_a_full_cache_is_an_error():
     model = small_quantised()
     cache = model.new_cache(1, 1)
     Decoder(model)(torch.tensor([[1]]), cache)
-    with pytest.raises(ValueError, match="has room for 1; 1 more do not fit"):
+    with pytest.raises(ValueError, match="holds 1 of at most 1 positions; 1 more do not fit"):
         Decoder(model)(torch.tensor([[1]]), cache)
 
 

@@ -36,10 +36,9 @@ def tokens_of(answer):
 
 def alone(request, model=MODEL):
     """What `generate` says to one request."""
-    s = request.sampling
-    sampling = (s.temperature, s.top_k, s.top_p, s.min_p, s.repetition_penalty)
     ids = list(request.prompt)
-    return generate(model, ids, request.max_new_tokens, *sampling, request.stop, request.seed)[len(ids) :]
+    text = generate(model, ids, request.max_new_tokens, request.sampling, stop=request.stop, seed=request.seed)
+    return text[len(ids) :]
 
 
 SETTINGS = st.fixed_dictionaries(

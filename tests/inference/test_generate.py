@@ -1,8 +1,13 @@
+import dataclasses
+import functools
+
 import pytest
 import torch
 from helpers import lively, small_config
 
 from minillm.inference.generate import generate, pad_left, stream
+from minillm.inference.sampling import Sampling, SamplingSettings
+from minillm.inference.speculative import PromptLookup, speculate
 from minillm.model.transformer import Transformer
 
 PROMPT = [3, 14, 15, 9]
@@ -19,6 +24,19 @@ def test_cached_equals_uncached(settings, position):
     torch.testing.assert_close(cached, generate(model, ids, 12, use_cache=False, **settings))
     assert cached.shape == (3, 17)
     torch.testing.assert_close(cached[:, :5], ids)
+
+
+def test_a_sampling_is_the_same_as_its_fields(small_model):
+    fields = {"temperature": 0.8, "top_k": 9, "top_p": 0.9, "min_p": 0.01, "repetition_penalty": 1.2}
+    assert (
+        set(fields) == set(SamplingSettings.__annotations__) == {field.name for field in dataclasses.fields(Sampling)}
+    )
+    sampling = Sampling(**fields)
+    expected = generate(small_model, PROMPT, 9, seed=1, **fields)
+    assert generate(small_model, PROMPT, 9, sampling, seed=1) == expected
+    for form in (stream, functools.partial(speculate, draft=PromptLookup(1))):
+        by_field = list(form(small_model, PROMPT, 9, seed=1, **fields))
+        assert list(form(small_model, PROMPT, 9, sampling=sampling, seed=1)) == by_field
 
 
 def test_without_a_mask_only_the_whole_sequence_will_do():
@@ -142,6 +160,7 @@ def test_what_was_generated_can_be_trained_on(small_model):
         ([1], {"max_new_tokens": -1}, ValueError, "max_new_tokens is -1"),
         ([1], {"temperature": -1.0}, ValueError, "temperature is -1.0"),
         ([1], {"top_p": 2.0}, ValueError, "top_p is 2.0"),
+        ([1], {"top_p": 0.5, "sampling": Sampling()}, ValueError, "both sampling and top_p are given"),
     ],
 )
 def test_bad_input_gets_a_sentence(small_model, ids, settings, error, sentence):

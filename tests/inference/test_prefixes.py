@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.inference.prefixes import Shelf, longest_prefix
+from minillm.inference.prefixes import PrefixStore, longest_prefix
 from minillm.model.kv_cache import KVCache
 
 TEXT = st.lists(st.integers(0, 2), min_size=1, max_size=8)
@@ -30,13 +30,13 @@ def test_the_longest_common_beginning_by_definition(ids, texts):
 
 
 @given(st.lists(TEXT, max_size=8), st.integers(0, 20))
-def test_a_shelf_holds_the_last_texts_that_fit(texts, most):
-    shelf = Shelf(most)
+def test_a_store_holds_the_last_texts_that_fit(texts, most):
+    store = PrefixStore(most)
     for text in texts:
-        shelf.keep([*text, 9], cache_of(text))  # the last token was chosen and never read
-        kept = [tokens for tokens, _ in shelf.texts]
-        assert [tokens_of(cache) for _, cache in shelf.texts] == kept
-        assert sum(cache.max_seq_len for _, cache in shelf.texts) == sum(map(len, kept)) <= most
+        store.keep([*text, 9], cache_of(text))  # the last token was chosen and never read
+        kept = [tokens for tokens, _ in store.texts]
+        assert [tokens_of(cache) for _, cache in store.texts] == kept
+        assert sum(cache.max_seq_len for _, cache in store.texts) == sum(map(len, kept)) <= most
         assert not kept or len(text) > most or kept[-1] == text
         for number, tokens in enumerate(kept):
             assert not any(later[: len(tokens)] == tokens for later in kept[number + 1 :])

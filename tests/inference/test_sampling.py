@@ -12,7 +12,7 @@ from minillm.inference.sampling import (
     keep_min_p,
     keep_top_k,
     keep_top_p,
-    penalise_repetition,
+    penalize_repetition,
 )
 
 NO_IDS = torch.zeros(4, 0, dtype=torch.long)
@@ -27,7 +27,7 @@ def test_each_filter_equals_transformers(k, p, number, seed):
         (keep_top_k(logits, k), theirs.TopKLogitsWarper(k)),
         (keep_top_p(logits, p), theirs.TopPLogitsWarper(p)),
         (keep_min_p(logits, p), theirs.MinPLogitsWarper(p)),
-        (penalise_repetition(logits, seen, number), theirs.RepetitionPenaltyLogitsProcessor(number)),
+        (penalize_repetition(logits, seen, number), theirs.RepetitionPenaltyLogitsProcessor(number)),
     ):
         torch.testing.assert_close(ours, processor(seen, logits.clone()))
 

@@ -166,8 +166,8 @@ def test_sampled_texts_follow_the_models_own_distribution(read_once, draft, choi
 
 
 WRONG = {
-    "every guess is kept": ("verify", lambda guess, *rest: guess),
-    "a refused guess is drawn anew": ("residual", lambda wanted, offered: wanted),
+    "every guess is kept": ("verify", lambda token, *rest: token),
+    "a refused guess is drawn anew": ("residual", lambda target_probs, draft_probs: target_probs),
 }
 
 

@@ -76,6 +76,22 @@ def test_rotation_keeps_lengths_and_leaves_position_zero_alone():
     torch.testing.assert_close(turned[:, :, 0], x[:, :, 0])
 
 
+def test_any_leading_dimensions_are_rotated_as_in_a_batch_of_heads():
+    x = torch.randn(2, 3, 5, 8)
+    angles = rotary_angles(torch.arange(5), 8, 10_000.0)
+    rotated = rotate(x, *angles)
+    assert torch.equal(rotate(x[1], *angles), rotated[1])  # (H, T, D)
+    assert torch.equal(rotate(x[1, 2], *angles), rotated[1, 2])  # (T, D)
+    own = torch.stack((torch.arange(5), torch.arange(7, 12)))  # rows with positions of their own
+    rows = rotate(x, *rotary_angles(own, 8, 10_000.0))
+    assert torch.equal(rows[0], rotated[0])
+    for row in range(2):
+        alone = rotary_angles(own[row], 8, 10_000.0)
+        assert torch.equal(rows[row], rotate(x[row], *alone))
+        assert torch.equal(rows[row, 2], rotate(x[row, 2], *alone))
+    assert torch.equal(rotate(x[:, 0], *rotary_angles(own, 8, 10_000.0)), rows[:, 0])  # (B, T, D)
+
+
 def test_rotation_equals_complex_multiplication():
     """The pair (x_i, x_{i + D/2}) is one complex number, and a turn is a product with e^{i angle}."""
     x = torch.randn(1, 2, 4, 6)
@@ -177,8 +193,8 @@ def test_cache_returns_what_was_put_in_and_refuses_to_overflow():
     torch.testing.assert_close(keys, key)
     torch.testing.assert_close(values, value)
     cache.advance(1)
-    with pytest.raises(ValueError, match="holds 4 positions and has room for 5; 2 more do not fit"):
-        cache.check_room(2)
+    with pytest.raises(ValueError, match="holds 4 of at most 5 positions; 2 more do not fit"):
+        cache.check_capacity(2)
     cache.truncate(1)
     assert cache.length == 1
     with pytest.raises(ValueError, match="cannot cut a cache of 1 positions to 3"):
@@ -195,7 +211,7 @@ def test_rows_of_a_cache_are_aligned_without_their_padding():
     second.advance(3)
     rows = [first.row(0), first.row(1), second.row(0)]
     assert [row.length for row in rows] == [5, 2, 3]
-    cache = KVCache.aligned([*rows, first.row(0, length=1)], room=2)
+    cache = KVCache.aligned([*rows, first.row(0, length=1)], n_new=2)
     assert (cache.length, cache.max_seq_len) == (5, 7)
     assert cache.segments.tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 1, 1], [0, 0, 0, 0, 1]]
     for name in ("keys", "values"):
@@ -204,6 +220,6 @@ def test_rows_of_a_cache_are_aligned_without_their_padding():
         assert torch.equal(new[:, 1, :, 3:5], a[:, 1, :, 3:5])
         assert torch.equal(new[:, 2, :, 2:5], b[:, 0])
         assert torch.equal(new[:, 3, :, 4], a[:, 0, :, 0])
-    assert KVCache.aligned([first.row(1), first.row(1)], room=0).segments is None
+    assert KVCache.aligned([first.row(1), first.row(1)], n_new=0).segments is None
     with pytest.raises(ValueError, match="row 1 of the cache holds 2 tokens, not 3"):
         first.row(1, length=3)

@@ -190,5 +190,5 @@ def test_bad_input_gets_a_sentence(small_model):
     with pytest.raises(IndexError, match="token id 50 is outside"):
         small_model(torch.tensor([[50]]))
     cache = small_model.new_cache(max_seq_len=4)
-    with torch.no_grad(), pytest.raises(ValueError, match="room for 4; 5 more"):
+    with torch.no_grad(), pytest.raises(ValueError, match="holds 0 of at most 4 positions; 5 more"):
         small_model(torch.zeros(1, 5, dtype=torch.long), cache)

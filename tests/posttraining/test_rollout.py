@@ -4,7 +4,6 @@ from helpers import lively, small_config
 
 from minillm.inference.generate import generate
 from minillm.losses import token_log_probs
-from minillm.model.kv_cache import SharedPast
 from minillm.model.transformer import Transformer
 from minillm.posttraining import rollout as rollouts
 from minillm.posttraining.lora import add_lora, merge_lora
@@ -68,27 +67,6 @@ def test_log_probs_and_their_gradient_are_those_of_each_answer_alone(position, t
         gradients.append(torch.autograd.grad((weights * scores).sum(), [*model.parameters()]))
     torch.testing.assert_close(torch.stack(score_answers(model, rollout)), one_by_one(model, rollout))
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
-
-
-def test_answers_that_share_a_past_give_it_the_same_gradient_every_time():
-    """To the last bit: with plain indexing, two threads' additions would have no fixed order."""
-    keys, weights = torch.randn(2, 2, 300, 16), torch.randn(8, 2, 300, 16)
-    gradients = []
-    for _ in range(20):
-        past, leaf = SharedPast(), keys.clone().requires_grad_()
-        past.append(0, leaf, leaf)
-        shared, _ = past.rows(torch.arange(8) % 2).append(0, weights[:, :, :0], weights[:, :, :0])
-        gradients.append(torch.autograd.grad((shared * weights).sum(), leaf)[0])
-    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)
-
-
-def test_a_shared_past_is_cut_like_any_other():
-    past, keys = SharedPast(), torch.randn(2, 1, 3, 4)
-    past.append(0, keys, keys)
-    past.advance(3)
-    past.truncate(1)
-    more = torch.randn(2, 1, 1, 4)
-    assert torch.equal(past.append(0, more, more)[0], torch.cat((keys[:, :, :1], more), dim=2))
 
 
 def test_some_rows_are_scored_as_among_all(small_model):

@@ -106,10 +106,10 @@ def test_what_cannot_be_is_refused(tmp_path, as_users_call_it):
         quantize(model, "int2")
     with pytest.raises(ValueError, match=r"blocks.0.feedforward.down: rows of 85 weights cannot be cut"):
         quantize(model, "int4")
-    with pytest.raises(ValueError, match=r"the model is in torch.bfloat16; quantise its float32 weights"):
+    with pytest.raises(ValueError, match=r"the model is in torch.bfloat16; quantize its float32 weights"):
         quantize(copy.deepcopy(model).bfloat16(), "int8")
     small = quantize(model, "int8")
-    with pytest.raises(ValueError, match="the model is quantised already"):
+    with pytest.raises(ValueError, match="the model is already quantized"):
         quantize(small, "int8")
     with pytest.raises(ValueError, match="is quantized; save the float32 model"):
         save(small_quantised := quantize(small_llama(TOKENIZER), "int8"), TOKENIZER, tmp_path / "run")
