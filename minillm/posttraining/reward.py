@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from minillm.config import ModelConfig
 from minillm.data.pairs import Pair, PairData
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
+from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
 from minillm.pretrained import huggingface
@@ -178,15 +178,6 @@ def _judge_pairs(model: RewardModel, pairs: Sequence[Pair]) -> tuple[Float[Tenso
     return chosen - rejected, None if log_probs is None else log_probs[::2]
 
 
-def preference_loss(margins: Float[Tensor, "B"]) -> Float[Tensor, ""]:
-    """The mean of -log sigmoid(r_chosen - r_rejected), in nats (Bradley & Terry 1952; Ouyang et al. 2022, eq. 1).
-
-    >>> round(preference_loss(torch.tensor([0.0])).item(), 4)                        # ln 2: a coin
-    0.6931
-    """
-    return -F.logsigmoid(margins).mean()
-
-
 @torch.no_grad()
 def pair_margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
     """`margins` of any number of pairs, without gradients."""
@@ -251,13 +242,13 @@ def train_reward_model(
         differences, log_probs = _judge_pairs(module, pairs)
         latest["accuracy"] = accuracy(differences)
         if log_probs is None or not isinstance(config, RewardConfig):
-            return preference_loss(differences)
+            return bradley_terry_loss(differences)
         imitation = -log_probs.sum() / sum(len(pair.chosen) for pair in pairs)
-        return preference_loss(differences) + config.imitation * imitation
+        return bradley_terry_loss(differences) + config.imitation * imitation
 
     def validate() -> Metrics:
         differences = pair_margins(reward_model, data.validation)
-        return {"val_loss": preference_loss(differences).item(), "val_accuracy": accuracy(differences)}
+        return {"val_loss": bradley_terry_loss(differences).item(), "val_accuracy": accuracy(differences)}
 
     history = run_training(
         reward_model, data.train, loss, config, validate, run_dir, keep, on_metrics, add=lambda line: latest

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from minillm.errors import UserError
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
+from minillm.losses import entropy_of_log_probs
 from minillm.model.kv_cache import SharedPast
 from minillm.model.transformer import Transformer
 
@@ -194,4 +195,4 @@ def _score(
     head: nn.Module, vectors: Float[Tensor, "N C"], targets: Int[Tensor, "N"]
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
     log_probs = head(vectors).float().log_softmax(-1)
-    return log_probs.gather(-1, targets[:, None]).squeeze(-1), -(log_probs.exp() * log_probs).sum(-1)
+    return log_probs.gather(-1, targets[:, None]).squeeze(-1), entropy_of_log_probs(log_probs)

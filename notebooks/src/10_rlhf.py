@@ -33,6 +33,7 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
+from minillm.losses import bradley_terry_loss
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.online import PromptData
@@ -42,7 +43,6 @@ from minillm.posttraining.reward import (
     RewardConfig,
     RewardModel,
     pair_margins,
-    preference_loss,
     train_reward_model,
 )
 from minillm.posttraining.rollout import hidden_of_answers
@@ -126,7 +126,7 @@ def naive_preference_loss(chosen, rejected):
 # %%
 chosen = torch.tensor([2.0, 0.5, -1.0], requires_grad=True)
 rejected = torch.tensor([0.0, 1.0, -1.0])
-loss = preference_loss(chosen - rejected)
+loss = bradley_terry_loss(chosen - rejected)
 by_hand = naive_preference_loss(chosen.tolist(), rejected.tolist())
 torch.testing.assert_close(loss.item(), by_hand)
 print(f"{loss.item():.4f} nats; a coin pays {math.log(2):.4f}")
@@ -451,7 +451,7 @@ def naive_head(vectors, steps=200, rate=0.1):
 # %%
 vectors = held_vectors[:20] / scale
 head = naive_head(vectors).requires_grad_()
-whole = 20 * preference_loss(vectors @ head) + head @ head / 2
+whole = 20 * bradley_terry_loss(vectors @ head) + head @ head / 2
 whole.backward()
 assert head.grad.abs().max() < 1e-3  # at the bottom: the package's loss has no slope
 
@@ -549,8 +549,8 @@ own_judge = copy.deepcopy(judge)
 data = PairData(PairBatches(mine, batch_size=20, seed=0), mine)
 config = RewardConfig(steps=6, learning_rate=2e-4, warmup_steps=0, weight_decay=0.0)
 own_judge, _ = train_reward_model(own_judge, data, config)
-before = preference_loss(pair_margins(judge, mine)).item()
-after = preference_loss(pair_margins(own_judge, mine)).item()
+before = bradley_terry_loss(pair_margins(judge, mine)).item()
+after = bradley_terry_loss(pair_margins(own_judge, mine)).item()
 print(f"loss on these rankings: {before:.2f} nats before, {after:.2f} after")
 agree = agreement(pair_margins(own_judge, heap.pairs).tolist(), EVERY)
 print(f"raters agree on the other pairs: {LEVELS['the judge itself']:.3f}, {agree:.3f}")

@@ -16,7 +16,7 @@ from minillm.inference.engine import Engine
 from minillm.inference.generate import generate, stream
 from minillm.inference.scoring import continuation_log_probs, log_probs
 from minillm.inference.speculative import PromptLookup, speculate
-from minillm.losses import token_log_probs
+from minillm.losses import bradley_terry_loss, token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.online import PromptData
@@ -29,7 +29,6 @@ from minillm.posttraining.reward import (
     load_reward_model,
     margins,
     pair_margins,
-    preference_loss,
     save_reward_model,
     train_reward_model,
 )
@@ -97,7 +96,7 @@ def test_scores_come_in_the_order_of_the_answers():
 
 def test_the_loss_is_that_of_bradley_and_terry_worked_by_hand():
     found = torch.tensor([math.log(3), -math.log(3)], requires_grad=True)  # chances of 3/4 and 1/4
-    loss = preference_loss(found)
+    loss = bradley_terry_loss(found)
     assert loss.item() == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2)
     loss.backward()
     assert found.grad.tolist() == pytest.approx([-(1 / 4) / 2, -(3 / 4) / 2])  # -(1 - p) / n
@@ -113,7 +112,7 @@ def test_margins_are_differences_of_rewards_and_begin_at_zero():
     torch.testing.assert_close(pair_margins(model, PAIRS), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(margins(model, PAIRS[3:8]), expected[3:8], rtol=1e-4, atol=1e-5)
     untrained = RewardModel.of(Transformer(small_config()))
-    assert preference_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
+    assert bradley_terry_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
 
 
 GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True, "n_kv_heads": 4}
