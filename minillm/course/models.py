@@ -221,6 +221,10 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
         run_ppo(model.to(device), data, config, folder, tokenizer, on_metrics=_on(bar))
 
 
+LATER = [("rope_scaling", None), ("sliding_window", None), ("clip_high", None)]  # fields newer than kept models
+OLD_NAMES = {"gae_lambda": "trace"}  # what fields were called when models were kept
+
+
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
     """The recipe as plain values, without settings that came later and say nothing: so what was made stays known.
 
@@ -229,8 +233,9 @@ def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dic
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    later = [("rope_scaling", None), ("sliding_window", None)]
-    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in later))
+    plain = asdict(
+        recipe, dict_factory=lambda pairs: {OLD_NAMES.get(name, name): v for name, v in pairs if (name, v) not in LATER}
+    )
     return plain | texts
 
 

@@ -107,6 +107,14 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert settings["config"] == TINY.config.to_dict()  # without a scaling that it has not: that came later
 
 
+def test_new_settings_at_their_defaults_and_new_names_leave_the_key_as_it_was():
+    settings = models._settings(models.PPORecipe())["training"]
+    assert settings["trace"] == PPORecipe().training.gae_lambda
+    assert settings.keys().isdisjoint({"gae_lambda", "clip_high"})
+    changed = replace(PPORecipe(), training=replace(PPORecipe().training, clip_high=0.28))
+    assert models._settings(changed)["training"]["clip_high"] == 0.28
+
+
 def test_what_the_cache_holds_whole_is_listed_with_its_seal_last(home, monkeypatch):
     monkeypatch.setitem(models.DEFAULTS, "base", TINY)
     assert models.files_here()["base"] == []
