@@ -16,7 +16,7 @@ from minillm.errors import UserError
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
-from minillm.posttraining.reward import RewardModel, load_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import Team
 from minillm.training.settings import TrainConfig

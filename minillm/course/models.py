@@ -36,7 +36,8 @@ from minillm.posttraining.recipes import (
     world_preferences,
     world_prompts,
 )
-from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
+from minillm.posttraining.reward import train_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model
 from minillm.posttraining.sft import sft as run_sft
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES

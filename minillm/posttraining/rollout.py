@@ -75,6 +75,7 @@ def roll_out(
     >>> rollout.ids.shape, rollout.counts.tolist()
     (torch.Size([2, 2]), [[True, True], [True, True]])
     """
+    model.check_predicts_tokens()
     if not prompts or max_new_tokens < 1:
         raise UserError(
             f"{len(prompts)} prompts and answers of at most {max_new_tokens} tokens; give at least one each"

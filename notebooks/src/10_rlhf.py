@@ -39,12 +39,8 @@ from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPO, PPOConfig, ppo
 from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
-from minillm.posttraining.reward import (
-    RewardConfig,
-    RewardModel,
-    pair_margins,
-    train_reward_model,
-)
+from minillm.posttraining.reward import RewardConfig, pair_margins, train_reward_model
+from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import hidden_of_answers
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, lines, scatter, show
@@ -252,7 +248,7 @@ print(f"a nat of likelihood is worth {judge.likelihood.weight.item():.2f} points
 @torch.no_grad()
 def naive_reward(prompt, answer):
     ids = torch.tensor([[*prompt, *answer]])
-    hidden = judge.hidden(ids)[0]  # (T, C)
+    hidden = judge.transformer.hidden(ids)[0]  # (T, C)
     opinion = hidden[-1] @ judge.head.weight[0]
     log_probs = judge.language_head(hidden).log_softmax(-1)  # (T, V)
     before = range(len(prompt) - 1, ids.shape[1] - 1)
@@ -381,7 +377,9 @@ def opinions(pairs, at_padding=False, masked=True):
             [*one.prompt, *said] for one in some for said in (one.chosen, one.rejected)
         ]
         ids, real, ends = padded(texts)
-        hidden = judge.hidden(ids, segments=real if masked else None)  # (B, T, C)
+        hidden = judge.transformer.hidden(
+            ids, segments=real if masked else None
+        )  # (B, T, C)
         last = torch.full_like(ends, -1) if at_padding else ends
         heads = judge.head(hidden[torch.arange(len(texts)), last]).squeeze(-1)
         found += (heads[::2] - heads[1::2]).tolist()

@@ -28,7 +28,7 @@ from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
 from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
-from minillm.posttraining.reward import load_reward_model
+from minillm.posttraining.reward_model import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import RECIPES
