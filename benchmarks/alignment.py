@@ -40,7 +40,8 @@ from minillm.posttraining.recipes import (
     world_preferences,
     world_prompts,
 )
-from minillm.posttraining.reward import RewardModel, as_judged
+from minillm.posttraining.reward import as_judged
+from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction, Instructions
 

@@ -23,7 +23,8 @@ from common import write_result
 from minillm.analysis.calibration import score_pairs
 from minillm.data.pairs import encode_preferences
 from minillm.data.preferences import RIGHT, Rater, simulate, utility
-from minillm.posttraining.reward import load_reward_model, pair_margins
+from minillm.posttraining.reward import pair_margins
+from minillm.posttraining.reward_model import load_reward_model
 from minillm.world.instructions import Instructions
 
 ASKED = 600  # held-out instructions

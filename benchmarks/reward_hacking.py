@@ -33,7 +33,7 @@ from minillm.posttraining.recipes import (
     WEAK_REWARD,
     world_prompts,
 )
-from minillm.posttraining.reward import RewardModel
+from minillm.posttraining.reward_model import RewardModel
 from minillm.viz.figures import lines, png
 from minillm.world.instructions import Instructions
 

@@ -1,56 +1,93 @@
-"""The one loss of language modelling: how surprised was the model by the token that came?
+"""Losses on plain tensors: next-token cross-entropy (pretraining, SFT), entropy, and the Bradley-Terry loss of pairs.
 
-Training goes through `next_token_loss_of_hidden`; who asks for single tokens reads `token_log_probs`.
+Training calls `next_token_loss_of_hidden`, which gives the value and gradient of `next_token_loss` with less memory.
+The losses of DPO are in `posttraining/dpo.py`, those of PPO and GRPO in `posttraining/policy_gradient.py`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from minillm.errors import UserError
 
-IGNORE = -100  # a target that does not count: padding, or a prompt in SFT (torch's own convention)
+IGNORE = -100  # target without a loss: padding, or a prompt in SFT (PyTorch's convention)
 
 
-def next_token_loss(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, ""]:
-    """The mean of -log p(target) in nats, over the targets that are not `IGNORE`.
+def next_token_loss(
+    logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"], z_loss: float = 0.0, softcap: float | None = None
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy -log p(target) in nats per token, over the targets that are not `IGNORE`.
 
-    The targets are already shifted: `targets[t]` is the token *after* position t. A mean over nothing is NaN, so
-    a batch in which every target is ignored raises `ValueError`.
+    `targets[t]` is the token *after* position t (already shifted). `z_loss` adds z_loss * log^2 Z with
+    Z = sum exp(logits), which keeps logits from drifting (PaLM: Chowdhery et al. 2022, section 5; 1e-4 there).
+    `softcap` squashes the logits first, see `soft_cap`. Raises `ValueError` if every target is ignored.
 
     >>> import torch
     >>> logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
     >>> round(next_token_loss(logits, torch.tensor([0, 2])).item(), 4)   # -(log 0.5 + log 0.8) / 2
     0.4581
     """
-    if not (targets != IGNORE).any():
-        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
-    # float32: a log-sum-exp over thousands of bfloat16 logits loses the digits that a loss curve is read by.
-    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORE)
+    mask = targets != IGNORE
+    if not mask.any():
+        raise UserError(f"all {targets.numel()} targets are ignored ({IGNORE}); a batch needs at least one target")
+    logits = logits.float()  # log-sum-exp over thousands of bfloat16 logits would lose the digits of a loss curve
+    if softcap is not None:
+        logits = soft_cap(logits, softcap)
+    loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
+    return loss + z_loss * logits[mask].logsumexp(-1).square().mean() if z_loss else loss
+
+
+def soft_cap(logits: Float[Tensor, "*B V"], cap: float) -> Float[Tensor, "*B V"]:
+    """cap * tanh(logits / cap): close to the identity for small logits, never beyond +-cap (Gemma 2, section 2).
+
+    >>> soft_cap(torch.tensor([0.1, 1000.0]), cap=30.0)
+    tensor([ 0.1000, 30.0000])
+    """
+    return cap * torch.tanh(logits / cap)
+
+
+def sft_loss(
+    model: Callable[[Int[Tensor, "B T"]], Float[Tensor, "B T V"]], ids: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """`next_token_loss` on the answers alone: predict `ids[:, 1:]` where `mask[:, 1:]` is True.
+
+    `mask` is True at the tokens of the answers, False at prompts and padding (Ouyang et al. 2022, section 3). Every
+    answer token of the batch has the same weight. Raises `ValueError` where no answer token has one before it.
+
+    >>> ids, uniform = torch.tensor([[5, 6, 7]]), lambda ids: torch.zeros(*ids.shape, 8)
+    >>> round(sft_loss(uniform, ids, torch.tensor([[False, False, True]])).item(), 4)               # log 8
+    2.0794
+    """
+    return next_token_loss(model(ids[:, :-1]), ids[:, 1:].where(mask[:, 1:], IGNORE))
 
 
 def next_token_loss_of_hidden(
-    hidden: Float[Tensor, "*B T C"], head: Float[Tensor, "V C"], targets: Int[Tensor, "*B T"]
+    hidden: Float[Tensor, "*B T C"],
+    head: Float[Tensor, "V C"],
+    targets: Int[Tensor, "*B T"],
+    z_loss: float = 0.0,
+    softcap: float | None = None,
 ) -> Float[Tensor, ""]:
-    """`next_token_loss(hidden @ head.T, targets)`, without ever holding all the logits.
+    """`next_token_loss(hidden @ head.T, targets, z_loss, softcap)` without ever holding all logits.
 
-    B x T x V float32 numbers, and their gradient, are the largest tensors of a training step: 400 MB for 1,024 tokens
-    of a vocabulary of 49,152. Here a chunk of rows goes all the way, to its logits, its loss and its gradient (softmax
-    minus one-hot), while it lies in the cache, and its logits are forgotten. Rows without a target, as a prompt in SFT,
-    cost nothing. The gradient is computed together with the loss, so only a first derivative exists.
-    Raises `ValueError` where every target is ignored.
+    B x T x V float32 logits and their gradient are the largest tensors of a training step: 400 MB for 1,024 tokens of
+    a vocabulary of 49,152. Here each chunk of rows is taken to its logits, its loss and its gradient (softmax minus
+    one-hot) while it is in the cache, and its logits are dropped. Rows without a target, such as a prompt in SFT, cost
+    nothing. The gradient is computed together with the loss, so only the first derivative exists.
+    Raises `ValueError` if every target is ignored.
 
     >>> hidden, head = torch.eye(2), torch.log(torch.tensor([[0.5, 0.1], [0.25, 0.1], [0.25, 0.8]]))
     >>> round(next_token_loss_of_hidden(hidden, head, torch.tensor([0, 2])).item(), 4)   # the example above
     0.4581
     """
-    counts = targets != IGNORE
-    if not counts.any():
-        raise UserError(f"all {targets.numel()} targets are ignored: there is nothing to learn from in this batch")
-    return _LossOfHidden.apply(hidden[counts], head, targets[counts], torch.is_grad_enabled())
+    mask = targets != IGNORE
+    if not mask.any():
+        raise UserError(f"all {targets.numel()} targets are ignored ({IGNORE}); a batch needs at least one target")
+    return _LossOfHidden.apply(hidden[mask], head, targets[mask], torch.is_grad_enabled(), z_loss, softcap)
 
 
 class _LossOfHidden(torch.autograd.Function):
@@ -59,7 +96,13 @@ class _LossOfHidden(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Float[Tensor, "N C"], head: Float[Tensor, "V C"], targets: Int[Tensor, "N"], learn: bool
+        ctx: Any,
+        hidden: Float[Tensor, "N C"],
+        head: Float[Tensor, "V C"],
+        targets: Int[Tensor, "N"],
+        learn: bool,
+        z_loss: float,
+        softcap: float | None,
     ) -> Float[Tensor, ""]:
         rows = max(_LossOfHidden.CHUNK // len(head), _LossOfHidden.FEWEST_ROWS)
         total = torch.zeros((), device=hidden.device)
@@ -72,12 +115,21 @@ class _LossOfHidden(torch.autograd.Function):
         weight = head.to(dtype)
         for start in range(0, len(hidden), rows):
             x, target = hidden[start : start + rows].to(dtype), targets[start : start + rows, None]
-            logits = F.linear(x, weight)
-            log_probs = logits.float().log_softmax(-1)
+            logits = F.linear(x, weight).float()
+            if softcap is not None:
+                logits = soft_cap(logits, softcap)
+            log_probs = logits.log_softmax(-1)
             total -= log_probs.gather(-1, target).sum()
+            log_z = logits.logsumexp(-1, keepdim=True) if z_loss else None
+            if log_z is not None:
+                total += z_loss * log_z.square().sum()
             if learn:
-                d_logits = log_probs.exp_()
+                d_logits = log_probs.exp_()  # softmax, then minus one-hot
+                if log_z is not None:
+                    d_logits *= 1 + 2 * z_loss * log_z
                 d_logits.scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=torch.float32))
+                if softcap is not None:
+                    d_logits *= 1 - (logits / softcap).square()  # the derivative of tanh
                 d_logits = d_logits.to(dtype)
                 d_hidden[start : start + rows] = d_logits @ weight
                 if d_head is not None:
@@ -91,17 +143,58 @@ class _LossOfHidden(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Float[Tensor, ""]) -> tuple[Tensor | None, ...]:
         d_hidden, d_head = ctx.saved_tensors
-        return d_hidden * gradient, None if d_head is None else d_head * gradient, None, None
+        return d_hidden * gradient, None if d_head is None else d_head * gradient, None, None, None, None
 
 
 def token_log_probs(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T"]:
-    """log p(target) in nats at every position; 0 where the target is `IGNORE`.
+    """Log-probability log p(target) in nats at every position; 0 where the target is `IGNORE`.
 
     >>> import torch
     >>> logits = torch.log(torch.tensor([[0.5, 0.25, 0.25]]))
     >>> round(token_log_probs(logits, torch.tensor([1])).item(), 4)      # log 0.25
     -1.3863
     """
-    counts = targets != IGNORE
-    chosen = logits.float().log_softmax(-1).gather(-1, targets.where(counts, 0).unsqueeze(-1)).squeeze(-1)
-    return chosen.where(counts, 0.0)
+    mask = targets != IGNORE
+    chosen = logits.float().log_softmax(-1).gather(-1, targets.where(mask, 0).unsqueeze(-1)).squeeze(-1)
+    return chosen.where(mask, 0.0)
+
+
+def entropy(logits: Float[Tensor, "*B V"], mask: Bool[Tensor, "*B"] | None = None) -> Float[Tensor, "*B"]:
+    """Entropy -sum_v p log p of each predicted distribution, in nats; 0 where `mask` is False.
+
+    A logit of -inf (a token that is ruled out) adds nothing.
+
+    >>> entropy(torch.tensor([0.0, 0.0, -torch.inf]))                                       # log 2
+    tensor(0.6931)
+    """
+    log_probs = logits.float().log_softmax(-1).clamp(min=torch.finfo(torch.float32).min)
+    found = entropy_of_log_probs(log_probs)
+    return found if mask is None else found.where(mask, 0.0)
+
+
+def entropy_of_log_probs(log_probs: Float[Tensor, "*B V"]) -> Float[Tensor, "*B"]:
+    """`entropy` of distributions whose finite log-probabilities are known already.
+
+    >>> entropy_of_log_probs(torch.tensor([0.5, 0.25, 0.25]).log())                     # 1.5 bits, in nats
+    tensor(1.0397)
+    """
+    return -(log_probs.exp() * log_probs).sum(-1)
+
+
+def bradley_terry_loss(
+    chosen: Float[Tensor, "B"], rejected: Float[Tensor, "B"] | float = 0.0, label_smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Mean of -log sigmoid(r_chosen - r_rejected), in nats per pair.
+
+    Bradley & Terry 1952; Ouyang et al. 2022, eq. 1. Only differences matter, so margins may be given alone. With
+    `label_smoothing` s, a share s of the labels is taken to be wrong: -(1 - s) log sigmoid(m) - s log sigmoid(-m)
+    (Mitchell 2023, "A note on DPO with noisy preferences", eq. 3).
+
+    >>> round(bradley_terry_loss(torch.tensor([1.0]), torch.tensor([1.0])).item(), 4)       # log 2: undecided
+    0.6931
+    """
+    margins = chosen - rejected
+    losses = -F.logsigmoid(margins)
+    if label_smoothing:
+        losses = (1 - label_smoothing) * losses - label_smoothing * F.logsigmoid(-margins)
+    return losses.mean()

@@ -1,12 +1,23 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from minillm.losses import IGNORE, _LossOfHidden, next_token_loss, next_token_loss_of_hidden, token_log_probs
+from minillm.losses import (
+    IGNORE,
+    _LossOfHidden,
+    bradley_terry_loss,
+    entropy,
+    next_token_loss,
+    next_token_loss_of_hidden,
+    sft_loss,
+    token_log_probs,
+)
 
 
 def test_loss_is_the_negative_mean_log_prob_of_what_counts():
@@ -99,3 +110,66 @@ def test_the_loss_in_chunks_leaves_a_frozen_head_alone():
 def test_the_loss_in_chunks_refuses_a_batch_without_targets():
     with pytest.raises(ValueError, match="all 3 targets are ignored"):
         next_token_loss_of_hidden(torch.zeros(1, 3, 4), torch.zeros(11, 4), torch.full((1, 3), IGNORE))
+
+
+@given(st.floats(0, 0.1), st.one_of(st.none(), st.floats(0.5, 50)), st.integers(0, 1000))
+def test_z_loss_and_soft_cap_by_numpy(z_loss, softcap, seed):
+    torch.manual_seed(seed)
+    logits, targets = 3 * torch.randn(2, 5, 7), torch.randint(0, 7, (2, 5))
+    targets[1, 2:] = IGNORE
+    rows = logits.double().numpy().reshape(-1, 7)[targets.flatten().numpy() != IGNORE]
+    if softcap is not None:
+        rows = softcap * np.tanh(rows / softcap)
+    picked = targets[targets != IGNORE].numpy()
+    log_z = np.log(np.exp(rows).sum(1))
+    expected = (log_z - rows[np.arange(len(rows)), picked] + z_loss * log_z**2).mean()
+    assert next_token_loss(logits, targets, z_loss, softcap).item() == pytest.approx(expected, rel=1e-4)
+
+
+@given(st.sampled_from([0.0, 0.01, 0.3]), st.sampled_from([None, 0.7, 5.0]), st.integers(1, 30), st.integers(0, 1000))
+def test_the_loss_in_chunks_has_z_loss_and_soft_cap_too(z_loss, softcap, chunk, seed):
+    torch.manual_seed(seed)
+    hidden, head = torch.randn(2, 6, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
+    targets = torch.randint(0, 9, (2, 6))
+    targets[0, 3:] = IGNORE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_LossOfHidden, "CHUNK", chunk)
+        patch.setattr(_LossOfHidden, "FEWEST_ROWS", 1)
+        ours = next_token_loss_of_hidden(hidden, head, targets, z_loss, softcap)
+        gradients = torch.autograd.grad(ours, (hidden, head))
+    plain = next_token_loss(hidden @ head.mT, targets, z_loss, softcap)
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(gradients, torch.autograd.grad(plain, (hidden, head)))
+
+
+def test_the_sft_loss_is_that_of_transformers_with_ignored_labels():
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )  # fmt: skip
+    theirs = LlamaForCausalLM(config).eval()
+    ids, mask = torch.randint(0, 50, (3, 8)), torch.rand(3, 8) < 0.5
+    mask[0, -1] = True
+    expected = theirs(ids, labels=ids.where(mask, -100)).loss
+    torch.testing.assert_close(sft_loss(lambda ids: theirs(ids).logits, ids, mask), expected)
+    with pytest.raises(ValueError, match="all 21 targets are ignored"):
+        sft_loss(lambda ids: theirs(ids).logits, ids, torch.zeros(3, 8, dtype=torch.bool))
+
+
+def test_entropy_is_that_of_torch_and_zero_outside_the_mask():
+    logits, mask = 2 * torch.randn(2, 3, 9), torch.tensor([[True, True, False], [True, False, True]])
+    expected = torch.distributions.Categorical(logits=logits).entropy()
+    torch.testing.assert_close(entropy(logits), expected)
+    torch.testing.assert_close(entropy(logits, mask), expected * mask)
+    ruled_out = torch.cat([logits, torch.full((2, 3, 2), -torch.inf)], -1).requires_grad_()
+    torch.testing.assert_close(entropy(ruled_out), expected)
+    assert torch.autograd.grad(entropy(ruled_out).sum(), ruled_out)[0].isfinite().all()
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=5), st.floats(0, 0.49))
+def test_bradley_terry_by_numpy(rewards, smoothing):
+    chosen, rejected = np.array(rewards, dtype=np.float64).T
+    p = 1 / (1 + np.exp(rejected - chosen))
+    expected = -((1 - smoothing) * np.log(p) + smoothing * np.log(1 - p)).mean()
+    pair = torch.tensor(chosen), torch.tensor(rejected)
+    assert bradley_terry_loss(*pair, label_smoothing=smoothing).item() == pytest.approx(expected, rel=1e-6)
+    assert torch.equal(bradley_terry_loss(*pair), bradley_terry_loss(pair[0] - pair[1]))

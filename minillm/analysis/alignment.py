@@ -17,7 +17,7 @@ from minillm.data.chat import encode_chat
 from minillm.data.preferences import length, utility
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
-from minillm.posttraining.reward import RewardModel
+from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction

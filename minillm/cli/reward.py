@@ -16,7 +16,8 @@ from minillm.data.chat import chat_tokenizer
 from minillm.data.pairs import EncodedPairs
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.recipes import REWARD
-from minillm.posttraining.reward import RewardConfig, RewardModel, pair_margins, train_reward_model
+from minillm.posttraining.reward import RewardConfig, pair_margins, train_reward_model
+from minillm.posttraining.reward_model import RewardModel
 from minillm.pretrained import load
 
 

@@ -15,7 +15,7 @@ from minillm.course import models
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
-from minillm.posttraining.reward import RewardModel, load_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
 from minillm.training.metrics import Metrics

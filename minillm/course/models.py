@@ -31,7 +31,8 @@ from minillm.posttraining.recipes import (
     online_job,
     world_preferences,
 )
-from minillm.posttraining.reward import RewardModel, load_reward_model, train_reward_model
+from minillm.posttraining.reward import train_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 from minillm.training.recipes import BaseRecipe, Job, make
@@ -187,6 +188,11 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
         online_job(run_ppo, config, model.to(device), tokenizer, score, recipe.prompts, recipe.seed).run(folder, show)
 
 
+# Fields that are newer than kept models, with the values that change nothing.
+LATER = [("rope_scaling", None), ("sliding_window", None), ("clip_high", None), ("corpus", "world")]
+OLD_NAMES = {"gae_lambda": "trace"}  # what fields were called when models were kept
+
+
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
     """The recipe as plain values, without settings that came later and say nothing: so what was made stays known.
 
@@ -195,8 +201,9 @@ def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dic
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    later = [("rope_scaling", None), ("sliding_window", None), ("corpus", "world")]
-    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in later))
+    plain = asdict(
+        recipe, dict_factory=lambda pairs: {OLD_NAMES.get(name, name): v for name, v in pairs if (name, v) not in LATER}
+    )
     return plain | texts
 
 

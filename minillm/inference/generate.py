@@ -51,6 +51,7 @@ def generate(
     if isinstance(ids, Tensor):
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
         return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
+    model.check_predicts_tokens()
     is_batch = len(ids) > 0 and isinstance(ids[0], Sequence)
     prompts: Any = ids if is_batch else [ids]
     texts: list[list[int]] = [list(prompt) for prompt in prompts]
@@ -79,6 +80,7 @@ def stream(
     >>> list(stream(model, [1, 2, 3], 4, seed=0)) == generate(model, [1, 2, 3], 4, seed=0)[3:]
     True
     """
+    model.check_predicts_tokens()
     sampling = Sampling.of(sampling, **settings)
     tokens, segments = pad_left(model, [ids])
     for chosen, _ in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed):

@@ -48,6 +48,7 @@ def continuation_log_probs(
     >>> continuation_log_probs(model, [1, 2], [[3], [4, 5]])                 # log 0.1 and log 0.01
     tensor([-2.3026, -4.6052])
     """
+    model.check_predicts_tokens()
     if not continuations or not all(continuations):
         raise UserError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
     model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # the last token need not be read

@@ -16,7 +16,7 @@ from typing import Unpack
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.config import check_types
 from minillm.errors import UserError
@@ -236,7 +236,7 @@ def _end_of_text(
     end = min(length + max_new_tokens, model.config.max_seq_len)
     if not model.config.causal:
         raise UserError("a model with causal=False would see the proposals that it is to check; use generate")
-    if isinstance(draft, Transformer):
+    if isinstance(draft, nn.Module):  # also a reward model, which is refused
         draft.check_predicts_tokens()
         ours, theirs = model.config, draft.config
         if not theirs.causal:

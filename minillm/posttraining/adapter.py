@@ -15,10 +15,8 @@ The other way round, query, key and value each take all of A, their own rows of 
 
 import copy
 import json
-import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +27,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from minillm.errors import UserError
-from minillm.files import MAX_CONFIG_BYTES, read_json, replacing
+from minillm.files import replacing
 from minillm.model.transformer import Transformer
-from minillm.posttraining.lora import LoRALinear, add_corrections, is_meant, lora_layers, merge_lora, select
+from minillm.posttraining.adapter_config import AdapterConfig
+from minillm.posttraining.lora import LoRALinear, add_corrections, lora_layers, merge_lora, select
 from minillm.pretrained import save
 from minillm.pretrained.families import names_of
 from minillm.pretrained.family_config import write_family
@@ -42,17 +41,12 @@ from minillm.tokenizer import Tokenizer
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 PREFIX = "base_model.model."  # what PEFT writes before every name
-READ = {"peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules"}
-# What an adapter_config.json may hold besides; it does not change what an adapter computes. Where anything else is not
-# null, false or empty, it asks for more than plain LoRA.
-NOTES = {
-    "auto_mapping", "base_model_name_or_path", "corda_config", "ensure_weight_tying", "eva_config", "fan_in_fan_out",
-    "inference_mode", "loftq_config", "lora_dropout", "lora_ga_config", "megatron_core", "peft_version",
-    "qalora_group_size", "revision", "task_type",
-}  # fmt: skip
-# How A and B began, where PEFT leaves the base's weights as they were. All other ways ("pissa", "olora", "corda",
-# "loftq", "lora_ga") change them, and PEFT does so again when it opens the adapter.
-STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
+# Tables of the base that PEFT copies into an adapter's file where the head is a target.
+COPIES = {
+    "lm_head.base_layer.weight": "head.weight",
+    "model.embed_tokens.weight": "embedding.weight",
+    "transformer.wte.weight": "embedding.weight",
+}
 
 
 def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
@@ -125,10 +119,10 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
     try:
         groups = _groups(model)
         shapes = {
-            theirs: [tuple(model.get_parameter(f"{name}.weight").shape) for name in groups[theirs]]
-            for theirs in select(groups, config.targets)
+            theirs: [tuple(model.get_parameter(f"{name}.weight").shape) for name in ours]
+            for theirs, ours in groups.items()
         }
-        tensors = _read_tensors(folder / ADAPTER, config, shapes)
+        tensors = _read_tensors(folder / ADAPTER, config, shapes, model)
         for theirs, (A, B) in tensors.items():
             rank, alpha = config.size_of(theirs)
             parts = split(A, B, [rows for rows, _ in shapes[theirs]])
@@ -199,17 +193,24 @@ def _groups(model: Transformer) -> dict[str, list[str]]:
 
 
 def _read_tensors(
-    path: Path, config: "AdapterConfig", shapes: Mapping[str, list[tuple[int, ...]]]
+    path: Path, config: AdapterConfig, shapes: Mapping[str, list[tuple[int, ...]]], model: Transformer
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """A and B for each of the names; nothing is read before their shapes, and that there are no others, are sure."""
-    keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in shapes}
-    wanted: dict[str, tuple[int, ...]] = {}
-    for name, matrices in shapes.items():
-        rank, _ = config.size_of(name)
-        of_A, of_B = keys[name]
-        wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
+    """A and B of the layers that are corrected; only read when their shapes, and that there are no others, are sure.
+
+    `shapes` are those of every linear layer, by its name in files.
+    """
     with safe_open(path, framework="pt") as file:
-        account(wanted, {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()})  # noqa: SIM118
+        found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        for key in [key for key in found if key.removeprefix(PREFIX) in COPIES]:
+            _check_copy(key, found.pop(key), file, model)
+        stored = {key.removeprefix(PREFIX).rsplit(".lora_", 1)[0] for key in found}
+        names = config.select(shapes, stored)
+        keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in names}
+        wanted: dict[str, tuple[int, ...]] = {}
+        for name, (of_A, of_B) in keys.items():
+            rank, matrices = config.size_of(name)[0], shapes[name]
+            wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
+        account(wanted, found)
 
         def read(key: str) -> Tensor:
             return to_float32(key, file.get_tensor(key))
@@ -217,64 +218,8 @@ def _read_tensors(
         return {name: (read(of_A), read(of_B)) for name, (of_A, of_B) in keys.items()}
 
 
-@dataclass(frozen=True)
-class AdapterConfig:
-    """What an adapter_config.json says, if it is all plain LoRA."""
-
-    rank: int
-    alpha: float
-    targets: list[str]
-    ranks: dict[str, int]  # of single layers, by their names or the ends of them
-    alphas: dict[str, float]
-
-    def size_of(self, name: str) -> tuple[int, float]:
-        """Rank and alpha of one layer; the first name that means it counts, as in PEFT."""
-        rank = next((rank for key, rank in self.ranks.items() if is_meant(name, key)), self.rank)
-        return rank, next((alpha for key, alpha in self.alphas.items() if is_meant(name, key)), self.alpha)
-
-    @classmethod
-    def read(cls, path: Path) -> "AdapterConfig":
-        """Raises `ValueError`, with the file's name, for one that is damaged or asks for more than plain LoRA."""
-        try:
-            values = read_json(path, MAX_CONFIG_BYTES)
-            if values.get("peft_type") != "LORA":
-                raise UserError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
-            if (start := values.get("init_lora_weights")) not in STARTS:
-                raise UserError(
-                    f"init_lora_weights is {str(start)[:80]!r}, which changes the base model's weights too; merge the "
-                    "adapter with peft (merge_and_unload), and load the merged model"
-                )
-            for name in sorted(values.keys() - READ - NOTES - {"init_lora_weights"}):
-                if (value := values[name]) and (name, value) != ("bias", "none"):
-                    raise UserError(f"{name[:80]} is {str(value)[:80]!r}; only plain LoRA can be read, without it")
-            targets = values.get("target_modules")
-            if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets) or not targets:
-                raise UserError(f"target_modules is {str(targets)[:80]!r}; it must be a list of names")
-            rank, alpha = _whole("r", values.get("r")), _number("lora_alpha", values.get("lora_alpha"))
-            ranks, alphas = _pattern(values, "rank_pattern", _whole), _pattern(values, "alpha_pattern", _number)
-            return cls(rank, alpha, targets, ranks, alphas)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}") from error
-
-
-def _pattern(values: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """The exceptions for single layers. PEFT takes their names for regular expressions; here they must be plain."""
-    pattern = values.get(field) or {}
-    if not isinstance(pattern, dict):
-        raise UserError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
-    for name in pattern:
-        if not re.fullmatch(r"[\w.]+", name):
-            raise UserError(f"{field} has an entry {name[:80]!r}; only plain names of layers can be read")
-    return {name: check(f"{field} of {name[:80]}", value) for name, value in pattern.items()}
-
-
-def _whole(field: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{field} is {str(value)[:80]!r}; the rank is a whole number from 1 on")
-    return value
-
-
-def _number(field: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e300:
-        raise UserError(f"{field} is {str(value)[:80]!r}; it must be a positive number")
-    return float(value)
+def _check_copy(key: str, shape: tuple[int, ...], file: Any, model: Transformer) -> None:
+    """PEFT adds the tables of the base where `lm_head` is a target. Raise `ValueError` for one that was trained."""
+    own = model.get_parameter(COPIES[key.removeprefix(PREFIX)])
+    if shape != tuple(own.shape) or not torch.equal(to_float32(key, file.get_tensor(key)), own.detach().cpu().float()):
+        raise UserError(f"it holds {key!r}, which differs from the base model's: only plain LoRA can be read")

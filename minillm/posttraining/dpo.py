@@ -1,8 +1,8 @@
-"""DPO: learn from preferences without a reward model, since the policy that is best for a reward gives it away.
+"""DPO: learn from preferences without a reward model, because the optimal policy of a reward determines the reward.
 
-What is best for a reward r at the price beta a nat of KL from a reference is p(a) = p_ref(a) exp(r(a) / beta) / Z. Read
-from right to left: r(a) = beta log(p(a) / p_ref(a)) + beta log Z. In a difference of two answers to one prompt Z is
-gone, so the Bradley-Terry loss of a reward model becomes a loss of the policy itself (Rafailov et al. 2023).
+The policy that maximizes a reward r with KL coefficient beta is p(a) = p_ref(a) exp(r(a) / beta) / Z. Solved for the
+reward: r(a) = beta log(p(a) / p_ref(a)) + beta log Z. Z cancels in the difference of two answers to one prompt, so the
+Bradley-Terry loss of a reward model becomes a loss of the policy itself (Rafailov et al. 2023).
 """
 
 import copy
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from minillm.data.pairs import Pair, PairData
 from minillm.errors import UserError
+from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
-from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy, preference_loss
+from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Task, fit, number_format
@@ -28,14 +30,16 @@ from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
 
 ASKED = 64  # held-out prompts that the KL is measured on
+DPOLossType = Literal["sigmoid", "ipo"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DPOConfig(TrainConfig):
-    """How to train, and the price of leaving the reference. Raises `ValueError` for numbers that mean nothing.
+    """How to train, beta, and the variants of the loss. Raises `ValueError` for values out of range.
 
-    DPO only pulls two answers apart, and both may become less likely. With `imitation` the chosen ones are also learnt
-    as examples (Pang et al. 2024, "Iterative reasoning preference optimization", eq. 1).
+    DPO only increases the difference between two answers, and both may become less likely. With `imitation` the chosen
+    ones are also learned as examples (Pang et al. 2024, "Iterative reasoning preference optimization", eq. 1).
+    `label_smoothing` and `loss_type` are described at `dpo_loss`.
 
     >>> DPOConfig(steps=100).beta
     0.1
@@ -43,8 +47,10 @@ class DPOConfig(TrainConfig):
 
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
-    beta: float = 0.1  # points of reward a nat of KL
-    imitation: float = 0.0  # nats a token of the chosen answers, in nats a pair
+    beta: float = 0.1  # KL coefficient: reward per nat
+    imitation: float = 0.0  # weight of the chosen answers' loss (nats per token)
+    label_smoothing: float = 0.0  # share of pairs whose labels are taken to be wrong
+    loss_type: DPOLossType = "sigmoid"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,16 +58,99 @@ class DPOConfig(TrainConfig):
             raise UserError(f"imitation is {self.imitation}; it cannot be negative")
         if not 0 < self.beta < math.inf:
             raise UserError(f"beta is {self.beta}; it must be positive")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise UserError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 0.5")
+        if self.label_smoothing and self.loss_type == "ipo":
+            raise UserError('label_smoothing is for loss_type "sigmoid"; IPO has none, set it to 0')
+
+
+def dpo_loss(
+    chosen_log_probs: Float[Tensor, "B"],
+    rejected_log_probs: Float[Tensor, "B"],
+    reference_chosen: Float[Tensor, "B"],
+    reference_rejected: Float[Tensor, "B"],
+    beta: float,
+    label_smoothing: float = 0.0,
+    loss_type: DPOLossType = "sigmoid",
+    imitation: float = 0.0,
+    chosen_lengths: Int[Tensor, "B"] | None = None,
+    rejected_lengths: Int[Tensor, "B"] | None = None,
+) -> Float[Tensor, ""]:
+    """The loss of DPO from log p of whole answers, under the policy and under the reference, in nats.
+
+    "sigmoid": `bradley_terry_loss` of the `implicit_margins`, with its `label_smoothing` (Rafailov et al. 2023, eq. 7).
+    "ipo": squared distance of the margin of log ratios from 1 / (2 beta), which overconfident pairs cannot push to
+    infinity (Azar et al. 2024, eq. 17); with lengths (tokens) the log ratios are per token, as in TRL.
+    `imitation` adds that multiple of -log p of the chosen answers in nats per token and needs `chosen_lengths`.
+    Raises `ValueError` for another `loss_type` and for lengths that are missing.
+
+    >>> chosen, rejected, reference = torch.tensor([-4.0]), torch.tensor([-7.0]), torch.tensor([-5.0])
+    >>> dpo_loss(chosen, rejected, reference, reference, beta=0.5)                             # -log sigmoid(1.5)
+    tensor(0.2014)
+    >>> dpo_loss(chosen, rejected, reference, reference, beta=0.5, loss_type="ipo")            # (3 - 1)^2
+    tensor(4.)
+    """
+    if loss_type == "ipo":
+        chosen, rejected = chosen_log_probs - reference_chosen, rejected_log_probs - reference_rejected
+        if chosen_lengths is not None and rejected_lengths is not None:
+            chosen, rejected = chosen / chosen_lengths, rejected / rejected_lengths
+        loss = (chosen - rejected - 1 / (2 * beta)).square().mean()
+    elif loss_type == "sigmoid":
+        ratios, reference = chosen_log_probs - rejected_log_probs, reference_chosen - reference_rejected
+        loss = bradley_terry_loss(implicit_margins(ratios, reference, beta), label_smoothing=label_smoothing)
+    else:
+        raise UserError(f"loss_type is {loss_type!r}; choose one of {', '.join(get_args(DPOLossType))}")
+    if imitation and chosen_lengths is None:
+        raise UserError(f"imitation is {imitation} and needs chosen_lengths, the tokens of each chosen answer")
+    if imitation and chosen_lengths is not None:
+        loss = loss + imitation * (-chosen_log_probs.sum() / chosen_lengths.sum())
+    return loss
+
+
+def dpo_loss_of_pairs(
+    model: Transformer, pairs: Sequence[Pair], reference: Float[Tensor, "B 2"], config: DPOConfig
+) -> tuple[Float[Tensor, ""], Float[Tensor, "B"]]:
+    """`dpo_loss` of a model on pairs, and their implicit margins.
+
+    `reference` is what `pair_log_probs` of the reference says of the same pairs.
+    """
+    chosen, rejected = log_probs(model, pairs)
+    return _loss_and_margins(torch.stack((chosen, rejected), 1), reference, pairs, config, config.imitation)
+
+
+def _loss_and_margins(
+    policy: Float[Tensor, "B 2"],
+    reference: Float[Tensor, "B 2"],
+    pairs: Sequence[Pair],
+    config: DPOConfig,
+    imitation: float,
+) -> tuple[Float[Tensor, ""], Float[Tensor, "B"]]:
+    lengths = torch.tensor([(len(pair.chosen), len(pair.rejected)) for pair in pairs], device=policy.device)
+    chosen, rejected = policy.unbind(1)
+    reference_chosen, reference_rejected = reference.unbind(1)
+    loss = dpo_loss(
+        chosen,
+        rejected,
+        reference_chosen,
+        reference_rejected,
+        config.beta,
+        config.label_smoothing,
+        config.loss_type,
+        imitation,
+        *lengths.unbind(1),
+    )
+    margins = implicit_margins(chosen - rejected, reference_chosen - reference_rejected, config.beta)
+    return loss, margins.detach()
 
 
 def log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
-    """log p(chosen) - log p(rejected) of every pair, in nats."""
+    """log p(chosen) - log p(rejected) of each pair, in nats."""
     chosen, rejected = log_probs(model, pairs)
     return chosen - rejected
 
 
 def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-    """log p(chosen) and log p(rejected) of every pair, in nats."""
+    """log p(chosen) and log p(rejected) of each pair, in nats; gradients flow."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
     of_tokens, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
@@ -70,18 +159,24 @@ def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, 
 
 
 @torch.no_grad()
-def pair_log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
-    """`log_ratios` of any number of pairs, without gradients."""
+def pair_log_probs(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N 2"]:
+    """log p(chosen) and log p(rejected) of any number of pairs, side by side, without gradients."""
     model.eval()
     starts = range(0, len(pairs), SCORED_AT_ONCE)
-    return torch.cat([log_ratios(model, pairs[start : start + SCORED_AT_ONCE]) for start in starts])
+    return torch.cat([torch.stack(log_probs(model, pairs[start : start + SCORED_AT_ONCE]), 1) for start in starts])
+
+
+def pair_log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
+    """`log_ratios` of any number of pairs, without gradients."""
+    chosen, rejected = pair_log_probs(model, pairs).unbind(1)
+    return chosen - rejected
 
 
 def implicit_margins(log_ratios: Float[Tensor, "B"], reference: Float[Tensor, "B"], beta: float) -> Float[Tensor, "B"]:
-    """beta log(p / p_ref) of the chosen answer, less that of the rejected one: a difference of rewards.
+    """beta log(p / p_ref) of the chosen answer minus that of the rejected one: a difference of rewards.
 
-    `preference_loss` of it is the loss of DPO (Rafailov et al. 2023, eq. 7). Its gradient pushes the chosen answer up
-    and the rejected one down by beta sigmoid(-margin): the more, the more wrong the margin is (section 4).
+    Its `bradley_terry_loss` is the loss of DPO (Rafailov et al. 2023, eq. 7). The gradient raises the chosen answer's
+    log-probability and lowers the rejected one's by beta sigmoid(-margin): more where the margin is wrong (section 4).
 
     >>> implicit_margins(torch.tensor([3.0]), torch.tensor([1.0]), beta=0.1)
     tensor([0.2000])
@@ -119,22 +214,21 @@ def dpo(
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
     with number_format(config, model.device):  # as the policy will compute: a rounding would count as something learnt
-        before = pair_log_ratios(reference, data.train.pairs)
-    before_held_out = pair_log_ratios(reference, data.validation)
+        before = pair_log_probs(reference, data.train.pairs)
+    before_held_out = pair_log_probs(reference, data.validation)
     latest = Metrics()
 
     def loss(module: Transformer, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:
         pairs = [data.train.pairs[number] for number in batch[0].tolist()]
-        chosen, rejected = log_probs(module, pairs)
-        found = implicit_margins(chosen - rejected, before[batch[0]], config.beta)
-        latest.update(margin=found.mean().item(), accuracy=accuracy(found))
-        nats_a_token = -chosen.sum() / sum(len(pair.chosen) for pair in pairs)
-        return preference_loss(found) + config.imitation * nats_a_token
+        value, margins = dpo_loss_of_pairs(module, pairs, before[batch[0]], config)
+        latest.update(margin=margins.mean().item(), accuracy=accuracy(margins))
+        return value
 
     def validate() -> Metrics:
-        found = implicit_margins(pair_log_ratios(model, data.validation), before_held_out, config.beta)
+        after = pair_log_probs(model, data.validation)
+        value, margins = _loss_and_margins(after, before_held_out, data.validation, config, imitation=0.0)
         kl = sampled_kl(model, reference, data.validation[:ASKED])
-        return {"val_loss": preference_loss(found).item(), "val_accuracy": accuracy(found), "kl": kl}
+        return {"val_loss": value.item(), "val_accuracy": accuracy(margins), "kl": kl}
 
     return model, fit(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
 

@@ -1,9 +1,10 @@
-"""GRPO: PPO without a value, since several answers to one prompt tell each other what was to be expected.
+"""GRPO: PPO without a value function; the mean score of several answers to one prompt is the baseline.
 
-Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of its group, and all its tokens share the
-praise. The KL from the reference is a term of the loss and no part of the reward.
+Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of its group, and all its tokens have the
+same advantage. The KL from the reference is a term of the loss, not of the reward.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
-from minillm.posttraining.policy_gradient import answer_mean, clipped_policy_loss, group_advantages, kl_estimate
+from minillm.posttraining.policy_gradient import LossType, group_advantages, grpo_loss
 from minillm.posttraining.rollout import Rollout
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
@@ -22,7 +23,9 @@ from minillm.training.run import OnMetrics, ignore
 
 @dataclass(frozen=True, kw_only=True)
 class GRPOConfig(OnlineConfig):
-    """The settings of GRPO. Raises `ValueError` for nonsense.
+    """Settings of GRPO and its variants. Raises `ValueError` for values out of range.
+
+    Dr. GRPO is scale=False with loss_type="dr_grpo"; DAPO is loss_type="dapo" with clip_high=0.28.
 
     >>> GRPOConfig(answers_per_prompt=1)
     Traceback (most recent call last):
@@ -34,6 +37,9 @@ class GRPOConfig(OnlineConfig):
     answers_per_prompt: int = 8  # a group
     learning_rate: float = 3e-4
     kl_coef: float = 0.04
+    clip_high: float | None = None  # upper clip, if it differs from `clip`
+    scale: bool = True  # divide advantages by the standard deviation of their group
+    loss_type: LossType = "grpo"  # how the losses of tokens are averaged
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,6 +47,8 @@ class GRPOConfig(OnlineConfig):
             raise UserError(
                 f"answers_per_prompt is {self.answers_per_prompt}; a group needs at least 2 answers to be compared"
             )
+        if self.clip_high is not None and not 0 < self.clip_high < math.inf:
+            raise UserError(f"clip_high is {self.clip_high}; it must be positive and finite")
 
 
 def grpo(
@@ -53,11 +61,10 @@ def grpo(
 ) -> tuple[Transformer, list[Metrics]]:
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
-    Everything is as in `ppo.ppo`, but the groups. Two things follow from the formulas and are worth knowing: as scores
-    are divided by the standard deviation of their group, their unit does not matter; and the gradient of this KL term,
-    on answers that were just drawn, is that of KL(reference, policy), which punishes an answer that is lost more than
-    one that is gained. A line of metrics adds kl_loss and idle (the share of groups whose scores
-    are all equal).
+    As `ppo.ppo`, except for the groups. Two consequences of the formulas: scores are divided by the standard deviation
+    of their group, so their unit does not matter; and the gradient of this KL term, on answers that were just sampled,
+    is that of KL(reference, policy), which penalizes losing an answer more than gaining one. A line of metrics adds to
+    those of `online.OnlineTask` kl_loss and idle (the share of groups whose scores are all equal).
 
     >>> import torch
     >>> from minillm import ModelConfig
@@ -65,14 +72,16 @@ def grpo(
     >>> data = PromptData([[1, 2]], lambda prompts, answers: torch.tensor([float(9 in answer) for answer in answers]))
     >>> config = GRPOConfig(steps=20, learning_rate=0.03, prompts_per_step=8, max_new_tokens=1)
     >>> model, metrics = grpo(model, data, config)
-    >>> metrics[-1]["reward"] > 0.8                                          # it says 9, as one in ten did before
+    >>> metrics[-1]["reward"] > 0.8                                     # 9 had probability 0.1 at first
     True
     """
     return run_online(GRPO(model, config), data, run_dir, tokenizer, on_metrics)
 
 
 class GRPO(Method):
-    """What a group makes of its scores, and the loss."""
+    """Advantages within each group of answers, and the loss."""
+
+    config: GRPOConfig
 
     def judge(
         self,
@@ -83,16 +92,25 @@ class GRPO(Method):
         reference: Float[Tensor, "B T"],
         kl_coef: float,
     ) -> tuple[Experience, Metrics]:
-        """Every token of an answer has the answer's advantage."""
-        advantages = group_advantages(scores, self.config.answers_per_prompt)
+        """Advantages in which every token of an answer has the answer's."""
+        advantages = group_advantages(scores, self.config.answers_per_prompt, self.config.scale)
         idle = (advantages.unflatten(0, (-1, self.config.answers_per_prompt)) == 0).all(1).float().mean().item()
         return Experience(rollout, old, reference, advantages[:, None] * rollout.counts), {"idle": idle}
 
     def loss(
         self, part: Experience, hidden: Float[Tensor, "B T C"], log_probs: Float[Tensor, "B T"], kl_coef: float
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The clipped loss and the price of the KL, every answer weighing the same (Shao et al. 2024, eq. 3)."""
-        counts = part.rollout.counts
-        policy = answer_mean(clipped_policy_loss(log_probs, part.old, part.advantages, self.config.clip), counts)
-        kl = answer_mean(kl_estimate(log_probs, part.reference), counts)
-        return policy + kl_coef * kl, {"policy_loss": policy, "kl_loss": kl}
+        """The loss of GRPO on some of the answers (Shao et al. 2024, eq. 3)."""
+        config = self.config
+        return grpo_loss(
+            log_probs,
+            part.old,
+            part.reference,
+            part.advantages,
+            part.rollout.counts,
+            clip=config.clip,
+            kl_coef=kl_coef,
+            clip_high=config.clip_high,
+            loss_type=config.loss_type,
+            max_new_tokens=config.max_new_tokens,
+        )

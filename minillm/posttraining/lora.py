@@ -1,8 +1,7 @@
-"""LoRA: leave the trained matrices alone and learn a small correction beside each of them.
+"""LoRA: freeze the trained matrices and learn a correction of low rank beside each of them.
 
 A correction of rank r to a matrix of rows x columns has r (rows + columns) numbers instead of rows x columns. So the
-optimizer's state is small, what is learnt is a file of a few megabytes (`adapter`), and the model that was there before
-is one subtraction away.
+optimizer's state is small, and what is learned is a file of a few megabytes (`adapter`).
 """
 
 import math
@@ -16,14 +15,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from minillm.errors import UserError
+from minillm.model.transformer import Transformer
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
 class LoRALinear(nn.Module):
-    """A linear layer with a correction of low rank: W x + alpha / r B A x (Hu et al. 2021, eq. 3 and section 4.1).
+    """Linear layer with a low-rank correction: W x + alpha / r B A x (Hu et al. 2021, eq. 3 and section 4.1).
 
-    W (and its bias) stays as it is. A starts as a linear layer does and B with zeros, so at first nothing is changed.
+    W (and its bias) is frozen. A starts as a linear layer does and B with zeros, so at first nothing is changed.
 
     >>> layer = LoRALinear(nn.Linear(6, 4), rank=2, alpha=4)
     >>> x = torch.ones(3, 6)
@@ -44,16 +44,16 @@ class LoRALinear(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "rows columns"]:
-        """The matrix that this layer amounts to, for whoever multiplies by it himself."""
+        """The matrix W + alpha / r B A that this layer multiplies by."""
         return self.base.weight + self.lora_B @ self.lora_A * (self.alpha / self.rank)
 
 
 def add_lora(model: Model, rank: int = 8, alpha: float = 16.0, targets: Sequence[str] | None = None) -> Model:
-    """Freeze `model` and give linear layers a correction to learn; returns the model.
+    """Freeze `model` and give linear layers a trainable correction; returns the model.
 
-    `targets` names them by the end of their names: "query" means that of every block. Without it all are meant that
-    stand in the blocks. Raises `ValueError` for a target that the model has not, and as `add_corrections` does; nothing
-    is changed then.
+    `targets` are ends of layer names: "query" means that of every block. The default is all layers in the blocks.
+    Raises `ValueError` for a target that the model does not have, for a rank that saves nothing, for a layer whose
+    matrix is tied to another, and as `add_corrections` does; nothing is changed then.
 
     >>> from minillm import ModelConfig, Transformer
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
@@ -63,6 +63,15 @@ def add_lora(model: Model, rank: int = 8, alpha: float = 16.0, targets: Sequence
     """
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     chosen = [name for name in linear if name.startswith("blocks.")] if targets is None else select(linear, targets)
+    owners = _owners(model)
+    for name in chosen:
+        weight = model.get_parameter(f"{name}.weight")
+        rows, columns = weight.shape
+        if owners[id(weight)] > 1:
+            raise UserError(f"{name} shares its matrix with another layer, which merging would untie; leave it out")
+        if not 1 <= rank < min(rows, columns):
+            most = min(rows, columns) - 1
+            raise UserError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
     add_corrections(model, dict.fromkeys(chosen, (rank, alpha)))
     return model
 
@@ -70,13 +79,13 @@ def add_lora(model: Model, rank: int = 8, alpha: float = 16.0, targets: Sequence
 def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) -> None:
     """Freeze `model` and give each linear layer in `sizes` a correction of its own rank and alpha.
 
-    Raises `ValueError` where `sizes` is empty, for a layer whose matrix is tied to another, for a rank that would save
-    nothing, and for a model that has corrections already. Nothing is changed then.
+    Raises `ValueError` where `sizes` is empty, for a rank or an alpha that is not positive, and for a model that has
+    corrections already. Nothing is changed then.
 
     >>> model = nn.Sequential(nn.Linear(6, 4))
-    >>> add_corrections(model, {"0": (4, 1.0)})
+    >>> add_corrections(model, {"0": (0, 1.0)})
     Traceback (most recent call last):
-    minillm.errors.UserError: rank is 4; for 0, a matrix of 4 x 6, it must be from 1 to 3
+    minillm.errors.UserError: rank is 0; for 0, a matrix of 4 x 6, it must be at least 1
     """
     if lora_layers(model):
         raise UserError("the model has LoRA layers already; merge them (merge_lora), or start from the base")
@@ -84,7 +93,6 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
         raise UserError(
             "the model has no linear layer to correct; a quantised one cannot be trained, load it in float32"
         )
-    owners = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
     layers: dict[str, nn.Linear] = {}
     for name, (rank, alpha) in sizes.items():
         layer = model.get_submodule(name)
@@ -92,20 +100,17 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
             raise UserError(f"{name} is a {type(layer).__name__}; only linear layers in float32 can be corrected")
         layers[name] = layer
         rows, columns = layer.weight.shape
-        if owners[id(layer.weight)] > 1:
-            raise UserError(f"{name} shares its matrix with another layer and a correction would part them")
         if not 0 < alpha < math.inf:
             raise UserError(f"alpha is {alpha}; it must be positive")
-        if not 1 <= rank < min(rows, columns):
-            most = min(rows, columns) - 1
-            raise UserError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be from 1 to {most}")
+        if rank < 1:
+            raise UserError(f"rank is {rank}; for {name}, a matrix of {rows} x {columns}, it must be at least 1")
     model.requires_grad_(False)
     for name, (rank, alpha) in sizes.items():
         _replace(model, name, LoRALinear(layers[name], rank, alpha))
 
 
 def select(names: Iterable[str], targets: Sequence[str]) -> list[str]:
-    """The layers that `targets` mean, by whole names or their ends; raises `ValueError` for a target that means none.
+    """The layers that `targets` name, whole or by an end; raises `ValueError` for a target that names none.
 
     >>> select(["blocks.0.up", "blocks.0.down", "blocks.1.up"], ["up"])
     ['blocks.0.up', 'blocks.1.up']
@@ -130,9 +135,10 @@ def is_meant(name: str, target: str) -> bool:
 
 
 def merge_lora(model: Model) -> Model:
-    """Add every correction to its matrix, after which the model is a plain one again; returns it, trainable as a whole.
+    """Add every correction to its matrix; returns the model, a plain one again and trainable as a whole.
 
-    Raises `ValueError` for a layer by itself, which nothing can hold in its place.
+    A corrected head that was tied to the embedding is untied. Raises `ValueError` for a layer by itself, since no
+    module holds it.
 
     >>> model = merge_lora(nn.Sequential(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4)))
     >>> model
@@ -142,9 +148,15 @@ def merge_lora(model: Model) -> Model:
     """
     if isinstance(model, LoRALinear):
         raise UserError("this is one layer and not a model that holds it; merge nn.Sequential(layer)")
+    owners = _owners(model)
     for name, layer in lora_layers(model).items():
         with torch.no_grad():
-            layer.base.weight.copy_(layer.weight)
+            if owners[id(layer.base.weight)] > 1:
+                layer.base.weight = nn.Parameter(layer.weight)
+                if isinstance(model, Transformer):
+                    model.config = model.config.replace(tie_embeddings=False)
+            else:
+                layer.base.weight.copy_(layer.weight)
         _replace(model, name, layer.base)
     return model.requires_grad_(True)
 
@@ -152,6 +164,11 @@ def merge_lora(model: Model) -> Model:
 def lora_layers(model: nn.Module) -> dict[str, LoRALinear]:
     """The layers with a correction that is not merged, by their names in the model."""
     return {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+
+
+def _owners(model: nn.Module) -> Counter[int]:
+    """How many modules hold each parameter, by its id."""
+    return Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
 
 
 def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from minillm.errors import UserError
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
+from minillm.losses import entropy_of_log_probs
 from minillm.model.prefix_cache import PrefixCache
 from minillm.model.transformer import Transformer
 
@@ -74,6 +75,7 @@ def roll_out(
     >>> rollout.ids.shape, rollout.counts.tolist()
     (torch.Size([2, 2]), [[True, True], [True, True]])
     """
+    model.check_predicts_tokens()
     if not prompts or max_new_tokens < 1:
         raise UserError(
             f"{len(prompts)} prompts and answers of at most {max_new_tokens} tokens; give at least one each"
@@ -194,4 +196,4 @@ def _score(
     head: nn.Module, vectors: Float[Tensor, "N C"], targets: Int[Tensor, "N"]
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
     log_probs = head(vectors).float().log_softmax(-1)
-    return log_probs.gather(-1, targets[:, None]).squeeze(-1), -(log_probs.exp() * log_probs).sum(-1)
+    return log_probs.gather(-1, targets[:, None]).squeeze(-1), entropy_of_log_probs(log_probs)

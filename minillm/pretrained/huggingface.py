@@ -15,7 +15,7 @@ Loading goes by our own entry where there is one. A directory that another progr
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
@@ -62,20 +62,21 @@ NO_TOKENIZER = (
     "Save a tokenizer into it (Tokenizer.save, or save_pretrained of transformers' AutoTokenizer), or take the model "
     "alone: minillm.from_transformers(AutoModelForCausalLM.from_pretrained(directory))"
 )
+Names = Callable[[Mapping[str, str]], Mapping[str, str]]  # of a family's names of a transformer's modules, a model's
 STAGING = ".saving"  # files wait here until all of them are whole
 
 
 def save(
-    model: Transformer,
+    model: nn.Module,
     tokenizer: Tokenizer,
     dir: str | Path,
-    names: Mapping[str, str] = MappingProxyType({}),
+    names: Names = lambda table: table,
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write model and tokenizer into the directory `dir`, which is made if need be.
 
-    For a model with another head: `names` says what its file calls the modules that others call differently or lack,
-    and `changes` what its config.json says.
+    For a module that has a transformer (and its `config`): `names` turns the file's names of the transformer's modules
+    into those of the whole module, and `changes` replaces values of config.json.
 
     All files are written to a temporary folder first and moved, one by one, when the last of them is complete. So a
     save that is killed, or that finds the disk full, leaves what was there before, and no file is ever partial.
@@ -89,16 +90,17 @@ def save(
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
-    check_fit(model.config, tokenizer)
+    config: Any = model.config
+    check_fit(config, tokenizer)
     directory = Path(dir)
     staging = directory / STAGING
     try:
         shutil.rmtree(staging, ignore_errors=True)  # what a killed save left
         staging.mkdir(parents=True)
-        values = describe(model.config, tokenizer) | {"dtype": str(model.embedding.weight.dtype).removeprefix("torch.")}
-        values |= changes
+        dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+        values = describe(config, tokenizer) | {"dtype": dtype, **changes}
         tensors = {name: tensor.detach().cpu() for name, tensor in model.named_parameters()}
-        packed = pack(tensors, {**names_of(values["model_type"]), **names})
+        packed = pack(tensors, names(names_of(values["model_type"])))
         save_file(packed, staging / WEIGHTS, metadata={"format": "pt"})
         (staging / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
         tokenizer.save(staging)
@@ -121,11 +123,15 @@ def describe(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def load(
-    dir: str | Path, names: Mapping[str, str] = MappingProxyType({}), build: type[Model] = Transformer
+    dir: str | Path,
+    names: Names = lambda table: table,
+    build: Callable[[ModelConfig], Model] = Transformer,
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values,
 ) -> tuple[Model, Tokenizer]:
     """The model, in float32 on the CPU, and the tokenizer of a directory that `save` or another program wrote.
 
-    `build` makes the model of a configuration, and `names` is as in `save`. Where the tokenizer's own files name no
+    `build` makes the model of a configuration, `names` is as in `save`, and `prepare` changes the values of config.json
+    before they are read. Where the tokenizer's own files name no
     token that begins or ends a text, config.json does by its id.
 
     Raises `FileNotFoundError` naming the files that are missing, `ValueError` for files that are damaged, do not
@@ -134,6 +140,8 @@ def load(
     directory = Path(dir)
     _check_complete(directory)
     values = _read_values(inside(directory, CONFIG))
+    with naming(directory / CONFIG):
+        values = prepare(values)
     config = _config_of(values, directory / CONFIG)
     try:
         for name in TOKENIZER_FILES:
@@ -174,18 +182,18 @@ def assemble_family(
     tensors: Tensors,
     config: ModelConfig,
     kind: object,
-    names: Mapping[str, str] = MappingProxyType({}),
-    build: type[Model] = Transformer,
+    names: Names = dict,
+    build: Callable[[ModelConfig], Model] = Transformer,
 ) -> Model:
     """The model of `config` out of tensors that have the names of the family `kind`, a model_type."""
-    names = {**names_of(kind, tensors.shapes), **names}
+    family = names_of(kind, tensors.shapes)
     shapes = {name: shape for name, shape in tensors.shapes.items() if not CONSTANTS.fullmatch(name)}
-    table, copy = f"{names['embedding']}.weight", f"{names['head']}.weight"
+    table, copy = f"{family['embedding']}.weight", f"{family['head']}.weight"
     if config.tie_embeddings and table in shapes and shapes.get(copy) == shapes[table]:
         if not torch.equal(tensors.read(copy), tensors.read(table)):
             raise UserError(f"tie_word_embeddings is True, but tensor {copy!r} differs from {table!r}")
         del shapes[copy]  # the same numbers, written twice
-    return assemble(config, names, shapes, tensors.read, build)
+    return assemble(config, names(family), shapes, tensors.read, build)
 
 
 def name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:

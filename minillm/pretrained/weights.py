@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
 from minillm.model.transformer import Transformer
 
-Model = TypeVar("Model", bound=Transformer)  # a transformer, perhaps with another head
+Model = TypeVar("Model", bound=nn.Module)  # a transformer, or a module that has one
 
 MAX_PARAMETERS = 2**40  # 1e12: more than any published model; a configuration that asks for more is damaged
 
@@ -81,7 +81,7 @@ def assemble(
     table: Mapping[str, str],
     shapes: Mapping[str, tuple[int, ...]],
     read: Callable[[str], Tensor],
-    build: type[Model] = Transformer,
+    build: Callable[[ModelConfig], Model] = Transformer,
 ) -> Model:
     """Build the model of `config` out of a file's tensors, in evaluation mode.
 
@@ -106,7 +106,7 @@ def assemble(
             state[parameter] = part.contiguous()
     # assign: the tensors become the parameters, without a copy; not strict: the tied head is tied again below.
     model.load_state_dict(state, assign=True, strict=False)
-    if config.tie_embeddings:
+    if isinstance(model, Transformer) and config.tie_embeddings:
         model.head.weight = model.embedding.weight
     return model.eval()
 

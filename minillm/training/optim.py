@@ -1,7 +1,7 @@
-"""Which parameters are pulled towards zero, and the optimizers that move them all: AdamW and Muon."""
+"""The optimizers AdamW and Muon, and which parameters get weight decay."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,39 +10,84 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw as adamw_step
 
 from minillm.device import autocast_dtype
+from minillm.errors import UserError
 from minillm.training.distributed import sharded_like, whole
 
-BETAS = (0.9, 0.95)  # how much of the mean gradient, and of the mean squared one, AdamW keeps from step to step
+BETAS = (0.9, 0.95)  # AdamW's decay rates of the mean gradient and of the mean squared gradient
+EPS = 1e-8  # added to AdamW's denominator
+
+# What an optimizer takes: a module, its parameters, or (name, parameter) pairs as from `named_parameters()`.
+Parameters = nn.Module | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 
 
 def make_optimizer(
     name: str, model: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.9
 ) -> torch.optim.Optimizer:
-    """The optimizer that a `TrainConfig` names; `momentum` is Muon's."""
+    """Build the optimizer that a `TrainConfig` names; `momentum` is Muon's."""
     if name == "muon":
         return Muon(model, learning_rate, weight_decay, momentum)
     return adamw(model, learning_rate, weight_decay)
 
 
 def adamw(
-    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float] = BETAS
+    params: Parameters,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = BETAS,
+    eps: float = EPS,
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019, algorithm 2) with weight decay on matrices only.
 
-    Decay keeps a matrix from growing where the data do not ask for it. Norm weights and biases (one dimension) are
-    left out: pulling a scale towards zero is not regularisation, it just dims the layer.
-    `fused` does the whole update in one kernel.
+    Weight decay keeps a matrix from growing where the data do not ask for it. Norm weights and biases (one dimension)
+    are left out: decay of a scale does not regularize, it only dims the layer. Parameters that need no gradient are
+    left out too. `fused` does the whole update in one kernel.
 
     >>> optimizer = adamw(nn.Linear(3, 2), learning_rate=0.1, weight_decay=0.5)
     >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
     [(1, 0.5), (1, 0.0)]
+    >>> len(adamw([torch.zeros(3, requires_grad=True)], learning_rate=0.1).param_groups[1]["params"])
+    1
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = [p for _, p in trainable(params)]
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=_fused(parameters))
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=eps, fused=_fused(parameters))
+
+
+def muon(
+    params: Parameters,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    betas: tuple[float, float] = BETAS,
+    eps: float = EPS,
+) -> "Muon":
+    """The optimizer `Muon`: orthogonalised momentum for matrices, AdamW (with `betas` and `eps`) for the rest.
+
+    >>> weight = nn.Parameter(torch.eye(2)); weight.grad = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
+    >>> muon([weight], learning_rate=0.1).step(); weight.data.round(decimals=2)        # 1 - 0.1 x 0.2 sqrt(2) x 1.1
+    tensor([[0.9700, 0.0000],
+            [0.0000, 0.9700]])
+    """
+    return Muon(params, learning_rate, weight_decay, momentum, betas, eps)
+
+
+def trainable(params: Parameters) -> list[tuple[str | None, Tensor]]:
+    """The parameters that need a gradient, each with its name; None where no names are given.
+
+    Raises `ValueError` if there are none.
+
+    >>> [name for name, _ in trainable(nn.Linear(3, 2))], [name for name, _ in trainable(nn.Linear(3, 2).parameters())]
+    (['weight', 'bias'], [None, None])
+    """
+    given = params.named_parameters() if isinstance(params, nn.Module) else params
+    named = [item if isinstance(item, tuple) else (None, item) for item in given]
+    found = [(name, p) for name, p in named if p.requires_grad]
+    if not found:
+        raise UserError(f"none of {len(named)} parameters needs a gradient; call requires_grad_() on what is to train")
+    return found
 
 
 class Muon(torch.optim.Optimizer):
@@ -55,9 +100,10 @@ class Muon(torch.optim.Optimizer):
 
     (the post's algorithm 2 with Nesterov momentum; the factor and the decay are Liu et al. 2025, "Muon is scalable
     for LLM training", eq. 4: with them an entry moves as far as under AdamW, so one learning rate serves both). The
-    post keeps 0.95 of the momentum; runs of a few hundred steps, as ours are, end lower with 0.9, and those of a
-    hundred with 0.85 (the race in `benchmarks/train.py`): they sooner forget what they learnt when they knew nothing.
-    Embeddings, head, norms and biases are no maps from vectors to vectors of the stream; AdamW moves them.
+    post uses momentum 0.95; runs of a few hundred steps, as ours are, end lower with 0.9, and those of a hundred with
+    0.85 (the race in `benchmarks/train.py`), since they forget the gradients of the first steps sooner.
+    AdamW updates embeddings, head, norms and biases, which do not map vectors of the stream to vectors of the stream:
+    where names are known, everything outside `blocks`. Of parameters without names every matrix is Muon's.
 
     >>> from minillm import ModelConfig, Transformer
     >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=2, n_heads=2, max_seq_len=4))
@@ -66,11 +112,19 @@ class Muon(torch.optim.Optimizer):
     [('muon', 14, 0.1), ('adamw', 1, 0.1), ('adamw', 5, 0.0)]
     """
 
-    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.9):
-        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    def __init__(
+        self,
+        params: Parameters,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+        betas: tuple[float, float] = BETAS,
+        eps: float = EPS,
+    ):
         kinds: dict[str, list[Tensor]] = {"inside": [], "table": [], "vector": []}
-        for name, p in named:
-            kinds["vector" if p.dim() < 2 else "inside" if p.dim() == 2 and "blocks." in name else "table"].append(p)
+        for name, p in trainable(params):
+            inside = p.dim() == 2 and (name is None or "blocks." in name)
+            kinds["vector" if p.dim() < 2 else "inside" if inside else "table"].append(p)
         groups = [
             {"params": kinds["inside"], "kind": "muon", "weight_decay": weight_decay},
             {"params": kinds["table"], "kind": "adamw", "weight_decay": weight_decay},
@@ -78,7 +132,8 @@ class Muon(torch.optim.Optimizer):
         ]
         for group in groups:  # by this name torch knows, when state is loaded, where the count of steps belongs
             group["fused"] = _fused(group["params"])
-        super().__init__([group for group in groups if group["params"]], {"lr": learning_rate, "momentum": momentum})
+        defaults = {"lr": learning_rate, "momentum": momentum, "betas": betas, "eps": eps}
+        super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -118,16 +173,16 @@ class Muon(torch.optim.Optimizer):
             [state["step"] for state in states],
             fused=group["fused"],
             amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
             lr=group["lr"],
             weight_decay=group["weight_decay"],
-            eps=1e-8,
+            eps=group["eps"],
             maximize=False,
         )
 
     def _state(self, p: Tensor, *keys: str) -> dict[str, Tensor]:
-        """What is remembered of one parameter, all zero at first."""
+        """The optimizer state of one parameter, all zero at first."""
         state = self.state[p]
         if not state:
             for key in keys:  # a kernel that does the whole step counts it on its own device, Python on the CPU
@@ -137,11 +192,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrix: Float[Tensor, "*batch rows columns"], steps: int = 5) -> Float[Tensor, "*batch rows columns"]:
-    """Push all singular values of a matrix towards 1 and keep its singular vectors: nearly U V^T of M = U S V^T.
+    """Move the singular values of a matrix close to 1 and keep its singular vectors: U V^T of M = U S V^T.
 
     Newton-Schulz: X <- a X + (b A + c A^2) X with A = X X^T maps every singular value s to a s + b s^3 + c s^5 and
     needs matrix products only, no decomposition. The coefficients (Jordan et al. 2024) rise steeply at 0, so five
-    steps lift all but the smallest values into about 0.7 to 1.2; they do not go on to 1, and need not.
+    steps lift all but the smallest values into about 0.7 to 1.2. They do not converge to 1 and need not.
 
     >>> orthogonalise(torch.tensor([[3.0, 0.0], [0.0, 0.5]])).round(decimals=1)
     tensor([[0.7000, 0.0000],

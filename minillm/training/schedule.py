@@ -1,30 +1,53 @@
-"""How large a step to take, when.
+"""Learning-rate schedules: warmup, cosine, and warmup-stable-decay (WSD).
 
-A schedule is a shape over `progress`, the share of the run that is over: 0 at the start, 1 at the end. So the same
-shape serves a run of so many steps and a run of so many minutes.
+A schedule is a shape over `progress`, the share of the run that is over: 0 at the start, 1 at the end. So one shape
+serves both a run of a number of steps and a run of a number of minutes.
 """
 
 import math
+
+from minillm.errors import UserError
 
 
 def learning_rate(
     schedule: str, peak: float, step: int, progress: float, warmup_steps: int, final_fraction: float
 ) -> float:
-    """The rate of update `step` (from 0): the lower of the climb and the schedule's shape, times `peak`.
+    """Learning rate of update `step` (from 0): `peak` times the lower of the warmup and the schedule's shape.
 
-    The climb is there because the first steps divide by a variance, or follow a momentum, that has hardly been seen.
+    The warmup is there because the first steps divide by a variance, or follow a momentum, of very few gradients.
 
     >>> [round(learning_rate("wsd", 0.9, step, step / 10, 3, 0.0), 3) for step in range(10)]
     [0.3, 0.6, 0.9, 0.9, 0.9, 0.9, 0.9, 0.675, 0.45, 0.225]
     """
-    climb = (step + 1) / warmup_steps if step < warmup_steps else 1.0
-    return peak * min(climb, SHAPES[schedule](progress, final_fraction))
+    warmup = (step + 1) / warmup_steps if step < warmup_steps else 1.0
+    return peak * min(warmup, SHAPES[schedule](progress, final_fraction))
+
+
+def cosine_with_warmup(
+    step: int, total_steps: int, peak: float, warmup_steps: int = 0, final_fraction: float = 0.0
+) -> float:
+    """Learning rate of update `step` (from 0): linear warmup to `peak`, then a cosine to `final_fraction` of it.
+
+    The common form, as in GPT-3 (Brown et al. 2020, appendix B) and nanoGPT: the cosine begins where the warmup ends.
+    In `learning_rate` it begins at step 0 and the warmup cuts it off, so that one shape fits runs in steps and minutes.
+    Raises `ValueError` if the warmup is longer than the run.
+
+    >>> [round(cosine_with_warmup(step, 6, 1.0, warmup_steps=2, final_fraction=0.1), 3) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.868, 0.55, 0.232, 0.1]
+    """
+    if not 0 <= warmup_steps < total_steps:
+        raise UserError(
+            f"warmup_steps is {warmup_steps} of {total_steps} steps; it must be from 0 to {total_steps - 1}"
+        )
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * cosine((step - warmup_steps) / (total_steps - warmup_steps), final_fraction)
 
 
 def cosine(progress: float, final_fraction: float) -> float:
-    """Half a cosine from 1 down to `final_fraction`: large steps around a minimum keep the loss above it.
+    """Half a cosine from 1 to `final_fraction` (Loshchilov & Hutter 2017, eq. 5).
 
-    Loshchilov & Hutter 2017, eq. 5.
+    Large steps around a minimum keep the loss above it, so the rate has to fall before the end.
 
     >>> [round(cosine(progress, 0.1), 3) for progress in (0, 0.5, 1)]
     [1.0, 0.55, 0.1]
@@ -33,9 +56,9 @@ def cosine(progress: float, final_fraction: float) -> float:
 
 
 def warmup_stable_decay(progress: float, final_fraction: float, decay: float = 0.4) -> float:
-    """1 until the last `decay` of the run, then straight down to `final_fraction`.
+    """1 until the last share `decay` of the run, then linear to `final_fraction`.
 
-    With the climb it is a trapezoid (WSD; Hu et al. 2024, MiniCPM, eq. 1, whose decay is exponential; straight as in
+    With the warmup it is a trapezoid (WSD; Hu et al. 2024, MiniCPM, eq. 1, where the decay is exponential; linear as in
     Hägele et al. 2024, section 3). The stable part does not depend on where the run ends, so it can be prolonged.
 
     >>> [round(warmup_stable_decay(progress, 0.0), 3) for progress in (0, 0.6, 0.8, 1)]

@@ -33,18 +33,14 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
+from minillm.losses import bradley_terry_loss
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPO, PPOConfig, ppo
 from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
-from minillm.posttraining.reward import (
-    RewardConfig,
-    RewardModel,
-    pair_margins,
-    preference_loss,
-    train_reward_model,
-)
+from minillm.posttraining.reward import RewardConfig, pair_margins, train_reward_model
+from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import hidden_of_answers
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, lines, scatter, show
@@ -126,7 +122,7 @@ def naive_preference_loss(chosen, rejected):
 # %%
 chosen = torch.tensor([2.0, 0.5, -1.0], requires_grad=True)
 rejected = torch.tensor([0.0, 1.0, -1.0])
-loss = preference_loss(chosen - rejected)
+loss = bradley_terry_loss(chosen - rejected)
 by_hand = naive_preference_loss(chosen.tolist(), rejected.tolist())
 torch.testing.assert_close(loss.item(), by_hand)
 print(f"{loss.item():.4f} nats; a coin pays {math.log(2):.4f}")
@@ -252,7 +248,7 @@ print(f"a nat of likelihood is worth {judge.likelihood.weight.item():.2f} points
 @torch.no_grad()
 def naive_reward(prompt, answer):
     ids = torch.tensor([[*prompt, *answer]])
-    hidden = judge.hidden(ids)[0]  # (T, C)
+    hidden = judge.transformer.hidden(ids)[0]  # (T, C)
     opinion = hidden[-1] @ judge.head.weight[0]
     log_probs = judge.language_head(hidden).log_softmax(-1)  # (T, V)
     before = range(len(prompt) - 1, ids.shape[1] - 1)
@@ -381,7 +377,9 @@ def opinions(pairs, at_padding=False, masked=True):
             [*one.prompt, *said] for one in some for said in (one.chosen, one.rejected)
         ]
         ids, real, ends = padded(texts)
-        hidden = judge.hidden(ids, segments=real if masked else None)  # (B, T, C)
+        hidden = judge.transformer.hidden(
+            ids, segments=real if masked else None
+        )  # (B, T, C)
         last = torch.full_like(ends, -1) if at_padding else ends
         heads = judge.head(hidden[torch.arange(len(texts)), last]).squeeze(-1)
         found += (heads[::2] - heads[1::2]).tolist()
@@ -451,7 +449,7 @@ def naive_head(vectors, steps=200, rate=0.1):
 # %%
 vectors = held_vectors[:20] / scale
 head = naive_head(vectors).requires_grad_()
-whole = 20 * preference_loss(vectors @ head) + head @ head / 2
+whole = 20 * bradley_terry_loss(vectors @ head) + head @ head / 2
 whole.backward()
 assert head.grad.abs().max() < 1e-3  # at the bottom: the package's loss has no slope
 
@@ -549,8 +547,8 @@ own_judge = copy.deepcopy(judge)
 data = PairData(PairBatches(mine, batch_size=20, seed=0), mine)
 config = RewardConfig(steps=6, learning_rate=2e-4, warmup_steps=0, weight_decay=0.0)
 own_judge, _ = train_reward_model(own_judge, data, config)
-before = preference_loss(pair_margins(judge, mine)).item()
-after = preference_loss(pair_margins(own_judge, mine)).item()
+before = bradley_terry_loss(pair_margins(judge, mine)).item()
+after = bradley_terry_loss(pair_margins(own_judge, mine)).item()
 print(f"loss on these rankings: {before:.2f} nats before, {after:.2f} after")
 agree = agreement(pair_margins(own_judge, heap.pairs).tolist(), EVERY)
 print(f"raters agree on the other pairs: {LEVELS['the judge itself']:.3f}, {agree:.3f}")

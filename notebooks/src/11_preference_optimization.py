@@ -33,6 +33,7 @@ from minillm.course import models
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
+from minillm.losses import bradley_terry_loss
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.dpo import dpo, implicit_margins, log_probs
@@ -40,7 +41,7 @@ from minillm.posttraining.grpo import GRPO, GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.posttraining.recipes import DPO, REWARD, WORLD_GRPO, WORLD_PPO, own_answers
-from minillm.posttraining.reward import pair_margins, preference_loss
+from minillm.posttraining.reward import pair_margins
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, scatter, show
 from minillm.world.instructions import Instructions
@@ -139,7 +140,7 @@ ratios = policy[chosen] - policy[rejected]
 ratios_before = (reference[chosen] / reference[rejected]).log()
 
 # %%
-loss = preference_loss(implicit_margins(ratios, ratios_before, beta=0.5))
+loss = bradley_terry_loss(implicit_margins(ratios, ratios_before, beta=0.5))
 by_hand = naive_dpo_loss(policy.exp().tolist(), reference.tolist(), pairs, 0.5)
 print(f"{loss.item():.4f} nats a pair")
 assert math.isclose(loss.item(), by_hand)
@@ -372,7 +373,7 @@ def train_on_one_pair(imitation, updates=200):
         log_p = (FEATURES @ weights).log_softmax(0)
         path.append(log_p.detach().exp())
         margin = implicit_margins(log_p[:1] - log_p[1:2], torch.zeros(1), beta=0.5)
-        loss = preference_loss(margin) - imitation * log_p[0]
+        loss = bradley_terry_loss(margin) - imitation * log_p[0]
         (slope,) = torch.autograd.grad(loss, weights)
         weights = weights.detach() - 0.5 * slope
     return torch.stack(path)

@@ -13,7 +13,7 @@ from minillm.data.chat import CHATML, encode_chat
 from minillm.data.preferences import candidates, utility
 from minillm.inference.generate import generate
 from minillm.model.transformer import Transformer
-from minillm.posttraining.reward import RewardModel
+from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instructions
 

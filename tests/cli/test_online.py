@@ -8,7 +8,7 @@ from cli.test_commands import last_json, run
 
 from minillm import load
 from minillm.cli import online
-from minillm.posttraining.reward import RewardModel, save_reward_model
+from minillm.posttraining.reward_model import RewardModel, save_reward_model
 from minillm.tokenizer import Tokenizer
 
 SMALL = ["--prompts", "6", "--steps", "2", "--prompts-per-step", "2", "--answers-per-prompt", "2"]

@@ -11,7 +11,7 @@ from cli.test_commands import last_json, run
 from minillm import load
 from minillm.course.models import RewardRecipe
 from minillm.posttraining import recipes
-from minillm.posttraining.reward import RewardModel, load_reward_model, save_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
 

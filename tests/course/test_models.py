@@ -28,7 +28,7 @@ from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
 from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
-from minillm.posttraining.reward import load_reward_model
+from minillm.posttraining.reward_model import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training import recipes as training_recipes
@@ -107,6 +107,14 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     settings = json.loads((folder / SEAL).read_text())["settings"]
     assert settings["training"] == asdict(TINY.training)
     assert settings["config"] == TINY.config.to_dict()  # without rope_scaling, which the config gained later
+
+
+def test_new_settings_at_their_defaults_and_new_names_leave_the_key_as_it_was():
+    settings = models._settings(models.PPORecipe())["training"]
+    assert settings["trace"] == PPORecipe().training.gae_lambda
+    assert settings.keys().isdisjoint({"gae_lambda", "clip_high"})
+    changed = replace(PPORecipe(), training=replace(PPORecipe().training, clip_high=0.28))
+    assert models._settings(changed)["training"]["clip_high"] == 0.28
 
 
 def test_the_files_of_a_complete_model_are_listed_with_the_seal_last(home, monkeypatch):

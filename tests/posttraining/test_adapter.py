@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,8 @@ from transformers import AutoModelForCausalLM
 
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import ADAPTER, ADAPTER_CONFIG, join, load_adapter, save_adapter, split
-from minillm.posttraining.lora import LoRALinear, add_corrections, add_lora, lora_layers
+from minillm.posttraining.adapter_config import AdapterConfig
+from minillm.posttraining.lora import LoRALinear, add_corrections, add_lora, lora_layers, merge_lora
 from minillm.pretrained import load, save
 
 # peft 0.21 asks transformers 5 in words that version 6 will no longer know.
@@ -89,6 +91,59 @@ def test_we_open_what_peft_saves(tmp_path, changes, targets, exceptions):
     assert written.keys() == read.keys()
     for name in read:  # a correction that three matrices shared is now three, each with all of A
         assert ("c_attn" in name) or torch.equal(written[name], read[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {"target_modules": r".*layers\.1\..*(q_proj|up_proj)"}),
+        (
+            {},
+            {"target_modules": ["q_proj", "up_proj"], "exclude_modules": ["layers.0.self_attn.q_proj", "mlp.up_proj"]},
+        ),
+        ({}, {"target_modules": "all-linear", "exclude_modules": r".*\.mlp\..*"}),
+        ({}, {"target_modules": ["q_proj", "down_proj"], "layers_to_transform": 1}),
+        ({}, {"target_modules": ["q_proj"], "layers_to_transform": [0], "layers_pattern": "layers"}),
+        (GPT2_LIKE, {"target_modules": ["c_attn", "c_fc"], "layers_to_transform": [1], "layers_pattern": ["h"]}),
+        ({}, {"target_modules": ["k_proj"], "r": 16}),  # of a matrix with 16 rows
+        ({}, {"target_modules": ["q_proj"], "r": 40}),
+        (GPT2_LIKE, {"target_modules": ["c_attn"], "r": 64}),
+        ({}, {"target_modules": ["lm_head", "q_proj"]}),  # tied to the embedding, which PEFT leaves as it is
+        ({"tie_embeddings": False}, {"target_modules": ["lm_head"]}),
+        (GPT2_LIKE, {"target_modules": ["lm_head"]}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_we_open_what_peft_selects_by_patterns(tmp_path, changes, options):
+    save(small(**changes), TOKENIZER, tmp_path / "base")
+    options = {"r": 2, "lora_alpha": 3, "fan_in_fan_out": "c_attn" in options["target_modules"]} | options
+    config = LoraConfig(task_type="CAUSAL_LM", **options)
+    theirs = stirred(get_peft_model(theirs_of(tmp_path / "base"), config)).eval()
+    theirs.save_pretrained(tmp_path / "adapter")  # with copies of the base's tables where lm_head is a target
+    model = load_adapter(load(tmp_path / "base")[0], tmp_path / "adapter")
+    table = model.embedding.weight.clone()
+    with torch.no_grad():
+        expected = model(IDS)
+        torch.testing.assert_close(expected, theirs(IDS).logits, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(merge_lora(model)(IDS), expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(model.embedding.weight, table)
+    save(model, TOKENIZER, tmp_path / "merged")
+    assert torch.equal(load(tmp_path / "merged")[0](IDS), model(IDS))
+
+
+def test_all_linear_and_patterns_as_they_are_written_by_hand():
+    """PEFT writes "all-linear" as a list of names; a person may not."""
+    names = ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj", "lm_head"]
+    plain = AdapterConfig(1, 1.0, {}, {}, "all-linear", [], None, [])
+    assert plain.select(names, []) == names[:2]
+    assert replace(plain, targets=".*").select(names, names[1:]) == names[1:]
+    assert replace(plain, targets=["up_proj", "lm_head"], layers=[1]).select(names, []) == names[1:]  # a whole name
+
+
+def test_a_table_of_the_base_that_was_trained_is_more_than_lora(adapter):
+    tensors = load_file(adapter / ADAPTER)
+    save_file(tensors | {"base_model.model.model.embed_tokens.weight": torch.ones(40, 32)}, adapter / ADAPTER)
+    refused(adapter, "embed_tokens.weight', which differs from the base model's: only plain LoRA")
 
 
 def test_three_corrections_come_back_from_one_file_as_they_were(tmp_path):
@@ -213,7 +268,13 @@ def test_a_file_that_is_no_safetensors_is_damaged(adapter):
         ({"lora_alpha": None}, "lora_alpha is 'None'"),
         ({"lora_alpha": -1}, "lora_alpha is '-1'; it must be a positive number"),
         ({"lora_alpha": float("nan")}, "lora_alpha is 'nan'"),
-        ({"target_modules": "q_proj"}, "target_modules is 'q_proj'; it must be a list"),
+        ({"target_modules": 3}, "target_modules is '3'; it must be a list of names or a string"),
+        ({"target_modules": []}, r"target_modules is '\[\]'; it must be a list"),
+        ({"target_modules": "all-linear"}, r"tensors are missing: .*down_proj"),
+        ({"exclude_modules": ["q_proj"]}, "means no linear layer of this model"),
+        ({"layers_to_transform": [0]}, "no place for: .*layers.1"),
+        ({"layers_to_transform": ["0"]}, "layers_to_transform is .*; it must be whole numbers"),
+        ({"layers_to_transform": 0, "layers_pattern": "(a+)+"}, r"layers_pattern has an entry '\(a\+\)\+'; only plain"),
         ({"target_modules": ["c_attn"]}, "no linear layer 'c_attn'; its linear layers are q_proj, k_proj"),
         ({"target_modules": ["q_proj", "v_proj"]}, r"tensors are missing: .*v_proj"),
         ({"peft_type": "IA3"}, "peft_type is 'IA3'; only LORA"),

@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from bandits import bandit, probability
@@ -10,17 +11,20 @@ from helpers import lively, small_config
 from pretrained.gguf_files import small_tokenizer
 
 from minillm.data.pairs import Pair, PairBatches, PairData
+from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import (
     DPOConfig,
     dpo,
+    dpo_loss,
+    dpo_loss_of_pairs,
     implicit_margins,
     log_ratios,
+    pair_log_probs,
     pair_log_ratios,
     sampled_kl,
 )
 from minillm.posttraining.lora import add_lora
-from minillm.posttraining.reward import preference_loss
 from minillm.pretrained import load
 
 PAIRS = [Pair((1, 7 + n // 2), (10 + n, 5, 2), (10 + n, 2)) for n in range(20)]  # two to every prompt
@@ -43,10 +47,67 @@ def test_the_log_ratio_is_that_of_both_answers_alone(small_model):
 def test_loss_and_gradient_are_those_worked_by_hand():
     """beta 0.5; the policy prefers the chosen answer by 3 nats, the reference by 1: a margin of 0.5 (3 - 1) = 1."""
     policy = torch.tensor([3.0], requires_grad=True)
-    loss = preference_loss(implicit_margins(policy, torch.tensor([1.0]), beta=0.5))
+    loss = bradley_terry_loss(implicit_margins(policy, torch.tensor([1.0]), beta=0.5))
     assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)))  # 0.3133
     loss.backward()
     assert policy.grad.item() == pytest.approx(-0.5 / (1 + math.e))  # -beta sigmoid(-margin), -0.1345
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"label_smoothing": 0.2}, {"imitation": 0.7}, {"loss_type": "ipo"}, {"loss_type": "ipo", "lengths": False}],
+)
+def test_the_variants_of_dpo_by_the_formulas_of_trl(options):
+    """TRL 1.x, DPOTrainer._compute_loss, in float64; its "sft" term is the mean over tokens, as `imitation` is."""
+    columns = [-10 * torch.rand(6) for _ in range(4)]
+    lengths = [torch.randint(1, 9, (6,)) for _ in range(2)]
+    given = lengths if options.pop("lengths", True) else [None, None]
+    found = dpo_loss(*columns, 0.3, **options, chosen_lengths=given[0], rejected_lengths=given[1]).item()
+    chosen, rejected, ref_chosen, ref_rejected = (column.double().numpy() for column in columns)
+    of_chosen, of_rejected = (length.numpy() for length in lengths)
+    margin = 0.3 * ((chosen - ref_chosen) - (rejected - ref_rejected))
+    p, s = 1 / (1 + np.exp(-margin)), options.get("label_smoothing", 0.0)
+    expected = (-(1 - s) * np.log(p) - s * np.log(1 - p)).mean()
+    if options.get("loss_type") == "ipo":
+        per = (of_chosen, of_rejected) if given[0] is not None else (1, 1)
+        expected = (((chosen - ref_chosen) / per[0] - (rejected - ref_rejected) / per[1] - 1 / 0.6) ** 2).mean()
+    expected += options.get("imitation", 0.0) * -chosen.sum() / of_chosen.sum()
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_pairs_is_that_of_their_log_probs(small_model):
+    reference = lively(Transformer(small_model.config))
+    config = DPOConfig(steps=1, beta=0.2, loss_type="ipo", imitation=0.5)
+    loss, margins = dpo_loss_of_pairs(small_model, PAIRS[:8], pair_log_probs(reference, PAIRS[:8]), config)
+    tables = [
+        torch.tensor([log_prob(model, pair.prompt, answer(pair)) for pair in PAIRS[:8]])
+        for model in (small_model, reference)
+        for answer in (lambda pair: pair.chosen, lambda pair: pair.rejected)
+    ]
+    lengths = torch.full((8,), 3), torch.full((8,), 2)
+    expected = dpo_loss(*tables, 0.2, loss_type="ipo", imitation=0.5, chosen_lengths=lengths[0],
+                        rejected_lengths=lengths[1])  # fmt: skip
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(margins, 0.2 * ((tables[0] - tables[2]) - (tables[1] - tables[3])), rtol=1e-3, atol=1e-3)
+
+
+def test_ipo_ends_at_its_margin(small_model):
+    """Both log ratios are per token; their difference has its target, 1 / (2 beta), where the loss is 0."""
+    config = DPOConfig(
+        steps=60, learning_rate=3e-3, warmup_steps=0, log_every=1, eval_every=60, beta=0.5, loss_type="ipo", bf16=False
+    )
+    _, history = dpo(small_model, PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:]), config)
+    assert history[0]["loss"] == pytest.approx(1.0, abs=1e-4)  # (0 - 1)^2
+    assert history[-1]["loss"] < 0.1
+
+
+@pytest.mark.usefixtures("as_users_call_it")
+def test_what_a_loss_needs_is_asked_for():
+    column = torch.zeros(2)
+    with pytest.raises(ValueError, match="imitation is 1.0 and needs chosen_lengths"):
+        dpo_loss(column, column, column, column, 0.1, imitation=1.0)
+    with pytest.raises(ValueError, match="loss_type is 'hinge'; choose one of sigmoid, ipo"):
+        dpo_loss(column, column, column, column, 0.1, loss_type="hinge")
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -63,7 +124,7 @@ def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model, 
     assert last["kl"] > 0.1
     assert model is small_model
     margins = implicit_margins(pair_log_ratios(model, PAIRS[16:]), pair_log_ratios(reference, PAIRS[16:]), config.beta)
-    assert preference_loss(margins).item() == pytest.approx(last["val_loss"], abs=1e-4)
+    assert bradley_terry_loss(margins).item() == pytest.approx(last["val_loss"], abs=1e-4)
 
 
 def test_what_was_chosen_may_be_imitated_as_well(small_model):
@@ -148,6 +209,10 @@ def test_a_model_with_corrections_is_kept_with_them_merged(tmp_path):
 def test_settings_that_mean_nothing_are_refused(small_model, tmp_path):
     with pytest.raises(ValueError, match="imitation is -1.0; it cannot be negative"):
         DPOConfig(steps=1, imitation=-1.0)
+    with pytest.raises(ValueError, match="label_smoothing is 0.5; it must be at least 0 and below 0.5"):
+        DPOConfig(steps=1, label_smoothing=0.5)
+    with pytest.raises(ValueError, match='label_smoothing is for loss_type "sigmoid"'):
+        DPOConfig(steps=1, label_smoothing=0.1, loss_type="ipo")
     with pytest.raises(ValueError, match="beta is 0"):
         DPOConfig(steps=1, beta=0)
     with pytest.raises(ValueError, match="neither steps nor minutes"):

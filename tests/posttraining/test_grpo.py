@@ -7,7 +7,7 @@ from helpers import lively, small_config
 
 from minillm.model.transformer import Transformer
 from minillm.posttraining.grpo import GRPO, GRPOConfig, grpo
-from minillm.posttraining.rollout import answer_hidden, roll_out, score_answers
+from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 
 
 def own_optimum(reference: float, kl_coef: float) -> float:
@@ -67,3 +67,27 @@ def test_the_loss_by_loops():
 def test_a_group_of_one_is_refused():
     with pytest.raises(ValueError, match="answers_per_prompt is 1; a group needs at least 2"):
         GRPOConfig(answers_per_prompt=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"clip_high": 0.0}, "clip_high is 0.0; it must be positive and finite"),
+        ({"clip_high": math.inf}, "clip_high is inf; it must be positive and finite"),
+    ],
+)
+def test_variants_that_do_not_exist_are_refused(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        GRPOConfig(**changes)
+
+
+def test_the_settings_of_the_variants_reach_advantages_and_loss():
+    """Dr. GRPO by hand: advantages are -1 and 1, and every token counts 1 / (2 x 5)."""
+    model = lively(Transformer(small_config()))
+    config = GRPOConfig(answers_per_prompt=2, scale=False, loss_type="dr_grpo", max_new_tokens=5, clip_high=0.5)
+    method, rollout = GRPO(model, config), Rollout.of([[3, 14], [3, 14]], [[1, 2, 3], [4]])
+    with torch.no_grad():
+        old = score_answers(model, rollout)[0]
+        part, _ = method.judge(rollout, torch.tensor([1.0, 3.0]), answer_hidden(model, rollout), old, old, 0.0)
+        loss, _ = method.loss(part, answer_hidden(model, rollout), old + math.log(1.4), 0.0)
+    assert loss.item() == pytest.approx((3 * 1.4 - 1 * 1.4) / 10, rel=1e-4)  # 1.4 is beyond `clip`, within `clip_high`

@@ -3,6 +3,7 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,7 +17,9 @@ from minillm.posttraining.policy_gradient import (
     explained_variance,
     gae,
     group_advantages,
+    grpo_loss,
     kl_estimate,
+    ppo_loss,
     token_mean,
     token_rewards,
     whiten,
@@ -25,30 +28,30 @@ from minillm.posttraining.policy_gradient import (
 lengths = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 
 
-def counts_of(lengths):
+def mask_of(lengths):
     return torch.tensor([[t < length for t in range(max(lengths))] for length in lengths])
 
 
-def tables(counts, n):
+def tables(mask, n):
     """Random tables; what stands after an answer's end must not matter, so it is large."""
-    return [torch.randn(counts.shape).where(counts, 100.0) for _ in range(n)]
+    return [torch.randn(mask.shape).where(mask, 100.0) for _ in range(n)]
 
 
 @given(lengths)
 def test_means_by_loops(lengths):
-    counts = counts_of(lengths)
-    [values] = tables(counts, 1)
+    mask = mask_of(lengths)
+    [values] = tables(mask, 1)
     rows = [row[:length].tolist() for row, length in zip(values, lengths, strict=True)]
-    assert token_mean(values, counts).item() == pytest.approx(math.fsum(map(math.fsum, rows)) / sum(lengths), abs=1e-5)
+    assert token_mean(values, mask).item() == pytest.approx(math.fsum(map(math.fsum, rows)) / sum(lengths), abs=1e-5)
     expected = math.fsum(math.fsum(row) / len(row) for row in rows) / len(rows)
-    assert answer_mean(values, counts).item() == pytest.approx(expected, abs=1e-5)
+    assert answer_mean(values, mask).item() == pytest.approx(expected, abs=1e-5)
 
 
 @given(lengths, st.floats(0, 2))
 def test_rewards_by_loops(lengths, kl_coef):
-    counts, scores = counts_of(lengths), torch.randn(len(lengths))
-    log_probs, reference = tables(counts, 2)
-    rewards = token_rewards(scores, log_probs, reference, counts, kl_coef)
+    mask, scores = mask_of(lengths), torch.randn(len(lengths))
+    log_probs, reference = tables(mask, 2)
+    rewards = token_rewards(scores, log_probs, reference, mask, kl_coef)
     for b, length in enumerate(lengths):
         for t in range(max(lengths)):
             expected = -kl_coef * (log_probs[b, t] - reference[b, t]) if t < length else torch.tensor(0.0)
@@ -56,40 +59,40 @@ def test_rewards_by_loops(lengths, kl_coef):
 
 
 @given(lengths, st.floats(0, 1), st.floats(0, 1))
-def test_gae_as_the_sum_that_the_paper_writes(lengths, discount, trace):
-    """Eq. 16 before it is made recursive: the sum over l of (discount trace)^l delta_(t+l)."""
-    counts = counts_of(lengths)
-    rewards, values = tables(counts, 2)
-    advantages = gae(rewards, values, counts, discount, trace)
+def test_gae_as_the_sum_that_the_paper_writes(lengths, discount, gae_lambda):
+    """Eq. 16 before it is made recursive: the sum over l of (discount gae_lambda)^l delta_(t+l)."""
+    mask = mask_of(lengths)
+    rewards, values = tables(mask, 2)
+    advantages = gae(rewards, values, mask, discount, gae_lambda)
     for b, length in enumerate(lengths):
         v = [*values[b, :length].tolist(), 0.0]
         delta = [rewards[b, t].item() + discount * v[t + 1] - v[t] for t in range(length)]
         for t in range(max(lengths)):
-            expected = sum((discount * trace) ** (s - t) * delta[s] for s in range(t, length))
+            expected = sum((discount * gae_lambda) ** (s - t) * delta[s] for s in range(t, length))
             assert advantages[b, t].item() == pytest.approx(expected, abs=1e-4)
 
 
 @given(lengths)
 def test_gae_at_its_ends(lengths):
-    """Trace 1: all that came, less the value. Trace 0: one step."""
-    counts = counts_of(lengths)
-    rewards, values = (table * counts for table in tables(counts, 2))
+    """gae_lambda 1: the sum of later rewards minus the value. gae_lambda 0: one step."""
+    mask = mask_of(lengths)
+    rewards, values = (table * mask for table in tables(mask, 2))
     to_come = rewards.flip(1).cumsum(1).flip(1)
-    torch.testing.assert_close(gae(rewards, values, counts, 1.0, 1.0), (to_come - values) * counts)
+    torch.testing.assert_close(gae(rewards, values, mask, 1.0, 1.0), (to_come - values) * mask)
     following = torch.nn.functional.pad(values[:, 1:], (0, 1))
-    torch.testing.assert_close(gae(rewards, values, counts, 0.9, 0.0), rewards + 0.9 * following - values)
+    torch.testing.assert_close(gae(rewards, values, mask, 0.9, 0.0), rewards + 0.9 * following - values)
 
 
 @given(lengths.filter(lambda lengths: sum(lengths) > 1))
 def test_whitened_is_mean_0_and_spread_1(lengths):
-    counts = counts_of(lengths)
-    [values] = tables(counts, 1)
-    white = whiten(values, counts)
-    torch.testing.assert_close(white[counts].mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
-    torch.testing.assert_close(white[counts].std(unbiased=False), torch.tensor(1.0), atol=1e-3, rtol=0)
-    assert (white[~counts] == 0).all()
-    torch.testing.assert_close(whiten(7 * values + 3, counts), white, atol=1e-4, rtol=1e-4)
-    assert (whiten(torch.full_like(values, 5.3), counts) == 0).all()  # whose rounded mean may not be 5.3
+    mask = mask_of(lengths)
+    [values] = tables(mask, 1)
+    white = whiten(values, mask)
+    torch.testing.assert_close(white[mask].mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(white[mask].std(unbiased=False), torch.tensor(1.0), atol=1e-3, rtol=0)
+    assert (white[~mask] == 0).all()
+    torch.testing.assert_close(whiten(7 * values + 3, mask), white, atol=1e-4, rtol=1e-4)
+    assert (whiten(torch.full_like(values, 5.3), mask) == 0).all()  # whose rounded mean may not be 5.3
 
 
 @given(st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4))
@@ -154,8 +157,70 @@ def test_the_kl_coefficient_follows_its_target():
 
 @given(lengths.filter(lambda lengths: sum(lengths) > 2))
 def test_explained_variance_at_its_marks(lengths):
-    counts = counts_of(lengths)
-    [returns] = tables(counts, 1)
-    assert explained_variance(returns, returns, counts).item() == pytest.approx(1)
-    assert explained_variance(torch.ones_like(returns), returns, counts).item() == pytest.approx(0, abs=1e-4)
-    assert explained_variance(-returns, returns, counts).item() == pytest.approx(-3, abs=1e-3)
+    mask = mask_of(lengths)
+    [returns] = tables(mask, 1)
+    assert explained_variance(returns, returns, mask).item() == pytest.approx(1)
+    assert explained_variance(torch.ones_like(returns), returns, mask).item() == pytest.approx(0, abs=1e-4)
+    assert explained_variance(-returns, returns, mask).item() == pytest.approx(-3, abs=1e-3)
+
+
+def numpy_surrogate(log_probs, old, advantages, low, high):
+    ratio = np.exp(log_probs - old)
+    return -np.minimum(ratio * advantages, np.clip(ratio, 1 - low, 1 + high) * advantages)
+
+
+@given(lengths, st.sampled_from(["grpo", "dapo", "dr_grpo"]), st.sampled_from([None, 0.28]), st.floats(0, 1))
+def test_the_variants_of_grpo_by_the_formulas_of_trl(lengths, loss_type, clip_high, kl_coef):
+    """TRL 1.x, GRPOTrainer._compute_loss, in float64; its "dapo" on one process and without accumulation."""
+    mask = mask_of(lengths)
+    log_probs, old, reference = (0.3 * table * mask for table in tables(mask, 3))
+    advantages = torch.randn(len(lengths))
+    loss, parts = grpo_loss(
+        log_probs, old, reference, advantages, mask, clip=0.2, kl_coef=kl_coef, clip_high=clip_high,
+        loss_type=loss_type, max_new_tokens=7,
+    )  # fmt: skip
+    m, logp, before, ref = (table.double().numpy() for table in (mask, log_probs, old, reference))
+    high = 0.2 if clip_high is None else clip_high
+    surrogate = numpy_surrogate(logp, before, advantages.double().numpy()[:, None], 0.2, high)
+    kl = np.exp(ref - logp) - (ref - logp) - 1
+    per_token = surrogate + kl_coef * kl
+    expected = {
+        "grpo": ((per_token * m).sum(-1) / m.sum(-1)).mean(),
+        "dapo": (per_token * m).sum() / m.sum(),
+        "dr_grpo": (per_token * m).sum() / (len(lengths) * 7),
+    }[loss_type]
+    assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert loss.item() == pytest.approx((parts["policy_loss"] + kl_coef * parts["kl_loss"]).item())
+
+
+@given(lengths, st.sampled_from([None, 0.4]))
+def test_the_loss_of_ppo_by_the_formula_of_trl(lengths, clip_high):
+    """TRL 1.x, experimental PPOTrainer.train, in float64."""
+    mask = mask_of(lengths)
+    log_probs, old, advantages, values, old_values, returns = (0.5 * table * mask for table in tables(mask, 6))
+    loss, parts = ppo_loss(
+        log_probs, old, advantages, mask, values, old_values, returns,
+        clip=0.2, value_clip=0.3, value_coef=0.7, clip_high=clip_high,
+    )  # fmt: skip
+    m = mask.numpy()
+    logp, before, a, v, old_v, r = (
+        table.double().numpy() for table in (log_probs, old, advantages, values, old_values, returns)
+    )
+    clipped = np.clip(v, old_v - 0.3, old_v + 0.3)
+    value = 0.5 * np.maximum((v - r) ** 2, (clipped - r) ** 2)[m].mean()
+    policy = numpy_surrogate(logp, before, a, 0.2, 0.2 if clip_high is None else clip_high)[m].mean()
+    assert parts["policy_loss"].item() == pytest.approx(policy, rel=1e-4, abs=1e-6)
+    assert parts["value_loss"].item() == pytest.approx(value, rel=1e-4, abs=1e-6)
+    assert loss.item() == pytest.approx(policy + 0.7 * value, rel=1e-4, abs=1e-6)
+
+
+def test_group_advantages_without_the_division_keep_the_unit_of_the_score():
+    found = group_advantages(torch.tensor([1.0, 3.0, 10.0, 10.2]), group_size=2, scale=False)
+    torch.testing.assert_close(found, torch.tensor([-1.0, 1.0, -0.1, 0.1]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("as_users_call_it")
+def test_an_unknown_loss_type_is_refused():
+    table = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="loss_type is 'bnpo'; choose one of grpo, dapo, dr_grpo"):
+        grpo_loss(table, table, table, table, table == 0, loss_type="bnpo")

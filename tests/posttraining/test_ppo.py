@@ -39,7 +39,10 @@ def test_the_loss_by_loops():
     """Rewards, advantages, whitening, clipping and means, token by token, with a policy that has moved since."""
     model, reference, moved = (lively(Transformer(small_config())) for _ in range(3))
     moved.load_state_dict({k: 0.8 * model.state_dict()[k] + 0.2 * v for k, v in moved.state_dict().items()})
-    config, scores = PPOConfig(discount=0.9, trace=0.7, clip=0.2, value_clip=0.1), torch.tensor([1.0, -2.0, 0.5, 3.0])
+    config, scores = (
+        PPOConfig(discount=0.9, gae_lambda=0.7, clip=0.2, value_clip=0.1),
+        torch.tensor([1.0, -2.0, 0.5, 3.0]),
+    )
     method = PPO(model, config)
     torch.nn.init.normal_(method.module["value"].weight)
     part = experience_of(method, model, reference, 0.3, scores)
@@ -106,9 +109,10 @@ def test_the_value_learns_what_a_prompt_is_worth():
         ({"target_kl": 0.0}, "target_kl is 0.0; it must be positive"),
         ({"target_kl": 6.0, "kl_coef": 0.0}, "target_kl is given and kl_coef is 0"),
         ({"kl_coef": -1.0}, "kl_coef is -1.0; it cannot be negative"),
-        ({"trace": 1.5}, "trace is 1.5; it must lie between 0 and 1"),
+        ({"gae_lambda": 1.5}, "gae_lambda is 1.5; it must lie between 0 and 1"),
         ({"discount": -0.5}, "discount is -0.5; it must lie between 0 and 1"),
         ({"value_clip": 0.0}, "value_clip is 0.0; it must be positive"),
+        ({"clip_high": -0.2}, "clip_high is -0.2; it must be positive"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(changes, sentence):

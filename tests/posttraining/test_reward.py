@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import transformers
 from helpers import lively, small_config
 from pretrained.gguf_files import small_tokenizer
 from transformers import AutoModelForSequenceClassification
@@ -16,23 +17,13 @@ from minillm.inference.engine import Engine
 from minillm.inference.generate import generate, stream
 from minillm.inference.scoring import continuation_log_probs, log_probs
 from minillm.inference.speculative import PromptLookup, speculate
-from minillm.losses import token_log_probs
+from minillm.losses import bradley_terry_loss, token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.reward import (
-    LikelihoodReward,
-    RewardConfig,
-    RewardModel,
-    as_judged,
-    load_reward_model,
-    margins,
-    pair_margins,
-    preference_loss,
-    save_reward_model,
-    train_reward_model,
-)
+from minillm.posttraining.reward import RewardConfig, as_judged, margins, pair_margins, train_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import load, save
 from minillm.training.settings import TrainConfig
 
@@ -47,7 +38,7 @@ def reward_model(**changes) -> RewardModel:
 
 
 def by_hand(model: RewardModel, text: list[int]) -> float:
-    return (model.hidden(torch.tensor([text]))[0, -1] @ model.head.weight[0]).item()
+    return (model.transformer.hidden(torch.tensor([text]))[0, -1] @ model.head.weight[0]).item()
 
 
 @pytest.mark.parametrize("position", ["rotary", "learned", "alibi"])
@@ -77,6 +68,7 @@ def test_the_reward_is_read_at_the_last_real_token_whatever_the_side_of_the_padd
         lambda model: ppo(model, PromptData([[1, 2]], lambda *_: torch.zeros(64)), PPOConfig(steps=1)),
     ],
 )
+@pytest.mark.usefixtures("as_users_call_it")
 def test_what_needs_a_next_token_refuses_a_reward_model(use):
     with pytest.raises(UserError, match="as in a reward model, .* take the language model"):
         use(reward_model())
@@ -97,7 +89,7 @@ def test_scores_come_in_the_order_of_the_answers():
 
 def test_the_loss_is_that_of_bradley_and_terry_worked_by_hand():
     found = torch.tensor([math.log(3), -math.log(3)], requires_grad=True)  # chances of 3/4 and 1/4
-    loss = preference_loss(found)
+    loss = bradley_terry_loss(found)
     assert loss.item() == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2)
     loss.backward()
     assert found.grad.tolist() == pytest.approx([-(1 / 4) / 2, -(3 / 4) / 2])  # -(1 - p) / n
@@ -113,7 +105,7 @@ def test_margins_are_differences_of_rewards_and_begin_at_zero():
     torch.testing.assert_close(pair_margins(model, PAIRS), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(margins(model, PAIRS[3:8]), expected[3:8], rtol=1e-4, atol=1e-5)
     untrained = RewardModel.of(Transformer(small_config()))
-    assert preference_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
+    assert bradley_terry_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
 
 
 GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "bias": True, "n_kv_heads": 4}
@@ -159,8 +151,8 @@ def test_a_family_that_transformers_does_not_know_comes_back_all_the_same(tmp_pa
     assert torch.equal(load_reward_model(tmp_path)[0].score(*CUT), model.score(*CUT))
 
 
-def likelihood_by_hand(model: LikelihoodReward, prompt: list[int], answer: list[int]) -> float:
-    hidden = model.hidden(torch.tensor([prompt + answer]))[0]
+def likelihood_by_hand(model: RewardModel, prompt: list[int], answer: list[int]) -> float:
+    hidden = model.transformer.hidden(torch.tensor([prompt + answer]))[0]
     log_probs = model.language_head(hidden[len(prompt) - 1 : -1]).log_softmax(-1)
     return sum(row[token].item() for row, token in zip(log_probs, answer, strict=True))
 
@@ -168,7 +160,7 @@ def likelihood_by_hand(model: LikelihoodReward, prompt: list[int], answer: list[
 def test_a_likelihood_reward_is_the_heads_and_what_the_nats_are_worth(tmp_path):
     tokenizer = small_tokenizer()
     language = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size)))
-    model = LikelihoodReward.of(language, 0.3).eval()
+    model = RewardModel.of(language, 0.3).eval()
     nats = torch.tensor([likelihood_by_hand(model, *text) for text in zip(*CUT, strict=True)])
     ours = [token_log_probs(language(torch.tensor([p + a]))[0, len(p) - 1 : -1], torch.tensor(a)).sum().item()
             for p, a in zip(*CUT, strict=True)]  # fmt: skip
@@ -181,7 +173,7 @@ def test_a_likelihood_reward_is_the_heads_and_what_the_nats_are_worth(tmp_path):
         model(torch.tensor([TEXTS[0]]))
     save_reward_model(model, tokenizer, tmp_path)
     again, _ = load_reward_model(tmp_path)
-    assert isinstance(again, LikelihoodReward)
+    assert again.likelihood is not None
     assert torch.equal(again.score(*CUT), model.score(*CUT))
     with pytest.raises(ValueError, match="minillm"):  # transformers would leave the likelihood out
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
@@ -191,14 +183,14 @@ def test_it_learns_to_prefer_and_to_say_what_was_chosen():
     base = lively(Transformer(small_config()))
     data = PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:])
     chosen = [one.prompt for one in PAIRS], [one.chosen for one in PAIRS]
-    before = LikelihoodReward.of(base).judge(*chosen)[1].mean().item()
+    before = RewardModel.of(base, 0.0).rewards_and_log_probs(*chosen)[1].mean().item()
     found = {}
     for imitation in (0.0, 0.5):
         config = RewardConfig(steps=30, learning_rate=3e-3, warmup_steps=0, likelihood=0.3, imitation=imitation)
         model, _ = train_reward_model(base, data, config)
-        assert isinstance(model, LikelihoodReward)
+        assert model.likelihood is not None
         assert (pair_margins(model, PAIRS) > 0).all()
-        found[imitation] = model.judge(*chosen)[1].mean().item()
+        found[imitation] = model.rewards_and_log_probs(*chosen)[1].mean().item()
     assert found[0.5] > max(before, found[0.0])
     again, _ = train_reward_model(model, data, settings(steps=1))  # a config that says nothing of it
     assert again is model
@@ -288,3 +280,59 @@ def test_a_few_broken_and_contradictory_lines_of_real_people_do_no_harm(tmp_path
     data = PairData(PairBatches(encoded.pairs, 8, 0), encoded.pairs[:10])
     found, _ = train_reward_model(model, data, settings(steps=40))
     assert (pair_margins(found, encoded.pairs[1:30]) > 0).all()
+
+
+FAMILIES = {
+    "Llama": transformers.LlamaConfig,
+    "Mistral": transformers.MistralConfig,
+    "Qwen2": transformers.Qwen2Config,
+    "Qwen3": transformers.Qwen3Config,
+}
+
+
+def theirs_in(folder, family: str, **changes):
+    """A classifier of transformers with our small tokenizer, saved in a folder."""
+    tokenizer = small_tokenizer()
+    shape = dict(
+        vocab_size=tokenizer.vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=24, num_labels=1,
+        pad_token_id=tokenizer.bos_id, tie_word_embeddings=family == "Qwen2",
+    )  # fmt: skip
+    if family == "Mistral":
+        shape["sliding_window"] = None
+    kind = getattr(transformers, f"{family}ForSequenceClassification")
+    model = kind(FAMILIES[family](**(shape | changes))).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.normal_(std=0.3)
+    model.save_pretrained(folder)
+    tokenizer.save(folder)
+    return model
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_reward_models_that_transformers_wrote_give_its_logits(tmp_path, family):
+    theirs = theirs_in(tmp_path, family)
+    width = max(map(len, TEXTS))
+    ids = torch.tensor([text + [theirs.config.pad_token_id] * (width - len(text)) for text in TEXTS])
+    with torch.no_grad():
+        expected = theirs(ids, attention_mask=(ids != theirs.config.pad_token_id).long()).logits[:, 0]
+    model, tokenizer = load_reward_model(tmp_path)
+    torch.testing.assert_close(model.score(*CUT), expected, rtol=1e-4, atol=1e-5)
+    save_reward_model(model, tokenizer, tmp_path / "again")
+    assert torch.equal(load_reward_model(tmp_path / "again")[0].score(*CUT), model.score(*CUT))
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_a_classifier_with_several_labels_is_refused(tmp_path, labels):
+    theirs_in(tmp_path, "Llama", num_labels=labels)
+    with pytest.raises(UserError, match=f"LlamaForSequenceClassification has {labels} labels; a reward model has 1"):
+        load_reward_model(tmp_path)
+    with pytest.raises(UserError, match="architectures is .*only LlamaForCausalLM can be run"):
+        load(tmp_path)
+
+
+def test_the_transformer_of_a_reward_model_gives_no_logits():
+    with pytest.raises(UserError, match="the transformer of a reward model has no language head"):
+        reward_model().transformer(torch.tensor([TEXTS[0]]))

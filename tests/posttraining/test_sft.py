@@ -91,7 +91,7 @@ def test_one_process_may_hold_a_share_without_targets():
     module = Processes().wrap(model, text_loss)
     loss, norm, count = update(module, optimizer, [empty], 0.0, config, processes)
     assert (loss, norm, count) == (0.0, 0.0, 5)
-    with pytest.raises(ValueError, match="nothing to learn from in this batch"):
+    with pytest.raises(ValueError, match="a batch needs at least one target"):
         update(module, optimizer, [empty], 0.0, config, Processes())
 
 

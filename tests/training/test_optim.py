@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from minillm.model.transformer import Transformer
-from minillm.training.optim import Muon, adamw, make_optimizer, orthogonalise
+from minillm.training.optim import Muon, adamw, make_optimizer, muon, orthogonalise
 
 
 def test_adamw_by_its_formula():
@@ -18,6 +18,48 @@ def test_adamw_by_its_formula():
     moved = 0.1 * layer.weight.grad / (layer.weight.grad.abs() + 1e-8)
     torch.testing.assert_close(layer.weight.detach(), weight * (1 - 0.1 * 0.5) - moved)
     torch.testing.assert_close(layer.bias.detach(), bias - 0.1 * layer.bias.grad / (layer.bias.grad.abs() + 1e-8))
+
+
+@pytest.mark.parametrize("kind", [adamw, muon])
+@pytest.mark.parametrize("of", [lambda model: model, lambda model: model.named_parameters()])
+def test_modules_and_named_parameters_move_alike(kind, of):
+    torch.manual_seed(0)
+    models = [Transformer(small_config(bias=True)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, params in zip(models, (models[0], of(models[1])), strict=True):
+        optimizer = kind(params, learning_rate=0.01, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-3)
+        torch.manual_seed(1)
+        for p in model.parameters():
+            p.grad = torch.randn_like(p)
+        optimizer.step()
+    for p, q in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_plain_parameters_betas_and_eps_are_those_of_torch():
+    ours, theirs = ([nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))] for _ in range(2))
+    options = {"betas": (0.8, 0.9), "eps": 1e-2}
+    optimizers = [
+        adamw(iter(ours), learning_rate=0.1, weight_decay=0.5, **options),
+        torch.optim.AdamW([{"params": theirs[:1], "weight_decay": 0.5}, {"params": theirs[1:], "weight_decay": 0.0}],
+                          lr=0.1, **options),
+    ]  # fmt: skip
+    for _ in range(3):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_without_names_every_matrix_is_muons():
+    parameters = [nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2, 2, 2))]
+    kinds = [(group["kind"], len(group["params"])) for group in muon(parameters, learning_rate=0.1).param_groups]
+    assert kinds == [("muon", 1), ("adamw", 1), ("adamw", 1)]
+    for kind in (adamw, muon):
+        with pytest.raises(ValueError, match="none of 1 parameters needs a gradient"):
+            kind([torch.ones(2)], learning_rate=0.1)
 
 
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(0, 10_000))

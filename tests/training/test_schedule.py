@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
-from minillm.training.schedule import SHAPES, learning_rate, warmup_stable_decay
+from minillm.training.schedule import SHAPES, cosine_with_warmup, learning_rate, warmup_stable_decay
 from minillm.training.settings import TrainConfig
 
 SHARES = st.floats(0, 1)
@@ -57,3 +58,23 @@ def test_the_stable_part_does_not_know_the_end(progress, final, decay):
 def test_the_budget_that_is_spent_first_ends_the_run(steps, minutes, step, seconds):
     progress = TrainConfig(steps=steps, minutes=minutes).progress(step, seconds)
     assert (progress >= 1) == (step >= steps or seconds / (60 * minutes) >= 1)
+
+
+@pytest.mark.parametrize(("total", "warmup", "final"), [(20, 0, 0.0), (20, 5, 0.1), (7, 6, 0.5)])
+def test_cosine_with_warmup_is_that_of_transformers(total, warmup, final):
+    """Up to their warmup, which begins with a rate of 0, where ours takes its first step."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    theirs = get_cosine_with_min_lr_schedule_with_warmup(optimizer, warmup, total, min_lr_rate=final)
+    rates = []
+    for _ in range(total + 1):
+        rates.append(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+    ours = [cosine_with_warmup(step, total, 0.3, warmup, final) for step in range(total + 1)]
+    assert ours[warmup:] == pytest.approx(rates[warmup:])
+    assert ours[:warmup] == pytest.approx(rates[1 : warmup + 1])
+
+
+def test_a_warmup_longer_than_the_run_is_refused():
+    with pytest.raises(ValueError, match="warmup_steps is 5 of 5"):
+        cosine_with_warmup(0, 5, 0.1, warmup_steps=5)

@@ -12,9 +12,9 @@ from minillm.course.checks.preference_optimization.closing import answer_log_pro
 from minillm.course.checks.preference_optimization.others import against_the_others
 from minillm.course.checks.preference_optimization.slips import careful_loss
 from minillm.course.checks.preference_optimization.thumbs import thumbs
+from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import implicit_margins
-from minillm.posttraining.reward import preference_loss
 from minillm.posttraining.rollout import Rollout, score_answers
 
 
@@ -22,7 +22,7 @@ from minillm.posttraining.rollout import Rollout, score_answers
 def test_the_careful_loss_is_the_packages_from_both_sides(slips):
     tables = torch.randn(4, 5)
     margins = implicit_margins(tables[0] - tables[1], tables[2] - tables[3], beta=0.3)
-    expected = (1 - slips) * preference_loss(margins) + slips * preference_loss(-margins)
+    expected = (1 - slips) * bradley_terry_loss(margins) + slips * bradley_terry_loss(-margins)
     torch.testing.assert_close(careful_loss(*tables, 0.3, slips), expected)
 
 

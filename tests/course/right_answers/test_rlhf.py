@@ -12,8 +12,8 @@ from minillm.course.checks.rlhf.advantages import advantages
 from minillm.course.checks.rlhf.budget import best_within
 from minillm.course.checks.rlhf.merits import merits
 from minillm.course.checks.rlhf.ranking import ranking_loss
+from minillm.losses import bradley_terry_loss
 from minillm.posttraining.policy_gradient import gae, token_rewards
-from minillm.posttraining.reward import preference_loss
 
 
 @pytest.mark.parametrize("K", [2, 4, 9])
@@ -21,7 +21,7 @@ def test_a_ranking_is_all_its_pairs(K):
     rewards = torch.randn(3, K)
     pairs = list(combinations(range(K), 2))
     margins = torch.stack([row[front] - row[behind] for row in rewards for front, behind in pairs])
-    torch.testing.assert_close(ranking_loss(rewards), preference_loss(margins))
+    torch.testing.assert_close(ranking_loss(rewards), bradley_terry_loss(margins))
 
 
 def test_advantages_are_the_packages():
@@ -29,7 +29,7 @@ def test_advantages_are_the_packages():
     log_probs, reference, values = -torch.rand(3, 3, 6) * counts
     scores = torch.randn(3)
     rewards = token_rewards(scores, log_probs, reference, counts, kl_coef=0.2)
-    expected = gae(rewards, values, counts, discount=1.0, trace=0.9)
+    expected = gae(rewards, values, counts, discount=1.0, gae_lambda=0.9)
     torch.testing.assert_close(advantages(scores, log_probs, reference, values, counts, 0.2, 0.9), expected)
 
 

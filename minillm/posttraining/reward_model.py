@@ -1,0 +1,190 @@
+"""The reward model: a transformer that reads a prompt and an answer and gives one number, and its files.
+
+`posttraining/reward.py` trains it.
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from minillm.config import ModelConfig
+from minillm.errors import UserError
+from minillm.files import MAX_CONFIG_BYTES, read_json
+from minillm.model.transformer import Transformer
+from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
+from minillm.pretrained import huggingface
+from minillm.pretrained.families import ARCHITECTURES
+from minillm.tokenizer import Tokenizer
+
+# Names in files: the head as in transformers' ...ForSequenceClassification; the rest is there with a likelihood term.
+NAMES = {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
+CLASSIFIER = "ForSequenceClassification"
+SCORED_AT_ONCE = 512  # answers, or pairs
+
+
+class RemovedHead(nn.Module):
+    """In the place of a transformer's language head: refuses to give logits."""
+
+    out_features = 0
+
+    def forward(self, hidden: Float[Tensor, "*B C"]) -> Tensor:
+        """Raise `ValueError`."""
+        raise UserError("the transformer of a reward model has no language head; take its hidden(ids), or rewards(...)")
+
+
+class RewardModel(nn.Module):
+    """A transformer with a head that gives one number, read at the last real token: ids (B, T) -> rewards (B,).
+
+    r = w . h_last. The head has no bias, since it would cancel in every difference, and starts at zero: at first, all
+    rewards are 0. Padding (segment 0) may be on either side.
+
+    With `reads_likelihood` the reward also counts how probable the answer is, r = w . h_last + c log p(answer),
+    by a copy of the language head. The layers of a small model know what it would say itself, which a head at the end
+    of somebody else's answer hardly reads: it learns style, not truth. Alone, the second term is the reward that DPO
+    finds in every language model, with a uniform reference (Rafailov et al. 2023, section 5).
+
+    >>> model = RewardModel(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+    >>> model(torch.tensor([[1, 2, 3], [4, 5, 5]]), torch.tensor([[1, 1, 1], [1, 1, 0]])).tolist()
+    [0.0, 0.0]
+    >>> model = RewardModel(model.config, reads_likelihood=True)
+    >>> _ = nn.init.zeros_(model.language_head.weight), nn.init.ones_(model.likelihood.weight)
+    >>> model.rewards([[1, 2], [1, 2]], [[3], [3, 4]]).detach()                 # log 0.1, once and twice
+    tensor([-2.3026, -4.6052])
+    """
+
+    def __init__(self, config: ModelConfig, reads_likelihood: bool = False):
+        super().__init__()
+        self.transformer = Transformer(config.replace(tie_embeddings=False))
+        self.transformer.head = RemovedHead()  # pyright: ignore[reportAttributeAccessIssue]
+        self.head = nn.Linear(config.d_model, 1, bias=False)
+        nn.init.zeros_(self.head.weight)
+        self.language_head = nn.Linear(config.d_model, config.vocab_size, bias=False) if reads_likelihood else None
+        self.likelihood = nn.Linear(1, 1, bias=False) if reads_likelihood else None  # c, reward per nat
+
+    @classmethod
+    def of(cls, model: Transformer, likelihood: float | None = None) -> "RewardModel":
+        """A copy of a language model with an untrained head; with `likelihood`, the c that the second term starts with.
+
+        Raises `ValueError` for a model with LoRA layers.
+        """
+        made = cls(model.config, reads_likelihood=likelihood is not None).to(model.device)
+        weights = {name: weight for name, weight in model.state_dict().items() if name != "head.weight"}
+        if unknown := sorted(weights.keys() - made.transformer.state_dict().keys()):
+            raise UserError(f"the model has {unknown[0]}, which a plain one has not; merge corrections (merge_lora)")
+        made.transformer.load_state_dict(weights)
+        if made.language_head is not None and made.likelihood is not None and likelihood is not None:
+            made.language_head.load_state_dict(model.head.state_dict())
+            nn.init.constant_(made.likelihood.weight, likelihood)
+        return made
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration of the transformer."""
+        return self.transformer.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.transformer.device
+
+    def check_predicts_tokens(self) -> None:
+        """Raise `ValueError`: a reward model cannot choose a next token."""
+        self.transformer.check_predicts_tokens()
+
+    def forward(self, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B"]:
+        """With `segments` (1, and 0 at padding), rows hold texts of unequal length.
+
+        Raises `ValueError` with a likelihood term: ids alone do not tell where the answer begins.
+        """
+        if self.likelihood is not None:
+            raise UserError("the likelihood term needs to know where the answer begins; call rewards(prompts, answers)")
+        hidden = self.transformer.hidden(ids, segments=segments)
+        if segments is None:
+            last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device)
+        else:
+            last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
+        return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
+
+    def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
+        """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
+        return self.rewards_and_log_probs(prompts, answers)[0]
+
+    def rewards_and_log_probs(
+        self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
+        """The rewards, and log p(answer) of each answer in nats; None without a likelihood term."""
+        hidden = hidden_of_answers(self.transformer, prompts, answers)
+        last = torch.tensor([len(answer) for answer in answers], device=self.device)
+        rewards = points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
+        if self.language_head is None or self.likelihood is None:
+            return rewards, None
+        log_probs, _ = score_vectors(self.language_head, Rollout.of(prompts, answers, self.device), hidden[:, :-1])
+        return rewards + points(self.likelihood, log_probs.sum(1, True)), log_probs.sum(1)
+
+    @torch.no_grad()
+    def score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
+        """`rewards` of any number of answers, without gradients: the reward function of best-of-n, PPO and GRPO."""
+        starts = range(0, len(answers), SCORED_AT_ONCE)
+        parts = [(prompts[start : start + SCORED_AT_ONCE], answers[start : start + SCORED_AT_ONCE]) for start in starts]
+        return torch.cat([self.rewards(*part) for part in parts])
+
+
+def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"]:
+    """The output of a layer with one row, in float32 under autocast too: bfloat16 would round small differences away.
+
+    >>> layer = nn.Linear(2, 1, bias=False); _ = nn.init.constant_(layer.weight, 1.001)
+    >>> with torch.autocast("cpu", torch.bfloat16): points(layer, torch.ones(1, 2)).detach()    # not 2.0
+    tensor([2.0020])
+    """
+    return (vectors.float() * layer.weight[0].float()).sum(-1)
+
+
+def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path) -> None:
+    """Write it as `minillm.save` writes a model, in the form of transformers' ...ForSequenceClassification.
+
+    transformers reads the reward at the last token that is not `pad_token_id`; that is the token that begins documents,
+    which ends no answer. No class there has a likelihood term: with one, config.json names no class. Raises what
+    `minillm.save` raises.
+    """
+    described = huggingface.describe(model.config, tokenizer)
+    classes = [re.sub("ForCausalLM|LMHeadModel", CLASSIFIER, name) for name in described.get("architectures", [])]
+    changes: dict[str, Any] = {}
+    if classes:
+        changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id}
+    if model.likelihood is not None:
+        changes = {"architectures": [], "model_type": "minillm", "likelihood_reward": True}
+    huggingface.save(model, tokenizer, dir, _names, changes)
+
+
+def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
+    """Load what `save_reward_model` wrote, or transformers' ...ForSequenceClassification with one label.
+
+    The model is in evaluation mode. Of other programs' models the families that `minillm.load` reads are read. Raises
+    what `minillm.load` raises, also for a language model and for a classifier with several labels.
+    """
+    config = Path(dir) / huggingface.CONFIG
+    reads = config.is_file() and read_json(config, MAX_CONFIG_BYTES).get("likelihood_reward") is True
+    build = functools.partial(RewardModel, reads_likelihood=reads)
+    model, tokenizer = huggingface.load(dir, _names, build, _as_language_model)
+    return model.to(device), tokenizer
+
+
+def _names(family: Mapping[str, str]) -> dict[str, str]:
+    return {f"transformer.{ours}": theirs for ours, theirs in family.items()} | NAMES
+
+
+def _as_language_model(values: dict[str, Any]) -> dict[str, Any]:
+    """The config.json of the language model that a classifier's transformer is from; checks that it has one label."""
+    kind, classes = values.get("model_type"), values.get("architectures")
+    if "minillm" in values or not isinstance(classes, list) or not str(classes[:1]).endswith(f"{CLASSIFIER}']"):
+        return values
+    labels = values.get("id2label", [0, 1])  # transformers' default is two, and then none are written
+    if values.get("num_labels", len(labels)) != 1:
+        raise UserError(f"{classes[0][:80]} has {len(labels)} labels; a reward model has 1 (num_labels)")
+    return values | {"architectures": [ARCHITECTURES.get(str(kind))]}
