@@ -15,7 +15,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE, moved
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def multi_head(
@@ -68,24 +68,16 @@ def _bent(cut=_cut_rightly, join=_join_rightly, scale: str = "D", causal: bool =
     return multi_head
 
 
-def _without_output(x, query_weight, key_weight, value_weight, output_weight, n_heads):
-    return _bent()(x, query_weight, key_weight, value_weight, torch.eye(x.shape[1]), n_heads)
-
-
-def _texts(*sizes: tuple[int, int, int]):
+def _texts(rng: random.Random, *sizes: tuple[int, int, int]) -> list[Call]:
     """For each (T, C, H) two texts that differ in one token."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for T, C, H in sizes:
-            weights = [numbers(chance, C, C, scale=0.5) for _ in range(4)]
-            x = numbers(chance, T, C)
-            changed = x.clone()
-            changed[chance.randrange(1, T)] += 1 + numbers(chance, C).abs()
-            calls += [(x, *weights, H), (changed, *weights, H)]
-        return calls
-
-    return draw
+    calls = []
+    for T, C, H in sizes:
+        weights = [numbers(rng, C, C, scale=0.5) for _ in range(4)]
+        x = numbers(rng, T, C)
+        changed = x.clone()
+        changed[rng.randrange(1, T)] += 1 + numbers(rng, C).abs()
+        calls += [(x, *weights, H), (changed, *weights, H)]
+    return calls
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -102,50 +94,54 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     return None
 
 
-MISTAKES = (
-    Mistake(
-        "The heads are still cut and joined along the tokens: head 1 begins with a later token than 0.",
-        "Head h owns columns of every token. Split the last axis into (H, D) first, then bring the heads to the front.",
-        _bent(_cut_tokens, _join_tokens),
-    ),
-    Mistake(
-        "The cut is mended, but the heads' answers are joined along the tokens.",
-        "(H, T, D) must become (T, H, D) before its last two axes are joined.",
-        _bent(join=_join_tokens),
-    ),
-    Mistake(
-        "The joining is mended, but the heads are cut along the tokens.",
-        "`view(H, T, D)` gives head 0 the first tokens. Split (T, C) into (T, H, D), then swap the first two axes.",
-        _bent(_cut_tokens),
-    ),
-    Mistake(
-        "The columns are dealt out like cards: head h gets every H-th one.",
-        "Head 0 owns the first D columns, head 1 the next D: the axis of heads stands before that of D.",
-        _bent(_cut_like_cards, lambda heads: heads.permute(1, 2, 0).flatten(1)),
-    ),
-    Mistake(
-        "The scores are divided by sqrt(C); each head is only D wide.",
-        "The dot product runs over the D = C / H numbers of one head.",
-        _bent(scale="C"),
-    ),
-    Mistake(
-        "Nothing is hidden any more: every position sees all others.",
-        "The mask was not the fault. Put it back.",
-        _bent(causal=False),
-    ),
-    Mistake(
-        "The output matrix is not applied.",
-        "After the heads are joined, `output_weight` mixes them.",
-        _without_output,
-    ),
+question = Question(
+    "04.2", "The mask is right, and half the text misses the beginning", multi_head, forbidden=READY_MADE
 )
-HEADS = Question(
-    "04.2",
-    "The mask is right, and half the text misses the beginning",
-    "multi_head",
-    (
-        Probe("two heads", _texts((3, 4, 2), (5, 6, 2)), multi_head, MISTAKES, _leak),
-        Probe("as many heads as tokens, and one", _texts((4, 8, 4), (3, 9, 3), (4, 6, 1)), multi_head, MISTAKES, _leak),
-    ),
-    forbidden=READY_MADE,
+
+two_heads = question.probe("two heads", lambda rng: _texts(rng, (3, 4, 2), (5, 6, 2)), _leak)
+two_heads.mistake(
+    "The heads are still cut and joined along the tokens: head 1 begins with a later token than 0.",
+    "Head h owns columns of every token. Split the last axis into (H, D) first, then bring the heads to the front.",
+    _bent(_cut_tokens, _join_tokens),
+)
+two_heads.mistake(
+    "The cut is mended, but the heads' answers are joined along the tokens.",
+    "(H, T, D) must become (T, H, D) before its last two axes are joined.",
+    _bent(join=_join_tokens),
+)
+two_heads.mistake(
+    "The joining is mended, but the heads are cut along the tokens.",
+    "`view(H, T, D)` gives head 0 the first tokens. Split (T, C) into (T, H, D), then swap the first two axes.",
+    _bent(_cut_tokens),
+)
+two_heads.mistake(
+    "The columns are dealt out like cards: head h gets every H-th one.",
+    "Head 0 owns the first D columns, head 1 the next D: the axis of heads stands before that of D.",
+    _bent(_cut_like_cards, lambda heads: heads.permute(1, 2, 0).flatten(1)),
+)
+two_heads.mistake(
+    "The scores are divided by sqrt(C); each head is only D wide.",
+    "The dot product runs over the D = C / H numbers of one head.",
+    _bent(scale="C"),
+)
+two_heads.mistake(
+    "Nothing is hidden any more: every position sees all others.",
+    "The mask was not the fault. Put it back.",
+    _bent(causal=False),
+)
+
+
+@two_heads.mistake(
+    "The output matrix is not applied.",
+    "After the heads are joined, `output_weight` mixes them.",
+)
+def _without_output(x, query_weight, key_weight, value_weight, output_weight, n_heads):
+    return _bent()(x, query_weight, key_weight, value_weight, torch.eye(x.shape[1]), n_heads)
+
+
+other_counts = question.probe(
+    "as many heads as tokens, and one",
+    lambda rng: _texts(rng, (4, 8, 4), (3, 9, 3), (4, 6, 1)),
+    _leak,
+    same=two_heads.mistakes,
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Tables = tuple[Tensor, Tensor]  # E and U
 
@@ -72,22 +72,6 @@ def _bent(
     return step
 
 
-def _first_E_then_U(E, U, words, company, noise, rate):
-    new = step(E, U, words, company, noise, rate)[0]
-    return new, U + step(new, U, words, company, noise, rate)[1] - U
-
-
-def _first_U_then_E(E, U, words, company, noise, rate):
-    new = step(E, U, words, company, noise, rate)[1]
-    return step(E, new, words, company, noise, rate)[0], new
-
-
-def _pair_by_pair(E, U, words, company, noise, rate):
-    for n in range(len(words)):
-        E, U = step(E, U, words[n : n + 1], company[n : n + 1], noise[n : n + 1], rate)
-    return E, U
-
-
 def _last_only(E_too: bool, U_too: bool) -> Callable[..., Tables]:
     """What `table[ids] += ...` writes: of an id that stands several times, the last."""
 
@@ -112,23 +96,21 @@ def _last_only(E_too: bool, U_too: bool) -> Callable[..., Tables]:
     return step
 
 
-def _drawn(*sizes: tuple[int, int, int], repeats: bool = False, clashes: bool = False):
+def _drawn(
+    rng: random.Random, *sizes: tuple[int, int, int], repeats: bool = False, clashes: bool = False
+) -> list[Call]:
     """For each (N, K, C) two tables of nine rows, and pairs; noise is apart from all pairs unless it `clashes`."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for N, K, C in sizes:
-            ids = chance.sample(range(9), 9)
-            some = (lambda pool, k: chance.choices(pool[:3], k=k)) if repeats else chance.sample
-            words, company = some(ids[:4], N), some(ids[:4], N)
-            noise = [some(ids[4:], K) for _ in range(N)]
-            if clashes:  # with its own company, and with what else stands in the pairs
-                for n in range(N):
-                    noise[n][:2] = [company[n], chance.choice(words + company)]
-            calls.append((*(numbers(chance, 9, C) for _ in range(2)), *map(torch.tensor, (words, company, noise)), 0.5))
-        return calls
-
-    return draw
+    calls = []
+    for N, K, C in sizes:
+        ids = rng.sample(range(9), 9)
+        some = (lambda pool, k: rng.choices(pool[:3], k=k)) if repeats else rng.sample
+        words, company = some(ids[:4], N), some(ids[:4], N)
+        noise = [some(ids[4:], K) for _ in range(N)]
+        if clashes:  # with its own company, and with what else stands in the pairs
+            for n in range(N):
+                noise[n][:2] = [company[n], rng.choice(words + company)]
+        calls.append((*(numbers(rng, 9, C) for _ in range(2)), *map(torch.tensor, (words, company, noise)), 0.5))
+    return calls
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -147,119 +129,123 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     return None
 
 
-NOISE = Question(
+question = Question(
     "02.4",
     "A handful of wrong words",
-    "step",
-    (
-        Probe(
-            "one pair, and different words",
-            _drawn((1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
-            step,
-            (
-                Mistake(
-                    "The noise is pulled nearer, too.",
-                    "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall.",
-                    _bent(_pulled_loss),
-                ),
-                Mistake(
-                    "The noise does nothing.",
-                    "Each wrong word pushes e_w away, and is pushed away by it.",
-                    _bent(counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
-                ),
-                Mistake(
-                    "It is a softmax over the right word and the noise.",
-                    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
-                    _bent(_softmax_loss),
-                ),
-                Mistake(
-                    "The step goes uphill.",
-                    "Subtract rate times slope. Pulling together is what comes out for the right word.",
-                    lambda E, U, words, company, noise, rate: step(E, U, words, company, noise, -rate),
-                ),
-                Mistake(
-                    "U is stepped with rows of E that have moved already.",
-                    "Compute all slopes with the tables as they came; then change both.",
-                    _first_E_then_U,
-                ),
-                Mistake(
-                    "E is stepped with rows of U that have moved already.",
-                    "Compute all slopes with the tables as they came; then change both.",
-                    _first_U_then_E,
-                ),
-                Mistake(
-                    "Only E learns.",
-                    "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
-                    _bent(rates=lambda words, noise: (1, 0)),
-                ),
-            ),
-            _which_row,
-        ),
-        Probe(
-            "words that stand several times",
-            _drawn((3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
-            step,
-            (
-                Mistake(
-                    "In E, a word that stands several times is stepped once.",
-                    "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
-                    _last_only(E_too=True, U_too=False),
-                ),
-                Mistake(
-                    "In U, a word that stands several times is stepped once.",
-                    "Noise and company repeat. `index_add` adds for every place.",
-                    _last_only(E_too=False, U_too=True),
-                ),
-                Mistake(
-                    "In both tables, a word that stands several times is stepped once.",
-                    "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
-                    _last_only(E_too=True, U_too=True),
-                ),
-                Mistake(
-                    "The slopes are divided by the number of pairs.",
-                    "The loss of this question is a sum over the pairs.",
-                    _bent(rates=lambda words, noise: (1 / len(words), 1 / len(words))),
-                ),
-                Mistake(
-                    "The pairs are worked on one after the other.",
-                    "All pairs see the tables as they came. Collect the slopes of all, then step once.",
-                    _pair_by_pair,
-                ),
-            ),
-            _which_row,
-        ),
-        Probe(
-            "noise that hits the right word",
-            _drawn((2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
-            step,
-            (
-                Mistake(
-                    "Noise that is the right word is pushed away all the same.",
-                    "Where noise equals this pair's company, leave it out.",
-                    _bent(counts=lambda words, company, noise: noise == noise),
-                ),
-                Mistake(
-                    "Noise that equals the word, not its company, is left out.",
-                    "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
-                    _bent(counts=lambda words, company, noise: noise != words[:, None]),
-                ),
-                Mistake(
-                    "Noise that is the company of another pair is left out.",
-                    "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
-                    _bent(counts=lambda words, company, noise: ~torch.isin(noise, company)),
-                ),
-                Mistake(
-                    "A pair whose noise hits the right word loses all its noise.",
-                    "Leave out the one hit. The pair's other noise counts.",
-                    _bent(
-                        counts=lambda words, company, noise: (
-                            (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
-                        )
-                    ),
-                ),
-            ),
-            _which_row,
-        ),
-    ),
+    step,
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.nn.functional.embedding"),
+)
+
+different_words = question.probe(
+    "one pair, and different words",
+    lambda rng: _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
+    _which_row,
+)
+different_words.mistake(
+    "The noise is pulled nearer, too.",
+    "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall.",
+    _bent(_pulled_loss),
+)
+different_words.mistake(
+    "The noise does nothing.",
+    "Each wrong word pushes e_w away, and is pushed away by it.",
+    _bent(counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
+)
+different_words.mistake(
+    "It is a softmax over the right word and the noise.",
+    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
+    _bent(_softmax_loss),
+)
+different_words.mistake(
+    "The step goes uphill.",
+    "Subtract rate times slope. Pulling together is what comes out for the right word.",
+    lambda E, U, words, company, noise, rate: step(E, U, words, company, noise, -rate),
+)
+
+
+@different_words.mistake(
+    "U is stepped with rows of E that have moved already.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _first_E_then_U(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[0]
+    return new, U + step(new, U, words, company, noise, rate)[1] - U
+
+
+@different_words.mistake(
+    "E is stepped with rows of U that have moved already.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _first_U_then_E(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[1]
+    return step(E, new, words, company, noise, rate)[0], new
+
+
+different_words.mistake(
+    "Only E learns.",
+    "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
+    _bent(rates=lambda words, noise: (1, 0)),
+)
+
+repeated_words = question.probe(
+    "words that stand several times",
+    lambda rng: _drawn(rng, (3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
+    _which_row,
+)
+repeated_words.mistake(
+    "In E, a word that stands several times is stepped once.",
+    "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
+    _last_only(E_too=True, U_too=False),
+)
+repeated_words.mistake(
+    "In U, a word that stands several times is stepped once.",
+    "Noise and company repeat. `index_add` adds for every place.",
+    _last_only(E_too=False, U_too=True),
+)
+repeated_words.mistake(
+    "In both tables, a word that stands several times is stepped once.",
+    "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
+    _last_only(E_too=True, U_too=True),
+)
+repeated_words.mistake(
+    "The slopes are divided by the number of pairs.",
+    "The loss of this question is a sum over the pairs.",
+    _bent(rates=lambda words, noise: (1 / len(words), 1 / len(words))),
+)
+
+
+@repeated_words.mistake(
+    "The pairs are worked on one after the other.",
+    "All pairs see the tables as they came. Collect the slopes of all, then step once.",
+)
+def _pair_by_pair(E, U, words, company, noise, rate):
+    for n in range(len(words)):
+        E, U = step(E, U, words[n : n + 1], company[n : n + 1], noise[n : n + 1], rate)
+    return E, U
+
+
+hits = question.probe(
+    "noise that hits the right word",
+    lambda rng: _drawn(rng, (2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
+    _which_row,
+)
+hits.mistake(
+    "Noise that is the right word is pushed away all the same.",
+    "Where noise equals this pair's company, leave it out.",
+    _bent(counts=lambda words, company, noise: noise == noise),
+)
+hits.mistake(
+    "Noise that equals the word, not its company, is left out.",
+    "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
+    _bent(counts=lambda words, company, noise: noise != words[:, None]),
+)
+hits.mistake(
+    "Noise that is the company of another pair is left out.",
+    "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
+    _bent(counts=lambda words, company, noise: ~torch.isin(noise, company)),
+)
+hits.mistake(
+    "A pair whose noise hits the right word loses all its noise.",
+    "Leave out the one hit. The pair's other noise counts.",
+    _bent(counts=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Event = tuple[Any, ...]
 Tables = dict[str, list[int]]
@@ -102,15 +102,15 @@ def _bent(bent: str = "") -> Callable[[list[Event], int], list[Tables]]:
     return page_tables
 
 
-def _story(chance: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
+def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
     """n events of some kinds besides joining and writing; one text always stays."""
     names, live, events = iter(ascii_uppercase), [], []
     while len(events) < n:
-        kind = chance.choice(f"join write write {kinds}".split()) if live else "join"
-        name = chance.choice(live) if live else None
+        kind = rng.choice(f"join write write {kinds}".split()) if live else "join"
+        name = rng.choice(live) if live else None
         if kind == "join":
             live.append(next(names))
-            events.append((kind, live[-1], chance.randint(1, 2 * page_size)))
+            events.append((kind, live[-1], rng.randint(1, 2 * page_size)))
         elif kind == "write":
             events.append((kind, name))
         elif kind == "fork":
@@ -129,7 +129,7 @@ LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "
 def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
     """For each (events, page_size) a story, and the long one where texts fork."""
     more = [(LONG, 4)] if "fork" in kinds else []
-    return lambda chance: [*((_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
+    return lambda rng: [*((_story(rng, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
 
 
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -160,105 +160,90 @@ def _of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong:
     return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint
 
 
-PAGES = Question(
-    "12.4",
-    "A cache in pages",
-    "page_tables",
-    (
-        Probe(
-            "texts that join and write",
-            _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)),
-            page_tables,
-            (
-                Mistake(
-                    "A page is taken before it is needed: a text that fills its pages has one too many.",
-                    "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
-                    _bent("one too many"),
-                ),
-                Mistake(
-                    "A page that is not full yet is forgotten.",
-                    "A text of n tokens needs n / page_size pages, rounded *up*.",
-                    _bent("only full ones"),
-                ),
-                Mistake(
-                    "Each token takes a page of its own.",
-                    "A page has room for `page_size` tokens. Take a new one only when the last is full.",
-                    _bent("each"),
-                ),
-                Mistake(
-                    "After every event the tables are those of the end.",
-                    "You put the same dictionary or the same lists into the result each time. Put copies there.",
-                    _bent("one object"),
-                ),
-                Mistake(
-                    "A table that you have put into the result still grows afterwards.",
-                    "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
-                    _bent("one list"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-        Probe(
-            "texts that leave",
-            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
-            page_tables,
-            (
-                Mistake(
-                    "Pages of those who left never come back.",
-                    "They are free again. Take the smallest number that nobody holds.",
-                    _bent("never comes back"),
-                ),
-                Mistake(
-                    "The page that came back last is taken first.",
-                    "A stack would do as well, but to compare answers it must be the smallest free number here.",
-                    _bent("latest first"),
-                ),
-                Mistake(
-                    "The table of a text that left is still there.",
-                    "Remove the text from the tables when its pages are free.",
-                    _bent("table stays"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-        Probe(
-            "texts that fork",
-            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
-            page_tables,
-            (
-                Mistake(
-                    "Both write into a page that they share, and the tokens of one overwrite the other's.",
-                    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
-                    _bent("writes into both"),
-                ),
-                Mistake(
-                    "A fork copies pages.",
-                    "It only copies the table. A page is copied when somebody writes into it.",
-                    _bent("copies at a fork"),
-                ),
-                Mistake(
-                    "A write copies all pages that are shared.",
-                    "Only the last page is written into. The ones before it stay shared as long as the texts live.",
-                    _bent("copies all at a write"),
-                ),
-                Mistake(
-                    "A shared page that is full is copied.",
-                    "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
-                    _bent("copies a full page"),
-                ),
-                Mistake(
-                    "A page becomes free although another text still holds it.",
-                    "Count the holders of each page, and let it go when the last of them has left.",
-                    _bent("frees for all"),
-                ),
-                Mistake(
-                    "A page that was shared once is copied even by the only text that still holds it.",
-                    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
-                    _bent("once shared"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("12.4", "A cache in pages", page_tables)
+
+joining = question.probe(
+    "texts that join and write", _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)), _first_wrong_event
+)
+joining.mistake(
+    "A page is taken before it is needed: a text that fills its pages has one too many.",
+    "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
+    _bent("one too many"),
+)
+joining.mistake(
+    "A page that is not full yet is forgotten.",
+    "A text of n tokens needs n / page_size pages, rounded *up*.",
+    _bent("only full ones"),
+)
+joining.mistake(
+    "Each token takes a page of its own.",
+    "A page has room for `page_size` tokens. Take a new one only when the last is full.",
+    _bent("each"),
+)
+joining.mistake(
+    "After every event the tables are those of the end.",
+    "You put the same dictionary or the same lists into the result each time. Put copies there.",
+    _bent("one object"),
+)
+joining.mistake(
+    "A table that you have put into the result still grows afterwards.",
+    "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
+    _bent("one list"),
+)
+
+leaving = question.probe(
+    "texts that leave",
+    _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
+    _first_wrong_event,
+)
+leaving.mistake(
+    "Pages of those who left never come back.",
+    "They are free again. Take the smallest number that nobody holds.",
+    _bent("never comes back"),
+)
+leaving.mistake(
+    "The page that came back last is taken first.",
+    "A stack would do as well, but to compare answers it must be the smallest free number here.",
+    _bent("latest first"),
+)
+leaving.mistake(
+    "The table of a text that left is still there.",
+    "Remove the text from the tables when its pages are free.",
+    _bent("table stays"),
+)
+
+forking = question.probe(
+    "texts that fork",
+    _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
+    _first_wrong_event,
+)
+forking.mistake(
+    "Both write into a page that they share, and the tokens of one overwrite the other's.",
+    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
+    _bent("writes into both"),
+)
+forking.mistake(
+    "A fork copies pages.",
+    "It only copies the table. A page is copied when somebody writes into it.",
+    _bent("copies at a fork"),
+)
+forking.mistake(
+    "A write copies all pages that are shared.",
+    "Only the last page is written into. The ones before it stay shared as long as the texts live.",
+    _bent("copies all at a write"),
+)
+forking.mistake(
+    "A shared page that is full is copied.",
+    "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
+    _bent("copies a full page"),
+)
+forking.mistake(
+    "A page becomes free although another text still holds it.",
+    "Count the holders of each page, and let it go when the last of them has left.",
+    _bent("frees for all"),
+)
+forking.mistake(
+    "A page that was shared once is copied even by the only text that still holds it.",
+    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
+    _bent("once shared"),
 )

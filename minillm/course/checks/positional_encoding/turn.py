@@ -16,7 +16,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.positional_encoding.common import turned
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> Float[Tensor, "H T D"]:
@@ -41,35 +41,16 @@ def _bent(table: str = "neighbours", step: int = 2, sign: float = 1.0, first_sig
     return turn
 
 
-def _halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turned(x, places, theta, halves=True)
-
-
-def _left_in_halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    pairs = turn(x, places, theta)
-    return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
-
-
-def _from_zero(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turn(x, torch.arange(len(places)), theta)
-
-
-def _usual_base(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turn(x, places, 10_000.0)
-
-
-def _whole_texts(chance: random.Random) -> list[Call]:
+def _whole_texts(rng: random.Random) -> list[Call]:
     sizes = (1, 2, 4), (1, 5, 8), (2, 4, 6)
-    return [(numbers(chance, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
+    return [(numbers(rng, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
 
 
-def _any_places(chance: random.Random) -> list[Call]:
+def _any_places(rng: random.Random) -> list[Call]:
     sizes = (1, 2, 4, 100.0), (2, 6, 8, 4.0), (3, 3, 4, 500.0)
-    calls = [
-        (numbers(chance, H, T, D), torch.tensor(chance.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes
-    ]
-    far = torch.tensor([chance.randint(100, 1000), chance.randint(1030, 1100)])  # further, and float32 says too little
-    return [*calls, (numbers(chance, 2, 2, 4), far, 10_000.0)]
+    calls = [(numbers(rng, H, T, D), torch.tensor(rng.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes]
+    far = torch.tensor([rng.randint(100, 1000), rng.randint(1030, 1100)])  # further, and float32 says too little
+    return [*calls, (numbers(rng, 2, 2, 4), far, 10_000.0)]
 
 
 def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -87,63 +68,54 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     return None
 
 
-MISTAKES = (
-    Mistake(
-        "The two numbers of a pair still get different angles: the table is one for halves.",
-        "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
-        _bent(table="halves"),
-    ),
-    Mistake(
-        "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
-        "These weights were trained with neighbours. Mend the table, not the pairs.",
-        _halves,
-    ),
-    Mistake(
-        "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
-        "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
-        _left_in_halves,
-    ),
-    Mistake(
-        "The pairs turn backwards.",
-        "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
-        _bent(sign=-1.0),
-    ),
-    Mistake(
-        "It is a mirror and no rotation: the minus is lost.",
-        "(x, y) becomes (x cos - y sin, x sin + y cos).",
-        _bent(first_sign=1.0),
-    ),
-    Mistake(
-        "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
-        "For D = 4 the two frequencies are 1 and theta^(-2/4).",
-        _bent(step=1),
-    ),
+question = Question("03.2", "A rotation that changes lengths", turn)
+
+from_start = question.probe("a text from its beginning", _whole_texts, _lengths)
+from_start.mistake(
+    "The two numbers of a pair still get different angles: the table is one for halves.",
+    "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
+    _bent(table="halves"),
 )
-TURN = Question(
-    "03.2",
-    "A rotation that changes lengths",
-    "turn",
-    (
-        Probe("a text from its beginning", _whole_texts, turn, MISTAKES, _lengths),
-        Probe(
-            "any places, any base",
-            _any_places,
-            turn,
-            (
-                *MISTAKES,
-                Mistake(
-                    "The places are counted from 0, whatever `places` says.",
-                    "With a cache the first row does not stand at place 0. Use `places`.",
-                    _from_zero,
-                ),
-                Mistake(
-                    "The base is 10,000, whatever `theta` says.",
-                    "Llama 3 has 500,000. Use `theta`.",
-                    _usual_base,
-                ),
-            ),
-            _lengths,
-        ),
-    ),
-    forbidden=("minillm",),
+from_start.mistake(
+    "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
+    "These weights were trained with neighbours. Mend the table, not the pairs.",
+    lambda x, places, theta: turned(x, places, theta, halves=True),
+)
+
+
+@from_start.mistake(
+    "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
+    "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
+)
+def _left_in_halves(x, places, theta):
+    pairs = turn(x, places, theta)
+    return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
+
+
+from_start.mistake(
+    "The pairs turn backwards.",
+    "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
+    _bent(sign=-1.0),
+)
+from_start.mistake(
+    "It is a mirror and no rotation: the minus is lost.",
+    "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    _bent(first_sign=1.0),
+)
+from_start.mistake(
+    "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
+    "For D = 4 the two frequencies are 1 and theta^(-2/4).",
+    _bent(step=1),
+)
+
+anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes)
+anywhere.mistake(
+    "The places are counted from 0, whatever `places` says.",
+    "With a cache the first row does not stand at place 0. Use `places`.",
+    lambda x, places, theta: turn(x, torch.arange(len(places)), theta),
+)
+anywhere.mistake(
+    "The base is 10,000, whatever `theta` says.",
+    "Llama 3 has 500,000. Use `theta`.",
+    lambda x, places, theta: turn(x, places, 10_000.0),
 )

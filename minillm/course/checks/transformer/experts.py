@@ -1,11 +1,10 @@
 """06.1: the parameters of a mixture of experts, all and those that one token uses (Jiang et al. 2024, Mixtral)."""
 
 import random
-from typing import Any
 
 from minillm.config import ModelConfig
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 from minillm.model.accounting import count_parameters
 
 
@@ -43,115 +42,93 @@ def _bent(tables=2, key_heads="K", width="HD", matrices=3, norms=2, final=1, rou
 MIXTRAL = (32_000, 4096, 32, 32, 8, 128, 14_336, 8, 2)  # more parameters than 32 bits can count
 
 
-def _sizes(some: bool):
+def _sizes(rng: random.Random, some: bool) -> list[Call]:
     """Settings of small models in which all experts are used, or some of them."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for L in (1, 2, 3):
-            K, D, E = chance.randint(1, 2), chance.choice((2, 4)), chance.randint(4, 8)
-            H, C = K * chance.randint(2, 3), 2 * chance.randint(7, 10)
-            calls.append((chance.randint(20, 50), C, L, H, K, D, chance.randint(20, 40), E))
-        small = [(*call, chance.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
-        return [*small, MIXTRAL] if some else small
-
-    return draw
+    calls = []
+    for L in (1, 2, 3):
+        K, D, E = rng.randint(1, 2), rng.choice((2, 4)), rng.randint(4, 8)
+        H, C = K * rng.randint(2, 3), 2 * rng.randint(7, 10)
+        calls.append((rng.randint(20, 50), C, L, H, K, D, rng.randint(20, 40), E))
+    small = [(*call, rng.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
+    return [*small, MIXTRAL] if some else small
 
 
-def _swapped(*sizes: Any) -> tuple[int, int]:
+question = Question("06.1", "Pay for eight, use two", mixture_parameters, forbidden=("minillm", "torch.nn"))
+
+all_used = question.probe("every expert is used", lambda rng: _sizes(rng, some=False))
+all_used.mistake(
+    "The whole block is counted once for each expert.",
+    "Only the feed-forward network is there E times. (Hence Mixtral 8x7B has 47 billion, and not 56.)",
+    _bent(repeated="blocks"),
+)
+all_used.mistake(
+    "The routers are not counted.",
+    "Each block has a matrix C × E that gives each expert its score.",
+    _bent(router="none"),
+)
+all_used.mistake(
+    "The table is counted once, but the head has one of its own.",
+    "Not tied means V × C at the bottom and another V × C at the top.",
+    _bent(tables=1),
+)
+all_used.mistake(
+    "Keys and values are counted for all H heads.",
+    "There are only K heads of keys and values: 2 · C · K · D.",
+    _bent(key_heads="H"),
+)
+all_used.mistake(
+    "Queries and results are taken to be as wide as the stream.",
+    "In this model H · D need not be C: both matrices are C × (H · D).",
+    _bent(width="C"),
+)
+all_used.mistake(
+    "A head is taken to be C / H wide.",
+    "That is usual, and not so here: `d_head` is given.",
+    _bent(width="C/H"),
+)
+all_used.mistake(
+    "An expert is counted with two matrices.",
+    "SwiGLU has three: gate, up and down.",
+    _bent(matrices=2),
+)
+all_used.mistake(
+    "The norms of the blocks are not counted.",
+    "There are two in each block, with C numbers each.",
+    _bent(norms=0),
+)
+all_used.mistake(
+    "The last norm is not counted.",
+    "Between the last block and the head there is one more norm, C numbers.",
+    _bent(final=0),
+)
+
+some_used = question.probe("only some experts are used", lambda rng: _sizes(rng, some=True))
+some_used.mistake(
+    "The active parameters are the total times k / E.",
+    "Attention, tables, norms and routers are used by every token. Only experts are left out.",
+    _bent(use="share"),
+)
+some_used.mistake(
+    "The active parameters count a single expert.",
+    "Each token goes through `n_chosen` experts, and their answers are added.",
+    _bent(use="1"),
+)
+some_used.mistake(
+    "The active parameters count every expert.",
+    "A token uses `n_chosen` of the `n_experts`; that is what the router is for.",
+    _bent(use="E"),
+)
+some_used.mistake(
+    "Of the router only the chosen experts' scores are counted as active.",
+    "To know which experts are best, all of them must be scored.",
+    _bent(router="k"),
+)
+
+
+@some_used.mistake(
+    "The two counts are swapped.",
+    "The total comes first.",
+)
+def _swapped(*sizes):
     one, other = mixture_parameters(*sizes)
     return other, one
-
-
-EXPERTS = Question(
-    "06.1",
-    "Pay for eight, use two",
-    "mixture_parameters",
-    (
-        Probe(
-            "every expert is used",
-            _sizes(some=False),
-            mixture_parameters,
-            (
-                Mistake(
-                    "The whole block is counted once for each expert.",
-                    "Only the feed-forward network is there E times. (Hence Mixtral 8x7B has 47 billion, and not 56.)",
-                    _bent(repeated="blocks"),
-                ),
-                Mistake(
-                    "The routers are not counted.",
-                    "Each block has a matrix C × E that gives each expert its score.",
-                    _bent(router="none"),
-                ),
-                Mistake(
-                    "The table is counted once, but the head has one of its own.",
-                    "Not tied means V × C at the bottom and another V × C at the top.",
-                    _bent(tables=1),
-                ),
-                Mistake(
-                    "Keys and values are counted for all H heads.",
-                    "There are only K heads of keys and values: 2 · C · K · D.",
-                    _bent(key_heads="H"),
-                ),
-                Mistake(
-                    "Queries and results are taken to be as wide as the stream.",
-                    "In this model H · D need not be C: both matrices are C × (H · D).",
-                    _bent(width="C"),
-                ),
-                Mistake(
-                    "A head is taken to be C / H wide.",
-                    "That is usual, and not so here: `d_head` is given.",
-                    _bent(width="C/H"),
-                ),
-                Mistake(
-                    "An expert is counted with two matrices.",
-                    "SwiGLU has three: gate, up and down.",
-                    _bent(matrices=2),
-                ),
-                Mistake(
-                    "The norms of the blocks are not counted.",
-                    "There are two in each block, with C numbers each.",
-                    _bent(norms=0),
-                ),
-                Mistake(
-                    "The last norm is not counted.",
-                    "Between the last block and the head there is one more norm, C numbers.",
-                    _bent(final=0),
-                ),
-            ),
-        ),
-        Probe(
-            "only some experts are used",
-            _sizes(some=True),
-            mixture_parameters,
-            (
-                Mistake(
-                    "The active parameters are the total times k / E.",
-                    "Attention, tables, norms and routers are used by every token. Only experts are left out.",
-                    _bent(use="share"),
-                ),
-                Mistake(
-                    "The active parameters count a single expert.",
-                    "Each token goes through `n_chosen` experts, and their answers are added.",
-                    _bent(use="1"),
-                ),
-                Mistake(
-                    "The active parameters count every expert.",
-                    "A token uses `n_chosen` of the `n_experts`; that is what the router is for.",
-                    _bent(use="E"),
-                ),
-                Mistake(
-                    "Of the router only the chosen experts' scores are counted as active.",
-                    "To know which experts are best, all of them must be scored.",
-                    _bent(router="k"),
-                ),
-                Mistake(
-                    "The two counts are swapped.",
-                    "The total comes first.",
-                    _swapped,
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm", "torch.nn"),
-)
