@@ -2,6 +2,7 @@
 
 import math
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,19 +28,25 @@ def attention(
     return F.scaled_dot_product_attention(query[None, None], key[None, None], value[None, None], visible)[0, 0]
 
 
-def _bent(divide: str = "D", axis: int = -1, hidden: float = -math.inf, mask: str = "before"):
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Tensor,
+    *,
+    divide: str = "D",
+    axis: int = -1,
+    hidden: float = -math.inf,
+    mask: str = "before",
+) -> Tensor:
     """Attention with one thing done otherwise."""
-
-    def attention(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
-        sizes = {"nothing": 1.0, "D": math.sqrt(query.shape[1]), "all of D": query.shape[1], "S": math.sqrt(len(key))}
-        scores = query @ key.T / sizes[divide]
-        if mask == "after":
-            return scores.softmax(axis).where(visible, 0.0) @ value
-        if mask == "inverted":
-            visible = ~visible
-        return scores.masked_fill(~visible, hidden).softmax(axis) @ value
-
-    return attention
+    sizes = {"nothing": 1.0, "D": math.sqrt(query.shape[1]), "all of D": query.shape[1], "S": math.sqrt(len(key))}
+    scores = query @ key.T / sizes[divide]
+    if mask == "after":
+        return scores.softmax(axis).where(visible, 0.0) @ value
+    if mask == "inverted":
+        visible = ~visible
+    return scores.masked_fill(~visible, hidden).softmax(axis) @ value
 
 
 def _all_visible(rng: random.Random) -> list[Call]:
@@ -97,22 +104,22 @@ all_visible = question.probe("everything is visible", _all_visible)
 all_visible.mistake(
     "The scores are not divided by sqrt(D).",
     "A dot product of D numbers has a spread of sqrt(D). Divide by that before softmax.",
-    _bent(divide="nothing"),
+    partial(_attention, divide="nothing"),
 )
 all_visible.mistake(
     "The scores are divided by D, not by sqrt(D).",
     "It is the variance that grows like D; the spread grows like its root.",
-    _bent(divide="all of D"),
+    partial(_attention, divide="all of D"),
 )
 all_visible.mistake(
     "The scores are divided by the root of the number of keys.",
     "D is the number of entries in a query, `query.shape[-1]`, and not the number of keys.",
-    _bent(divide="S"),
+    partial(_attention, divide="S"),
 )
 all_visible.mistake(
     "Softmax runs along the wrong axis: each key's weights add up to 1.",
     "The weights of one query must add up to 1. They stand in a row of (T, S): the last axis.",
-    _bent(axis=0),
+    partial(_attention, axis=0),
 )
 all_visible.mistake(
     "The scores are used as weights, without softmax.",
@@ -122,24 +129,24 @@ all_visible.mistake(
 all_visible.mistake(
     "Nothing is hidden, and all is NaN: the mask is upside down, or 0 is multiplied by infinity.",
     "`masked_fill` fills where it finds True; so give it `~visible`. And never multiply by infinity.",
-    _bent(mask="inverted"),
+    partial(_attention, mask="inverted"),
 )
 
 some_hidden = question.probe("some keys are hidden", _masked, _leak)
 some_hidden.mistake(
     "The mask comes after softmax: hidden scores are still in the sum that it divides by.",
     "Hide the scores, not the weights: minus infinity in front of softmax.",
-    _bent(mask="after"),
+    partial(_attention, mask="after"),
 )
 some_hidden.mistake(
     "A hidden score is 0, and e to the 0 is 1.",
     "Softmax takes e to the power of a score. Which score makes that 0?",
-    _bent(hidden=0.0),
+    partial(_attention, hidden=0.0),
 )
 some_hidden.mistake(
     "The hidden score is a number that visible scores can fall below.",
     "Trained heads have visible scores below -40 (lesson 04), and here some are at -900,000. Use -inf.",
-    _bent(hidden=-10.0),
+    partial(_attention, hidden=-10.0),
 )
 
 
@@ -155,5 +162,5 @@ def _powers_by_hand(query, key, value, visible):
 some_hidden.mistake(
     "The mask is not used.",
     "`visible` is True where a query may look; everywhere else the weight must be 0.",
-    lambda query, key, value, visible: _bent()(query, key, value, torch.ones_like(visible)),
+    lambda query, key, value, visible: _attention(query, key, value, torch.ones_like(visible)),
 )

@@ -5,6 +5,7 @@ mistakes each head reads its own stretch of the text, with only one of them the 
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def multi_head(
     tensor([[1., 2.],
             [1., 2.]])
     """
-    return _bent()(x, query_weight, key_weight, value_weight, output_weight, n_heads)
+    return _multi_head(x, query_weight, key_weight, value_weight, output_weight, n_heads)
 
 
 def _cut_rightly(x: Tensor, H: int) -> Tensor:
@@ -44,10 +45,6 @@ def _cut_tokens(x: Tensor, H: int) -> Tensor:
     return x.reshape(H, len(x), -1)
 
 
-def _cut_like_cards(x: Tensor, H: int) -> Tensor:
-    return x.view(len(x), -1, H).permute(2, 0, 1)
-
-
 def _join_rightly(heads: Tensor) -> Tensor:
     return heads.transpose(0, 1).flatten(1)
 
@@ -56,16 +53,24 @@ def _join_tokens(heads: Tensor) -> Tensor:
     return heads.reshape(heads.shape[1], -1)
 
 
-def _bent(cut=_cut_rightly, join=_join_rightly, scale: str = "D", causal: bool = True):
+def _multi_head(
+    x,
+    query_weight,
+    key_weight,
+    value_weight,
+    output_weight,
+    n_heads,
+    *,
+    cut=_cut_rightly,
+    join=_join_rightly,
+    scale: str = "D",
+    causal: bool = True,
+):
     """Multi-head attention with one thing done otherwise."""
-
-    def multi_head(x, query_weight, key_weight, value_weight, output_weight, n_heads):
-        query, key, value = (cut(x @ weight.T, n_heads) for weight in (query_weight, key_weight, value_weight))
-        size = query.shape[-1] if scale == "D" else x.shape[1]
-        heads = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=size**-0.5)
-        return join(heads) @ output_weight.T
-
-    return multi_head
+    query, key, value = (cut(x @ weight.T, n_heads) for weight in (query_weight, key_weight, value_weight))
+    size = query.shape[-1] if scale == "D" else x.shape[1]
+    heads = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=size**-0.5)
+    return join(heads) @ output_weight.T
 
 
 def _texts(rng: random.Random, *sizes: tuple[int, int, int]) -> list[Call]:
@@ -102,32 +107,38 @@ two_heads = question.probe("two heads", lambda rng: _texts(rng, (3, 4, 2), (5, 6
 two_heads.mistake(
     "The heads are still cut and joined along the tokens: head 1 begins with a later token than 0.",
     "Head h owns columns of every token. Split the last axis into (H, D) first, then bring the heads to the front.",
-    _bent(_cut_tokens, _join_tokens),
+    partial(_multi_head, cut=_cut_tokens, join=_join_tokens),
 )
 two_heads.mistake(
     "The cut is mended, but the heads' answers are joined along the tokens.",
     "(H, T, D) must become (T, H, D) before its last two axes are joined.",
-    _bent(join=_join_tokens),
+    partial(_multi_head, join=_join_tokens),
 )
 two_heads.mistake(
     "The joining is mended, but the heads are cut along the tokens.",
     "`view(H, T, D)` gives head 0 the first tokens. Split (T, C) into (T, H, D), then swap the first two axes.",
-    _bent(_cut_tokens),
+    partial(_multi_head, cut=_cut_tokens),
 )
+
+
 two_heads.mistake(
     "The columns are dealt out like cards: head h gets every H-th one.",
     "Head 0 owns the first D columns, head 1 the next D: the axis of heads stands before that of D.",
-    _bent(_cut_like_cards, lambda heads: heads.permute(1, 2, 0).flatten(1)),
+    partial(
+        _multi_head,
+        cut=lambda x, H: x.view(len(x), -1, H).permute(2, 0, 1),
+        join=lambda heads: heads.permute(1, 2, 0).flatten(1),
+    ),
 )
 two_heads.mistake(
     "The scores are divided by sqrt(C); each head is only D wide.",
     "The dot product runs over the D = C / H numbers of one head.",
-    _bent(scale="C"),
+    partial(_multi_head, scale="C"),
 )
 two_heads.mistake(
     "Nothing is hidden any more: every position sees all others.",
     "The mask was not the fault. Put it back.",
-    _bent(causal=False),
+    partial(_multi_head, causal=False),
 )
 
 
@@ -136,7 +147,7 @@ two_heads.mistake(
     "After the heads are joined, `output_weight` mixes them.",
 )
 def _without_output(x, query_weight, key_weight, value_weight, output_weight, n_heads):
-    return _bent()(x, query_weight, key_weight, value_weight, torch.eye(x.shape[1]), n_heads)
+    return _multi_head(x, query_weight, key_weight, value_weight, torch.eye(x.shape[1]), n_heads)
 
 
 other_counts = question.probe(

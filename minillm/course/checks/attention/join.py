@@ -6,6 +6,7 @@ machines.
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -32,14 +33,12 @@ def join(
     return mixture, torch.logaddexp(total_a, total_b)
 
 
-def _mixed(weigh: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
+def _mixed(
+    out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor, *, weigh: Callable[[Tensor, Tensor], Tensor]
+) -> Part:
     """Joining with other shares for b."""
-
-    def join(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
-        share = weigh(total_a, total_b)[:, None]
-        return (1 - share) * out_a + share * out_b, torch.logaddexp(total_a, total_b)
-
-    return join
+    share = weigh(total_a, total_b)[:, None]
+    return (1 - share) * out_a + share * out_b, torch.logaddexp(total_a, total_b)
 
 
 def _with_total(total: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
@@ -87,17 +86,17 @@ ordinary = question.probe(
 ordinary.mistake(
     "Both parts count the same.",
     "A part with many or large scores must count more: in proportion to its sum of powers.",
-    _mixed(lambda a, b: torch.full_like(a, 0.5)),
+    partial(_mixed, weigh=lambda a, b: torch.full_like(a, 0.5)),
 )
 ordinary.mistake(
     "The parts are weighted by the logarithms of their sums.",
     "`total` is a logarithm; the sum itself is e to that power.",
-    _mixed(lambda a, b: b / (a + b)),
+    partial(_mixed, weigh=lambda a, b: b / (a + b)),
 )
 ordinary.mistake(
     "The weights are swapped: a gets that of b.",
     "The share of b grows with `total_b`.",
-    _mixed(lambda a, b: (a - b).sigmoid()),
+    partial(_mixed, weigh=lambda a, b: (a - b).sigmoid()),
 )
 ordinary.mistake(
     "The logarithms are added, which multiplies the sums.",
@@ -135,7 +134,7 @@ nothing_visible = question.probe("a part in which nothing is visible", _hidden_p
     "A part without a visible key has no mixture at all. Leave it out (`torch.where`), don't multiply.",
 )
 def _zero_times_nan(out_a, total_a, out_b, total_b):
-    return _mixed(lambda a, b: (b - a).sigmoid())(out_a, total_a, out_b, total_b)
+    return _mixed(out_a, total_a, out_b, total_b, weigh=lambda a, b: (b - a).sigmoid())
 
 
 @nothing_visible.mistake(

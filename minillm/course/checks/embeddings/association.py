@@ -7,6 +7,7 @@ is that of its noise (Levy, Goldberg and Dagan 2015).
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,27 +26,26 @@ def association(counts: Float[Tensor, "V contexts"], power: float) -> Float[Tens
     tensor([[0.4055, 0.0000],
             [0.0000, 0.6931]])
     """
-    return _bent()(counts, power)
+    return _association(counts, power)
 
 
 def _shares(counts: Tensor) -> Tensor:
     return counts / counts.sum()
 
 
-def _bent(
+def _association(
+    counts: Tensor,
+    power: float,
+    *,
     word: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts.sum(1)),
     company: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts.sum(0) ** power),
     pair: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts),
     finish: Callable[[Tensor], Tensor] = lambda logs: logs.clamp_min(0).nan_to_num(),
-) -> Callable[..., Tensor]:
+) -> Tensor:
     """The logarithm of p(pair) / (p(word) p(company)), with one thing done otherwise."""
-
-    def association(counts: Tensor, power: float) -> Tensor:
-        exact = counts.double()
-        by_chance = word(exact, power)[:, None] * company(exact, power)
-        return finish((pair(exact, power) / by_chance).log()).float()
-
-    return association
+    exact = counts.double()
+    by_chance = word(exact, power)[:, None] * company(exact, power)
+    return finish((pair(exact, power) / by_chance).log()).float()
 
 
 def _drawn(
@@ -85,32 +85,32 @@ all_seen = question.probe(
 all_seen.mistake(
     "Pairs that meet less often than by chance are below 0.",
     "Let 0 be the least: `clamp_min(0)`.",
-    _bent(finish=lambda logs: logs),
+    partial(_association, finish=lambda logs: logs),
 )
 all_seen.mistake(
     "Pairs that meet less often than by chance count like those that meet more often.",
     "No absolute value: what is below 0 becomes 0.",
-    _bent(finish=torch.abs),
+    partial(_association, finish=torch.abs),
 )
 all_seen.mistake(
     "The association is in bits.",
     "Take the natural logarithm.",
-    _bent(finish=lambda logs: logs.clamp_min(0) / math.log(2)),
+    partial(_association, finish=lambda logs: logs.clamp_min(0) / math.log(2)),
 )
 all_seen.mistake(
     "The ratio itself is returned, without its logarithm.",
     "As often as by chance is a ratio of 1; its logarithm is 0.",
-    _bent(finish=torch.exp),
+    partial(_association, finish=torch.exp),
 )
 all_seen.mistake(
     "Counts and shares are mixed: the total is missing.",
     "Make all three shares first: each divided by its own sum.",
-    _bent(pair=lambda counts, power: counts),
+    partial(_association, pair=lambda counts, power: counts),
 )
 all_seen.mistake(
     "The shares of the words stand for those of the company, too.",
     "In the lesson the table was symmetric. Here the company is in the columns: sum over axis 0.",
-    _bent(company=lambda counts, power: _shares(counts.sum(1))),
+    partial(_association, company=lambda counts, power: _shares(counts.sum(1))),
 )
 all_seen.mistake(
     "One is added to every count.",
@@ -126,7 +126,7 @@ unseen = question.probe(
 unseen.mistake(
     "A word that was never seen brings NaN: 0 divided by 0.",
     "Nothing is known of it, so it goes with nothing: 0. `nan_to_num` puts it there.",
-    _bent(finish=lambda logs: logs.clamp_min(0)),
+    partial(_association, finish=lambda logs: logs.clamp_min(0)),
 )
 
 
@@ -152,12 +152,13 @@ flattened.mistake(
 flattened.mistake(
     "The flattened shares do not add up to 1.",
     "After the power, divide by the new sum.",
-    _bent(company=lambda counts, power: _shares(counts.sum(0)) ** power),
+    partial(_association, company=lambda counts, power: _shares(counts.sum(0)) ** power),
 )
 flattened.mistake(
     "The power is taken of the words' shares, not of the company's.",
     "Only the company, the sum over axis 0, is flattened.",
-    _bent(
+    partial(
+        _association,
         word=lambda counts, power: _shares(counts.sum(1) ** power),
         company=lambda counts, power: _shares(counts.sum(0)),
     ),
@@ -165,7 +166,7 @@ flattened.mistake(
 flattened.mistake(
     "Both shares are flattened.",
     "Only the company, the sum over axis 0, is flattened.",
-    _bent(word=lambda counts, power: _shares(counts.sum(1) ** power)),
+    partial(_association, word=lambda counts, power: _shares(counts.sum(1) ** power)),
 )
 flattened.mistake(
     "The counts of the pairs are flattened before all else.",

@@ -7,6 +7,7 @@ several copies of one row the last one stays.
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,18 +35,22 @@ def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int
     return rows, (one_hot.T @ upstream.flatten(0, 1))[rows]
 
 
-def _row_by_row(join: Callable[[list[Tensor]], Tensor], in_order: bool = True, keep_pad: bool = False):
+def _row_by_row(
+    ids: Tensor,
+    upstream: Tensor,
+    pad: int,
+    *,
+    join: Callable[[list[Tensor]], Tensor],
+    in_order: bool = True,
+    keep_pad: bool = False,
+) -> Gradient:
     """The slopes of each id collected, then joined in another way."""
-
-    def gradient(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-        collected: dict[int, list[Tensor]] = {}
-        for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):
-            if id != pad or keep_pad:
-                collected.setdefault(id, []).append(slope)
-        rows = sorted(collected) if in_order else list(collected)
-        return torch.tensor(rows), torch.stack([join(collected[row]) for row in rows])
-
-    return gradient
+    collected: dict[int, list[Tensor]] = {}
+    for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):
+        if id != pad or keep_pad:
+            collected.setdefault(id, []).append(slope)
+    rows = sorted(collected) if in_order else list(collected)
+    return torch.tensor(rows), torch.stack([join(collected[row]) for row in rows])
 
 
 def _one_text(rng: random.Random) -> list[Call]:
@@ -111,17 +116,17 @@ one_text = question.probe("one text with repeated ids", _one_text, _which_row)
 one_text.mistake(
     "Of an id that stands several times only the last place counts.",
     "`slopes[places] += ...` writes each row once. `index_add` adds for every place.",
-    _row_by_row(lambda slopes: slopes[-1]),
+    partial(_row_by_row, join=lambda slopes: slopes[-1]),
 )
 one_text.mistake(
     "Of an id that stands several times only the first place counts.",
     "Every place was used, so every place sends something back: add it up.",
-    _row_by_row(lambda slopes: slopes[0]),
+    partial(_row_by_row, join=lambda slopes: slopes[0]),
 )
 one_text.mistake(
     "The slopes of an id are averaged.",
     "What arrives by several ways adds up. If the loss is a mean, `upstream` knows it already.",
-    _row_by_row(lambda slopes: torch.stack(slopes).mean(0)),
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).mean(0)),
 )
 
 
@@ -146,14 +151,14 @@ def _neighbours_joined(ids, upstream, pad):
 one_text.mistake(
     "The rows stand in the order of the text.",
     "Sort them, the smallest id first, and the slopes along with them.",
-    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), in_order=False),
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), in_order=False),
 )
 
 padded_batch = question.probe("a batch that is filled up", _batch, _which_row)
 padded_batch.mistake(
     "The padding learns, too.",
     "Leave out all places where `ids` is `pad`.",
-    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
 )
 padded_batch.mistake(
     "The padding still has a row, if only of zeros.",

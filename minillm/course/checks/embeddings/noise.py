@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def step(
             [2.]]), tensor([[ 0.5000],
             [-0.5000]]))
     """
-    return _bent()(E, U, words, company, noise, rate)
+    return _step(E, U, words, company, noise, rate)
 
 
 def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
@@ -43,57 +44,46 @@ def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, c
     return -F.logsigmoid(right).sum() - F.logsigmoid(-wrong)[counts].sum()
 
 
-def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    choices = torch.cat([company[:, None], noise], 1)
-    return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
-
-
-def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    choices = torch.cat([company[:, None], noise], 1)
-    return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
-
-
-def _bent(
+def _step(
+    E: Tensor,
+    U: Tensor,
+    words: Tensor,
+    company: Tensor,
+    noise: Tensor,
+    rate: float,
+    *,
     loss: Callable[..., Tensor] = _loss,
     counts: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
     rates: Callable[[Tensor, Tensor], tuple[float, float]] = lambda words, noise: (1, 1),
-) -> Callable[..., Tables]:
+) -> Tables:
     """A step by autograd, with one thing done otherwise. `rates` are factors for E's rate and for U's."""
-
-    def step(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, rate: float) -> Tables:
-        with torch.enable_grad():
-            tables = [table.detach().double().requires_grad_() for table in (E, U)]
-            value = loss(*tables, words, company, noise, counts(words, company, noise))
-            slopes = torch.autograd.grad(value, tables)
-        factors = rates(words, noise)
-        stepped = [t.detach() - rate * f * s for t, f, s in zip(tables, factors, slopes, strict=True)]
-        return stepped[0].float(), stepped[1].float()
-
-    return step
+    with torch.enable_grad():
+        tables = [table.detach().double().requires_grad_() for table in (E, U)]
+        value = loss(*tables, words, company, noise, counts(words, company, noise))
+        slopes = torch.autograd.grad(value, tables)
+    factors = rates(words, noise)
+    stepped = [t.detach() - rate * f * s for t, f, s in zip(tables, factors, slopes, strict=True)]
+    return stepped[0].float(), stepped[1].float()
 
 
-def _last_only(E_too: bool, U_too: bool) -> Callable[..., Tables]:
+def _last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
     """What `table[ids] += ...` writes: of an id that stands several times, the last."""
-
-    def step(E, U, words, company, noise, rate):
-        weight = (noise != company[:, None]).float()
-        push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
-        push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
-        for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
-        new_E, new_U = E.clone(), U.clone()
-        for table, ids, slopes, lost in (
-            (new_E, words, for_word, E_too),
-            (new_U, company, push_right[:, None] * E[words], U_too),
-            (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
-        ):
-            if lost:
-                same = ids[:, None] == ids
-                last = torch.tensor([int(row.nonzero()[-1]) for row in same])
-                slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
-            table.index_add_(0, ids, slopes, alpha=-rate)
-        return new_E, new_U
-
-    return step
+    weight = (noise != company[:, None]).float()
+    push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
+    push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
+    for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
+    new_E, new_U = E.clone(), U.clone()
+    for table, ids, slopes, lost in (
+        (new_E, words, for_word, E_too),
+        (new_U, company, push_right[:, None] * E[words], U_too),
+        (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
+    ):
+        if lost:
+            same = ids[:, None] == ids
+            last = torch.tensor([int(row.nonzero()[-1]) for row in same])
+            slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
+        table.index_add_(0, ids, slopes, alpha=-rate)
+    return new_E, new_U
 
 
 def _drawn(
@@ -141,20 +131,34 @@ different_words = question.probe(
     lambda rng: _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
     _which_row,
 )
+
+
+def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
+    choices = torch.cat([company[:, None], noise], 1)
+    return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
+
+
 different_words.mistake(
     "The noise is pulled nearer, too.",
     "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall.",
-    _bent(_pulled_loss),
+    partial(_step, loss=_pulled_loss),
 )
 different_words.mistake(
     "The noise does nothing.",
     "Each wrong word pushes e_w away, and is pushed away by it.",
-    _bent(counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
+    partial(_step, counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
 )
+
+
+def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
+    choices = torch.cat([company[:, None], noise], 1)
+    return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
+
+
 different_words.mistake(
     "It is a softmax over the right word and the noise.",
     "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
-    _bent(_softmax_loss),
+    partial(_step, loss=_softmax_loss),
 )
 different_words.mistake(
     "The step goes uphill.",
@@ -184,7 +188,7 @@ def _first_U_then_E(E, U, words, company, noise, rate):
 different_words.mistake(
     "Only E learns.",
     "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
-    _bent(rates=lambda words, noise: (1, 0)),
+    partial(_step, rates=lambda words, noise: (1, 0)),
 )
 
 repeated_words = question.probe(
@@ -195,22 +199,22 @@ repeated_words = question.probe(
 repeated_words.mistake(
     "In E, a word that stands several times is stepped once.",
     "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
-    _last_only(E_too=True, U_too=False),
+    partial(_last_only, E_too=True, U_too=False),
 )
 repeated_words.mistake(
     "In U, a word that stands several times is stepped once.",
     "Noise and company repeat. `index_add` adds for every place.",
-    _last_only(E_too=False, U_too=True),
+    partial(_last_only, E_too=False, U_too=True),
 )
 repeated_words.mistake(
     "In both tables, a word that stands several times is stepped once.",
     "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
-    _last_only(E_too=True, U_too=True),
+    partial(_last_only, E_too=True, U_too=True),
 )
 repeated_words.mistake(
     "The slopes are divided by the number of pairs.",
     "The loss of this question is a sum over the pairs.",
-    _bent(rates=lambda words, noise: (1 / len(words), 1 / len(words))),
+    partial(_step, rates=lambda words, noise: (1 / len(words), 1 / len(words))),
 )
 
 
@@ -232,20 +236,22 @@ hits = question.probe(
 hits.mistake(
     "Noise that is the right word is pushed away all the same.",
     "Where noise equals this pair's company, leave it out.",
-    _bent(counts=lambda words, company, noise: noise == noise),
+    partial(_step, counts=lambda words, company, noise: noise == noise),
 )
 hits.mistake(
     "Noise that equals the word, not its company, is left out.",
     "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
-    _bent(counts=lambda words, company, noise: noise != words[:, None]),
+    partial(_step, counts=lambda words, company, noise: noise != words[:, None]),
 )
 hits.mistake(
     "Noise that is the company of another pair is left out.",
     "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
-    _bent(counts=lambda words, company, noise: ~torch.isin(noise, company)),
+    partial(_step, counts=lambda words, company, noise: ~torch.isin(noise, company)),
 )
 hits.mistake(
     "A pair whose noise hits the right word loses all its noise.",
     "Leave out the one hit. The pair's other noise counts.",
-    _bent(counts=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)),
+    partial(
+        _step, counts=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
+    ),
 )

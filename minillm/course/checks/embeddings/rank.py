@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -29,29 +30,21 @@ def _cosine(rows: Tensor, vector: Tensor) -> Tensor:
     return F.cosine_similarity(rows, vector, dim=1)
 
 
-def _dot(rows: Tensor, vector: Tensor) -> Tensor:
-    return rows @ vector
-
-
-def _closeness(rows: Tensor, vector: Tensor) -> Tensor:
-    return -(rows - vector).norm(dim=1)
-
-
-def _bent(
+def _rank(
+    table: Tensor,
+    one: int,
+    other: int,
+    *,
     likeness: Callable[[Tensor, Tensor], Tensor] = _cosine,
     centre: Callable[[Tensor], Tensor] = lambda table: table - table.mean(0),
     first: int = 1,
-) -> Callable[..., int]:
+) -> int:
     """The rank by counting who is nearer, with one thing done otherwise."""
-
-    def rank(table: Tensor, one: int, other: int) -> int:
-        rows = centre(table)
-        scores = likeness(rows, rows[one])
-        nearer = scores > scores[other]
-        nearer[one] = False
-        return int(nearer.sum()) + first
-
-    return rank
+    rows = centre(table)
+    scores = likeness(rows, rows[one])
+    nearer = scores > scores[other]
+    nearer[one] = False
+    return int(nearer.sum()) + first
 
 
 def _tables(rng: random.Random, leaning: bool) -> list[Call]:
@@ -81,32 +74,32 @@ centered = question.probe("a table whose mean is zero", lambda rng: _tables(rng,
 centered.mistake(
     "The dot product decides, so long rows come first.",
     "Divide by the lengths of both rows. The cosine asks for the direction alone.",
-    _bent(_dot),
+    partial(_rank, likeness=lambda rows, vector: rows @ vector),
 )
 centered.mistake(
     "The distance decides, so short rows come first.",
     "Two rows may be far apart and point the same way. Take the cosine.",
-    _bent(_closeness),
+    partial(_rank, likeness=lambda rows, vector: -(rows - vector).norm(dim=1)),
 )
 centered.mistake(
     "The row is counted as its own nearest neighbour.",
     "A row has the cosine 1 with itself, so it always leads. Leave it out before you count.",
-    _bent(first=2),
+    partial(_rank, first=2),
 )
 centered.mistake(
     "The nearest neighbour has the number 0.",
     "Count from 1: the rank is how many are nearer, and one more.",
-    _bent(first=0),
+    partial(_rank, first=0),
 )
 centered.mistake(
     "The list begins with the furthest.",
     "The largest cosine comes first: sort downwards, or count the cosines that are larger.",
-    _bent(lambda rows, vector: -_cosine(rows, vector)),
+    partial(_rank, likeness=lambda rows, vector: -_cosine(rows, vector)),
 )
 centered.mistake(
     "The opposite direction counts as near.",
     "A cosine of -1 is as far as one can be. Take no absolute value, and no square.",
-    _bent(lambda rows, vector: _cosine(rows, vector).abs()),
+    partial(_rank, likeness=lambda rows, vector: _cosine(rows, vector).abs()),
 )
 centered.mistake(
     "It is the rank of the first among the neighbours of the second.",
@@ -116,24 +109,24 @@ centered.mistake(
 centered.mistake(
     "Each row's own mean is taken away.",
     "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
-    _bent(centre=lambda table: table - table.mean(1, keepdim=True)),
+    partial(_rank, centre=lambda table: table - table.mean(1, keepdim=True)),
 )
 centered.mistake(
     "The rows are divided by their lengths before the mean is taken away.",
     "First the mean of the rows as they are, then the cosines of what is left.",
-    _bent(centre=lambda table: F.normalize(table, dim=1) - F.normalize(table, dim=1).mean(0)),
+    partial(_rank, centre=lambda table: F.normalize(table, dim=1) - F.normalize(table, dim=1).mean(0)),
 )
 
 off_center = question.probe("a table whose rows all lean one way", lambda rng: _tables(rng, leaning=True))
 off_center.mistake(
     "The mean row is not taken away.",
     "Subtract `table.mean(0)` from every row first; what all rows share tells none from another.",
-    _bent(centre=lambda table: table),
+    partial(_rank, centre=lambda table: table),
 )
 off_center.mistake(
     "One number, the mean of the whole table, is taken away.",
     "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
-    _bent(centre=lambda table: table - table.mean()),
+    partial(_rank, centre=lambda table: table - table.mean()),
 )
 
 

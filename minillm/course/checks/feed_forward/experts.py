@@ -7,6 +7,7 @@ gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights i
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ def mixture(
     >>> mixture(x, torch.tensor([[0.0], [1.0]]), one, one, one, k=1, renormalize=True).round(decimals=4)
     tensor([[0.7311]])
     """
-    return _mixed(_weights)(x, router, gate, up, down, k, renormalize)
+    return _mixed(x, router, gate, up, down, k, renormalize, weigh=_weights)
 
 
 def _weights(scores: Tensor, k: int, renormalize: bool) -> Tensor:
@@ -58,46 +59,19 @@ def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
 
 
-def _mixed(weigh: Callable[[Tensor, int, bool], Tensor]):
+def _mixed(
+    x: Tensor,
+    router: Tensor,
+    gate: Tensor,
+    up: Tensor,
+    down: Tensor,
+    k: int,
+    renormalize: bool,
+    *,
+    weigh: Callable[[Tensor, int, bool], Tensor],
+) -> Tensor:
     """A mixture with other weights (T, experts)."""
-
-    def mixture(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, k: int, renormalize: bool) -> Tensor:
-        return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
-
-    return mixture
-
-
-def _equal(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _chosen(scores, k) / k
-
-
-def _by_score(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return scores * _chosen(scores, k)
-
-
-def _all_experts(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return scores.softmax(-1)
-
-
-def _share_of_all(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, k, False)
-
-
-def _always_renormalized(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, k, True)
-
-
-def _best_alone(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, 1, renormalize)
-
-
-def _worst(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(-scores, k, renormalize)
-
-
-def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    powers, chosen = scores.exp(), _chosen(scores, k)
-    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
+    return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
 
 
 def _layers(
@@ -150,22 +124,22 @@ one_expert = question.probe(
 one_expert.mistake(
     "The one expert counts with its share in all, though its weight is to be renormalised.",
     "With `renormalize` the weights of the *chosen* experts add up to 1. Here only one is chosen.",
-    _mixed(_share_of_all),
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, False)),
 )
 one_expert.mistake(
     "The experts are weighted by their scores as they are.",
     "A score may be negative or 7. Softmax makes weights of scores.",
-    _mixed(_by_score),
+    partial(_mixed, weigh=lambda scores, k, renormalize: scores * _chosen(scores, k)),
 )
 one_expert.mistake(
     "All experts are heard.",
     "Only the k experts with the highest scores take part. The others' weight is 0.",
-    _mixed(_all_experts),
+    partial(_mixed, weigh=lambda scores, k, renormalize: scores.softmax(-1)),
 )
 one_expert.mistake(
     "The experts with the lowest scores are chosen.",
     "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
-    _mixed(_worst),
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(-scores, k, renormalize)),
 )
 
 several_experts = question.probe(
@@ -176,17 +150,24 @@ several_experts = question.probe(
 several_experts.mistake(
     "The chosen experts all count the same.",
     "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
-    _mixed(_equal),
+    partial(_mixed, weigh=lambda scores, k, renormalize: _chosen(scores, k) / k),
 )
 several_experts.mistake(
     "Only the best expert is heard.",
     "k experts are chosen for each token.",
-    _mixed(_best_alone),
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, 1, renormalize)),
 )
+
+
+def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    powers, chosen = scores.exp(), _chosen(scores, k)
+    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
+
+
 several_experts.mistake(
     "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
     "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
-    _mixed(_overflowing),
+    partial(_mixed, weigh=_overflowing),
 )
 
 shares_of_all = question.probe(
@@ -197,5 +178,5 @@ shares_of_all = question.probe(
 shares_of_all.mistake(
     "The weights add up to 1, though `renormalize` is False.",
     "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
-    _mixed(_always_renormalized),
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, True)),
 )

@@ -7,6 +7,7 @@ are no more questions than neurons. A question is what the hidden layer says to 
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,28 +34,28 @@ def write(
     >>> write(torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]), torch.tensor([[6.0]]), torch.zeros(0, 2)) + 0.0
     tensor([[3., 0.]])
     """
-    return _changed(lambda old, new: new - old, lambda old: 0 * old)(down, asked, answers, others)
+    return _changed(down, asked, answers, others, for_asked=lambda old, new: new - old, for_others=lambda old: 0 * old)
 
 
-def _changed(for_asked: Callable[[Tensor, Tensor], Tensor], for_others: Callable[[Tensor], Tensor]):
+def _changed(
+    down: Tensor,
+    asked: Tensor,
+    answers: Tensor,
+    others: Tensor,
+    *,
+    for_asked: Callable[[Tensor, Tensor], Tensor],
+    for_others: Callable[[Tensor], Tensor],
+) -> Tensor:
     """The smallest change by which the answers change as said; both get the old answers, the first the new ones too."""
-
-    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-        questions, weight = torch.cat((asked, others)).double(), down.double()
-        changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()
-        return (weight + (torch.linalg.pinv(questions) @ changes).T).float()
-
-    return write
+    questions, weight = torch.cat((asked, others)).double(), down.double()
+    changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()
+    return (weight + (torch.linalg.pinv(questions) @ changes).T).float()
 
 
-def _power_of_length(power: int):
+def _power_of_length(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor, *, power: int) -> Tensor:
     """One outer product for each fact, divided by the question's length to some power; others are not looked at."""
-
-    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-        missing = (answers - asked @ down.T) / asked.norm(dim=1, keepdim=True) ** power
-        return down + missing.T @ asked
-
-    return write
+    missing = (answers - asked @ down.T) / asked.norm(dim=1, keepdim=True) ** power
+    return down + missing.T @ asked
 
 
 def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
@@ -108,17 +109,17 @@ one_fact = question.probe("one fact", lambda rng: _matrices(rng, (2, 3, 1, 0), (
 one_fact.mistake(
     "The new answer is added to the old one.",
     "Write only what is *missing*: the new answer minus the old one.",
-    _changed(lambda old, new: new, lambda old: 0 * old),
+    partial(_changed, for_asked=lambda old, new: new, for_others=lambda old: 0 * old),
 )
 one_fact.mistake(
     "The outer product is not divided by anything: the answer is off by the question's length squared.",
     "Ask the new matrix: (missing · hᵀ) · h is missing times (h · h). Divide by that.",
-    _power_of_length(0),
+    partial(_power_of_length, power=0),
 )
 one_fact.mistake(
     "The outer product is divided by the question's length once; it takes two.",
     "h is there twice, when you write and when you ask: divide by h · h.",
-    _power_of_length(1),
+    partial(_power_of_length, power=1),
 )
 one_fact.mistake(
     "All that the matrix knew is gone: only the new fact stands in it.",
@@ -143,7 +144,7 @@ with_others.mistake(
 with_others.mistake(
     "The other questions are answered with nothing at all.",
     "It is the *change* that must be 0 for them, not the answer.",
-    _changed(lambda old, new: new - old, lambda old: -old),
+    partial(_changed, for_asked=lambda old, new: new - old, for_others=lambda old: -old),
 )
 
 several_facts = question.probe(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,13 +32,11 @@ def contributions(
     return torch.einsum("tf,cf,vc->tfv", hidden(x, gate, up), down, words)
 
 
-def _firing(fire: Callable[[Tensor, Tensor], Tensor]):
+def _firing(
+    x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor, *, fire: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Contributions of neurons that fire otherwise, by the readings of their gate and up."""
-
-    def contributions(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-        return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
-
-    return contributions
+    return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
 
 
 def _networks(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
@@ -70,22 +69,22 @@ one_word = question.probe(
 one_word.mistake(
     "The neurons have no bend: gate and up are multiplied as they are.",
     "The reading of the gate goes through SiLU first: x times sigmoid(x).",
-    _firing(lambda gate, up: gate * up),
+    partial(_firing, fire=lambda gate, up: gate * up),
 )
 one_word.mistake(
     "Gate and up are swapped.",
     "SiLU bends what the *gate* reads, and only that.",
-    _firing(lambda gate, up: torch.nn.functional.silu(up) * gate),
+    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(up) * gate),
 )
 one_word.mistake(
     "The gate alone decides; what up reads is left out.",
     "A neuron fires with SiLU(gate) *times* up.",
-    _firing(lambda gate, up: torch.nn.functional.silu(gate)),
+    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(gate)),
 )
 one_word.mistake(
     "Every neuron counts as if it fired with strength 1.",
     "What a neuron writes into the stream is its value *times* how strongly it fires.",
-    _firing(lambda gate, up: torch.ones_like(up)),
+    partial(_firing, fire=lambda gate, up: torch.ones_like(up)),
 )
 one_word.mistake(
     "These are the strengths with which the neurons fire; nothing is said of the word.",

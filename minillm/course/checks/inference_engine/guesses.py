@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -24,7 +25,7 @@ def settle(
     >>> settle([0], offered, wanted, dice=[0.7], last=0.3), settle([1], offered, wanted, dice=[0.7], last=0.3)
     ([0, 1], [0])
     """
-    return _bent()(guesses, offered, wanted, dice, last)
+    return _settle(guesses, offered, wanted, dice, last)
 
 
 def _fairly(dice: float, p: float, q: float) -> bool:
@@ -42,36 +43,34 @@ def _walk(probabilities: Tensor, last: float) -> int:
     return int(above.int().argmax()) if above.any() else len(probabilities) - 1
 
 
-def _or_reaches(probabilities: Tensor, last: float) -> int:
-    return int((probabilities.cumsum(0) >= last).int().argmax())
-
-
-def _bent(
+def _settle(
+    guesses: list[int],
+    offered: Tensor,
+    wanted: Tensor,
+    dice: list[float],
+    last: float,
+    *,
     keep: Callable[[float, float, float], bool] = _fairly,
     instead: Callable[[Tensor, Tensor], Tensor] = _missing,
     walk: Callable[[Tensor, float], int] = _walk,
     one_more: int | None = -1,
     when_refused: str = "ends",
-) -> Callable[..., list[int]]:
+) -> list[int]:
     """Settling with one thing done otherwise; `one_more` is the place in `wanted` that the token on top is from."""
-
-    def settle(guesses: list[int], offered: Tensor, wanted: Tensor, dice: list[float], last: float) -> list[int]:
-        text, refused = [], False
-        for guess, q, p, chance in zip(guesses, offered.double(), wanted.double(), dice, strict=False):
-            if keep(chance, float(p[guess]), float(q[guess])):
-                text.append(guess)
-                continue
-            if when_refused == "nothing comes":
-                return text
-            text.append(walk(instead(p, q), last))
-            refused = True
-            if when_refused != "goes on":
-                break
-        if one_more is not None and (not refused or when_refused != "ends"):
-            text.append(walk(wanted.double()[one_more if guesses else 0], last))
-        return text
-
-    return settle
+    text, refused = [], False
+    for guess, q, p, chance in zip(guesses, offered.double(), wanted.double(), dice, strict=False):
+        if keep(chance, float(p[guess]), float(q[guess])):
+            text.append(guess)
+            continue
+        if when_refused == "nothing comes":
+            return text
+        text.append(walk(instead(p, q), last))
+        refused = True
+        if when_refused != "goes on":
+            break
+    if one_more is not None and (not refused or when_refused != "ends"):
+        text.append(walk(wanted.double()[one_more if guesses else 0], last))
+    return text
 
 
 def _parts(rng: random.Random, among: Sequence[int] = range(4)) -> Tensor:
@@ -127,79 +126,79 @@ all_stay = question.probe("all guesses stay", lambda rng: _drawn(rng, _all_stay)
 all_stay.mistake(
     "Nothing comes behind the last guess.",
     "The model has read all guesses and says what follows: draw one more token, from `wanted[n]`.",
-    _bent(one_more=None),
+    partial(_settle, one_more=None),
 )
 all_stay.mistake(
     "The token on top is drawn from the list that belongs to the last guess.",
     "`wanted[i]` is for the place of guess i. Behind n guesses stands place n.",
-    _bent(one_more=-2),
+    partial(_settle, one_more=-2),
 )
 all_stay.mistake(
     "The ratio is upside down.",
     "A guess that the model likes better than the guesser always stays: p over q, not q over p.",
-    _bent(keep=lambda dice, p, q: dice * p < q),
+    partial(_settle, keep=lambda dice, p, q: dice * p < q),
 )
 all_stay.mistake(
     "The dice are not used: a guess stays only if the model finds it at least as likely.",
     "It stays with the probability p / q: whenever its die is below that.",
-    _bent(keep=lambda dice, p, q: p >= q),
+    partial(_settle, keep=lambda dice, p, q: p >= q),
 )
 all_stay.mistake(
     "The die is held against p; what the guesser offered is not used.",
     "The guesser has proposed it with probability q already. Keep it with min(1, p / q).",
-    _bent(keep=lambda dice, p, q: dice < p),
+    partial(_settle, keep=lambda dice, p, q: dice < p),
 )
 all_stay.mistake(
     "The token on top is the likeliest one, not a drawn one.",
     "Add up the probabilities from token 0 on, and take the first at which the sum is above `last`.",
-    _bent(walk=lambda probabilities, last: int(probabilities.argmax())),
+    partial(_settle, walk=lambda probabilities, last: int(probabilities.argmax())),
 )
 
 refused = question.probe("a guess is refused", lambda rng: _drawn(rng, lambda call: not _all_stay(call)))
 refused.mistake(
     "The replacement is drawn from the model's own list.",
     "What is guessed too often stays too frequent then (lesson 12). Draw from what p has more than q.",
-    _bent(instead=lambda p, q: p),
+    partial(_settle, instead=lambda p, q: p),
 )
 refused.mistake(
     "What p has more than q is not scaled to sum to 1.",
     "Divide by its sum; otherwise the walk comes to the end before it has reached `last`.",
-    _bent(instead=lambda p, q: (p - q).clamp(min=0)),
+    partial(_settle, instead=lambda p, q: (p - q).clamp(min=0)),
 )
 refused.mistake(
     "The replacement is also drawn from what p has *less* than q.",
     "Take (p - q) only where it is positive; its absolute value is something else.",
-    _bent(instead=lambda p, q: (p - q).abs() / (p - q).abs().sum()),
+    partial(_settle, instead=lambda p, q: (p - q).abs() / (p - q).abs().sum()),
 )
 refused.mistake(
     "The replacement is drawn from what q has more than p: upside down.",
     "The guesser has said that too often already. Draw from what p has more than q.",
-    _bent(instead=lambda p, q: _missing(q, p)),
+    partial(_settle, instead=lambda p, q: _missing(q, p)),
 )
 refused.mistake(
     "The guesses behind a refused one are looked at, too.",
     "They were made for a text that now goes on otherwise. Stop.",
-    _bent(when_refused="goes on"),
+    partial(_settle, when_refused="goes on"),
 )
 refused.mistake(
     "Nothing comes in place of a refused guess.",
     "A pass always brings one token more than the guesses that stay.",
-    _bent(when_refused="nothing comes"),
+    partial(_settle, when_refused="nothing comes"),
 )
 refused.mistake(
     "Behind the replacement comes one token too many.",
     "The last list is for the place behind all guesses. Where one is refused there is none.",
-    _bent(when_refused="one more"),
+    partial(_settle, when_refused="one more"),
 )
 
 edge_cases = question.probe("no guess, certain guesses, and dice of exactly 0", _edges)
 edge_cases.mistake(
     "A guess that the model gives probability 0 stays when its die shows 0.",
     "Uniform numbers include 0. Keep a guess if its die is *below* p / q.",
-    _bent(keep=lambda dice, p, q: dice * q <= p),
+    partial(_settle, keep=lambda dice, p, q: dice * q <= p),
 )
 edge_cases.mistake(
     "A token of probability 0 is drawn when `last` is 0.",
     "Take the first token at which the sum is *above* `last`.",
-    _bent(walk=_or_reaches),
+    partial(_settle, walk=lambda probabilities, last: int((probabilities.cumsum(0) >= last).int().argmax())),
 )

@@ -6,6 +6,7 @@ them (issue 1080 of Qwen). In Ottermere it stands at the beginning of each.
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,31 +43,23 @@ def left_padded(
     return ids, positions, visible
 
 
-def _positions(count) -> Any:
+def _positions(texts: list[list[int]], pad: int, *, count) -> Batch:
     """Other positions; `count(places, starts)` says which, from (T,) and (B, 1)."""
-
-    def batch(texts: list[list[int]], pad: int) -> Batch:
-        ids, _, visible = left_padded(texts, pad)
-        starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
-        return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
-
-    return batch
+    ids, _, visible = left_padded(texts, pad)
+    starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
+    return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
 
 
-def _found(leading: bool, in_positions: bool) -> Any:
+def _found(texts: list[list[int]], pad: int, *, leading: bool, in_positions: bool) -> Batch:
     """Padding found by its id: everywhere, or up to the first other token."""
-
-    def batch(texts: list[list[int]], pad: int) -> Batch:
-        ids, positions, visible = left_padded(texts, pad)
-        real = ids != pad
-        if leading:
-            real = real.cumsum(1) > 0
-        seen = torch.ones_like(visible).tril() & real[:, None, :]
-        if in_positions:
-            positions = (real.cumsum(1) - 1).clamp(min=0)
-        return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
-
-    return batch
+    ids, positions, visible = left_padded(texts, pad)
+    real = ids != pad
+    if leading:
+        real = real.cumsum(1) > 0
+    seen = torch.ones_like(visible).tril() & real[:, None, :]
+    if in_positions:
+        positions = (real.cumsum(1) - 1).clamp(min=0)
+    return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
 
 
 def _texts(rng: random.Random, holds_pad: bool) -> list[Call]:
@@ -115,12 +108,12 @@ distinct_pad = question.probe("padding that no text holds", lambda rng: _texts(r
 distinct_pad.mistake(
     "The positions count the padding.",
     "The first token of a text stands at position 0, in whichever column that is.",
-    _positions(lambda places, starts: places),
+    partial(_positions, count=lambda places, starts: places),
 )
 distinct_pad.mistake(
     "The positions of the padding are negative, and a table of positions has no such row.",
     "Where there is no text yet the position is 0: cut off below.",
-    _positions(lambda places, starts: places - starts),
+    partial(_positions, count=lambda places, starts: places - starts),
 )
 
 
@@ -161,15 +154,15 @@ pad_in_text = question.probe(
 pad_in_text.mistake(
     "Tokens of a text are hidden because they have the padding's id.",
     "The lengths of the texts say what is padding, not the ids.",
-    _found(leading=False, in_positions=False),
+    partial(_found, leading=False, in_positions=False),
 )
 pad_in_text.mistake(
     "Tokens of a text are hidden, and not counted, because they have the padding's id.",
     "The lengths of the texts say what is padding, not the ids.",
-    _found(leading=False, in_positions=True),
+    partial(_found, leading=False, in_positions=True),
 )
 pad_in_text.mistake(
     "The token at the beginning of a text is taken for padding.",
     "In the ids both look alike. `T - len(text)` says where a text begins.",
-    _found(leading=True, in_positions=True),
+    partial(_found, leading=True, in_positions=True),
 )

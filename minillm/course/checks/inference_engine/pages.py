@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from string import ascii_uppercase
 from typing import Any
@@ -21,7 +22,7 @@ def page_tables(events: list[Event], page_size: int) -> list[Tables]:
     >>> page_tables([("join", "A", 3), ("fork", "A", "B"), ("write", "B"), ("leave", "A")], page_size=2)[1:]
     [{'A': [0, 1], 'B': [0, 1]}, {'A': [0, 1], 'B': [0, 2]}, {'B': [0, 2]}]
     """
-    return _bent()(events, page_size)
+    return _page_tables(events, page_size)
 
 
 class _Cache:
@@ -91,15 +92,12 @@ class _Cache:
             self.once_shared.update(self.tables[name])
 
 
-def _bent(bent: str = "") -> Callable[[list[Event], int], list[Tables]]:
-    def page_tables(events: list[Event], page_size: int) -> list[Tables]:
-        cache, seen = _Cache(page_size, bent), []
-        for event in events:
-            cache.do(*event)
-            seen.append({name: table if bent == "one list" else list(table) for name, table in cache.tables.items()})
-        return [seen[-1]] * len(seen) if bent == "one object" else seen
-
-    return page_tables
+def _page_tables(events: list[Event], page_size: int, *, bent: str = "") -> list[Tables]:
+    cache, seen = _Cache(page_size, bent), []
+    for event in events:
+        cache.do(*event)
+        seen.append({name: table if bent == "one list" else list(table) for name, table in cache.tables.items()})
+    return [seen[-1]] * len(seen) if bent == "one object" else seen
 
 
 def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
@@ -168,27 +166,27 @@ joining = question.probe(
 joining.mistake(
     "A page is taken before it is needed: a text that fills its pages has one too many.",
     "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
-    _bent("one too many"),
+    partial(_page_tables, bent="one too many"),
 )
 joining.mistake(
     "A page that is not full yet is forgotten.",
     "A text of n tokens needs n / page_size pages, rounded *up*.",
-    _bent("only full ones"),
+    partial(_page_tables, bent="only full ones"),
 )
 joining.mistake(
     "Each token takes a page of its own.",
     "A page has room for `page_size` tokens. Take a new one only when the last is full.",
-    _bent("each"),
+    partial(_page_tables, bent="each"),
 )
 joining.mistake(
     "After every event the tables are those of the end.",
     "You put the same dictionary or the same lists into the result each time. Put copies there.",
-    _bent("one object"),
+    partial(_page_tables, bent="one object"),
 )
 joining.mistake(
     "A table that you have put into the result still grows afterwards.",
     "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
-    _bent("one list"),
+    partial(_page_tables, bent="one list"),
 )
 
 leaving = question.probe(
@@ -199,17 +197,17 @@ leaving = question.probe(
 leaving.mistake(
     "Pages of those who left never come back.",
     "They are free again. Take the smallest number that nobody holds.",
-    _bent("never comes back"),
+    partial(_page_tables, bent="never comes back"),
 )
 leaving.mistake(
     "The page that came back last is taken first.",
     "A stack would do as well, but to compare answers it must be the smallest free number here.",
-    _bent("latest first"),
+    partial(_page_tables, bent="latest first"),
 )
 leaving.mistake(
     "The table of a text that left is still there.",
     "Remove the text from the tables when its pages are free.",
-    _bent("table stays"),
+    partial(_page_tables, bent="table stays"),
 )
 
 forking = question.probe(
@@ -220,30 +218,30 @@ forking = question.probe(
 forking.mistake(
     "Both write into a page that they share, and the tokens of one overwrite the other's.",
     "Whoever writes into a page that another text holds, too, takes a copy of it first.",
-    _bent("writes into both"),
+    partial(_page_tables, bent="writes into both"),
 )
 forking.mistake(
     "A fork copies pages.",
     "It only copies the table. A page is copied when somebody writes into it.",
-    _bent("copies at a fork"),
+    partial(_page_tables, bent="copies at a fork"),
 )
 forking.mistake(
     "A write copies all pages that are shared.",
     "Only the last page is written into. The ones before it stay shared as long as the texts live.",
-    _bent("copies all at a write"),
+    partial(_page_tables, bent="copies all at a write"),
 )
 forking.mistake(
     "A shared page that is full is copied.",
     "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
-    _bent("copies a full page"),
+    partial(_page_tables, bent="copies a full page"),
 )
 forking.mistake(
     "A page becomes free although another text still holds it.",
     "Count the holders of each page, and let it go when the last of them has left.",
-    _bent("frees for all"),
+    partial(_page_tables, bent="frees for all"),
 )
 forking.mistake(
     "A page that was shared once is copied even by the only text that still holds it.",
     "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
-    _bent("once shared"),
+    partial(_page_tables, bent="once shared"),
 )

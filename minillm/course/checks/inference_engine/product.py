@@ -25,22 +25,6 @@ def _row_by_row(matrix: Tensor) -> Tensor:
     return torch.where(largest == 0, 127, largest) / 127
 
 
-def _unguarded(matrix: Tensor) -> Tensor:
-    return matrix.abs().amax(1, keepdim=True) / 127
-
-
-def _without_sign(matrix: Tensor) -> Tensor:
-    return matrix.amax(1, keepdim=True) / 127
-
-
-def _of_the_whole(matrix: Tensor) -> Tensor:
-    return (matrix.abs().amax() / 127).expand(len(matrix), 1)
-
-
-def _wrap(sums: Tensor) -> Tensor:
-    return (sums + 128) % 256 - 128
-
-
 def _bent(scale: Callable = _row_by_row, whole: Callable = torch.round, sums: Callable = torch.clone, **without: bool):
     """The product with one thing done otherwise, or left out."""
 
@@ -109,12 +93,12 @@ ordinary.mistake(
 ordinary.mistake(
     "The whole matrix has one scale; each row needs its own.",
     "Take the largest absolute value along the last axis, and keep that axis: (T, 1) and (R, 1).",
-    _bent(_of_the_whole),
+    _bent(lambda matrix: (matrix.abs().amax() / 127).expand(len(matrix), 1)),
 )
 ordinary.mistake(
     "The scale comes from the largest number, and the most negative one may be larger.",
     "The code 127 is for the largest *absolute* value of a row.",
-    _bent(_without_sign),
+    _bent(lambda matrix: matrix.amax(1, keepdim=True) / 127),
 )
 ordinary.mistake(
     "The codes are cut off behind the point, not rounded.",
@@ -124,7 +108,7 @@ ordinary.mistake(
 ordinary.mistake(
     "The sums are kept in 8 bits and wrap round at 127.",
     "127 times 127 does not fit into a byte. Widen the codes before you multiply: `.int()`.",
-    _bent(sums=_wrap),
+    _bent(sums=lambda sums: (sums + 128) % 256 - 128),
 )
 ordinary.mistake(
     "The result is still in codes.",
@@ -141,5 +125,5 @@ zero_row = question.probe("a row of zeros", _with_zeros)
 zero_row.mistake(
     "A row of zeros has the scale 0, and 0 / 0 is NaN.",
     "Give such a row any other scale; its codes are 0 all the same.",
-    _bent(_unguarded),
+    _bent(lambda matrix: matrix.abs().amax(1, keepdim=True) / 127),
 )

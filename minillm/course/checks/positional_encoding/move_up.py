@@ -6,6 +6,7 @@ llama.cpp calls it context shift (its issue 2060 weighs it against keeping keys 
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,19 +31,25 @@ def move_up(
     >>> move_up(keys, keys, torch.tensor([False, True]), theta=10_000.0)[0].round(decimals=4)
     tensor([[1., 2.]])
     """
-    return _moved(lambda stay: -(~stay).cumsum(0))(keys, values, stay, theta)
+    return _moved(keys, values, stay, theta, turns=lambda stay: -(~stay).cumsum(0))
 
 
-def _moved(turns: Callable[[Tensor], Tensor], halves: bool = True, values_too: bool = False):
+def _moved(
+    keys: Tensor,
+    values: Tensor,
+    stay: Tensor,
+    theta: float,
+    *,
+    turns: Callable[[Tensor], Tensor],
+    halves: bool = True,
+    values_too: bool = False,
+) -> Cache:
     """The cache with key number s turned on by `turns(stay)[s]` places."""
 
-    def move_up(keys: Tensor, values: Tensor, stay: Tensor, theta: float) -> Cache:
-        def turn(x: Tensor) -> Tensor:
-            return turned(x, turns(stay), theta, halves)[stay]
+    def turn(x: Tensor) -> Tensor:
+        return turned(x, turns(stay), theta, halves)[stay]
 
-        return turn(keys), turn(values) if values_too else values[stay]
-
-    return move_up
+    return turn(keys), turn(values) if values_too else values[stay]
 
 
 def _back(stay: Tensor) -> Tensor:
@@ -51,10 +58,6 @@ def _back(stay: Tensor) -> Tensor:
 
 def _all_by_the_total(stay: Tensor) -> Tensor:
     return -(~stay).sum().expand(len(stay))
-
-
-def _total_behind_the_first_gap(stay: Tensor) -> Tensor:
-    return torch.where(_back(stay) < 0, _all_by_the_total(stay), 0)
 
 
 def _caches(rng: random.Random, stays: list[list[bool]], D: int = 4) -> list[Call]:
@@ -105,27 +108,27 @@ oldest_leave = question.probe("the oldest leave", _first_leave, _places_turned)
 oldest_leave.mistake(
     "The keys are not turned: each still stands where it stood.",
     "A key at place 12 that is now at place 9 must be turned back by 3 places.",
-    _moved(torch.zeros_like),
+    partial(_moved, turns=torch.zeros_like),
 )
 oldest_leave.mistake(
     "The keys are turned on, not back.",
     "From place 12 to place 9 are -3 places.",
-    _moved(lambda stay: -_back(stay)),
+    partial(_moved, turns=lambda stay: -_back(stay)),
 )
 oldest_leave.mistake(
     "The keys are turned a second time, by their new places.",
     "They came in turned by their old places. Turn them by the new place *minus the old one*.",
-    _moved(lambda stay: stay.cumsum(0) - 1),
+    partial(_moved, turns=lambda stay: stay.cumsum(0) - 1),
 )
 oldest_leave.mistake(
     "The keys are turned back to place 0, all of them.",
     "That is only half the way: then turn each on to its new place, or do both in one step.",
-    _moved(lambda stay: -torch.arange(len(stay))),
+    partial(_moved, turns=lambda stay: -torch.arange(len(stay))),
 )
 oldest_leave.mistake(
     "The values are turned, too.",
     "RoPE turns queries and keys. What a token says does not depend on its place.",
-    _moved(_back, values_too=True),
+    partial(_moved, turns=_back, values_too=True),
 )
 oldest_leave.mistake(
     "The base is 10,000, whatever `theta` says.",
@@ -135,19 +138,19 @@ oldest_leave.mistake(
 oldest_leave.mistake(
     "Neighbours are turned, but these keys are made of halves.",
     "Pair i is made of the numbers i and i + D/2.",
-    _moved(_back, halves=False),
+    partial(_moved, turns=_back, halves=False),
 )
 
 first_stay = question.probe("the first few stay in front", _behind_the_sinks, _places_turned)
 first_stay.mistake(
     "What stands in front of the gap is turned back with the rest.",
     "Nobody left in front of the first tokens. They stand where they stood.",
-    _moved(_all_by_the_total),
+    partial(_moved, turns=_all_by_the_total),
 )
 
 gaps = question.probe("gaps here and there", _here_and_there, _places_turned)
 gaps.mistake(
     "All keys behind the first gap are turned back by the same number of places.",
     "A key moves up by the number of tokens that left *in front of it*: count as in 03.1.",
-    _moved(_total_behind_the_first_gap),
+    partial(_moved, turns=lambda stay: torch.where(_back(stay) < 0, _all_by_the_total(stay), 0)),
 )

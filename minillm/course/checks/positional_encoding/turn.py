@@ -6,6 +6,7 @@ issue 6 of how-to-train-your-gpt.
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,17 +29,22 @@ def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> F
     return turned(x, places, theta)
 
 
-def _bent(table: str = "neighbours", step: int = 2, sign: float = 1.0, first_sign: float = -1.0):
+def _turn(
+    x: Tensor,
+    places: Tensor,
+    theta: float,
+    *,
+    table: str = "neighbours",
+    step: int = 2,
+    sign: float = 1.0,
+    first_sign: float = -1.0,
+) -> Tensor:
     """The rotation by a table of angles, with one thing done otherwise."""
-
-    def turn(x: Tensor, places: Tensor, theta: float) -> Tensor:
-        D = x.shape[-1]
-        angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
-        angles = angles.repeat(1, 2) if table == "halves" else angles.repeat_interleave(2, 1)
-        crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
-        return x * angles.cos() + crossed * angles.sin()
-
-    return turn
+    D = x.shape[-1]
+    angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
+    angles = angles.repeat(1, 2) if table == "halves" else angles.repeat_interleave(2, 1)
+    crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
+    return x * angles.cos() + crossed * angles.sin()
 
 
 def _whole_texts(rng: random.Random) -> list[Call]:
@@ -74,7 +80,7 @@ from_start = question.probe("a text from its beginning", _whole_texts, _lengths)
 from_start.mistake(
     "The two numbers of a pair still get different angles: the table is one for halves.",
     "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
-    _bent(table="halves"),
+    partial(_turn, table="halves"),
 )
 from_start.mistake(
     "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
@@ -95,17 +101,17 @@ def _left_in_halves(x, places, theta):
 from_start.mistake(
     "The pairs turn backwards.",
     "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
-    _bent(sign=-1.0),
+    partial(_turn, sign=-1.0),
 )
 from_start.mistake(
     "It is a mirror and no rotation: the minus is lost.",
     "(x, y) becomes (x cos - y sin, x sin + y cos).",
-    _bent(first_sign=1.0),
+    partial(_turn, first_sign=1.0),
 )
 from_start.mistake(
     "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
     "For D = 4 the two frequencies are 1 and theta^(-2/4).",
-    _bent(step=1),
+    partial(_turn, step=1),
 )
 
 anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes)

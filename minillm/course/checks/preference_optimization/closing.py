@@ -6,6 +6,7 @@ mends it in two trainers: the closing token was never learnt, and prompts lost t
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,48 +49,25 @@ def _counts(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     return answer & (ends.cumsum(1) - ends.long() == 0)
 
 
-def _bent(which: Which = _counts, shift: int = 1, mean: bool = False, raw: bool = False):
+def _answer_log_probs(
+    logits: Tensor,
+    ids: Tensor,
+    prompt_lengths: Tensor,
+    end: int,
+    *,
+    which: Which = _counts,
+    shift: int = 1,
+    mean: bool = False,
+    raw: bool = False,
+) -> Tensor:
     """The sum with other tokens in it, or of other numbers."""
-
-    def answer_log_probs(logits: Tensor, ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-        table = logits if raw else logits.log_softmax(-1)
-        log_probs = torch.zeros(ids.shape)
-        log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
-        counts = which(ids, prompt_lengths, end)
-        counts[:, 0] = False  # nothing stands in front of the first token
-        found = (log_probs * counts).sum(1)
-        return found / counts.sum(1).clamp_min(1) if mean else found
-
-    return answer_log_probs
-
-
-def _no_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & (ids != end)
-
-
-def _all_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths)
-
-
-def _with_prompt(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths)
-
-
-def _one_late(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1)
-
-
-def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
-
-
-def _not_after_an_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) & (ids.roll(1, 1) != end)
-
-
-def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
-    return _counts(ids, prompt_lengths, end) & closed
+    table = logits if raw else logits.log_softmax(-1)
+    log_probs = torch.zeros(ids.shape)
+    log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
+    counts = which(ids, prompt_lengths, end)
+    counts[:, 0] = False  # nothing stands in front of the first token
+    found = (log_probs * counts).sum(1)
+    return found / counts.sum(1).clamp_min(1) if mean else found
 
 
 def _rows(rng: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]], turns: bool) -> Call:
@@ -141,52 +119,80 @@ closed = question.probe("answers that are closed", _closed, _shape)
 closed.mistake(
     "The token that closes the answer does not count.",
     "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
-    _bent(_no_ends),
+    partial(_answer_log_probs, which=lambda ids, prompt_lengths, end: _after(ids, prompt_lengths) & (ids != end)),
 )
 closed.mistake(
     "The padding counts: every end token behind the first one.",
     "An answer is over with its first end token. How many are there in front of this place?",
-    _bent(_all_ends),
+    partial(_answer_log_probs, which=lambda ids, prompt_lengths, end: _after(ids, prompt_lengths)),
 )
+
+
 closed.mistake(
     "The prompt counts.",
     "The tokens of the answer begin at place `prompt_lengths`.",
-    _bent(_with_prompt),
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths),
+    ),
 )
+
+
 closed.mistake(
     "The first token of the answer does not count.",
     "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
-    _bent(_one_late),
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1),
+    ),
 )
 closed.mistake(
     "The logits are not shifted: each is asked for the token that it has already read.",
     "The logits at place t foretell the token at t + 1.",
-    _bent(shift=0),
+    partial(_answer_log_probs, shift=0),
 )
 closed.mistake(
     "It is the mean over the tokens, not the sum.",
     "The logarithm of a product is a sum. (A mean is another method's choice: SimPO.)",
-    _bent(mean=True),
+    partial(_answer_log_probs, mean=True),
 )
 closed.mistake(
     "Logits are added up, not log-probabilities.",
     "`log_softmax(-1)` first.",
-    _bent(raw=True),
+    partial(_answer_log_probs, raw=True),
 )
 
 cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape)
+
+
+def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
+
+
 cut_off.mistake(
     "An end token in the prompt is taken for the end of the answer.",
     "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
-    _bent(_first_end_of_the_row),
+    partial(_answer_log_probs, which=_first_end_of_the_row),
 )
+
+
 cut_off.mistake(
     "The first token of an answer does not count where the prompt ends with an end token.",
     "Only an end token of the answer closes it. Look from `prompt_lengths` on only.",
-    _bent(_not_after_an_end),
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) & (ids.roll(1, 1) != end),
+    ),
 )
+
+
+def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
+    return _counts(ids, prompt_lengths, end) & closed
+
+
 cut_off.mistake(
     "An answer without an end token counts as nothing.",
     "It was cut off at the end of the row. All of its tokens count.",
-    _bent(_nothing_without_end),
+    partial(_answer_log_probs, which=_nothing_without_end),
 )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -31,28 +32,11 @@ def _group_mean(scores: Tensor, same: Tensor) -> Tensor:
     return scores - same @ scores / same.sum(1)
 
 
-def _divided(scores: Tensor, same: Tensor) -> Tensor:
-    found = _group_mean(scores, same)
-    return found / ((same @ found.square() / (same.sum(1) - 1)).sqrt() + 1e-6)  # of the sample, as GRPO has it
-
-
-def _everybody(scores: Tensor, same: Tensor) -> Tensor:
-    return scores - (scores.sum() - scores) / max(len(scores) - 1, 1)
-
-
-def _sum_of_others(scores: Tensor, same: Tensor) -> Tensor:
-    return scores - (same @ scores - scores)
-
-
-def _lone(worth: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+def _lone(scores: Tensor, questions: Tensor, *, worth: Callable[[Tensor], Tensor]) -> Tensor:
     """The right advantages, but for an answer that is alone."""
-
-    def against_the_others(scores: Tensor, questions: Tensor) -> Tensor:
-        same = (questions[:, None] == questions).float()
-        n = same.sum(1)
-        return ((scores * n - same @ scores) / (n - 1).clamp_min(1)).where(n > 1, worth(scores))
-
-    return against_the_others
+    same = (questions[:, None] == questions).float()
+    n = same.sum(1)
+    return ((scores * n - same @ scores) / (n - 1).clamp_min(1)).where(n > 1, worth(scores))
 
 
 def _groups(rng: random.Random, *sizes: tuple[int, ...], shuffled: bool) -> list[Call]:
@@ -77,6 +61,13 @@ in_order.mistake(
     "Take the answer's own score out of the sum, and out of the number that it is divided by.",
     _bent(_group_mean),
 )
+
+
+def _divided(scores: Tensor, same: Tensor) -> Tensor:
+    found = _group_mean(scores, same)
+    return found / ((same @ found.square() / (same.sum(1) - 1)).sqrt() + 1e-6)  # of the sample, as GRPO has it
+
+
 in_order.mistake(
     "These are the advantages of GRPO: divided by the spread of the group.",
     "No division here: a lead of a hundredth of a point is a hundredth.",
@@ -96,12 +87,12 @@ def _question_by_question(scores, questions):
 in_order.mistake(
     "Answers are compared with those to other questions, too.",
     "A hard question has low scores only. Compare within a question.",
-    _bent(_everybody),
+    _bent(lambda scores, same: scores - (scores.sum() - scores) / max(len(scores) - 1, 1)),
 )
 in_order.mistake(
     "The scores of the others are added up, not averaged.",
     "Divide by how many others there are: one less than the group has answers.",
-    _bent(_sum_of_others),
+    _bent(lambda scores, same: scores - (same @ scores - scores)),
 )
 
 any_order = question.probe(
@@ -135,15 +126,15 @@ any_size = question.probe(
 any_size.mistake(
     "An answer without others is divided by nothing: 0 / 0.",
     "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
-    _lone(lambda scores: torch.full_like(scores, torch.nan)),
+    partial(_lone, worth=lambda scores: torch.full_like(scores, torch.nan)),
 )
 any_size.mistake(
     "An answer without others keeps its whole score.",
     "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
-    _lone(lambda scores: scores),
+    partial(_lone, worth=lambda scores: scores),
 )
 any_size.mistake(
     "An answer without others is compared with the whole batch.",
     "Who has nobody to be compared with has nothing to teach. Its advantage is 0.",
-    _lone(lambda scores: scores - scores.mean()),
+    partial(_lone, worth=lambda scores: scores - scores.mean()),
 )

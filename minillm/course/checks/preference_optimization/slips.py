@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -31,22 +32,25 @@ def careful_loss(
     return F.binary_cross_entropy_with_logits(margins, torch.full_like(margins, 1 - slips))
 
 
-def _of_margins(loss: Callable[[Tensor, float], Tensor], sign: float = 1.0, reference: float = 1.0):
+def _of_margins(
+    chosen,
+    rejected,
+    reference_chosen,
+    reference_rejected,
+    beta,
+    slips,
+    *,
+    loss: Callable[[Tensor, float], Tensor],
+    sign: float = 1.0,
+    reference: float = 1.0,
+):
     """A loss of the margins and the slips; the margins with another sign or without the reference."""
-
-    def careful_loss(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-        leads = chosen - rejected - reference * (reference_chosen - reference_rejected)
-        return loss(sign * beta * leads, slips)
-
-    return careful_loss
+    leads = chosen - rejected - reference * (reference_chosen - reference_rejected)
+    return loss(sign * beta * leads, slips)
 
 
 def _both_ways(margins: Tensor, slips: float) -> Tensor:
     return ((1 - slips) * F.softplus(-margins) + slips * F.softplus(margins)).mean()
-
-
-def _by_logarithm(margins: Tensor, slips: float) -> Tensor:
-    return -((1 - slips) * margins.sigmoid().log() + slips * (-margins).sigmoid().log()).mean()
 
 
 def _pairs(rng: random.Random, apart: float) -> list[Call]:
@@ -64,32 +68,32 @@ ordinary = question.probe("margins of ordinary size", lambda rng: _pairs(rng, 0.
 ordinary.mistake(
     "The slips are not used: it is the plain loss of DPO.",
     "A share of `slips` of the choices was meant the other way round: log sigmoid(-margin).",
-    _of_margins(lambda margins, slips: F.softplus(-margins).mean()),
+    partial(_of_margins, loss=lambda margins, slips: F.softplus(-margins).mean()),
 )
 ordinary.mistake(
     "The slips are taken off the pair as it stands, but not counted for the pair turned round.",
     "Two terms: (1 - slips) of the pair as it stands, and slips of the pair turned round.",
-    _of_margins(lambda margins, slips: (1 - slips) * F.softplus(-margins).mean()),
+    partial(_of_margins, loss=lambda margins, slips: (1 - slips) * F.softplus(-margins).mean()),
 )
 ordinary.mistake(
     "The chances are mixed before the logarithm is taken.",
     "Mix the two losses. (The other one is a loss, too, but it forgives a pair that is far off.)",
-    _of_margins(lambda m, slips: -((1 - slips) * m.sigmoid() + slips * (-m).sigmoid()).log().mean()),
+    partial(_of_margins, loss=lambda m, slips: -((1 - slips) * m.sigmoid() + slips * (-m).sigmoid()).log().mean()),
 )
 ordinary.mistake(
     "The sign is turned: the rejected answer is pushed up.",
     "The margin is beta log(p / p_ref) of the chosen answer, less that of the rejected one.",
-    _of_margins(_both_ways, sign=-1.0),
+    partial(_of_margins, loss=_both_ways, sign=-1.0),
 )
 ordinary.mistake(
     "The reference is forgotten.",
     "A reward is measured from the reference: beta (log p - log p_ref).",
-    _of_margins(_both_ways, reference=0.0),
+    partial(_of_margins, loss=_both_ways, reference=0.0),
 )
 ordinary.mistake(
     "The reference is added, not taken off.",
     "A reward is measured from the reference: beta (log p - log p_ref).",
-    _of_margins(_both_ways, reference=-1.0),
+    partial(_of_margins, loss=_both_ways, reference=-1.0),
 )
 ordinary.mistake(
     "The losses of the pairs are added up.",
@@ -107,8 +111,14 @@ def _beta_outside(chosen, rejected, reference_chosen, reference_rejected, beta, 
 
 
 large_margins = question.probe("margins of hundreds of points", lambda rng: _pairs(rng, 2000.0), hopeless)
+
+
+def _by_logarithm(margins: Tensor, slips: float) -> Tensor:
+    return -((1 - slips) * margins.sigmoid().log() + slips * (-margins).sigmoid().log()).mean()
+
+
 large_margins.mistake(
     "A chance is rounded to 0, and its logarithm is minus infinity.",
     "Never take the logarithm of a sigmoid: `torch.nn.functional.logsigmoid` does both in one step.",
-    _of_margins(_by_logarithm),
+    partial(_of_margins, loss=_by_logarithm),
 )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def thumbs(
     >>> thumbs(torch.tensor([1.0, -1.0]), torch.tensor([True, False]), torch.tensor([-1.0, 0.5]), beta=1.0)
     (tensor([0.2689, 0.2689]), tensor([ 0.0983, -0.0983]))
     """
-    return _bent()(log_ratios, liked, strangers, beta)
+    return _thumbs(log_ratios, liked, strangers, beta)
 
 
 def _shared_equally(liked: Tensor) -> Tensor:
@@ -32,7 +33,13 @@ def _shared_equally(liked: Tensor) -> Tensor:
     return len(liked) / 2 / torch.where(liked, liked.sum(), (~liked).sum())
 
 
-def _bent(
+@torch.enable_grad()  # whatever the notebook has switched off
+def _thumbs(
+    log_ratios: Tensor,
+    liked: Tensor,
+    strangers: Tensor,
+    beta: float,
+    *,
     zero: Callable[[Tensor], Tensor] = lambda strangers: strangers.mean().clamp_min(0),
     loss: Callable[[Tensor], Tensor] = lambda lead: 1 - lead.sigmoid(),
     weigh: Callable[[Tensor], Tensor] = _shared_equally,
@@ -40,19 +47,14 @@ def _bent(
     one_sided: bool = False,
     bare_zero: bool = False,
     own: bool = False,
-) -> Callable[..., Both]:
+) -> Both:
     """Losses and pushes with one thing done otherwise."""
-
-    @torch.enable_grad()  # whatever the notebook has switched off
-    def thumbs(log_ratios: Tensor, liked: Tensor, strangers: Tensor, beta: float) -> Both:
-        x = log_ratios.clone().requires_grad_()
-        middle = zero(log_ratios if own else strangers)
-        points = beta * x - (middle if bare_zero else beta * middle)
-        losses = weigh(liked) * loss(points if one_sided else torch.where(liked, points, -points))
-        (slopes,) = torch.autograd.grad(losses.sum(), x)
-        return losses.detach(), push(slopes)
-
-    return thumbs
+    x = log_ratios.clone().requires_grad_()
+    middle = zero(log_ratios if own else strangers)
+    points = beta * x - (middle if bare_zero else beta * middle)
+    losses = weigh(liked) * loss(points if one_sided else torch.where(liked, points, -points))
+    (slopes,) = torch.autograd.grad(losses.sum(), x)
+    return losses.detach(), push(slopes)
 
 
 def _draw(
@@ -101,59 +103,59 @@ balanced = question.probe("as many up as down", lambda rng: _draw(rng, (1, 2, 3)
 balanced.mistake(
     "Likes and dislikes are mixed up: what was liked is pushed down.",
     "A liked answer costs little when it is far above z: 1 - sigmoid(beta (log-ratio - z)).",
-    _bent(loss=lambda lead: lead.sigmoid()),
+    partial(_thumbs, loss=lambda lead: lead.sigmoid()),
 )
 balanced.mistake(
     "Answers that were not liked are pushed up like the others.",
     "For them turn the lead round: beta (z - log-ratio).",
-    _bent(one_sided=True),
+    partial(_thumbs, one_sided=True),
 )
 balanced.mistake(
     "z is forgotten: answers are measured from the reference.",
     "z is how far the policy has gone on the whole, from the answers of `strangers`.",
-    _bent(zero=lambda strangers: torch.zeros(())),
+    partial(_thumbs, zero=lambda strangers: torch.zeros(())),
 )
 balanced.mistake(
     "z is taken from the batch's own answers.",
     "An answer would be compared with itself. z is the mean of `strangers`.",
-    _bent(own=True),
+    partial(_thumbs, own=True),
 )
 balanced.mistake(
     "z is in nats, and is taken off points.",
     "beta makes points of nats, of z as well.",
-    _bent(bare_zero=True),
+    partial(_thumbs, bare_zero=True),
 )
 balanced.mistake(
     "It is minus the logarithm of the sigmoid, DPO's loss.",
     "Here it is 1 less the sigmoid: a hopeless answer is let go, and not pushed with all force.",
-    _bent(loss=lambda lead: torch.nn.functional.softplus(-lead)),
+    partial(_thumbs, loss=lambda lead: torch.nn.functional.softplus(-lead)),
 )
 balanced.mistake(
     "The pushes are the slopes of the loss; one goes the other way.",
     "A push goes downhill: minus the slope.",
-    _bent(push=lambda slopes: slopes / len(slopes)),
+    partial(_thumbs, push=lambda slopes: slopes / len(slopes)),
 )
 balanced.mistake(
     "The pushes are those of the summed loss.",
     "The training takes the mean loss, so each push is divided by the size of the batch.",
-    _bent(push=lambda slopes: -slopes),
+    partial(_thumbs, push=lambda slopes: -slopes),
 )
 balanced.mistake(
     "Each kind counts as a whole one, so all weights are twice as large.",
     "Each kind shall count for half of the batch: as many of both have the weight 1.",
-    _bent(weigh=lambda liked: 2 * _shared_equally(liked)),
+    partial(_thumbs, weigh=lambda liked: 2 * _shared_equally(liked)),
 )
 
 both_signs = question.probe("strangers on both sides of zero", _around_zero, _which)
 both_signs.mistake(
     "z is negative; it stands for a KL, which never is.",
     "Where the mean of `strangers` comes out below 0, z is 0.",
-    _bent(zero=lambda strangers: strangers.mean()),
+    partial(_thumbs, zero=lambda strangers: strangers.mean()),
 )
 both_signs.mistake(
     "Each stranger is kept above 0, and not their mean.",
     "First the mean, then the larger of it and 0; otherwise z is too large.",
-    _bent(zero=lambda strangers: strangers.clamp_min(0).mean()),
+    partial(_thumbs, zero=lambda strangers: strangers.clamp_min(0).mean()),
 )
 
 unbalanced = question.probe(
@@ -162,10 +164,10 @@ unbalanced = question.probe(
 unbalanced.mistake(
     "Each answer counts the same, so the more frequent thumb has its way.",
     "The weights: B / 2 over the number of answers of this kind.",
-    _bent(weigh=torch.ones_like),
+    partial(_thumbs, weigh=torch.ones_like),
 )
 unbalanced.mistake(
     "The weights are swapped: the frequent kind weighs even more.",
     "A kind that is rare needs a large weight: divide by its own number.",
-    _bent(weigh=lambda liked: torch.where(liked, liked.sum(), (~liked).sum()) * 2 / len(liked)),
+    partial(_thumbs, weigh=lambda liked: torch.where(liked, liked.sum(), (~liked).sum()) * 2 / len(liked)),
 )

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,14 +37,10 @@ def _scaled(factor: Callable[[list[Tensor], float], float | Tensor]) -> Callable
     return lambda gradients, longest: ([one * factor(gradients, longest) for one in gradients], _norm(gradients))
 
 
-def _measured(measure: Callable[[list[Tensor]], float]) -> Callable[..., Clipped]:
+def _measured(gradients: list[Tensor], longest: float, *, measure: Callable[[list[Tensor]], float]) -> Clipped:
     """Clipped by another length than the norm, which is returned, too."""
-
-    def clip(gradients: list[Tensor], longest: float) -> Clipped:
-        length = measure(gradients)
-        return [one * min(1.0, longest / max(length, 1e-9)) for one in gradients], length
-
-    return clip
+    length = measure(gradients)
+    return [one * min(1.0, longest / max(length, 1e-9)) for one in gradients], length
 
 
 def _gradients(rng: random.Random) -> list[list[Tensor]]:
@@ -104,17 +101,17 @@ too_long.mistake(
 too_long.mistake(
     "The norms of the tensors are added.",
     "Add their squares, and take the root of that sum: Pythagoras.",
-    _measured(lambda gradients: sum(_norm([one]) for one in gradients)),
+    partial(_measured, measure=lambda gradients: sum(_norm([one]) for one in gradients)),
 )
 too_long.mistake(
     "The root is missing: it is the sum of the squares.",
     "A length is the root of the sum of squares.",
-    _measured(lambda gradients: _norm(gradients) ** 2),
+    partial(_measured, measure=lambda gradients: _norm(gradients) ** 2),
 )
 too_long.mistake(
     "The length is the largest number of all.",
     "Every number counts: the root of the sum of all squares.",
-    _measured(lambda gradients: max(one.abs().max().item() for one in gradients)),
+    partial(_measured, measure=lambda gradients: max(one.abs().max().item() for one in gradients)),
 )
 
 

@@ -5,6 +5,7 @@ Their own filter had a bug, found when it was too late to train again; so the pa
 
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain, pairwise
 
 from minillm.course.checks.asking import Call
@@ -35,14 +36,12 @@ def _shares(runs: set[tuple[int, ...]], validation: list[Document], n: int) -> l
     return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
 
 
-def _counting(count: Callable[[Document, list[int], int], float]) -> Callable[..., list[float]]:
+def _counting(
+    training: list[Document], validation: list[Document], n: int, *, count: Callable[[Document, list[int], int], float]
+) -> list[float]:
     """Another share, made of where the runs start."""
-
-    def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
-        runs = _runs(training, n)
-        return [count(one, _starts(one, runs, n), n) for one in validation]
-
-    return seen_before
+    runs = _runs(training, n)
+    return [count(one, _starts(one, runs, n), n) for one in validation]
 
 
 def _fresh(rng: random.Random) -> Callable[[int], Document]:
@@ -95,17 +94,17 @@ one_book = question.probe("one book", _one_book)
 one_book.mistake(
     "It is the share of the runs, not of the tokens.",
     "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
-    _counting(lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
+    partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
 )
 one_book.mistake(
     "Only the token at which a run begins is counted.",
     "A run at place t covers the places t to t + n - 1.",
-    _counting(lambda document, starts, n: len(starts) / max(len(document), 1)),
+    partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document), 1)),
 )
 one_book.mistake(
     "A token that lies in two runs is counted twice.",
     "Collect the places in a set, or mark them True: a place is read or not.",
-    _counting(lambda document, starts, n: len(starts) * n / max(len(document), 1)),
+    partial(_counting, count=lambda document, starts, n: len(starts) * n / max(len(document), 1)),
 )
 
 

@@ -7,6 +7,7 @@ raised, the loss falls, and tokens in short texts count for more than those in l
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,21 +40,17 @@ def in_parts(weight: Float[Tensor, "V C"], parts: list[Part]) -> tuple[float, Fl
     return -log_probs.gather(1, targets[:, None]).mean().item(), slope.T @ x / len(x)
 
 
-def _weighted(weigh: Weigh) -> Callable[..., Any]:
+def _weighted(weight: Tensor, parts: list[Part], *, weigh: Weigh) -> Any:
     """The means of the parts, each times a weight of its own."""
-
-    def in_parts(weight: Tensor, parts: list[Part]) -> Any:
-        weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
-        weight = weight.clone().requires_grad_()
-        losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
-        loss: Any = sum(share * one for share, one in zip(weights, losses, strict=True))
-        return loss.item(), torch.autograd.grad(loss, weight)[0]
-
-    return in_parts
+    weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
+    weight = weight.clone().requires_grad_()
+    losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
+    loss: Any = sum(share * one for share, one in zip(weights, losses, strict=True))
+    return loss.item(), torch.autograd.grad(loss, weight)[0]
 
 
-_mean_of_means = _weighted(lambda counts, places: [1 / len(counts)] * len(counts))
-_nan_with_nothing = _weighted(lambda counts, places: [count / sum(counts) for count in counts])
+_mean_of_means = partial(_weighted, weigh=lambda counts, places: [1 / len(counts)] * len(counts))
+_nan_with_nothing = partial(_weighted, weigh=lambda counts, places: [count / sum(counts) for count in counts])
 
 
 def _parts(rng: random.Random, V: int, C: int, counts: list[int], ignored: list[int]) -> Call:
@@ -106,12 +103,12 @@ unequal_parts.mistake(
 unequal_parts.mistake(
     "The sum over all tokens is not divided.",
     "A mean does not grow with the batch. Divide by the number of targets in all parts.",
-    _weighted(lambda counts, places: [float(count) for count in counts]),
+    partial(_weighted, weigh=lambda counts, places: [float(count) for count in counts]),
 )
 unequal_parts.mistake(
     "The sum over all tokens is divided by the number of parts.",
     "What is counted are the targets of all parts, not the parts.",
-    _weighted(lambda counts, places: [count / len(counts) for count in counts]),
+    partial(_weighted, weigh=lambda counts, places: [count / len(counts) for count in counts]),
 )
 
 
@@ -129,12 +126,12 @@ ignored_places = question.probe("places that do not count", _with_padding, _depe
 ignored_places.mistake(
     "A part weighs as much as it has places, padding included.",
     "Count the targets that are not -100.",
-    _weighted(lambda counts, places: [place / sum(places) for place in places]),
+    partial(_weighted, weigh=lambda counts, places: [place / sum(places) for place in places]),
 )
 ignored_places.mistake(
     "The sum is divided by all places, padding included.",
     "Count the targets that are not -100, in all parts.",
-    _weighted(lambda counts, places: [count / sum(places) for count in counts]),
+    partial(_weighted, weigh=lambda counts, places: [count / sum(places) for count in counts]),
 )
 
 empty_part = question.probe("a part with nothing to learn", _with_nothing, _depends_on_the_cut)

@@ -5,6 +5,7 @@ trl is about a score that stands behind the end of its answer. All shapes fit, a
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,25 +44,35 @@ def advantages(
     return found
 
 
-def _bent(quiet="rewards and values", by="where", end="answer", sign=-1.0, whole_score=False):
+def _advantages(
+    scores,
+    log_probs,
+    reference,
+    values,
+    counts,
+    price,
+    trace,
+    *,
+    quiet="rewards and values",
+    by="where",
+    end="answer",
+    sign=-1.0,
+    whole_score=False,
+):
     """Advantages of all rows together, with one thing done otherwise."""
-
-    def advantages(scores, log_probs, reference, values, counts, price, trace):
-        silenced = counts * 1.0
-        silence = (lambda table: table.where(counts, 0.0)) if by == "where" else (lambda table: table * silenced)
-        rewards = sign * price * (log_probs - reference)
-        rewards = silence(rewards) if "rewards" in quiet else rewards
-        values = silence(values) if "values" in quiet else values
-        last = counts.sum(1) - 1 if end == "answer" else torch.full_like(counts.sum(1), counts.shape[1] - 1)
-        rows = torch.arange(len(scores))
-        rewards[rows, last] = scores if whole_score else rewards[rows, last] + scores
-        found, following, ahead = torch.zeros_like(values), torch.zeros(len(scores)), torch.zeros(len(scores))
-        for t in reversed(range(values.shape[1])):
-            ahead = rewards[:, t] + following - values[:, t] + trace * ahead
-            found[:, t], following = ahead, values[:, t]
-        return silence(found)
-
-    return advantages
+    silenced = counts * 1.0
+    silence = (lambda table: table.where(counts, 0.0)) if by == "where" else (lambda table: table * silenced)
+    rewards = sign * price * (log_probs - reference)
+    rewards = silence(rewards) if "rewards" in quiet else rewards
+    values = silence(values) if "values" in quiet else values
+    last = counts.sum(1) - 1 if end == "answer" else torch.full_like(counts.sum(1), counts.shape[1] - 1)
+    rows = torch.arange(len(scores))
+    rewards[rows, last] = scores if whole_score else rewards[rows, last] + scores
+    found, following, ahead = torch.zeros_like(values), torch.zeros(len(scores)), torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        ahead = rewards[:, t] + following - values[:, t] + trace * ahead
+        found[:, t], following = ahead, values[:, t]
+    return silence(found)
 
 
 def _company(rng: random.Random, noise: bool) -> list[Call]:
@@ -105,37 +116,37 @@ batched = question.probe("an answer alone, and in company", lambda rng: _company
 batched.mistake(
     "Only the result is masked: values and prices at the padding still flow to the left.",
     "The loop begins at the end of the row. Silence the padding before it starts, not after.",
-    _bent(quiet=""),
+    partial(_advantages, quiet=""),
 )
 batched.mistake(
     "The prices are silenced, but behind the last token the value of the padding is expected.",
     "After an answer's end there is nothing to expect: `values` must be 0 there, too.",
-    _bent(quiet="rewards"),
+    partial(_advantages, quiet="rewards"),
 )
 batched.mistake(
     "The values are silenced, but padding still pays the price of leaving the reference.",
     "Padding was not drawn by the policy. Its reward must be 0, too.",
-    _bent(quiet="values"),
+    partial(_advantages, quiet="values"),
 )
 batched.mistake(
     "The score stands at the end of the row, not at the end of the answer.",
     "The last real token of a row is number `counts.sum(1) - 1`.",
-    _bent(end="row"),
+    partial(_advantages, end="row"),
 )
 batched.mistake(
     "Leaving the reference is rewarded: the price has the wrong sign.",
     "The price is taken off: -price (log p - log p_ref).",
-    _bent(sign=1.0),
+    partial(_advantages, sign=1.0),
 )
 batched.mistake(
     "At the last token the score has replaced the price.",
     "The last token pays its price as all others do. Add the score to it.",
-    _bent(whole_score=True),
+    partial(_advantages, whole_score=True),
 )
 
 nan_padding = question.probe("padding that is no number", lambda rng: _company(rng, noise=True), _leak)
 nan_padding.mistake(
     "0 times NaN is NaN.",
     "Do not multiply by the mask: `table.where(counts, 0.0)` never reads what stands at the padding.",
-    _bent(by="multiplying"),
+    partial(_advantages, by="multiplying"),
 )

@@ -5,6 +5,7 @@ The same question with the other variable given, as in REPS (Peters et al. 2010)
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,9 @@ def best_within(reference: Float[Tensor, "K"], rewards: Float[Tensor, "K"], budg
     >>> best_within(torch.tensor([0.5, 0.5]).double(), torch.tensor([1.0, 0.0]).double(), budget=0.1)
     tensor([0.7198, 0.2802], dtype=torch.float64)
     """
-    return _furthest(_tilted(reference, rewards), lambda policy: _kl(policy, reference), budget)
+    return _furthest(
+        partial(_tilted, reference=reference, rewards=rewards), lambda policy: _kl(policy, reference), budget
+    )
 
 
 def _furthest(path: Callable[[float], Tensor], distance: Callable[[Tensor], float], budget: float) -> Tensor:
@@ -38,16 +41,12 @@ def _furthest(path: Callable[[float], Tensor], distance: Callable[[Tensor], floa
     return path(near)
 
 
-def _tilted(reference: Tensor, rewards: Tensor) -> Callable[[float], Tensor]:
+def _tilted(share: float, *, reference: Tensor, rewards: Tensor) -> Tensor:
     """From the reference, at 0, to the favourites alone, at 1: all best policies for some price."""
-
-    def path(share: float) -> Tensor:
-        lag = rewards.double() - rewards.max()
-        spread = -lag.min().item() or 1.0
-        factors = (lag == 0).double() if share == 1 else (lag / spread * share / (1 - share)).exp()
-        return reference * factors / (reference * factors).sum()
-
-    return path
+    lag = rewards.double() - rewards.max()
+    spread = -lag.min().item() or 1.0
+    factors = (lag == 0).double() if share == 1 else (lag / spread * share / (1 - share)).exp()
+    return reference * factors / (reference * factors).sum()
 
 
 def _kl(policy: Tensor, other: Tensor) -> float:
@@ -130,7 +129,9 @@ binding.mistake(
     "KL(policy, reference) is the mean under the policy: sum of p log(p / p_ref).",
 )
 def _other_way_round(reference, rewards, budget):
-    return _furthest(_tilted(reference, rewards), lambda policy: _kl(reference, policy), budget)
+    return _furthest(
+        partial(_tilted, reference=reference, rewards=rewards), lambda policy: _kl(reference, policy), budget
+    )
 
 
 @binding.mistake(
@@ -139,7 +140,7 @@ def _other_way_round(reference, rewards, budget):
 )
 def _from_nowhere(reference, rewards, budget):
     even = torch.ones_like(reference) / len(reference)
-    return _furthest(_tilted(even, rewards), lambda policy: _kl(policy, even), budget)
+    return _furthest(partial(_tilted, reference=even, rewards=rewards), lambda policy: _kl(policy, even), budget)
 
 
 @binding.mistake(
@@ -147,7 +148,7 @@ def _from_nowhere(reference, rewards, budget):
     "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
 )
 def _mixed(reference, rewards, budget):
-    favourite = _tilted(reference, rewards)(1.0)
+    favourite = _tilted(1.0, reference=reference, rewards=rewards)
     return _furthest(lambda t: (1 - t) * reference + t * favourite, lambda policy: _kl(policy, reference), budget)
 
 

@@ -8,6 +8,7 @@ back into the tokens' order is issue 1 of routing-transformer.
 
 import math
 import random
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -30,27 +31,34 @@ def top_p(logits: Float[Tensor, "B V"], p: Float[Tensor, "B"]) -> Float[Tensor, 
     return torch.stack([keep_top_p(row, own) for row, own in zip(logits, p.tolist(), strict=True)])
 
 
-def _bent(enough="before", guard=None, place="own", own=lambda p: p[:, None], all_rows=False, cut=-math.inf, down=True):
+def _top_p(
+    logits: Tensor,
+    p: Tensor,
+    *,
+    enough="before",
+    guard=None,
+    place="own",
+    own=lambda p: p[:, None],
+    all_rows=False,
+    cut=-math.inf,
+    down=True,
+) -> Tensor:
     """Top-p with one thing done otherwise."""
-
-    def top_p(logits: Tensor, p: Tensor) -> Tensor:
-        ordered, order = logits.sort(descending=down)
-        probabilities = ordered.softmax(-1)
-        reached = probabilities.cumsum(-1)
-        drop = (reached if enough == "with it" else reached - probabilities) >= own(p)
-        if enough == "inverted":
-            drop = ~drop
-        if guard is not None:
-            drop[guard] = False
-        if place == "returned sorted":
-            return ordered.masked_fill(drop, cut)
-        if place == "own":
-            drop = drop.gather(-1, order.argsort(-1))
-        if place == "by the order":
-            drop = drop.gather(-1, order)
-        return logits.masked_fill(drop.any(0) if all_rows else drop, cut)
-
-    return top_p
+    ordered, order = logits.sort(descending=down)
+    probabilities = ordered.softmax(-1)
+    reached = probabilities.cumsum(-1)
+    drop = (reached if enough == "with it" else reached - probabilities) >= own(p)
+    if enough == "inverted":
+        drop = ~drop
+    if guard is not None:
+        drop[guard] = False
+    if place == "returned sorted":
+        return ordered.masked_fill(drop, cut)
+    if place == "own":
+        drop = drop.gather(-1, order.argsort(-1))
+    if place == "by the order":
+        drop = drop.gather(-1, order)
+    return logits.masked_fill(drop.any(0) if all_rows else drop, cut)
 
 
 LEADER = (slice(None), 0)
@@ -81,42 +89,42 @@ one_text = question.probe("one text", lambda rng: _texts(rng, (1, 3), (1, 5), (1
 one_text.mistake(
     "Nothing is cut from the first text.",
     "`drop` is (B, V), and `drop[0]` is the whole first row. Does a line like this spare too much?",
-    _bent(guard=0),
+    partial(_top_p, guard=0),
 )
 one_text.mistake(
     "The token that crosses p is cut.",
     "A token stays while those before it hold less than p: compare p with the sum without the token.",
-    _bent(enough="with it", guard=LEADER),
+    partial(_top_p, enough="with it", guard=LEADER),
 )
 one_text.mistake(
     "What is cut is found by place in the sorted list, but cut by place in the vocabulary.",
     "`order` says which token stands where. The mask must go back the same way: scatter, or gather.",
-    _bent(place="not brought back"),
+    partial(_top_p, place="not brought back"),
 )
 one_text.mistake(
     "The mask goes back by `order` where it needs the inverse.",
     "`gather` asks for the place of each token: `order.argsort(-1)`. Or scatter by `order`.",
-    _bent(place="by the order"),
+    partial(_top_p, place="by the order"),
 )
 one_text.mistake(
     "The least likely tokens are collected first.",
     "The nucleus begins with the likeliest: `sort(descending=True)`.",
-    _bent(down=False),
+    partial(_top_p, down=False),
 )
 one_text.mistake(
     "The logits come back sorted: they belong to other tokens now.",
     "Sort only to find out what to cut. The answer has the order of `logits`.",
-    _bent(place="returned sorted"),
+    partial(_top_p, place="returned sorted"),
 )
 one_text.mistake(
     "The tail is kept and the nucleus is cut.",
     "Cut a token if those before it have reached p already.",
-    _bent(enough="inverted"),
+    partial(_top_p, enough="inverted"),
 )
 one_text.mistake(
     "A cut logit is 0, and e to the 0 is 1.",
     "Minus infinity is the only logit whose probability is 0.",
-    _bent(cut=0.0),
+    partial(_top_p, cut=0.0),
 )
 
 several_texts = question.probe(
@@ -125,15 +133,15 @@ several_texts = question.probe(
 several_texts.mistake(
     "Every text is cut at the first one's p.",
     "Each row has its own: `p[:, None]` is a column.",
-    _bent(own=lambda p: p[0]),
+    partial(_top_p, own=lambda p: p[0]),
 )
 several_texts.mistake(
     "The p's lie along the tokens, not along the texts.",
     "A vector (B,) is laid along the last axis. `p[:, None]` makes a column of it, (B, 1).",
-    _bent(own=lambda p: p),
+    partial(_top_p, own=lambda p: p),
 )
 several_texts.mistake(
     "What is cut in one text is cut in all.",
     "The mask must stay (B, V). Ids without their row have lost their text.",
-    _bent(all_rows=True),
+    partial(_top_p, all_rows=True),
 )

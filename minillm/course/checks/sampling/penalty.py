@@ -1,6 +1,7 @@
 """07.1: the penalties for presence and for frequency that many servers offer, OpenAI's and vLLM among them."""
 
 import random
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -17,17 +18,23 @@ def penalise(logits: Float[Tensor, "V"], written: list[int], presence: float, fr
     >>> penalise(torch.tensor([1.0, 2.0, 3.0]), [2, 2, 0], presence=0.5, frequency=0.1)
     tensor([0.4000, 2.0000, 2.3000])
     """
-    return _bent()(logits, written, presence, frequency)
+    return _penalise(logits, written, presence, frequency)
 
 
-def _bent(once=1.0, each=1.0, most=1000, over=lambda written: 1):
+def _penalise(
+    logits: Tensor,
+    written: list[int],
+    presence: float,
+    frequency: float,
+    *,
+    once=1.0,
+    each=1.0,
+    most=1000,
+    over=lambda written: 1,
+) -> Tensor:
     """The penalty with other shares of its two parts, with counts up to `most`, or divided by a number."""
-
-    def penalise(logits: Tensor, written: list[int], presence: float, frequency: float) -> Tensor:
-        counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits)).clamp(max=most)
-        return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)
-
-    return penalise
+    counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits)).clamp(max=most)
+    return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)
 
 
 def _texts(rng: random.Random, repeated: bool) -> list[Call]:
@@ -48,17 +55,17 @@ once_each = question.probe("each token at most once", lambda rng: _texts(rng, re
 once_each.mistake(
     "The penalty is added: what was written becomes likelier.",
     "A penalty lowers the logit. Subtract.",
-    _bent(once=-1.0, each=-1.0),
+    partial(_penalise, once=-1.0, each=-1.0),
 )
 once_each.mistake(
     "Only the presence counts; the frequency is left out.",
     "A token that was written once loses both: presence + 1 · frequency.",
-    _bent(each=0.0),
+    partial(_penalise, each=0.0),
 )
 once_each.mistake(
     "Only the frequency counts; the presence is left out.",
     "A token that was written once loses both: presence + 1 · frequency.",
-    _bent(once=0.0),
+    partial(_penalise, once=0.0),
 )
 
 
@@ -79,14 +86,14 @@ once_each.mistake(
 once_each.mistake(
     "The frequency is divided by the length of the text.",
     "It is the plain count, however long the text is.",
-    _bent(over=lambda written: max(len(written), 1)),
+    partial(_penalise, over=lambda written: max(len(written), 1)),
 )
 
 repeated = question.probe("tokens that come again", lambda rng: _texts(rng, repeated=True))
 repeated.mistake(
     "A token that was written several times pays for one.",
     "`logits[written] -= x` subtracts once, however often an id stands in `written`. Count first.",
-    _bent(most=1),
+    partial(_penalise, most=1),
 )
 repeated.mistake(
     "The presence is paid each time.",

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ def round_by_dice(x: Float[Tensor, "n"], dice: Float[Tensor, "n"]) -> Float[Tens
     >>> round_by_dice(torch.tensor([257.0, 257.0, 258.0]), torch.tensor([0.4, 0.6, 0.0]))
     tensor([258., 256., 258.])
     """
-    return _bent()(x, dice)
+    return _round_by_dice(x, dice)
 
 
 def _below(dice: Tensor, share: Tensor) -> Tensor:
@@ -29,18 +30,21 @@ def _step(x: Tensor) -> Tensor:
     return 2.0 ** (x.double().frexp().exponent - 8)
 
 
-def _bent(away: Callable[[Tensor, Tensor], Tensor] = _below, floor: bool = False, at_0: float = 0.0):
+def _round_by_dice(
+    x: Tensor,
+    dice: Tensor,
+    *,
+    away: Callable[[Tensor, Tensor], Tensor] = _below,
+    floor: bool = False,
+    at_0: float = 0.0,
+) -> Tensor:
     """Rounding with one thing done otherwise; `away` says of dice and shares of the way who goes away from 0."""
-
-    def round_by_dice(x: Tensor, dice: Tensor) -> Tensor:
-        step = _step(x)
-        sign = torch.ones_like(step) if floor else x.sign().double()
-        steps = sign * x.double() / step
-        share = steps - steps.floor()
-        rounded = sign * (steps.floor() + away(dice.double(), share)) * step
-        return torch.where(x == 0, at_0, rounded).float()
-
-    return round_by_dice
+    step = _step(x)
+    sign = torch.ones_like(step) if floor else x.sign().double()
+    steps = sign * x.double() / step
+    share = steps - steps.floor()
+    rounded = sign * (steps.floor() + away(dice.double(), share)) * step
+    return torch.where(x == 0, at_0, rounded).float()
 
 
 def _dice(rng: random.Random, x: Tensor) -> Tensor:
@@ -81,32 +85,32 @@ positive = question.probe("numbers above 0", _positive)
 positive.mistake(
     "Each number goes to the nearest one; the dice are not used.",
     "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
-    _bent(lambda dice, share: share > 0.5),
+    partial(_round_by_dice, away=lambda dice, share: share > 0.5),
 )
 positive.mistake(
     "All numbers are cut off; none goes away from 0.",
     "Add one step (65,536, if you work on the bits) where the die is below the share of the way.",
-    _bent(lambda dice, share: torch.zeros_like(share)),
+    partial(_round_by_dice, away=lambda dice, share: torch.zeros_like(share)),
 )
 positive.mistake(
     "The dice are read the other way round.",
     "A number that lies at 0.9 of the way goes away from 0 with nine dice in ten: all those below 0.9.",
-    _bent(lambda dice, share: dice >= 1 - share),
+    partial(_round_by_dice, away=lambda dice, share: dice >= 1 - share),
 )
 positive.mistake(
     "Numbers near the lower neighbour are sent to the upper one.",
     "The share of the way begins at the neighbour nearer to 0. Is your comparison turned round?",
-    _bent(lambda dice, share: dice > share),
+    partial(_round_by_dice, away=lambda dice, share: dice > share),
 )
 positive.mistake(
     "The share is that of the way which is left, not of the way that x has come.",
     "A number just behind its lower neighbour has come a small share, and seldom goes up.",
-    _bent(lambda dice, share: dice < 1 - share),
+    partial(_round_by_dice, away=lambda dice, share: dice < 1 - share),
 )
 positive.mistake(
     "Every number goes up with one die in two, however near it is to a neighbour.",
     "Then a small update would not arrive on the average. Compare the die with the share of the way.",
-    _bent(lambda dice, share: (dice < 0.5) & (share > 0)),
+    partial(_round_by_dice, away=lambda dice, share: (dice < 0.5) & (share > 0)),
 )
 positive.mistake(
     "The result is whole numbers, not bfloat16.",
@@ -118,15 +122,15 @@ edge_cases = question.probe("below 0, at powers of two, and numbers that need no
 edge_cases.mistake(
     "Below 0 the share of the way is counted from the wrong neighbour.",
     "`floor` goes down, which is away from 0 there. Round the absolute value, and put the sign back.",
-    _bent(floor=True),
+    partial(_round_by_dice, floor=True),
 )
 edge_cases.mistake(
     "A number that bfloat16 holds is moved when its die shows 0.",
     "Its share of the way is 0, and no die is *below* 0.",
-    _bent(lambda dice, share: dice <= share),
+    partial(_round_by_dice, away=lambda dice, share: dice <= share),
 )
 edge_cases.mistake(
     "0 becomes NaN.",
     "0 has no logarithm and no octave. Leave it as it is, or work on the bits.",
-    _bent(at_0=torch.nan),
+    partial(_round_by_dice, at_0=torch.nan),
 )

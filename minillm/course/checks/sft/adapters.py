@@ -7,6 +7,7 @@ other, so that the product holds B of one times A of the other. Averaging A and 
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,18 +31,16 @@ def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
     (tensor([[1., 2.],
             [1., 2.]]), tensor([[ 6., -3.]]))
     """
-    return _with_factors(lambda A, alpha, weight, ranks: weight * alpha / len(A))(adapters, weights)
+    return _with_factors(adapters, weights, factor=lambda A, alpha, weight, ranks: weight * alpha / len(A))
 
 
-def _with_factors(factor: Callable[[Tensor, float, float, list[int]], float]) -> Callable[..., Pair]:
+def _with_factors(
+    adapters: list[Adapter], weights: list[float], *, factor: Callable[[Tensor, float, float, list[int]], float]
+) -> Pair:
     """Side by side, with another factor for each B."""
-
-    def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
-        ranks = [len(A) for A, _, _ in adapters]
-        scaled = [factor(A, alpha, w, ranks) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
-        return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
-
-    return one_adapter
+    ranks = [len(A) for A, _, _ in adapters]
+    scaled = [factor(A, alpha, w, ranks) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
+    return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
 
 
 def _roots(adapters: list[Adapter], weights: list[float]) -> list[float]:
@@ -114,22 +113,22 @@ def _still_added(adapters, weights):
 one_rank.mistake(
     "alpha / r is forgotten.",
     "An adapter's correction is alpha / r B A; its weight comes on top of that.",
-    _with_factors(lambda A, alpha, weight, ranks: weight),
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight),
 )
 one_rank.mistake(
     "alpha is not divided by the rank.",
     "The factor of an adapter is its weight times alpha / r.",
-    _with_factors(lambda A, alpha, weight, ranks: weight * alpha),
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha),
 )
 one_rank.mistake(
     "alpha is divided by the new rank, that of both together.",
     "Each adapter was trained with alpha over its own rank.",
-    _with_factors(lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
 )
 one_rank.mistake(
     "The weights are not used.",
     "Multiply each B by the weight of its adapter.",
-    _with_factors(lambda A, alpha, weight, ranks: alpha / len(A)),
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: alpha / len(A)),
 )
 
 
@@ -157,13 +156,13 @@ other_ranks = question.probe("ranks and alphas of their own, and one taken away"
 )
 def _first_scale(adapters, weights):
     alpha, rank = adapters[0][2], len(adapters[0][0])
-    return _with_factors(lambda A, own, weight, ranks: weight * alpha / rank)(adapters, weights)
+    return _with_factors(adapters, weights, factor=lambda A, own, weight, ranks: weight * alpha / rank)
 
 
 other_ranks.mistake(
     "A negative weight is taken as a positive one.",
     "With a negative weight an adapter is taken away: its B changes its sign.",
-    _with_factors(lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
 )
 
 

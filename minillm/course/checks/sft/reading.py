@@ -34,12 +34,6 @@ def _each(change: Callable[[str], str]) -> Callable[..., Messages]:
     return lambda ids, pieces: [one | {"content": change(one["content"])} for one in read_chat(ids, pieces)]
 
 
-def _without_typed_marks(text: str) -> str:
-    for mark in MARKS.values():
-        text = text.replace(mark, "")
-    return text
-
-
 def _call(turns: list[list[str]], open_end: bool = False, before: tuple[str, ...] = ()) -> Call:
     """Turns, each as the pieces between its marks, as ids; a piece (a typed mark may be one) gets the next free id."""
     number: dict[str, int] = {}
@@ -122,6 +116,14 @@ ended.mistake(
 )
 
 typed_marks = question.probe("marks that somebody typed", _typed, _forged)
+
+
+def _without_typed_marks(text: str) -> str:
+    for mark in MARKS.values():
+        text = text.replace(mark, "")
+    return text
+
+
 typed_marks.mistake(
     "Typed marks are deleted from the message.",
     "They were said, so they belong into the message, letter by letter.",

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,35 +49,27 @@ def _targets(next_ids: Tensor, learnt: Tensor) -> Tensor:
     return torch.cat([next_ids.where(learnt, IGNORE), torch.tensor([IGNORE])])
 
 
-def _with_targets(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_targets(
+    conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Row:
     """The row with other targets, from ids, marks and segments."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, _, positions, visible = pack_row(conversations, length)
-        return inputs, make(*_laid_out(conversations, length)), positions, visible
-
-    return bent
+    inputs, _, positions, visible = pack_row(conversations, length)
+    return inputs, make(*_laid_out(conversations, length)), positions, visible
 
 
-def _with_positions(make: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_positions(conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor], Tensor]) -> Row:
     """The row with other positions, from the right ones and the segments."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, targets, positions, visible = pack_row(conversations, length)
-        return inputs, targets, make(positions, _laid_out(conversations, length)[2]), visible
-
-    return bent
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    return inputs, targets, make(positions, _laid_out(conversations, length)[2]), visible
 
 
-def _with_mask(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_mask(
+    conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Row:
     """The row with another mask, from the right one, the segments of queries (T, 1) and of keys."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, targets, positions, visible = pack_row(conversations, length)
-        segments = _laid_out(conversations, length)[2]
-        return inputs, targets, positions, make(visible, segments[:, None], segments)
-
-    return bent
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    segments = _laid_out(conversations, length)[2]
+    return inputs, targets, positions, make(visible, segments[:, None], segments)
 
 
 def _conversation(rng: random.Random, size: int, document: bool = False) -> Conversation:
@@ -129,27 +122,27 @@ one_conversation = question.probe("one conversation", _one, _which)
 one_conversation.mistake(
     "The targets are not shifted: each place is to repeat its own token.",
     "The target of place t is the token at t + 1.",
-    _with_targets(lambda ids, counts, segments: ids.where(counts, IGNORE)),
+    partial(_with_targets, make=lambda ids, counts, segments: ids.where(counts, IGNORE)),
 )
 one_conversation.mistake(
     "The mark is taken where the forecast stands, not where the token stands.",
     "Place t learns token t + 1 if *that* one counts: shift ids and marks together.",
-    _with_targets(lambda ids, counts, segments: _targets(ids[1:], counts[:-1])),
+    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], counts[:-1])),
 )
 one_conversation.mistake(
     "The questions are learnt, too.",
     "A token that does not count is no target: -100 in its place.",
-    _with_targets(lambda ids, counts, segments: _targets(ids[1:], segments[1:] > 0)),
+    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], segments[1:] > 0)),
 )
 one_conversation.mistake(
     "The last place is to foretell the first token: the row was rolled round.",
     "Nothing follows the last place. Its target is -100.",
-    _with_targets(lambda ids, counts, segments: ids.roll(-1).where(counts.roll(-1), IGNORE)),
+    partial(_with_targets, make=lambda ids, counts, segments: ids.roll(-1).where(counts.roll(-1), IGNORE)),
 )
 one_conversation.mistake(
     "A place sees what comes after it.",
     "Inside a conversation the causal mask of lesson 04 holds.",
-    _with_mask(lambda visible, queries, keys: queries == keys),
+    partial(_with_mask, make=lambda visible, queries, keys: queries == keys),
 )
 
 
@@ -169,41 +162,44 @@ several = question.probe("several conversations", _several, _which)
 several.mistake(
     "A conversation's last place is to foretell the first token of the next one.",
     "Nothing in it says what comes next. A conversation's first token is nobody's target.",
-    _with_targets(lambda ids, counts, segments: _targets(ids[1:], counts[1:])),
+    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], counts[1:])),
 )
 several.mistake(
     "Positions go on from one conversation to the next.",
     "Each must read as if it were alone: its first token stands at position 0.",
-    _with_positions(lambda positions, segments: torch.arange(len(segments))),
+    partial(_with_positions, make=lambda positions, segments: torch.arange(len(segments))),
 )
 several.mistake(
     "A conversation sees those before it.",
     "Besides the future, hide all that belongs to another conversation.",
-    _with_mask(lambda visible, queries, keys: torch.ones_like(visible).tril()),
+    partial(_with_mask, make=lambda visible, queries, keys: torch.ones_like(visible).tril()),
 )
 
 padding = question.probe("empty places", _with_room, _which)
 padding.mistake(
     "An empty place sees nothing, and a softmax over nothing is NaN.",
     "Let it see itself: the diagonal of the mask is True everywhere.",
-    _with_mask(lambda visible, queries, keys: visible & (queries != 0)),
+    partial(_with_mask, make=lambda visible, queries, keys: visible & (queries != 0)),
 )
 padding.mistake(
     "Empty places see each other, as if they were one more conversation.",
     "An empty place sees itself, and nothing else.",
-    _with_mask(lambda visible, queries, keys: (queries == keys).tril()),
+    partial(_with_mask, make=lambda visible, queries, keys: (queries == keys).tril()),
 )
 padding.mistake(
     "The positions of empty places are counted on.",
     "Write 0 there.",
-    _with_positions(lambda positions, segments: positions.where(segments > 0, (segments == 0).cumsum(0) - 1)),
+    partial(
+        _with_positions, make=lambda positions, segments: positions.where(segments > 0, (segments == 0).cumsum(0) - 1)
+    ),
 )
 padding.mistake(
     "Empty places are targets.",
     "Nothing is learnt from filling: -100.",
-    _with_targets(
-        lambda ids, counts, segments: _targets(
+    partial(
+        _with_targets,
+        make=lambda ids, counts, segments: _targets(
             ids[1:], (counts[1:] & (segments[1:] == segments[:-1])) | (segments[1:] == 0)
-        )
+        ),
     ),
 )

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,27 +52,31 @@ def _forward(values: Slopes, steps: list[Step]) -> Slopes:
     return found
 
 
-def _bent(
-    local: Any = None, add: bool = True, once: bool = False, order: int = -1, chain: bool = True, ends: str = "last"
-):
+def _slopes(
+    values: Slopes,
+    steps: list[Step],
+    *,
+    local: Any = None,
+    add: bool = True,
+    once: bool = False,
+    order: int = -1,
+    chain: bool = True,
+    ends: str = "last",
+) -> Slopes:
     """The walk back by hand, with one thing done otherwise."""
     local = LOCAL | (local or {})
-
-    def slopes(values: Slopes, steps: list[Step]) -> Slopes:
-        found = _forward(values, steps)
-        used = {one for _, _, inputs in steps for one in inputs}
-        sources = {steps[-1][0]} if ends == "last" else set(found) - used
-        slope = {name: float(name in sources) for name in found}
-        for name, operation, inputs in steps[::order]:
-            parts = dict(enumerate(local[operation](found[name], *(found[one] for one in inputs))))
-            if once and inputs[0] == inputs[-1]:
-                parts = {0: parts[0]}
-            for place, part in parts.items():
-                arrives = part * slope[name] if chain else part
-                slope[inputs[place]] = slope[inputs[place]] * add + arrives
-        return slope
-
-    return slopes
+    found = _forward(values, steps)
+    used = {one for _, _, inputs in steps for one in inputs}
+    sources = {steps[-1][0]} if ends == "last" else set(found) - used
+    slope = {name: float(name in sources) for name in found}
+    for name, operation, inputs in steps[::order]:
+        parts = dict(enumerate(local[operation](found[name], *(found[one] for one in inputs))))
+        if once and inputs[0] == inputs[-1]:
+            parts = {0: parts[0]}
+        for place, part in parts.items():
+            arrives = part * slope[name] if chain else part
+            slope[inputs[place]] = slope[inputs[place]] * add + arrives
+    return slope
 
 
 def _trees(rng: random.Random) -> list[Call]:
@@ -149,27 +154,27 @@ used_once = question.probe("every number is used once", _trees, _nearest_to_the_
 used_once.mistake(
     "The slope of a product by an input is taken to be that input itself.",
     "In a = w · x, one more w makes a larger by x. The slope by one input is the *other* input.",
-    _bent({"*": lambda result, a, b: (a, b)}),
+    partial(_slopes, local={"*": lambda result, a, b: (a, b)}),
 )
 used_once.mistake(
     "Each step tells only its own slope; nothing is multiplied on the way.",
     "Chain rule: the step's own slope times the slope that has arrived at its result.",
-    _bent(chain=False),
+    partial(_slopes, chain=False),
 )
 used_once.mistake(
     "The slope of tanh is computed from what went in.",
     "It is 1 - tanh², so it needs the number that came out.",
-    _bent({"tanh": lambda result, a: (1 - a**2,)}),
+    partial(_slopes, local={"tanh": lambda result, a: (1 - a**2,)}),
 )
 used_once.mistake(
     "The slope of exp is taken to be what went in.",
     "exp is its own slope: the number that came out.",
-    _bent({"exp": lambda result, a: (a,)}),
+    partial(_slopes, local={"exp": lambda result, a: (a,)}),
 )
 used_once.mistake(
     "The walk goes from the front to the end.",
     "The slope is known at the last step only, so begin there: `reversed(steps)`.",
-    _bent(order=1),
+    partial(_slopes, order=1),
 )
 used_once.mistake(
     "Only the given values have a slope; the steps are missing.",
@@ -181,12 +186,12 @@ used_again = question.probe("a number is used more than once", _shared, _nearest
 used_again.mistake(
     "A second way overwrites the slope that came by the first.",
     "Slopes of several ways add up: `+=` where you have `=`.",
-    _bent(add=False),
+    partial(_slopes, add=False),
 )
 used_again.mistake(
     "w · w counts as one way.",
     "Both inputs are w, and each brings its slope. Walk through the inputs one by one, equal or not.",
-    _bent(once=True),
+    partial(_slopes, once=True),
 )
 
 
@@ -229,5 +234,5 @@ def _only_the_way(values, steps):
 dead_ends.mistake(
     "The walk begins at every loose end, not at the last step alone.",
     "Only the last step's slope is 1 to begin with. A loose end has no effect on it: 0.",
-    _bent(ends="all"),
+    partial(_slopes, ends="all"),
 )

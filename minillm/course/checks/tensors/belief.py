@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,14 +28,10 @@ def kl(truth: Float[Tensor, "B V"], guess: Float[Tensor, "B V"]) -> Float[Tensor
     return prices.where(log_p > -torch.inf, 0.0).sum(-1).float()  # torch, too, makes NaN of 0 times infinity
 
 
-def _reduced(reduce: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+def _reduced(truth: Tensor, guess: Tensor, *, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """The products of p and log(p / q), brought together in another way."""
-
-    def kl(truth: Tensor, guess: Tensor) -> Tensor:
-        log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-        return reduce(log_p.exp() * (log_p - log_q))
-
-    return kl
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return reduce(log_p.exp() * (log_p - log_q))
 
 
 def _moderate(rng: random.Random) -> list[Call]:
@@ -100,12 +97,12 @@ ordinary.mistake(
 ordinary.mistake(
     "It is the mean over the vocabulary, not the sum.",
     "The probabilities are weights already. Add up along the last axis; divide by nothing.",
-    _reduced(lambda products: products.mean(-1)),
+    partial(_reduced, reduce=lambda products: products.mean(-1)),
 )
 ordinary.mistake(
     "All rows are brought together in one number.",
     "Each row has a price of its own: add up along the last axis only.",
-    _reduced(lambda products: products.sum()),
+    partial(_reduced, reduce=lambda products: products.sum()),
 )
 
 
@@ -160,10 +157,10 @@ def _tiny_number(truth, guess):
 extreme.mistake(
     "A token that the truth rules out brings NaN: 0 times infinity.",
     "What never happens costs nothing. Put 0 there by hand: `torch.where(p > 0, ..., 0.0)`.",
-    _reduced(lambda products: products.sum(-1)),
+    partial(_reduced, reduce=lambda products: products.sum(-1)),
 )
 extreme.mistake(
     "Infinity was made a large, finite number.",
     "A belief that rules out what can happen costs infinitely much. Mend the NaN, not the infinity.",
-    _reduced(lambda products: products.nan_to_num().sum(-1)),
+    partial(_reduced, reduce=lambda products: products.nan_to_num().sum(-1)),
 )

@@ -6,6 +6,7 @@ zero_to_gpt, issue 31 of data-science-from-scratch, issue 72 of Toy-Neural-Netwo
 
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -38,32 +39,33 @@ def step(layers: list[Layer], x: Float[Tensor, "B C"], y: Float[Tensor, "B V"], 
     return list(zip(stepped[::2], stepped[1::2], strict=True))
 
 
-def _bent(
+def _step(
+    layers: list[Layer],
+    x: Tensor,
+    y: Tensor,
+    rate: float,
+    *,
     back: Callable[[Tensor, Tensor], Tensor] = lambda old, new: old.T,
     bend: Callable[[Tensor, Tensor], Tensor | int] = lambda tanh, before: 1 - tanh**2,
     weigh: bool = True,
     tanh_at_the_end: bool = False,
     bias_too: bool = True,
-) -> Callable[..., list[Layer]]:
+) -> list[Layer]:
     """The walk back by hand, with one thing done otherwise."""
-
-    def step(layers: list[Layer], x: Tensor, y: Tensor, rate: float) -> list[Layer]:
-        outputs = [x]
-        for weight, bias in layers:
-            outputs.append(torch.tanh(outputs[-1] @ weight + bias))
-        logits = outputs[-1] if tanh_at_the_end else outputs[-2] @ layers[-1][0] + layers[-1][1]
-        slope = logits.softmax(-1) * (y.sum(1, keepdim=True) if weigh else 1) - y
-        slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
-        stepped: list[Layer] = []
-        for place in reversed(range(len(layers))):
-            weight, bias = layers[place]
-            new = weight - rate * outputs[place].T @ slope, bias - bias_too * rate * slope.sum(0)
-            stepped.insert(0, new)
-            if place > 0:
-                slope = slope @ back(weight, new[0]) * bend(outputs[place], outputs[place - 1])
-        return stepped
-
-    return step
+    outputs = [x]
+    for weight, bias in layers:
+        outputs.append(torch.tanh(outputs[-1] @ weight + bias))
+    logits = outputs[-1] if tanh_at_the_end else outputs[-2] @ layers[-1][0] + layers[-1][1]
+    slope = logits.softmax(-1) * (y.sum(1, keepdim=True) if weigh else 1) - y
+    slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
+    stepped: list[Layer] = []
+    for place in reversed(range(len(layers))):
+        weight, bias = layers[place]
+        new = weight - rate * outputs[place].T @ slope, bias - bias_too * rate * slope.sum(0)
+        stepped.insert(0, new)
+        if place > 0:
+            slope = slope @ back(weight, new[0]) * bend(outputs[place], outputs[place - 1])
+    return stepped
 
 
 def _networks(rng: random.Random, *sizes: tuple[int, ...]) -> list[Call]:
@@ -104,12 +106,12 @@ two_layers = question.probe("two layers", lambda rng: _networks(rng, (2, 2, 3, 2
 two_layers.mistake(
     "The slope still goes back through a weight that has been stepped already.",
     "Send the slope back first, through the old weight. Then take the step; or keep all slopes and step at the end.",
-    _bent(back=lambda old, new: new.T),
+    partial(_step, back=lambda old, new: new.T),
 )
 two_layers.mistake(
     "The slope of tanh is forgotten on the way back.",
     "Behind each tanh, multiply by 1 - tanh², number by number.",
-    _bent(bend=lambda tanh, before: 1),
+    partial(_step, bend=lambda tanh, before: 1),
 )
 two_layers.mistake(
     "The step goes uphill.",
@@ -119,7 +121,7 @@ two_layers.mistake(
 two_layers.mistake(
     "Every row of `y` is taken to add up to 1.",
     "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
-    _bent(weigh=False),
+    partial(_step, weigh=False),
 )
 two_layers.mistake(
     "The slopes are divided by the batch once more.",
@@ -129,12 +131,12 @@ two_layers.mistake(
 two_layers.mistake(
     "The logits, too, go through tanh.",
     "tanh stands between two layers. After the last one there is none.",
-    _bent(tanh_at_the_end=True),
+    partial(_step, tanh_at_the_end=True),
 )
 two_layers.mistake(
     "The biases stay where they were.",
     "A bias was broadcast to all rows, so its slope is `slope.sum(0)`. It steps like a weight.",
-    _bent(bias_too=False),
+    partial(_step, bias_too=False),
 )
 
 other_depths = question.probe(
@@ -146,10 +148,10 @@ other_depths = question.probe(
 other_depths.mistake(
     "The slope goes back through the weight, not through its transpose.",
     "Forwards it was x @ weight, so backwards it is slope @ weight.T. Equal widths hide this.",
-    _bent(back=lambda old, new: old),
+    partial(_step, back=lambda old, new: old),
 )
 other_depths.mistake(
     "The slope of tanh is taken from the layer in front.",
     "`1 - h**2` wants the h that came out of this very tanh, the input of the layer behind it.",
-    _bent(bend=lambda tanh, before: 1 - before**2),
+    partial(_step, bend=lambda tanh, before: 1 - before**2),
 )

@@ -6,7 +6,7 @@ and needs two look-arounds in a regular expression to be right. Whoever copies i
 
 import random
 import re
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from minillm.course.checks.asking import Call
@@ -35,14 +35,10 @@ def merge(pieces: Pieces, pair: Pair) -> Pieces:
     return merged
 
 
-def _by(pattern: str) -> Callable[[Pieces, Pair], Pieces]:
+def _by(pieces: Pieces, pair: Pair, *, pattern: str) -> Pieces:
     """Merging in one string with blanks between the pieces; the pattern says where the pair is found."""
-
-    def merge(pieces: Pieces, pair: Pair) -> Pieces:
-        found = re.compile(pattern.format(re.escape(" ".join(pair))))
-        return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
-
-    return merge
+    found = re.compile(pattern.format(re.escape(" ".join(pair))))
+    return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
 
 
 def _letters(rng: random.Random) -> list[Call]:
@@ -75,17 +71,17 @@ similar_pieces = question.probe("pieces that begin or end like the pair", _lette
 similar_pieces.mistake(
     "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
     "A text does not know where its pieces end. Compare whole pieces, two at a time.",
-    _by("{}"),
+    partial(_by, pattern="{}"),
 )
 similar_pieces.mistake(
     "The right piece may go on: 'e' and 'se' are joined for the pair 'e', 's'.",
     "Compare both pieces whole, the right one too.",
-    _by(r"(?<!\S){}"),
+    partial(_by, pattern=r"(?<!\S){}"),
 )
 similar_pieces.mistake(
     "The left piece may begin earlier: 'the' and 's' are joined for the pair 'e', 's'.",
     "Compare both pieces whole, the left one too.",
-    _by(r"{}(?!\S)"),
+    partial(_by, pattern=r"{}(?!\S)"),
 )
 
 
@@ -112,12 +108,12 @@ odd_pieces = question.probe("blanks, signs and repetitions", _signs)
 odd_pieces.mistake(
     "It falls apart where a piece holds a blank.",
     "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",
-    _by(r"(?<!\S){}(?!\S)"),
+    partial(_by, pattern=r"(?<!\S){}(?!\S)"),
 )
 odd_pieces.mistake(
     "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
     "Regular expressions know letters and signs, not pieces. Stay with the list.",
-    _by(r"\b{}\b"),
+    partial(_by, pattern=r"\b{}\b"),
 )
 
 

@@ -3,6 +3,7 @@
 import codecs
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from minillm.course.checks.asking import Call
@@ -27,19 +28,15 @@ def _each_alone(errors: str) -> Callable[[Chunks], list[str]]:
     return lambda chunks: [chunk.decode(errors=errors) for chunk in chunks]
 
 
-def _holding(n_held: Callable[[bytes], int]) -> Callable[[Chunks], list[str]]:
+def _holding(chunks: Chunks, *, n_held: Callable[[bytes], int]) -> list[str]:
     """Showing with a rule of its own for how many bytes at the end must wait."""
-
-    def show(chunks: Chunks) -> list[str]:
-        shown, buffer = [], b""
-        for chunk in chunks:
-            buffer += chunk
-            ready = len(buffer) - n_held(buffer)
-            shown.append(buffer[:ready].decode(errors="replace"))
-            buffer = buffer[ready:]
-        return shown
-
-    return show
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        ready = len(buffer) - n_held(buffer)
+        shown.append(buffer[:ready].decode(errors="replace"))
+        buffer = buffer[ready:]
+    return shown
 
 
 def _whole_or_nothing(buffer: bytes) -> int:
@@ -53,14 +50,6 @@ def _whole_or_nothing(buffer: bytes) -> int:
 def _at_most(most: int) -> Callable[[bytes], int]:
     """Up to so many bytes wait, or else all of them."""
     return lambda buffer: next((n for n in range(most + 1) if not _whole_or_nothing(buffer[: -n or None])), len(buffer))
-
-
-def _all_that_is_no_ascii(buffer: bytes) -> int:
-    return len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))
-
-
-def _a_first_byte(buffer: bytes) -> int:
-    return int(buffer[-1:] >= b"\xc0")
 
 
 def _text(rng: random.Random, n: int, letters: str = LONG) -> str:
@@ -121,7 +110,7 @@ whole_characters.mistake(
 whole_characters.mistake(
     "A complete character waits for the next letter.",
     "The first byte of a character says how many there are. Hold back only what is not complete.",
-    _holding(_all_that_is_no_ascii),
+    partial(_holding, n_held=lambda buffer: len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))),
 )
 
 split_character = question.probe("a character in two pieces", _two_bytes)
@@ -138,24 +127,24 @@ split_character.mistake(
 split_character.mistake(
     "Complete characters wait for the half one behind them.",
     "It is all or nothing here. Show what is complete, and keep back only the bytes of the last one.",
-    _holding(_whole_or_nothing),
+    partial(_holding, n_held=_whole_or_nothing),
 )
 
 single_bytes = question.probe("byte by byte, and an end that never comes", _byte_by_byte)
 single_bytes.mistake(
     "It waits for one more byte, and characters have up to four.",
     "After 語's first byte two more must come: the first byte says so (1110... two, 11110... three).",
-    _holding(_a_first_byte),
+    partial(_holding, n_held=lambda buffer: int(buffer[-1:] >= b"\xc0")),
 )
 single_bytes.mistake(
     "Complete characters wait where more than one byte of the next is there.",
     "Of a character of four bytes up to three may be there. Try without the last 1, 2 and 3 bytes.",
-    _holding(_at_most(1)),
+    partial(_holding, n_held=_at_most(1)),
 )
 single_bytes.mistake(
     "Complete characters wait where three bytes of the next are there.",
     "Of a character of four bytes up to three may be there. Try without the last 3 bytes as well.",
-    _holding(_at_most(2)),
+    partial(_holding, n_held=_at_most(2)),
 )
 
 

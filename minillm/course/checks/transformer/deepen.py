@@ -1,6 +1,7 @@
 """06.3: a copy of a block whose writes are zero changes no logit, so a trained model can grow (Wu et al. 2024)."""
 
 import random
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -27,7 +28,7 @@ def deepen(weights: Weights, after: list[int]) -> Weights:
     >>> grown["blocks.0.feedforward.down.weight"], grown["blocks.1.feedforward.down.weight"]
     (tensor([[1.]]), tensor([[0.]]))
     """
-    return _bent()(weights, after)
+    return _deepen(weights, after)
 
 
 def _blocks(weights: Weights) -> list[Weights]:
@@ -40,18 +41,16 @@ def _blocks(weights: Weights) -> list[Weights]:
     return [blocks[number] for number in sorted(blocks)]
 
 
-def _bent(silent=WRITES, kinds=("weight", "bias"), order=lambda old, new: [old, new]):
+def _deepen(
+    weights: Weights, after: list[int], *, silent=WRITES, kinds=("weight", "bias"), order=lambda old, new: [old, new]
+) -> Weights:
     """Growth with one thing done otherwise; `order` places a block and its copy."""
-
-    def deepen(weights: Weights, after: list[int]) -> Weights:
-        blocks, stack = _blocks(weights), []
-        for number, old in enumerate(blocks):
-            names = [f"{part}.{kind}" for part in silent for kind in kinds]
-            new = {rest: torch.zeros_like(w) if rest in names else w for rest, w in old.items()}
-            stack += order(old, new) if number in after else [old]
-        return _numbered(weights, stack)
-
-    return deepen
+    blocks, stack = _blocks(weights), []
+    for number, old in enumerate(blocks):
+        names = [f"{part}.{kind}" for part in silent for kind in kinds]
+        new = {rest: torch.zeros_like(w) if rest in names else w for rest, w in old.items()}
+        stack += order(old, new) if number in after else [old]
+    return _numbered(weights, stack)
 
 
 def _numbered(weights: Weights, stack: list[Weights]) -> Weights:
@@ -114,22 +113,22 @@ last_block = question.probe("a copy of the last block", _behind_the_last, _first
 last_block.mistake(
     "The copy writes what the block has written, a second time.",
     "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
-    _bent(silent=()),
+    partial(_deepen, silent=()),
 )
 last_block.mistake(
     "Both parts of the copy are zero as a whole, what they read with as well.",
     "It is silent, but no gradient reaches either of two factors that are zero. Zero only what writes.",
-    _bent(silent=(*READS, *WRITES)),
+    partial(_deepen, silent=(*READS, *WRITES)),
 )
 last_block.mistake(
     "Only the copy's attention is silent; its feed-forward still writes.",
     "A block writes twice: `attention.output` and `feedforward.down`.",
-    _bent(silent=WRITES[:1]),
+    partial(_deepen, silent=WRITES[:1]),
 )
 last_block.mistake(
     "Only the copy's feed-forward is silent; its attention still writes.",
     "A block writes twice: `attention.output` and `feedforward.down`.",
-    _bent(silent=WRITES[1:]),
+    partial(_deepen, silent=WRITES[1:]),
 )
 
 
@@ -138,18 +137,18 @@ last_block.mistake(
     "It writes zero times zero, and no gradient reaches either factor. Zero only what writes.",
 )
 def _all_zero(weights, after):
-    return _bent(order=lambda old, new: [old, {rest: torch.zeros_like(w) for rest, w in old.items()}])(weights, after)
+    return _deepen(weights, after, order=lambda old, new: [old, {rest: torch.zeros_like(w) for rest, w in old.items()}])
 
 
 last_block.mistake(
     "The copy's norms are zero, and not what it writes with.",
     "Silent too, but its norms are no longer a copy's (and a bias still writes). Zero what writes.",
-    lambda weights, after: _bent(silent=("attention_norm", "feedforward_norm"))(weights, after),
+    lambda weights, after: _deepen(weights, after, silent=("attention_norm", "feedforward_norm")),
 )
 last_block.mistake(
     "The block itself is silent, and its copy behind it speaks.",
     "It says the same, but a block should keep its weights. The silent one comes behind it.",
-    _bent(order=lambda old, new: [new, old]),
+    partial(_deepen, order=lambda old, new: [new, old]),
 )
 
 in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name)
@@ -193,7 +192,7 @@ many_blocks = question.probe("more than ten blocks, and biases", _many, _first_w
 many_blocks.mistake(
     "The biases of the copy still write.",
     "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
-    _bent(kinds=("weight",)),
+    partial(_deepen, kinds=("weight",)),
 )
 
 

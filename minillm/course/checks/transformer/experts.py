@@ -1,6 +1,7 @@
 """06.1: the parameters of a mixture of experts, all and those that one token uses (Jiang et al. 2024, Mixtral)."""
 
 import random
+from functools import partial
 
 from minillm.config import ModelConfig
 from minillm.course.checks.asking import Call
@@ -19,24 +20,41 @@ def mixture_parameters(V: int, C: int, L: int, H: int, K: int, D: int, F: int, E
     return total, active
 
 
-def _bent(tables=2, key_heads="K", width="HD", matrices=3, norms=2, final=1, router="E", repeated="experts", use="k"):
+def _mixture_parameters(
+    V: int,
+    C: int,
+    L: int,
+    H: int,
+    K: int,
+    D: int,
+    F: int,
+    E: int,
+    k: int,
+    *,
+    tables=2,
+    key_heads="K",
+    width="HD",
+    matrices=3,
+    norms=2,
+    final=1,
+    router="E",
+    repeated="experts",
+    use="k",
+) -> tuple[int, int]:
     """The count with one thing done otherwise."""
 
-    def count(V: int, C: int, L: int, H: int, K: int, D: int, F: int, E: int, k: int) -> tuple[int, int]:
-        def total(used: int, routed: int) -> int:
-            wide = C // H if width == "C/H" else D
-            queries = C if width == "C" else H * wide
-            attention = 2 * C * queries + 2 * C * wide * (K if key_heads == "K" else H)
-            experts, copies = matrices * C * F * used, used if repeated == "blocks" else 1
-            return tables * V * C + L * (copies * attention + experts + routed * C + norms * C) + final * C
+    def total(used: int, routed: int) -> int:
+        wide = C // H if width == "C/H" else D
+        queries = C if width == "C" else H * wide
+        attention = 2 * C * queries + 2 * C * wide * (K if key_heads == "K" else H)
+        experts, copies = matrices * C * F * used, used if repeated == "blocks" else 1
+        return tables * V * C + L * (copies * attention + experts + routed * C + norms * C) + final * C
 
-        routed = {"E": (E, E), "k": (E, k), "none": (0, 0)}[router]
-        if use == "share":
-            return total(E, E), total(E, E) * k // E
-        used = {"k": k, "E": E, "1": 1}[use]
-        return total(E, routed[0]), total(used, routed[1])
-
-    return count
+    routed = {"E": (E, E), "k": (E, k), "none": (0, 0)}[router]
+    if use == "share":
+        return total(E, E), total(E, E) * k // E
+    used = {"k": k, "E": E, "1": 1}[use]
+    return total(E, routed[0]), total(used, routed[1])
 
 
 MIXTRAL = (32_000, 4096, 32, 32, 8, 128, 14_336, 8, 2)  # more parameters than 32 bits can count
@@ -59,69 +77,69 @@ all_used = question.probe("every expert is used", lambda rng: _sizes(rng, some=F
 all_used.mistake(
     "The whole block is counted once for each expert.",
     "Only the feed-forward network is there E times. (Hence Mixtral 8x7B has 47 billion, and not 56.)",
-    _bent(repeated="blocks"),
+    partial(_mixture_parameters, repeated="blocks"),
 )
 all_used.mistake(
     "The routers are not counted.",
     "Each block has a matrix C × E that gives each expert its score.",
-    _bent(router="none"),
+    partial(_mixture_parameters, router="none"),
 )
 all_used.mistake(
     "The table is counted once, but the head has one of its own.",
     "Not tied means V × C at the bottom and another V × C at the top.",
-    _bent(tables=1),
+    partial(_mixture_parameters, tables=1),
 )
 all_used.mistake(
     "Keys and values are counted for all H heads.",
     "There are only K heads of keys and values: 2 · C · K · D.",
-    _bent(key_heads="H"),
+    partial(_mixture_parameters, key_heads="H"),
 )
 all_used.mistake(
     "Queries and results are taken to be as wide as the stream.",
     "In this model H · D need not be C: both matrices are C × (H · D).",
-    _bent(width="C"),
+    partial(_mixture_parameters, width="C"),
 )
 all_used.mistake(
     "A head is taken to be C / H wide.",
     "That is usual, and not so here: `d_head` is given.",
-    _bent(width="C/H"),
+    partial(_mixture_parameters, width="C/H"),
 )
 all_used.mistake(
     "An expert is counted with two matrices.",
     "SwiGLU has three: gate, up and down.",
-    _bent(matrices=2),
+    partial(_mixture_parameters, matrices=2),
 )
 all_used.mistake(
     "The norms of the blocks are not counted.",
     "There are two in each block, with C numbers each.",
-    _bent(norms=0),
+    partial(_mixture_parameters, norms=0),
 )
 all_used.mistake(
     "The last norm is not counted.",
     "Between the last block and the head there is one more norm, C numbers.",
-    _bent(final=0),
+    partial(_mixture_parameters, final=0),
 )
 
 some_used = question.probe("only some experts are used", lambda rng: _sizes(rng, some=True))
 some_used.mistake(
     "The active parameters are the total times k / E.",
     "Attention, tables, norms and routers are used by every token. Only experts are left out.",
-    _bent(use="share"),
+    partial(_mixture_parameters, use="share"),
 )
 some_used.mistake(
     "The active parameters count a single expert.",
     "Each token goes through `n_chosen` experts, and their answers are added.",
-    _bent(use="1"),
+    partial(_mixture_parameters, use="1"),
 )
 some_used.mistake(
     "The active parameters count every expert.",
     "A token uses `n_chosen` of the `n_experts`; that is what the router is for.",
-    _bent(use="E"),
+    partial(_mixture_parameters, use="E"),
 )
 some_used.mistake(
     "Of the router only the chosen experts' scores are counted as active.",
     "To know which experts are best, all of them must be scored.",
-    _bent(router="k"),
+    partial(_mixture_parameters, router="k"),
 )
 
 

@@ -5,6 +5,7 @@ Compact-Transformers (by a merge), issue 9 of RiNALMo, whose published weights w
 """
 
 import random
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -31,28 +32,39 @@ def block(
     >>> block(x, torch.ones(1, 1), one, torch.eye(2), one, off, off)
     tensor([[3.8485, 5.1314]])
     """
-    return _bent()(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
+    return _block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
     return F.rms_norm(x, weight.shape, weight, eps)
 
 
-def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", parallel=False, weights=True, eps=1e-5):
+def _block(
+    x,
+    mix,
+    attention_norm,
+    value_weight,
+    feedforward_norm,
+    up_weight,
+    down_weight,
+    *,
+    kept=("stream", "stream"),
+    reads=("norm", "norm"),
+    second="own",
+    parallel=False,
+    weights=True,
+    eps=1e-5,
+):
     """A block with one thing done otherwise: what each write is added to, and what each part reads."""
-
-    def block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
-        norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
-        parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
-        start = x
-        for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
-            norm = norm if weights else torch.ones_like(norm)
-            source = start if parallel else x
-            copy = _norm(source, norm, eps) if read == "norm" else source
-            x = {"stream": x, "copy": _norm(x, norm, eps), "nothing": 0}[keep] + part(copy)
-        return x
-
-    return block
+    norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
+    parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
+    start = x
+    for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
+        norm = norm if weights else torch.ones_like(norm)
+        source = start if parallel else x
+        copy = _norm(source, norm, eps) if read == "norm" else source
+        x = {"stream": x, "copy": _norm(x, norm, eps), "nothing": 0}[keep] + part(copy)
+    return x
 
 
 def _blocks(rng: random.Random, speaks: bool) -> list[Call]:
@@ -77,17 +89,17 @@ attention_only = question.probe("attention writes, the feed-forward is silent", 
 attention_only.mistake(
     "Both writes are still added to the normalised copy.",
     "Keep the stream under one name and the copy under another: the part reads the copy.",
-    _bent(kept=("copy", "copy")),
+    partial(_block, kept=("copy", "copy")),
 )
 attention_only.mistake(
     "Attention is mended; the feed-forward's write is still added to the normalised copy.",
     "The same mistake stands there twice.",
-    _bent(kept=("stream", "copy")),
+    partial(_block, kept=("stream", "copy")),
 )
 attention_only.mistake(
     "The feed-forward is mended; attention's write is still added to the normalised copy.",
     "The same mistake stands there twice.",
-    _bent(kept=("copy", "stream")),
+    partial(_block, kept=("copy", "stream")),
 )
 
 
@@ -103,22 +115,22 @@ def _post_norm(x, mix, attention_norm, value_weight, feedforward_norm, up_weight
 attention_only.mistake(
     "Attention reads the stream itself, without a norm.",
     "The norm was right; what was added to it was not.",
-    _bent(reads=("stream", "stream")),
+    partial(_block, reads=("stream", "stream")),
 )
 attention_only.mistake(
     "The stream is gone: a write stands in its place.",
     "A write is added: `x = x + ...`.",
-    _bent(kept=("nothing", "nothing")),
+    partial(_block, kept=("nothing", "nothing")),
 )
 attention_only.mistake(
     "The norms' learned weights are not used.",
     "After the division each coordinate is multiplied by its own weight.",
-    _bent(weights=False),
+    partial(_block, weights=False),
 )
 attention_only.mistake(
     "The norms have no eps.",
     "`rms_norm` adds 1e-5 to the mean square. In a stream of small numbers that is what counts.",
-    _bent(eps=0.0),
+    partial(_block, eps=0.0),
 )
 attention_only.mistake(
     "A causal mask is laid over `mix`.",
@@ -130,15 +142,15 @@ both_write = question.probe("both parts write", lambda rng: _blocks(rng, speaks=
 both_write.mistake(
     "The feed-forward reads the stream as it was before attention wrote.",
     "That is a parallel block, as GPT-J has it. Here the second part reads what the first has added.",
-    _bent(parallel=True),
+    partial(_block, parallel=True),
 )
 both_write.mistake(
     "The feed-forward reads the stream itself, without a norm.",
     "Both parts read a normalised copy.",
-    _bent(reads=("norm", "stream")),
+    partial(_block, reads=("norm", "stream")),
 )
 both_write.mistake(
     "Both parts read through attention's norm.",
     "The feed-forward has a norm of its own, `feedforward_norm`.",
-    _bent(second="attention's"),
+    partial(_block, second="attention's"),
 )
