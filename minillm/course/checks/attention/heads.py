@@ -63,13 +63,12 @@ def _multi_head(
     *,
     cut=_cut_rightly,
     join=_join_rightly,
-    scale: str = "D",
+    scale: float | None = None,
     causal: bool = True,
 ):
-    """Multi-head attention with one thing done otherwise."""
+    """Multi-head attention with one thing done differently."""
     query, key, value = (cut(x @ weight.T, n_heads) for weight in (query_weight, key_weight, value_weight))
-    size = query.shape[-1] if scale == "D" else x.shape[1]
-    heads = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=size**-0.5)
+    heads = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale)
     return join(heads) @ output_weight.T
 
 
@@ -86,9 +85,9 @@ def _texts(rng: random.Random, *sizes: tuple[int, int, int]) -> list[Call]:
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for one in range(0, len(calls), 2):
-        changed = moved(calls[one][0], calls[one + 1][0])[0]
-        early = [t for t in moved(got[one], got[one + 1]) if t < changed]
+    for first in range(0, len(calls), 2):
+        changed = moved(calls[first][0], calls[first + 1][0])[0]
+        early = [t for t in moved(got[first], got[first + 1]) if t < changed]
         if early:
             sentence = f"The output at position {early[0]} depends on token {changed}, which comes after it"
             hint = (
@@ -133,7 +132,7 @@ two_heads.mistake(
 two_heads.mistake(
     "The scores are divided by sqrt(C); each head is only D wide.",
     "The dot product runs over the D = C / H numbers of one head.",
-    partial(_multi_head, scale="C"),
+    lambda x, *others: _multi_head(x, *others, scale=x.shape[1] ** -0.5),
 )
 two_heads.mistake(
     "Nothing is hidden any more: every position sees all others.",

@@ -1,6 +1,7 @@
 """04.3: a mask that the package does not hold, a sliding window (Beltagy et al. 2020) with sinks (Xiao et al. 2023)."""
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,16 +25,12 @@ def window_mask(T: int, S: int, window: int, sinks: int) -> Bool[Tensor, "T S"]:
 
 
 def _mask(T, S, window, sinks, first=None, wider=0, ahead=0, itself=True, sinks_ahead=False, sink_from=0):
-    """The mask, with one thing done otherwise."""
+    """The mask, with one thing done differently."""
     query = torch.arange(T)[:, None] + (S - T if first is None else first)  # the positions of the queries
     key = torch.arange(S)
     near = (query - key < window + wider) & (query - key > -1 - ahead)
     sink = (key < sinks) & (key >= sink_from) & ((key <= query) | sinks_ahead)
     return (near | sink) & ((key != query) | itself)
-
-
-def _bent(**changes: Any):
-    return lambda T, S, window, sinks: _mask(T, S, window, sinks, **changes)
 
 
 def _whole_text(rng: random.Random) -> list[Call]:
@@ -73,12 +70,12 @@ whole_text = question.probe("a window in a whole text", _whole_text, _first_wron
 whole_text.mistake(
     "The window is one position too wide.",
     "A window of 2 is the token itself and one before it: the distance is less than the window.",
-    _bent(wider=1),
+    partial(_mask, wider=1),
 )
 whole_text.mistake(
     "The window is one position too narrow: a token does not see itself.",
     "The token itself counts as one of the window's positions.",
-    _bent(itself=False),
+    partial(_mask, itself=False),
 )
 whole_text.mistake(
     "The window reaches into the future.",
@@ -100,7 +97,7 @@ with_sinks = question.probe("the first tokens stay visible", _with_sinks, _first
 with_sinks.mistake(
     "A sink is seen by queries in front of it.",
     "A sink lifts the window, not the causal mask: position 0 must not see position 1.",
-    _bent(sinks_ahead=True),
+    partial(_mask, sinks_ahead=True),
 )
 with_sinks.mistake(
     "The sinks make the window wider.",
@@ -122,5 +119,5 @@ last_queries = question.probe("the last queries of a longer text", _with_past, _
 last_queries.mistake(
     "The queries are counted from 0, but they are the last T of S positions.",
     "With a cache, query 0 stands at position S - T.",
-    _bent(first=0),
+    partial(_mask, first=0),
 )

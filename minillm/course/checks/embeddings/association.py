@@ -42,7 +42,7 @@ def _association(
     pair: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts),
     finish: Callable[[Tensor], Tensor] = lambda logs: logs.clamp_min(0).nan_to_num(),
 ) -> Tensor:
-    """The logarithm of p(pair) / (p(word) p(company)), with one thing done otherwise."""
+    """The logarithm of p(pair) / (p(word) p(company)), with one thing done differently."""
     exact = counts.double()
     by_chance = word(exact, power)[:, None] * company(exact, power)
     return finish((pair(exact, power) / by_chance).log()).float()

@@ -78,7 +78,7 @@ def _batch(rng: random.Random) -> list[Call]:
             places = rng.choice((slice(-n, None), slice(n), rng.sample(range(T), n)))
             ids[row, places] = pad
         calls.append((ids, numbers(rng, B, T, C), pad))
-    ids, upstream, pad = (one.clone() if type(one) is Tensor else one for one in calls[-1])
+    ids, upstream, pad = (argument.clone() if type(argument) is Tensor else argument for argument in calls[-1])
     ids[0, 1] = ids[0, 0]
     alike = (ids == ids[0, 0]).nonzero().tolist()
     upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])

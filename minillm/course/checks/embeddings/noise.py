@@ -56,7 +56,7 @@ def _step(
     counts: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
     rates: Callable[[Tensor, Tensor], tuple[float, float]] = lambda words, noise: (1, 1),
 ) -> Tables:
-    """A step by autograd, with one thing done otherwise. `rates` are factors for E's rate and for U's."""
+    """A step by autograd, with one thing done differently. `rates` are factors for E's rate and for U's."""
     with torch.enable_grad():
         tables = [table.detach().double().requires_grad_() for table in (E, U)]
         value = loss(*tables, words, company, noise, counts(words, company, noise))
@@ -107,10 +107,10 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     for (_, _, words, company, noise, _), wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 2:
             return None
-        for name, one, other in zip("EU", wanted, map(as_tensor, answer), strict=True):
-            if other is None or other.shape != one.shape:
+        for name, due, gave in zip("EU", wanted, map(as_tensor, answer), strict=True):
+            if gave is None or gave.shape != due.shape:
                 return None
-            if wrong := apart(one, other).any(-1).nonzero().flatten().tolist():
+            if wrong := apart(due, gave).any(-1).nonzero().flatten().tolist():
                 row = wrong[0]
                 roles = {"words": words} if name == "E" else {"company": company, "noise": noise}
                 times = ", ".join(f"{int((ids == row).sum())}× in {role}" for role, ids in roles.items())

@@ -39,7 +39,7 @@ def _rank(
     centre: Callable[[Tensor], Tensor] = lambda table: table - table.mean(0),
     first: int = 1,
 ) -> int:
-    """The rank by counting who is nearer, with one thing done otherwise."""
+    """The rank by counting who is nearer, with one thing done differently."""
     rows = centre(table)
     scores = likeness(rows, rows[one])
     nearer = scores > scores[other]

@@ -37,7 +37,7 @@ def _by_cards(
     fire: Callable[..., Tensor] = hidden,
     total: Callable[[Tensor], Tensor] = lambda parts: parts.sum(0),
 ) -> Tensor:
-    """Card by card, with one thing done otherwise."""
+    """Card by card, with one thing done differently."""
     parts = [fire(x, *both.chunk(2)) @ own.T for both, own in zip(gate_up, down, strict=True)]
     return total(torch.stack(parts))
 

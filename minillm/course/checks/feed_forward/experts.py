@@ -90,7 +90,7 @@ def _layers(
         calls.append((x, router, *experts, k, renormalize))
     if far:
         x, router, *rest = calls[-1]
-        x, router = (torch.cat((one, torch.zeros(len(one), 1)), 1) for one in (x, router))
+        x, router = (torch.cat((matrix, torch.zeros(len(matrix), 1)), 1) for matrix in (x, router))
         x[:2, -1], router[:, -1] = torch.tensor([2.0, -2.0]), 100.0
         experts = [F.pad(rest[0], (0, 1)), F.pad(rest[1], (0, 1)), F.pad(rest[2], (0, 0, 0, 1))]
         calls.append((x, router, *experts, *rest[3:]))

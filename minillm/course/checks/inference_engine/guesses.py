@@ -54,21 +54,22 @@ def _settle(
     instead: Callable[[Tensor, Tensor], Tensor] = _missing,
     walk: Callable[[Tensor, float], int] = _walk,
     one_more: int | None = -1,
-    when_refused: str = "ends",
+    replaces: bool = True,
+    stops: bool = True,
+    always_one_more: bool = False,
 ) -> list[int]:
-    """Settling with one thing done otherwise; `one_more` is the place in `wanted` that the token on top is from."""
+    """Settling with one thing done differently; `one_more` is the place in `wanted` that the token on top is from."""
     text, refused = [], False
-    for guess, q, p, chance in zip(guesses, offered.double(), wanted.double(), dice, strict=False):
-        if keep(chance, float(p[guess]), float(q[guess])):
+    for guess, q, p, die in zip(guesses, offered.double(), wanted.double(), dice, strict=False):
+        if keep(die, float(p[guess]), float(q[guess])):
             text.append(guess)
             continue
-        if when_refused == "nothing comes":
-            return text
-        text.append(walk(instead(p, q), last))
         refused = True
-        if when_refused != "goes on":
+        if replaces:
+            text.append(walk(instead(p, q), last))
+        if stops:
             break
-    if one_more is not None and (not refused or when_refused != "ends"):
+    if one_more is not None and (not refused or always_one_more):
         text.append(walk(wanted.double()[one_more if guesses else 0], last))
     return text
 
@@ -178,17 +179,17 @@ refused.mistake(
 refused.mistake(
     "The guesses behind a refused one are looked at, too.",
     "They were made for a text that now goes on otherwise. Stop.",
-    partial(_settle, when_refused="goes on"),
+    partial(_settle, stops=False, always_one_more=True),
 )
 refused.mistake(
     "Nothing comes in place of a refused guess.",
     "A pass always brings one token more than the guesses that stay.",
-    partial(_settle, when_refused="nothing comes"),
+    partial(_settle, replaces=False),
 )
 refused.mistake(
     "Behind the replacement comes one token too many.",
     "The last list is for the place behind all guesses. Where one is refused there is none.",
-    partial(_settle, when_refused="one more"),
+    partial(_settle, always_one_more=True),
 )
 
 edge_cases = question.probe("no guess, certain guesses, and dice of exactly 0", _edges)

@@ -83,12 +83,12 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
         if type(reply) not in (list, tuple) or len(reply) != 3:
             return "The result is not three things: ids, positions, visible.", "End with all three behind `return`."
         parts: list[Any] = [as_tensor(part) for part in reply]
-        if any(part is None or part.shape != one.shape for part, one in zip(parts, answer, strict=True)):
+        if any(part is None or part.shape != due.shape for part, due in zip(parts, answer, strict=True)):
             return None
-        for name, one, part in zip(("ids", "positions"), answer, parts, strict=False):
-            if wrong := (one != part).nonzero().tolist():
+        for name, due, part in zip(("ids", "positions"), answer, parts, strict=False):
+            if wrong := (due != part).nonzero().tolist():
                 row, column = wrong[0]
-                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {one[row, column]}."
+                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {due[row, column]}."
                 return sentence, "Write down for each row at which column its text begins; all else follows."
         if wrong := (answer[2] != parts[2].bool()).nonzero().tolist():
             row, column, other = wrong[0]

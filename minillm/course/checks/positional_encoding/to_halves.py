@@ -80,7 +80,7 @@ def _first_wrong_row(calls: list[Call], right: list[Any], got: list[Any]) -> tup
             if given is None or given.shape != new.shape:
                 return None
             for row in (given != new).any(1).nonzero().flatten().tolist():
-                source, due = (_row(old, one[row]) for one in (given, new))
+                source, due = (_row(old, matrix[row]) for matrix in (given, new))
                 if source is not None:
                     hint = "Name the rows of one head by pair and part: 0a 0b 1a 1b ... What order do halves want?"
                     return f"Row {row} of the new {name} matrix is row {source} of the old; right is row {due}.", hint

@@ -6,6 +6,7 @@ issue 6 of how-to-train-your-gpt.
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,15 +35,15 @@ def _turn(
     places: Tensor,
     theta: float,
     *,
-    table: str = "neighbours",
+    repeat: Callable[[Tensor], Tensor] = lambda angles: angles.repeat_interleave(2, 1),
     step: int = 2,
     sign: float = 1.0,
     first_sign: float = -1.0,
 ) -> Tensor:
-    """The rotation by a table of angles, with one thing done otherwise."""
+    """The rotation by a table of angles, with one thing done differently."""
     D = x.shape[-1]
     angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
-    angles = angles.repeat(1, 2) if table == "halves" else angles.repeat_interleave(2, 1)
+    angles = repeat(angles)
     crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
     return x * angles.cos() + crossed * angles.sin()
 
@@ -65,7 +66,7 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
         given = as_tensor(answer)
         if given is None or given.shape != x.shape:
             return None
-        before, after = (one.double().unflatten(-1, (-1, 2)).norm(dim=-1) for one in (x, given))
+        before, after = (vectors.double().unflatten(-1, (-1, 2)).norm(dim=-1) for vectors in (x, given))
         if (longer := apart(before, after)).any():
             head, t, pair = longer.nonzero()[0].tolist()
             words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
@@ -80,7 +81,7 @@ from_start = question.probe("a text from its beginning", _whole_texts, _lengths)
 from_start.mistake(
     "The two numbers of a pair still get different angles: the table is one for halves.",
     "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
-    partial(_turn, table="halves"),
+    partial(_turn, repeat=lambda angles: angles.repeat(1, 2)),
 )
 from_start.mistake(
     "It is a rotation now, but of halves: pair i is made of i and i + D/2.",

@@ -105,7 +105,7 @@ def _cut_off(rng: random.Random) -> list[Call]:
 
 def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """One number for the whole batch, or one for every token."""
-    if any(type(one) in (float, int) or (type(one) is torch.Tensor and one.dim() != 1) for one in got):
+    if any(type(answer) in (float, int) or (type(answer) is torch.Tensor and answer.dim() != 1) for answer in got):
         return (
             "The result is not one number for each answer.",
             "Sum over the tokens of a row, `.sum(1)`, and over nothing else.",

@@ -23,7 +23,7 @@ def against_the_others(scores: Float[Tensor, "B"], questions: Int[Tensor, "B"]) 
     return (scores - others @ scores / others.sum(1).clamp_min(1)).where(others.any(1), 0.0)
 
 
-def _bent(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+def _by_table(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """Another use of the table that is True where two answers belong to one question."""
     return lambda scores, questions: change(scores, (questions[:, None] == questions).float())
 
@@ -59,7 +59,7 @@ in_order = question.probe(
 in_order.mistake(
     "The answer's own score is in its baseline.",
     "Take the answer's own score out of the sum, and out of the number that it is divided by.",
-    _bent(_group_mean),
+    _by_table(_group_mean),
 )
 
 
@@ -71,7 +71,7 @@ def _divided(scores: Tensor, same: Tensor) -> Tensor:
 in_order.mistake(
     "These are the advantages of GRPO: divided by the spread of the group.",
     "No division here: a lead of a hundredth of a point is a hundredth.",
-    _bent(_divided),
+    _by_table(_divided),
 )
 
 
@@ -87,12 +87,12 @@ def _question_by_question(scores, questions):
 in_order.mistake(
     "Answers are compared with those to other questions, too.",
     "A hard question has low scores only. Compare within a question.",
-    _bent(lambda scores, same: scores - (scores.sum() - scores) / max(len(scores) - 1, 1)),
+    _by_table(lambda scores, same: scores - (scores.sum() - scores) / max(len(scores) - 1, 1)),
 )
 in_order.mistake(
     "The scores of the others are added up, not averaged.",
     "Divide by how many others there are: one less than the group has answers.",
-    _bent(lambda scores, same: scores - (same @ scores - scores)),
+    _by_table(lambda scores, same: scores - (same @ scores - scores)),
 )
 
 any_order = question.probe(

@@ -48,7 +48,7 @@ def _thumbs(
     bare_zero: bool = False,
     own: bool = False,
 ) -> Both:
-    """Losses and pushes with one thing done otherwise."""
+    """Losses and pushes with one thing done differently."""
     x = log_ratios.clone().requires_grad_()
     middle = zero(log_ratios if own else strangers)
     points = beta * x - (middle if bare_zero else beta * middle)
@@ -84,10 +84,10 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     for (_, liked, *_), wanted, found in zip(calls, right, got, strict=True):
         if type(found) not in (list, tuple) or len(found) != 2:
             return "The result is no pair of losses and pushes.", "Return both: `return losses, pushes`."
-        for name, one, other in zip(("losses", "pushes"), wanted, map(as_tensor, found), strict=True):
-            if other is None or other.shape != one.shape:
+        for name, due, gave in zip(("losses", "pushes"), wanted, map(as_tensor, found), strict=True):
+            if gave is None or gave.shape != due.shape:
                 return None
-            wrong = apart(one, other)
+            wrong = apart(due, gave)
             if wrong.any():
                 kinds = [word for word, some in (("liked", liked), ("not liked", ~liked)) if (wrong & some).any()]
                 hint = "A push is minus the slope of the mean loss. You can let torch find it: `torch.autograd.grad`."

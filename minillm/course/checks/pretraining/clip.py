@@ -24,36 +24,39 @@ def clip(gradients: list[Tensor], longest: float) -> Clipped:
     """
     norm = torch.nn.utils.get_total_norm(gradients).item()
     if not math.isfinite(norm):
-        return [torch.zeros_like(one) for one in gradients], norm
-    return [one * min(1.0, longest / max(norm, 1e-9)) for one in gradients], norm
+        return [torch.zeros_like(gradient) for gradient in gradients], norm
+    return [gradient * min(1.0, longest / max(norm, 1e-9)) for gradient in gradients], norm
 
 
 def _norm(gradients: list[Tensor]) -> float:
-    return math.sqrt(sum(one.square().sum().item() for one in gradients))
+    return math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
 
 
 def _scaled(factor: Callable[[list[Tensor], float], float | Tensor]) -> Callable[..., Clipped]:
     """Another factor for all, and the right norm."""
-    return lambda gradients, longest: ([one * factor(gradients, longest) for one in gradients], _norm(gradients))
+    return lambda gradients, longest: (
+        [gradient * factor(gradients, longest) for gradient in gradients],
+        _norm(gradients),
+    )
 
 
 def _measured(gradients: list[Tensor], longest: float, *, measure: Callable[[list[Tensor]], float]) -> Clipped:
     """Clipped by another length than the norm, which is returned, too."""
     length = measure(gradients)
-    return [one * min(1.0, longest / max(length, 1e-9)) for one in gradients], length
+    return [gradient * min(1.0, longest / max(length, 1e-9)) for gradient in gradients], length
 
 
 def _gradients(rng: random.Random) -> list[list[Tensor]]:
     shapes = [[(1,), (1, 1)], [(2, 3), (3,)], [(4,), (2, 2), (3, 1), (1,)]]
-    return [[numbers(rng, *shape, scale=3.0) for shape in one] for one in shapes]
+    return [[numbers(rng, *shape, scale=3.0) for shape in each] for each in shapes]
 
 
 def _too_long(rng: random.Random) -> list[Call]:
-    return [(one, round(_norm(one) * rng.uniform(0.2, 0.6), 1) + 0.1) for one in _gradients(rng)]
+    return [(each, round(_norm(each) * rng.uniform(0.2, 0.6), 1) + 0.1) for each in _gradients(rng)]
 
 
 def _some_short(rng: random.Random) -> list[Call]:
-    calls = [(one, round(_norm(one) * rng.uniform(1.5, 3.0), 1) + 1.0) for one in _gradients(rng)]
+    calls = [(each, round(_norm(each) * rng.uniform(1.5, 3.0), 1) + 1.0) for each in _gradients(rng)]
     return [*calls, ([torch.zeros(2), torch.zeros(1, 2)], 1.0), *_too_long(rng)]
 
 
@@ -65,7 +68,7 @@ def _broken(rng: random.Random) -> list[Call]:
 
 
 def _told(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    if any(type(one) not in (list, tuple) or len(one) != 2 for one in got):
+    if any(type(answer) not in (list, tuple) or len(answer) != 2 for answer in got):
         return (
             "The result is no pair.",
             "Return two things: the list of clipped gradients, and the norm before clipping.",
@@ -91,17 +94,17 @@ too_long = question.probe("a gradient that is too long", _too_long, _told)
 too_long.mistake(
     "Each tensor is clipped by itself, so the gradient points elsewhere afterwards.",
     "One norm over the numbers of all tensors, and one factor for all of them.",
-    lambda gradients, longest: ([clip([one], longest)[0][0] for one in gradients], _norm(gradients)),
+    lambda gradients, longest: ([clip([gradient], longest)[0][0] for gradient in gradients], _norm(gradients)),
 )
 too_long.mistake(
     "Each number is cut off at the limit.",
     "That is clipping by value, and it bends the gradient. Shorten all numbers by one factor.",
-    lambda gradients, longest: ([one.clamp(-longest, longest) for one in gradients], _norm(gradients)),
+    lambda gradients, longest: ([gradient.clamp(-longest, longest) for gradient in gradients], _norm(gradients)),
 )
 too_long.mistake(
     "The norms of the tensors are added.",
     "Add their squares, and take the root of that sum: Pythagoras.",
-    partial(_measured, measure=lambda gradients: sum(_norm([one]) for one in gradients)),
+    partial(_measured, measure=lambda gradients: sum(_norm([gradient]) for gradient in gradients)),
 )
 too_long.mistake(
     "The root is missing: it is the sum of the squares.",
@@ -111,7 +114,7 @@ too_long.mistake(
 too_long.mistake(
     "The length is the largest number of all.",
     "Every number counts: the root of the sum of all squares.",
-    partial(_measured, measure=lambda gradients: max(one.abs().max().item() for one in gradients)),
+    partial(_measured, measure=lambda gradients: max(gradient.abs().max().item() for gradient in gradients)),
 )
 
 
@@ -145,7 +148,7 @@ overflowed = question.probe("one that overflowed", _broken, _told)
 )
 def _times_nan(gradients, longest):
     factor = (longest / torch.tensor(_norm(gradients))).clamp(max=1.0)
-    return [one * factor for one in gradients], _norm(gradients)
+    return [gradient * factor for gradient in gradients], _norm(gradients)
 
 
 @overflowed.mistake(
@@ -161,7 +164,7 @@ def _unclipped(gradients, longest):
     "Where one number has overflowed the others are not to be trusted. All of them become 0.",
 )
 def _mended(gradients, longest):
-    return clip([one.nan_to_num(0.0, 0.0, 0.0) for one in gradients], longest)[0], _norm(gradients)
+    return clip([gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients], longest)[0], _norm(gradients)
 
 
 @overflowed.mistake(
@@ -169,5 +172,5 @@ def _mended(gradients, longest):
     "The step as a whole is left out: zeros in place of every tensor.",
 )
 def _only_the_broken_one(gradients, longest):
-    left = [one if one.isfinite().all() else torch.zeros_like(one) for one in gradients]
+    left = [gradient if gradient.isfinite().all() else torch.zeros_like(gradient) for gradient in gradients]
     return clip(left, longest)[0], _norm(gradients)

@@ -50,7 +50,7 @@ def _factored_step(
     divide=lambda gradient, second, root: gradient / (second**root + EPS),
     shorten=lambda update, longest: update / max(1.0, update.square().mean().sqrt().item() / longest),
 ) -> Step:
-    """The step with one thing done otherwise."""
+    """The step with one thing done differently."""
     row = mix(row, squares(gradient, 1), beta2)
     column = mix(column, squares(gradient, 0), beta2)
     small = unbias(beta2, step)

@@ -24,7 +24,7 @@ def seen_before(training: list[Document], validation: list[Document], n: int) ->
 
 
 def _runs(training: Iterable[Document], n: int) -> set[tuple[int, ...]]:
-    return {tuple(one[at : at + n]) for one in training for at in range(len(one) - n + 1)}
+    return {tuple(text[at : at + n]) for text in training for at in range(len(text) - n + 1)}
 
 
 def _starts(document: Document, runs: set[tuple[int, ...]], n: int) -> list[int]:
@@ -32,8 +32,8 @@ def _starts(document: Document, runs: set[tuple[int, ...]], n: int) -> list[int]
 
 
 def _shares(runs: set[tuple[int, ...]], validation: list[Document], n: int) -> list[float]:
-    covered = [{place for at in _starts(one, runs, n) for place in range(at, at + n)} for one in validation]
-    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
+    covered = [{place for at in _starts(text, runs, n) for place in range(at, at + n)} for text in validation]
+    return [len(places) / max(len(text), 1) for places, text in zip(covered, validation, strict=True)]
 
 
 def _counting(
@@ -41,7 +41,7 @@ def _counting(
 ) -> list[float]:
     """Another share, made of where the runs start."""
     runs = _runs(training, n)
-    return [count(one, _starts(one, runs, n), n) for one in validation]
+    return [count(text, _starts(text, runs, n), n) for text in validation]
 
 
 def _fresh(rng: random.Random) -> Callable[[int], Document]:
@@ -69,11 +69,11 @@ def _shelf(rng: random.Random) -> list[Call]:
     calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
     for n in (2, 3, 4):
         new = _fresh(rng)
-        one, two, three = new(n + 2), new(n + 3), new(n + 1)
+        text, two, three = new(n + 2), new(n + 3), new(n + 1)
         across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
-        calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
-        first, second = [*new(1), *one[: n - 1]], [*one[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
-        calls.append(([one, two], [first, second, three], n))
+        calls.append(([text, two, three], [across, [*three[:n], *new(2), *text[-n:]], new(n)], n))
+        first, second = [*new(1), *text[: n - 1]], [*text[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
+        calls.append(([text, two], [first, second, three], n))
     return [*calls, ([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2)]
 
 
@@ -113,7 +113,7 @@ one_book.mistake(
     "A document of L tokens has L - n + 1 runs of n.",
 )
 def _last_run_missed(training, validation, n):
-    return _shares({tuple(one[at : at + n]) for one in training for at in range(len(one) - n)}, validation, n)
+    return _shares({tuple(text[at : at + n]) for text in training for at in range(len(text) - n)}, validation, n)
 
 
 one_book.mistake(
@@ -124,7 +124,7 @@ one_book.mistake(
 one_book.mistake(
     "Only a document that was read as a whole is found.",
     "That is what the lesson's `assert` did. Look for every run of n tokens.",
-    lambda training, validation, n: [float(one in training) for one in validation],
+    lambda training, validation, n: [float(text in training) for text in validation],
 )
 
 
@@ -139,7 +139,7 @@ def _with_gaps(training, validation, n):
         rest = iter(document)
         return all(token in rest for token in run)
 
-    known = {run for run in _runs(validation, n) if any(stands(run, one) for one in training)}
+    known = {run for run in _runs(validation, n) if any(stands(run, text) for text in training)}
     return _shares(known, validation, n)
 
 
@@ -160,8 +160,8 @@ def _one_exam(training, validation, n):
     runs, whole = _runs(training, n), list(chain(*validation))
     read = {place for at in _starts(whole, runs, n) for place in range(at, at + n)}
     ends = [0]
-    for one in validation:
-        ends.append(ends[-1] + len(one))
+    for text in validation:
+        ends.append(ends[-1] + len(text))
     return [len(read & set(range(*span))) / max(span[1] - span[0], 1) for span in pairwise(ends)]
 
 
@@ -170,7 +170,7 @@ def _one_exam(training, validation, n):
     "Put the runs of all training documents into one set.",
 )
 def _best_single_document(training, validation, n):
-    return [max(share) for share in zip(*(seen_before([one], validation, n) for one in training), strict=True)]
+    return [max(share) for share in zip(*(seen_before([text], validation, n) for text in training), strict=True)]
 
 
 @several_books.mistake(
@@ -188,7 +188,7 @@ def _glued(training, validation, n):
     "Do not make text of them. A tuple of ids can be put into a set.",
 )
 def _in_text(training, validation, n):
-    book = "\n".join(" ".join(map(str, one)) for one in training)
+    book = "\n".join(" ".join(map(str, text)) for text in training)
     return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
 
 
@@ -200,6 +200,6 @@ short_texts = question.probe("texts shorter than a run", _short)
     "`document[t : t + n]` becomes shorter at the end, without an error. Stop at L - n.",
 )
 def _short_ends(training, validation, n):
-    runs = {tuple(one[at : at + n]) for one in training for at in range(len(one))}
-    covered = [{p for at in _starts(one, runs, n) for p in range(at, min(at + n, len(one)))} for one in validation]
-    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
+    runs = {tuple(text[at : at + n]) for text in training for at in range(len(text))}
+    covered = [{p for at in _starts(text, runs, n) for p in range(at, min(at + n, len(text)))} for text in validation]
+    return [len(places) / max(len(text), 1) for places, text in zip(covered, validation, strict=True)]

@@ -45,7 +45,7 @@ def _weighted(weight: Tensor, parts: list[Part], *, weigh: Weigh) -> Any:
     weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
     weight = weight.clone().requires_grad_()
     losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
-    loss: Any = sum(share * one for share, one in zip(weights, losses, strict=True))
+    loss: Any = sum(share * part_loss for share, part_loss in zip(weights, losses, strict=True))
     return loss.item(), torch.autograd.grad(loss, weight)[0]
 
 
@@ -65,16 +65,16 @@ def _parts(rng: random.Random, V: int, C: int, counts: list[int], ignored: list[
 
 def _unequal(rng: random.Random) -> list[Call]:
     sizes = [[1, 3], rng.sample(range(1, 7), 3), rng.sample(range(1, 9), 4)]
-    return [_parts(rng, 3, 2, one, [0] * len(one)) for one in sizes]
+    return [_parts(rng, 3, 2, each, [0] * len(each)) for each in sizes]
 
 
 def _with_padding(rng: random.Random) -> list[Call]:
     sizes = [([1, 2], [2, 0]), ([4, 1, 2], [0, 3, 2]), (rng.sample(range(1, 9), 4), [4, 0, 1, 3])]
-    return [_parts(rng, 3, 2, *one) for one in sizes]
+    return [_parts(rng, 3, 2, *each) for each in sizes]
 
 
 def _with_nothing(rng: random.Random) -> list[Call]:
-    return [_parts(rng, 3, 2, *one) for one in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
+    return [_parts(rng, 3, 2, *each) for each in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
 
 
 def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

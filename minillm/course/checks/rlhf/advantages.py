@@ -53,26 +53,24 @@ def _advantages(
     price,
     trace,
     *,
-    quiet="rewards and values",
-    by="where",
-    end="answer",
+    mask_rewards=True,
+    mask_values=True,
+    masked=lambda table, counts: table.where(counts, 0.0),
+    last=lambda counts: counts.sum(1) - 1,
+    add=torch.add,
     sign=-1.0,
-    whole_score=False,
 ):
-    """Advantages of all rows together, with one thing done otherwise."""
-    silenced = counts * 1.0
-    silence = (lambda table: table.where(counts, 0.0)) if by == "where" else (lambda table: table * silenced)
+    """Advantages of all rows together, with one thing done differently."""
     rewards = sign * price * (log_probs - reference)
-    rewards = silence(rewards) if "rewards" in quiet else rewards
-    values = silence(values) if "values" in quiet else values
-    last = counts.sum(1) - 1 if end == "answer" else torch.full_like(counts.sum(1), counts.shape[1] - 1)
+    rewards = masked(rewards, counts) if mask_rewards else rewards
+    values = masked(values, counts) if mask_values else values
     rows = torch.arange(len(scores))
-    rewards[rows, last] = scores if whole_score else rewards[rows, last] + scores
+    rewards[rows, last(counts)] = add(rewards[rows, last(counts)], scores)
     found, following, ahead = torch.zeros_like(values), torch.zeros(len(scores)), torch.zeros(len(scores))
     for t in reversed(range(values.shape[1])):
         ahead = rewards[:, t] + following - values[:, t] + trace * ahead
         found[:, t], following = ahead, values[:, t]
-    return silence(found)
+    return masked(found, counts)
 
 
 def _company(rng: random.Random, noise: bool) -> list[Call]:
@@ -85,7 +83,7 @@ def _company(rng: random.Random, noise: bool) -> list[Call]:
         scores, values = numbers(rng, len(lengths), scale=3.0), numbers(rng, *counts.shape, scale=2.0)
         log_probs, reference = (-0.1 - numbers(rng, *counts.shape).abs() for _ in range(2))
         if noise:
-            log_probs, reference = (one.where(counts, -torch.inf) for one in (log_probs, reference))
+            log_probs, reference = (table.where(counts, -torch.inf) for table in (log_probs, reference))
             values = values.where(counts, torch.nan)
         tables = scores, log_probs, reference, values, counts
         first = tuple(table[:1] if table is scores else table[:1, :alone] for table in tables)
@@ -95,14 +93,14 @@ def _company(rng: random.Random, noise: bool) -> list[Call]:
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """The first answer of each second call is that of the call before it, so its advantages are, too."""
-    for one in range(0, len(calls), 2):
-        alone, together = as_tensor(got[one]), as_tensor(got[one + 1])
-        counts = calls[one + 1][4]
+    for first in range(0, len(calls), 2):
+        alone, together = as_tensor(got[first]), as_tensor(got[first + 1])
+        counts = calls[first + 1][4]
         if alone is None or together is None or together.shape != counts.shape:
             return None
         if together[~counts].ne(0).any():
             return "Padding has an advantage.", "Where `counts` is False there is no token; the answer is 0 there."
-        if alone.shape != calls[one][4].shape or apart(right[one], alone).any():
+        if alone.shape != calls[first][4].shape or apart(right[first], alone).any():
             return None  # wrong without any company
         if apart(alone, together[:1, : alone.shape[1]]).any():
             hint = "Follow the loop from the end of the row: what has it picked up when it reaches the last real token?"
@@ -116,22 +114,22 @@ batched = question.probe("an answer alone, and in company", lambda rng: _company
 batched.mistake(
     "Only the result is masked: values and prices at the padding still flow to the left.",
     "The loop begins at the end of the row. Silence the padding before it starts, not after.",
-    partial(_advantages, quiet=""),
+    partial(_advantages, mask_rewards=False, mask_values=False),
 )
 batched.mistake(
     "The prices are silenced, but behind the last token the value of the padding is expected.",
     "After an answer's end there is nothing to expect: `values` must be 0 there, too.",
-    partial(_advantages, quiet="rewards"),
+    partial(_advantages, mask_values=False),
 )
 batched.mistake(
     "The values are silenced, but padding still pays the price of leaving the reference.",
     "Padding was not drawn by the policy. Its reward must be 0, too.",
-    partial(_advantages, quiet="values"),
+    partial(_advantages, mask_rewards=False),
 )
 batched.mistake(
     "The score stands at the end of the row, not at the end of the answer.",
     "The last real token of a row is number `counts.sum(1) - 1`.",
-    partial(_advantages, end="row"),
+    partial(_advantages, last=lambda counts: torch.full_like(counts.sum(1), counts.shape[1] - 1)),
 )
 batched.mistake(
     "Leaving the reference is rewarded: the price has the wrong sign.",
@@ -141,12 +139,12 @@ batched.mistake(
 batched.mistake(
     "At the last token the score has replaced the price.",
     "The last token pays its price as all others do. Add the score to it.",
-    partial(_advantages, whole_score=True),
+    partial(_advantages, add=lambda reward, score: score),
 )
 
 nan_padding = question.probe("padding that is no number", lambda rng: _company(rng, noise=True), _leak)
 nan_padding.mistake(
     "0 times NaN is NaN.",
     "Do not multiply by the mask: `table.where(counts, 0.0)` never reads what stands at the padding.",
-    partial(_advantages, by="multiplying"),
+    partial(_advantages, masked=torch.mul),
 )

@@ -78,7 +78,7 @@ def _binding(rng: random.Random) -> list[Call]:
 
 def _at_the_ends(rng: random.Random) -> list[Call]:
     answers = [_answers(rng, K) for K in (2, 3, 4, 6)]
-    return [(*one, budget) for one in answers for budget in (0.0, round(_all_in(*one) + 0.5, 1))]
+    return [(*each, budget) for each in answers for budget in (0.0, round(_all_in(*each) + 0.5, 1))]
 
 
 def _odd_rewards(rng: random.Random) -> list[Call]:
@@ -86,9 +86,9 @@ def _odd_rewards(rng: random.Random) -> list[Call]:
     tied = [_answers(rng, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002))]
     same = _answers(rng, 3, favourites=3)
     far = [(reference, rewards + 5000) for reference, rewards in (_answers(rng, 3), _answers(rng, 5, unit=0.2))]
-    far = [(*one, round(part * _all_in(*one), 4)) for one in far for part in (0.3, 0.7)]
-    bounds = [(one, part * _all_in(*one)) for one in tied for part in (0.5, 1.5)]
-    return [*((*one, round(budget, 4)) for one, budget in bounds), (*same, 0.3), *far]
+    far = [(*each, round(part * _all_in(*each), 4)) for each in far for part in (0.3, 0.7)]
+    bounds = [(each, part * _all_in(*each)) for each in tied for part in (0.5, 1.5)]
+    return [*((*each, round(budget, 4)) for each, budget in bounds), (*same, 0.3), *far]
 
 
 def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

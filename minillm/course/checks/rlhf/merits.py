@@ -28,9 +28,9 @@ def _fitted(wins: Tensor, pull: float) -> Tensor:
     found, K = torch.zeros(len(wins)).double(), len(wins)
     met = wins + wins.T
     for _ in range(NEWTON_STEPS):
-        chance = torch.sigmoid(found[:, None] - found)
-        slope = (wins - met * chance).sum(1) - pull * found
-        bends = met * chance * (1 - chance)
+        expected = torch.sigmoid(found[:, None] - found)
+        slope = (wins - met * expected).sum(1) - pull * found
+        bends = met * expected * (1 - expected)
         curvature = bends.sum(1).diag() - bends + pull * torch.eye(K).double()
         step = torch.linalg.pinv(curvature) @ slope  # with no pull, a move of all together bends nothing
         found = found + step / max(1.0, step.abs().max().item())

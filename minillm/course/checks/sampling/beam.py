@@ -14,8 +14,7 @@ import torch
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import show
 from minillm.course.checks.question import Question
-from minillm.course.checks.sampling import search
-from minillm.course.checks.sampling.search import Tokens, beam_search, per_token, rounds
+from minillm.course.checks.sampling.search import Tokens, beam_search, grow, per_token, rounds
 
 MARGIN = 0.005  # no two texts that matter are nearer to each other, so rounding decides nothing
 
@@ -33,6 +32,19 @@ def _tables(rng: random.Random, ends: bool, normed: bool, *traps: Callable[..., 
         if _clear(*call) and beam_search(*call) != traps[len(calls) % len(traps)](*call):
             calls.append(call)
     return calls
+
+
+def _never_ending(rng: random.Random) -> list[Call]:
+    return _tables(rng, False, False, _greedy, _never_cut, _each_for_itself, _sum_of_probabilities)
+
+
+def _ending(rng: random.Random) -> list[Call]:
+    return _tables(rng, True, False, _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside)
+
+
+def _normed(rng: random.Random) -> list[Call]:
+    traps = _no_power, _only_in_the_end, _start_counts, _end_does_not, _multiplied, _best_that_ends
+    return _tables(rng, True, True, *traps)
 
 
 def _clear(log_p, start, end, width, steps, power) -> bool:
@@ -66,120 +78,158 @@ def _other_text(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
 
 question = Question("07.4", "The likeliest text", beam_search)
 
-never_end = question.probe(
-    "texts that never end",
-    lambda rng: _tables(
-        rng, False, False, search.greedy, search.never_cut, search.each_for_itself, search.sum_of_probabilities
-    ),
-    _other_text,
-)
-never_end.mistake(
+never_end = question.probe("texts that never end", _never_ending, _other_text)
+
+
+@never_end.mistake(
     "It is greedy: a width of 1, whatever is asked for.",
     "Keep `width` texts after each round, not one.",
-    search.greedy,
 )
-never_end.mistake(
+def _greedy(log_p, start, end, width, steps, power):
+    return beam_search(log_p, start, end, 1, steps, power)
+
+
+@never_end.mistake(
     "The beam is never cut: it finds the best text of all, whatever the width.",
     "A real model has 50,000 continuations for each text. After each round keep `width` of all.",
-    search.never_cut,
 )
-never_end.mistake(
+def _never_cut(log_p, start, end, width, steps, power):
+    return beam_search(log_p, start, end, len(log_p) ** steps, steps, power)
+
+
+@never_end.mistake(
     "Each text of the beam is continued by its own best token alone.",
     "Put all continuations of all texts into one list, sort that, and keep the best of it.",
-    search.each_for_itself,
 )
-never_end.mistake(
+def _each_for_itself(log_p, start, end, width, steps, power):
+    firsts = next(rounds(log_p, start, end, width, 1, per_token(power)))[:width]
+    whole = []
+    for tokens, total in firsts:
+        *_, last = rounds(log_p, tokens[0], end, 1, steps - 1, per_token(0.0))
+        rest = last[0] if tokens[0] != end else ((), 0.0)
+        whole.append((tokens + rest[0], total + rest[1]))
+    return max(whole, key=per_token(power))[0]
+
+
+@never_end.mistake(
     "Texts are compared by their last token alone.",
     "Carry the sum along: the score so far plus the new log-probability.",
-    search.last_step_only,
 )
-never_end.mistake(
+def _last_step_only(log_p, start, end, width, steps, power):
+    *_, last = rounds(log_p, start, end, width, steps, lambda text: log_p[(start, *text[0])[-2:]].item())
+    return last[0][0]
+
+
+@never_end.mistake(
     "Probabilities are added.",
     "The probability of a text is a product, so it is the logarithms that are added.",
-    search.sum_of_probabilities,
 )
+def _sum_of_probabilities(log_p, start, end, width, steps, power):
+    return beam_search(log_p.exp(), start, end, width, steps, power)
+
+
 never_end.mistake(
     "The start comes back with the text.",
     "Return the new tokens only.",
-    search.with_the_start,
+    lambda log_p, start, *others: (start, *beam_search(log_p, start, *others)),
 )
 
-with_ends = question.probe(
-    "texts that end",
-    lambda rng: _tables(
-        rng,
-        True,
-        False,
-        search.go_on_after_the_end,
-        search.finished_are_lost,
-        search.first_that_ends,
-        search.finished_set_aside,
-    ),
-    _other_text,
-)
-with_ends.mistake(
+with_ends = question.probe("texts that end", _ending, _other_text)
+
+
+@with_ends.mistake(
     "Finished texts go on after their end.",
     "A text whose last token is `end` stays as it is, with its score.",
-    search.go_on_after_the_end,
 )
-with_ends.mistake(
+def _go_on_after_the_end(log_p, start, end, width, steps, power):
+    return beam_search(log_p, start, -1, width, steps, power)
+
+
+@with_ends.mistake(
     "Finished texts are lost.",
     "They stay in the beam and may win. Only then can a short text be the likeliest.",
-    search.finished_are_lost,
 )
-with_ends.mistake(
+def _finished_lost(log_p, start, end, width, steps, power):
+    never = log_p.clone()
+    never[:, end] = -math.inf
+    return beam_search(never, start, end, width, steps, power)
+
+
+@with_ends.mistake(
     "The search ends with the first text that is finished.",
     "An unfinished one may still be likelier. Stop when all of the beam are finished.",
-    search.first_that_ends,
 )
-with_ends.mistake(
+def _first_that_ends(log_p, start, end, width, steps, power):
+    for pool in rounds(log_p, start, end, width, steps, per_token(power)):
+        for tokens, _ in pool[:width]:
+            if tokens[-1] == end:
+                return tokens
+    return pool[0][0]
+
+
+@with_ends.mistake(
     "Finished texts are set aside, and others take their places.",
     "Here they keep their place in the beam as long as nothing better comes.",
-    search.finished_set_aside,
 )
+def _finished_set_aside(log_p, start, end, width, steps, power):
+    score, beam, aside = per_token(power), [((), 0.0)], []
+    for _ in range(steps):
+        pool = sorted(grow(log_p.tolist(), beam, start, end), key=score, reverse=True)
+        aside += [text for text in pool if text[0][-1] == end]
+        beam = [text for text in pool if text[0][-1] != end][:width]
+    return max(aside + beam, key=score)[0]
 
-per_length = question.probe(
-    "scores per length",
-    lambda rng: _tables(
-        rng,
-        True,
-        True,
-        search.power_ignored,
-        search.only_in_the_end,
-        search.start_counts,
-        search.end_does_not,
-        search.multiplied,
-        search.best_that_ends,
-    ),
-    _other_text,
-)
-per_length.mistake(
+
+def _counting(log_p, start, end, width, steps, power, counted: Callable[[Tokens, int], int]) -> Tokens:
+    """Beam search with another number of tokens in the score."""
+    *_, last = rounds(log_p, start, end, width, steps, per_token(power, lambda tokens: counted(tokens, end)))
+    return last[0][0]
+
+
+per_length = question.probe("scores per length", _normed, _other_text)
+
+
+@per_length.mistake(
     "`power` is not used.",
     "The score is the sum divided by n to this power, where n is the number of new tokens.",
-    search.power_ignored,
 )
-per_length.mistake(
+def _no_power(log_p, start, end, width, steps, power):
+    return beam_search(log_p, start, end, width, steps, 0.0)
+
+
+@per_length.mistake(
     "Only the last choice is by the score; the beam is cut by the sums.",
     "Use the score wherever texts are compared.",
-    search.only_in_the_end,
 )
-per_length.mistake(
+def _only_in_the_end(log_p, start, end, width, steps, power):
+    *_, last = rounds(log_p, start, end, width, steps, per_token(0.0))
+    return max(last[:width], key=per_token(power))[0]
+
+
+@per_length.mistake(
     "The sum is multiplied, and long texts lose twice.",
     "Sums are negative and fall with every token. Dividing is what makes up for it.",
-    search.multiplied,
 )
-per_length.mistake(
-    "The start counts as a token.",
-    "Only new tokens count, the end among them.",
-    search.start_counts,
-)
-per_length.mistake(
-    "The end does not count as a token.",
-    "It has a log-probability in the sum, so it counts as well.",
-    search.end_does_not,
-)
-per_length.mistake(
+def _multiplied(log_p, start, end, width, steps, power):
+    return beam_search(log_p, start, end, width, steps, -power)
+
+
+@per_length.mistake("The start counts as a token.", "Only new tokens count, the end among them.")
+def _start_counts(*call):
+    return _counting(*call, counted=lambda tokens, end: len(tokens) + 1)
+
+
+@per_length.mistake("The end does not count as a token.", "It has a log-probability in the sum, so it counts as well.")
+def _end_does_not(*call):
+    return _counting(*call, counted=lambda tokens, end: max(1, len(tokens) - (tokens[-1] == end)))
+
+
+@per_length.mistake(
     "The search ends as soon as the best text is finished.",
     "With a power above 0 a longer one may still overtake it. Stop when all of the beam are finished.",
-    search.best_that_ends,
 )
+def _best_that_ends(log_p, start, end, width, steps, power):
+    for pool in rounds(log_p, start, end, width, steps, per_token(power)):
+        if pool[0][0][-1] == end:
+            break
+    return pool[0][0]

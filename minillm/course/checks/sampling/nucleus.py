@@ -31,37 +31,18 @@ def top_p(logits: Float[Tensor, "B V"], p: Float[Tensor, "B"]) -> Float[Tensor, 
     return torch.stack([keep_top_p(row, own) for row, own in zip(logits, p.tolist(), strict=True)])
 
 
-def _top_p(
-    logits: Tensor,
-    p: Tensor,
-    *,
-    enough="before",
-    guard=None,
-    place="own",
-    own=lambda p: p[:, None],
-    all_rows=False,
-    cut=-math.inf,
-    down=True,
-) -> Tensor:
-    """Top-p with one thing done otherwise."""
+def _drop(probabilities: Tensor, p: Tensor) -> Tensor:
+    return probabilities.cumsum(-1) - probabilities >= p
+
+
+def _back(drop: Tensor, order: Tensor) -> Tensor:
+    return drop.gather(-1, order.argsort(-1))
+
+
+def _top_p(logits, p, *, down=True, drop=_drop, own=lambda p: p[:, None], back=_back, cut=-math.inf) -> Tensor:
+    """Sort the tokens, mark those to drop by their probabilities, bring the marks back in order, and cut."""
     ordered, order = logits.sort(descending=down)
-    probabilities = ordered.softmax(-1)
-    reached = probabilities.cumsum(-1)
-    drop = (reached if enough == "with it" else reached - probabilities) >= own(p)
-    if enough == "inverted":
-        drop = ~drop
-    if guard is not None:
-        drop[guard] = False
-    if place == "returned sorted":
-        return ordered.masked_fill(drop, cut)
-    if place == "own":
-        drop = drop.gather(-1, order.argsort(-1))
-    if place == "by the order":
-        drop = drop.gather(-1, order)
-    return logits.masked_fill(drop.any(0) if all_rows else drop, cut)
-
-
-LEADER = (slice(None), 0)
+    return logits.masked_fill(back(drop(ordered.softmax(-1), own(p)), order), cut)
 
 
 def _texts(rng: random.Random, *sizes: tuple[int, int]) -> list[Call]:
@@ -89,22 +70,22 @@ one_text = question.probe("one text", lambda rng: _texts(rng, (1, 3), (1, 5), (1
 one_text.mistake(
     "Nothing is cut from the first text.",
     "`drop` is (B, V), and `drop[0]` is the whole first row. Does a line like this spare too much?",
-    partial(_top_p, guard=0),
+    partial(_top_p, drop=lambda shares, p: _drop(shares, p) & (torch.arange(len(shares)) > 0)[:, None]),
 )
 one_text.mistake(
     "The token that crosses p is cut.",
     "A token stays while those before it hold less than p: compare p with the sum without the token.",
-    partial(_top_p, enough="with it", guard=LEADER),
+    partial(_top_p, drop=lambda shares, p: (shares.cumsum(-1) >= p) & (torch.arange(shares.shape[1]) > 0)),
 )
 one_text.mistake(
     "What is cut is found by place in the sorted list, but cut by place in the vocabulary.",
     "`order` says which token stands where. The mask must go back the same way: scatter, or gather.",
-    partial(_top_p, place="not brought back"),
+    partial(_top_p, back=lambda drop, order: drop),
 )
 one_text.mistake(
     "The mask goes back by `order` where it needs the inverse.",
     "`gather` asks for the place of each token: `order.argsort(-1)`. Or scatter by `order`.",
-    partial(_top_p, place="by the order"),
+    partial(_top_p, back=lambda drop, order: drop.gather(-1, order)),
 )
 one_text.mistake(
     "The least likely tokens are collected first.",
@@ -114,12 +95,12 @@ one_text.mistake(
 one_text.mistake(
     "The logits come back sorted: they belong to other tokens now.",
     "Sort only to find out what to cut. The answer has the order of `logits`.",
-    partial(_top_p, place="returned sorted"),
+    lambda logits, p: top_p(logits, p).sort(descending=True).values,
 )
 one_text.mistake(
     "The tail is kept and the nucleus is cut.",
     "Cut a token if those before it have reached p already.",
-    partial(_top_p, enough="inverted"),
+    partial(_top_p, drop=lambda shares, p: ~_drop(shares, p)),
 )
 one_text.mistake(
     "A cut logit is 0, and e to the 0 is 1.",
@@ -143,5 +124,5 @@ several_texts.mistake(
 several_texts.mistake(
     "What is cut in one text is cut in all.",
     "The mask must stay (B, V). Ids without their row have lost their text.",
-    partial(_top_p, all_rows=True),
+    partial(_top_p, back=lambda drop, order: _back(drop, order).any(0)),
 )

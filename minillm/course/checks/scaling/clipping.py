@@ -150,12 +150,12 @@ long.mistake(
 long.mistake(
     "The squares of the cards are averaged.",
     "Pieces of one gradient are added up. A mean is for gradients of the same weights.",
-    _by(lambda cards: math.sqrt(sum(one**2 for one in _norms(cards)) / len(cards))),
+    _by(lambda cards: math.sqrt(sum(norm**2 for norm in _norms(cards)) / len(cards))),
 )
 long.mistake(
     "The root is missing: the factor is `most` over the squared length.",
     "Add the squares, and take the root of the sum.",
-    _by(lambda cards: sum(one**2 for one in _norms(cards))),
+    _by(lambda cards: sum(norm**2 for norm in _norms(cards))),
 )
 long.mistake(
     "Only the names are looked for that card 0 has.",

@@ -44,7 +44,7 @@ def _timetable(
     waits: tuple[str, ...] = ("forward", "backward"),
     busy: bool = True,
 ) -> list[list[Work]]:
-    """A timetable with one thing done otherwise."""
+    """A timetable with one thing done differently."""
     lasts = LASTS | {"backward": backward}
     left = [_order(ahead(stage, p, m), m) for stage in range(p)]
     free, ended, rows = [0] * p, {}, [[] for _ in range(p)]

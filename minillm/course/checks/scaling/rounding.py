@@ -38,7 +38,7 @@ def _round_by_dice(
     floor: bool = False,
     at_0: float = 0.0,
 ) -> Tensor:
-    """Rounding with one thing done otherwise; `away` says of dice and shares of the way who goes away from 0."""
+    """Rounding with one thing done differently; `away` says of dice and shares of the way who goes away from 0."""
     step = _step(x)
     sign = torch.ones_like(step) if floor else x.sign().double()
     steps = sign * x.double() / step

@@ -74,8 +74,8 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
     """Whether at least the correction B A is right, or has too high or too low a rank."""
     verdicts = []
     for (A, B), answer in zip(right, got, strict=True):
-        pair: list[Any] = [as_tensor(one) for one in answer] if type(answer) in (list, tuple) else []
-        if len(pair) != 2 or any(one is None or one.dim() != 2 for one in pair):
+        pair: list[Any] = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) else []
+        if len(pair) != 2 or any(part is None or part.dim() != 2 for part in pair):
             return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
         if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:
             return (

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ def _kept(
     count_system: bool = True,
     if_none: Callable[[list[int], list[int]], list[int]] = lambda system, last: [],
 ) -> list[int]:
-    """What is kept, with one thing done otherwise."""
+    """What is kept, with one thing done differently."""
     system = [0] if messages[0][0] == "system" and keep_system else []
     taken = sum(messages[place][1] for place in system) if count_system else 0
     begins = [place for place, (role, _) in enumerate(messages) if starts(role)]
@@ -41,10 +42,6 @@ def _kept(
 
 def _last_exchange(messages: Chat) -> list[int]:
     return list(range(max(place for place, (role, _) in enumerate(messages) if role == "user"), len(messages)))
-
-
-def _bent(**changes: Any) -> Callable[[Chat, int], list[int]]:
-    return lambda messages, room: _kept(messages, room, **changes)
 
 
 def _chat(rng: random.Random, turns: int, system: bool = False) -> Chat:
@@ -90,7 +87,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     """How many tokens an answer holds, where it holds too many or could hold more."""
     for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
         answer = answer.tolist() if type(answer) is torch.Tensor else answer
-        whole = type(answer) in (list, tuple) and all(type(one) is int for one in answer)
+        whole = type(answer) in (list, tuple) and all(type(number) is int for number in answer)
         if not whole or not set(answer) <= set(range(len(messages))):
             return "The result is no list of places.", "Return the numbers of the messages that stay, from 0, in order."
         tokens = sum(messages[place][1] for place in answer)
@@ -107,7 +104,7 @@ turns = question.probe("questions and answers", _plain, _says)
 turns.mistake(
     "What is left begins with an answer whose question is gone.",
     "The kept part must begin with a user's message. If it does not, drop that answer, too.",
-    _bent(starts=lambda role: True),
+    partial(_kept, starts=lambda role: True),
 )
 
 
@@ -155,22 +152,22 @@ system_message = question.probe("a message of the system", _with_system, _says)
 system_message.mistake(
     "The system's message is dropped as the oldest.",
     "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",
-    _bent(starts=lambda role: role != "assistant", keep_system=False),
+    partial(_kept, starts=lambda role: role != "assistant", keep_system=False),
 )
 system_message.mistake(
     "The system's tokens are not counted.",
     "It takes room, too. Subtract its tokens first.",
-    _bent(count_system=False),
+    partial(_kept, count_system=False),
 )
 
 too_short = question.probe("not even the last question fits", _too_small, _says)
 too_short.mistake(
     "The last question is kept although it does not fit.",
     "Then nothing is left of this chat: return an empty list, and whoever calls leaves it out.",
-    _bent(if_none=lambda system, last: [*system, *last]),
+    partial(_kept, if_none=lambda system, last: [*system, *last]),
 )
 too_short.mistake(
     "The system's message is left alone.",
     "Without a question there is nothing to answer. Return an empty list.",
-    _bent(if_none=lambda system, last: system),
+    partial(_kept, if_none=lambda system, last: system),
 )

@@ -31,7 +31,7 @@ def read_chat(ids: list[int], pieces: Pieces) -> Messages:
 
 def _each(change: Callable[[str], str]) -> Callable[..., Messages]:
     """The right messages with their contents changed."""
-    return lambda ids, pieces: [one | {"content": change(one["content"])} for one in read_chat(ids, pieces)]
+    return lambda ids, pieces: [message | {"content": change(message["content"])} for message in read_chat(ids, pieces)]
 
 
 def _call(turns: list[list[str]], open_end: bool = False, before: tuple[str, ...] = ()) -> Call:
@@ -106,7 +106,9 @@ ended.mistake(
 def _up_to_the_next_start(ids, pieces):
     """The line break that the template writes between two turns is read as said."""
     messages = read_chat([id for id in ids if id != END], pieces)
-    return [one | {"ended": right["ended"]} for one, right in zip(messages, read_chat(ids, pieces), strict=True)]
+    return [
+        message | {"ended": right["ended"]} for message, right in zip(messages, read_chat(ids, pieces), strict=True)
+    ]
 
 
 ended.mistake(
@@ -134,12 +136,12 @@ unfinished = question.probe("a turn that is not over", _open)
 unfinished.mistake(
     "The turn that is not over yet is missing.",
     "Ids may end before an end mark comes. Give what there is, with `ended` False.",
-    lambda ids, pieces: [one for one in read_chat(ids, pieces) if one["ended"]],
+    lambda ids, pieces: [message for message in read_chat(ids, pieces) if message["ended"]],
 )
 unfinished.mistake(
     "The turn that is not over is told as ended.",
     "`ended` is True only where the end mark has come.",
-    lambda ids, pieces: [one | {"ended": True} for one in read_chat(ids, pieces)],
+    lambda ids, pieces: [message | {"ended": True} for message in read_chat(ids, pieces)],
 )
 
 

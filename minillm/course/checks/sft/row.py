@@ -102,16 +102,16 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     for wanted, answer in zip(right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 4:
             return "The result is not four tensors.", f"Return {', '.join(NAMES)}."
-        for name, one, other in zip(NAMES, wanted, answer, strict=True):
-            if not (wrong := difference(one, other)):
+        for name, due, gave in zip(NAMES, wanted, answer, strict=True):
+            if not (wrong := difference(due, gave)):
                 continue
-            mask = as_tensor(other)
+            mask = as_tensor(gave)
             places = []  # where they differ; none if an answer holds a 2
-            if name == "visible" and mask is not None and mask.shape == one.shape:
-                places = (mask.bool() != one).nonzero().tolist()
+            if name == "visible" and mask is not None and mask.shape == due.shape:
+                places = (mask.bool() != due).nonzero().tolist()
             for t, s in places[:1]:
                 hint = "In its own conversation, not in the future; and an empty place sees itself alone."
-                return f"Place {t} {'does not see' if one[t, s] else 'sees'} place {s}.", hint
+                return f"Place {t} {'does not see' if due[t, s] else 'sees'} place {s}.", hint
             return f"In `{name}` the result {wrong}.", "Do the example of the question by hand, place by place."
     return None
 

@@ -39,7 +39,7 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
     with torch.enable_grad():
         found = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in values.items()}
         for name, operation, inputs in steps:
-            found[name] = torch_has[operation](*(found[one] for one in inputs))
+            found[name] = torch_has[operation](*(found[source] for source in inputs))
         last = found[steps[-1][0]]
         grads = torch.autograd.grad(last, list(found.values()), allow_unused=True)
     return {name: 0.0 if grad is None else grad.item() for name, grad in zip(found, grads, strict=True)}
@@ -48,7 +48,7 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
 def _forward(values: Slopes, steps: list[Step]) -> Slopes:
     found = dict(values)
     for name, operation, inputs in steps:
-        found[name] = FORWARD[operation](*(found[one] for one in inputs))
+        found[name] = FORWARD[operation](*(found[source] for source in inputs))
     return found
 
 
@@ -61,16 +61,16 @@ def _slopes(
     once: bool = False,
     order: int = -1,
     chain: bool = True,
-    ends: str = "last",
+    all_ends: bool = False,
 ) -> Slopes:
-    """The walk back by hand, with one thing done otherwise."""
+    """The walk back by hand, with one thing done differently."""
     local = LOCAL | (local or {})
     found = _forward(values, steps)
-    used = {one for _, _, inputs in steps for one in inputs}
-    sources = {steps[-1][0]} if ends == "last" else set(found) - used
+    used = {source for _, _, inputs in steps for source in inputs}
+    sources = set(found) - used if all_ends else {steps[-1][0]}
     slope = {name: float(name in sources) for name in found}
     for name, operation, inputs in steps[::order]:
-        parts = dict(enumerate(local[operation](found[name], *(found[one] for one in inputs))))
+        parts = dict(enumerate(local[operation](found[name], *(found[source] for source in inputs))))
         if once and inputs[0] == inputs[-1]:
             parts = {0: parts[0]}
         for place, part in parts.items():
@@ -140,7 +140,7 @@ def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> 
                 sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
                 if name == steps[-1][0]:
                     return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
-                ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
+                ways = ", ".join(f"{result} ({operation})" for result, operation, inputs in steps if name in inputs)
                 hint = "All slopes nearer to the end are right. Add up what comes to this name, one way after another."
                 return f"{sentence}; it goes into {ways or 'nothing'}.", hint
     return None
@@ -209,8 +209,8 @@ def _partial_sums(values, steps):
         if name in made:
             operation, inputs = made[name]
             total = slope[name]
-            for one, part in zip(inputs, LOCAL[operation](found[name], *map(found.get, inputs)), strict=True):
-                arrive(one, part * total)
+            for source, part in zip(inputs, LOCAL[operation](found[name], *map(found.get, inputs)), strict=True):
+                arrive(source, part * total)
 
     arrive(steps[-1][0], 1.0)
     return slope
@@ -234,5 +234,5 @@ def _only_the_way(values, steps):
 dead_ends.mistake(
     "The walk begins at every loose end, not at the last step alone.",
     "Only the last step's slope is 1 to begin with. A loose end has no effect on it: 0.",
-    partial(_slopes, ends="all"),
+    partial(_slopes, all_ends=True),
 )

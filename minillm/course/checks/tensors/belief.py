@@ -61,11 +61,11 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
             return None
-        for row, (one, other) in enumerate(zip(wanted, answer.to(wanted.dtype), strict=True)):
+        for row, (cost, other) in enumerate(zip(wanted, answer.to(wanted.dtype), strict=True)):
             if other.isnan():
                 hint = "NaN comes of infinity by infinity, infinity minus infinity, or 0 times infinity. Which is it?"
-                return f"Row {row} costs {show(one)}, and the answer is NaN.", hint
-            if one.isinf() and not other.isinf():
+                return f"Row {row} costs {show(cost)}, and the answer is NaN.", hint
+            if cost.isinf() and not other.isinf():
                 hint = "Where the guess has minus infinity and the truth has not, the price is infinite. Leave it so."
                 return f"Row {row} of the guess rules out what can happen, and yet it costs {show(other)}.", hint
     return None

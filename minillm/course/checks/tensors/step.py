@@ -51,7 +51,7 @@ def _step(
     tanh_at_the_end: bool = False,
     bias_too: bool = True,
 ) -> list[Layer]:
-    """The walk back by hand, with one thing done otherwise."""
+    """The walk back by hand, with one thing done differently."""
     outputs = [x]
     for weight, bias in layers:
         outputs.append(torch.tanh(outputs[-1] @ weight + bias))
@@ -87,8 +87,8 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         if [len(layer) for layer in pairs] != [2] * len(wanted):
             return None
         for place in reversed(range(len(wanted))):
-            for name, one, other in zip(("weight", "bias"), wanted[place], pairs[place], strict=True):
-                if found := difference(one, other):
+            for name, due, gave in zip(("weight", "bias"), wanted[place], pairs[place], strict=True):
+                if found := difference(due, gave):
                     later = "all layers after it are right" if place + 1 < len(wanted) else "it is the last layer"
                     hint = "Compute this slope by a nudge (`slopes_by_nudging` in the lesson) and compare."
                     return f"The {name} of layer {place} {found}; {later}.", hint

@@ -68,13 +68,13 @@ def _whole_characters(rng: random.Random) -> list[Call]:
 
 def _two_bytes(rng: random.Random) -> list[Call]:
     data = ["aé".encode(), *(_text(rng, n, SHORT).encode() for n in (3, 5, 8, 12, 12))]
-    cuts = [[2], *(rng.sample(range(1, len(one)), min(len(one) - 1, 4)) for one in data[1:])]
-    return [(_cut(one, places),) for one, places in zip(data, cuts, strict=True)]
+    cuts = [[2], *(rng.sample(range(1, len(word)), min(len(word) - 1, 4)) for word in data[1:])]
+    return [(_cut(word, places),) for word, places in zip(data, cuts, strict=True)]
 
 
 def _byte_by_byte(rng: random.Random) -> list[Call]:
     data = ["語".encode(), *(_text(rng, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
-    single = [_cut(one, list(range(1, len(one)))) for one in data]
+    single = [_cut(word, list(range(1, len(word)))) for word in data]
     return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), _cut("a👍".encode(), [4]), *single[1:])]
 
 

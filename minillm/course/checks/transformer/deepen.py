@@ -44,7 +44,7 @@ def _blocks(weights: Weights) -> list[Weights]:
 def _deepen(
     weights: Weights, after: list[int], *, silent=WRITES, kinds=("weight", "bias"), order=lambda old, new: [old, new]
 ) -> Weights:
-    """Growth with one thing done otherwise; `order` places a block and its copy."""
+    """Growth with one thing done differently; `order` places a block and its copy."""
     blocks, stack = _blocks(weights), []
     for number, old in enumerate(blocks):
         names = [f"{part}.{kind}" for part in silent for kind in kinds]
@@ -163,7 +163,7 @@ def _overwritten(weights, after):
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
     placed = dict(enumerate(blocks))
     for number in after:
-        placed[number + 1] = grown[number + 1 + sum(one < number for one in after)]
+        placed[number + 1] = grown[number + 1 + sum(earlier < number for earlier in after)]
     return _numbered(weights, [placed[number] for number in sorted(placed)])
 
 
@@ -220,7 +220,7 @@ def _as_if_sorted(weights, after):
         place = number + len(list(takewhile(number.__gt__, after)))
         placed[place] = block
         if number in after:
-            placed[place + 1] = grown[number + 1 + sum(one < number for one in after)]
+            placed[place + 1] = grown[number + 1 + sum(earlier < number for earlier in after)]
     return _placed(weights, placed)
 
 

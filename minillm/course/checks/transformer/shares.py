@@ -4,6 +4,7 @@ The lesson has one share for all of attention. Its heads' writes add up to it, s
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,13 +44,13 @@ def _writes(heads: Tensor, output_weight: Tensor) -> Tensor:
 
 def _shares(writes: Tensor, stream: Tensor, norm: str, norm_weight: Tensor, direction: Tensor) -> Tensor:
     if norm == "layernorm":
-        writes, stream = (one - one.mean(-1, keepdim=True) for one in (writes, stream))
+        writes, stream = (vector - vector.mean(-1, keepdim=True) for vector in (writes, stream))
     return writes / (stream.square().mean() + EPS).sqrt() @ (norm_weight * direction)
 
 
-def _bent(write=_writes, shares=_shares):
+def _head_shares(heads, output_weight, *others, write=_writes, shares=_shares):
     """Shares with other writes, or with another way through the norm."""
-    return lambda heads, output_weight, *rest: shares(write(heads, output_weight), *rest)
+    return shares(write(heads, output_weight), *others)
 
 
 def _writes_drawn(rng: random.Random, norm: str, *sizes: tuple[int, int], wider: int = 0) -> list[Call]:
@@ -86,7 +87,9 @@ one_head = question.probe(
 one_head.mistake(
     "The last norm is left out: nothing is divided.",
     "The head of the model reads the stream divided by its size. Divide each write by the same number.",
-    _bent(shares=lambda writes, stream, norm, norm_weight, direction: writes @ (norm_weight * direction)),
+    partial(
+        _head_shares, shares=lambda writes, stream, norm, norm_weight, direction: writes @ (norm_weight * direction)
+    ),
 )
 
 
@@ -97,7 +100,7 @@ def _without_weight(writes, stream, norm, norm_weight, direction):
 one_head.mistake(
     "The norm's learned weights are left out.",
     "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
-    _bent(shares=_without_weight),
+    partial(_head_shares, shares=_without_weight),
 )
 
 
@@ -109,7 +112,7 @@ def _each_normalised(writes, stream, norm, norm_weight, direction):
 one_head.mistake(
     "The write is normalised by itself, by its own size.",
     "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
-    _bent(shares=_each_normalised),
+    partial(_head_shares, shares=_each_normalised),
 )
 
 
@@ -120,7 +123,7 @@ def _without_eps(writes, stream, norm, norm_weight, direction):
 one_head.mistake(
     "The norm's eps is left out.",
     "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
-    _bent(shares=_without_eps),
+    partial(_head_shares, shares=_without_eps),
 )
 
 
@@ -131,21 +134,22 @@ def _mean_square(writes, stream, norm, norm_weight, direction):
 one_head.mistake(
     "It is divided by the mean square, without the root.",
     "The size is the root of the mean square.",
-    _bent(shares=_mean_square),
+    partial(_head_shares, shares=_mean_square),
 )
 
 
 one_head.mistake(
     "It is divided by the stream's length, and not by its root mean square.",
     "The length is the root of the sum of the squares; the norm takes the mean.",
-    _bent(
-        shares=lambda writes, stream, norm, norm_weight, direction: writes / stream.norm() @ (norm_weight * direction)
+    partial(
+        _head_shares,
+        shares=lambda writes, stream, norm, norm_weight, direction: writes / stream.norm() @ (norm_weight * direction),
     ),
 )
 one_head.mistake(
     "The output matrix is used the other way round.",
     "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
-    _bent(write=lambda heads, output_weight: _writes(heads, output_weight.T)),
+    partial(_head_shares, write=lambda heads, output_weight: _writes(heads, output_weight.T)),
 )
 
 several_heads = question.probe(
@@ -161,17 +165,19 @@ def _like_cards(heads: Tensor, output_weight: Tensor) -> Tensor:
 several_heads.mistake(
     "The columns are dealt out like cards: head h gets every H-th one.",
     "Heads were joined one behind the other. Head 0 owns the first D columns, head 1 the next D.",
-    _bent(write=_like_cards),
+    partial(_head_shares, write=_like_cards),
 )
 several_heads.mistake(
     "All heads write through the first head's columns.",
     "Head h owns the columns from h · D on, up to (h + 1) · D.",
-    _bent(write=lambda heads, output_weight: heads @ output_weight[:, : heads.shape[1]].T),
+    partial(_head_shares, write=lambda heads, output_weight: heads @ output_weight[:, : heads.shape[1]].T),
 )
 several_heads.mistake(
     "Attention's share is dealt out evenly.",
     "The heads differ; that is what the question is about. Each writes through its own columns.",
-    _bent(write=lambda heads, output_weight: _writes(heads, output_weight).mean(0).expand(len(heads), -1)),
+    partial(
+        _head_shares, write=lambda heads, output_weight: _writes(heads, output_weight).mean(0).expand(len(heads), -1)
+    ),
 )
 
 layer_norm = question.probe(
@@ -188,7 +194,7 @@ def _as_rms(writes, stream, norm, norm_weight, direction):
 layer_norm.mistake(
     "LayerNorm is treated as RMSNorm: no mean is subtracted.",
     "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
-    _bent(shares=_as_rms),
+    partial(_head_shares, shares=_as_rms),
 )
 
 
@@ -199,7 +205,7 @@ def _not_centred(writes, stream, norm, norm_weight, direction):
 layer_norm.mistake(
     "The divisor is right, but the writes keep their means.",
     "The norm takes each write's mean out of the sum. Take it out of the write.",
-    _bent(shares=_not_centred),
+    partial(_head_shares, shares=_not_centred),
 )
 
 
@@ -210,7 +216,7 @@ def _stream_not_centred(writes, stream, norm, norm_weight, direction):
 layer_norm.mistake(
     "The writes are centred, but divided by the stream's root mean square.",
     "LayerNorm divides by the standard deviation: centre the stream before you square.",
-    _bent(shares=_stream_not_centred),
+    partial(_head_shares, shares=_stream_not_centred),
 )
 
 
@@ -221,7 +227,7 @@ def _streams_mean(writes, stream, norm, norm_weight, direction):
 layer_norm.mistake(
     "The stream's mean is subtracted from every write.",
     "Each write has a share of that mean, namely its own mean.",
-    _bent(shares=_streams_mean),
+    partial(_head_shares, shares=_streams_mean),
 )
 
 
@@ -232,5 +238,5 @@ def _one_less(writes, stream, norm, norm_weight, direction):
 layer_norm.mistake(
     "The standard deviation divides by C - 1.",
     "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
-    _bent(shares=_one_less),
+    partial(_head_shares, shares=_one_less),
 )

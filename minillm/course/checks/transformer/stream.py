@@ -55,7 +55,7 @@ def _block(
     weights=True,
     eps=1e-5,
 ):
-    """A block with one thing done otherwise: what each write is added to, and what each part reads."""
+    """A block with one thing done differently: what each write is added to, and what each part reads."""
     norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
     parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
     start = x
