@@ -141,10 +141,7 @@ two_heads.mistake(
 )
 
 
-@two_heads.mistake(
-    "The output matrix is not applied.",
-    "After the heads are joined, `output_weight` mixes them.",
-)
+@two_heads.mistake("The output matrix is not applied.", "After the heads are joined, `output_weight` mixes them.")
 def _without_output(x, query_weight, key_weight, value_weight, output_weight, n_heads):
     return _multi_head(x, query_weight, key_weight, value_weight, torch.eye(x.shape[1]), n_heads)
 

@@ -130,10 +130,7 @@ one_text.mistake(
 )
 
 
-@one_text.mistake(
-    "An id that stands several times has several rows.",
-    "Join them: one row for each different id.",
-)
+@one_text.mistake("An id that stands several times has several rows.", "Join them: one row for each different id.")
 def _not_joined(ids, upstream, pad):
     rows, order = ids[ids != pad].sort(stable=True)
     return rows, upstream[ids != pad][order]

@@ -66,6 +66,10 @@ def _step(
     return stepped[0].float(), stepped[1].float()
 
 
+def _with_loss(loss: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_step, loss=loss)
+
+
 def _last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
     """What `table[ids] += ...` writes: of an id that stands several times, the last."""
     weight = (noise != company[:, None]).float()
@@ -133,16 +137,15 @@ different_words = question.probe(
 )
 
 
+@different_words.mistake(
+    "The noise is pulled nearer, too.", "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall."
+)
+@_with_loss
 def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
     choices = torch.cat([company[:, None], noise], 1)
     return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
 
 
-different_words.mistake(
-    "The noise is pulled nearer, too.",
-    "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall.",
-    partial(_step, loss=_pulled_loss),
-)
 different_words.mistake(
     "The noise does nothing.",
     "Each wrong word pushes e_w away, and is pushed away by it.",
@@ -150,16 +153,16 @@ different_words.mistake(
 )
 
 
+@different_words.mistake(
+    "It is a softmax over the right word and the noise.",
+    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
+)
+@_with_loss
 def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
     choices = torch.cat([company[:, None], noise], 1)
     return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
 
 
-different_words.mistake(
-    "It is a softmax over the right word and the noise.",
-    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
-    partial(_step, loss=_softmax_loss),
-)
 different_words.mistake(
     "The step goes uphill.",
     "Subtract rate times slope. Pulling together is what comes out for the right word.",

@@ -131,8 +131,7 @@ off_center.mistake(
 
 
 @off_center.mistake(
-    "The mean is taken away from the one row only.",
-    "All others lean too. Subtract it from the whole table.",
+    "The mean is taken away from the one row only.", "All others lean too. Subtract it from the whole table."
 )
 def _row_of_one_only(table, one, other):
     scores = _cosine(table, table[one] - table.mean(0))

@@ -24,10 +24,7 @@ STEEPEST = 8.0  # how far apart the singular values of all questions may lie; ro
 
 
 def write(
-    down: Float[Tensor, "C F"],
-    asked: Float[Tensor, "m F"],
-    answers: Float[Tensor, "m C"],
-    others: Float[Tensor, "n F"],
+    down: Float[Tensor, "C F"], asked: Float[Tensor, "m F"], answers: Float[Tensor, "m C"], others: Float[Tensor, "n F"]
 ) -> Float[Tensor, "C F"]:
     """The right answer, by the least squares that give the shortest solution.
 

@@ -13,11 +13,7 @@ from minillm.course.checks.question import Question
 
 
 def settle(
-    guesses: list[int],
-    offered: Float[Tensor, "n V"],
-    wanted: Float[Tensor, "places V"],
-    dice: list[float],
-    last: float,
+    guesses: list[int], offered: Float[Tensor, "n V"], wanted: Float[Tensor, "places V"], dice: list[float], last: float
 ) -> list[int]:
     """The right answer, in double precision.
 

@@ -118,8 +118,7 @@ distinct_pad.mistake(
 
 
 @distinct_pad.mistake(
-    "The padding stands behind the texts.",
-    "All texts must end in the last column, where their next token is read off.",
+    "The padding stands behind the texts.", "All texts must end in the last column, where their next token is read off."
 )
 def _right_padded(texts, pad):
     """The same, with every row turned round twice: its text stands in front."""
@@ -129,10 +128,7 @@ def _right_padded(texts, pad):
     return ids.flip(1), torch.where(places < lengths, places, 0), visible.flip(1, 2).mT
 
 
-@distinct_pad.mistake(
-    "The padding can be seen.",
-    "Hide its columns from every query but itself.",
-)
+@distinct_pad.mistake("The padding can be seen.", "Hide its columns from every query but itself.")
 def _seen_padding(texts, pad):
     ids, positions, visible = left_padded(texts, pad)
     return ids, positions, torch.ones_like(visible).tril()

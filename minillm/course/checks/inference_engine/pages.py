@@ -116,9 +116,7 @@ class _OneTooMany(Cache):
 
 
 @_with(
-    joining,
-    "A page that is not full yet is forgotten.",
-    "A text of n tokens needs n / page_size pages, rounded *up*.",
+    joining, "A page that is not full yet is forgotten.", "A text of n tokens needs n / page_size pages, rounded *up*."
 )
 class _OnlyFullOnes(Cache):
     def enough(self, length):
@@ -183,9 +181,7 @@ class _LatestFirst(Cache):
 
 
 @_with(
-    leaving,
-    "The table of a text that left is still there.",
-    "Remove the text from the tables when its pages are free.",
+    leaving, "The table of a text that left is still there.", "Remove the text from the tables when its pages are free."
 )
 class _TableStays(Cache):
     def leave(self, name):
@@ -210,11 +206,7 @@ class _WritesIntoBoth(Cache):
         pass
 
 
-@_with(
-    forking,
-    "A fork copies pages.",
-    "It only copies the table. A page is copied when somebody writes into it.",
-)
+@_with(forking, "A fork copies pages.", "It only copies the table. A page is copied when somebody writes into it.")
 class _CopiesAtFork(Cache):
     def fork(self, name, new):
         self.grow(new, self.lengths[name])

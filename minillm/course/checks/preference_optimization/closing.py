@@ -70,6 +70,10 @@ def _answer_log_probs(
     return found / counts.sum(1).clamp_min(1) if mean else found
 
 
+def _with_which(which: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_answer_log_probs, which=which)
+
+
 def _rows(rng: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]], turns: bool) -> Call:
     """Prompts and answers of these lengths; a closed answer ends with `end`, and so do a prompt's earlier turns."""
     end = rng.randrange(V)
@@ -157,23 +161,19 @@ closed.mistake(
     partial(_answer_log_probs, mean=True),
 )
 closed.mistake(
-    "Logits are added up, not log-probabilities.",
-    "`log_softmax(-1)` first.",
-    partial(_answer_log_probs, raw=True),
+    "Logits are added up, not log-probabilities.", "`log_softmax(-1)` first.", partial(_answer_log_probs, raw=True)
 )
 
 cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape)
 
 
-def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
-
-
-cut_off.mistake(
+@cut_off.mistake(
     "An end token in the prompt is taken for the end of the answer.",
     "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
-    partial(_answer_log_probs, which=_first_end_of_the_row),
 )
+@_with_which
+def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
 
 
 cut_off.mistake(
@@ -186,13 +186,11 @@ cut_off.mistake(
 )
 
 
+@cut_off.mistake(
+    "An answer without an end token counts as nothing.",
+    "It was cut off at the end of the row. All of its tokens count.",
+)
+@_with_which
 def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
     return _counts(ids, prompt_lengths, end) & closed
-
-
-cut_off.mistake(
-    "An answer without an end token counts as nothing.",
-    "It was cut off at the end of the row. All of its tokens count.",
-    partial(_answer_log_probs, which=_nothing_without_end),
-)

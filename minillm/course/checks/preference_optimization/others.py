@@ -63,16 +63,14 @@ in_order.mistake(
 )
 
 
+@in_order.mistake(
+    "These are the advantages of GRPO: divided by the spread of the group.",
+    "No division here: a lead of a hundredth of a point is a hundredth.",
+)
+@_by_table
 def _divided(scores: Tensor, same: Tensor) -> Tensor:
     found = _group_mean(scores, same)
     return found / ((same @ found.square() / (same.sum(1) - 1)).sqrt() + 1e-6)  # of the sample, as GRPO has it
-
-
-in_order.mistake(
-    "These are the advantages of GRPO: divided by the spread of the group.",
-    "No division here: a lead of a hundredth of a point is a hundredth.",
-    _by_table(_divided),
-)
 
 
 @in_order.mistake(

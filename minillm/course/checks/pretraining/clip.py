@@ -118,10 +118,7 @@ too_long.mistake(
 )
 
 
-@too_long.mistake(
-    "The norm is that after clipping.",
-    "A log wants to see the spike. Return the norm as it was before.",
-)
+@too_long.mistake("The norm is that after clipping.", "A log wants to see the spike. Return the norm as it was before.")
 def _norm_afterwards(gradients, longest):
     clipped, norm = clip(gradients, longest)
     return clipped, min(norm, longest)

@@ -109,8 +109,7 @@ one_book.mistake(
 
 
 @one_book.mistake(
-    "The last run of each training document is missing.",
-    "A document of L tokens has L - n + 1 runs of n.",
+    "The last run of each training document is missing.", "A document of L tokens has L - n + 1 runs of n."
 )
 def _last_run_missed(training, validation, n):
     return _shares({tuple(text[at : at + n]) for text in training for at in range(len(text) - n)}, validation, n)
@@ -166,8 +165,7 @@ def _one_exam(training, validation, n):
 
 
 @several_books.mistake(
-    "Only the training document with most in common counts.",
-    "Put the runs of all training documents into one set.",
+    "Only the training document with most in common counts.", "Put the runs of all training documents into one set."
 )
 def _best_single_document(training, validation, n):
     return [max(share) for share in zip(*(seen_before([text], validation, n) for text in training), strict=True)]

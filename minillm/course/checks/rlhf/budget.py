@@ -135,8 +135,7 @@ def _other_way_round(reference, rewards, budget):
 
 
 @binding.mistake(
-    "The reference is forgotten: every answer begins with the same chance.",
-    "The shares are p_ref e^(r/price).",
+    "The reference is forgotten: every answer begins with the same chance.", "The shares are p_ref e^(r/price)."
 )
 def _from_nowhere(reference, rewards, budget):
     even = torch.ones_like(reference) / len(reference)

@@ -171,8 +171,7 @@ def _each_pair_alike(wins, pull):
 
 
 @some_met.mistake(
-    "Two who never met count as a draw.",
-    "No game is no knowledge, and not a draw: it adds nothing to the slope.",
+    "Two who never met count as a draw.", "No game is no knowledge, and not a draw: it adds nothing to the slope."
 )
 def _unmet_is_a_draw(wins, pull):
     met = (wins + wins.T).double()

@@ -82,8 +82,7 @@ never_end = question.probe("texts that never end", _never_ending, _other_text)
 
 
 @never_end.mistake(
-    "It is greedy: a width of 1, whatever is asked for.",
-    "Keep `width` texts after each round, not one.",
+    "It is greedy: a width of 1, whatever is asked for.", "Keep `width` texts after each round, not one."
 )
 def _greedy(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, end, 1, steps, power)
@@ -121,8 +120,7 @@ def _last_step_only(log_p, start, end, width, steps, power):
 
 
 @never_end.mistake(
-    "Probabilities are added.",
-    "The probability of a text is a product, so it is the logarithms that are added.",
+    "Probabilities are added.", "The probability of a text is a product, so it is the logarithms that are added."
 )
 def _sum_of_probabilities(log_p, start, end, width, steps, power):
     return beam_search(log_p.exp(), start, end, width, steps, power)
@@ -138,16 +136,14 @@ with_ends = question.probe("texts that end", _ending, _other_text)
 
 
 @with_ends.mistake(
-    "Finished texts go on after their end.",
-    "A text whose last token is `end` stays as it is, with its score.",
+    "Finished texts go on after their end.", "A text whose last token is `end` stays as it is, with its score."
 )
 def _go_on_after_the_end(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, -1, width, steps, power)
 
 
 @with_ends.mistake(
-    "Finished texts are lost.",
-    "They stay in the beam and may win. Only then can a short text be the likeliest.",
+    "Finished texts are lost.", "They stay in the beam and may win. Only then can a short text be the likeliest."
 )
 def _finished_lost(log_p, start, end, width, steps, power):
     never = log_p.clone()
@@ -190,16 +186,14 @@ per_length = question.probe("scores per length", _normed, _other_text)
 
 
 @per_length.mistake(
-    "`power` is not used.",
-    "The score is the sum divided by n to this power, where n is the number of new tokens.",
+    "`power` is not used.", "The score is the sum divided by n to this power, where n is the number of new tokens."
 )
 def _no_power(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, end, width, steps, 0.0)
 
 
 @per_length.mistake(
-    "Only the last choice is by the score; the beam is cut by the sums.",
-    "Use the score wherever texts are compared.",
+    "Only the last choice is by the score; the beam is cut by the sums.", "Use the score wherever texts are compared."
 )
 def _only_in_the_end(log_p, start, end, width, steps, power):
     *_, last = rounds(log_p, start, end, width, steps, per_token(0.0))

@@ -195,19 +195,13 @@ replicated.mistake(
 )
 
 
-@replicated.mistake(
-    "What every card holds is not counted at all.",
-    "It belongs to the gradient too: count it once.",
-)
+@replicated.mistake("What every card holds is not counted at all.", "It belongs to the gradient too: count it once.")
 def _without_the_whole(cards, whole, most):
     length = _norm(piece for card in cards for name, piece in card.items() if name not in whole)
     return _scaled(cards, lambda name, piece: min(1.0, most / length))
 
 
-@replicated.mistake(
-    "What every card holds is not clipped.",
-    "The factor is for all pieces, cut or not.",
-)
+@replicated.mistake("What every card holds is not clipped.", "The factor is for all pieces, cut or not.")
 def _whole_as_it_was(cards, whole, most):
     clipped = clip(cards, whole, most)
     return [

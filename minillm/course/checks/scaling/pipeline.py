@@ -111,9 +111,7 @@ two_stages.mistake(
     partial(_timetable, ahead=lambda stage, p, m: min(p - 1, m)),
 )
 two_stages.mistake(
-    "A backward pass lasts as long as a forward one.",
-    "It lasts two units.",
-    partial(_timetable, backward=1),
+    "A backward pass lasts as long as a forward one.", "It lasts two units.", partial(_timetable, backward=1)
 )
 two_stages.mistake(
     "Nothing waits for the neighbours: each stage works without a break.",

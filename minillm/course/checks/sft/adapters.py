@@ -167,8 +167,7 @@ other_ranks.mistake(
 
 
 @other_ranks.mistake(
-    "An adapter with weight 0 is left out.",
-    "R is the sum of all r: its rows stay in A, and its columns of B are 0.",
+    "An adapter with weight 0 is left out.", "R is the sum of all r: its rows stay in A, and its columns of B are 0."
 )
 def _zero_left_out(adapters, weights):
     kept = [pair for pair in zip(adapters, weights, strict=True) if pair[1]]

@@ -109,8 +109,7 @@ turns.mistake(
 
 
 @turns.mistake(
-    "The beginning is kept, and the end is cut off.",
-    "The latest messages count most: what is dropped are the oldest.",
+    "The beginning is kept, and the end is cut off.", "The latest messages count most: what is dropped are the oldest."
 )
 def _from_the_front(messages, room):
     ends = [end for end in range(len(messages), 0, -1) if sum(tokens for _, tokens in messages[:end]) <= room]
@@ -140,8 +139,7 @@ def _with_gaps(messages, room):
 
 
 @turns.mistake(
-    "Only the last question stays, though earlier ones would fit.",
-    "Go on to the left as long as there is room.",
+    "Only the last question stays, though earlier ones would fit.", "Go on to the left as long as there is room."
 )
 def _last_question_only(messages, room):
     last = _last_exchange(messages)

@@ -120,17 +120,15 @@ ended.mistake(
 typed_marks = question.probe("marks that somebody typed", _typed, _forged)
 
 
+@typed_marks.mistake(
+    "Typed marks are deleted from the message.", "They were said, so they belong into the message, letter by letter."
+)
+@_each
 def _without_typed_marks(text: str) -> str:
     for mark in MARKS.values():
         text = text.replace(mark, "")
     return text
 
-
-typed_marks.mistake(
-    "Typed marks are deleted from the message.",
-    "They were said, so they belong into the message, letter by letter.",
-    _each(_without_typed_marks),
-)
 
 unfinished = question.probe("a turn that is not over", _open)
 unfinished.mistake(
@@ -146,8 +144,7 @@ unfinished.mistake(
 
 
 @unfinished.mistake(
-    "The last token of the turn that is not over is lost.",
-    "There is no end mark to cut off at its end.",
+    "The last token of the turn that is not over is lost.", "There is no end mark to cut off at its end."
 )
 def _a_token_short(ids, pieces):
     whole = read_chat(ids, pieces)

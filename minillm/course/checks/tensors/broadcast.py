@@ -52,18 +52,14 @@ in_front = question.probe(
 )
 
 
-@in_front.mistake(
-    "The slopes of the copies are averaged.",
-    "What arrives by several ways adds up. Take the sum.",
-)
+@in_front.mistake("The slopes of the copies are averaged.", "What arrives by several ways adds up. Take the sum.")
 def _mean(slopes, shape):
     summed = unbroadcast(slopes, shape)
     return summed * (summed.numel() / slopes.numel())
 
 
 @in_front.mistake(
-    "Only the first copy's slope is kept.",
-    "All copies were used, so the slopes of all of them count: add them up.",
+    "Only the first copy's slope is kept.", "All copies were used, so the slopes of all of them count: add them up."
 )
 def _first(slopes, shape):
     for axis in _stretched(slopes, shape):
@@ -101,8 +97,7 @@ stretched = question.probe(
 
 
 @stretched.mistake(
-    "Axes of size 1 are left stretched.",
-    "Where `shape` has a 1 and `slopes` has more, sum along this axis too.",
+    "Axes of size 1 are left stretched.", "Where `shape` has a 1 and `slopes` has more, sum along this axis too."
 )
 def _only_in_front(slopes, shape):
     return slopes.sum(tuple(range(slopes.dim() - len(shape)))) if slopes.dim() > len(shape) else slopes

@@ -86,8 +86,7 @@ similar_pieces.mistake(
 
 
 @similar_pieces.mistake(
-    "It stops after the first place.",
-    "The pair may stand at several places of a word. Go on behind each of them.",
+    "It stops after the first place.", "The pair may stand at several places of a word. Go on behind each of them."
 )
 def _first_place(pieces, pair):
     for at, two in enumerate(pairwise(pieces)):
@@ -133,8 +132,7 @@ def _same_text(pieces, pair):
 
 
 @odd_pieces.mistake(
-    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.",
-    "Behind a merge go on two places further, not one.",
+    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.", "Behind a merge go on two places further, not one."
 )
 def _piece_twice(pieces, pair):
     merged: Pieces = []

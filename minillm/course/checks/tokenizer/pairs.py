@@ -112,8 +112,7 @@ def _across_words(words):
 
 
 @most_frequent.mistake(
-    "It takes the rarest pair.",
-    "Look at the sign of what you sort by: `min` of the counts is the rarest.",
+    "It takes the rarest pair.", "Look at the sign of what you sort by: `min` of the counts is the rarest."
 )
 def _rarest(words):
     counts = _counts(words)

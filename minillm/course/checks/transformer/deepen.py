@@ -84,11 +84,7 @@ def _in_the_middle(rng: random.Random) -> list[Call]:
 
 def _many(rng: random.Random) -> list[Call]:
     half = {name: weight.bfloat16() for name, weight in _model(rng, 12, BIASED).items()}
-    return [
-        (_model(rng, 11, BIASED), [0]),
-        (half, [1]),
-        (_model(rng, 13, BIASED), [10, rng.randrange(3, 10), 2]),
-    ]
+    return [(_model(rng, 11, BIASED), [0]), (half, [1]), (_model(rng, 13, BIASED), [10, rng.randrange(3, 10), 2])]
 
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -154,10 +150,7 @@ last_block.mistake(
 in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name)
 
 
-@in_the_middle.mistake(
-    "A copy takes the place of the block behind it.",
-    "Every later block must move up by one first.",
-)
+@in_the_middle.mistake("A copy takes the place of the block behind it.", "Every later block must move up by one first.")
 def _overwritten(weights, after):
     """Each copy takes the number behind its block, whoever has it already."""
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
@@ -168,8 +161,7 @@ def _overwritten(weights, after):
 
 
 @in_the_middle.mistake(
-    "The copies stand behind the last block.",
-    "Each belongs directly behind the block that it copies.",
+    "The copies stand behind the last block.", "Each belongs directly behind the block that it copies."
 )
 def _at_the_end(weights, after):
     grown = _blocks(deepen(weights, after))
@@ -232,7 +224,7 @@ def _same_beginning(weights, after):
     """What begins like a copy's name is silenced with it."""
     grown = deepen(weights, after)
     for number in after:
-        copy = f"blocks.{number + 1 + sum(one < number for one in after)}"
+        copy = f"blocks.{number + 1 + sum(earlier < number for earlier in after)}"
         silent = [name for name in grown if name.startswith(copy) and any(part in name for part in WRITES)]
         grown |= {name: torch.zeros_like(grown[name]) for name in silent}
     return grown

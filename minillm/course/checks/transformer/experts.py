@@ -85,9 +85,7 @@ all_used.mistake(
     lambda V, C, L, H, K, D, *others: _counted(V, C, L, H, K, C // H, *others),
 )
 all_used.mistake(
-    "An expert is counted with two matrices.",
-    "SwiGLU has three: gate, up and down.",
-    partial(_counted, matrices=2),
+    "An expert is counted with two matrices.", "SwiGLU has three: gate, up and down.", partial(_counted, matrices=2)
 )
 all_used.mistake(
     "The norms of the blocks are not counted.",
@@ -137,10 +135,7 @@ def _part_of_router(V, C, L, H, K, D, F, E, k):
     return total, active - L * (E - k) * C
 
 
-@some_used.mistake(
-    "The two counts are swapped.",
-    "The total comes first.",
-)
+@some_used.mistake("The two counts are swapped.", "The total comes first.")
 def _swapped(*sizes):
     total, active = mixture_parameters(*sizes)
     return active, total

@@ -4,6 +4,7 @@ The lesson has one share for all of attention. Its heads' writes add up to it, s
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,10 @@ def _head_shares(heads, output_weight, *others, write=_writes, shares=_shares):
     return shares(write(heads, output_weight), *others)
 
 
+def _with_shares(shares: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_head_shares, shares=shares)
+
+
 def _writes_drawn(rng: random.Random, norm: str, *sizes: tuple[int, int], wider: int = 0) -> list[Call]:
     """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D); C is H · D, or wider."""
     calls = []
@@ -93,49 +98,38 @@ one_head.mistake(
 )
 
 
+@one_head.mistake(
+    "The norm's learned weights are left out.",
+    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
+)
+@_with_shares
 def _without_weight(writes, stream, norm, norm_weight, direction):
     return _shares(writes, stream, norm, torch.ones_like(norm_weight), direction)
 
 
-one_head.mistake(
-    "The norm's learned weights are left out.",
-    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
-    partial(_head_shares, shares=_without_weight),
+@one_head.mistake(
+    "The write is normalised by itself, by its own size.",
+    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
 )
-
-
+@_with_shares
 def _each_normalised(writes, stream, norm, norm_weight, direction):
     normed = F.layer_norm(writes, stream.shape, eps=EPS) if norm == "layernorm" else F.rms_norm(writes, stream.shape)
     return normed @ (norm_weight * direction)
 
 
-one_head.mistake(
-    "The write is normalised by itself, by its own size.",
-    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
-    partial(_head_shares, shares=_each_normalised),
+@one_head.mistake(
+    "The norm's eps is left out.",
+    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
 )
-
-
+@_with_shares
 def _without_eps(writes, stream, norm, norm_weight, direction):
     return writes / stream.square().mean().sqrt() @ (norm_weight * direction)
 
 
-one_head.mistake(
-    "The norm's eps is left out.",
-    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
-    partial(_head_shares, shares=_without_eps),
-)
-
-
+@one_head.mistake("It is divided by the mean square, without the root.", "The size is the root of the mean square.")
+@_with_shares
 def _mean_square(writes, stream, norm, norm_weight, direction):
     return writes / (stream.square().mean() + EPS) @ (norm_weight * direction)
-
-
-one_head.mistake(
-    "It is divided by the mean square, without the root.",
-    "The size is the root of the mean square.",
-    partial(_head_shares, shares=_mean_square),
-)
 
 
 one_head.mistake(
@@ -187,56 +181,45 @@ layer_norm = question.probe(
 )
 
 
+@layer_norm.mistake(
+    "LayerNorm is treated as RMSNorm: no mean is subtracted.",
+    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
+)
+@_with_shares
 def _as_rms(writes, stream, norm, norm_weight, direction):
     return _shares(writes, stream, "rmsnorm", norm_weight, direction)
 
 
-layer_norm.mistake(
-    "LayerNorm is treated as RMSNorm: no mean is subtracted.",
-    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
-    partial(_head_shares, shares=_as_rms),
+@layer_norm.mistake(
+    "The divisor is right, but the writes keep their means.",
+    "The norm takes each write's mean out of the sum. Take it out of the write.",
 )
-
-
+@_with_shares
 def _not_centred(writes, stream, norm, norm_weight, direction):
     return _shares(writes, stream - stream.mean(), "rmsnorm", norm_weight, direction)
 
 
-layer_norm.mistake(
-    "The divisor is right, but the writes keep their means.",
-    "The norm takes each write's mean out of the sum. Take it out of the write.",
-    partial(_head_shares, shares=_not_centred),
+@layer_norm.mistake(
+    "The writes are centred, but divided by the stream's root mean square.",
+    "LayerNorm divides by the standard deviation: centre the stream before you square.",
 )
-
-
+@_with_shares
 def _stream_not_centred(writes, stream, norm, norm_weight, direction):
     return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
 
 
-layer_norm.mistake(
-    "The writes are centred, but divided by the stream's root mean square.",
-    "LayerNorm divides by the standard deviation: centre the stream before you square.",
-    partial(_head_shares, shares=_stream_not_centred),
+@layer_norm.mistake(
+    "The stream's mean is subtracted from every write.", "Each write has a share of that mean, namely its own mean."
 )
-
-
+@_with_shares
 def _streams_mean(writes, stream, norm, norm_weight, direction):
     return _shares(writes - stream.mean(), stream - stream.mean(), "rmsnorm", norm_weight, direction)
 
 
-layer_norm.mistake(
-    "The stream's mean is subtracted from every write.",
-    "Each write has a share of that mean, namely its own mean.",
-    partial(_head_shares, shares=_streams_mean),
-)
-
-
-def _one_less(writes, stream, norm, norm_weight, direction):
-    return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)
-
-
-layer_norm.mistake(
+@layer_norm.mistake(
     "The standard deviation divides by C - 1.",
     "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
-    partial(_head_shares, shares=_one_less),
 )
+@_with_shares
+def _one_less(writes, stream, norm, norm_weight, direction):
+    return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)
