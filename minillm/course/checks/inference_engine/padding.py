@@ -121,7 +121,6 @@ distinct_pad.mistake(
     "The padding stands behind the texts.", "All texts must end in the last column, where their next token is read off."
 )
 def _right_padded(texts, pad):
-    """The same, with every row turned round twice: its text stands in front."""
     ids, _, visible = left_padded([text[::-1] for text in texts], pad)
     lengths = torch.tensor([[len(text)] for text in texts])
     places = torch.arange(ids.shape[1]).expand(len(texts), -1)

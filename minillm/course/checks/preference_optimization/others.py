@@ -78,7 +78,6 @@ def _divided(scores: Tensor, same: Tensor) -> Tensor:
     "Put each lead in the place of its answer: the result belongs to `scores` number by number.",
 )
 def _question_by_question(scores, questions):
-    """Every lead, but in the order of the questions."""
     return against_the_others(scores, questions)[questions.argsort(stable=True)]
 
 
@@ -103,7 +102,6 @@ any_order = question.probe(
     "`questions[:, None] == questions` is True wherever two answers belong to one question.",
 )
 def _neighbours(scores, questions):
-    """Groups that are taken to stand together and to be of one size."""
     size = max(len(scores) // len(questions.unique()), 1)
     return against_the_others(scores, torch.arange(len(scores)) // size)
 
@@ -113,7 +111,6 @@ def _neighbours(scores, questions):
     "Answers to one question may stand far apart. Compare each with each.",
 )
 def _runs(scores, questions):
-    """A new group wherever the question changes."""
     return against_the_others(scores, torch.unique_consecutive(questions, return_inverse=True)[1])
 
 

@@ -132,8 +132,6 @@ one_book.mistake(
     "A run has no gap, in training either: compare n tokens with n neighbours.",
 )
 def _with_gaps(training, validation, n):
-    """A run need not stand side by side in the training document, only in order."""
-
     def stands(run: tuple[int, ...], document: Document) -> bool:
         rest = iter(document)
         return all(token in rest for token in run)
@@ -155,7 +153,6 @@ several_books.mistake(
     "Take the runs of each validation document by itself, too.",
 )
 def _one_exam(training, validation, n):
-    """Runs may go from one validation document into the next."""
     runs, whole = _runs(training, n), list(chain(*validation))
     read = {place for at in _starts(whole, runs, n) for place in range(at, at + n)}
     ends = [0]

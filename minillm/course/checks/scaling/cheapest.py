@@ -93,7 +93,6 @@ def _half_each(law, loss, served):
     "Twenty came out for Chinchilla's law and budgets. Yours is another law: search.",
 )
 def _twenty(law, loss, served):
-    """The model that reads twenty tokens for each of its parameters and reaches the loss."""
     low, high = -30.0, 60.0
     for _ in range(200):
         middle = (low + high) / 2

@@ -65,14 +65,6 @@ def _calls(rng: random.Random, system: bool) -> list[Call]:
     return calls
 
 
-def _plain(rng: random.Random) -> list[Call]:
-    return _calls(rng, system=False)
-
-
-def _with_system(rng: random.Random) -> list[Call]:
-    return _calls(rng, system=True)
-
-
 def _too_small(rng: random.Random) -> list[Call]:
     """No room for the last exchange, or just for all but one token of it."""
     calls = []
@@ -100,7 +92,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
 
 question = Question("09.2", "A chat too long for its row", fit)
 
-turns = question.probe("questions and answers", _plain, _says)
+turns = question.probe("questions and answers", lambda rng: _calls(rng, system=False), _says)
 turns.mistake(
     "What is left begins with an answer whose question is gone.",
     "The kept part must begin with a user's message. If it does not, drop that answer, too.",
@@ -128,7 +120,6 @@ turns.mistake(
     "Once a message does not fit, all that is older goes, too. An answer needs its question.",
 )
 def _with_gaps(messages, room):
-    """From the end on whatever still has room, whether or not its successor had."""
     kept = [0] if messages[0][0] == "system" else []
     left = room - sum(messages[place][1] for place in kept)
     for place in range(len(messages) - 1, len(kept) - 1, -1):
@@ -146,7 +137,7 @@ def _last_question_only(messages, room):
     return [place for place in fit(messages, room) if messages[place][0] == "system" or place in last]
 
 
-system_message = question.probe("a message of the system", _with_system, _says)
+system_message = question.probe("a message of the system", lambda rng: _calls(rng, system=True), _says)
 system_message.mistake(
     "The system's message is dropped as the oldest.",
     "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",

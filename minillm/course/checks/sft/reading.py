@@ -104,7 +104,6 @@ ended.mistake(
     "A message ends at its end mark. What stands between that and the next start mark nobody said.",
 )
 def _up_to_the_next_start(ids, pieces):
-    """The line break that the template writes between two turns is read as said."""
     messages = read_chat([id for id in ids if id != END], pieces)
     return [
         message | {"ended": right["ended"]} for message, right in zip(messages, read_chat(ids, pieces), strict=True)

@@ -151,7 +151,6 @@ one_conversation.mistake(
     "The ids do not say where the row is empty. Their number does: all after the last conversation.",
 )
 def _zero_is_empty(conversations, length):
-    """The row with every 0 taken for an empty place."""
     inputs, targets, positions, visible = pack_row(conversations, length)
     empty = inputs == 0
     alone = visible & ~empty & ~empty[:, None] | torch.eye(length, dtype=torch.bool)

@@ -200,7 +200,6 @@ used_again.mistake(
     "Pass a name's slope on when all that use it have had their turn: go through the steps backwards.",
 )
 def _partial_sums(values, steps):
-    """Each arrival is passed on at once, together with all that had arrived before it."""
     found, slope = _forward(values, steps), dict.fromkeys(_forward(values, steps), 0.0)
     made = {name: (operation, inputs) for name, operation, inputs in steps}
 
@@ -224,7 +223,6 @@ dead_ends = question.probe("numbers that lead nowhere", _aside, _nearest_to_the_
     "A nudge there changes nothing at the end, so their slope is 0. Begin with 0 for every name.",
 )
 def _only_the_way(values, steps):
-    """Names from which no way leads to the last step are missing."""
     reached = {steps[-1][0]}
     for name, _, inputs in steps[::-1]:
         reached |= set(inputs) if name in reached else set()

@@ -84,7 +84,6 @@ in_front.mistake(
     "Write the two shapes flush right. What sticks out on the left was put there by broadcasting.",
 )
 def _from_the_left(slopes, shape):
-    """The axes at the end are summed, as if shapes stood flush left."""
     return slopes.flatten(len(shape)).sum(-1) if slopes.dim() > len(shape) else slopes
 
 
@@ -108,7 +107,6 @@ def _only_in_front(slopes, shape):
     "That adds up neighbours who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
 )
 def _poured(slopes, shape):
-    """All numbers in order, poured into blocks of the shape."""
     return slopes.reshape(-1, *shape).sum(0)
 
 
@@ -134,7 +132,6 @@ both = question.probe(
     "While an axis stands in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
 )
 def _counted_too_early(slopes, shape):
-    """The ones are looked for while axes still stand in front, and so at other places than theirs."""
     for axis, size in enumerate(shape):
         if size == 1:
             slopes = slopes.sum(axis, keepdim=True)

@@ -121,7 +121,6 @@ odd_pieces.mistake(
     "Compare the left piece with the left one and the right with the right, before you join them.",
 )
 def _same_text(pieces, pair):
-    """Joins what reads like the pair, wherever it is cut."""
     merged: Pieces = []
     rest = list(pieces)
     while rest:

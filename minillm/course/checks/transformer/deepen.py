@@ -70,10 +70,6 @@ def _model(rng: random.Random, n_blocks: int, names: tuple[str, ...] = PLAIN) ->
     return {name: 1 + numbers(rng, 2).abs() for name in [*every, "final_norm.weight", "head.weight"]}
 
 
-def _behind_the_last(rng: random.Random) -> list[Call]:
-    return [(_model(rng, n), [n - 1]) for n in (1, 2, 4)]
-
-
 def _in_the_middle(rng: random.Random) -> list[Call]:
     return [
         (_model(rng, 2), [0]),
@@ -105,7 +101,9 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
 
 question = Question("06.3", "A deeper model that says the same", deepen, forbidden=("minillm", "torch.nn"), fresh=True)
 
-last_block = question.probe("a copy of the last block", _behind_the_last, _first_wrong_name)
+last_block = question.probe(
+    "a copy of the last block", lambda rng: [(_model(rng, n), [n - 1]) for n in (1, 2, 4)], _first_wrong_name
+)
 last_block.mistake(
     "The copy writes what the block has written, a second time.",
     "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
@@ -152,7 +150,6 @@ in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wr
 
 @in_the_middle.mistake("A copy takes the place of the block behind it.", "Every later block must move up by one first.")
 def _overwritten(weights, after):
-    """Each copy takes the number behind its block, whoever has it already."""
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
     placed = dict(enumerate(blocks))
     for number in after:
@@ -174,7 +171,6 @@ def _at_the_end(weights, after):
     "They are numbers of the model that came in. Go from the back, or count how many came before.",
 )
 def _moving_target(weights, after):
-    """One insertion after the other, by numbers that are no longer those of the first model."""
     for number in sorted(after):
         weights = deepen(weights, [number])
     return weights
@@ -193,7 +189,6 @@ many_blocks.mistake(
     "Turn the number in the name into an `int` before you compare.",
 )
 def _sorted_as_text(weights, after):
-    """Blocks in the order of their names as text: 0, 1, 10, 2."""
     blocks = _blocks(weights)
     order = sorted(range(len(blocks)), key=str)
     shuffled = _numbered(weights, [blocks[number] for number in order])
@@ -205,7 +200,6 @@ def _sorted_as_text(weights, after):
     "They may come in any order: count all that are smaller, or sort them first.",
 )
 def _as_if_sorted(weights, after):
-    """The copies before a block are counted up to the first number that is not below its own."""
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
     placed = {}
     for number, block in enumerate(blocks):
@@ -221,7 +215,6 @@ def _as_if_sorted(weights, after):
     "Compare the whole number, or put the dot behind it into what you search for.",
 )
 def _same_beginning(weights, after):
-    """What begins like a copy's name is silenced with it."""
     grown = deepen(weights, after)
     for number in after:
         copy = f"blocks.{number + 1 + sum(earlier < number for earlier in after)}"
