@@ -1,8 +1,8 @@
 """The only code that touches a learner's function: it calls it, and hands back plain data or the reason for none.
 
-A grader runs this room in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it can
-be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both sides
-share one process: whoever wants to cheat himself there can.)
+A grader runs this module in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it
+can be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both
+sides share one process: whoever wants to cheat himself there can.)
 """
 
 import inspect

@@ -6,7 +6,6 @@ several copies of one row the last one stays.
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -35,15 +34,7 @@ def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int
     return rows, (one_hot.T @ upstream.flatten(0, 1))[rows]
 
 
-def _row_by_row(
-    ids: Tensor,
-    upstream: Tensor,
-    pad: int,
-    *,
-    join: Callable[[list[Tensor]], Tensor],
-    in_order: bool = True,
-    keep_pad: bool = False,
-) -> Gradient:
+def _row_by_row(ids, upstream, pad, *, join, in_order=True, keep_pad=False) -> Gradient:
     """The slopes of each id collected, then joined in another way."""
     collected: dict[int, list[Tensor]] = {}
     for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):

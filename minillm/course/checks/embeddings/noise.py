@@ -37,11 +37,11 @@ def step(
     return _step(E, U, words, company, noise, rate)
 
 
-def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    """-log sigmoid of the right scores and of minus the wrong ones; `counts` is (N, K), True where noise does."""
+def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    """-log sigmoid of the right scores and of minus the wrong ones; `mask` is (N, K), True where noise counts."""
     right = (U[company] * E[words]).sum(-1)
     wrong = (U[noise] * E[words][:, None]).sum(-1)
-    return -F.logsigmoid(right).sum() - F.logsigmoid(-wrong)[counts].sum()
+    return -F.logsigmoid(right).sum() - F.logsigmoid(-wrong)[mask].sum()
 
 
 def _step(
@@ -53,13 +53,13 @@ def _step(
     rate: float,
     *,
     loss: Callable[..., Tensor] = _loss,
-    counts: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
+    mask: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
     rates: Callable[[Tensor, Tensor], tuple[float, float]] = lambda words, noise: (1, 1),
 ) -> Tables:
     """A step by autograd, with one thing done differently. `rates` are factors for E's rate and for U's."""
     with torch.enable_grad():
         tables = [table.detach().double().requires_grad_() for table in (E, U)]
-        value = loss(*tables, words, company, noise, counts(words, company, noise))
+        value = loss(*tables, words, company, noise, mask(words, company, noise))
         slopes = torch.autograd.grad(value, tables)
     factors = rates(words, noise)
     stepped = [t.detach() - rate * f * s for t, f, s in zip(tables, factors, slopes, strict=True)]
@@ -141,7 +141,7 @@ different_words = question.probe(
     "The noise is pulled nearer, too.", "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall."
 )
 @_with_loss
-def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
+def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     choices = torch.cat([company[:, None], noise], 1)
     return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
 
@@ -149,7 +149,7 @@ def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Te
 different_words.mistake(
     "The noise does nothing.",
     "Each wrong word pushes e_w away, and is pushed away by it.",
-    partial(_step, counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
+    partial(_step, mask=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
 )
 
 
@@ -158,7 +158,7 @@ different_words.mistake(
     "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
 )
 @_with_loss
-def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
+def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
     choices = torch.cat([company[:, None], noise], 1)
     return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
 
@@ -239,22 +239,22 @@ hits = question.probe(
 hits.mistake(
     "Noise that is the right word is pushed away all the same.",
     "Where noise equals this pair's company, leave it out.",
-    partial(_step, counts=lambda words, company, noise: noise == noise),
+    partial(_step, mask=lambda words, company, noise: noise == noise),
 )
 hits.mistake(
     "Noise that equals the word, not its company, is left out.",
     "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
-    partial(_step, counts=lambda words, company, noise: noise != words[:, None]),
+    partial(_step, mask=lambda words, company, noise: noise != words[:, None]),
 )
 hits.mistake(
     "Noise that is the company of another pair is left out.",
     "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
-    partial(_step, counts=lambda words, company, noise: ~torch.isin(noise, company)),
+    partial(_step, mask=lambda words, company, noise: ~torch.isin(noise, company)),
 )
 hits.mistake(
     "A pair whose noise hits the right word loses all its noise.",
     "Leave out the one hit. The pair's other noise counts.",
     partial(
-        _step, counts=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
+        _step, mask=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
     ),
 )

@@ -1,7 +1,6 @@
 """02.1: which neighbour a row is, by the cosine, with the mean row taken away (Mu and Viswanath 2018, first step)."""
 
 import random
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -30,15 +29,7 @@ def _cosine(rows: Tensor, vector: Tensor) -> Tensor:
     return F.cosine_similarity(rows, vector, dim=1)
 
 
-def _rank(
-    table: Tensor,
-    one: int,
-    other: int,
-    *,
-    likeness: Callable[[Tensor, Tensor], Tensor] = _cosine,
-    centre: Callable[[Tensor], Tensor] = lambda table: table - table.mean(0),
-    first: int = 1,
-) -> int:
+def _rank(table, one, other, *, likeness=_cosine, centre=lambda table: table - table.mean(0), first=1) -> int:
     """The rank by counting who is nearer, with one thing done differently."""
     rows = centre(table)
     scores = likeness(rows, rows[one])

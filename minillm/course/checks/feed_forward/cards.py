@@ -29,14 +29,7 @@ def feed_forward(x: Float[Tensor, "T C"], gate_up: list[Tensor], down: list[Tens
     return _by_cards(x, gate_up, down)
 
 
-def _by_cards(
-    x: Tensor,
-    gate_up: list[Tensor],
-    down: list[Tensor],
-    *,
-    fire: Callable[..., Tensor] = hidden,
-    total: Callable[[Tensor], Tensor] = lambda parts: parts.sum(0),
-) -> Tensor:
+def _by_cards(x, gate_up, down, *, fire=hidden, total=lambda parts: parts.sum(0)) -> Tensor:
     """Card by card, with one thing done differently."""
     parts = [fire(x, *both.chunk(2)) @ own.T for both, own in zip(gate_up, down, strict=True)]
     return total(torch.stack(parts))

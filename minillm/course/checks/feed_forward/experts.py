@@ -6,7 +6,6 @@ gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights i
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -59,17 +58,7 @@ def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
 
 
-def _mixed(
-    x: Tensor,
-    router: Tensor,
-    gate: Tensor,
-    up: Tensor,
-    down: Tensor,
-    k: int,
-    renormalize: bool,
-    *,
-    weigh: Callable[[Tensor, int, bool], Tensor],
-) -> Tensor:
+def _mixed(x, router, gate, up, down, k, renormalize, *, weigh) -> Tensor:
     """A mixture with other weights (T, experts)."""
     return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
 

@@ -6,7 +6,6 @@ are no more questions than neurons. A question is what the hidden layer says to 
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,15 +33,7 @@ def write(
     return _changed(down, asked, answers, others, for_asked=lambda old, new: new - old, for_others=lambda old: 0 * old)
 
 
-def _changed(
-    down: Tensor,
-    asked: Tensor,
-    answers: Tensor,
-    others: Tensor,
-    *,
-    for_asked: Callable[[Tensor, Tensor], Tensor],
-    for_others: Callable[[Tensor], Tensor],
-) -> Tensor:
+def _changed(down, asked, answers, others, *, for_asked, for_others) -> Tensor:
     """The smallest change by which the answers change as said; both get the old answers, the first the new ones too."""
     questions, weight = torch.cat((asked, others)).double(), down.double()
     changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()

@@ -5,7 +5,6 @@ llama.cpp calls it context shift (its issue 2060 weighs it against keeping keys 
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,16 +33,7 @@ def move_up(
     return _moved(keys, values, stay, theta, turns=lambda stay: -(~stay).cumsum(0))
 
 
-def _moved(
-    keys: Tensor,
-    values: Tensor,
-    stay: Tensor,
-    theta: float,
-    *,
-    turns: Callable[[Tensor], Tensor],
-    halves: bool = True,
-    values_too: bool = False,
-) -> Cache:
+def _moved(keys, values, stay, theta, *, turns, halves=True, values_too=False) -> Cache:
     """The cache with key number s turned on by `turns(stay)[s]` places."""
 
     def turn(x: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ issue 6 of how-to-train-your-gpt.
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,14 +30,7 @@ def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> F
 
 
 def _turn(
-    x: Tensor,
-    places: Tensor,
-    theta: float,
-    *,
-    repeat: Callable[[Tensor], Tensor] = lambda angles: angles.repeat_interleave(2, 1),
-    step: int = 2,
-    sign: float = 1.0,
-    first_sign: float = -1.0,
+    x, places, theta, *, repeat=lambda angles: angles.repeat_interleave(2, 1), step=2, sign=1.0, first_sign=-1.0
 ) -> Tensor:
     """The rotation by a table of angles, with one thing done differently."""
     D = x.shape[-1]

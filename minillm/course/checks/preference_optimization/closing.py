@@ -43,31 +43,23 @@ def _after(ids: Tensor, prompt_lengths: Tensor, more: int = 0) -> Tensor:
     return torch.arange(ids.shape[1]) >= prompt_lengths[:, None] + more
 
 
-def _counts(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+def _answer_mask(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     answer = _after(ids, prompt_lengths)
     ends = (ids == end) & answer
     return answer & (ends.cumsum(1) - ends.long() == 0)
 
 
 def _answer_log_probs(
-    logits: Tensor,
-    ids: Tensor,
-    prompt_lengths: Tensor,
-    end: int,
-    *,
-    which: Which = _counts,
-    shift: int = 1,
-    mean: bool = False,
-    raw: bool = False,
+    logits, ids, prompt_lengths, end, *, which=_answer_mask, shift=1, mean=False, raw=False
 ) -> Tensor:
     """The sum with other tokens in it, or of other numbers."""
     table = logits if raw else logits.log_softmax(-1)
     log_probs = torch.zeros(ids.shape)
     log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
-    counts = which(ids, prompt_lengths, end)
-    counts[:, 0] = False  # nothing stands in front of the first token
-    found = (log_probs * counts).sum(1)
-    return found / counts.sum(1).clamp_min(1) if mean else found
+    mask = which(ids, prompt_lengths, end)
+    mask[:, 0] = False  # nothing stands in front of the first token
+    found = (log_probs * mask).sum(1)
+    return found / mask.sum(1).clamp_min(1) if mean else found
 
 
 def _with_which(which: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,7 +129,7 @@ closed.mistake(
     "The tokens of the answer begin at place `prompt_lengths`.",
     partial(
         _answer_log_probs,
-        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths),
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths),
     ),
 )
 
@@ -147,7 +139,7 @@ closed.mistake(
     "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
     partial(
         _answer_log_probs,
-        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1),
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1),
     ),
 )
 closed.mistake(
@@ -173,7 +165,7 @@ cut_off = question.probe("answers that were cut off, and prompts of several turn
 )
 @_with_which
 def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
+    return _after(ids, prompt_lengths) & _answer_mask(ids, torch.zeros_like(prompt_lengths), end)
 
 
 cut_off.mistake(
@@ -181,7 +173,7 @@ cut_off.mistake(
     "Only an end token of the answer closes it. Look from `prompt_lengths` on only.",
     partial(
         _answer_log_probs,
-        which=lambda ids, prompt_lengths, end: _counts(ids, prompt_lengths, end) & (ids.roll(1, 1) != end),
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) & (ids.roll(1, 1) != end),
     ),
 )
 
@@ -193,4 +185,4 @@ cut_off.mistake(
 @_with_which
 def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
-    return _counts(ids, prompt_lengths, end) & closed
+    return _answer_mask(ids, prompt_lengths, end) & closed

@@ -1,7 +1,6 @@
 """11.1: DPO for raters who sometimes press the wrong button (Mitchell 2023, "conservative DPO")."""
 
 import random
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -32,18 +31,7 @@ def careful_loss(
     return F.binary_cross_entropy_with_logits(margins, torch.full_like(margins, 1 - slips))
 
 
-def _of_margins(
-    chosen,
-    rejected,
-    reference_chosen,
-    reference_rejected,
-    beta,
-    slips,
-    *,
-    loss: Callable[[Tensor, float], Tensor],
-    sign: float = 1.0,
-    reference: float = 1.0,
-):
+def _of_margins(chosen, rejected, reference_chosen, reference_rejected, beta, slips, *, loss, sign=1.0, reference=1.0):
     """A loss of the margins and the slips; the margins with another sign or without the reference."""
     leads = chosen - rejected - reference * (reference_chosen - reference_rejected)
     return loss(sign * beta * leads, slips)

@@ -21,17 +21,7 @@ def penalise(logits: Float[Tensor, "V"], written: list[int], presence: float, fr
     return _penalise(logits, written, presence, frequency)
 
 
-def _penalise(
-    logits: Tensor,
-    written: list[int],
-    presence: float,
-    frequency: float,
-    *,
-    once=1.0,
-    each=1.0,
-    most=1000,
-    over=lambda written: 1,
-) -> Tensor:
+def _penalise(logits, written, presence, frequency, *, once=1.0, each=1.0, most=1000, over=lambda written: 1) -> Tensor:
     """The penalty with other shares of its two parts, with counts up to `most`, or divided by a number."""
     counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits)).clamp(max=most)
     return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)

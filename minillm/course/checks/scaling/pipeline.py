@@ -35,15 +35,7 @@ def _order(ahead: int, m: int) -> list[tuple[str, int]]:
     return order
 
 
-def _timetable(
-    p: int,
-    m: int,
-    *,
-    ahead: Callable[[int, int, int], int] = _ahead,
-    backward: int = 2,
-    waits: tuple[str, ...] = ("forward", "backward"),
-    busy: bool = True,
-) -> list[list[Work]]:
+def _timetable(p, m, *, ahead=_ahead, backward=2, waits=("forward", "backward"), busy=True) -> list[list[Work]]:
     """A timetable with one thing done differently."""
     lasts = LASTS | {"backward": backward}
     left = [_order(ahead(stage, p, m), m) for stage in range(p)]

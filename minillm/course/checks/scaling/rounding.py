@@ -1,7 +1,6 @@
 """13.1: stochastic rounding to bfloat16 (Gupta et al. 2015): what is too small to arrive arrives now and then."""
 
 import random
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -30,14 +29,7 @@ def _step(x: Tensor) -> Tensor:
     return 2.0 ** (x.double().frexp().exponent - 8)
 
 
-def _round_by_dice(
-    x: Tensor,
-    dice: Tensor,
-    *,
-    away: Callable[[Tensor, Tensor], Tensor] = _below,
-    floor: bool = False,
-    at_0: float = 0.0,
-) -> Tensor:
+def _round_by_dice(x, dice, *, away=_below, floor=False, at_0=0.0) -> Tensor:
     """Rounding with one thing done differently; `away` says of dice and shares of the way who goes away from 0."""
     step = _step(x)
     sign = torch.ones_like(step) if floor else x.sign().double()

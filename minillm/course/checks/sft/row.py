@@ -29,20 +29,20 @@ def pack_row(conversations: list[Conversation], length: int) -> Row:
     >>> visible.int().tolist()
     [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     """
-    ids, counts, segments = _laid_out(conversations, length)
-    learnt = counts[1:] & (segments[1:] == segments[:-1])
+    ids, mask, segments = _laid_out(conversations, length)
+    learnt = mask[1:] & (segments[1:] == segments[:-1])
     positions, visible = segment_positions(segments[None])[0], segment_mask(segments[None], length)[0, 0]
     return ids, _targets(ids[1:], learnt), positions, visible
 
 
 def _laid_out(conversations: list[Conversation], length: int) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, marks and segments of the row, 0 where nothing stands."""
-    ids, counts, segments = (torch.zeros(length, dtype=torch.long) for _ in range(3))
+    ids, mask, segments = (torch.zeros(length, dtype=torch.long) for _ in range(3))
     at = 0
     for number, (own, marks) in enumerate(conversations, start=1):
         place = slice(at, at := at + len(own))
-        ids[place], counts[place], segments[place] = torch.tensor(own), torch.tensor(marks), number
-    return ids, counts == 1, segments
+        ids[place], mask[place], segments[place] = torch.tensor(own), torch.tensor(marks), number
+    return ids, mask == 1, segments
 
 
 def _targets(next_ids: Tensor, learnt: Tensor) -> Tensor:
@@ -122,22 +122,22 @@ one_conversation = question.probe("one conversation", _one, _which)
 one_conversation.mistake(
     "The targets are not shifted: each place is to repeat its own token.",
     "The target of place t is the token at t + 1.",
-    partial(_with_targets, make=lambda ids, counts, segments: ids.where(counts, IGNORE)),
+    partial(_with_targets, make=lambda ids, mask, segments: ids.where(mask, IGNORE)),
 )
 one_conversation.mistake(
     "The mark is taken where the forecast stands, not where the token stands.",
     "Place t learns token t + 1 if *that* one counts: shift ids and marks together.",
-    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], counts[:-1])),
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[:-1])),
 )
 one_conversation.mistake(
     "The questions are learnt, too.",
     "A token that does not count is no target: -100 in its place.",
-    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], segments[1:] > 0)),
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], segments[1:] > 0)),
 )
 one_conversation.mistake(
     "The last place is to foretell the first token: the row was rolled round.",
     "Nothing follows the last place. Its target is -100.",
-    partial(_with_targets, make=lambda ids, counts, segments: ids.roll(-1).where(counts.roll(-1), IGNORE)),
+    partial(_with_targets, make=lambda ids, mask, segments: ids.roll(-1).where(mask.roll(-1), IGNORE)),
 )
 one_conversation.mistake(
     "A place sees what comes after it.",
@@ -161,7 +161,7 @@ several = question.probe("several conversations", _several, _which)
 several.mistake(
     "A conversation's last place is to foretell the first token of the next one.",
     "Nothing in it says what comes next. A conversation's first token is nobody's target.",
-    partial(_with_targets, make=lambda ids, counts, segments: _targets(ids[1:], counts[1:])),
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[1:])),
 )
 several.mistake(
     "Positions go on from one conversation to the next.",
@@ -197,8 +197,8 @@ padding.mistake(
     "Nothing is learnt from filling: -100.",
     partial(
         _with_targets,
-        make=lambda ids, counts, segments: _targets(
-            ids[1:], (counts[1:] & (segments[1:] == segments[:-1])) | (segments[1:] == 0)
+        make=lambda ids, mask, segments: _targets(
+            ids[1:], (mask[1:] & (segments[1:] == segments[:-1])) | (segments[1:] == 0)
         ),
     ),
 )

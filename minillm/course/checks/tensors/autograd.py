@@ -52,17 +52,7 @@ def _forward(values: Slopes, steps: list[Step]) -> Slopes:
     return found
 
 
-def _slopes(
-    values: Slopes,
-    steps: list[Step],
-    *,
-    local: Any = None,
-    add: bool = True,
-    once: bool = False,
-    order: int = -1,
-    chain: bool = True,
-    all_ends: bool = False,
-) -> Slopes:
+def _slopes(values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False) -> Slopes:
     """The walk back by hand, with one thing done differently."""
     local = LOCAL | (local or {})
     found = _forward(values, steps)
