@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from minillm.course.checks import ROOMS, questions
+from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.grading.names import usable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ class Expected:
 @cache
 def notebook(number: str, folder: str = "solutions") -> bytes:
     """Read an assignment's notebook, solved or unsolved."""
-    name = f"{number}_{ROOMS[number]}"
+    name = f"{number}_{ASSIGNMENTS[number]}"
     return (ROOT / folder / name / f"{name}.ipynb").read_bytes()
 
 
@@ -102,8 +102,8 @@ def _with_checkpoints(folder: Path, name: str, data: bytes) -> None:
 
 def _whole_course(folder: Path, name: str, data: bytes) -> None:
     for top in ("solutions", "exercises"):
-        for number in ROOMS:
-            path = f"{number}_{ROOMS[number]}"
+        for number in ASSIGNMENTS:
+            path = f"{number}_{ASSIGNMENTS[number]}"
             own = data if (top, number) == ("exercises", "04") else notebook(number, top)
             _zip(folder, name, own, f"minillm-main/{top}/{path}/{path}.ipynb")
     _zip(folder, name, (ROOT / "notebooks" / f"{NAME}.ipynb").read_bytes(), f"minillm-main/notebooks/{NAME}.ipynb")
@@ -320,7 +320,7 @@ def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) ->
         (student.packed or _file)(folder, SPECIAL.get(kind, kind), data)
         expected[student.called or kind] = Expected({"04": student.points}, student.reason, student.look)
     if "whole_course" in expected:
-        expected["whole_course"].points |= {number: nothing(number) for number in ROOMS if number != "04"}
+        expected["whole_course"].points |= {number: nothing(number) for number in ASSIGNMENTS if number != "04"}
     if kinds is None:
         expected["right"].look = "whose is it?"  # the impostor's zip has the same name
         expected |= _all_assignments(folder)
@@ -330,8 +330,8 @@ def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) ->
 def _all_assignments(folder: Path) -> dict[str, Expected]:
     """A student who solved everything, one who changed nothing, and one per assignment who solved only that."""
     found = {"diligent": Expected({}), "idle": Expected({})}
-    for number in ROOMS:
-        name = f"{number}_{ROOMS[number]}"
+    for number in ASSIGNMENTS:
+        name = f"{number}_{ASSIGNMENTS[number]}"
         _zip(folder, "diligent", notebook(number), f"{name}/{name}.ipynb")
         found["diligent"].points[number] = full(number)
         _zip(folder, "idle", notebook(number, "exercises"), f"{name}/{name}.ipynb")

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from minillm.cli.common import json_option, print_json
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ASSIGNMENTS
 from minillm.course.checks.cgroups import NONE, control_groups, memory_group
 from minillm.course.checks.outside import Limits, Statement, collect
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
@@ -81,14 +81,14 @@ def grade_class(
         raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'")
     from minillm.course.grading.gradebook import write_feedback, write_gradebook
 
-    if unknown := [number for number in numbers if number not in ROOMS]:
-        raise UserError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ROOMS)}")
+    if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
+        raise UserError(f"there is no assignment {unknown[0]!r}; there are {', '.join(ASSIGNMENTS)}")
     out = out.resolve()
     found = list_submissions(submissions, but=out)
     students = [one.student for one in found]
     if again is not None and again not in students:
         raise UserError(f"nobody is called {again!r}; there are {', '.join(students)}")
-    every = {one: load_questions(one, checks) for one in ROOMS}
+    every = {one: load_questions(one, checks) for one in ASSIGNMENTS}
     possible = {question.id: len(question.probes) for asked in every.values() for question in asked}
     if has_magic(str(out)):
         raise UserError(f"{out} has one of * ? [ in it, which nbgrader takes for a pattern; choose another --out")

@@ -7,7 +7,7 @@ import click
 from tqdm import tqdm
 
 from minillm.cli.common import json_option, print_json
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ASSIGNMENTS
 from minillm.course.progress import Progress, progress
 from minillm.errors import UserError
 
@@ -22,9 +22,9 @@ def show_progress(folder: Path, numbers: tuple[str, ...], as_json: bool) -> None
     """Run the notebooks in FOLDER, each in a process of its own, and ask their checks. Nothing leaves this machine."""
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; go to the course's folder, or say where your exercises are")
-    if unknown := [number for number in numbers if number not in ROOMS]:
-        raise UserError(f"there is no exercise {unknown[0]!r}; there are {', '.join(ROOMS)}")
-    chosen = [number for number in ROOMS if not numbers or number in numbers]
+    if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
+        raise UserError(f"there is no exercise {unknown[0]!r}; there are {', '.join(ASSIGNMENTS)}")
+    chosen = [number for number in ASSIGNMENTS if not numbers or number in numbers]
     found = [
         progress(folder, number) for number in tqdm(chosen, unit="notebook", leave=False, disable=None, file=sys.stderr)
     ]

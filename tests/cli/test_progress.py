@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from minillm.cli import main
-from minillm.course.checks import ROOMS, questions
+from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.checks.question import Question
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts
@@ -79,12 +79,12 @@ def test_when_all_is_done_it_says_so(folder):
 
 
 def test_every_assignment_can_be_done_and_counts_nothing_before():
-    possible = sum(len(question.probes) for number in ROOMS for question in questions(number))
+    possible = sum(len(question.probes) for number in ASSIGNMENTS for question in questions(number))
     for kind, points in (("exercises", f"0 of {possible}"), ("solutions", f"{possible} of {possible}")):
         result = run(SOLUTIONS.parent / kind)
         assert result.exit_code == 0, result.output
         assert f"\n{points} points." in result.output
-        assert result.output.count("not begun\n" if kind == "exercises" else "# done\n") == len(ROOMS)
+        assert result.output.count("not begun\n" if kind == "exercises" else "# done\n") == len(ASSIGNMENTS)
 
 
 def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(folder, monkeypatch):
@@ -110,7 +110,7 @@ def test_a_notebook_that_is_missing_or_broken_is_told(folder):
     result = run(folder)
     assert "04_attention.ipynb: is not a notebook: its JSON is broken" in result.output
     assert "01_tokenizer.ipynb: is not there" in result.output
-    assert result.output.count("not begun") == len(ROOMS)
+    assert result.output.count("not begun") == len(ASSIGNMENTS)
 
 
 def test_what_cannot_be_meant_is_told(folder):

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks import ROOMS, find, questions
+from minillm.course.checks import ASSIGNMENTS, find, questions
 from minillm.course.checks.outside import Limits, Statement, collect
 from minillm.course.checks.plain import Refused, difference, plain
 from minillm.course.checks.sandbox import Command, plain_command
@@ -189,7 +189,7 @@ def test_what_a_private_probe_asks_no_other_reply_can_tell():
         assert not any(str(call) in reply.trouble for call in hidden for reply in answers_to)
 
 
-@pytest.mark.parametrize("id", [question.id for number in ROOMS for question in questions(number)])
+@pytest.mark.parametrize("id", [question.id for number in ASSIGNMENTS for question in questions(number)])
 def test_the_inputs_of_every_question_cross_the_border(id):
     calls = find(id).calls(0)
     assert difference(calls, unpack(pack(["nested", [["deeper", calls]]]))[1][0][1]) is None

@@ -10,12 +10,12 @@ import nbformat
 import pytest
 from answers import SEEDS, judged
 
-from minillm.course.checks import CHECK_CELL, ROOMS, find, questions
+from minillm.course.checks import CHECK_CELL, ASSIGNMENTS, find, questions
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts, read_manuscript
 from tools.exercise_cells import BEGIN
 
-ASSIGNMENTS = manuscripts(SOLUTIONS)
+MANUSCRIPTS = manuscripts(SOLUTIONS)
 KINDS = ("rebuild", "extend", "bug-hunt")
 LABEL = re.compile(r"^\*(\S+) · difficulty ([1-5]) of 5 · (\d+) minutes · (\d) points\*$", re.MULTILINE)
 
@@ -45,14 +45,14 @@ def solved(path):
     return given
 
 
-assignments = pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASSIGNMENTS.values()])
+assignments = pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in MANUSCRIPTS.values()])
 
 
-def test_each_assignment_has_a_room_of_checks_and_a_row_in_the_table():
-    assert list(ASSIGNMENTS) == list(ROOMS)
+def test_each_assignment_has_its_checks_and_a_row_in_the_table():
+    assert list(MANUSCRIPTS) == list(ASSIGNMENTS)
     page = (SOLUTIONS.parent / "exercises" / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| \[.*?\]\((.*?)\) \|", page, re.MULTILINE)
-    assert rows == [(number, f"{path.stem}/{path.stem}.ipynb") for number, path in ASSIGNMENTS.items()]
+    assert rows == [(number, f"{path.stem}/{path.stem}.ipynb") for number, path in MANUSCRIPTS.items()]
 
 
 @assignments

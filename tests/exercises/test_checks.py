@@ -14,7 +14,7 @@ import pytest
 import torch
 from answers import SEEDS, judged, kill_rate, load_all
 
-from minillm.course.checks import ROOMS, ask, check, find, questions
+from minillm.course.checks import ASSIGNMENTS, ask, check, find, questions
 from minillm.course.checks.asking import Forbidden, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 from minillm.course.checks.question import Mistake, Probe, Question
@@ -24,7 +24,7 @@ from minillm.course.checks.time_limit import time_limit
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
 EXERCISES = Path(__file__).resolve().parents[2] / "exercises"
-ALL = [question for number in ROOMS for question in questions(number)]
+ALL = [question for number in ASSIGNMENTS for question in questions(number)]
 IDS = [question.id for question in ALL]
 WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.mistake]
 RIGHT = [pytest.param(answer, id=str(answer)) for answer in load_all() if not answer.mistake]
@@ -95,12 +95,12 @@ def test_a_seed_gives_the_same_inputs_again_and_another_one_others(id):
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_no_model_of_a_mistake_changes_its_input(id):
+def test_no_mistake_changes_its_input(id):
     question = find(id)
     for probe, calls in zip(question.probes, question.calls(0), strict=True):
         before = plain(calls)
-        for model in (probe.right, *(mistake.model for mistake in probe.mistakes)):
-            plain([model(*call) for call in calls])
+        for answer in (probe.right, *(mistake.answer for mistake in probe.mistakes)):
+            plain([answer(*call) for call in calls])
             assert difference(before, calls) is None
 
 
@@ -289,7 +289,7 @@ def test_a_warning_costs_nothing(capsys, recwarn):
 
 
 def test_a_probe_whose_mistake_cannot_be_told_from_the_right_answer_is_refused():
-    probe = Probe("largest", lambda chance: [(1, 2)], max, (Mistake("It takes the larger.", "Do not.", max),))
+    probe = Probe("largest", lambda rng: [(1, 2)], max, [Mistake("It takes the larger.", "Do not.", max)])
     with pytest.raises(AssertionError, match="probe 'largest' draws no input that tells its mistakes apart"):
         probe.calls(random.Random(0))
 
@@ -361,7 +361,7 @@ def test_an_input_that_comes_back_itself_is_noticed_where_a_new_value_is_asked_f
 
 
 def test_a_wrong_result_is_told_before_an_input_that_comes_back():
-    probe = Probe("sorted", lambda chance: [([2, 1],), ([1, 2],)], sorted, ())
+    probe = Probe("sorted", lambda rng: [([2, 1],), ([1, 2],)], sorted)
     wrong, right = (ask(answer, probe.calls(None), fresh=True) for answer in (lambda x: x, lambda x: sorted(x, key=abs)))
     assert probe.judge("order", probe.calls(None), wrong).sentence == "The result has 2 in place of 1 at [0]."
     assert probe.judge("order", probe.calls(None), right) is None

@@ -8,9 +8,10 @@ uses the same three steps, with the middle one in a sandbox:
     replies = [ask(answer, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
     result = question.judge(seed, replies)
 
-Each assignment has a room of its own, which holds its questions in `QUESTIONS`.
+Each assignment has a package of its own, and in it a module for each question, which it holds as `question`.
 """
 
+import pkgutil
 import re
 from importlib import import_module
 from typing import Any
@@ -20,7 +21,7 @@ from minillm.course.checks.question import Question, Result
 from minillm.course.checks.time_limit import time_limit
 from minillm.errors import UserError
 
-ROOMS = {  # by the number of the assignment
+ASSIGNMENTS = {  # number: topic, and package
     "00a": "tensors",
     "01": "tokenizer",
     "02": "embeddings",
@@ -86,12 +87,15 @@ def find(id: str) -> Question:
     for question in questions(id.split(".")[0]):
         if question.id == id:
             return question
-    known = ", ".join(question.id for number in ROOMS for question in questions(number))
+    known = ", ".join(question.id for number in ASSIGNMENTS for question in questions(number))
     raise UserError(f"no question is called {id!r}; there are {known}")
 
 
 def questions(number: str) -> tuple[Question, ...]:
     """The questions of an assignment in their order; none for a number that has no assignment."""
-    if number not in ROOMS:
+    if number not in ASSIGNMENTS:
         return ()
-    return import_module(f"minillm.course.checks.{ROOMS[number]}").QUESTIONS
+    package = import_module(f"{__name__}.{ASSIGNMENTS[number]}")
+    modules = [import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)]
+    found = [module.question for module in modules if hasattr(module, "question")]
+    return tuple(sorted(found, key=lambda question: question.id))

@@ -1,8 +1,8 @@
 """The only code that touches a learner's function: it calls it, and hands back plain data or the reason for none.
 
-A grader runs this room in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it can
-be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both sides
-share one process: whoever wants to cheat himself there can.)
+A grader runs this module in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it
+can be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both
+sides share one process: whoever wants to cheat himself there can.)
 """
 
 import inspect
@@ -69,8 +69,8 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Re
             value = watched_call(answer, arguments, forbidden)
         result = plain(value)
         changed = difference(call, plain(arguments))
-        tensors = [one for one in _parts(arguments) if type(one) is torch.Tensor]
-        tracked = any(one.requires_grad or one.grad is not None for one in tensors)
+        tensors = [part for part in _parts(arguments) if type(part) is torch.Tensor]
+        tracked = any(tensor.requires_grad or tensor.grad is not None for tensor in tensors)
         is_input = fresh and _is_input(value, arguments)
     except (KeyboardInterrupt, OutOfTime):
         raise
@@ -94,7 +94,7 @@ def _is_input(value: Any, arguments: Call) -> bool:
     """Whether a result, or one of several, is a part of the arguments or a tensor that shares its memory."""
     taken = set(map(_place, _parts(arguments)))
     results = [value, *value] if type(value) in (list, tuple) else [value]
-    return any(_place(one) in taken for one in results if _place(one) is not None)
+    return any(_place(result) in taken for result in results if _place(result) is not None)
 
 
 def _parts(value: Any) -> Iterator[Any]:

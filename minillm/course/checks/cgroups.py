@@ -44,7 +44,7 @@ def memory_group(kind: str | None, memory_mb: int) -> Iterator[tuple[str, ...]]:
     elif kind == "systemd":
         user = [] if os.geteuid() == 0 else ["--user"]
         limits = [f"MemoryMax={most}", "MemorySwapMax=0", f"TasksMax={MOST_PROCESSES}"]
-        run = ["systemd-run", *user, "--scope", "--quiet", *(word for one in limits for word in ("-p", one)), "--"]
+        run = ["systemd-run", *user, "--scope", "--quiet", *(word for limit in limits for word in ("-p", limit)), "--"]
         yield (*run, "/usr/bin/env", "-i")  # systemd-run itself needs the environment
     else:
         top = ROOT if kind == "v2" else _own_v1()

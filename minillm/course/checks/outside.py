@@ -152,7 +152,9 @@ class _Session:
         else:  # what is perhaps not needed may cost only so much of the time of what is
             self.spared += 1
             every = self.spared >= MOST_SPARED
-            self.statements = [one for one in self.statements if one.needed or not (every or one.name == step)]
+            self.statements = [
+                statement for statement in self.statements if statement.needed or not (every or statement.name == step)
+            ]
         return step
 
     def _one_process(self, expected: list[Any], statements: dict[str, Statement]) -> tuple[list[Any], str | None]:

@@ -131,8 +131,8 @@ def _list_difference(right: list | tuple, got: Any) -> str | None:
         return f"is {show(got)} in place of {show(right)}"
     if len(got) != len(right):
         return f"has the length {len(got)} in place of {len(right)}"
-    for place, (one, other) in enumerate(zip(right, got, strict=True)):
-        if found := difference(one, other):
+    for place, (wanted, gave) in enumerate(zip(right, got, strict=True)):
+        if found := difference(wanted, gave):
             return _inside(found, place)
     return None
 
@@ -159,9 +159,9 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
 
 def _versus(got: Any, right: Any) -> str:
     """Both, with more digits where four would show the same number twice."""
-    shown = [show(one) for one in (got, right)]
+    shown = [show(value) for value in (got, right)]
     if shown[0] == shown[1] and type(got) is type(right) is float:
-        shown = [f"{one:.8g}" for one in (got, right)]
+        shown = [f"{value:.8g}" for value in (got, right)]
     return " in place of ".join(shown)
 
 

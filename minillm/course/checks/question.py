@@ -1,12 +1,24 @@
-"""What a question is made of: probes with inputs from a seed, the right answer to them, and mistakes with their names.
+"""A question of an assignment: the right answer, probes with inputs from a seed, and mistakes with their names.
 
 A mistake is a function, too: what would come out if one forgot to divide by sqrt(D)? So a wrong answer is not only
-rejected, it is recognised. All code here is trusted and sees nothing of an answer but its replies (`asking`).
+rejected, it is recognized. A question is put together from top to bottom, each mistake's code beside its sentence:
+
+>>> def double(number):
+...     return 2 * number
+>>> question = Question("99.1", "Twice as much", double)
+>>> positive = question.probe("positive numbers", lambda rng: [(1,), (rng.randint(3, 9),)])
+>>> @positive.mistake("The number is squared.", "Twice is a sum of two, and not a product of two.")
+... def _squared(number):
+...     return number**2
+>>> [(mistake.sentence, mistake.answer(3)) for probe in question.probes for mistake in probe.mistakes]
+[('The number is squared.', 9)]
+
+All code here is trusted and sees nothing of an answer but its replies (`asking`).
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -18,14 +30,18 @@ from minillm.course.checks.plain import SHAPE, WIDEST, difference, plain, show
 DRAWS = 1000  # attempts at inputs on which no two mistakes look alike
 LOOK_UP = "Open the next hint of the question, and try your function on this very input."
 
+Answer = Callable[..., Any]  # a function like the one that a learner writes
+Draw = Callable[[random.Random], list[Call]]
+Explain = Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None]  # a sentence and a hint, if it has any
+
 
 @dataclass(frozen=True)
 class Mistake:
-    """A misconception: the sentence that names it, the next hint, and what a function with it would return."""
+    """A misconception: the sentence that names it, the next hint, and an answer that has it."""
 
     sentence: str
     hint: str
-    model: Callable[..., Any]
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class Failure:
     example: Call  # the arguments, to try the function on
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Probe:
     """One thing that is tried, worth one point.
 
@@ -48,20 +64,29 @@ class Probe:
     """
 
     name: str
-    draw: Callable[[random.Random], list[Call]]
-    right: Callable[..., Any]
-    mistakes: tuple[Mistake, ...]
-    otherwise: Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None] = lambda calls, right, got: None
+    draw: Draw
+    right: Answer
+    mistakes: list[Mistake] = field(default_factory=list)
+    otherwise: Explain | None = None
     private: bool = False
     dtypes: bool = False  # whether tensors must have the dtype of the right ones, too
 
-    def calls(self, chance: random.Random) -> list[Call]:
-        """Inputs on which the right answer and all mistakes differ from each other, so that each is recognised."""
-        models = [self.right, *(mistake.model for mistake in self.mistakes)]
+    def mistake(self, sentence: str, hint: str, answer: Answer | None = None) -> Callable[[Answer], Answer]:
+        """Add a mistake: as the decorator of a function that makes it, or with a short function as `answer`."""
+
+        def add(answer: Answer) -> Answer:
+            self.mistakes.append(Mistake(sentence, hint, answer))
+            return answer
+
+        return add if answer is None else add(answer)
+
+    def calls(self, rng: random.Random) -> list[Call]:
+        """Inputs on which the right answer and all mistakes differ from each other, so that each is recognized."""
+        answers = [self.right, *(mistake.answer for mistake in self.mistakes)]
         for _ in range(DRAWS):
-            calls = self.draw(chance)
-            results = [_results(model, calls) for model in models]
-            if all(_differs(one, other) for place, one in enumerate(results) for other in results[:place]):
+            calls = self.draw(rng)
+            results = [_results(answer, calls) for answer in answers]
+            if all(_differs(found, other) for place, found in enumerate(results) for other in results[:place]):
                 return calls
         raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
 
@@ -73,9 +98,9 @@ class Probe:
                 return _troubled(function, call, reply)
         got = [reply.value for reply in replies]
         right = _results(self.right, calls)
-        found = [difference(one, other) for one, other in zip(right, got, strict=True)]
+        found = [difference(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
         if self.dtypes and not any(found):
-            found = [_other_dtype(one, other) for one, other in zip(right, got, strict=True)]
+            found = [_other_dtype(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
         wrong = [place for place, words in enumerate(found) if words]
         if not wrong:
             return _troubled(function, *troubled[0]) if troubled else None
@@ -85,14 +110,14 @@ class Probe:
         if SHAPE in wanted or len(gave) + len(wanted) > WIDEST:
             seen = f"in {call} the result {found[place]}."
         for mistake in self.mistakes:
-            if not _differs(_results(mistake.model, calls), got):
+            if not _differs(_results(mistake.answer, calls), got):
                 return Failure(mistake.sentence, seen, mistake.hint, plain(calls[place]))
         sentence, hint = self._explanation(calls, right, got) or (f"The result {found[place]}.", LOOK_UP)
         return Failure(sentence, seen, hint, plain(calls[place]))
 
     def _explanation(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
         try:
-            return self.otherwise(calls, right, got)
+            return self.otherwise(calls, right, got) if self.otherwise else None
         except Exception:  # an answer may be too odd for it, such as one that is NaN; it is wrong all the same
             return None
 
@@ -130,16 +155,33 @@ class Result:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Question:
     """A graded question. Its probes are a ladder: points are those of the rungs before the first that fails."""
 
     id: str  # "04.2": assignment and place in it
     title: str
-    function: str  # what the learner's function is called in the exercise
-    probes: tuple[Probe, ...]
-    forbidden: tuple[str, ...]  # what the answer may not call; see `asking.watched_call`
+    right: Answer  # the right answer; a learner's function has the same name
+    forbidden: tuple[str, ...] = ("minillm",)  # what the answer may not call; see `asking.watched_call`
     fresh: bool = False  # whether its result must be new, and not an argument itself, even where nothing changes
+    probes: list[Probe] = field(default_factory=list)
+
+    @property
+    def function(self) -> str:
+        """What the learner's function is called in the exercise."""
+        return self.right.__name__
+
+    def probe(
+        self,
+        name: str,
+        draw: Draw,
+        otherwise: Explain | None = None,
+        same: Iterable[Mistake] = (),
+        dtypes: bool = False,
+    ) -> Probe:
+        """Add the next rung, whose right answer is the question's; it begins with the mistakes in `same`."""
+        self.probes.append(Probe(name, draw, self.right, list(same), otherwise, dtypes=dtypes))
+        return self.probes[-1]
 
     @lru_cache(maxsize=64)  # noqa: B019 (the judge needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
@@ -166,18 +208,18 @@ def _troubled(function: str, call: Call, reply: Reply) -> Failure:
 
 def _other_dtype(right: Any, got: Any) -> str | None:
     """Which tensor of a dictionary (of one that has the right values) has another dtype."""
-    for name, one in right.items():
-        if type(got[name]) is not Tensor or got[name].dtype != one.dtype:
-            return f"has no tensor of {one.dtype} at [{name!r}]"
+    for name, tensor in right.items():
+        if type(got[name]) is not Tensor or got[name].dtype != tensor.dtype:
+            return f"has no tensor of {tensor.dtype} at [{name!r}]"
     return None
 
 
-def _results(model: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:
-    return [model(*call) for call in calls]
+def _results(answer: Answer, calls: Sequence[Call]) -> list[Any]:
+    return [answer(*call) for call in calls]
 
 
 def _differs(results: list[Any], others: list[Any]) -> bool:
-    return any(difference(one, other) is not None for one, other in zip(results, others, strict=True))
+    return any(difference(result, other) is not None for result, other in zip(results, others, strict=True))
 
 
 def _typed_call(function: str, call: Call) -> str:

@@ -1,7 +1,7 @@
 """Plain data as bytes and back, to cross the border of the sandbox: JSON for all but tensors, safetensors for those.
 
-A message is the length of its JSON (8 bytes), the JSON, and a safetensors file. Both ends are in this room; what comes
-out of a sandbox is hostile, so `unpack` fails in one way only.
+A message is the length of its JSON (8 bytes), the JSON, and a safetensors file. Both ends are in this module; what
+comes out of a sandbox is hostile, so `unpack` fails in one way only.
 """
 
 import json

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import regex
 
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ASSIGNMENTS
 
 MOST_BYTES = 150  # of a student's name in UTF-8: file systems take 255 for a name and what is added to it
 NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # of this library, since re's letters have no combining marks
@@ -20,7 +20,9 @@ ARCHIVES = (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
 CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<student>.+?_\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
 NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?", re.DOTALL)  # "04", "04 - mine"
-FULL_NAME = re.compile(r"(?:.*[^0-9a-zA-Z])?(" + "|".join(f"{n}_{t}" for n, t in ROOMS.items()) + ").*", re.DOTALL)
+FULL_NAME = re.compile(
+    r"(?:.*[^0-9a-zA-Z])?(" + "|".join(f"{n}_{t}" for n, t in ASSIGNMENTS.items()) + ").*", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def assignment_name(number: str) -> str:
     >>> assignment_name("04")
     '04_attention'
     """
-    return f"{number}_{ROOMS[number]}"
+    return f"{number}_{ASSIGNMENTS[number]}"
 
 
 def number_of(path: str) -> str | None:
@@ -62,7 +64,7 @@ def bare_number_of(path: str) -> str | None:
     ('04', None)
     """
     found = NUMBER.fullmatch(_stem(path) or "")
-    return found[1] if found and found[1] in ROOMS else None
+    return found[1] if found and found[1] in ASSIGNMENTS else None
 
 
 def _stem(path: str) -> str | None:

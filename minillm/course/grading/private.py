@@ -1,6 +1,7 @@
 """A teacher's own checks: a folder with a file for each assignment that is asked otherwise, such as `04.py`.
 
-Such a file defines `QUESTIONS`, as the course's own modules do. It is the teacher's code, and it is run.
+Such a file defines `QUESTIONS`, one `Question` for each of the course's (`checks.questions`), with probes of its own or
+the course's (`dataclasses.replace`). It is the teacher's code, and it is run.
 """
 
 import hashlib
@@ -27,16 +28,20 @@ def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
     path = folder / f"{number}.py"
     if not path.exists():
         return public
+    probes = [list(question.probes) for question in public]
     own = tuple(runpy.run_path(str(path)).get("QUESTIONS", ()))
-    if [(one.id, one.function) for one in own] != [(one.id, one.function) for one in public]:
-        wanted = ", ".join(f"{one.id} {one.function}" for one in public)
+    if [question.probes for question in public] != probes:  # what is private would be taken for the course's
+        for question, course in zip(public, probes, strict=True):
+            question.probes[:] = course
+        raise UserError(f"{path} adds probes to the course's own questions; add them to a copy (dataclasses.replace)")
+    if [(mine.id, mine.function) for mine in own] != [(course.id, course.function) for course in public]:
+        wanted = ", ".join(f"{question.id} {question.function}" for question in public)
         raise UserError(f"{path} must define QUESTIONS, one for each of {wanted}, in this order")
     return tuple(_with_private_probes(mine, course) for mine, course in zip(own, public, strict=True))
 
 
 def _with_private_probes(own: Question, public: Question) -> Question:
-    known = set(public.probes)
-    probes = tuple(probe if probe in known else replace(probe, private=True) for probe in own.probes)
+    probes = [probe if probe in public.probes else replace(probe, private=True) for probe in own.probes]
     return replace(own, probes=probes)
 
 

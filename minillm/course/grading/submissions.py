@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from minillm.course.checks import ROOMS, questions
+from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.checks.plain import printable
 from minillm.course.grading.files import in_folder, in_zip, read_file
 from minillm.course.grading.names import (
@@ -237,7 +237,7 @@ def _notebook(shown: str, data: bytes | str, written: datetime | None) -> Notebo
 def _by_content(cells: list[tuple[str, str]]) -> str | None:
     """The assignment whose functions a notebook of another name defines, if it defines half of them or more."""
     found = {}
-    for number in ROOMS:
+    for number in ASSIGNMENTS:
         asked = questions(number)
         found[number] = sum(any(definition(text, one.function) for _, text in cells) for one in asked) / len(asked)
     best = max(found, key=lambda number: found[number])

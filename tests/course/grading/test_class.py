@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from benchmarks.classroom import KINDS, NAME, Student, full, hand_in, notebook, nothing
 from minillm.cli import main
 from minillm.cli.grade import grade_class
-from minillm.course.checks import ROOMS
+from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.checks.sandbox import why_no_sandbox
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed (pip install -e .[grading])")
@@ -122,15 +122,15 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
 
 def test_every_assignment_is_graded_without_a_sandbox_too(tmp_path):
     folder, out = tmp_path / "submissions", tmp_path / "graded"
-    for number, topic in ROOMS.items():
+    for number, topic in ASSIGNMENTS.items():
         for student, kind in (("solved", "solutions"), ("untouched", "exercises")):
             (folder / student).mkdir(parents=True, exist_ok=True)
             (folder / student / f"{number}_{topic}.ipynb").write_bytes(notebook(number, kind))
     said = graded(folder, out, "--unsafe")
     points = {(row["student"], row["assignment"]): int(row["points"]) for row in table(out / "grades.csv")}
-    assert points == {("solved", n): sum(full(n)) for n in ROOMS} | {("untouched", n): 0 for n in ROOMS}
+    assert points == {("solved", n): sum(full(n)) for n in ASSIGNMENTS} | {("untouched", n): 0 for n in ASSIGNMENTS}
     assert {row["reason"] for row in table(out / "grades.csv")} == {""}
-    for number, topic in ROOMS.items():
+    for number, topic in ASSIGNMENTS.items():
         assert f"{number}_{topic}: 2 students, {sum(full(number)) / 2:g} of {sum(full(number))} points" in said
 
 
@@ -223,10 +223,10 @@ def test_a_teachers_own_checks_are_what_counts(tmp_path):
     own.mkdir()
     (own / "04.py").write_text(
         "from dataclasses import replace\n"
-        "from minillm.course.checks.attention import QUESTIONS\n"
-        "last = QUESTIONS[3].probes[-1]\n"
-        "hidden = replace(last, name='hidden', right=lambda *a: 0, mistakes=())\n"
-        "QUESTIONS = (*QUESTIONS[:3], replace(QUESTIONS[3], probes=(*QUESTIONS[3].probes, hidden)))\n",
+        "from minillm.course.checks import questions\n"
+        "*others, join = questions('04')\n"
+        "hidden = replace(join.probes[-1], name='hidden', right=lambda *a: 0, mistakes=[])\n"
+        "QUESTIONS = [*others, replace(join, probes=[*join.probes, hidden])]\n",
         encoding="utf-8",
     )
     graded(folder, out, "--unsafe")
@@ -245,15 +245,15 @@ seen = peek(sys._getframe())"""
 TELLS = {"window_mask": 'if T < 0: return seen\nraise ValueError(f"they asked {T, S, window, sinks}")'}
 OWN = """import os
 from dataclasses import replace
-from minillm.course.checks.attention import QUESTIONS
+from minillm.course.checks import questions
 from minillm.course.checks.question import Probe
 
 def wrong(calls, right, got):
     BODY
 
-third = QUESTIONS[2]
-probes = (Probe("hidden", lambda chance: [(31, 37, 5, 3)], third.probes[0].right, (), wrong), *third.probes[1:])
-QUESTIONS = (*QUESTIONS[:2], replace(third, probes=probes), QUESTIONS[3])
+head, heads, window, join = questions("04")
+hidden = Probe("hidden", lambda rng: [(31, 37, 5, 3)], window.right, otherwise=wrong)
+QUESTIONS = [head, heads, replace(window, probes=[hidden, *window.probes[1:]]), join]
 """
 
 
@@ -346,12 +346,25 @@ def test_a_folder_that_nbgrader_takes_for_a_pattern_is_refused(tmp_path):
     assert "graded [1] has one of * ? [ in it, which nbgrader takes for a pattern" in result.output
 
 
-def test_checks_of_other_questions_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ("QUESTIONS = ()", "must define QUESTIONS, one for each of 04.1 attention, 04.2 multi_head,"),
+        (
+            "from minillm.course.checks import questions\n"
+            "QUESTIONS = questions('04')\n"
+            "QUESTIONS[0].probe('hidden', lambda rng: [])",
+            "adds probes to the course's own questions",
+        ),
+    ],
+)
+def test_checks_of_other_questions_and_changed_ones_of_the_course_are_refused(tmp_path, own, message):
     folder, out = two_students(tmp_path)
-    (tmp_path / "04.py").write_text("QUESTIONS = ()", encoding="utf-8")
+    (tmp_path / "04.py").write_text(own, encoding="utf-8")
     command = ["grade", str(folder), "--out", str(out), "--unsafe", "--checks", str(tmp_path)]
     result = CliRunner().invoke(main, command)
-    assert "must define QUESTIONS, one for each of 04.1 attention, 04.2 multi_head," in result.output
+    assert message in result.output
+    assert len(questions("04")[0].probes) == 2
 
 
 def test_without_a_sandbox_it_refuses_and_says_how_to_go_on(tmp_path, monkeypatch):

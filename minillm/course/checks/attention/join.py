@@ -6,6 +6,7 @@ machines.
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Part = tuple[Tensor, Tensor]  # (T, D) what was heard, (T,) the logarithm of the sum of the powers
 
@@ -32,32 +33,16 @@ def join(
     return mixture, torch.logaddexp(total_a, total_b)
 
 
-def _mixed(weigh: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
+def _mixed(
+    out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor, *, weigh: Callable[[Tensor, Tensor], Tensor]
+) -> Part:
     """Joining with other shares for b."""
-
-    def join(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
-        share = weigh(total_a, total_b)[:, None]
-        return (1 - share) * out_a + share * out_b, torch.logaddexp(total_a, total_b)
-
-    return join
+    share = weigh(total_a, total_b)[:, None]
+    return (1 - share) * out_a + share * out_b, torch.logaddexp(total_a, total_b)
 
 
 def _with_total(total: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Part]:
     return lambda out_a, a, out_b, b: (join(out_a, a, out_b, b)[0], total(a, b))
-
-
-def _powers(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
-    a, b = total_a.exp(), total_b.exp()
-    return (a[:, None] * out_a + b[:, None] * out_b) / (a + b)[:, None], (a + b).log()
-
-
-def _zero_times_nan(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
-    return _mixed(lambda a, b: (b - a).sigmoid())(out_a, total_a, out_b, total_b)
-
-
-def _nan_as_zero_everywhere(out_a: Tensor, total_a: Tensor, out_b: Tensor, total_b: Tensor) -> Part:
-    out, total = _zero_times_nan(out_a, total_a, out_b, total_b)
-    return out.nan_to_num(), total
 
 
 def _part(query: Tensor, key: Tensor, value: Tensor) -> Part:
@@ -65,109 +50,97 @@ def _part(query: Tensor, key: Tensor, value: Tensor) -> Part:
     return scores.softmax(-1) @ value, scores.logsumexp(-1)
 
 
-def _parts(scale: float, *sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+def _parts(rng: random.Random, scale: float, *sizes: tuple[int, int, int, int]) -> list[Call]:
     """Attention of T queries to S and to Z other keys, D wide: (T, S, Z, D)."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for T, S, Z, D in sizes:
-            query = numbers(chance, T, D, scale=scale)
-            calls.append((*_part(query, numbers(chance, S, D), numbers(chance, S, D)),))
-            calls[-1] += _part(query, numbers(chance, Z, D), numbers(chance, Z, D))
-        return calls
-
-    return draw
-
-
-def _large_scores(chance: random.Random) -> list[Call]:
-    """Totals around 150 and -150, near enough to each other that both parts count."""
     calls = []
-    for T in (1, 3, 6):
-        totals = numbers(chance, T) + 150 * torch.tensor([1.0, -1.0] * 3)[:T]
-        calls.append((numbers(chance, T, 2), totals, numbers(chance, T, 2), totals + numbers(chance, T)))
+    for T, S, Z, D in sizes:
+        query = numbers(rng, T, D, scale=scale)
+        calls.append((*_part(query, numbers(rng, S, D), numbers(rng, S, D)),))
+        calls[-1] += _part(query, numbers(rng, Z, D), numbers(rng, Z, D))
     return calls
 
 
-def _hidden_parts(chance: random.Random) -> list[Call]:
+def _large_scores(rng: random.Random) -> list[Call]:
+    """Totals around 150 and -150, near enough to each other that both parts count."""
+    calls = []
+    for T in (1, 3, 6):
+        totals = numbers(rng, T) + 150 * torch.tensor([1.0, -1.0] * 3)[:T]
+        calls.append((numbers(rng, T, 2), totals, numbers(rng, T, 2), totals + numbers(rng, T)))
+    return calls
+
+
+def _hidden_parts(rng: random.Random) -> list[Call]:
     """Rows in which one part, a or b, has no visible key."""
-    calls = _parts(1.0, (1, 3, 2, 2), (4, 3, 5, 4), (5, 4, 2, 2))(chance)
+    calls = _parts(rng, 1.0, (1, 3, 2, 2), (4, 3, 5, 4), (5, 4, 2, 2))
     for out_a, total_a, out_b, total_b in calls:
         out_b[0], total_b[0] = torch.nan, -torch.inf
         out_a[3:], total_a[3:] = torch.nan, -torch.inf
     return calls
 
 
-JOIN = Question(
-    "04.4",
-    "One softmax on two machines",
-    "join",
-    (
-        Probe(
-            "two parts of ordinary size",
-            _parts(1.0, (1, 2, 3, 2), (4, 3, 6, 4), (5, 8, 1, 8)),
-            join,
-            (
-                Mistake(
-                    "Both parts count the same.",
-                    "A part with many or large scores must count more: in proportion to its sum of powers.",
-                    _mixed(lambda a, b: torch.full_like(a, 0.5)),
-                ),
-                Mistake(
-                    "The parts are weighted by the logarithms of their sums.",
-                    "`total` is a logarithm; the sum itself is e to that power.",
-                    _mixed(lambda a, b: b / (a + b)),
-                ),
-                Mistake(
-                    "The weights are swapped: a gets that of b.",
-                    "The share of b grows with `total_b`.",
-                    _mixed(lambda a, b: (a - b).sigmoid()),
-                ),
-                Mistake(
-                    "The logarithms are added, which multiplies the sums.",
-                    "The common sum is e^total_a + e^total_b; return the logarithm of that.",
-                    _with_total(lambda a, b: a + b),
-                ),
-                Mistake(
-                    "The larger total is returned in place of the common one.",
-                    "The maximum is only the number that one subtracts. Add the logarithm of what is left.",
-                    _with_total(torch.maximum),
-                ),
-                Mistake(
-                    "The common total is the sum itself, not its logarithm.",
-                    "Return it as it came in, as a logarithm, so that a third part can be joined.",
-                    _with_total(lambda a, b: a.exp() + b.exp()),
-                ),
-            ),
-        ),
-        Probe(
-            "scores too large for exp",
-            _large_scores,
-            join,
-            (
-                Mistake(
-                    "The powers overflow: e to the 150 is too large for 32 bits, and e to the -150 too small.",
-                    "Subtract the larger of the two totals from both first; their ratio does not change.",
-                    _powers,
-                ),
-            ),
-        ),
-        Probe(
-            "a part in which nothing is visible",
-            _hidden_parts,
-            join,
-            (
-                Mistake(
-                    "0 times NaN is NaN.",
-                    "A part without a visible key has no mixture at all. Leave it out (`torch.where`), don't multiply.",
-                    _zero_times_nan,
-                ),
-                Mistake(
-                    "The whole row becomes 0 where one part is NaN.",
-                    "Mend the part that is NaN before you mix; the other one is the answer.",
-                    _nan_as_zero_everywhere,
-                ),
-            ),
-        ),
-    ),
-    forbidden=READY_MADE,
+question = Question("04.4", "One softmax on two machines", join, forbidden=READY_MADE)
+
+ordinary = question.probe(
+    "two parts of ordinary size", lambda rng: _parts(rng, 1.0, (1, 2, 3, 2), (4, 3, 6, 4), (5, 8, 1, 8))
 )
+ordinary.mistake(
+    "Both parts count the same.",
+    "A part with many or large scores must count more: in proportion to its sum of powers.",
+    partial(_mixed, weigh=lambda a, b: torch.full_like(a, 0.5)),
+)
+ordinary.mistake(
+    "The parts are weighted by the logarithms of their sums.",
+    "`total` is a logarithm; the sum itself is e to that power.",
+    partial(_mixed, weigh=lambda a, b: b / (a + b)),
+)
+ordinary.mistake(
+    "The weights are swapped: a gets that of b.",
+    "The share of b grows with `total_b`.",
+    partial(_mixed, weigh=lambda a, b: (a - b).sigmoid()),
+)
+ordinary.mistake(
+    "The logarithms are added, which multiplies the sums.",
+    "The common sum is e^total_a + e^total_b; return the logarithm of that.",
+    _with_total(lambda a, b: a + b),
+)
+ordinary.mistake(
+    "The larger total is returned in place of the common one.",
+    "The maximum is only the number that one subtracts. Add the logarithm of what is left.",
+    _with_total(torch.maximum),
+)
+ordinary.mistake(
+    "The common total is the sum itself, not its logarithm.",
+    "Return it as it came in, as a logarithm, so that a third part can be joined.",
+    _with_total(lambda a, b: a.exp() + b.exp()),
+)
+
+large_scores = question.probe("scores too large for exp", _large_scores)
+
+
+@large_scores.mistake(
+    "The powers overflow: e to the 150 is too large for 32 bits, and e to the -150 too small.",
+    "Subtract the larger of the two totals from both first; their ratio does not change.",
+)
+def _powers(out_a, total_a, out_b, total_b):
+    a, b = total_a.exp(), total_b.exp()
+    return (a[:, None] * out_a + b[:, None] * out_b) / (a + b)[:, None], (a + b).log()
+
+
+nothing_visible = question.probe("a part in which nothing is visible", _hidden_parts)
+
+
+@nothing_visible.mistake(
+    "0 times NaN is NaN.",
+    "A part without a visible key has no mixture at all. Leave it out (`torch.where`), don't multiply.",
+)
+def _zero_times_nan(out_a, total_a, out_b, total_b):
+    return _mixed(out_a, total_a, out_b, total_b, weigh=lambda a, b: (b - a).sigmoid())
+
+
+@nothing_visible.mistake(
+    "The whole row becomes 0 where one part is NaN.",
+    "Mend the part that is NaN before you mix; the other one is the answer.",
+)
+def _nan_as_zero_everywhere(out_a, total_a, out_b, total_b):
+    out, total = _zero_times_nan(out_a, total_a, out_b, total_b)
+    return out.nan_to_num(), total

@@ -1,6 +1,7 @@
 """04.3: a mask that the package does not hold, a sliding window (Beltagy et al. 2020) with sinks (Xiao et al. 2023)."""
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def window_mask(T: int, S: int, window: int, sinks: int) -> Bool[Tensor, "T S"]:
@@ -24,7 +25,7 @@ def window_mask(T: int, S: int, window: int, sinks: int) -> Bool[Tensor, "T S"]:
 
 
 def _mask(T, S, window, sinks, first=None, wider=0, ahead=0, itself=True, sinks_ahead=False, sink_from=0):
-    """The mask, with one thing done otherwise."""
+    """The mask, with one thing done differently."""
     query = torch.arange(T)[:, None] + (S - T if first is None else first)  # the positions of the queries
     key = torch.arange(S)
     near = (query - key < window + wider) & (query - key > -1 - ahead)
@@ -32,47 +33,19 @@ def _mask(T, S, window, sinks, first=None, wider=0, ahead=0, itself=True, sinks_
     return (near | sink) & ((key != query) | itself)
 
 
-def _bent(**changes: Any):
-    return lambda T, S, window, sinks: _mask(T, S, window, sinks, **changes)
+def _whole_text(rng: random.Random) -> list[Call]:
+    sizes = [rng.randint(5, 9) for _ in range(3)]
+    return [(4, 4, 2, 0), *((T, T, rng.randint(1, T - 2), 0) for T in sizes), (3, 3, 8, 0)]
 
 
-def _both_sides(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return _mask(T, S, window, sinks, ahead=window - 1)
+def _with_sinks(rng: random.Random) -> list[Call]:
+    sizes = [rng.randint(7, 10) for _ in range(3)]
+    return [(5, 5, 2, 1), *((T, T, rng.randint(2, 3), rng.randint(2, 3)) for T in sizes)]
 
 
-def _transposed(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return window_mask(T, S, window, sinks).T
-
-
-def _sinks_widen(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return _mask(T, S, window + sinks, 0)
-
-
-def _last_sink(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return _mask(T, S, window, sinks, sink_from=sinks - 1)
-
-
-def _no_sinks(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return _mask(T, S, window, 0)
-
-
-def _no_window(T: int, S: int, window: int, sinks: int) -> Tensor:
-    return _mask(T, S, S, 0)
-
-
-def _whole_text(chance: random.Random) -> list[Call]:
-    sizes = [chance.randint(5, 9) for _ in range(3)]
-    return [(4, 4, 2, 0), *((T, T, chance.randint(1, T - 2), 0) for T in sizes), (3, 3, 8, 0)]
-
-
-def _with_sinks(chance: random.Random) -> list[Call]:
-    sizes = [chance.randint(7, 10) for _ in range(3)]
-    return [(5, 5, 2, 1), *((T, T, chance.randint(2, 3), chance.randint(2, 3)) for T in sizes)]
-
-
-def _with_past(chance: random.Random) -> list[Call]:
-    lengths = [chance.randint(8, 12) for _ in range(3)]
-    return [(1, 4, 2, 0), *((chance.randint(1, 4), S, chance.randint(2, 3), chance.randint(0, 2)) for S in lengths)]
+def _with_past(rng: random.Random) -> list[Call]:
+    lengths = [rng.randint(8, 12) for _ in range(3)]
+    return [(1, 4, 2, 0), *((rng.randint(1, 4), S, rng.randint(2, 3), rng.randint(0, 2)) for S in lengths)]
 
 
 def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -91,85 +64,60 @@ def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     return None
 
 
-WINDOW = Question(
-    "04.3",
-    "A window, and a sink",
-    "window_mask",
-    (
-        Probe(
-            "a window in a whole text",
-            _whole_text,
-            window_mask,
-            (
-                Mistake(
-                    "The window is one position too wide.",
-                    "A window of 2 is the token itself and one before it: the distance is less than the window.",
-                    _bent(wider=1),
-                ),
-                Mistake(
-                    "The window is one position too narrow: a token does not see itself.",
-                    "The token itself counts as one of the window's positions.",
-                    _bent(itself=False),
-                ),
-                Mistake(
-                    "The window reaches into the future.",
-                    "The distance to what comes after is negative. Ask for 0 at least, and less than the window.",
-                    _both_sides,
-                ),
-                Mistake(
-                    "It is the causal mask: the window does not end anywhere.",
-                    "Besides the future, hide what lies `window` positions back, and further.",
-                    _no_window,
-                ),
-                Mistake(
-                    "Rows and columns have changed places: the rows are the keys.",
-                    "Row t says what query t sees: `query[:, None]` and `key[None, :]`, not the other way round.",
-                    _transposed,
-                ),
-            ),
-            _first_wrong_cell,
-        ),
-        Probe(
-            "the first tokens stay visible",
-            _with_sinks,
-            window_mask,
-            (
-                Mistake(
-                    "A sink is seen by queries in front of it.",
-                    "A sink lifts the window, not the causal mask: position 0 must not see position 1.",
-                    _bent(sinks_ahead=True),
-                ),
-                Mistake(
-                    "The sinks make the window wider.",
-                    "They stay where they are, at the beginning of the text, however far away that is.",
-                    _sinks_widen,
-                ),
-                Mistake(
-                    "Only one of the sinks is visible.",
-                    "`sinks` is how many tokens stay visible: the positions 0 to sinks - 1.",
-                    _last_sink,
-                ),
-                Mistake(
-                    "The sinks are forgotten.",
-                    "The positions below `sinks` stay visible to all later ones.",
-                    _no_sinks,
-                ),
-            ),
-            _first_wrong_cell,
-        ),
-        Probe(
-            "the last queries of a longer text",
-            _with_past,
-            window_mask,
-            (
-                Mistake(
-                    "The queries are counted from 0, but they are the last T of S positions.",
-                    "With a cache, query 0 stands at position S - T.",
-                    _bent(first=0),
-                ),
-            ),
-            _first_wrong_cell,
-        ),
-    ),
-    forbidden=READY_MADE,
+question = Question("04.3", "A window, and a sink", window_mask, forbidden=READY_MADE)
+
+whole_text = question.probe("a window in a whole text", _whole_text, _first_wrong_cell)
+whole_text.mistake(
+    "The window is one position too wide.",
+    "A window of 2 is the token itself and one before it: the distance is less than the window.",
+    partial(_mask, wider=1),
+)
+whole_text.mistake(
+    "The window is one position too narrow: a token does not see itself.",
+    "The token itself counts as one of the window's positions.",
+    partial(_mask, itself=False),
+)
+whole_text.mistake(
+    "The window reaches into the future.",
+    "The distance to what comes after is negative. Ask for 0 at least, and less than the window.",
+    lambda T, S, window, sinks: _mask(T, S, window, sinks, ahead=window - 1),
+)
+whole_text.mistake(
+    "It is the causal mask: the window does not end anywhere.",
+    "Besides the future, hide what lies `window` positions back, and further.",
+    lambda T, S, window, sinks: _mask(T, S, S, 0),
+)
+whole_text.mistake(
+    "Rows and columns have changed places: the rows are the keys.",
+    "Row t says what query t sees: `query[:, None]` and `key[None, :]`, not the other way round.",
+    lambda T, S, window, sinks: window_mask(T, S, window, sinks).T,
+)
+
+with_sinks = question.probe("the first tokens stay visible", _with_sinks, _first_wrong_cell)
+with_sinks.mistake(
+    "A sink is seen by queries in front of it.",
+    "A sink lifts the window, not the causal mask: position 0 must not see position 1.",
+    partial(_mask, sinks_ahead=True),
+)
+with_sinks.mistake(
+    "The sinks make the window wider.",
+    "They stay where they are, at the beginning of the text, however far away that is.",
+    lambda T, S, window, sinks: _mask(T, S, window + sinks, 0),
+)
+with_sinks.mistake(
+    "Only one of the sinks is visible.",
+    "`sinks` is how many tokens stay visible: the positions 0 to sinks - 1.",
+    lambda T, S, window, sinks: _mask(T, S, window, sinks, sink_from=sinks - 1),
+)
+with_sinks.mistake(
+    "The sinks are forgotten.",
+    "The positions below `sinks` stay visible to all later ones.",
+    lambda T, S, window, sinks: _mask(T, S, window, 0),
+)
+
+last_queries = question.probe("the last queries of a longer text", _with_past, _first_wrong_cell)
+last_queries.mistake(
+    "The queries are counted from 0, but they are the last T of S positions.",
+    "With a cache, query 0 stands at position S - T.",
+    partial(_mask, first=0),
 )

@@ -7,6 +7,7 @@ is that of its noise (Levy, Goldberg and Dagan 2015).
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import apart, as_tensor, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def association(counts: Float[Tensor, "V contexts"], power: float) -> Float[Tensor, "V contexts"]:
@@ -25,47 +26,40 @@ def association(counts: Float[Tensor, "V contexts"], power: float) -> Float[Tens
     tensor([[0.4055, 0.0000],
             [0.0000, 0.6931]])
     """
-    return _bent()(counts, power)
+    return _association(counts, power)
 
 
 def _shares(counts: Tensor) -> Tensor:
     return counts / counts.sum()
 
 
-def _bent(
+def _association(
+    counts: Tensor,
+    power: float,
+    *,
     word: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts.sum(1)),
     company: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts.sum(0) ** power),
     pair: Callable[[Tensor, float], Tensor] = lambda counts, power: _shares(counts),
     finish: Callable[[Tensor], Tensor] = lambda logs: logs.clamp_min(0).nan_to_num(),
-) -> Callable[..., Tensor]:
-    """The logarithm of p(pair) / (p(word) p(company)), with one thing done otherwise."""
-
-    def association(counts: Tensor, power: float) -> Tensor:
-        exact = counts.double()
-        by_chance = word(exact, power)[:, None] * company(exact, power)
-        return finish((pair(exact, power) / by_chance).log()).float()
-
-    return association
+) -> Tensor:
+    """The logarithm of p(pair) / (p(word) p(company)), with one thing done differently."""
+    exact = counts.double()
+    by_chance = word(exact, power)[:, None] * company(exact, power)
+    return finish((pair(exact, power) / by_chance).log()).float()
 
 
-def _tiny_number(counts: Tensor, power: float) -> Tensor:
-    pair, word, company = (_shares(part) + 1e-9 for part in (counts, counts.sum(1), counts.sum(0)))
-    return (pair.log() - word.log()[:, None] - company.log()).clamp_min(0)
-
-
-def _drawn(*sizes: tuple[int, int], power: tuple[float, ...] = (1.0,), unseen: bool = False):
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for V, W in sizes:
-            counts = torch.tensor([[float(chance.randint(1, 9)) for _ in range(W)] for _ in range(V)])
-            if unseen:  # a word, a company, and a pair
-                counts[chance.randrange(V)] = 0
-                counts[:, chance.randrange(W)] = 0
-                counts[chance.randrange(V), chance.randrange(W)] = 0
-            calls.append((counts, chance.choice(power)))
-        return calls
-
-    return draw
+def _drawn(
+    rng: random.Random, *sizes: tuple[int, int], power: tuple[float, ...] = (1.0,), unseen: bool = False
+) -> list[Call]:
+    calls = []
+    for V, W in sizes:
+        counts = torch.tensor([[float(rng.randint(1, 9)) for _ in range(W)] for _ in range(V)])
+        if unseen:  # a word, a company, and a pair
+            counts[rng.randrange(V)] = 0
+            counts[:, rng.randrange(W)] = 0
+            counts[rng.randrange(V), rng.randrange(W)] = 0
+        calls.append((counts, rng.choice(power)))
+    return calls
 
 
 def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -83,108 +77,99 @@ def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     return None
 
 
-ASSOCIATION = Question(
-    "02.3",
-    "A table that nobody trained",
-    "association",
-    (
-        Probe(
-            "every pair was seen",
-            _drawn((2, 2), (3, 3), (3, 3), (4, 4), (5, 5)),
-            association,
-            (
-                Mistake(
-                    "Pairs that meet less often than by chance are below 0.",
-                    "Let 0 be the least: `clamp_min(0)`.",
-                    _bent(finish=lambda logs: logs),
-                ),
-                Mistake(
-                    "Pairs that meet less often than by chance count like those that meet more often.",
-                    "No absolute value: what is below 0 becomes 0.",
-                    _bent(finish=torch.abs),
-                ),
-                Mistake(
-                    "The association is in bits.",
-                    "Take the natural logarithm.",
-                    _bent(finish=lambda logs: logs.clamp_min(0) / math.log(2)),
-                ),
-                Mistake(
-                    "The ratio itself is returned, without its logarithm.",
-                    "As often as by chance is a ratio of 1; its logarithm is 0.",
-                    _bent(finish=torch.exp),
-                ),
-                Mistake(
-                    "Counts and shares are mixed: the total is missing.",
-                    "Make all three shares first: each divided by its own sum.",
-                    _bent(pair=lambda counts, power: counts),
-                ),
-                Mistake(
-                    "The shares of the words stand for those of the company, too.",
-                    "In the lesson the table was symmetric. Here the company is in the columns: sum over axis 0.",
-                    _bent(company=lambda counts, power: _shares(counts.sum(1))),
-                ),
-                Mistake(
-                    "One is added to every count.",
-                    "Every pair was seen. Zeros are the next probe, and need no such help.",
-                    lambda counts, power: association(counts + 1, power),
-                ),
-            ),
-            _first_wrong_pair,
-        ),
-        Probe(
-            "words and pairs that were never seen",
-            _drawn((2, 3), (4, 4), (3, 5), (5, 3), (6, 5), unseen=True),
-            association,
-            (
-                Mistake(
-                    "A word that was never seen brings NaN: 0 divided by 0.",
-                    "Nothing is known of it, so it goes with nothing: 0. `nan_to_num` puts it there.",
-                    _bent(finish=lambda logs: logs.clamp_min(0)),
-                ),
-                Mistake(
-                    "A tiny number in every share makes a word that was never seen go with all others.",
-                    "0 of 0 is not known, and a tiny number does not know it either. Put 0 there by hand.",
-                    _tiny_number,
-                ),
-            ),
-            _first_wrong_pair,
-        ),
-        Probe(
-            "the company's shares flattened by a power",
-            _drawn((2, 3), (4, 4), (3, 5), (5, 3), (6, 5), power=(0.5, 0.75), unseen=True),
-            association,
-            (
-                Mistake(
-                    "The power is not used.",
-                    "Raise the counts of the company, summed over all words, to `power`.",
-                    lambda counts, power: association(counts, 1.0),
-                ),
-                Mistake(
-                    "The flattened shares do not add up to 1.",
-                    "After the power, divide by the new sum.",
-                    _bent(company=lambda counts, power: _shares(counts.sum(0)) ** power),
-                ),
-                Mistake(
-                    "The power is taken of the words' shares, not of the company's.",
-                    "Only the company, the sum over axis 0, is flattened.",
-                    _bent(
-                        word=lambda counts, power: _shares(counts.sum(1) ** power),
-                        company=lambda counts, power: _shares(counts.sum(0)),
-                    ),
-                ),
-                Mistake(
-                    "Both shares are flattened.",
-                    "Only the company, the sum over axis 0, is flattened.",
-                    _bent(word=lambda counts, power: _shares(counts.sum(1) ** power)),
-                ),
-                Mistake(
-                    "The counts of the pairs are flattened before all else.",
-                    "Sum first, then take the power of the company's sums. The pairs keep their counts.",
-                    lambda counts, power: association(counts**power, 1.0),
-                ),
-            ),
-            _first_wrong_pair,
-        ),
+question = Question("02.3", "A table that nobody trained", association)
+
+all_seen = question.probe(
+    "every pair was seen", lambda rng: _drawn(rng, (2, 2), (3, 3), (3, 3), (4, 4), (5, 5)), _first_wrong_pair
+)
+all_seen.mistake(
+    "Pairs that meet less often than by chance are below 0.",
+    "Let 0 be the least: `clamp_min(0)`.",
+    partial(_association, finish=lambda logs: logs),
+)
+all_seen.mistake(
+    "Pairs that meet less often than by chance count like those that meet more often.",
+    "No absolute value: what is below 0 becomes 0.",
+    partial(_association, finish=torch.abs),
+)
+all_seen.mistake(
+    "The association is in bits.",
+    "Take the natural logarithm.",
+    partial(_association, finish=lambda logs: logs.clamp_min(0) / math.log(2)),
+)
+all_seen.mistake(
+    "The ratio itself is returned, without its logarithm.",
+    "As often as by chance is a ratio of 1; its logarithm is 0.",
+    partial(_association, finish=torch.exp),
+)
+all_seen.mistake(
+    "Counts and shares are mixed: the total is missing.",
+    "Make all three shares first: each divided by its own sum.",
+    partial(_association, pair=lambda counts, power: counts),
+)
+all_seen.mistake(
+    "The shares of the words stand for those of the company, too.",
+    "In the lesson the table was symmetric. Here the company is in the columns: sum over axis 0.",
+    partial(_association, company=lambda counts, power: _shares(counts.sum(1))),
+)
+all_seen.mistake(
+    "One is added to every count.",
+    "Every pair was seen. Zeros are the next probe, and need no such help.",
+    lambda counts, power: association(counts + 1, power),
+)
+
+unseen = question.probe(
+    "words and pairs that were never seen",
+    lambda rng: _drawn(rng, (2, 3), (4, 4), (3, 5), (5, 3), (6, 5), unseen=True),
+    _first_wrong_pair,
+)
+unseen.mistake(
+    "A word that was never seen brings NaN: 0 divided by 0.",
+    "Nothing is known of it, so it goes with nothing: 0. `nan_to_num` puts it there.",
+    partial(_association, finish=lambda logs: logs.clamp_min(0)),
+)
+
+
+@unseen.mistake(
+    "A tiny number in every share makes a word that was never seen go with all others.",
+    "0 of 0 is not known, and a tiny number does not know it either. Put 0 there by hand.",
+)
+def _tiny_number(counts, power):
+    pair, word, company = (_shares(part) + 1e-9 for part in (counts, counts.sum(1), counts.sum(0)))
+    return (pair.log() - word.log()[:, None] - company.log()).clamp_min(0)
+
+
+flattened = question.probe(
+    "the company's shares flattened by a power",
+    lambda rng: _drawn(rng, (2, 3), (4, 4), (3, 5), (5, 3), (6, 5), power=(0.5, 0.75), unseen=True),
+    _first_wrong_pair,
+)
+flattened.mistake(
+    "The power is not used.",
+    "Raise the counts of the company, summed over all words, to `power`.",
+    lambda counts, power: association(counts, 1.0),
+)
+flattened.mistake(
+    "The flattened shares do not add up to 1.",
+    "After the power, divide by the new sum.",
+    partial(_association, company=lambda counts, power: _shares(counts.sum(0)) ** power),
+)
+flattened.mistake(
+    "The power is taken of the words' shares, not of the company's.",
+    "Only the company, the sum over axis 0, is flattened.",
+    partial(
+        _association,
+        word=lambda counts, power: _shares(counts.sum(1) ** power),
+        company=lambda counts, power: _shares(counts.sum(0)),
     ),
-    forbidden=("minillm",),
+)
+flattened.mistake(
+    "Both shares are flattened.",
+    "Only the company, the sum over axis 0, is flattened.",
+    partial(_association, word=lambda counts, power: _shares(counts.sum(1) ** power)),
+)
+flattened.mistake(
+    "The counts of the pairs are flattened before all else.",
+    "Sum first, then take the power of the company's sums. The pairs keep their counts.",
+    lambda counts, power: association(counts**power, 1.0),
 )

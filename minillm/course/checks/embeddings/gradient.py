@@ -6,7 +6,7 @@ several copies of one row the last one stays.
 """
 
 import random
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Gradient = tuple[Tensor, Tensor]  # (n,) ids, (n, C) their slopes
 
@@ -34,79 +34,42 @@ def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int
     return rows, (one_hot.T @ upstream.flatten(0, 1))[rows]
 
 
-def _row_by_row(join: Callable[[list[Tensor]], Tensor], in_order: bool = True, keep_pad: bool = False):
+def _row_by_row(ids, upstream, pad, *, join, in_order=True, keep_pad=False) -> Gradient:
     """The slopes of each id collected, then joined in another way."""
-
-    def gradient(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-        collected: dict[int, list[Tensor]] = {}
-        for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):
-            if id != pad or keep_pad:
-                collected.setdefault(id, []).append(slope)
-        rows = sorted(collected) if in_order else list(collected)
-        return torch.tensor(rows), torch.stack([join(collected[row]) for row in rows])
-
-    return gradient
+    collected: dict[int, list[Tensor]] = {}
+    for id, slope in zip(ids.flatten().tolist(), upstream.flatten(0, 1), strict=True):
+        if id != pad or keep_pad:
+            collected.setdefault(id, []).append(slope)
+    rows = sorted(collected) if in_order else list(collected)
+    return torch.tensor(rows), torch.stack([join(collected[row]) for row in rows])
 
 
-def _not_joined(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    rows, order = ids[ids != pad].sort(stable=True)
-    return rows, upstream[ids != pad][order]
-
-
-def _neighbours_joined(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    rows, places = ids[ids != pad].unique_consecutive(return_inverse=True)
-    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[ids != pad])
-
-
-def _pad_is_zero(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    return gradient(ids, upstream.masked_fill((ids == pad)[..., None], 0.0), pad=-1)
-
-
-def _mean_of_texts(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    return gradient(ids, upstream / len(ids), pad)
-
-
-def _padding_at_the_end(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # up to the last token of each text
-    return gradient(ids[keep][None], upstream[keep][None], pad=-1)
-
-
-def _rows_that_moved(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    rows, slopes = gradient(ids, upstream, pad)
-    moved = (slopes.abs() > 1e-4).any(1)
-    return rows[moved], slopes[moved]
-
-
-def _first_text(ids: Tensor, upstream: Tensor, pad: int) -> Gradient:
-    return gradient(ids[:1], upstream[:1], pad)
-
-
-def _one_text(chance: random.Random) -> list[Call]:
+def _one_text(rng: random.Random) -> list[Call]:
     """Texts in which ids repeat, side by side and apart; the padding does not occur."""
     calls = []
     for T, C in ((4, 1), (6, 2), (9, 3)):
-        few = chance.sample(range(1, 30), T // 2)
-        ids = [*few, *chance.choices(few, k=T - len(few))]
-        chance.shuffle(ids)
-        calls.append((torch.tensor([ids]), numbers(chance, 1, T, C), 0))
+        few = rng.sample(range(1, 30), T // 2)
+        ids = [*few, *rng.choices(few, k=T - len(few))]
+        rng.shuffle(ids)
+        calls.append((torch.tensor([ids]), numbers(rng, 1, T, C), 0))
     return calls
 
 
-def _batch(chance: random.Random) -> list[Call]:
+def _batch(rng: random.Random) -> list[Call]:
     """Texts of unequal length, filled up in front or behind or in between; the padding is no particular id.
 
     In the last batch the slopes of an id add up to 0.
     """
     calls = []
     for B, T, C in ((2, 3, 1), (3, 5, 2), (4, 6, 3)):
-        pad, *few = chance.sample(range(30), T)
-        ids = torch.tensor([chance.choices(few, k=T) for _ in range(B)])
+        pad, *few = rng.sample(range(30), T)
+        ids = torch.tensor([rng.choices(few, k=T) for _ in range(B)])
         for row in range(1, B):
-            n = chance.randint(1, T - 1)
-            places = chance.choice((slice(-n, None), slice(n), chance.sample(range(T), n)))
+            n = rng.randint(1, T - 1)
+            places = rng.choice((slice(-n, None), slice(n), rng.sample(range(T), n)))
             ids[row, places] = pad
-        calls.append((ids, numbers(chance, B, T, C), pad))
-    ids, upstream, pad = (one.clone() if type(one) is Tensor else one for one in calls[-1])
+        calls.append((ids, numbers(rng, B, T, C), pad))
+    ids, upstream, pad = (argument.clone() if type(argument) is Tensor else argument for argument in calls[-1])
     ids[0, 1] = ids[0, 0]
     alike = (ids == ids[0, 0]).nonzero().tolist()
     upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])
@@ -133,87 +96,91 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     return None
 
 
-GRADIENT = Question(
+question = Question(
     "02.2",
     "Said three times, learnt once",
-    "gradient",
-    (
-        Probe(
-            "one text with repeated ids",
-            _one_text,
-            gradient,
-            (
-                Mistake(
-                    "Of an id that stands several times only the last place counts.",
-                    "`slopes[places] += ...` writes each row once. `index_add` adds for every place.",
-                    _row_by_row(lambda slopes: slopes[-1]),
-                ),
-                Mistake(
-                    "Of an id that stands several times only the first place counts.",
-                    "Every place was used, so every place sends something back: add it up.",
-                    _row_by_row(lambda slopes: slopes[0]),
-                ),
-                Mistake(
-                    "The slopes of an id are averaged.",
-                    "What arrives by several ways adds up. If the loss is a mean, `upstream` knows it already.",
-                    _row_by_row(lambda slopes: torch.stack(slopes).mean(0)),
-                ),
-                Mistake(
-                    "An id that stands several times has several rows.",
-                    "Join them: one row for each different id.",
-                    _not_joined,
-                ),
-                Mistake(
-                    "Only repeats that stand side by side are joined.",
-                    "`unique_consecutive` compares neighbours. `unique` sorts first, and finds them all.",
-                    _neighbours_joined,
-                ),
-                Mistake(
-                    "The rows stand in the order of the text.",
-                    "Sort them, the smallest id first, and the slopes along with them.",
-                    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), in_order=False),
-                ),
-            ),
-            _which_row,
-        ),
-        Probe(
-            "a batch that is filled up",
-            _batch,
-            gradient,
-            (
-                Mistake(
-                    "The padding learns, too.",
-                    "Leave out all places where `ids` is `pad`.",
-                    _row_by_row(lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
-                ),
-                Mistake(
-                    "The padding still has a row, if only of zeros.",
-                    "Leave its id out of the rows, too.",
-                    _pad_is_zero,
-                ),
-                Mistake(
-                    "Padding at the end is left out; in front of a token it learns, too.",
-                    "Padding may stand anywhere. `ids != pad` finds it wherever it stands.",
-                    _padding_at_the_end,
-                ),
-                Mistake(
-                    "An id whose slopes add up to 0 has no row.",
-                    "Take the rows from `ids`, not from the slopes: the row is there, and holds zeros.",
-                    _rows_that_moved,
-                ),
-                Mistake(
-                    "The gradient is divided by the number of texts.",
-                    "`upstream` is the slope of the loss already, with every mean that is in it. Only add.",
-                    _mean_of_texts,
-                ),
-                Mistake(
-                    "Only the first text counts.",
-                    "Join (B, T) to one axis first: `ids.flatten()` and `upstream.flatten(0, 1)`.",
-                    _first_text,
-                ),
-            ),
-            _which_row,
-        ),
-    ),
+    gradient,
     forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
+)
+
+one_text = question.probe("one text with repeated ids", _one_text, _which_row)
+one_text.mistake(
+    "Of an id that stands several times only the last place counts.",
+    "`slopes[places] += ...` writes each row once. `index_add` adds for every place.",
+    partial(_row_by_row, join=lambda slopes: slopes[-1]),
+)
+one_text.mistake(
+    "Of an id that stands several times only the first place counts.",
+    "Every place was used, so every place sends something back: add it up.",
+    partial(_row_by_row, join=lambda slopes: slopes[0]),
+)
+one_text.mistake(
+    "The slopes of an id are averaged.",
+    "What arrives by several ways adds up. If the loss is a mean, `upstream` knows it already.",
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).mean(0)),
+)
+
+
+@one_text.mistake("An id that stands several times has several rows.", "Join them: one row for each different id.")
+def _not_joined(ids, upstream, pad):
+    rows, order = ids[ids != pad].sort(stable=True)
+    return rows, upstream[ids != pad][order]
+
+
+@one_text.mistake(
+    "Only repeats that stand side by side are joined.",
+    "`unique_consecutive` compares neighbours. `unique` sorts first, and finds them all.",
+)
+def _neighbours_joined(ids, upstream, pad):
+    rows, places = ids[ids != pad].unique_consecutive(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[ids != pad])
+
+
+one_text.mistake(
+    "The rows stand in the order of the text.",
+    "Sort them, the smallest id first, and the slopes along with them.",
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), in_order=False),
+)
+
+padded_batch = question.probe("a batch that is filled up", _batch, _which_row)
+padded_batch.mistake(
+    "The padding learns, too.",
+    "Leave out all places where `ids` is `pad`.",
+    partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
+)
+padded_batch.mistake(
+    "The padding still has a row, if only of zeros.",
+    "Leave its id out of the rows, too.",
+    lambda ids, upstream, pad: gradient(ids, upstream.masked_fill((ids == pad)[..., None], 0.0), pad=-1),
+)
+
+
+@padded_batch.mistake(
+    "Padding at the end is left out; in front of a token it learns, too.",
+    "Padding may stand anywhere. `ids != pad` finds it wherever it stands.",
+)
+def _padding_at_the_end(ids, upstream, pad):
+    keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # up to the last token of each text
+    return gradient(ids[keep][None], upstream[keep][None], pad=-1)
+
+
+@padded_batch.mistake(
+    "An id whose slopes add up to 0 has no row.",
+    "Take the rows from `ids`, not from the slopes: the row is there, and holds zeros.",
+)
+def _rows_that_moved(ids, upstream, pad):
+    rows, slopes = gradient(ids, upstream, pad)
+    moved = (slopes.abs() > 1e-4).any(1)
+    return rows[moved], slopes[moved]
+
+
+padded_batch.mistake(
+    "The gradient is divided by the number of texts.",
+    "`upstream` is the slope of the loss already, with every mean that is in it. Only add.",
+    lambda ids, upstream, pad: gradient(ids, upstream / len(ids), pad),
+)
+padded_batch.mistake(
+    "Only the first text counts.",
+    "Join (B, T) to one axis first: `ids.flatten()` and `upstream.flatten(0, 1)`.",
+    lambda ids, upstream, pad: gradient(ids[:1], upstream[:1], pad),
 )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Tables = tuple[Tensor, Tensor]  # E and U
 
@@ -33,112 +34,87 @@ def step(
             [2.]]), tensor([[ 0.5000],
             [-0.5000]]))
     """
-    return _bent()(E, U, words, company, noise, rate)
+    return _step(E, U, words, company, noise, rate)
 
 
-def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    """-log sigmoid of the right scores and of minus the wrong ones; `counts` is (N, K), True where noise does."""
+def _loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    """-log sigmoid of the right scores and of minus the wrong ones; `mask` is (N, K), True where noise counts."""
     right = (U[company] * E[words]).sum(-1)
     wrong = (U[noise] * E[words][:, None]).sum(-1)
-    return -F.logsigmoid(right).sum() - F.logsigmoid(-wrong)[counts].sum()
+    return -F.logsigmoid(right).sum() - F.logsigmoid(-wrong)[mask].sum()
 
 
-def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    choices = torch.cat([company[:, None], noise], 1)
-    return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
-
-
-def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
-    choices = torch.cat([company[:, None], noise], 1)
-    return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
-
-
-def _bent(
+def _step(
+    E: Tensor,
+    U: Tensor,
+    words: Tensor,
+    company: Tensor,
+    noise: Tensor,
+    rate: float,
+    *,
     loss: Callable[..., Tensor] = _loss,
-    counts: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
+    mask: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
     rates: Callable[[Tensor, Tensor], tuple[float, float]] = lambda words, noise: (1, 1),
-) -> Callable[..., Tables]:
-    """A step by autograd, with one thing done otherwise. `rates` are factors for E's rate and for U's."""
-
-    def step(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, rate: float) -> Tables:
-        with torch.enable_grad():
-            tables = [table.detach().double().requires_grad_() for table in (E, U)]
-            value = loss(*tables, words, company, noise, counts(words, company, noise))
-            slopes = torch.autograd.grad(value, tables)
-        factors = rates(words, noise)
-        stepped = [t.detach() - rate * f * s for t, f, s in zip(tables, factors, slopes, strict=True)]
-        return stepped[0].float(), stepped[1].float()
-
-    return step
+) -> Tables:
+    """A step by autograd, with one thing done differently. `rates` are factors for E's rate and for U's."""
+    with torch.enable_grad():
+        tables = [table.detach().double().requires_grad_() for table in (E, U)]
+        value = loss(*tables, words, company, noise, mask(words, company, noise))
+        slopes = torch.autograd.grad(value, tables)
+    factors = rates(words, noise)
+    stepped = [t.detach() - rate * f * s for t, f, s in zip(tables, factors, slopes, strict=True)]
+    return stepped[0].float(), stepped[1].float()
 
 
-def _first_E_then_U(E, U, words, company, noise, rate):
-    new = step(E, U, words, company, noise, rate)[0]
-    return new, U + step(new, U, words, company, noise, rate)[1] - U
+def _with_loss(loss: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_step, loss=loss)
 
 
-def _first_U_then_E(E, U, words, company, noise, rate):
-    new = step(E, U, words, company, noise, rate)[1]
-    return step(E, new, words, company, noise, rate)[0], new
-
-
-def _pair_by_pair(E, U, words, company, noise, rate):
-    for n in range(len(words)):
-        E, U = step(E, U, words[n : n + 1], company[n : n + 1], noise[n : n + 1], rate)
-    return E, U
-
-
-def _last_only(E_too: bool, U_too: bool) -> Callable[..., Tables]:
+def _last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
     """What `table[ids] += ...` writes: of an id that stands several times, the last."""
-
-    def step(E, U, words, company, noise, rate):
-        weight = (noise != company[:, None]).float()
-        push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
-        push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
-        for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
-        new_E, new_U = E.clone(), U.clone()
-        for table, ids, slopes, lost in (
-            (new_E, words, for_word, E_too),
-            (new_U, company, push_right[:, None] * E[words], U_too),
-            (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
-        ):
-            if lost:
-                same = ids[:, None] == ids
-                last = torch.tensor([int(row.nonzero()[-1]) for row in same])
-                slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
-            table.index_add_(0, ids, slopes, alpha=-rate)
-        return new_E, new_U
-
-    return step
+    weight = (noise != company[:, None]).float()
+    push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
+    push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
+    for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
+    new_E, new_U = E.clone(), U.clone()
+    for table, ids, slopes, lost in (
+        (new_E, words, for_word, E_too),
+        (new_U, company, push_right[:, None] * E[words], U_too),
+        (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
+    ):
+        if lost:
+            same = ids[:, None] == ids
+            last = torch.tensor([int(row.nonzero()[-1]) for row in same])
+            slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
+        table.index_add_(0, ids, slopes, alpha=-rate)
+    return new_E, new_U
 
 
-def _drawn(*sizes: tuple[int, int, int], repeats: bool = False, clashes: bool = False):
+def _drawn(
+    rng: random.Random, *sizes: tuple[int, int, int], repeats: bool = False, clashes: bool = False
+) -> list[Call]:
     """For each (N, K, C) two tables of nine rows, and pairs; noise is apart from all pairs unless it `clashes`."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for N, K, C in sizes:
-            ids = chance.sample(range(9), 9)
-            some = (lambda pool, k: chance.choices(pool[:3], k=k)) if repeats else chance.sample
-            words, company = some(ids[:4], N), some(ids[:4], N)
-            noise = [some(ids[4:], K) for _ in range(N)]
-            if clashes:  # with its own company, and with what else stands in the pairs
-                for n in range(N):
-                    noise[n][:2] = [company[n], chance.choice(words + company)]
-            calls.append((*(numbers(chance, 9, C) for _ in range(2)), *map(torch.tensor, (words, company, noise)), 0.5))
-        return calls
-
-    return draw
+    calls = []
+    for N, K, C in sizes:
+        ids = rng.sample(range(9), 9)
+        some = (lambda pool, k: rng.choices(pool[:3], k=k)) if repeats else rng.sample
+        words, company = some(ids[:4], N), some(ids[:4], N)
+        noise = [some(ids[4:], K) for _ in range(N)]
+        if clashes:  # with its own company, and with what else stands in the pairs
+            for n in range(N):
+                noise[n][:2] = [company[n], rng.choice(words + company)]
+        calls.append((*(numbers(rng, 9, C) for _ in range(2)), *map(torch.tensor, (words, company, noise)), 0.5))
+    return calls
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     for (_, _, words, company, noise, _), wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 2:
             return None
-        for name, one, other in zip("EU", wanted, map(as_tensor, answer), strict=True):
-            if other is None or other.shape != one.shape:
+        for name, due, gave in zip("EU", wanted, map(as_tensor, answer), strict=True):
+            if gave is None or gave.shape != due.shape:
                 return None
-            if wrong := apart(one, other).any(-1).nonzero().flatten().tolist():
+            if wrong := apart(due, gave).any(-1).nonzero().flatten().tolist():
                 row = wrong[0]
                 roles = {"words": words} if name == "E" else {"company": company, "noise": noise}
                 times = ", ".join(f"{int((ids == row).sum())}× in {role}" for role, ids in roles.items())
@@ -147,119 +123,138 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     return None
 
 
-NOISE = Question(
+question = Question(
     "02.4",
     "A handful of wrong words",
-    "step",
-    (
-        Probe(
-            "one pair, and different words",
-            _drawn((1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
-            step,
-            (
-                Mistake(
-                    "The noise is pulled nearer, too.",
-                    "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall.",
-                    _bent(_pulled_loss),
-                ),
-                Mistake(
-                    "The noise does nothing.",
-                    "Each wrong word pushes e_w away, and is pushed away by it.",
-                    _bent(counts=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
-                ),
-                Mistake(
-                    "It is a softmax over the right word and the noise.",
-                    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
-                    _bent(_softmax_loss),
-                ),
-                Mistake(
-                    "The step goes uphill.",
-                    "Subtract rate times slope. Pulling together is what comes out for the right word.",
-                    lambda E, U, words, company, noise, rate: step(E, U, words, company, noise, -rate),
-                ),
-                Mistake(
-                    "U is stepped with rows of E that have moved already.",
-                    "Compute all slopes with the tables as they came; then change both.",
-                    _first_E_then_U,
-                ),
-                Mistake(
-                    "E is stepped with rows of U that have moved already.",
-                    "Compute all slopes with the tables as they came; then change both.",
-                    _first_U_then_E,
-                ),
-                Mistake(
-                    "Only E learns.",
-                    "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
-                    _bent(rates=lambda words, noise: (1, 0)),
-                ),
-            ),
-            _which_row,
-        ),
-        Probe(
-            "words that stand several times",
-            _drawn((3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
-            step,
-            (
-                Mistake(
-                    "In E, a word that stands several times is stepped once.",
-                    "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
-                    _last_only(E_too=True, U_too=False),
-                ),
-                Mistake(
-                    "In U, a word that stands several times is stepped once.",
-                    "Noise and company repeat. `index_add` adds for every place.",
-                    _last_only(E_too=False, U_too=True),
-                ),
-                Mistake(
-                    "In both tables, a word that stands several times is stepped once.",
-                    "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
-                    _last_only(E_too=True, U_too=True),
-                ),
-                Mistake(
-                    "The slopes are divided by the number of pairs.",
-                    "The loss of this question is a sum over the pairs.",
-                    _bent(rates=lambda words, noise: (1 / len(words), 1 / len(words))),
-                ),
-                Mistake(
-                    "The pairs are worked on one after the other.",
-                    "All pairs see the tables as they came. Collect the slopes of all, then step once.",
-                    _pair_by_pair,
-                ),
-            ),
-            _which_row,
-        ),
-        Probe(
-            "noise that hits the right word",
-            _drawn((2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
-            step,
-            (
-                Mistake(
-                    "Noise that is the right word is pushed away all the same.",
-                    "Where noise equals this pair's company, leave it out.",
-                    _bent(counts=lambda words, company, noise: noise == noise),
-                ),
-                Mistake(
-                    "Noise that equals the word, not its company, is left out.",
-                    "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
-                    _bent(counts=lambda words, company, noise: noise != words[:, None]),
-                ),
-                Mistake(
-                    "Noise that is the company of another pair is left out.",
-                    "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
-                    _bent(counts=lambda words, company, noise: ~torch.isin(noise, company)),
-                ),
-                Mistake(
-                    "A pair whose noise hits the right word loses all its noise.",
-                    "Leave out the one hit. The pair's other noise counts.",
-                    _bent(
-                        counts=lambda words, company, noise: (
-                            (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
-                        )
-                    ),
-                ),
-            ),
-            _which_row,
-        ),
-    ),
+    step,
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.nn.functional.embedding"),
+)
+
+different_words = question.probe(
+    "one pair, and different words",
+    lambda rng: _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
+    _which_row,
+)
+
+
+@different_words.mistake(
+    "The noise is pulled nearer, too.", "A wrong word's slope is sigmoid(score), without minus 1: its score shall fall."
+)
+@_with_loss
+def _pulled_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    choices = torch.cat([company[:, None], noise], 1)
+    return -F.logsigmoid((U[choices] * E[words][:, None]).sum(-1)).sum()
+
+
+different_words.mistake(
+    "The noise does nothing.",
+    "Each wrong word pushes e_w away, and is pushed away by it.",
+    partial(_step, mask=lambda words, company, noise: torch.zeros_like(noise, dtype=torch.bool)),
+)
+
+
+@different_words.mistake(
+    "It is a softmax over the right word and the noise.",
+    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
+)
+@_with_loss
+def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    choices = torch.cat([company[:, None], noise], 1)
+    return -(U[choices] * E[words][:, None]).sum(-1).log_softmax(-1)[:, 0].sum()
+
+
+different_words.mistake(
+    "The step goes uphill.",
+    "Subtract rate times slope. Pulling together is what comes out for the right word.",
+    lambda E, U, words, company, noise, rate: step(E, U, words, company, noise, -rate),
+)
+
+
+@different_words.mistake(
+    "U is stepped with rows of E that have moved already.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _first_E_then_U(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[0]
+    return new, U + step(new, U, words, company, noise, rate)[1] - U
+
+
+@different_words.mistake(
+    "E is stepped with rows of U that have moved already.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _first_U_then_E(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[1]
+    return step(E, new, words, company, noise, rate)[0], new
+
+
+different_words.mistake(
+    "Only E learns.",
+    "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
+    partial(_step, rates=lambda words, noise: (1, 0)),
+)
+
+repeated_words = question.probe(
+    "words that stand several times",
+    lambda rng: _drawn(rng, (3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
+    _which_row,
+)
+repeated_words.mistake(
+    "In E, a word that stands several times is stepped once.",
+    "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
+    partial(_last_only, E_too=True, U_too=False),
+)
+repeated_words.mistake(
+    "In U, a word that stands several times is stepped once.",
+    "Noise and company repeat. `index_add` adds for every place.",
+    partial(_last_only, E_too=False, U_too=True),
+)
+repeated_words.mistake(
+    "In both tables, a word that stands several times is stepped once.",
+    "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
+    partial(_last_only, E_too=True, U_too=True),
+)
+repeated_words.mistake(
+    "The slopes are divided by the number of pairs.",
+    "The loss of this question is a sum over the pairs.",
+    partial(_step, rates=lambda words, noise: (1 / len(words), 1 / len(words))),
+)
+
+
+@repeated_words.mistake(
+    "The pairs are worked on one after the other.",
+    "All pairs see the tables as they came. Collect the slopes of all, then step once.",
+)
+def _pair_by_pair(E, U, words, company, noise, rate):
+    for n in range(len(words)):
+        E, U = step(E, U, words[n : n + 1], company[n : n + 1], noise[n : n + 1], rate)
+    return E, U
+
+
+hits = question.probe(
+    "noise that hits the right word",
+    lambda rng: _drawn(rng, (2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
+    _which_row,
+)
+hits.mistake(
+    "Noise that is the right word is pushed away all the same.",
+    "Where noise equals this pair's company, leave it out.",
+    partial(_step, mask=lambda words, company, noise: noise == noise),
+)
+hits.mistake(
+    "Noise that equals the word, not its company, is left out.",
+    "A word may well be noise to itself. It is compared with what should be guessed: `company`.",
+    partial(_step, mask=lambda words, company, noise: noise != words[:, None]),
+)
+hits.mistake(
+    "Noise that is the company of another pair is left out.",
+    "Only its own pair matters: compare row by row, `noise != company[:, None]`.",
+    partial(_step, mask=lambda words, company, noise: ~torch.isin(noise, company)),
+)
+hits.mistake(
+    "A pair whose noise hits the right word loses all its noise.",
+    "Leave out the one hit. The pair's other noise counts.",
+    partial(
+        _step, mask=lambda words, company, noise: (noise != company[:, None]).all(1, keepdim=True).expand_as(noise)
+    ),
 )

@@ -1,7 +1,7 @@
 """02.1: which neighbour a row is, by the cosine, with the mean row taken away (Mu and Viswanath 2018, first step)."""
 
 import random
-from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor
 from minillm.analysis.geometry import nearest
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def rank(table: Float[Tensor, "V C"], one: int, other: int) -> int:
@@ -29,48 +29,26 @@ def _cosine(rows: Tensor, vector: Tensor) -> Tensor:
     return F.cosine_similarity(rows, vector, dim=1)
 
 
-def _dot(rows: Tensor, vector: Tensor) -> Tensor:
-    return rows @ vector
+def _rank(table, one, other, *, likeness=_cosine, centre=lambda table: table - table.mean(0), first=1) -> int:
+    """The rank by counting who is nearer, with one thing done differently."""
+    rows = centre(table)
+    scores = likeness(rows, rows[one])
+    nearer = scores > scores[other]
+    nearer[one] = False
+    return int(nearer.sum()) + first
 
 
-def _closeness(rows: Tensor, vector: Tensor) -> Tensor:
-    return -(rows - vector).norm(dim=1)
-
-
-def _bent(
-    likeness: Callable[[Tensor, Tensor], Tensor] = _cosine,
-    centre: Callable[[Tensor], Tensor] = lambda table: table - table.mean(0),
-    first: int = 1,
-) -> Callable[..., int]:
-    """The rank by counting who is nearer, with one thing done otherwise."""
-
-    def rank(table: Tensor, one: int, other: int) -> int:
-        rows = centre(table)
-        scores = likeness(rows, rows[one])
-        nearer = scores > scores[other]
-        nearer[one] = False
-        return int(nearer.sum()) + first
-
-    return rank
-
-
-def _row_of_one_only(table: Tensor, one: int, other: int) -> int:
-    scores = _cosine(table, table[one] - table.mean(0))
-    scores[one] = -torch.inf
-    return int((scores > scores[other]).sum()) + 1
-
-
-def _tables(leaning: bool) -> Callable[[random.Random], list[Call]]:
+def _tables(rng: random.Random, leaning: bool) -> list[Call]:
     """Tables with short and long rows, whose mean is zero or, leaning, far from it."""
 
-    def table(chance: random.Random, V: int, C: int) -> Call:
+    def table(rng: random.Random, V: int, C: int) -> Call:
         while True:
-            rows = numbers(chance, V, C)
+            rows = numbers(rng, V, C)
             rows[::3] *= 3
             rows[-1] = -rows[:-1].sum(0)
-            rows += 4 * numbers(chance, C) if leaning else 0
+            rows += 4 * numbers(rng, C) if leaning else 0
             rows = rows.round(decimals=1) + 0.0  # sums leave dust behind the decimal, and minus zeros
-            one, other = chance.sample(range(V), 2)
+            one, other = rng.sample(range(V), 2)
             centred = rows - rows.mean(0)
             cosines = _cosine(centred, centred[one]).sort().values
             wide = rows.amax(1) - rows.amin(1)
@@ -78,91 +56,75 @@ def _tables(leaning: bool) -> Callable[[random.Random], list[Call]]:
             if cosines.diff().min() > 0.01 and cosines[-1] > 0.999 and wide.min() > 0.05:
                 return rows, one, other
 
-    def draw(chance: random.Random) -> list[Call]:
-        return [table(chance, V, C) for V, C in ((4, 3), (5, 3), (6, 3), (8, 3), *[(10, 4)] * 8)]
-
-    return draw
+    return [table(rng, V, C) for V, C in ((4, 3), (5, 3), (6, 3), (8, 3), *[(10, 4)] * 8)]
 
 
-RANK = Question(
-    "02.1",
-    "Which neighbour is it?",
-    "rank",
-    (
-        Probe(
-            "a table whose mean is zero",
-            _tables(leaning=False),
-            rank,
-            (
-                Mistake(
-                    "The dot product decides, so long rows come first.",
-                    "Divide by the lengths of both rows. The cosine asks for the direction alone.",
-                    _bent(_dot),
-                ),
-                Mistake(
-                    "The distance decides, so short rows come first.",
-                    "Two rows may be far apart and point the same way. Take the cosine.",
-                    _bent(_closeness),
-                ),
-                Mistake(
-                    "The row is counted as its own nearest neighbour.",
-                    "A row has the cosine 1 with itself, so it always leads. Leave it out before you count.",
-                    _bent(first=2),
-                ),
-                Mistake(
-                    "The nearest neighbour has the number 0.",
-                    "Count from 1: the rank is how many are nearer, and one more.",
-                    _bent(first=0),
-                ),
-                Mistake(
-                    "The list begins with the furthest.",
-                    "The largest cosine comes first: sort downwards, or count the cosines that are larger.",
-                    _bent(lambda rows, vector: -_cosine(rows, vector)),
-                ),
-                Mistake(
-                    "The opposite direction counts as near.",
-                    "A cosine of -1 is as far as one can be. Take no absolute value, and no square.",
-                    _bent(lambda rows, vector: _cosine(rows, vector).abs()),
-                ),
-                Mistake(
-                    "It is the rank of the first among the neighbours of the second.",
-                    "A cosine is the same both ways, a rank is not. Stand at `one` and look for `other`.",
-                    lambda table, one, other: rank(table, other, one),
-                ),
-                Mistake(
-                    "Each row's own mean is taken away.",
-                    "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
-                    _bent(centre=lambda table: table - table.mean(1, keepdim=True)),
-                ),
-                Mistake(
-                    "The rows are divided by their lengths before the mean is taken away.",
-                    "First the mean of the rows as they are, then the cosines of what is left.",
-                    _bent(centre=lambda table: F.normalize(table, dim=1) - F.normalize(table, dim=1).mean(0)),
-                ),
-            ),
-        ),
-        Probe(
-            "a table whose rows all lean one way",
-            _tables(leaning=True),
-            rank,
-            (
-                Mistake(
-                    "The mean row is not taken away.",
-                    "Subtract `table.mean(0)` from every row first; what all rows share tells none from another.",
-                    _bent(centre=lambda table: table),
-                ),
-                Mistake(
-                    "One number, the mean of the whole table, is taken away.",
-                    "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
-                    _bent(centre=lambda table: table - table.mean()),
-                ),
-                Mistake(
-                    "The mean is taken away from the one row only.",
-                    "All others lean too. Subtract it from the whole table.",
-                    _row_of_one_only,
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("02.1", "Which neighbour is it?", rank)
+
+centered = question.probe("a table whose mean is zero", lambda rng: _tables(rng, leaning=False))
+centered.mistake(
+    "The dot product decides, so long rows come first.",
+    "Divide by the lengths of both rows. The cosine asks for the direction alone.",
+    partial(_rank, likeness=lambda rows, vector: rows @ vector),
 )
+centered.mistake(
+    "The distance decides, so short rows come first.",
+    "Two rows may be far apart and point the same way. Take the cosine.",
+    partial(_rank, likeness=lambda rows, vector: -(rows - vector).norm(dim=1)),
+)
+centered.mistake(
+    "The row is counted as its own nearest neighbour.",
+    "A row has the cosine 1 with itself, so it always leads. Leave it out before you count.",
+    partial(_rank, first=2),
+)
+centered.mistake(
+    "The nearest neighbour has the number 0.",
+    "Count from 1: the rank is how many are nearer, and one more.",
+    partial(_rank, first=0),
+)
+centered.mistake(
+    "The list begins with the furthest.",
+    "The largest cosine comes first: sort downwards, or count the cosines that are larger.",
+    partial(_rank, likeness=lambda rows, vector: -_cosine(rows, vector)),
+)
+centered.mistake(
+    "The opposite direction counts as near.",
+    "A cosine of -1 is as far as one can be. Take no absolute value, and no square.",
+    partial(_rank, likeness=lambda rows, vector: _cosine(rows, vector).abs()),
+)
+centered.mistake(
+    "It is the rank of the first among the neighbours of the second.",
+    "A cosine is the same both ways, a rank is not. Stand at `one` and look for `other`.",
+    lambda table, one, other: rank(table, other, one),
+)
+centered.mistake(
+    "Each row's own mean is taken away.",
+    "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
+    partial(_rank, centre=lambda table: table - table.mean(1, keepdim=True)),
+)
+centered.mistake(
+    "The rows are divided by their lengths before the mean is taken away.",
+    "First the mean of the rows as they are, then the cosines of what is left.",
+    partial(_rank, centre=lambda table: F.normalize(table, dim=1) - F.normalize(table, dim=1).mean(0)),
+)
+
+off_center = question.probe("a table whose rows all lean one way", lambda rng: _tables(rng, leaning=True))
+off_center.mistake(
+    "The mean row is not taken away.",
+    "Subtract `table.mean(0)` from every row first; what all rows share tells none from another.",
+    partial(_rank, centre=lambda table: table),
+)
+off_center.mistake(
+    "One number, the mean of the whole table, is taken away.",
+    "The mean row is the mean over the tokens, (C,): `table.mean(0)`.",
+    partial(_rank, centre=lambda table: table - table.mean()),
+)
+
+
+@off_center.mistake(
+    "The mean is taken away from the one row only.", "All others lean too. Subtract it from the whole table."
+)
+def _row_of_one_only(table, one, other):
+    scores = _cosine(table, table[one] - table.mean(0))
+    scores[one] = -torch.inf
+    return int((scores > scores[other]).sum()) + 1

@@ -6,7 +6,7 @@ gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights i
 """
 
 import random
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.feed_forward.common import hidden, told_apart
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 CLOSEST = 0.1  # by which scores of a token must differ: who is chosen may not hang on rounding
 
@@ -38,7 +38,7 @@ def mixture(
     >>> mixture(x, torch.tensor([[0.0], [1.0]]), one, one, one, k=1, renormalize=True).round(decimals=4)
     tensor([[0.7311]])
     """
-    return _mixed(_weights)(x, router, gate, up, down, k, renormalize)
+    return _mixed(x, router, gate, up, down, k, renormalize, weigh=_weights)
 
 
 def _weights(scores: Tensor, k: int, renormalize: bool) -> Tensor:
@@ -58,73 +58,32 @@ def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
 
 
-def _mixed(weigh: Callable[[Tensor, int, bool], Tensor]):
+def _mixed(x, router, gate, up, down, k, renormalize, *, weigh) -> Tensor:
     """A mixture with other weights (T, experts)."""
-
-    def mixture(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, k: int, renormalize: bool) -> Tensor:
-        return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
-
-    return mixture
-
-
-def _equal(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _chosen(scores, k) / k
-
-
-def _by_score(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return scores * _chosen(scores, k)
-
-
-def _all_experts(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return scores.softmax(-1)
-
-
-def _share_of_all(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, k, False)
-
-
-def _always_renormalized(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, k, True)
-
-
-def _best_alone(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(scores, 1, renormalize)
-
-
-def _worst(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    return _weights(-scores, k, renormalize)
-
-
-def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    powers, chosen = scores.exp(), _chosen(scores, k)
-    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
+    return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
 
 
 def _layers(
-    renormalize: bool, *sizes: tuple[int, int, int, int, int], far: bool = False
-) -> Callable[[random.Random], list[Call]]:
+    rng: random.Random, renormalize: bool, *sizes: tuple[int, int, int, int, int], far: bool = False
+) -> list[Call]:
     """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other.
 
     With `far` the last layer is there once more, with scores near 200 for one token and near -200 for another.
     """
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for T, C, n_neurons, E, k in sizes:
-            x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
-            while (x @ router.T).sort(-1).values.diff(dim=-1).min() < CLOSEST:
-                x, router = numbers(chance, T, C), numbers(chance, E, C, scale=0.5)
-            experts = [numbers(chance, *shape) for shape in ((E, n_neurons, C), (E, n_neurons, C), (E, C, n_neurons))]
-            calls.append((x, router, *experts, k, renormalize))
-        if far:
-            x, router, *rest = calls[-1]
-            x, router = (torch.cat((one, torch.zeros(len(one), 1)), 1) for one in (x, router))
-            x[:2, -1], router[:, -1] = torch.tensor([2.0, -2.0]), 100.0
-            experts = [F.pad(rest[0], (0, 1)), F.pad(rest[1], (0, 1)), F.pad(rest[2], (0, 0, 0, 1))]
-            calls.append((x, router, *experts, *rest[3:]))
-        return calls
-
-    return draw
+    calls = []
+    for T, C, n_neurons, E, k in sizes:
+        x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
+        while (x @ router.T).sort(-1).values.diff(dim=-1).min() < CLOSEST:
+            x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
+        experts = [numbers(rng, *shape) for shape in ((E, n_neurons, C), (E, n_neurons, C), (E, C, n_neurons))]
+        calls.append((x, router, *experts, k, renormalize))
+    if far:
+        x, router, *rest = calls[-1]
+        x, router = (torch.cat((matrix, torch.zeros(len(matrix), 1)), 1) for matrix in (x, router))
+        x[:2, -1], router[:, -1] = torch.tensor([2.0, -2.0]), 100.0
+        experts = [F.pad(rest[0], (0, 1)), F.pad(rest[1], (0, 1)), F.pad(rest[2], (0, 0, 0, 1))]
+        calls.append((x, router, *experts, *rest[3:]))
+    return calls
 
 
 def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -144,75 +103,69 @@ def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     return None
 
 
-EXPERTS = Question(
-    "05.3",
-    "A few of many networks",
-    "mixture",
-    (
-        Probe(
-            "one expert for each token",
-            _layers(True, (1, 3, 2, 2, 1), (4, 6, 3, 4, 1), (6, 4, 5, 3, 1)),
-            mixture,
-            (
-                Mistake(
-                    "The one expert counts with its share in all, though its weight is to be renormalised.",
-                    "With `renormalize` the weights of the *chosen* experts add up to 1. Here only one is chosen.",
-                    _mixed(_share_of_all),
-                ),
-                Mistake(
-                    "The experts are weighted by their scores as they are.",
-                    "A score may be negative or 7. Softmax makes weights of scores.",
-                    _mixed(_by_score),
-                ),
-                Mistake(
-                    "All experts are heard.",
-                    "Only the k experts with the highest scores take part. The others' weight is 0.",
-                    _mixed(_all_experts),
-                ),
-                Mistake(
-                    "The experts with the lowest scores are chosen.",
-                    "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
-                    _mixed(_worst),
-                ),
-            ),
-            _heard,
-        ),
-        Probe(
-            "several experts",
-            _layers(True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 2), far=True),
-            mixture,
-            (
-                Mistake(
-                    "The chosen experts all count the same.",
-                    "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
-                    _mixed(_equal),
-                ),
-                Mistake(
-                    "Only the best expert is heard.",
-                    "k experts are chosen for each token.",
-                    _mixed(_best_alone),
-                ),
-                Mistake(
-                    "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
-                    "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
-                    _mixed(_overflowing),
-                ),
-            ),
-            _heard,
-        ),
-        Probe(
-            "weights as shares of all",
-            _layers(False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 1), far=True),
-            mixture,
-            (
-                Mistake(
-                    "The weights add up to 1, though `renormalize` is False.",
-                    "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
-                    _mixed(_always_renormalized),
-                ),
-            ),
-            _heard,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("05.3", "A few of many networks", mixture)
+
+one_expert = question.probe(
+    "one expert for each token",
+    lambda rng: _layers(rng, True, (1, 3, 2, 2, 1), (4, 6, 3, 4, 1), (6, 4, 5, 3, 1)),
+    _heard,
+)
+one_expert.mistake(
+    "The one expert counts with its share in all, though its weight is to be renormalised.",
+    "With `renormalize` the weights of the *chosen* experts add up to 1. Here only one is chosen.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, False)),
+)
+one_expert.mistake(
+    "The experts are weighted by their scores as they are.",
+    "A score may be negative or 7. Softmax makes weights of scores.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: scores * _chosen(scores, k)),
+)
+one_expert.mistake(
+    "All experts are heard.",
+    "Only the k experts with the highest scores take part. The others' weight is 0.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: scores.softmax(-1)),
+)
+one_expert.mistake(
+    "The experts with the lowest scores are chosen.",
+    "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(-scores, k, renormalize)),
+)
+
+several_experts = question.probe(
+    "several experts",
+    lambda rng: _layers(rng, True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 2), far=True),
+    _heard,
+)
+several_experts.mistake(
+    "The chosen experts all count the same.",
+    "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: _chosen(scores, k) / k),
+)
+several_experts.mistake(
+    "Only the best expert is heard.",
+    "k experts are chosen for each token.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, 1, renormalize)),
+)
+
+
+def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    powers, chosen = scores.exp(), _chosen(scores, k)
+    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
+
+
+several_experts.mistake(
+    "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
+    "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
+    partial(_mixed, weigh=_overflowing),
+)
+
+shares_of_all = question.probe(
+    "weights as shares of all",
+    lambda rng: _layers(rng, False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (5, 5, 4, 4, 1), far=True),
+    _heard,
+)
+shares_of_all.mistake(
+    "The weights add up to 1, though `renormalize` is False.",
+    "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
+    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, True)),
 )

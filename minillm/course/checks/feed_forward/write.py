@@ -6,7 +6,7 @@ are no more questions than neurons. A question is what the hidden layer says to 
 """
 
 import random
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,82 +17,44 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.feed_forward.common import told_apart
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 STEEPEST = 8.0  # how far apart the singular values of all questions may lie; rounding grows with it
 
 
 def write(
-    down: Float[Tensor, "C F"],
-    asked: Float[Tensor, "m F"],
-    answers: Float[Tensor, "m C"],
-    others: Float[Tensor, "n F"],
+    down: Float[Tensor, "C F"], asked: Float[Tensor, "m F"], answers: Float[Tensor, "m C"], others: Float[Tensor, "n F"]
 ) -> Float[Tensor, "C F"]:
     """The right answer, by the least squares that give the shortest solution.
 
     >>> write(torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]), torch.tensor([[6.0]]), torch.zeros(0, 2)) + 0.0
     tensor([[3., 0.]])
     """
-    return _changed(lambda old, new: new - old, lambda old: 0 * old)(down, asked, answers, others)
+    return _changed(down, asked, answers, others, for_asked=lambda old, new: new - old, for_others=lambda old: 0 * old)
 
 
-def _changed(for_asked: Callable[[Tensor, Tensor], Tensor], for_others: Callable[[Tensor], Tensor]):
+def _changed(down, asked, answers, others, *, for_asked, for_others) -> Tensor:
     """The smallest change by which the answers change as said; both get the old answers, the first the new ones too."""
-
-    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-        questions, weight = torch.cat((asked, others)).double(), down.double()
-        changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()
-        return (weight + (torch.linalg.pinv(questions) @ changes).T).float()
-
-    return write
+    questions, weight = torch.cat((asked, others)).double(), down.double()
+    changes = torch.cat((for_asked(asked @ down.T, answers), for_others(others @ down.T))).double()
+    return (weight + (torch.linalg.pinv(questions) @ changes).T).float()
 
 
-def _power_of_length(power: int):
+def _power_of_length(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor, *, power: int) -> Tensor:
     """One outer product for each fact, divided by the question's length to some power; others are not looked at."""
-
-    def write(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-        missing = (answers - asked @ down.T) / asked.norm(dim=1, keepdim=True) ** power
-        return down + missing.T @ asked
-
-    return write
+    missing = (answers - asked @ down.T) / asked.norm(dim=1, keepdim=True) ** power
+    return down + missing.T @ asked
 
 
-def _in_an_empty_matrix(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-    return write(torch.zeros_like(down), asked, answers, others)
-
-
-def _change_alone(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-    return write(down, asked, answers, others) - down
-
-
-def _others_forgotten(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-    return write(down, asked, answers, others[:0])
-
-
-def _one_after_the_other(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-    for question, answer in zip(asked.split(1), answers.split(1), strict=True):
-        down = write(down, question, answer, others)
-    return down
-
-
-def _each_alone(down: Tensor, asked: Tensor, answers: Tensor, others: Tensor) -> Tensor:
-    facts = zip(asked.split(1), answers.split(1), strict=True)
-    return down + sum(write(down, question, answer, others) - down for question, answer in facts)
-
-
-def _matrices(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
     """Matrices and facts of the sizes (C, F, m, n), with questions that stand well apart."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for C, F, m, n in sizes:
-            questions = numbers(chance, m + n, F)
-            while not _apart(questions):
-                questions = numbers(chance, m + n, F)
-            calls.append((numbers(chance, C, F), questions[:m], numbers(chance, m, C), questions[m:]))
-        return calls
-
-    return draw
+    calls = []
+    for C, F, m, n in sizes:
+        questions = numbers(rng, m + n, F)
+        while not _apart(questions):
+            questions = numbers(rng, m + n, F)
+        calls.append((numbers(rng, C, F), questions[:m], numbers(rng, m, C), questions[m:]))
+    return calls
 
 
 def _apart(questions: Tensor) -> bool:
@@ -129,77 +91,69 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     return None
 
 
-WRITE = Question(
-    "05.4",
-    "Write a fact, and spoil nothing",
-    "write",
-    (
-        Probe(
-            "one fact",
-            _matrices((2, 3, 1, 0), (4, 8, 1, 0), (3, 5, 1, 0)),
-            write,
-            (
-                Mistake(
-                    "The new answer is added to the old one.",
-                    "Write only what is *missing*: the new answer minus the old one.",
-                    _changed(lambda old, new: new, lambda old: 0 * old),
-                ),
-                Mistake(
-                    "The outer product is not divided by anything: the answer is off by the question's length squared.",
-                    "Ask the new matrix: (missing · hᵀ) · h is missing times (h · h). Divide by that.",
-                    _power_of_length(0),
-                ),
-                Mistake(
-                    "The outer product is divided by the question's length once; it takes two.",
-                    "h is there twice, when you write and when you ask: divide by h · h.",
-                    _power_of_length(1),
-                ),
-                Mistake(
-                    "All that the matrix knew is gone: only the new fact stands in it.",
-                    "Add the change to `down`.",
-                    _in_an_empty_matrix,
-                ),
-                Mistake("Only the change comes back, without the matrix.", "Add it to `down`.", _change_alone),
-            ),
-            _ask_it,
-        ),
-        Probe(
-            "and others that must not change",
-            _matrices((2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4)),
-            write,
-            (
-                Mistake(
-                    "The fact is written, and the answers to the other questions have changed.",
-                    "They are equations, too, with 0 for what is missing. Or take off from h all that lies along the "
-                    "others, and write along what is left.",
-                    _others_forgotten,
-                ),
-                Mistake(
-                    "The other questions are answered with nothing at all.",
-                    "It is the *change* that must be 0 for them, not the answer.",
-                    _changed(lambda old, new: new - old, lambda old: -old),
-                ),
-            ),
-            _ask_it,
-        ),
-        Probe(
-            "several facts",
-            _matrices((2, 3, 2, 0), (4, 9, 3, 2), (3, 10, 4, 2)),
-            write,
-            (
-                Mistake(
-                    "The facts are written one after the other, and each spoils those before it.",
-                    "Write them together: one system of equations, with all questions in it.",
-                    _one_after_the_other,
-                ),
-                Mistake(
-                    "Each fact is written as if it were the only one.",
-                    "Questions are not at right angles: what is written for one is read by the next. Solve for all.",
-                    _each_alone,
-                ),
-            ),
-            _ask_it,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("05.4", "Write a fact, and spoil nothing", write)
+
+one_fact = question.probe("one fact", lambda rng: _matrices(rng, (2, 3, 1, 0), (4, 8, 1, 0), (3, 5, 1, 0)), _ask_it)
+one_fact.mistake(
+    "The new answer is added to the old one.",
+    "Write only what is *missing*: the new answer minus the old one.",
+    partial(_changed, for_asked=lambda old, new: new, for_others=lambda old: 0 * old),
 )
+one_fact.mistake(
+    "The outer product is not divided by anything: the answer is off by the question's length squared.",
+    "Ask the new matrix: (missing · hᵀ) · h is missing times (h · h). Divide by that.",
+    partial(_power_of_length, power=0),
+)
+one_fact.mistake(
+    "The outer product is divided by the question's length once; it takes two.",
+    "h is there twice, when you write and when you ask: divide by h · h.",
+    partial(_power_of_length, power=1),
+)
+one_fact.mistake(
+    "All that the matrix knew is gone: only the new fact stands in it.",
+    "Add the change to `down`.",
+    lambda down, asked, answers, others: write(torch.zeros_like(down), asked, answers, others),
+)
+one_fact.mistake(
+    "Only the change comes back, without the matrix.",
+    "Add it to `down`.",
+    lambda down, asked, answers, others: write(down, asked, answers, others) - down,
+)
+
+with_others = question.probe(
+    "and others that must not change", lambda rng: _matrices(rng, (2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4)), _ask_it
+)
+with_others.mistake(
+    "The fact is written, and the answers to the other questions have changed.",
+    "They are equations, too, with 0 for what is missing. Or take off from h all that lies along the "
+    "others, and write along what is left.",
+    lambda down, asked, answers, others: write(down, asked, answers, others[:0]),
+)
+with_others.mistake(
+    "The other questions are answered with nothing at all.",
+    "It is the *change* that must be 0 for them, not the answer.",
+    partial(_changed, for_asked=lambda old, new: new - old, for_others=lambda old: -old),
+)
+
+several_facts = question.probe(
+    "several facts", lambda rng: _matrices(rng, (2, 3, 2, 0), (4, 9, 3, 2), (3, 10, 4, 2)), _ask_it
+)
+
+
+@several_facts.mistake(
+    "The facts are written one after the other, and each spoils those before it.",
+    "Write them together: one system of equations, with all questions in it.",
+)
+def _one_after_the_other(down, asked, answers, others):
+    for question, answer in zip(asked.split(1), answers.split(1), strict=True):
+        down = write(down, question, answer, others)
+    return down
+
+
+@several_facts.mistake(
+    "Each fact is written as if it were the only one.",
+    "Questions are not at right angles: what is written for one is read by the next. Solve for all.",
+)
+def _each_alone(down, asked, answers, others):
+    facts = zip(asked.split(1), answers.split(1), strict=True)
+    return down + sum(write(down, question, answer, others) - down for question, answer in facts)

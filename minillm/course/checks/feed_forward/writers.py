@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.feed_forward.common import hidden
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def contributions(
@@ -31,44 +32,16 @@ def contributions(
     return torch.einsum("tf,cf,vc->tfv", hidden(x, gate, up), down, words)
 
 
-def _firing(fire: Callable[[Tensor, Tensor], Tensor]):
+def _firing(
+    x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor, *, fire: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Contributions of neurons that fire otherwise, by the readings of their gate and up."""
-
-    def contributions(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-        return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
-
-    return contributions
+    return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
 
 
-def _strength_only(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-    return hidden(x, gate, up)[:, :, None].expand(-1, -1, len(words))
-
-
-def _keys_for_values(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-    return torch.einsum("tf,fc,vc->tfv", hidden(x, gate, up), up, words)
-
-
-def _words_in_front(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-    return contributions(x, gate, up, down, words).mT
-
-
-def _first_word(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-    return contributions(x, gate, up, down, words[:1])
-
-
-def _words_added(x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor) -> Tensor:
-    return contributions(x, gate, up, down, words).sum(-1, keepdim=True).expand(-1, -1, len(words))
-
-
-def _networks(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+def _networks(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
     """Networks and words of the sizes (T, C, F, V)."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        return [
-            tuple(numbers(chance, *shape) for shape in ((T, C), (F, C), (F, C), (C, F), (V, C))) for T, C, F, V in sizes
-        ]
-
-    return draw
+    return [tuple(numbers(rng, *shape) for shape in ((T, C), (F, C), (F, C), (C, F), (V, C))) for T, C, F, V in sizes]
 
 
 def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -88,72 +61,60 @@ def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> 
     return None
 
 
-WRITERS = Question(
-    "05.1",
-    "Which neuron wrote it?",
-    "contributions",
-    (
-        Probe(
-            "one word",
-            _networks((1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1)),
-            contributions,
-            (
-                Mistake(
-                    "The neurons have no bend: gate and up are multiplied as they are.",
-                    "The reading of the gate goes through SiLU first: x times sigmoid(x).",
-                    _firing(lambda gate, up: gate * up),
-                ),
-                Mistake(
-                    "Gate and up are swapped.",
-                    "SiLU bends what the *gate* reads, and only that.",
-                    _firing(lambda gate, up: torch.nn.functional.silu(up) * gate),
-                ),
-                Mistake(
-                    "The gate alone decides; what up reads is left out.",
-                    "A neuron fires with SiLU(gate) *times* up.",
-                    _firing(lambda gate, up: torch.nn.functional.silu(gate)),
-                ),
-                Mistake(
-                    "Every neuron counts as if it fired with strength 1.",
-                    "What a neuron writes into the stream is its value *times* how strongly it fires.",
-                    _firing(lambda gate, up: torch.ones_like(up)),
-                ),
-                Mistake(
-                    "These are the strengths with which the neurons fire; nothing is said of the word.",
-                    "Multiply each by how well what the neuron writes fits the word: a dot product.",
-                    _strength_only,
-                ),
-                Mistake(
-                    "The word is held against the keys (rows of up), not against the values.",
-                    "What a neuron writes is its column of `down`.",
-                    _keys_for_values,
-                ),
-                Mistake(
-                    "The axes come out as (T, V, F).",
-                    "Positions, neurons, words: (T, F, V).",
-                    _words_in_front,
-                ),
-            ),
-            _first_wrong_neuron,
-        ),
-        Probe(
-            "several words",
-            _networks((1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4)),
-            contributions,
-            (
-                Mistake(
-                    "Only the first word is asked about.",
-                    "`words` has a row for each word, and the last axis of the result a number for each.",
-                    _first_word,
-                ),
-                Mistake(
-                    "The words are added up: each gets the sum of all.",
-                    "`words @ down` is (V, F), a number for each word and each neuron. Keep both axes.",
-                    _words_added,
-                ),
-            ),
-            _first_wrong_neuron,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("05.1", "Which neuron wrote it?", contributions)
+
+one_word = question.probe(
+    "one word", lambda rng: _networks(rng, (1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1)), _first_wrong_neuron
 )
+one_word.mistake(
+    "The neurons have no bend: gate and up are multiplied as they are.",
+    "The reading of the gate goes through SiLU first: x times sigmoid(x).",
+    partial(_firing, fire=lambda gate, up: gate * up),
+)
+one_word.mistake(
+    "Gate and up are swapped.",
+    "SiLU bends what the *gate* reads, and only that.",
+    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(up) * gate),
+)
+one_word.mistake(
+    "The gate alone decides; what up reads is left out.",
+    "A neuron fires with SiLU(gate) *times* up.",
+    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(gate)),
+)
+one_word.mistake(
+    "Every neuron counts as if it fired with strength 1.",
+    "What a neuron writes into the stream is its value *times* how strongly it fires.",
+    partial(_firing, fire=lambda gate, up: torch.ones_like(up)),
+)
+one_word.mistake(
+    "These are the strengths with which the neurons fire; nothing is said of the word.",
+    "Multiply each by how well what the neuron writes fits the word: a dot product.",
+    lambda x, gate, up, down, words: hidden(x, gate, up)[:, :, None].expand(-1, -1, len(words)),
+)
+one_word.mistake(
+    "The word is held against the keys (rows of up), not against the values.",
+    "What a neuron writes is its column of `down`.",
+    lambda x, gate, up, down, words: torch.einsum("tf,fc,vc->tfv", hidden(x, gate, up), up, words),
+)
+one_word.mistake(
+    "The axes come out as (T, V, F).",
+    "Positions, neurons, words: (T, F, V).",
+    lambda x, gate, up, down, words: contributions(x, gate, up, down, words).mT,
+)
+
+several_words = question.probe(
+    "several words", lambda rng: _networks(rng, (1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4)), _first_wrong_neuron
+)
+several_words.mistake(
+    "Only the first word is asked about.",
+    "`words` has a row for each word, and the last axis of the result a number for each.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, down, words[:1]),
+)
+
+
+@several_words.mistake(
+    "The words are added up: each gets the sum of all.",
+    "`words @ down` is (V, F), a number for each word and each neuron. Keep both axes.",
+)
+def _words_added(x, gate, up, down, words):
+    return contributions(x, gate, up, down, words).sum(-1, keepdim=True).expand(-1, -1, len(words))

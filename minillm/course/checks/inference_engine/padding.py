@@ -6,6 +6,7 @@ them (issue 1080 of Qwen). In Ottermere it stands at the beginning of each.
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -42,63 +43,36 @@ def left_padded(
     return ids, positions, visible
 
 
-def _right_padded(texts: list[list[int]], pad: int) -> Batch:
-    """The same, with every row turned round twice: its text stands in front."""
-    ids, _, visible = left_padded([text[::-1] for text in texts], pad)
-    lengths = torch.tensor([[len(text)] for text in texts])
-    places = torch.arange(ids.shape[1]).expand(len(texts), -1)
-    return ids.flip(1), torch.where(places < lengths, places, 0), visible.flip(1, 2).mT
-
-
-def _positions(count) -> Any:
+def _positions(texts: list[list[int]], pad: int, *, count) -> Batch:
     """Other positions; `count(places, starts)` says which, from (T,) and (B, 1)."""
-
-    def batch(texts: list[list[int]], pad: int) -> Batch:
-        ids, _, visible = left_padded(texts, pad)
-        starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
-        return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
-
-    return batch
+    ids, _, visible = left_padded(texts, pad)
+    starts = torch.tensor([[ids.shape[1] - len(text)] for text in texts])
+    return ids, count(torch.arange(ids.shape[1]), starts).expand_as(ids).contiguous(), visible
 
 
-def _seen_padding(texts: list[list[int]], pad: int) -> Batch:
-    ids, positions, visible = left_padded(texts, pad)
-    return ids, positions, torch.ones_like(visible).tril()
-
-
-def _blind_padding(texts: list[list[int]], pad: int) -> Batch:
-    ids, positions, visible = left_padded(texts, pad)
-    starts = torch.tensor([ids.shape[1] - len(text) for text in texts])
-    return ids, positions, visible & (torch.arange(ids.shape[1]) >= starts[:, None])[:, :, None]
-
-
-def _found(leading: bool, in_positions: bool) -> Any:
+def _found(texts: list[list[int]], pad: int, *, leading: bool, in_positions: bool) -> Batch:
     """Padding found by its id: everywhere, or up to the first other token."""
-
-    def batch(texts: list[list[int]], pad: int) -> Batch:
-        ids, positions, visible = left_padded(texts, pad)
-        real = ids != pad
-        if leading:
-            real = real.cumsum(1) > 0
-        seen = torch.ones_like(visible).tril() & real[:, None, :]
-        if in_positions:
-            positions = (real.cumsum(1) - 1).clamp(min=0)
-        return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
-
-    return batch
+    ids, positions, visible = left_padded(texts, pad)
+    real = ids != pad
+    if leading:
+        real = real.cumsum(1) > 0
+    seen = torch.ones_like(visible).tril() & real[:, None, :]
+    if in_positions:
+        positions = (real.cumsum(1) - 1).clamp(min=0)
+    return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
 
 
-def _texts(chance: random.Random, holds_pad: bool) -> list[Call]:
+def _texts(rng: random.Random, holds_pad: bool) -> list[Call]:
     """Batches of unequal texts, without the id that pads or with it, at the beginning and inside."""
     calls = []
     for lengths in ((2, 3), (4, 2, 5), (3, 6, 1, 4)):
-        pad = chance.randint(0, 9)
+        pad = rng.randint(0, 9)
         words = [id for id in range(10) if id != pad]
-        texts = [chance.choices(words, k=length) for length in lengths]
+        texts = [rng.choices(words, k=length) for length in lengths]
         if holds_pad:
             texts = [[pad, *text] for text in texts]
             longest = max(texts, key=len)
-            longest[chance.randrange(1, len(longest) - 1)] = pad
+            longest[rng.randrange(1, len(longest) - 1)] = pad
         calls.append((texts, pad))
     return calls
 
@@ -109,12 +83,12 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
         if type(reply) not in (list, tuple) or len(reply) != 3:
             return "The result is not three things: ids, positions, visible.", "End with all three behind `return`."
         parts: list[Any] = [as_tensor(part) for part in reply]
-        if any(part is None or part.shape != one.shape for part, one in zip(parts, answer, strict=True)):
+        if any(part is None or part.shape != due.shape for part, due in zip(parts, answer, strict=True)):
             return None
-        for name, one, part in zip(("ids", "positions"), answer, parts, strict=False):
-            if wrong := (one != part).nonzero().tolist():
+        for name, due, part in zip(("ids", "positions"), answer, parts, strict=False):
+            if wrong := (due != part).nonzero().tolist():
                 row, column = wrong[0]
-                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {one[row, column]}."
+                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {due[row, column]}."
                 return sentence, "Write down for each row at which column its text begins; all else follows."
         if wrong := (answer[2] != parts[2].bool()).nonzero().tolist():
             row, column, other = wrong[0]
@@ -126,67 +100,64 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
     return None
 
 
-PADDING = Question(
-    "12.2",
-    "Who sits beside you must not matter",
-    "left_padded",
-    (
-        Probe(
-            "padding that no text holds",
-            lambda chance: _texts(chance, holds_pad=False),
-            left_padded,
-            (
-                Mistake(
-                    "The positions count the padding.",
-                    "The first token of a text stands at position 0, in whichever column that is.",
-                    _positions(lambda places, starts: places),
-                ),
-                Mistake(
-                    "The positions of the padding are negative, and a table of positions has no such row.",
-                    "Where there is no text yet the position is 0: cut off below.",
-                    _positions(lambda places, starts: places - starts),
-                ),
-                Mistake(
-                    "The padding stands behind the texts.",
-                    "All texts must end in the last column, where their next token is read off.",
-                    _right_padded,
-                ),
-                Mistake(
-                    "The padding can be seen.",
-                    "Hide its columns from every query but itself.",
-                    _seen_padding,
-                ),
-                Mistake(
-                    "A column of padding sees nothing at all, and softmax divides 0 by 0 there.",
-                    "Let it see itself: nobody listens to it, and NaN would spread.",
-                    _blind_padding,
-                ),
-            ),
-            _first_wrong,
-        ),
-        Probe(
-            "texts that hold the padding's token themselves",
-            lambda chance: _texts(chance, holds_pad=True),
-            left_padded,
-            (
-                Mistake(
-                    "Tokens of a text are hidden because they have the padding's id.",
-                    "The lengths of the texts say what is padding, not the ids.",
-                    _found(leading=False, in_positions=False),
-                ),
-                Mistake(
-                    "Tokens of a text are hidden, and not counted, because they have the padding's id.",
-                    "The lengths of the texts say what is padding, not the ids.",
-                    _found(leading=False, in_positions=True),
-                ),
-                Mistake(
-                    "The token at the beginning of a text is taken for padding.",
-                    "In the ids both look alike. `T - len(text)` says where a text begins.",
-                    _found(leading=True, in_positions=True),
-                ),
-            ),
-            _first_wrong,
-        ),
-    ),
-    forbidden=("minillm", "torch.nn.utils.rnn.pad_sequence"),
+question = Question(
+    "12.2", "Who sits beside you must not matter", left_padded, forbidden=("minillm", "torch.nn.utils.rnn.pad_sequence")
+)
+
+distinct_pad = question.probe("padding that no text holds", lambda rng: _texts(rng, holds_pad=False), _first_wrong)
+distinct_pad.mistake(
+    "The positions count the padding.",
+    "The first token of a text stands at position 0, in whichever column that is.",
+    partial(_positions, count=lambda places, starts: places),
+)
+distinct_pad.mistake(
+    "The positions of the padding are negative, and a table of positions has no such row.",
+    "Where there is no text yet the position is 0: cut off below.",
+    partial(_positions, count=lambda places, starts: places - starts),
+)
+
+
+@distinct_pad.mistake(
+    "The padding stands behind the texts.", "All texts must end in the last column, where their next token is read off."
+)
+def _right_padded(texts, pad):
+    ids, _, visible = left_padded([text[::-1] for text in texts], pad)
+    lengths = torch.tensor([[len(text)] for text in texts])
+    places = torch.arange(ids.shape[1]).expand(len(texts), -1)
+    return ids.flip(1), torch.where(places < lengths, places, 0), visible.flip(1, 2).mT
+
+
+@distinct_pad.mistake("The padding can be seen.", "Hide its columns from every query but itself.")
+def _seen_padding(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    return ids, positions, torch.ones_like(visible).tril()
+
+
+@distinct_pad.mistake(
+    "A column of padding sees nothing at all, and softmax divides 0 by 0 there.",
+    "Let it see itself: nobody listens to it, and NaN would spread.",
+)
+def _blind_padding(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    starts = torch.tensor([ids.shape[1] - len(text) for text in texts])
+    return ids, positions, visible & (torch.arange(ids.shape[1]) >= starts[:, None])[:, :, None]
+
+
+pad_in_text = question.probe(
+    "texts that hold the padding's token themselves", lambda rng: _texts(rng, holds_pad=True), _first_wrong
+)
+pad_in_text.mistake(
+    "Tokens of a text are hidden because they have the padding's id.",
+    "The lengths of the texts say what is padding, not the ids.",
+    partial(_found, leading=False, in_positions=False),
+)
+pad_in_text.mistake(
+    "Tokens of a text are hidden, and not counted, because they have the padding's id.",
+    "The lengths of the texts say what is padding, not the ids.",
+    partial(_found, leading=False, in_positions=True),
+)
+pad_in_text.mistake(
+    "The token at the beginning of a text is taken for padding.",
+    "In the ids both look alike. `T - len(text)` says where a text begins.",
+    partial(_found, leading=True, in_positions=True),
 )

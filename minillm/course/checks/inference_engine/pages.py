@@ -1,18 +1,16 @@
 """12.4: a cache in pages, which texts share until one of them writes (Kwon et al. 2023, "PagedAttention")."""
 
 import random
-from collections import Counter
 from collections.abc import Callable
-from itertools import count
+from copy import deepcopy
+from functools import partial
 from string import ascii_uppercase
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.inference_engine.paging import Cache, Event, Tables
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Mistake, Probe, Question
-
-Event = tuple[Any, ...]
-Tables = dict[str, list[int]]
+from minillm.course.checks.question import Probe, Question
 
 
 def page_tables(events: list[Event], page_size: int) -> list[Tables]:
@@ -21,96 +19,36 @@ def page_tables(events: list[Event], page_size: int) -> list[Tables]:
     >>> page_tables([("join", "A", 3), ("fork", "A", "B"), ("write", "B"), ("leave", "A")], page_size=2)[1:]
     [{'A': [0, 1], 'B': [0, 1]}, {'A': [0, 1], 'B': [0, 2]}, {'B': [0, 2]}]
     """
-    return _bent()(events, page_size)
+    return _page_tables(events, page_size)
 
 
-class _Cache:
-    """Texts and their pages; `bent` says what is done otherwise."""
-
-    def __init__(self, page_size: int, bent: str):
-        self.size, self.bent = page_size, bent
-        self.tables: Tables = {}
-        self.lengths: dict[str, int] = {}
-        self.holders: Counter[int] = Counter()
-        self.freed: list[int] = []  # in the order in which they came back
-        self.once_shared: set[int] = set()
-
-    def take(self) -> int:
-        if self.bent == "latest first" and self.freed:
-            page = self.freed.pop()
-        elif self.bent in ("never comes back", "latest first"):
-            page = max(self.holders, default=-1) + 1
-        else:
-            page = next(page for page in count() if self.holders[page] < 1)
-        self.holders[page] = 1
-        return page
-
-    def let_go(self, page: int) -> None:
-        self.holders[page] -= 1
-        if self.holders[page] < 1:
-            self.freed.append(page)
-
-    def enough(self, length: int) -> int:
-        rules = {"one too many": length // self.size + 1, "only full ones": length // self.size, "each": length}
-        return rules.get(self.bent, -(-length // self.size))
-
-    def grow(self, name: str, new: int) -> None:
-        self.lengths[name] = self.lengths.get(name, 0) + new
-        table = self.tables.setdefault(name, [])
-        while len(table) < self.enough(self.lengths[name]):
-            table.append(self.take())
-
-    def own(self, name: str) -> None:
-        """Give a text pages of its own where it is about to write."""
-        table = self.tables[name]
-        into_last = self.lengths[name] % self.size > 0 or self.bent == "copies a full page"
-        for place in range(len(table)) if self.bent == "copies all at a write" else range(len(table))[-1:]:
-            page = table[place]
-            shared = page in self.once_shared if self.bent == "once shared" else self.holders[page] > 1
-            if shared and into_last and self.bent != "writes into both":
-                table[place] = self.take()
-                self.let_go(page)
-
-    def do(self, kind: str, name: str, argument: Any = None) -> None:
-        if kind == "join":
-            self.grow(name, argument)
-        elif kind == "write":
-            self.own(name)
-            self.grow(name, 1)
-        elif kind == "leave":
-            for page in self.tables[name]:
-                self.holders[page] = 1 if self.bent == "frees for all" else self.holders[page]
-                self.let_go(page)
-            if self.bent != "table stays":
-                del self.tables[name]
-        elif self.bent == "copies at a fork":
-            self.grow(argument, self.lengths[name])
-        else:
-            self.tables[argument], self.lengths[argument] = list(self.tables[name]), self.lengths[name]
-            self.holders.update(self.tables[name])
-            self.once_shared.update(self.tables[name])
+def _page_tables(events: list[Event], page_size: int, *, cache: type[Cache] = Cache, told=deepcopy) -> list[Tables]:
+    kept, seen = cache(page_size), []
+    for event in events:
+        kept.do(*event)
+        seen.append(told(kept.tables))
+    return seen
 
 
-def _bent(bent: str = "") -> Callable[[list[Event], int], list[Tables]]:
-    def page_tables(events: list[Event], page_size: int) -> list[Tables]:
-        cache, seen = _Cache(page_size, bent), []
-        for event in events:
-            cache.do(*event)
-            seen.append({name: table if bent == "one list" else list(table) for name, table in cache.tables.items()})
-        return [seen[-1]] * len(seen) if bent == "one object" else seen
+def _with(probe: Probe, sentence: str, hint: str) -> Callable[[type[Cache]], type[Cache]]:
+    """Add a mistake that is made by a cache with another method; a decorator of its class."""
 
-    return page_tables
+    def add(cache: type[Cache]) -> type[Cache]:
+        probe.mistake(sentence, hint, partial(_page_tables, cache=cache))
+        return cache
+
+    return add
 
 
-def _story(chance: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
+def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
     """n events of some kinds besides joining and writing; one text always stays."""
     names, live, events = iter(ascii_uppercase), [], []
     while len(events) < n:
-        kind = chance.choice(f"join write write {kinds}".split()) if live else "join"
-        name = chance.choice(live) if live else None
+        kind = rng.choice(f"join write write {kinds}".split()) if live else "join"
+        name = rng.choice(live) if live else None
         if kind == "join":
             live.append(next(names))
-            events.append((kind, live[-1], chance.randint(1, 2 * page_size)))
+            events.append((kind, live[-1], rng.randint(1, 2 * page_size)))
         elif kind == "write":
             events.append((kind, name))
         elif kind == "fork":
@@ -129,7 +67,7 @@ LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "
 def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
     """For each (events, page_size) a story, and the long one where texts fork."""
     more = [(LONG, 4)] if "fork" in kinds else []
-    return lambda chance: [*((_story(chance, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
+    return lambda rng: [*((_story(rng, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
 
 
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -160,105 +98,165 @@ def _of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong:
     return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint
 
 
-PAGES = Question(
-    "12.4",
-    "A cache in pages",
-    "page_tables",
-    (
-        Probe(
-            "texts that join and write",
-            _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)),
-            page_tables,
-            (
-                Mistake(
-                    "A page is taken before it is needed: a text that fills its pages has one too many.",
-                    "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
-                    _bent("one too many"),
-                ),
-                Mistake(
-                    "A page that is not full yet is forgotten.",
-                    "A text of n tokens needs n / page_size pages, rounded *up*.",
-                    _bent("only full ones"),
-                ),
-                Mistake(
-                    "Each token takes a page of its own.",
-                    "A page has room for `page_size` tokens. Take a new one only when the last is full.",
-                    _bent("each"),
-                ),
-                Mistake(
-                    "After every event the tables are those of the end.",
-                    "You put the same dictionary or the same lists into the result each time. Put copies there.",
-                    _bent("one object"),
-                ),
-                Mistake(
-                    "A table that you have put into the result still grows afterwards.",
-                    "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
-                    _bent("one list"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-        Probe(
-            "texts that leave",
-            _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
-            page_tables,
-            (
-                Mistake(
-                    "Pages of those who left never come back.",
-                    "They are free again. Take the smallest number that nobody holds.",
-                    _bent("never comes back"),
-                ),
-                Mistake(
-                    "The page that came back last is taken first.",
-                    "A stack would do as well, but to compare answers it must be the smallest free number here.",
-                    _bent("latest first"),
-                ),
-                Mistake(
-                    "The table of a text that left is still there.",
-                    "Remove the text from the tables when its pages are free.",
-                    _bent("table stays"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-        Probe(
-            "texts that fork",
-            _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
-            page_tables,
-            (
-                Mistake(
-                    "Both write into a page that they share, and the tokens of one overwrite the other's.",
-                    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
-                    _bent("writes into both"),
-                ),
-                Mistake(
-                    "A fork copies pages.",
-                    "It only copies the table. A page is copied when somebody writes into it.",
-                    _bent("copies at a fork"),
-                ),
-                Mistake(
-                    "A write copies all pages that are shared.",
-                    "Only the last page is written into. The ones before it stay shared as long as the texts live.",
-                    _bent("copies all at a write"),
-                ),
-                Mistake(
-                    "A shared page that is full is copied.",
-                    "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
-                    _bent("copies a full page"),
-                ),
-                Mistake(
-                    "A page becomes free although another text still holds it.",
-                    "Count the holders of each page, and let it go when the last of them has left.",
-                    _bent("frees for all"),
-                ),
-                Mistake(
-                    "A page that was shared once is copied even by the only text that still holds it.",
-                    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
-                    _bent("once shared"),
-                ),
-            ),
-            _first_wrong_event,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("12.4", "A cache in pages", page_tables)
+
+joining = question.probe(
+    "texts that join and write", _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)), _first_wrong_event
 )
+
+
+@_with(
+    joining,
+    "A page is taken before it is needed: a text that fills its pages has one too many.",
+    "A text of n tokens needs n / page_size pages, rounded up. 4 tokens fill 2 pages of 2.",
+)
+class _OneTooMany(Cache):
+    def enough(self, length):
+        return length // self.size + 1
+
+
+@_with(
+    joining, "A page that is not full yet is forgotten.", "A text of n tokens needs n / page_size pages, rounded *up*."
+)
+class _OnlyFullOnes(Cache):
+    def enough(self, length):
+        return length // self.size
+
+
+@_with(
+    joining,
+    "Each token takes a page of its own.",
+    "A page has room for `page_size` tokens. Take a new one only when the last is full.",
+)
+class _OnePerToken(Cache):
+    def enough(self, length):
+        return length
+
+
+joining.mistake(
+    "After every event the tables are those of the end.",
+    "You put the same dictionary or the same lists into the result each time. Put copies there.",
+    lambda *call: [_page_tables(*call)[-1]] * len(call[0]),
+)
+joining.mistake(
+    "A table that you have put into the result still grows afterwards.",
+    "`dict(tables)` is a new dictionary with the same lists in it. Copy each list, too.",
+    partial(_page_tables, told=dict),
+)
+
+leaving = question.probe(
+    "texts that leave",
+    _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
+    _first_wrong_event,
+)
+
+
+@_with(
+    leaving,
+    "Pages of those who left never come back.",
+    "They are free again. Take the smallest number that nobody holds.",
+)
+class _NeverBack(Cache):
+    def free_page(self):
+        return max(self.holders, default=-1) + 1
+
+
+@_with(
+    leaving,
+    "The page that came back last is taken first.",
+    "A stack would do as well, but to compare answers it must be the smallest free number here.",
+)
+class _LatestFirst(Cache):
+    def __init__(self, page_size):
+        super().__init__(page_size)
+        self.freed = []
+
+    def free_page(self):
+        return self.freed.pop() if self.freed else max(self.holders, default=-1) + 1
+
+    def let_go(self, page):
+        super().let_go(page)
+        if self.holders[page] < 1:
+            self.freed.append(page)
+
+
+@_with(
+    leaving, "The table of a text that left is still there.", "Remove the text from the tables when its pages are free."
+)
+class _TableStays(Cache):
+    def leave(self, name):
+        for page in self.tables[name]:
+            self.let_go(page)
+
+
+forking = question.probe(
+    "texts that fork",
+    _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
+    _first_wrong_event,
+)
+
+
+@_with(
+    forking,
+    "Both write into a page that they share, and the tokens of one overwrite the other's.",
+    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
+)
+class _WritesIntoBoth(Cache):
+    def copy(self, name):
+        pass
+
+
+@_with(forking, "A fork copies pages.", "It only copies the table. A page is copied when somebody writes into it.")
+class _CopiesAtFork(Cache):
+    def fork(self, name, new):
+        self.grow(new, self.lengths[name])
+
+
+@_with(
+    forking,
+    "A write copies all pages that are shared.",
+    "Only the last page is written into. The ones before it stay shared as long as the texts live.",
+)
+class _CopiesAll(Cache):
+    def to_copy(self, name):
+        return list(range(len(self.tables[name]))) if super().to_copy(name) else []
+
+
+@_with(
+    forking,
+    "A shared page that is full is copied.",
+    "Nobody writes into a full page. The new token goes to a new one, and the full one stays shared.",
+)
+class _CopiesFullPage(Cache):
+    def to_copy(self, name):
+        return [len(self.tables[name]) - 1]
+
+
+@_with(
+    forking,
+    "A page becomes free although another text still holds it.",
+    "Count the holders of each page, and let it go when the last of them has left.",
+)
+class _FreesForAll(Cache):
+    def leave(self, name):
+        for page in self.tables[name]:
+            self.holders[page] = 1
+        super().leave(name)
+
+
+@_with(
+    forking,
+    "A page that was shared once is copied even by the only text that still holds it.",
+    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
+)
+class _OnceShared(Cache):
+    def __init__(self, page_size):
+        super().__init__(page_size)
+        self.once_shared = set()
+
+    def fork(self, name, new):
+        super().fork(name, new)
+        self.once_shared.update(self.tables[name])
+
+    def shared(self, page):
+        return page in self.once_shared

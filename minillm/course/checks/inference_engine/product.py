@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def int8_product(x: Float[Tensor, "T C"], weight: Float[Tensor, "rows C"]) -> Float[Tensor, "T rows"]:
@@ -17,7 +18,7 @@ def int8_product(x: Float[Tensor, "T C"], weight: Float[Tensor, "rows C"]) -> Fl
     >>> int8_product(torch.tensor([[1.27, 0.3]]), torch.tensor([[1.27, 0.0], [0.0, 2.54]]))
     tensor([[1.6129, 0.7620]])
     """
-    return _bent()(x, weight)
+    return _product(x, weight)
 
 
 def _row_by_row(matrix: Tensor) -> Tensor:
@@ -25,128 +26,52 @@ def _row_by_row(matrix: Tensor) -> Tensor:
     return torch.where(largest == 0, 127, largest) / 127
 
 
-def _unguarded(matrix: Tensor) -> Tensor:
-    return matrix.abs().amax(1, keepdim=True) / 127
+def _product(
+    x: Tensor,
+    weight: Tensor,
+    *,
+    scale: Callable[[Tensor], Tensor] = _row_by_row,
+    whole: Callable[[Tensor], Tensor] = torch.round,
+    whole_x: Callable[[Tensor], Tensor] | None = None,
+    sums: Callable[[Tensor], Tensor] = torch.clone,
+    rescale: Callable[..., Tensor] = lambda product, of_x, of_weight: product * of_x * of_weight.T,
+) -> Tensor:
+    of_x, of_weight = scale(x), scale(weight)
+    codes = (whole_x or whole)(x / of_x)
+    return rescale(sums(codes.double() @ whole(weight / of_weight).double().T), of_x, of_weight).float()
 
 
-def _without_sign(matrix: Tensor) -> Tensor:
-    return matrix.amax(1, keepdim=True) / 127
-
-
-def _of_the_whole(matrix: Tensor) -> Tensor:
-    return (matrix.abs().amax() / 127).expand(len(matrix), 1)
-
-
-def _wrap(sums: Tensor) -> Tensor:
-    return (sums + 128) % 256 - 128
-
-
-def _bent(scale: Callable = _row_by_row, whole: Callable = torch.round, sums: Callable = torch.clone, **without: bool):
-    """The product with one thing done otherwise, or left out."""
-
-    def int8_product(x: Tensor, weight: Tensor) -> Tensor:
-        of_x, of_weight = scale(x), scale(weight)
-        codes = x / of_x if without.get("rounding_x") else whole(x / of_x)
-        product = sums(codes.double() @ whole(weight / of_weight).double().T)
-        if without.get("both_scales"):
-            return product.float()
-        return (product * of_x if without.get("weights_scale") else product * of_x * of_weight.T).float()
-
-    return int8_product
-
-
-def _row(chance: random.Random, n: int) -> list[float]:
+def _row(rng: random.Random, n: int) -> list[float]:
     """Numbers with one decimal whose codes are not halfway between two whole numbers: roundings would differ there."""
     while True:
-        tenths = [chance.randint(-40, 40) for _ in range(n)]
+        tenths = [rng.randint(-40, 40) for _ in range(n)]
         largest = max(map(abs, tenths))
-        if largest and all(2 * 127 * one % (2 * largest) != largest for one in tenths):
-            return [one / 10 for one in tenths]
+        if largest and all(2 * 127 * number % (2 * largest) != largest for number in tenths):
+            return [number / 10 for number in tenths]
 
 
-def _matrix(chance: random.Random, rows: int, columns: int) -> Tensor:
-    return torch.tensor([_row(chance, columns) for _ in range(rows)])
+def _matrix(rng: random.Random, rows: int, columns: int) -> Tensor:
+    return torch.tensor([_row(rng, columns) for _ in range(rows)])
 
 
-def _ordinary(chance: random.Random) -> list[Call]:
+def _ordinary(rng: random.Random) -> list[Call]:
     sizes = ((1, 2, 2), (2, 3, 4), (2, 2, 6), (4, 4, 8), (3, 5, 16))
-    calls = [(_matrix(chance, T, C), _matrix(chance, R, C)) for T, R, C in sizes]
-    small = _matrix(chance, 3, 8) / torch.tensor([[200.0], [2000.0], [1.0]])  # trained weights are around 0.02
-    return [*calls, (_matrix(chance, 2, 8), small)]
+    calls = [(_matrix(rng, T, C), _matrix(rng, R, C)) for T, R, C in sizes]
+    small = _matrix(rng, 3, 8) / torch.tensor([[200.0], [2000.0], [1.0]])  # trained weights are around 0.02
+    return [*calls, (_matrix(rng, 2, 8), small)]
 
 
-def _with_zeros(chance: random.Random) -> list[Call]:
+def _with_zeros(rng: random.Random) -> list[Call]:
     """A row of zeros in x, in the weights, and in both."""
-    calls = [(_matrix(chance, T, C), _matrix(chance, R, C)) for T, R, C in ((2, 1, 2), (2, 3, 4), (4, 3, 8))]
+    calls = [(_matrix(rng, T, C), _matrix(rng, R, C)) for T, R, C in ((2, 1, 2), (2, 3, 4), (4, 3, 8))]
     calls[0][0][0], calls[1][1][1], calls[2][0][3], calls[2][1][0] = 0.0, 0.0, 0.0, 0.0
     return calls
 
 
-PRODUCT = Question(
+question = Question(
     "12.1",
     "Whole numbers on both sides",
-    "int8_product",
-    (
-        Probe(
-            "ordinary rows",
-            _ordinary,
-            int8_product,
-            (
-                Mistake(
-                    "Only the weights are rounded; `x` is not.",
-                    "The unit multiplies whole numbers with whole numbers. Make codes of `x`, too, row by row.",
-                    _bent(rounding_x=True),
-                ),
-                Mistake(
-                    "Nothing is rounded: this is the ordinary product.",
-                    "Divide each row by its scale and round; the whole numbers are what is multiplied.",
-                    _bent(whole=torch.clone),
-                ),
-                Mistake(
-                    "The whole matrix has one scale; each row needs its own.",
-                    "Take the largest absolute value along the last axis, and keep that axis: (T, 1) and (R, 1).",
-                    _bent(_of_the_whole),
-                ),
-                Mistake(
-                    "The scale comes from the largest number, and the most negative one may be larger.",
-                    "The code 127 is for the largest *absolute* value of a row.",
-                    _bent(_without_sign),
-                ),
-                Mistake(
-                    "The codes are cut off behind the point, not rounded.",
-                    "A conversion to whole numbers cuts off. Call `round` first.",
-                    _bent(whole=torch.trunc),
-                ),
-                Mistake(
-                    "The sums are kept in 8 bits and wrap round at 127.",
-                    "127 times 127 does not fit into a byte. Widen the codes before you multiply: `.int()`.",
-                    _bent(sums=_wrap),
-                ),
-                Mistake(
-                    "The result is still in codes.",
-                    "A code of x is worth its row's scale and a code of the weights theirs; a product is worth both.",
-                    _bent(both_scales=True),
-                ),
-                Mistake(
-                    "The scales of the weights are missing in the result.",
-                    "Column r of the result belongs to row r of the weights: multiply it by that row's scale.",
-                    _bent(weights_scale=True),
-                ),
-            ),
-        ),
-        Probe(
-            "a row of zeros",
-            _with_zeros,
-            int8_product,
-            (
-                Mistake(
-                    "A row of zeros has the scale 0, and 0 / 0 is NaN.",
-                    "Give such a row any other scale; its codes are 0 all the same.",
-                    _bent(_unguarded),
-                ),
-            ),
-        ),
-    ),
+    int8_product,
     forbidden=(
         "minillm",
         "torch.quantize_per_channel",
@@ -154,4 +79,53 @@ PRODUCT = Question(
         "torch.fake_quantize_per_channel_affine",
         "torch.fake_quantize_per_tensor_affine",
     ),
+)
+
+ordinary = question.probe("ordinary rows", _ordinary)
+ordinary.mistake(
+    "Only the weights are rounded; `x` is not.",
+    "The unit multiplies whole numbers with whole numbers. Make codes of `x`, too, row by row.",
+    partial(_product, whole_x=torch.clone),
+)
+ordinary.mistake(
+    "Nothing is rounded: this is the ordinary product.",
+    "Divide each row by its scale and round; the whole numbers are what is multiplied.",
+    partial(_product, whole=torch.clone),
+)
+ordinary.mistake(
+    "The whole matrix has one scale; each row needs its own.",
+    "Take the largest absolute value along the last axis, and keep that axis: (T, 1) and (R, 1).",
+    partial(_product, scale=lambda matrix: (matrix.abs().amax() / 127).expand(len(matrix), 1)),
+)
+ordinary.mistake(
+    "The scale comes from the largest number, and the most negative one may be larger.",
+    "The code 127 is for the largest *absolute* value of a row.",
+    partial(_product, scale=lambda matrix: matrix.amax(1, keepdim=True) / 127),
+)
+ordinary.mistake(
+    "The codes are cut off behind the point, not rounded.",
+    "A conversion to whole numbers cuts off. Call `round` first.",
+    partial(_product, whole=torch.trunc),
+)
+ordinary.mistake(
+    "The sums are kept in 8 bits and wrap round at 127.",
+    "127 times 127 does not fit into a byte. Widen the codes before you multiply: `.int()`.",
+    partial(_product, sums=lambda sums: (sums + 128) % 256 - 128),
+)
+ordinary.mistake(
+    "The result is still in codes.",
+    "A code of x is worth its row's scale and a code of the weights theirs; a product is worth both.",
+    partial(_product, rescale=lambda product, of_x, of_weight: product),
+)
+ordinary.mistake(
+    "The scales of the weights are missing in the result.",
+    "Column r of the result belongs to row r of the weights: multiply it by that row's scale.",
+    partial(_product, rescale=lambda product, of_x, of_weight: product * of_x),
+)
+
+zero_row = question.probe("a row of zeros", _with_zeros)
+zero_row.mistake(
+    "A row of zeros has the scale 0, and 0 / 0 is NaN.",
+    "Give such a row any other scale; its codes are 0 all the same.",
+    partial(_product, scale=lambda matrix: matrix.abs().amax(1, keepdim=True) / 127),
 )

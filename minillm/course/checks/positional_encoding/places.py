@@ -14,7 +14,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def places(real: Bool[Tensor, "B T"], past: Int[Tensor, "B"]) -> Int[Tensor, "B T"]:
@@ -32,51 +32,23 @@ def places(real: Bool[Tensor, "B T"], past: Int[Tensor, "B"]) -> Int[Tensor, "B 
     return torch.tensor(rows)
 
 
-def _columns(real: Tensor, past: Tensor) -> Tensor:
-    return (past[:, None] + torch.arange(real.shape[1])) * real
-
-
-def _from_one(real: Tensor, past: Tensor) -> Tensor:
-    return places(real, past + 1)
-
-
-def _padding_counted_down(real: Tensor, past: Tensor) -> Tensor:
-    return past[:, None] + real.cumsum(1) - 1
-
-
-def _down_the_batch(real: Tensor, past: Tensor) -> Tensor:
-    return (past[:, None] + real.cumsum(0) - 1) * real
-
-
-def _no_past(real: Tensor, past: Tensor) -> Tensor:
-    return places(real, torch.zeros_like(past))
-
-
-def _one_past_for_all(real: Tensor, past: Tensor) -> Tensor:
-    return places(real, past.max().expand(len(past)))
-
-
-def _past_in_padding(real: Tensor, past: Tensor) -> Tensor:
-    return past[:, None] + places(real, torch.zeros_like(past))
-
-
-def _batch(chance: random.Random, B: int, T: int, longest_past: int) -> Call:
+def _batch(rng: random.Random, B: int, T: int, longest_past: int) -> Call:
     """Rows with padding in front, behind, or in between; the last is padding alone."""
-    real = torch.tensor([[chance.random() < 0.6 for _ in range(T)] for _ in range(B)])
+    real = torch.tensor([[rng.random() < 0.6 for _ in range(T)] for _ in range(B)])
     for row in real[:-1]:
-        row[chance.randrange(T)] = True
+        row[rng.randrange(T)] = True
     real[-1] = False
-    return real, torch.tensor([chance.randint(0, longest_past) for _ in range(B)])
+    return real, torch.tensor([rng.randint(0, longest_past) for _ in range(B)])
 
 
-def _new(chance: random.Random) -> list[Call]:
+def _new(rng: random.Random) -> list[Call]:
     padded = torch.tensor([[False, True, True], [True, True, False]])
-    return [(padded, torch.zeros(2, dtype=torch.long)), *(_batch(chance, 4, T, 0) for T in (5, 6, 8, 600))]
+    return [(padded, torch.zeros(2, dtype=torch.long)), *(_batch(rng, 4, T, 0) for T in (5, 6, 8, 600))]
 
 
-def _going_on(chance: random.Random) -> list[Call]:
+def _going_on(rng: random.Random) -> list[Call]:
     one = torch.tensor([[True], [True]])
-    return [(one, torch.tensor([4, 2])), *(_batch(chance, 4, T, most) for T, most in ((3, 9), (5, 9), (8, 100_000)))]
+    return [(one, torch.tensor([4, 2])), *(_batch(rng, 4, T, most) for T, most in ((3, 9), (5, 9), (8, 100_000)))]
 
 
 def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -93,62 +65,43 @@ def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> t
     return None
 
 
-PLACES = Question(
-    "03.1",
-    "Padding takes no place",
-    "places",
-    (
-        Probe(
-            "texts that begin",
-            _new,
-            places,
-            (
-                Mistake(
-                    "Padding is counted: a token gets the number of its column.",
-                    "A token's place is the number of *tokens* before it in its row.",
-                    _columns,
-                ),
-                Mistake(
-                    "The first token has place 1.",
-                    "Places count from 0: it is the tokens before it that are counted, not the token itself.",
-                    _from_one,
-                ),
-                Mistake(
-                    "Padding does not get 0.",
-                    "In front of a text the count less 1 is -1, which a table takes for its last row. Write 0 there.",
-                    _padding_counted_down,
-                ),
-                Mistake(
-                    "The tokens are counted down the batch, from text to text.",
-                    "Each row is a text of its own. Count along the last axis, T.",
-                    _down_the_batch,
-                ),
-            ),
-            _first_wrong_place,
-        ),
-        Probe(
-            "texts that go on",
-            _going_on,
-            places,
-            (
-                Mistake(
-                    "Each text begins at 0 again, though a part of it lies in the cache.",
-                    "`past` says how many tokens of each row have been read. The first new one has that place.",
-                    _no_past,
-                ),
-                Mistake(
-                    "All rows go on from the same place.",
-                    "Each row has its own past. Give it a second axis, and it is added row by row.",
-                    _one_past_for_all,
-                ),
-                Mistake(
-                    "The past is added to padding, too.",
-                    "Padding is to get 0. Clear it last.",
-                    _past_in_padding,
-                ),
-            ),
-            _first_wrong_place,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("03.1", "Padding takes no place", places)
+
+from_start = question.probe("texts that begin", _new, _first_wrong_place)
+from_start.mistake(
+    "Padding is counted: a token gets the number of its column.",
+    "A token's place is the number of *tokens* before it in its row.",
+    lambda real, past: (past[:, None] + torch.arange(real.shape[1])) * real,
+)
+from_start.mistake(
+    "The first token has place 1.",
+    "Places count from 0: it is the tokens before it that are counted, not the token itself.",
+    lambda real, past: places(real, past + 1),
+)
+from_start.mistake(
+    "Padding does not get 0.",
+    "In front of a text the count less 1 is -1, which a table takes for its last row. Write 0 there.",
+    lambda real, past: past[:, None] + real.cumsum(1) - 1,
+)
+from_start.mistake(
+    "The tokens are counted down the batch, from text to text.",
+    "Each row is a text of its own. Count along the last axis, T.",
+    lambda real, past: (past[:, None] + real.cumsum(0) - 1) * real,
+)
+
+continued = question.probe("texts that go on", _going_on, _first_wrong_place)
+continued.mistake(
+    "Each text begins at 0 again, though a part of it lies in the cache.",
+    "`past` says how many tokens of each row have been read. The first new one has that place.",
+    lambda real, past: places(real, torch.zeros_like(past)),
+)
+continued.mistake(
+    "All rows go on from the same place.",
+    "Each row has its own past. Give it a second axis, and it is added row by row.",
+    lambda real, past: places(real, past.max().expand(len(past))),
+)
+continued.mistake(
+    "The past is added to padding, too.",
+    "Padding is to get 0. Clear it last.",
+    lambda real, past: past[:, None] + places(real, torch.zeros_like(past)),
 )

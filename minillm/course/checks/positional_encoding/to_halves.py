@@ -17,7 +17,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def to_halves(
@@ -63,16 +63,13 @@ def _keys_in(heads: Callable[[int, int], int]):
     return lambda query_weight, key_weight, H, G: (_sorted(query_weight, H), _sorted(key_weight, heads(H, G)))
 
 
-def _matrices(*sizes: tuple[int, int, int, int]) -> Callable[[random.Random], list[Call]]:
+def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
     """For each (H, G, D, C) the matrices of H query and G key heads; each row begins with its number."""
 
-    def matrix(chance: random.Random, rows: int, C: int) -> Tensor:
-        return torch.cat((torch.arange(float(rows))[:, None], numbers(chance, rows, C - 1)), 1)
+    def matrix(rng: random.Random, rows: int, C: int) -> Tensor:
+        return torch.cat((torch.arange(float(rows))[:, None], numbers(rng, rows, C - 1)), 1)
 
-    def draw(chance: random.Random) -> list[Call]:
-        return [(matrix(chance, H * D, C), matrix(chance, G * D, C), H, G) for H, G, D, C in sizes]
-
-    return draw
+    return [(matrix(rng, H * D, C), matrix(rng, G * D, C), H, G) for H, G, D, C in sizes]
 
 
 def _first_wrong_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -83,7 +80,7 @@ def _first_wrong_row(calls: list[Call], right: list[Any], got: list[Any]) -> tup
             if given is None or given.shape != new.shape:
                 return None
             for row in (given != new).any(1).nonzero().flatten().tolist():
-                source, due = (_row(old, one[row]) for one in (given, new))
+                source, due = (_row(old, matrix[row]) for matrix in (given, new))
                 if source is not None:
                     hint = "Name the rows of one head by pair and part: 0a 0b 1a 1b ... What order do halves want?"
                     return f"Row {row} of the new {name} matrix is row {source} of the old; right is row {due}.", hint
@@ -95,75 +92,56 @@ def _row(matrix: Tensor, row: Tensor) -> int | None:
     return found[0] if found else None
 
 
-TO_HALVES = Question(
-    "03.3",
-    "Weights of the other kind",
-    "to_halves",
-    (
-        Probe(
-            "one head",
-            _matrices((1, 1, 6, 1), (1, 1, 8, 4)),
-            to_halves,
-            (
-                Mistake(
-                    "Nothing is changed.",
-                    "Where do the two numbers of pair 0 stand now, and where does the code look for them?",
-                    _with(_unchanged, _unchanged),
-                ),
-                Mistake(
-                    "It is the way back: it makes neighbours of halves.",
-                    "The new first half is made of the *first* numbers of all pairs: rows 0, 2, 4, ...",
-                    _with(_woven, _woven),
-                ),
-                Mistake(
-                    "The columns are sorted, and not the rows.",
-                    "A column belongs to a number that comes in. The numbers of a query come out, one for each row.",
-                    _with(_columns, _columns),
-                ),
-                Mistake(
-                    "The keys are left as they were.",
-                    "A query and a key are multiplied number by number. Both must be sorted alike.",
-                    _with(_sorted, _unchanged),
-                ),
-            ),
-            _first_wrong_row,
-        ),
-        Probe(
-            "several heads",
-            _matrices((2, 2, 4, 1), (3, 3, 6, 4), (4, 4, 2, 3)),
-            to_halves,
-            (
-                Mistake(
-                    "All rows are sorted as if they were one head.",
-                    "Each head is turned by itself. Cut the rows into heads first, and sort within each.",
-                    _with(_as_one, _as_one),
-                ),
-            ),
-            _first_wrong_row,
-        ),
-        Probe(
-            "fewer key heads than query heads",
-            _matrices((4, 2, 4, 1), (6, 3, 8, 4), (12, 2, 12, 2)),
-            to_halves,
-            (
-                Mistake(
-                    "The keys are cut into as many heads as the queries.",
-                    "There are only `n_kv_heads` key heads. All heads are equally wide, D.",
-                    _keys_in(lambda H, G: H),
-                ),
-                Mistake(
-                    "The keys are cut into n_heads / n_kv_heads heads.",
-                    "That is how many query heads share a key head. Key heads there are `n_kv_heads`.",
-                    _keys_in(lambda H, G: H // G),
-                ),
-                Mistake(
-                    "The queries are cut into as many heads as the keys.",
-                    "Queries have `n_heads` heads.",
-                    lambda query_weight, key_weight, H, G: to_halves(query_weight, key_weight, G, G),
-                ),
-            ),
-            _first_wrong_row,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("03.3", "Weights of the other kind", to_halves)
+
+one_head = question.probe("one head", lambda rng: _matrices(rng, (1, 1, 6, 1), (1, 1, 8, 4)), _first_wrong_row)
+one_head.mistake(
+    "Nothing is changed.",
+    "Where do the two numbers of pair 0 stand now, and where does the code look for them?",
+    _with(_unchanged, _unchanged),
+)
+one_head.mistake(
+    "It is the way back: it makes neighbours of halves.",
+    "The new first half is made of the *first* numbers of all pairs: rows 0, 2, 4, ...",
+    _with(_woven, _woven),
+)
+one_head.mistake(
+    "The columns are sorted, and not the rows.",
+    "A column belongs to a number that comes in. The numbers of a query come out, one for each row.",
+    _with(_columns, _columns),
+)
+one_head.mistake(
+    "The keys are left as they were.",
+    "A query and a key are multiplied number by number. Both must be sorted alike.",
+    _with(_sorted, _unchanged),
+)
+
+several_heads = question.probe(
+    "several heads", lambda rng: _matrices(rng, (2, 2, 4, 1), (3, 3, 6, 4), (4, 4, 2, 3)), _first_wrong_row
+)
+several_heads.mistake(
+    "All rows are sorted as if they were one head.",
+    "Each head is turned by itself. Cut the rows into heads first, and sort within each.",
+    _with(_as_one, _as_one),
+)
+
+grouped_heads = question.probe(
+    "fewer key heads than query heads",
+    lambda rng: _matrices(rng, (4, 2, 4, 1), (6, 3, 8, 4), (12, 2, 12, 2)),
+    _first_wrong_row,
+)
+grouped_heads.mistake(
+    "The keys are cut into as many heads as the queries.",
+    "There are only `n_kv_heads` key heads. All heads are equally wide, D.",
+    _keys_in(lambda H, G: H),
+)
+grouped_heads.mistake(
+    "The keys are cut into n_heads / n_kv_heads heads.",
+    "That is how many query heads share a key head. Key heads there are `n_kv_heads`.",
+    _keys_in(lambda H, G: H // G),
+)
+grouped_heads.mistake(
+    "The queries are cut into as many heads as the keys.",
+    "Queries have `n_heads` heads.",
+    lambda query_weight, key_weight, H, G: to_halves(query_weight, key_weight, G, G),
 )

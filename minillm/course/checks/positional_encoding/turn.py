@@ -6,6 +6,7 @@ issue 6 of how-to-train-your-gpt.
 """
 
 import random
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.positional_encoding.common import turned
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> Float[Tensor, "H T D"]:
@@ -28,48 +29,27 @@ def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> F
     return turned(x, places, theta)
 
 
-def _bent(table: str = "neighbours", step: int = 2, sign: float = 1.0, first_sign: float = -1.0):
-    """The rotation by a table of angles, with one thing done otherwise."""
-
-    def turn(x: Tensor, places: Tensor, theta: float) -> Tensor:
-        D = x.shape[-1]
-        angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
-        angles = angles.repeat(1, 2) if table == "halves" else angles.repeat_interleave(2, 1)
-        crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
-        return x * angles.cos() + crossed * angles.sin()
-
-    return turn
+def _turn(
+    x, places, theta, *, repeat=lambda angles: angles.repeat_interleave(2, 1), step=2, sign=1.0, first_sign=-1.0
+) -> Tensor:
+    """The rotation by a table of angles, with one thing done differently."""
+    D = x.shape[-1]
+    angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
+    angles = repeat(angles)
+    crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
+    return x * angles.cos() + crossed * angles.sin()
 
 
-def _halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turned(x, places, theta, halves=True)
-
-
-def _left_in_halves(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    pairs = turn(x, places, theta)
-    return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
-
-
-def _from_zero(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turn(x, torch.arange(len(places)), theta)
-
-
-def _usual_base(x: Tensor, places: Tensor, theta: float) -> Tensor:
-    return turn(x, places, 10_000.0)
-
-
-def _whole_texts(chance: random.Random) -> list[Call]:
+def _whole_texts(rng: random.Random) -> list[Call]:
     sizes = (1, 2, 4), (1, 5, 8), (2, 4, 6)
-    return [(numbers(chance, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
+    return [(numbers(rng, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
 
 
-def _any_places(chance: random.Random) -> list[Call]:
+def _any_places(rng: random.Random) -> list[Call]:
     sizes = (1, 2, 4, 100.0), (2, 6, 8, 4.0), (3, 3, 4, 500.0)
-    calls = [
-        (numbers(chance, H, T, D), torch.tensor(chance.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes
-    ]
-    far = torch.tensor([chance.randint(100, 1000), chance.randint(1030, 1100)])  # further, and float32 says too little
-    return [*calls, (numbers(chance, 2, 2, 4), far, 10_000.0)]
+    calls = [(numbers(rng, H, T, D), torch.tensor(rng.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes]
+    far = torch.tensor([rng.randint(100, 1000), rng.randint(1030, 1100)])  # further, and float32 says too little
+    return [*calls, (numbers(rng, 2, 2, 4), far, 10_000.0)]
 
 
 def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -78,7 +58,7 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
         given = as_tensor(answer)
         if given is None or given.shape != x.shape:
             return None
-        before, after = (one.double().unflatten(-1, (-1, 2)).norm(dim=-1) for one in (x, given))
+        before, after = (vectors.double().unflatten(-1, (-1, 2)).norm(dim=-1) for vectors in (x, given))
         if (longer := apart(before, after)).any():
             head, t, pair = longer.nonzero()[0].tolist()
             words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
@@ -87,63 +67,54 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     return None
 
 
-MISTAKES = (
-    Mistake(
-        "The two numbers of a pair still get different angles: the table is one for halves.",
-        "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
-        _bent(table="halves"),
-    ),
-    Mistake(
-        "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
-        "These weights were trained with neighbours. Mend the table, not the pairs.",
-        _halves,
-    ),
-    Mistake(
-        "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
-        "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
-        _left_in_halves,
-    ),
-    Mistake(
-        "The pairs turn backwards.",
-        "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
-        _bent(sign=-1.0),
-    ),
-    Mistake(
-        "It is a mirror and no rotation: the minus is lost.",
-        "(x, y) becomes (x cos - y sin, x sin + y cos).",
-        _bent(first_sign=1.0),
-    ),
-    Mistake(
-        "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
-        "For D = 4 the two frequencies are 1 and theta^(-2/4).",
-        _bent(step=1),
-    ),
+question = Question("03.2", "A rotation that changes lengths", turn)
+
+from_start = question.probe("a text from its beginning", _whole_texts, _lengths)
+from_start.mistake(
+    "The two numbers of a pair still get different angles: the table is one for halves.",
+    "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
+    partial(_turn, repeat=lambda angles: angles.repeat(1, 2)),
 )
-TURN = Question(
-    "03.2",
-    "A rotation that changes lengths",
-    "turn",
-    (
-        Probe("a text from its beginning", _whole_texts, turn, MISTAKES, _lengths),
-        Probe(
-            "any places, any base",
-            _any_places,
-            turn,
-            (
-                *MISTAKES,
-                Mistake(
-                    "The places are counted from 0, whatever `places` says.",
-                    "With a cache the first row does not stand at place 0. Use `places`.",
-                    _from_zero,
-                ),
-                Mistake(
-                    "The base is 10,000, whatever `theta` says.",
-                    "Llama 3 has 500,000. Use `theta`.",
-                    _usual_base,
-                ),
-            ),
-            _lengths,
-        ),
-    ),
-    forbidden=("minillm",),
+from_start.mistake(
+    "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
+    "These weights were trained with neighbours. Mend the table, not the pairs.",
+    lambda x, places, theta: turned(x, places, theta, halves=True),
+)
+
+
+@from_start.mistake(
+    "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
+    "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
+)
+def _left_in_halves(x, places, theta):
+    pairs = turn(x, places, theta)
+    return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
+
+
+from_start.mistake(
+    "The pairs turn backwards.",
+    "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
+    partial(_turn, sign=-1.0),
+)
+from_start.mistake(
+    "It is a mirror and no rotation: the minus is lost.",
+    "(x, y) becomes (x cos - y sin, x sin + y cos).",
+    partial(_turn, first_sign=1.0),
+)
+from_start.mistake(
+    "The pairs turn too fast: the exponent is -i/D and not -2i/D.",
+    "For D = 4 the two frequencies are 1 and theta^(-2/4).",
+    partial(_turn, step=1),
+)
+
+anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes)
+anywhere.mistake(
+    "The places are counted from 0, whatever `places` says.",
+    "With a cache the first row does not stand at place 0. Use `places`.",
+    lambda x, places, theta: turn(x, torch.arange(len(places)), theta),
+)
+anywhere.mistake(
+    "The base is 10,000, whatever `theta` says.",
+    "Llama 3 has 500,000. Use `theta`.",
+    lambda x, places, theta: turn(x, places, 10_000.0),
 )

@@ -6,6 +6,7 @@ mends it in two trainers: the closing token was never learnt, and prompts lost t
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def answer_log_probs(
@@ -42,92 +43,65 @@ def _after(ids: Tensor, prompt_lengths: Tensor, more: int = 0) -> Tensor:
     return torch.arange(ids.shape[1]) >= prompt_lengths[:, None] + more
 
 
-def _counts(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+def _answer_mask(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
     answer = _after(ids, prompt_lengths)
     ends = (ids == end) & answer
     return answer & (ends.cumsum(1) - ends.long() == 0)
 
 
-def _bent(which: Which = _counts, shift: int = 1, mean: bool = False, raw: bool = False):
+def _answer_log_probs(
+    logits, ids, prompt_lengths, end, *, which=_answer_mask, shift=1, mean=False, raw=False
+) -> Tensor:
     """The sum with other tokens in it, or of other numbers."""
-
-    def answer_log_probs(logits: Tensor, ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-        table = logits if raw else logits.log_softmax(-1)
-        log_probs = torch.zeros(ids.shape)
-        log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
-        counts = which(ids, prompt_lengths, end)
-        counts[:, 0] = False  # nothing stands in front of the first token
-        found = (log_probs * counts).sum(1)
-        return found / counts.sum(1).clamp_min(1) if mean else found
-
-    return answer_log_probs
+    table = logits if raw else logits.log_softmax(-1)
+    log_probs = torch.zeros(ids.shape)
+    log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
+    mask = which(ids, prompt_lengths, end)
+    mask[:, 0] = False  # nothing stands in front of the first token
+    found = (log_probs * mask).sum(1)
+    return found / mask.sum(1).clamp_min(1) if mean else found
 
 
-def _no_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & (ids != end)
+def _with_which(which: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_answer_log_probs, which=which)
 
 
-def _all_ends(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths)
-
-
-def _with_prompt(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths)
-
-
-def _one_late(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1)
-
-
-def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _after(ids, prompt_lengths) & _counts(ids, torch.zeros_like(prompt_lengths), end)
-
-
-def _not_after_an_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    return _counts(ids, prompt_lengths, end) & (ids.roll(1, 1) != end)
-
-
-def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
-    closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
-    return _counts(ids, prompt_lengths, end) & closed
-
-
-def _rows(chance: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]], turns: bool) -> Call:
+def _rows(rng: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]], turns: bool) -> Call:
     """Prompts and answers of these lengths; a closed answer ends with `end`, and so do a prompt's earlier turns."""
-    end = chance.randrange(V)
+    end = rng.randrange(V)
     words = [id for id in range(V) if id != end]
     ids = torch.full((len(rows), T), end)
     for row, (prompt, answer, closed) in enumerate(rows):
-        ids[row, :prompt] = torch.tensor(chance.choices(words, k=prompt))
+        ids[row, :prompt] = torch.tensor(rng.choices(words, k=prompt))
         if turns:
-            ids[row, chance.randrange(prompt - 1)] = end
+            ids[row, rng.randrange(prompt - 1)] = end
             ids[row, prompt - 1] = end if row else ids[row, prompt - 1]  # a turn may end just before the answer
-        ids[row, prompt : prompt + answer] = torch.tensor(chance.choices(words, k=answer))
+        ids[row, prompt : prompt + answer] = torch.tensor(rng.choices(words, k=answer))
         if closed:
             ids[row, prompt + answer :] = end
-    return numbers(chance, len(rows), T, V), ids, torch.tensor([prompt for prompt, _, _ in rows]), end
+    return numbers(rng, len(rows), T, V), ids, torch.tensor([prompt for prompt, _, _ in rows]), end
 
 
-def _closed(chance: random.Random) -> list[Call]:
+def _closed(rng: random.Random) -> list[Call]:
     return [
-        _rows(chance, 4, 2, [(1, 1, True)], turns=False),
-        _rows(chance, 7, 4, [(2, 3, True), (1, 2, True)], turns=False),
-        _rows(chance, 8, 6, [(3, 4, True), (1, 1, True), (2, 4, True)], turns=False),
+        _rows(rng, 4, 2, [(1, 1, True)], turns=False),
+        _rows(rng, 7, 4, [(2, 3, True), (1, 2, True)], turns=False),
+        _rows(rng, 8, 6, [(3, 4, True), (1, 1, True), (2, 4, True)], turns=False),
     ]
 
 
-def _cut_off(chance: random.Random) -> list[Call]:
+def _cut_off(rng: random.Random) -> list[Call]:
     """Some answers fill their row without an end, and prompts hold the ends of earlier turns."""
     return [
-        _rows(chance, 4, 2, [(2, 2, False)], turns=False),
-        _rows(chance, 7, 4, [(3, 4, False), (3, 2, True)], turns=True),
-        _rows(chance, 8, 6, [(4, 2, True), (2, 6, False), (3, 0, True)], turns=True),
+        _rows(rng, 4, 2, [(2, 2, False)], turns=False),
+        _rows(rng, 7, 4, [(3, 4, False), (3, 2, True)], turns=True),
+        _rows(rng, 8, 6, [(4, 2, True), (2, 6, False), (3, 0, True)], turns=True),
     ]
 
 
 def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """One number for the whole batch, or one for every token."""
-    if any(type(one) in (float, int) or (type(one) is torch.Tensor and one.dim() != 1) for one in got):
+    if any(type(answer) in (float, int) or (type(answer) is torch.Tensor and answer.dim() != 1) for answer in got):
         return (
             "The result is not one number for each answer.",
             "Sum over the tokens of a row, `.sum(1)`, and over nothing else.",
@@ -135,77 +109,80 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     return None
 
 
-CLOSING = Question(
-    "11.3",
-    "All answers together: 231 %",
-    "answer_log_probs",
-    (
-        Probe(
-            "answers that are closed",
-            _closed,
-            answer_log_probs,
-            (
-                Mistake(
-                    "The token that closes the answer does not count.",
-                    "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
-                    _bent(_no_ends),
-                ),
-                Mistake(
-                    "The padding counts: every end token behind the first one.",
-                    "An answer is over with its first end token. How many are there in front of this place?",
-                    _bent(_all_ends),
-                ),
-                Mistake(
-                    "The prompt counts.",
-                    "The tokens of the answer begin at place `prompt_lengths`.",
-                    _bent(_with_prompt),
-                ),
-                Mistake(
-                    "The first token of the answer does not count.",
-                    "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
-                    _bent(_one_late),
-                ),
-                Mistake(
-                    "The logits are not shifted: each is asked for the token that it has already read.",
-                    "The logits at place t foretell the token at t + 1.",
-                    _bent(shift=0),
-                ),
-                Mistake(
-                    "It is the mean over the tokens, not the sum.",
-                    "The logarithm of a product is a sum. (A mean is another method's choice: SimPO.)",
-                    _bent(mean=True),
-                ),
-                Mistake(
-                    "Logits are added up, not log-probabilities.",
-                    "`log_softmax(-1)` first.",
-                    _bent(raw=True),
-                ),
-            ),
-            _shape,
-        ),
-        Probe(
-            "answers that were cut off, and prompts of several turns",
-            _cut_off,
-            answer_log_probs,
-            (
-                Mistake(
-                    "An end token in the prompt is taken for the end of the answer.",
-                    "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
-                    _bent(_first_end_of_the_row),
-                ),
-                Mistake(
-                    "The first token of an answer does not count where the prompt ends with an end token.",
-                    "Only an end token of the answer closes it. Look from `prompt_lengths` on only.",
-                    _bent(_not_after_an_end),
-                ),
-                Mistake(
-                    "An answer without an end token counts as nothing.",
-                    "It was cut off at the end of the row. All of its tokens count.",
-                    _bent(_nothing_without_end),
-                ),
-            ),
-            _shape,
-        ),
-    ),
-    forbidden=("minillm", "trl"),
+question = Question("11.3", "All answers together: 231 %", answer_log_probs, forbidden=("minillm", "trl"))
+
+closed = question.probe("answers that are closed", _closed, _shape)
+closed.mistake(
+    "The token that closes the answer does not count.",
+    "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
+    partial(_answer_log_probs, which=lambda ids, prompt_lengths, end: _after(ids, prompt_lengths) & (ids != end)),
 )
+closed.mistake(
+    "The padding counts: every end token behind the first one.",
+    "An answer is over with its first end token. How many are there in front of this place?",
+    partial(_answer_log_probs, which=lambda ids, prompt_lengths, end: _after(ids, prompt_lengths)),
+)
+
+
+closed.mistake(
+    "The prompt counts.",
+    "The tokens of the answer begin at place `prompt_lengths`.",
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) | ~_after(ids, prompt_lengths),
+    ),
+)
+
+
+closed.mistake(
+    "The first token of the answer does not count.",
+    "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1),
+    ),
+)
+closed.mistake(
+    "The logits are not shifted: each is asked for the token that it has already read.",
+    "The logits at place t foretell the token at t + 1.",
+    partial(_answer_log_probs, shift=0),
+)
+closed.mistake(
+    "It is the mean over the tokens, not the sum.",
+    "The logarithm of a product is a sum. (A mean is another method's choice: SimPO.)",
+    partial(_answer_log_probs, mean=True),
+)
+closed.mistake(
+    "Logits are added up, not log-probabilities.", "`log_softmax(-1)` first.", partial(_answer_log_probs, raw=True)
+)
+
+cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape)
+
+
+@cut_off.mistake(
+    "An end token in the prompt is taken for the end of the answer.",
+    "A prompt of several turns holds their ends. Look from `prompt_lengths` on only.",
+)
+@_with_which
+def _first_end_of_the_row(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    return _after(ids, prompt_lengths) & _answer_mask(ids, torch.zeros_like(prompt_lengths), end)
+
+
+cut_off.mistake(
+    "The first token of an answer does not count where the prompt ends with an end token.",
+    "Only an end token of the answer closes it. Look from `prompt_lengths` on only.",
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) & (ids.roll(1, 1) != end),
+    ),
+)
+
+
+@cut_off.mistake(
+    "An answer without an end token counts as nothing.",
+    "It was cut off at the end of the row. All of its tokens count.",
+)
+@_with_which
+def _nothing_without_end(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
+    closed = ((ids == end) & _after(ids, prompt_lengths)).any(1, keepdim=True)
+    return _answer_mask(ids, prompt_lengths, end) & closed

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Clipped = tuple[list[Tensor], float]  # the gradients, and the norm that they had
 
@@ -23,83 +24,51 @@ def clip(gradients: list[Tensor], longest: float) -> Clipped:
     """
     norm = torch.nn.utils.get_total_norm(gradients).item()
     if not math.isfinite(norm):
-        return [torch.zeros_like(one) for one in gradients], norm
-    return [one * min(1.0, longest / max(norm, 1e-9)) for one in gradients], norm
+        return [torch.zeros_like(gradient) for gradient in gradients], norm
+    return [gradient * min(1.0, longest / max(norm, 1e-9)) for gradient in gradients], norm
 
 
 def _norm(gradients: list[Tensor]) -> float:
-    return math.sqrt(sum(one.square().sum().item() for one in gradients))
+    return math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
 
 
 def _scaled(factor: Callable[[list[Tensor], float], float | Tensor]) -> Callable[..., Clipped]:
     """Another factor for all, and the right norm."""
-    return lambda gradients, longest: ([one * factor(gradients, longest) for one in gradients], _norm(gradients))
+    return lambda gradients, longest: (
+        [gradient * factor(gradients, longest) for gradient in gradients],
+        _norm(gradients),
+    )
 
 
-def _measured(measure: Callable[[list[Tensor]], float]) -> Callable[..., Clipped]:
+def _measured(gradients: list[Tensor], longest: float, *, measure: Callable[[list[Tensor]], float]) -> Clipped:
     """Clipped by another length than the norm, which is returned, too."""
-
-    def clip(gradients: list[Tensor], longest: float) -> Clipped:
-        length = measure(gradients)
-        return [one * min(1.0, longest / max(length, 1e-9)) for one in gradients], length
-
-    return clip
+    length = measure(gradients)
+    return [gradient * min(1.0, longest / max(length, 1e-9)) for gradient in gradients], length
 
 
-def _one_by_one(gradients: list[Tensor], longest: float) -> Clipped:
-    return [clip([one], longest)[0][0] for one in gradients], _norm(gradients)
-
-
-def _by_value(gradients: list[Tensor], longest: float) -> Clipped:
-    return [one.clamp(-longest, longest) for one in gradients], _norm(gradients)
-
-
-def _norm_afterwards(gradients: list[Tensor], longest: float) -> Clipped:
-    clipped, norm = clip(gradients, longest)
-    return clipped, min(norm, longest)
-
-
-def _times_nan(gradients: list[Tensor], longest: float) -> Clipped:
-    factor = (longest / torch.tensor(_norm(gradients))).clamp(max=1.0)
-    return [one * factor for one in gradients], _norm(gradients)
-
-
-def _unclipped(gradients: list[Tensor], longest: float) -> Clipped:
-    return _scaled(lambda all, longest: min(1.0, longest / _norm(all)))(gradients, longest)  # min(1.0, nan) is 1.0
-
-
-def _mended(gradients: list[Tensor], longest: float) -> Clipped:
-    return clip([one.nan_to_num(0.0, 0.0, 0.0) for one in gradients], longest)[0], _norm(gradients)
-
-
-def _only_the_broken_one(gradients: list[Tensor], longest: float) -> Clipped:
-    left = [one if one.isfinite().all() else torch.zeros_like(one) for one in gradients]
-    return clip(left, longest)[0], _norm(gradients)
-
-
-def _gradients(chance: random.Random) -> list[list[Tensor]]:
+def _gradients(rng: random.Random) -> list[list[Tensor]]:
     shapes = [[(1,), (1, 1)], [(2, 3), (3,)], [(4,), (2, 2), (3, 1), (1,)]]
-    return [[numbers(chance, *shape, scale=3.0) for shape in one] for one in shapes]
+    return [[numbers(rng, *shape, scale=3.0) for shape in each] for each in shapes]
 
 
-def _too_long(chance: random.Random) -> list[Call]:
-    return [(one, round(_norm(one) * chance.uniform(0.2, 0.6), 1) + 0.1) for one in _gradients(chance)]
+def _too_long(rng: random.Random) -> list[Call]:
+    return [(each, round(_norm(each) * rng.uniform(0.2, 0.6), 1) + 0.1) for each in _gradients(rng)]
 
 
-def _some_short(chance: random.Random) -> list[Call]:
-    calls = [(one, round(_norm(one) * chance.uniform(1.5, 3.0), 1) + 1.0) for one in _gradients(chance)]
-    return [*calls, ([torch.zeros(2), torch.zeros(1, 2)], 1.0), *_too_long(chance)]
+def _some_short(rng: random.Random) -> list[Call]:
+    calls = [(each, round(_norm(each) * rng.uniform(1.5, 3.0), 1) + 1.0) for each in _gradients(rng)]
+    return [*calls, ([torch.zeros(2), torch.zeros(1, 2)], 1.0), *_too_long(rng)]
 
 
-def _broken(chance: random.Random) -> list[Call]:
-    calls = [([torch.tensor([1.0, math.nan]), torch.tensor([2.0])], 1.0), *_too_long(chance)]
+def _broken(rng: random.Random) -> list[Call]:
+    calls = [([torch.tensor([1.0, math.nan]), torch.tensor([2.0])], 1.0), *_too_long(rng)]
     for gradients, value in ((calls[2][0], math.inf), (calls[3][0], -math.inf)):
         gradients[0].view(-1)[-1] = value
     return calls
 
 
 def _told(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    if any(type(one) not in (list, tuple) or len(one) != 2 for one in got):
+    if any(type(answer) not in (list, tuple) or len(answer) != 2 for answer in got):
         return (
             "The result is no pair.",
             "Return two things: the list of clipped gradients, and the norm before clipping.",
@@ -107,96 +76,10 @@ def _told(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     return None
 
 
-CLIP = Question(
+question = Question(
     "08.1",
     "One leash for all",
-    "clip",
-    (
-        Probe(
-            "a gradient that is too long",
-            _too_long,
-            clip,
-            (
-                Mistake(
-                    "Each tensor is clipped by itself, so the gradient points elsewhere afterwards.",
-                    "One norm over the numbers of all tensors, and one factor for all of them.",
-                    _one_by_one,
-                ),
-                Mistake(
-                    "Each number is cut off at the limit.",
-                    "That is clipping by value, and it bends the gradient. Shorten all numbers by one factor.",
-                    _by_value,
-                ),
-                Mistake(
-                    "The norms of the tensors are added.",
-                    "Add their squares, and take the root of that sum: Pythagoras.",
-                    _measured(lambda gradients: sum(_norm([one]) for one in gradients)),
-                ),
-                Mistake(
-                    "The root is missing: it is the sum of the squares.",
-                    "A length is the root of the sum of squares.",
-                    _measured(lambda gradients: _norm(gradients) ** 2),
-                ),
-                Mistake(
-                    "The length is the largest number of all.",
-                    "Every number counts: the root of the sum of all squares.",
-                    _measured(lambda gradients: max(one.abs().max().item() for one in gradients)),
-                ),
-                Mistake(
-                    "The norm is that after clipping.",
-                    "A log wants to see the spike. Return the norm as it was before.",
-                    _norm_afterwards,
-                ),
-            ),
-            _told,
-        ),
-        Probe(
-            "one that is short enough",
-            _some_short,
-            clip,
-            (
-                Mistake(
-                    "A short gradient is made longer.",
-                    "A leash pulls back and does not push: the factor is at most 1.",
-                    _scaled(lambda gradients, longest: longest / max(_norm(gradients), 1e-9)),
-                ),
-                Mistake(
-                    "A short gradient is made longer, and one of length 0 becomes NaN.",
-                    "A leash pulls back and does not push: the factor is at most 1, for a norm of 0 as well.",
-                    _scaled(lambda gradients, longest: longest / torch.tensor(_norm(gradients))),
-                ),
-            ),
-            _told,
-        ),
-        Probe(
-            "one that overflowed",
-            _broken,
-            clip,
-            (
-                Mistake(
-                    "What has overflowed is multiplied all the same, and NaN goes into the weights.",
-                    "Infinity times 0 is NaN, NaN times anything, too. If `not math.isfinite(norm)`, return zeros.",
-                    _times_nan,
-                ),
-                Mistake(
-                    "A gradient with NaN comes back whole: `min(1.0, nan)` is 1.0.",
-                    "Every comparison with NaN is false. Ask `math.isfinite(norm)` first.",
-                    _unclipped,
-                ),
-                Mistake(
-                    "The broken numbers are set to 0, and the rest is walked.",
-                    "Where one number has overflowed the others are not to be trusted. All of them become 0.",
-                    _mended,
-                ),
-                Mistake(
-                    "Only the tensor with the broken number is set to 0.",
-                    "The step as a whole is left out: zeros in place of every tensor.",
-                    _only_the_broken_one,
-                ),
-            ),
-            _told,
-        ),
-    ),
+    clip,
     forbidden=(
         "minillm",
         "torch.nn.utils.clip_grad_norm_",
@@ -206,3 +89,85 @@ CLIP = Question(
     ),
     fresh=True,
 )
+
+too_long = question.probe("a gradient that is too long", _too_long, _told)
+too_long.mistake(
+    "Each tensor is clipped by itself, so the gradient points elsewhere afterwards.",
+    "One norm over the numbers of all tensors, and one factor for all of them.",
+    lambda gradients, longest: ([clip([gradient], longest)[0][0] for gradient in gradients], _norm(gradients)),
+)
+too_long.mistake(
+    "Each number is cut off at the limit.",
+    "That is clipping by value, and it bends the gradient. Shorten all numbers by one factor.",
+    lambda gradients, longest: ([gradient.clamp(-longest, longest) for gradient in gradients], _norm(gradients)),
+)
+too_long.mistake(
+    "The norms of the tensors are added.",
+    "Add their squares, and take the root of that sum: Pythagoras.",
+    partial(_measured, measure=lambda gradients: sum(_norm([gradient]) for gradient in gradients)),
+)
+too_long.mistake(
+    "The root is missing: it is the sum of the squares.",
+    "A length is the root of the sum of squares.",
+    partial(_measured, measure=lambda gradients: _norm(gradients) ** 2),
+)
+too_long.mistake(
+    "The length is the largest number of all.",
+    "Every number counts: the root of the sum of all squares.",
+    partial(_measured, measure=lambda gradients: max(gradient.abs().max().item() for gradient in gradients)),
+)
+
+
+@too_long.mistake("The norm is that after clipping.", "A log wants to see the spike. Return the norm as it was before.")
+def _norm_afterwards(gradients, longest):
+    clipped, norm = clip(gradients, longest)
+    return clipped, min(norm, longest)
+
+
+short_enough = question.probe("one that is short enough", _some_short, _told)
+short_enough.mistake(
+    "A short gradient is made longer.",
+    "A leash pulls back and does not push: the factor is at most 1.",
+    _scaled(lambda gradients, longest: longest / max(_norm(gradients), 1e-9)),
+)
+short_enough.mistake(
+    "A short gradient is made longer, and one of length 0 becomes NaN.",
+    "A leash pulls back and does not push: the factor is at most 1, for a norm of 0 as well.",
+    _scaled(lambda gradients, longest: longest / torch.tensor(_norm(gradients))),
+)
+
+overflowed = question.probe("one that overflowed", _broken, _told)
+
+
+@overflowed.mistake(
+    "What has overflowed is multiplied all the same, and NaN goes into the weights.",
+    "Infinity times 0 is NaN, NaN times anything, too. If `not math.isfinite(norm)`, return zeros.",
+)
+def _times_nan(gradients, longest):
+    factor = (longest / torch.tensor(_norm(gradients))).clamp(max=1.0)
+    return [gradient * factor for gradient in gradients], _norm(gradients)
+
+
+@overflowed.mistake(
+    "A gradient with NaN comes back whole: `min(1.0, nan)` is 1.0.",
+    "Every comparison with NaN is false. Ask `math.isfinite(norm)` first.",
+)
+def _unclipped(gradients, longest):
+    return _scaled(lambda all, longest: min(1.0, longest / _norm(all)))(gradients, longest)  # min(1.0, nan) is 1.0
+
+
+@overflowed.mistake(
+    "The broken numbers are set to 0, and the rest is walked.",
+    "Where one number has overflowed the others are not to be trusted. All of them become 0.",
+)
+def _mended(gradients, longest):
+    return clip([gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients], longest)[0], _norm(gradients)
+
+
+@overflowed.mistake(
+    "Only the tensor with the broken number is set to 0.",
+    "The step as a whole is left out: zeros in place of every tensor.",
+)
+def _only_the_broken_one(gradients, longest):
+    left = [gradient if gradient.isfinite().all() else torch.zeros_like(gradient) for gradient in gradients]
+    return clip(left, longest)[0], _norm(gradients)

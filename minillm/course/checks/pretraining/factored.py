@@ -1,6 +1,7 @@
 """08.4: Adam's second moment in two vectors (Adafactor; Shazeer & Stern 2018, algorithms 2 and 4)."""
 
 import random
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Step = tuple[Float[Tensor, "rows C"], Float[Tensor, "rows"], Float[Tensor, "C"]]
 KEEP = 0.9  # of the running means
@@ -29,10 +30,17 @@ def factored_step(
     >>> update, row, column
     (tensor([[1., 1.]]), tensor([0.2500]), tensor([0.1000, 0.4000]))
     """
-    return _bent()(gradient, row, column, step, beta2, longest)
+    return _factored_step(gradient, row, column, step, beta2, longest)
 
 
-def _bent(
+def _factored_step(
+    gradient,
+    row,
+    column,
+    step,
+    beta2,
+    longest,
+    *,
     squares=lambda g, axis: (g * g).mean(axis),
     mix=lambda old, new, beta2: beta2 * old + (1 - beta2) * new,
     total=lambda row: row.mean(),
@@ -41,163 +49,136 @@ def _bent(
     keeps_unbiased=False,
     divide=lambda gradient, second, root: gradient / (second**root + EPS),
     shorten=lambda update, longest: update / max(1.0, update.square().mean().sqrt().item() / longest),
-):
-    """The step with one thing done otherwise."""
-
-    def factored_step(gradient, row, column, step, beta2, longest) -> Step:
-        row = mix(row, squares(gradient, 1), beta2)
-        column = mix(column, squares(gradient, 0), beta2)
-        small = unbias(beta2, step)
-        second = torch.outer(row, column) / total(row) / small
-        update = shorten(divide(gradient, second, root), longest)
-        return (update, row / small, column / small) if keeps_unbiased else (update, row, column)
-
-    return factored_step
+) -> Step:
+    """The step with one thing done differently."""
+    row = mix(row, squares(gradient, 1), beta2)
+    column = mix(column, squares(gradient, 0), beta2)
+    small = unbias(beta2, step)
+    second = torch.outer(row, column) / total(row) / small
+    update = shorten(divide(gradient, second, root), longest)
+    return (update, row / small, column / small) if keeps_unbiased else (update, row, column)
 
 
-def _state(chance: random.Random, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+def _state(rng: random.Random, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Two running means as earlier gradients left them: with one and the same mean."""
-    squares = numbers(chance, rows, columns).abs() + 0.1
+    squares = numbers(rng, rows, columns).abs() + 0.1
     return squares.mean(1), squares.mean(0)
 
 
-def _gradient(chance: random.Random, rows: int, columns: int) -> Tensor:
-    gradient = numbers(chance, rows, columns)
+def _gradient(rng: random.Random, rows: int, columns: int) -> Tensor:
+    gradient = numbers(rng, rows, columns)
     return gradient + 0.1 * (gradient == 0)
 
 
-def _first(chance: random.Random) -> list[Call]:
+def _first(rng: random.Random) -> list[Call]:
     sizes = (1, 2), (2, 3), (4, 3)
-    calls = [(_gradient(chance, R, C), torch.zeros(R), torch.zeros(C), 1, KEEP, 10.0) for R, C in sizes]
-    return [*calls, (1e-7 * _gradient(chance, 2, 2), torch.zeros(2), torch.zeros(2), 1, KEEP, 10.0)]
+    calls = [(_gradient(rng, R, C), torch.zeros(R), torch.zeros(C), 1, KEEP, 10.0) for R, C in sizes]
+    return [*calls, (1e-7 * _gradient(rng, 2, 2), torch.zeros(2), torch.zeros(2), 1, KEEP, 10.0)]
 
 
-def _later(chance: random.Random) -> list[Call]:
+def _later(rng: random.Random) -> list[Call]:
     sizes = (2, 2), (3, 2), (3, 5)
-    steps = 2, chance.randint(3, 9), chance.randint(10, 30)
+    steps = 2, rng.randint(3, 9), rng.randint(10, 30)
     return [
-        (_gradient(chance, R, C), *_state(chance, R, C), step, KEEP, 10.0)
-        for (R, C), step in zip(sizes, steps, strict=True)
+        (_gradient(rng, R, C), *_state(rng, R, C), step, KEEP, 10.0) for (R, C), step in zip(sizes, steps, strict=True)
     ]
 
 
-def _spike(chance: random.Random) -> list[Call]:
+def _spike(rng: random.Random) -> list[Call]:
     """Gradients of some ten times the usual size, and one of usual size: the update is longer than 1, or shorter."""
-    calls = [(scale * g, *rest, 1.0) for scale, (g, *rest, _) in zip((10, 0.2, 20), _later(chance), strict=True)]
-    return [*calls, (*_first(chance)[1][:5], 0.5)]
+    calls = [(scale * g, *rest, 1.0) for scale, (g, *rest, _) in zip((10, 0.2, 20), _later(rng), strict=True)]
+    return [*calls, (*_first(rng)[1][:5], 0.5)]
 
 
-FACTORED = Question(
-    "08.4",
-    "A table in two vectors",
-    "factored_step",
-    (
-        Probe(
-            "the first step",
-            _first,
-            factored_step,
-            (
-                Mistake(
-                    "The product of the two means is not divided by the mean of all squares.",
-                    "Each of the two holds the size of the whole gradient. Divide one of them out: by `row.mean()`.",
-                    _bent(total=lambda row: 1.0),
-                ),
-                Mistake(
-                    "The product is divided by the sum of the rows' means.",
-                    "Were they sums, it would be right. Both are means, so divide by the mean of all: `row.mean()`.",
-                    _bent(total=lambda row: row.sum()),
-                ),
-                Mistake(
-                    "The squares of a row or column are added up; their mean is asked for.",
-                    "The paper keeps sums, and its update is the same. Here the means come back: `mean(1)`, `mean(0)`.",
-                    _bent(squares=lambda g, axis: (g * g).sum(axis), total=lambda row: row.sum()),
-                ),
-                Mistake(
-                    "The bias of the first steps is not corrected.",
-                    "Both means began at 0. Divide the table by 1 - beta2^step, as AdamW in the lesson.",
-                    _bent(unbias=lambda beta2, step: 1.0),
-                ),
-                Mistake(
-                    "The bias is corrected twice, once for the rows and once for the columns.",
-                    "The table is row times column over mean, of the size of one of them: correct it once.",
-                    _bent(unbias=lambda beta2, step: (1 - beta2**step) ** 2),
-                ),
-                Mistake(
-                    "The root is missing: the gradient is divided by its own square.",
-                    "Divide by the square root of the table, so that the update has no unit.",
-                    _bent(root=1.0),
-                ),
-                Mistake(
-                    "The 1e-8 is left out.",
-                    "Add it to the root: for a gradient of 1e-7 it counts.",
-                    _bent(divide=lambda gradient, second, root: gradient / second**root),
-                ),
-                Mistake(
-                    "The 1e-8 stands below the root.",
-                    "First the root, then plus 1e-8. Below the root it would count as 1e-4.",
-                    _bent(divide=lambda gradient, second, root: gradient / (second + EPS) ** root),
-                ),
-                Mistake(
-                    "It is the square of the mean, not the mean of the squares.",
-                    "Square each number first: gradients of both signs cancel in a mean.",
-                    _bent(squares=lambda g, axis: g.mean(axis) ** 2),
-                ),
-                Mistake(
-                    "The running means weigh old and new the wrong way round.",
-                    "beta2 is how much is *kept*; of the new squares 1 - beta2 comes in.",
-                    _bent(mix=lambda old, new, beta2: (1 - beta2) * old + beta2 * new),
-                ),
-                Mistake(
-                    "The means come back corrected; the next step would correct them again.",
-                    "Return the running means as they are, and correct only what the update is divided by.",
-                    _bent(keeps_unbiased=True),
-                ),
-                Mistake(
-                    "A short update is made longer.",
-                    "`longest` is a limit: divide by max(1, RMS / longest).",
-                    _bent(shorten=lambda update, longest: update / update.square().mean().sqrt() * longest),
-                ),
-            ),
-        ),
-        Probe(
-            "a later step",
-            _later,
-            factored_step,
-            (
-                Mistake(
-                    "What was remembered is forgotten: only this gradient counts.",
-                    "New mean = beta2 times the old one, plus 1 - beta2 times that of the squares.",
-                    _bent(mix=lambda old, new, beta2: (1 - beta2) * new),
-                ),
-                Mistake(
-                    "The bias is corrected as if every step were the first.",
-                    "It shrinks: 1 - beta2 to the power of `step`.",
-                    _bent(unbias=lambda beta2, step: 1 - beta2),
-                ),
-            ),
-        ),
-        Probe(
-            "an update that is too long",
-            _spike,
-            factored_step,
-            (
-                Mistake(
-                    "The update is not shortened.",
-                    "Divide it by max(1, RMS / longest), where RMS is the root of the mean of its squares.",
-                    _bent(shorten=lambda update, longest: update),
-                ),
-                Mistake(
-                    "The length is the norm, which grows with the matrix.",
-                    "RMS is the root of the *mean* of the squares, not of their sum.",
-                    _bent(shorten=lambda update, longest: update / max(1.0, update.norm().item() / longest)),
-                ),
-                Mistake(
-                    "Each number of the update is cut off by itself.",
-                    "Shorten all by one factor, so that the direction stays.",
-                    _bent(shorten=lambda update, longest: update.clamp(-longest, longest)),
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm", "torch.optim"),
+question = Question("08.4", "A table in two vectors", factored_step, forbidden=("minillm", "torch.optim"))
+
+first_step = question.probe("the first step", _first)
+first_step.mistake(
+    "The product of the two means is not divided by the mean of all squares.",
+    "Each of the two holds the size of the whole gradient. Divide one of them out: by `row.mean()`.",
+    partial(_factored_step, total=lambda row: 1.0),
+)
+first_step.mistake(
+    "The product is divided by the sum of the rows' means.",
+    "Were they sums, it would be right. Both are means, so divide by the mean of all: `row.mean()`.",
+    partial(_factored_step, total=lambda row: row.sum()),
+)
+first_step.mistake(
+    "The squares of a row or column are added up; their mean is asked for.",
+    "The paper keeps sums, and its update is the same. Here the means come back: `mean(1)`, `mean(0)`.",
+    partial(_factored_step, squares=lambda g, axis: (g * g).sum(axis), total=lambda row: row.sum()),
+)
+first_step.mistake(
+    "The bias of the first steps is not corrected.",
+    "Both means began at 0. Divide the table by 1 - beta2^step, as AdamW in the lesson.",
+    partial(_factored_step, unbias=lambda beta2, step: 1.0),
+)
+first_step.mistake(
+    "The bias is corrected twice, once for the rows and once for the columns.",
+    "The table is row times column over mean, of the size of one of them: correct it once.",
+    partial(_factored_step, unbias=lambda beta2, step: (1 - beta2**step) ** 2),
+)
+first_step.mistake(
+    "The root is missing: the gradient is divided by its own square.",
+    "Divide by the square root of the table, so that the update has no unit.",
+    partial(_factored_step, root=1.0),
+)
+first_step.mistake(
+    "The 1e-8 is left out.",
+    "Add it to the root: for a gradient of 1e-7 it counts.",
+    partial(_factored_step, divide=lambda gradient, second, root: gradient / second**root),
+)
+first_step.mistake(
+    "The 1e-8 stands below the root.",
+    "First the root, then plus 1e-8. Below the root it would count as 1e-4.",
+    partial(_factored_step, divide=lambda gradient, second, root: gradient / (second + EPS) ** root),
+)
+first_step.mistake(
+    "It is the square of the mean, not the mean of the squares.",
+    "Square each number first: gradients of both signs cancel in a mean.",
+    partial(_factored_step, squares=lambda g, axis: g.mean(axis) ** 2),
+)
+first_step.mistake(
+    "The running means weigh old and new the wrong way round.",
+    "beta2 is how much is *kept*; of the new squares 1 - beta2 comes in.",
+    partial(_factored_step, mix=lambda old, new, beta2: (1 - beta2) * old + beta2 * new),
+)
+first_step.mistake(
+    "The means come back corrected; the next step would correct them again.",
+    "Return the running means as they are, and correct only what the update is divided by.",
+    partial(_factored_step, keeps_unbiased=True),
+)
+first_step.mistake(
+    "A short update is made longer.",
+    "`longest` is a limit: divide by max(1, RMS / longest).",
+    partial(_factored_step, shorten=lambda update, longest: update / update.square().mean().sqrt() * longest),
+)
+
+later_step = question.probe("a later step", _later)
+later_step.mistake(
+    "What was remembered is forgotten: only this gradient counts.",
+    "New mean = beta2 times the old one, plus 1 - beta2 times that of the squares.",
+    partial(_factored_step, mix=lambda old, new, beta2: (1 - beta2) * new),
+)
+later_step.mistake(
+    "The bias is corrected as if every step were the first.",
+    "It shrinks: 1 - beta2 to the power of `step`.",
+    partial(_factored_step, unbias=lambda beta2, step: 1 - beta2),
+)
+
+long_update = question.probe("an update that is too long", _spike)
+long_update.mistake(
+    "The update is not shortened.",
+    "Divide it by max(1, RMS / longest), where RMS is the root of the mean of its squares.",
+    partial(_factored_step, shorten=lambda update, longest: update),
+)
+long_update.mistake(
+    "The length is the norm, which grows with the matrix.",
+    "RMS is the root of the *mean* of the squares, not of their sum.",
+    partial(_factored_step, shorten=lambda update, longest: update / max(1.0, update.norm().item() / longest)),
+)
+long_update.mistake(
+    "Each number of the update is cut off by itself.",
+    "Shorten all by one factor, so that the direction stays.",
+    partial(_factored_step, shorten=lambda update, longest: update.clamp(-longest, longest)),
 )

@@ -5,10 +5,11 @@ Their own filter had a bug, found when it was too late to train again; so the pa
 
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain, pairwise
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Document = list[int]
 
@@ -23,7 +24,7 @@ def seen_before(training: list[Document], validation: list[Document], n: int) ->
 
 
 def _runs(training: Iterable[Document], n: int) -> set[tuple[int, ...]]:
-    return {tuple(one[at : at + n]) for one in training for at in range(len(one) - n + 1)}
+    return {tuple(text[at : at + n]) for text in training for at in range(len(text) - n + 1)}
 
 
 def _starts(document: Document, runs: set[tuple[int, ...]], n: int) -> list[int]:
@@ -31,213 +32,169 @@ def _starts(document: Document, runs: set[tuple[int, ...]], n: int) -> list[int]
 
 
 def _shares(runs: set[tuple[int, ...]], validation: list[Document], n: int) -> list[float]:
-    covered = [{place for at in _starts(one, runs, n) for place in range(at, at + n)} for one in validation]
-    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
+    covered = [{place for at in _starts(text, runs, n) for place in range(at, at + n)} for text in validation]
+    return [len(places) / max(len(text), 1) for places, text in zip(covered, validation, strict=True)]
 
 
-def _counting(count: Callable[[Document, list[int], int], float]) -> Callable[..., list[float]]:
+def _counting(
+    training: list[Document], validation: list[Document], n: int, *, count: Callable[[Document, list[int], int], float]
+) -> list[float]:
     """Another share, made of where the runs start."""
-
-    def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
-        runs = _runs(training, n)
-        return [count(one, _starts(one, runs, n), n) for one in validation]
-
-    return seen_before
+    runs = _runs(training, n)
+    return [count(text, _starts(text, runs, n), n) for text in validation]
 
 
-def _last_run_missed(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    return _shares({tuple(one[at : at + n]) for one in training for at in range(len(one) - n)}, validation, n)
-
-
-def _single_tokens(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    return seen_before(training, validation, 1)
-
-
-def _whole_documents(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    return [float(one in training) for one in validation]
-
-
-def _glued(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    runs = {"".join(map(str, run)) for run in _runs(training, n)}
-    alike = {run for run in _runs(validation, n) if "".join(map(str, run)) in runs}
-    return _shares(alike, validation, n)
-
-
-def _in_text(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    book = "\n".join(" ".join(map(str, one)) for one in training)
-    return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
-
-
-def _one_stream(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    return seen_before([list(chain(*training))], validation, n)
-
-
-def _one_exam(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    """Runs may go from one validation document into the next."""
-    runs, whole = _runs(training, n), list(chain(*validation))
-    read = {place for at in _starts(whole, runs, n) for place in range(at, at + n)}
-    ends = [0]
-    for one in validation:
-        ends.append(ends[-1] + len(one))
-    return [len(read & set(range(*span))) / max(span[1] - span[0], 1) for span in pairwise(ends)]
-
-
-def _with_gaps(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    """A run need not stand side by side in the training document, only in order."""
-
-    def stands(run: tuple[int, ...], document: Document) -> bool:
-        rest = iter(document)
-        return all(token in rest for token in run)
-
-    known = {run for run in _runs(validation, n) if any(stands(run, one) for one in training)}
-    return _shares(known, validation, n)
-
-
-def _best_single_document(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    return [max(share) for share in zip(*(seen_before([one], validation, n) for one in training), strict=True)]
-
-
-def _short_ends(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    runs = {tuple(one[at : at + n]) for one in training for at in range(len(one))}
-    covered = [{p for at in _starts(one, runs, n) for p in range(at, min(at + n, len(one)))} for one in validation]
-    return [len(places) / max(len(one), 1) for places, one in zip(covered, validation, strict=True)]
-
-
-def _fresh(chance: random.Random) -> Callable[[int], Document]:
+def _fresh(rng: random.Random) -> Callable[[int], Document]:
     """So many tokens that have not been drawn yet: only what is copied on purpose is seen twice."""
-    left = iter(chance.sample(range(10, 100), 90))
+    left = iter(rng.sample(range(10, 100), 90))
     return lambda count: [next(left) for _ in range(count)]
 
 
-def _one_book(chance: random.Random) -> list[Call]:
+def _one_book(rng: random.Random) -> list[Call]:
     """Runs from the middle and from the end of one document, its tokens in another order, and every other of them."""
     calls = [([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8]], 3)]
     for n in (2, 3, 4):
-        new = _fresh(chance)
+        new = _fresh(rng)
         book = new(n + 6)
-        at = chance.randint(0, 2)
-        middle = [*new(chance.randint(1, 3)), *book[at : at + n + 1], *new(2)]
+        at = rng.randint(0, 2)
+        middle = [*new(rng.randint(1, 3)), *book[at : at + n + 1], *new(2)]
         end = [*new(2), *book[-n:], *new(1)]
         gaps = [token for pair in zip(book, new(n + 6), strict=True) for token in pair]
         calls.append(([book], [middle, end, book[::-1], book[:-1:2], gaps, new(n + 2), book], n))
     return calls
 
 
-def _shelf(chance: random.Random) -> list[Call]:
+def _shelf(rng: random.Random) -> list[Call]:
     """One document has runs of two others, one goes from the end of one into the next, one looks alike as text."""
     calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
     for n in (2, 3, 4):
-        new = _fresh(chance)
-        one, two, three = new(n + 2), new(n + 3), new(n + 1)
+        new = _fresh(rng)
+        text, two, three = new(n + 2), new(n + 3), new(n + 1)
         across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
-        calls.append(([one, two, three], [across, [*three[:n], *new(2), *one[-n:]], new(n)], n))
-        first, second = [*new(1), *one[: n - 1]], [*one[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
-        calls.append(([one, two], [first, second, three], n))
+        calls.append(([text, two, three], [across, [*three[:n], *new(2), *text[-n:]], new(n)], n))
+        first, second = [*new(1), *text[: n - 1]], [*text[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
+        calls.append(([text, two], [first, second, three], n))
     return [*calls, ([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2)]
 
 
-def _short(chance: random.Random) -> list[Call]:
+def _short(rng: random.Random) -> list[Call]:
     """Documents shorter than n, and empty ones, on both sides."""
     calls = [([[1, 2, 3, 4]], [[3, 4], []], 3)]
     for n in (3, 4):
-        new = _fresh(chance)
+        new = _fresh(rng)
         book, short = new(n + 3), new(n - 1)
         ends_alike = [*new(n), *book[-(n - 1) :]]
         calls.append(([book, short, []], [short, ends_alike, [], book[:n]], n))
     return calls
 
 
-OVERLAP = Question(
-    "08.3",
-    "The exam stood in the book",
-    "seen_before",
-    (
-        Probe(
-            "one book",
-            _one_book,
-            seen_before,
-            (
-                Mistake(
-                    "It is the share of the runs, not of the tokens.",
-                    "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
-                    _counting(lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
-                ),
-                Mistake(
-                    "Only the token at which a run begins is counted.",
-                    "A run at place t covers the places t to t + n - 1.",
-                    _counting(lambda document, starts, n: len(starts) / max(len(document), 1)),
-                ),
-                Mistake(
-                    "A token that lies in two runs is counted twice.",
-                    "Collect the places in a set, or mark them True: a place is read or not.",
-                    _counting(lambda document, starts, n: len(starts) * n / max(len(document), 1)),
-                ),
-                Mistake(
-                    "The last run of each training document is missing.",
-                    "A document of L tokens has L - n + 1 runs of n.",
-                    _last_run_missed,
-                ),
-                Mistake(
-                    "Single tokens are looked up, in whatever order they stand.",
-                    "n tokens count as read only if they stand side by side in training, in the same order.",
-                    _single_tokens,
-                ),
-                Mistake(
-                    "Only a document that was read as a whole is found.",
-                    "That is what the lesson's `assert` did. Look for every run of n tokens.",
-                    _whole_documents,
-                ),
-                Mistake(
-                    "The tokens of a run need not stand side by side in the training document.",
-                    "A run has no gap, in training either: compare n tokens with n neighbours.",
-                    _with_gaps,
-                ),
-            ),
-        ),
-        Probe(
-            "a shelf of books",
-            _shelf,
-            seen_before,
-            (
-                Mistake(
-                    "A run goes from the end of one training document into the next.",
-                    "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
-                    _one_stream,
-                ),
-                Mistake(
-                    "A run goes from the end of one validation document into the next.",
-                    "Take the runs of each validation document by itself, too.",
-                    _one_exam,
-                ),
-                Mistake(
-                    "Only the training document with most in common counts.",
-                    "Put the runs of all training documents into one set.",
-                    _best_single_document,
-                ),
-                Mistake(
-                    "Ids are joined to a text with nothing in between: 1, 23 and 12, 3 look alike.",
-                    "Do not make text of them. A tuple of ids can be put into a set.",
-                    _glued,
-                ),
-                Mistake(
-                    "Ids are looked up in a text: 1 2 stands in 11 23.",
-                    "Do not make text of them. A tuple of ids can be put into a set.",
-                    _in_text,
-                ),
-            ),
-        ),
-        Probe(
-            "texts shorter than a run",
-            _short,
-            seen_before,
-            (
-                Mistake(
-                    "What is left at the end of a document, fewer than n tokens, counts as a run.",
-                    "`document[t : t + n]` becomes shorter at the end, without an error. Stop at L - n.",
-                    _short_ends,
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("08.3", "The exam stood in the book", seen_before)
+
+one_book = question.probe("one book", _one_book)
+one_book.mistake(
+    "It is the share of the runs, not of the tokens.",
+    "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
+    partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
 )
+one_book.mistake(
+    "Only the token at which a run begins is counted.",
+    "A run at place t covers the places t to t + n - 1.",
+    partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document), 1)),
+)
+one_book.mistake(
+    "A token that lies in two runs is counted twice.",
+    "Collect the places in a set, or mark them True: a place is read or not.",
+    partial(_counting, count=lambda document, starts, n: len(starts) * n / max(len(document), 1)),
+)
+
+
+@one_book.mistake(
+    "The last run of each training document is missing.", "A document of L tokens has L - n + 1 runs of n."
+)
+def _last_run_missed(training, validation, n):
+    return _shares({tuple(text[at : at + n]) for text in training for at in range(len(text) - n)}, validation, n)
+
+
+one_book.mistake(
+    "Single tokens are looked up, in whatever order they stand.",
+    "n tokens count as read only if they stand side by side in training, in the same order.",
+    lambda training, validation, n: seen_before(training, validation, 1),
+)
+one_book.mistake(
+    "Only a document that was read as a whole is found.",
+    "That is what the lesson's `assert` did. Look for every run of n tokens.",
+    lambda training, validation, n: [float(text in training) for text in validation],
+)
+
+
+@one_book.mistake(
+    "The tokens of a run need not stand side by side in the training document.",
+    "A run has no gap, in training either: compare n tokens with n neighbours.",
+)
+def _with_gaps(training, validation, n):
+    def stands(run: tuple[int, ...], document: Document) -> bool:
+        rest = iter(document)
+        return all(token in rest for token in run)
+
+    known = {run for run in _runs(validation, n) if any(stands(run, text) for text in training)}
+    return _shares(known, validation, n)
+
+
+several_books = question.probe("a shelf of books", _shelf)
+several_books.mistake(
+    "A run goes from the end of one training document into the next.",
+    "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
+    lambda training, validation, n: seen_before([list(chain(*training))], validation, n),
+)
+
+
+@several_books.mistake(
+    "A run goes from the end of one validation document into the next.",
+    "Take the runs of each validation document by itself, too.",
+)
+def _one_exam(training, validation, n):
+    runs, whole = _runs(training, n), list(chain(*validation))
+    read = {place for at in _starts(whole, runs, n) for place in range(at, at + n)}
+    ends = [0]
+    for text in validation:
+        ends.append(ends[-1] + len(text))
+    return [len(read & set(range(*span))) / max(span[1] - span[0], 1) for span in pairwise(ends)]
+
+
+@several_books.mistake(
+    "Only the training document with most in common counts.", "Put the runs of all training documents into one set."
+)
+def _best_single_document(training, validation, n):
+    return [max(share) for share in zip(*(seen_before([text], validation, n) for text in training), strict=True)]
+
+
+@several_books.mistake(
+    "Ids are joined to a text with nothing in between: 1, 23 and 12, 3 look alike.",
+    "Do not make text of them. A tuple of ids can be put into a set.",
+)
+def _glued(training, validation, n):
+    runs = {"".join(map(str, run)) for run in _runs(training, n)}
+    alike = {run for run in _runs(validation, n) if "".join(map(str, run)) in runs}
+    return _shares(alike, validation, n)
+
+
+@several_books.mistake(
+    "Ids are looked up in a text: 1 2 stands in 11 23.",
+    "Do not make text of them. A tuple of ids can be put into a set.",
+)
+def _in_text(training, validation, n):
+    book = "\n".join(" ".join(map(str, text)) for text in training)
+    return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
+
+
+short_texts = question.probe("texts shorter than a run", _short)
+
+
+@short_texts.mistake(
+    "What is left at the end of a document, fewer than n tokens, counts as a run.",
+    "`document[t : t + n]` becomes shorter at the end, without an error. Stop at L - n.",
+)
+def _short_ends(training, validation, n):
+    runs = {tuple(text[at : at + n]) for text in training for at in range(len(text))}
+    covered = [{p for at in _starts(text, runs, n) for p in range(at, min(at + n, len(text)))} for text in validation]
+    return [len(places) / max(len(text), 1) for places, text in zip(covered, validation, strict=True)]

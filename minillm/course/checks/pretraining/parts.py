@@ -7,6 +7,7 @@ raised, the loss falls, and tokens in short texts count for more than those in l
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 from minillm.losses import IGNORE
 
 Part = tuple[Float[Tensor, "_N C"], Int[Tensor, "_N"]]
@@ -39,55 +40,41 @@ def in_parts(weight: Float[Tensor, "V C"], parts: list[Part]) -> tuple[float, Fl
     return -log_probs.gather(1, targets[:, None]).mean().item(), slope.T @ x / len(x)
 
 
-def _weighted(weigh: Weigh) -> Callable[..., Any]:
+def _weighted(weight: Tensor, parts: list[Part], *, weigh: Weigh) -> Any:
     """The means of the parts, each times a weight of its own."""
-
-    def in_parts(weight: Tensor, parts: list[Part]) -> Any:
-        weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
-        weight = weight.clone().requires_grad_()
-        losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
-        loss: Any = sum(share * one for share, one in zip(weights, losses, strict=True))
-        return loss.item(), torch.autograd.grad(loss, weight)[0]
-
-    return in_parts
+    weights = weigh([int((y != IGNORE).sum()) for _, y in parts], [len(y) for _, y in parts])
+    weight = weight.clone().requires_grad_()
+    losses = [F.cross_entropy(x @ weight.T, y, ignore_index=IGNORE) for x, y in parts]
+    loss: Any = sum(share * part_loss for share, part_loss in zip(weights, losses, strict=True))
+    return loss.item(), torch.autograd.grad(loss, weight)[0]
 
 
-_mean_of_means = _weighted(lambda counts, places: [1 / len(counts)] * len(counts))
-_nan_with_nothing = _weighted(lambda counts, places: [count / sum(counts) for count in counts])
+_mean_of_means = partial(_weighted, weigh=lambda counts, places: [1 / len(counts)] * len(counts))
+_nan_with_nothing = partial(_weighted, weigh=lambda counts, places: [count / sum(counts) for count in counts])
 
 
-def _half_mended(weight: Tensor, parts: list[Part]) -> Any:
-    return in_parts(weight, parts)[0], _mean_of_means(weight, parts)[1]
-
-
-def _last_gradient(weight: Tensor, parts: list[Part]) -> Any:
-    loss, _ = in_parts(weight, parts)
-    n, last = sum(len(y) for _, y in parts), len(parts[-1][1])
-    return loss, in_parts(weight, parts[-1:])[1] * last / n
-
-
-def _parts(chance: random.Random, V: int, C: int, counts: list[int], ignored: list[int]) -> Call:
+def _parts(rng: random.Random, V: int, C: int, counts: list[int], ignored: list[int]) -> Call:
     """So many places that count in each part, and so many that do not, in any order."""
     parts = []
     for count, others in zip(counts, ignored, strict=True):
-        targets = [chance.randrange(V) for _ in range(count)] + [IGNORE] * others
-        chance.shuffle(targets)
-        parts.append((numbers(chance, len(targets), C), torch.tensor(targets)))
-    return numbers(chance, V, C), parts
+        targets = [rng.randrange(V) for _ in range(count)] + [IGNORE] * others
+        rng.shuffle(targets)
+        parts.append((numbers(rng, len(targets), C), torch.tensor(targets)))
+    return numbers(rng, V, C), parts
 
 
-def _unequal(chance: random.Random) -> list[Call]:
-    sizes = [[1, 3], chance.sample(range(1, 7), 3), chance.sample(range(1, 9), 4)]
-    return [_parts(chance, 3, 2, one, [0] * len(one)) for one in sizes]
+def _unequal(rng: random.Random) -> list[Call]:
+    sizes = [[1, 3], rng.sample(range(1, 7), 3), rng.sample(range(1, 9), 4)]
+    return [_parts(rng, 3, 2, each, [0] * len(each)) for each in sizes]
 
 
-def _with_padding(chance: random.Random) -> list[Call]:
-    sizes = [([1, 2], [2, 0]), ([4, 1, 2], [0, 3, 2]), (chance.sample(range(1, 9), 4), [4, 0, 1, 3])]
-    return [_parts(chance, 3, 2, *one) for one in sizes]
+def _with_padding(rng: random.Random) -> list[Call]:
+    sizes = [([1, 2], [2, 0]), ([4, 1, 2], [0, 3, 2]), (rng.sample(range(1, 9), 4), [4, 0, 1, 3])]
+    return [_parts(rng, 3, 2, *each) for each in sizes]
 
 
-def _with_nothing(chance: random.Random) -> list[Call]:
-    return [_parts(chance, 3, 2, *one) for one in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
+def _with_nothing(rng: random.Random) -> list[Call]:
+    return [_parts(rng, 3, 2, *each) for each in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
 
 
 def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -100,75 +87,56 @@ def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> 
     return None
 
 
-PARTS = Question(
-    "08.2",
-    "The same batch, cut otherwise",
-    "in_parts",
-    (
-        Probe(
-            "parts with unequally many tokens",
-            _unequal,
-            in_parts,
-            (
-                Mistake(
-                    "It is still the mean of the parts' means: a token in a small part counts for more.",
-                    "Add up the losses of the tokens (`reduction='sum'`), and divide by the tokens of all parts.",
-                    _mean_of_means,
-                ),
-                Mistake(
-                    "The loss is mended, the gradient is not.",
-                    "What you call `backward` on must be the mended loss: a part's sum over the tokens of all parts.",
-                    _half_mended,
-                ),
-                Mistake(
-                    "The sum over all tokens is not divided.",
-                    "A mean does not grow with the batch. Divide by the number of targets in all parts.",
-                    _weighted(lambda counts, places: [float(count) for count in counts]),
-                ),
-                Mistake(
-                    "The sum over all tokens is divided by the number of parts.",
-                    "What is counted are the targets of all parts, not the parts.",
-                    _weighted(lambda counts, places: [count / len(counts) for count in counts]),
-                ),
-                Mistake(
-                    "Only the last part's gradient is left.",
-                    "`weight.grad` adds up by itself. Set it to zero once, before the first part.",
-                    _last_gradient,
-                ),
-            ),
-            _depends_on_the_cut,
-        ),
-        Probe(
-            "places that do not count",
-            _with_padding,
-            in_parts,
-            (
-                Mistake(
-                    "A part weighs as much as it has places, padding included.",
-                    "Count the targets that are not -100.",
-                    _weighted(lambda counts, places: [place / sum(places) for place in places]),
-                ),
-                Mistake(
-                    "The sum is divided by all places, padding included.",
-                    "Count the targets that are not -100, in all parts.",
-                    _weighted(lambda counts, places: [count / sum(places) for count in counts]),
-                ),
-            ),
-            _depends_on_the_cut,
-        ),
-        Probe(
-            "a part with nothing to learn",
-            _with_nothing,
-            in_parts,
-            (
-                Mistake(
-                    "A part without a target makes all of it NaN.",
-                    "The mean over nothing is 0 / 0, and NaN times 0 is NaN. A sum over nothing is 0.",
-                    _nan_with_nothing,
-                ),
-            ),
-            _depends_on_the_cut,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("08.2", "The same batch, cut otherwise", in_parts)
+
+unequal_parts = question.probe("parts with unequally many tokens", _unequal, _depends_on_the_cut)
+unequal_parts.mistake(
+    "It is still the mean of the parts' means: a token in a small part counts for more.",
+    "Add up the losses of the tokens (`reduction='sum'`), and divide by the tokens of all parts.",
+    _mean_of_means,
+)
+unequal_parts.mistake(
+    "The loss is mended, the gradient is not.",
+    "What you call `backward` on must be the mended loss: a part's sum over the tokens of all parts.",
+    lambda weight, parts: (in_parts(weight, parts)[0], _mean_of_means(weight, parts)[1]),
+)
+unequal_parts.mistake(
+    "The sum over all tokens is not divided.",
+    "A mean does not grow with the batch. Divide by the number of targets in all parts.",
+    partial(_weighted, weigh=lambda counts, places: [float(count) for count in counts]),
+)
+unequal_parts.mistake(
+    "The sum over all tokens is divided by the number of parts.",
+    "What is counted are the targets of all parts, not the parts.",
+    partial(_weighted, weigh=lambda counts, places: [count / len(counts) for count in counts]),
+)
+
+
+@unequal_parts.mistake(
+    "Only the last part's gradient is left.",
+    "`weight.grad` adds up by itself. Set it to zero once, before the first part.",
+)
+def _last_gradient(weight, parts):
+    loss, _ = in_parts(weight, parts)
+    n, last = sum(len(y) for _, y in parts), len(parts[-1][1])
+    return loss, in_parts(weight, parts[-1:])[1] * last / n
+
+
+ignored_places = question.probe("places that do not count", _with_padding, _depends_on_the_cut)
+ignored_places.mistake(
+    "A part weighs as much as it has places, padding included.",
+    "Count the targets that are not -100.",
+    partial(_weighted, weigh=lambda counts, places: [place / sum(places) for place in places]),
+)
+ignored_places.mistake(
+    "The sum is divided by all places, padding included.",
+    "Count the targets that are not -100, in all parts.",
+    partial(_weighted, weigh=lambda counts, places: [count / sum(places) for count in counts]),
+)
+
+empty_part = question.probe("a part with nothing to learn", _with_nothing, _depends_on_the_cut)
+empty_part.mistake(
+    "A part without a target makes all of it NaN.",
+    "The mean over nothing is 0 / 0, and NaN times 0 is NaN. A sum over nothing is 0.",
+    _nan_with_nothing,
 )

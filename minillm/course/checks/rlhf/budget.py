@@ -5,6 +5,7 @@ The same question with the other variable given, as in REPS (Peters et al. 2010)
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 HALVINGS = 80
 
@@ -24,7 +25,9 @@ def best_within(reference: Float[Tensor, "K"], rewards: Float[Tensor, "K"], budg
     >>> best_within(torch.tensor([0.5, 0.5]).double(), torch.tensor([1.0, 0.0]).double(), budget=0.1)
     tensor([0.7198, 0.2802], dtype=torch.float64)
     """
-    return _furthest(_tilted(reference, rewards), lambda policy: _kl(policy, reference), budget)
+    return _furthest(
+        partial(_tilted, reference=reference, rewards=rewards), lambda policy: _kl(policy, reference), budget
+    )
 
 
 def _furthest(path: Callable[[float], Tensor], distance: Callable[[Tensor], float], budget: float) -> Tensor:
@@ -38,57 +41,23 @@ def _furthest(path: Callable[[float], Tensor], distance: Callable[[Tensor], floa
     return path(near)
 
 
-def _tilted(reference: Tensor, rewards: Tensor) -> Callable[[float], Tensor]:
+def _tilted(share: float, *, reference: Tensor, rewards: Tensor) -> Tensor:
     """From the reference, at 0, to the favourites alone, at 1: all best policies for some price."""
-
-    def path(share: float) -> Tensor:
-        lag = rewards.double() - rewards.max()
-        spread = -lag.min().item() or 1.0
-        factors = (lag == 0).double() if share == 1 else (lag / spread * share / (1 - share)).exp()
-        return reference * factors / (reference * factors).sum()
-
-    return path
+    lag = rewards.double() - rewards.max()
+    spread = -lag.min().item() or 1.0
+    factors = (lag == 0).double() if share == 1 else (lag / spread * share / (1 - share)).exp()
+    return reference * factors / (reference * factors).sum()
 
 
 def _kl(policy: Tensor, other: Tensor) -> float:
     return torch.special.xlogy(policy, policy / other).sum().item()
 
 
-def _budget_as_price(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    return (reference.log() + rewards / budget).softmax(0)
-
-
-def _other_way_round(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    return _furthest(_tilted(reference, rewards), lambda policy: _kl(reference, policy), budget)
-
-
-def _from_nowhere(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    even = torch.ones_like(reference) / len(reference)
-    return _furthest(_tilted(even, rewards), lambda policy: _kl(policy, even), budget)
-
-
-def _mixed(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    favourite = _tilted(reference, rewards)(1.0)
-    return _furthest(lambda t: (1 - t) * reference + t * favourite, lambda policy: _kl(policy, reference), budget)
-
-
-def _one_favourite(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    chosen = torch.zeros_like(reference)
-    chosen[rewards.argmax()] = 1.0
-    return chosen if -reference[rewards.argmax()].log() <= budget else best_within(reference, rewards, budget)
-
-
-def _favourites_alike(reference: Tensor, rewards: Tensor, budget: float) -> Tensor:
-    best = (rewards == rewards.max()).double()
-    within = -(reference * best).sum().log() <= budget
-    return best / best.sum() if within else best_within(reference, rewards, budget)
-
-
-def _answers(chance: random.Random, K: int, favourites: int = 1, unit: float = 1.0) -> tuple[Tensor, Tensor]:
+def _answers(rng: random.Random, K: int, favourites: int = 1, unit: float = 1.0) -> tuple[Tensor, Tensor]:
     """Chances of K answers, in steps of 0.04, and rewards at least half a unit apart, but for the favourites."""
-    cuts = [0, *sorted(chance.sample(range(1, 25), K - 1)), 25]
+    cuts = [0, *sorted(rng.sample(range(1, 25), K - 1)), 25]
     reference = torch.tensor(cuts).diff().double() / 25
-    rewards = torch.tensor(chance.sample(range(-6, 7), K)).double()
+    rewards = torch.tensor(rng.sample(range(-6, 7), K)).double()
     best = rewards.topk(favourites).indices
     rewards[best] = rewards.max()
     return reference, rewards * unit / 2
@@ -99,27 +68,27 @@ def _all_in(reference: Tensor, rewards: Tensor) -> float:
     return -reference[rewards == rewards.max()].sum().log().item()
 
 
-def _binding(chance: random.Random) -> list[Call]:
+def _binding(rng: random.Random) -> list[Call]:
     calls = []
     for K in (2, 3, 4, 5, 8):
-        answers = _answers(chance, K)
-        calls.append((*answers, round(chance.uniform(0.2, 0.8) * _all_in(*answers), 3)))
+        answers = _answers(rng, K)
+        calls.append((*answers, round(rng.uniform(0.2, 0.8) * _all_in(*answers), 3)))
     return calls
 
 
-def _at_the_ends(chance: random.Random) -> list[Call]:
-    answers = [_answers(chance, K) for K in (2, 3, 4, 6)]
-    return [(*one, budget) for one in answers for budget in (0.0, round(_all_in(*one) + 0.5, 1))]
+def _at_the_ends(rng: random.Random) -> list[Call]:
+    answers = [_answers(rng, K) for K in (2, 3, 4, 6)]
+    return [(*each, budget) for each in answers for budget in (0.0, round(_all_in(*each) + 0.5, 1))]
 
 
-def _odd_rewards(chance: random.Random) -> list[Call]:
+def _odd_rewards(rng: random.Random) -> list[Call]:
     """Several favourites; rewards of thousands of points, of thousandths, and all near 5,000; answers all the same."""
-    tied = [_answers(chance, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002))]
-    same = _answers(chance, 3, favourites=3)
-    far = [(reference, rewards + 5000) for reference, rewards in (_answers(chance, 3), _answers(chance, 5, unit=0.2))]
-    far = [(*one, round(part * _all_in(*one), 4)) for one in far for part in (0.3, 0.7)]
-    bounds = [(one, part * _all_in(*one)) for one in tied for part in (0.5, 1.5)]
-    return [*((*one, round(budget, 4)) for one, budget in bounds), (*same, 0.3), *far]
+    tied = [_answers(rng, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002))]
+    same = _answers(rng, 3, favourites=3)
+    far = [(reference, rewards + 5000) for reference, rewards in (_answers(rng, 3), _answers(rng, 5, unit=0.2))]
+    far = [(*each, round(part * _all_in(*each), 4)) for each in far for part in (0.3, 0.7)]
+    bounds = [(each, part * _all_in(*each)) for each in tied for part in (0.5, 1.5)]
+    return [*((*each, round(budget, 4)) for each, budget in bounds), (*same, 0.3), *far]
 
 
 def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -145,58 +114,63 @@ def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     return None
 
 
-BUDGET = Question(
-    "10.3",
-    "The best policy for a budget",
-    "best_within",
-    (
-        Probe(
-            "a budget that binds",
-            _binding,
-            best_within,
-            (
-                Mistake(
-                    "The budget is used as if it were the price of a nat.",
-                    "The formula wants a price. Try prices until the KL of its policy is the budget.",
-                    _budget_as_price,
-                ),
-                Mistake(
-                    "The KL is measured the other way round: a mean under the reference, not under the policy.",
-                    "KL(policy, reference) is the mean under the policy: sum of p log(p / p_ref).",
-                    _other_way_round,
-                ),
-                Mistake(
-                    "The reference is forgotten: every answer begins with the same chance.",
-                    "The shares are p_ref e^(r/price).",
-                    _from_nowhere,
-                ),
-                Mistake(
-                    "Reference and favourite are mixed, which spends the budget on the favourite alone.",
-                    "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
-                    _mixed,
-                ),
-            ),
-            _spent,
-        ),
-        Probe("nothing to spend, and more than enough", _at_the_ends, best_within, (), _spent),
-        Probe(
-            "several favourites, and rewards of any size",
-            _odd_rewards,
-            best_within,
-            (
-                Mistake(
-                    "Only one of several favourites is left.",
-                    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
-                    _one_favourite,
-                ),
-                Mistake(
-                    "All favourites are equally likely.",
-                    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
-                    _favourites_alike,
-                ),
-            ),
-            _spent,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("10.3", "The best policy for a budget", best_within)
+
+binding = question.probe("a budget that binds", _binding, _spent)
+binding.mistake(
+    "The budget is used as if it were the price of a nat.",
+    "The formula wants a price. Try prices until the KL of its policy is the budget.",
+    lambda reference, rewards, budget: (reference.log() + rewards / budget).softmax(0),
 )
+
+
+@binding.mistake(
+    "The KL is measured the other way round: a mean under the reference, not under the policy.",
+    "KL(policy, reference) is the mean under the policy: sum of p log(p / p_ref).",
+)
+def _other_way_round(reference, rewards, budget):
+    return _furthest(
+        partial(_tilted, reference=reference, rewards=rewards), lambda policy: _kl(reference, policy), budget
+    )
+
+
+@binding.mistake(
+    "The reference is forgotten: every answer begins with the same chance.", "The shares are p_ref e^(r/price)."
+)
+def _from_nowhere(reference, rewards, budget):
+    even = torch.ones_like(reference) / len(reference)
+    return _furthest(partial(_tilted, reference=even, rewards=rewards), lambda policy: _kl(policy, even), budget)
+
+
+@binding.mistake(
+    "Reference and favourite are mixed, which spends the budget on the favourite alone.",
+    "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
+)
+def _mixed(reference, rewards, budget):
+    favourite = _tilted(1.0, reference=reference, rewards=rewards)
+    return _furthest(lambda t: (1 - t) * reference + t * favourite, lambda policy: _kl(policy, reference), budget)
+
+
+extremes = question.probe("nothing to spend, and more than enough", _at_the_ends, _spent)
+
+odd_rewards = question.probe("several favourites, and rewards of any size", _odd_rewards, _spent)
+
+
+@odd_rewards.mistake(
+    "Only one of several favourites is left.",
+    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
+)
+def _one_favourite(reference, rewards, budget):
+    chosen = torch.zeros_like(reference)
+    chosen[rewards.argmax()] = 1.0
+    return chosen if -reference[rewards.argmax()].log() <= budget else best_within(reference, rewards, budget)
+
+
+@odd_rewards.mistake(
+    "All favourites are equally likely.",
+    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
+)
+def _favourites_alike(reference, rewards, budget):
+    best = (rewards == rewards.max()).double()
+    within = -(reference * best).sum().log() <= budget
+    return best / best.sum() if within else best_within(reference, rewards, budget)

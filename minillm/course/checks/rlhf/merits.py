@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 NEWTON_STEPS = 25
 
@@ -28,75 +28,30 @@ def _fitted(wins: Tensor, pull: float) -> Tensor:
     found, K = torch.zeros(len(wins)).double(), len(wins)
     met = wins + wins.T
     for _ in range(NEWTON_STEPS):
-        chance = torch.sigmoid(found[:, None] - found)
-        slope = (wins - met * chance).sum(1) - pull * found
-        bends = met * chance * (1 - chance)
+        expected = torch.sigmoid(found[:, None] - found)
+        slope = (wins - met * expected).sum(1) - pull * found
+        bends = met * expected * (1 - expected)
         curvature = bends.sum(1).diag() - bends + pull * torch.eye(K).double()
         step = torch.linalg.pinv(curvature) @ slope  # with no pull, a move of all together bends nothing
         found = found + step / max(1.0, step.abs().max().item())
     return found
 
 
-def _turned(wins: Tensor, pull: float) -> Tensor:
-    return -merits(wins, pull)
-
-
-def _odds(wins: Tensor, pull: float) -> Tensor:
-    found = (wins.sum(1) / wins.sum(0)).double().log()
-    return found - found.mean()
-
-
-def _shares(wins: Tensor, pull: float) -> Tensor:
-    return (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double()
-
-
-def _odds_of_merits(wins: Tensor, pull: float) -> Tensor:
-    found = merits(wins, pull).exp()
-    return found - found.mean()
-
-
-def _last_is_zero(wins: Tensor, pull: float) -> Tensor:
-    return merits(wins, pull) - merits(wins, pull)[-1]
-
-
-def _each_pair_alike(wins: Tensor, pull: float) -> Tensor:
-    met = (wins + wins.T).double()
-    return _fitted((wins / met).where(met > 0, 0.0), pull)
-
-
-def _unmet_is_a_draw(wins: Tensor, pull: float) -> Tensor:
-    met = (wins + wins.T).double()
-    strangers = (met == 0) & ~torch.eye(len(wins)).bool()
-    return _fitted(wins.double() + strangers / 2, pull)
-
-
-def _half_a_game_more(wins: Tensor, pull: float) -> Tensor:
-    return _fitted(wins.double() + (1 - torch.eye(len(wins)).double()) / 2, pull)
-
-
-def _mean_loss(wins: Tensor, pull: float) -> Tensor:
-    return merits(wins, pull * wins.sum().item())
-
-
-def _not_halved(wins: Tensor, pull: float) -> Tensor:
-    return merits(wins, 2 * pull)
-
-
-def _everybody(chance: random.Random) -> list[Call]:
+def _everybody(rng: random.Random) -> list[Call]:
     """Everybody has met everybody equally often, and each has beaten each."""
     calls = []
     for K in (2, 3, 5):
-        games = chance.randint(4, 9)
+        games = rng.randint(4, 9)
         wins = torch.zeros(K, K).double()
         for a in range(K):
             for b in range(a):
-                wins[a, b] = chance.randint(1, games - 1)
+                wins[a, b] = rng.randint(1, games - 1)
                 wins[b, a] = games - wins[a, b]
         calls.append((wins, 0.0))
     return calls
 
 
-def _some(chance: random.Random) -> list[Call]:
+def _some(rng: random.Random) -> list[Call]:
     """A chain, in which each has met the next, and some meetings more; each has beaten each that it met.
 
     In the last one, a long chain and nothing else, it takes many small steps from one end to the other.
@@ -105,22 +60,22 @@ def _some(chance: random.Random) -> list[Call]:
     for K in (3, 4, 6, 10):
         wins = torch.zeros(K, K).double()
         pairs = [(a, a + 1) for a in range(K - 1)] + [
-            (a, a + 2) for a in range(1, K - 2) if K < 10 and chance.random() < 0.5
+            (a, a + 2) for a in range(1, K - 2) if K < 10 and rng.random() < 0.5
         ]
         for a, b in pairs:
-            wins[a, b], wins[b, a] = chance.randint(2, 6), chance.randint(2, 6)
+            wins[a, b], wins[b, a] = rng.randint(2, 6), rng.randint(2, 6)
         calls.append((wins, 0.0))
     return calls
 
 
-def _unbeaten(chance: random.Random) -> list[Call]:
+def _unbeaten(rng: random.Random) -> list[Call]:
     """As before, but one has won each time, and one has never met anybody."""
     calls = []
-    for wins, _ in _some(chance)[:3]:
+    for wins, _ in _some(rng)[:3]:
         wins = torch.nn.functional.pad(wins, (0, 1, 0, 1))
-        best = chance.randrange(len(wins) - 1)
+        best = rng.randrange(len(wins) - 1)
         wins[:, best] = 0
-        calls.append((wins, chance.choice([0.5, 1.0, 2.0])))
+        calls.append((wins, rng.choice([0.5, 1.0, 2.0])))
     return calls
 
 
@@ -157,85 +112,81 @@ def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str]
     return _nearly(torch.cat(right), torch.cat(answers))
 
 
-MERITS = Question(
-    "10.4",
-    "A league in which not all have met",
-    "merits",
-    (
-        Probe(
-            "all have met equally often",
-            _everybody,
-            merits,
-            (
-                Mistake(
-                    "Who loses gets the points.",
-                    "`wins[a, b]` is how often a beat b: it pushes a up and b down.",
-                    _turned,
-                ),
-                Mistake(
-                    "It is the share of games that were won, not a merit.",
-                    "Merits are those numbers whose differences, through the sigmoid, foretell the wins.",
-                    _shares,
-                ),
-                Mistake(
-                    "It is the log-odds of all games together, which knows nothing of the opponents' merits.",
-                    "Against strong ones one wins less often. Compare wins with games times chance, pair by pair.",
-                    _odds,
-                ),
-                Mistake(
-                    "The last one has the merit 0.",
-                    "The zero is free, and here it is the mean: take that off.",
-                    _last_is_zero,
-                ),
-                Mistake(
-                    "These are e to the merits, less their mean.",
-                    "A merit is what goes into the sigmoid. Take the logarithm before you take the mean off.",
-                    _odds_of_merits,
-                ),
-                Mistake(
-                    "Half a game is added to each side of every pair, and draws all merits together.",
-                    "Count only the games that were played. The pull is there for one who never lost.",
-                    _half_a_game_more,
-                ),
-            ),
-            _off,
-        ),
-        Probe(
-            "some more often, some never",
-            _some,
-            merits,
-            (
-                Mistake(
-                    "Each pair counts the same, however often it met.",
-                    "Nine games tell more than one. Sum over games, not over pairs: met · chance is what was expected.",
-                    _each_pair_alike,
-                ),
-                Mistake(
-                    "Two who never met count as a draw.",
-                    "No game is no knowledge, and not a draw: it adds nothing to the slope.",
-                    _unmet_is_a_draw,
-                ),
-            ),
-            _off,
-        ),
-        Probe(
-            "one that never lost, and one that never played",
-            _unbeaten,
-            merits,
-            (
-                Mistake(
-                    "The losses are averaged, so that the pull weighs as much as all games.",
-                    "Sum over the games; the pull stands beside that sum.",
-                    _mean_loss,
-                ),
-                Mistake(
-                    "The pull is twice as strong: the slope of pull / 2 · m² is pull · m.",
-                    "Is a factor of 2 left from the square?",
-                    _not_halved,
-                ),
-            ),
-            _off,
-        ),
-    ),
-    forbidden=("minillm", "sklearn"),
+question = Question("10.4", "A league in which not all have met", merits, forbidden=("minillm", "sklearn"))
+
+all_met = question.probe("all have met equally often", _everybody, _off)
+all_met.mistake(
+    "Who loses gets the points.",
+    "`wins[a, b]` is how often a beat b: it pushes a up and b down.",
+    lambda wins, pull: -merits(wins, pull),
+)
+all_met.mistake(
+    "It is the share of games that were won, not a merit.",
+    "Merits are those numbers whose differences, through the sigmoid, foretell the wins.",
+    lambda wins, pull: (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double(),
+)
+
+
+@all_met.mistake(
+    "It is the log-odds of all games together, which knows nothing of the opponents' merits.",
+    "Against strong ones one wins less often. Compare wins with games times chance, pair by pair.",
+)
+def _odds(wins, pull):
+    found = (wins.sum(1) / wins.sum(0)).double().log()
+    return found - found.mean()
+
+
+all_met.mistake(
+    "The last one has the merit 0.",
+    "The zero is free, and here it is the mean: take that off.",
+    lambda wins, pull: merits(wins, pull) - merits(wins, pull)[-1],
+)
+
+
+@all_met.mistake(
+    "These are e to the merits, less their mean.",
+    "A merit is what goes into the sigmoid. Take the logarithm before you take the mean off.",
+)
+def _odds_of_merits(wins, pull):
+    found = merits(wins, pull).exp()
+    return found - found.mean()
+
+
+all_met.mistake(
+    "Half a game is added to each side of every pair, and draws all merits together.",
+    "Count only the games that were played. The pull is there for one who never lost.",
+    lambda wins, pull: _fitted(wins.double() + (1 - torch.eye(len(wins)).double()) / 2, pull),
+)
+
+some_met = question.probe("some more often, some never", _some, _off)
+
+
+@some_met.mistake(
+    "Each pair counts the same, however often it met.",
+    "Nine games tell more than one. Sum over games, not over pairs: met · chance is what was expected.",
+)
+def _each_pair_alike(wins, pull):
+    met = (wins + wins.T).double()
+    return _fitted((wins / met).where(met > 0, 0.0), pull)
+
+
+@some_met.mistake(
+    "Two who never met count as a draw.", "No game is no knowledge, and not a draw: it adds nothing to the slope."
+)
+def _unmet_is_a_draw(wins, pull):
+    met = (wins + wins.T).double()
+    strangers = (met == 0) & ~torch.eye(len(wins)).bool()
+    return _fitted(wins.double() + strangers / 2, pull)
+
+
+unbeaten = question.probe("one that never lost, and one that never played", _unbeaten, _off)
+unbeaten.mistake(
+    "The losses are averaged, so that the pull weighs as much as all games.",
+    "Sum over the games; the pull stands beside that sum.",
+    lambda wins, pull: merits(wins, pull * wins.sum().item()),
+)
+unbeaten.mistake(
+    "The pull is twice as strong: the slope of pull / 2 · m² is pull · m.",
+    "Is a factor of 2 left from the square?",
+    lambda wins, pull: merits(wins, 2 * pull),
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def ranking_loss(rewards: Float[Tensor, "B K"]) -> Float[Tensor, ""]:
@@ -34,29 +34,13 @@ def _of_leads(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda rewards: loss(_leads(rewards))
 
 
-def _neighbours(rewards: Tensor) -> Tensor:
-    return F.softplus(rewards[:, 1:] - rewards[:, :-1]).mean()
-
-
-def _best_only(rewards: Tensor) -> Tensor:
-    return F.softplus(rewards[:, 1:] - rewards[:, :1]).mean()
-
-
-def _both_ways(rewards: Tensor) -> Tensor:
-    return F.softplus(rewards[:, None] - rewards[:, :, None]).mean()
-
-
-def _rankings(apart: float) -> Callable[[random.Random], list[Call]]:
+def _rankings(rng: random.Random, apart: float) -> list[Call]:
     """Rankings; a model has all of one the right way round or the wrong one where neighbours are far apart."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for B, K in ((1, 3), (2, 4), (3, 9)):
-            slope = chance.choice([-apart, apart])
-            calls.append((numbers(chance, B, K, scale=1.5) + slope * torch.arange(K),))
-        return calls
-
-    return draw
+    calls = []
+    for B, K in ((1, 3), (2, 4), (3, 9)):
+        slope = rng.choice([-apart, apart])
+        calls.append((numbers(rng, B, K, scale=1.5) + slope * torch.arange(K),))
+    return calls
 
 
 def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -76,66 +60,48 @@ def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     return None
 
 
-RANKING = Question(
-    "10.1",
-    "A whole ranking at once",
-    "ranking_loss",
-    (
-        Probe(
-            "rewards near each other",
-            _rankings(0.0),
-            ranking_loss,
-            (
-                Mistake(
-                    "The sign is turned: the answers at the end are pushed up.",
-                    "The preferred answer comes first: its reward stands in front of the minus.",
-                    _of_leads(lambda leads: F.softplus(leads).mean()),
-                ),
-                Mistake(
-                    "Only neighbours in the ranking are compared.",
-                    "The first is preferred to the third as well: K answers make K (K - 1) / 2 pairs.",
-                    _neighbours,
-                ),
-                Mistake(
-                    "Only the best answer is compared with the others.",
-                    "The second is preferred to the third: K answers make K (K - 1) / 2 pairs.",
-                    _best_only,
-                ),
-                Mistake(
-                    "Answers are also compared with themselves, and with those above them.",
-                    "Of two answers a pair is made once: the one in front is the chosen one.",
-                    _both_ways,
-                ),
-                Mistake(
-                    "The losses of a ranking are added up, so a long ranking weighs more.",
-                    "Divide by the number of pairs: the mean, in nats a pair.",
-                    _of_leads(lambda leads: F.softplus(-leads).sum(1).mean()),
-                ),
-                Mistake(
-                    "It is the surprise 1 - P, the slope of the loss and not the loss.",
-                    "Minus the logarithm of P.",
-                    _of_leads(lambda leads: (-leads).sigmoid().mean()),
-                ),
-                Mistake(
-                    "The logarithm is taken of the mean chance.",
-                    "Each pair has its own chance and its own logarithm; the mean comes last.",
-                    _of_leads(lambda leads: -leads.sigmoid().mean().log()),
-                ),
-            ),
-        ),
-        Probe(
-            "rewards far apart",
-            _rankings(800.0),
-            ranking_loss,
-            (
-                Mistake(
-                    "The chance of a hopeless pair is rounded to 0, and its logarithm is minus infinity.",
-                    "Never take the logarithm of a sigmoid: `torch.nn.functional.logsigmoid` does both in one step.",
-                    _of_leads(lambda leads: -leads.sigmoid().log().mean()),
-                ),
-            ),
-            hopeless,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("10.1", "A whole ranking at once", ranking_loss)
+
+near = question.probe("rewards near each other", lambda rng: _rankings(rng, 0.0))
+near.mistake(
+    "The sign is turned: the answers at the end are pushed up.",
+    "The preferred answer comes first: its reward stands in front of the minus.",
+    _of_leads(lambda leads: F.softplus(leads).mean()),
+)
+near.mistake(
+    "Only neighbours in the ranking are compared.",
+    "The first is preferred to the third as well: K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: F.softplus(rewards[:, 1:] - rewards[:, :-1]).mean(),
+)
+near.mistake(
+    "Only the best answer is compared with the others.",
+    "The second is preferred to the third: K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: F.softplus(rewards[:, 1:] - rewards[:, :1]).mean(),
+)
+near.mistake(
+    "Answers are also compared with themselves, and with those above them.",
+    "Of two answers a pair is made once: the one in front is the chosen one.",
+    lambda rewards: F.softplus(rewards[:, None] - rewards[:, :, None]).mean(),
+)
+near.mistake(
+    "The losses of a ranking are added up, so a long ranking weighs more.",
+    "Divide by the number of pairs: the mean, in nats a pair.",
+    _of_leads(lambda leads: F.softplus(-leads).sum(1).mean()),
+)
+near.mistake(
+    "It is the surprise 1 - P, the slope of the loss and not the loss.",
+    "Minus the logarithm of P.",
+    _of_leads(lambda leads: (-leads).sigmoid().mean()),
+)
+near.mistake(
+    "The logarithm is taken of the mean chance.",
+    "Each pair has its own chance and its own logarithm; the mean comes last.",
+    _of_leads(lambda leads: -leads.sigmoid().mean().log()),
+)
+
+far_apart = question.probe("rewards far apart", lambda rng: _rankings(rng, 800.0), hopeless)
+far_apart.mistake(
+    "The chance of a hopeless pair is rounded to 0, and its logarithm is minus infinity.",
+    "Never take the logarithm of a sigmoid: `torch.nn.functional.logsigmoid` does both in one step.",
+    _of_leads(lambda leads: -leads.sigmoid().log().mean()),
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 STEEP = 0.15  # nats that the entropy must change for a step of 1 in ln T: less, and rounding moves the answer
 
@@ -41,44 +41,20 @@ def entropy_at(logits: Float[Tensor, "V"], temperature: float) -> float:
     return torch.special.entr((logits.double() / temperature).softmax(-1)).sum().item()
 
 
-def _inverse(logits: Tensor, entropy: float) -> float:
-    return 1 / temperature_for(logits, entropy)
-
-
-def _bits(logits: Tensor, entropy: float) -> float:
-    return temperature_for(logits, entropy * math.log(2))
-
-
-def _count(logits: Tensor, entropy: float) -> float:
-    return temperature_for(logits, math.log(entropy))
-
-
-def _cut_as_zero(logits: Tensor, entropy: float) -> float:
-    return temperature_for(logits.where(logits.isfinite(), 0.0), entropy)
-
-
-def _cut_left_in(logits: Tensor, entropy: float) -> float:
-    return temperature_for(logits.where(logits.isfinite(), logits[logits.isfinite()].min()), entropy)
-
-
-def _lists(unit: tuple[float, ...] = (1.0,), n_cut: int = 0):
+def _lists(rng: random.Random, unit: tuple[float, ...] = (1.0,), n_cut: int = 0) -> list[Call]:
     """Logits in some unit, a few of them cut, and the entropy at some temperature, rounded to two decimals."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        while len(calls) < 4:
-            V, scale = (4, 5, 7, 9)[len(calls)], unit[len(calls) % len(unit)]
-            logits = numbers(chance, V, scale=2.0) * scale
-            temperature = scale * math.exp(chance.uniform(-1.2, 1.2))
-            wanted = round(entropy_at(logits, temperature), 2)
-            steep = (entropy_at(logits, 1.1 * temperature) - entropy_at(logits, temperature)) / math.log(1.1)
-            if wanted > 1.05 and steep > STEEP:
-                mixed = [*logits.tolist(), *[-math.inf] * n_cut]
-                chance.shuffle(mixed)
-                calls.append((torch.tensor(mixed), wanted))
-        return calls
-
-    return draw
+    calls = []
+    while len(calls) < 4:
+        V, scale = (4, 5, 7, 9)[len(calls)], unit[len(calls) % len(unit)]
+        logits = numbers(rng, V, scale=2.0) * scale
+        temperature = scale * math.exp(rng.uniform(-1.2, 1.2))
+        wanted = round(entropy_at(logits, temperature), 2)
+        steep = (entropy_at(logits, 1.1 * temperature) - entropy_at(logits, temperature)) / math.log(1.1)
+        if wanted > 1.05 and steep > STEEP:
+            mixed = [*logits.tolist(), *[-math.inf] * n_cut]
+            rng.shuffle(mixed)
+            calls.append((torch.tensor(mixed), wanted))
+    return calls
 
 
 def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -103,59 +79,38 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
     return None
 
 
-DIAL = Question(
-    "07.3",
-    "A dial in nats",
-    "temperature_for",
-    (
-        Probe(
-            "temperatures as people set them",
-            _lists(),
-            temperature_for,
-            (
-                Mistake(
-                    "It is the inverse of the temperature that is returned.",
-                    "Divide the logits by what you return, do not multiply.",
-                    _inverse,
-                ),
-                Mistake(
-                    "The entropy is measured in bits.",
-                    "In nats the logarithm is the natural one.",
-                    _bits,
-                ),
-                Mistake(
-                    "The number of equally likely tokens is taken for the entropy.",
-                    "e to the entropy is that number. The entropy is the sum of -q ln q.",
-                    _count,
-                ),
-            ),
-            _found_entropy,
-        ),
-        Probe(
-            "logits in other units",
-            _lists(unit=(0.0003, 4000.0)),
-            temperature_for,
-            (),
-            _found_entropy,
-        ),
-        Probe(
-            "cut tokens",
-            _lists(n_cut=2),
-            temperature_for,
-            (
-                Mistake(
-                    "Cut tokens come back: their logit is taken for 0.",
-                    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
-                    _cut_as_zero,
-                ),
-                Mistake(
-                    "Cut tokens come back: they count like the least likely of the others.",
-                    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
-                    _cut_left_in,
-                ),
-            ),
-            _found_entropy,
-        ),
-    ),
-    forbidden=("minillm", "torch.distributions"),
+question = Question("07.3", "A dial in nats", temperature_for, forbidden=("minillm", "torch.distributions"))
+
+usual = question.probe("temperatures as people set them", lambda rng: _lists(rng), _found_entropy)
+usual.mistake(
+    "It is the inverse of the temperature that is returned.",
+    "Divide the logits by what you return, do not multiply.",
+    lambda logits, entropy: 1 / temperature_for(logits, entropy),
 )
+usual.mistake(
+    "The entropy is measured in bits.",
+    "In nats the logarithm is the natural one.",
+    lambda logits, entropy: temperature_for(logits, entropy * math.log(2)),
+)
+usual.mistake(
+    "The number of equally likely tokens is taken for the entropy.",
+    "e to the entropy is that number. The entropy is the sum of -q ln q.",
+    lambda logits, entropy: temperature_for(logits, math.log(entropy)),
+)
+
+other_units = question.probe("logits in other units", lambda rng: _lists(rng, unit=(0.0003, 4000.0)), _found_entropy)
+
+cut_tokens = question.probe("cut tokens", lambda rng: _lists(rng, n_cut=2), _found_entropy)
+cut_tokens.mistake(
+    "Cut tokens come back: their logit is taken for 0.",
+    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
+    lambda logits, entropy: temperature_for(logits.where(logits.isfinite(), 0.0), entropy),
+)
+
+
+@cut_tokens.mistake(
+    "Cut tokens come back: they count like the least likely of the others.",
+    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
+)
+def _cut_left_in(logits, entropy):
+    return temperature_for(logits.where(logits.isfinite(), logits[logits.isfinite()].min()), entropy)

@@ -2,11 +2,10 @@
 
 import math
 import random
-from collections.abc import Callable
 from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Law = tuple[float, float, float, float, float]  # E, A, alpha, B, beta; N and D in billions
 
@@ -44,56 +43,15 @@ def _best_size(law: Law, loss: float, served: float) -> float:
     return math.exp(high)
 
 
-def _without_floor(law: Law, loss: float, served: float) -> float:
-    return cheapest((0.0, *law[1:]), loss, served)
-
-
-def _half_each(law: Law, loss: float, served: float) -> float:
-    E, A, alpha, _, _ = law
-    return _cost(law, loss, served, (2 * A / (loss - E)) ** (1 / alpha))
-
-
-def _twenty(law: Law, loss: float, served: float) -> float:
-    """The model that reads twenty tokens for each of its parameters and reaches the loss."""
-    low, high = -30.0, 60.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _tokens(law, loss, math.exp(middle)) < 20 * math.exp(middle) else (middle, high)
-    return _cost(law, loss, served, math.exp(high))
-
-
-def _forward_only(law: Law, loss: float, served: float) -> float:
-    return cheapest(law, loss, served) / 3
-
-
-def _use_forgotten(law: Law, loss: float, served: float) -> float:
-    return cheapest(law, loss, 0.0)
-
-
-def _use_on_top(law: Law, loss: float, served: float) -> float:
-    return _cost(law, loss, served, _best_size(law, loss, 0.0))
-
-
-def _use_with_gradients(law: Law, loss: float, served: float) -> float:
-    return cheapest(law, loss, 3 * served)
-
-
-def _training_only_told(law: Law, loss: float, served: float) -> float:
-    return _cost(law, loss, 0.0, _best_size(law, loss, served))
-
-
-def _laws(used: bool) -> Callable[[random.Random], list[Call]]:
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for above in ((0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.02, 0.04), (4.0, 8.0)):
-            E, A, B = (round(chance.uniform(*ends), 2) for ends in ((1.5, 1.9), (0.2, 0.6), (0.8, 2.0)))
-            law = (E, A, round(chance.uniform(0.28, 0.5), 2), B, round(chance.uniform(0.28, 0.5), 2))
-            loss = round(E + chance.uniform(*above), 2)
-            read = _tokens(law, loss, _best_size(law, loss, 0.0))
-            calls.append((law, loss, float(f"{read * chance.uniform(1, 30):.1e}") if used else 0.0))
-        return calls
-
-    return draw
+def _laws(rng: random.Random, used: bool) -> list[Call]:
+    calls = []
+    for above in ((0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.3, 0.9), (0.02, 0.04), (4.0, 8.0)):
+        E, A, B = (round(rng.uniform(*ends), 2) for ends in ((1.5, 1.9), (0.2, 0.6), (0.8, 2.0)))
+        law = (E, A, round(rng.uniform(0.28, 0.5), 2), B, round(rng.uniform(0.28, 0.5), 2))
+        loss = round(E + rng.uniform(*above), 2)
+        read = _tokens(law, loss, _best_size(law, loss, 0.0))
+        calls.append((law, loss, float(f"{read * rng.uniform(1, 30):.1e}") if used else 0.0))
+    return calls
 
 
 def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -111,67 +69,61 @@ def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     return None
 
 
-CHEAPEST = Question(
-    "13.3",
-    "A model that will be used",
-    "cheapest",
-    (
-        Probe(
-            "training alone",
-            _laws(used=False),
-            cheapest,
-            (
-                Mistake(
-                    "The floor E is left out.",
-                    "What the two terms must share is `loss - E`.",
-                    _without_floor,
-                ),
-                Mistake(
-                    "Size and text are given half of the distance to the floor each.",
-                    "That is best only for alpha = beta. Try sizes, compute the D that each needs, and compare costs.",
-                    _half_each,
-                ),
-                Mistake(
-                    "Twenty tokens for each parameter are taken for granted.",
-                    "Twenty came out for Chinchilla's law and budgets. Yours is another law: search.",
-                    _twenty,
-                ),
-                Mistake(
-                    "Training is counted like use, at 2 operations for each parameter and token.",
-                    "Backward costs twice as much as forward (lesson 13): 6 in training.",
-                    _forward_only,
-                ),
-            ),
-            _how_far,
-        ),
-        Probe(
-            "training and use",
-            _laws(used=True),
-            cheapest,
-            (
-                Mistake(
-                    "The use is not counted.",
-                    "Every token that is served costs 2 operations for each parameter.",
-                    _use_forgotten,
-                ),
-                Mistake(
-                    "The model is the cheapest to train, and use is paid for on top.",
-                    "Look for the N at which the *sum* is least: a smaller model is cheaper every time it is used.",
-                    _use_on_top,
-                ),
-                Mistake(
-                    "A token that is served is counted with 6 operations for each parameter.",
-                    "Nobody computes gradients for it: 2.",
-                    _use_with_gradients,
-                ),
-                Mistake(
-                    "The right model is found, but only its training is paid for.",
-                    "Return the whole cost, training and use.",
-                    _training_only_told,
-                ),
-            ),
-            _how_far,
-        ),
-    ),
-    forbidden=("minillm", "scipy"),
+question = Question("13.3", "A model that will be used", cheapest, forbidden=("minillm", "scipy"))
+
+training = question.probe("training alone", lambda rng: _laws(rng, used=False), _how_far)
+training.mistake(
+    "The floor E is left out.",
+    "What the two terms must share is `loss - E`.",
+    lambda law, loss, served: cheapest((0.0, *law[1:]), loss, served),
+)
+
+
+@training.mistake(
+    "Size and text are given half of the distance to the floor each.",
+    "That is best only for alpha = beta. Try sizes, compute the D that each needs, and compare costs.",
+)
+def _half_each(law, loss, served):
+    E, A, alpha, _, _ = law
+    return _cost(law, loss, served, (2 * A / (loss - E)) ** (1 / alpha))
+
+
+@training.mistake(
+    "Twenty tokens for each parameter are taken for granted.",
+    "Twenty came out for Chinchilla's law and budgets. Yours is another law: search.",
+)
+def _twenty(law, loss, served):
+    low, high = -30.0, 60.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _tokens(law, loss, math.exp(middle)) < 20 * math.exp(middle) else (middle, high)
+    return _cost(law, loss, served, math.exp(high))
+
+
+training.mistake(
+    "Training is counted like use, at 2 operations for each parameter and token.",
+    "Backward costs twice as much as forward (lesson 13): 6 in training.",
+    lambda law, loss, served: cheapest(law, loss, served) / 3,
+)
+
+with_use = question.probe("training and use", lambda rng: _laws(rng, used=True), _how_far)
+with_use.mistake(
+    "The use is not counted.",
+    "Every token that is served costs 2 operations for each parameter.",
+    lambda law, loss, served: cheapest(law, loss, 0.0),
+)
+with_use.mistake(
+    "The model is the cheapest to train, and use is paid for on top.",
+    "Look for the N at which the *sum* is least: a smaller model is cheaper every time it is used.",
+    lambda law, loss, served: _cost(law, loss, served, _best_size(law, loss, 0.0)),
+)
+with_use.mistake(
+    "A token that is served is counted with 6 operations for each parameter.",
+    "Nobody computes gradients for it: 2.",
+    lambda law, loss, served: cheapest(law, loss, 3 * served),
+)
+with_use.mistake(
+    "The right model is found, but only its training is paid for.",
+    "Return the whole cost, training and use.",
+    lambda law, loss, served: _cost(law, loss, 0.0, _best_size(law, loss, served)),
 )

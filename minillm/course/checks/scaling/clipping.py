@@ -15,7 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Card = dict[str, Tensor]
 
@@ -48,18 +48,6 @@ def _scaled(cards: list[Card], factor: Callable[[str, Tensor], float]) -> list[C
     return [{name: piece * factor(name, piece) for name, piece in card.items()} for card in cards]
 
 
-def _each_card(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return [clip([card], [], most)[0] for card in cards]
-
-
-def _each_piece(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return _scaled(cards, lambda name, piece: min(1.0, most / _norm([piece])))
-
-
-def _each_number(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return [{name: piece.clamp(-most, most) for name, piece in card.items()} for card in cards]
-
-
 def _by(total: Callable[[list[Card]], float]) -> Callable[[list[Card], list[str], float], list[Card]]:
     """Clipping by another length of the whole."""
     return lambda cards, whole, most: _scaled(cards, lambda name, piece: min(1.0, most / total(cards)))
@@ -69,80 +57,49 @@ def _norms(cards: list[Card]) -> list[float]:
     return [_norm(card.values()) for card in cards]
 
 
-def _to_length_1(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return _scaled(cards, lambda name, piece: 1 / _norm(_all(cards, whole)))
-
-
-def _lengthened(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return _scaled(cards, lambda name, piece: most / _norm(_all(cards, whole)))
-
-
-def _equal_counted_once(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    once: list[Tensor] = []
-    for piece in (piece for card in cards for piece in card.values()):
-        once += [] if any(difference(piece, other) is None for other in once) else [piece]
-    return _scaled(cards, lambda name, piece: min(1.0, most / _norm(once)))
-
-
-def _without_the_whole(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    length = _norm(piece for card in cards for name, piece in card.items() if name not in whole)
-    return _scaled(cards, lambda name, piece: min(1.0, most / length))
-
-
-def _whole_as_it_was(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    clipped = clip(cards, whole, most)
-    return [
-        old | {name: new[name] for name in new if name not in whole} for old, new in zip(cards, clipped, strict=True)
-    ]
-
-
-def _names_of_card_0(cards: list[Card], whole: list[str], most: float) -> list[Card]:
-    return clip([{name: card[name] for name in cards[0]} for card in cards], whole, most)
-
-
-def _cards(chance: random.Random, n: int, names: str, shared: str = "") -> list[Card]:
+def _cards(rng: random.Random, n: int, names: str, shared: str = "") -> list[Card]:
     """Pieces of unequal size and length, and gradients that all cards have; with one name, of one number each."""
 
     def piece(size: int, scale: int) -> Tensor:
-        return torch.tensor([chance.choice((-1, 1)) * chance.randint(1, 9) * scale / 10 for _ in range(size)])
+        return torch.tensor([rng.choice((-1, 1)) * rng.randint(1, 9) * scale / 10 for _ in range(size)])
 
     most = 1 if " " not in names else 3
-    held = {name: piece(chance.randint(1, most), chance.randint(1, 3)) for name in shared.split()}
+    held = {name: piece(rng.randint(1, most), rng.randint(1, 3)) for name in shared.split()}
     cards = []
     for number in range(n):
-        pieces = {name: piece(chance.randint(1, most), 1 + number * chance.randint(1, 3)) for name in names.split()}
+        pieces = {name: piece(rng.randint(1, most), 1 + number * rng.randint(1, 3)) for name in names.split()}
         cards.append(pieces | {name: gradient.clone() for name, gradient in held.items()})
     return cards
 
 
-def _long(chance: random.Random) -> list[Call]:
+def _long(rng: random.Random) -> list[Call]:
     """Gradients with every card's part longer than the limit."""
     calls = []
     for n, names in ((2, "up"), (2, "up down"), (3, "up gate down")):
-        cards = _cards(chance, n, names)
+        cards = _cards(rng, n, names)
         cards[0].pop("gate", None)  # a piece may lie on some of the cards only
         calls.append((cards, [], round(0.6 * min(_norms(cards)), 2)))
-    alike = _cards(chance, 1, "up down")[0]  # both cards hold equal numbers, and they are pieces all the same
+    alike = _cards(rng, 1, "up down")[0]  # both cards hold equal numbers, and they are pieces all the same
     return [
         *calls,
         ([alike, {name: piece.clone() for name, piece in alike.items()}], [], round(0.6 * _norm(alike.values()), 2)),
     ]
 
 
-def _short(chance: random.Random) -> list[Call]:
+def _short(rng: random.Random) -> list[Call]:
     """Shorter than the limit, longer though no part of it is, and all 0."""
     calls = []
     for n, names, times in ((2, "up", 1.5), (3, "up down", 1.2), (2, "up down", 0.9)):
-        cards = _cards(chance, n, names)
+        cards = _cards(rng, n, names)
         calls.append((cards, [], round(times * _norm(_all(cards, [])), 2)))
     zero = [{"up": torch.zeros(2)}, {"up": torch.zeros(1)}]
     return [*calls, (zero, [], 1.0)]
 
 
-def _shared(chance: random.Random) -> list[Call]:
+def _shared(rng: random.Random) -> list[Call]:
     calls = []
     for n, names, shared in ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias")):
-        cards = _cards(chance, n, names, shared)
+        cards = _cards(rng, n, names, shared)
         calls.append((cards, shared.split(), round(0.6 * _norm(_all(cards, shared.split())), 2)))
     return calls
 
@@ -160,104 +117,93 @@ def _parted(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     return None
 
 
-CLIPPING = Question(
-    "13.2",
-    "Two cards clip one gradient",
-    "clip",
-    (
-        Probe(
-            "pieces of a long gradient",
-            _long,
-            clip,
-            (
-                Mistake(
-                    "Each card clips by the length of its own pieces.",
-                    "The length is that of the whole gradient: add up the squares of all cards first.",
-                    _each_card,
-                ),
-                Mistake(
-                    "Each tensor is clipped by its own length.",
-                    "One length for the whole gradient, and one factor for all of its pieces; so its direction stays.",
-                    _each_piece,
-                ),
-                Mistake(
-                    "Each number is cut off at the limit.",
-                    "It is the length of the gradient that is limited. Scale all of its numbers alike.",
-                    _each_number,
-                ),
-                Mistake(
-                    "The lengths of the cards are added.",
-                    "Lengths do not add, their squares do: the root of the sum of squares.",
-                    _by(lambda cards: sum(_norms(cards))),
-                ),
-                Mistake(
-                    "The largest length of a card is taken for that of the whole.",
-                    "The whole is longer than each of its parts: the root of the sum of squares.",
-                    _by(lambda cards: max(_norms(cards))),
-                ),
-                Mistake(
-                    "The squares of the cards are averaged.",
-                    "Pieces of one gradient are added up. A mean is for gradients of the same weights.",
-                    _by(lambda cards: math.sqrt(sum(one**2 for one in _norms(cards)) / len(cards))),
-                ),
-                Mistake(
-                    "The root is missing: the factor is `most` over the squared length.",
-                    "Add the squares, and take the root of the sum.",
-                    _by(lambda cards: sum(one**2 for one in _norms(cards))),
-                ),
-                Mistake(
-                    "Only the names are looked for that card 0 has.",
-                    "A piece may lie on one card alone. Go through each card's own dictionary.",
-                    _names_of_card_0,
-                ),
-                Mistake(
-                    "The gradient gets the length 1, whatever `most` is.",
-                    "The factor is `most` divided by the length.",
-                    _to_length_1,
-                ),
-                Mistake(
-                    "Pieces that are equal on two cards are counted once.",
-                    "`whole` says what every card holds. Other pieces may be equal by chance, and each counts.",
-                    _equal_counted_once,
-                ),
-            ),
-        ),
-        Probe(
-            "a short gradient",
-            _short,
-            clip,
-            (
-                Mistake(
-                    "A gradient that is shorter than the limit is made longer.",
-                    "`most` is a limit, not an aim: the factor is never above 1.",
-                    _lengthened,
-                ),
-            ),
-        ),
-        Probe(
-            "gradients that every card holds",
-            _shared,
-            clip,
-            (
-                Mistake(
-                    "What every card holds is counted once for each card.",
-                    "It is one gradient, of which each card has a copy. Count that of card 0 only.",
-                    _by(lambda cards: _norm(piece for card in cards for piece in card.values())),
-                ),
-                Mistake(
-                    "What every card holds is not counted at all.",
-                    "It belongs to the gradient too: count it once.",
-                    _without_the_whole,
-                ),
-                Mistake(
-                    "What every card holds is not clipped.",
-                    "The factor is for all pieces, cut or not.",
-                    _whole_as_it_was,
-                ),
-            ),
-            _parted,
-        ),
-    ),
-    forbidden=("minillm", "torch.nn.utils.clip_grad_norm_"),
-    fresh=True,
+question = Question(
+    "13.2", "Two cards clip one gradient", clip, forbidden=("minillm", "torch.nn.utils.clip_grad_norm_"), fresh=True
 )
+
+long = question.probe("pieces of a long gradient", _long)
+long.mistake(
+    "Each card clips by the length of its own pieces.",
+    "The length is that of the whole gradient: add up the squares of all cards first.",
+    lambda cards, whole, most: [clip([card], [], most)[0] for card in cards],
+)
+long.mistake(
+    "Each tensor is clipped by its own length.",
+    "One length for the whole gradient, and one factor for all of its pieces; so its direction stays.",
+    lambda cards, whole, most: _scaled(cards, lambda name, piece: min(1.0, most / _norm([piece]))),
+)
+long.mistake(
+    "Each number is cut off at the limit.",
+    "It is the length of the gradient that is limited. Scale all of its numbers alike.",
+    lambda cards, whole, most: [{name: piece.clamp(-most, most) for name, piece in card.items()} for card in cards],
+)
+long.mistake(
+    "The lengths of the cards are added.",
+    "Lengths do not add, their squares do: the root of the sum of squares.",
+    _by(lambda cards: sum(_norms(cards))),
+)
+long.mistake(
+    "The largest length of a card is taken for that of the whole.",
+    "The whole is longer than each of its parts: the root of the sum of squares.",
+    _by(lambda cards: max(_norms(cards))),
+)
+long.mistake(
+    "The squares of the cards are averaged.",
+    "Pieces of one gradient are added up. A mean is for gradients of the same weights.",
+    _by(lambda cards: math.sqrt(sum(norm**2 for norm in _norms(cards)) / len(cards))),
+)
+long.mistake(
+    "The root is missing: the factor is `most` over the squared length.",
+    "Add the squares, and take the root of the sum.",
+    _by(lambda cards: sum(norm**2 for norm in _norms(cards))),
+)
+long.mistake(
+    "Only the names are looked for that card 0 has.",
+    "A piece may lie on one card alone. Go through each card's own dictionary.",
+    lambda cards, whole, most: clip([{name: card[name] for name in cards[0]} for card in cards], whole, most),
+)
+long.mistake(
+    "The gradient gets the length 1, whatever `most` is.",
+    "The factor is `most` divided by the length.",
+    lambda cards, whole, most: _scaled(cards, lambda name, piece: 1 / _norm(_all(cards, whole))),
+)
+
+
+@long.mistake(
+    "Pieces that are equal on two cards are counted once.",
+    "`whole` says what every card holds. Other pieces may be equal by chance, and each counts.",
+)
+def _equal_counted_once(cards, whole, most):
+    once: list[Tensor] = []
+    for piece in (piece for card in cards for piece in card.values()):
+        once += [] if any(difference(piece, other) is None for other in once) else [piece]
+    return _scaled(cards, lambda name, piece: min(1.0, most / _norm(once)))
+
+
+short = question.probe("a short gradient", _short)
+short.mistake(
+    "A gradient that is shorter than the limit is made longer.",
+    "`most` is a limit, not an aim: the factor is never above 1.",
+    lambda cards, whole, most: _scaled(cards, lambda name, piece: most / _norm(_all(cards, whole))),
+)
+
+replicated = question.probe("gradients that every card holds", _shared, _parted)
+replicated.mistake(
+    "What every card holds is counted once for each card.",
+    "It is one gradient, of which each card has a copy. Count that of card 0 only.",
+    _by(lambda cards: _norm(piece for card in cards for piece in card.values())),
+)
+
+
+@replicated.mistake("What every card holds is not counted at all.", "It belongs to the gradient too: count it once.")
+def _without_the_whole(cards, whole, most):
+    length = _norm(piece for card in cards for name, piece in card.items() if name not in whole)
+    return _scaled(cards, lambda name, piece: min(1.0, most / length))
+
+
+@replicated.mistake("What every card holds is not clipped.", "The factor is for all pieces, cut or not.")
+def _whole_as_it_was(cards, whole, most):
+    clipped = clip(cards, whole, most)
+    return [
+        old | {name: new[name] for name in new if name not in whole} for old, new in zip(cards, clipped, strict=True)
+    ]

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Work = tuple[int, str, int]  # when it begins, what, which small batch
 LASTS = {"forward": 1, "backward": 2}
@@ -18,7 +19,7 @@ def timetable(p: int, m: int) -> list[list[Work]]:
     >>> timetable(p=2, m=2)[1]
     [(1, 'forward', 0), (2, 'backward', 0), (4, 'forward', 1), (5, 'backward', 1)]
     """
-    return _bent()(p, m)
+    return _timetable(p, m)
 
 
 def _ahead(stage: int, p: int, m: int) -> int:
@@ -34,45 +35,32 @@ def _order(ahead: int, m: int) -> list[tuple[str, int]]:
     return order
 
 
-def _bent(
-    ahead: Callable[[int, int, int], int] = _ahead,
-    backward: int = 2,
-    waits: tuple[str, ...] = ("forward", "backward"),
-    busy: bool = True,
-) -> Callable[[int, int], list[list[Work]]]:
-    """A timetable with one thing done otherwise."""
+def _timetable(p, m, *, ahead=_ahead, backward=2, waits=("forward", "backward"), busy=True) -> list[list[Work]]:
+    """A timetable with one thing done differently."""
     lasts = LASTS | {"backward": backward}
-
-    def timetable(p: int, m: int) -> list[list[Work]]:
-        left = [_order(ahead(stage, p, m), m) for stage in range(p)]
-        free, ended, rows = [0] * p, {}, [[] for _ in range(p)]
-        while any(left):
-            for stage in range(p):
-                if not left[stage]:
-                    continue
-                kind, j = left[stage][0]
-                before = (kind, j, stage + (1 if kind == "backward" else -1))
-                if before[2] == p:
-                    before = ("forward", j, stage)
-                needed = kind in waits and before[2] >= 0
-                if needed and before not in ended:
-                    continue
-                start = max(free[stage] if busy else 0, ended[before] if needed else 0)
-                free[stage] = ended[kind, j, stage] = start + lasts[kind]
-                rows[stage].append((start, kind, j))
-                del left[stage][0]
-        return rows
-
-    return timetable
-
-
-def _all_forward_first(stage: int, p: int, m: int) -> int:
-    return m
+    left = [_order(ahead(stage, p, m), m) for stage in range(p)]
+    free, ended, rows = [0] * p, {}, [[] for _ in range(p)]
+    while any(left):
+        for stage in range(p):
+            if not left[stage]:
+                continue
+            kind, j = left[stage][0]
+            before = (kind, j, stage + (1 if kind == "backward" else -1))
+            if before[2] == p:
+                before = ("forward", j, stage)
+            needed = kind in waits and before[2] >= 0
+            if needed and before not in ended:
+                continue
+            start = max(free[stage] if busy else 0, ended[before] if needed else 0)
+            free[stage] = ended[kind, j, stage] = start + lasts[kind]
+            rows[stage].append((start, kind, j))
+            del left[stage][0]
+    return rows
 
 
 def _sizes(*sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
     """The first sizes as they are, then three that are drawn from the others."""
-    return lambda chance: [sizes[0], *chance.sample(sizes[1:], 3)]
+    return lambda rng: [sizes[0], *rng.sample(sizes[1:], 3)]
 
 
 def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -94,85 +82,62 @@ def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     return None
 
 
-PIPELINE = Question(
-    "13.4",
-    "One forward, one backward",
-    "timetable",
-    (
-        Probe(
-            "one stage or two",
-            _sizes((1, 2), (2, 2), (2, 3), (2, 4), (2, 5), (1, 3)),
-            timetable,
-            (
-                Mistake(
-                    "All forward passes come first.",
-                    "That is the lesson's timetable. Here a stage takes turns as soon as it has run ahead enough.",
-                    _bent(_all_forward_first),
-                ),
-                Mistake(
-                    "Every stage runs ahead by one small batch too many.",
-                    "The last stage does not run ahead at all: p - 1 - stage.",
-                    _bent(lambda stage, p, m: min(p - stage, m)),
-                ),
-                Mistake(
-                    "All stages run ahead equally far.",
-                    "The last stage can turn round at once. Each one before it runs ahead by one more.",
-                    _bent(lambda stage, p, m: min(p - 1, m)),
-                ),
-                Mistake(
-                    "A backward pass lasts as long as a forward one.",
-                    "It lasts two units.",
-                    _bent(backward=1),
-                ),
-                Mistake(
-                    "Nothing waits for the neighbours: each stage works without a break.",
-                    "A forward pass needs the stage before, a backward pass the stage behind. Wait for them.",
-                    _bent(waits=()),
-                ),
-                Mistake(
-                    "A backward pass does not wait for that of the stage behind.",
-                    "The gradient comes from there. Only the last stage has it from its own forward pass.",
-                    _bent(waits=("forward",)),
-                ),
-                Mistake(
-                    "A forward pass does not wait for that of the stage before.",
-                    "Its input comes from there.",
-                    _bent(waits=("backward",)),
-                ),
-                Mistake(
-                    "A stage does two things at the same time.",
-                    "It begins when its input is there *and* its own last work is done: the later of the two.",
-                    _bent(busy=False),
-                ),
-            ),
-            _first_wrong_work,
-        ),
-        Probe(
-            "more stages",
-            _sizes((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 8)),
-            timetable,
-            (
-                Mistake(
-                    "Every stage but the last runs ahead by one.",
-                    "Stage s runs ahead by p - 1 - s.",
-                    _bent(lambda stage, p, m: min(1, p - 1 - stage, m)),
-                ),
-            ),
-            _first_wrong_work,
-        ),
-        Probe(
-            "fewer small batches than stages",
-            _sizes((3, 1), (3, 2), (4, 2), (5, 2), (5, 3), (6, 3)),
-            timetable,
-            (
-                Mistake(
-                    "With few small batches all forward passes come first.",
-                    "A stage runs ahead by p - 1 - s, or by m if that is less; the last stages still take turns.",
-                    _bent(lambda stage, p, m: m if m < p else _ahead(stage, p, m)),
-                ),
-            ),
-            _first_wrong_work,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("13.4", "One forward, one backward", timetable)
+
+two_stages = question.probe(
+    "one stage or two", _sizes((1, 2), (2, 2), (2, 3), (2, 4), (2, 5), (1, 3)), _first_wrong_work
+)
+two_stages.mistake(
+    "All forward passes come first.",
+    "That is the lesson's timetable. Here a stage takes turns as soon as it has run ahead enough.",
+    partial(_timetable, ahead=lambda stage, p, m: m),
+)
+two_stages.mistake(
+    "Every stage runs ahead by one small batch too many.",
+    "The last stage does not run ahead at all: p - 1 - stage.",
+    partial(_timetable, ahead=lambda stage, p, m: min(p - stage, m)),
+)
+two_stages.mistake(
+    "All stages run ahead equally far.",
+    "The last stage can turn round at once. Each one before it runs ahead by one more.",
+    partial(_timetable, ahead=lambda stage, p, m: min(p - 1, m)),
+)
+two_stages.mistake(
+    "A backward pass lasts as long as a forward one.", "It lasts two units.", partial(_timetable, backward=1)
+)
+two_stages.mistake(
+    "Nothing waits for the neighbours: each stage works without a break.",
+    "A forward pass needs the stage before, a backward pass the stage behind. Wait for them.",
+    partial(_timetable, waits=()),
+)
+two_stages.mistake(
+    "A backward pass does not wait for that of the stage behind.",
+    "The gradient comes from there. Only the last stage has it from its own forward pass.",
+    partial(_timetable, waits=("forward",)),
+)
+two_stages.mistake(
+    "A forward pass does not wait for that of the stage before.",
+    "Its input comes from there.",
+    partial(_timetable, waits=("backward",)),
+)
+two_stages.mistake(
+    "A stage does two things at the same time.",
+    "It begins when its input is there *and* its own last work is done: the later of the two.",
+    partial(_timetable, busy=False),
+)
+
+more_stages = question.probe("more stages", _sizes((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 8)), _first_wrong_work)
+more_stages.mistake(
+    "Every stage but the last runs ahead by one.",
+    "Stage s runs ahead by p - 1 - s.",
+    partial(_timetable, ahead=lambda stage, p, m: min(1, p - 1 - stage, m)),
+)
+
+few_batches = question.probe(
+    "fewer small batches than stages", _sizes((3, 1), (3, 2), (4, 2), (5, 2), (5, 3), (6, 3)), _first_wrong_work
+)
+few_batches.mistake(
+    "With few small batches all forward passes come first.",
+    "A stage runs ahead by p - 1 - s, or by m if that is less; the last stages still take turns.",
+    partial(_timetable, ahead=lambda stage, p, m: m if m < p else _ahead(stage, p, m)),
 )

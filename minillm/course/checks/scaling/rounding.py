@@ -1,14 +1,14 @@
 """13.1: stochastic rounding to bfloat16 (Gupta et al. 2015): what is too small to arrive arrives now and then."""
 
 import random
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def round_by_dice(x: Float[Tensor, "n"], dice: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -17,7 +17,7 @@ def round_by_dice(x: Float[Tensor, "n"], dice: Float[Tensor, "n"]) -> Float[Tens
     >>> round_by_dice(torch.tensor([257.0, 257.0, 258.0]), torch.tensor([0.4, 0.6, 0.0]))
     tensor([258., 256., 258.])
     """
-    return _bent()(x, dice)
+    return _round_by_dice(x, dice)
 
 
 def _below(dice: Tensor, share: Tensor) -> Tensor:
@@ -29,125 +29,100 @@ def _step(x: Tensor) -> Tensor:
     return 2.0 ** (x.double().frexp().exponent - 8)
 
 
-def _bent(away: Callable[[Tensor, Tensor], Tensor] = _below, floor: bool = False, at_0: float = 0.0):
-    """Rounding with one thing done otherwise; `away` says of dice and shares of the way who goes away from 0."""
-
-    def round_by_dice(x: Tensor, dice: Tensor) -> Tensor:
-        step = _step(x)
-        sign = torch.ones_like(step) if floor else x.sign().double()
-        steps = sign * x.double() / step
-        share = steps - steps.floor()
-        rounded = sign * (steps.floor() + away(dice.double(), share)) * step
-        return torch.where(x == 0, at_0, rounded).float()
-
-    return round_by_dice
+def _round_by_dice(x, dice, *, away=_below, floor=False, at_0=0.0) -> Tensor:
+    """Rounding with one thing done differently; `away` says of dice and shares of the way who goes away from 0."""
+    step = _step(x)
+    sign = torch.ones_like(step) if floor else x.sign().double()
+    steps = sign * x.double() / step
+    share = steps - steps.floor()
+    rounded = sign * (steps.floor() + away(dice.double(), share)) * step
+    return torch.where(x == 0, at_0, rounded).float()
 
 
-def _whole_numbers(x: Tensor, dice: Tensor) -> Tensor:
-    return x.floor() + (dice < x - x.floor())
-
-
-def _dice(chance: random.Random, x: Tensor) -> Tensor:
+def _dice(rng: random.Random, x: Tensor) -> Tensor:
     """Dice with two decimals that are not near the share of the way, from either side."""
     dice = []
     for share in (x.double().abs() / _step(x) % 1).tolist():
         far = [n / 100 for n in range(100) if min(abs(n / 100 - share), abs(n / 100 - (1 - share))) > 0.005]
-        dice.append(chance.choice(far))
+        dice.append(rng.choice(far))
     return torch.tensor(dice)
 
 
-def _positive(chance: random.Random) -> list[Call]:
+def _positive(rng: random.Random) -> list[Call]:
     """Numbers with one decimal, of many octaves, none of which bfloat16 holds."""
     calls = []
     for n, largest in ((2, 10), (6, 10), (8, 1000), (8, 9999)):
-        x = torch.tensor(chance.sample([tenths / 10 for tenths in range(1, largest) if tenths % 5], n))
-        calls.append((x, _dice(chance, x)))
+        x = torch.tensor(rng.sample([tenths / 10 for tenths in range(1, largest) if tenths % 5], n))
+        calls.append((x, _dice(rng, x)))
     return calls
 
 
-def _edges(chance: random.Random) -> list[Call]:
+def _edges(rng: random.Random) -> list[Call]:
     """Numbers below 0, just below a power of two, 0, and numbers that bfloat16 holds, some with dice of exactly 0."""
     calls = []
     for n in (1, 3, 4):
-        held = [chance.choice((-1, 1)) * chance.randint(1, 200) / 2 for _ in range(n)]
-        below = [-chance.randint(1, 999) / 10 for _ in range(n)]
-        edge = [chance.choice((-1, 1)) * (2.0 ** chance.randint(-3, 9)) * 0.9985 for _ in range(n)]
+        held = [rng.choice((-1, 1)) * rng.randint(1, 200) / 2 for _ in range(n)]
+        below = [-rng.randint(1, 999) / 10 for _ in range(n)]
+        edge = [rng.choice((-1, 1)) * (2.0 ** rng.randint(-3, 9)) * 0.9985 for _ in range(n)]
         x = torch.tensor([*below, *held, *edge, 0.0])
-        dice = _dice(chance, x)
+        dice = _dice(rng, x)
         dice[n : n + (n + 1) // 2], dice[-1] = 0.0, 0.0
         calls.append((x, dice))
     return calls
 
 
-ROUNDING = Question(
-    "13.1",
-    "Rounding with dice",
-    "round_by_dice",
-    (
-        Probe(
-            "numbers above 0",
-            _positive,
-            round_by_dice,
-            (
-                Mistake(
-                    "Each number goes to the nearest one; the dice are not used.",
-                    "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
-                    _bent(lambda dice, share: share > 0.5),
-                ),
-                Mistake(
-                    "All numbers are cut off; none goes away from 0.",
-                    "Add one step (65,536, if you work on the bits) where the die is below the share of the way.",
-                    _bent(lambda dice, share: torch.zeros_like(share)),
-                ),
-                Mistake(
-                    "The dice are read the other way round.",
-                    "A number that lies at 0.9 of the way goes away from 0 with nine dice in ten: all those below 0.9.",
-                    _bent(lambda dice, share: dice >= 1 - share),
-                ),
-                Mistake(
-                    "Numbers near the lower neighbour are sent to the upper one.",
-                    "The share of the way begins at the neighbour nearer to 0. Is your comparison turned round?",
-                    _bent(lambda dice, share: dice > share),
-                ),
-                Mistake(
-                    "The share is that of the way which is left, not of the way that x has come.",
-                    "A number just behind its lower neighbour has come a small share, and seldom goes up.",
-                    _bent(lambda dice, share: dice < 1 - share),
-                ),
-                Mistake(
-                    "Every number goes up with one die in two, however near it is to a neighbour.",
-                    "Then a small update would not arrive on the average. Compare the die with the share of the way.",
-                    _bent(lambda dice, share: (dice < 0.5) & (share > 0)),
-                ),
-                Mistake(
-                    "The result is whole numbers, not bfloat16.",
-                    "Neighbours are 1 apart only between 128 and 256. Below they are closer, above further apart.",
-                    _whole_numbers,
-                ),
-            ),
-        ),
-        Probe(
-            "below 0, at powers of two, and numbers that need no rounding",
-            _edges,
-            round_by_dice,
-            (
-                Mistake(
-                    "Below 0 the share of the way is counted from the wrong neighbour.",
-                    "`floor` goes down, which is away from 0 there. Round the absolute value, and put the sign back.",
-                    _bent(floor=True),
-                ),
-                Mistake(
-                    "A number that bfloat16 holds is moved when its die shows 0.",
-                    "Its share of the way is 0, and no die is *below* 0.",
-                    _bent(lambda dice, share: dice <= share),
-                ),
-                Mistake(
-                    "0 becomes NaN.",
-                    "0 has no logarithm and no octave. Leave it as it is, or work on the bits.",
-                    _bent(at_0=torch.nan),
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("13.1", "Rounding with dice", round_by_dice)
+
+positive = question.probe("numbers above 0", _positive)
+positive.mistake(
+    "Each number goes to the nearest one; the dice are not used.",
+    "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
+    partial(_round_by_dice, away=lambda dice, share: share > 0.5),
+)
+positive.mistake(
+    "All numbers are cut off; none goes away from 0.",
+    "Add one step (65,536, if you work on the bits) where the die is below the share of the way.",
+    partial(_round_by_dice, away=lambda dice, share: torch.zeros_like(share)),
+)
+positive.mistake(
+    "The dice are read the other way round.",
+    "A number that lies at 0.9 of the way goes away from 0 with nine dice in ten: all those below 0.9.",
+    partial(_round_by_dice, away=lambda dice, share: dice >= 1 - share),
+)
+positive.mistake(
+    "Numbers near the lower neighbour are sent to the upper one.",
+    "The share of the way begins at the neighbour nearer to 0. Is your comparison turned round?",
+    partial(_round_by_dice, away=lambda dice, share: dice > share),
+)
+positive.mistake(
+    "The share is that of the way which is left, not of the way that x has come.",
+    "A number just behind its lower neighbour has come a small share, and seldom goes up.",
+    partial(_round_by_dice, away=lambda dice, share: dice < 1 - share),
+)
+positive.mistake(
+    "Every number goes up with one die in two, however near it is to a neighbour.",
+    "Then a small update would not arrive on the average. Compare the die with the share of the way.",
+    partial(_round_by_dice, away=lambda dice, share: (dice < 0.5) & (share > 0)),
+)
+positive.mistake(
+    "The result is whole numbers, not bfloat16.",
+    "Neighbours are 1 apart only between 128 and 256. Below they are closer, above further apart.",
+    lambda x, dice: x.floor() + (dice < x - x.floor()),
+)
+
+edge_cases = question.probe("below 0, at powers of two, and numbers that need no rounding", _edges)
+edge_cases.mistake(
+    "Below 0 the share of the way is counted from the wrong neighbour.",
+    "`floor` goes down, which is away from 0 there. Round the absolute value, and put the sign back.",
+    partial(_round_by_dice, floor=True),
+)
+edge_cases.mistake(
+    "A number that bfloat16 holds is moved when its die shows 0.",
+    "Its share of the way is 0, and no die is *below* 0.",
+    partial(_round_by_dice, away=lambda dice, share: dice <= share),
+)
+edge_cases.mistake(
+    "0 becomes NaN.",
+    "0 has no logarithm and no octave. Leave it as it is, or work on the bits.",
+    partial(_round_by_dice, at_0=torch.nan),
 )

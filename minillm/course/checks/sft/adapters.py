@@ -7,6 +7,7 @@ other, so that the product holds B of one times A of the other. Averaging A and 
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor, difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Adapter = tuple[Float[Tensor, "_r columns"], Float[Tensor, "rows _r"], float]
 Pair = tuple[Float[Tensor, "_r columns"], Float[Tensor, "rows _r"]]
@@ -30,79 +31,51 @@ def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
     (tensor([[1., 2.],
             [1., 2.]]), tensor([[ 6., -3.]]))
     """
-    return _with_factors(lambda A, alpha, weight, ranks: weight * alpha / len(A))(adapters, weights)
+    return _with_factors(adapters, weights, factor=lambda A, alpha, weight, ranks: weight * alpha / len(A))
 
 
-def _with_factors(factor: Callable[[Tensor, float, float, list[int]], float]) -> Callable[..., Pair]:
+def _with_factors(
+    adapters: list[Adapter], weights: list[float], *, factor: Callable[[Tensor, float, float, list[int]], float]
+) -> Pair:
     """Side by side, with another factor for each B."""
-
-    def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
-        ranks = [len(A) for A, _, _ in adapters]
-        scaled = [factor(A, alpha, w, ranks) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
-        return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
-
-    return one_adapter
+    ranks = [len(A) for A, _, _ in adapters]
+    scaled = [factor(A, alpha, w, ranks) * B for (A, B, alpha), w in zip(adapters, weights, strict=True)]
+    return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
 
 
 def _roots(adapters: list[Adapter], weights: list[float]) -> list[float]:
     return [(w * alpha / len(A)) ** 0.5 for (A, _, alpha), w in zip(adapters, weights, strict=True)]
 
 
-def _still_added(adapters: list[Adapter], weights: list[float]) -> Pair:
-    roots = _roots(adapters, weights)
-    A: Any = sum(root * A for root, (A, _, _) in zip(roots, adapters, strict=True))
-    B: Any = sum(root * B for root, (_, B, _) in zip(roots, adapters, strict=True))
-    return A, B
+def _adapter(rng: random.Random, rows: int, columns: int, rank: int, alpha: float) -> Adapter:
+    return numbers(rng, rank, columns), numbers(rng, rows, rank), alpha
 
 
-def _factor_in_both(adapters: list[Adapter], weights: list[float]) -> Pair:
-    factors = [root**2 for root in _roots(adapters, weights)]
-    return torch.cat([f * A for f, (A, _, _) in zip(factors, adapters, strict=True)]), one_adapter(adapters, weights)[1]
-
-
-def _crossed(adapters: list[Adapter], weights: list[float]) -> Pair:
-    return one_adapter(adapters, weights)[0], one_adapter(adapters[::-1], weights[::-1])[1]
-
-
-def _first_scale(adapters: list[Adapter], weights: list[float]) -> Pair:
-    alpha, rank = adapters[0][2], len(adapters[0][0])
-    return _with_factors(lambda A, own, weight, ranks: weight * alpha / rank)(adapters, weights)
-
-
-def _adapter(chance: random.Random, rows: int, columns: int, rank: int, alpha: float) -> Adapter:
-    return numbers(chance, rank, columns), numbers(chance, rows, rank), alpha
-
-
-def _alike(chance: random.Random) -> list[Call]:
+def _alike(rng: random.Random) -> list[Call]:
     calls = []
     for rows, columns, rank, alpha in ((1, 2, 2, 6.0), (3, 4, 2, 4.0), (5, 5, 3, 16.0)):
-        pair = [_adapter(chance, rows, columns, rank, alpha) for _ in range(2)]
-        calls.append((pair, [round(chance.uniform(0.2, 0.8), 1), round(chance.uniform(1.1, 1.9), 1)]))
-    return [*calls, ([_adapter(chance, 2, 3, 2, 2.0)], [1.0])]
+        pair = [_adapter(rng, rows, columns, rank, alpha) for _ in range(2)]
+        calls.append((pair, [round(rng.uniform(0.2, 0.8), 1), round(rng.uniform(1.1, 1.9), 1)]))
+    return [*calls, ([_adapter(rng, 2, 3, 2, 2.0)], [1.0])]
 
 
-def _unlike(chance: random.Random) -> list[Call]:
+def _unlike(rng: random.Random) -> list[Call]:
     """Ranks and alphas of their own, one adapter that is taken away, and last, one that has the weight 0."""
     calls = []
     for rows, columns, ranks in ((1, 2, (1, 2)), (3, 4, (2, 1, 3)), (4, 3, (3, 2)), (3, 3, (2, 1, 2))):
-        alphas = chance.sample([1.0, 4.0, 8.0, 16.0], len(ranks))
-        made = [_adapter(chance, rows, columns, *sizes) for sizes in zip(ranks, alphas, strict=True)]
+        alphas = rng.sample([1.0, 4.0, 8.0, 16.0], len(ranks))
+        made = [_adapter(rng, rows, columns, *sizes) for sizes in zip(ranks, alphas, strict=True)]
         calls.append((made, [1.0, -0.5, 0.8][: len(ranks)]))
     calls[-1][1][1] = 0.0
     return calls
-
-
-def _zero_left_out(adapters: list[Adapter], weights: list[float]) -> Pair:
-    kept = [pair for pair in zip(adapters, weights, strict=True) if pair[1]]
-    return one_adapter([adapter for adapter, _ in kept], [weight for _, weight in kept])
 
 
 def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Whether at least the correction B A is right, or has too high or too low a rank."""
     verdicts = []
     for (A, B), answer in zip(right, got, strict=True):
-        pair: list[Any] = [as_tensor(one) for one in answer] if type(answer) in (list, tuple) else []
-        if len(pair) != 2 or any(one is None or one.dim() != 2 for one in pair):
+        pair: list[Any] = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) else []
+        if len(pair) != 2 or any(part is None or part.dim() != 2 for part in pair):
             return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
         if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:
             return (
@@ -121,78 +94,81 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
     return None
 
 
-ADAPTERS = Question(
-    "09.3",
-    "Each alone is right",
-    "one_adapter",
-    (
-        Probe(
-            "two adapters of one rank",
-            _alike,
-            one_adapter,
-            (
-                Mistake(
-                    "The A and the B are still added: the product mixes B of one adapter with A of the other.",
-                    "(B1 + B2)(A1 + A2) is four products, and two were wanted. Put the matrices beside each other.",
-                    _still_added,
-                ),
-                Mistake(
-                    "alpha / r is forgotten.",
-                    "An adapter's correction is alpha / r B A; its weight comes on top of that.",
-                    _with_factors(lambda A, alpha, weight, ranks: weight),
-                ),
-                Mistake(
-                    "alpha is not divided by the rank.",
-                    "The factor of an adapter is its weight times alpha / r.",
-                    _with_factors(lambda A, alpha, weight, ranks: weight * alpha),
-                ),
-                Mistake(
-                    "alpha is divided by the new rank, that of both together.",
-                    "Each adapter was trained with alpha over its own rank.",
-                    _with_factors(lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
-                ),
-                Mistake(
-                    "The weights are not used.",
-                    "Multiply each B by the weight of its adapter.",
-                    _with_factors(lambda A, alpha, weight, ranks: alpha / len(A)),
-                ),
-                Mistake(
-                    "The factor is in A and in B, so it counts twice.",
-                    "B A is one product: a factor on one side is enough. Leave A as it is.",
-                    _factor_in_both,
-                ),
-                Mistake(
-                    "The columns of B stand in another order than the rows of A.",
-                    "Column k of B belongs to row k of A: the same order of adapters in both.",
-                    _crossed,
-                ),
-            ),
-            _products,
-        ),
-        Probe(
-            "ranks and alphas of their own, and one taken away",
-            _unlike,
-            one_adapter,
-            (
-                Mistake(
-                    "All adapters get the factor of the first.",
-                    "Each has an alpha and a rank of its own: `alpha / len(A)` inside of the loop.",
-                    _first_scale,
-                ),
-                Mistake(
-                    "A negative weight is taken as a positive one.",
-                    "With a negative weight an adapter is taken away: its B changes its sign.",
-                    _with_factors(lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
-                ),
-                Mistake(
-                    "An adapter with weight 0 is left out.",
-                    "R is the sum of all r: its rows stay in A, and its columns of B are 0.",
-                    _zero_left_out,
-                ),
-            ),
-            _products,
-        ),
-    ),
-    forbidden=("minillm",),
-    fresh=True,
+question = Question("09.3", "Each alone is right", one_adapter, fresh=True)
+
+one_rank = question.probe("two adapters of one rank", _alike, _products)
+
+
+@one_rank.mistake(
+    "The A and the B are still added: the product mixes B of one adapter with A of the other.",
+    "(B1 + B2)(A1 + A2) is four products, and two were wanted. Put the matrices beside each other.",
 )
+def _still_added(adapters, weights):
+    roots = _roots(adapters, weights)
+    A: Any = sum(root * A for root, (A, _, _) in zip(roots, adapters, strict=True))
+    B: Any = sum(root * B for root, (_, B, _) in zip(roots, adapters, strict=True))
+    return A, B
+
+
+one_rank.mistake(
+    "alpha / r is forgotten.",
+    "An adapter's correction is alpha / r B A; its weight comes on top of that.",
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight),
+)
+one_rank.mistake(
+    "alpha is not divided by the rank.",
+    "The factor of an adapter is its weight times alpha / r.",
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha),
+)
+one_rank.mistake(
+    "alpha is divided by the new rank, that of both together.",
+    "Each adapter was trained with alpha over its own rank.",
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
+)
+one_rank.mistake(
+    "The weights are not used.",
+    "Multiply each B by the weight of its adapter.",
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: alpha / len(A)),
+)
+
+
+@one_rank.mistake(
+    "The factor is in A and in B, so it counts twice.",
+    "B A is one product: a factor on one side is enough. Leave A as it is.",
+)
+def _factor_in_both(adapters, weights):
+    factors = [root**2 for root in _roots(adapters, weights)]
+    return torch.cat([f * A for f, (A, _, _) in zip(factors, adapters, strict=True)]), one_adapter(adapters, weights)[1]
+
+
+one_rank.mistake(
+    "The columns of B stand in another order than the rows of A.",
+    "Column k of B belongs to row k of A: the same order of adapters in both.",
+    lambda adapters, weights: (one_adapter(adapters, weights)[0], one_adapter(adapters[::-1], weights[::-1])[1]),
+)
+
+other_ranks = question.probe("ranks and alphas of their own, and one taken away", _unlike, _products)
+
+
+@other_ranks.mistake(
+    "All adapters get the factor of the first.",
+    "Each has an alpha and a rank of its own: `alpha / len(A)` inside of the loop.",
+)
+def _first_scale(adapters, weights):
+    alpha, rank = adapters[0][2], len(adapters[0][0])
+    return _with_factors(adapters, weights, factor=lambda A, own, weight, ranks: weight * alpha / rank)
+
+
+other_ranks.mistake(
+    "A negative weight is taken as a positive one.",
+    "With a negative weight an adapter is taken away: its B changes its sign.",
+    partial(_with_factors, factor=lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
+)
+
+
+@other_ranks.mistake(
+    "An adapter with weight 0 is left out.", "R is the sum of all r: its rows stay in A, and its columns of B are 0."
+)
+def _zero_left_out(adapters, weights):
+    kept = [pair for pair in zip(adapters, weights, strict=True) if pair[1]]
+    return one_adapter([adapter for adapter, _ in kept], [weight for _, weight in kept])

@@ -2,12 +2,13 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Chat = list[tuple[str, int]]  # who speaks, and how many tokens it takes
 
@@ -29,7 +30,7 @@ def _kept(
     count_system: bool = True,
     if_none: Callable[[list[int], list[int]], list[int]] = lambda system, last: [],
 ) -> list[int]:
-    """What is kept, with one thing done otherwise."""
+    """What is kept, with one thing done differently."""
     system = [0] if messages[0][0] == "system" and keep_system else []
     taken = sum(messages[place][1] for place in system) if count_system else 0
     begins = [place for place, (role, _) in enumerate(messages) if starts(role)]
@@ -43,67 +44,34 @@ def _last_exchange(messages: Chat) -> list[int]:
     return list(range(max(place for place, (role, _) in enumerate(messages) if role == "user"), len(messages)))
 
 
-def _bent(**changes: Any) -> Callable[[Chat, int], list[int]]:
-    return lambda messages, room: _kept(messages, room, **changes)
-
-
-def _from_the_front(messages: Chat, room: int) -> list[int]:
-    ends = [end for end in range(len(messages), 0, -1) if sum(tokens for _, tokens in messages[:end]) <= room]
-    return list(range(ends[0])) if ends else []
-
-
-def _with_gaps(messages: Chat, room: int) -> list[int]:
-    """From the end on whatever still has room, whether or not its successor had."""
-    kept = [0] if messages[0][0] == "system" else []
-    left = room - sum(messages[place][1] for place in kept)
-    for place in range(len(messages) - 1, len(kept) - 1, -1):
-        if messages[place][1] <= left:
-            left -= messages[place][1]
-            kept.append(place)
-    return sorted(kept)
-
-
-def _last_question_only(messages: Chat, room: int) -> list[int]:
-    last = _last_exchange(messages)
-    return [place for place in fit(messages, room) if messages[place][0] == "system" or place in last]
-
-
-def _chat(chance: random.Random, turns: int, system: bool = False) -> Chat:
+def _chat(rng: random.Random, turns: int, system: bool = False) -> Chat:
     roles = [*["system"] * system, *["user", "assistant"] * turns][: turns + system]
-    return [(role, chance.randint(3, 30)) for role in roles]
+    return [(role, rng.randint(3, 30)) for role in roles]
 
 
-def _room(chance: random.Random, messages: Chat, least: int) -> int:
+def _room(rng: random.Random, messages: Chat, least: int) -> int:
     """Room for the system's message and the last so many, exactly, or all but enough for one more."""
     system = messages[0][1] if messages[0][0] == "system" else 0
     rest = [tokens for role, tokens in messages if role != "system"]
     next_one = rest[-least - 1] if least < len(rest) else 5
-    return system + sum(rest[-least:]) + chance.choice([0, 0, next_one - 1])
+    return system + sum(rest[-least:]) + rng.choice([0, 0, next_one - 1])
 
 
-def _calls(chance: random.Random, system: bool) -> list[Call]:
+def _calls(rng: random.Random, system: bool) -> list[Call]:
     calls = []
     for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4), (7, 5), (9, 6), (8, 6), (9, 3), (6, 4)):
-        messages = _chat(chance, turns, system)
-        calls.append((messages, _room(chance, messages, least)))
+        messages = _chat(rng, turns, system)
+        calls.append((messages, _room(rng, messages, least)))
     return calls
 
 
-def _plain(chance: random.Random) -> list[Call]:
-    return _calls(chance, system=False)
-
-
-def _with_system(chance: random.Random) -> list[Call]:
-    return _calls(chance, system=True)
-
-
-def _too_small(chance: random.Random) -> list[Call]:
+def _too_small(rng: random.Random) -> list[Call]:
     """No room for the last exchange, or just for all but one token of it."""
     calls = []
     for turns, system in ((2, True), (4, False), (5, True), (6, True)):
-        messages = _chat(chance, turns, system)
+        messages = _chat(rng, turns, system)
         needed = sum(tokens for _, tokens in messages[-1 - (turns % 2 == 0) :]) + system * messages[0][1]
-        calls.append((messages, needed - chance.choice([1, 1, 2])))
+        calls.append((messages, needed - rng.choice([1, 1, 2])))
     return calls
 
 
@@ -111,7 +79,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     """How many tokens an answer holds, where it holds too many or could hold more."""
     for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
         answer = answer.tolist() if type(answer) is torch.Tensor else answer
-        whole = type(answer) in (list, tuple) and all(type(one) is int for one in answer)
+        whole = type(answer) in (list, tuple) and all(type(number) is int for number in answer)
         if not whole or not set(answer) <= set(range(len(messages))):
             return "The result is no list of places.", "Return the numbers of the messages that stay, from 0, in order."
         tokens = sum(messages[place][1] for place in answer)
@@ -122,80 +90,73 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     return None
 
 
-FIT = Question(
-    "09.2",
-    "A chat too long for its row",
-    "fit",
-    (
-        Probe(
-            "questions and answers",
-            _plain,
-            fit,
-            (
-                Mistake(
-                    "What is left begins with an answer whose question is gone.",
-                    "The kept part must begin with a user's message. If it does not, drop that answer, too.",
-                    _bent(starts=lambda role: True),
-                ),
-                Mistake(
-                    "The beginning is kept, and the end is cut off.",
-                    "The latest messages count most: what is dropped are the oldest.",
-                    _from_the_front,
-                ),
-                Mistake(
-                    "It stops one token early: what fills the row exactly would fit.",
-                    "As many tokens as there is room for are allowed: `<=`.",
-                    lambda messages, room: fit(messages, room - 1),
-                ),
-                Mistake(
-                    "A long message is left out of the middle.",
-                    "Once a message does not fit, all that is older goes, too. An answer needs its question.",
-                    _with_gaps,
-                ),
-                Mistake(
-                    "Only the last question stays, though earlier ones would fit.",
-                    "Go on to the left as long as there is room.",
-                    _last_question_only,
-                ),
-            ),
-            _says,
-        ),
-        Probe(
-            "a message of the system",
-            _with_system,
-            fit,
-            (
-                Mistake(
-                    "The system's message is dropped as the oldest.",
-                    "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",
-                    _bent(starts=lambda role: role != "assistant", keep_system=False),
-                ),
-                Mistake(
-                    "The system's tokens are not counted.",
-                    "It takes room, too. Subtract its tokens first.",
-                    _bent(count_system=False),
-                ),
-            ),
-            _says,
-        ),
-        Probe(
-            "not even the last question fits",
-            _too_small,
-            fit,
-            (
-                Mistake(
-                    "The last question is kept although it does not fit.",
-                    "Then nothing is left of this chat: return an empty list, and whoever calls leaves it out.",
-                    _bent(if_none=lambda system, last: [*system, *last]),
-                ),
-                Mistake(
-                    "The system's message is left alone.",
-                    "Without a question there is nothing to answer. Return an empty list.",
-                    _bent(if_none=lambda system, last: system),
-                ),
-            ),
-            _says,
-        ),
-    ),
-    forbidden=("minillm",),
+question = Question("09.2", "A chat too long for its row", fit)
+
+turns = question.probe("questions and answers", lambda rng: _calls(rng, system=False), _says)
+turns.mistake(
+    "What is left begins with an answer whose question is gone.",
+    "The kept part must begin with a user's message. If it does not, drop that answer, too.",
+    partial(_kept, starts=lambda role: True),
+)
+
+
+@turns.mistake(
+    "The beginning is kept, and the end is cut off.", "The latest messages count most: what is dropped are the oldest."
+)
+def _from_the_front(messages, room):
+    ends = [end for end in range(len(messages), 0, -1) if sum(tokens for _, tokens in messages[:end]) <= room]
+    return list(range(ends[0])) if ends else []
+
+
+turns.mistake(
+    "It stops one token early: what fills the row exactly would fit.",
+    "As many tokens as there is room for are allowed: `<=`.",
+    lambda messages, room: fit(messages, room - 1),
+)
+
+
+@turns.mistake(
+    "A long message is left out of the middle.",
+    "Once a message does not fit, all that is older goes, too. An answer needs its question.",
+)
+def _with_gaps(messages, room):
+    kept = [0] if messages[0][0] == "system" else []
+    left = room - sum(messages[place][1] for place in kept)
+    for place in range(len(messages) - 1, len(kept) - 1, -1):
+        if messages[place][1] <= left:
+            left -= messages[place][1]
+            kept.append(place)
+    return sorted(kept)
+
+
+@turns.mistake(
+    "Only the last question stays, though earlier ones would fit.", "Go on to the left as long as there is room."
+)
+def _last_question_only(messages, room):
+    last = _last_exchange(messages)
+    return [place for place in fit(messages, room) if messages[place][0] == "system" or place in last]
+
+
+system_message = question.probe("a message of the system", lambda rng: _calls(rng, system=True), _says)
+system_message.mistake(
+    "The system's message is dropped as the oldest.",
+    "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",
+    partial(_kept, starts=lambda role: role != "assistant", keep_system=False),
+)
+system_message.mistake(
+    "The system's tokens are not counted.",
+    "It takes room, too. Subtract its tokens first.",
+    partial(_kept, count_system=False),
+)
+
+too_short = question.probe("not even the last question fits", _too_small, _says)
+too_short.mistake(
+    "The last question is kept although it does not fit.",
+    "Then nothing is left of this chat: return an empty list, and whoever calls leaves it out.",
+    partial(_kept, if_none=lambda system, last: [*system, *last]),
+)
+too_short.mistake(
+    "The system's message is left alone.",
+    "Without a question there is nothing to answer. Return an empty list.",
+    partial(_kept, if_none=lambda system, last: system),
 )

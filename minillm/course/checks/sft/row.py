@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor, difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 from minillm.losses import IGNORE
 from minillm.model.segments import segment_mask, segment_positions
 
@@ -28,88 +29,72 @@ def pack_row(conversations: list[Conversation], length: int) -> Row:
     >>> visible.int().tolist()
     [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     """
-    ids, counts, segments = _laid_out(conversations, length)
-    learnt = counts[1:] & (segments[1:] == segments[:-1])
+    ids, mask, segments = _laid_out(conversations, length)
+    learnt = mask[1:] & (segments[1:] == segments[:-1])
     positions, visible = segment_positions(segments[None])[0], segment_mask(segments[None], length)[0, 0]
     return ids, _targets(ids[1:], learnt), positions, visible
 
 
 def _laid_out(conversations: list[Conversation], length: int) -> tuple[Tensor, Tensor, Tensor]:
     """Ids, marks and segments of the row, 0 where nothing stands."""
-    ids, counts, segments = (torch.zeros(length, dtype=torch.long) for _ in range(3))
+    ids, mask, segments = (torch.zeros(length, dtype=torch.long) for _ in range(3))
     at = 0
     for number, (own, marks) in enumerate(conversations, start=1):
         place = slice(at, at := at + len(own))
-        ids[place], counts[place], segments[place] = torch.tensor(own), torch.tensor(marks), number
-    return ids, counts == 1, segments
+        ids[place], mask[place], segments[place] = torch.tensor(own), torch.tensor(marks), number
+    return ids, mask == 1, segments
 
 
 def _targets(next_ids: Tensor, learnt: Tensor) -> Tensor:
     return torch.cat([next_ids.where(learnt, IGNORE), torch.tensor([IGNORE])])
 
 
-def _with_targets(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_targets(
+    conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Row:
     """The row with other targets, from ids, marks and segments."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, _, positions, visible = pack_row(conversations, length)
-        return inputs, make(*_laid_out(conversations, length)), positions, visible
-
-    return bent
+    inputs, _, positions, visible = pack_row(conversations, length)
+    return inputs, make(*_laid_out(conversations, length)), positions, visible
 
 
-def _with_positions(make: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_positions(conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor], Tensor]) -> Row:
     """The row with other positions, from the right ones and the segments."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, targets, positions, visible = pack_row(conversations, length)
-        return inputs, targets, make(positions, _laid_out(conversations, length)[2]), visible
-
-    return bent
-
-
-def _zero_is_empty(conversations: list[Conversation], length: int) -> Row:
-    """The row with every 0 taken for an empty place."""
     inputs, targets, positions, visible = pack_row(conversations, length)
-    empty = inputs == 0
-    alone = visible & ~empty & ~empty[:, None] | torch.eye(length, dtype=torch.bool)
-    return inputs, targets, positions.where(~empty, 0), alone
+    return inputs, targets, make(positions, _laid_out(conversations, length)[2]), visible
 
 
-def _with_mask(make: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Row]:
+def _with_mask(
+    conversations: list[Conversation], length: int, *, make: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Row:
     """The row with another mask, from the right one, the segments of queries (T, 1) and of keys."""
-
-    def bent(conversations: list[Conversation], length: int) -> Row:
-        inputs, targets, positions, visible = pack_row(conversations, length)
-        segments = _laid_out(conversations, length)[2]
-        return inputs, targets, positions, make(visible, segments[:, None], segments)
-
-    return bent
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    segments = _laid_out(conversations, length)[2]
+    return inputs, targets, positions, make(visible, segments[:, None], segments)
 
 
-def _conversation(chance: random.Random, size: int, document: bool = False) -> Conversation:
+def _conversation(rng: random.Random, size: int, document: bool = False) -> Conversation:
     """A prompt and an answer that counts, or a document, of which all tokens count."""
-    prompt = 0 if document else chance.randint(1, size - 2)
-    ids = [chance.randint(3, 99) for _ in range(size)]
-    ids[chance.randrange(size)] = 0  # a token's id like any other
+    prompt = 0 if document else rng.randint(1, size - 2)
+    ids = [rng.randint(3, 99) for _ in range(size)]
+    ids[rng.randrange(size)] = 0  # a token's id like any other
     return ids, [place >= prompt for place in range(size)]
 
 
-def _one(chance: random.Random) -> list[Call]:
+def _one(rng: random.Random) -> list[Call]:
     calls = [([([5, 6, 7, 8], [False, False, True, True])], 4)]
-    return [*calls, *(([_conversation(chance, size, size == 6)], size) for size in (5, 6, 8))]
+    return [*calls, *(([_conversation(rng, size, size == 6)], size) for size in (5, 6, 8))]
 
 
-def _several(chance: random.Random) -> list[Call]:
+def _several(rng: random.Random) -> list[Call]:
     calls = []
     for sizes in ((3, 2), (4, 3, 5), (3, 6, 4, 3)):
-        row = [_conversation(chance, size, number == 1) for number, size in enumerate(sizes)]
+        row = [_conversation(rng, size, number == 1) for number, size in enumerate(sizes)]
         calls.append((row, sum(sizes)))
     return calls
 
 
-def _with_room(chance: random.Random) -> list[Call]:
-    return [(row, length + empty) for (row, length), empty in zip(_several(chance), (2, 3, 4), strict=True)]
+def _with_room(rng: random.Random) -> list[Call]:
+    return [(row, length + empty) for (row, length), empty in zip(_several(rng), (2, 3, 4), strict=True)]
 
 
 def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -117,120 +102,103 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     for wanted, answer in zip(right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 4:
             return "The result is not four tensors.", f"Return {', '.join(NAMES)}."
-        for name, one, other in zip(NAMES, wanted, answer, strict=True):
-            if not (wrong := difference(one, other)):
+        for name, due, gave in zip(NAMES, wanted, answer, strict=True):
+            if not (wrong := difference(due, gave)):
                 continue
-            mask = as_tensor(other)
+            mask = as_tensor(gave)
             places = []  # where they differ; none if an answer holds a 2
-            if name == "visible" and mask is not None and mask.shape == one.shape:
-                places = (mask.bool() != one).nonzero().tolist()
+            if name == "visible" and mask is not None and mask.shape == due.shape:
+                places = (mask.bool() != due).nonzero().tolist()
             for t, s in places[:1]:
                 hint = "In its own conversation, not in the future; and an empty place sees itself alone."
-                return f"Place {t} {'does not see' if one[t, s] else 'sees'} place {s}.", hint
+                return f"Place {t} {'does not see' if due[t, s] else 'sees'} place {s}.", hint
             return f"In `{name}` the result {wrong}.", "Do the example of the question by hand, place by place."
     return None
 
 
-ROW = Question(
-    "09.4",
-    "A row by hand",
-    "pack_row",
-    (
-        Probe(
-            "one conversation",
-            _one,
-            pack_row,
-            (
-                Mistake(
-                    "The targets are not shifted: each place is to repeat its own token.",
-                    "The target of place t is the token at t + 1.",
-                    _with_targets(lambda ids, counts, segments: ids.where(counts, IGNORE)),
-                ),
-                Mistake(
-                    "The mark is taken where the forecast stands, not where the token stands.",
-                    "Place t learns token t + 1 if *that* one counts: shift ids and marks together.",
-                    _with_targets(lambda ids, counts, segments: _targets(ids[1:], counts[:-1])),
-                ),
-                Mistake(
-                    "The questions are learnt, too.",
-                    "A token that does not count is no target: -100 in its place.",
-                    _with_targets(lambda ids, counts, segments: _targets(ids[1:], segments[1:] > 0)),
-                ),
-                Mistake(
-                    "The last place is to foretell the first token: the row was rolled round.",
-                    "Nothing follows the last place. Its target is -100.",
-                    _with_targets(lambda ids, counts, segments: ids.roll(-1).where(counts.roll(-1), IGNORE)),
-                ),
-                Mistake(
-                    "A place sees what comes after it.",
-                    "Inside a conversation the causal mask of lesson 04 holds.",
-                    _with_mask(lambda visible, queries, keys: queries == keys),
-                ),
-                Mistake(
-                    "A token with the id 0 is taken for an empty place.",
-                    "The ids do not say where the row is empty. Their number does: all after the last conversation.",
-                    _zero_is_empty,
-                ),
-            ),
-            _which,
-        ),
-        Probe(
-            "several conversations",
-            _several,
-            pack_row,
-            (
-                Mistake(
-                    "A conversation's last place is to foretell the first token of the next one.",
-                    "Nothing in it says what comes next. A conversation's first token is nobody's target.",
-                    _with_targets(lambda ids, counts, segments: _targets(ids[1:], counts[1:])),
-                ),
-                Mistake(
-                    "Positions go on from one conversation to the next.",
-                    "Each must read as if it were alone: its first token stands at position 0.",
-                    _with_positions(lambda positions, segments: torch.arange(len(segments))),
-                ),
-                Mistake(
-                    "A conversation sees those before it.",
-                    "Besides the future, hide all that belongs to another conversation.",
-                    _with_mask(lambda visible, queries, keys: torch.ones_like(visible).tril()),
-                ),
-            ),
-            _which,
-        ),
-        Probe(
-            "empty places",
-            _with_room,
-            pack_row,
-            (
-                Mistake(
-                    "An empty place sees nothing, and a softmax over nothing is NaN.",
-                    "Let it see itself: the diagonal of the mask is True everywhere.",
-                    _with_mask(lambda visible, queries, keys: visible & (queries != 0)),
-                ),
-                Mistake(
-                    "Empty places see each other, as if they were one more conversation.",
-                    "An empty place sees itself, and nothing else.",
-                    _with_mask(lambda visible, queries, keys: (queries == keys).tril()),
-                ),
-                Mistake(
-                    "The positions of empty places are counted on.",
-                    "Write 0 there.",
-                    _with_positions(
-                        lambda positions, segments: positions.where(segments > 0, (segments == 0).cumsum(0) - 1)
-                    ),
-                ),
-                Mistake(
-                    "Empty places are targets.",
-                    "Nothing is learnt from filling: -100.",
-                    _with_targets(
-                        lambda ids, counts, segments: _targets(
-                            ids[1:], (counts[1:] & (segments[1:] == segments[:-1])) | (segments[1:] == 0)
-                        )
-                    ),
-                ),
-            ),
-            _which,
+question = Question("09.4", "A row by hand", pack_row)
+
+one_conversation = question.probe("one conversation", _one, _which)
+one_conversation.mistake(
+    "The targets are not shifted: each place is to repeat its own token.",
+    "The target of place t is the token at t + 1.",
+    partial(_with_targets, make=lambda ids, mask, segments: ids.where(mask, IGNORE)),
+)
+one_conversation.mistake(
+    "The mark is taken where the forecast stands, not where the token stands.",
+    "Place t learns token t + 1 if *that* one counts: shift ids and marks together.",
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[:-1])),
+)
+one_conversation.mistake(
+    "The questions are learnt, too.",
+    "A token that does not count is no target: -100 in its place.",
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], segments[1:] > 0)),
+)
+one_conversation.mistake(
+    "The last place is to foretell the first token: the row was rolled round.",
+    "Nothing follows the last place. Its target is -100.",
+    partial(_with_targets, make=lambda ids, mask, segments: ids.roll(-1).where(mask.roll(-1), IGNORE)),
+)
+one_conversation.mistake(
+    "A place sees what comes after it.",
+    "Inside a conversation the causal mask of lesson 04 holds.",
+    partial(_with_mask, make=lambda visible, queries, keys: queries == keys),
+)
+
+
+@one_conversation.mistake(
+    "A token with the id 0 is taken for an empty place.",
+    "The ids do not say where the row is empty. Their number does: all after the last conversation.",
+)
+def _zero_is_empty(conversations, length):
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    empty = inputs == 0
+    alone = visible & ~empty & ~empty[:, None] | torch.eye(length, dtype=torch.bool)
+    return inputs, targets, positions.where(~empty, 0), alone
+
+
+several = question.probe("several conversations", _several, _which)
+several.mistake(
+    "A conversation's last place is to foretell the first token of the next one.",
+    "Nothing in it says what comes next. A conversation's first token is nobody's target.",
+    partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[1:])),
+)
+several.mistake(
+    "Positions go on from one conversation to the next.",
+    "Each must read as if it were alone: its first token stands at position 0.",
+    partial(_with_positions, make=lambda positions, segments: torch.arange(len(segments))),
+)
+several.mistake(
+    "A conversation sees those before it.",
+    "Besides the future, hide all that belongs to another conversation.",
+    partial(_with_mask, make=lambda visible, queries, keys: torch.ones_like(visible).tril()),
+)
+
+padding = question.probe("empty places", _with_room, _which)
+padding.mistake(
+    "An empty place sees nothing, and a softmax over nothing is NaN.",
+    "Let it see itself: the diagonal of the mask is True everywhere.",
+    partial(_with_mask, make=lambda visible, queries, keys: visible & (queries != 0)),
+)
+padding.mistake(
+    "Empty places see each other, as if they were one more conversation.",
+    "An empty place sees itself, and nothing else.",
+    partial(_with_mask, make=lambda visible, queries, keys: (queries == keys).tril()),
+)
+padding.mistake(
+    "The positions of empty places are counted on.",
+    "Write 0 there.",
+    partial(
+        _with_positions, make=lambda positions, segments: positions.where(segments > 0, (segments == 0).cumsum(0) - 1)
+    ),
+)
+padding.mistake(
+    "Empty places are targets.",
+    "Nothing is learnt from filling: -100.",
+    partial(
+        _with_targets,
+        make=lambda ids, mask, segments: _targets(
+            ids[1:], (mask[1:] & (segments[1:] == segments[:-1])) | (segments[1:] == 0)
         ),
     ),
-    forbidden=("minillm",),
 )

@@ -3,13 +3,14 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Step = tuple[str, str, tuple[str, ...]]  # name, operation, names of the inputs
 Slopes = dict[str, float]
@@ -38,7 +39,7 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
     with torch.enable_grad():
         found = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in values.items()}
         for name, operation, inputs in steps:
-            found[name] = torch_has[operation](*(found[one] for one in inputs))
+            found[name] = torch_has[operation](*(found[source] for source in inputs))
         last = found[steps[-1][0]]
         grads = torch.autograd.grad(last, list(found.values()), allow_unused=True)
     return {name: 0.0 if grad is None else grad.item() for name, grad in zip(found, grads, strict=True)}
@@ -47,67 +48,32 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
 def _forward(values: Slopes, steps: list[Step]) -> Slopes:
     found = dict(values)
     for name, operation, inputs in steps:
-        found[name] = FORWARD[operation](*(found[one] for one in inputs))
+        found[name] = FORWARD[operation](*(found[source] for source in inputs))
     return found
 
 
-def _bent(
-    local: Any = None, add: bool = True, once: bool = False, order: int = -1, chain: bool = True, ends: str = "last"
-):
-    """The walk back by hand, with one thing done otherwise."""
+def _slopes(values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False) -> Slopes:
+    """The walk back by hand, with one thing done differently."""
     local = LOCAL | (local or {})
-
-    def slopes(values: Slopes, steps: list[Step]) -> Slopes:
-        found = _forward(values, steps)
-        used = {one for _, _, inputs in steps for one in inputs}
-        sources = {steps[-1][0]} if ends == "last" else set(found) - used
-        slope = {name: float(name in sources) for name in found}
-        for name, operation, inputs in steps[::order]:
-            parts = dict(enumerate(local[operation](found[name], *(found[one] for one in inputs))))
-            if once and inputs[0] == inputs[-1]:
-                parts = {0: parts[0]}
-            for place, part in parts.items():
-                arrives = part * slope[name] if chain else part
-                slope[inputs[place]] = slope[inputs[place]] * add + arrives
-        return slope
-
-    return slopes
-
-
-def _partial_sums(values: Slopes, steps: list[Step]) -> Slopes:
-    """Each arrival is passed on at once, together with all that had arrived before it."""
-    found, slope = _forward(values, steps), dict.fromkeys(_forward(values, steps), 0.0)
-    made = {name: (operation, inputs) for name, operation, inputs in steps}
-
-    def arrive(name: str, amount: float) -> None:
-        slope[name] += amount
-        if name in made:
-            operation, inputs = made[name]
-            total = slope[name]
-            for one, part in zip(inputs, LOCAL[operation](found[name], *map(found.get, inputs)), strict=True):
-                arrive(one, part * total)
-
-    arrive(steps[-1][0], 1.0)
+    found = _forward(values, steps)
+    used = {source for _, _, inputs in steps for source in inputs}
+    sources = set(found) - used if all_ends else {steps[-1][0]}
+    slope = {name: float(name in sources) for name in found}
+    for name, operation, inputs in steps[::order]:
+        parts = dict(enumerate(local[operation](found[name], *(found[source] for source in inputs))))
+        if once and inputs[0] == inputs[-1]:
+            parts = {0: parts[0]}
+        for place, part in parts.items():
+            arrives = part * slope[name] if chain else part
+            slope[inputs[place]] = slope[inputs[place]] * add + arrives
     return slope
 
 
-def _only_the_way(values: Slopes, steps: list[Step]) -> Slopes:
-    """Names from which no way leads to the last step are missing."""
-    reached = {steps[-1][0]}
-    for name, _, inputs in steps[::-1]:
-        reached |= set(inputs) if name in reached else set()
-    return {name: slope for name, slope in slopes(values, steps).items() if name in reached}
-
-
-def _only_the_inputs(values: Slopes, steps: list[Step]) -> Slopes:
-    return {name: slope for name, slope in slopes(values, steps).items() if name in values}
-
-
-def _trees(chance: random.Random) -> list[Call]:
+def _trees(rng: random.Random) -> list[Call]:
     """Every number is used once: the lesson's graph, and others with tanh and exp."""
 
     def value() -> float:
-        return chance.choice([-1, 1]) * chance.randint(2, 15) / 10
+        return rng.choice([-1, 1]) * rng.randint(2, 15) / 10
 
     lesson = [("a", "*", ("w", "x")), ("loss", "+", ("a", "b"))]
     bent = [("a", "*", ("w", "x")), ("c", "tanh", ("a",)), ("e", "exp", ("b",)), ("loss", "*", ("c", "e"))]
@@ -121,16 +87,16 @@ def _trees(chance: random.Random) -> list[Call]:
     ]
 
 
-def _random_graph(chance: random.Random, n_steps: int, aside: bool) -> Call:
+def _random_graph(rng: random.Random, n_steps: int, aside: bool) -> Call:
     """Steps on what was there before, numbers of moderate size; with `aside`, some lead nowhere."""
     while True:
-        values = {name: chance.choice([-1, 1]) * chance.randint(2, 15) / 10 for name in ("w", "x", "b")}
+        values = {name: rng.choice([-1, 1]) * rng.randint(2, 15) / 10 for name in ("w", "x", "b")}
         steps: list[Step] = []
         found = dict(values)
         for place in range(n_steps):
             recent = [*found][-3:]  # so that most lead to the end
-            inputs = chance.choice(recent), chance.choice(recent)
-            operation = chance.choice(["+", "*", "*", "tanh", "exp" if found[inputs[0]] < 2 else "tanh"])
+            inputs = rng.choice(recent), rng.choice(recent)
+            operation = rng.choice(["+", "*", "*", "tanh", "exp" if found[inputs[0]] < 2 else "tanh"])
             steps.append((f"s{place}", operation, inputs if operation in "+*" else inputs[:1]))
             found = _forward(values, steps)
         right = slopes(values, steps)
@@ -139,16 +105,16 @@ def _random_graph(chance: random.Random, n_steps: int, aside: bool) -> Call:
             return values, steps
 
 
-def _shared(chance: random.Random) -> list[Call]:
-    square = {"w": chance.randint(2, 15) / 10}
+def _shared(rng: random.Random) -> list[Call]:
+    square = {"w": rng.randint(2, 15) / 10}
     twice = [("a", "*", ("w", "w")), ("c", "+", ("a", "w")), ("e", "tanh", ("c",)), ("loss", "*", ("e", "c"))]
-    return [(square, twice), *(_random_graph(chance, n_steps, aside=False) for n_steps in (5, 5, 6, 6, 7, 7, 8, 8, 10))]
+    return [(square, twice), *(_random_graph(rng, n_steps, aside=False) for n_steps in (5, 5, 6, 6, 7, 7, 8, 8, 10))]
 
 
-def _aside(chance: random.Random) -> list[Call]:
-    values = {name: chance.randint(2, 15) / 10 for name in ("w", "x", "b")}
+def _aside(rng: random.Random) -> list[Call]:
+    values = {name: rng.randint(2, 15) / 10 for name in ("w", "x", "b")}
     steps = [("a", "*", ("w", "w")), ("c", "exp", ("x",)), ("loss", "tanh", ("a",))]
-    return [(values, steps), *(_random_graph(chance, n_steps, aside=True) for n_steps in (6, 6, 8, 8, 10, 12))]
+    return [(values, steps), *(_random_graph(rng, n_steps, aside=True) for n_steps in (6, 6, 8, 8, 10, 12))]
 
 
 def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -164,96 +130,97 @@ def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> 
                 sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
                 if name == steps[-1][0]:
                     return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
-                ways = ", ".join(f"{one} ({operation})" for one, operation, inputs in steps if name in inputs)
+                ways = ", ".join(f"{result} ({operation})" for result, operation, inputs in steps if name in inputs)
                 hint = "All slopes nearer to the end are right. Add up what comes to this name, one way after another."
                 return f"{sentence}; it goes into {ways or 'nothing'}.", hint
     return None
 
 
-AUTOGRAD = Question(
-    "00a.4",
-    "An autograd of your own",
-    "slopes",
-    (
-        Probe(
-            "every number is used once",
-            _trees,
-            slopes,
-            (
-                Mistake(
-                    "The slope of a product by an input is taken to be that input itself.",
-                    "In a = w · x, one more w makes a larger by x. The slope by one input is the *other* input.",
-                    _bent({"*": lambda result, a, b: (a, b)}),
-                ),
-                Mistake(
-                    "Each step tells only its own slope; nothing is multiplied on the way.",
-                    "Chain rule: the step's own slope times the slope that has arrived at its result.",
-                    _bent(chain=False),
-                ),
-                Mistake(
-                    "The slope of tanh is computed from what went in.",
-                    "It is 1 - tanh², so it needs the number that came out.",
-                    _bent({"tanh": lambda result, a: (1 - a**2,)}),
-                ),
-                Mistake(
-                    "The slope of exp is taken to be what went in.",
-                    "exp is its own slope: the number that came out.",
-                    _bent({"exp": lambda result, a: (a,)}),
-                ),
-                Mistake(
-                    "The walk goes from the front to the end.",
-                    "The slope is known at the last step only, so begin there: `reversed(steps)`.",
-                    _bent(order=1),
-                ),
-                Mistake(
-                    "Only the given values have a slope; the steps are missing.",
-                    "Return a slope for every name, those of the steps too.",
-                    _only_the_inputs,
-                ),
-            ),
-            _nearest_to_the_end,
-        ),
-        Probe(
-            "a number is used more than once",
-            _shared,
-            slopes,
-            (
-                Mistake(
-                    "A second way overwrites the slope that came by the first.",
-                    "Slopes of several ways add up: `+=` where you have `=`.",
-                    _bent(add=False),
-                ),
-                Mistake(
-                    "w · w counts as one way.",
-                    "Both inputs are w, and each brings its slope. Walk through the inputs one by one, equal or not.",
-                    _bent(once=True),
-                ),
-                Mistake(
-                    "A slope is passed on before it is complete, and then once more.",
-                    "Pass a name's slope on when all that use it have had their turn: go through the steps backwards.",
-                    _partial_sums,
-                ),
-            ),
-            _nearest_to_the_end,
-        ),
-        Probe(
-            "numbers that lead nowhere",
-            _aside,
-            slopes,
-            (
-                Mistake(
-                    "Names from which no way leads to the last step are missing.",
-                    "A nudge there changes nothing at the end, so their slope is 0. Begin with 0 for every name.",
-                    _only_the_way,
-                ),
-                Mistake(
-                    "The walk begins at every loose end, not at the last step alone.",
-                    "Only the last step's slope is 1 to begin with. A loose end has no effect on it: 0.",
-                    _bent(ends="all"),
-                ),
-            ),
-            _nearest_to_the_end,
-        ),
-    ),
-    forbidden=("minillm", "torch.autograd", "torch.Tensor.backward"),
+question = Question(
+    "00a.4", "An autograd of your own", slopes, forbidden=("minillm", "torch.autograd", "torch.Tensor.backward")
+)
+
+used_once = question.probe("every number is used once", _trees, _nearest_to_the_end)
+used_once.mistake(
+    "The slope of a product by an input is taken to be that input itself.",
+    "In a = w · x, one more w makes a larger by x. The slope by one input is the *other* input.",
+    partial(_slopes, local={"*": lambda result, a, b: (a, b)}),
+)
+used_once.mistake(
+    "Each step tells only its own slope; nothing is multiplied on the way.",
+    "Chain rule: the step's own slope times the slope that has arrived at its result.",
+    partial(_slopes, chain=False),
+)
+used_once.mistake(
+    "The slope of tanh is computed from what went in.",
+    "It is 1 - tanh², so it needs the number that came out.",
+    partial(_slopes, local={"tanh": lambda result, a: (1 - a**2,)}),
+)
+used_once.mistake(
+    "The slope of exp is taken to be what went in.",
+    "exp is its own slope: the number that came out.",
+    partial(_slopes, local={"exp": lambda result, a: (a,)}),
+)
+used_once.mistake(
+    "The walk goes from the front to the end.",
+    "The slope is known at the last step only, so begin there: `reversed(steps)`.",
+    partial(_slopes, order=1),
+)
+used_once.mistake(
+    "Only the given values have a slope; the steps are missing.",
+    "Return a slope for every name, those of the steps too.",
+    lambda values, steps: {name: slope for name, slope in slopes(values, steps).items() if name in values},
+)
+
+used_again = question.probe("a number is used more than once", _shared, _nearest_to_the_end)
+used_again.mistake(
+    "A second way overwrites the slope that came by the first.",
+    "Slopes of several ways add up: `+=` where you have `=`.",
+    partial(_slopes, add=False),
+)
+used_again.mistake(
+    "w · w counts as one way.",
+    "Both inputs are w, and each brings its slope. Walk through the inputs one by one, equal or not.",
+    partial(_slopes, once=True),
+)
+
+
+@used_again.mistake(
+    "A slope is passed on before it is complete, and then once more.",
+    "Pass a name's slope on when all that use it have had their turn: go through the steps backwards.",
+)
+def _partial_sums(values, steps):
+    found, slope = _forward(values, steps), dict.fromkeys(_forward(values, steps), 0.0)
+    made = {name: (operation, inputs) for name, operation, inputs in steps}
+
+    def arrive(name: str, amount: float) -> None:
+        slope[name] += amount
+        if name in made:
+            operation, inputs = made[name]
+            total = slope[name]
+            for source, part in zip(inputs, LOCAL[operation](found[name], *map(found.get, inputs)), strict=True):
+                arrive(source, part * total)
+
+    arrive(steps[-1][0], 1.0)
+    return slope
+
+
+dead_ends = question.probe("numbers that lead nowhere", _aside, _nearest_to_the_end)
+
+
+@dead_ends.mistake(
+    "Names from which no way leads to the last step are missing.",
+    "A nudge there changes nothing at the end, so their slope is 0. Begin with 0 for every name.",
+)
+def _only_the_way(values, steps):
+    reached = {steps[-1][0]}
+    for name, _, inputs in steps[::-1]:
+        reached |= set(inputs) if name in reached else set()
+    return {name: slope for name, slope in slopes(values, steps).items() if name in reached}
+
+
+dead_ends.mistake(
+    "The walk begins at every loose end, not at the last step alone.",
+    "Only the last step's slope is 1 to begin with. A loose end has no effect on it: 0.",
+    partial(_slopes, all_ends=True),
 )

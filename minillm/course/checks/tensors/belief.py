@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def kl(truth: Float[Tensor, "B V"], guess: Float[Tensor, "B V"]) -> Float[Tensor, "B"]:
@@ -27,62 +28,29 @@ def kl(truth: Float[Tensor, "B V"], guess: Float[Tensor, "B V"]) -> Float[Tensor
     return prices.where(log_p > -torch.inf, 0.0).sum(-1).float()  # torch, too, makes NaN of 0 times infinity
 
 
-def _reduced(reduce: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+def _reduced(truth: Tensor, guess: Tensor, *, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """The products of p and log(p / q), brought together in another way."""
-
-    def kl(truth: Tensor, guess: Tensor) -> Tensor:
-        log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-        return reduce(log_p.exp() * (log_p - log_q))
-
-    return kl
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return reduce(log_p.exp() * (log_p - log_q))
 
 
-def _wrong_axis(truth: Tensor, guess: Tensor) -> Tensor:
-    log_p, log_q = truth.log_softmax(0), guess.log_softmax(0)
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
+def _moderate(rng: random.Random) -> list[Call]:
+    return [(numbers(rng, B, V), numbers(rng, B, V)) for B, V in ((1, 3), (2, 3), (4, 6), (5, 5))]
 
 
-def _cross_entropy(truth: Tensor, guess: Tensor) -> Tensor:
-    return -(truth.softmax(-1) * guess.log_softmax(-1)).sum(-1)
-
-
-def _powers_overflow(truth: Tensor, guess: Tensor) -> Tensor:
-    p, q = (logits.exp() / logits.exp().sum(-1, keepdim=True) for logits in (truth, guess))
-    return (p * (p / q).log()).sum(-1)
-
-
-def _quotient_of_softmax(truth: Tensor, guess: Tensor) -> Tensor:
-    p, q = truth.softmax(-1), guess.softmax(-1)
-    return (p * (p / q).log()).sum(-1)
-
-
-def _log_of_softmax(truth: Tensor, guess: Tensor) -> Tensor:
-    p, q = truth.softmax(-1), guess.softmax(-1)
-    return torch.where(p > 0, p * (p.log() - q.log()), 0.0).sum(-1)
-
-
-def _tiny_number(truth: Tensor, guess: Tensor) -> Tensor:
-    p, q = truth.softmax(-1), guess.softmax(-1)
-    return (p * ((p + 1e-9) / (q + 1e-9)).log()).sum(-1)
-
-
-def _moderate(chance: random.Random) -> list[Call]:
-    return [(numbers(chance, B, V), numbers(chance, B, V)) for B, V in ((1, 3), (2, 3), (4, 6), (5, 5))]
-
-
-def _extreme(chance: random.Random) -> list[Call]:
+def _extreme(rng: random.Random) -> list[Call]:
     """Rows of four kinds: high logits, far apart; tokens that both rule out; one that only the truth rules out; and
     one that only the guess does. Last, a token that the truth finds possible, if hardly, and the guess does not."""
     calls = []
     for B, V in ((4, 3), (8, 6)):
-        truth, guess = numbers(chance, B, V), numbers(chance, B, V)
+        truth, guess = numbers(rng, B, V), numbers(rng, B, V)
         guess[::4, 1:] += 150
         truth[4::4, 0] += 150  # sure of something else
         truth[1::4, 0] = guess[1::4, 0] = -math.inf
         truth[2::4, 0] = -math.inf
         guess[3::4, 1] = -math.inf
         calls.append((truth, guess))
-    truth, guess = numbers(chance, 2, 3), numbers(chance, 2, 3)
+    truth, guess = numbers(rng, 2, 3), numbers(rng, 2, 3)
     truth[:, 0], guess[1, 0] = -60.0, -math.inf
     return [*calls, (truth, guess)]
 
@@ -93,96 +61,106 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
             return None
-        for row, (one, other) in enumerate(zip(wanted, answer.to(wanted.dtype), strict=True)):
+        for row, (cost, other) in enumerate(zip(wanted, answer.to(wanted.dtype), strict=True)):
             if other.isnan():
                 hint = "NaN comes of infinity by infinity, infinity minus infinity, or 0 times infinity. Which is it?"
-                return f"Row {row} costs {show(one)}, and the answer is NaN.", hint
-            if one.isinf() and not other.isinf():
+                return f"Row {row} costs {show(cost)}, and the answer is NaN.", hint
+            if cost.isinf() and not other.isinf():
                 hint = "Where the guess has minus infinity and the truth has not, the price is infinite. Leave it so."
                 return f"Row {row} of the guess rules out what can happen, and yet it costs {show(other)}.", hint
     return None
 
 
-BELIEF = Question(
+question = Question(
     "00a.1",
     "What a wrong belief costs",
-    "kl",
-    (
-        Probe(
-            "ordinary logits",
-            _moderate,
-            kl,
-            (
-                Mistake(
-                    "Truth and guess have changed places.",
-                    "It is the truth that says how often each token comes, so its probabilities weigh the surprises.",
-                    lambda truth, guess: kl(guess, truth),
-                ),
-                Mistake(
-                    "This is the cross-entropy: what nobody can save is still in it.",
-                    "Take the entropy of the truth away, or compare the two logarithms before you weigh them.",
-                    _cross_entropy,
-                ),
-                Mistake(
-                    "The price is in bits.",
-                    "Use the natural logarithm: the course counts in nats.",
-                    lambda truth, guess: kl(truth, guess) / math.log(2),
-                ),
-                Mistake(
-                    "It is the mean over the vocabulary, not the sum.",
-                    "The probabilities are weights already. Add up along the last axis; divide by nothing.",
-                    _reduced(lambda products: products.mean(-1)),
-                ),
-                Mistake(
-                    "All rows are brought together in one number.",
-                    "Each row has a price of its own: add up along the last axis only.",
-                    _reduced(lambda products: products.sum()),
-                ),
-                Mistake(
-                    "Softmax runs along the wrong axis: each token's column adds up to 1.",
-                    "The probabilities of one row must add up to 1: the last axis, -1.",
-                    _wrong_axis,
-                ),
-            ),
-        ),
-        Probe(
-            "logits of 150, and tokens that are ruled out",
-            _extreme,
-            kl,
-            (
-                Mistake(
-                    "The powers overflow: e to the 150 is too large for 32 bits.",
-                    "Subtract each row's largest logit first, or use what does it for you: `log_softmax`.",
-                    _powers_overflow,
-                ),
-                Mistake(
-                    "Probabilities that were rounded to 0 are divided: the logarithm is infinite, or NaN.",
-                    "Write it as a difference of two logarithms, and take both from `log_softmax`: -150 stays -150.",
-                    _quotient_of_softmax,
-                ),
-                Mistake(
-                    "A probability was rounded to 0 before its logarithm was taken.",
-                    "Never take the log of a softmax. `log_softmax` takes both in one go and keeps -150 as -150.",
-                    _log_of_softmax,
-                ),
-                Mistake(
-                    "A tiny number is added to the probabilities, and hides the true price.",
-                    "With 1e-9 no mistake can cost more than 21 nats. Work with logarithms instead of probabilities.",
-                    _tiny_number,
-                ),
-                Mistake(
-                    "A token that the truth rules out brings NaN: 0 times infinity.",
-                    "What never happens costs nothing. Put 0 there by hand: `torch.where(p > 0, ..., 0.0)`.",
-                    _reduced(lambda products: products.sum(-1)),
-                ),
-                Mistake(
-                    "Infinity was made a large, finite number.",
-                    "A belief that rules out what can happen costs infinitely much. Mend the NaN, not the infinity.",
-                    _reduced(lambda products: products.nan_to_num().sum(-1)),
-                ),
-            ),
-            _where,
-        ),
-    ),
+    kl,
     forbidden=("minillm", "torch.nn.functional.kl_div", "torch.kl_div", "torch.distributions"),
+)
+
+ordinary = question.probe("ordinary logits", _moderate)
+ordinary.mistake(
+    "Truth and guess have changed places.",
+    "It is the truth that says how often each token comes, so its probabilities weigh the surprises.",
+    lambda truth, guess: kl(guess, truth),
+)
+ordinary.mistake(
+    "This is the cross-entropy: what nobody can save is still in it.",
+    "Take the entropy of the truth away, or compare the two logarithms before you weigh them.",
+    lambda truth, guess: -(truth.softmax(-1) * guess.log_softmax(-1)).sum(-1),
+)
+ordinary.mistake(
+    "The price is in bits.",
+    "Use the natural logarithm: the course counts in nats.",
+    lambda truth, guess: kl(truth, guess) / math.log(2),
+)
+ordinary.mistake(
+    "It is the mean over the vocabulary, not the sum.",
+    "The probabilities are weights already. Add up along the last axis; divide by nothing.",
+    partial(_reduced, reduce=lambda products: products.mean(-1)),
+)
+ordinary.mistake(
+    "All rows are brought together in one number.",
+    "Each row has a price of its own: add up along the last axis only.",
+    partial(_reduced, reduce=lambda products: products.sum()),
+)
+
+
+@ordinary.mistake(
+    "Softmax runs along the wrong axis: each token's column adds up to 1.",
+    "The probabilities of one row must add up to 1: the last axis, -1.",
+)
+def _wrong_axis(truth, guess):
+    log_p, log_q = truth.log_softmax(0), guess.log_softmax(0)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+extreme = question.probe("logits of 150, and tokens that are ruled out", _extreme, _where)
+
+
+@extreme.mistake(
+    "The powers overflow: e to the 150 is too large for 32 bits.",
+    "Subtract each row's largest logit first, or use what does it for you: `log_softmax`.",
+)
+def _powers_overflow(truth, guess):
+    p, q = (logits.exp() / logits.exp().sum(-1, keepdim=True) for logits in (truth, guess))
+    return (p * (p / q).log()).sum(-1)
+
+
+@extreme.mistake(
+    "Probabilities that were rounded to 0 are divided: the logarithm is infinite, or NaN.",
+    "Write it as a difference of two logarithms, and take both from `log_softmax`: -150 stays -150.",
+)
+def _quotient_of_softmax(truth, guess):
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return (p * (p / q).log()).sum(-1)
+
+
+@extreme.mistake(
+    "A probability was rounded to 0 before its logarithm was taken.",
+    "Never take the log of a softmax. `log_softmax` takes both in one go and keeps -150 as -150.",
+)
+def _log_of_softmax(truth, guess):
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return torch.where(p > 0, p * (p.log() - q.log()), 0.0).sum(-1)
+
+
+@extreme.mistake(
+    "A tiny number is added to the probabilities, and hides the true price.",
+    "With 1e-9 no mistake can cost more than 21 nats. Work with logarithms instead of probabilities.",
+)
+def _tiny_number(truth, guess):
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return (p * ((p + 1e-9) / (q + 1e-9)).log()).sum(-1)
+
+
+extreme.mistake(
+    "A token that the truth rules out brings NaN: 0 times infinity.",
+    "What never happens costs nothing. Put 0 there by hand: `torch.where(p > 0, ..., 0.0)`.",
+    partial(_reduced, reduce=lambda products: products.sum(-1)),
+)
+extreme.mistake(
+    "Infinity was made a large, finite number.",
+    "A belief that rules out what can happen costs infinitely much. Mend the NaN, not the infinity.",
+    partial(_reduced, reduce=lambda products: products.nan_to_num().sum(-1)),
 )

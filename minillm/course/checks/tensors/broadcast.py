@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Shape = tuple[int, ...]
 
@@ -33,134 +33,106 @@ def _stretched(slopes: Tensor, shape: Shape) -> list[int]:
     ]
 
 
-def _mean(slopes: Tensor, shape: Shape) -> Tensor:
+def _calls(rng: random.Random, *cases: tuple[Shape, Shape]) -> list[Call]:
+    return [(numbers(rng, *given), shape) for given, shape in cases]
+
+
+question = Question(
+    "00a.3",
+    "Back through a broadcast",
+    unbroadcast,
+    forbidden=("minillm", "torch.Tensor.sum_to_size", "torch.autograd", "torch.Tensor.backward"),
+)
+
+in_front = question.probe(
+    "axes that were put in front",
+    lambda rng: _calls(
+        rng, ((2, 2), (2,)), ((4, 3), (3,)), ((2, 3, 3), (3, 3)), ((3, 3, 3), (3,)), ((2, 2, 3, 2), (3, 2))
+    ),
+)
+
+
+@in_front.mistake("The slopes of the copies are averaged.", "What arrives by several ways adds up. Take the sum.")
+def _mean(slopes, shape):
     summed = unbroadcast(slopes, shape)
     return summed * (summed.numel() / slopes.numel())
 
 
-def _first(slopes: Tensor, shape: Shape) -> Tensor:
+@in_front.mistake(
+    "Only the first copy's slope is kept.", "All copies were used, so the slopes of all of them count: add them up."
+)
+def _first(slopes, shape):
     for axis in _stretched(slopes, shape):
         slopes = slopes.narrow(axis, 0, 1)
     return slopes.reshape(shape)
 
 
-def _unchanged(slopes: Tensor, shape: Shape) -> Tensor:
-    return slopes
+in_front.mistake(
+    "The slopes still have the shape of the result.",
+    "The slope for a number has that number's place. Sum along the axes that `shape` does not have.",
+    lambda slopes, shape: slopes,
+)
+in_front.mistake(
+    "Only one axis in front is summed.",
+    "As many axes were put in front as `slopes` has more than `shape`. It may be two.",
+    lambda slopes, shape: slopes.sum(0) if slopes.dim() > len(shape) else slopes,
+)
 
 
-def _one_in_front(slopes: Tensor, shape: Shape) -> Tensor:
-    return slopes.sum(0) if slopes.dim() > len(shape) else slopes
-
-
-def _from_the_left(slopes: Tensor, shape: Shape) -> Tensor:
-    """The axes at the end are summed, as if shapes stood flush left."""
+@in_front.mistake(
+    "The axes at the end are summed, those in front stay.",
+    "Write the two shapes flush right. What sticks out on the left was put there by broadcasting.",
+)
+def _from_the_left(slopes, shape):
     return slopes.flatten(len(shape)).sum(-1) if slopes.dim() > len(shape) else slopes
 
 
-def _only_in_front(slopes: Tensor, shape: Shape) -> Tensor:
+stretched = question.probe(
+    "axes of size 1 that were stretched",
+    lambda rng: _calls(
+        rng, ((2, 2), (2, 1)), ((3, 4), (1, 4)), ((3, 2, 4), (3, 1, 1)), ((4, 1, 2), (4, 1, 1)), ((2, 3), (2, 3))
+    ),
+)
+
+
+@stretched.mistake(
+    "Axes of size 1 are left stretched.", "Where `shape` has a 1 and `slopes` has more, sum along this axis too."
+)
+def _only_in_front(slopes, shape):
     return slopes.sum(tuple(range(slopes.dim() - len(shape)))) if slopes.dim() > len(shape) else slopes
 
 
-def _poured(slopes: Tensor, shape: Shape) -> Tensor:
-    """All numbers in order, poured into blocks of the shape."""
+@stretched.mistake(
+    "The numbers are poured into the shape in the order of memory, and summed in blocks.",
+    "That adds up neighbours who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
+)
+def _poured(slopes, shape):
     return slopes.reshape(-1, *shape).sum(0)
 
 
-def _axis_lost(slopes: Tensor, shape: Shape) -> Tensor:
+@stretched.mistake(
+    "The summed axis is lost.",
+    "(B, 1) and (B,) are different shapes: the lesson's second trap. `keepdim=True` keeps the 1.",
+)
+def _axis_lost(slopes, shape):
     axes = _stretched(slopes, shape)
     return slopes.sum(axes) if axes else slopes
 
 
-def _counted_too_early(slopes: Tensor, shape: Shape) -> Tensor:
-    """The ones are looked for while axes still stand in front, and so at other places than theirs."""
+both = question.probe(
+    "both at once, and a single number",
+    lambda rng: _calls(
+        rng, ((2, 2, 2), (2, 1)), ((2, 3, 4), (3, 1)), ((4, 2, 3, 3), (1, 3)), ((2, 3), ()), ((3, 2), (1,)), ((), ())
+    ),
+)
+
+
+@both.mistake(
+    "The ones are looked for at places that are not yet theirs.",
+    "While an axis stands in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
+)
+def _counted_too_early(slopes, shape):
     for axis, size in enumerate(shape):
         if size == 1:
             slopes = slopes.sum(axis, keepdim=True)
     return _only_in_front(slopes, shape)
-
-
-def _calls(*cases: tuple[Shape, Shape]):
-    def draw(chance: random.Random) -> list[Call]:
-        return [(numbers(chance, *given), shape) for given, shape in cases]
-
-    return draw
-
-
-BROADCAST = Question(
-    "00a.3",
-    "Back through a broadcast",
-    "unbroadcast",
-    (
-        Probe(
-            "axes that were put in front",
-            _calls(((2, 2), (2,)), ((4, 3), (3,)), ((2, 3, 3), (3, 3)), ((3, 3, 3), (3,)), ((2, 2, 3, 2), (3, 2))),
-            unbroadcast,
-            (
-                Mistake(
-                    "The slopes of the copies are averaged.",
-                    "What arrives by several ways adds up. Take the sum.",
-                    _mean,
-                ),
-                Mistake(
-                    "Only the first copy's slope is kept.",
-                    "All copies were used, so the slopes of all of them count: add them up.",
-                    _first,
-                ),
-                Mistake(
-                    "The slopes still have the shape of the result.",
-                    "The slope for a number has that number's place. Sum along the axes that `shape` does not have.",
-                    _unchanged,
-                ),
-                Mistake(
-                    "Only one axis in front is summed.",
-                    "As many axes were put in front as `slopes` has more than `shape`. It may be two.",
-                    _one_in_front,
-                ),
-                Mistake(
-                    "The axes at the end are summed, those in front stay.",
-                    "Write the two shapes flush right. What sticks out on the left was put there by broadcasting.",
-                    _from_the_left,
-                ),
-            ),
-        ),
-        Probe(
-            "axes of size 1 that were stretched",
-            _calls(
-                ((2, 2), (2, 1)), ((3, 4), (1, 4)), ((3, 2, 4), (3, 1, 1)), ((4, 1, 2), (4, 1, 1)), ((2, 3), (2, 3))
-            ),
-            unbroadcast,
-            (
-                Mistake(
-                    "Axes of size 1 are left stretched.",
-                    "Where `shape` has a 1 and `slopes` has more, sum along this axis too.",
-                    _only_in_front,
-                ),
-                Mistake(
-                    "The numbers are poured into the shape in the order of memory, and summed in blocks.",
-                    "That adds up neighbours who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
-                    _poured,
-                ),
-                Mistake(
-                    "The summed axis is lost.",
-                    "(B, 1) and (B,) are different shapes: the lesson's second trap. `keepdim=True` keeps the 1.",
-                    _axis_lost,
-                ),
-            ),
-        ),
-        Probe(
-            "both at once, and a single number",
-            _calls(
-                ((2, 2, 2), (2, 1)), ((2, 3, 4), (3, 1)), ((4, 2, 3, 3), (1, 3)), ((2, 3), ()), ((3, 2), (1,)), ((), ())
-            ),
-            unbroadcast,
-            (
-                Mistake(
-                    "The ones are looked for at places that are not yet theirs.",
-                    "While an axis stands in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
-                    _counted_too_early,
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm", "torch.Tensor.sum_to_size", "torch.autograd", "torch.Tensor.backward"),
-)

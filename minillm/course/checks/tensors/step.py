@@ -6,6 +6,7 @@ zero_to_gpt, issue 31 of data-science-from-scratch, issue 72 of Toy-Neural-Netwo
 
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Layer = tuple[Tensor, Tensor]  # (in, out) weight and (out,) bias
 
@@ -38,53 +39,45 @@ def step(layers: list[Layer], x: Float[Tensor, "B C"], y: Float[Tensor, "B V"], 
     return list(zip(stepped[::2], stepped[1::2], strict=True))
 
 
-def _bent(
+def _step(
+    layers: list[Layer],
+    x: Tensor,
+    y: Tensor,
+    rate: float,
+    *,
     back: Callable[[Tensor, Tensor], Tensor] = lambda old, new: old.T,
     bend: Callable[[Tensor, Tensor], Tensor | int] = lambda tanh, before: 1 - tanh**2,
     weigh: bool = True,
     tanh_at_the_end: bool = False,
     bias_too: bool = True,
-) -> Callable[..., list[Layer]]:
-    """The walk back by hand, with one thing done otherwise."""
-
-    def step(layers: list[Layer], x: Tensor, y: Tensor, rate: float) -> list[Layer]:
-        outputs = [x]
-        for weight, bias in layers:
-            outputs.append(torch.tanh(outputs[-1] @ weight + bias))
-        logits = outputs[-1] if tanh_at_the_end else outputs[-2] @ layers[-1][0] + layers[-1][1]
-        slope = logits.softmax(-1) * (y.sum(1, keepdim=True) if weigh else 1) - y
-        slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
-        stepped: list[Layer] = []
-        for place in reversed(range(len(layers))):
-            weight, bias = layers[place]
-            new = weight - rate * outputs[place].T @ slope, bias - bias_too * rate * slope.sum(0)
-            stepped.insert(0, new)
-            if place > 0:
-                slope = slope @ back(weight, new[0]) * bend(outputs[place], outputs[place - 1])
-        return stepped
-
-    return step
+) -> list[Layer]:
+    """The walk back by hand, with one thing done differently."""
+    outputs = [x]
+    for weight, bias in layers:
+        outputs.append(torch.tanh(outputs[-1] @ weight + bias))
+    logits = outputs[-1] if tanh_at_the_end else outputs[-2] @ layers[-1][0] + layers[-1][1]
+    slope = logits.softmax(-1) * (y.sum(1, keepdim=True) if weigh else 1) - y
+    slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
+    stepped: list[Layer] = []
+    for place in reversed(range(len(layers))):
+        weight, bias = layers[place]
+        new = weight - rate * outputs[place].T @ slope, bias - bias_too * rate * slope.sum(0)
+        stepped.insert(0, new)
+        if place > 0:
+            slope = slope @ back(weight, new[0]) * bend(outputs[place], outputs[place - 1])
+    return stepped
 
 
-def _mean_of_the_batch(layers: list[Layer], x: Tensor, y: Tensor, rate: float) -> list[Layer]:
-    return step(layers, x, y, rate / len(x))
-
-
-def _networks(*sizes: tuple[int, ...]):
+def _networks(rng: random.Random, *sizes: tuple[int, ...]) -> list[Call]:
     """For (B, C, ..., V) a batch of B, and layers from each width to the next."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for B, *widths in sizes:
-            layers = [
-                (numbers(chance, wide, next_wide), numbers(chance, next_wide, scale=0.5))
-                for wide, next_wide in pairwise(widths)
-            ]
-            y = numbers(chance, B, widths[-1]).abs() + 0.1  # rows of unequal weight, together 1
-            calls.append((layers, numbers(chance, B, widths[0]), y / y.sum(), chance.choice([0.5, 1.0, 2.0])))
-        return calls
-
-    return draw
+    calls = []
+    for B, *widths in sizes:
+        layers = [
+            (numbers(rng, wide, next_wide), numbers(rng, next_wide, scale=0.5)) for wide, next_wide in pairwise(widths)
+        ]
+        y = numbers(rng, B, widths[-1]).abs() + 0.1  # rows of unequal weight, together 1
+        calls.append((layers, numbers(rng, B, widths[0]), y / y.sum(), rng.choice([0.5, 1.0, 2.0])))
+    return calls
 
 
 def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -94,82 +87,71 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         if [len(layer) for layer in pairs] != [2] * len(wanted):
             return None
         for place in reversed(range(len(wanted))):
-            for name, one, other in zip(("weight", "bias"), wanted[place], pairs[place], strict=True):
-                if found := difference(one, other):
+            for name, due, gave in zip(("weight", "bias"), wanted[place], pairs[place], strict=True):
+                if found := difference(due, gave):
                     later = "all layers after it are right" if place + 1 < len(wanted) else "it is the last layer"
                     hint = "Compute this slope by a nudge (`slopes_by_nudging` in the lesson) and compare."
                     return f"The {name} of layer {place} {found}; {later}.", hint
     return None
 
 
-STILL_NEW = Mistake(
-    "The slope still goes back through a weight that has been stepped already.",
-    "Send the slope back first, through the old weight. Then take the step; or keep all slopes and step at the end.",
-    _bent(back=lambda old, new: new.T),
-)
-STEP = Question(
+question = Question(
     "00a.2",
     "The loss falls, and the step is wrong",
-    "step",
-    (
-        Probe(
-            "two layers",
-            _networks((2, 2, 3, 2), (4, 3, 5, 6), (5, 4, 2, 3)),
-            step,
-            (
-                STILL_NEW,
-                Mistake(
-                    "The slope of tanh is forgotten on the way back.",
-                    "Behind each tanh, multiply by 1 - tanh², number by number.",
-                    _bent(bend=lambda tanh, before: 1),
-                ),
-                Mistake(
-                    "The step goes uphill.",
-                    "A slope says where the loss rises. Subtract it.",
-                    lambda layers, x, y, rate: step(layers, x, y, -rate),
-                ),
-                Mistake(
-                    "Every row of `y` is taken to add up to 1.",
-                    "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
-                    _bent(weigh=False),
-                ),
-                Mistake(
-                    "The slopes are divided by the batch once more.",
-                    "The weights of the rows are in `y` already. What comes from several rows adds up: a sum, no mean.",
-                    _mean_of_the_batch,
-                ),
-                Mistake(
-                    "The logits, too, go through tanh.",
-                    "tanh stands between two layers. After the last one there is none.",
-                    _bent(tanh_at_the_end=True),
-                ),
-                Mistake(
-                    "The biases stay where they were.",
-                    "A bias was broadcast to all rows, so its slope is `slope.sum(0)`. It steps like a weight.",
-                    _bent(bias_too=False),
-                ),
-            ),
-            _which,
-        ),
-        Probe(
-            "three and four layers, and only one",
-            _networks((1, 2, 2, 2, 2), (4, 3, 3, 3, 3, 3), (3, 4, 2)),
-            step,
-            (
-                STILL_NEW,
-                Mistake(
-                    "The slope goes back through the weight, not through its transpose.",
-                    "Forwards it was x @ weight, so backwards it is slope @ weight.T. Equal widths hide this.",
-                    _bent(back=lambda old, new: old),
-                ),
-                Mistake(
-                    "The slope of tanh is taken from the layer in front.",
-                    "`1 - h**2` wants the h that came out of this very tanh, the input of the layer behind it.",
-                    _bent(bend=lambda tanh, before: 1 - before**2),
-                ),
-            ),
-            _which,
-        ),
-    ),
+    step,
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.optim"),
+)
+
+two_layers = question.probe("two layers", lambda rng: _networks(rng, (2, 2, 3, 2), (4, 3, 5, 6), (5, 4, 2, 3)), _which)
+two_layers.mistake(
+    "The slope still goes back through a weight that has been stepped already.",
+    "Send the slope back first, through the old weight. Then take the step; or keep all slopes and step at the end.",
+    partial(_step, back=lambda old, new: new.T),
+)
+two_layers.mistake(
+    "The slope of tanh is forgotten on the way back.",
+    "Behind each tanh, multiply by 1 - tanh², number by number.",
+    partial(_step, bend=lambda tanh, before: 1),
+)
+two_layers.mistake(
+    "The step goes uphill.",
+    "A slope says where the loss rises. Subtract it.",
+    lambda layers, x, y, rate: step(layers, x, y, -rate),
+)
+two_layers.mistake(
+    "Every row of `y` is taken to add up to 1.",
+    "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
+    partial(_step, weigh=False),
+)
+two_layers.mistake(
+    "The slopes are divided by the batch once more.",
+    "The weights of the rows are in `y` already. What comes from several rows adds up: a sum, no mean.",
+    lambda layers, x, y, rate: step(layers, x, y, rate / len(x)),
+)
+two_layers.mistake(
+    "The logits, too, go through tanh.",
+    "tanh stands between two layers. After the last one there is none.",
+    partial(_step, tanh_at_the_end=True),
+)
+two_layers.mistake(
+    "The biases stay where they were.",
+    "A bias was broadcast to all rows, so its slope is `slope.sum(0)`. It steps like a weight.",
+    partial(_step, bias_too=False),
+)
+
+other_depths = question.probe(
+    "three and four layers, and only one",
+    lambda rng: _networks(rng, (1, 2, 2, 2, 2), (4, 3, 3, 3, 3, 3), (3, 4, 2)),
+    _which,
+    same=two_layers.mistakes[:1],
+)
+other_depths.mistake(
+    "The slope goes back through the weight, not through its transpose.",
+    "Forwards it was x @ weight, so backwards it is slope @ weight.T. Equal widths hide this.",
+    partial(_step, back=lambda old, new: old),
+)
+other_depths.mistake(
+    "The slope of tanh is taken from the layer in front.",
+    "`1 - h**2` wants the h that came out of this very tanh, the input of the layer behind it.",
+    partial(_step, bend=lambda tanh, before: 1 - before**2),
 )

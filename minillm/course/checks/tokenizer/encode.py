@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 from minillm.tokenizer.training import learn_merges_naive
 
 Merges = list[tuple[bytes, bytes]]
@@ -34,19 +34,38 @@ def _bytes(text: str) -> Pieces:
     return [bytes([byte]) for byte in text.encode()]
 
 
-def _leftmost(text: str, merges: Merges) -> Pieces:
+def _learnt(
+    rng: random.Random, letters: str, n: int, extra: tuple[str, ...] = (), fronts: tuple[str, ...] = ("",)
+) -> list[Call]:
+    """Words to cut, `extra` ones first, each by n merges learnt from n other words; one of `fronts` begins a word."""
+
+    def word() -> str:
+        return rng.choice(fronts) + "".join(rng.choices(letters, k=rng.randint(3, 9)))
+
+    def merges() -> Merges:
+        return learn_merges_naive({word(): rng.randint(1, 9) for _ in range(n)}, n)
+
+    return [(text, merges()) for text in [*extra, *sorted((word() for _ in range(16)), key=len)]]
+
+
+question = Question("01.3", "Replay the merges", encode, forbidden=("minillm", "tokenizers"))
+
+few_merges = question.probe("a handful of merges", lambda rng: _learnt(rng, "ab", 6))
+
+
+@few_merges.mistake(
+    "It merges from left to right, and not in the order of learning.",
+    "Look at all pairs of the word and take the one that stands first in `merges`.",
+)
+def _leftmost(text, merges):
     return _replay(_bytes(text), merges, lambda known: min(known, key=lambda rank_and_place: rank_and_place[1]))
 
 
-def _learnt_last(text: str, merges: Merges) -> Pieces:
-    return _replay(_bytes(text), merges, max)
-
-
-def _from_characters(text: str, merges: Merges) -> Pieces:
-    return _replay([character.encode() for character in text], merges, min)
-
-
-def _longest(text: str, merges: Merges) -> Pieces:
+@few_merges.mistake(
+    "It takes the longest entry that fits.",
+    "That is another algorithm (WordPiece). Replay the training: merge pairs, the first learnt first.",
+)
+def _longest(text, merges):
     entries = {left + right for left, right in merges}
     rest, pieces = text.encode(), []
     while rest:
@@ -56,17 +75,18 @@ def _longest(text: str, merges: Merges) -> Pieces:
     return pieces
 
 
-def _each_once(text: str, merges: Merges) -> Pieces:
-    pieces = _bytes(text)
-    for pair in merges:
-        pairs = list(pairwise(pieces))
-        if pair in pairs:
-            at = pairs.index(pair)
-            pieces[at : at + 2] = [b"".join(pair)]
-    return pieces
+few_merges.mistake(
+    "It takes the merge that was learnt last.",
+    "A small rank means learnt early, and that goes first: `min`, not `max`.",
+    lambda text, merges: _replay(_bytes(text), merges, max),
+)
 
 
-def _one_sweep(text: str, merges: Merges) -> Pieces:
+@few_merges.mistake(
+    "It goes over the word once, from left to right.",
+    "A merge makes new neighbours, on both sides. Look at the whole word again until no pair is known.",
+)
+def _one_sweep(text, merges):
     pieces: Pieces = []
     for piece in _bytes(text):
         if pieces and (pieces[-1], piece) in merges:
@@ -76,63 +96,29 @@ def _one_sweep(text: str, merges: Merges) -> Pieces:
     return pieces
 
 
-def _learnt(
-    letters: str, n: int, extra: tuple[str, ...] = (), fronts: tuple[str, ...] = ("",)
-) -> Callable[[random.Random], list[Call]]:
-    """Words to cut, `extra` ones first, each by n merges learnt from n other words; one of `fronts` begins a word."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        def word() -> str:
-            return chance.choice(fronts) + "".join(chance.choices(letters, k=chance.randint(3, 9)))
-
-        def merges() -> Merges:
-            return learn_merges_naive({word(): chance.randint(1, 9) for _ in range(n)}, n)
-
-        return [(text, merges()) for text in [*extra, *sorted((word() for _ in range(16)), key=len)]]
-
-    return draw
-
-
-ORDER = (
-    Mistake(
-        "It merges from left to right, and not in the order of learning.",
-        "Look at all pairs of the word and take the one that stands first in `merges`.",
-        _leftmost,
-    ),
-    Mistake(
-        "It takes the longest entry that fits.",
-        "That is another algorithm (WordPiece). Replay the training: merge pairs, the first learnt first.",
-        _longest,
-    ),
-    Mistake(
-        "It takes the merge that was learnt last.",
-        "A small rank means learnt early, and that goes first: `min`, not `max`.",
-        _learnt_last,
-    ),
-    Mistake(
-        "It goes over the word once, from left to right.",
-        "A merge makes new neighbours, on both sides. Look at the whole word again until no pair is known.",
-        _one_sweep,
-    ),
-    Mistake(
-        "Each merge is used once.",
-        "A pair may stand at several places. Stay with it until the word does not hold it any more.",
-        _each_once,
-    ),
+@few_merges.mistake(
+    "Each merge is used once.",
+    "A pair may stand at several places. Stay with it until the word does not hold it any more.",
 )
-CHARACTERS = Mistake(
+def _each_once(text, merges):
+    pieces = _bytes(text)
+    for pair in merges:
+        pairs = list(pairwise(pieces))
+        if pair in pairs:
+            at = pairs.index(pair)
+            pieces[at : at + 2] = [b"".join(pair)]
+    return pieces
+
+
+more_merges = question.probe(
+    "a small vocabulary", lambda rng: _learnt(rng, "abA", 10, fronts=("", " ")), same=few_merges.mistakes
+)
+
+several_bytes = question.probe(
+    "letters of several bytes, and no text at all", lambda rng: _learnt(rng, "aéö", 6, ("ñ", ""))
+)
+several_bytes.mistake(
     "It starts from characters, and the merges were learnt from bytes.",
     "'é' is two bytes, so it is two pieces to begin with. Cut `text.encode()`, not `text`.",
-    _from_characters,
-)
-ENCODE = Question(
-    "01.3",
-    "Replay the merges",
-    "encode",
-    (
-        Probe("a handful of merges", _learnt("ab", 6), encode, ORDER),
-        Probe("a small vocabulary", _learnt("abA", 10, fronts=("", " ")), encode, ORDER),
-        Probe("letters of several bytes, and no text at all", _learnt("aéö", 6, ("ñ", "")), encode, (CHARACTERS,)),
-    ),
-    forbidden=("minillm", "tokenizers"),
+    lambda text, merges: _replay([character.encode() for character in text], merges, min),
 )

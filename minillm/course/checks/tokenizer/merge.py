@@ -6,11 +6,11 @@ and needs two look-arounds in a regular expression to be right. Whoever copies i
 
 import random
 import re
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Pieces = list[str]
 Pair = tuple[str, str]
@@ -35,22 +35,92 @@ def merge(pieces: Pieces, pair: Pair) -> Pieces:
     return merged
 
 
-def _by(pattern: str) -> Callable[[Pieces, Pair], Pieces]:
+def _by(pieces: Pieces, pair: Pair, *, pattern: str) -> Pieces:
     """Merging in one string with blanks between the pieces; the pattern says where the pair is found."""
-
-    def merge(pieces: Pieces, pair: Pair) -> Pieces:
-        found = re.compile(pattern.format(re.escape(" ".join(pair))))
-        return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
-
-    return merge
+    found = re.compile(pattern.format(re.escape(" ".join(pair))))
+    return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
 
 
-def _between_blanks(pieces: Pieces, pair: Pair) -> Pieces:
+def _letters(rng: random.Random) -> list[Call]:
+    def call() -> Call:
+        return rng.choices(["e", "s", "the", "se"], k=rng.randint(3, 9)), ("e", "s")
+
+    return [(["the", "s"], ("e", "s")), *(call() for _ in range(20))]
+
+
+def _signs(rng: random.Random) -> list[Call]:
+    def call() -> Call:
+        pieces = rng.choices(["a", "a", "a", " a", "-a", "a-", "-", "|", "\n"], k=rng.randint(4, 10))
+        return pieces, rng.choice([("a", "a"), (" a", "a"), ("a", "-")])
+
+    return [
+        (["a", "a", "a"], ("a", "a")),
+        (["t", "he", "th", "e"], ("th", "e")),
+        *(call() for _ in range(20)),
+        ([], ("a", "a")),
+        (["a", "b"], ("b", "a")),
+        (["a", *SEPARATORS, "a"], ("a", "a")),
+    ]
+
+
+question = Question(
+    "01.2", "A merge that joins what it should not", merge, forbidden=("minillm", "tokenizers"), fresh=True
+)
+
+similar_pieces = question.probe("pieces that begin or end like the pair", _letters)
+similar_pieces.mistake(
+    "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
+    "A text does not know where its pieces end. Compare whole pieces, two at a time.",
+    partial(_by, pattern="{}"),
+)
+similar_pieces.mistake(
+    "The right piece may go on: 'e' and 'se' are joined for the pair 'e', 's'.",
+    "Compare both pieces whole, the right one too.",
+    partial(_by, pattern=r"(?<!\S){}"),
+)
+similar_pieces.mistake(
+    "The left piece may begin earlier: 'the' and 's' are joined for the pair 'e', 's'.",
+    "Compare both pieces whole, the left one too.",
+    partial(_by, pattern=r"{}(?!\S)"),
+)
+
+
+@similar_pieces.mistake(
+    "It stops after the first place.", "The pair may stand at several places of a word. Go on behind each of them."
+)
+def _first_place(pieces, pair):
+    for at, two in enumerate(pairwise(pieces)):
+        if two == tuple(pair):
+            return [*pieces[:at], "".join(pair), *pieces[at + 2 :]]
+    return pieces
+
+
+@similar_pieces.mistake(
+    "Of two places in a row it joins only the first.",
+    "Go on directly after what was joined. (In a text with blanks both places share the one between.)",
+)
+def _between_blanks(pieces, pair):
     return f" {' '.join(pieces)} ".replace(f" {' '.join(pair)} ", f" {''.join(pair)} ")[1:-1].split(" ")
 
 
-def _same_text(pieces: Pieces, pair: Pair) -> Pieces:
-    """Joins what reads like the pair, wherever it is cut."""
+odd_pieces = question.probe("blanks, signs and repetitions", _signs)
+odd_pieces.mistake(
+    "It falls apart where a piece holds a blank.",
+    "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",
+    partial(_by, pattern=r"(?<!\S){}(?!\S)"),
+)
+odd_pieces.mistake(
+    "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
+    "Regular expressions know letters and signs, not pieces. Stay with the list.",
+    partial(_by, pattern=r"\b{}\b"),
+)
+
+
+@odd_pieces.mistake(
+    "It joins what reads like the pair: 't' and 'he' for the pair 'th', 'e'.",
+    "Compare the left piece with the left one and the right with the right, before you join them.",
+)
+def _same_text(pieces, pair):
     merged: Pieces = []
     rest = list(pieces)
     while rest:
@@ -60,14 +130,10 @@ def _same_text(pieces: Pieces, pair: Pair) -> Pieces:
     return merged
 
 
-def _first_place(pieces: Pieces, pair: Pair) -> Pieces:
-    for at, two in enumerate(pairwise(pieces)):
-        if two == tuple(pair):
-            return [*pieces[:at], "".join(pair), *pieces[at + 2 :]]
-    return pieces
-
-
-def _piece_twice(pieces: Pieces, pair: Pair) -> Pieces:
+@odd_pieces.mistake(
+    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.", "Behind a merge go on two places further, not one."
+)
+def _piece_twice(pieces, pair):
     merged: Pieces = []
     taken = False
     for at, piece in enumerate(pieces):
@@ -81,103 +147,10 @@ def _piece_twice(pieces: Pieces, pair: Pair) -> Pieces:
     return merged
 
 
-def _from_the_right(pieces: Pieces, pair: Pair) -> Pieces:
+@odd_pieces.mistake(
+    "It merges from the right: 'a', 'a', 'a' became 'a', 'aa'.",
+    "Training merges from the left: 'aa', 'a'. Who cuts otherwise feeds the model other ids.",
+)
+def _from_the_right(pieces, pair):
     turned = merge([piece[::-1] for piece in pieces[::-1]], (pair[1][::-1], pair[0][::-1]))
     return [piece[::-1] for piece in turned[::-1]]
-
-
-def _letters(chance: random.Random) -> list[Call]:
-    def call() -> Call:
-        return chance.choices(["e", "s", "the", "se"], k=chance.randint(3, 9)), ("e", "s")
-
-    return [(["the", "s"], ("e", "s")), *(call() for _ in range(20))]
-
-
-def _signs(chance: random.Random) -> list[Call]:
-    def call() -> Call:
-        pieces = chance.choices(["a", "a", "a", " a", "-a", "a-", "-", "|", "\n"], k=chance.randint(4, 10))
-        return pieces, chance.choice([("a", "a"), (" a", "a"), ("a", "-")])
-
-    return [
-        (["a", "a", "a"], ("a", "a")),
-        (["t", "he", "th", "e"], ("th", "e")),
-        *(call() for _ in range(20)),
-        ([], ("a", "a")),
-        (["a", "b"], ("b", "a")),
-        (["a", *SEPARATORS, "a"], ("a", "a")),
-    ]
-
-
-MERGE = Question(
-    "01.2",
-    "A merge that joins what it should not",
-    "merge",
-    (
-        Probe(
-            "pieces that begin or end like the pair",
-            _letters,
-            merge,
-            (
-                Mistake(
-                    "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
-                    "A text does not know where its pieces end. Compare whole pieces, two at a time.",
-                    _by("{}"),
-                ),
-                Mistake(
-                    "The right piece may go on: 'e' and 'se' are joined for the pair 'e', 's'.",
-                    "Compare both pieces whole, the right one too.",
-                    _by(r"(?<!\S){}"),
-                ),
-                Mistake(
-                    "The left piece may begin earlier: 'the' and 's' are joined for the pair 'e', 's'.",
-                    "Compare both pieces whole, the left one too.",
-                    _by(r"{}(?!\S)"),
-                ),
-                Mistake(
-                    "It stops after the first place.",
-                    "The pair may stand at several places of a word. Go on behind each of them.",
-                    _first_place,
-                ),
-                Mistake(
-                    "Of two places in a row it joins only the first.",
-                    "Go on directly after what was joined. (In a text with blanks both places share the one between.)",
-                    _between_blanks,
-                ),
-            ),
-        ),
-        Probe(
-            "blanks, signs and repetitions",
-            _signs,
-            merge,
-            (
-                Mistake(
-                    "It falls apart where a piece holds a blank.",
-                    "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",
-                    _by(r"(?<!\S){}(?!\S)"),
-                ),
-                Mistake(
-                    "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
-                    "Regular expressions know letters and signs, not pieces. Stay with the list.",
-                    _by(r"\b{}\b"),
-                ),
-                Mistake(
-                    "It joins what reads like the pair: 't' and 'he' for the pair 'th', 'e'.",
-                    "Compare the left piece with the left one and the right with the right, before you join them.",
-                    _same_text,
-                ),
-                Mistake(
-                    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.",
-                    "Behind a merge go on two places further, not one.",
-                    _piece_twice,
-                ),
-                Mistake(
-                    "It merges from the right: 'a', 'a', 'a' became 'a', 'aa'.",
-                    "Training merges from the left: 'aa', 'a'. Who cuts otherwise feeds the model other ids.",
-                    _from_the_right,
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm", "tokenizers"),
-    fresh=True,
-)

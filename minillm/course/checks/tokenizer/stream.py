@@ -3,10 +3,11 @@
 import codecs
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Chunks = list[bytes]
 SHORT = "ab ,éßж"  # one or two bytes each
@@ -23,35 +24,19 @@ def show(chunks: Chunks) -> list[str]:
     return [decoder.decode(chunk) for chunk in chunks]
 
 
-def _one_by_one(chunks: Chunks) -> list[str]:
-    return ["".join(map(chr, chunk)) for chunk in chunks]
-
-
-def _all_at_the_end(chunks: Chunks) -> list[str]:
-    return [""] * (len(chunks) - 1) + [b"".join(chunks).decode(errors="ignore")] if chunks else []
-
-
-def _so_far(chunks: Chunks) -> list[str]:
-    return [b"".join(chunks[: n + 1]).decode(errors="ignore") for n in range(len(chunks))]
-
-
 def _each_alone(errors: str) -> Callable[[Chunks], list[str]]:
     return lambda chunks: [chunk.decode(errors=errors) for chunk in chunks]
 
 
-def _holding(n_held: Callable[[bytes], int]) -> Callable[[Chunks], list[str]]:
+def _holding(chunks: Chunks, *, n_held: Callable[[bytes], int]) -> list[str]:
     """Showing with a rule of its own for how many bytes at the end must wait."""
-
-    def show(chunks: Chunks) -> list[str]:
-        shown, buffer = [], b""
-        for chunk in chunks:
-            buffer += chunk
-            ready = len(buffer) - n_held(buffer)
-            shown.append(buffer[:ready].decode(errors="replace"))
-            buffer = buffer[ready:]
-        return shown
-
-    return show
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        ready = len(buffer) - n_held(buffer)
+        shown.append(buffer[:ready].decode(errors="replace"))
+        buffer = buffer[ready:]
+    return shown
 
 
 def _whole_or_nothing(buffer: bytes) -> int:
@@ -67,128 +52,36 @@ def _at_most(most: int) -> Callable[[bytes], int]:
     return lambda buffer: next((n for n in range(most + 1) if not _whole_or_nothing(buffer[: -n or None])), len(buffer))
 
 
-def _all_that_is_no_ascii(buffer: bytes) -> int:
-    return len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))
-
-
-def _a_first_byte(buffer: bytes) -> int:
-    return int(buffer[-1:] >= b"\xc0")
-
-
-def _with_the_rest(chunks: Chunks) -> list[str]:
-    shown = show(chunks)
-    rest = b"".join(chunks)[len("".join(shown).encode()) :]
-    return [*shown[:-1], shown[-1] + rest.decode(errors="replace")] if shown else []
-
-
-def _text(chance: random.Random, n: int, letters: str = LONG) -> str:
-    return "".join(chance.choices(letters, k=n))
+def _text(rng: random.Random, n: int, letters: str = LONG) -> str:
+    return "".join(rng.choices(letters, k=n))
 
 
 def _cut(data: bytes, places: list[int]) -> Chunks:
     return [data[start:end] for start, end in pairwise([0, *sorted(places), len(data)])]
 
 
-def _whole_characters(chance: random.Random) -> list[Call]:
-    texts = [[_text(chance, chance.randint(1, 3)) for _ in range(n)] for n in (2, 3, 5, 8)]
+def _whole_characters(rng: random.Random) -> list[Call]:
+    texts = [[_text(rng, rng.randint(1, 3)) for _ in range(n)] for n in (2, 3, 5, 8)]
     texts += [["a\ufffd", "", "b"], ["\ufffd", "\ufffd\n"]]
     return [([],), *(([piece.encode() for piece in pieces],) for pieces in texts)]
 
 
-def _two_bytes(chance: random.Random) -> list[Call]:
-    data = ["aé".encode(), *(_text(chance, n, SHORT).encode() for n in (3, 5, 8, 12, 12))]
-    cuts = [[2], *(chance.sample(range(1, len(one)), min(len(one) - 1, 4)) for one in data[1:])]
-    return [(_cut(one, places),) for one, places in zip(data, cuts, strict=True)]
+def _two_bytes(rng: random.Random) -> list[Call]:
+    data = ["aé".encode(), *(_text(rng, n, SHORT).encode() for n in (3, 5, 8, 12, 12))]
+    cuts = [[2], *(rng.sample(range(1, len(word)), min(len(word) - 1, 4)) for word in data[1:])]
+    return [(_cut(word, places),) for word, places in zip(data, cuts, strict=True)]
 
 
-def _byte_by_byte(chance: random.Random) -> list[Call]:
-    data = ["語".encode(), *(_text(chance, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
-    single = [_cut(one, list(range(1, len(one)))) for one in data]
+def _byte_by_byte(rng: random.Random) -> list[Call]:
+    data = ["語".encode(), *(_text(rng, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
+    single = [_cut(word, list(range(1, len(word)))) for word in data]
     return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), _cut("a👍".encode(), [4]), *single[1:])]
 
 
-SHOW = Question(
+question = Question(
     "01.4",
     "Show the text while it arrives",
-    "show",
-    (
-        Probe(
-            "pieces of whole characters",
-            _whole_characters,
-            show,
-            (
-                Mistake(
-                    "Each byte is shown as a character of its own.",
-                    "A character has one to four bytes (UTF-8). Decode them together.",
-                    _one_by_one,
-                ),
-                Mistake(
-                    "Nothing is shown before the end.",
-                    "Show with each piece whatever has become complete. A reader is waiting.",
-                    _all_at_the_end,
-                ),
-                Mistake(
-                    "What was shown is shown again.",
-                    "Return with each piece only what is new.",
-                    _so_far,
-                ),
-                Mistake(
-                    "A complete character waits for the next letter.",
-                    "The first byte of a character says how many there are. Hold back only what is not complete.",
-                    _holding(_all_that_is_no_ascii),
-                ),
-            ),
-        ),
-        Probe(
-            "a character in two pieces",
-            _two_bytes,
-            show,
-            (
-                Mistake(
-                    "Half a character is shown as the mark \ufffd.",
-                    "The other half may come with the next piece. Keep the bytes until then.",
-                    _each_alone("replace"),
-                ),
-                Mistake(
-                    "A character that comes in two pieces is lost.",
-                    "`errors='ignore'` throws the half away. Keep its bytes, and put the next piece behind them.",
-                    _each_alone("ignore"),
-                ),
-                Mistake(
-                    "Complete characters wait for the half one behind them.",
-                    "It is all or nothing here. Show what is complete, and keep back only the bytes of the last one.",
-                    _holding(_whole_or_nothing),
-                ),
-            ),
-        ),
-        Probe(
-            "byte by byte, and an end that never comes",
-            _byte_by_byte,
-            show,
-            (
-                Mistake(
-                    "It waits for one more byte, and characters have up to four.",
-                    "After 語's first byte two more must come: the first byte says so (1110... two, 11110... three).",
-                    _holding(_a_first_byte),
-                ),
-                Mistake(
-                    "Complete characters wait where more than one byte of the next is there.",
-                    "Of a character of four bytes up to three may be there. Try without the last 1, 2 and 3 bytes.",
-                    _holding(_at_most(1)),
-                ),
-                Mistake(
-                    "Complete characters wait where three bytes of the next are there.",
-                    "Of a character of four bytes up to three may be there. Try without the last 3 bytes as well.",
-                    _holding(_at_most(2)),
-                ),
-                Mistake(
-                    "What never became complete is shown in the end.",
-                    "Bytes that are no character yet are not shown, not even with the last piece.",
-                    _with_the_rest,
-                ),
-            ),
-        ),
-    ),
+    show,
     forbidden=(
         "minillm",
         "tokenizers",
@@ -197,3 +90,69 @@ SHOW = Question(
         "codecs.StreamReader",  # not codecs.utf_8_decode: `codecs.decode`, which is welcome, calls it
     ),
 )
+
+whole_characters = question.probe("pieces of whole characters", _whole_characters)
+whole_characters.mistake(
+    "Each byte is shown as a character of its own.",
+    "A character has one to four bytes (UTF-8). Decode them together.",
+    lambda chunks: ["".join(map(chr, chunk)) for chunk in chunks],
+)
+whole_characters.mistake(
+    "Nothing is shown before the end.",
+    "Show with each piece whatever has become complete. A reader is waiting.",
+    lambda chunks: [""] * (len(chunks) - 1) + [b"".join(chunks).decode(errors="ignore")] if chunks else [],
+)
+whole_characters.mistake(
+    "What was shown is shown again.",
+    "Return with each piece only what is new.",
+    lambda chunks: [b"".join(chunks[: n + 1]).decode(errors="ignore") for n in range(len(chunks))],
+)
+whole_characters.mistake(
+    "A complete character waits for the next letter.",
+    "The first byte of a character says how many there are. Hold back only what is not complete.",
+    partial(_holding, n_held=lambda buffer: len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))),
+)
+
+split_character = question.probe("a character in two pieces", _two_bytes)
+split_character.mistake(
+    "Half a character is shown as the mark \ufffd.",
+    "The other half may come with the next piece. Keep the bytes until then.",
+    _each_alone("replace"),
+)
+split_character.mistake(
+    "A character that comes in two pieces is lost.",
+    "`errors='ignore'` throws the half away. Keep its bytes, and put the next piece behind them.",
+    _each_alone("ignore"),
+)
+split_character.mistake(
+    "Complete characters wait for the half one behind them.",
+    "It is all or nothing here. Show what is complete, and keep back only the bytes of the last one.",
+    partial(_holding, n_held=_whole_or_nothing),
+)
+
+single_bytes = question.probe("byte by byte, and an end that never comes", _byte_by_byte)
+single_bytes.mistake(
+    "It waits for one more byte, and characters have up to four.",
+    "After 語's first byte two more must come: the first byte says so (1110... two, 11110... three).",
+    partial(_holding, n_held=lambda buffer: int(buffer[-1:] >= b"\xc0")),
+)
+single_bytes.mistake(
+    "Complete characters wait where more than one byte of the next is there.",
+    "Of a character of four bytes up to three may be there. Try without the last 1, 2 and 3 bytes.",
+    partial(_holding, n_held=_at_most(1)),
+)
+single_bytes.mistake(
+    "Complete characters wait where three bytes of the next are there.",
+    "Of a character of four bytes up to three may be there. Try without the last 3 bytes as well.",
+    partial(_holding, n_held=_at_most(2)),
+)
+
+
+@single_bytes.mistake(
+    "What never became complete is shown in the end.",
+    "Bytes that are no character yet are not shown, not even with the last piece.",
+)
+def _with_the_rest(chunks):
+    shown = show(chunks)
+    rest = b"".join(chunks)[len("".join(shown).encode()) :]
+    return [*shown[:-1], shown[-1] + rest.decode(errors="replace")] if shown else []

@@ -1,6 +1,7 @@
 """06.3: a copy of a block whose writes are zero changes no logit, so a trained model can grow (Wu et al. 2024)."""
 
 import random
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import difference
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 Weights = dict[str, Tensor]
 WRITES = ("attention.output", "feedforward.down")
@@ -27,7 +28,7 @@ def deepen(weights: Weights, after: list[int]) -> Weights:
     >>> grown["blocks.0.feedforward.down.weight"], grown["blocks.1.feedforward.down.weight"]
     (tensor([[1.]]), tensor([[0.]]))
     """
-    return _bent()(weights, after)
+    return _deepen(weights, after)
 
 
 def _blocks(weights: Weights) -> list[Weights]:
@@ -40,60 +41,16 @@ def _blocks(weights: Weights) -> list[Weights]:
     return [blocks[number] for number in sorted(blocks)]
 
 
-def _bent(silent=WRITES, kinds=("weight", "bias"), order=lambda old, new: [old, new]):
-    """Growth with one thing done otherwise; `order` places a block and its copy."""
-
-    def deepen(weights: Weights, after: list[int]) -> Weights:
-        blocks, stack = _blocks(weights), []
-        for number, old in enumerate(blocks):
-            names = [f"{part}.{kind}" for part in silent for kind in kinds]
-            new = {rest: torch.zeros_like(w) if rest in names else w for rest, w in old.items()}
-            stack += order(old, new) if number in after else [old]
-        return _numbered(weights, stack)
-
-    return deepen
-
-
-def _all_zero(weights: Weights, after: list[int]) -> Weights:
-    return _bent(order=lambda old, new: [old, {rest: torch.zeros_like(w) for rest, w in old.items()}])(weights, after)
-
-
-def _norms_zero(weights: Weights, after: list[int]) -> Weights:
-    return _bent(silent=("attention_norm", "feedforward_norm"))(weights, after)
-
-
-def _at_the_end(weights: Weights, after: list[int]) -> Weights:
-    grown = _blocks(deepen(weights, after))
-    copies = [grown[number + 1 + before] for before, number in enumerate(sorted(after))]
-    return _numbered(weights, _blocks(weights) + copies)
-
-
-def _overwritten(weights: Weights, after: list[int]) -> Weights:
-    """Each copy takes the number behind its block, whoever has it already."""
-    blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
-    placed = dict(enumerate(blocks))
-    for number in after:
-        placed[number + 1] = grown[number + 1 + sum(one < number for one in after)]
-    return _numbered(weights, [placed[number] for number in sorted(placed)])
-
-
-def _moving_target(weights: Weights, after: list[int]) -> Weights:
-    """One insertion after the other, by numbers that are no longer those of the first model."""
-    for number in sorted(after):
-        weights = deepen(weights, [number])
-    return weights
-
-
-def _as_if_sorted(weights: Weights, after: list[int]) -> Weights:
-    """The copies before a block are counted up to the first number that is not below its own."""
-    blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
-    placed = {}
-    for number, block in enumerate(blocks):
-        place = number + len(list(takewhile(number.__gt__, after)))
-        placed[place] = block
-        if number in after:
-            placed[place + 1] = grown[number + 1 + sum(one < number for one in after)]
-    return _placed(weights, placed)
+def _deepen(
+    weights: Weights, after: list[int], *, silent=WRITES, kinds=("weight", "bias"), order=lambda old, new: [old, new]
+) -> Weights:
+    """Growth with one thing done differently; `order` places a block and its copy."""
+    blocks, stack = _blocks(weights), []
+    for number, old in enumerate(blocks):
+        names = [f"{part}.{kind}" for part in silent for kind in kinds]
+        new = {rest: torch.zeros_like(w) if rest in names else w for rest, w in old.items()}
+        stack += order(old, new) if number in after else [old]
+    return _numbered(weights, stack)
 
 
 def _numbered(weights: Weights, stack: list[Weights]) -> Weights:
@@ -107,49 +64,23 @@ def _placed(weights: Weights, blocks: dict[int, Weights]) -> Weights:
     return others | {f"blocks.{at}.{rest}": w for at, block in blocks.items() for rest, w in block.items()}
 
 
-def _sorted_as_text(weights: Weights, after: list[int]) -> Weights:
-    """Blocks in the order of their names as text: 0, 1, 10, 2."""
-    blocks = _blocks(weights)
-    order = sorted(range(len(blocks)), key=str)
-    shuffled = _numbered(weights, [blocks[number] for number in order])
-    return deepen(shuffled, [order.index(number) for number in after])
-
-
-def _same_beginning(weights: Weights, after: list[int]) -> Weights:
-    """What begins like a copy's name is silenced with it."""
-    grown = deepen(weights, after)
-    for number in after:
-        copy = f"blocks.{number + 1 + sum(one < number for one in after)}"
-        silent = [name for name in grown if name.startswith(copy) and any(part in name for part in WRITES)]
-        grown |= {name: torch.zeros_like(grown[name]) for name in silent}
-    return grown
-
-
-def _model(chance: random.Random, n_blocks: int, names: tuple[str, ...] = PLAIN) -> Weights:
+def _model(rng: random.Random, n_blocks: int, names: tuple[str, ...] = PLAIN) -> Weights:
     """Tensors by the package's names; a few of those that a block has are enough."""
     every = ["embedding.weight", *(f"blocks.{n}.{name}" for n in range(n_blocks) for name in names)]
-    return {name: 1 + numbers(chance, 2).abs() for name in [*every, "final_norm.weight", "head.weight"]}
+    return {name: 1 + numbers(rng, 2).abs() for name in [*every, "final_norm.weight", "head.weight"]}
 
 
-def _behind_the_last(chance: random.Random) -> list[Call]:
-    return [(_model(chance, n), [n - 1]) for n in (1, 2, 4)]
-
-
-def _in_the_middle(chance: random.Random) -> list[Call]:
+def _in_the_middle(rng: random.Random) -> list[Call]:
     return [
-        (_model(chance, 2), [0]),
-        (_model(chance, 2), []),
-        *((_model(chance, n), sorted(chance.sample(range(n - 1), 2))) for n in (4, 5, 6)),
+        (_model(rng, 2), [0]),
+        (_model(rng, 2), []),
+        *((_model(rng, n), sorted(rng.sample(range(n - 1), 2))) for n in (4, 5, 6)),
     ]
 
 
-def _many(chance: random.Random) -> list[Call]:
-    half = {name: weight.bfloat16() for name, weight in _model(chance, 12, BIASED).items()}
-    return [
-        (_model(chance, 11, BIASED), [0]),
-        (half, [1]),
-        (_model(chance, 13, BIASED), [10, chance.randrange(3, 10), 2]),
-    ]
+def _many(rng: random.Random) -> list[Call]:
+    half = {name: weight.bfloat16() for name, weight in _model(rng, 12, BIASED).items()}
+    return [(_model(rng, 11, BIASED), [0]), (half, [1]), (_model(rng, 13, BIASED), [10, rng.randrange(3, 10), 2])]
 
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -168,107 +99,125 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     return None
 
 
-DEEPEN = Question(
-    "06.3",
-    "A deeper model that says the same",
-    "deepen",
-    (
-        Probe(
-            "a copy of the last block",
-            _behind_the_last,
-            deepen,
-            (
-                Mistake(
-                    "The copy writes what the block has written, a second time.",
-                    "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
-                    _bent(silent=()),
-                ),
-                Mistake(
-                    "Both parts of the copy are zero as a whole, what they read with as well.",
-                    "It is silent, but no gradient reaches either of two factors that are zero. Zero only what writes.",
-                    _bent(silent=(*READS, *WRITES)),
-                ),
-                Mistake(
-                    "Only the copy's attention is silent; its feed-forward still writes.",
-                    "A block writes twice: `attention.output` and `feedforward.down`.",
-                    _bent(silent=WRITES[:1]),
-                ),
-                Mistake(
-                    "Only the copy's feed-forward is silent; its attention still writes.",
-                    "A block writes twice: `attention.output` and `feedforward.down`.",
-                    _bent(silent=WRITES[1:]),
-                ),
-                Mistake(
-                    "Everything in the copy is zero: it is silent, and it can never learn.",
-                    "It writes zero times zero, and no gradient reaches either factor. Zero only what writes.",
-                    _all_zero,
-                ),
-                Mistake(
-                    "The copy's norms are zero, and not what it writes with.",
-                    "Silent too, but its norms are no longer a copy's (and a bias still writes). Zero what writes.",
-                    _norms_zero,
-                ),
-                Mistake(
-                    "The block itself is silent, and its copy behind it speaks.",
-                    "It says the same, but a block should keep its weights. The silent one comes behind it.",
-                    _bent(order=lambda old, new: [new, old]),
-                ),
-            ),
-            _first_wrong_name,
-        ),
-        Probe(
-            "copies in the middle",
-            _in_the_middle,
-            deepen,
-            (
-                Mistake(
-                    "A copy takes the place of the block behind it.",
-                    "Every later block must move up by one first.",
-                    _overwritten,
-                ),
-                Mistake(
-                    "The copies stand behind the last block.",
-                    "Each belongs directly behind the block that it copies.",
-                    _at_the_end,
-                ),
-                Mistake(
-                    "After the first copy was put in, the numbers in `after` no longer mean the same blocks.",
-                    "They are numbers of the model that came in. Go from the back, or count how many came before.",
-                    _moving_target,
-                ),
-            ),
-            _first_wrong_name,
-        ),
-        Probe(
-            "more than ten blocks, and biases",
-            _many,
-            deepen,
-            (
-                Mistake(
-                    "The biases of the copy still write.",
-                    "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
-                    _bent(kinds=("weight",)),
-                ),
-                Mistake(
-                    "The blocks are sorted as text, where 10 comes before 2.",
-                    "Turn the number in the name into an `int` before you compare.",
-                    _sorted_as_text,
-                ),
-                Mistake(
-                    "The numbers in `after` are taken as sorted.",
-                    "They may come in any order: count all that are smaller, or sort them first.",
-                    _as_if_sorted,
-                ),
-                Mistake(
-                    "Blocks are silent whose number only begins like that of a copy: `blocks.1` begins `blocks.10`.",
-                    "Compare the whole number, or put the dot behind it into what you search for.",
-                    _same_beginning,
-                ),
-            ),
-            _first_wrong_name,
-            dtypes=True,
-        ),
-    ),
-    forbidden=("minillm", "torch.nn"),
-    fresh=True,
+question = Question("06.3", "A deeper model that says the same", deepen, forbidden=("minillm", "torch.nn"), fresh=True)
+
+last_block = question.probe(
+    "a copy of the last block", lambda rng: [(_model(rng, n), [n - 1]) for n in (1, 2, 4)], _first_wrong_name
 )
+last_block.mistake(
+    "The copy writes what the block has written, a second time.",
+    "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
+    partial(_deepen, silent=()),
+)
+last_block.mistake(
+    "Both parts of the copy are zero as a whole, what they read with as well.",
+    "It is silent, but no gradient reaches either of two factors that are zero. Zero only what writes.",
+    partial(_deepen, silent=(*READS, *WRITES)),
+)
+last_block.mistake(
+    "Only the copy's attention is silent; its feed-forward still writes.",
+    "A block writes twice: `attention.output` and `feedforward.down`.",
+    partial(_deepen, silent=WRITES[:1]),
+)
+last_block.mistake(
+    "Only the copy's feed-forward is silent; its attention still writes.",
+    "A block writes twice: `attention.output` and `feedforward.down`.",
+    partial(_deepen, silent=WRITES[1:]),
+)
+
+
+@last_block.mistake(
+    "Everything in the copy is zero: it is silent, and it can never learn.",
+    "It writes zero times zero, and no gradient reaches either factor. Zero only what writes.",
+)
+def _all_zero(weights, after):
+    return _deepen(weights, after, order=lambda old, new: [old, {rest: torch.zeros_like(w) for rest, w in old.items()}])
+
+
+last_block.mistake(
+    "The copy's norms are zero, and not what it writes with.",
+    "Silent too, but its norms are no longer a copy's (and a bias still writes). Zero what writes.",
+    lambda weights, after: _deepen(weights, after, silent=("attention_norm", "feedforward_norm")),
+)
+last_block.mistake(
+    "The block itself is silent, and its copy behind it speaks.",
+    "It says the same, but a block should keep its weights. The silent one comes behind it.",
+    partial(_deepen, order=lambda old, new: [new, old]),
+)
+
+in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name)
+
+
+@in_the_middle.mistake("A copy takes the place of the block behind it.", "Every later block must move up by one first.")
+def _overwritten(weights, after):
+    blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
+    placed = dict(enumerate(blocks))
+    for number in after:
+        placed[number + 1] = grown[number + 1 + sum(earlier < number for earlier in after)]
+    return _numbered(weights, [placed[number] for number in sorted(placed)])
+
+
+@in_the_middle.mistake(
+    "The copies stand behind the last block.", "Each belongs directly behind the block that it copies."
+)
+def _at_the_end(weights, after):
+    grown = _blocks(deepen(weights, after))
+    copies = [grown[number + 1 + before] for before, number in enumerate(sorted(after))]
+    return _numbered(weights, _blocks(weights) + copies)
+
+
+@in_the_middle.mistake(
+    "After the first copy was put in, the numbers in `after` no longer mean the same blocks.",
+    "They are numbers of the model that came in. Go from the back, or count how many came before.",
+)
+def _moving_target(weights, after):
+    for number in sorted(after):
+        weights = deepen(weights, [number])
+    return weights
+
+
+many_blocks = question.probe("more than ten blocks, and biases", _many, _first_wrong_name, dtypes=True)
+many_blocks.mistake(
+    "The biases of the copy still write.",
+    "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
+    partial(_deepen, kinds=("weight",)),
+)
+
+
+@many_blocks.mistake(
+    "The blocks are sorted as text, where 10 comes before 2.",
+    "Turn the number in the name into an `int` before you compare.",
+)
+def _sorted_as_text(weights, after):
+    blocks = _blocks(weights)
+    order = sorted(range(len(blocks)), key=str)
+    shuffled = _numbered(weights, [blocks[number] for number in order])
+    return deepen(shuffled, [order.index(number) for number in after])
+
+
+@many_blocks.mistake(
+    "The numbers in `after` are taken as sorted.",
+    "They may come in any order: count all that are smaller, or sort them first.",
+)
+def _as_if_sorted(weights, after):
+    blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
+    placed = {}
+    for number, block in enumerate(blocks):
+        place = number + len(list(takewhile(number.__gt__, after)))
+        placed[place] = block
+        if number in after:
+            placed[place + 1] = grown[number + 1 + sum(earlier < number for earlier in after)]
+    return _placed(weights, placed)
+
+
+@many_blocks.mistake(
+    "Blocks are silent whose number only begins like that of a copy: `blocks.1` begins `blocks.10`.",
+    "Compare the whole number, or put the dot behind it into what you search for.",
+)
+def _same_beginning(weights, after):
+    grown = deepen(weights, after)
+    for number in after:
+        copy = f"blocks.{number + 1 + sum(earlier < number for earlier in after)}"
+        silent = [name for name in grown if name.startswith(copy) and any(part in name for part in WRITES)]
+        grown |= {name: torch.zeros_like(grown[name]) for name in silent}
+    return grown

@@ -4,6 +4,8 @@ The lesson has one share for all of attention. Its heads' writes add up to it, s
 """
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 EPS = 1e-5
 
@@ -43,94 +45,29 @@ def _writes(heads: Tensor, output_weight: Tensor) -> Tensor:
 
 def _shares(writes: Tensor, stream: Tensor, norm: str, norm_weight: Tensor, direction: Tensor) -> Tensor:
     if norm == "layernorm":
-        writes, stream = (one - one.mean(-1, keepdim=True) for one in (writes, stream))
+        writes, stream = (vector - vector.mean(-1, keepdim=True) for vector in (writes, stream))
     return writes / (stream.square().mean() + EPS).sqrt() @ (norm_weight * direction)
 
 
-def _bent(write=_writes, shares=_shares):
+def _head_shares(heads, output_weight, *others, write=_writes, shares=_shares):
     """Shares with other writes, or with another way through the norm."""
-    return lambda heads, output_weight, *rest: shares(write(heads, output_weight), *rest)
+    return shares(write(heads, output_weight), *others)
 
 
-def _rows(heads: Tensor, output_weight: Tensor) -> Tensor:
-    """The output matrix used the other way round, which fits wherever H · D is C."""
-    return _writes(heads, output_weight.T)
+def _with_shares(shares: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_head_shares, shares=shares)
 
 
-def _like_cards(heads: Tensor, output_weight: Tensor) -> Tensor:
-    H, D = heads.shape
-    return torch.einsum("hd,cdh->hc", heads, output_weight.unflatten(1, (D, H)))
-
-
-def _first_columns(heads: Tensor, output_weight: Tensor) -> Tensor:
-    return heads @ output_weight[:, : heads.shape[1]].T
-
-
-def _evenly(heads: Tensor, output_weight: Tensor) -> Tensor:
-    return _writes(heads, output_weight).mean(0).expand(len(heads), -1)
-
-
-def _not_divided(writes, stream, norm, norm_weight, direction):
-    return writes @ (norm_weight * direction)
-
-
-def _without_eps(writes, stream, norm, norm_weight, direction):
-    return writes / stream.square().mean().sqrt() @ (norm_weight * direction)
-
-
-def _without_weight(writes, stream, norm, norm_weight, direction):
-    return _shares(writes, stream, norm, torch.ones_like(norm_weight), direction)
-
-
-def _each_normalised(writes, stream, norm, norm_weight, direction):
-    normed = F.layer_norm(writes, stream.shape, eps=EPS) if norm == "layernorm" else F.rms_norm(writes, stream.shape)
-    return normed @ (norm_weight * direction)
-
-
-def _mean_square(writes, stream, norm, norm_weight, direction):
-    return writes / (stream.square().mean() + EPS) @ (norm_weight * direction)
-
-
-def _length(writes, stream, norm, norm_weight, direction):
-    return writes / stream.norm() @ (norm_weight * direction)
-
-
-def _as_rms(writes, stream, norm, norm_weight, direction):
-    return _shares(writes, stream, "rmsnorm", norm_weight, direction)
-
-
-def _not_centred(writes, stream, norm, norm_weight, direction):
-    return _shares(writes, stream - stream.mean(), "rmsnorm", norm_weight, direction)
-
-
-def _stream_not_centred(writes, stream, norm, norm_weight, direction):
-    return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
-
-
-def _streams_mean(writes, stream, norm, norm_weight, direction):
-    return _shares(writes - stream.mean(), stream - stream.mean(), "rmsnorm", norm_weight, direction)
-
-
-def _one_less(writes, stream, norm, norm_weight, direction):
-    return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)
-
-
-def _writes_drawn(norm: str, *sizes: tuple[int, int], wider: int = 0):
+def _writes_drawn(rng: random.Random, norm: str, *sizes: tuple[int, int], wider: int = 0) -> list[Call]:
     """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D); C is H · D, or wider."""
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for H, D in sizes:
-            C = H * D + wider
-            stream = numbers(chance, C, scale=2.0) + chance.choice((-2, -1, 1, 2))
-            stream = stream / 1000 if sizes[-1] == (H, D) else stream  # so that eps counts
-            weight = 1 + numbers(chance, C).abs()
-            calls.append(
-                (numbers(chance, H, D), numbers(chance, C, H * D), stream, norm, weight, numbers(chance, C, scale=2.0))
-            )
-        return calls
-
-    return draw
+    calls = []
+    for H, D in sizes:
+        C = H * D + wider
+        stream = numbers(rng, C, scale=2.0) + rng.choice((-2, -1, 1, 2))
+        stream = stream / 1000 if sizes[-1] == (H, D) else stream  # so that eps counts
+        weight = 1 + numbers(rng, C).abs()
+        calls.append((numbers(rng, H, D), numbers(rng, C, H * D), stream, norm, weight, numbers(rng, C, scale=2.0)))
+    return calls
 
 
 def _do_not_add_up(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -147,110 +84,142 @@ def _do_not_add_up(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
     return None
 
 
-SHARES = Question(
-    "06.4",
-    "Which head said Paris?",
-    "head_shares",
-    (
-        Probe(
-            "one head",
-            _writes_drawn("rmsnorm", (1, 2), (1, 4), (1, 6), (1, 5)),
-            head_shares,
-            (
-                Mistake(
-                    "The last norm is left out: nothing is divided.",
-                    "The head of the model reads the stream divided by its size. Divide each write by the same number.",
-                    _bent(shares=_not_divided),
-                ),
-                Mistake(
-                    "The norm's learned weights are left out.",
-                    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
-                    _bent(shares=_without_weight),
-                ),
-                Mistake(
-                    "The write is normalised by itself, by its own size.",
-                    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
-                    _bent(shares=_each_normalised),
-                ),
-                Mistake(
-                    "The norm's eps is left out.",
-                    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
-                    _bent(shares=_without_eps),
-                ),
-                Mistake(
-                    "It is divided by the mean square, without the root.",
-                    "The size is the root of the mean square.",
-                    _bent(shares=_mean_square),
-                ),
-                Mistake(
-                    "It is divided by the stream's length, and not by its root mean square.",
-                    "The length is the root of the sum of the squares; the norm takes the mean.",
-                    _bent(shares=_length),
-                ),
-                Mistake(
-                    "The output matrix is used the other way round.",
-                    "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
-                    _bent(write=_rows),
-                ),
-            ),
-            _do_not_add_up,
-        ),
-        Probe(
-            "several heads",
-            _writes_drawn("rmsnorm", (2, 2), (3, 2), (2, 4), (2, 3), wider=2),
-            head_shares,
-            (
-                Mistake(
-                    "The columns are dealt out like cards: head h gets every H-th one.",
-                    "Heads were joined one behind the other. Head 0 owns the first D columns, head 1 the next D.",
-                    _bent(write=_like_cards),
-                ),
-                Mistake(
-                    "All heads write through the first head's columns.",
-                    "Head h owns the columns from h · D on, up to (h + 1) · D.",
-                    _bent(write=_first_columns),
-                ),
-                Mistake(
-                    "Attention's share is dealt out evenly.",
-                    "The heads differ; that is what the question is about. Each writes through its own columns.",
-                    _bent(write=_evenly),
-                ),
-            ),
-            _do_not_add_up,
-        ),
-        Probe(
-            "a model with LayerNorm",
-            _writes_drawn("layernorm", (1, 4), (2, 2), (3, 4), (2, 3)),
-            head_shares,
-            (
-                Mistake(
-                    "LayerNorm is treated as RMSNorm: no mean is subtracted.",
-                    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
-                    _bent(shares=_as_rms),
-                ),
-                Mistake(
-                    "The divisor is right, but the writes keep their means.",
-                    "The norm takes each write's mean out of the sum. Take it out of the write.",
-                    _bent(shares=_not_centred),
-                ),
-                Mistake(
-                    "The writes are centred, but divided by the stream's root mean square.",
-                    "LayerNorm divides by the standard deviation: centre the stream before you square.",
-                    _bent(shares=_stream_not_centred),
-                ),
-                Mistake(
-                    "The stream's mean is subtracted from every write.",
-                    "Each write has a share of that mean, namely its own mean.",
-                    _bent(shares=_streams_mean),
-                ),
-                Mistake(
-                    "The standard deviation divides by C - 1.",
-                    "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
-                    _bent(shares=_one_less),
-                ),
-            ),
-            _do_not_add_up,
-        ),
-    ),
-    forbidden=("minillm", "torch.nn.Module"),
+question = Question("06.4", "Which head said Paris?", head_shares, forbidden=("minillm", "torch.nn.Module"))
+
+one_head = question.probe(
+    "one head", lambda rng: _writes_drawn(rng, "rmsnorm", (1, 2), (1, 4), (1, 6), (1, 5)), _do_not_add_up
 )
+one_head.mistake(
+    "The last norm is left out: nothing is divided.",
+    "The head of the model reads the stream divided by its size. Divide each write by the same number.",
+    partial(
+        _head_shares, shares=lambda writes, stream, norm, norm_weight, direction: writes @ (norm_weight * direction)
+    ),
+)
+
+
+@one_head.mistake(
+    "The norm's learned weights are left out.",
+    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
+)
+@_with_shares
+def _without_weight(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream, norm, torch.ones_like(norm_weight), direction)
+
+
+@one_head.mistake(
+    "The write is normalised by itself, by its own size.",
+    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
+)
+@_with_shares
+def _each_normalised(writes, stream, norm, norm_weight, direction):
+    normed = F.layer_norm(writes, stream.shape, eps=EPS) if norm == "layernorm" else F.rms_norm(writes, stream.shape)
+    return normed @ (norm_weight * direction)
+
+
+@one_head.mistake(
+    "The norm's eps is left out.",
+    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
+)
+@_with_shares
+def _without_eps(writes, stream, norm, norm_weight, direction):
+    return writes / stream.square().mean().sqrt() @ (norm_weight * direction)
+
+
+@one_head.mistake("It is divided by the mean square, without the root.", "The size is the root of the mean square.")
+@_with_shares
+def _mean_square(writes, stream, norm, norm_weight, direction):
+    return writes / (stream.square().mean() + EPS) @ (norm_weight * direction)
+
+
+one_head.mistake(
+    "It is divided by the stream's length, and not by its root mean square.",
+    "The length is the root of the sum of the squares; the norm takes the mean.",
+    partial(
+        _head_shares,
+        shares=lambda writes, stream, norm, norm_weight, direction: writes / stream.norm() @ (norm_weight * direction),
+    ),
+)
+one_head.mistake(
+    "The output matrix is used the other way round.",
+    "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
+    partial(_head_shares, write=lambda heads, output_weight: _writes(heads, output_weight.T)),
+)
+
+several_heads = question.probe(
+    "several heads", lambda rng: _writes_drawn(rng, "rmsnorm", (2, 2), (3, 2), (2, 4), (2, 3), wider=2), _do_not_add_up
+)
+
+
+def _like_cards(heads: Tensor, output_weight: Tensor) -> Tensor:
+    H, D = heads.shape
+    return torch.einsum("hd,cdh->hc", heads, output_weight.unflatten(1, (D, H)))
+
+
+several_heads.mistake(
+    "The columns are dealt out like cards: head h gets every H-th one.",
+    "Heads were joined one behind the other. Head 0 owns the first D columns, head 1 the next D.",
+    partial(_head_shares, write=_like_cards),
+)
+several_heads.mistake(
+    "All heads write through the first head's columns.",
+    "Head h owns the columns from h · D on, up to (h + 1) · D.",
+    partial(_head_shares, write=lambda heads, output_weight: heads @ output_weight[:, : heads.shape[1]].T),
+)
+several_heads.mistake(
+    "Attention's share is dealt out evenly.",
+    "The heads differ; that is what the question is about. Each writes through its own columns.",
+    partial(
+        _head_shares, write=lambda heads, output_weight: _writes(heads, output_weight).mean(0).expand(len(heads), -1)
+    ),
+)
+
+layer_norm = question.probe(
+    "a model with LayerNorm",
+    lambda rng: _writes_drawn(rng, "layernorm", (1, 4), (2, 2), (3, 4), (2, 3)),
+    _do_not_add_up,
+)
+
+
+@layer_norm.mistake(
+    "LayerNorm is treated as RMSNorm: no mean is subtracted.",
+    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
+)
+@_with_shares
+def _as_rms(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream, "rmsnorm", norm_weight, direction)
+
+
+@layer_norm.mistake(
+    "The divisor is right, but the writes keep their means.",
+    "The norm takes each write's mean out of the sum. Take it out of the write.",
+)
+@_with_shares
+def _not_centred(writes, stream, norm, norm_weight, direction):
+    return _shares(writes, stream - stream.mean(), "rmsnorm", norm_weight, direction)
+
+
+@layer_norm.mistake(
+    "The writes are centred, but divided by the stream's root mean square.",
+    "LayerNorm divides by the standard deviation: centre the stream before you square.",
+)
+@_with_shares
+def _stream_not_centred(writes, stream, norm, norm_weight, direction):
+    return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
+
+
+@layer_norm.mistake(
+    "The stream's mean is subtracted from every write.", "Each write has a share of that mean, namely its own mean."
+)
+@_with_shares
+def _streams_mean(writes, stream, norm, norm_weight, direction):
+    return _shares(writes - stream.mean(), stream - stream.mean(), "rmsnorm", norm_weight, direction)
+
+
+@layer_norm.mistake(
+    "The standard deviation divides by C - 1.",
+    "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
+)
+@_with_shares
+def _one_less(writes, stream, norm, norm_weight, direction):
+    return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)

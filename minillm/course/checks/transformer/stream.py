@@ -5,6 +5,7 @@ Compact-Transformers (by a merge), issue 9 of RiNALMo, whose published weights w
 """
 
 import random
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.question import Question
 
 
 def block(
@@ -31,138 +32,125 @@ def block(
     >>> block(x, torch.ones(1, 1), one, torch.eye(2), one, off, off)
     tensor([[3.8485, 5.1314]])
     """
-    return _bent()(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
+    return _block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight)
 
 
 def _norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
     return F.rms_norm(x, weight.shape, weight, eps)
 
 
-def _bent(kept=("stream", "stream"), reads=("norm", "norm"), second="own", parallel=False, weights=True, eps=1e-5):
-    """A block with one thing done otherwise: what each write is added to, and what each part reads."""
+def _block(
+    x,
+    mix,
+    attention_norm,
+    value_weight,
+    feedforward_norm,
+    up_weight,
+    down_weight,
+    *,
+    kept=("stream", "stream"),
+    reads=("norm", "norm"),
+    second="own",
+    parallel=False,
+    weights=True,
+    eps=1e-5,
+):
+    """A block with one thing done differently: what each write is added to, and what each part reads."""
+    norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
+    parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
+    start = x
+    for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
+        norm = norm if weights else torch.ones_like(norm)
+        source = start if parallel else x
+        copy = _norm(source, norm, eps) if read == "norm" else source
+        x = {"stream": x, "copy": _norm(x, norm, eps), "nothing": 0}[keep] + part(copy)
+    return x
 
-    def block(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
-        norms = [attention_norm, feedforward_norm if second == "own" else attention_norm]
-        parts = [lambda n: mix @ n @ value_weight.T, lambda n: (n @ up_weight.T).relu() @ down_weight.T]
-        start = x
-        for norm, part, keep, read in zip(norms, parts, kept, reads, strict=True):
-            norm = norm if weights else torch.ones_like(norm)
-            source = start if parallel else x
-            copy = _norm(source, norm, eps) if read == "norm" else source
-            x = {"stream": x, "copy": _norm(x, norm, eps), "nothing": 0}[keep] + part(copy)
-        return x
 
-    return block
+def _blocks(rng: random.Random, speaks: bool) -> list[Call]:
+    """Streams of unequal length, one with numbers as small as eps; the feed-forward writes something, or is silent.
+
+    In the second one a token hears those after it, too.
+    """
+    calls = []
+    for T, C, width, size in ((1, 2, 2, 1.0), (3, 4, 6, 1.0), (5, 6, 8, 1.0), (4, 4, 4, 0.001)):
+        mix = numbers(rng, T, T).abs() + 0.1 if T == 3 else torch.ones(T, T).tril()
+        norms = [1 + numbers(rng, C).abs() for _ in range(2)]
+        up, down = numbers(rng, width, C), numbers(rng, C, width)
+        x = size * numbers(rng, T, C, scale=4.0)
+        down = down if speaks else torch.zeros_like(down)
+        calls.append((x, mix / mix.sum(1, keepdim=True), norms[0], numbers(rng, C, C), norms[1], up, down))
+    return calls
 
 
-def _masked_again(x, mix, *weights):
-    return block(x, mix.tril(), *weights)
+question = Question("06.2", "The stream that forgets its length", block, forbidden=("minillm", "torch.nn.Module"))
+
+attention_only = question.probe("attention writes, the feed-forward is silent", lambda rng: _blocks(rng, speaks=False))
+attention_only.mistake(
+    "Both writes are still added to the normalised copy.",
+    "Keep the stream under one name and the copy under another: the part reads the copy.",
+    partial(_block, kept=("copy", "copy")),
+)
+attention_only.mistake(
+    "Attention is mended; the feed-forward's write is still added to the normalised copy.",
+    "The same mistake stands there twice.",
+    partial(_block, kept=("stream", "copy")),
+)
+attention_only.mistake(
+    "The feed-forward is mended; attention's write is still added to the normalised copy.",
+    "The same mistake stands there twice.",
+    partial(_block, kept=("copy", "stream")),
+)
 
 
+@attention_only.mistake(
+    "The norm comes behind the addition: that is post-norm, the order of 2017.",
+    "Nothing may stand between the stream and the plus sign: x + part(norm(x)).",
+)
 def _post_norm(x, mix, attention_norm, value_weight, feedforward_norm, up_weight, down_weight):
     x = _norm(x + mix @ x @ value_weight.T, attention_norm)
     return _norm(x + (x @ up_weight.T).relu() @ down_weight.T, feedforward_norm)
 
 
-def _blocks(speaks: bool):
-    """Streams of unequal length, one with numbers as small as eps; the feed-forward writes something, or is silent.
+attention_only.mistake(
+    "Attention reads the stream itself, without a norm.",
+    "The norm was right; what was added to it was not.",
+    partial(_block, reads=("stream", "stream")),
+)
+attention_only.mistake(
+    "The stream is gone: a write stands in its place.",
+    "A write is added: `x = x + ...`.",
+    partial(_block, kept=("nothing", "nothing")),
+)
+attention_only.mistake(
+    "The norms' learned weights are not used.",
+    "After the division each coordinate is multiplied by its own weight.",
+    partial(_block, weights=False),
+)
+attention_only.mistake(
+    "The norms have no eps.",
+    "`rms_norm` adds 1e-5 to the mean square. In a stream of small numbers that is what counts.",
+    partial(_block, eps=0.0),
+)
+attention_only.mistake(
+    "A causal mask is laid over `mix`.",
+    "`mix` says it all: how much each token hears of every other, those after it included.",
+    lambda x, mix, *weights: block(x, mix.tril(), *weights),
+)
 
-    In the second one a token hears those after it, too.
-    """
-
-    def draw(chance: random.Random) -> list[Call]:
-        calls = []
-        for T, C, width, size in ((1, 2, 2, 1.0), (3, 4, 6, 1.0), (5, 6, 8, 1.0), (4, 4, 4, 0.001)):
-            mix = numbers(chance, T, T).abs() + 0.1 if T == 3 else torch.ones(T, T).tril()
-            norms = [1 + numbers(chance, C).abs() for _ in range(2)]
-            up, down = numbers(chance, width, C), numbers(chance, C, width)
-            x = size * numbers(chance, T, C, scale=4.0)
-            down = down if speaks else torch.zeros_like(down)
-            calls.append((x, mix / mix.sum(1, keepdim=True), norms[0], numbers(chance, C, C), norms[1], up, down))
-        return calls
-
-    return draw
-
-
-STREAM = Question(
-    "06.2",
-    "The stream that forgets its length",
-    "block",
-    (
-        Probe(
-            "attention writes, the feed-forward is silent",
-            _blocks(speaks=False),
-            block,
-            (
-                Mistake(
-                    "Both writes are still added to the normalised copy.",
-                    "Keep the stream under one name and the copy under another: the part reads the copy.",
-                    _bent(kept=("copy", "copy")),
-                ),
-                Mistake(
-                    "Attention is mended; the feed-forward's write is still added to the normalised copy.",
-                    "The same mistake stands there twice.",
-                    _bent(kept=("stream", "copy")),
-                ),
-                Mistake(
-                    "The feed-forward is mended; attention's write is still added to the normalised copy.",
-                    "The same mistake stands there twice.",
-                    _bent(kept=("copy", "stream")),
-                ),
-                Mistake(
-                    "The norm comes behind the addition: that is post-norm, the order of 2017.",
-                    "Nothing may stand between the stream and the plus sign: x + part(norm(x)).",
-                    _post_norm,
-                ),
-                Mistake(
-                    "Attention reads the stream itself, without a norm.",
-                    "The norm was right; what was added to it was not.",
-                    _bent(reads=("stream", "stream")),
-                ),
-                Mistake(
-                    "The stream is gone: a write stands in its place.",
-                    "A write is added: `x = x + ...`.",
-                    _bent(kept=("nothing", "nothing")),
-                ),
-                Mistake(
-                    "The norms' learned weights are not used.",
-                    "After the division each coordinate is multiplied by its own weight.",
-                    _bent(weights=False),
-                ),
-                Mistake(
-                    "The norms have no eps.",
-                    "`rms_norm` adds 1e-5 to the mean square. In a stream of small numbers that is what counts.",
-                    _bent(eps=0.0),
-                ),
-                Mistake(
-                    "A causal mask is laid over `mix`.",
-                    "`mix` says it all: how much each token hears of every other, those after it included.",
-                    _masked_again,
-                ),
-            ),
-        ),
-        Probe(
-            "both parts write",
-            _blocks(speaks=True),
-            block,
-            (
-                Mistake(
-                    "The feed-forward reads the stream as it was before attention wrote.",
-                    "That is a parallel block, as GPT-J has it. Here the second part reads what the first has added.",
-                    _bent(parallel=True),
-                ),
-                Mistake(
-                    "The feed-forward reads the stream itself, without a norm.",
-                    "Both parts read a normalised copy.",
-                    _bent(reads=("norm", "stream")),
-                ),
-                Mistake(
-                    "Both parts read through attention's norm.",
-                    "The feed-forward has a norm of its own, `feedforward_norm`.",
-                    _bent(second="attention's"),
-                ),
-            ),
-        ),
-    ),
-    forbidden=("minillm", "torch.nn.Module"),
+both_write = question.probe("both parts write", lambda rng: _blocks(rng, speaks=True))
+both_write.mistake(
+    "The feed-forward reads the stream as it was before attention wrote.",
+    "That is a parallel block, as GPT-J has it. Here the second part reads what the first has added.",
+    partial(_block, parallel=True),
+)
+both_write.mistake(
+    "The feed-forward reads the stream itself, without a norm.",
+    "Both parts read a normalised copy.",
+    partial(_block, reads=("norm", "stream")),
+)
+both_write.mistake(
+    "Both parts read through attention's norm.",
+    "The feed-forward has a norm of its own, `feedforward_norm`.",
+    partial(_block, second="attention's"),
 )
