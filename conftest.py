@@ -5,8 +5,12 @@ with the outputs stored in it. nbval drives a kernel by a small loop of its own,
 """
 
 import os
+import re
 import time
 from queue import Empty
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch loads: as many workers as cores, so one thread for each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
@@ -55,10 +59,24 @@ def pytest_configure(config):
 def pytest_collectstart(collector):
     if hasattr(collector, "skip_compare"):  # an nbval notebook: these differ by machine or hold pictures
         collector.skip_compare += ("stderr", "image/svg+xml")
+        collector.missing_models = missing_models(collector.path.read_text(encoding="utf-8"))
+
+
+def missing_models(notebook):
+    """The course models that a lesson loads and that are not in the cache: making one takes minutes."""
+    needed = set(re.findall(r"(?:models\.|= )(base|sft|reward|ppo|sweep)\(\)", notebook))
+    if not needed:
+        return []
+    from minillm.course.models import files_here
+
+    return sorted(name for name in needed if not files_here()[name])
 
 
 def pytest_itemcollected(item):
     if hasattr(item, "output_timeout"):  # an nbval cell
+        if missing := item.parent.missing_models:
+            reason = f"it needs the course's models ({', '.join(missing)}); python -m minillm.course.models makes them"
+            item.add_marker(pytest.mark.skip(reason=reason))
         item.output_timeout = QUIET_FOR
         # The last resort, should nbval's own timeout fail to end the cell.
         item.add_marker(pytest.mark.timeout(item.config.option.nbval_cell_timeout + 2 * QUIET_FOR))

@@ -3,7 +3,9 @@
 
     python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
     python3 start.py setup            only set up: make .venv, install into it, fetch the real weights
-    python3 start.py test [--quick]   run every check; --quick skips the lessons; other arguments go to pytest
+    python3 start.py test             run the checks, all unit tests and all lessons, about 15 minutes
+    python3 start.py test --all       also make the course's models, and run the lessons in a browser
+    python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
     python3 start.py bundle [FOLDER]  write everything for a computer without a network, for a USB stick
@@ -461,17 +463,20 @@ def fetch(python: str) -> None:
 
 def test(python: str, rest: list[str]) -> int:
     """Run all checks, even after a failure, and print a summary."""
+    parallel = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
     checks = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "types": ["pyright", "--pythonpath", python],
-        "course models": ["minillm.course.models"],  # some lessons load one, and cannot take the time to make it
-        "tests": ["pytest", *(argument for argument in rest if argument != "--quick")],
-        "lessons": ["pytest", "--nbval", "notebooks/"],
     }
-    if "--quick" in rest:
-        del checks["course models"], checks["lessons"]
-        checks["tests"].append("--ignore=tests/notebooks/test_browser.py")  # it runs the lessons too
+    if "--all" in rest:
+        checks["course models"] = ["minillm.course.models"]  # without it, lessons that need a missing one are skipped
+    checks["tests"] = ["pytest", *parallel, "-m", "not browser"]
+    checks["tests"] += [argument for argument in rest if argument not in ("--all", "--quick")]
+    if "--quick" not in rest:
+        checks["lessons"] = ["pytest", "--nbval", *parallel, "notebooks/"]
+    if "--all" in rest:
+        checks["browser"] = ["pytest", "-m", "browser", "tests/notebooks"]
     failed = []
     for name, arguments in checks.items():
         print(f"\n== {name}: {' '.join(arguments)}", flush=True)

@@ -9,7 +9,7 @@ import pytest
 
 import minillm
 
-ROOMS = sorted(room.name for room in pkgutil.walk_packages(minillm.__path__, "minillm."))
+MODULES = sorted(room.name for room in pkgutil.walk_packages(minillm.__path__, "minillm."))
 
 
 def public(room: ModuleType) -> list[tuple[str, object]]:
@@ -40,7 +40,7 @@ def undocumented(room: ModuleType) -> list[str]:
     return silent
 
 
-@pytest.mark.parametrize("name", ROOMS)
+@pytest.mark.parametrize("name", MODULES)
 def test_what_is_public_says_what_it_is(name):
     room = importlib.import_module(name)
     silent = undocumented(room)

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
-ROOMS = sorted((ROOT / "minillm").rglob("*.py"))
-LONGEST_ROOM = 300  # lines
+MODULES = sorted((ROOT / "minillm").rglob("*.py"))
+MAX_LINES = 300  # lines
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
 HEAVIEST_NOTEBOOK = 750_000  # bytes; GitHub shows a notebook of up to about 1 MB
 # Where a file from this or any other machine would give itself away.
@@ -232,16 +232,17 @@ def test_a_lesson_is_stored_whole(path):
     assert path.stat().st_size <= HEAVIEST_NOTEBOOK
 
 
-def test_rooms_are_small():
-    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in ROOMS}
-    too_long = {name: lines for name, lines in lengths.items() if lines > LONGEST_ROOM}
-    assert not too_long, f"rooms of more than {LONGEST_ROOM} lines: {too_long}; move an idea into a room of its own"
+def test_modules_are_small():
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in MODULES}
+    lengths = {name: len(text.splitlines()) for name, text in texts.items()}
+    too_long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
+    assert not too_long, f"modules of more than {MAX_LINES} lines: {too_long}; move an idea into a module of its own"
 
 
 def test_functions_are_small():
     too_long = [
         f"{path.relative_to(ROOT).as_posix()}: {node.name} has {length} lines"
-        for path in ROOMS
+        for path in MODULES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef) and (length := _own_lines(node)) > LONGEST_FUNCTION
     ]

@@ -158,9 +158,11 @@ STATIC = [
     ["PYTHON", "-m", "ruff", "format", "--check", "."],
     ["PYTHON", "-m", "pyright", "--pythonpath", "PYTHON"],
 ]
-PYTEST = ["PYTHON", "-m", "pytest"]
+PARALLEL = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
+TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
+LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]
+BROWSER = ["PYTHON", "-m", "pytest", "-m", "browser", "tests/notebooks"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
-NO_LESSONS = "--ignore=tests/notebooks/test_browser.py"
 
 
 def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
@@ -173,12 +175,13 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
         (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
-        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, [*PYTEST, NO_LESSONS]]),
-        (["test"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, PYTEST, [*PYTEST, "--nbval", "notebooks/"]]),
+        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS]),
+        (["test"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS, LESSONS]),
+        (["test", "--all"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, TESTS, LESSONS, BROWSER]),
         (
             ["test", "-k", "gguf", "--quick", "-x"],
             ["grading", "lab", "test"],
-            [*FETCHES, *STATIC, [*PYTEST, "-k", "gguf", "-x", NO_LESSONS]],
+            [*FETCHES, *STATIC, [*TESTS, "-k", "gguf", "-x"]],
         ),
     ],
 )
@@ -191,7 +194,7 @@ def test_a_failed_check_does_not_hide_the_later_ones(start, recorded, monkeypatc
     ran = []
     monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("--check" in command))
     assert start.main(["test"]) == 1
-    assert ran[-1] == [*PYTEST, "--nbval", "notebooks/"]
+    assert ran[-1] == LESSONS
     assert "Failed: ruff format. " in capsys.readouterr().out
 
 

@@ -18,6 +18,7 @@ from minillm.data.conversations import read_conversations
 from tools.build_notebooks import METADATA
 from tools.lesson_environment import lesson_environment
 
+pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 # The explorer's control to reach with the Tab key, and the keys to press on it; where nothing stands here, the slider.
@@ -47,7 +48,7 @@ RUN_ALL = """async () => {
         await panel.context.sessionContext.ready;
         await app.commands.execute('notebook:run-all-cells');
     };
-    const late = new Promise((_, reject) => setTimeout(() => reject(Error('not run within 500 s')), 500000));
+    const late = new Promise((_, reject) => setTimeout(() => reject(Error('not run within 1500 s')), 1500000));
     await Promise.race([run(), late]);
 }"""
 
@@ -115,7 +116,7 @@ def browser_page(address: str, token: str, notebook: str):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
-@pytest.mark.timeout(800)
+@pytest.mark.timeout(2000)
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
