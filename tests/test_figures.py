@@ -29,7 +29,43 @@ def told(share: float, spec: str = ".0%") -> str:
     return format(share, spec).replace("%", " %")
 
 
+def spread(values: Sequence[float], spec: str, scale: float = 1) -> str:
+    """Lowest to highest, in parentheses."""
+    return f"({span(values, spec, scale)})"
+
+
 def test_the_readmes_figures_are_those_of_the_benchmarks():
+    """Each row's last two cells: the baseline and the result, with the range over seeds."""
+    bases = [result("pretrain"), result("pretrain_long")]
+    race, sft, decode = result("train"), result("sft"), result("decode")
+    answered = [run["held-out"]["all"] for run in sft["runs"]]
+    pairs = [run["groups"]["all"] for run in result("reward")["runs"]]
+    agreed, ratios = [row["expected"] for row in pairs], decode["ratios"]
+    perplexity = {row["contestant"]: row.get("perplexity_change") for row in decode["rows"]}
+    assert race["reached"]
+    assert {len(runs) for runs in (*(base["runs"] for base in bases), race["rows"], answered, pairs)} == {3}
+    closed = [
+        f"{told(base['closed']['mean'], '.1%')} {spread([run['closed'] for run in base['runs']], '.1f', 100)} "
+        f"in {base['seconds']['mean']:.0f} s"
+        for base in bases
+    ]
+    rows = table("what | baseline", "README.md")
+    assert [row[2] for row in rows] == [
+        ", ".join(closed),
+        f"{race['median_ratio']:.1f} times as fast {spread(race['ratio'], '.2f')}",
+        f"{told(fmean(answered), '.1%')} {spread(answered, '.1f', 100)}",
+        f"{told(fmean(agreed), '.1%')} {spread(agreed, '.1f', 100)}",
+        f"{decode['tokens_per_second']:.0f} tokens per second: {ratios['over transformers bfloat16']:.1f} times "
+        f"`transformers`, {ratios['over llama_cpp Q4_1']:.1f} times `llama_cpp`",
+    ]
+    assert f"{race['target']} nats" in rows[1][0]
+    assert rows[1][1].endswith(f"which end at {fmean(row['loss_plain'] for row in race['rows']):.2f}")
+    assert rows[2][1].endswith(f": {told(sft['base']['all'], '.1%')}")
+    assert rows[3][1].endswith(f": {told(fmean(row['ceiling'] for row in pairs), '.1%')}")
+    assert rows[4][0].endswith(f"perplexity {told(perplexity[decode['configuration']], '+.2%')}")
+
+
+def test_the_first_table_of_the_benchmarks_page():
     tokenizer, bases = result("tokenizer"), [result("pretrain"), result("pretrain_long")]
     chat = fmean(run["held-out"]["all"] for run in result("sft")["runs"])
     judge = fmean(run["groups"]["all"]["expected"] for run in result("reward")["runs"])
@@ -51,16 +87,21 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
         f"{tokenizer['train_ratio']:.1f} times as fast",
         f"{tokenizer['encode_ratio']:.1f} times as fast",
     ]
-    assert [row[-1] for row in table("what | beside", "README.md")] == figures
-    ratios, text = result("decode")["ratios"], " ".join(page("README.md").split())
-    assert f"where we write {ratios['over llama_cpp Q4_1']:.1f} times as fast" in text
-    assert f"where ours is {ratios['batch of 8 over transformers float32']:.1f}." in text
+    rows = table("what | baseline")
+    assert [row[-1] for row in rows] == figures
+    pairs = [run["groups"]["all"] for run in result("reward")["runs"]]
+    civil, ceiling = (told(fmean(row[key] for row in pairs), ".1%") for key in ("civil", "ceiling"))
+    assert rows[3][1].endswith(f": {told(result('sft')['base']['all'], '.1%')}")
+    assert rows[4][1] == f"manners and length alone: {civil}; the best possible: {ceiling}"
+    ratios, text = result("decode")["ratios"], " ".join(page("benchmarks/README.md").split())
+    assert f"where we decode {ratios['over llama_cpp Q4_1']:.1f} times as fast" in text
+    assert f"where ours is {ratios['batch of 8 over transformers float32']:.1f} times as fast." in text
 
 
 def test_the_readmes_picture_has_the_figures_of_its_run():
     run = result("pretrain")["runs"][0]
     figures = [f"{run['seconds']:.0f} s", *(f"{run[loss]:.2f}" for loss in ("val_loss", "bigram_loss", "floor"))]
-    caption = page("README.md").split("\n<img ")[1].split(">", 1)[1].split("\n## ")[0]
+    caption = page("README.md").split("\n*Right: ")[1].split("*\n")[0]
     assert re.findall(r"\d[\d.]*(?: s| %)?", caption) == [*figures, told(run["closed"], ".1%")]
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from minillm.cli import main as command_line
+from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -20,6 +21,7 @@ TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
 MODULES = sorted((ROOT / "minillm").rglob("*.py"))
 MAX_LINES = 300  # lines
+LONGEST_README = 90  # lines; two screens
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
 HEAVIEST_NOTEBOOK = 750_000  # bytes; GitHub shows a notebook of up to about 1 MB
 # Where a file from this or any other machine would give itself away.
@@ -47,16 +49,19 @@ def test_a_lesson_table_holds_the_lessons_that_exist(page):
     assert links == there, f"the lesson table of {page} and notebooks/ differ"
 
 
-def test_the_readmes_minutes_are_those_of_the_lessons_and_the_guide():
-    rows = re.findall(r"^\| \w+ \| \[.*?\]\(notebooks/(\w+)\.ipynb\) \| (.*?) \| (.*?) \|", readme(), re.MULTILINE)
+def test_the_minutes_are_those_of_the_lessons_and_the_guide():
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| [\w -]+ \| (\d+) \| (\d+) \| (.*?) \|$", page, re.MULTILINE)
+    alone_in_readme = re.findall(r"^\| \w+ \| \[.*?\]\(notebooks/\w+\.ipynb\) \| (\d+) \|", readme(), re.MULTILINE)
     expected = []
     for path in NOTEBOOKS:
         part = guide_parts()[path.stem]
         alone = re.search(r"^\*\*Time\*\*: (\d+) minutes", prose_of(path), re.MULTILINE).group(1)
         room = re.search(r"^\*\*(\d+) minutes\*\*", part, re.MULTILINE).group(1)
         runs = re.search(r"all cells run in (\d+) s", part)
-        expected.append((path.stem, f"{alone}/{room}", runs.group(1) if runs else "< 60"))
+        expected.append((path.stem.partition("_")[0], alone, room, runs.group(1) if runs else "< 60"))
     assert rows == expected
+    assert alone_in_readme == [alone for _, alone, *_ in expected]
 
 
 def test_the_packages_page_has_every_command_with_options_that_there_are():
@@ -202,10 +207,38 @@ def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
     assert not stale, f"README.md has numbers that are not in lesson {lesson}: {stale}"
 
 
-def test_the_readme_leads_through_every_layer():
-    folders = {path.name for path in (ROOT / "minillm").iterdir() if path.is_dir() and any(path.glob("*.py"))}
-    unnamed = [name for name in sorted(folders) if not re.search(rf"minillm/{name}\b|`{name}/?`", readme())]
-    assert not unnamed, f"README.md's reading order leaves out {unnamed}"
+def test_the_caption_of_the_explorers_picture_is_what_its_lesson_shows():
+    caption = readme().split("\n*Left: ")[1].split("\n*Right: ")[0]
+    (share,) = re.findall(r"\bputs\s+(\d+) %", caption.replace("*", ""))
+    lesson = (ROOT / "notebooks" / "04_attention.ipynb").read_text(encoding="utf-8")
+    assert f"' bank' looks at ' river' 0.{share}" in lesson
+
+
+def test_the_packages_page_has_the_table_of_layers():
+    page = (ROOT / "minillm" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE)
+    modules = {path.stem for path in (ROOT / "minillm").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    named = [re.findall(r"`minillm/(\w+)(?:\.py|/)`", cell) for _, cell in rows]
+    assert [number for number, _ in rows] == [str(number) for number in range(len(rows))]
+    assert [*map(sorted, named), ["__main__"]] == [sorted(layer) for layer in LAYERS]
+    assert {name for layer in LAYERS for name in layer} == modules - {"__init__"}
+
+
+def test_the_files_to_read_first_are_about_as_long_as_the_packages_page_says():
+    folder = ROOT / "minillm"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(.*?)\]\((.*?)\) \| (\d+) \|", page, re.MULTILINE)
+    assert len(rows) == 6, "the page says six"
+    assert all(title == link for title, link, _ in rows)
+    lengths = {link: len((folder / link).read_text(encoding="utf-8").splitlines()) for _, link, _ in rows}
+    off = {link: lengths[link] for _, link, told in rows if abs(lengths[link] - int(told)) > 0.15 * int(told)}
+    assert not off, f"minillm/README.md has other line counts; these are the true ones: {off}"
+    total = int(re.search(r"six files have about ([\d,]+) lines", page).group(1).replace(",", ""))
+    assert total == sum(int(told) for *_, told in rows)
+
+
+def test_the_readme_is_short():
+    assert len(readme().splitlines()) <= LONGEST_README, "move what is not needed on the first page to another page"
 
 
 @pytest.mark.parametrize("tool", sorted(path.name for path in (ROOT / "tools").glob("build_*.py")))

@@ -1,4 +1,4 @@
-"""Write the claims with the numbers of the built lessons: all into teaching/claims.md, some into README.md.
+"""Write the claims into teaching/claims.md, with the numbers of the built lessons.
 
     python tools/build_claims.py            writes them between the two markers of each page
     python tools/build_claims.py --check    writes nothing; exit status 1 and one sentence for each stale page
@@ -15,11 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
-from minillm.course.claims import excerpt, lesson_table, load_claims, load_lessons, table  # noqa: E402
+from minillm.course.claims import lesson_table, load_claims, load_lessons, table  # noqa: E402
 
 # Each page and the function that writes its text.
 PAGES = {
-    "README.md": lambda lessons: excerpt(load_claims(), lessons, "notebooks"),
     "teaching/claims.md": lambda lessons: table(load_claims(), lessons, "../notebooks"),
     "notebooks/README.md": lesson_table,
 }
@@ -37,7 +36,7 @@ def with_claims(page: str, claims: str, name: str) -> str:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(
-        description="Write the lessons' numbers into README.md, teaching/claims.md and notebooks/README.md."
+        description="Write the lessons' numbers into teaching/claims.md and notebooks/README.md."
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     options = parser.parse_args(arguments)

@@ -1,8 +1,8 @@
 """The claims that the course tests: each statement, the number that a lesson measured, and the verdict.
 
 The table is in `claims.toml`, without the numbers. Regular expressions extract those from the stored outputs of the
-built notebooks. `python tools/build_claims.py` writes `teaching/claims.md` and the excerpt in the README, and reports
-numbers that a lesson no longer prints. `measured.toml` does the same for the table of lessons in `notebooks/README.md`.
+built notebooks. `python tools/build_claims.py` writes `teaching/claims.md`, and reports numbers that a lesson no longer
+prints. `measured.toml` does the same for the table of lessons in `notebooks/README.md`.
 """
 
 import json
@@ -46,7 +46,6 @@ class Claim:
     measured: str  # a phrase with group names in braces, optionally with a format: {loss:.1f}
     verdict: Verdict
     why: str
-    telling: bool = False  # whether the README shows it
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
     readings = tuple(Reading(*reading) for reading in entry["readings"])
-    verdict, telling = Verdict(entry["verdict"]), entry.get("telling", False)
-    return Claim(entry["statement"], readings, entry["measured"], verdict, entry["why"], telling)
+    return Claim(entry["statement"], readings, entry["measured"], Verdict(entry["verdict"]), entry["why"])
 
 
 def load_lessons(folder: Path) -> dict[str, Lesson]:
@@ -164,12 +162,6 @@ def table(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks:
     """
     parts = [f"## {chapter.title}\n\n{_rows(chapter.claims, lessons, notebooks)}" for chapter in chapters]
     return "\n\n".join([tally(chapters), *parts])
-
-
-def excerpt(chapters: Sequence[Chapter], lessons: Mapping[str, Lesson], notebooks: str) -> str:
-    """Format the tally and a table of the claims marked `telling` as Markdown."""
-    telling = [claim for chapter in chapters for claim in chapter.claims if claim.telling]
-    return f"{tally(chapters)}\n\n{_rows(telling, lessons, notebooks)}"
 
 
 def _rows(claims: Iterable[Claim], lessons: Mapping[str, Lesson], notebooks: str) -> str:

@@ -1,8 +1,10 @@
 """What a learner's code can reach in the sandbox: nothing of the machine that it runs on, and no way out."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
