@@ -229,7 +229,7 @@ class _CopiesAll(Cache):
 )
 class _CopiesFullPage(Cache):
     def to_copy(self, name):
-        return [len(self.tables[name]) - 1]
+        return list(range(len(self.tables[name])))[-1:]
 
 
 @_with(

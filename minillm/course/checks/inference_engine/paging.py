@@ -44,7 +44,7 @@ class Cache:
 
     def to_copy(self, name: str) -> list[int]:
         """The places in a text's table of the pages that it must have for itself before it writes."""
-        return [len(self.tables[name]) - 1] if self.lengths[name] % self.size else []
+        return list(range(len(self.tables[name])))[-1:] if self.lengths[name] % self.size else []
 
     def shared(self, page: int) -> bool:
         """Whether a page must be copied before somebody writes into it."""
