@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 CLOCKS = {"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "thread_time", "time_ns"}
-MEASURED = {"matmul_peak", "bf16_speedup", "packed_speedup", "tokens_per_second", "flop_utilisation"}
+MEASURED = {"matmul_peak", "bf16_speedup", "packed_speedup", "tokens_per_second", "flop_utilization"}
 
 Timed: TypeAlias = "bool | tuple[Timed, ...]"
 Names: TypeAlias = dict[str, Timed]

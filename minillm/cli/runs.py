@@ -123,7 +123,7 @@ def progress(
 def progress_line(latest: dict[str, Any], steps: int | None, unit: str = "tokens") -> str:
     """The latest metrics as text, the most important first, since a narrow terminal cuts off the end.
 
-    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilisation=0.31)
+    >>> latest = dict(step=20, loss=2.5, val_loss=2.6, above_floor=1.9, tokens_per_second=9876.5, flop_utilization=0.31)
     >>> progress_line(latest, 1000)
     'step 20/1,000, loss 2.500, val_loss 2.600, 1.900 above the floor, 9,876 tokens/s, 31% of the peak'
     """
@@ -131,5 +131,5 @@ def progress_line(latest: dict[str, Any], steps: int | None, unit: str = "tokens
     words += [f"{key} {latest[key]:.3f}" for key in ("reward", "kl", "loss", "val_loss") if key in latest]
     words += [f"{latest['above_floor']:.3f} above the floor"] if "above_floor" in latest else []
     words += [f"{latest['tokens_per_second']:,.0f} {unit}/s"] if "tokens_per_second" in latest else []
-    words += [f"{latest['flop_utilisation']:.0%} of the peak"] if "flop_utilisation" in latest else []
+    words += [f"{latest['flop_utilization']:.0%} of the peak"] if "flop_utilization" in latest else []
     return ", ".join(words)

@@ -4,7 +4,6 @@ Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of 
 same advantage. The KL from the reference is a term of the loss, not of the reward.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +36,6 @@ class GRPOConfig(OnlineConfig):
     answers_per_prompt: int = 8  # a group
     learning_rate: float = 3e-4
     kl_coef: float = 0.04
-    clip_high: float | None = None  # upper clip, if it differs from `clip`
     scale: bool = True  # divide advantages by the standard deviation of their group
     loss_type: LossType = "grpo"  # how the losses of tokens are averaged
 
@@ -47,8 +45,6 @@ class GRPOConfig(OnlineConfig):
             raise UserError(
                 f"answers_per_prompt is {self.answers_per_prompt}; a group needs at least 2 answers to be compared"
             )
-        if self.clip_high is not None and not 0 < self.clip_high < math.inf:
-            raise UserError(f"clip_high is {self.clip_high}; it must be positive and finite")
 
 
 def grpo(
@@ -83,7 +79,7 @@ class GRPO(Method):
 
     config: GRPOConfig
 
-    def judge(
+    def experience(
         self,
         rollout: Rollout,
         scores: Float[Tensor, "B"],

@@ -1,6 +1,6 @@
 """Learning from sampled answers: sample some, score them, make the good ones likelier, and sample again.
 
-PPO and GRPO share this; they differ in what they make of the scores (`Method.judge`) and in the loss. Answers are
+PPO and GRPO share this; they differ in what they make of the scores (`Method.experience`) and in the loss. Answers are
 sampled, scored and measured once and then used for several updates, which is what both have their clipping for.
 """
 
@@ -64,6 +64,7 @@ class OnlineConfig(TrainConfig):
     target_kl: float | None = None  # nats per answer; kl_coef is adapted to meet it
     stop_kl: float = 0.1  # nats per token that the policy may move in one step before it samples anew
     clip: float = 0.2  # epsilon: how far a token's probability ratio may leave 1 and still be learned from
+    clip_high: float | None = None  # upper clip, if it differs from `clip` (DAPO)
     seed: int = 0
     log_every: int = 1
     save_every: int = 10
@@ -74,7 +75,7 @@ class OnlineConfig(TrainConfig):
         for name in ("prompts_per_step", "answers_per_prompt", "max_new_tokens", "epochs", "minibatch"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("stop_kl", "clip", "target_kl"):
+        for name in ("stop_kl", "clip", "clip_high", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
         if not 0 <= self.kl_coef < math.inf:
@@ -120,7 +121,7 @@ class Method:
         self.reference = copy.deepcopy(model).requires_grad_(False).eval()
         self.module: nn.Module = model
 
-    def judge(
+    def experience(
         self,
         rollout: Rollout,
         scores: Float[Tensor, "B"],
@@ -184,7 +185,8 @@ class OnlineTask(Task):
             return None
         loss, parts = self.method.loss(batch, hidden, log_probs, self.state["kl_coef"])
         ratio = (log_probs.detach() - batch.old).exp()
-        clipped = token_mean(((ratio - 1).abs() > config.clip).float(), mask)
+        outside = (ratio < 1 - config.clip) | (ratio > 1 + (config.clip_high or config.clip))
+        clipped = token_mean(outside.float(), mask)
         parts = {name: part.detach() for name, part in parts.items()}
         self.parts.append({**parts, "clip_fraction": clipped, "policy_kl": moved})
         return loss
@@ -240,7 +242,7 @@ def sample(
         hidden = answer_hidden(model, rollout)
         old, entropy = score_answers(model, rollout, hidden)
         reference, _ = score_answers(method.reference, rollout)
-        experience, metrics = method.judge(rollout, scores, hidden, old, reference, kl_coef)
+        experience, metrics = method.experience(rollout, scores, hidden, old, reference, kl_coef)
     stops, lengths = set(data.stop), rollout.counts.sum(1).float()
     metrics |= {
         "reward": scores.mean().item(),

@@ -44,15 +44,14 @@ class PPOConfig(OnlineConfig):
     gae_lambda: float = 0.95
     value_clip: float = 2.0  # how far a value may move in one round, in units of the reward
     value_coef: float = 0.1  # weight of the value loss
-    clip_high: float | None = None  # upper clip of the policy, if it differs from `clip` (DAPO)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("discount", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        for name in ("value_clip", "value_coef", "clip_high"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
+        for name in ("value_clip", "value_coef"):
+            if not getattr(self, name) > 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
 
 
@@ -95,7 +94,7 @@ class PPO(Method):
         nn.init.zeros_(self.value_head.bias)
         self.module = nn.ModuleDict({"policy": model, "value": self.value_head})
 
-    def judge(
+    def experience(
         self,
         rollout: Rollout,
         scores: Float[Tensor, "B"],

@@ -27,7 +27,7 @@ class Metrics(TypedDict, total=False):
     val_accuracy: float  # share of validation pairs in which the chosen answer is ahead
     # pretraining
     above_floor: float  # val_loss - the entropy floor
-    flop_utilisation: float  # share of the fastest matrix product measured here
+    flop_utilization: float  # share of the fastest matrix product measured here
     # pairs: reward model and DPO
     accuracy: float  # share of the last batch's pairs in which the chosen answer is ahead
     margin: float  # mean difference of implicit rewards (DPO)

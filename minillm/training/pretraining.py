@@ -90,7 +90,7 @@ def pretrain(
         return {"val_loss": loss} if floor is None else {"val_loss": loss, "above_floor": loss - floor}
 
     def utilization(metrics: Metrics) -> Metrics:
-        return {"flop_utilisation": round(metrics["tokens_per_second"] * at_peak, 4)}
+        return {"flop_utilization": round(metrics["tokens_per_second"] * at_peak, 4)}
 
     return model, fit(Task(model, data.train, text_loss, validate, utilization), config, run)
 

@@ -36,7 +36,7 @@ class Live:
 
     >>> live = Live(floor=0.6)
     >>> live({"step": 1, "loss": 6.9, "learning_rate": 0.0001})
-    >>> live({"step": 20, "loss": 5.0, "val_loss": 5.1, "tokens_per_second": 9876.5, "flop_utilisation": 0.312})
+    >>> live({"step": 20, "loss": 5.0, "val_loss": 5.1, "tokens_per_second": 9876.5, "flop_utilization": 0.312})
     >>> print(live.sentence)
     Step 20: training loss 5.000, validation loss 5.100 (4.500 above the floor); 9,876 tokens/s, 31% of the peak.
     """
@@ -129,7 +129,7 @@ class Live:
             losses.append(f"validation loss {known['val_loss']:.3f}{known_above}")
         words = {
             "tokens_per_second": "{:,.0f} tokens/s",
-            "flop_utilisation": "{:.0%} of the peak",
+            "flop_utilization": "{:.0%} of the peak",
             "grad_norm": "gradient norm {:.2f}",
             "learning_rate": "learning rate {:.2g}",
         }

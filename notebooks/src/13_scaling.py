@@ -151,7 +151,7 @@ assert shares["GPT-3"][0] > 0.98 > 0.6 > shares["GPT-3, long"][0]
 TWENTY = TrainConfig(steps=20, optimizer="muon", learning_rate=0.012, warmup_steps=20)
 _, history = pretrain(newborn, data, TWENTY)
 speed = history[-1]["tokens_per_second"]
-rate, reached = speed * exact / (B * T), history[-1]["flop_utilisation"]
+rate, reached = speed * exact / (B * T), history[-1]["flop_utilization"]
 print(
     f"{speed:,.0f} tokens a second: {rate / 1e9:.0f} GFLOP/s, {reached:.0%} of the peak"
 )

@@ -293,7 +293,7 @@ def test_what_is_not_said_is_in_the_presets_recipe(tmp_path, cache):
     assert settings == asdict(replace(recipe_of("tiny").training, steps=1))
     (line,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
     assert line["above_floor"] > 0
-    assert line["flop_utilisation"] >= 0
+    assert line["flop_utilization"] >= 0
 
 
 def test_minutes_take_the_place_of_the_default_steps(tmp_path, cache):

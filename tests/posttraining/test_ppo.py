@@ -27,7 +27,7 @@ def experience_of(method, model, reference, kl_coef, scores):
     with torch.no_grad():
         hidden = answer_hidden(model, rollout)
         old, before = score_answers(model, rollout)[0], score_answers(reference, rollout)[0]
-        return method.judge(rollout, scores, hidden, old, before, kl_coef)[0]
+        return method.experience(rollout, scores, hidden, old, before, kl_coef)[0]
 
 
 def loss_of(method, model, part, kl_coef):

@@ -136,7 +136,7 @@ def test_the_pace_is_that_since_the_line_before_without_validation(monkeypatch):
         # Two layers of 2 x 32 x 32 (query, out), 2 x 32 x 16 (key, value), 3 x 32 x 85, and the head 50 x 32: 24,064
         # weights, 2 operations each; 23 keys a row of 23 tokens, 12 on average, 4 x 32 operations each in two layers.
         flops = 3 * (2 * (2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 85) + 50 * 32) + 2 * 4 * 32 * 12)
-        assert line["flop_utilisation"] == pytest.approx(line["tokens_per_second"] * flops / 1e6, abs=5e-5)
+        assert line["flop_utilization"] == pytest.approx(line["tokens_per_second"] * flops / 1e6, abs=5e-5)
         assert ("above_floor" in line) == ("val_loss" in line)
         before = line
     assert history[-1]["above_floor"] == history[-1]["val_loss"] - 0.25

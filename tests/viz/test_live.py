@@ -17,7 +17,7 @@ LINES = [
     {"step": 1, "loss": 7.0, "learning_rate": 1e-4, "grad_norm": 2.0, "tokens_per_second": 100.0},
     {"step": 10, "loss": 4.0, "val_loss": 4.5, "above_floor": 3.9},
     {"step": 20, "loss": 5.0, "learning_rate": 3.21e-3, "grad_norm": 0.512, "tokens_per_second": 9876.5}
-    | {"flop_utilisation": 0.314},
+    | {"flop_utilization": 0.314},
 ]
 
 
