@@ -124,7 +124,7 @@ def loss() -> None:
     """The loss in chunks; its backward pass cannot run here, the gradients that it made on the way can be looked at."""
     model = model_on_card()
     hidden = model.hidden(prompt()).flatten(0, 1)
-    value = _LossOfHidden.apply(hidden, model.head.weight, prompt().flatten(), True)
+    value = _LossOfHidden.apply(hidden, model.head.weight, prompt().flatten(), True, 0.0, None)
     on_card(value, *value.grad_fn.saved_tensors)
 
 

@@ -668,7 +668,7 @@ A, B, AB = {0: b"a"}, {0: b"a", 1: b"b"}, {0: b"a", 1: b"b", 2: b"ab"}
         (dict(vocab=B, merges=[(b"a", b"b")]), "needs b'ab', which is not in the vocabulary"),
         (dict(vocab=AB, merges=[(b"a", b"b")] * 2), "merge 1, b'a' \\+ b'b', is merge 0 again"),
         (dict(vocab=A, special_tokens={"<s>": 0}), "special token '<s>' has id 0, which stands for b'a'"),
-        (dict(vocab=A, special_tokens={"<s>": 3, "<e>": 3}), "two special tokens share an id"),
+        (dict(vocab=A, special_tokens={"<s>": 3, "<e>": 3}), "two special tokens have the same id"),
         (dict(vocab=AB, merges=[(b"a", b"b")], special_tokens={"ab": 2}), "'ab' is spelled like an ordinary token"),
         (dict(vocab=A, special_tokens={"": 1}), "special token is the empty text"),
         (dict(vocab=A, bos_token="<s>"), "bos_token '<s>' is not among the special tokens \\[\\]"),

@@ -178,7 +178,7 @@ def window_mask(*a):
 
 def test_what_a_private_probe_asks_no_other_reply_can_tell():
     public = find("04.3")
-    probes = (replace(public.probes[0], private=True), *public.probes[1:])
+    probes = [replace(public.probes[0], private=True), *public.probes[1:]]
     (first, *others) = ((replace(public, probes=probes), 3),)
     statements = [Statement("imports", "import torch"), Statement("spy", SPY)]
     replies = collect(statements, [first, *others], plain_command(), QUICK, confined=False).replies["04.3"]

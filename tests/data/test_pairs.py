@@ -41,7 +41,7 @@ def test_no_prompt_is_both_learnt_and_measured(numbers, chance):
     """An answer to a prompt that was learnt from tells nothing; and the order of the file changes nothing."""
     said = [preference(f"question {number}", f"answer {place}") for place, number in enumerate(numbers)]
     if len(set(numbers)) < 2:
-        with pytest.raises(ValueError, match="1 distinct conversations; give at least 2"):
+        with pytest.raises(ValueError, match="1 distinct conversations; at least 2 are needed"):
             hold_out_preferences(said)
         return
     learnt, measured = hold_out_preferences(said)

@@ -86,7 +86,10 @@ def test_a_dead_kernel_fails_at_once_and_says_so(run):
 def test_a_cell_gets_time_for_its_messages_and_an_end_of_its_own():
     given = []
     config = SimpleNamespace(option=SimpleNamespace(nbval_cell_timeout=300.0))
-    cell = SimpleNamespace(output_timeout=5, config=config, add_marker=given.append)  # as nbval makes it
+    notebook = SimpleNamespace(missing_models=[])
+    cell = SimpleNamespace(
+        output_timeout=5, config=config, add_marker=given.append, parent=notebook
+    )  # as nbval makes it
     runpy.run_path(str(ROOT / "conftest.py"))["pytest_itemcollected"](cell)
     assert cell.output_timeout > 5
     assert [mark.name for mark in given] == ["timeout"]

@@ -64,7 +64,9 @@ def test_shapes_and_formats_of_a_whole_step(preset, dtype):
     with torch.device("meta"):
         model, ids = Transformer(config).to(dtype), torch.zeros(2, 200, dtype=torch.long)
     hidden = model.hidden(ids).flatten(0, 1)
-    loss = _LossOfHidden.apply(hidden, model.head.weight, ids.flatten(), True)  # which rows count is a look at numbers
+    loss = _LossOfHidden.apply(
+        hidden, model.head.weight, ids.flatten(), True, 0.0, None
+    )  # which rows count is a look at numbers
     assert (loss.shape, loss.dtype, loss.device.type) == ((), torch.float32, "meta")
     loss.backward()
     parameters = list(model.parameters())
