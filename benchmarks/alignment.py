@@ -40,7 +40,7 @@ from minillm.posttraining.recipes import (
     world_preferences,
     world_prompts,
 )
-from minillm.posttraining.reward import as_judged
+from minillm.posttraining.reward import relabel
 from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction, Instructions
@@ -64,7 +64,7 @@ def train_dpo(seed: int, reward_model: RewardModel | None = None) -> Transformer
     found = world_preferences(DPO, Rater(), seed, lambda asked: own_answers(model, tokenizer, asked, seed=seed))
     train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
     if reward_model is not None:
-        train, held_out = as_judged(reward_model, train), as_judged(reward_model, held_out)
+        train, held_out = relabel(reward_model, train), relabel(reward_model, held_out)
     data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
     return dpo(model, data, DPO.training, on_metrics=show)[0]
 

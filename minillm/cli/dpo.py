@@ -17,14 +17,14 @@ from minillm.device import pick_device, seed_everything
 from minillm.posttraining.dpo import DPOConfig
 from minillm.posttraining.dpo import dpo as run_dpo
 from minillm.posttraining.recipes import DPO
-from minillm.posttraining.reward import as_judged
+from minillm.posttraining.reward import relabel
 from minillm.pretrained import load
 
 
 @click.command()
 @pair_options
-@click.option("--beta", type=float, help="The price of leaving the model it began as, in points a nat of KL.")
-@click.option("--judge", help="A run folder of `minillm reward` (or: course), which then says what is preferred.")
+@click.option("--beta", type=float, help="KL coefficient: points of reward per nat of KL from the initial model.")
+@click.option("--reward", help="A run folder of `minillm reward` (or: course) that relabels the pairs.")
 @click.pass_context
 def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a chat model directly on pairs of answers, of which somebody preferred one."""
@@ -36,10 +36,11 @@ def dpo(ctx: click.Context, out: Path, resume: bool, as_json: bool, **options: A
     model = model.to(pick_device(options["device"]))
     tokenizer = chat_tokenizer(tokenizer)
     data, _ = load_pairs(options, DPO, model, tokenizer, say)
-    if options["judge"]:
-        judge = load_reward(None if options["judge"] == "course" else options["judge"], tokenizer).to(model.device)
-        train = PairBatches(as_judged(judge, data.train.pairs), options["batch_size"], options["seed"])
-        data = PairData(train, as_judged(judge, data.validation))
+    if options["reward"]:
+        name = None if options["reward"] == "course" else options["reward"]
+        reward_model = load_reward(name, tokenizer).to(model.device)
+        train = PairBatches(relabel(reward_model, data.train.pairs), options["batch_size"], options["seed"])
+        data = PairData(train, relabel(reward_model, data.validation))
     learned_from = fingerprint(model, [data.train.pairs, data.validation])
     remember(out, options, learned_from, "the data or the initial model")
     config = training_config(DPOConfig, options, out)

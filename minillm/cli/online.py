@@ -65,16 +65,16 @@ def learn_online(
     device = pick_device(options["device"])
     model, tokenizer = load(options["model"]) if options["model"] else models.sft()
     tokenizer = chat_tokenizer(tokenizer)
-    judge = load_reward(options["reward"], tokenizer)
-    model, judge = model.to(device), judge.to(device).eval()
-    job = online_job(train, config, model, tokenizer, judge.score, options["prompts"], options["seed"])
+    reward_model = load_reward(options["reward"], tokenizer)
+    model, reward_model = model.to(device), reward_model.to(device).eval()
+    job = online_job(train, config, model, tokenizer, reward_model.score, options["prompts"], options["seed"])
     remember(out, options, fingerprint(model, job.data.prompts), "the prompts or the initial model")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
     reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
-    before = assess(reference, tokenizer, asked, reference, judge, options["seed"])
+    before = assess(reference, tokenizer, asked, reference, reward_model, options["seed"])
     with progress(config, out, command) as show:
         model, history = job.run(out, show)
-    after = assess(model, tokenizer, asked, reference, judge, options["seed"])
+    after = assess(model, tokenizer, asked, reference, reward_model, options["seed"])
     result = {"asked": after.n, "before": _figures(before), "after": _figures(after)}
     result["win_rate"] = asdict(win_rate(after.utilities, before.utilities))
     result |= {"seconds": history[-1]["seconds"], "steps": history[-1]["step"], "out": str(out)}

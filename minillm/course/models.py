@@ -114,7 +114,7 @@ class PPORecipe:
     """All that decides what PPO makes of a chat model; the defaults are those of `minillm ppo`."""
 
     seed: int = 0  # decides what is asked, and the answers
-    reward: RewardRecipe = field(default_factory=RewardRecipe)  # the judge, and the model that it began as
+    reward: RewardRecipe = field(default_factory=RewardRecipe)  # the reward model, and what it began as
     prompts: int = PROMPTS
     training: PPOConfig = WORLD_PPO
 

@@ -1,12 +1,13 @@
-"""How the course's own model learns to answer, and from preferences, and any model from a person's own examples.
+"""Recipes for SFT, preferences and reinforcement learning, on the world's instructions or a person's own examples.
 
-Half of Ottermere's families of instructions are short: copy, reverse, count, add, say it politely. SFT begins with
-these (a curriculum: Bengio et al. 2009), for they teach to look back and repeat what stands there, which the other
-families need too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %;
-after 534 on all of them, 0 and 2 % (one seed, with one question to a document).
+The curriculum: half of the world's families of instructions are short (copy, reverse, count, add, rephrase politely).
+SFT begins with these (Bengio et al. 2009), since they teach looking back and repeating, which the other families need
+too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %; after 534 on
+all of them, 0 and 2 % (one seed, one question per document).
 
-Of a conversation with one question about a document a tenth is answer, with up to four questions nearly a fifth, and
-only answers are learnt from. In 1,000 updates that made 62 % of held-out answers right where it had been 52 (one seed).
+Several questions per document: the loss counts answers only, which are a tenth of a conversation with one question
+about a document and nearly a fifth with up to four. That raised right held-out answers from 52 to 62 % in 1,000 updates
+(one seed).
 """
 
 import random
@@ -54,7 +55,7 @@ class SFTRecipe:
     def prepare(
         self, model: Transformer, tokenizer: Tokenizer, seed: int, conversations: OwnConversations | None = None
     ) -> Job:
-        """The model with a chat tokenizer, and the world's instructions or conversations of one's own."""
+        """A job on the world's instructions, or on conversations of one's own."""
         tokenizer = chat_tokenizer(tokenizer)
         if conversations is None:
             data = world_chats(tokenizer, self, model.config.max_seq_len, seed)
@@ -74,7 +75,7 @@ WORLD_SFT = SFTRecipe(
     short_steps=300,
 )
 
-# A few dozen conversations of one's own, and a model that can chat already, by LoRA: to learn a manner, not a language.
+# A few dozen conversations of one's own, for LoRA on a model that can chat already: to learn a style, not a language.
 OWN_SFT = SFTRecipe(
     TrainConfig(steps=24, learning_rate=1e-3, warmup_steps=3, weight_decay=0.0, final_fraction=0.0, log_every=4),
     batch_size=2,
@@ -82,14 +83,14 @@ OWN_SFT = SFTRecipe(
 
 
 def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed: int) -> ChatData:
-    """Instructions to learn from, and held-out ones to be measured on; no pair of parameters is in both.
+    """Instructions to learn from and held-out ones to evaluate on; no pair of parameters is in both.
 
-    Takes about a second for a thousand. Raises `ValueError` for a tokenizer that cannot write a chat, and for a model
-    that is too narrow to read any.
+    Takes about a second per thousand. Raises `UserError` for a tokenizer that cannot write a chat, and for a context
+    that is too short for any.
     """
     asked = Instructions(seed)
     conversations = [asked.conversation(index, recipe.questions) for index in range(recipe.instructions)]
-    held_out = [[one] for one in Instructions(seed, "held-out").instructions(HELD_OUT)]
+    held_out = [[instruction] for instruction in Instructions(seed, "held-out").instructions(HELD_OUT)]
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
         _encoded(tokenizer, conversations, max_seq_len),
@@ -98,16 +99,15 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(tokenizer, [[one] for one in short if not one.context], max_seq_len),  # a few count in a document
+        _encoded(tokenizer, [[instruction] for instruction in short if not instruction.context], max_seq_len),
         recipe.short_steps,
     )
 
 
 def example_of(instruction: Instruction) -> list[Message]:
-    """An instruction with the answer that somebody wrote for it: right and brief, but civil only now and then.
+    """An instruction with a demonstrated answer: right and brief, polite only half of the time.
 
-    People who write examples forget their manners, and a model learns what it is shown. So there is something left for
-    preferences to teach; and a model that has seen both can judge what is said in either manner.
+    So preferences have politeness left to teach, and a reward model has seen both styles.
     """
     civil = random.Random(f"manners of {instruction.prompt}").random() < CIVIL
     answer = instruction.answer if civil else instruction.reply
@@ -115,11 +115,11 @@ def example_of(instruction: Instruction) -> list[Message]:
 
 
 def _encoded(tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]], max_seq_len: int) -> list[Example]:
-    """As many questions of each as the model can read; the few that are too long with one are left out."""
+    """Encode as many questions of each conversation as fit; a conversation that is too long with one is left out."""
     examples = []
     for instructions in conversations:
         for questions in range(len(instructions), 0, -1):
-            messages = [message for one in instructions[:questions] for message in example_of(one)]
+            messages = [message for asked in instructions[:questions] for message in example_of(asked)]
             [example] = encode_conversations(tokenizer, [messages])
             if len(example.ids) <= max_seq_len:
                 examples.append(example)
@@ -128,16 +128,16 @@ def _encoded(tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]
 
 
 PROMPTS = 4000  # that PPO and GRPO may ask
-LONGEST_ANSWER = 64  # tokens that a model may take for an answer of its own
+LONGEST_ANSWER = 64  # tokens of a sampled answer
 WORLD_PPO = PPOConfig(max_new_tokens=LONGEST_ANSWER)
 WORLD_GRPO = GRPOConfig(max_new_tokens=LONGEST_ANSWER)
-PROMPT_STREAM = 2_000_000  # seeds of prompts begin here: instructions that SFT has never seen
+PROMPT_STREAM = 2_000_000  # seeds of prompts start here: instructions that SFT has not seen
 
 
 def world_prompts(tokenizer: Tokenizer, count: int, seed: int, longest: int) -> list[list[int]]:
-    """Instructions without their answers, encoded: what PPO and GRPO ask; none over `longest` tokens."""
+    """Encoded instructions without answers, the prompts of PPO and GRPO; none over `longest` tokens."""
     asked = Instructions(PROMPT_STREAM + seed).instructions(count)
-    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in asked]
     return [prompt for prompt in prompts if len(prompt) <= longest]
 
 
@@ -197,8 +197,8 @@ DPO = PairRecipe(
     batch_size=8,
     pairs=6_400,
 )
-# A bad judge on purpose, for the lesson on reward hacking: a head alone, few pairs, and raters who take length for
-# quality. They give 0.3 points for a word and take off 0.1 for one too many, so twenty words are worth a right answer.
+# A bad reward model on purpose, for the lesson on reward hacking: a head alone, few pairs, and raters who mistake length
+# for quality. They give 0.3 points per word, so twenty words outweigh a right answer.
 WEAK_REWARD = PairRecipe(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
     batch_size=8,
@@ -215,17 +215,17 @@ def world_preferences(
     seed: int,
     own: Callable[[Sequence[Instruction]], Sequence[Sequence[str]]] | None = None,
 ) -> tuple[list[Preference], list[Preference]]:
-    """What a simulated rater prefers: of answers to instructions to learn from, and to held-out ones.
+    """A simulated rater's preferences among answers to training and to held-out instructions.
 
-    The answers are the world's candidates, or where `own` is given what that says, several to each instruction.
+    The answers are the world's candidates, or those that `own` returns, several per instruction.
     """
     parts = []
     sizes: dict[Split, int] = {"training": recipe.pairs, "held-out": HELD_OUT_PAIRS}
     for split, n in sizes.items():
         each = recipe.pairs_per_instruction
         asked = Instructions(seed, split).instructions(-(-n // each))
-        said = None if own is None else dict(zip((one.prompt for one in asked), own(asked), strict=True))
-        answers = candidates if said is None else lambda one, said=said: said[one.prompt]
+        said = None if own is None else dict(zip((each.prompt for each in asked), own(asked), strict=True))
+        answers = candidates if said is None else lambda instruction, said=said: said[instruction.prompt]
         parts.append(simulate(asked, rater, seed, each, answers)[:n])
     return tuple(parts)
 
@@ -237,7 +237,7 @@ def own_answers(
 
     Preferences among a model's own answers teach it more than those among answers that it would never give.
     """
-    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in instructions]
+    prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in instructions]
     drawn = draw(model.eval(), prompts, n, LONGEST_ANSWER, [tokenizer.end_id], seed)
     texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.end_id else ids) for ids in drawn]
     return [texts[start : start + n] for start in range(0, len(texts), n)]

@@ -71,7 +71,7 @@ def pair_margins(model: RewardModel, pairs: Sequence[Pair]) -> Float[Tensor, "N"
     return torch.cat([margins(model, pairs[i : i + SCORED_AT_ONCE]) for i in range(0, len(pairs), SCORED_AT_ONCE)])
 
 
-def as_judged(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:
+def relabel(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs relabelled by the reward model: the answer with the higher reward is the chosen one.
 
     A rater's choice is noisy, and a policy can only memorize it; a reward model decides similar cases in the same way.
@@ -79,7 +79,7 @@ def as_judged(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:
     >>> from minillm import ModelConfig
     >>> reward_model = RewardModel(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
     >>> reward_model.head.weight.data[0, 0] = 1.0
-    >>> pairs = as_judged(reward_model, [Pair((1,), (5, 2), (6, 2)), Pair((1,), (6, 2), (5, 2))])
+    >>> pairs = relabel(reward_model, [Pair((1,), (5, 2), (6, 2)), Pair((1,), (6, 2), (5, 2))])
     >>> pairs[0] == pairs[1], bool((pair_margins(reward_model, pairs) > 0).all())
     (True, True)
     """

@@ -57,7 +57,7 @@ def test_a_reward_model_stands_beside_the_ceiling(tmp_path, chatty):
 def test_dpo_may_learn_what_a_judge_prefers(tmp_path, chatty):
     run("reward", "--model", chatty, "--out", tmp_path / "taste", *SMALL)
     ends = {}
-    for name, options in (("raters", []), ("judge", ["--judge", tmp_path / "taste"])):
+    for name, options in (("raters", []), ("judge", ["--reward", tmp_path / "taste"])):
         run("dpo", "--model", chatty, "--out", tmp_path / name, *SMALL, *options)
         ends[name] = load(tmp_path / name)[0].embedding.weight
     assert not ends["judge"].equal(ends["raters"])
@@ -78,7 +78,7 @@ def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
     words.bos_token = tokenizer.bos_token
     save_reward_model(RewardModel.of(model), words, tmp_path / "other")
-    refused = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--judge", tmp_path / "other", status=1)
+    refused = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--reward", tmp_path / "other", status=1)
     assert "different tokenizers" in refused.stderr
 
 

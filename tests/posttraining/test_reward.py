@@ -22,7 +22,7 @@ from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.reward import RewardConfig, as_judged, margins, pair_margins, train_reward_model
+from minillm.posttraining.reward import RewardConfig, margins, pair_margins, relabel, train_reward_model
 from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import load, save
 from minillm.training.settings import TrainConfig
@@ -113,14 +113,14 @@ GPT2_LIKE = {"norm": "layernorm", "activation": "gelu", "position": "learned", "
 
 def test_a_judge_turns_the_pairs_that_it_has_the_other_way_round_and_no_others():
     model = reward_model()
-    judged = as_judged(model, PAIRS)
+    judged = relabel(model, PAIRS)
     wrong = (pair_margins(model, PAIRS) < 0).tolist()
     assert 0 < sum(wrong) < len(PAIRS)
     for old, new, turned in zip(PAIRS, judged, wrong, strict=True):
         assert (new.prompt, new.chosen, new.rejected) == (
             (old.prompt, old.rejected, old.chosen) if turned else (old.prompt, old.chosen, old.rejected)
         )
-    assert as_judged(model, judged) == judged
+    assert relabel(model, judged) == judged
 
 
 @pytest.mark.parametrize(
