@@ -197,7 +197,7 @@ DPO = PairRecipe(
     batch_size=8,
     pairs=6_400,
 )
-# A bad reward model on purpose, for the lesson on reward hacking: a head alone, few pairs, and raters who mistake length
+# A bad reward model on purpose, for reward hacking in lesson 10: a head alone, few pairs, and raters who mistake length
 # for quality. They give 0.3 points per word, so twenty words outweigh a right answer.
 WEAK_REWARD = PairRecipe(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
