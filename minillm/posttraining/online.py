@@ -22,7 +22,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, Update, fit, number_format
+from minillm.training.loop import Task, Update, autocast_context, fit
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run
 from minillm.training.settings import Schedule, TrainConfig
@@ -68,7 +68,7 @@ class OnlineConfig(TrainConfig):
     seed: int = 0
     log_every: int = 1
     save_every: int = 10
-    bf16: bool | None = False  # a rounding in bfloat16 is not small beside the clip of a probability ratio
+    bf16: bool | None = False  # rounding to bfloat16 is not small beside the clip range
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,7 +81,9 @@ class OnlineConfig(TrainConfig):
         if not 0 <= self.kl_coef < math.inf:
             raise UserError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:
-            raise UserError("target_kl is given and kl_coef is 0, which no factor changes; start with a positive one")
+            raise UserError(
+                f"target_kl is {self.target_kl} and kl_coef 0; target_kl scales kl_coef, so start with a positive one"
+            )
 
 
 @dataclass(frozen=True)
@@ -146,26 +148,28 @@ class OnlineTask(Task):
     def __init__(self, method: Method, data: PromptData):
         config = method.config
         prompts = Shuffled(len(data.prompts), config.prompts_per_step, config.seed)
-        super().__init__(method.module, prompts, self.answers_loss, state={"kl_coef": config.kl_coef})
+        super().__init__(method.module, prompts, self.minibatch_loss, state={"kl_coef": config.kl_coef})
         self.method, self.data = method, data
-        self.parts: list[dict[str, Tensor]] = []  # of each loss of this step
+        self.loss_parts: list[dict[str, Tensor]] = []  # of each loss of this step
 
     def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
         """Round `number`: sample, then update until the epochs are done or the policy has moved by `stop_kl`."""
-        config, kl_coef = self.method.config, self.state["kl_coef"]
-        seed = config.seed * 1_000_003 + number
+        online, kl_coef = self.method.config, self.state["kl_coef"]
+        seed = online.seed * 1_000_003 + number
         chosen = self.batches[number].tolist()
-        prompts = [list(self.data.prompts[n]) for n in chosen for _ in range(config.answers_per_prompt)]
+        prompts = [list(self.data.prompts[n]) for n in chosen for _ in range(online.answers_per_prompt)]
         experience, metrics = sample(self.method, prompts, self.data, seed, kl_coef)
-        self.parts, updates = [], []
-        for rows in minibatches(len(prompts), config, seed):
+        self.loss_parts, updates = [], []
+        for rows in minibatches(len(prompts), online, seed):
             done = update([experience.rows(rows.to(self.method.model.device))])
             if done is None:
                 break
             updates.append(done)
-        if config.target_kl is not None:
-            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
-        means: Any = {name: torch.stack([part[name] for part in self.parts]).mean().item() for name in self.parts[0]}
+        if online.target_kl is not None:
+            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], online.target_kl)
+        means: Any = {
+            name: torch.stack([part[name] for part in self.loss_parts]).mean().item() for name in self.loss_parts[0]
+        }
         metrics |= means
         metrics |= {
             "loss": sum(done.loss for done in updates) / len(updates),
@@ -175,20 +179,20 @@ class OnlineTask(Task):
         }
         return metrics
 
-    def answers_loss(self, module: nn.Module, batch: Experience) -> Float[Tensor, ""] | None:
+    def minibatch_loss(self, module: nn.Module, batch: Experience) -> Float[Tensor, ""] | None:
         """The method's loss of some answers; None if the policy has moved far enough in this step."""
         model, config, mask = self.method.model, self.method.config, batch.rollout.counts
         hidden = answer_hidden(model, batch.rollout)
         log_probs, _ = score_answers(model, batch.rollout, hidden)
-        moved = token_mean(kl_estimate(batch.old, log_probs.detach()), mask)
-        if self.parts and moved > config.stop_kl:
+        policy_kl = token_mean(kl_estimate(batch.old, log_probs.detach()), mask)
+        if self.loss_parts and policy_kl > config.stop_kl:  # never before the first update
             return None
         loss, parts = self.method.loss(batch, hidden, log_probs, self.state["kl_coef"])
         ratio = (log_probs.detach() - batch.old).exp()
         outside = (ratio < 1 - config.clip) | (ratio > 1 + (config.clip_high or config.clip))
         clipped = token_mean(outside.float(), mask)
         parts = {name: part.detach() for name, part in parts.items()}
-        self.parts.append({**parts, "clip_fraction": clipped, "policy_kl": moved})
+        self.loss_parts.append({**parts, "clip_fraction": clipped, "policy_kl": policy_kl})
         return loss
 
 
@@ -238,7 +242,7 @@ def sample(
     model, config = method.model, method.config
     rollout = roll_out(model, prompts, config.max_new_tokens, data.stop, seed)
     scores = score(data.reward, rollout.prompts, rollout.answers).to(model.device)
-    with number_format(config, model.device):  # as in the updates: a rounding would count as a move of the policy
+    with autocast_context(config, model.device):  # as in the updates: a rounding would count as a move of the policy
         hidden = answer_hidden(model, rollout)
         old, entropy = score_answers(model, rollout, hidden)
         reference, _ = score_answers(method.reference, rollout)

@@ -4,7 +4,7 @@ One file, because replacing one file is atomic: weights and optimizer state can 
 The one before it is kept beside it, for the day on which a disk spoils the newest. safetensors, because loading it
 runs no code (torch.distributed.checkpoint, which could do much of this, keeps its index as a pickle).
 
-Where a processes shards the model, no process has all of it. Each writes the rows that it holds into a file of its own,
+Where the model is sharded, no process has all of it. Each writes the rows that it holds into a file of its own,
 named after the step, and the leading one replaces `checkpoint.safetensors` last; that holds its rows and the names of
 the other files. So replacing one file is still the moment at which the new checkpoint counts. Put one below the other,
 the rows are the whole tensors again: any number of processes, sharded or not, may go on from there.

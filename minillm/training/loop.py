@@ -53,7 +53,7 @@ class Update(NamedTuple):
 
 @dataclass
 class Task:
-    """What a training method adds to the loop; as it stands, one update per step on the batches of that step.
+    """What a training method adds to the loop; by default, each step makes one update on that step's batches.
 
     PPO and GRPO override `step`: they sample first, then make several updates on what was sampled.
     """
@@ -111,8 +111,14 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
     with interrupt_after_step() as interrupted, compiled_layers(task.model) if config.compile else nullcontext():
         while fraction < 1:
             # One step: the rate for it, then forward, backward and the optimizer, as often as the task says.
-            schedule = config.schedule, config.learning_rate, progress["step"], fraction
-            rate = learning_rate(*schedule, config.warmup_steps, config.final_fraction)
+            rate = learning_rate(
+                config.schedule,
+                peak=config.learning_rate,
+                step=progress["step"],
+                progress=fraction,
+                warmup_steps=config.warmup_steps,
+                final_fraction=config.final_fraction,
+            )
 
             def update_now(batches: Sequence[Any], rate: float = rate) -> Update | None:
                 rows = [to_device(processes.shard(batch), device) for batch in batches]
@@ -121,7 +127,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
             try:
                 metrics = task.step(progress["step"], config, update_now)
             except FloatingPointError as error:
-                raise run.failure(f"step {progress['step']}: {error}", task.model) from None
+                raise FloatingPointError(run.diagnose(f"step {progress['step']}: {error}", task.model)) from None
 
             # Where the run stands now; any process may stop all.
             step, seconds = progress["step"] + 1, time.perf_counter() - start
@@ -182,7 +188,7 @@ def update(
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         # forward and backward
         with not_yet_averaged(module, more_to_come=number < len(batches)):
-            with number_format(config, device):
+            with autocast_context(config, device):
                 loss = module(batch)
             if loss is None:
                 return None
@@ -197,22 +203,22 @@ def update(
     grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)).item()
     if not math.isfinite(grad_norm):  # clipping would write NaN into every weight
         raise FloatingPointError(
-            f"the gradient's norm became {grad_norm} at learning rate {learning_rate:.2g}; lower it"
+            f"the gradient norm is {grad_norm} at learning rate {learning_rate:.2g}; lower the learning rate"
         )
     optimizer.step()
     return Update(processes.sum(total), grad_norm, n_targets)
 
 
-def half_precision(config: TrainConfig, device: torch.device) -> torch.dtype | None:
+def training_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | None:
     """The number format of matrix products in training, or None if it is the weights' own float32."""
     if config.bf16 is None:
         return autocast_dtype(device)
     return torch.bfloat16 if config.bf16 else None
 
 
-def number_format(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """The context in which a training step computes its loss: bfloat16 where `half_precision` says so."""
-    dtype = half_precision(config, device)
+def autocast_context(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context in which a training step computes its loss: bfloat16 where `training_dtype` says so."""
+    dtype = training_dtype(config, device)
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 

@@ -18,7 +18,7 @@ from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
-from minillm.training.loop import Task, count_targets, fit, half_precision, to_device
+from minillm.training.loop import Task, count_targets, fit, to_device, training_dtype
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -124,4 +124,4 @@ def seconds_per_token_at_peak(
     device = next(model.parameters()).device
     length = data.train[0][0].shape[1]
     flops = 3 * count_flops(model.config, length) / length  # forward, and twice as much backward
-    return flops / (matmul_peak(device, half_precision(config, device) or torch.float32) * processes.world_size)
+    return flops / (matmul_peak(device, training_dtype(config, device) or torch.float32) * processes.world_size)

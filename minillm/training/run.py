@@ -36,7 +36,7 @@ def ignore(metrics: Metrics) -> None:
 
 
 class Run:
-    """Where a run is kept, who hears of it, and which processes share it.
+    """A run's folder, its metrics so far, the callback for new ones, and the processes that share it.
 
     Without a folder only `history`, the metrics so far, is kept, in memory. With one, `resume` continues what is in it,
     and `save_model(model, tokenizer, folder)` is called before every checkpoint, on rank 0 and with the whole model.
@@ -99,7 +99,7 @@ class Run:
         except OSError as error:
             if required:
                 raise
-            warnings.warn(f"step {progress['step']} is not saved: {error}. Training goes on.", stacklevel=2)
+            warnings.warn(f"step {progress['step']} could not be saved: {error}. Training continues.", stacklevel=2)
 
     def record(self, metrics: Metrics) -> None:
         """Keep one line of metrics; on rank 0 also in the folder, and for `on_metrics`.
@@ -114,22 +114,26 @@ class Run:
             self.on_metrics(metrics)
 
     def _write_line(self, path: Path) -> None:
-        lines = [json.dumps(line) + "\n" for line in self.history]
         try:
             if not self._file_is_current:
                 with replacing(path) as partial:
-                    partial.write_text("".join(lines[:-1]), encoding="utf-8")
+                    lines = (json.dumps(line) + "\n" for line in self.history[:-1])
+                    partial.write_text("".join(lines), encoding="utf-8")
                 self._file_is_current = True
             with open(path, "a", encoding="utf-8") as file:
-                file.write(lines[-1])
+                file.write(json.dumps(self.history[-1]) + "\n")
         except OSError as error:
             self._file_is_current = False  # it may end in half a line: write it anew when there is space
-            warnings.warn(f"{path} could not be written ({error}); training goes on", stacklevel=2)
+            warnings.warn(f"{path} could not be written ({error}); training continues", stacklevel=2)
 
-    def failure(self, error: str, model: nn.Module) -> FloatingPointError:
-        """The error to raise after a loss that was not finite; with a folder, diagnostics.json shows where it began."""
+    def diagnose(self, error: str, model: nn.Module) -> str:
+        """Write diagnostics.json after a loss that was not finite; returns the error's message with its path.
+
+        It holds the norms of all weights and gradients, those that are not finite, and the last metrics. Without a
+        folder, or on a full disk, the message alone is returned.
+        """
         if self.folder is None or not self.processes.is_main:
-            return FloatingPointError(error)
+            return error
         norms = {
             name: {
                 "weight": own_part(p).norm().item(),  # the other ranks may not answer any more
@@ -140,5 +144,8 @@ class Run:
         broken = [name for name, values in norms.items() if not all(math.isfinite(v or 0.0) for v in values.values())]
         path = self.folder / DIAGNOSTICS
         report = {"error": error, "not_finite": broken, "norms": norms, "last_metrics": self.history[-5:]}
-        path.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        return FloatingPointError(f"{error}. The last good checkpoint is kept; {path} tells more")
+        try:
+            path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        except OSError:
+            return error
+        return f"{error}. The last good checkpoint is kept; see {path}"

@@ -114,7 +114,7 @@ def test_a_full_disk_is_survived_until_the_last_round(
         disk["full"] = line["step"] < 3
 
     monkeypatch.setattr(module, refused, save)
-    not_saved = pytest.warns(UserWarning, match="step [12] is not saved: no space left. Training goes on.")
+    not_saved = pytest.warns(UserWarning, match="step [12] could not be saved: no space left. Training continues.")
     with not_saved:
         history = method(fresh(), DATA, settings, tmp_path / "room", tokenizer, make_room)[1]
     assert without_times(history) == without_times(straight)
@@ -184,7 +184,7 @@ def test_bad_rewards_and_losses_get_a_sentence(tmp_path, tokenizer):
     with pytest.raises(ValueError, match=r"the reward of 2 answers .* \(shape \(1,\)\)"):
         ppo(fresh(), PromptData(PROMPTS, lambda prompts, answers: torch.ones(1)), config)
     huge = PromptData(PROMPTS, lambda prompts, answers: torch.tensor([1e30, 0.0]))
-    with pytest.raises(FloatingPointError, match="step 0: the loss became inf .* tells more"):
+    with pytest.raises(FloatingPointError, match="step 0: the loss became inf .* see "):
         ppo(fresh(), huge, config, tmp_path, tokenizer)
     assert (tmp_path / "diagnostics.json").exists()
     with pytest.raises(ValueError, match="give run_dir and tokenizer together"):

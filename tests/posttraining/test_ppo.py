@@ -107,7 +107,7 @@ def test_the_value_learns_what_a_prompt_is_worth():
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be positive"),
         ({"clip": -0.1}, "clip is -0.1; it must be positive"),
         ({"target_kl": 0.0}, "target_kl is 0.0; it must be positive"),
-        ({"target_kl": 6.0, "kl_coef": 0.0}, "target_kl is given and kl_coef is 0"),
+        ({"target_kl": 6.0, "kl_coef": 0.0}, "target_kl is .* and kl_coef 0"),
         ({"kl_coef": -1.0}, "kl_coef is -1.0; it cannot be negative"),
         ({"gae_lambda": 1.5}, "gae_lambda is 1.5; it must lie between 0 and 1"),
         ({"discount": -0.5}, "discount is -0.5; it must lie between 0 and 1"),
