@@ -432,7 +432,7 @@ def last_vectors(model, pairs):
     return vectors[::2] - vectors[1::2]  # (pairs, C)
 
 
-held_vectors = last_vectors(judge, heap.pairs)
+held_vectors = last_vectors(judge.transformer, heap.pairs)
 scale = held_vectors.std(0) * held_vectors.shape[1] ** 0.5
 assert len(held_vectors) == len(HELD)
 
@@ -463,7 +463,7 @@ assert head.grad.abs().max() < 1e-3  # at the bottom: the package's loss has no 
 def taught(rankings):
     """How often raters agree after 0, 1, 2, ... rankings; the chance given to the last."""
     pairs = encode_preferences(tokenizer, rankings, 256).pairs
-    vectors = last_vectors(judge, pairs) / scale
+    vectors = last_vectors(judge.transformer, pairs) / scale
     heads = [naive_head(vectors[:n]) for n in range(len(rankings) + 1)]
     tries = [(held_vectors / scale @ head).tolist() for head in heads]
     agree = [agreement(one, EVERY) for one in tries]
@@ -525,7 +525,7 @@ def taught_on(model):
     return agreement((theirs / scale @ naive_head(ours / scale)).tolist(), EVERY)
 
 
-on_chat, on_judge = taught_on(sft), taught_on(judge)
+on_chat, on_judge = taught_on(sft), taught_on(judge.transformer)
 print(f"on the chat model's layers {on_chat:.2f}, on the judge's {on_judge:.2f}")
 assert abs(on_judge - simulated[20]) < 0.01
 assert on_chat < on_judge
