@@ -110,11 +110,12 @@ def pack_conversations(
     return rows[every], rows.segments(every), masks[every] == 1
 
 
-def read_conversations(path: Path) -> list[list[Message]]:
+def read_conversations(path: str | Path) -> list[list[Message]]:
     """The conversations of a JSONL file: one {"messages": [{"role": "user", "content": "..."}, ...]} per line.
 
     Raises `FileNotFoundError` for no file, and `ValueError`, with the line's number, for a line that is none.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no file {path}; it holds one conversation per line, {{"messages": [...]}}')
     conversations = []
@@ -141,7 +142,7 @@ def read_conversations(path: Path) -> list[list[Message]]:
     return conversations
 
 
-def append_conversation(path: Path, messages: Sequence[Message]) -> None:
+def append_conversation(path: str | Path, messages: Sequence[Message]) -> None:
     """Add a conversation to a JSONL file, as its last line; raises `OSError` where the disk refuses.
 
     >>> import tempfile
@@ -150,6 +151,7 @@ def append_conversation(path: Path, messages: Sequence[Message]) -> None:
     ...     read_conversations(Path(folder, "chats.jsonl"))
     [[{'role': 'user', 'content': 'Hi?'}]]
     """
+    path = Path(path)
     append_lines(path, [json.dumps({"messages": [dict(message) for message in messages]}, ensure_ascii=False)])
 
 

@@ -100,7 +100,7 @@ class Loaded:
     skipped: tuple[str, ...]
 
 
-def save_preferences(path: Path, preferences: Iterable[Preference]) -> None:
+def save_preferences(path: str | Path, preferences: Iterable[Preference]) -> None:
     """Write a file anew, whole or not at all.
 
     >>> import tempfile
@@ -111,20 +111,23 @@ def save_preferences(path: Path, preferences: Iterable[Preference]) -> None:
     ...     len(load_preferences(Path(folder, "a.jsonl")).preferences)
     2
     """
+    path = Path(path)
     save_lines(path, (preference.to_json() for preference in preferences))
 
 
-def append_preferences(path: Path, preferences: Iterable[Preference]) -> None:
+def append_preferences(path: str | Path, preferences: Iterable[Preference]) -> None:
     """Add lines at the end of a file, or begin it; a crash leaves either the old file or the new one."""
+    path = Path(path)
     append_lines(path, (preference.to_json() for preference in preferences))
 
 
-def load_preferences(path: Path, skip_broken: bool = False) -> Loaded:
+def load_preferences(path: str | Path, skip_broken: bool = False) -> Loaded:
     """Read a file of preferences; empty lines do not count.
 
     Raises FileNotFoundError where there is none, and RankingsError, with file name and line number, at the first line
     that cannot be used. With `skip_broken` such lines are left out and listed in `skipped`.
     """
+    path = Path(path)
     preferences, skipped = [], []
     with Path(path).open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):

@@ -20,12 +20,13 @@ CHUNK = 1 << 20  # bytes read at a time
 MAX_CHARACTERS = 1_000_000  # of a document; a longer one is cut, or a file without separators would fill the memory
 
 
-def read_documents(path: Path) -> Iterator[str]:
+def read_documents(path: str | Path) -> Iterator[str]:
     """Yield the documents of a file or of a folder; files come in the order of their names, folders inside included.
 
     Raises `FileNotFoundError` where there is nothing, `ValueError` for a folder without text files, a file that is not
     UTF-8 and a broken parquet file, and `ModuleNotFoundError` where parquet is to be read without pyarrow.
     """
+    path = Path(path)
     if not path.is_dir():
         yield from _read_file(path, PARAGRAPHS)
         return

@@ -47,7 +47,8 @@ class TokenFile(Sequence):
     ([[5, 6], [7]], [5, 6, 0, 7, 0], [2, 1])
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: str | Path):
+        path = Path(path)
         header = _read_header(path)
         kind = np.dtype(f"<u{header['bits'] // 8}")
         bounds_at = HEADER + _padded(header["tokens"] * kind.itemsize)
@@ -84,13 +85,14 @@ class TokenFile(Sequence):
 
 
 def write_token_file(
-    path: Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str = ""
+    path: str | Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str = ""
 ) -> TokenFile:
     """Write documents one by one, with only one in memory; the file gets its name when it is complete.
 
     `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary, and `OSError` for a
     full disk; nothing half is left.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(path) as partial:
@@ -117,7 +119,7 @@ def _write_whole(path: Path, documents: Iterable[Sequence[int]], end_id: int, vo
 
 
 def cached_token_file(
-    path: Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str
+    path: str | Path, documents: Iterable[Sequence[int]], end_id: int, vocab_size: int, source: str
 ) -> TokenFile:
     """The token file at `path` if it is intact and made from `source`; else it is made from `documents`.
 
@@ -131,6 +133,7 @@ def cached_token_file(
     ...     cached_token_file(path, [[7]], end_id=0, vocab_size=9, source="x").stream.tolist()    # read, not made again
     [5, 0]
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):
         if path.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from minillm.files import locked, replacing
 
 
-def save_lines(path: Path, lines: Iterable[str]) -> None:
+def save_lines(path: str | Path, lines: Iterable[str]) -> None:
     """Write a file anew, each text as one line; raises `OSError` where the disk refuses, and the old file stays.
 
     >>> import tempfile
@@ -21,12 +21,14 @@ def save_lines(path: Path, lines: Iterable[str]) -> None:
     ...     Path(folder, "a.jsonl").read_bytes()
     b'{}\\n[]\\n'
     """
+    path = Path(path)
     with locked(path):
         _write(path, b"", lines)
 
 
-def append_lines(path: Path, lines: Iterable[str]) -> None:
+def append_lines(path: str | Path, lines: Iterable[str]) -> None:
     """Add lines at the end of a file, or begin it; raises `OSError` where the disk refuses, and the old file stays."""
+    path = Path(path)
     with locked(path):
         old = path.read_bytes() if path.exists() else b""
         _write(path, old if old.endswith(b"\n") or not old else old + b"\n", lines)

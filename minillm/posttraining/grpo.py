@@ -91,7 +91,7 @@ class GRPO(Method):
         """Advantages in which every token of an answer has the answer's."""
         advantages = group_advantages(scores, self.config.answers_per_prompt, self.config.scale)
         idle = (advantages.unflatten(0, (-1, self.config.answers_per_prompt)) == 0).all(1).float().mean().item()
-        return Experience(rollout, old, reference, advantages[:, None] * rollout.counts), {"idle": idle}
+        return Experience(rollout, old, reference, advantages[:, None] * rollout.mask), {"idle": idle}
 
     def loss(
         self, part: Experience, hidden: Float[Tensor, "B T C"], log_probs: Float[Tensor, "B T"], kl_coef: float
@@ -103,7 +103,7 @@ class GRPO(Method):
             part.old,
             part.reference,
             part.advantages,
-            part.rollout.counts,
+            part.rollout.mask,
             clip=config.clip,
             kl_coef=kl_coef,
             clip_high=config.clip_high,

@@ -100,12 +100,12 @@ class Experience:
     @property
     def n_targets(self) -> int:
         """Tokens of the answers."""
-        return int(self.rollout.counts.sum())
+        return int(self.rollout.mask.sum())
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "Experience":
         """Some of the answers."""
         rollout = self.rollout.rows(picked)
-        T = rollout.counts.shape[1]
+        T = rollout.mask.shape[1]
         old, reference, advantages = (table[picked, :T] for table in (self.old, self.reference, self.advantages))
         expected = (None if table is None else table[picked, :T] for table in (self.values, self.returns))
         return Experience(rollout, old, reference, advantages, *expected)
@@ -181,7 +181,7 @@ class OnlineTask(Task):
 
     def minibatch_loss(self, module: nn.Module, batch: Experience) -> Float[Tensor, ""] | None:
         """The method's loss of some answers; None if the policy has moved far enough in this step."""
-        model, config, mask = self.method.model, self.method.config, batch.rollout.counts
+        model, config, mask = self.method.model, self.method.config, batch.rollout.mask
         hidden = answer_hidden(model, batch.rollout)
         log_probs, _ = score_answers(model, batch.rollout, hidden)
         policy_kl = token_mean(kl_estimate(batch.old, log_probs.detach()), mask)
@@ -247,11 +247,11 @@ def sample(
         old, entropy = score_answers(model, rollout, hidden)
         reference, _ = score_answers(method.reference, rollout)
         experience, metrics = method.experience(rollout, scores, hidden, old, reference, kl_coef)
-    stops, lengths = set(data.stop), rollout.counts.sum(1).float()
+    stops, lengths = set(data.stop), rollout.mask.sum(1).float()
     metrics |= {
         "reward": scores.mean().item(),
         "kl": (old - reference).sum(1).mean().item(),
-        "entropy": token_mean(entropy, rollout.counts).item(),
+        "entropy": token_mean(entropy, rollout.mask).item(),
         "answer_length": lengths.mean().item(),
         "ended": sum(answer[-1] in stops for answer in rollout.answers) / len(prompts),
     }

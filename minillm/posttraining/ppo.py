@@ -104,7 +104,7 @@ class PPO(Method):
         kl_coef: float,
     ) -> tuple[Experience, Metrics]:
         """Token rewards with the KL penalty, and their advantages over the values."""
-        mask, values = rollout.counts, self.values(hidden)
+        mask, values = rollout.mask, self.values(hidden)
         rewards = token_rewards(scores, old, reference, mask, kl_coef)
         advantages = gae(rewards, values, mask, self.config.discount, self.config.gae_lambda)
         returns = advantages + values
@@ -120,7 +120,7 @@ class PPO(Method):
             log_probs,
             part.old,
             part.advantages,
-            part.rollout.counts,
+            part.rollout.mask,
             self.values(hidden),
             part.values,
             part.returns,

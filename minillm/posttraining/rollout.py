@@ -31,7 +31,7 @@ class Rollout:
     prompts: list[list[int]]
     answers: list[list[int]]
     ids: Int[Tensor, "B T"]  # of the answers, padded on the right
-    counts: Bool[Tensor, "B T"]  # True at their tokens
+    mask: Bool[Tensor, "B T"]  # True at their tokens
 
     @classmethod
     def of(
@@ -40,15 +40,15 @@ class Rollout:
         """Any answers to any prompts.
 
         >>> rollout = Rollout.of([[1, 2], [3]], [[4], [5, 6]])
-        >>> rollout.ids.tolist(), rollout.counts.tolist()
+        >>> rollout.ids.tolist(), rollout.mask.tolist()
         ([[4, 0], [5, 6]], [[True, False], [True, True]])
         """
         width = max(map(len, answers))
         rows = [[*answer, *[0] * (width - len(answer))] for answer in answers]
         ids = torch.tensor(rows, dtype=torch.long, device=device)
         lengths = torch.tensor([len(answer) for answer in answers], device=device)
-        counts = torch.arange(width, device=device) < lengths[:, None]
-        return cls([list(prompt) for prompt in prompts], [list(answer) for answer in answers], ids, counts)
+        mask = torch.arange(width, device=device) < lengths[:, None]
+        return cls([list(prompt) for prompt in prompts], [list(answer) for answer in answers], ids, mask)
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "Rollout":
         """Some of the rows, without the columns that are padding in all of them."""
@@ -72,7 +72,7 @@ def roll_out(
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
     >>> rollout = roll_out(model, [[1, 2, 3], [4]], max_new_tokens=2, seed=0)
-    >>> rollout.ids.shape, rollout.counts.tolist()
+    >>> rollout.ids.shape, rollout.mask.tolist()
     (torch.Size([2, 2]), [[True, True], [True, True]])
     """
     model.check_predicts_tokens()
@@ -139,8 +139,8 @@ def hidden_of_answers(
             texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
             hidden = last.index_select(0, its)  # its gradients add up in one order; those of last[its] do not
             if texts.ids.shape[1]:
-                going_on = model.hidden(texts.ids, prefix_cache.rows(its), texts.counts.long())
-                hidden = torch.cat((hidden, going_on * texts.counts.unsqueeze(-1)), dim=1)
+                going_on = model.hidden(texts.ids, prefix_cache.rows(its), texts.mask.long())
+                hidden = torch.cat((hidden, going_on * texts.mask.unsqueeze(-1)), dim=1)
             parts.append(F.pad(hidden, (0, 0, 0, width - hidden.shape[1])))
             rows.append(picked)
     return torch.cat(parts)[torch.cat(rows).argsort().to(model.device)]
@@ -180,15 +180,15 @@ def score_vectors(
     head: nn.Module, rollout: Rollout, hidden: Float[Tensor, "B T C"]
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """`score_answers` by any head, from the vectors in front of the tokens."""
-    counts = rollout.counts
-    vectors, targets = hidden[counts], rollout.ids[counts]
+    mask = rollout.mask
+    vectors, targets = hidden[mask], rollout.ids[mask]
     rows = max(LOGITS_AT_ONCE // head(vectors[:0]).shape[-1], 1)
     parts = [
         checkpoint(_score, head, *part, use_reentrant=False) if len(vectors) > rows else _score(head, *part)
         for part in zip(vectors.split(rows), targets.split(rows), strict=True)
     ]
-    nothing = torch.zeros(counts.shape, device=counts.device)
-    log_probs, entropy = (nothing.masked_scatter(counts, torch.cat(part)) for part in zip(*parts, strict=True))
+    nothing = torch.zeros(mask.shape, device=mask.device)
+    log_probs, entropy = (nothing.masked_scatter(mask, torch.cat(part)) for part in zip(*parts, strict=True))
     return log_probs, entropy
 
 

@@ -208,8 +208,9 @@ def name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:
             setattr(tokenizer, role, by_id.get(id))
 
 
-def read_config(path: Path) -> ModelConfig:
+def read_config(path: str | Path) -> ModelConfig:
     """Our configuration out of a config.json; raises `ValueError` for a file that holds none that we can run."""
+    path = Path(path)
     return _config_of(_read_values(path), path)
 
 

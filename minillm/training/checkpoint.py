@@ -33,7 +33,7 @@ Progress = dict[str, Any]  # steps, tokens and seconds so far
 
 
 def save_checkpoint(
-    path: Path,
+    path: str | Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
@@ -46,6 +46,7 @@ def save_checkpoint(
     this; the folder must be one that all of them see. Raises `OSError`, in all, where the disk of one is full or cannot
     be written to, and leaves both checkpoints as they were.
     """
+    path = Path(path)
     progress = processes.broadcast(progress)
     parts = [
         _part(path, progress["step"], number, processes.world_size)
@@ -140,8 +141,9 @@ class DamagedCheckpoint(UserError):
     """A file that is no whole checkpoint."""
 
 
-def load_latest(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_latest(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """`load_checkpoint`, or the checkpoint before it, with a warning, where the newest is damaged."""
+    path = Path(path)
     try:
         return load_checkpoint(path, model, optimizer)
     except DamagedCheckpoint as damage:
@@ -152,13 +154,14 @@ def load_latest(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) 
         return progress
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Restore what `save_checkpoint` wrote into `model` and `optimizer`; returns its `progress`.
 
     A checkpoint of sharded processes is put together, and cut again for the parameters that are sharded here.
     Raises `FileNotFoundError` where there is none and `ValueError` for a damaged file or one of another model,
     naming the first tensor that does not fit. Nothing is changed in either case.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}; start the run without resuming")
     tensors, name, progress = _read(path)

@@ -49,12 +49,13 @@ class Metrics(TypedDict, total=False):
     idle: float  # GRPO: share of groups whose scores are all equal
 
 
-def read_metrics(path: Path) -> list[Metrics]:
+def read_metrics(path: str | Path) -> list[Metrics]:
     """Read a metrics.jsonl: each line has an increasing `step`, a `loss`, and nothing but numbers.
 
     Half a line at the end, which a kill may leave, is skipped. Raises `UserError`, with the line's number, for any
     other line, and `FileNotFoundError` if there is no file.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}; a run that is kept (--out, or run_dir) writes its metrics there")
     try:

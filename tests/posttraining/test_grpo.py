@@ -50,7 +50,7 @@ def test_the_loss_by_loops():
         old, before, new = (score_answers(m, rollout)[0] for m in (model, reference, moved))
         part, metrics = method.experience(rollout, scores, answer_hidden(model, rollout), old, before, 0.3)
         loss, _ = method.loss(part, answer_hidden(moved, rollout), new, 0.3)
-    lengths = rollout.counts.sum(1).tolist()
+    lengths = rollout.mask.sum(1).tolist()
     assert len(set(lengths)) > 1
     answers = []
     for b, advantage in enumerate([-math.sqrt(0.5), math.sqrt(0.5), 0.0, 0.0]):  # 1 and 3 deviate by sqrt(2)

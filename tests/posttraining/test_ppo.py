@@ -46,7 +46,7 @@ def test_the_loss_by_loops():
     method = PPO(model, config)
     torch.nn.init.normal_(method.module["value"].weight)
     part = experience_of(method, model, reference, 0.3, scores)
-    lengths = part.rollout.counts.sum(1).tolist()
+    lengths = part.rollout.mask.sum(1).tolist()
     assert len(set(lengths)) > 1
     tokens = []
     for b, length in enumerate(lengths):
@@ -82,7 +82,7 @@ def test_the_first_gradient_is_the_policy_gradient():
     part = experience_of(method, model, reference, 0.1, torch.tensor([1.0, 0.0, -1.0, 2.0]))
     clipped = torch.autograd.grad(loss_of(method, model, part, 0.1)[1]["policy_loss"], [*model.parameters()])
     log_probs, _ = score_answers(model, part.rollout)
-    plain = -(part.advantages * log_probs)[part.rollout.counts].mean()
+    plain = -(part.advantages * log_probs)[part.rollout.mask].mean()
     torch.testing.assert_close(clipped, torch.autograd.grad(plain, [*model.parameters()]), atol=1e-5, rtol=1e-3)
 
 

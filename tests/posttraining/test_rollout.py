@@ -25,7 +25,7 @@ def test_the_rectangle_holds_the_answers_and_padding(small_model):
     assert len({len(answer) for answer in rollout.answers}) > 1
     assert all(STOP.count(token) == 0 for answer in rollout.answers for token in answer[:-1])
     for row in range(len(PROMPTS)):
-        assert rollout.ids[row][rollout.counts[row]].tolist() == rollout.answers[row]
+        assert rollout.ids[row][rollout.mask[row]].tolist() == rollout.answers[row]
     assert rollout.ids.shape[1] == max(map(len, rollout.answers))
 
 
@@ -61,7 +61,7 @@ def test_log_probs_and_their_gradient_are_those_of_each_answer_alone(position, t
     sampler = lively(Transformer(small_config(position=position)))
     model = lively(Transformer(small_config(position=position)))  # of another than the one that drew them
     rollout = roll_out(sampler, PROMPTS, 9, STOP, seed=3)
-    weights = torch.randn(2, *rollout.counts.shape)
+    weights = torch.randn(2, *rollout.mask.shape)
     gradients = []
     for scores in (torch.stack(score_answers(model, rollout)), one_by_one(model, rollout)):
         gradients.append(torch.autograd.grad((weights * scores).sum(), [*model.parameters()]))
