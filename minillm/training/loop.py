@@ -25,7 +25,6 @@ from minillm.training.distributed import Processes, not_yet_averaged, whole
 from minillm.training.metrics import Metrics
 from minillm.training.optim import make_optimizer
 from minillm.training.run import Run
-from minillm.training.schedule import learning_rate
 from minillm.training.settings import TrainConfig
 
 LossFunction = Callable[[Any, Any], Float[Tensor, ""] | None]  # of a model and a batch
@@ -111,14 +110,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
     with interrupt_after_step() as interrupted, compiled_layers(task.model) if config.compile else nullcontext():
         while fraction < 1:
             # One step: the rate for it, then forward, backward and the optimizer, as often as the task says.
-            rate = learning_rate(
-                config.schedule,
-                peak=config.learning_rate,
-                step=progress["step"],
-                progress=fraction,
-                warmup_steps=config.warmup_steps,
-                final_fraction=config.final_fraction,
-            )
+            rate = config.learning_rate_at(progress["step"], fraction)
 
             def update_now(batches: Sequence[Any], rate: float = rate) -> Update | None:
                 rows = [to_device(processes.shard(batch), device) for batch in batches]

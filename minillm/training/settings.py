@@ -6,6 +6,7 @@ from typing import Literal
 
 from minillm.config import check_types
 from minillm.errors import UserError
+from minillm.training.schedule import learning_rate
 
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "wsd"]
@@ -58,6 +59,14 @@ class TrainConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it cannot be negative")
         if self.final_fraction > 1:
             raise UserError(f"final_fraction is {self.final_fraction}; the rate cannot end above where it was")
+
+    def learning_rate_at(self, step: int, progress: float) -> float:
+        """The rate of update `step` (from 0), when the fraction `progress` of the run is over.
+
+        >>> TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10).learning_rate_at(step=4, progress=0.04)
+        0.5
+        """
+        return learning_rate(self.schedule, self.learning_rate, step, progress, self.warmup_steps, self.final_fraction)
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` updates and `seconds`; at 1 the run ends."""
