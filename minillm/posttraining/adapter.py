@@ -50,10 +50,18 @@ COPIES = {
 
 
 def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
-    """Write the corrections alone into the directory `dir`, as `peft` does, so that `PeftModel` can open them.
+    """Write the LoRA layers alone into the directory `dir`, in PEFT's format, so that `PeftModel` opens them.
 
-    `base_name` tells which model they belong to. Raises `ValueError` for a model without corrections, `OSError` where
-    the disk refuses.
+    `base_name` tells which model they belong to. Raises `UserError` for a model without LoRA layers, and `OSError` if
+    the directory cannot be written.
+
+    >>> import tempfile
+    >>> from minillm import ModelConfig, add_lora
+    >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_adapter(add_lora(model, rank=2, alpha=4.0), folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['adapter_config.json', 'adapter_model.safetensors']
     """
     layers, groups = lora_layers(model), _groups(model)
     corrected = {theirs: ours for theirs, ours in groups.items() if layers.keys() & ours}
@@ -101,11 +109,20 @@ def save_merged(model: Transformer, tokenizer: Tokenizer, folder: Path, base_nam
 
 
 def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
-    """Add the corrections that `save_adapter` or `peft` wrote into the directory `dir`; returns the model.
+    """Add the LoRA layers that `save_adapter` or `peft` wrote into the directory `dir`; returns the model.
 
-    Raises `FileNotFoundError` for a file that is missing. Raises `ValueError`, and changes nothing, for files that are
-    damaged, tensors that are missing, left over or of another shape, layers that the model has not, for what is more
-    than plain LoRA, and for a model that has corrections already.
+    Raises `FileNotFoundError` for a missing file. Raises `UserError`, and changes nothing, for damaged files, for
+    tensors that are missing, left over or of another shape, for layers that the model does not have, for anything
+    beyond plain LoRA, and for a model that has LoRA layers already.
+
+    >>> import tempfile
+    >>> from minillm import ModelConfig, add_lora
+    >>> config = ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_adapter(add_lora(Transformer(config), rank=2, alpha=4.0), folder)
+    ...     model = load_adapter(Transformer(config), folder)
+    >>> len(lora_layers(model)) > 0
+    True
     """
     if lora_layers(model):
         raise UserError("the model has LoRA layers already; merge_lora makes them part of it, or start from the base")

@@ -151,6 +151,14 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     transformers reads the reward at the last token that is not `pad_token_id`; that is the token that begins documents,
     which ends no answer. No class there has a likelihood term: with one, config.json names no class. Raises what
     `minillm.save` raises.
+
+    >>> import tempfile
+    >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
+    >>> model = RewardModel(ModelConfig(vocab_size=260, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_reward_model(model, tokenizer, folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
     """
     described = huggingface.describe(model.config, tokenizer)
     classes = [re.sub("ForCausalLM|LMHeadModel", CLASSIFIER, name) for name in described.get("architectures", [])]
@@ -167,6 +175,15 @@ def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tu
 
     The model is in evaluation mode. Of other programs' models the families that `minillm.load` reads are read. Raises
     what `minillm.load` raises, also for a language model and for a classifier with several labels.
+
+    >>> import tempfile
+    >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
+    >>> model = RewardModel(ModelConfig(vocab_size=260, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_reward_model(model, tokenizer, folder)
+    ...     loaded, _ = load_reward_model(folder)
+    >>> loaded.score([[1, 2]], [[3]])
+    tensor([0.])
     """
     config = Path(dir) / huggingface.CONFIG
     reads = config.is_file() and read_json(config, MAX_CONFIG_BYTES).get("likelihood_reward") is True
