@@ -54,20 +54,20 @@ def test_a_reward_model_stands_beside_the_ceiling(tmp_path, chatty):
     assert load_reward_model(tmp_path / "run")[0].head.weight.abs().sum() > 0
 
 
-def test_dpo_may_learn_what_a_judge_prefers(tmp_path, chatty):
+def test_dpo_may_learn_what_a_reward_model_prefers(tmp_path, chatty):
     run("reward", "--model", chatty, "--out", tmp_path / "taste", *SMALL)
     ends = {}
-    for name, options in (("raters", []), ("judge", ["--reward", tmp_path / "taste"])):
+    for name, options in (("raters", []), ("reward model", ["--reward", tmp_path / "taste"])):
         run("dpo", "--model", chatty, "--out", tmp_path / name, *SMALL, *options)
         ends[name] = load(tmp_path / name)[0].embedding.weight
-    assert not ends["judge"].equal(ends["raters"])
+    assert not ends["reward model"].equal(ends["raters"])
 
 
 def test_a_run_goes_on_that_began_before_an_option_was_there(tmp_path, chatty):
     out = tmp_path / "run"
     first = last_json(run("dpo", "--model", chatty, "--out", out, *SMALL, "--json"))
     options = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    del options["judge"]
+    del options["reward"]
     (out / "run.json").write_text(json.dumps(options), encoding="utf-8")
     again = last_json(run("dpo", "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]
