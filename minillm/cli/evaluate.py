@@ -1,4 +1,4 @@
-"""minillm eval: what a model trained on Ottermere has learnt, between guessing and a perfect reader."""
+"""minillm eval: what a model trained on Ottermere has learned, between guessing and a perfect reader."""
 
 import functools
 import sys

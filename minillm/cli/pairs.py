@@ -1,4 +1,4 @@
-"""What `minillm reward` and `minillm dpo` share: whose preferences are learnt, and the settings of the run."""
+"""What `minillm reward` and `minillm dpo` share: whose preferences are learned, and the settings of the run."""
 
 import functools
 from collections.abc import Callable, Sequence

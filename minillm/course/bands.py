@@ -26,9 +26,9 @@ MIN_WIDTH = 0.01  # nats; five seeds can agree by accident
 HINTS = {
     "not a number": "What became of it: a learning rate too high, a division by zero, or a half-precision overflow? "
     "The run's diagnostics.json, if there is one, names the weights that broke first.",
-    "start above": "Before it has learnt, a model should find every token equally likely. Are the initial weights or "
+    "start above": "Before it has learned, a model should find every token equally likely. Are the initial weights or "
     "the logits too large, or do the targets not belong to the inputs?",
-    "start below": "Before it has learnt, a model cannot know that much. Did the run start from trained weights, or "
+    "start below": "Before it has learned, a model cannot know that much. Did the run start from trained weights, or "
     "with another vocabulary?",
     "flat": "It still finds every token equally likely. Is the learning rate near zero, are the weights frozen, does "
     "the optimizer hold another model's parameters, or is the gradient cut off (detach, no_grad, a missing backward)?",

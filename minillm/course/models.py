@@ -68,7 +68,7 @@ class ChatRecipe:
 
 
 def sft(seed: int = 0) -> tuple[Transformer, Tokenizer]:
-    """The course's base model after it has learnt to answer: what `minillm sft` makes by default.
+    """The course's base model after it has learned to answer: what `minillm sft` makes by default.
 
     The first call trains it, and the base model where that was never made; each takes minutes on two cores. Raises
     `OSError` where the cache folder cannot be written to.
@@ -189,8 +189,7 @@ def train_ppo(recipe: PPORecipe, folder: Path) -> None:
 
 
 # Fields that are newer than kept models, with the values that change nothing.
-LATER = [("rope_scaling", None), ("sliding_window", None), ("clip_high", None), ("corpus", "world")]
-OLD_NAMES = {"gae_lambda": "trace"}  # what fields were called when models were kept
+LATER = [("rope_scaling", None), ("sliding_window", None), ("corpus", "world")]
 
 
 def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dict[str, Any]:
@@ -201,9 +200,7 @@ def _settings(recipe: BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe) -> dic
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    plain = asdict(
-        recipe, dict_factory=lambda pairs: {OLD_NAMES.get(name, name): v for name, v in pairs if (name, v) not in LATER}
-    )
+    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in LATER))
     return plain | texts
 
 

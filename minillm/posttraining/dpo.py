@@ -198,7 +198,7 @@ def dpo(
     `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model` comes in as it did
     the first time.
     A line of metrics counts pairs as its tokens; it holds margin and accuracy of the last batch (the mean difference of
-    the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats a pair),
+    the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats per pair),
     val_accuracy, and kl (nats an answer, from the reference, over answers of its own to held-out prompts).
     Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
 
@@ -213,9 +213,7 @@ def dpo(
     """
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
-    with autocast_context(
-        config, model.device
-    ):  # as the policy will compute: a rounding would count as something learnt
+    with autocast_context(config, model.device):  # as in training: else rounding would count as learning
         before = pair_log_probs(reference, data.train.pairs)
     before_held_out = pair_log_probs(reference, data.validation)
     latest = Metrics()

@@ -78,6 +78,8 @@ class OnlineConfig(TrainConfig):
         for name in ("stop_kl", "clip", "clip_high", "target_kl"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.accumulate != 1:
+            raise UserError(f"accumulate is {self.accumulate}; PPO and GRPO need 1: raise minibatch for larger updates")
         if not 0 <= self.kl_coef < math.inf:
             raise UserError(f"kl_coef is {self.kl_coef}; it cannot be negative")
         if self.target_kl is not None and self.kl_coef == 0:

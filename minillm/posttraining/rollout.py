@@ -1,7 +1,7 @@
 """Answers drawn from a model, many at once, and how likely a model finds them: what PPO, GRPO and best-of-n stand on.
 
 Drawing goes token by token on the KV cache and remembers nothing for a gradient. How likely the answers are, under the
-model that drew them or any other, is then one forward pass over all of them, and that one can be learnt from.
+model that drew them or any other, is then one forward pass over all of them, and that one can be learned from.
 """
 
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ class ByteLevelBPE:
         return whole_words(pieces)
 
     def decode(self, ids: list[int], data: bytes) -> str:
-        """The text of ids, which stand for the bytes `data`; what is no UTF-8 shows as "\ufffd"."""
+        """The text of ids, which stand for the bytes `data`; invalid UTF-8 shows as "\ufffd"."""
         return data.decode("utf-8", errors="replace")
 
     def to_json(self, first_token: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Layers compiled for the time of a run. Nothing is learnt differently; only the time of a step changes."""
+"""Layers compiled for the time of a run. Nothing is learned differently; only the time of a step changes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -61,7 +61,7 @@ def read_metrics(path: str | Path) -> list[Metrics]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text ({error}); is it another file under this name?") from None
+        raise UserError(f"{path} is not a text file ({error}); is it another file under this name?") from None
     parsed: list[Any] = []
     step = 0
     for number, line in enumerate(lines, start=1):

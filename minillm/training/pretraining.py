@@ -113,7 +113,7 @@ def mean_loss(model: Transformer, batches: Sequence[Batch | SegmentedBatch]) -> 
             total += n * text_loss(model, to_device(batch, device)).item()
             count += n
     if count == 0:
-        raise UserError("there is no token to measure the loss on")
+        raise UserError("the validation data hold no token to measure the loss on")
     return total / count
 
 

@@ -104,6 +104,7 @@ def test_the_value_learns_what_a_prompt_is_worth():
     [
         ({"steps": 0}, "steps is 0; it must be at least 1"),
         ({"minibatch": 0}, "minibatch is 0; it must be at least 1"),
+        ({"accumulate": 2}, "accumulate is 2; PPO and GRPO need 1"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be positive"),
         ({"clip": -0.1}, "clip is -0.1; it must be positive"),
         ({"target_kl": 0.0}, "target_kl is 0.0; it must be positive"),

@@ -38,7 +38,7 @@ def test_lines_come_back_and_a_torn_one_does_not(tmp_path):
         ('{"step": 1, "loss": true}\n', "line 1: loss is 'True', no number"),
         ('{"step": 1, "loss": 1' + "0" * 400 + "}\n", "line 1: int too large"),
         ("[" * 100_000 + "\n", "line 1: .*recursion"),
-        (b"\xff\xfe\n", "is no text"),
+        (b"\xff\xfe\n", "is not a text file"),
     ],
 )
 def test_what_is_no_line_of_metrics_is_refused_by_its_number(tmp_path, text, sentence):

@@ -2,7 +2,7 @@
 
 A grader runs this module in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it
 can be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both
-sides share one process: whoever wants to cheat himself there can.)
+sides share one process: anyone who wants to cheat themselves there can.)
 """
 
 import inspect

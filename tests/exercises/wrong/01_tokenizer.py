@@ -297,7 +297,7 @@ def greedy(text, merges):
     return pieces
 
 
-@wrong("01.3", "learnt last")
+@wrong("01.3", "learned last")
 def highest_rank(text, merges):
     pieces = [bytes([b]) for b in text.encode()]
     while True:

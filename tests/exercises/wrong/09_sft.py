@@ -329,7 +329,7 @@ def as_it_was(adapters, weights):
     return A, torch.stack([root * B for root, (_, B, _) in zip(roots, adapters, strict=True)]).sum(0)
 
 
-@wrong("09.3", "holds what no adapter has learnt")
+@wrong("09.3", "holds what no adapter has learned")
 def all_factors_in_a(adapters, weights):
     A = sum(w * alpha / len(A) * A for w, (A, _, alpha) in zip(weights, adapters, strict=True))
     return A, sum(B for _, B, _ in adapters)
@@ -491,7 +491,7 @@ def marks_not_shifted(conversations, length):
     return changed(conversations, length, targets=targets)
 
 
-@wrong("09.4", "The questions are learnt, too")
+@wrong("09.4", "The questions are learned, too")
 def every_token(conversations, length):
     return list(parts([(ids, [True] * len(ids)) for ids, _ in conversations], length).values())
 

@@ -98,7 +98,7 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
 
 question = Question(
     "02.2",
-    "Said three times, learnt once",
+    "Said three times, learned once",
     gradient,
     forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
 )

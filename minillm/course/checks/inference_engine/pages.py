@@ -199,7 +199,7 @@ forking = question.probe(
 @_with(
     forking,
     "Both write into a page that they share, and the tokens of one overwrite the other's.",
-    "Whoever writes into a page that another text holds, too, takes a copy of it first.",
+    "Copy a page before you write into it if another text holds it, too.",
 )
 class _WritesIntoBoth(Cache):
     def copy(self, name):
@@ -247,7 +247,7 @@ class _FreesForAll(Cache):
 @_with(
     forking,
     "A page that was shared once is copied even by the only text that still holds it.",
-    "Whoever copies a page, or leaves, no longer holds it. Count its holders down.",
+    "A text that copies a page, or leaves, no longer holds it. Count its holders down.",
 )
 class _OnceShared(Cache):
     def __init__(self, page_size):

@@ -1,7 +1,7 @@
 """11.3, a bug-hunt: the token that closes an answer is also the padding, and is masked with it.
 
 It happens wherever a tokenizer has no padding of its own and is given its end token for it. Pull request 6357 of trl
-mends it in two trainers: the closing token was never learnt, and prompts lost those that stand between their turns.
+mends it in two trainers: the closing token was never learned, and prompts lost those that stand between their turns.
 """
 
 import random
@@ -136,7 +136,7 @@ closed.mistake(
 
 closed.mistake(
     "The first token of the answer does not count.",
-    "It stands at place `prompt_lengths`, and is foretold by the logits at the place before.",
+    "It stands at place `prompt_lengths`, and is predicted by the logits at the place before.",
     partial(
         _answer_log_probs,
         which=lambda ids, prompt_lengths, end: _answer_mask(ids, prompt_lengths, end) & _after(ids, prompt_lengths, 1),
@@ -144,7 +144,7 @@ closed.mistake(
 )
 closed.mistake(
     "The logits are not shifted: each is asked for the token that it has already read.",
-    "The logits at place t foretell the token at t + 1.",
+    "The logits at place t predict the token at t + 1.",
     partial(_answer_log_probs, shift=0),
 )
 closed.mistake(

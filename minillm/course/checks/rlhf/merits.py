@@ -122,7 +122,7 @@ all_met.mistake(
 )
 all_met.mistake(
     "It is the share of games that were won, not a merit.",
-    "Merits are those numbers whose differences, through the sigmoid, foretell the wins.",
+    "Merits are those numbers whose differences, through the sigmoid, predict the wins.",
     lambda wins, pull: (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double(),
 )
 

@@ -85,7 +85,7 @@ near.mistake(
 )
 near.mistake(
     "The losses of a ranking are added up, so a long ranking weighs more.",
-    "Divide by the number of pairs: the mean, in nats a pair.",
+    "Divide by the number of pairs: the mean, in nats per pair.",
     _of_leads(lambda leads: F.softplus(-leads).sum(1).mean()),
 )
 near.mistake(

@@ -90,7 +90,7 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
         )
     if any(wrong and other_rank for other_rank, wrong in verdicts):
         hint = "(A1 + A2) and (B1 + B2) multiply to four products, and two of them nobody has trained. Do not add."
-        return "The product holds what no adapter has learnt.", hint
+        return "The product holds what no adapter has learned.", hint
     return None
 
 

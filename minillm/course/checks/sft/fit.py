@@ -152,7 +152,7 @@ system_message.mistake(
 too_short = question.probe("not even the last question fits", _too_small, _says)
 too_short.mistake(
     "The last question is kept although it does not fit.",
-    "Then nothing is left of this chat: return an empty list, and whoever calls leaves it out.",
+    "Then nothing is left of this chat: return an empty list, and the caller leaves it out.",
     partial(_kept, if_none=lambda system, last: [*system, *last]),
 )
 too_short.mistake(

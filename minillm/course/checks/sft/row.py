@@ -1,4 +1,4 @@
-"""09.4: several conversations in one row, by hand: what is read, learnt, counted and seen."""
+"""09.4: several conversations in one row, by hand: what is read, learned, counted and seen."""
 
 import random
 from collections.abc import Callable
@@ -30,9 +30,9 @@ def pack_row(conversations: list[Conversation], length: int) -> Row:
     [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     """
     ids, mask, segments = _laid_out(conversations, length)
-    learnt = mask[1:] & (segments[1:] == segments[:-1])
+    learned = mask[1:] & (segments[1:] == segments[:-1])
     positions, visible = segment_positions(segments[None])[0], segment_mask(segments[None], length)[0, 0]
-    return ids, _targets(ids[1:], learnt), positions, visible
+    return ids, _targets(ids[1:], learned), positions, visible
 
 
 def _laid_out(conversations: list[Conversation], length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,8 +45,8 @@ def _laid_out(conversations: list[Conversation], length: int) -> tuple[Tensor, T
     return ids, mask == 1, segments
 
 
-def _targets(next_ids: Tensor, learnt: Tensor) -> Tensor:
-    return torch.cat([next_ids.where(learnt, IGNORE), torch.tensor([IGNORE])])
+def _targets(next_ids: Tensor, learned: Tensor) -> Tensor:
+    return torch.cat([next_ids.where(learned, IGNORE), torch.tensor([IGNORE])])
 
 
 def _with_targets(
@@ -130,12 +130,12 @@ one_conversation.mistake(
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[:-1])),
 )
 one_conversation.mistake(
-    "The questions are learnt, too.",
-    "A token that does not count is no target: -100 in its place.",
+    "The questions are learned, too.",
+    "A token that does not count is not a target: -100 in its place.",
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], segments[1:] > 0)),
 )
 one_conversation.mistake(
-    "The last place is to foretell the first token: the row was rolled round.",
+    "The last place is to predict the first token: the row was rolled round.",
     "Nothing follows the last place. Its target is -100.",
     partial(_with_targets, make=lambda ids, mask, segments: ids.roll(-1).where(mask.roll(-1), IGNORE)),
 )
@@ -159,7 +159,7 @@ def _zero_is_empty(conversations, length):
 
 several = question.probe("several conversations", _several, _which)
 several.mistake(
-    "A conversation's last place is to foretell the first token of the next one.",
+    "A conversation's last place is to predict the first token of the next one.",
     "Nothing in it says what comes next. A conversation's first token is nobody's target.",
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[1:])),
 )
@@ -194,7 +194,7 @@ padding.mistake(
 )
 padding.mistake(
     "Empty places are targets.",
-    "Nothing is learnt from filling: -100.",
+    "Nothing is learned from filling: -100.",
     partial(
         _with_targets,
         make=lambda ids, mask, segments: _targets(

@@ -1,4 +1,4 @@
-"""01.3: cutting a new word by replaying the merges in the order in which they were learnt."""
+"""01.3: cutting a new word by replaying the merges in the order in which they were learned."""
 
 import random
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Pieces = list[bytes]
 
 
 def encode(text: str, merges: Merges) -> Pieces:
-    """The right answer: of all known pairs in the word, merge the one learnt first, until none is left.
+    """The right answer: of all known pairs in the word, merge the one learned first, until none is left.
 
     >>> encode("abab", [(b"b", b"a"), (b"a", b"b")])
     [b'a', b'ba', b'b']
@@ -34,10 +34,10 @@ def _bytes(text: str) -> Pieces:
     return [bytes([byte]) for byte in text.encode()]
 
 
-def _learnt(
+def _learned_words(
     rng: random.Random, letters: str, n: int, extra: tuple[str, ...] = (), fronts: tuple[str, ...] = ("",)
 ) -> list[Call]:
-    """Words to cut, `extra` ones first, each by n merges learnt from n other words; one of `fronts` begins a word."""
+    """Words to cut, `extra` ones first, each by n merges learned from n other words; one of `fronts` begins a word."""
 
     def word() -> str:
         return rng.choice(fronts) + "".join(rng.choices(letters, k=rng.randint(3, 9)))
@@ -50,7 +50,7 @@ def _learnt(
 
 question = Question("01.3", "Replay the merges", encode, forbidden=("minillm", "tokenizers"))
 
-few_merges = question.probe("a handful of merges", lambda rng: _learnt(rng, "ab", 6))
+few_merges = question.probe("a handful of merges", lambda rng: _learned_words(rng, "ab", 6))
 
 
 @few_merges.mistake(
@@ -63,7 +63,7 @@ def _leftmost(text, merges):
 
 @few_merges.mistake(
     "It takes the longest entry that fits.",
-    "That is another algorithm (WordPiece). Replay the training: merge pairs, the first learnt first.",
+    "That is another algorithm (WordPiece). Replay the training: merge pairs, the first learned first.",
 )
 def _longest(text, merges):
     entries = {left + right for left, right in merges}
@@ -76,8 +76,8 @@ def _longest(text, merges):
 
 
 few_merges.mistake(
-    "It takes the merge that was learnt last.",
-    "A small rank means learnt early, and that goes first: `min`, not `max`.",
+    "It takes the merge that was learned last.",
+    "A small rank means learned early, and that goes first: `min`, not `max`.",
     lambda text, merges: _replay(_bytes(text), merges, max),
 )
 
@@ -111,14 +111,14 @@ def _each_once(text, merges):
 
 
 more_merges = question.probe(
-    "a small vocabulary", lambda rng: _learnt(rng, "abA", 10, fronts=("", " ")), same=few_merges.mistakes
+    "a small vocabulary", lambda rng: _learned_words(rng, "abA", 10, fronts=("", " ")), same=few_merges.mistakes
 )
 
 several_bytes = question.probe(
-    "letters of several bytes, and no text at all", lambda rng: _learnt(rng, "aéö", 6, ("ñ", ""))
+    "letters of several bytes, and no text at all", lambda rng: _learned_words(rng, "aéö", 6, ("ñ", ""))
 )
 several_bytes.mistake(
-    "It starts from characters, and the merges were learnt from bytes.",
+    "It starts from characters, and the merges were learned from bytes.",
     "'é' is two bytes, so it is two pieces to begin with. Cut `text.encode()`, not `text`.",
     lambda text, merges: _replay([character.encode() for character in text], merges, min),
 )
