@@ -3,11 +3,12 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from glob import has_magic
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.report import write_tables
-from minillm.course.grading.submissions import list_submissions
+from minillm.course.grading.submissions import Notebook, Submission, list_submissions
 from minillm.errors import UserError
 
 ROOT = Path(__file__).parents[2]  # of the course, unless the package is installed without it
@@ -115,12 +116,7 @@ def grade_class(
         scores = [score(record, deadline, decisions) for record in records]
         write_tables(out, scores, {submission.student: submission.parts[0].owner.id or "" for submission in handed_in})
         write_gradebook(out, scores, questions, deadline)
-        notebooks = {
-            (submission.student, number): notebook
-            for submission in handed_in
-            for number in questions
-            if (notebook := submission.of(number))
-        }
+        notebooks = submitted_notebooks(handed_in, questions)
         pages = write_feedback(out, scores, notebooks, processes, jobs)
         for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
             click.echo(reason, err=True)
@@ -129,6 +125,12 @@ def grade_class(
     click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
     if as_json:
         print_json(summary)
+
+
+def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str]) -> dict[tuple[str, str], Notebook]:
+    """The submitted notebooks by student and assignment number."""
+    pairs = product(submissions, numbers)
+    return {(sub.student, number): notebook for sub, number in pairs if (notebook := sub.of(number))}
 
 
 def existing_folders(*paths: Path | None) -> tuple[Path, ...]:

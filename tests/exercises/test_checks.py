@@ -193,7 +193,7 @@ HOSTILE = {
     "NaN": (giving(lambda: math.nan), "."),
     "a tensor of NaN": (giving(lambda: torch.full((3, 2), math.nan)), "."),
     "the wrong shape": (giving(lambda: torch.zeros(7, 7, 7)), "."),
-    "an empty shell": (giving(lambda: torch.zeros(3, 3, device="meta")), "empty-shelled"),
+    "an empty shell": (giving(lambda: torch.zeros(3, 3, device="meta")), "meta tensor"),
     "a sparse tensor": (giving(lambda: torch.eye(3).to_sparse()), "sparse"),
     "complex numbers": (giving(lambda: torch.ones(3, 3, dtype=torch.complex64)), "complex"),
     "a tensor larger than memory": (giving(lambda: torch.zeros(1).expand(10**9)), "too large"),
