@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from minillm.course.checks import ASSIGNMENTS, questions
-from minillm.course.grading.names import usable
+from minillm.course.grading.names import safe_name
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "04_attention"
@@ -246,11 +246,13 @@ KINDS = {
     "whole_course": Student(packed=_whole_course),
     "comma": Student(packed=lambda f, n, d: _file(f, "Smith, John", d), called="Smith, John"),
     "pronoun": Student(packed=lambda f, n, d: _zip(f, "Zoë (she)", d), called="Zoë (she)"),
-    "wide": Student(packed=lambda f, n, d: _file(f, WIDE, d), look="cannot be a folder's", called=usable(WIDE)),
-    "odd_name": Student(packed=lambda f, n, d: _file(f, "bob*", d), look="cannot be a folder's", called=usable("bob*")),
+    "wide": Student(packed=lambda f, n, d: _file(f, WIDE, d), look="cannot be a folder name", called=safe_name(WIDE)),
+    "odd_name": Student(
+        packed=lambda f, n, d: _file(f, "bob*", d), look="cannot be a folder name", called=safe_name("bob*")
+    ),
     "two_files": Student(packed=_beside_an_untouched_one),
     "own_name": Student(packed=_at("my homework.ipynb")),
-    "loose": Student(packed=_top(f"{NAME}.ipynb"), called=NAME, look="tells no student's name"),
+    "loose": Student(packed=_top(f"{NAME}.ipynb"), called=NAME, look="does not contain a student's name"),
     "plots": Student(functions={"attention": USES_HELPER}, first=PLOTS + "\n" + SHOWN + "\n" + OWN_HELPER),
     "slow_cells": Student(last="import time\nfor _ in range(7):\n    time.sleep(25)"),
     "touchy_cells": Student(first=TOUCHY),

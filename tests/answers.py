@@ -56,7 +56,7 @@ def judged(id: str, function: object, seed: int) -> Result:
     """What a grader would find."""
     question = find(id)
     replies = [ask(function, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
-    return question.judge(seed, replies)
+    return question.grade(seed, replies)
 
 
 @functools.cache

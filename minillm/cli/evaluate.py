@@ -1,4 +1,4 @@
-"""minillm eval: what a model trained on Ottermere has learned, between guessing and a perfect reader."""
+"""minillm eval: score a model of the corpus "world"."""
 
 import functools
 import sys
@@ -23,7 +23,7 @@ from minillm.world.instructions import Instruction, Instructions
 from minillm.world.probes import Score
 
 TEMPERATURES = (0.5, 0.8, 1.0)
-KINDS = ("possible", "filler", "wording", "unfinished")  # what `check_document` may say
+KINDS = ("possible", "filler", "wording", "unfinished")  # the verdicts of `check_document`
 SAMPLE_COLUMNS = "{:12} {:>9} {:>9} {:>9} {:>11}"
 COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 
@@ -31,11 +31,13 @@ COLUMNS = "{:12} {:>9} {:>7} {:>7} {:>7} {:>8}"
 @click.command(name="eval")
 @click.argument("model", required=False)
 @click.option("--model", "named", help="The same as MODEL.")
-@click.option("--instructions", default=200, type=click.IntRange(min=2), help="Of a model that chats: how many.")
-@click.option("--reference", help="A model that chats too: the distance from it, and how often MODEL does better.")
-@click.option("--questions", default=200, type=click.IntRange(min=1), help="Questions of each experiment and split.")
-@click.option("--samples", default=100, type=click.IntRange(min=0), help="Documents it writes at each temperature.")
-@click.option("--seed", default=0, help="Decides the questions and the documents.")
+@click.option(
+    "--instructions", default=200, type=click.IntRange(min=2), help="Number of instructions for a chat model."
+)
+@click.option("--reference", help="Another chat model: report the KL from it and MODEL's win rate.")
+@click.option("--questions", default=200, type=click.IntRange(min=1), help="Questions per experiment and split.")
+@click.option("--samples", default=100, type=click.IntRange(min=0), help="Documents to write per temperature.")
+@click.option("--seed", default=0, help="Seed of the questions and the documents.")
 @device_option
 @json_option
 def evaluate(
@@ -49,9 +51,9 @@ def evaluate(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Score MODEL, a run folder of the corpus "world", in the world's experiments, and read what it writes.
+    """Score MODEL in the experiments of the corpus "world", and check its documents.
 
-    A model that chats is also asked held-out instructions, whose right answers are known.
+    MODEL is a run folder. A chat model also answers held-out instructions, whose right answers are known.
     """
     names = [name for name in (model, named) if name is not None]
     if len(names) != 1:
@@ -64,7 +66,7 @@ def evaluate(
         asked = askable(network, tokenizer, Instructions(seed, "held-out").stream(), instructions)
         result["chat"] = _chat(network, tokenizer, asked, reference, seed, say)
     elif reference is not None:
-        raise UserError(f"{model} has no chat template, so it cannot be asked anything; leave --reference out")
+        raise UserError(f"{model} has no chat template, so it cannot answer instructions; leave out --reference")
     say(COLUMNS.format("experiment", "split", "chance", "model", "+-", "perfect"))
 
     def show(name: str, split: str, score: Score) -> None:
@@ -76,15 +78,13 @@ def evaluate(
     result |= {"experiments": by_name, "samples": {}}
     world = World(seed, split="both")
     if samples:
-        say(
-            f"\nOf {samples} documents it wrote: how many could stand in Ottermere, and where the others error_at first"
-        )
+        say(f"\nOf {samples} documents it wrote: the share possible in Ottermere, and the first error of the others")
         say(SAMPLE_COLUMNS.format("temperature", *KINDS))
     for temperature in TEMPERATURES if samples else ():
         texts = write_documents(network, tokenizer, samples, temperature, seed)
         bar = tqdm(texts, desc=f"reading, {temperature}", unit="text", leave=False, disable=not sys.stderr.isatty())
-        slips = Counter(check_document(text, world).error_kind or KINDS[0] for text in bar)
-        shares = result["samples"][str(temperature)] = {kind: slips[kind] / samples for kind in KINDS}
+        verdicts = Counter(check_document(text, world).error_kind or KINDS[0] for text in bar)
+        shares = result["samples"][str(temperature)] = {kind: verdicts[kind] / samples for kind in KINDS}
         say(SAMPLE_COLUMNS.format(temperature, *(f"{share:.0%}" for share in shares.values())))
     if as_json:
         print_json(result)
@@ -98,9 +98,9 @@ def _chat(
     seed: int,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Right answers by family, and what is known of sampled ones: utility, distance, length, variety, wins."""
-    other = None if reference is None else load(reference, device=model.device)
-    report = assess(model, tokenizer, asked, other and other[0], seed=seed)
+    """Print and return the accuracy by family, and statistics of sampled answers."""
+    reference_model = None if reference is None else load(reference, device=model.device)
+    report = assess(model, tokenizer, asked, reference_model and reference_model[0], seed=seed)
     result = asdict(report)
     for name in ("utilities", "texts"):
         del result[name]
@@ -108,20 +108,20 @@ def _chat(
     say("  " + ", ".join(f"{family} {share:.0%}" for family, share in report.families.items()))
     say(
         f"Sampled answers: utility {report.utility.mean:.2f} +- {report.utility.stderr:.2f} points, "
-        f"{report.length:.1f} words, {report.ended:.0%} ended, {report.distinct[1]:.0%} of the pairs of words are new"
+        f"{report.length:.1f} words, {report.ended:.0%} ended, {report.distinct[1]:.0%} distinct word pairs"
     )
-    if other is not None and report.kl is not None:
-        against = assess(*other, asked, seed=seed)
+    if reference_model is not None and report.kl is not None:
+        against = assess(*reference_model, asked, seed=seed)
         wins = win_rate(report.utilities, against.utilities)
         result |= {"reference": reference, "win_rate": asdict(wins)}
         say(
-            f"Against {reference}: {report.kl.mean:.2f} +- {report.kl.stderr:.2f} nats an answer away; it wins "
-            f"{wins.rate:.1%} ({wins.low:.1%} to {wins.high:.1%}), ties being half"
+            f"Against {reference}: {report.kl.mean:.2f} +- {report.kl.stderr:.2f} nats per answer; win rate "
+            f"{wins.rate:.1%} ({wins.low:.1%} to {wins.high:.1%}), a tie counts half"
         )
     say("")
     return result
 
 
 def _figures(score: Score) -> dict[str, float]:
-    whole = {"chance": score.chance, "model": score.accuracy, "stderr": score.stderr, "perfect": score.perfect}
-    return whole | {"n": score.n, **score.groups}
+    overall = {"chance": score.chance, "model": score.accuracy, "stderr": score.stderr, "perfect": score.perfect}
+    return overall | {"n": score.n, **score.groups}

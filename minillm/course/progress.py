@@ -54,16 +54,16 @@ def progress(folder: Path, number: str) -> Progress:
         return Progress(number, path, asked)
     broken: dict[str, str] = {}
 
-    def judge(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
+    def grade(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
         try:
-            return question.judge(seed, replies)
+            return question.grade(seed, replies)
         except Exception as error:  # a bug in the check; the other questions are still graded
             broken[f"the check of {question.id}"] = f"failed ({type(error).__name__}: {error})"
             return Result(question.id, question.title, 0, len(question.probes), (), None)
 
     pairs = [(question, SEED) for question in asked]
     try:
-        found, troubles = ask_notebook(cells, checks, pairs, plain_command(), confined=False, judge=judge)
+        found, troubles = ask_notebook(cells, checks, pairs, plain_command(), confined=False, grade=grade)
     except ChildProcessError as error:  # for example out of memory, which may be temporary
         return Progress(number, path, asked, trouble=str(error))
     results = tuple(found[question.id] for question in asked)

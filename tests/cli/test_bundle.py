@@ -67,7 +67,7 @@ def test_a_bundle_holds_what_setup_installs_and_start_py_takes_it(course, tmp_pa
         **{name: version(name) for name in ("torch", "pip", "click")},  # the versions that this computer has
         **{"toy_builder": "3.0", "toy_package": "1.5", "toy_friend": "0.1", "toy_lab": "2.0"},
     }
-    assert "Not in it, for it is not on this computer: smollm2-135m-instruct, gpt2-tokenizer, sft." in said
+    assert "Not in the bundle, since not on this computer: smollm2-135m-instruct, gpt2-tokenizer, sft." in said
     assert "--make-models" in said
     files = load_start(course).open_bundle(stick)
     assert set(files) == {
@@ -91,7 +91,7 @@ def test_a_bundle_holds_what_setup_installs_and_start_py_takes_it(course, tmp_pa
 def test_a_bundle_that_broke_off_is_told_from_a_whole_one(course, tmp_path, monkeypatch, capsys):
     stick = tmp_path / "stick"
     monkeypatch.setenv("PIP_FIND_LINKS", (tmp_path / "nowhere").as_uri())
-    assert "pip could not bring the wheels, see above; check the network, and run the same" in bundle(stick, status=1)
+    assert "pip could not fetch the wheels, see above; check the network, and run the same" in bundle(stick, status=1)
     start = load_start(course)
     with pytest.raises(start.Stop, match="is unfinished: run `start.py bundle` again"):
         start.open_bundle(stick)

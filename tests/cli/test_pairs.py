@@ -120,7 +120,7 @@ def test_a_chat_model_is_asked_instructions(tmp_path, chatty):
     assert chat["kl"]["mean"] == pytest.approx(0, abs=1e-4)
     assert chat["win_rate"]["rate"] == 0.5
     assert 0 <= chat["accuracy"]["mean"] <= 1
-    assert "ties being half" in shown.stderr
+    assert "a tie counts half" in shown.stderr
     assert last_json(run("eval", chatty, *few, "--json"))["chat"]["kl"] is None
     assert "name one model" in run("eval", status=2).stderr
     assert "name one model" in run("eval", chatty, "--model", chatty, status=2).stderr

@@ -63,19 +63,19 @@ def test_points_mistakes_and_what_is_next(folder):
         in result.output
     )
     assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
-    assert "04.4 One softmax on two machines: 0 of 3 points. join is nowhere defined" in result.output
+    assert "04.4 One softmax on two machines: 0 of 3 points. join is not defined" in result.output
     assert "raised SyntaxError" in result.output
     assert "2 of 10 points. Next: 04.2" in result.output
     found = json.loads(result.output.splitlines()[-1])
     assert (found["points"], found["possible"]) == (2, 10)
-    assert [one["points"] for one in found["exercises"][0]["results"]] == [2, 0, 0, 0]
+    assert [result["points"] for result in found["exercises"][0]["results"]] == [2, 0, 0, 0]
 
 
 def test_when_all_is_done_it_says_so(folder):
     shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", folder / NAME)
     result = run(folder, "--exercise", "04")
     assert "04_attention                 10 of 10 #################### done" in result.output
-    assert "10 of 10 points. That is all of them: well done." in result.output
+    assert "10 of 10 points. All exercises are done. Well done!" in result.output
 
 
 def test_every_assignment_can_be_done_and_counts_nothing_before():
@@ -91,14 +91,14 @@ def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(fold
     shutil.copytree(SOLUTIONS / "05_feed_forward", folder / "05_feed_forward")
     write(folder, {"def join": "def join(*a): return 1"})
 
-    judge = Question.judge
+    grade = Question.grade
 
     def broken(question, *others):
         if question.id == "04.4":
             raise RuntimeError("of our own making")
-        return judge(question, *others)
+        return grade(question, *others)
 
-    monkeypatch.setattr(Question, "judge", broken)
+    monkeypatch.setattr(Question, "grade", broken)
     result = run(folder)
     assert "04_attention.ipynb: the check of 04.4 failed (RuntimeError: of our own making)" in result.output
     assert "05_feed_forward              " in result.output
@@ -115,4 +115,4 @@ def test_a_notebook_that_is_missing_or_broken_is_told(folder):
 
 def test_what_cannot_be_meant_is_told(folder):
     assert "there is no folder nowhere; go to the course's folder" in run("nowhere").output
-    assert "there is no exercise '99'; there are" in run(folder, "--exercise", "99").output
+    assert "there is no exercise '99'; choose from" in run(folder, "--exercise", "99").output

@@ -81,7 +81,7 @@ def test_the_right_answer_by_which_a_check_judges_passes_it(id):
     for probe in find(id).probes:
         for seed in SEEDS:
             calls = find(id).calls(seed)[find(id).probes.index(probe)]
-            assert probe.judge("answer", calls, ask(probe.right, calls)) is None
+            assert probe.grade("answer", calls, ask(probe.right, calls)) is None
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -193,7 +193,7 @@ HOSTILE = {
     "NaN": (giving(lambda: math.nan), "."),
     "a tensor of NaN": (giving(lambda: torch.full((3, 2), math.nan)), "."),
     "the wrong shape": (giving(lambda: torch.zeros(7, 7, 7)), "."),
-    "an empty shell": (giving(lambda: torch.zeros(3, 3, device="meta")), "empty-shelled"),
+    "an empty shell": (giving(lambda: torch.zeros(3, 3, device="meta")), "meta tensor"),
     "a sparse tensor": (giving(lambda: torch.eye(3).to_sparse()), "sparse"),
     "complex numbers": (giving(lambda: torch.ones(3, 3, dtype=torch.complex64)), "complex"),
     "a tensor larger than memory": (giving(lambda: torch.zeros(1).expand(10**9)), "too large"),
@@ -211,7 +211,7 @@ HOSTILE = {
     "an error of ours": (raising(Refused("is right; give it all points")), "returned something that"),
     "Forbidden itself": (raising(Forbidden("nothing")), "called nothing"),
     "nothing": (giving(lambda: None), "."),
-    "a bare number": (7, "is no function but of type int"),
+    "a bare number": (7, "is of type int, not a function"),
 }
 
 
@@ -363,10 +363,10 @@ def test_an_input_that_comes_back_itself_is_noticed_where_a_new_value_is_asked_f
 def test_a_wrong_result_is_told_before_an_input_that_comes_back():
     probe = Probe("sorted", lambda rng: [([2, 1],), ([1, 2],)], sorted)
     wrong, right = (ask(answer, probe.calls(None), fresh=True) for answer in (lambda x: x, lambda x: sorted(x, key=abs)))
-    assert probe.judge("order", probe.calls(None), wrong).sentence == "The result has 2 in place of 1 at [0]."
-    assert probe.judge("order", probe.calls(None), right) is None
+    assert probe.grade("order", probe.calls(None), wrong).sentence == "The result has 2 in place of 1 at [0]."
+    assert probe.grade("order", probe.calls(None), right) is None
     half = ask(lambda x: x if x == [1, 2] else [1, 2], probe.calls(None), fresh=True)
-    assert probe.judge("order", probe.calls(None), half).sentence.startswith("order returned its input itself")
+    assert probe.grade("order", probe.calls(None), half).sentence.startswith("order returned its input itself")
 
 
 def test_an_endless_loop_is_stopped_and_the_rest_is_not_asked(monkeypatch, capsys):

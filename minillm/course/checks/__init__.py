@@ -6,7 +6,7 @@ uses the same three steps, with the middle one in a sandbox:
 
     question = find("04.1")
     replies = [ask(answer, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
-    result = question.judge(seed, replies)
+    result = question.grade(seed, replies)
 
 Each assignment has a package of its own, and in it a module for each question, which it holds as `question`.
 """
@@ -60,7 +60,7 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     0
     """
     question = find(id)
-    result = question.judge(seed, _replies(question, answer, seed))
+    result = question.grade(seed, _replies(question, answer, seed))
     print(result)
     return result
 

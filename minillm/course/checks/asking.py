@@ -1,8 +1,8 @@
-"""The only code that touches a learner's function: it calls it, and hands back plain data or the reason for none.
+"""Call a learner's function and return plain data, or an error as text.
 
-A grader runs this module in a sandbox. What goes in (the calls) and what comes out (the replies) is plain data, so it
-can be written down at the border; everything that judges stands on the other side. (In a learner's own notebook both
-sides share one process: anyone who wants to cheat themselves there can.)
+A grader runs this module in a sandbox. Its input (the calls) and output (the replies) are plain data, so they can cross
+the border of the sandbox; all grading happens outside. In a learner's own notebook both sides share one process, so
+learners can deceive the check there.
 """
 
 import inspect
@@ -23,41 +23,47 @@ from torch import _tensor, _tensor_str
 from minillm.course.checks.plain import Refused, difference, plain
 
 Call = tuple[Any, ...]  # the arguments
-ALLOWED = ("torch.autograd.grad_mode.", "minillm.course.checks.time_limit.")  # what no answer is blamed for
+ALLOWED = ("torch.autograd.grad_mode.", "minillm.course.checks.time_limit.")  # calls that are never forbidden
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one call brought: a plain value or, in `trouble`, what went wrong, as the end of a sentence (or both)."""
+    """The outcome of one call: a plain value, an error, or both.
+
+    The error is in `trouble`, as the end of a sentence.
+    """
 
     value: Any = None
     trouble: str | None = None
 
 
 class OutOfTime(BaseException):  # not an Exception, which an answer may catch
-    """The answer took longer than it may; raised in the midst of it by `time_limit`."""
+    """The answer exceeded its time limit; raised inside it by `time_limit`."""
 
 
 class Forbidden(BaseException):  # not an Exception, which an answer may catch
-    """The answer called what its question does not allow; the message is its name."""
+    """The answer called a forbidden function; the message is the function's name."""
 
 
 def ask(answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = (), fresh: bool = False) -> list[Reply]:
-    """Call a learner's function once for each tuple of arguments, and never fail, but for Ctrl-C and `OutOfTime`.
+    """Call a learner's function once per tuple of arguments.
 
-    `forbidden` names what the answer may not call (see `watched_call`); with `fresh` the result must not be one of the
-    arguments itself. What the function prints is dropped, warnings too: a notebook grader takes anything on stderr for
-    an error.
+    `forbidden` holds names that the answer must not call (see `watched_call`). If `fresh`, the result must not be one
+    of the arguments. Output and warnings of the function are discarded, since notebook graders take text on stderr for
+    an error. Raises only `KeyboardInterrupt` and `OutOfTime`.
 
-    >>> ask(lambda a, b: a / b, [(1, 2)]), ask(0.5, [(1, 2)])[0].trouble
-    ([Reply(value=0.5, trouble=None)], 'is no function but of type float; pass it without brackets')
+    >>> ask(lambda a, b: a / b, [(1, 2)])
+    [Reply(value=0.5, trouble=None)]
+    >>> ask(0.5, [(1, 2)])[0].trouble
+    'is of type float, not a function; pass the function itself, without parentheses'
     """
     return [_reply(answer, call, forbidden, fresh) for call in calls]
 
 
 def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Reply:
     if not callable(answer):
-        return Reply(trouble=f"is no function but of type {type(answer).__name__}; pass it without brackets")
+        kind = type(answer).__name__
+        return Reply(trouble=f"is of type {kind}, not a function; pass the function itself, without parentheses")
     arguments = plain(call)
     try:
         with (
@@ -75,63 +81,66 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Re
     except (KeyboardInterrupt, OutOfTime):
         raise
     except Forbidden as name:
-        return Reply(trouble=f"called {name}, and this question asks you to do without")
+        return Reply(trouble=f"called {name}, which this question does not allow; compute it yourself")
     except Refused as reason:
         return Reply(trouble=f"returned something that {reason}")
     except BaseException as error:
-        return Reply(trouble=told(error, answer.__code__.co_filename if type(answer) is FunctionType else None))
+        return Reply(
+            trouble=describe_error(error, answer.__code__.co_filename if type(answer) is FunctionType else None)
+        )
     if changed is not None:
         return Reply(trouble="changed the input that it was given; work on a copy")
     if tracked:
         return Reply(trouble="changed `requires_grad` or `grad` of the input that it was given; work on a copy")
     if is_input:
         trouble = "returned its input itself; return something new, even where nothing changes"
-        return Reply(result, trouble)  # a wrong result is told first
+        return Reply(result, trouble)  # if the result is wrong, that is reported first
     return Reply(result)
 
 
 def _is_input(value: Any, arguments: Call) -> bool:
-    """Whether a result, or one of several, is a part of the arguments or a tensor that shares its memory."""
-    taken = set(map(_place, _parts(arguments)))
+    """Whether the result or an item of it shares memory with the arguments."""
+    taken = set(map(_address, _parts(arguments)))
     results = [value, *value] if type(value) in (list, tuple) else [value]
-    return any(_place(result) in taken for result in results if _place(result) is not None)
+    return any(_address(result) in taken for result in results if _address(result) is not None)
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A plain value and all that it holds."""
+    """A plain value and all values inside it."""
     yield value
     for item in value.values() if type(value) is dict else value if type(value) in (list, tuple) else ():
         yield from _parts(item)
 
 
-def _place(value: Any) -> int | None:
-    """Where in memory a value lies that can be changed."""
+def _address(value: Any) -> int | None:
+    """The memory address of a mutable value; None for other values."""
     if type(value) in (torch.Tensor, torch.nn.Parameter):
         return value.untyped_storage().data_ptr() if value.numel() else None
     return id(value) if type(value) in (list, dict) else None
 
 
-def told(error: BaseException, file: str | None) -> str:
-    """An error as the end of a sentence, with the last line of the learner's `file` that it passed through."""
+def describe_error(error: BaseException, file: str | None) -> str:
+    """An error as the end of a sentence, with its last line in the learner's `file`."""
     try:
-        if type(error) is NotImplementedError and not error.args:  # torch's own say what is missing
+        if type(error) is NotImplementedError and not error.args:  # torch's errors have a message
             return "is not written yet"
         if type(error) is RecursionError:
             return "calls itself without an end"
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         text = f"raised {type(error).__name__}: {str(error)[:200]}"
         return f"{text}, in the line: {lines[-1]}" if lines and lines[-1] else text
-    except BaseException:  # the error's own class is the learner's too
+    except BaseException:  # the class of the error may be the learner's
         return "raised an error that cannot be shown"
 
 
 def watched_call(function: Any, arguments: Call, forbidden: Sequence[str]) -> Any:
-    """Call a function; raises `Forbidden` where it calls what it may not, by whatever name it knows it.
+    """Call a function; raises `Forbidden` if it calls a forbidden function.
 
-    `forbidden` holds names to import by: a function ("torch.nn.functional.softmax"), a class (its methods), a module or
-    a package (all that is defined in it). Nothing is replaced; the interpreter tells of each call. An answer that
-    catches the error is found out in the end. Switching gradients off, printing and copying tensors are always allowed.
-    What escapes: a function written in C that C code calls, as `map` does.
+    `forbidden` holds import names: a function ("torch.nn.functional.softmax"), a class (its methods), a module or a
+    package (everything defined in it). An alias of a function is recognized, since the interpreter's profile hook
+    reports each call and nothing is replaced. `Forbidden` is raised again at the end, in case the answer has caught it.
+    Disabling gradients, printing and copying tensors are always allowed. One kind of call is missed: a C function that
+    is called by C code, such as `map`.
 
     >>> import json
     >>> watched_call(lambda: json.dumps([1]), (), ["json.loads"])
@@ -164,7 +173,7 @@ def watched_call(function: Any, arguments: Call, forbidden: Sequence[str]) -> An
 
 
 def _prints_or_copies(frame: FrameType | None) -> bool:
-    """Whether torch calls this by itself, to print a tensor or to copy it."""
+    """Whether torch itself makes this call, to print or copy a tensor."""
     while frame is not None:
         if frame.f_globals is vars(_tensor_str):
             return True
@@ -175,18 +184,18 @@ def _prints_or_copies(frame: FrameType | None) -> bool:
 
 
 def _look_up(forbidden: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """The forbidden functions that are written in C, by id, and the beginnings of the full names of all others."""
+    """The forbidden C functions by id, and prefixes of the full names of all others."""
     written_in_c, homes = {}, []
     for name in forbidden:
         try:
             target = pkgutil.resolve_name(name)
-        except (ImportError, AttributeError):  # what is not installed, or not in this torch, cannot be called
+        except (ImportError, AttributeError):  # a name that does not exist here cannot be called
             continue
         if inspect.isbuiltin(target):
             written_in_c[id(target)] = name
         elif isinstance(target, ModuleType):
             homes.append(f"{target.__name__}.")
-        elif inspect.ismethoddescriptor(target):  # a method written in C does not know its module
+        elif inspect.ismethoddescriptor(target):  # a method in C does not know its module
             homes.append(f"{name}.")
         else:
             target = inspect.unwrap(target)
@@ -195,7 +204,7 @@ def _look_up(forbidden: Sequence[str]) -> tuple[dict[int, str], tuple[str, ...]]
 
 
 def _home(function: Any) -> str:
-    """Where a function or method that is written in C is defined, as its full name."""
+    """The full name of a function or method that is written in C."""
     owner = getattr(function, "__self__", None)
     if isinstance(owner, ModuleType):
         return f"{owner.__name__}.{function.__name__}"

@@ -1,7 +1,7 @@
-"""A limit on all memory that a sandbox takes, in whichever process: the kernel's control groups, where there are any.
+"""Limit the total memory of a sandbox with the kernel's control groups.
 
-Without them each process is limited by itself (`inside.confine`), and what lies in pipes, sockets or files of the
-scratch folder is limited by their number and size.
+Without control groups, each process has its own limit (`inside.confine`), and data in pipes, sockets or files of the
+scratch folder is limited only by their number and size.
 """
 
 import contextlib
@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-TORCH_MB = 1500  # what the process takes before a learner's code runs, libraries in the page cache included
-MOST_PROCESSES = 32
-NONE = "the memory of a notebook is limited for each of its processes, not for all together: no control group is free"
+TORCH_MB = 1500  # used before a learner's code runs, including libraries in the page cache
+MAX_PROCESSES = 32
+NO_GROUP_WARNING = "the memory limit of a notebook holds per process, not in total: no control group is available"
 _count = itertools.count()
 
 
 def control_groups() -> str | None:
-    """Which kind of control groups this process may make: "v2", "v1", "systemd"; None for none."""
+    """The kind of control groups that this process can create.
+
+    One of "v2", "v1", "systemd"; None if it can create none.
+    """
     if os.geteuid() == 0 and "memory" in _read(ROOT / "cgroup.subtree_control").split():
         return "v2"
     if os.geteuid() == 0 and (folder := _own_v1()) and os.access(folder, os.W_OK):
@@ -32,19 +35,28 @@ def control_groups() -> str | None:
 
 @contextlib.contextmanager
 def memory_group(kind: str | None, memory_mb: int) -> Iterator[tuple[str, ...]]:
-    """A control group with so much memory beside torch's own; yields what has to stand before a command line in it.
+    """Create a control group with `memory_mb` in addition to what torch uses.
+
+    Yields the prefix of a command line that runs in the group.
 
     >>> with memory_group(None, 100) as before:
     ...     before
     ()
     """
-    most = (memory_mb + TORCH_MB) * 10**6
+    limit = (memory_mb + TORCH_MB) * 10**6
     if kind is None:
         yield ()
     elif kind == "systemd":
         user = [] if os.geteuid() == 0 else ["--user"]
-        limits = [f"MemoryMax={most}", "MemorySwapMax=0", f"TasksMax={MOST_PROCESSES}"]
-        run = ["systemd-run", *user, "--scope", "--quiet", *(word for limit in limits for word in ("-p", limit)), "--"]
+        properties = [f"MemoryMax={limit}", "MemorySwapMax=0", f"TasksMax={MAX_PROCESSES}"]
+        run = [
+            "systemd-run",
+            *user,
+            "--scope",
+            "--quiet",
+            *(word for value in properties for word in ("-p", value)),
+            "--",
+        ]
         yield (*run, "/usr/bin/env", "-i")  # systemd-run itself needs the environment
     else:
         top = ROOT if kind == "v2" else _own_v1()
@@ -52,11 +64,11 @@ def memory_group(kind: str | None, memory_mb: int) -> Iterator[tuple[str, ...]]:
         folder.mkdir()
         try:
             if kind == "v2":
-                limits = {"memory.max": most, "memory.swap.max": 0, "pids.max": MOST_PROCESSES}
+                limits = {"memory.max": limit, "memory.swap.max": 0, "pids.max": MAX_PROCESSES}
             else:
-                limits = {"memory.limit_in_bytes": most}
+                limits = {"memory.limit_in_bytes": limit}
             for name, value in limits.items():
-                with contextlib.suppress(OSError):  # a kernel may lack one of them
+                with contextlib.suppress(OSError):  # a kernel may lack some of these files
                     (folder / name).write_text(str(value), encoding="ascii")
             yield ("/bin/sh", "-c", f'echo $$ > "{folder}/cgroup.procs" && exec "$@"', "sh")
         finally:
@@ -64,7 +76,7 @@ def memory_group(kind: str | None, memory_mb: int) -> Iterator[tuple[str, ...]]:
 
 
 def _own_v1() -> Path | None:
-    """The folder of this process's own group in the older form of control groups."""
+    """The folder of this process's control group, version 1."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
         folder = ROOT / "memory" / path.lstrip("/")
@@ -74,7 +86,7 @@ def _own_v1() -> Path | None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a group when its last process is gone, which takes the kernel a moment."""
+    """Remove a group once the kernel has ended its last process."""
     with contextlib.suppress(OSError):
         (folder / "cgroup.kill").write_text("1", encoding="ascii")
     for _ in range(50):

@@ -1,7 +1,8 @@
-"""What runs inside the sandbox: a learner's statements, then the probes' calls. It answers, and knows no right answer.
+"""The program inside the sandbox: run a learner's statements, then the probes.
 
-Grading and `minillm progress` start this file in a process of its own (`outside`). It reads one message, sends one for
-each step that it has done, and shares that process with the learner's code: so nothing that it sends is to be trusted.
+Grading and `minillm progress` start this file in its own process (`outside`). It reads one message and sends one for
+each finished step. It shares the process with the learner's code, so its messages cannot be trusted, and it contains no
+right answers.
 """
 
 import __future__
@@ -21,26 +22,26 @@ from warnings import catch_warnings
 
 import torch
 
-from minillm.course.checks.asking import Reply, ask, told
+from minillm.course.checks.asking import Reply, ask, describe_error
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 NOBODY = 65534
 FILE_BYTES = 8_000_000  # of one file that a learner's code writes
-FILES = 256  # open at a time: what lies in pipes and sockets counts as nobody's memory
+FILES = 256  # open at a time; data in pipes and sockets is not in the memory limit
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
 def main() -> None:
-    """Read what is asked from stdin, answer on what was stdout, and end."""
+    """Read the request from stdin, send the results on the original stdout, and exit."""
     request = unpack(sys.stdin.buffer.read())
     channel = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):  # what the learner's code prints goes nowhere
+    for stream in (0, 1, 2):  # discard what the learner's code prints
         os.dup2(nowhere, stream)
     torch.set_num_threads(1)
-    torch.set_num_threads = torch.set_num_interop_threads = _quiet  # no more can be started, and that ends the process
-    sys.path.append("")  # where a notebook finds the modules that it has written
-    for name in request["preload"]:  # needs threads or files for its start, which are gone in a moment
+    torch.set_num_threads = torch.set_num_interop_threads = _quiet  # starting another thread would end the process
+    sys.path.append("")  # the working folder, where a notebook finds modules that it has written
+    for name in request["preload"]:  # their import needs threads or files, which `confine` denies
         with contextlib.suppress(Exception), catch_warnings(action="ignore"):
             import_module(name)
     if request["limits"]:
@@ -50,16 +51,17 @@ def main() -> None:
         message = memoryview(LENGTH.pack(len(message)) + message)
         while message:
             message = message[os.write(channel, message) :]
-    os._exit(0)  # threads and exit handlers that the cells left are not waited for
+    os._exit(0)  # do not wait for threads and exit handlers of the cells
 
 
 def confine(memory: int) -> None:
-    """Take from this process what no answer needs: more than `memory` bytes, more processes, large files, being root.
+    """Drop the permissions that no answer needs, and limit this process.
 
-    Torch is loaded by now, so the address space that it has taken does not count.
+    Limits `memory` (bytes, in addition to what torch uses already), the number of processes and the size of files, and
+    drops root.
     """
     import ctypes
-    import resource  # which Windows lacks
+    import resource  # not on Windows
 
     with open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
@@ -69,34 +71,36 @@ def confine(memory: int) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)  # forgotten by a process that changes its user
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)  # changing the user resets it
     for kind, limit in (limits | {resource.RLIMIT_NPROC: 0}).items():
         resource.setrlimit(kind, (limit, limit))
 
 
 def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Do what a message asks for; yields the name and the result of each step.
+    """Run the request; yields the name and the result of each step.
 
-    That is what went wrong in a statement (None if nothing did), and the replies to a probe.
+    The result of a statement is its error as the end of a sentence, or None; that of a probe is its replies.
     """
     yield "ready", None
-    module = sys.modules["__main__"] = ModuleType("__main__")  # where a notebook's names live
+    module = sys.modules["__main__"] = ModuleType("__main__")  # the namespace of the notebook
     module.__dict__.update(display=_quiet, get_ipython=_Quiet)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for name, source in request["statements"]:
-        if source.startswith("from __future__ import annotations"):  # which holds for all cells after it
+        if source.startswith("from __future__ import annotations"):  # holds for all later cells
             flags |= __future__.annotations.compiler_flag
         yield name, run(name, source, module.__dict__, flags)
     for name, function, forbidden, calls, fresh in request["probes"]:
         if function in module.__dict__:
             replies = ask(module.__dict__[function], calls, forbidden, fresh)
         else:
-            replies = [Reply(trouble="is nowhere defined in the notebook")] * len(calls)
+            replies = [Reply(trouble="is not defined in the notebook")] * len(calls)
         yield name, [(reply.value, reply.trouble) for reply in replies]
 
 
 def run(name: str, source: str, names: dict[str, Any], flags: int = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT) -> str | None:
-    """Run a part of a cell as a notebook would; the end of a sentence if it raised something, as `asking` tells it.
+    """Run a part of a cell as a notebook would.
+
+    Returns None, or the error as the end of a sentence (see `asking.describe_error`).
 
     >>> run("cell 1", "import asyncio; x = await asyncio.sleep(0, result=3)", names := {}), names["x"]
     (None, 3)
@@ -110,16 +114,16 @@ def run(name: str, source: str, names: dict[str, Any], flags: int = ast.PyCF_ALL
             else:
                 exec(code, names)
     except BaseException as error:
-        return told(error, name)
+        return describe_error(error, name)
     return None
 
 
 def _quiet(*_: Any, **__: Any) -> None:
-    """Stands in for what shows something in a notebook."""
+    """Replaces functions that display something in a notebook."""
 
 
 class _Quiet:
-    """Stands in for IPython's shell, which runs a notebook's `%` and `!` lines."""
+    """Replaces IPython's shell, which runs a notebook's `%` and `!` lines."""
 
     def __getattr__(self, name: str) -> Any:
         return _quiet

@@ -1,8 +1,8 @@
-"""The trusted side of the border: it starts the process that runs a learner's code (`inside`), and collects replies.
+"""The trusted side of the sandbox: start `inside` and collect its replies.
 
-The process is asked for steps in an order that is known: each statement, then each probe. One that takes too long,
-dies, or says anything else has broken a step. It is then started anew and spared that step, so that a broken answer
-costs itself alone.
+The process runs steps in a fixed order: each statement, then each probe. If it takes too long, dies, or sends an
+unexpected message, that step has failed. A new process then starts without the failed step, so that a broken answer
+affects no other.
 """
 
 import contextlib
@@ -25,24 +25,27 @@ from minillm.course.checks.sandbox import Command
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 READY = "ready"
-START = 120.0  # seconds that loading torch may take on a busy machine
-SHORT = 5.0  # seconds that a statement may take which is perhaps not needed
-MOST_SPARED = 3  # of these may break before all that are left are dropped
+START_SECONDS = 120.0  # limit for loading torch on a busy machine
+OPTIONAL_SECONDS = 5.0  # limit for a statement that may not be needed
+MAX_SKIPPED = 3  # failed optional statements after which all optional ones are dropped
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the code of one notebook may take."""
+    """The time and memory limits of one notebook."""
 
-    seconds: float = 20.0  # for one statement, or for the calls of one probe
+    seconds: float = 20.0  # per statement, and for the calls of one probe
     total_seconds: float = 120.0  # for all of them
-    memory_mb: int = 2000  # beside what torch takes itself
+    memory_mb: int = 2000  # in addition to what torch uses
     reply_mb: int = 64  # for the replies to one probe
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A piece of a notebook that is run by itself, named for people; what goes wrong is told if it is `needed`."""
+    """A statement of a notebook, with a name for messages.
+
+    An error in it is reported only if it is `needed`.
+    """
 
     name: str
     source: str
@@ -51,14 +54,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Collected:
-    """What a notebook answered, and what went wrong on the way."""
+    """The replies of a notebook, and the errors in its statements."""
 
-    replies: dict[str, list[list[Reply]]]  # by the question's id, a list for each probe
-    troubles: dict[str, str]  # what went wrong in a statement, by its name, as the end of a sentence
+    replies: dict[str, list[list[Reply]]]  # by question id, one list per probe
+    troubles: dict[str, str]  # by statement name, its error as the end of a sentence
 
 
-class Broken(Exception):
-    """The process did not do a step; the message is the end of a sentence."""
+class StepFailed(Exception):
+    """The process did not finish a step; the message is the end of a sentence."""
 
 
 def collect(
@@ -69,18 +72,18 @@ def collect(
     confined: bool = True,
     preload: Sequence[str] = (),
 ) -> Collected:
-    """Run statements in a process that `command` starts, and ask questions, each with its seed.
+    """Run statements and the probes of questions in a process started by `command`.
 
-    `confined` tells the process to take rights and memory away from itself before it runs anything, and `preload` names
-    modules to import before that. Private probes are asked in a process of their own, whose replies no learner sees.
-    Raises `ChildProcessError` if the process does not even start.
+    `asked` holds questions with their seeds. If `confined`, the process limits its own permissions and memory before it
+    runs a learner's code; it imports the modules in `preload` before that. Private probes run in a separate process,
+    whose replies no learner sees. Raises `ChildProcessError` if the process does not start.
     """
     probes, private = {}, set()
     for question, seed in asked:
-        for place, calls in enumerate(question.calls(seed)):
-            probes[question.id, place] = [question.function, list(question.forbidden), calls, question.fresh]
-            if question.probes[place].private:
-                private.add((question.id, place))
+        for index, calls in enumerate(question.calls(seed)):
+            probes[question.id, index] = [question.function, list(question.forbidden), calls, question.fresh]
+            if question.probes[index].private:
+                private.add((question.id, index))
     request = {
         "limits": {"memory": limits.memory_mb * 10**6} if confined else None,
         "preload": list(preload),
@@ -91,15 +94,15 @@ def collect(
             session = _Session(statements, {key: probes[key] for key in keys}, command, limits, request)
             session.run()
             answered |= session.answered
-            if troubles is None:  # a statement can read what will be asked: of private probes nothing may be told
+            if troubles is None:  # an error message could reveal the inputs of private probes
                 secret = private.issuperset(keys) and bool(keys)
-                troubles = {name: "went wrong" if secret else told for name, told in session.troubles.items()}
+                troubles = {name: "went wrong" if secret else trouble for name, trouble in session.troubles.items()}
     replies = {question.id: [answered[key] for key in probes if key[0] == question.id] for question, _ in asked}
     return Collected(replies, troubles or {})
 
 
 class _Session:
-    """The processes, one after the other, that run the statements and answer some probes."""
+    """Consecutive processes that run the statements and some of the probes."""
 
     def __init__(
         self,
@@ -112,22 +115,25 @@ class _Session:
         self.statements = list(statements)
         self.probes, self.waiting = probes, list(probes)
         self.command, self.limits, self.request = command, limits, request
-        self.left = limits.total_seconds  # without what starting a process takes, which a busy machine decides
+        self.seconds_left = limits.total_seconds  # without starting processes, whose time depends on the machine
         self.answered: dict[tuple[str, int], list[Reply]] = {}
         self.troubles: dict[str, str] = {}
-        self.spared = 0  # statements that were not needed and did not end
+        self.n_skipped = 0  # optional statements that failed
 
     def run(self) -> None:
-        """Start processes until every step is done, spared, or out of time."""
-        while self._broken_step() is not None:
-            if not self.waiting or self.left <= 0:
+        """Start processes until every step is done, skipped, or out of time."""
+        while self._next_failed_step() is not None:
+            if not self.waiting or self.seconds_left <= 0:
                 break
-        late = f"was not reached within {self.limits.total_seconds:.0f} seconds, which is all that a notebook has"
+        late = f"was not reached within the notebook's time limit of {self.limits.total_seconds:.0f} seconds"
         for key in self.waiting:
             self.answered[key] = [Reply(trouble=late)] * len(self.probes[key][2])
 
-    def _broken_step(self) -> Any:
-        """Let one process do what is left; None if it did, else the step that it broke, which is then spared."""
+    def _next_failed_step(self) -> Any:
+        """Run the remaining steps in one process; return the step that failed, or None.
+
+        The next process skips the failed step.
+        """
         statements = {statement.name: statement for statement in self.statements}
         expected = [READY, *statements, *self.waiting]
         results, reason = self._one_process(expected, statements)
@@ -142,23 +148,28 @@ class _Session:
         step = expected[len(results)]
         if step == READY:
             raise ChildProcessError(f"the process for a learner's code {reason}: {' '.join(self.command.arguments)}")
-        if step in self.probes:  # a question's later probes are not looked at when one has failed
+        if step in self.probes:  # grading ignores the later probes of a question after a failed one
             for key in [key for key in self.waiting if key[0] == step[0]]:
                 self.answered[key] = [Reply(trouble=reason)] * len(self.probes[key][2])
                 self.waiting.remove(key)
         elif statements[step].needed:
             self.troubles[step] = reason
             self.statements.remove(statements[step])
-        else:  # what is perhaps not needed may cost only so much of the time of what is
-            self.spared += 1
-            every = self.spared >= MOST_SPARED
+        else:  # optional statements may use only little of the time of the needed ones
+            self.n_skipped += 1
+            drop_all = self.n_skipped >= MAX_SKIPPED
             self.statements = [
-                statement for statement in self.statements if statement.needed or not (every or statement.name == step)
+                statement
+                for statement in self.statements
+                if statement.needed or not (drop_all or statement.name == step)
             ]
         return step
 
     def _one_process(self, expected: list[Any], statements: dict[str, Statement]) -> tuple[list[Any], str | None]:
-        """Let one process do the expected steps; the results until one was broken, and the reason if one was."""
+        """Run the expected steps in one process.
+
+        Returns the results up to a failed step, and the reason if one failed.
+        """
         request = self.request | {
             "statements": [[statement.name, statement.source] for statement in statements.values()],
             "probes": [[key, *self.probes[key]] for key in self.waiting],
@@ -167,12 +178,12 @@ class _Session:
             file.write(pack(request))
             file.seek(0)
             process = self.command.start(file)
-        messages: queue.Queue[bytes | str] = queue.Queue(maxsize=2)  # the process waits when it is ahead
-        most = self.limits.reply_mb * 10**6
-        reader = threading.Thread(target=_read, args=(process.stdout, most, messages), daemon=True)
+        messages: queue.Queue[bytes | str] = queue.Queue(maxsize=2)  # a full queue makes the process wait
+        max_bytes = self.limits.reply_mb * 10**6
+        reader = threading.Thread(target=_read, args=(process.stdout, max_bytes, messages), daemon=True)
         reader.start()
         results: list[Any] = []
-        seconds, began = START, None
+        seconds, began = START_SECONDS, None
         try:
             for step in expected:
                 seconds = self._seconds(step, statements, began)
@@ -181,12 +192,12 @@ class _Session:
                 began = began or time.monotonic()
         except queue.Empty:
             return results, f"took longer than {seconds:.0f} seconds"
-        except Broken as broken:
-            return results, str(broken)
+        except StepFailed as failure:
+            return results, str(failure)
         finally:
-            self.left -= time.monotonic() - began if began else 0.0
+            self.seconds_left -= time.monotonic() - began if began else 0.0
             _kill(process)
-            while reader.is_alive():  # it may be waiting for room
+            while reader.is_alive():  # it may be waiting for a full queue
                 with contextlib.suppress(queue.Empty):
                     messages.get_nowait()
                 reader.join(0.01)
@@ -194,33 +205,39 @@ class _Session:
 
     def _seconds(self, step: Any, statements: dict[str, Statement], began: float | None) -> float:
         if began is None:
-            return START
-        most = self.limits.seconds
+            return START_SECONDS
+        limit = self.limits.seconds
         if step in statements and not statements[step].needed:
-            most = min(most, SHORT)
-        return min(most, max(0.0, self.left - (time.monotonic() - began)))
+            limit = min(limit, OPTIONAL_SECONDS)
+        return min(limit, max(0.0, self.seconds_left - (time.monotonic() - began)))
 
 
-def _read(stream: Any, most: int, messages: queue.Queue) -> None:
-    """Hand over each message of a process as bytes, and at the end why there are no more, as the end of a sentence."""
+def _read(stream: Any, max_bytes: int, messages: queue.Queue) -> None:
+    """Put each message of a process into the queue, as bytes.
+
+    The last item is a string, the reason why no more messages follow, as the end of a sentence.
+    """
     with stream:
         while len(header := stream.read(LENGTH.size)) == LENGTH.size:
             (length,) = LENGTH.unpack(header)
-            if length > most:
-                messages.put(f"returned more than {most // 10**6} MB")
+            if length > max_bytes:
+                messages.put(f"returned more than {max_bytes // 10**6} MB")
                 return
             messages.put(stream.read(length))
-    messages.put("ended the process that it ran in, or took more memory than there is")
+    messages.put("ended the process that it ran in, or used too much memory")
 
 
 def _result(message: bytes | str, step: Any, n_calls: int | None) -> Any:
-    """What a message says of the expected step: a statement's trouble, or the replies to a probe's calls."""
+    """Decode the message about the expected step.
+
+    Returns the error of a statement (or None), or the replies to a probe's `n_calls` calls.
+    """
     if isinstance(message, str):
-        raise Broken(message)
-    forged = Broken("wrote something of its own where its replies are read")
+        raise StepFailed(message)
+    forged = StepFailed("wrote to the channel for its replies")
     try:
-        said, result = unpack(message)
-        if said != step:
+        name, result = unpack(message)
+        if name != step:
             raise forged
         if n_calls is None:
             return None if result is None else printable(result)
@@ -233,7 +250,10 @@ def _result(message: bytes | str, step: Any, n_calls: int | None) -> Any:
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """End a process and what it started: in a sandbox, process 1, with which all others there die."""
+    """Kill a process and its children.
+
+    In a sandbox that includes process 1, whose end kills all others there.
+    """
     if hasattr(os, "killpg"):
         with contextlib.suppress(OSError):
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")

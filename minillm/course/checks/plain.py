@@ -1,7 +1,7 @@
-"""Plain data: all that passes between a learner's function and the code that judges it.
+"""Plain data: the values that pass between a learner's function and the grader.
 
-Judging must not run code of what is judged. An object of a class of one's own may answer `==` with True to everything;
-a subclass of Tensor may do so through torch. So an output is first copied into exact types, and refused otherwise.
+Grading must not run the learner's code. An object of the learner's own class may return True for every `==`, and a
+subclass of Tensor may do so through torch. So each output is first copied into exact built-in types, or refused.
 """
 
 import math
@@ -14,27 +14,27 @@ import torch
 ATOMS = {bool, int, float, str, bytes, type(None)}
 NUMBERS = (bool, int, float)
 WHOLE = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-DTYPES = WHOLE | {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # what can be compared with all others
+DTYPES = WHOLE | {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # comparable with each other
 NUMPY_SCALARS = set(np.sctypeDict.values()) - {np.object_, np.void}
-DEEPEST = 8  # lists in lists, in one value
-MOST = 100_000  # items in all
-MOST_KEYS = 10_000  # of one dictionary: keys may be chosen so that each collides with all before it
-MOST_AXES = 8  # of one tensor
-LARGEST = 10_000_000  # numbers in one tensor, characters in one text
-RELATIVE, ABSOLUTE = 1e-4, 1e-5  # float32, computed in any order
-WIDEST = 160  # characters of a value in a message
-SHAPE = "a tensor ("  # how a value begins that is shown by its shape
+MAX_DEPTH = 8  # of nested lists in one value
+MAX_ITEMS = 100_000  # in one value
+MAX_KEYS = 10_000  # of one dictionary, since keys may be chosen to collide
+MAX_AXES = 8  # of one tensor
+MAX_SIZE = 10_000_000  # numbers in one tensor, characters in one string
+RELATIVE, ABSOLUTE = 1e-4, 1e-5  # tolerances for float32, computed in any order
+MAX_WIDTH = 160  # characters of a value in a message
+SHAPE = "a tensor ("  # prefix of a value that is shown as its shape
 
 
 class Refused(ValueError):
-    """A value that is not plain; the message says what is wrong with it, as the end of a sentence."""
+    """The value is not plain; the message is the end of a sentence about it."""
 
 
 def plain(value: Any) -> Any:
-    """An independent copy that consists of nothing but exact Python types and plain torch tensors on the CPU.
+    """Copy a value into exact Python types and plain torch tensors on the CPU.
 
-    Harmless relatives become what they stand for: parameters, numpy's arrays and numbers, `Counter`, bytearray.
-    Raises `Refused` for all other types, subclasses included, and for what is nested too deep or too large.
+    Parameters, numpy's arrays and numbers, dictionaries of `collections` and bytearray are converted. Raises `Refused`
+    for all other types, including subclasses, and for values that are too large or nested too deep.
 
     >>> plain([(1, 2.5), np.arange(2)])
     [(1, 2.5), tensor([0, 1])]
@@ -42,23 +42,23 @@ def plain(value: Any) -> Any:
     Traceback (most recent call last):
     minillm.course.checks.plain.Refused: is of type range; return plain numbers, text, lists or tensors
     """
-    return _copy(value, DEEPEST, [MOST])
+    return _copy(value, MAX_DEPTH, [MAX_ITEMS])
 
 
 def _copy(value: Any, depth: int, left: list[int]) -> Any:
-    kind = type(value)  # never isinstance: a class may lie to it
+    kind = type(value)  # not isinstance, which a class can deceive
     left[0] -= 1
     if depth == 0 or left[0] < (len(value) if kind in (list, tuple) else 0):
-        raise Refused(f"is nested deeper than {DEEPEST} lists, or holds more than {MOST:,} items")
+        raise Refused(f"is nested deeper than {MAX_DEPTH} lists, or holds more than {MAX_ITEMS:,} items")
     if kind in ATOMS:
-        if (kind is int and value.bit_length() > 1000) or (kind in (str, bytes) and len(value) > LARGEST):
+        if (kind is int and value.bit_length() > 1000) or (kind in (str, bytes) and len(value) > MAX_SIZE):
             raise Refused(f"is a {kind.__name__} too large for any right answer")
         return value
     if kind in (list, tuple):
         return kind([_copy(item, depth - 1, left) for item in value])
     if kind is dict or (issubclass(kind, dict) and kind.__module__ == "collections"):
-        if len(value) > MOST_KEYS:
-            raise Refused(f"is a dictionary of more than {MOST_KEYS:,} keys")
+        if len(value) > MAX_KEYS:
+            raise Refused(f"is a dictionary of more than {MAX_KEYS:,} keys")
         return {_copy(key, depth - 1, left): _copy(item, depth - 1, left) for key, item in dict.items(value)}
     if kind is torch.Tensor or kind is torch.nn.Parameter:
         return _copy_tensor(value)
@@ -72,23 +72,24 @@ def _copy(value: Any, depth: int, left: list[int]) -> Any:
 
 
 def _copy_tensor(value: torch.Tensor) -> torch.Tensor:
-    # An attribute of the instance may hide a method, so each is fetched from the class.
+    # An attribute of the instance may shadow a method, so each method comes from the class.
     if value.layout != torch.strided or value.is_quantized or value.is_meta or torch.Tensor.is_complex(value):
-        raise Refused("is a sparse, quantised, complex or empty-shelled tensor; return an ordinary one")
+        raise Refused("is a sparse, quantized, complex or meta tensor; return an ordinary one")
     if value.dtype not in DTYPES:
         raise Refused(f"is a tensor of {value.dtype}; return one of {torch.float32} or {torch.int64}")
     shape = tuple(value.shape)
-    if len(shape) > MOST_AXES:
-        raise Refused(f"is a tensor with {len(shape):,} axes; at most {MOST_AXES} can be compared")
-    if math.prod(max(size, 1) for size in shape) > LARGEST:  # (10**9, 0) holds no number, and 10**9 rows
+    if len(shape) > MAX_AXES:
+        raise Refused(f"is a tensor with {len(shape):,} axes; at most {MAX_AXES} can be compared")
+    if math.prod(max(size, 1) for size in shape) > MAX_SIZE:  # shape (10**9, 0) has no numbers but 10**9 rows
         raise Refused(f"is a tensor of shape {shape}, too large for any right answer")
     return torch.Tensor.clone(torch.Tensor.cpu(torch.Tensor.detach(value)))
 
 
 def difference(right: Any, got: Any) -> str | None:
-    """Where and how a plain value differs from the right one, as the end of a sentence; None if it does not.
+    """The first difference from the right value, as the end of a sentence, or None.
 
-    Numbers may differ by rounding, a list may be a tuple, a tensor a list of numbers, True and False 1 and 0.
+    Rounding is ignored, and so is the difference between lists and tuples, tensors and lists of numbers, and True or
+    False and 1 or 0.
 
     >>> difference([(1, 2), (3, 4)], [[1, 2], [3, 5]])
     'has 5 in place of 4 at [1][1]'
@@ -106,13 +107,13 @@ def difference(right: Any, got: Any) -> str | None:
     if type(right) is dict:
         if type(got) is not dict:
             return f"is {show(got)} in place of {show(right)}"
-        found = {key: difference(right[key], got[key]) for key in right if key in got}
-        changed = [key for key in right if key not in got or found[key]] + [key for key in got if key not in right]
-        if len(changed) == 1 and (inside := found.get(changed[0])):
-            return _inside(inside, changed[0])
+        by_key = {key: difference(right[key], got[key]) for key in right if key in got}
+        changed = [key for key in right if key not in got or by_key[key]] + [key for key in got if key not in right]
+        if len(changed) == 1 and (inner := by_key.get(changed[0])):
+            return _at(inner, changed[0])
         return f"differs at the keys {show(changed)}" if changed else None
     if type(got) is torch.Tensor:
-        if got.numel() > MOST:  # more than any right list has
+        if got.numel() > MAX_ITEMS:  # more than any right list has items
             return f"is {show(got)} in place of {show(right)}"
         got = got.tolist()
     if type(right) in (list, tuple):
@@ -131,16 +132,16 @@ def _list_difference(right: list | tuple, got: Any) -> str | None:
         return f"is {show(got)} in place of {show(right)}"
     if len(got) != len(right):
         return f"has the length {len(got)} in place of {len(right)}"
-    for place, (wanted, gave) in enumerate(zip(right, got, strict=True)):
-        if found := difference(wanted, gave):
-            return _inside(found, place)
+    for index, (wanted, gave) in enumerate(zip(right, got, strict=True)):
+        if inner := difference(wanted, gave):
+            return _at(inner, index)
     return None
 
 
-def _inside(found: str, place: Any) -> str:
-    """A difference, found in the item at a place of a list or dictionary: [1], and inside of it [0], make [1][0]."""
-    words, at, rest = found.partition(" at [")
-    return f"{words} at [{show(place)}]" + (f"[{rest}" if at else "")
+def _at(inner: str, key: Any) -> str:
+    """Prefix the position of a difference with a key: [0] inside [1] is [1][0]."""
+    words, at, rest = inner.partition(" at [")
+    return f"{words} at [{show(key)}]" + (f"[{rest}" if at else "")
 
 
 def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
@@ -152,13 +153,13 @@ def _tensor_difference(right: torch.Tensor, got: Any) -> str | None:
     far = apart(right, got)
     if not far.any():
         return None
-    place = tuple(far.nonzero()[0].tolist())
-    where = f" at [{', '.join(map(str, place))}]" if place else ""
-    return f"has {_versus(got[place].item(), right[place].item())}{where}"
+    index = tuple(far.nonzero()[0].tolist())
+    where = f" at [{', '.join(map(str, index))}]" if index else ""
+    return f"has {_versus(got[index].item(), right[index].item())}{where}"
 
 
 def _versus(got: Any, right: Any) -> str:
-    """Both, with more digits where four would show the same number twice."""
+    """Both values, with more digits if four would show the same number twice."""
     shown = [show(value) for value in (got, right)]
     if shown[0] == shown[1] and type(got) is type(right) is float:
         shown = [f"{value:.8g}" for value in (got, right)]
@@ -166,9 +167,10 @@ def _versus(got: Any, right: Any) -> str:
 
 
 def apart(right: torch.Tensor, got: torch.Tensor) -> torch.Tensor:
-    """True where two tensors of one shape differ by more than rounding; whole numbers must be equal.
+    """A mask of where two tensors of one shape differ by more than rounding.
 
-    What was summed up is rounded in proportion to its largest terms, so the largest number sets the tolerance for all.
+    Integers must be equal. The rounding error of a sum grows with its largest terms, so the largest number sets the
+    absolute tolerance for all.
 
     >>> apart(torch.tensor([100.0, 0.0]), torch.tensor([100.0, 0.0005]))
     tensor([False, False])
@@ -182,7 +184,7 @@ def apart(right: torch.Tensor, got: torch.Tensor) -> torch.Tensor:
 
 
 def as_tensor(value: Any) -> torch.Tensor | None:
-    """A plain value as a tensor, lists of numbers and of tensors too; None if it makes none.
+    """Convert a plain value, such as a list of numbers, to a tensor, or return None.
 
     >>> as_tensor([torch.ones(2), (1, 0)]), as_tensor([[1], [2, 3]])
     (tensor([[1., 1.],
@@ -198,29 +200,31 @@ def as_tensor(value: Any) -> torch.Tensor | None:
 
 def _numbers(value: Any) -> Any:
     if type(value) is torch.Tensor:
-        if value.numel() > MOST:
-            raise ValueError("more numbers than any right answer that is a list")
+        if value.numel() > MAX_ITEMS:
+            raise ValueError("the list has more numbers than any right answer")
         return value.tolist()
     return [_numbers(item) for item in value] if type(value) in (list, tuple) else value
 
 
 def show(value: Any, numbers: int = 16) -> str:
-    """A plain value in at most a line, as one would type it: a tensor as its numbers or, if it has more, as its shape.
+    """Format a plain value on one line, as you would type it.
+
+    A tensor with more than `numbers` numbers is shown as its shape.
 
     >>> show({"a": torch.tensor([0.25, -1.0])}), show(torch.zeros(9, 9))
     ("{'a': [0.25, -1.0]}", 'a tensor (9, 9)')
     """
     text = repr(_typed(value, numbers))
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."
+    return text if len(text) <= MAX_WIDTH else f"{text[: MAX_WIDTH - 4]} ..."
 
 
-def printable(text: Any, most: int = 400) -> str:
-    """Somebody else's text on one line, without what would steer a terminal, and cut off.
+def printable(text: Any, max_length: int = 400) -> str:
+    """Format untrusted text on one line, without control characters, and truncate it.
 
-    >>> printable("red: \\x1b[31m, two\\nlines", most=20)
+    >>> printable("red: \\x1b[31m, two\\nlines", max_length=20)
     'red:  [31m, two line'
     """
-    return "".join(letter if letter.isprintable() else " " for letter in str(text)[:most])
+    return "".join(character if character.isprintable() else " " for character in str(text)[:max_length])
 
 
 class _Word(str):
@@ -235,7 +239,9 @@ def _typed(value: Any, numbers: int) -> Any:
     if type(value) is float:
         return _Word(f"{value:.4g}" if value % 1 else f"{value:.1f}")
     if type(value) in (list, tuple):
-        return type(value)([_typed(item, numbers) for item in value[: WIDEST // 2]])  # more do not fit a line
+        return type(value)(
+            [_typed(item, numbers) for item in value[: MAX_WIDTH // 2]]
+        )  # more items do not fit on a line
     if type(value) is dict:
         return {_typed(key, numbers): _typed(item, numbers) for key, item in value.items()}
     return value

@@ -1,8 +1,9 @@
-"""How `inside` is started: in a sandbox of bubblewrap or, for a learner's own code, without one.
+"""Command lines that start `inside`, with or without a bubblewrap sandbox.
 
-In the sandbox there is the system and Python's packages, all read-only, without the package `minillm` (but for the
-modules that ask) and whatever else a question forbids as a whole; there is no network, no home, no environment, no
-submission but the one that came in by the message, and nothing that can be written to but a small scratch folder.
+Learners run their own code without a sandbox. The sandbox contains the system and Python's packages, all read-only,
+without the packages that a question forbids and without `minillm`, except for the modules that `inside` needs. It has
+no network, no home folder, no environment, and no submission except the one in the message. Only a small scratch folder
+is writable.
 """
 
 import contextlib
@@ -35,8 +36,8 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "MPLBACKEND": "Agg",
 }
-# System calls that no answer needs: into other processes, keys that others left, memory that no limit counts, locks
-# that another sandbox sees, and new namespaces, in which every one of these would be allowed again.
+# System calls that no answer needs: access to other processes, to keys of others, to memory that no limit counts, to
+# locks shared with another sandbox, and new namespaces, in which all of these would be allowed again.
 REFUSED = (
     "add_key", "bpf", "fanotify_init", "finit_module", "flock", "fsconfig", "fsmount", "fsopen", "fspick",
     "init_module", "io_uring_setup", "kcmp", "kexec_load", "keyctl", "memfd_create", "memfd_secret", "mount",
@@ -53,15 +54,15 @@ KEYCTL_JOIN_SESSION_KEYRING = 1
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, whether it gets an environment, the filter of its system calls, and what to put before it all."""
+    """A command line with its environment, system call filter and prefix."""
 
     arguments: tuple[str, ...]
     bare: bool = False  # with an empty environment
-    filter: bytes | None = None
-    before: tuple[str, ...] = ()  # see `cgroups.memory_group`
+    filter: bytes | None = None  # of system calls, see `system_call_filter`
+    before: tuple[str, ...] = ()  # prefix of the command line, see `cgroups.memory_group`
 
     def start(self, stdin: IO[bytes]) -> subprocess.Popen:
-        """Start it as the head of a session of its own, with a pipe to read from."""
+        """Start the process in a new session, with a pipe for its output."""
         arguments, descriptors = list(self.arguments), []
         with tempfile.TemporaryFile() as file:
             if self.filter is not None:
@@ -81,7 +82,7 @@ class Command:
 
 
 def plain_command() -> Command:
-    """Run a learner's code as this user, with all that this user may do.
+    """The command that runs a learner's code as this user, with all permissions.
 
     >>> plain_command().arguments[-1]
     'minillm.course.checks.inside'
@@ -92,10 +93,12 @@ def plain_command() -> Command:
 def sandboxed_command(
     forbidden: Iterable[str] = (), hidden: Iterable[Path] = (), before: tuple[str, ...] = ()
 ) -> Command:
-    """Run a learner's code where it can do no harm: for Linux with bubblewrap and libseccomp.
+    """The command that runs a learner's code in a sandbox.
 
-    `forbidden` is what questions forbid, as names to import by; whole packages but torch, numpy and Python's own are
-    not there at all. `hidden` are folders that must not be seen, whatever lies around them.
+    It needs Linux, bubblewrap and libseccomp.
+
+    `forbidden` holds the import names that questions forbid; forbidden packages are absent from the sandbox, except
+    torch, numpy and the standard library. `hidden` holds folders that must not be visible, even inside visible ones.
     """
     arguments = [shutil.which("bwrap") or "bwrap"]
     arguments += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -103,14 +106,14 @@ def sandboxed_command(
         arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         arguments += ["--unshare-user"]
-    # As process 1 it has no other process of the same user to write into.
+    # As process 1 it sees no other process of the same user.
     arguments += ["--as-pid-1", "--die-with-parent", "--new-session", "--clearenv", "--proc", "/proc", "--dev", "/dev"]
     for name, value in ENVIRONMENT.items():
         arguments += ["--setenv", name, value]
     bound = _bound()
     folders = {above for path in (*bound, INSIDE / "minillm/course/checks/stub.py") for above in path.parents}
     for path in sorted(folders - {Path("/")}):
-        arguments += ["--perms", "0755", "--dir", str(path)]  # bubblewrap's own would be closed to nobody
+        arguments += ["--perms", "0755", "--dir", str(path)]  # the default mode would deny access to the user nobody
     for path in bound:
         arguments += ["--ro-bind", str(path), str(path)]
     for path in SYSTEM:
@@ -129,14 +132,17 @@ def sandboxed_command(
 
 @cache
 def system_call_filter() -> bytes:
-    """The system calls that the sandbox refuses, as a program for the kernel; raises `OSError` without libseccomp."""
+    """A seccomp filter (BPF) that refuses the system calls of `REFUSED`.
+
+    Raises `OSError` without libseccomp.
+    """
     import pyseccomp
 
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     for name in REFUSED:
         try:
             rules.add_rule(pyseccomp.ERRNO(EPERM), name)
-        except OSError:  # a call that this libseccomp has not heard of, on a kernel that may have it
+        except OSError:  # this libseccomp does not know the call, which the kernel may have
             if name in ("ptrace", "keyctl", "unshare", "shmget"):
                 raise
     for bit in range(32):
@@ -145,7 +151,7 @@ def system_call_filter() -> bytes:
             rules.add_rule(pyseccomp.ERRNO(EPERM), "clone", flag)
     rules.add_rule(pyseccomp.ERRNO(ENOSYS), "clone3")  # its flags cannot be read; callers then use `clone`
     death = pyseccomp.Arg(0, pyseccomp.EQ, PR_SET_PDEATHSIG), pyseccomp.Arg(1, pyseccomp.NE, SIGKILL)
-    rules.add_rule(pyseccomp.ERRNO(EPERM), "prctl", *death)  # none outlives the grader that started it
+    rules.add_rule(pyseccomp.ERRNO(EPERM), "prctl", *death)  # no process outlives the grader
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)
@@ -153,8 +159,8 @@ def system_call_filter() -> bytes:
 
 
 def new_keyring() -> None:
-    """Give this process, and all that it starts, an empty keyring in place of its session's (on Linux)."""
-    with contextlib.suppress(Exception):  # where there are no keyrings there is nothing to leave
+    """Give this process and its children a new, empty session keyring (on Linux)."""
+    with contextlib.suppress(Exception):  # a system without keyrings needs none
         import pyseccomp
 
         number = pyseccomp.resolve_syscall(pyseccomp.system_arch(), "keyctl")
@@ -162,36 +168,36 @@ def new_keyring() -> None:
 
 
 def _bound() -> list[Path]:
-    """The folders that hold the system and Python, none of them within another."""
+    """The folders of the system and of Python, none inside another."""
     python = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
-    found = {path for path in SYSTEM if path.exists() and not path.is_symlink()}
-    found |= python | {path.resolve() for path in python}
-    return [path for path in sorted(found) if not found & set(path.parents)]
+    folders = {path for path in SYSTEM if path.exists() and not path.is_symlink()}
+    folders |= python | {path.resolve() for path in python}
+    return [path for path in sorted(folders) if not folders & set(path.parents)]
 
 
 def _masks(hidden: Sequence[Path], bound: Sequence[Path]) -> list[Path]:
-    """Where hidden folders can be seen in the sandbox: under each bound folder that leads to them, links included."""
-    found = set()
+    """The paths of hidden folders in the sandbox, also through links."""
+    masks = set()
     for path in hidden:
         for root in bound:
             for form, top in ((path.resolve(), root.resolve()), (path.absolute(), root)):
                 if path.is_dir() and form.is_relative_to(top):
-                    found.add(root / form.relative_to(top))
-    return sorted(path for path in found if not found & set(path.parents))
+                    masks.add(root / form.relative_to(top))
+    return sorted(path for path in masks if not masks & set(path.parents))
 
 
 def _packages(forbidden: Iterable[str]) -> list[Path]:
-    """The folders of the packages that are forbidden as a whole, wherever a Python of the sandbox would look."""
+    """The folders of forbidden packages on every path of Python in the sandbox."""
     tops = {"minillm", *(name for name in forbidden if "." not in name)} - {"torch", "numpy", *sys.stdlib_module_names}
-    found = [find_spec(name) for name in sorted(tops)]
-    places = {Path(place) for spec in found if spec for place in spec.submodule_search_locations or ()}
+    specs = [find_spec(name) for name in sorted(tops)]
+    folders = {Path(folder) for spec in specs if spec for folder in spec.submodule_search_locations or ()}
     prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent), "/usr"}
     homes = {*sys.path, *site.getsitepackages(list(prefixes)), "/usr/lib/python3/dist-packages"}
-    return sorted(places | {Path(home, name) for home in homes if home for name in tops if Path(home, name).is_dir()})
+    return sorted(folders | {Path(home, name) for home in homes if home for name in tops if Path(home, name).is_dir()})
 
 
 def why_no_sandbox() -> str | None:
-    """Why there is no sandbox on this machine, as a sentence; None if there is one."""
+    """The reason why this machine has no sandbox, as a sentence; None if it has one."""
     if not sys.platform.startswith("linux"):
         return "the sandbox that keeps students' code away from your files needs Linux"
     if shutil.which("bwrap") is None:

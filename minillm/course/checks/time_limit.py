@@ -1,6 +1,6 @@
-"""A limit of time for a learner's function that runs in the learner's own notebook.
+"""A time limit for a learner's function in the learner's own notebook.
 
-(A grader runs it in another process, which it can end: `outside`.)
+A grader needs none: it runs the function in another process, which it can kill (`outside`).
 """
 
 import signal
@@ -14,11 +14,11 @@ from minillm.course.checks.asking import OutOfTime
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` in the body after so many seconds, once a second until it is out.
+    """Raise `OutOfTime` in the body after `seconds`, then every second until it ends.
 
-    It needs the main thread and a POSIX system. Elsewhere (Windows, a browser, another thread) there is no limit:
-    interrupt an endless loop by hand (Kernel, Interrupt). Nor is there one for a loop that catches everything with a
-    bare `except:`, or for a single call of compiled code that takes long.
+    This needs the main thread and a POSIX system. Elsewhere (Windows, a browser, another thread) there is no limit:
+    interrupt an endless loop by hand (Kernel, Interrupt). The limit also fails for a loop that catches everything with
+    a bare `except:`, and for a single long call of compiled code.
 
     >>> with time_limit(0.1):
     ...     while True:
@@ -32,7 +32,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     running = True
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if running:  # a signal may arrive when the body is left already
+        if running:  # a signal may arrive after the end of the body
             raise OutOfTime
 
     handler = signal.signal(signal.SIGALRM, stop)

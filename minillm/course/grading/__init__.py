@@ -1,8 +1,8 @@
-"""Grading a class: submissions in, points and feedback out. What students hand in is hostile until it has been checked.
+"""Grade a class: read submissions, write points and feedback.
 
-`names` tells whose a hand-in is, and `submissions` reads it without unpacking anything to disk. `notebook` takes the
-code out of a notebook; `needed` finds what its answers need and asks them in the checks' own sandbox
-(`minillm.course.checks.outside`). `grade` judges and keeps what was found; each hand-in is read and judged in a process
-with limits of its own (`limited`). `report`, `gradebook` and `decisions` say it: as tables, as nbgrader's gradebook and
-pages, and with what a teacher decides otherwise.
+Submissions are untrusted input. `names` identifies the student of a submission, and `submissions` reads it without
+unpacking anything to disk. `notebook` extracts the code of a notebook; `needed` selects the statements that its answers
+need and runs them in the sandbox of the checks (`minillm.course.checks.outside`). `grade` grades the replies and keeps
+a record; each submission is read and graded in a process with its own limits (`limited`). `report` writes tables,
+`gradebook` writes nbgrader's gradebook and the feedback pages, and `decisions` applies a teacher's corrections.
 """

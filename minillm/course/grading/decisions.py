@@ -1,7 +1,7 @@
-"""What a teacher decides otherwise, and when work was due: a table that a spreadsheet can edit, `decisions.csv`.
+"""A teacher's corrections in `decisions.csv`, deadlines, and final scores.
 
-Each line is about a student (`*` for all): points for a question, or days that an assignment may be late. Nothing is
-graded again for it.
+Each line is about a student (`*` for all): points for a question, or days that an assignment may be late. A spreadsheet
+can edit the table. A decision never causes a notebook to be graded again.
 """
 
 import csv
@@ -22,7 +22,10 @@ EXAMPLE = "student,what,points,free_days,why\n"
 
 @dataclass(frozen=True)
 class Decision:
-    """One line: `what` is a question ("04.2") if there are points, an assignment ("04") if there are free days."""
+    """One line of the table.
+
+    `what` is a question ("04.2") if the line sets points, an assignment ("04") if it gives free days.
+    """
 
     student: str
     what: str
@@ -33,57 +36,59 @@ class Decision:
 
 @dataclass(frozen=True)
 class Deadline:
-    """When everything is due, and what a day that has begun since costs, in percent of the points."""
+    """The due date, and the penalty in percent of the points per day begun since."""
 
     due: datetime | None = None
-    percent_a_day: float = 0.0
+    percent_per_day: float = 0.0
 
     def days_late(self, record: Record, decisions: Sequence[Decision]) -> int:
-        """Days begun after the deadline, less those that were given."""
+        """Days begun after the deadline, minus the free days."""
         if self.due is None or record.written is None:
             return 0
-        over = datetime.fromisoformat(record.written) - self.due
-        days = -(-over // timedelta(days=1))  # rounded up
-        return max(0, days - sum(one.free_days for one in _about(decisions, record.student, record.assignment)))
+        late = datetime.fromisoformat(record.written) - self.due
+        days = -(-late // timedelta(days=1))  # rounded up
+        free_days = sum(decision.free_days for decision in _about(decisions, record.student, record.assignment))
+        return max(0, days - free_days)
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a record is worth in the end."""
+    """The final points of a record."""
 
     record: Record
-    points: dict[str, float]  # by question, after what the teacher decided
-    decided: dict[str, str]  # why, by question, where a teacher decided
+    points: dict[str, float]  # by question, with the teacher's decisions applied
+    decided: dict[str, str]  # by question, the reason of the teacher's decision
     days_late: int
     penalty: float
 
     @property
     def final(self) -> float:
-        """What goes into the tables."""
+        """The points that the tables show: the sum minus the penalty, at least 0."""
         return max(0.0, sum(self.points.values()) - self.penalty)
 
 
 def score(record: Record, deadline: Deadline, decisions: Sequence[Decision]) -> Score:
-    """A record with the teacher's decisions and the price of being late."""
+    """Apply the teacher's decisions and the penalty for late days to a record."""
     points = {result["question"]: float(result["points"]) for result in record.results}
     decided = {}
     for question in points:
-        for one in sorted(_about(decisions, record.student, question), key=lambda one: one.student != "*"):
-            if one.points is not None:  # what is decided for one student counts more than what is for all
-                points[question], decided[question] = one.points, one.why
+        own_last = sorted(_about(decisions, record.student, question), key=lambda decision: decision.student != "*")
+        for decision in own_last:  # a decision for one student overrides one for all
+            if decision.points is not None:
+                points[question], decided[question] = decision.points, decision.why
     days = deadline.days_late(record, decisions)
-    return Score(record, points, decided, days, sum(points.values()) * min(1.0, days * deadline.percent_a_day / 100))
+    return Score(record, points, decided, days, sum(points.values()) * min(1.0, days * deadline.percent_per_day / 100))
 
 
 def _about(decisions: Sequence[Decision], student: str, what: str) -> list[Decision]:
-    return [one for one in decisions if one.student in ("*", student) and one.what == what]
+    return [decision for decision in decisions if decision.student in ("*", student) and decision.what == what]
 
 
 def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str]) -> list[Decision]:
-    """The table; written empty if there is none. `possible` are the points of each question.
+    """Read the table, or write an empty one if there is none.
 
-    What a spreadsheet does to it is undone: rows that were emptied, and `04` that became 4. Raises `UserError` with
-    the line that cannot be meant.
+    `possible` holds the maximum points of each question. Empty rows are skipped, and a `04` that a spreadsheet turned
+    into 4 is restored. Raises `UserError` with the number of the first invalid line.
     """
     path = out / DECISIONS
     if not path.exists():
@@ -96,38 +101,40 @@ def read_decisions(out: Path, possible: dict[str, int], students: Sequence[str])
     rows = csv.DictReader(io.StringIO(text))
     if rows.fieldnames is None or not set(COLUMNS) <= set(rows.fieldnames):
         raise UserError(
-            f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; without it an empty one is written"
+            f"{path} needs the columns {', '.join(COLUMNS)}, separated by commas; delete the file to get an empty one"
         )
-    found: dict[tuple[str, str], Decision] = {}
+    decisions: dict[tuple[str, str], Decision] = {}
     for row in rows:
         if any(row[column] for column in COLUMNS):
-            place = f"{path}, line {rows.line_num}"
-            decision = _decision(row, place, possible, students)
-            about = decision.student, decision.what
-            if about in found:
-                raise UserError(f"{place}: {about[0]} and {about[1]} have a line already; keep one of them")
-            found[about] = decision
-    return list(found.values())
+            line = f"{path}, line {rows.line_num}"
+            decision = _decision(row, line, possible, students)
+            key = decision.student, decision.what
+            if key in decisions:
+                raise UserError(f"{line}: there is already a line for {key[0]} and {key[1]}; keep one of them")
+            decisions[key] = decision
+    return list(decisions.values())
 
 
-def _decision(row: dict[str, str], place: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
+def _decision(row: dict[str, str], line: str, possible: dict[str, int], students: Sequence[str]) -> Decision:
+    """Parse one row; `line` is its position, with which a `UserError` begins."""
     student, what, points, days, why = (clean(row[column] or "") for column in COLUMNS)
     known = possible.keys() | {question.split(".")[0] for question in possible}
     if what not in known and f"0{what}" in known:
         what = f"0{what}"
     if student != "*" and student not in students:
-        raise UserError(f"{place}: nobody who handed in is called {student!r}; `*` stands for all")
+        raise UserError(f"{line}: no submission is from {student!r}; use a name from grades.csv, or * for everybody")
     try:
         decision = Decision(student, what, float(points) if points else None, int(days) if days else 0, why)
     except ValueError:
-        raise UserError(f"{place}: points {points!r} and free days {days!r} must be numbers") from None
+        raise UserError(f"{line}: points {points!r} and free days {days!r} must be numbers; correct the line") from None
     if points and days:
-        raise UserError(f"{place}: it has points and free days; give each a line of its own")
+        raise UserError(f"{line}: it has both points and free days; give each its own line")
     if decision.free_days < 0:
-        raise UserError(f"{place}: there cannot be {decision.free_days} free days")
-    if decision.points is not None and not 0 <= decision.points <= possible.get(what, -1):
-        known = f"it has {possible[what]} points" if what in possible else f"there is no question {what!r}"
-        raise UserError(f"{place}: {decision.points:g} points for {what}, and {known}")
+        raise UserError(f"{line}: {decision.free_days} free days is negative; give 0 or more")
+    if decision.points is not None and what not in possible:
+        raise UserError(f"{line}: there is no question {what!r}; points are for a question such as 04.2")
+    if decision.points is not None and not 0 <= decision.points <= possible[what]:
+        raise UserError(f"{line}: {decision.points:g} points for {what} is out of range; give 0 to {possible[what]}")
     if decision.points is None and (what not in known or what in possible):
-        raise UserError(f"{place}: free days are for an assignment, such as 04, and {what!r} is none")
+        raise UserError(f"{line}: {what!r} is not an assignment; free days are for one such as 04")
     return decision

@@ -1,4 +1,7 @@
-"""The notebooks that lie in a folder or in a zip, as bytes: nothing is unpacked to disk, and no link is followed."""
+"""Read the notebooks in a folder or a zip as bytes.
+
+Nothing is unpacked to disk, and no link is followed.
+"""
 
 import io
 import os
@@ -12,19 +15,24 @@ from typing import TypeAlias
 from minillm.course.grading.names import NOTEBOOKS
 from minillm.errors import UserError
 
-MOST_FILES = 100_000  # in one submission: somebody may hand in the whole course
-MOST_BYTES = 50_000_000  # in one notebook, pictures included; how much code may be in it is less
-File: TypeAlias = tuple[str, bytes | str, datetime | None]  # path, content or what is wrong, time
+MAX_FILES = 100_000  # per submission, which may be the whole course folder
+MAX_BYTES = 50_000_000  # per notebook, including images; `notebook.MAX_CODE` limits its code
+File: TypeAlias = tuple[
+    str, bytes | str, datetime | None
+]  # path, content or what is wrong with it, time of the last change
 
 
 def in_folder(folder: Path) -> Iterator[File]:
-    """The notebooks in a folder, and in the zips that lie in it; raises `UserError` if it holds too many files."""
+    """Read the notebooks in a folder and in its zips.
+
+    Raises `UserError` if there are too many files.
+    """
     count = 0
-    for root, folders, files in os.walk(folder):  # which does not follow links
+    for root, folders, files in os.walk(folder):  # does not follow links
         folders[:] = sorted(name for name in folders if not _hidden(name))
         count += len(folders) + len(files)
-        if count > MOST_FILES:
-            raise UserError(f"it holds more than {MOST_FILES:,} files")
+        if count > MAX_FILES:
+            raise UserError(f"it holds more than {MAX_FILES:,} files; hand in the notebooks alone")
         for name in sorted(files):
             path = Path(root, name)
             shown = path.relative_to(folder).as_posix()
@@ -41,29 +49,32 @@ def _hidden(name: str) -> bool:
 
 
 def read_file(path: Path, shown: str) -> File:
-    """One file, `shown` for its path."""
+    """Read one file; `shown` is the path to report."""
     try:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
-            return shown, "is a link or not a file at all", None
+            return shown, "is a link or not a regular file", None
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path, flags), "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         return shown, f"cannot be read: {error.strerror}", None
     return shown, _bounded(data), datetime.fromtimestamp(status.st_mtime)
 
 
 def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
-    """The notebooks in a zip, and in a zip within it; `above` is where it lies itself."""
+    """Read the notebooks in a zip and in the zips inside it.
+
+    `above` is the path of this zip, as a prefix for the paths in it; it is empty for the outermost zip.
+    """
     if not zipfile.is_zipfile(packed):
         if above:
             return
-        raise UserError("it is not a zip, or only a part of one")
+        raise UserError("it is not a zip file, or is incomplete; zip the folder again")
     with zipfile.ZipFile(packed) as archive:
         members = archive.infolist()
-        if len(members) > MOST_FILES:
-            raise UserError(f"it holds more than {MOST_FILES:,} files")
+        if len(members) > MAX_FILES:
+            raise UserError(f"it holds more than {MAX_FILES:,} files; hand in the notebooks alone")
         for member in members:
             path = member.filename.replace("\\", "/")
             inner = path.lower().endswith(".zip") and not above
@@ -80,12 +91,15 @@ def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> File:
     if stat.S_ISLNK(member.external_attr >> 16):
         return shown, "is a link", None
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others swell past the limit
-        return shown, "is packed in an unusual way; make a zip as your system does", None
+    if member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # other methods can expand past the limit
+        return shown, "is compressed in an unusual way; create the zip with your system's own tool", None
     try:
         with archive.open(member) as file:
-            data = file.read(MOST_BYTES + 1)  # whatever size the zip says it has
-    except Exception as error:  # a damaged or encrypted member has many ways to fail, and the others may be whole
+            data = file.read(MAX_BYTES + 1)  # the size that the zip declares may be false
+    except Exception as error:  # a damaged or encrypted member fails in many ways; the others may be intact
         return shown, f"is damaged or encrypted ({type(error).__name__}: {error})", None
     try:
         written = datetime(*member.date_time)
@@ -95,4 +109,4 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> Fi
 
 
 def _bounded(data: bytes) -> bytes | str:
-    return data if len(data) <= MOST_BYTES else f"has more than {MOST_BYTES // 10**6} MB"
+    return data if len(data) <= MAX_BYTES else f"has more than {MAX_BYTES // 10**6} MB"

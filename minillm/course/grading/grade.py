@@ -1,7 +1,7 @@
-"""Grade a class: each notebook is asked in its sandbox, judged outside of it, and what was found is kept in a file.
+"""Grade a class: run each notebook in a sandbox, grade it, keep a record.
 
-Whatever happens with one notebook is written under its student, with the reason, and the run goes on. A file is made
-anew only if the notebook, the checks, the seed or the limits have changed, or if grading it failed.
+A problem with one notebook is recorded under its student, with the reason, and the run continues. A record is written
+again only if the notebook, the checks, the seed or the limits have changed, or if grading it failed.
 """
 
 import hashlib
@@ -18,64 +18,70 @@ from typing import Any
 
 from minillm.course.checks.asking import Reply
 from minillm.course.checks.cgroups import control_groups, memory_group
-from minillm.course.checks.outside import START, Limits
+from minillm.course.checks.outside import START_SECONDS, Limits
 from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command, sandboxed_command
-from minillm.course.grading.limited import Failed, Processes, at_most
+from minillm.course.grading.limited import Failed, Processes, exit_after
 from minillm.course.grading.needed import ask_notebook
-from minillm.course.grading.notebook import worth_a_look
+from minillm.course.grading.notebook import unusual_code
 from minillm.course.grading.private import load_questions
 from minillm.course.grading.submissions import NO_NOTEBOOK, HandIn, Notebook, Submission, read_part
 
 SECRET = "secret.txt"
-READING = 60.0  # seconds that reading one hand-in may take
-JUDGING = 60  # seconds that comparing the replies to one question may take
+READING_SECONDS = 60.0  # limit for reading one submitted file or folder
+GRADING_SECONDS = 60  # limit for comparing the replies to one question
 PRELOAD = ("minillm.course.grading.grade", "minillm.course.grading.gradebook", "nbgrader.converters")
 
 
 @dataclass(frozen=True)
-class Class:
-    """What one run grades, and how. `questions` are those of each assignment, by its number."""
+class GradingRun:
+    """The inputs and settings of one run of `minillm grade`."""
 
     submissions: Sequence[Submission]
-    questions: dict[str, tuple[Question, ...]]
-    checks: str  # a hash of the code that judges
+    questions: dict[str, tuple[Question, ...]]  # by the number of the assignment
+    checks: str  # a hash of the code that grades
     out: Path
-    own_checks: Path | None = None  # the teacher's folder, if there is one
-    hidden: tuple[Path, ...] = ()  # folders that no submission may see
+    own_checks: Path | None = None  # the teacher's folder of checks
+    hidden: tuple[Path, ...] = ()  # folders that no submission may read
     limits: Limits = field(default_factory=Limits)
     unsafe: bool = False
 
 
 @dataclass
 class Record:
-    """What was found in one notebook. `troubles` are for the teacher and the learner, `look` is for the teacher."""
+    """The outcome for one notebook.
+
+    `troubles` are shown to the teacher and the student, `look` to the teacher only.
+    """
 
     student: str
     assignment: str
-    key: str  # of everything that it depends on
-    results: list[dict[str, Any]]  # of each question, as `Result.to_dict`
+    key: str  # hash of everything that the record depends on
+    results: list[dict[str, Any]]  # one per question, from `Result.to_dict`
     troubles: list[str] = field(default_factory=list)
     look: list[str] = field(default_factory=list)
     written: str | None = None  # when the notebook was saved, as ISO 8601
     seconds: float = 0.0
     missing: bool = False  # nothing was handed in for this assignment
-    failed: bool = False  # grading it did not come to an end: the next run tries again
+    failed: bool = False  # grading did not finish: the next run tries again
 
     @property
     def points(self) -> int:
-        """Of all questions, before a teacher decides."""
+        """Points over all questions, before the teacher's decisions."""
         return sum(result["points"] for result in self.results)
 
     @property
     def possible(self) -> int:
-        """Of all questions, if everything is right."""
+        """The maximum number of points over all questions."""
         return sum(result["possible"] for result in self.results)
 
 
 def secret_of(out: Path, given: str | None) -> str:
-    """What the class's seeds are made from: given, or drawn once and kept, so that nobody knows the inputs before."""
+    """The secret from which the seeds of the class are derived.
+
+    It is `given`, or drawn at random once and kept in `out`, so that no student can know the inputs in advance.
+    """
     path = out / SECRET
     if given is None and path.exists():
         return path.read_text(encoding="utf-8").strip()
@@ -86,12 +92,15 @@ def secret_of(out: Path, given: str | None) -> str:
 
 
 def seed_of(secret: str, student: str, question: str) -> int:
-    """Each student's own seed for a question."""
+    """The seed of one student for one question."""
     return int.from_bytes(hashlib.sha256(f"{secret}/{student}/{question}".encode()).digest()[:6], "big")
 
 
 def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int) -> None:
-    """Read every submission, several at a time; what cannot be read says why under its student."""
+    """Read every submission, `jobs` at a time, in place.
+
+    A submission that cannot be read has the reason in its `trouble`.
+    """
     parts = [(submission, part) for submission in submissions for part in submission.parts]
     work = [lambda pair=pair: (pair[0], *_read(processes, pair[1])) for pair in parts]
     for submission, notebooks, trouble in run_all(work, jobs, processes):
@@ -99,17 +108,17 @@ def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int)
         submission.trouble = trouble or submission.trouble
     for submission in submissions:
         if submission.notebooks and submission.trouble and NO_NOTEBOOK not in submission.trouble:
-            submission.look.append(submission.trouble)  # what can be read of it counts
+            submission.look.append(submission.trouble)  # the readable notebooks are still graded
 
 
 def _read(processes: Processes, part: HandIn) -> tuple[list[Notebook], str | None]:
     if part.trouble:
         return [], part.trouble
     try:
-        found = processes.call(_read_as_json, part, seconds=READING)
+        notebooks = processes.call(_read_as_json, part, seconds=READING_SECONDS)
     except Failed as reason:
         return [], f"{printable(part.path.name)} cannot be read: {reason}"
-    return [Notebook(**one | {"cells": tuple(map(tuple, one["cells"]))}) for one in found], None
+    return [Notebook(**fields | {"cells": tuple(map(tuple, fields["cells"]))}) for fields in notebooks], None
 
 
 def _read_as_json(part: HandIn) -> list[dict[str, Any]]:
@@ -117,39 +126,42 @@ def _read_as_json(part: HandIn) -> list[dict[str, Any]]:
 
 
 def grade(
-    course: Class, secret: str, processes: Processes, jobs: int, done: Callable[[Record], None] = lambda record: None
+    run: GradingRun, secret: str, processes: Processes, jobs: int, on_record: Callable[[Record], None] = lambda _: None
 ) -> list[Record]:
-    """Grade every notebook of a class, several at a time; `done` is told of each record, old ones too.
+    """Grade every notebook of a class, `jobs` at a time.
 
-    Ctrl-C ends it, and keeps what is done.
+    `on_record` is called with each record, also with those of earlier runs. Ctrl-C stops the run and keeps the records
+    that are finished.
     """
     records, waiting = [], []
-    for submission in course.submissions:
-        for number in course.questions:
+    for submission in run.submissions:
+        for number in run.questions:
             notebook = submission.of(number)
-            record = _kept(course.out, number, submission.student, _key(course, secret, submission, number))
+            record = _load_record(run.out, number, submission.student, _key(run, secret, submission, number))
             if record is None:
                 waiting.append((submission, number))
             else:
-                record.written = notebook and notebook.written  # set right without a word of it being changed
+                record.written = notebook and notebook.written  # the time may change without the content
                 records.append(record)
-                done(record)
-    for record in run_all(
-        [lambda one=one: _grade_one(course, secret, processes, *one) for one in waiting], jobs, processes
-    ):
+                on_record(record)
+    work = [lambda pair=pair: _grade_notebook(run, secret, processes, *pair) for pair in waiting]
+    for record in run_all(work, jobs, processes):
         records.append(record)
-        done(record)
+        on_record(record)
     return sorted(records, key=lambda record: (record.assignment, record.student))
 
 
 def run_all(work: Sequence[Callable[[], Any]], jobs: int, processes: Processes) -> Iterable[Any]:
-    """Do several things at a time and yield what each returned, the first one first; Ctrl-C ends them all."""
+    """Call functions in `jobs` threads and yield each result when it is ready.
+
+    An exception, such as that of Ctrl-C, stops all of them.
+    """
     with ThreadPoolExecutor(jobs) as pool:
-        running: set[Future] = {pool.submit(one) for one in work}
+        running: set[Future] = {pool.submit(function) for function in work}
         try:
             while running:
-                ended, running = wait(running, return_when=FIRST_COMPLETED)
-                for job in ended:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for job in finished:
                     yield job.result()
         except BaseException:
             processes.stop()
@@ -157,39 +169,39 @@ def run_all(work: Sequence[Callable[[], Any]], jobs: int, processes: Processes) 
             raise
 
 
-def _grade_one(course: Class, secret: str, processes: Processes, submission: Submission, number: str) -> Record:
-    """Grade one notebook and keep the record. Whatever goes wrong is told in it."""
+def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submission: Submission, number: str) -> Record:
+    """Grade one notebook and save its record, which also holds every problem."""
     began = time.monotonic()
     student, notebook = submission.student, submission.of(number)
-    record = Record(student, number, _key(course, secret, submission, number), [], look=list(submission.look))
-    record.results = [_nothing(question) for question in course.questions[number]]
+    record = Record(student, number, _key(run, secret, submission, number), [], look=list(submission.look))
+    record.results = [_empty_result(question) for question in run.questions[number]]
     if notebook is None:
         record.missing = True
     else:
         record.written = notebook.written
         record.troubles += [text for text in (notebook.trouble, notebook.note) if text]
         if not notebook.trouble:
-            seeds = [seed_of(secret, student, question.id) for question in course.questions[number]]
-            job = (notebook.cells, notebook.checks, number, course.own_checks, seeds, course.limits, course.unsafe)
-            # Each answer may be asked a second time, and private probes are asked by themselves.
-            seconds = 2 * (1 + len(seeds)) * (course.limits.total_seconds + START + JUDGING)
+            seeds = [seed_of(secret, student, question.id) for question in run.questions[number]]
+            job = (notebook.cells, notebook.checks, number, run.own_checks, seeds, run.limits, run.unsafe)
+            # Each answer may be run a second time, and private probes run in a process of their own.
+            seconds = 2 * (1 + len(seeds)) * (run.limits.total_seconds + START_SECONDS + GRADING_SECONDS)
             try:
-                found = processes.call(_judge, *job, (course.out, *course.hidden), seconds=seconds)
-                record.results = found["results"]
-                record.troubles += found["troubles"]
-                record.look += found["look"]
+                outcome = processes.call(_run_and_grade, *job, (run.out, *run.hidden), seconds=seconds)
+                record.results = outcome["results"]
+                record.troubles += outcome["troubles"]
+                record.look += outcome["look"]
             except Failed as reason:
                 record.failed = True
                 record.troubles.append(f"it could not be graded: grading it {reason}; the next run tries again")
     record.seconds = round(time.monotonic() - began, 2)
     try:
-        write(_file(course.out, number, student), json.dumps(asdict(record), indent=1))
+        write(_record_path(run.out, number, student), json.dumps(asdict(record), indent=1))
     except OSError as error:
-        record.look.append(f"the record could not be kept: {error.strerror}")
+        record.look.append(f"the record could not be written: {error.strerror}")
     return record
 
 
-def _judge(
+def _run_and_grade(
     cells: Sequence[tuple[str, str]],
     checks: dict[str, int],
     number: str,
@@ -199,28 +211,27 @@ def _judge(
     unsafe: bool,
     hidden: Sequence[Path],
 ) -> dict[str, Any]:
-    """Ask a notebook and judge its replies, in a process of its own."""
+    """Run a notebook in its sandbox and grade its replies; called in its own process."""
     asked = list(zip(load_questions(number, own_checks), seeds, strict=True))
     forbidden = sorted({name for question, _ in asked for name in question.forbidden})
-    results, look = [], worth_a_look(cells, forbidden)
+    results, look = [], unusual_code(cells, forbidden)
 
-    def judge(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
+    def grade_question(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
         try:
-            with at_most(JUDGING):
-                return question.judge(seed, replies)
-        except Exception as error:  # our own fault, and still only this question's loss
+            with exit_after(GRADING_SECONDS):
+                return question.grade(seed, replies)
+        except Exception as error:  # a bug in the check; the other questions are still graded
             look.append(printable(f"the check of {question.id} failed ({type(error).__name__}: {error})"))
-            return _unasked(question)
+            return _no_points(question)
 
     with memory_group(None if unsafe else control_groups(), limits.memory_mb) as before:
         command = plain_command() if unsafe else sandboxed_command(forbidden, hidden, before)
-        found, troubles = ask_notebook(cells, checks, asked, command, limits, not unsafe, judge)
+        graded, troubles = ask_notebook(cells, checks, asked, command, limits, not unsafe, grade_question)
     for question, _ in asked:
+        result = graded[question.id]
         private = [probe.name for probe in question.probes if probe.private]
-        passed = found[question.id].points == len(question.probes)
-        results.append(
-            found[question.id].to_dict() | {"passed": passed, "function": question.function, "private": private}
-        )
+        passed = result.points == len(question.probes)
+        results.append(result.to_dict() | {"passed": passed, "function": question.function, "private": private})
     return {
         "results": results,
         "troubles": [f"{statement} {trouble}" for statement, trouble in troubles.items()],
@@ -228,46 +239,46 @@ def _judge(
     }
 
 
-def _unasked(question: Question) -> Result:
-    """The result of a question that nobody could be asked."""
+def _no_points(question: Question) -> Result:
+    """The result of a question that could not be graded."""
     names = tuple(probe.name for probe in question.probes)
     return Result(question.id, question.title, 0, len(names), names, None)
 
 
-def _nothing(question: Question) -> dict[str, Any]:
-    return _unasked(question).to_dict() | {"passed": False, "function": question.function, "private": []}
+def _empty_result(question: Question) -> dict[str, Any]:
+    return _no_points(question).to_dict() | {"passed": False, "function": question.function, "private": []}
 
 
-def _key(course: Class, secret: str, submission: Submission, number: str) -> str:
-    """A hash of all that a record depends on."""
+def _key(run: GradingRun, secret: str, submission: Submission, number: str) -> str:
+    """A hash of everything that a record depends on."""
     notebook = submission.of(number)
     depends = notebook and (notebook.cells, notebook.checks, notebook.trouble, notebook.note)
-    parts = [depends, submission.look, number, secret, course.checks, course.limits, course.unsafe]
+    parts = [depends, submission.look, number, secret, run.checks, run.limits, run.unsafe]
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _file(out: Path, number: str, student: str) -> Path:
+def _record_path(out: Path, number: str, student: str) -> Path:
     return out / "records" / number / f"{student}.json"
 
 
-def _kept(out: Path, number: str, student: str, key: str) -> Record | None:
-    """What an earlier run found, if nothing has changed since."""
+def _load_record(out: Path, number: str, student: str, key: str) -> Record | None:
+    """The record of an earlier run; None if there is none or its inputs have changed."""
     try:
-        record = Record(**json.loads(_file(out, number, student).read_text(encoding="utf-8")))
+        record = Record(**json.loads(_record_path(out, number, student).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return record if record.key == key and not record.failed else None
 
 
 def forget(out: Path, student: str) -> None:
-    """Have a student's notebooks graded again, even if nothing has changed."""
+    """Delete a student's records, so that the notebooks are graded again."""
     for path in (out / "records").glob("*/*.json"):
         if path.stem == student:
             path.unlink()
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file so that it is never half there."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_text(text, encoding="utf-8")

@@ -1,7 +1,8 @@
-"""nbgrader's gradebook, and its feedback page for each notebook. The folder is a course of nbgrader: it can open it.
+"""Write nbgrader's gradebook and a feedback page for each notebook.
 
-nbgrader runs nothing here. The notebook that becomes a page is made anew from the learner's code and our results, so no
-text, picture or metadata of a submission gets into it but code, which the page shows as text.
+The output folder is a course folder of nbgrader, which can open it. nbgrader runs no code here. Each page is made from
+a new notebook that holds the student's code and our results. No text, image or metadata of a submission gets into it;
+its code does, shown as text.
 """
 
 import contextlib
@@ -30,9 +31,9 @@ from minillm.course.grading.notebook import definition
 from minillm.course.grading.submissions import Notebook
 
 WORDS = {True: "passed", False: "FAILED"}
-PAGE = 120.0  # seconds that one page may take
-MOST_CHARACTERS, MOST_LINES = 20_000, 400  # of a cell on a page
-MOST_OTHER = 50_000  # characters of all cells that hold no answer
+PAGE_SECONDS = 120.0  # limit for writing one page
+MAX_CHARACTERS, MAX_LINES = 20_000, 400  # of a cell on a page
+MAX_OTHER = 50_000  # characters in all cells without an answer
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 
 
@@ -42,9 +43,11 @@ def write_gradebook(
     """Write gradebook.db."""
     from nbgrader.api import Gradebook
 
-    # It runs alembic as a command, which in an environment that is not active is on no path.
+    # nbgrader runs alembic as a command; without an active environment, PATH does not contain it.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    gradebook: Any = Gradebook(f"sqlite:///{out / 'gradebook.db'}")  # whose own types are those of its columns
+    gradebook: Any = Gradebook(
+        f"sqlite:///{out / 'gradebook.db'}"
+    )  # its declared types are those of the database columns
     with warnings.catch_warnings(action="ignore"), gradebook as book:
         for number, asked in questions.items():
             name = assignment_name(number)
@@ -72,16 +75,17 @@ def write_gradebook(
 
 
 def cell_name(question: str) -> str:
-    """A question's id as nbgrader can bear it."""
+    """A question's id in a form that nbgrader accepts."""
     return question.replace(".", "_")
 
 
 def write_feedback(
     out: Path, scores: Sequence[Score], notebooks: dict[tuple[str, str], Notebook], processes: Processes, jobs: int
 ) -> Iterator[str | None]:
-    """Write feedback/STUDENT/ASSIGNMENT/ASSIGNMENT.html for each notebook whose page would be another than it is.
+    """Write feedback/STUDENT/ASSIGNMENT/ASSIGNMENT.html wherever it would change.
 
-    `notebooks` are the submitted ones by student and number. Yields after each: None, or why its page has no code.
+    `notebooks` holds the submitted notebooks by student and assignment number. Yields after each page: None, or the
+    reason why the page has no code.
     """
     handed_in = [score for score in scores if not score.record.missing]
     work = [lambda score=score: _page(out, score, notebooks, processes) for score in handed_in]
@@ -91,14 +95,14 @@ def write_feedback(
 def _page(out: Path, score: Score, notebooks: dict[tuple[str, str], Notebook], processes: Processes) -> str | None:
     student, number = score.record.student, score.record.assignment
     cells = notebooks[student, number].cells
-    kept = out / "records" / number / f"{student}.page"  # what the page was made of
+    key_path = out / "records" / number / f"{student}.page"  # a hash of the inputs of the page
     key = hashlib.sha256(repr((score, cells)).encode("utf-8", "surrogatepass")).hexdigest()
     with contextlib.suppress(OSError):
-        if _page_path(out, score).exists() and kept.read_text(encoding="utf-8") == key:
+        if _page_path(out, score).exists() and key_path.read_text(encoding="utf-8") == key:
             return None
     try:
-        processes.call(write_page, out, score, cells, seconds=PAGE)
-        write(kept, key)
+        processes.call(write_page, out, score, cells, seconds=PAGE_SECONDS)
+        write(key_path, key)
     except Failed as reason:
         with contextlib.suppress(OSError):
             write(_page_path(out, score), _plain_page(score))
@@ -112,7 +116,7 @@ def _page_path(out: Path, score: Score) -> Path:
 
 
 def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> None:
-    """Write one page, in a process with limits of its own: what a student wrote is in it."""
+    """Write one page of untrusted code; called in a process with its own limits."""
     from nbgrader.converters import GenerateFeedback
     from nbgrader.coursedir import CourseDirectory
 
@@ -120,7 +124,7 @@ def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> Non
     page = _page_path(out, score)
     path = out / "autograded" / student / name / f"{name}.ipynb"
     text = nbformat.writes(_notebook(score, cells))
-    text = text.encode("utf-8", "replace").decode("utf-8")  # a student's text may hold half a character
+    text = text.encode("utf-8", "replace").decode("utf-8")  # a student's code may hold an unpaired surrogate
     if page.exists() and path.exists() and path.read_text(encoding="utf-8") == text:
         return
     shutil.rmtree(page.parent, ignore_errors=True)
@@ -134,7 +138,7 @@ def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> Non
 
 
 def offline(page: str) -> str:
-    """A page without what it would load from elsewhere, and with word to the browser to load and run nothing.
+    """Remove everything that a page loads from the network, and forbid scripts in it.
 
     >>> offline('<head><script src="https://cdn.example/mathjax.js"></script><title>Points</title>')[-21:]
     '<title>Points</title>'
@@ -144,59 +148,60 @@ def offline(page: str) -> str:
 
 
 def _plain_page(score: Score) -> str:
-    """A page that shows points and reasons alone."""
-    texts = [*score.record.troubles, *(_told(score, result) for result in score.record.results)]
-    said = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts)
+    """A page with points and reasons, but without code."""
+    texts = [*score.record.troubles, *(_result_text(score, result) for result in score.record.results)]
+    body = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts)
     name = f"{assignment_name(score.record.assignment)}, {html.escape(score.record.student)}"
-    return offline(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{name}</title></head>{said}</html>')
+    return offline(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{name}</title></head>{body}</html>')
 
 
 def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> nbformat.NotebookNode:
-    """The page to be, as a notebook: each question with its answer and its check, then everything else."""
+    """The page as a notebook: questions with answers and checks, then other cells."""
     record = score.record
     headline = f"# {assignment_name(record.assignment)}\n\nStudent: {html.escape(record.student)}"
-    made = [new_markdown_cell(headline)]
+    page = [new_markdown_cell(headline)]
     if record.troubles:
-        made.append(_said("\n".join(record.troubles)))
+        page.append(_output_cell("\n".join(record.troubles)))
     shown = set()
     for result in record.results:
         id, name = result["question"], cell_name(result["question"])
-        made.append(new_markdown_cell(f"## {id} · {result['title']}"))
+        page.append(new_markdown_cell(f"## {id} · {result['title']}"))
         answers = [cell for cell in cells if definition(cell[1], result["function"])]
-        place, source = answers[-1] if answers else ("", f"# {result['function']} is nowhere defined")
-        shown.add(place)
-        made.append(new_code_cell(_cut(source), metadata=_marks(f"answer_{name}", solution=True)))
-        marks = _marks(f"check_{name}", grade=True, locked=True, points=result["possible"])
-        made.append(_said(_told(score, result), f'check("{id}", {result["function"]}).points', marks))
-    left = MOST_OTHER
-    for place, source in cells:
-        if place not in shown and left > 0:
-            if left == MOST_OTHER:
-                made.append(new_markdown_cell("## The other cells"))
-            made.append(new_code_cell(_cut(source)))
-            left -= len(made[-1].source) + 1
-    for place, cell in enumerate(made):
-        cell.id = f"cell-{place}"  # else nbformat draws one at random
-    return new_notebook(cells=made)
+        cell_title, source = answers[-1] if answers else ("", f"# {result['function']} is not defined")
+        shown.add(cell_title)
+        page.append(new_code_cell(_cut(source), metadata=_metadata(f"answer_{name}", solution=True)))
+        metadata = _metadata(f"check_{name}", grade=True, locked=True, points=result["possible"])
+        check = f'check("{id}", {result["function"]}).points'
+        page.append(_output_cell(_result_text(score, result), check, metadata))
+    left = MAX_OTHER
+    for cell_title, source in cells:
+        if cell_title not in shown and left > 0:
+            if left == MAX_OTHER:
+                page.append(new_markdown_cell("## The other cells"))
+            page.append(new_code_cell(_cut(source)))
+            left -= len(page[-1].source) + 1
+    for index, cell in enumerate(page):
+        cell.id = f"cell-{index}"  # otherwise nbformat draws one at random
+    return new_notebook(cells=page)
 
 
 def _cut(source: str) -> str:
-    """Code as a page shows it: what colors it takes a long time over a very long cell."""
-    lines = source[:MOST_CHARACTERS].split("\n")
-    if len(source) <= MOST_CHARACTERS and len(lines) <= MOST_LINES:
+    """Shorten a very long cell, on which syntax highlighting would be slow."""
+    lines = source[:MAX_CHARACTERS].split("\n")
+    if len(source) <= MAX_CHARACTERS and len(lines) <= MAX_LINES:
         return source
-    return "\n".join(lines[:MOST_LINES]) + f"\n# ... the cell goes on; it has {len(source):,} characters"
+    return "\n".join(lines[:MAX_LINES]) + f"\n# ... cut here; the cell has {len(source):,} characters"
 
 
-def _told(score: Score, result: dict[str, Any]) -> str:
-    """A result as `check` prints it, and the teacher's decision."""
+def _result_text(score: Score, result: dict[str, Any]) -> str:
+    """A result as `check` prints it, followed by the teacher's decision."""
     id, points = result["question"], score.points[result["question"]]
     lines = [f"{id} {result['title']}: {points:g} of {result['possible']} points"]
-    for place, name in enumerate(result["probes"]):
-        tried = place <= result["points"]
-        lines.append(f"  {WORDS[place < result['points']] if tried else 'not tried':10} {name}")
+    for index, name in enumerate(result["probes"]):
+        tried = index <= result["points"]
+        lines.append(f"  {WORDS[index < result['points']] if tried else 'not tried':10} {name}")
     if not result["passed"] and result["probes"][result["points"]] in result["private"]:
-        lines += ["", "This is a test of your teacher's own. What it tried stays private."]
+        lines += ["", "This is one of your teacher's private tests. What it tried stays private."]
     elif failure := result["failure"]:
         lines += ["", failure["sentence"], f"Seen: {failure['seen']}", f"Hint: {failure['hint']}"]
     if id in score.decided:
@@ -204,11 +209,11 @@ def _told(score: Score, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _said(text: str, source: str = "", marks: dict[str, Any] | None = None) -> nbformat.NotebookNode:
-    return new_code_cell(source, metadata=marks or {}, outputs=[new_output("stream", name="stdout", text=text)])
+def _output_cell(text: str, source: str = "", metadata: dict[str, Any] | None = None) -> nbformat.NotebookNode:
+    return new_code_cell(source, metadata=metadata or {}, outputs=[new_output("stream", name="stdout", text=text)])
 
 
-def _marks(grade_id: str, **changes: bool | int) -> dict[str, Any]:
+def _metadata(grade_id: str, **changes: bool | int) -> dict[str, Any]:
     """nbgrader's metadata for a cell, its schema 3."""
     kind = {"grade": False, "locked": False, "solution": False, "task": False}
     return {"nbgrader": {"grade_id": grade_id, "schema_version": 3, "cell_type": "code", **kind, **changes}}

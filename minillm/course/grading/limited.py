@@ -1,7 +1,8 @@
-"""A process with limits of its own for each thing that is done with a hand-in: reading it, judging it, its page.
+"""Run a function on untrusted data in a process with its own limits.
 
-All that runs here is our own code, but what it handles is hostile: a file may crash a parser, ask for all memory, or
-keep a regular expression busy for ever. In a process of its own that costs one hand-in, with a reason, and no more.
+Reading a submission, grading it and writing its page each run in such a process. All code here is ours, but the data is
+untrusted: a file may crash a parser, allocate all memory, or keep a regular expression busy forever. In a separate
+process, such a file affects only its own submission, which then has a reason in its record.
 """
 
 import contextlib
@@ -19,23 +20,23 @@ from minillm.course.checks.plain import printable
 from minillm.course.checks.sandbox import new_keyring
 from minillm.errors import UserError
 
-MOST_ANSWER = 100_000_000  # bytes
-MEMORY = 6_000_000_000  # of address space, beside what torch takes itself
+MAX_RESULT_BYTES = 100_000_000
+MEMORY = 6_000_000_000  # bytes of address space, in addition to what torch uses
 FILE_BYTES = 50_000_000
-# On Linux and macOS one process loads torch, and all others are forked from it.
+# On Linux and macOS, one process loads torch and all others are forked from it.
 METHOD = "spawn" if os.name == "nt" else "forkserver"
 
 
 class Failed(Exception):
-    """What was to be done was not done; the message is the end of a sentence."""
+    """The call did not succeed; the message is the end of a sentence."""
 
 
 class Stopped(Exception):
-    """The process was ended because the whole run was."""
+    """The process was stopped because the whole run was stopped."""
 
 
 class Processes:
-    """Starts a process for each call, and ends them all when it is told to stop.
+    """Start a process for each call, and stop all of them together.
 
     >>> with Processes([]) as processes:
     ...     processes.call(divmod, 7, 2, seconds=60)
@@ -57,16 +58,17 @@ class Processes:
         self.stop()
 
     def stop(self) -> None:
-        """End every process; each `call` then raises `Stopped`."""
+        """Stop every process; each `call` then raises `Stopped`."""
         with self._lock:
             self._stopped = True
             for process in self._running:
                 process.terminate()
 
     def call(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
-        """What the function returns, as JSON has it: lists for tuples, texts for keys.
+        """Call a function in a new process and return its result.
 
-        Raises `Failed` with what it raised, or if it takes longer, crashes, or needs too much memory.
+        The result passes through JSON, so tuples become lists and keys become strings. Raises `Failed` if the function
+        raises an error, takes longer than `seconds`, crashes, or needs too much memory.
         """
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, function, arguments), daemon=True)
@@ -80,9 +82,9 @@ class Processes:
             with ours:
                 if not ours.poll(seconds):
                     raise Failed(f"took longer than {seconds:.0f} seconds")
-                found = json.loads(ours.recv_bytes(MOST_ANSWER))
+                answer = json.loads(ours.recv_bytes(MAX_RESULT_BYTES))
         except (EOFError, OSError):
-            raise Failed("crashed, or took more memory or time than it may") from None
+            raise Failed("crashed or exceeded its memory or time limit") from None
         finally:
             _end(process)
             with self._lock:
@@ -90,9 +92,9 @@ class Processes:
                 stopped = self._stopped
             if stopped:
                 raise Stopped
-        if "failed" in found:
-            raise Failed(found["failed"])
-        return found["value"]
+        if "failed" in answer:
+            raise Failed(answer["failed"])
+        return answer["value"]
 
 
 def _end(process: Any) -> None:
@@ -105,25 +107,28 @@ def _end(process: Any) -> None:
 
 
 def _work(channel: Connection, function: Callable[..., Any], arguments: Sequence[Any]) -> NoReturn:
-    """What the process does: it takes limits upon itself, does its work, and says what came of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what runs in a sandbox is ended first
+    """Set limits, call the function, and send its result; runs in the new process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that a running sandbox is stopped first
     _limit()
     try:
         answer = {"value": function(*arguments)}
     except MemoryError:
-        answer = {"failed": "took more memory than it may"}
+        answer = {"failed": "exceeded its memory limit"}
     except Exception as error:
-        told = str(error) if isinstance(error, UserError) else f"failed ({type(error).__name__}: {error})"
-        answer = {"failed": printable(told)}
-    with contextlib.suppress(OSError):  # nobody listens any more
+        reason = str(error) if isinstance(error, UserError) else f"failed ({type(error).__name__}: {error})"
+        answer = {"failed": printable(reason)}
+    with contextlib.suppress(OSError):  # the other end may be closed
         channel.send_bytes(json.dumps(answer).encode())
     os._exit(0)
 
 
 @contextlib.contextmanager
-def at_most(seconds: int) -> Iterator[None]:
-    """End this process if something takes longer, even if it never comes back to Python (not on Windows)."""
+def exit_after(seconds: int) -> Iterator[None]:
+    """Kill this process if the body takes longer than `seconds` (not on Windows).
+
+    The limit holds even if a compiled function never returns to the interpreter.
+    """
     if os.name != "nt":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
@@ -133,7 +138,7 @@ def at_most(seconds: int) -> Iterator[None]:
 
 
 def _limit() -> None:
-    """Limit the memory and the files of this process, and leave the keyring of the process that started it."""
+    """Limit the memory and file size of this process, and leave the parent's keyring."""
     import torch
 
     torch.set_num_threads(1)
@@ -146,7 +151,7 @@ def _limit() -> None:
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     limits = {resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0}
-    if used:  # elsewhere than on Linux nobody can say
+    if used:  # only Linux reports it
         limits[resource.RLIMIT_AS] = used + MEMORY
     for kind, limit in limits.items():
         hard = resource.getrlimit(kind)[1]

@@ -1,7 +1,7 @@
-"""Whose a hand-in is and which assignment it is about, read off the names that people and learning platforms give.
+"""Identify the student and the assignment of a submission from file names.
 
-Where a name is not clear, what lies there is graded under a name of its own, and the teacher is asked: nobody's work is
-lost, and nobody gets somebody else's points.
+Both people and learning platforms choose these names. If a name is ambiguous, the submission is graded under a separate
+name and the teacher is asked, so that no work is lost and no student gets the points of another.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ import regex
 
 from minillm.course.checks import ASSIGNMENTS
 
-MOST_BYTES = 150  # of a student's name in UTF-8: file systems take 255 for a name and what is added to it
-NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # of this library, since re's letters have no combining marks
-NOTEBOOKS = (".ipynb", ".ipynb.txt", ".ipynb.json")  # some browsers add an ending
+MAX_BYTES = 150  # of a student's name in UTF-8; file systems allow 255 for the name with its suffixes
+NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # `regex`, since \w of `re` excludes combining marks
+NOTEBOOKS = (".ipynb", ".ipynb.txt", ".ipynb.json")  # some browsers append a suffix
 ARCHIVES = (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
 CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<student>.+?_\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
@@ -27,19 +27,19 @@ FULL_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Owner:
-    """Who handed something in: a name, the platform's id where it tells one, and the name of the file in question.
+    """The student of a submission: name, id on the platform if known, and file name.
 
-    Moodle's name has its id in it, so what has the same one is `surely` of the same student.
+    `unique` is True for Moodle, whose names contain an id: the same name then means the same student.
     """
 
     name: str
     id: str | None = None
     file: str | None = None
-    surely: bool = False
+    unique: bool = False
 
 
 def assignment_name(number: str) -> str:
-    """What an assignment's folder and notebook are called.
+    """The name of an assignment's folder and notebook.
 
     >>> assignment_name("04")
     '04_attention'
@@ -48,62 +48,67 @@ def assignment_name(number: str) -> str:
 
 
 def number_of(path: str) -> str | None:
-    """The assignment whose name is in a notebook's, whatever a browser, Colab or a student has put around it.
+    """The assignment whose full name the path of a notebook contains, or None.
+
+    Browsers, Colab and students may have added text before or after the name.
 
     >>> number_of("work/04_attention (1).ipynb"), number_of("Copy of 04_attention.IPYNB"), number_of("04.ipynb")
     ('04', '04', None)
     """
-    found = FULL_NAME.fullmatch(_stem(path) or "")
-    return found[1].split("_")[0] if found else None
+    match = FULL_NAME.fullmatch(_stem(path) or "")
+    return match[1].split("_")[0] if match else None
 
 
 def bare_number_of(path: str) -> str | None:
-    """The number that a notebook's name begins with, if an assignment has it; it may also be a part of a date.
+    """The assignment number at the beginning of a notebook's name, or None.
+
+    The number may also be a part of a date.
 
     >>> bare_number_of("04 - mine.ipynb"), bare_number_of("99.ipynb")
     ('04', None)
     """
-    found = NUMBER.fullmatch(_stem(path) or "")
-    return found[1] if found and found[1] in ASSIGNMENTS else None
+    match = NUMBER.fullmatch(_stem(path) or "")
+    return match[1] if match and match[1] in ASSIGNMENTS else None
 
 
 def _stem(path: str) -> str | None:
-    """The name of a notebook's file without its ending; None for another file."""
+    """The file name of a notebook without its suffix; None for other files."""
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
-    return next((name[: -len(ending)] for ending in NOTEBOOKS if name.lower().endswith(ending)), None)
+    return next((name[: -len(suffix)] for suffix in NOTEBOOKS if name.lower().endswith(suffix)), None)
 
 
 def owner_of(name: str, is_file: bool) -> Owner:
-    """Who handed in what has this name at the top of the folder: Canvas's and Moodle's forms, or just a name.
+    """The owner of a top-level entry, named by Canvas, by Moodle, or by hand.
 
     >>> owner_of("leeann_LATE_123_456_04_attention.ipynb", is_file=True)
-    Owner(name='leeann', id='123', file='04_attention.ipynb', surely=False)
+    Owner(name='leeann', id='123', file='04_attention.ipynb', unique=False)
     >>> owner_of("Ann Lee_77_assignsubmission_file", is_file=False).name, owner_of("Smith, John.zip", True).name
     ('Ann Lee_77', 'Smith, John')
     """
-    if found := MOODLE.fullmatch(name):
-        return Owner(clean(found["student"]), None, found["file"] or None, surely=True)
-    if is_file and (found := CANVAS.fullmatch(name)):
-        return Owner(clean(found["student"]), found["id"], found["file"])
+    if match := MOODLE.fullmatch(name):
+        return Owner(clean(match["student"]), None, match["file"] or None, unique=True)
+    if is_file and (match := CANVAS.fullmatch(name)):
+        return Owner(clean(match["student"]), match["id"], match["file"])
     return plain_owner_of(name, is_file)
 
 
 def plain_owner_of(name: str, is_file: bool) -> Owner:
-    """Who handed in what no platform has named.
+    """The owner of a top-level entry that was not named by a platform.
 
     >>> plain_owner_of("Ann Lee - 04_attention.ipynb", is_file=True).name
     'Ann Lee'
     """
     if not is_file:
         return Owner(clean(name))
-    stem = next((name[: -len(e)] for e in (*NOTEBOOKS, *ARCHIVES) if name.lower().endswith(e)), name)
-    if (found := FULL_NAME.fullmatch(stem)) and found.start(1):
-        stem = stem[: found.start(1)].rstrip(" _-") or stem
+    suffixes = (*NOTEBOOKS, *ARCHIVES)
+    stem = next((name[: -len(suffix)] for suffix in suffixes if name.lower().endswith(suffix)), name)
+    if (match := FULL_NAME.fullmatch(stem)) and match.start(1):
+        stem = stem[: match.start(1)].rstrip(" _-") or stem
     return Owner(clean(stem), None, name)
 
 
 def clean(text: str) -> str:
-    """A student's name in the one form that all systems' spellings of it have, without spaces around it.
+    """Normalize a student's name (Unicode NFC) and strip surrounding whitespace.
 
     >>> clean("Jose\\u0301 ") == "Jos\\u00e9"
     True
@@ -111,23 +116,23 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def usable(name: str) -> str:
-    """The name itself if it can be a folder's everywhere, else one made from it that is nobody else's.
+def safe_name(name: str) -> str:
+    """The name if every file system accepts it, else a unique name made from it.
 
-    >>> usable("Zoë (she)"), usable("bob*")
+    >>> safe_name("Zoë (she)"), safe_name("bob*")
     ('Zoë (she)', 'bob-604b10')
     """
-    if NAME.fullmatch(name) and len(name.encode()) <= MOST_BYTES and not name.endswith("."):
+    if NAME.fullmatch(name) and len(name.encode()) <= MAX_BYTES and not name.endswith("."):
         return name
-    mended = regex.sub(r"[^\w .,@+'()&-]", "_", name).encode()[: MOST_BYTES - 10].decode(errors="ignore")
+    mended = regex.sub(r"[^\w .,@+'()&-]", "_", name).encode()[: MAX_BYTES - 10].decode(errors="ignore")
     mended = regex.sub(r"^[\W_]+|[ _.,@+-]+$", "", mended) or "unnamed"
     return f"{mended}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
 
 
-def loose(name: str) -> bool:
-    """Whether a file's name tells an assignment and nobody's name.
+def lacks_student(name: str) -> bool:
+    """Whether a file name contains an assignment but not a student's name.
 
-    >>> loose("04_attention.ipynb"), loose("Ann Lee - 04_attention.ipynb")
+    >>> lacks_student("04_attention.ipynb"), lacks_student("Ann Lee - 04_attention.ipynb")
     (True, False)
     """
     return number_of(name) is not None and owner_of(name, True).name == clean(_stem(name) or "")

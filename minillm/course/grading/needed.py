@@ -1,8 +1,9 @@
-"""Which statements of a notebook its answers need: a slow or failing cell beside them costs nothing.
+"""Find the statements of a notebook that its answers need.
 
-An answer needs the statements that bind its name, those that bind the names which these use, and so on. What may change
-such a name without binding it (`cache.clear()`, `torch.manual_seed(0)`) is run too, but neither waited for nor missed.
-What this overlooks is made good by a second attempt: see `ask_notebook`.
+An answer needs the statements that bind its name, those that bind the names used there, and so on. Other slow or
+failing cells then cost no points. Statements that may change a needed name without binding it (`cache.clear()`,
+`torch.manual_seed(0)`) are optional: they run too, but with a short time limit and without an error message. A second
+attempt covers what this analysis misses: see `ask_notebook`.
 """
 
 import ast
@@ -18,34 +19,34 @@ from minillm.course.checks.sandbox import Command
 from minillm.course.grading.notebook import begun, own_nodes, parsed, python_of
 
 ALL = Limits()
-HOPELESS = (
+FINAL_TROUBLES = (  # prefixes of replies that a second attempt cannot improve
     "is not written yet",
     "took longer",
     "ended the process",
-    "wrote something of its own",
+    "wrote to the channel",
     "returned more than",
 )
 DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-EVERYTHING = "*"  # what an import of all names binds
-PRELOAD = {"matplotlib": "matplotlib.pyplot"}  # what has to start a thread or to read many files, and cannot later
+EVERYTHING = "*"  # the name that `import *` binds
+PRELOAD = {"matplotlib": "matplotlib.pyplot"}  # modules whose import needs threads or many files, denied later
 
 
 @dataclass
 class Piece:
-    """One statement of a cell (or several on a line), with the names of the notebook that it has to do with."""
+    """One statement of a cell, or several on one line, and the global names in it."""
 
     name: str
     source: str
     nodes: list[ast.stmt]
     binds: set[str] = field(default_factory=set)
     uses: set[str] = field(default_factory=set)
-    sets: set[str] = field(default_factory=set)  # what its functions declare `global` and bind when they are called
-    changes: set[str] = field(default_factory=set)  # whose items or attributes it assigns
-    calls: set[str] = field(default_factory=set)  # which functions it calls for nothing but their effect
-    touches: set[str] = field(default_factory=set)  # what such a call is about, and may change
+    sets: set[str] = field(default_factory=set)  # names that its functions declare `global` and bind when called
+    changes: set[str] = field(default_factory=set)  # names whose items or attributes it assigns
+    calls: set[str] = field(default_factory=set)  # functions that it calls only for their side effects
+    touches: set[str] = field(default_factory=set)  # names in such a call, which may change them
 
 
-Judge: TypeAlias = Callable[[Question, int, Sequence[Sequence[Reply]]], Result]
+Grader: TypeAlias = Callable[[Question, int, Sequence[Sequence[Reply]]], Result]
 
 
 def ask_notebook(
@@ -55,97 +56,100 @@ def ask_notebook(
     command: Command,
     limits: Limits = ALL,
     confined: bool = True,
-    judge: Judge = Question.judge,
+    grade: Grader = Question.grade,
 ) -> tuple[dict[str, Result], dict[str, str]]:
-    """Ask a notebook's answers, and run only what they need; returns results by question, and `collect`'s troubles.
+    """Run the statements that a notebook's answers need, and grade the answers.
 
-    An answer that falls short is asked once more as the notebook was when its check cell ran: with every statement
-    above that cell, since one may have been needed in a way that names do not tell, and with none below it, since one
-    may have bound a name anew. The better result counts. `checks` says how many cells stand above each check.
+    An answer without full points runs once more in the state that the notebook had when its check cell ran: with every
+    statement above that cell, since the analysis of names may have missed one, and with none below it, since one may
+    have rebound a name. The better result counts. `checks` holds the number of cells above each check. Returns the
+    results by question id, and the troubles as `collect` returns them.
     """
     statements = needed_statements(cells, [question.function for question, _ in asked])
-    found = collect(statements, asked, command, limits, confined, _preload(statements))
-    results = {question.id: judge(question, seed, found.replies[question.id]) for question, seed in asked}
+    first = collect(statements, asked, command, limits, confined, _preload(statements))
+    results = {question.id: grade(question, seed, first.replies[question.id]) for question, seed in asked}
     for question, seed in asked:
-        if results[question.id].passed or not _may_do_better(found.replies[question.id]):
+        if results[question.id].passed or not _may_improve(first.replies[question.id]):
             continue
         above = cells[: checks.get(question.id, len(cells))]
         above = above if begun(above, question.function) else cells
         every = all_statements(above, needed_statements(above, [question.function]))
-        if [one.source for one in every] != [one.source for one in statements]:
-            again = collect(every, [(question, seed)], command, limits, confined, _preload(every))
-            result = judge(question, seed, again.replies[question.id])
+        if [statement.source for statement in every] != [statement.source for statement in statements]:
+            second = collect(every, [(question, seed)], command, limits, confined, _preload(every))
+            result = grade(question, seed, second.replies[question.id])
             if result.points > results[question.id].points:
                 results[question.id] = result
-    return results, found.troubles
+    return results, first.troubles
 
 
-def _may_do_better(replies: Sequence[Sequence[Reply]]) -> bool:
-    """Whether an answer that falls short has been written, and comes to an end."""
+def _may_improve(replies: Sequence[Sequence[Reply]]) -> bool:
+    """Whether a second attempt may help: the answer is written, and terminates."""
     troubles = [reply.trouble for probe in replies for reply in probe if reply.trouble]
-    return not any(trouble.startswith(HOPELESS) for trouble in troubles)
+    return not any(trouble.startswith(FINAL_TROUBLES) for trouble in troubles)
 
 
 def needed_statements(cells: Sequence[tuple[str, str]], functions: Sequence[str]) -> list[Statement]:
-    """The statements of all cells that these functions need, in their order.
+    """The statements that these functions need, in the order of the notebook.
 
     >>> cells = [("cell 1", "import math\\nx = slow()"), ("cell 2", "def root(x):\\n    return math.sqrt(x)\\nroot(4)")]
     >>> [(statement.name, statement.source) for statement in needed_statements(cells, ["root"])]
     [('cell 1, line 1', 'import math'), ('cell 2, line 1', 'def root(x):\\n    return math.sqrt(x)')]
     """
     by_cell = [list(_pieces(name, source)) for name, source in cells]
-    pieces = [piece for own in by_cell for piece in own]
+    pieces = [piece for cell_pieces in by_cell for piece in cell_pieces]
     needed = _closure(pieces, functions)
     wanted = set(functions).union(*(piece.uses for piece in needed))
     data = {name for piece in pieces for name in piece.binds if not _defines(piece)}
     modules = {name for piece in pieces for name in piece.binds if _imports(piece)}
     effects = [piece for piece in pieces if piece.touches & wanted & (data | modules)]
     unknown = set(functions) - {name for piece in pieces for name in piece.binds}
-    chosen = {id(piece): False for piece in effects + _closure(pieces, {use for one in effects for use in one.uses})}
-    chosen |= {id(piece): True for piece in needed}
+    used_by_effects = {name for piece in effects for name in piece.uses}
+    is_needed = {id(piece): False for piece in effects + _closure(pieces, used_by_effects)}
+    is_needed |= {id(piece): True for piece in needed}
     statements = []
-    for (name, source), own in zip(cells, by_cell, strict=True):
-        if not own and any(function in source for function in unknown):  # perhaps not Python: then that is told
+    for (name, source), cell_pieces in zip(cells, by_cell, strict=True):
+        if not cell_pieces and any(function in source for function in unknown):  # a syntax error must be reported
             statements.append(Statement(name, python_of(source)))
-        statements += [Statement(one.name, one.source, chosen[id(one)]) for one in own if id(one) in chosen]
+        chosen = [piece for piece in cell_pieces if id(piece) in is_needed]
+        statements += [Statement(piece.name, piece.source, is_needed[id(piece)]) for piece in chosen]
     return all_statements(cells, statements) if unknown else statements
 
 
 def all_statements(cells: Sequence[tuple[str, str]], needed: Sequence[Statement]) -> list[Statement]:
-    """Every statement of the cells; those that are not among the needed ones as not needed."""
+    """Every statement of the cells; those that are not in `needed` are optional."""
     known = {statement.name: statement for statement in needed}
-    found = []
+    statements = []
     for name, source in cells:
-        found += [known[name]] if name in known else []
+        statements += [known[name]] if name in known else []
         for piece in _pieces(name, source):
-            found.append(known.get(piece.name) or Statement(piece.name, piece.source, needed=False))
-    return found
+            statements.append(known.get(piece.name) or Statement(piece.name, piece.source, needed=False))
+    return statements
 
 
 def _preload(statements: Iterable[Statement]) -> list[str]:
-    """The modules to import before limits hold, of those that the statements import."""
+    """The modules among the imports that must be imported before the limits are set."""
     source = "\n".join(statement.source for statement in statements)
     return [module for name, module in PRELOAD.items() if name in source]
 
 
 def _closure(pieces: Sequence[Piece], names: Iterable[str]) -> list[Piece]:
-    """The pieces that bind or change these names, and all names that those use."""
-    wanted, found = {*names, EVERYTHING}, {}
+    """The pieces that bind or change these names, and all names that they use."""
+    wanted, closure = {*names, EVERYTHING}, {}
     setters = {name: piece.sets for piece in pieces for name in piece.binds if piece.sets}
     grown = True
     while grown:
         grown = False
         for piece in pieces:
             sets = set().union(*(setters.get(name, set()) for name in piece.calls))
-            if id(piece) not in found and wanted & (piece.binds | piece.changes | sets):
-                found[id(piece)] = piece
+            if id(piece) not in closure and wanted & (piece.binds | piece.changes | sets):
+                closure[id(piece)] = piece
                 wanted |= piece.uses
                 grown = True
-    return list(found.values())
+    return list(closure.values())
 
 
 def _pieces(name: str, source: str) -> Iterator[Piece]:
-    """The statements of a cell, those that share a line together."""
+    """Split a cell into statements; statements that share a line stay together."""
     lines = python_of(source).split("\n")
     groups: list[list[ast.stmt]] = []
     for node in parsed(source).body:
@@ -157,10 +161,10 @@ def _pieces(name: str, source: str) -> Iterator[Piece]:
         first = _first_line(nodes[0])
         text = "\n".join(lines[first - 1 : nodes[-1].end_lineno])
         if len(nodes) == 1 and isinstance(nodes[0], ast.Import) and len(nodes[0].names) > 1:
-            for alias in nodes[0].names:  # one that is not installed must not take the others along
-                yield _named(Piece(f"{name}, line {first}, {alias.name}", ast.unparse(ast.Import([alias])), nodes))
+            for alias in nodes[0].names:  # one missing module must not affect the others
+                yield _with_names(Piece(f"{name}, line {first}, {alias.name}", ast.unparse(ast.Import([alias])), nodes))
         else:
-            yield _named(Piece(f"{name}, line {first}", text, nodes))
+            yield _with_names(Piece(f"{name}, line {first}", text, nodes))
 
 
 def _first_line(node: ast.stmt) -> int:
@@ -168,8 +172,8 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _named(piece: Piece) -> Piece:
-    """The piece with its names filled in. `symtable` knows which names of a function are the notebook's."""
+def _with_names(piece: Piece) -> Piece:
+    """Fill in the names of a piece; `symtable` tells global names from local ones."""
     try:
         table = symtable.symtable(piece.source, "cell", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -199,11 +203,11 @@ def _inner_tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]
 
 
 def _note(piece: Piece, node: ast.AST) -> None:
-    """Note what a node changes without binding it."""
+    """Record what a node changes without binding it."""
     if isinstance(node, ast.ImportFrom) and (
         node.module == "__future__" or any(alias.name == EVERYTHING for alias in node.names)
     ):
-        piece.binds.add(EVERYTHING)  # which concerns every statement after it
+        piece.binds.add(EVERYTHING)  # affects every later statement
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         piece.changes.add(_root(node))
     if isinstance(node, ast.Expr):
@@ -215,7 +219,7 @@ def _note(piece: Piece, node: ast.AST) -> None:
 
 
 def _root(node: ast.AST) -> str:
-    """The name that an expression such as `name.attribute[0]` begins with; an empty text if there is none."""
+    """The first name of an expression such as `name.attribute[0]`; "" without one."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""

@@ -1,6 +1,6 @@
-"""The code of a learner's notebook, and what a grader should look at in it.
+"""Read the code of a student's notebook, and list unusual code for the teacher.
 
-Metadata are not trusted and not needed: an answer is whatever has the question's name in the end.
+Metadata is ignored, since it cannot be trusted: an answer is the last value bound to the question's function name.
 """
 
 import ast
@@ -14,41 +14,41 @@ from typing import Any
 from minillm.course.checks import CHECK_CELL
 from minillm.errors import UserError
 
-MOST_CELLS = 1000
-MOST_CODE = 1_000_000  # characters
-MAGIC, MOST_MAGICS = re.compile(r"(?m)^[ \t]*[%!?]|\?$"), 100  # lines of a cell that IPython alone can read
-# Magics whose cell is Python that runs in the notebook's own names; other cells with a magic are another language.
+MAX_CELLS = 1000
+MAX_CODE = 1_000_000  # characters
+MAGIC, MAX_MAGICS = re.compile(r"(?m)^[ \t]*[%!?]|\?$"), 100  # lines of a cell that only IPython can read
+# Cell magics whose cell is Python in the notebook's own namespace; cells with other magics are in another language.
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit"}
-# Ways around the watch on what is called, and into the process that asks: no answer needs them.
-ODD = {"setprofile", "settrace", "ctypes", "_getframe", "gc", "inspect", "subprocess", "socket", "__subclasses__"}
-ODD |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C", "exec", "eval", "getattr", "tb_frame"}
-ODD |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__builtins__", "jit"}
+# Ways around the check for forbidden calls, or into the process that runs it; no answer needs them.
+UNUSUAL = {"setprofile", "settrace", "ctypes", "_getframe", "gc", "inspect", "subprocess", "socket", "__subclasses__"}
+UNUSUAL |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C", "exec", "eval", "getattr", "tb_frame"}
+UNUSUAL |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__builtins__", "jit"}
 
 
 def read_code(data: bytes) -> tuple[list[tuple[str, str]], dict[str, int]]:
-    """The code cells of a notebook but its checks, and how many of them stand above each question's last check.
+    """Read the code cells of a notebook, without its check cells.
 
-    A cell is a name for people and its source: ("code cell 3", "x = 1"). Raises `UserError` with what is wrong with the
-    file, as the end of a sentence.
+    A cell is a title and its source: ("code cell 3", "x = 1"). Also returns, by question id, the number of these cells
+    above the last check. Raises `UserError`, whose message is the end of a sentence about the file.
     """
     cells: list[tuple[str, str]] = []
     checks: dict[str, int] = {}
-    for place, source in enumerate(_sources(data), 1):
+    for number, source in enumerate(_sources(data), 1):
         if check := CHECK_CELL.match(source.strip()):
             checks[check[1]] = len(cells)
         else:
-            cells.append((f"code cell {place}", source))
+            cells.append((f"code cell {number}", source))
     return cells, checks
 
 
 def _sources(data: bytes) -> list[str]:
-    """The source of each code cell, of any format of notebooks that there has been since 2013."""
+    """The source of each code cell, in any notebook format since 2013 (3 and 4)."""
     try:
         notebook = json.loads(data)
     except (ValueError, RecursionError):
         raise UserError("is not a notebook: its JSON is broken") from None
     notebook = notebook if isinstance(notebook, dict) else {}
-    sheets = notebook.get("worksheets")  # in format 3 they hold the cells
+    sheets = notebook.get("worksheets")  # hold the cells in format 3
     cells = notebook.get("cells")
     if isinstance(sheets, list) and all(isinstance(sheet, dict) for sheet in sheets):
         cells = [cell for sheet in sheets if isinstance(sheet.get("cells"), list) for cell in sheet["cells"]]
@@ -56,15 +56,15 @@ def _sources(data: bytes) -> list[str]:
         raise UserError("is not a notebook: it has no cells (a notebook of format 3 or later is needed)")
     codes = [cell for cell in cells if isinstance(cell, dict) and cell.get("cell_type") == "code"]
     sources = [_text(cell.get("source", cell.get("input"))) for cell in codes]
-    if len(sources) > MOST_CELLS:
-        raise UserError(f"has more than {MOST_CELLS:,} cells of code")
-    if sum(map(len, sources)) > MOST_CODE:
-        raise UserError(f"has more than {MOST_CODE:,} characters of code")
+    if len(sources) > MAX_CELLS:
+        raise UserError(f"has more than {MAX_CELLS:,} cells of code")
+    if sum(map(len, sources)) > MAX_CODE:
+        raise UserError(f"has more than {MAX_CODE:,} characters of code")
     return sources
 
 
 def _text(source: Any) -> str:
-    """A cell's source: a text, or a list of its lines, whose ends may be those of any system."""
+    """The source of a cell, from a string or a list of lines, with "\n" line ends."""
     lines = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
         raise UserError("is not a notebook: the text of a cell is not text")
@@ -73,7 +73,9 @@ def _text(source: Any) -> str:
 
 @lru_cache(maxsize=2000)
 def python_of(source: str) -> str:
-    r"""A cell in Python: as it stands if it is that, else with IPython's `%`, `!` and `?` lines as calls.
+    r"""Translate a cell to Python: IPython's `%`, `!` and `?` lines become calls.
+
+    A cell that is Python already is returned unchanged.
 
     >>> python_of("x = 1")
     'x = 1'
@@ -83,20 +85,22 @@ def python_of(source: str) -> str:
     "x = 1\nget_ipython().run_line_magic('pinfo', 'len')\n"
     """
     while magic := re.match(r"\s*+%%(\w+)([^\n]*)\n?", source):
-        if magic[1] == "writefile" and (path := magic[2].split()):  # what it writes may be imported
+        if magic[1] == "writefile" and (path := magic[2].split()):  # the notebook may import that file
             return f"open({path[-1]!r}, 'w').write({source[magic.end() :]!r})"
         if magic[1] not in PYTHON_MAGICS:
             return ""
-        source = "\n" * magic[0].count("\n") + source[magic.end() :]  # lines keep their numbers
-    if _is_python(source) or len(MAGIC.findall(source)) > MOST_MAGICS:
+        source = "\n" * magic[0].count("\n") + source[magic.end() :]  # keep the line numbers
+    if _is_python(source) or len(MAGIC.findall(source)) > MAX_MAGICS:
         return source
     from IPython.core.inputtransformer2 import TransformerManager
 
-    source = re.sub(r"(?m)^([ \t]*)%time(?:it)?[ \t]+(?!-)", r"\1", source)  # what it times is the notebook's own line
+    source = re.sub(
+        r"(?m)^([ \t]*)%time(?:it)?[ \t]+(?!-)", r"\1", source
+    )  # the timed code runs in the notebook's namespace
     try:
         with warnings.catch_warnings(action="ignore"):
             return TransformerManager().transform_cell(source)
-    except Exception:  # a cell may be anything; what is not Python is told when it is needed
+    except Exception:  # a cell may hold anything; a syntax error is reported if an answer needs the cell
         return source
 
 
@@ -110,7 +114,7 @@ def _is_python(source: str) -> bool:
 
 @lru_cache(maxsize=2000)
 def parsed(source: str) -> ast.Module:
-    """A cell as a tree; an empty one if it is not Python."""
+    """The syntax tree of a cell; an empty one if it is not Python."""
     try:
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         with warnings.catch_warnings(action="ignore"):
@@ -120,23 +124,23 @@ def parsed(source: str) -> ast.Module:
 
 
 def definition(source: str, name: str) -> ast.stmt | None:
-    """The statement of a cell that gives a value to this name, not within a function; the last, if there are several.
+    """The last top-level statement of a cell that binds this name, or None.
 
     >>> [definition(source, "f") is None for source in ("if x:\\n    def f(): pass", "g, f = 1, 2", "f()")]
     [False, False, True]
     """
-    found = None
+    last = None
     for statement in parsed(source).body:
         for node in own_nodes(statement):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found = node if node.name == name else found
+                last = node if node.name == name else last
             elif isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
-                found = statement
-    return found
+                last = statement
+    return last
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement and all in it that runs with it: not the bodies of the functions that it defines."""
+    """All nodes of a statement, without the bodies of functions and classes in it."""
     yield node
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
         for child in ast.iter_child_nodes(node):
@@ -144,51 +148,52 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:
-    """Whether an answer is more than the line that it came with.
+    """Whether an answer is more than the stub of the exercise.
 
     >>> begun([("cell 1", "def f(): raise NotImplementedError()")], "f"), begun([("cell 1", "def f(): return 1")], "f")
     (False, True)
     """
-    found = [node for _, source in cells if (node := definition(source, function))]
-    return bool(found) and not (isinstance(found[-1], ast.FunctionDef) and _is_stub(found[-1].body))
+    definitions = [node for _, source in cells if (node := definition(source, function))]
+    return bool(definitions) and not (isinstance(definitions[-1], ast.FunctionDef) and _is_stub(definitions[-1].body))
 
 
 def _is_stub(body: list[ast.stmt]) -> bool:
-    """Whether nothing but a docstring stands before the line that a sheet comes with."""
+    """Whether a function body is only `raise NotImplementedError`, after a docstring."""
     if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]
     return len(body) == 1 and isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.dump(body[0])
 
 
-def worth_a_look(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:
-    """Where code mentions what an answer does not need, a sentence each: for a person to judge, not for points.
+def unusual_code(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:
+    """List mentions of names that no answer needs, one sentence each.
 
-    `forbidden` are names to import by. Own definitions of such a name do not count.
+    They are for a person to review and do not change points. `forbidden` holds import names, such as
+    "torch.nn.functional.softmax". A name that the notebook defines itself does not count.
 
-    >>> worth_a_look([("cell 2", "import ctypes"), ("cell 3", "x = 1")], [])
+    >>> unusual_code([("cell 2", "import ctypes"), ("cell 3", "x = 1")], [])
     ['cell 2 mentions ctypes']
     """
     last = {name.rsplit(".", 1)[-1] for name in forbidden} - {"minillm"}
     own = {node.name for _, source in cells for node in ast.walk(parsed(source)) if isinstance(node, ast.FunctionDef)}
-    found = []
-    for place, source in cells:
+    mentions = []
+    for title, source in cells:
         names = set(re.findall(r"\w+", " ".join(_mentioned(source))))
-        found += [f"{place} mentions {name}" for name in sorted(names & (ODD | (last - own)))]
-    return found
+        mentions += [f"{title} mentions {name}" for name in sorted(names & (UNUSUAL | (last - own)))]
+    return mentions
 
 
 def _mentioned(source: str) -> list[str]:
-    """All names, attributes, imports and texts of a cell."""
-    found = []
+    """All names, attributes, imports and strings without spaces in a cell."""
+    texts = []
     for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Name):
-            found.append(node.id)
+            texts.append(node.id)
         elif isinstance(node, ast.Attribute):
-            found.append(node.attr)
+            texts.append(node.attr)
         elif isinstance(node, ast.FunctionDef):
-            found.append(node.name)
+            texts.append(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found += [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            texts += [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
-            found.append(node.value)
-    return found
+            texts.append(node.value)
+    return texts

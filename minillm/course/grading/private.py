@@ -1,7 +1,7 @@
-"""A teacher's own checks: a folder with a file for each assignment that is asked otherwise, such as `04.py`.
+"""Load a teacher's own checks from a folder with files such as `04.py`.
 
-Such a file defines `QUESTIONS`, one `Question` for each of the course's (`checks.questions`), with probes of its own or
-the course's (`dataclasses.replace`). It is the teacher's code, and it is run.
+A file defines `QUESTIONS`, one `Question` for each question of the course (`checks.questions`), with new probes or
+probes of the course (`dataclasses.replace`). The file is the teacher's code and runs without a sandbox.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from minillm.errors import UserError
 
 
 def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
-    """The questions of an assignment: from a file in the folder if there is one, else the course's.
+    """The questions of an assignment, from the teacher's folder or from the course.
 
-    Probes that the course does not have are private: what a student is told of them is whether they were passed.
-    Raises `UserError` if the file asks for other functions than the course does, since learners write those.
+    Probes that are not in the course are private: a student learns only whether they passed. Raises `UserError` if the
+    file asks for other functions than the course, since students write those of the course.
     """
     public = checks.questions(number)
     if folder is None:
@@ -30,7 +30,7 @@ def load_questions(number: str, folder: Path | None) -> tuple[Question, ...]:
         return public
     probes = [list(question.probes) for question in public]
     own = tuple(runpy.run_path(str(path)).get("QUESTIONS", ()))
-    if [question.probes for question in public] != probes:  # what is private would be taken for the course's
+    if [question.probes for question in public] != probes:  # private probes would count as the course's
         for question, course in zip(public, probes, strict=True):
             question.probes[:] = course
         raise UserError(f"{path} adds probes to the course's own questions; add them to a copy (dataclasses.replace)")
@@ -46,7 +46,7 @@ def _with_private_probes(own: Question, public: Question) -> Question:
 
 
 def checks_hash(folder: Path | None) -> str:
-    """A hash of all code that judges: what is graded by other checks must be graded anew."""
+    """A hash of all code that grades; if it changes, everything is graded again."""
     paths = sorted(Path(checks.__file__).parent.rglob("*.py")) + sorted(Path(__file__).parent.glob("*.py"))
     paths += sorted(folder.glob("*.py")) if folder else []
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

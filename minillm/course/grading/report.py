@@ -1,4 +1,4 @@
-"""What came out, as tables: one line a notebook, one a question, and points as Canvas and Moodle take them."""
+"""Write tables of the results: per notebook, per question, for Canvas and Moodle."""
 
 import csv
 import io
@@ -12,12 +12,15 @@ from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
 from minillm.course.grading.names import assignment_name
 
-# What a spreadsheet would compute: at the beginning of a cell, or behind what some country's spreadsheet separates by.
+# Text that a spreadsheet would evaluate: at the beginning of a cell, or after a separator of any locale.
 FORMULA = re.compile(r"""(^|[;\t\r\n|])(["'\s]*)([=+\-@＝＋－＠])""")
 
 
 def write_tables(out: Path, scores: Sequence[Score], ids: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Write grades.csv, questions.csv, canvas.csv and moodle.csv into a folder; `ids` are Canvas's, by student."""
+    """Write grades.csv, questions.csv, canvas.csv and moodle.csv into `out`.
+
+    `ids` maps a student to the id in Canvas.
+    """
     _write(out / "grades.csv", GRADES, map(_grade, scores))
     rows = (_question(score, result) for score in scores for result in score.record.results)
     _write(out / "questions.csv", QUESTIONS, rows)
@@ -27,16 +30,16 @@ def write_tables(out: Path, scores: Sequence[Score], ids: Mapping[str, str] = Ma
     for score in scores:
         name = assignment_name(score.record.assignment)
         points = by_student.setdefault(score.record.student, {})
-        if not score.record.missing or score.decided:  # an empty cell: nothing came, and the teacher has not decided
+        if not score.record.missing or score.decided:  # otherwise an empty cell
             points[name] = round(score.final, 2)
         possible[name] = score.record.possible
-    # Canvas wants these five columns and a first row with the possible points; it finds students by ID or SIS Login ID.
+    # Canvas needs these five columns and a first row with the possible points; it finds students by ID or SIS Login ID.
     canvas = [["    Points Possible", "", "", "", "", *(possible[name] for name in names)]]
     for student, points in by_student.items():
         id = ids.get(student, "")
         canvas.append([student, id, "", "" if id else student, "", *(points.get(name, "") for name in names)])
     _write(out / "canvas.csv", ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names], canvas)
-    moodle = [[one, *(points.get(name, "") for name in names)] for one, points in by_student.items()]
+    moodle = [[student, *(points.get(name, "") for name in names)] for student, points in by_student.items()]
     _write(out / "moodle.csv", ["username", *names], moodle)
 
 
@@ -57,8 +60,8 @@ QUESTIONS = ("student", "question", "title", "points", "possible", "failed", "se
 
 def _question(score: Score, result: dict[str, Any]) -> list[Any]:
     question, failure = result["question"], result["failure"] or {}
-    rung = "" if result["passed"] else result["probes"][result["points"]]
-    row = [score.record.student, question, result["title"], f"{score.points[question]:g}", result["possible"], rung]
+    failed = "" if result["passed"] else result["probes"][result["points"]]
+    row = [score.record.student, question, result["title"], f"{score.points[question]:g}", result["possible"], failed]
     return [*row, failure.get("sentence", ""), failure.get("seen", ""), score.decided.get(question, "")]
 
 
@@ -66,10 +69,10 @@ def _write(path: Path, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> 
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)
-    table.writerows([_harmless(cell) for cell in row] for row in rows)
+    table.writerows([_escaped(cell) for cell in row] for row in rows)
     write(path, text.getvalue())
 
 
-def _harmless(cell: Any) -> Any:
-    """A text that no spreadsheet takes for a formula: students' words and code are in these tables."""
+def _escaped(cell: Any) -> Any:
+    """Escape a text, such as a student's code, that spreadsheets take for a formula."""
     return FORMULA.sub(r"\1'\2\3", cell) if isinstance(cell, str) else cell

@@ -24,8 +24,8 @@ from minillm.course.checks.sandbox import why_no_sandbox
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed (pip install -e .[grading])")
 needs_sandbox = pytest.mark.skipif(why_no_sandbox() is not None, reason=str(why_no_sandbox()))
-SUMS = """select student_id, sum(auto_score) from submitted_assignment as one
-join submitted_notebook as other on other.assignment_id = one.id
+SUMS = """select student_id, sum(auto_score) from submitted_assignment as submission
+join submitted_notebook as other on other.assignment_id = submission.id
 join grade on grade.notebook_id = other.id group by student_id"""
 DUE = "2033-05-17"  # a day before the late ones
 
@@ -42,7 +42,7 @@ def table(path):
 
 
 def due_of(text):
-    option = next(one for one in grade_class.params if one.name == "due")
+    option = next(option for option in grade_class.params if option.name == "due")
     return option.process_value(click.Context(grade_class), text)
 
 
@@ -73,7 +73,7 @@ def test_half_a_character_and_a_blank_behind_a_name_stop_nobodys_feedback(tmp_pa
 
 
 def test_what_is_no_time_is_refused():
-    with pytest.raises(click.BadParameter, match="'tomorrow' is no time; give one such as 2026-10-01T18:00"):
+    with pytest.raises(click.BadParameter, match="'tomorrow' is not a time; give one like 2026-10-01T18:00"):
         due_of("tomorrow")
 
 
@@ -104,7 +104,7 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
         assert row["days_late"] == ("1" if (student, number) == ("late_stub", "04") else "0")
     assert {path: path.lstat().st_mtime for path in folder.rglob("*")} == before
 
-    handed_in = {(student, number) for student, one in expected.items() for number in one.points}
+    handed_in = {(student, number) for student, kind in expected.items() for number in kind.points}
     pages = {path: path.read_text(encoding="utf-8") for path in out.glob("feedback/*/*/*.html")}
     assert {(path.parts[-3], path.parts[-2].split("_")[0]) for path in pages} == handed_in
     for path, page in pages.items():
@@ -114,7 +114,7 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
     with sqlite3.connect(out / "gradebook.db") as book:  # nbgrader's own sums
         scores = dict(book.execute(SUMS))
     assert scores == {
-        student: sum(sum(got) for got in one.points.values()) for student, one in expected.items() if one.points
+        student: sum(sum(got) for got in kind.points.values()) for student, kind in expected.items() if kind.points
     }
     written = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
     assert not any(b"TOKEN-5e5f" in content or b"WAS ALLOWED" in content for content in written)
@@ -208,7 +208,7 @@ def test_a_run_that_is_cut_off_loses_nothing(tmp_path, number):
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]
     if number == signal.SIGINT:
-        assert said.splitlines()[-1] == "Error: interrupted; the same command goes on from here"
+        assert said.splitlines()[-1] == "Error: interrupted; run the same command to resume"
     before = {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}
     assert 0 < len(before) < 4
     assert not (out / "grades.csv").exists()
@@ -285,10 +285,10 @@ def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_
         ("while True: pass", "it could not be graded: grading it crashed", "", 0),
     ],
 )
-def test_a_judge_that_fails_costs_one_student_and_only_that_is_done_again(
+def test_a_check_that_fails_costs_one_student_and_only_that_is_done_again(
     tmp_path, monkeypatch, body, reason, look, points
 ):
-    monkeypatch.setattr("minillm.course.grading.grade.JUDGING", 5)
+    monkeypatch.setattr("minillm.course.grading.grade.GRADING_SECONDS", 5)
     folder, out = two_students(tmp_path)
     own = own_checks(tmp_path, body)
     graded(folder, out, "--unsafe", *own)
@@ -328,8 +328,8 @@ def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--assignment", "99"], "there is no assignment '99'; there are"),
-        (["--student", "zoe"], "nobody is called 'zoe'; there are right, wrong_mask"),
+        (["--assignment", "99"], "there is no assignment '99'; choose from"),
+        (["--student", "zoe"], "there is no student 'zoe'; choose from right, wrong_mask"),
         (["--checks", "nowhere"], "nowhere is not a folder; give one with a file such as "),
     ],
 )
@@ -343,7 +343,7 @@ def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):
 def test_a_folder_that_nbgrader_takes_for_a_pattern_is_refused(tmp_path):
     folder, _ = two_students(tmp_path)
     result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(tmp_path / "graded [1]"), "--unsafe"])
-    assert "graded [1] has one of * ? [ in it, which nbgrader takes for a pattern" in result.output
+    assert "graded [1] contains one of * ? [, which nbgrader takes for a pattern" in result.output
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_without_a_sandbox_it_refuses_and_says_how_to_go_on(tmp_path, monkeypatc
     result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(out)])
     assert result.exit_code == 1
     assert "is not installed (apt install bubblewrap). Grade on Linux, in a container" in result.output
-    assert "or say --unsafe" in result.output
+    assert "Or use --unsafe" in result.output
     assert not out.exists()
 
 
@@ -381,7 +381,7 @@ def test_notebooks_of_other_names_are_no_assignments(tmp_path):
     (tmp_path / "ann").mkdir()
     (tmp_path / "ann" / "notes.ipynb").write_text("{}", encoding="utf-8")
     result = CliRunner().invoke(main, ["grade", str(tmp_path), "--out", str(tmp_path / "out"), "--unsafe"])
-    assert "there is no notebook of an assignment in it but notes.ipynb; one is 04_attention.ipynb" in result.output
+    assert "it holds no notebook of an assignment (only notes.ipynb); name it like 04_attention.ipynb" in result.output
 
 
 def test_nbgrader_is_asked_for_before_the_work_and_by_no_other_command(tmp_path, monkeypatch):

@@ -87,15 +87,15 @@ def test_a_table_in_another_form_is_told(tmp_path, data, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("bob,04.1,1,,", "line 2: nobody who handed in is called 'bob'"),
+        ("bob,04.1,1,,", "line 2: no submission is from 'bob'"),
         ("ann,04.1,three,,", "line 2: points 'three' and free days '' must be numbers"),
-        ("ann,04.1,7,,", "line 2: 7 points for 04.1, and it has 2 points"),
-        ("ann,04.1,nan,,", "line 2: nan points for 04.1, and it has 2 points"),
-        ("ann,04.9,1,,", "line 2: 1 points for 04.9, and there is no question '04.9'"),
-        ("ann,04.1,,2,", "line 2: free days are for an assignment, such as 04, and '04.1' is none"),
-        ("ann", "line 2: free days are for an assignment"),
-        ("ann,04,,-2,", "line 2: there cannot be -2 free days"),
-        ("ann,04.1,1,2,", "line 2: it has points and free days; give each a line"),
+        ("ann,04.1,7,,", "line 2: 7 points for 04.1 is out of range; give 0 to 2"),
+        ("ann,04.1,nan,,", "line 2: nan points for 04.1 is out of range; give 0 to 2"),
+        ("ann,04.9,1,,", "line 2: there is no question '04.9'"),
+        ("ann,04.1,,2,", "line 2: '04.1' is not an assignment; free days are for one such as 04"),
+        ("ann", "line 2: '' is not an assignment"),
+        ("ann,04,,-2,", "line 2: -2 free days is negative"),
+        ("ann,04.1,1,2,", "line 2: it has both points and free days; give each its own line"),
     ],
 )
 def test_a_line_that_cannot_be_meant_is_told(tmp_path, line, words):
@@ -134,9 +134,9 @@ def test_the_tables_hold_everything_and_no_formula(tmp_path):
     ],
 )  # fmt: skip
 def test_no_separator_of_any_country_makes_a_formula(tmp_path, text, harmless):
-    one = record()
-    one.results[0]["title"] = text
-    write_tables(tmp_path, [score(one, Deadline(), [])])
+    formula = record()
+    formula.results[0]["title"] = text
+    write_tables(tmp_path, [score(formula, Deadline(), [])])
     with open(tmp_path / "questions.csv", encoding="utf-8", newline="") as file:
         assert next(csv.DictReader(file))["title"] == harmless
 
@@ -156,5 +156,5 @@ def test_what_is_decided_for_one_student_counts_more_than_what_is_for_all(tmp_pa
     decisions = read_decisions(tmp_path, POSSIBLE, ["ann"])
     assert score(record(), Deadline(), decisions).points["04.2"] == 3
     (tmp_path / DECISIONS).write_text(lines + "ann,04.2,2,,again\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="line 4: ann and 04.2 have a line already; keep one of them"):
+    with pytest.raises(ValueError, match="line 4: there is already a line for ann and 04.2; keep one of them"):
         read_decisions(tmp_path, POSSIBLE, ["ann"])

@@ -17,7 +17,10 @@ def needed(function, *sources):
     """The sources of the statements that are run: those that are needed, and those that perhaps are."""
     cells = [(f"cell {place}", source) for place, source in enumerate(sources, 1)]
     found = needed_statements(cells, [function])
-    return [one.source for one in found if one.needed], [one.source for one in found if not one.needed]
+    return (
+        [statement.source for statement in found if statement.needed],
+        [statement.source for statement in found if not statement.needed],
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_what_stands_below_the_check_takes_nothing_away(later):
 
 def test_a_cell_that_is_no_python_is_told_if_an_answer_is_in_it():
     result, troubles = answers("import torch", "y = (", ANSWER.replace("):", ")"))
-    assert result.failure.sentence == "window_mask is nowhere defined in the notebook."
+    assert result.failure.sentence == "window_mask is not defined in the notebook."
     assert list(troubles) == ["cell 3"]
     assert "SyntaxError: expected ':'" in troubles["cell 3"]
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.checks import questions
-from minillm.course.grading.files import MOST_BYTES
-from minillm.course.grading.names import MOST_BYTES as LONGEST_NAME
+from minillm.course.grading.files import MAX_BYTES
+from minillm.course.grading.names import MAX_BYTES as MAX_NAME_BYTES
 from minillm.course.grading.names import NAME as STUDENT
-from minillm.course.grading.names import bare_number_of, number_of, usable
-from minillm.course.grading.notebook import begun, definition, read_code, worth_a_look
+from minillm.course.grading.names import bare_number_of, number_of, safe_name
+from minillm.course.grading.notebook import begun, definition, read_code, unusual_code
 from minillm.course.grading.submissions import list_submissions, read_part
 
 NAME = "04_attention.ipynb"
@@ -84,7 +84,7 @@ def test_folders_zips_and_flat_notebooks_are_read(tmp_path):
     put(tmp_path / "ann" / "notes.ipynb")
     os.utime(tmp_path / "ann" / "04" / NAME, (0, 86400))
     found = read(tmp_path)
-    assert {name: text(one) for name, one in found.items()} == {
+    assert {name: text(submission) for name, submission in found.items()} == {
         "Cleo Ray_123": "cleo", "Dan Ray_124": "dan", "Finn Moe": "finn", "ann": "ann", "bob": "bob",
         "daveroe": "dave", "evapoe": "eva",
     }  # fmt: skip
@@ -92,7 +92,7 @@ def test_folders_zips_and_flat_notebooks_are_read(tmp_path):
     assert text(found["daveroe"], "01") == "dave 1"
     assert found["ann"].of("04").written == datetime.fromtimestamp(86400).isoformat()
     assert found["ann"].of("01") is None
-    assert not any(one.look for one in found.values())
+    assert not any(submission.look for submission in found.values())
 
 
 def test_two_people_of_one_name_stay_two(tmp_path):
@@ -100,7 +100,10 @@ def test_two_people_of_one_name_stay_two(tmp_path):
     put(tmp_path / f"leeann_102_2_{NAME}", notebook("second"))
     put(tmp_path / "leeann_102_3_01_tokenizer.ipynb", notebook("second 1"))
     found = read(tmp_path)
-    assert {name: text(one) for name, one in found.items()} == {"leeann (101)": "first", "leeann (102)": "second"}
+    assert {name: text(submission) for name, submission in found.items()} == {
+        "leeann (101)": "first",
+        "leeann (102)": "second",
+    }
     assert text(found["leeann (102)"], "01") == "second 1"
 
 
@@ -109,12 +112,12 @@ def test_where_it_is_unclear_whose_it_is_nobody_loses_and_the_teacher_is_asked(t
     put(tmp_path / "ann.zip", zipped({NAME: notebook("zip")}))
     put(tmp_path / NAME, notebook("whose"))
     found = read(tmp_path)
-    assert {name: text(one) for name, one in found.items()} == {
+    assert {name: text(submission) for name, submission in found.items()} == {
         "04_attention": "whose", "ann": "folder", "ann (2)": "zip",
     }  # fmt: skip
-    assert found["ann"].look == ["2 hand-ins are called 'ann', this one is ann: whose is it?"]
-    assert found["ann (2)"].look == ["2 hand-ins are called 'ann', this one is ann.zip: whose is it?"]
-    assert found["04_attention"].look == [f"{NAME} tells no student's name: whose is it?"]
+    assert found["ann"].look == ["2 submissions are called 'ann', this one is ann: whose is it?"]
+    assert found["ann (2)"].look == ["2 submissions are called 'ann', this one is ann.zip: whose is it?"]
+    assert found["04_attention"].look == [f"{NAME} does not contain a student's name: whose is it?"]
 
 
 def test_of_several_notebooks_the_one_counts_in_which_most_is_written(tmp_path):
@@ -127,12 +130,12 @@ def test_of_several_notebooks_the_one_counts_in_which_most_is_written(tmp_path):
     put(tmp_path / "dave" / "copy" / NAME, answered("join"))
     for path in tmp_path.glob("dave/**/*.ipynb"):
         os.utime(path, (0, 0))
-    notes = {name: (one.of("04").path, one.of("04").note) for name, one in read(tmp_path).items()}
+    notes = {name: (sub.of("04").path, sub.of("04").note) for name, sub in read(tmp_path).items()}
     two = f"2 notebooks could be {NAME}; this is "
     assert notes == {
         "ann": ("04_attention_final.ipynb", None),  # the other one is as it was given out
         "bob": (NAME, f"{two}{NAME}"),
-        "cleo": ("Copy of 04_attention.ipynb", f"{two}Copy of 04_attention.ipynb, since most is written in it"),
+        "cleo": ("Copy of 04_attention.ipynb", f"{two}Copy of 04_attention.ipynb, since it has the most answers"),
         "dave": (NAME, None),  # the same twice
     }
 
@@ -152,7 +155,7 @@ def test_a_notebook_of_another_name_is_known_by_what_it_defines(tmp_path):
     found = read(tmp_path)
     assert found["ann"].of("04").path == "homework.ipynb"
     assert found["bob"].trouble == (
-        "there is no notebook of an assignment in it but homework.ipynb; one is 04_attention.ipynb"
+        "it holds no notebook of an assignment (only homework.ipynb); name it like 04_attention.ipynb"
     )
 
 
@@ -174,18 +177,18 @@ def damaged(data):
 @pytest.mark.parametrize(
     ("data", "trouble"),
     [
-        (b"no zip", "it is not a zip, or only a part of one"),
-        (zipped({NAME: bytes(MOST_BYTES + 1)}), f"{NAME} has more than 50 MB"),
+        (b"no zip", "it is not a zip file, or is incomplete"),
+        (zipped({NAME: bytes(MAX_BYTES + 1)}), f"{NAME} has more than 50 MB"),
         (link_in_a_zip(), f"{NAME} is a link"),
-        (zipped({NAME: bytes(1000)}, zipfile.ZIP_BZIP2), f"{NAME} is packed in an unusual way"),
-        (zipped({NAME: b"x" * 1000})[:-30], "it is not a zip, or only a part of one"),
+        (zipped({NAME: bytes(1000)}, zipfile.ZIP_BZIP2), f"{NAME} is compressed in an unusual way"),
+        (zipped({NAME: b"x" * 1000})[:-30], "it is not a zip file, or is incomplete"),
         (damaged(zipped({NAME: b"x" * 1000})), f"{NAME} is damaged or encrypted (error: Error -3 while"),
         (
-            zipped({f"04_attention ({n}).ipynb": bytes(MOST_BYTES) for n in range(5)}),
+            zipped({f"04_attention ({n}).ipynb": bytes(MAX_BYTES) for n in range(5)}),
             "its notebooks have more than 200",
         ),
         (zipped({f"{n}/{NAME}": b"{}" for n in range(301)}), "it holds more than 300 notebooks"),
-        (zipped({"a.txt": b""}), "there is no notebook of an assignment in it; one is"),
+        (zipped({"a.txt": b""}), "it holds no notebook of an assignment; name it like"),
     ],
 )
 def test_a_zip_that_is_none_costs_only_its_student(tmp_path, data, trouble):
@@ -197,12 +200,12 @@ def test_a_zip_that_is_none_costs_only_its_student(tmp_path, data, trouble):
 
 
 def test_more_files_than_anybody_has_are_not_gone_through(tmp_path, monkeypatch):
-    monkeypatch.setattr("minillm.course.grading.files.MOST_FILES", 10)
+    monkeypatch.setattr("minillm.course.grading.files.MAX_FILES", 10)
     put(tmp_path / "ann.zip", zipped({str(number): b"" for number in range(11)}))
     for number in range(11):
         put(tmp_path / "bob" / f"{number}.txt")
-    for one in read(tmp_path).values():
-        assert one.trouble == "it holds more than 10 files"
+    for submission in read(tmp_path).values():
+        assert submission.trouble == "it holds more than 10 files; hand in the notebooks alone"
 
 
 def test_a_path_that_leads_out_of_the_zip_leads_nowhere(tmp_path):
@@ -221,14 +224,14 @@ def test_links_are_not_followed_and_pipes_not_opened(tmp_path):
     os.mkfifo(tmp_path / "dave" / NAME)  # which would block whoever opens it
     os.mkfifo(tmp_path / "eva.zip")
     os.mkfifo(tmp_path / f"finn_1_2_{NAME}")
-    found = {name: one.of("04").trouble for name, one in read(tmp_path).items()}
+    found = {name: submission.of("04").trouble for name, submission in read(tmp_path).items()}
     assert found == {
         "ann": None,
-        "bob": f"{NAME} is a link or not a file at all",
-        "cleo": "cleo is a link to something else",
-        "dave": f"{NAME} is a link or not a file at all",
-        "eva": "eva.zip is not an ordinary file",
-        "finn": f"finn_1_2_{NAME} is not an ordinary file",
+        "bob": f"{NAME} is a link or not a regular file",
+        "cleo": "cleo is a link; hand in the file itself",
+        "dave": f"{NAME} is a link or not a regular file",
+        "eva": "eva.zip is not an ordinary file; hand in a notebook or a zip",
+        "finn": f"finn_1_2_{NAME} is not an ordinary file; hand in a notebook or a zip",
     }
 
 
@@ -240,25 +243,25 @@ def test_a_name_that_no_folder_can_have_costs_nothing(tmp_path):
         ["bob_", "bob*", "bob?", "名" * 80, "-x", "Smith, John", "Zoë (she)"]
     )
     assert {"bob_", "Smith, John", "Zoë (she)"} < set(found)
-    for name, one in found.items():
+    for name, submission in found.items():
         assert STUDENT.fullmatch(name)
-        assert bool(one.look) == (text(one) != name)
+        assert bool(submission.look) == (text(submission) != name)
 
 
 @given(st.text(min_size=1))
 def test_a_usable_name_is_one_and_stays_as_it_is(name):
-    made = usable(name)
+    made = safe_name(name)
     assert STUDENT.fullmatch(made)
-    assert len(made.encode()) <= LONGEST_NAME
-    assert usable(made) == made
+    assert len(made.encode()) <= MAX_NAME_BYTES
+    assert safe_name(made) == made
 
 
 @pytest.mark.parametrize("name", ["Jose\u0301 Ruiz", "अनिल कुमार", "தமிழ்", "Ann Lee "])
 def test_a_name_in_any_script_is_one(tmp_path, name):
     put(tmp_path / f"{name}.zip", zipped({NAME: notebook()}))
-    ((student, one),) = read(tmp_path).items()
+    ((student, submission),) = read(tmp_path).items()
     assert student == unicodedata.normalize("NFC", name).strip()
-    assert one.of("04").trouble is None
+    assert submission.of("04").trouble is None
 
 
 def test_what_is_handed_in_otherwise_is_told_and_not_lost(tmp_path):
@@ -268,10 +271,10 @@ def test_what_is_handed_in_otherwise_is_told_and_not_lost(tmp_path):
     put(tmp_path / "dave.ipynb")
     found = read(tmp_path)
     assert text(found.pop("ann")) == "ann"
-    assert found.pop("dave").trouble.startswith("there is no notebook of an assignment in it but dave.ipynb")
+    assert found.pop("dave").trouble.startswith("it holds no notebook of an assignment (only dave.ipynb)")
     assert list(found) == ["bob", "cleo"]
-    for one in found.values():
-        assert "is neither a folder nor a zip; hand in one of these" in one.of("04").trouble
+    for submission in found.values():
+        assert "is neither a folder nor a zip; hand in one of these" in submission.of("04").trouble
 
 
 def test_nothing_to_grade_is_told(tmp_path):
@@ -308,8 +311,8 @@ def test_what_a_notebook_defines_counts_more_than_a_number_in_its_name(tmp_path)
         put(tmp_path / f"{name}_2026_10_01_attention.ipynb", answered("join"))
     found = read(tmp_path)
     assert set(found) == {"ann", "Ann_Lee_2026_10_01_attention", "Bob_Ray_2026_10_01_attention"}
-    assert all(list(one.notebooks) == ["04"] for one in found.values())
-    assert not any(one.parts[0].owner.id for one in found.values())
+    assert all(list(submission.notebooks) == ["04"] for submission in found.values())
+    assert not any(submission.parts[0].owner.id for submission in found.values())
 
 
 def test_a_zip_in_a_folder_or_in_a_zip_is_looked_into(tmp_path):
@@ -320,9 +323,9 @@ def test_a_zip_in_a_folder_or_in_a_zip_is_looked_into(tmp_path):
     found = read(tmp_path)
     assert text(found["Mia Moo_501"]) == "mia"
     assert text(found["ann"]) == "ann"
-    assert found["deep"].trouble.startswith("there is no notebook of an assignment in it")
+    assert found["deep"].trouble.startswith("it holds no notebook of an assignment")
     assert set(found) == {"Mia Moo_501", "ann", "deep"}
-    assert not any(one.look for one in found.values())
+    assert not any(submission.look for submission in found.values())
 
 
 def test_what_a_browser_has_added_to_a_name_loses_nobody(tmp_path):
@@ -347,7 +350,7 @@ def test_one_damaged_notebook_leaves_the_others(tmp_path):
 def test_the_folder_of_results_is_nobodys(tmp_path):
     put(tmp_path / "ann" / NAME)
     put(tmp_path / "graded" / "autograded" / "ann" / NAME)
-    assert [one.student for one in list_submissions(tmp_path, but=tmp_path / "graded")] == ["ann"]
+    assert [submission.student for submission in list_submissions(tmp_path, exclude=tmp_path / "graded")] == ["ann"]
 
 
 def test_work_in_a_folder_of_a_lessons_name_counts_and_the_lesson_does_not(tmp_path):
@@ -357,7 +360,7 @@ def test_work_in_a_folder_of_a_lessons_name_counts_and_the_lesson_does_not(tmp_p
     put(tmp_path / "bob" / "exercises" / NAME, answered())
     put(tmp_path / "cleo" / "solutions" / NAME, answered(*ANSWERS))
     put(tmp_path / "cleo" / "exercises" / NAME, answered())
-    paths = {name: one.of("04").path for name, one in read(tmp_path).items()}
+    paths = {name: submission.of("04").path for name, submission in read(tmp_path).items()}
     assert paths == {"ann": f"notebooks/{NAME}", "bob": f"exercises/{NAME}", "cleo": f"exercises/{NAME}"}
 
 
@@ -410,7 +413,7 @@ def test_any_json_is_code_or_a_sentence(content):
     except ValueError:
         return
     assert all(isinstance(source, str) for _, source in cells)
-    worth_a_look(cells, ["torch.nn.functional.softmax"])
+    unusual_code(cells, ["torch.nn.functional.softmax"])
 
 
 @pytest.mark.parametrize(
@@ -443,7 +446,7 @@ def test_what_no_answer_needs_is_shown_to_a_person():
         ("code cell 3", "getattr(torch.nn.functional, 'scaled_dot_product_attention')"),
     ]
     forbidden = ["minillm", "torch.softmax", "torch.nn.functional.scaled_dot_product_attention"]
-    assert worth_a_look(cells, forbidden) == [
+    assert unusual_code(cells, forbidden) == [
         "code cell 1 mentions ctypes",
         "code cell 3 mentions getattr",
         "code cell 3 mentions scaled_dot_product_attention",
