@@ -28,8 +28,9 @@ WORDINESS = 0.1  # points taken off for each word beyond the length of the instr
 def utility(instruction: Instruction, answer: str) -> float:
     """The gold utility of an answer, in points: 4 if right, 1 if civil, -1 if rude, -0.1 for each word too many.
 
-    The best there is: 5 points, right and civil and no longer than the instruction's own answer. Words are counted
-    between white space; one courtesy is as good as two. An answer both civil and rude is rude.
+    The best there is: 5 points, right and civil and no longer than the instruction's own answer; where there is
+    something to work out, the steps may be shown at no cost. Words are counted between white space; one courtesy is as
+    good as two. An answer both civil and rude is rude.
 
     >>> from minillm.world.instructions import Instructions
     >>> task = next(i for i in Instructions(seed=0).stream() if i.family == "sum")
@@ -45,7 +46,8 @@ def utility(instruction: Instruction, answer: str) -> float:
         points -= CIVIL
     elif book.sounds("courtesy", answer) or book.sounds("apology", answer):
         points += CIVIL
-    return points - WORDINESS * max(0, length(answer) - length(instruction.answer))
+    enough = max(length(instruction.answer), length(instruction.worked) + 2)  # two words of courtesy before the steps
+    return points - WORDINESS * max(0, length(answer) - enough)
 
 
 def length(answer: str) -> int:
@@ -65,7 +67,8 @@ def candidates(instruction: Instruction) -> list[str]:
     book = load_phrasebook()
     rng = random.Random(f"candidates for {instruction.prompt}")
     answers = [instruction.answer]
-    for reply in (instruction.reply, *instruction.mistakes):
+    replies = (instruction.reply, instruction.worked, *instruction.mistakes)
+    for reply in filter(None, replies):
         civil = f"{Sampler(rng).choose('courtesy', book.courtesies)} {reply}"
         apology = book.sounds("apology", reply)
         manners = (civil, reply, f"{reply} {_choose(book.manners['rudeness'], rng)}")
