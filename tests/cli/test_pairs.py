@@ -130,7 +130,7 @@ def test_a_model_that_cannot_chat_has_no_reference(tmp_path, chatty):
     model, tokenizer = load(chatty)
     tokenizer.chat_template = None
     save(model, tokenizer, tmp_path / "base")
-    assert "cannot be asked anything" in run("eval", tmp_path / "base", "--reference", chatty, status=1).stderr
+    assert "cannot answer instructions" in run("eval", tmp_path / "base", "--reference", chatty, status=1).stderr
 
 
 def test_the_course_models_recipe_is_that_of_the_command():
