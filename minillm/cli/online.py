@@ -10,13 +10,18 @@ import click
 
 from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import fingerprint, load_reward, progress, remember, resolve_options, training_config
-from minillm.course import models
-from minillm.data.chat import chat_tokenizer
+from minillm.cli.runs import (
+    fingerprint,
+    load_chat_model,
+    load_reward,
+    progress,
+    remember,
+    resolve_options,
+    training_config,
+)
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.recipes import PROMPTS, online_job
-from minillm.pretrained import load
 from minillm.world.instructions import Instructions
 
 SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
@@ -63,14 +68,13 @@ def learn_online(
     seed_everything(options["seed"])
     config = training_config(type(recipe), options, out)
     device = pick_device(options["device"])
-    model, tokenizer = load(options["model"]) if options["model"] else models.sft()
-    tokenizer = chat_tokenizer(tokenizer)
+    model, tokenizer = load_chat_model(options["model"])
     reward_model = load_reward(options["reward"], tokenizer)
     model, reward_model = model.to(device), reward_model.to(device).eval()
     job = online_job(train, config, model, tokenizer, reward_model.score, options["prompts"], options["seed"])
     remember(out, options, fingerprint(model, job.data.prompts), "the prompts or the initial model")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
-    reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
+    reference = load_chat_model(options["model"])[0].to(device)
     before = assess(reference, tokenizer, asked, reference, reward_model, options["seed"])
     with progress(config, out, command) as show:
         model, history = job.run(out, show)

@@ -12,10 +12,12 @@ from click.core import ParameterSource
 from tqdm import tqdm
 
 from minillm.course import models
+from minillm.data.chat import chat_tokenizer
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import RewardModel, load_reward_model
+from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
 from minillm.training.metrics import Metrics
@@ -64,6 +66,12 @@ def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> C
         return kind(**options["training"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
+
+
+def load_chat_model(name: str | None) -> tuple[Transformer, Tokenizer]:
+    """The chat model of a run folder or an asset's name, or the course's; its tokenizer has a chat template."""
+    model, tokenizer = load(name) if name else models.sft()
+    return model, chat_tokenizer(tokenizer)
 
 
 def load_reward(name: str | None, tokenizer: Tokenizer) -> RewardModel:

@@ -64,10 +64,9 @@ class Task:
     extra_metrics: Callable[[Metrics], Metrics] = lambda metrics: Metrics()  # from the metrics of a step so far
     state: dict[str, float] = field(default_factory=dict)  # numbers of the task's own that a checkpoint keeps
 
-    def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
-        """Take step `number` (from 0): call `update` on lists of micro-batches; returns loss, grad_norm and tokens."""
-        first = number * config.accumulate
-        done = update([self.batches[first + n] for n in range(config.accumulate)])
+    def step(self, number: int, batches: Sequence[Any], update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
+        """Take step `number` (from 0) with its micro-batches; returns loss, grad_norm and tokens."""
+        done = update(batches)
         assert done is not None  # only a loss of None, which PPO may return, makes an update None
         return {"loss": done.loss, "grad_norm": done.grad_norm, "tokens": done.n_targets}
 
@@ -117,7 +116,9 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
                 return update(module, optimizer, rows, rate, config, processes)
 
             try:
-                metrics = task.step(progress["step"], config, update_now)
+                first = progress["step"] * config.accumulate
+                batches = [task.batches[first + n] for n in range(config.accumulate)]
+                metrics = task.step(progress["step"], batches, update_now)
             except FloatingPointError as error:
                 raise FloatingPointError(run.diagnose(f"step {progress['step']}: {error}", task.model)) from None
 

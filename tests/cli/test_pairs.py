@@ -9,6 +9,7 @@ import pytest
 from cli.test_commands import last_json, run
 
 from minillm import load
+from minillm.cli.pairs import with_pair_recipe
 from minillm.course.models import RewardRecipe
 from minillm.posttraining import recipes
 from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
@@ -38,7 +39,7 @@ def test_it_learns_from_simulated_raters_and_goes_on(tmp_path, chatty, command, 
     out = tmp_path / "run"
     first = last_json(run(command, "--model", chatty, "--out", out, *SMALL, "--json"))
     assert first["steps"] == 4
-    changed = replace(recipes.DPO, pairs=1)  # the recipe may have changed since
+    changed = replace(getattr(recipes, command.upper()), pairs=1)  # the recipe may have changed since
     monkeypatch.setattr(importlib.import_module(f"minillm.cli.{command}"), command.upper(), changed)
     again = last_json(run(command, "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]
@@ -136,7 +137,7 @@ def test_a_model_that_cannot_chat_has_no_reference(tmp_path, chatty):
 def test_the_course_models_recipe_is_that_of_the_command():
     command = importlib.import_module("minillm.cli.reward")
     given = command.reward.make_context("reward", ["--out", "somewhere"]).params
-    defaults = command.with_pair_recipe(given, command.REWARD)
+    defaults = with_pair_recipe(given, command.REWARD)
     recipe = RewardRecipe()
     assert (defaults["data"], defaults["model"]) == (["world"], None)
     assert defaults["training"] == asdict(recipe.pairs.training)
