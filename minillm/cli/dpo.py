@@ -1,13 +1,14 @@
 """minillm dpo: make the answers that people prefer likelier, without a reward model."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from minillm.cli.pairs import learn_from_pairs, pair_options
 from minillm.data.pairs import EncodedPairs
 from minillm.model.transformer import Transformer
+from minillm.posttraining.dpo import DPOLossType
 from minillm.posttraining.dpo import dpo as run_dpo
 from minillm.posttraining.recipes import DPO
 from minillm.training.metrics import Metrics
@@ -16,6 +17,16 @@ from minillm.training.metrics import Metrics
 @click.command()
 @pair_options
 @click.option("--beta", type=float, help="KL coefficient: points of reward per nat of KL from the initial model.")
+@click.option(
+    "--loss-type",
+    type=click.Choice(get_args(DPOLossType)),
+    help="Of the margin: sigmoid (DPO, Rafailov et al. 2023) or ipo (IPO, Azar et al. 2024).",
+)
+@click.option(
+    "--label-smoothing",
+    type=float,
+    help="Share of pairs whose labels are taken to be wrong, below 0.5 (conservative DPO, Mitchell 2023).",
+)
 @click.option("--reward", help="A run folder of `minillm reward` (or: course) that relabels the pairs.")
 @click.pass_context
 def dpo(ctx: click.Context, out: Path, **options: Any) -> None:

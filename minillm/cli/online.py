@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.recipes import PROMPTS, online_job
 from minillm.world.instructions import Instructions
 
-SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
 MEASURED = 300  # held-out instructions that are asked before and after
 
 
@@ -41,8 +40,11 @@ def online_options(command: Callable) -> Callable:
             click.option("--answers-per-prompt", type=int, help="Answers to each of them."),
             click.option("--max-new-tokens", type=int, help="The longest answer."),
             click.option("--learning-rate", type=float, help="At its peak."),
-            click.option("--kl-coef", type=float, help="The price of a nat of KL from the model it began as."),
-            click.option("--target-kl", type=float, help="Nats an answer; the price is then adapted to meet them."),
+            click.option(
+                "--kl-coef", type=float, help="KL coefficient: points of reward per nat of KL from the initial model."
+            ),
+            click.option("--target-kl", type=float, help="Nats of KL per answer; --kl-coef is adapted to meet it."),
+            click.option("--clip-high", type=float, help="Upper clip, if not the lower; DAPO: 0.28 (Yu et al. 2025)."),
             click.option("--seed", default=0, help="Decides the instructions and the answers."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),
             device_option,
@@ -60,8 +62,8 @@ def learn_online(
     resume, as_json = options.pop("resume"), options.pop("as_json")
 
     def complete(given: dict[str, Any]) -> dict[str, Any]:
-        chosen = {name: given[name] for name in (*SETTINGS, "target_kl") if given[name] is not None}
-        return given | {"training": asdict(replace(recipe, **chosen, seed=given["seed"]))}
+        chosen = {field.name: given[field.name] for field in fields(recipe) if given.get(field.name) is not None}
+        return given | {"training": asdict(replace(recipe, **chosen))}
 
     options = resolve_options(ctx, out, resume, options, complete)
     say = functools.partial(click.echo, err=as_json)

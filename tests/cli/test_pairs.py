@@ -90,6 +90,23 @@ def test_dpo_leaves_a_model_that_chats(tmp_path, chatty):
     assert last_json(run("chat", "--model", tmp_path / "run", "--max-new-tokens", "3", "--json", text="4\n\n"))
 
 
+@pytest.mark.parametrize("settings", [{"loss_type": "ipo"}, {"label_smoothing": 0.1}], ids=str)
+def test_dpo_has_its_variants(tmp_path, chatty, settings):
+    [(name, value)] = settings.items()
+    options = [f"--{name.replace('_', '-')}", str(value)]
+    run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, *options)
+    assert json.loads((tmp_path / "run" / "training.json").read_text(encoding="utf-8"))[name] == value
+    refused = run("dpo", "--out", tmp_path / "run", "--resume", "--beta", "0.9", *options, status=1)
+    assert "has beta = 0.3; a resumed run cannot change it to 0.9" in refused.stderr
+
+
+def test_settings_of_dpo_that_make_no_sense(tmp_path):
+    out = ["--out", tmp_path / "run"]
+    refused = run("dpo", *out, "--loss-type", "ipo", "--label-smoothing", "0.1", status=1)
+    assert "IPO has none" in refused.stderr
+    assert "label_smoothing is 0.5; it must be" in run("dpo", *out, "--label-smoothing", "0.5", status=1).stderr
+
+
 def test_raters_may_compare_what_the_model_itself_says(tmp_path, chatty):
     result = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--own-answers", "--json")
     assert "12 pairs to learn from, and 8 to measure on" in result.stderr
