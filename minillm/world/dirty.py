@@ -29,7 +29,7 @@ from minillm.world.world import World
 Label = Literal["clean", "near-duplicate", "shuffled", "noise", "other world"]
 LABELS: tuple[Label, ...] = get_args(Label)
 # An unfiltered crawl is mostly dirt, and so is this.
-SHARES: Mapping[Label, float] = {
+SHARES: Mapping[str, float] = {
     "clean": 0.4, "near-duplicate": 0.25, "shuffled": 0.1, "noise": 0.1, "other world": 0.15
 }  # fmt: skip
 # Attributes that change owners, those of one group together so that each sentence stays well-formed.
@@ -57,7 +57,7 @@ class Labelled:
     source: int
 
 
-def mixture(world: World, count: int, shares: Mapping[Label, float] = SHARES, seed: int = 0) -> list[Labelled]:
+def mixture(world: World, count: int, shares: Mapping[str, float] = SHARES, seed: int = 0) -> list[Labelled]:
     """The first `count` documents of a dirty corpus; `shares` gives each label's probability.
 
     Document i depends only on the world, the shares, the seed and i, so a shorter mixture starts a longer one. A
@@ -90,7 +90,7 @@ def mixture(world: World, count: int, shares: Mapping[Label, float] = SHARES, se
     return documents
 
 
-def check_shares(shares: Mapping[Label, float]) -> None:
+def check_shares(shares: Mapping[str, float]) -> None:
     """Raise `UserError` unless the shares are probabilities of known labels that sum to 1."""
     for label, share in shares.items():
         if label not in LABELS:
