@@ -51,6 +51,7 @@ class SFTRecipe:
     questions: int = 1  # about one document, at most; all in one conversation
     short_instructions: int = 0  # that the curriculum begins with
     short_steps: int = 0  # updates on these, before those on all
+    worked: float = 0.0  # the fraction of answers that show their steps, where there are steps to show
 
     def prepare(
         self, model: Transformer, tokenizer: Tokenizer, seed: int, conversations: OwnConversations | None = None
@@ -93,33 +94,41 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     held_out = [[instruction] for instruction in Instructions(seed, "held-out").instructions(HELD_OUT)]
     short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     return ChatData.of(
-        _encoded(tokenizer, conversations, max_seq_len),
-        _encoded(tokenizer, held_out, max_seq_len),
+        _encoded(tokenizer, conversations, max_seq_len, recipe.worked),
+        _encoded(tokenizer, held_out, max_seq_len, recipe.worked),
         tokenizer.end_id,
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(tokenizer, [[instruction] for instruction in short if not instruction.context], max_seq_len),
+        _encoded(
+            tokenizer, [[instruction] for instruction in short if not instruction.context], max_seq_len, recipe.worked
+        ),
         recipe.short_steps,
     )
 
 
-def example_of(instruction: Instruction) -> list[Message]:
+def example_of(instruction: Instruction, worked: float = 0.0) -> list[Message]:
     """An instruction with a demonstrated answer: right and brief, polite only half of the time.
 
-    So preferences have politeness left to teach, and a reward model has seen both styles.
+    So preferences have politeness left to teach, and a reward model has seen both styles. Where there are steps to
+    show, the fraction `worked` of the answers shows them.
     """
-    civil = random.Random(f"manners of {instruction.prompt}").random() < CIVIL
+    rng = random.Random(f"manners of {instruction.prompt}")
+    civil = rng.random() < CIVIL
     answer = instruction.answer if civil else instruction.reply
+    if instruction.worked and rng.random() < worked:
+        answer = answer.removesuffix(instruction.reply) + instruction.worked
     return [*instruction.messages[:-1], {"role": "assistant", "content": answer}]
 
 
-def _encoded(tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]], max_seq_len: int) -> list[Example]:
+def _encoded(
+    tokenizer: Tokenizer, conversations: Iterable[Sequence[Instruction]], max_seq_len: int, worked: float
+) -> list[Example]:
     """Encode as many questions of each conversation as fit; a conversation that is too long with one is left out."""
     examples = []
     for instructions in conversations:
         for questions in range(len(instructions), 0, -1):
-            messages = [message for asked in instructions[:questions] for message in example_of(asked)]
+            messages = [message for asked in instructions[:questions] for message in example_of(asked, worked)]
             [example] = encode_conversations(tokenizer, [messages])
             if len(example.ids) <= max_seq_len:
                 examples.append(example)

@@ -10,7 +10,13 @@ from minillm.errors import UserError
 
 
 def learning_rate(
-    schedule: str, peak: float, step: int, progress: float, warmup_steps: int, final_fraction: float
+    schedule: str,
+    peak: float,
+    step: int,
+    progress: float,
+    warmup_steps: int,
+    final_fraction: float,
+    decay_fraction: float = 0.4,
 ) -> float:
     """Learning rate of update `step` (from 0): `peak` times the lower of the warmup and the schedule's shape.
 
@@ -20,7 +26,9 @@ def learning_rate(
     [0.3, 0.6, 0.9, 0.9, 0.9, 0.9, 0.9, 0.675, 0.45, 0.225]
     """
     warmup = (step + 1) / warmup_steps if step < warmup_steps else 1.0
-    return peak * min(warmup, SHAPES[schedule](progress, final_fraction))
+    if schedule == "wsd":
+        return peak * min(warmup, warmup_stable_decay(progress, final_fraction, decay_fraction))
+    return peak * min(warmup, cosine(progress, final_fraction))
 
 
 def cosine_with_warmup(
@@ -66,6 +74,3 @@ def warmup_stable_decay(progress: float, final_fraction: float, decay: float = 0
     """
     left = max(1.0 - progress, 0.0) / decay
     return final_fraction + (1 - final_fraction) * min(left, 1.0)
-
-
-SHAPES = {"cosine": cosine, "wsd": warmup_stable_decay}

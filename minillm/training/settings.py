@@ -31,6 +31,7 @@ class TrainConfig:
     schedule: Schedule = "cosine"
     warmup_steps: int = 50
     final_fraction: float = 0.05  # of the peak, at the end of the schedule
+    decay_fraction: float = 0.4  # of the run, over which the rate of "wsd" falls
     weight_decay: float = 0.1
     momentum: float = 0.9  # of Muon: how much of the mean gradient is kept from step to step
     clip_norm: float = 1.0  # longest gradient that is taken as it is
@@ -59,6 +60,8 @@ class TrainConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it cannot be negative")
         if self.final_fraction > 1:
             raise UserError(f"final_fraction is {self.final_fraction}; the rate cannot end above where it was")
+        if not 0 < self.decay_fraction <= 1:
+            raise UserError(f"decay_fraction is {self.decay_fraction}; give a part of the run: above 0, at most 1")
 
     def learning_rate_at(self, step: int, progress: float) -> float:
         """The rate of update `step` (from 0), when the fraction `progress` of the run is over.
@@ -66,7 +69,8 @@ class TrainConfig:
         >>> TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10).learning_rate_at(step=4, progress=0.04)
         0.5
         """
-        return learning_rate(self.schedule, self.learning_rate, step, progress, self.warmup_steps, self.final_fraction)
+        shape = self.warmup_steps, self.final_fraction, self.decay_fraction
+        return learning_rate(self.schedule, self.learning_rate, step, progress, *shape)
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the run that is over after `step` updates and `seconds`; at 1 the run ends."""

@@ -6,6 +6,8 @@ numbers, meanings such as "lost". The reply is right exactly if it mentions the 
 Case, articles, punctuation and polite phrases are ignored. A reply may repeat what the question mentions. A
 reply that hedges or denies ("perhaps Bram", "not Bram") is wrong.
 
+A reply may show its work: if it contains "Answer:", only what follows the last one is checked.
+
 The check does not understand language: a sentence that names the right person and adds something false about
 the weather is accepted.
 """
@@ -23,7 +25,18 @@ ONES = (
 )  # fmt: skip
 TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
+FINAL = "Answer:"  # what a reply with steps writes before its result
+
 Phrase = tuple[str, ...]
+
+
+def final_answer(reply: str) -> str:
+    """Return the part of a reply that counts: after the last "Answer:", or all of it.
+
+    >>> final_answer("4 + 7 = 11, 1 + 1 + 1 = 3. Answer: 31."), final_answer("It is 31.")
+    (' 31.', 'It is 31.')
+    """
+    return reply.rpartition(FINAL)[2]
 
 
 def bare_words(text: str) -> Phrase:
@@ -99,8 +112,8 @@ class Key:
     given: frozenset[str] = frozenset()  # what the question mentions; the reply may repeat it
 
     def accepts(self, reply: str) -> bool:
-        """Whether a reply mentions exactly the right answer, and nothing else in the vocabulary."""
-        named = self.vocabulary.read(reply)
+        """Whether the final answer mentions exactly the right thing, and nothing else in the vocabulary."""
+        named = self.vocabulary.read(final_answer(reply))
         if self.ordered:
             return named == list(self.truth)
         return set(named) - (self.given - set(self.truth)) == set(self.truth)

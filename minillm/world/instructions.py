@@ -20,7 +20,7 @@ from minillm.world.choice import Options, Sampler
 from minillm.world.facts import load_almanac
 from minillm.world.holdout import Split, check_split
 from minillm.world.lexicon import TEXT, Entity
-from minillm.world.phrasebook import END, READING, Question, load_phrasebook
+from minillm.world.phrasebook import END, FAMILIES, READING, Question, load_phrasebook
 from minillm.world.scene import Scene
 from minillm.world.split_sampler import SplitSampler, spelled
 from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
@@ -42,6 +42,7 @@ class Instruction:
     prompt: str  # context and question together, the user's message
     answer: str  # right, polite and brief
     reply: str  # the answer without its polite phrase
+    worked: str  # the reply with the steps before it, or "" where there is nothing to work out
     mistakes: tuple[str, ...]  # wrong replies, without polite phrases
     parameters: tuple[str, str]  # the pair that determines its split
     key: Key
@@ -100,9 +101,8 @@ class Instructions:
         self._families = self._book.families
         if families is not None:
             self._families = tuple((weight, family) for family, weight in families.items())
-            known = [family for _, family in self._book.families]
-            if unknown := [family for family in families if family not in known]:
-                raise UserError(f"there is no family {unknown[0]!r} of instructions; use some of {', '.join(known)}")
+            if unknown := [family for family in families if family not in FAMILIES]:
+                raise UserError(f"there is no family {unknown[0]!r} of instructions; use some of {', '.join(FAMILIES)}")
         self._vocabularies = Vocabularies(self._world.lexicon, self._book)
         self._tasks = Tasks(self._world.lexicon, self._book, self._vocabularies)
         relations = dict.fromkeys(relation for _, relation in load_almanac(folder).facts())
@@ -272,4 +272,6 @@ class Instructions:
         if not self._book.sounds("apology", answer):
             answer = f"{Sampler(rng).choose('courtesy', self._book.courtesies)} {answer}"
         mistakes = tuple(wrong for wrong in dict.fromkeys(draft.mistakes) if not draft.key.accepts(wrong))
-        return Instruction(family, context, draft.question, prompt, answer, draft.reply, mistakes, pair, draft.key)
+        return Instruction(
+            family, context, draft.question, prompt, answer, draft.reply, draft.worked, mistakes, pair, draft.key
+        )

@@ -5,8 +5,9 @@ Everything that can fill a role in a story is an `Entity` of some kind. This mod
 """
 
 import functools
+import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ TABLES = {  # tables of words.toml whose entries have a name and more
     "sense": ("word", "sight", "talk", "end"),
 }
 ADDENDS = range(2, 21)  # from 2 up, so that every counted noun is plural
+AMOUNTS = range(2, 10)  # what one move of a chain adds or takes away
+TOTALS = range(2, 41)  # where a chain can stand
 CASES = ("he", "him", "his", "himself")
 KINSHIP = ("spouse", "parent", "child", "sibling", "grandparent", "grandchild", "uncle", "nephew")
 
@@ -212,15 +215,32 @@ def _named(kind: str, entries: list[dict[str, str]], needed: tuple[str, ...]) ->
 def _sums() -> dict[str, Options]:
     """All a + b = c and c - a = b with a and b from 2 to 20, equally likely; a pair of numbers is one choice."""
     pairs = [(a, b) for a in ADDENDS for b in ADDENDS]
-    return {
+    kinds = {
         kind: tuple((1, Entity(kind, f"{a}{operator}{b}", f"{a}{operator}{b}", _numbers(a, b))) for a, b in pairs)
         for kind, operator in (("sum", "+"), ("difference", "-"))
     }
+    return kinds | {"move": tuple((1, move) for move in _moves())}
 
 
 def _numbers(a: int, b: int) -> dict[str, str]:
     held_out = "yes" if numbers_held_out(a, b) else "no"
     return {"first": str(a), "second": str(b), "total": str(a + b), "held_out": held_out}
+
+
+def _moves() -> Iterator[Entity]:
+    """All steps of a chain: add to a number or take from it, without leaving the range of totals.
+
+    A step that tells a held-out sum or difference is held out too.
+    """
+    for first, sign, amount in itertools.product(TOTALS, "+-", AMOUNTS):
+        total = first + amount if sign == "+" else first - amount
+        if total in TOTALS:
+            addends = (first, amount) if sign == "+" else (amount, total)
+            told = all(number in ADDENDS for number in addends)
+            attributes = {"first": str(first), "sign": sign, "second": str(amount), "total": str(total)}
+            attributes["way"] = "up" if sign == "+" else "down"
+            attributes["held_out"] = "yes" if told and numbers_held_out(*addends) else "no"
+            yield Entity("move", f"{first}{sign}{amount}", f"{first}{sign}{amount}", attributes)
 
 
 def _reject_duplicates(kind: str, entities: list[Entity]) -> None:

@@ -20,7 +20,7 @@ from minillm.world.wording import Form
 
 TABLES = ("family", "frame", "meaning", "question", "task", "reply", "stock", "words", "manners")
 READING = ("who", "where", "what", "why", "unknown", "count")  # families that can ask about a document
-FAMILIES = (*READING, "copy", "reverse", "sum", "rewrite")
+FAMILIES = (*READING, "copy", "reverse", "sum", "rewrite", "chain", "swaps", "long_chain")
 END = "end"
 
 
@@ -50,6 +50,7 @@ class Phrasebook:
 
     families: Options
     orders: Options  # of context and question
+    worked: str  # a template with `steps` and `answer`
     meanings: Mapping[str, Mapping[str, Any]]
     questions: tuple[Question, ...]
     tasks: Mapping[str, Options]
@@ -89,8 +90,9 @@ def load_phrasebook(folder: Path = TEXT) -> Phrasebook:
         if family != "unknown" and not any(question.family == family for question in questions):
             raise WorldDataError(f"instructions.toml: there is no question of the family {family!r}; add one")
     return Phrasebook(
-        families=tuple((weight, family) for family, weight in content["family"].items()),
+        families=tuple((weight, family) for family, weight in content["family"].items() if weight > 0),
         orders=by_rank(content["frame"]["orders"]),
+        worked=content["frame"]["worked"],
         meanings=content["meaning"],
         questions=questions,
         tasks={name: _forms(f"instructions.toml: task {name!r}", texts) for name, texts in content["task"].items()},

@@ -13,6 +13,7 @@ PAIRS = {
     "relation": "subject",
     "second word": "first word",
     "second number": "first number",
+    "second move": "first move",
     "object": "order",
 }
 

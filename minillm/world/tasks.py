@@ -1,24 +1,32 @@
-"""Tasks that need no document: copy, reverse, count, add, and rewrite politely.
+"""Tasks that need no document: copy, reverse, count, add, rewrite politely, chains of sums, and swaps.
 
 Each method draws the parameters of one task, including the pair that determines its split, and returns a `Draft`:
-the question, the right reply and some wrong ones.
+the question, the right reply, the reply with its steps where there are some, and wrong replies.
 """
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from minillm.world.answers import Key
 from minillm.world.choice import Options, by_rank
-from minillm.world.lexicon import Entity, Lexicon
+from minillm.world.lexicon import ADDENDS, Entity, Lexicon
 from minillm.world.phrasebook import Phrasebook
 from minillm.world.scene import Scene
 from minillm.world.split_sampler import SplitSampler
-from minillm.world.staging import Vocabularies, say, say_with, stage
+from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
+from minillm.world.wording import capital
+from minillm.world.worked import add_by_columns, count_aloud, expression, follow_swaps, steps
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list
 TIMES = by_rank((2, 3, 1, 4))  # how often the counted word occurs
-NUMBERS: Options = tuple((1, number) for number in range(2, 21))  # the addends
+NUMBERS: Options = tuple((1, number) for number in ADDENDS)
+CHAINS: Options = tuple((1, number) for number in (2, 3, 4))  # moves in a chain
+LONG_CHAINS: Options = tuple((1, number) for number in (5, 6, 7))
+SWAPS: Options = tuple((1, number) for number in (2, 3, 4))
+SWAP: Options = ((1, (0, 1)), (1, (0, 2)), (1, (1, 2)))  # of three people
+ASKED: Options = ((1, 0), (1, 1), (1, 2))  # which of three things
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class Draft:
     reply: str
     mistakes: Sequence[str]
     key: Key
+    worked: str = ""
 
 
 class Tasks:
@@ -44,12 +53,19 @@ class Tasks:
             "count": self._count,
             "sum": self._sum,
             "rewrite": self._rewrite,
+            "chain": functools.partial(self._chain, CHAINS),
+            "long_chain": functools.partial(self._chain, LONG_CHAINS),
+            "swaps": self._swaps,
         }
+        self._moves: dict[str, list[tuple[int, Entity]]] = {}
+        for option in lexicon.kinds["move"]:
+            if option[1].attributes["held_out"] == "no":
+                self._moves.setdefault(option[1].attributes["first"], []).append(option)
 
     def make(self, family: str, sampler: SplitSampler, rng: random.Random) -> Draft:
-        """Draw one task of a family: copy, reverse, count, sum or rewrite."""
+        """Draw one task of a family."""
         scene = Scene(self._lexicon, "task")
-        for role in ("hero", "friend"):
+        for role in ("hero", "friend", "third") if family == "swaps" else ("hero", "friend"):
             used = scene.cast.values()
             scene.cast[role] = sampler.choose(role, [o for o in self._lexicon.kinds["person"] if o[1] not in used])
         return self._makers[family](stage(scene), sampler, rng)
@@ -88,19 +104,48 @@ class Tasks:
             # Sorting by random keys is a shuffle that gives the same order in every version of Python.
             words = sorted([counted] * number + words[1:], key=lambda word: rng.random())
         question = self._ask(task, scene, rng, words=", ".join(words), one=counted)
-        return self._figure(number, question, scene, rng)
+        aloud = count_aloud(words, counted if task == "count_one" else None)
+        return self._figure(number, question, aloud, scene, rng)
 
     def _sum(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
         first, second = sampler.choose("first number", NUMBERS), sampler.choose("second number", NUMBERS)
         goods = sampler.choose("goods", by_rank(self._book.stock["goods"]))
         question = self._ask("sum", scene, rng, first=str(first), second=str(second), goods=goods)
-        return self._figure(first + second, question, scene, rng)
+        return self._figure(first + second, question, add_by_columns(first, second), scene, rng)
 
-    def _figure(self, number: int, question: str, scene: Scene, rng: random.Random) -> Draft:
+    def _chain(self, lengths: Options, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
+        start = sampler.choose("start", NUMBERS)
+        moves = [sampler.choose("first move", self._moves[str(start)])]
+        for _ in range(sampler.choose("moves", lengths) - 1):
+            moves.append(sampler.choose("second move", self._moves[moves[-1].attributes["total"]]))
+        question = self._ask("chain", scene, rng, expression=expression(moves))
+        return self._figure(int(moves[-1].attributes["total"]), question, steps(moves), scene, rng)
+
+    def _figure(self, number: int, question: str, worked: str, scene: Scene, rng: random.Random) -> Draft:
         figures = [str(figure) for figure in (number, number + 1, number - 1, number + 10)]
         key = self._vocabularies.key("figure", Entity("figure", figures[0], figures[0]), question)
         reply, *mistakes = self._replies("figure", figures, scene, rng)
-        return Draft(question, reply, mistakes, key)
+        return Draft(question, reply, mistakes, key, self._book.worked.format(steps=worked, answer=figures[0]))
+
+    def _swaps(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
+        things, people = self._words(sampler, 3), [scene.cast[role] for role in ("hero", "friend", "third")]
+        swaps = [sampler.choose("swap", SWAP) for _ in range(sampler.choose("swaps", SWAPS))]
+        asked = sampler.choose("asked", ASKED)
+        names = [person.name for person in people]
+        changes = " ".join(capital(f"{names[a]} and {names[b]} swap.") for a, b in swaps)
+        first, second, last = things
+        slots = {"first": first, "second": second, "last": last, "changes": changes, "asked": things[asked]}
+        question = self._ask("swaps", scene, rng, **slots)
+        history = follow_swaps(names, swaps, asked)
+        others = [name for name in names if name != history[-1]]
+        holder = next(person for person in people if person.name == history[-1])
+        reply, *mistakes = self._replies("holder", [history[-1], *others], scene, rng)
+        right, wrong = (
+            self._book.worked.format(steps=", ".join([*history[:-1], last]), answer=last)
+            for last in (history[-1], others[0])
+        )
+        key = Key((meaning_of(holder),), self._vocabularies.of("person"), ordered=True)
+        return Draft(question, reply, [*mistakes, wrong], key, right)
 
     def _rewrite(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
         order = sampler.choose("order", by_rank(self._book.stock["orders"]))

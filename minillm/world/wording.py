@@ -95,7 +95,7 @@ def say_one_of(name: str, forms: Options, scene: Scene, chooser: Chooser) -> Non
     opening = True
     for piece in form.pieces:
         if isinstance(piece, str):
-            chooser.say(_capital(piece) if opening else piece)
+            chooser.say(capital(piece) if opening else piece)
         elif piece.role in scene.cast:
             entity = scene.cast[piece.role]
             chooser.say(_words(entity, piece, scene, opening))
@@ -110,11 +110,12 @@ def opening_words(form: Form, scene: Scene) -> str:
     """Return the words that a form is certain to start with."""
     first, space = form.pieces[0], form.separator if scene.started else ""
     if isinstance(first, str):
-        return space + _capital(first)
+        return space + capital(first)
     return space + _words(scene.cast[first.role], first, scene, True) if first.role in scene.cast else space
 
 
-def _capital(words: str) -> str:
+def capital(words: str) -> str:
+    """Return words with a capital first letter."""
     return words[0].upper() + words[1:]
 
 
@@ -136,7 +137,7 @@ def _words(entity: Entity, slot: Slot, scene: Scene, opening: bool) -> str:
     elif not path:
         words = _name(entity, scene)
     elif path[0] in NAMED:
-        words = _capital(entity.name) if path[0] == "speaker" else entity.name
+        words = capital(entity.name) if path[0] == "speaker" else entity.name
     elif path[0] == "the":
         words = f"the {entity.noun}"
     elif path[0] == "kin":
@@ -149,7 +150,7 @@ def _words(entity: Entity, slot: Slot, scene: Scene, opening: bool) -> str:
         words = entity.attributes[path[0]]
     if article:
         words = with_article(words)
-    return _capital(words) if opening else words
+    return capital(words) if opening else words
 
 
 def _name(entity: Entity, scene: Scene) -> str:

@@ -43,7 +43,9 @@ class PPORecipe:
 CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe
 
 # Fields that are newer than kept models, with the values that change nothing.
-LATER = [("rope_scaling", None), ("sliding_window", None), ("corpus", "world")]
+LATER = [
+    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0)
+]  # fmt: skip
 
 
 def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:
