@@ -4,7 +4,7 @@
     python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
     python3 start.py setup            only set up: make .venv, install into it, fetch the real weights
     python3 start.py test             run the checks, all unit tests and all lessons, about 15 minutes
-    python3 start.py test --all       also make the course's models, and run the lessons in a browser
+    python3 start.py test --all       also the slow tests, which train, and the lessons in a browser
     python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
@@ -470,8 +470,8 @@ def test(python: str, rest: list[str]) -> int:
         "types": ["pyright", "--pythonpath", python],
     }
     if "--all" in rest:
-        checks["course models"] = ["minillm.course.models"]  # without it, lessons that need a missing one are skipped
-    checks["tests"] = ["pytest", *parallel, "-m", "not browser"]
+        checks["course models"] = ["minillm.course.models"]  # trains what neither ships nor is in the cache
+    checks["tests"] = ["pytest", *parallel, "-m", "not browser" if "--all" in rest else "not browser and not slow"]
     checks["tests"] += [argument for argument in rest if argument not in ("--all", "--quick")]
     if "--quick" not in rest:
         checks["lessons"] = ["pytest", "--nbval", *parallel, "notebooks/"]

@@ -34,14 +34,14 @@ def measure(batches: PackedBatches, config: ModelConfig, steps: int) -> tuple[fl
     """Measure the median seconds to load a batch and to train on it."""
     torch.manual_seed(0)
     model, settings = Transformer(config), TrainConfig(steps=steps)
-    module = Processes().wrap(model, text_loss)
+    batch_loss = Processes().batch_loss(model, text_loss)
     optimizer = adamw(model, settings.learning_rate, settings.weight_decay)
     loading, training = [], []
     for step in range(steps):
         start = time.perf_counter()
         batch = batches[step]
         loaded = time.perf_counter()
-        update(module, optimizer, [batch], 1e-3, settings, Processes())
+        update(model, batch_loss, optimizer, [batch], 1e-3, settings, Processes())
         loading.append(loaded - start)
         training.append(time.perf_counter() - loaded)
     return statistics.median(loading), statistics.median(training)

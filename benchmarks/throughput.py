@@ -44,11 +44,11 @@ def our_step(width: int, bf16: bool, context: int = CONTEXT, batch: int = BATCH,
     config = ModelConfig(VOCAB, width, 4, n_heads(width), context, qk_norm=True)
     model = Transformer(config)
     settings = TrainConfig(steps=1, bf16=bf16)
-    module = Processes().wrap(model, text_loss)
+    batch_loss = Processes().batch_loss(model, text_loss)
     mover = make_optimizer(optimizer, model, 1e-3, 0.1)
     ids = torch.randint(0, VOCAB, (batch, context))
     flops = 3 * batch * count_flops(config, context)
-    return lambda: update(module, mover, [(ids, ids)], 1e-3, settings, Processes()), flops
+    return lambda: update(model, batch_loss, mover, [(ids, ids)], 1e-3, settings, Processes()), flops
 
 
 def plain_gpt_step(width: int):

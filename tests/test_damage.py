@@ -33,10 +33,13 @@ from pretrained.gguf_files import (
 from safetensors.torch import load_file, save_file
 
 from minillm import ModelConfig, Tokenizer, Transformer, load, save
+from minillm.course import shipped
+from minillm.course.keeping import settings_text
 from minillm.data.conversations import append_conversation, read_conversations
 from minillm.data.rankings import Preference, load_preferences, save_preferences
 from minillm.data.token_file import TokenFile, write_token_file
 from minillm.errors import UserError
+from minillm.files import sha256, write_json
 from minillm.posttraining.adapter import load_adapter, save_adapter
 from minillm.posttraining.lora import add_lora
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
@@ -149,6 +152,30 @@ def settings_of_a_run(folder: Path) -> None:
     Run(TrainConfig(steps=3), folder, Tokenizer.train(["a"], 257))
 
 
+def a_shipped_model(folder: Path) -> None:
+    saved_model(folder)
+    files = {path.name: {"sha256": sha256(path)} for path in folder.iterdir()}
+    recipe = {"settings": json.loads(settings_text({})), "metrics": {"step": 3}, "files": files}
+    write_json(folder / shipped.RECIPE, recipe)
+
+
+def open_shipped_model(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped, "SHIPPED", folder.parent)
+        shipped.load_shipped(folder.name, {}, load)
+
+
+def shipped_numbers(folder: Path) -> None:
+    runs = [{"settings": {"steps": 2}, "numbers": {"loss": 0.5}}]
+    write_json(folder / shipped.NUMBERS, {"sha256": shipped.numbers_hash(runs), "runs": runs})
+
+
+def open_shipped_numbers(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped, "SHIPPED", folder)
+        shipped.shipped_numbers()
+
+
 def tiny_model() -> Transformer:
     return Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
 
@@ -182,6 +209,8 @@ KEPT = {
     "the settings of a run": (settings_of_a_run, settings_of_a_run),
     "a checkpoint": (a_checkpoint, open_checkpoint),
     "an adapter": (an_adapter, lambda folder: load_adapter(tiny_model(), folder)),
+    "a shipped model": (a_shipped_model, open_shipped_model),
+    "shipped numbers": (shipped_numbers, open_shipped_numbers),
     "a file of tokens": (some_tokens, lambda folder: TokenFile(folder / "some.tokens")),
 }
 

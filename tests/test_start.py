@@ -159,7 +159,8 @@ STATIC = [
     ["PYTHON", "-m", "pyright", "--pythonpath", "PYTHON"],
 ]
 PARALLEL = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
-TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
+TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser and not slow"]
+ALL_TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
 LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]
 BROWSER = ["PYTHON", "-m", "pytest", "-m", "browser", "tests/notebooks"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
@@ -177,7 +178,7 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
         (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS]),
         (["test"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS, LESSONS]),
-        (["test", "--all"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, TESTS, LESSONS, BROWSER]),
+        (["test", "--all"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, ALL_TESTS, LESSONS, BROWSER]),
         (
             ["test", "-k", "gguf", "--quick", "-x"],
             ["grading", "lab", "test"],

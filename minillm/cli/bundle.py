@@ -37,7 +37,8 @@ MAX_GB, MAX_GB_WITH_CUDA = 1, 5  # size of a bundle; with the CPU build and all 
 def bundle(folder: Path | None, make_models: bool) -> None:
     """Write FOLDER, a bundle for laptops without a network.
 
-    It holds wheels, weights, course models, and a list with the SHA-256 of each file. Run it in the course's folder.
+    It holds wheels, weights, the course models that do not ship, and a list with the SHA-256 of each file. Run it in
+    the course's folder.
     The bundle fits this system and this Python version; without FOLDER, its name contains both. An interrupted bundle
     is resumed, a complete one is updated.
     """
@@ -126,7 +127,7 @@ def plain(name: str) -> str:
 
 
 def gather_cache(target: Path) -> list[str]:
-    """Copy weights and course models from the cache; return the missing names."""
+    """Copy weights and course models from the cache; return the names that neither ship nor are in the cache."""
     names = [name for name in assets.REGISTRY if name not in FETCHED]
     cached = {name: assets.REGISTRY[name] for name in names if assets.cached(name)}
     files = {
@@ -134,7 +135,9 @@ def gather_cache(target: Path) -> list[str]:
         for name in names
     }
     files |= models.files_here()
-    wanted = {target / path.relative_to(assets.cache_dir()): path for paths in files.values() for path in paths}
+    home = assets.cache_dir()  # what ships with the package comes with the course's folder
+    to_copy = [path for paths in files.values() for path in paths if path.is_relative_to(home)]
+    wanted = {target / path.relative_to(home): path for path in to_copy}
     for stale in [path for path in target.rglob("*") if path.is_file() and path not in wanted]:
         stale.unlink()
     for copy, path in tqdm(wanted.items(), desc="Weights and course models", unit="file"):

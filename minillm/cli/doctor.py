@@ -59,7 +59,7 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         "course_models": {name: bool(files) for name, files in models.files_here().items()},
         "browser": next(filter(shutil.which, BROWSERS), "the system's" if sys.platform in ("darwin", "win32") else ""),
     }
-    complaints = diagnose(report)
+    complaints = [*diagnose(report), *models.damages()]
     for name, value in report.items():
         click.echo(f"{name:16} {value}", err=quiet)
     for complaint in complaints:
@@ -85,8 +85,8 @@ def class_row(name: str, report: dict[str, Any], complaints: list[str]) -> str:
     todo = [*complaints]
     if missing:
         todo.append(
-            f"not made here yet: {', '.join(missing)}; `start.py setup --from BUNDLE` brings the course's models, "
-            "`python -m minillm.course.models` makes them (about twenty minutes for all)"
+            f"not here yet: {', '.join(missing)}; `start.py setup --from BUNDLE` brings them, `python -m "
+            "minillm.course.models` trains them (about twenty minutes for all)"
         )
     cells = [name, *(report[key] for key in ("system", "python", "torch", "cores", "memory_gb", "disk_free_gb"))]
     cells += [

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,20 @@ import click
 
 from minillm.analysis.alignment import Report, askable, assess, win_rate
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import fingerprint, load_reward, progress, remember, resolve_options, training_config
-from minillm.course import models
-from minillm.data.chat import chat_tokenizer
+from minillm.cli.runs import (
+    fingerprint,
+    load_chat_model,
+    load_reward,
+    progress,
+    remember,
+    resolve_options,
+    training_config,
+)
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.recipes import PROMPTS, online_job
-from minillm.pretrained import load
 from minillm.world.instructions import Instructions
 
-SETTINGS = ("steps", "prompts_per_step", "answers_per_prompt", "max_new_tokens", "learning_rate", "kl_coef")
 MEASURED = 300  # held-out instructions that are asked before and after
 
 
@@ -36,8 +40,11 @@ def online_options(command: Callable) -> Callable:
             click.option("--answers-per-prompt", type=int, help="Answers to each of them."),
             click.option("--max-new-tokens", type=int, help="The longest answer."),
             click.option("--learning-rate", type=float, help="At its peak."),
-            click.option("--kl-coef", type=float, help="The price of a nat of KL from the model it began as."),
-            click.option("--target-kl", type=float, help="Nats an answer; the price is then adapted to meet them."),
+            click.option(
+                "--kl-coef", type=float, help="KL coefficient: points of reward per nat of KL from the initial model."
+            ),
+            click.option("--target-kl", type=float, help="Nats of KL per answer; --kl-coef is adapted to meet it."),
+            click.option("--clip-high", type=float, help="Upper clip, if not the lower; DAPO: 0.28 (Yu et al. 2025)."),
             click.option("--seed", default=0, help="Decides the instructions and the answers."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),
             device_option,
@@ -55,22 +62,21 @@ def learn_online(
     resume, as_json = options.pop("resume"), options.pop("as_json")
 
     def complete(given: dict[str, Any]) -> dict[str, Any]:
-        chosen = {name: given[name] for name in (*SETTINGS, "target_kl") if given[name] is not None}
-        return given | {"training": asdict(replace(recipe, **chosen, seed=given["seed"]))}
+        chosen = {field.name: given[field.name] for field in fields(recipe) if given.get(field.name) is not None}
+        return given | {"training": asdict(replace(recipe, **chosen))}
 
     options = resolve_options(ctx, out, resume, options, complete)
     say = functools.partial(click.echo, err=as_json)
     seed_everything(options["seed"])
     config = training_config(type(recipe), options, out)
     device = pick_device(options["device"])
-    model, tokenizer = load(options["model"]) if options["model"] else models.sft()
-    tokenizer = chat_tokenizer(tokenizer)
+    model, tokenizer = load_chat_model(options["model"])
     reward_model = load_reward(options["reward"], tokenizer)
     model, reward_model = model.to(device), reward_model.to(device).eval()
     job = online_job(train, config, model, tokenizer, reward_model.score, options["prompts"], options["seed"])
     remember(out, options, fingerprint(model, job.data.prompts), "the prompts or the initial model")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
-    reference = load(options["model"], device=device)[0] if options["model"] else models.sft()[0].to(device)
+    reference = load_chat_model(options["model"])[0].to(device)
     before = assess(reference, tokenizer, asked, reference, reward_model, options["seed"])
     with progress(config, out, command) as show:
         model, history = job.run(out, show)

@@ -1,23 +1,38 @@
-"""What `minillm reward` and `minillm dpo` share: whose preferences are learned, and the settings of the run."""
+"""What `minillm reward` and `minillm dpo` share: options, pairs of answers, and the run itself."""
 
 import functools
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+import torch
 
-from minillm.cli.common import device_option, json_option
-from minillm.cli.runs import TRAINING
-from minillm.data.pairs import EncodedPairs, PairData, hold_out_preferences
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.runs import (
+    fingerprint,
+    load_chat_model,
+    load_reward,
+    progress,
+    remember,
+    resolve_options,
+    training_config,
+)
+from minillm.data.pairs import EncodedPairs, PairBatches, PairData, hold_out_preferences
 from minillm.data.preferences import Rater
 from minillm.data.rankings import Preference, load_preferences
+from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.recipes import PairRecipe, own_answers, world_preferences
+from minillm.posttraining.reward import relabel
 from minillm.tokenizer import Tokenizer
+from minillm.training.metrics import Metrics
 from minillm.training.settings import Optimizer
 
+# From the trained model, the held-out pairs and the last metrics to the result, as numbers and as a sentence.
+Summarize = Callable[[Any, EncodedPairs, Metrics], tuple[dict[str, Any], str]]
 WORLD = "world"
 SHOWN = 3  # of what was left out
 
@@ -55,14 +70,46 @@ def pair_options(command: Callable) -> Callable:
     return command
 
 
-def with_pair_recipe(options: dict[str, Any], recipe: PairRecipe, training: Sequence[str] = TRAINING) -> dict[str, Any]:
+def learn_from_pairs(
+    command: str,
+    train: Callable,
+    recipe: PairRecipe,
+    ctx: click.Context,
+    out: Path,
+    options: dict[str, Any],
+    summarize: Summarize,
+) -> None:
+    """The whole command: complete the options, train on the pairs, and print what `summarize` makes of it."""
+    resume, as_json = options.pop("resume"), options.pop("as_json")
+    options = resolve_options(ctx, out, resume, options, lambda given: with_pair_recipe(given, recipe))
+    say = functools.partial(click.echo, err=as_json)
+    seed_everything(options["seed"])
+    model, tokenizer = load_chat_model(options["model"])
+    model = model.to(pick_device(options["device"]))
+    data, held_out = load_pairs(options, recipe, model, tokenizer, say)
+    if options.get("reward"):
+        data = _relabeled(data, options, tokenizer, model.device)
+    learned_from = fingerprint(model, [data.train.pairs, data.validation])
+    remember(out, options, learned_from, "the data or the initial model")
+    config = training_config(type(recipe.training), options, out)
+    start = time.perf_counter()
+    with progress(config, out, command, unit="pairs") as show:
+        trained, history = train(model, data, config, out, tokenizer, show)
+    result, sentence = summarize(trained, held_out, history[-1])
+    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"], "out": str(out)}
+    say(f"{sentence} ({result['seconds']:.0f} s).")
+    if as_json:
+        print_json(result)
+
+
+def with_pair_recipe(options: dict[str, Any], recipe: PairRecipe) -> dict[str, Any]:
     """The options, those that were not given from the recipe; --minutes alone replaces its steps."""
     own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "pairs": recipe.pairs}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}
     options = {name: own.get(name) if value is None else value for name, value in options.items()}
-    settings = replace(recipe.training, **{name: options[name] for name in training})
-    return options | {"training": asdict(settings)}
+    settings = {field.name: options[field.name] for field in fields(recipe.training) if field.name in options}
+    return options | {"training": asdict(replace(recipe.training, **settings))}
 
 
 def load_pairs(
@@ -87,6 +134,14 @@ def load_pairs(
     _tell(say, "pairs are left out", [*train.skipped, *held_out.skipped])
     say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
     return data, held_out
+
+
+def _relabeled(data: PairData, options: dict[str, Any], tokenizer: Tokenizer, device: torch.device) -> PairData:
+    """The pairs with the answer that --reward scores higher as the chosen one."""
+    name = None if options["reward"] == "course" else options["reward"]
+    reward_model = load_reward(name, tokenizer).to(device)
+    train = PairBatches(relabel(reward_model, data.train.pairs), options["batch_size"], options["seed"])
+    return PairData(train, relabel(reward_model, data.validation))
 
 
 def _tell(say: Callable[[str], None], what: str, skipped: Sequence[str]) -> None:

@@ -12,14 +12,16 @@ from click.core import ParameterSource
 from tqdm import tqdm
 
 from minillm.course import models
+from minillm.data.chat import chat_tokenizer
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import RewardModel, load_reward_model
+from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
 from minillm.training.metrics import Metrics
-from minillm.training.run import OnMetrics
+from minillm.training.run import OnMetrics, with_current_names
 from minillm.training.settings import TrainConfig
 
 Config = TypeVar("Config")
@@ -61,9 +63,15 @@ def resolve_options(
 def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
     """The training settings in a run's options, which may come from an edited file."""
     try:
-        return kind(**options["training"])
-    except (KeyError, TypeError, ValueError) as error:
+        return kind(**with_current_names(options["training"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
+
+
+def load_chat_model(name: str | None) -> tuple[Transformer, Tokenizer]:
+    """The chat model of a run folder or an asset's name, or the course's; its tokenizer has a chat template."""
+    model, tokenizer = load(name) if name else models.sft()
+    return model, chat_tokenizer(tokenizer)
 
 
 def load_reward(name: str | None, tokenizer: Tokenizer) -> RewardModel:

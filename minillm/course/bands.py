@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minillm.course.models import BaseRecipe
 from minillm.errors import UserError
 from minillm.training.metrics import series, smoothed
+from minillm.training.recipes import BaseRecipe
 from minillm.world import WORLD_VERSION
 
 BANDS = Path(__file__).with_name("loss_bands.json")

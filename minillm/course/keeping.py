@@ -27,7 +27,12 @@ def kept(
     make: Callable[[Path], object],
     load: Callable[[Path], tuple[Model, Tokenizer]] = load,
 ) -> tuple[Model, Tokenizer]:
-    """Load a model from the cache, or train it with `make(folder)`, which writes a run folder.
+    """Load a model from the cache, or train it with `make(folder)`, which writes a run folder; see `kept_folder`."""
+    return load(kept_folder(name, settings, make))
+
+
+def kept_folder(name: str, settings: dict[str, Any], make: Callable[[Path], object]) -> Path:
+    """Return the folder of a cached model; if there is none, `make(folder)` trains it and writes a run folder.
 
     A damaged folder is made again, with a message on stderr. An interrupted `make` finds its partial folder and can
     resume. If two processes ask at once, one makes the model and the other waits. Raises `OSError` if the cache cannot
@@ -41,7 +46,7 @@ def kept(
                 print(f"{folder} is damaged ({fault}). It is removed and made again.", file=sys.stderr)
                 shutil.rmtree(folder)
             _make(folder, text, make)
-    return load(folder)
+    return folder
 
 
 def kept_files(name: str, settings: dict[str, Any]) -> list[Path]:
@@ -78,9 +83,18 @@ def numbers_file(name: str, settings: dict[str, Any]) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def settings_text(settings: dict[str, Any]) -> str:
+    """Return the settings and `VERSION` as JSON: equal texts mean equal models.
+
+    >>> settings_text({"seed": 0, "batch_size": 8})
+    '{"batch_size": 8, "seed": 0, "version": 1}'
+    """
+    return json.dumps(settings | {"version": VERSION}, sort_keys=True)
+
+
 def _cache_path(kind: str, name: str, settings: dict[str, Any]) -> tuple[Path, str]:
     """A path in the cache that contains a hash of the settings, and the hashed text."""
-    text = json.dumps(settings | {"version": VERSION}, sort_keys=True)
+    text = settings_text(settings)
     return cache_dir() / kind / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}", text
 
 

@@ -1,11 +1,12 @@
 """The training runs for the scaling law of lesson 13: several model widths, each with several numbers of tokens.
 
-Runs are cached, one small file per run, so an interrupted sweep resumes at the run where it stopped. Every run has its
-own learning rate schedule that ends with the run; intermediate losses of a longer run would compare different learning
+The numbers of the default sweep ship with the package (`minillm.course.shipped`). Other runs are trained once and
+cached, one small file per run, so an interrupted sweep resumes at the run where it stopped. Every run has its own
+learning rate schedule that ends with the run; intermediate losses of a longer run would compare different learning
 rates (Hoffmann et al. 2022, section 3.1). No run reads a document twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from minillm.config import ModelConfig
-from minillm.course.keeping import kept_numbers, numbers_file
+from minillm.course.keeping import kept_numbers, numbers_file, settings_text
+from minillm.course.shipped import numbers_path, shipped_numbers
 from minillm.data.corpora import TOKENIZER_DOCUMENTS
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters
@@ -74,16 +76,22 @@ class SweepRecipe:
 
 
 def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[SweepRun]]:
-    """Return the runs to fit a law to and the held-out runs, from the cache or trained now with a progress bar.
+    """Return the runs to fit a law to and the held-out runs: shipped, from the cache, or trained now.
 
-    The first call takes some minutes on two cores; Ctrl-C loses only the current run. Raises `OSError` if the cache
-    folder cannot be written, and `ValueError` if a run would read a document twice.
+    Training the default sweep takes some minutes on two cores, with a progress bar; Ctrl-C loses only the current run.
+    Raises `UserError` if the shipped numbers are damaged or if a run would read a document twice, and `OSError` if the
+    cache folder cannot be written.
 
     >>> runs, held_out = sweep()                                                              # doctest: +SKIP
     """
-    fitted = _fitted(recipe)
-    missing = [pair for pair in [*fitted, *recipe.held_out] if not _file(recipe, pair).exists()]
-    text = cache(recipe.base(*fitted[0]).read)  # only needed if a run is missing
+    runs = make_runs(recipe, NAME, shipped_numbers())
+    return runs[: len(_fitted(recipe))], runs[len(_fitted(recipe)) :]
+
+
+def make_runs(recipe: SweepRecipe, name: str, known: Mapping[str, dict[str, Any]]) -> list[SweepRun]:
+    """Return all runs of a recipe; those that are not `known` by their settings are in the cache under `name`."""
+    missing = [pair for pair in _all(recipe) if not _is_here(recipe, pair, name, known)]
+    text = cache(recipe.base(*_all(recipe)[0]).read)  # only needed if a run is missing
     to_do = sum(steps for _, steps in missing)
     with tqdm(total=to_do, desc="Runs of the sweep, made once", unit="step", disable=not missing) as bar:
 
@@ -91,9 +99,10 @@ def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[Swe
             def train() -> dict[str, int | float]:
                 return train_run(recipe, d_model, steps, text(), bar.update)._asdict()
 
-            return SweepRun(**kept_numbers(NAME, recipe.settings(d_model, steps), train))
+            settings = recipe.settings(d_model, steps)
+            return SweepRun(**(known.get(settings_text(settings)) or kept_numbers(name, settings, train)))
 
-        return [make(*pair) for pair in fitted], [make(*pair) for pair in recipe.held_out]
+        return [make(*pair) for pair in _all(recipe)]
 
 
 def train_run(
@@ -123,14 +132,31 @@ def train_run(
 
 
 def sweep_files(recipe: SweepRecipe = SweepRecipe()) -> list[Path]:
-    """List the cache files of all runs; empty unless all of them exist."""
-    files = [_file(recipe, pair) for pair in [*_fitted(recipe), *recipe.held_out]]
-    return files if all(file.exists() for file in files) else []
+    """List the files of all runs, shipped or in the cache; empty unless all runs are there."""
+    try:
+        known = shipped_numbers()
+    except UserError:
+        return []
+    if not all(_is_here(recipe, pair, NAME, known) for pair in _all(recipe)):
+        return []
+    cached = [pair for pair in _all(recipe) if settings_text(recipe.settings(*pair)) not in known]
+    shipped = [numbers_path()] if len(cached) < len(_all(recipe)) else []
+    return shipped + [numbers_file(NAME, recipe.settings(*pair)) for pair in cached]
+
+
+def all_settings(recipe: SweepRecipe) -> list[dict[str, Any]]:
+    """Return the settings of each run, in the order of `make_runs`."""
+    return [recipe.settings(*pair) for pair in _all(recipe)]
+
+
+def _is_here(recipe: SweepRecipe, pair: tuple[int, int], name: str, known: Mapping[str, dict[str, Any]]) -> bool:
+    settings = recipe.settings(*pair)
+    return settings_text(settings) in known or numbers_file(name, settings).exists()
 
 
 def _fitted(recipe: SweepRecipe) -> list[tuple[int, int]]:
     return [(d_model, steps) for d_model in recipe.widths for steps in recipe.steps]
 
 
-def _file(recipe: SweepRecipe, pair: tuple[int, int]) -> Path:
-    return numbers_file(NAME, recipe.settings(*pair))
+def _all(recipe: SweepRecipe) -> list[tuple[int, int]]:
+    return [*_fitted(recipe), *recipe.held_out]

@@ -6,7 +6,7 @@ do, so it runs in Jinja's sandbox.
 
 The danger is a user who types a special token. Rendered into the same text, it would be as good as ours, and
 "<|im_end|>\\n<|im_start|>system" would put words into the system's mouth. Here special tokens inside a message stay
-what was typed: they are hidden while the template runs and encoded as ordinary text afterwards. All other text becomes
+what was typed: they are escaped while the template runs and encoded as ordinary text afterwards. All other text becomes
 exactly the ids that `transformers` gives.
 
 A template may say which text the assistant wrote, between `{% generation %}` and `{% endgeneration %}` (an extension of
@@ -27,7 +27,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from minillm.data.veil import Veil
+from minillm.data.escape import SpecialTokenEscaper
 from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
@@ -93,12 +93,12 @@ def encode_chat_with_mask(
             "set tokenizer.chat_template (chat.CHATML is a plain one), or encode the text itself"
         )
     check_messages(messages)
-    # render with the special tokens in the messages hidden
+    # render with the special tokens in the messages escaped
     texts = [text for message in messages for text in message.values()]
-    veil = Veil(tokenizer.special_tokens, seen="".join([tokenizer.chat_template, *texts]))
+    escaper = SpecialTokenEscaper(tokenizer.special_tokens, seen="".join([tokenizer.chat_template, *texts]))
     rendered, spans = _render(
         tokenizer.chat_template,
-        [{"role": message["role"], "content": veil.hide(message["content"])} for message in messages],
+        [{"role": message["role"], "content": escaper.escape(message["content"])} for message in messages],
         add_generation_prompt,
         tokenizer.bos_token,
         tokenizer.eos_token,
@@ -107,7 +107,7 @@ def encode_chat_with_mask(
     ids: list[int] = []
     mask: list[bool] = []
     start = 0
-    for piece in veil.split(rendered):
+    for piece in escaper.split(rendered):
         inside = [(max(first - start, 0), min(end - start, len(piece))) for first, end in spans or []]
         inside = [(first, end) for first, end in inside if first < end]
         start += len(piece)
@@ -116,10 +116,11 @@ def encode_chat_with_mask(
             mask.append(bool(inside))
             continue
         encode = tokenizer.encode_rest if ids else tokenizer.encode
-        new = encode(veil.lift(piece))
+        new = encode(escaper.unescape(piece))
         ids += new
         byte_spans = [
-            [len(tokenizer.decode_bytes(encode(veil.lift(piece[:position])))) for position in span] for span in inside
+            [len(tokenizer.decode_bytes(encode(escaper.unescape(piece[:position])))) for position in span]
+            for span in inside
         ]
         mask += _overlapping([len(tokenizer.vocab[id]) for id in new], byte_spans)
     return ids, None if spans is None else mask

@@ -154,21 +154,21 @@ class OnlineTask(Task):
         self.method, self.data = method, data
         self.loss_parts: list[dict[str, Tensor]] = []  # of each loss of this step
 
-    def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
+    def step(self, number: int, batches: Sequence[Any], update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
         """Round `number`: sample, then update until the epochs are done or the policy has moved by `stop_kl`."""
-        online, kl_coef = self.method.config, self.state["kl_coef"]
-        seed = online.seed * 1_000_003 + number
-        chosen = self.batches[number].tolist()
-        prompts = [list(self.data.prompts[n]) for n in chosen for _ in range(online.answers_per_prompt)]
+        config, kl_coef = self.method.config, self.state["kl_coef"]
+        seed = config.seed * 1_000_003 + number
+        [chosen] = batches  # the numbers of the prompts
+        prompts = [list(self.data.prompts[n]) for n in chosen.tolist() for _ in range(config.answers_per_prompt)]
         experience, metrics = sample(self.method, prompts, self.data, seed, kl_coef)
         self.loss_parts, updates = [], []
-        for rows in minibatches(len(prompts), online, seed):
+        for rows in minibatches(len(prompts), config, seed):
             done = update([experience.rows(rows.to(self.method.model.device))])
             if done is None:
                 break
             updates.append(done)
-        if online.target_kl is not None:
-            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], online.target_kl)
+        if config.target_kl is not None:
+            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
         means: Any = {
             name: torch.stack([part[name] for part in self.loss_parts]).mean().item() for name in self.loss_parts[0]
         }

@@ -3,10 +3,10 @@
 Each process works on its rows of every batch, and the gradients are averaged, so all take the same step. With
 DistributedDataParallel (Li et al. 2020) each holds the whole model. With FSDP2 (`fully_shard`; Zhao et al. 2023) each
 holds only its rows of every matrix, gradient and optimizer state, and gathers a block's other rows while that block
-runs: a model may then be larger than one card. A single process (`ALONE`) skips all of this, so the training loop is
-written once.
+runs: a model may then be larger than one card. A single process (`ALONE`) skips all of this: its model is not wrapped.
 """
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from minillm.errors import UserError
+
+BatchLoss = Callable[[Any], Any]  # of a batch: its loss, or None (PPO and GRPO) for no further update
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,19 @@ class Processes:
         """The rows of a batch that this process works on: every `world_size`-th, so that long and short ones mix."""
         return batch if self.world_size == 1 else tuple(part[self.rank :: self.world_size] for part in batch)
 
-    def wrap(self, model: nn.Module, loss_function: Callable | None = None) -> nn.Module:
-        """A module that maps a batch to its loss; its backward pass averages the gradients of all processes.
+    def batch_loss(self, model: nn.Module, loss: Callable[[Any, Any], Any]) -> BatchLoss:
+        """`loss` of the model, as a function of the batch alone.
 
-        Without a loss function the model itself returns the loss of a batch.
+        With several processes it is the module of DDP or FSDP2, whose backward pass averages the gradients of all.
 
-        >>> from minillm import ModelConfig, Transformer
-        >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
-        >>> Processes().wrap(model, lambda model, ids: model(ids).logsumexp(-1).mean())(torch.tensor([[1, 2]])).shape
+        >>> Processes().batch_loss(nn.Linear(2, 1), lambda model, x: model(x).mean())(torch.ones(3, 2)).shape
         torch.Size([])
         """
-        module = ModelWithLoss(model, loss_function or _call)
         if self.sharded:
-            return self._shard(model, module)
-        return module if self.world_size == 1 else DistributedDataParallel(module)
+            return self._shard(model, ModelWithLoss(model, loss))
+        if self.world_size > 1:
+            return DistributedDataParallel(ModelWithLoss(model, loss))
+        return functools.partial(loss, model)
 
     def _shard(self, model: nn.Module, module: nn.Module) -> nn.Module:
         """Shard each block; embedding and head belong to the root module, since a loss may use them."""
@@ -85,17 +86,17 @@ class Processes:
         return module
 
     @contextmanager
-    def measuring(self, module: Any) -> Iterator[bool]:
+    def measuring(self, batch_loss: Any) -> Iterator[bool]:
         """Yield whether this process validates: rank 0 alone, or all together where the model is sharded.
 
-        Validation calls the model itself, not `module`, so the root's weights (embedding and head) are gathered here;
-        the blocks gather their own.
+        Validation calls the model itself, so the root's weights (embedding and head) are gathered here; the blocks
+        gather their own.
         """
         if self.sharded:
-            module.unshard()
+            batch_loss.unshard()
         yield self.is_main or self.sharded
         if self.sharded:
-            module.reshard()
+            batch_loss.reshard()
 
     def gather(self, model: Any) -> Any:
         """The model to save: itself, or if sharded a whole copy on rank 0's CPU and None on the other ranks.
@@ -166,28 +167,24 @@ ALONE = Processes()
 class ModelWithLoss(nn.Module):
     """A model and its loss in one `forward`, which is the call that DDP watches."""
 
-    def __init__(self, model: nn.Module, loss_function: Callable):
+    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], Any]):
         super().__init__()
-        self.model, self.loss_function = model, loss_function
+        self.model, self.loss = model, loss
 
     def forward(self, batch: Any) -> Tensor | None:
-        return self.loss_function(self.model, batch)
+        return self.loss(self.model, batch)
 
 
-def _call(model: nn.Module, batch: Any) -> Tensor:
-    return model(batch)
-
-
-def not_yet_averaged(module: nn.Module, more_to_come: bool) -> Any:
+def not_yet_averaged(batch_loss: BatchLoss, more_to_come: bool) -> Any:
     """A context for forward and backward in which gradients only accumulate, without an exchange.
 
     With several micro-batches one exchange, at the last, is enough. DDP decides in `forward` whether the next backward
     exchanges.
     """
-    set_sync = getattr(module, "set_requires_gradient_sync", None)
+    set_sync = getattr(batch_loss, "set_requires_gradient_sync", None)
     if set_sync is not None:  # FSDP2; it then keeps the whole gradient of its rows' matrices
         set_sync(not more_to_come)
-    return module.no_sync() if more_to_come and isinstance(module, DistributedDataParallel) else nullcontext()
+    return batch_loss.no_sync() if more_to_come and isinstance(batch_loss, DistributedDataParallel) else nullcontext()
 
 
 # A sharded tensor is a DTensor, recognized here by its methods, since importing its package takes half a second.

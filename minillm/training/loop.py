@@ -21,7 +21,7 @@ from minillm.device import autocast_dtype, keep_freed_memory
 from minillm.losses import IGNORE
 from minillm.training.checkpoint import Progress
 from minillm.training.compilation import compiled_layers
-from minillm.training.distributed import Processes, not_yet_averaged, whole
+from minillm.training.distributed import BatchLoss, Processes, not_yet_averaged, whole
 from minillm.training.metrics import Metrics
 from minillm.training.optim import make_optimizer
 from minillm.training.run import Run
@@ -64,10 +64,9 @@ class Task:
     extra_metrics: Callable[[Metrics], Metrics] = lambda metrics: Metrics()  # from the metrics of a step so far
     state: dict[str, float] = field(default_factory=dict)  # numbers of the task's own that a checkpoint keeps
 
-    def step(self, number: int, config: TrainConfig, update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
-        """Take step `number` (from 0): call `update` on lists of micro-batches; returns loss, grad_norm and tokens."""
-        first = number * config.accumulate
-        done = update([self.batches[first + n] for n in range(config.accumulate)])
+    def step(self, number: int, batches: Sequence[Any], update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
+        """Take step `number` (from 0) with its micro-batches; returns loss, grad_norm and tokens."""
+        done = update(batches)
         assert done is not None  # only a loss of None, which PPO may return, makes an update None
         return {"loss": done.loss, "grad_norm": done.grad_norm, "tokens": done.n_targets}
 
@@ -98,7 +97,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
     keep_freed_memory()
     processes.check(task.batches.batch_size)
     device = next(task.model.parameters()).device
-    module = processes.wrap(task.model, task.loss)
+    batch_loss = processes.batch_loss(task.model, task.loss)
     optimizer = make_optimizer(config.optimizer, task.model, config.learning_rate, config.weight_decay, config.momentum)
     progress: Progress = {"step": 0, "tokens": 0, "seconds": 0.0} | task.state | run.resume(task.model, optimizer)
     task.state = {name: progress[name] for name in task.state}
@@ -114,10 +113,12 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
 
             def update_now(batches: Sequence[Any], rate: float = rate) -> Update | None:
                 rows = [to_device(processes.shard(batch), device) for batch in batches]
-                return update(module, optimizer, rows, rate, config, processes)
+                return update(task.model, batch_loss, optimizer, rows, rate, config, processes)
 
             try:
-                metrics = task.step(progress["step"], config, update_now)
+                first = progress["step"] * config.accumulate
+                batches = [task.batches[first + n] for n in range(config.accumulate)]
+                metrics = task.step(progress["step"], batches, update_now)
             except FloatingPointError as error:
                 raise FloatingPointError(run.diagnose(f"step {progress['step']}: {error}", task.model)) from None
 
@@ -134,7 +135,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
                 line: Any = {"seconds": round(seconds, 3), "learning_rate": rate, "tokens_per_second": round(pace, 1)}
                 metrics |= progress | line
                 if last or step % config.eval_every == 0:
-                    with processes.measuring(module) as measures:
+                    with processes.measuring(batch_loss) as measures:
                         metrics |= task.validate() if measures else {}
                     task.model.train()
                 metrics |= task.extra_metrics(metrics)
@@ -150,7 +151,8 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
 
 
 def update(
-    module: nn.Module,
+    model: nn.Module,
+    batch_loss: BatchLoss,
     optimizer: torch.optim.Optimizer,
     batches: Sequence[Any],
     learning_rate: float,
@@ -159,7 +161,7 @@ def update(
 ) -> Update | None:
     """One optimizer step: forward, backward, clip, step.
 
-    `module` maps a batch to its loss (`Processes.wrap`). The `batches` are micro-batches of one large batch: their
+    `batch_loss` is that of `Processes.batch_loss`. The `batches` are micro-batches of one large batch: their
     gradients are summed, each weighted by its number of targets, so that every token counts the same (a mean of means
     would favor the emptier ones). Returns None, with nothing changed, if the loss is None.
 
@@ -167,7 +169,7 @@ def update(
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    device = next(module.parameters()).device
+    device = next(model.parameters()).device
     counts = [count_targets(batch) for batch in batches]
     n_targets = int(processes.sum(sum(counts)))
     total = 0.0
@@ -179,9 +181,9 @@ def update(
         if count == 0 and n_targets > 0:  # nothing to learn here, but the other processes wait for its zero gradient
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         # forward and backward
-        with not_yet_averaged(module, more_to_come=number < len(batches)):
+        with not_yet_averaged(batch_loss, more_to_come=number < len(batches)):
             with autocast_context(config, device):
-                loss = module(batch)
+                loss = batch_loss(batch)
             if loss is None:
                 return None
             if not math.isfinite(loss.item()):
@@ -192,7 +194,7 @@ def update(
             (loss * weight * processes.world_size).backward()  # times world_size, since DDP averages
         total += loss.item() * weight
     # clip, then step
-    grad_norm = whole(nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)).item()
+    grad_norm = whole(nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)).item()
     if not math.isfinite(grad_norm):  # clipping would write NaN into every weight
         raise FloatingPointError(
             f"the gradient norm is {grad_norm} at learning rate {learning_rate:.2g}; lower the learning rate"

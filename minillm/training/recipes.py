@@ -62,9 +62,15 @@ def make(
     `start` is what the recipe's `prepare` takes: nothing for a base model, a model and its tokenizer for the others.
     What an interrupted run left in `folder` is resumed.
 
+    >>> import os, tempfile
+    >>> from unittest import mock
     >>> shape = ModelConfig(vocab_size=300, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)
-    >>> recipe = BaseRecipe(config=shape, training=TrainConfig(steps=2), batch_size=2, documents=20)
-    >>> model, metrics = make(recipe)                                                        # doctest: +SKIP
+    >>> recipe = BaseRecipe(config=shape, training=TrainConfig(steps=2), batch_size=2)
+    >>> with tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, MINILLM_HOME=cache):
+    ...     text = recipe.read(load_corpus("world", n_train=20, n_validation=2))
+    ...     model, metrics = make(recipe, start=(text,))                            # make(recipe) reads its own corpus
+    >>> model.config.vocab_size, metrics[-1]["step"], "val_loss" in metrics[-1]
+    (300, 2, True)
     """
     return recipe.prepare(*start).run(folder, on_metrics)
 

@@ -21,6 +21,7 @@ The modules, in reading order:
     telling     stories sampled under constraints, sentence by sentence
     probes      multiple-choice questions, and how an experiment is scored
     experiments six experiments, each with a split that no training document touches
+    dirty       a labelled mixture of clean documents, copies, noise and another world's claims
     instructions    tasks with exact checkers, built on answers, phrasebook, staging, tasks and split_sampler
 
 All text and vocabulary are in `text/*.toml`; a teacher can extend or translate them without touching the code.

@@ -213,13 +213,14 @@ def _named(kind: str, entries: list[dict[str, str]], needed: tuple[str, ...]) ->
 
 
 def _sums() -> dict[str, Options]:
-    """All a + b = c and c - a = b with a and b from 2 to 20, equally likely; a pair of numbers is one choice."""
+    """All a + b = c and c - a = b with a and b from 2 to 20, and all moves of a chain; each is one choice."""
     pairs = [(a, b) for a in ADDENDS for b in ADDENDS]
-    kinds = {
-        kind: tuple((1, Entity(kind, f"{a}{operator}{b}", f"{a}{operator}{b}", _numbers(a, b))) for a, b in pairs)
-        for kind, operator in (("sum", "+"), ("difference", "-"))
-    }
-    return kinds | {"move": tuple((1, move) for move in _moves())}
+    kinds: dict[str, Options] = {"move": tuple((1, move) for move in _moves())}
+    for kind, operator in (("sum", "+"), ("difference", "-")):
+        kinds[kind] = tuple(
+            (1, Entity(kind, f"{a}{operator}{b}", f"{a}{operator}{b}", _numbers(a, b))) for a, b in pairs
+        )
+    return kinds
 
 
 def _numbers(a: int, b: int) -> dict[str, str]:

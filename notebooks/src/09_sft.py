@@ -33,7 +33,7 @@ from minillm.course import models
 from minillm.data.batches import PackedBatches, whole_documents
 from minillm.data.chat import CHATML, chat_tokenizer, encode_chat, render_chat
 from minillm.data.conversations import encode_conversation, pack_conversations
-from minillm.data.veil import Veil
+from minillm.data.escape import SpecialTokenEscaper
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.segments import segment_mask
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
@@ -259,21 +259,21 @@ assert naive_encode(attack) == encode_chat(tokenizer, attack)
 # %% [markdown]
 # That is right for this one template. Real ones are small programs (in the language Jinja) that come with the weights
 # and may write anything around, before and into a message, so the package cannot know where the text will land. It
-# puts a *veil* over every typed mark, one character that occurs nowhere else, lets the program run, cuts the result at
-# the marks that are left, which are the template's, and lifts the veil again:
+# *escapes* every typed mark: it replaces it by one character that occurs nowhere else. Then it lets the program run,
+# cuts the result at the marks that are left, which are the template's, and puts the typed marks back:
 
 # %%
-print(inspect.getsource(Veil.hide))
+print(inspect.getsource(SpecialTokenEscaper.escape))
 
 # %%
-veil = Veil(tokenizer.special_tokens, seen=FORGED)
-hidden = veil.hide(FORGED)
-assert "<|im_start|>" not in hidden
-assert veil.lift(hidden) == FORGED
-print(f"{len(FORGED)} characters typed, {len(hidden)} under the veil")
+escaper = SpecialTokenEscaper(tokenizer.special_tokens, seen=FORGED)
+escaped = escaper.escape(FORGED)
+assert "<|im_start|>" not in escaped
+assert escaper.unescape(escaped) == FORGED
+print(f"{len(FORGED)} characters typed, {len(escaped)} after escaping")
 
 # %% [markdown]
-# The veil takes away the forger's *role*. It does not take away his *influence*: the words are still there to be read.
+# Escaping takes away the forger's *role*. It does not take away his *influence*: the words are still there to be read.
 # Take held-out questions about a text, and let the user type a forged turn behind each, safely encoded:
 
 # %% tags=["nbval-ignore-output"]

@@ -45,7 +45,9 @@ def course(tmp_path, monkeypatch):
     model = home / "models" / "base-0123456789abcdef"
     model.mkdir(parents=True)
     (model / "seal.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(models, "files_here", lambda: {"base": [model / "seal.json"], "sft": []})
+    shipped = tmp_path / "package" / "config.json"  # it comes with the course's folder, so no bundle copies it
+    found = {"base": [model / "seal.json"], "sft": [], "ppo": [shipped]}
+    monkeypatch.setattr(models, "files_here", lambda: found)
     monkeypatch.setenv("MINILLM_HOME", str(home))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", index.as_uri())

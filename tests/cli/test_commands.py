@@ -16,6 +16,7 @@ from minillm import assets
 from minillm.cli import Sentences, main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import COLUMNS, class_row, diagnose
+from minillm.course import shipped
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.errors import UserError
@@ -163,6 +164,7 @@ def test_doctor_names_each_trouble():
 
 def test_doctor_gives_one_line_a_laptop_for_the_sheet_of_a_class(monkeypatch, tmp_path):
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "nothing")
     result = run("doctor", "--device", "cpu", "--row")
     header = result.stderr.splitlines()[-1].split("\t")
     (line,) = result.stdout.splitlines()

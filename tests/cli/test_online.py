@@ -48,6 +48,43 @@ def test_it_learns_and_goes_on(tmp_path, chatty, judge, command):
     assert "a resumed run cannot change it to 0.7" in refused.stderr
 
 
+def test_a_run_of_an_older_version_resumes(tmp_path, chatty, judge):
+    """What is gae_lambda today was called trace."""
+    out = tmp_path / "run"
+    first = last_json(run("ppo", "--model", chatty, "--reward", judge, "--out", out, *SMALL, "--json"))
+    for name in ("run.json", "training.json"):
+        text = (out / name).read_text(encoding="utf-8")
+        assert text.count('"gae_lambda"') == 1
+        (out / name).write_text(text.replace('"gae_lambda"', '"trace"'), encoding="utf-8")
+    assert last_json(run("ppo", "--out", out, "--resume", "--json"))["after"] == first["after"]
+    text = (out / "training.json").read_text(encoding="utf-8").replace('"trace": 0.95', '"trace": 0.5')
+    (out / "training.json").write_text(text, encoding="utf-8")
+    refused = run("ppo", "--out", out, "--resume", status=1)
+    assert "holds a run with gae_lambda = 0.5, and now it is 0.95" in refused.stderr
+
+
+VARIANTS = {
+    "Dr. GRPO": (["--no-scale", "--loss-type", "dr_grpo"], {"scale": False, "loss_type": "dr_grpo"}),
+    "DAPO": (["--loss-type", "dapo", "--clip-high", "0.28"], {"loss_type": "dapo", "clip_high": 0.28}),
+    "GRPO": ([], {"scale": True, "loss_type": "grpo", "clip_high": None}),
+}
+
+
+@pytest.mark.parametrize(("options", "settings"), VARIANTS.values(), ids=VARIANTS)
+def test_grpo_has_its_variants(tmp_path, chatty, judge, options, settings):
+    out = tmp_path / "run"
+    run("grpo", "--model", chatty, "--reward", judge, "--out", out, *SMALL, *options)
+    kept = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert {name: kept[name] for name in settings} == settings
+    assert run("grpo", "--out", out, "--resume", *options).exit_code == 0
+
+
+def test_settings_of_grpo_that_make_no_sense(tmp_path):
+    out = ["--out", tmp_path / "run"]
+    assert "clip_high is -1.0; it must be positive" in run("grpo", *out, "--clip-high", "-1", status=1).stderr
+    assert "'grpo', 'dapo', 'dr_grpo'" in run("grpo", *out, "--loss-type", "ppo", status=2).stderr
+
+
 def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     other = tmp_path / "other"
     model, tokenizer = load(chatty)

@@ -9,6 +9,7 @@ import pytest
 from cli.test_commands import last_json, run
 
 from minillm import load
+from minillm.cli.pairs import with_pair_recipe
 from minillm.course.models import RewardRecipe
 from minillm.posttraining import recipes
 from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
@@ -38,7 +39,7 @@ def test_it_learns_from_simulated_raters_and_goes_on(tmp_path, chatty, command, 
     out = tmp_path / "run"
     first = last_json(run(command, "--model", chatty, "--out", out, *SMALL, "--json"))
     assert first["steps"] == 4
-    changed = replace(recipes.DPO, pairs=1)  # the recipe may have changed since
+    changed = replace(getattr(recipes, command.upper()), pairs=1)  # the recipe may have changed since
     monkeypatch.setattr(importlib.import_module(f"minillm.cli.{command}"), command.upper(), changed)
     again = last_json(run(command, "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]
@@ -89,6 +90,23 @@ def test_dpo_leaves_a_model_that_chats(tmp_path, chatty):
     assert last_json(run("chat", "--model", tmp_path / "run", "--max-new-tokens", "3", "--json", text="4\n\n"))
 
 
+@pytest.mark.parametrize("settings", [{"loss_type": "ipo"}, {"label_smoothing": 0.1}], ids=str)
+def test_dpo_has_its_variants(tmp_path, chatty, settings):
+    [(name, value)] = settings.items()
+    options = [f"--{name.replace('_', '-')}", str(value)]
+    run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, *options)
+    assert json.loads((tmp_path / "run" / "training.json").read_text(encoding="utf-8"))[name] == value
+    refused = run("dpo", "--out", tmp_path / "run", "--resume", "--beta", "0.9", *options, status=1)
+    assert "has beta = 0.3; a resumed run cannot change it to 0.9" in refused.stderr
+
+
+def test_settings_of_dpo_that_make_no_sense(tmp_path):
+    out = ["--out", tmp_path / "run"]
+    refused = run("dpo", *out, "--loss-type", "ipo", "--label-smoothing", "0.1", status=1)
+    assert "IPO has none" in refused.stderr
+    assert "label_smoothing is 0.5; it must be" in run("dpo", *out, "--label-smoothing", "0.5", status=1).stderr
+
+
 def test_raters_may_compare_what_the_model_itself_says(tmp_path, chatty):
     result = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--own-answers", "--json")
     assert "12 pairs to learn from, and 8 to measure on" in result.stderr
@@ -130,13 +148,13 @@ def test_a_model_that_cannot_chat_has_no_reference(tmp_path, chatty):
     model, tokenizer = load(chatty)
     tokenizer.chat_template = None
     save(model, tokenizer, tmp_path / "base")
-    assert "cannot be asked anything" in run("eval", tmp_path / "base", "--reference", chatty, status=1).stderr
+    assert "cannot answer instructions" in run("eval", tmp_path / "base", "--reference", chatty, status=1).stderr
 
 
 def test_the_course_models_recipe_is_that_of_the_command():
     command = importlib.import_module("minillm.cli.reward")
     given = command.reward.make_context("reward", ["--out", "somewhere"]).params
-    defaults = command.with_pair_recipe(given, command.REWARD)
+    defaults = with_pair_recipe(given, command.REWARD)
     recipe = RewardRecipe()
     assert (defaults["data"], defaults["model"]) == (["world"], None)
     assert defaults["training"] == asdict(recipe.pairs.training)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
-from minillm.course import models
+from minillm.course import models, shipped
 from minillm.course.keeping import SEAL, kept
 from minillm.course.models import (
     BaseRecipe,
@@ -23,7 +23,9 @@ from minillm.course.models import (
     make_ppo,
     make_reward,
     make_sft,
+    training,
 )
+from minillm.course.models.recipes import plain_settings
 from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
 from minillm.posttraining import recipes
@@ -52,9 +54,10 @@ TINY = BaseRecipe(
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty cache; returns the folder of the course's models."""
+    """Nothing ships and the cache is empty; returns the cache's folder of models."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "nothing")
     monkeypatch.setattr(
         training_recipes, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5)
     )
@@ -110,10 +113,10 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
 
 
 def test_new_settings_at_their_defaults_leave_the_key_as_it_was():
-    assert "corpus" not in models._settings(BaseRecipe())
-    assert models._settings(BaseRecipe(corpus="python-docs"))["corpus"] == "python-docs"
+    assert "corpus" not in plain_settings(BaseRecipe())
+    assert plain_settings(BaseRecipe(corpus="python-docs"))["corpus"] == "python-docs"
     changed = replace(PPORecipe(), training=replace(PPORecipe().training, clip_high=0.28))
-    assert models._settings(changed)["training"]["clip_high"] == 0.28
+    assert plain_settings(changed)["training"]["clip_high"] == 0.28
 
 
 def test_the_files_of_a_complete_model_are_listed_with_the_seal_last(home, monkeypatch):
@@ -261,7 +264,7 @@ def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch
     again, _ = load_reward_model(tmp_path / "run")
     texts = [[14, 15], [26]]
     assert torch.equal(model.score([[3], [9]], texts), again.score([[3], [9]], texts))
-    monkeypatch.setattr(models, "train_reward_model", None)
+    monkeypatch.setattr(training, "train_reward_model", None)
     assert torch.equal(make_reward(recipe)[0].score([[3], [9]], texts), again.score([[3], [9]], texts))
 
 

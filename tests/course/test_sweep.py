@@ -8,6 +8,7 @@ import torch
 from helpers import small_config
 
 from minillm.config import ModelConfig
+from minillm.course import shipped
 from minillm.course import sweep as module
 from minillm.course.models import BaseRecipe
 from minillm.course.sweep import SweepRecipe, sweep, sweep_files
@@ -32,9 +33,10 @@ TINY = SweepRecipe(
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty cache; returns the folder of the runs."""
+    """Nothing ships and the cache is empty; returns the cache's folder of runs."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "nothing")
     monkeypatch.setattr(recipes, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5))
     return tmp_path / "runs"
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from minillm.data import chat
 from minillm.data.chat import CHATML, encode_chat, encode_chat_with_mask, render_chat
-from minillm.data.veil import Veil
+from minillm.data.escape import SpecialTokenEscaper
 from minillm.tokenizer import Tokenizer
 
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -255,7 +255,7 @@ def test_a_text_that_holds_private_characters_itself(tokenizer):
 
 def test_no_private_character_left(tokenizer):
     everything = "".join(map(chr, range(0xF0000, 0x10FFFE)))
-    with pytest.raises(ValueError, match="one must be left to hide a special token"):
+    with pytest.raises(ValueError, match="escaping a special token needs one"):
         encode_chat(using(tokenizer, CHATML), [{"role": "user", "content": everything + "<|im_end|>"}])
 
 
@@ -266,9 +266,9 @@ def test_a_tokenizer_without_special_tokens():
     assert tokenizer.decode(encode_chat(tokenizer, messages)) == render_chat(CHATML, messages)
 
 
-def test_veil_leaves_plain_text_alone():
-    veil = Veil(MARKS, seen="")
-    assert veil.hide("1 < 2, and that is all") == "1 < 2, and that is all"
+def test_plain_text_needs_no_escape():
+    escaper = SpecialTokenEscaper(MARKS, seen="")
+    assert escaper.escape("1 < 2, and that is all") == "1 < 2, and that is all"
 
 
 @pytest.mark.usefixtures("as_users_call_it")

@@ -88,11 +88,11 @@ def test_one_process_may_hold_a_share_without_targets():
 
     processes = Two(rank=0, world_size=2)
     empty = inputs, segments, torch.full_like(targets, IGNORE)
-    module = Processes().wrap(model, text_loss)
-    loss, norm, count = update(module, optimizer, [empty], 0.0, config, processes)
+    batch_loss = Processes().batch_loss(model, text_loss)
+    loss, norm, count = update(model, batch_loss, optimizer, [empty], 0.0, config, processes)
     assert (loss, norm, count) == (0.0, 0.0, 5)
     with pytest.raises(ValueError, match="a batch needs at least one target"):
-        update(module, optimizer, [empty], 0.0, config, Processes())
+        update(model, batch_loss, optimizer, [empty], 0.0, config, Processes())
 
 
 class PulledPlug(Exception): ...

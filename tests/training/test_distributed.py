@@ -20,7 +20,7 @@ from safetensors import safe_open
 from minillm import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.checkpoint import load_checkpoint, load_latest, previous
-from minillm.training.distributed import Processes, join_processes, not_yet_averaged
+from minillm.training.distributed import ModelWithLoss, Processes, join_processes, not_yet_averaged
 from minillm.training.loop import update
 from minillm.training.optim import make_optimizer
 from minillm.training.pretraining import pretrain, text_loss
@@ -203,7 +203,8 @@ def process_group():
 
 
 def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
-    module = torch.nn.parallel.DistributedDataParallel(Processes().wrap(new_model(), text_loss))
+    model = new_model()
+    module = torch.nn.parallel.DistributedDataParallel(ModelWithLoss(model, text_loss))
     exchanges = []
 
     def count(state, bucket):
@@ -213,15 +214,15 @@ def test_the_gradients_of_several_parts_are_exchanged_once(process_group):
         return future
 
     module.register_comm_hook(None, count)
-    optimizer = make_optimizer("adamw", module.module.model, 0.1, 0.1)
-    update(module, optimizer, [text_data().train[n] for n in range(3)], 0.1, settings(), Processes())
+    optimizer = make_optimizer("adamw", model, 0.1, 0.1)
+    update(model, module, optimizer, [text_data().train[n] for n in range(3)], 0.1, settings(), Processes())
     assert exchanges.count(0) == 1
 
 
 @can_shard
 def test_a_sharded_gradient_stays_where_it_is_until_the_last_part(process_group):
     plain, model = new_model(), new_model()
-    module = Processes(sharded=True).wrap(model, text_loss)
+    module = Processes(sharded=True).batch_loss(model, text_loss)
     for n in range(2):
         text_loss(plain, text_data().train[n]).backward()
         with not_yet_averaged(module, more_to_come=n == 0):
@@ -234,7 +235,7 @@ def test_a_sharded_gradient_stays_where_it_is_until_the_last_part(process_group)
 def test_a_pytorch_that_cannot_shard_here_is_refused(monkeypatch):
     monkeypatch.delattr(torch.cpu.Stream, "record_event", raising=False)
     with pytest.raises(ValueError, match="cannot shard a model on the CPU; take a newer one, or --parallel ddp"):
-        Processes(sharded=True).wrap(new_model(), text_loss)
+        Processes(sharded=True).batch_loss(new_model(), text_loss)
 
 
 def test_a_single_process_changes_nothing(monkeypatch):

@@ -325,13 +325,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
 
 def test_a_gradient_that_is_no_number_changes_no_weight():
     model, batch = new_model(vocab_size=258), text_data().train[0]
-    module = Processes().wrap(model, text_loss)
+    optimizer, batch_loss = make_optimizer("adamw", model, 0.01, 0.1), Processes().batch_loss(model, text_loss)
     before = [parameter.clone() for parameter in model.parameters()]
     model.embedding.weight.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(
         FloatingPointError, match="gradient norm is (inf|nan) at learning rate 0.01; lower the learning rate"
     ):
-        update(module, make_optimizer("adamw", model, 0.01, 0.1), [batch], 0.01, settings(), Processes())
+        update(model, batch_loss, optimizer, [batch], 0.01, settings(), Processes())
     assert all(map(torch.equal, model.parameters(), before))
 
 

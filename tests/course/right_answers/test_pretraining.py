@@ -39,10 +39,12 @@ def test_parts_are_one_batch_and_what_the_package_accumulates():
 
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     before = model.weight.detach().clone()
-    module = torch.nn.Module()
-    module.model, module.forward = model, lambda part: next_token_loss(model(part[0]), part[1])
+
+    def loss(part):
+        return next_token_loss(model(part[0]), part[1])
+
     accumulated, _, tokens = update(
-        module, optimizer, parts, 1.0, TrainConfig(steps=1, clip_norm=1e9, bf16=False), Processes()
+        model, loss, optimizer, parts, 1.0, TrainConfig(steps=1, clip_norm=1e9, bf16=False), Processes()
     )
     torch.testing.assert_close(torch.tensor(accumulated), whole.detach())
     torch.testing.assert_close(before - model.weight.detach(), gradient)

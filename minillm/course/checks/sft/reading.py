@@ -18,7 +18,7 @@ Messages = list[dict[str, Any]]
 
 
 def read_chat(ids: list[int], pieces: Pieces) -> Messages:
-    """The right answer, with a veil: in the text the marks become two characters that nobody can have typed.
+    """The right answer: special tokens become two characters that occur in no message, and split the text.
 
     >>> read_chat([1, 5, 6, 2, 7, 1, 8], {1: MARKS[1], 2: MARKS[2], 5: "user\\n", 6: "Hi", 7: "\\n", 8: "assistant\\n"})
     [{'role': 'user', 'content': 'Hi', 'ended': True}, {'role': 'assistant', 'content': '', 'ended': False}]

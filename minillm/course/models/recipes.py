@@ -1,0 +1,63 @@
+"""What decides what each of the course's models becomes."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from minillm.data.preferences import Rater
+from minillm.posttraining.ppo import PPOConfig
+from minillm.posttraining.recipes import PROMPTS, REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
+from minillm.training.recipes import BaseRecipe
+from minillm.world import WORLD_VERSION
+from minillm.world.instructions import INSTRUCTIONS_VERSION
+
+
+@dataclass(frozen=True)
+class ChatRecipe:
+    """All that decides what a model becomes that learns to answer; the defaults are those of `minillm sft`."""
+
+    seed: int = 0  # decides the instructions and the order
+    base: BaseRecipe = field(default_factory=BaseRecipe)  # what it begins with
+    sft: SFTRecipe = WORLD_SFT
+
+
+@dataclass(frozen=True)
+class RewardRecipe:
+    """All that decides what a reward model becomes; the defaults are those of `minillm reward`."""
+
+    seed: int = 0  # decides the instructions, the raters' choices and the order
+    chat: ChatRecipe = field(default_factory=ChatRecipe)  # what it begins with
+    rater: Rater = field(default_factory=Rater)
+    pairs: PairRecipe = REWARD
+
+
+@dataclass(frozen=True)
+class PPORecipe:
+    """All that decides what PPO makes of a chat model; the defaults are those of `minillm ppo`."""
+
+    seed: int = 0  # decides what is asked, and the answers
+    reward: RewardRecipe = field(default_factory=RewardRecipe)  # the reward model, and what it began as
+    prompts: int = PROMPTS
+    training: PPOConfig = WORLD_PPO
+
+
+CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe
+
+# Fields that are newer than kept models, with the values that change nothing.
+LATER = [
+    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0)
+]  # fmt: skip
+
+
+def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:
+    """Return the recipe as plain values, with the versions of the world and of the instructions that it reads.
+
+    Settings that came later and are at their defaults are left out, so that models made before are still found.
+
+    >>> plain_settings(BaseRecipe(seed=1))["seed"], "corpus" in plain_settings(BaseRecipe())
+    (1, False)
+    """
+    texts = {"world": WORLD_VERSION}
+    if not isinstance(recipe, BaseRecipe):
+        texts["instructions"] = INSTRUCTIONS_VERSION
+    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in LATER))
+    return plain | texts

@@ -1,0 +1,68 @@
+"""Train each of the course's models, as its command does; resumes what an interrupted run left in the folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from minillm.course.models.recipes import ChatRecipe, PPORecipe, RewardRecipe
+from minillm.device import pick_device, seed_everything
+from minillm.model.transformer import Transformer
+from minillm.posttraining.ppo import ppo
+from minillm.posttraining.recipes import online_job, world_preferences
+from minillm.posttraining.reward import train_reward_model
+from minillm.posttraining.reward_model import RewardModel
+from minillm.tokenizer import Tokenizer
+from minillm.training.metrics import Metrics
+from minillm.training.recipes import BaseRecipe, Job, make
+from minillm.training.run import OnMetrics
+from minillm.training.settings import TrainConfig
+
+
+def train_base(recipe: BaseRecipe, folder: Path) -> None:
+    """Pretrain on the world, as `minillm pretrain` does."""
+    with _bar(recipe.training, "base") as show:
+        make(recipe, folder, show)
+
+
+def train_sft(recipe: ChatRecipe, folder: Path, base: tuple[Transformer, Tokenizer]) -> None:
+    """Teach the base model the world's instructions, as `minillm sft` does."""
+    model, tokenizer = base
+    seed_everything(recipe.seed)
+    with _bar(recipe.sft.training, "chat") as show:
+        make(recipe.sft, folder, show, (model.to(pick_device(None)), tokenizer, recipe.seed))
+
+
+def train_reward(recipe: RewardRecipe, folder: Path, sft: tuple[Transformer, Tokenizer]) -> None:
+    """Let the chat model learn what raters prefer, as `minillm reward` does."""
+    model, tokenizer = sft
+    seed_everything(recipe.seed)
+    with _bar(recipe.pairs.training, "reward") as show:
+        found = world_preferences(recipe.pairs, recipe.rater, recipe.seed)
+        data, *_ = recipe.pairs.encode(found, model, tokenizer, recipe.seed)
+        Job(model.to(pick_device(None)), tokenizer, data, recipe.pairs.training, train_reward_model).run(folder, show)
+
+
+def train_ppo(
+    recipe: PPORecipe, folder: Path, sft: tuple[Transformer, Tokenizer], reward: tuple[RewardModel, Tokenizer]
+) -> None:
+    """Let the chat model learn from its own answers, as `minillm ppo` does."""
+    device, config = pick_device(None), replace(recipe.training, seed=recipe.seed)
+    (model, tokenizer), (reward_model, _) = sft, reward
+    seed_everything(recipe.seed)
+    score = reward_model.to(device).eval().score
+    with _bar(config, "PPO") as show:
+        online_job(ppo, config, model.to(device), tokenizer, score, recipe.prompts, recipe.seed).run(folder, show)
+
+
+@contextmanager
+def _bar(config: TrainConfig, name: str) -> Iterator[OnMetrics]:
+    with tqdm(total=config.steps, desc=f"The course's {name} model, made once", unit="step") as bar:
+
+        def show(metrics: Metrics) -> None:
+            bar.update(metrics["step"] - bar.n)
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+
+        yield show
