@@ -21,7 +21,7 @@ from minillm.world.riddles import load_riddles
 from minillm.world.scene import Scene
 from minillm.world.story import load_arcs
 
-WORLD_VERSION = "3"  # changes whenever any document or probability changes
+WORLD_VERSION = "4"  # changes whenever any document or probability changes
 KINDS: Options = (
     (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (2, "notice")
 )  # fmt: skip

@@ -865,7 +865,7 @@ assert agreement.mean() > 0.4
 # The map of the table that you trained, without the animals:
 
 # %% tags=["nbval-ignore-output"]
-animals = ("bull", "gander", "cock", "ram")
+animals = ("bull", "gander", "rooster", "ram")
 trained_couples = sorted(pair for pair in couples_of("both") if pair[0] not in animals)
 names = [word for couple in trained_couples for word in couple]
 points = E[[number[word] for word in names]]
