@@ -57,7 +57,9 @@ def test_the_first_fifty_documents_repeat_no_frame_more_than_twice():
 
 
 def test_few_frames_occur_more_than_twice_in_fifty_documents():
-    """The mean over blocks; world 3 had 13. A frame told n times in fifty in k wordings exceeds with k P(Poisson(n/k) > 2)."""
+    """The mean over blocks; world 3 had 13. Expected: the sum over events of k P(Poisson(n / k) > 2), for k wordings
+    of an event that fifty documents tell n times.
+    """
     world = World(0)
     assert statistics.mean(len(frames_over_twice(world, BLOCK * block)) for block in range(30)) < 4
 
