@@ -119,10 +119,8 @@ def problem_chats(
 
     So a model can carry out the steps, though it seldom writes them.
     """
-    train, held_out = (
-        [[problem] for problem in problems(families, count, seed, split)]
-        for count, split in ((recipe.instructions, "training"), (HELD_OUT, "held-out"))
-    )
+    train = [[problem] for problem in problems(families, recipe.instructions, seed)]
+    held_out = [[problem] for problem in problems(families, HELD_OUT, seed, "held-out")]
     return ChatData.of(
         _encoded(tokenizer, train, max_seq_len, recipe.worked),
         _encoded(tokenizer, held_out, max_seq_len, recipe.worked),

@@ -45,7 +45,7 @@ def verified_answers(
     for number, prompt in enumerate(prompts):
         rows = range(number * n, (number + 1) * n)
         texts = dict.fromkeys(verifier.text(answers[row]) for row in rows if right[row])
-        asked = verifier.instruction(prompt).messages[:-1]
+        asked: list[Message] = [*verifier.instruction(prompt).messages[:-1]]
         conversations += [[*asked, {"role": "assistant", "content": text}] for text in list(texts)[:keep]]
     return conversations
 
