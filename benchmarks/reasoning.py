@@ -4,10 +4,11 @@
     python benchmarks/reasoning.py --seeds 1 --steps 20           # shorter
     python benchmarks/reasoning.py --base runs/base --json
 
-Each seed has its own SFT start, where one demonstrated answer in eight shows its steps. From there GRPO, REINFORCE and
-rejection sampling learn from the same verifier, without a reward model. Measured on held-out problems and on chains
-longer than any in training: accuracy, the share of answers with steps, tokens per answer, pass@k, self-consistency.
-Every part of every seed is kept in --folder when it is done; an interrupted benchmark resumes there.
+Each seed has its own SFT start, which can show its steps and seldom does (`posttraining/reasoning.py`). From there
+GRPO, REINFORCE and rejection sampling learn from the same verifier, without a reward model. Measured on held-out
+problems and on chains longer than any in training: accuracy, the share of answers with steps, tokens per answer,
+pass@k, self-consistency. Every part of every seed is kept in --folder when it is done; an interrupted benchmark resumes
+there.
 """
 
 import argparse
@@ -44,7 +45,8 @@ from minillm.posttraining.reinforce import reinforce
 from minillm.posttraining.verifiers import Verifier, shows_steps
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
-from minillm.viz.figures import BLUE, GREEN, INK, ORANGE, new_panels, png
+from minillm.viz.figures import BLUE, GREEN, ORANGE, png
+from minillm.viz.figures.style import INK, in_style, new_panels
 
 STREAM = 5_000_000  # the seed of the problems measured on, beyond all seeds used in training
 ASKED = 300  # held-out problems, and as many longer chains, with one answer each
@@ -71,7 +73,9 @@ class Watched:
 def train_start(base: Chat, seed: int, steps: int | None) -> tuple[Chat, dict]:
     recipe = REASONING
     if steps:
-        recipe = replace(recipe, training=replace(recipe.training, steps=steps), instructions=40 * steps)
+        recipe = replace(
+            recipe, training=replace(recipe.training, steps=steps), instructions=40 * steps, worked_steps=4 * steps // 5
+        )
     job = recipe.prepare(*base, seed)
     model, history = job.run(on_metrics=show)
     return (model, job.tokenizer), {"val_loss": history[-1]["val_loss"]}
@@ -169,6 +173,7 @@ def finding(runs: Sequence[dict]) -> str:
     )
 
 
+@in_style
 def picture(runs: Sequence[dict]) -> bytes:
     """Three panels: accuracy and steps by updates, length by updates, and pass@k with votes before and after."""
     figure, ((shares, lengths, samples),) = new_panels(1, 3, 3.6, 11)

@@ -1,6 +1,7 @@
 """The reasoning recipe: a model that mostly answers at once finds out that showing its steps pays.
 
-The start is SFT on problems with exact checkers, where one demonstrated answer in eight shows its steps. Then GRPO or
+The start is SFT on problems with exact checkers: first on worked answers alone, so that the model can carry out the
+steps, then on a mixture in which one answer in eight shows them, so that it mostly answers at once. Then GRPO or
 REINFORCE rewards right results only; a worked answer is right more often, so its share rises, and with it accuracy and
 length, as in DeepSeek-R1 (DeepSeek-AI 2025, section 2.2). Nothing rewards the steps themselves.
 """
@@ -24,22 +25,24 @@ LONGEST_WORKED = 80  # tokens: room for a chain of seven moves, and a courtesy
 REJECTION_PROBLEMS = 400  # that rejection sampling answers
 
 REASONING = SFTRecipe(
-    TrainConfig(steps=300, optimizer="muon", learning_rate=0.008, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    TrainConfig(steps=500, optimizer="muon", learning_rate=0.008, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
-    instructions=12_000,
+    instructions=10_000,
     families=FAMILIES,
     worked=0.12,
+    worked_steps=400,
 )
 REASONING_GRPO = GRPOConfig(
     steps=60, prompts_per_step=8, answers_per_prompt=8, max_new_tokens=LONGEST_WORKED, learning_rate=3e-4, kl_coef=0.0
 )
 REASONING_REINFORCE = REINFORCEConfig(
-    steps=120, prompts_per_step=8, answers_per_prompt=8, max_new_tokens=LONGEST_WORKED, learning_rate=3e-4
+    steps=80, prompts_per_step=8, answers_per_prompt=8, max_new_tokens=LONGEST_WORKED, learning_rate=5e-4
 )
 REASONING_REJECTION = RejectionRecipe(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
     batch_size=8,
     answers=16,
+    keep=2,
     max_new_tokens=LONGEST_WORKED,
 )
 

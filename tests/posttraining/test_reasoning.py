@@ -35,14 +35,18 @@ def test_problems_have_steps_and_no_held_out_pair_is_trained_on():
     assert not {p.parameters for p in train} & {p.parameters for p in held_out}
 
 
-def test_the_start_shows_its_steps_as_often_as_the_recipe_says():
+def test_the_start_shows_all_steps_first_and_then_as_often_as_the_recipe_says():
     """0.12 of 400 answers: 48, give or take 6.5."""
     recipe = replace(REASONING, instructions=400)
     model = Transformer(small_config(vocab_size=TOKENIZER.vocab_size, max_seq_len=700))
     data = recipe.prepare(model, TOKENIZER, seed=0).data.train
-    text = TOKENIZER.decode(id for id in data.rows[:].flatten().tolist() if id >= 0)
-    assert 28 < text.count("Answer:") < 68
-    assert text.count("<|im_start|>assistant") == 400
+    first, then = (
+        TOKENIZER.decode(id for id in part.rows[:].flatten().tolist() if id >= 0) for part in (data.first, data.then)
+    )
+    assert first.count("Answer:") == first.count("<|im_start|>assistant") == 400
+    assert 28 < then.count("Answer:") < 68
+    assert then.count("<|im_start|>assistant") == 400
+    assert data.steps == REASONING.worked_steps
 
 
 @pytest.mark.parametrize(("method", "recipe"), [(grpo, REASONING_GRPO), (reinforce, REASONING_REINFORCE)])
