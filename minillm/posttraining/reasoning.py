@@ -24,6 +24,8 @@ FAMILIES = {"chain": 4, "swaps": 2, "sum": 2, "count": 1}  # by weight; their an
 LONGEST_WORKED = 80  # tokens: room for a chain of seven moves, and a courtesy
 REJECTION_PROBLEMS = 400  # that rejection sampling answers
 
+# Right among sampled answers to chains, one seed: after 300 updates on the mixture alone 12 % of the worked and 11 % of
+# the direct ones; after 400 on worked answers and 100 on the mixture 21 and 3 %. (The two runs differ in length, too.)
 REASONING = SFTRecipe(
     TrainConfig(steps=500, optimizer="muon", learning_rate=0.008, schedule="wsd", warmup_steps=20, final_fraction=0.0),
     batch_size=8,
@@ -32,6 +34,8 @@ REASONING = SFTRecipe(
     worked=0.12,
     worked_steps=400,
 )
+# One seed each, greedy answers to held-out problems: GRPO 15 -> 67 % right in 240 updates; REINFORCE 15 -> 72 % in 80,
+# and 57 % at twice the learning rate.
 REASONING_GRPO = GRPOConfig(
     steps=60, prompts_per_step=8, answers_per_prompt=8, max_new_tokens=LONGEST_WORKED, learning_rate=3e-4, kl_coef=0.0
 )
