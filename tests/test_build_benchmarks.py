@@ -113,7 +113,7 @@ def test_the_data_lab_has_a_table_once_it_was_run(root):
     page = builder.render(root)
     assert "| dirty | 0.400 (0.300 to 0.500) | 1.5 |\n| clean | 0.200 (0.200 to 0.200) | 1.5 |\n" in page
     assert "It helps." in page
-    assert "There is no" not in page
+    assert "There is no `results/data.json` yet" not in page
 
 
 def test_the_page_shows_every_result_and_every_benchmark():

@@ -80,8 +80,8 @@ def pass_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks:
     """pass@k for each k, as a mean over problems, from several answers to each.
 
     >>> from minillm.world.instructions import Instructions
-    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)                       # 18 + 2 - 7
-    >>> pass_at([task], [["13.", "14."]], [1, 2])
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> pass_at([task], [[task.reply, task.mistakes[0]]], [1, 2])
     {1: 0.5, 2: 1.0}
     """
     right = [list(map(problem.check, said)) for problem, said in zip(problems, texts, strict=True)]
@@ -92,8 +92,8 @@ def vote_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks:
     """Accuracy of a majority vote among k answers for each k, as a mean over problems.
 
     >>> from minillm.world.instructions import Instructions
-    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)                       # 18 + 2 - 7
-    >>> vote_at([task], [["13.", "14.", "It is 13."]], [3])
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> vote_at([task], [[task.reply, task.mistakes[0], task.worked]], [3])
     {3: 1.0}
     """
     pairs = list(zip(problems, texts, strict=True))

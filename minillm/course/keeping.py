@@ -24,7 +24,8 @@ KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.
 
 # Fields that are newer than kept models, with the values that change nothing.
 LATER = [
-    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0)
+    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0),
+    ("families", None), ("worked_steps", 0),
 ]  # fmt: skip
 
 

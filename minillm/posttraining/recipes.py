@@ -136,8 +136,8 @@ def problem_chats(
 def problems(families: Mapping[str, int], count: int, seed: int, split: Split = "training") -> list[Instruction]:
     """Draw `count` instructions of some families (name -> weight) that have steps to show.
 
-    >>> [problem.worked for problem in problems({"sum": 1}, 2, seed=0)]
-    ['8 + 2 = 10, 1 + 0 + 1 = 2. Answer: 20.', '5 + 2 = 7, 0 + 0 = 0. Answer: 7.']
+    >>> [(problem.family, problem.check(problem.worked)) for problem in problems({"sum": 1}, 2, seed=0)]
+    [('sum', True), ('sum', True)]
     """
     drawn = Instructions(seed, split, families=families).stream()
     return list(itertools.islice((instruction for instruction in drawn if instruction.worked), count))

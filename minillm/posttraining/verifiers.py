@@ -29,9 +29,9 @@ class Verifier:
     >>> from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
     >>> from minillm.world.instructions import Instructions
     >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, SPECIAL_TOKENS))
-    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)              # 18 + 2 - 7
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
     >>> verifier = Verifier(tokenizer, [task])
-    >>> answers = ["It is 13.", "18 + 2 = 20, 20 - 7 = 13. Answer: 13.", "It is 14."]
+    >>> answers = [task.reply, task.worked, task.mistakes[0]]
     >>> verifier(verifier.prompts * 3, [[*tokenizer.encode(text), tokenizer.end_id] for text in answers])
     tensor([1., 1., 0.])
     """
@@ -127,8 +127,8 @@ def conclusion(instruction: Instruction, text: str) -> tuple[str, ...]:
 
     >>> from minillm.world.instructions import Instructions
     >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
-    >>> [conclusion(task, text) for text in ("It is 13.", "18 + 2 = 20, 20 - 7 = 13. Answer: 13.", "Gladly.")]
-    [('13',), ('13',), ()]
+    >>> conclusion(task, task.reply) == conclusion(task, task.worked), conclusion(task, "Gladly.")
+    (True, ())
     """
     named = instruction.key.vocabulary.read(final_answer(text))
     return tuple(named if instruction.key.ordered else sorted(set(named)))
@@ -141,7 +141,8 @@ def self_consistency(instruction: Instruction, texts: Sequence[str], k: int) -> 
 
     >>> from minillm.world.instructions import Instructions
     >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
-    >>> texts = ["13.", "It is 13.", "14.", "14.", "13.", "14."]
+    >>> right, wrong = task.reply, task.mistakes[0]
+    >>> texts = [right, task.worked, wrong, wrong, right, wrong]
     >>> self_consistency(task, texts, 3), self_consistency(task, texts, 1)
     (0.5, 0.5)
     """

@@ -118,8 +118,8 @@ def test_all_wordings_of_a_result_are_one_conclusion(task):
 
 def test_self_consistency_votes_in_groups_that_do_not_overlap():
     """Five answers, right (r) or wrong (w, v): rrwwv. Votes of 2: rr, ww. Votes of 5: a tie of r and w, r first."""
-    right, wrong, other = "13.", "14.", "15."
     task = Instructions(0, families={"chain": 1}).instruction(0)
+    right, (wrong, other) = task.reply, task.mistakes[:2]
     texts = [right, right, wrong, wrong, other]
     assert [self_consistency(task, texts, k) for k in (1, 2, 5)] == [0.4, 0.5, 1.0]
     for k in (0, 6):
