@@ -13,7 +13,7 @@ from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models, shipped
-from minillm.course.keeping import SEAL, kept
+from minillm.course.keeping import SEAL, as_settings, kept
 from minillm.course.models import (
     BaseRecipe,
     ChatRecipe,
@@ -108,7 +108,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     folder = only_folder(home)
     assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
     settings = json.loads((folder / SEAL).read_text())["settings"]
-    assert settings["training"] == asdict(TINY.training)
+    assert settings["training"] == as_settings(TINY.training)
     assert settings["config"] == TINY.config.to_dict()  # without rope_scaling, which the config gained later
 
 
