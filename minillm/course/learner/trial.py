@@ -21,6 +21,7 @@ from minillm.course.learner.turn import Turn, gradients
 SEEDS = (0, 1, 2)
 SECONDS = 5.0  # for all calls together; a right answer takes a hundredth of that
 LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
+UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 MAX_PRINTED = 300  # characters of what a function prints
 
 
@@ -196,7 +197,7 @@ def _explain(
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
         advice = "" if replies[index].trouble else advice
     elif advice == DEFAULT_HINT:
-        sentence, advice = _closest(probe, calls, right, replies) or (sentence, "")
+        sentence, advice = _closest(probe, calls, right, replies) or (sentence, UNKNOWN)
     verdict = Verdict("not right yet", sentence, "" if advice == DEFAULT_HINT else advice, case)
     return verdict, calls[index]
 
@@ -228,8 +229,8 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
             name = _leaf_name(turn, path)
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
-            advice = "Stay with tensors: no `.detach()`, `.item()`, `.tolist()`, `.data`, numpy or `torch.no_grad()`."
-            case = _inputs(turn, call) | {"expected": show(gradient), "got": show(got)}
+            advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
+            case = _inputs(turn, call) | {f"expected gradient of {name}": show(gradient), "got": show(got)}
             return Verdict("not right yet", sentence, advice, case)
     return None
 
