@@ -176,8 +176,8 @@ def test_the_case_that_is_shown_is_the_one_that_is_wrong():
         return mask if T < 3 else mask.T
 
     verdict = try_out(find("04.causal_mask"), causal_mask)
-    rows = "[[True, False, False], [True, True, False], [True, True, True]]"
+    rows = "[[ True, False, False],\n [ True,  True, False],\n [ True,  True,  True]]"
     assert verdict.case["T"] == "3"
     assert verdict.case["expected"] == rows
-    assert verdict.case["got"] == "[[True, True, True], [False, True, True], [False, False, True]]"
+    assert verdict.case["got"] == "[[ True,  True,  True],\n [False,  True,  True],\n [False, False,  True]]"
     assert verdict.printed == "T is 3\n"

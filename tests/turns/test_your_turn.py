@@ -85,10 +85,11 @@ def test_a_wrong_turn_names_the_mistake_and_shows_a_small_case(shell):
     lines = run(shell, NO_SCALE).splitlines()
     assert lines[0] == "Your turn 04.attention: not right yet"
     assert lines[1].startswith("The scores are not divided by sqrt(D). A dot product of D numbers")
-    assert [line.split()[0] for line in lines[2:8]] == ["query", "key", "value", "visible", "expected", "got"]
+    table = [line.split()[0] for line in lines[2:-2] if line[4] != " "]
+    assert table == ["query", "key", "value", "visible", "expected", "got"]
     assert lines[2].startswith(FIRST_CASE)
-    assert lines[8] == f"Hint 1 of 3: {find('04.attention').hints[0]}"
-    assert lines[9] == "Until it is right, the course's `attention` is used, so the cells below run."
+    assert lines[-2] == f"Hint 1 of 3: {find('04.attention').hints[0]}"
+    assert lines[-1] == "Until it is right, the course's `attention` is used, so the cells below run."
     assert shell.user_ns["attention"] is courses_attention
 
 
@@ -188,6 +189,26 @@ def test_a_class_can_be_a_turn(shell, folder):
     assert "from minillm.course.turns.attention import attention\n" in (folder / "attention.py").read_text()
 
 
+def test_a_class_with_nothing_in_it_is_unwritten(shell):
+    for body in ("...", "'''Several heads.'''", "pass"):
+        assert "not written yet" in run(shell, f'@your_turn("04.heads")\nclass MultiHead(nn.Module):\n    {body}')
+
+
+def test_a_cell_that_is_timed_works_too(shell, folder, capsys):
+    assert ": right" in run(shell, "%%time\n" + RIGHT)
+    assert "not written yet" in run(shell, "%%time\n" + UNWRITTEN)
+
+
+def test_a_definition_inside_a_block_and_below_other_decorators_is_found(shell, folder):
+    nested = "if True:\n" + "".join(f"    {line}\n" for line in RIGHT.strip().splitlines())
+    assert "keeps it in `mine/attention.py`" in run(shell, nested)
+    decorated = RIGHT.replace("def attention", "@torch.enable_grad()\ndef attention")
+    assert "keeps it in `mine/attention.py`" in run(shell, decorated)
+    text = (folder / "attention.py").read_text(encoding="utf-8")
+    assert "@torch.enable_grad()\ndef attention" in text
+    assert "your_turn" not in text
+
+
 def test_restart_and_run_all_says_the_same_again(shell):
     cells = [UNWRITTEN, NO_SCALE, RIGHT, '@your_turn("04.causal_mask")\ndef causal_mask(T): ...']
     first = [run(shell, cell) for cell in cells]
@@ -262,7 +283,7 @@ def test_any_thing_may_be_decorated(thing, capsys):
 
 
 def test_a_box_shows_tables_and_code():
-    box = Box("04.x", "right", ("Use `a < b`.", {"T": "3", "expected": "[1]"}))
-    assert repr(box) == "Your turn 04.x: right\nUse `a < b`.\n    T         3\n    expected  [1]"
+    box = Box("04.x", "right", ("Use `a < b`.", {"T": "3", "expected": "[[1],\n [2]]"}))
+    assert repr(box) == "Your turn 04.x: right\nUse `a < b`.\n    T         3\n    expected  [[1],\n               [2]]"
     assert "<code>a &lt; b</code>" in box._repr_html_()
-    assert "T         3\nexpected  [1]</pre>" in box._repr_html_()
+    assert "T         3\nexpected  [[1],\n           [2]]</pre>" in box._repr_html_()

@@ -40,8 +40,13 @@ class Box:
 
 
 def _rows(table: dict[str, str]) -> list[str]:
+    """A line for each name, and more where a value has several."""
     width = max(map(len, table), default=0)
-    return [f"{name:{width}}  {value}".rstrip() for name, value in table.items()]
+    rows = []
+    for name, value in table.items():
+        first, *others = value.split("\n")
+        rows += [f"{name:{width}}  {first}".rstrip(), *(f"{'':{width}}  {line}" for line in others)]
+    return rows
 
 
 def show(box: Box) -> None:

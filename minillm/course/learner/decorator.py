@@ -1,6 +1,5 @@
 """`@your_turn`: try what the learner wrote at once, say what came out, and let the notebook go on either way."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +37,7 @@ def your_turn(id: str) -> Callable[[Any], Any]:
     turn = find(id)
 
     def decide(thing: Any) -> Any:
-        source = source_of(thing, sys._getframe(1))
+        source = source_of(thing)
         verdict = try_out(turn, thing, source)
         if verdict.state == "right":
             show(Box(turn.id, verdict.state, (_keep(turn, thing, source),)))

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -28,22 +28,25 @@ class Needs:
     above: dict[str, str] = field(default_factory=dict)
 
 
-def source_of(thing: Any, frame: FrameType | None = None) -> str | None:
+def source_of(thing: Any) -> str | None:
     """The source of a function or class, without its `@your_turn` line; None where it cannot be found.
 
-    Cells of a notebook are found through the `linecache`. `frame` is where the definition is executed, which finds a
-    class that has no method yet.
+    Cells of a notebook are found through the `linecache`. A class that has no method yet is found while its definition
+    is being executed.
 
     >>> print(source_of(source_of).splitlines()[0])
-    def source_of(thing: Any, frame: FrameType | None = None) -> str | None:
+    def source_of(thing: Any) -> str | None:
     """
     code, name = _code_of(thing), getattr(thing, "__name__", None)
     if code is not None:
         file, line = code.co_filename, code.co_firstlineno
-    elif frame is not None:
-        file, line = frame.f_code.co_filename, frame.f_lineno
     else:
-        return None
+        frame = sys._getframe()
+        while frame is not None and frame.f_globals.get("__name__") != getattr(thing, "__module__", None):
+            frame = frame.f_back
+        if frame is None:
+            return None
+        file, line = frame.f_code.co_filename, frame.f_lineno
     linecache.checkcache(file)
     lines = linecache.getlines(file)
     try:

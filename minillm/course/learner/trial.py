@@ -22,6 +22,7 @@ SEEDS = (0, 1, 2)
 SECONDS = 5.0  # for all calls together; a right answer takes a hundredth of that
 LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
+MAX_NUMBERS = 24  # of a matrix that is shown
 MAX_PRINTED = 300  # characters of what a function prints
 
 
@@ -184,9 +185,9 @@ def _explain(
     """The verdict on a failed probe, with the mistake, and the first call that shows it."""
     right = [probe.right(*call) for call in calls]
     index = next(index for index, call in enumerate(calls) if difference(call, failure.example) is None)
-    case = _inputs(turn, calls[index]) | {"expected": show(right[index])}
+    case = _inputs(turn, calls[index]) | {"expected": _shown(right[index])}
     if replies[index].trouble is None:
-        case["got"] = show(replies[index].value)
+        case["got"] = _shown(replies[index].value)
     how = difference(right[index], replies[index].value)
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
@@ -230,7 +231,7 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
             advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
-            case = _inputs(turn, call) | {f"expected gradient of {name}": show(gradient), "got": show(got)}
+            case = _inputs(turn, call) | {f"expected gradient of {name}": _shown(gradient), "got": _shown(got)}
             return Verdict("not right yet", sentence, advice, case)
     return None
 
@@ -246,7 +247,22 @@ def _inputs(turn: Turn, call: Call) -> dict[str, str]:
     names, values = turn.parameters, call
     if turn.is_module:
         names, values = (*turn.sizes, *turn.parameters), (*call[0], *call[2:])
-    return {name: show(value) for name, value in zip(names, values, strict=True)}
+    return {name: _shown(value) for name, value in zip(names, values, strict=True)}
+
+
+def _shown(value: Any) -> str:
+    """A value as text, a small matrix with a line for each row.
+
+    >>> print(_shown(torch.tensor([[0.5, -1.0], [2.0, 0.25]])))
+    [[ 0.500, -1.000],
+     [ 2.000,  0.250]]
+    """
+    if type(value) is not torch.Tensor or value.dim() != 2 or not 1 < value.numel() <= MAX_NUMBERS:
+        return show(value)
+    few = value.is_floating_point() and value.abs().max() < 1000 and not torch.equal(value, value.round(decimals=1))
+    cells = [[f"{cell:.3f}" if few else show(cell) for cell in row] for row in value.tolist()]
+    width = max(len(cell) for row in cells for cell in row)
+    return "[" + ",\n ".join("[" + ", ".join(cell.rjust(width) for cell in row) + "]" for row in cells) + "]"
 
 
 def _printed(answer: Answer, call: Call, asked: _Asked) -> str:
