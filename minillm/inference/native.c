@@ -264,7 +264,7 @@ typedef struct { Team *team; int me; } Member;
 
 static void wait_while(atomic_int *number, int value) {
     for (int spins = 0; atomic_load_explicit(number, memory_order_acquire) == value; spins++) {
-        if (spins > 2000) sched_yield(); /* the other thread may be waiting for this very core */
+        if (spins > 200) sched_yield(); /* the other thread may be waiting for this very core */
 #if defined(__x86_64__)
         else _mm_pause();
 #endif

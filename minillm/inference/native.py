@@ -35,8 +35,8 @@ TOLERANCE = 0.05  # of the self-test, as a share of the logits' spread: usually 
 def use_native(model: Transformer) -> Transformer:
     """Decode `model` in C from now on, in `generate`, `stream`, `Engine` and `speculate`; returns the model itself.
 
-    Nothing changes where `unavailable` says why, or the model does not fit (see `misfit`). The weights are packed once
-    more, so the model needs twice its memory.
+    Nothing changes where `unavailable` says why, or the model does not fit (see `misfit`). The weights are copied in
+    another order: the model needs twice its memory, and changes to its weights after this call are not seen.
 
     >>> from minillm import ModelConfig, generate, quantize
     >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
