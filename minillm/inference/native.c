@@ -187,14 +187,6 @@ AVX512 INLINE void tile_avx512(const Matrix *m, int64_t group, Input in, int n, 
     for (int v = 0; v < n; v++) _mm512_storeu_ps(out[v], total[v]);
 }
 
-AVX512 static void dot_avx512(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) {
-    if (m->bits == 16) dot_bfloat16(m, group, in, n, out);
-    else if (m->bits == 4 && n == 1) tile_avx512(m, group, in, 1, 4, out);
-    else if (m->bits == 4) tile_avx512(m, group, in, TILE, 4, out);
-    else if (n == 1) tile_avx512(m, group, in, 1, 8, out);
-    else tile_avx512(m, group, in, TILE, 8, out);
-}
-
 AVX2 INLINE __m256 eight(const uint8_t *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
 }
@@ -240,13 +232,17 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
     }
 }
 
-AVX2 static void dot_avx2(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) {
-    if (m->bits == 16) dot_bfloat16(m, group, in, n, out);
-    else if (m->bits == 4 && n == 1) tile_avx2(m, group, in, 1, 4, out);
-    else if (m->bits == 4) tile_avx2(m, group, in, TILE, 4, out);
-    else if (n == 1) tile_avx2(m, group, in, 1, 8, out);
-    else tile_avx2(m, group, in, TILE, 8, out);
-}
+/* Bits and vectors are constants in each call, so the compiler unrolls the loops over them. */
+#define DOT(target, name, tile) \
+    target static void name(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) { \
+        if (m->bits == 16) dot_bfloat16(m, group, in, n, out); \
+        else if (m->bits == 4 && n == 1) tile(m, group, in, 1, 4, out); \
+        else if (m->bits == 4) tile(m, group, in, TILE, 4, out); \
+        else if (n == 1) tile(m, group, in, 1, 8, out); \
+        else tile(m, group, in, TILE, 8, out); \
+    }
+DOT(AVX512, dot_avx512, tile_avx512)
+DOT(AVX2, dot_avx2, tile_avx2)
 #endif
 
 /* ---- threads: every step starts its own, which costs some 20 microseconds and leaves nothing behind for a fork, a
@@ -389,6 +385,17 @@ INLINE void attention(Team *team, int me, int64_t l, int format) {
     barrier(team);
 }
 
+/* `normed` and its codes for M vectors of the residual stream, every `step`th from `first` on. */
+INLINE void prepare(Team *team, int me, const float *weight, int64_t M, int64_t first, int64_t step) {
+    const Call *c = team->call;
+    int64_t C = team->model->C;
+    for (int64_t n = me; n < M; n += team->size) {
+        normalize(c->x + (first + n * step) * C, weight, C, team->model->eps, c->normed + n * C);
+        quantize(c, c->normed + n * C, n, C, 0, C);
+    }
+    barrier(team);
+}
+
 INLINE void run(Team *team, int me) {
     const Model *m = team->model;
     const Call *c = team->call;
@@ -397,11 +404,7 @@ INLINE void run(Team *team, int me) {
     for (int64_t l = 0; l < m->L; l++) {
         const Layer *layer = m->layers + l;
         /* x += output(attention(norm(x))) */
-        for (int64_t n = me; n < N; n += size) {
-            normalize(c->x + n * C, layer->attention_norm, C, m->eps, c->normed + n * C);
-            quantize(c, c->normed + n * C, n, C, 0, C);
-        }
-        barrier(team);
+        prepare(team, me, layer->attention_norm, N, 0, 1);
         product(team, me, &layer->query, c->normed, N, c->query, HD, 0);
         product(team, me, &layer->key, c->normed, N, c->key, KD, 0);
         product(team, me, &layer->value, c->normed, N, c->value, KD, 0);
@@ -414,11 +417,7 @@ INLINE void run(Team *team, int me) {
         product(team, me, &layer->output, c->mixed, N, c->x, C, 1);
         barrier(team);
         /* x += down(silu(gate(norm(x))) * up(norm(x))) */
-        for (int64_t n = me; n < N; n += size) {
-            normalize(c->x + n * C, layer->feedforward_norm, C, m->eps, c->normed + n * C);
-            quantize(c, c->normed + n * C, n, C, 0, C);
-        }
-        barrier(team);
+        prepare(team, me, layer->feedforward_norm, N, 0, 1);
         product(team, me, &layer->gate, c->normed, N, c->gate, F, 0);
         product(team, me, &layer->up, c->normed, N, c->up, F, 0);
         barrier(team); /* the others still read the codes of `normed` */
@@ -433,11 +432,7 @@ INLINE void run(Team *team, int me) {
         barrier(team);
     }
     int64_t every = c->last_only ? c->T : 1, M = N / every; /* the last of each row, or all */
-    for (int64_t n = me; n < M; n += size) {
-        normalize(c->x + ((n + 1) * every - 1) * C, m->final_norm, C, m->eps, c->normed + n * C);
-        quantize(c, c->normed + n * C, n, C, 0, C);
-    }
-    barrier(team);
+    prepare(team, me, m->final_norm, M, every - 1, every);
     product(team, me, &m->head, c->normed, M, c->logits, (m->head.rows + ROWS - 1) / ROWS * ROWS, 0);
 }
 
