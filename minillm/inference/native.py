@@ -28,6 +28,7 @@ from minillm.model.transformer import Transformer
 
 CACHE_FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # numbers in native.c
 VECTORS = 128  # in one call; a longer prompt takes several, so that what a call writes stays in the processor's cache
+MOST_THREADS = 64  # as in native.c
 WORK = 2**19  # products per thread that pay for starting it
 TOLERANCE = 0.05  # of the self-test, as a share of the logits' spread: usually 1e-6; 0.03 where one code is rounded up
 
@@ -97,8 +98,8 @@ class NativeStep:
         path = PATHS[best] if path is None else path
         if path not in PATHS[: best + 1]:
             raise UserError(f"the path is {path!r}; this processor can run {', '.join(PATHS[: best + 1])}")
-        if n_threads is not None and n_threads < 1:
-            raise UserError(f"n_threads is {n_threads}; it must be at least 1")
+        if n_threads is not None and not 1 <= n_threads <= MOST_THREADS:
+            raise UserError(f"n_threads is {n_threads}; choose 1 to {MOST_THREADS}")
         self.path, self.n_threads = path, n_threads
         self.model = weakref.ref(model)  # a strong reference would keep it in `decode._DECODERS` forever
         self.config = model.config
@@ -145,7 +146,7 @@ class NativeStep:
         """One call of the C function, for tensors whose sizes were checked; `x` is overwritten."""
         (B, T, C), c = x.shape, self.config
         N, S, HD, KD = B * T, n_past + T, c.n_heads * c.d_head, c.n_kv_heads * c.d_head
-        n_threads = self.n_threads or min(torch.get_num_threads(), 1 + N * self._n_weights // WORK)
+        n_threads = self.n_threads or min(torch.get_num_threads(), MOST_THREADS, 1 + N * self._n_weights // WORK)
         widest = max(C, HD, c.d_ff)
         sizes = dict(normed=N * C, query=N * HD, key=N * KD, value=N * KD, mixed=N * HD, gate=N * c.d_ff, up=N * c.d_ff)
         buffers = {name: torch.empty(size) for name, size in sizes.items()}

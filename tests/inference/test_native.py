@@ -408,8 +408,9 @@ def test_unknown_tokens_paths_and_threads_are_refused():
     assert cache.length == 0
     with pytest.raises(UserError, match="the path is 'AMX'; this processor can run plain C"):
         NativeStep(model, "AMX")
-    with pytest.raises(UserError, match="n_threads is 0; it must be at least 1"):
-        NativeStep(model, n_threads=0)
+    for n_threads in (0, 65):
+        with pytest.raises(UserError, match=f"n_threads is {n_threads}; choose 1 to 64"):
+            NativeStep(model, n_threads=n_threads)
 
 
 def test_two_models_and_two_threads_do_not_disturb_each_other():

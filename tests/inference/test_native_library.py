@@ -238,10 +238,10 @@ def test_children_of_a_fork_compute_the_same():
 
 
 @pytest.mark.usefixtures("_compiler")
-@pytest.mark.parametrize("sanitizer", ["address", "undefined"])
+@pytest.mark.parametrize("sanitizer", ["address", "undefined", "thread"])
 def test_a_sanitizer_finds_nothing_in_odd_shapes(tmp_path, sanitizer):
     """Every buffer is a tensor of its own, so a read or write past its end is one past an allocation."""
-    name = {"address": "libasan.so", "undefined": "libubsan.so"}[sanitizer]
+    name = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}[sanitizer]
     asked = subprocess.run([*compiler(), f"-print-file-name={name}"], capture_output=True, text=True, check=False)
     runtime = Path(asked.stdout.strip())
     if not runtime.is_absolute() or not runtime.exists():
@@ -258,4 +258,7 @@ native.load_library = lambda: native_library.load_library({flags!r})
         MINILLM_HOME=str(tmp_path),
         OMP_NUM_THREADS="1",
     )
-    assert done.stdout.endswith("checked\n"), done.stderr[-3000:]
+    if "unexpected memory mapping" in done.stderr:
+        pytest.skip("this kernel places memory where the thread sanitizer cannot have it")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.endswith("checked\n")
