@@ -3,7 +3,6 @@
 A grader needs none: it runs the function in another process, which it can kill (`outside`).
 """
 
-import ctypes
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from minillm.course.checks.asking import OutOfTime
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `OutOfTime` in the body after `seconds`, then every second until it ends.
 
-    In the main thread of a POSIX system a timer does this, elsewhere (Windows, another thread) a second thread. The
-    limit fails for a loop that catches everything with a bare `except:`, and for a single long call of compiled code;
-    interrupt those by hand (Kernel, Interrupt). In a browser, which has no threads, there is no limit.
+    This needs the main thread and a POSIX system. Elsewhere (Windows, a browser, another thread) there is no limit:
+    interrupt an endless loop by hand (Kernel, Interrupt). The limit also fails for a loop that catches everything with
+    a bare `except:`, and for a single long call of compiled code.
 
     >>> with time_limit(0.1):
     ...     while True:
@@ -27,13 +26,9 @@ def time_limit(seconds: float) -> Iterator[None]:
     Traceback (most recent call last):
     minillm.course.checks.asking.OutOfTime
     """
-    by_timer = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    with _timer(seconds) if by_timer else _second_thread(seconds):
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
-
-
-@contextmanager
-def _timer(seconds: float) -> Iterator[None]:
+        return
     running = True
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -48,35 +43,3 @@ def _timer(seconds: float) -> Iterator[None]:
         running = False
         signal.setitimer(signal.ITIMER_REAL, *timer)
         signal.signal(signal.SIGALRM, handler)
-
-
-@contextmanager
-def _second_thread(seconds: float) -> Iterator[None]:
-    """A thread that raises the exception in this one, between two steps of the interpreter."""
-    own, ended, ending = threading.get_ident(), threading.Event(), threading.Lock()
-
-    def raise_in_body(error: type[BaseException] | None) -> None:
-        pending = None if error is None else ctypes.py_object(error)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(own), pending)
-
-    def watch() -> None:
-        pause = seconds
-        while not ended.wait(pause):
-            with ending:
-                if not ended.is_set():
-                    raise_in_body(OutOfTime)
-            pause = 1.0
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    try:
-        watcher.start()
-    except RuntimeError:  # a browser
-        yield
-        return
-    try:
-        yield
-    finally:
-        with ending:
-            ended.set()
-            raise_in_body(None)  # withdraw one that has not arrived
-        watcher.join()
