@@ -14,7 +14,7 @@ from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear,
 from minillm.model.transformer import Transformer
 
 ROWS = 16  # in a group
-Packed = tuple[UInt8[Tensor, "R blocks bytes"], Float32[Tensor, "rows"] | None, int]  # blocks, bias, bits
+Packed = tuple[UInt8[Tensor, "row_groups blocks bytes"], Float32[Tensor, "rows"] | None, int]  # blocks, bias, bits
 
 
 def misfit(model: Transformer) -> str | None:
@@ -101,23 +101,23 @@ def _padded(tensor: Tensor) -> Tensor:
     return F.pad(tensor, (0, -tensor.shape[-1] % ROWS))
 
 
-def _pack_4_bits(name: str, layer: Int4Linear) -> UInt8[Tensor, "R blocks bytes"]:
+def _pack_4_bits(name: str, layer: Int4Linear) -> UInt8[Tensor, "row_groups blocks bytes"]:
     n_blocks, _, rows = layer.codes.shape
     for part in ("scale", "zero"):
         _check(name, part, getattr(layer, part), (n_blocks, rows))
     low, high = _padded(_four_bits(layer.codes)).view(n_blocks, 4, 2, 4, -1, ROWS).unbind(2)  # columns: four and four
-    codes = (low | high << 4).permute(3, 0, 1, 4, 2).flatten(2)  # (R, blocks, 4, 16 rows, 4 columns)
+    codes = (low | high << 4).permute(3, 0, 1, 4, 2).flatten(2)  # (row groups, blocks, 4, 16 rows, 4 columns)
     return torch.cat((codes, _by_groups(layer.scale), _by_groups(layer.zero)), dim=2).contiguous()
 
 
 def _pack_8_bits(
     codes: UInt8[Tensor, "blocks group rows"], scale: BFloat16[Tensor, "blocks rows"]
-) -> UInt8[Tensor, "R blocks bytes"]:
+) -> UInt8[Tensor, "row_groups blocks bytes"]:
     groups = _padded(codes).view(len(codes), 8, 4, -1, ROWS).permute(3, 0, 1, 4, 2).flatten(2)
     return torch.cat((groups, _by_groups(scale)), dim=2).contiguous()
 
 
-def _by_groups(numbers: Tensor) -> UInt8[Tensor, "R blocks bytes"]:
+def _by_groups(numbers: Tensor) -> UInt8[Tensor, "row_groups blocks bytes"]:
     """Scales (blocks, rows), in bfloat16, as the bytes that follow the codes of each block."""
     numbers = _padded(numbers.data.bfloat16()).unflatten(1, (-1, ROWS)).transpose(0, 1)
     return numbers.contiguous().view(torch.uint8)
