@@ -22,7 +22,7 @@ from common import write_result
 
 from minillm.assets import fetch
 from minillm.data.corpora import load_corpus
-from minillm.inference import decode
+from minillm.inference import decode, native
 from minillm.inference import generate as generation
 from minillm.losses import next_token_loss
 from minillm.pretrained import load
@@ -33,6 +33,7 @@ PROMPT = "The capital of France is"
 NEW, BATCH_NEW, BATCH, LONG = 128, 48, 8, 512  # new tokens alone and in a batch, rows, tokens of the long prompt
 WINDOWS = 8  # of LONG tokens each, for perplexity
 
+IN_C = "+ decode step in C"
 # name: (weights, use_cache, fast step, head); each entry has one change from the previous one
 LADDER = {
     "naive: float32, no cache": ("float32", False, False, "float32"),
@@ -41,6 +42,7 @@ LADDER = {
     "+ int8 layers and head": ("int8", True, False, "int8"),
     "+ native Q4_1 layers": ("native", True, False, "Q8_0 as two int4 products"),
     "+ decode step on plain tensors": ("native", True, True, "Q8_0 as two int4 products"),
+    IN_C: ("native", True, True, "Q8_0"),
     "int4, rounded by us": ("int4", True, True, "int8"),
 }
 THEIRS = {"transformers float32": torch.float32, "transformers bfloat16": torch.bfloat16}
@@ -53,11 +55,15 @@ def our_writer(name: str) -> tuple[Write, object]:
     model, _ = load(NAME, weights=weights)
     if not fast:
         decode.decoder = lambda model: None
+    if name == IN_C:
+        step = decode.decoder(native.use_native(model))
 
     def write(prompts: list[list[int]], new: int) -> Iterator[object]:
         sampling = generation.Sampling(temperature=0)
         return generation.continuations(model, torch.tensor(prompts), None, new, sampling, use_cache=use_cache)
 
+    if name == IN_C:  # its perplexity is that of the pass that is timed
+        return write, lambda ids: step(ids, model.new_cache(*ids.shape))
     return write, model
 
 
@@ -140,6 +146,9 @@ def measure(rounds: int) -> list[dict[str, object]]:
     tokenizer: Tokenizer = load(NAME)[1]
     held_out = tokenizer.encode("\n\n".join(load_corpus("python-docs").validation))
     windows = torch.tensor(held_out[: WINDOWS * (LONG + 1)]).view(WINDOWS, LONG + 1)
+    if said := native.unavailable():
+        print(said)
+        LADDER.pop(IN_C)
     names = [*LADDER, *(THEIRS if find_spec("transformers") else ()), *([LLAMA] if find_spec("llama_cpp") else [])]
     context, contestants = multiprocessing.get_context("spawn"), {}
     inputs = torch.get_num_threads(), tokenizer.encode(PROMPT), windows[0, :LONG].tolist(), windows
@@ -184,6 +193,8 @@ def summary(rows: list[dict[str, object]]) -> dict[str, object]:
     if "transformers float32" in batch:
         ratios[f"batch of {BATCH} over transformers float32"] = best_batch / batch["transformers float32"]
     result = {"tokens_per_second": best["tokens_per_second"], "configuration": best["contestant"], "head": best["head"]}
+    if LLAMA in speed:
+        result |= {"llama_cpp": speed[LLAMA], "ratio": best["tokens_per_second"] / speed[LLAMA]}
     return result | {"threads": torch.get_num_threads(), "ratios": ratios, "rows": rows}
 
 

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from common import write_result
@@ -57,6 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
     base, tokenizer = models.base()
     result: dict = {"base": accuracies(base, chat_tokenizer(tokenizer), "held-out")}
+    asked = Counter(instruction.family for instruction in Instructions(STREAM, "held-out").instructions(ASKED))
+    result["asked"] = dict(sorted(asked.items()))
     result["runs"] = [run(seed) for seed in range(arguments.seeds)]
     print("{:10} {:>8} {:>8} {:>8} {:>8} {:>8}".format("family", "base", "mean", "min", "max", "training"))
     for name, before in result["base"].items():

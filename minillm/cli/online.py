@@ -1,6 +1,5 @@
 """What `minillm ppo` and `minillm grpo` share: a chat model learns from its own answers, as a reward model has it."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -20,8 +19,10 @@ from minillm.cli.runs import (
     training_config,
 )
 from minillm.device import pick_device, seed_everything
+from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
 from minillm.posttraining.recipes import PROMPTS, online_job
+from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instructions
 
 MEASURED = 300  # held-out instructions that are asked before and after
@@ -55,24 +56,32 @@ def online_options(command: Callable) -> Callable:
     return command
 
 
-def learn_online(
-    command: str, train: Callable, recipe: OnlineConfig, ctx: click.Context, out: Path, options: dict
-) -> None:
-    """The whole command: settle the options, train, and ask held-out instructions before and after."""
+def settle(recipe: OnlineConfig, ctx: click.Context, out: Path, options: dict) -> tuple[dict, bool]:
+    """The options of this run, new or resumed, with all training settings; and whether the result is to be JSON."""
     resume, as_json = options.pop("resume"), options.pop("as_json")
 
     def complete(given: dict[str, Any]) -> dict[str, Any]:
         chosen = {field.name: given[field.name] for field in fields(recipe) if given.get(field.name) is not None}
         return given | {"training": asdict(replace(recipe, **chosen))}
 
-    options = resolve_options(ctx, out, resume, options, complete)
-    say = functools.partial(click.echo, err=as_json)
+    return resolve_options(ctx, out, resume, options, complete), as_json
+
+
+def start_model(options: dict) -> tuple[Transformer, Tokenizer]:
+    """The chat model that learns, on the device of the run."""
     seed_everything(options["seed"])
-    config = training_config(type(recipe), options, out)
-    device = pick_device(options["device"])
     model, tokenizer = load_chat_model(options["model"])
-    reward_model = load_reward(options["reward"], tokenizer)
-    model, reward_model = model.to(device), reward_model.to(device).eval()
+    return model.to(pick_device(options["device"])), tokenizer
+
+
+def learn_online(
+    command: str, train: Callable, kind: type[OnlineConfig], out: Path, options: dict, as_json: bool
+) -> None:
+    """Train for a reward model, and ask held-out instructions before and after."""
+    config = training_config(kind, options, out)
+    model, tokenizer = start_model(options)
+    device = model.device
+    reward_model = load_reward(options["reward"], tokenizer).to(device).eval()
     job = online_job(train, config, model, tokenizer, reward_model.score, options["prompts"], options["seed"])
     remember(out, options, fingerprint(model, job.data.prompts), "the prompts or the initial model")
     asked = askable(model, tokenizer, Instructions(options["seed"], "held-out").stream(), MEASURED)
@@ -84,7 +93,7 @@ def learn_online(
     result = {"asked": after.n, "before": _figures(before), "after": _figures(after)}
     result["win_rate"] = asdict(win_rate(after.utilities, before.utilities))
     result |= {"seconds": history[-1]["seconds"], "steps": history[-1]["step"], "out": str(out)}
-    say(_sentence(result))
+    click.echo(_sentence(result), err=as_json)
     if as_json:
         print_json(result)
 

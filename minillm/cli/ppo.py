@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from minillm.cli.online import learn_online, online_options
+from minillm.cli.online import learn_online, online_options, settle
+from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.ppo import ppo as run_ppo
 from minillm.posttraining.recipes import WORLD_PPO
 
@@ -15,4 +16,4 @@ from minillm.posttraining.recipes import WORLD_PPO
 @click.pass_context
 def ppo(ctx: click.Context, out: Path, **options: Any) -> None:
     """Train a chat model for a reward, by PPO."""
-    learn_online("ppo", run_ppo, WORLD_PPO, ctx, out, options)
+    learn_online("ppo", run_ppo, PPOConfig, out, *settle(WORLD_PPO, ctx, out, options))

@@ -15,6 +15,7 @@ from minillm.course import models
 from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.lora import add_lora
+from minillm.posttraining.reasoning import REASONING
 from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe
 from minillm.pretrained import load
 from minillm.training.distributed import Processes, join_processes, restart_count
@@ -22,13 +23,18 @@ from minillm.training.pretraining import mean_loss
 from minillm.training.settings import Optimizer, TrainConfig
 
 WORLD = "world"
+RECIPES = {WORLD: WORLD_SFT, "problems": REASONING}  # for the data that we make ourselves
 # Of a recipe, beside its training.
-SIZES = ("batch_size", "instructions", "questions", "short_instructions", "short_steps")
+SIZES = (
+    "batch_size", "instructions", "questions", "short_instructions", "short_steps", "worked", "families", "worked_steps"
+)  # fmt: skip
 
 
 @click.command()
 @click.option("--model", help="A run folder, a .gguf file or an asset's name; without it the course's base model.")
-@click.option("--data", default=WORLD, help='world, or a JSONL file with {"messages": [...]} on each line.')
+@click.option(
+    "--data", default=WORLD, help='world, problems (to verify) or a JSONL file with {"messages": [...]} on each line.'
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
 @click.option("--lora", type=int, help="Learn corrections of this rank only, and leave the model's own weights.")
 @click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the recipe for the data.")
@@ -58,7 +64,7 @@ def sft(ctx: click.Context, out: Path, resume: bool, parallel: str, as_json: boo
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """The options, those that were not given from the recipe for this data; --minutes alone replaces its steps."""
-    recipe = WORLD_SFT if options["data"] == WORLD else OWN_SFT
+    recipe = RECIPES.get(options["data"], OWN_SFT)
     own = {name: getattr(recipe.training, name) for name in TRAINING} | {name: getattr(recipe, name) for name in SIZES}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}
@@ -67,17 +73,20 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     options = options | {name: value for name, value in own.items() if options.get(name) is None}
     training = replace(recipe.training, **{name: options[name] for name in TRAINING})
     if training.steps is not None and recipe.training.steps is not None:  # of fewer steps as large a part
-        options["short_steps"] = round(recipe.short_steps / recipe.training.steps * training.steps)
+        for name in ("short_steps", "worked_steps"):
+            options[name] = round(getattr(recipe, name) / recipe.training.steps * training.steps)
     return options | {"training": asdict(training)}  # whole, so that --resume needs no recipe
 
 
 def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bool) -> dict[str, Any]:
     """The whole run of one process; returns the result on rank 0."""
     seed_everything(options["seed"])
-    recipe = SFTRecipe(training_config(TrainConfig, options, out), **{name: options[name] for name in SIZES})
+    recipe = SFTRecipe(
+        training_config(TrainConfig, options, out), **{name: options[name] for name in SIZES if name in options}
+    )
     with processes.main_first():
         model, tokenizer = load(options["model"]) if options["model"] else models.base()
-        own = None if options["data"] == WORLD else hold_out(read_conversations(Path(options["data"])))
+        own = None if options["data"] in RECIPES else hold_out(read_conversations(Path(options["data"])))
         job = recipe.prepare(model, tokenizer, options["seed"], own)
         if processes.is_main:
             learned_from = [part.tolist() for part in (*job.data.validation[0], *job.data.train[0])]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minillm.course.keeping import as_settings
 from minillm.errors import UserError
 from minillm.training.metrics import series, smoothed
 from minillm.training.recipes import BaseRecipe
@@ -94,7 +95,7 @@ def settings_of(recipe: BaseRecipe) -> dict[str, Any]:
         "documents": recipe.documents,
         "batch_size": recipe.batch_size,
         "model": recipe.config.to_dict(),
-        "training": asdict(recipe.training),
+        "training": as_settings(recipe.training),
     }
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,21 @@ from minillm.tokenizer import Tokenizer
 VERSION = 1  # raise it if a change of the code, not of a setting, changes the models
 SEAL = "seal.json"  # the settings and the SHA-256 of each file; written last
 KEPT = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.jsonl")
+
+
+# Fields that are newer than kept models, with the values that change nothing.
+LATER = [
+    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0),
+    ("families", None), ("worked_steps", 0),
+]  # fmt: skip
+
+
+def as_settings(recipe: Any) -> dict[str, Any]:
+    """Return a recipe, a dataclass, as plain values.
+
+    Settings that came later and are at their defaults are left out, so that models made before are still found.
+    """
+    return asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in LATER))
 
 
 def kept(

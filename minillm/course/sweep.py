@@ -7,7 +7,7 @@ rates (Hoffmann et al. 2022, section 3.1). No run reads a document twice.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from minillm.config import ModelConfig
-from minillm.course.keeping import kept_numbers, numbers_file, settings_text
+from minillm.course.keeping import as_settings, kept_numbers, numbers_file, settings_text
 from minillm.course.shipped import numbers_path, shipped_numbers
 from minillm.data.corpora import TOKENIZER_DOCUMENTS
 from minillm.errors import UserError
@@ -72,7 +72,11 @@ class SweepRecipe:
         """Return all settings of one run as plain values."""
         base = self.base(d_model, steps)
         shared = {name: getattr(base, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
-        return shared | {"config": base.config.to_dict(), "training": asdict(base.training), "world": WORLD_VERSION}
+        return shared | {
+            "config": base.config.to_dict(),
+            "training": as_settings(base.training),
+            "world": WORLD_VERSION,
+        }
 
 
 def sweep(recipe: SweepRecipe = SweepRecipe()) -> tuple[list[SweepRun], list[SweepRun]]:

@@ -168,7 +168,7 @@ def probabilities(preferences: Sequence[Preference]) -> list[float]:
 
 
 def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
-    """The accuracy of a judge who knows the raters' probabilities: the mean of max(p, 1 - p).
+    """The accuracy of a model that knows the raters' probabilities: the mean of max(p, 1 - p).
 
     No model can expect more on these pairs, because of the noise in the labels. The accuracy counted on the set is a
     mean of Bernoulli variables; its standard error around the ceiling is sqrt(sum of p (1 - p)) / n.

@@ -3,6 +3,7 @@
 sampling      temperature, top-k, top-p, min-p: choose one token
 generate      the autoregressive loop
 decode        a fast decoding step for quantized models
+native        the same step in C, compiled at first use (native_library, native_weights: its library and weights)
 text          tokens to text, piece by piece
 engine        continuous batching: requests join and leave between two steps
 turns         the turns of a chat that fit into the context

@@ -8,7 +8,7 @@ heads that share keys are passed to the attention kernel as queries of one head.
 
 import math
 import weakref
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -17,18 +17,36 @@ from torch import Tensor
 
 from minillm.model.attention import causal_mask
 from minillm.model.context import Context
-from minillm.model.kv_cache import KVCache
+from minillm.model.kv_cache import Cache, KVCache
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
 from minillm.model.transformer import Block, Transformer
 
-_DECODERS: "weakref.WeakKeyDictionary[Transformer, Decoder | None]" = weakref.WeakKeyDictionary()
+
+@runtime_checkable
+class Step(Protocol):
+    """A fast form of a model's forward pass over the new tokens of a cache."""
+
+    most_vectors: int | None  # up to so many tokens in all rows together it is fast; None: any number
+
+    def __call__(
+        self,
+        ids: Int[Tensor, "B T"],
+        cache: KVCache,
+        segments: Int[Tensor, "B T"] | None = None,
+        last_only: bool = False,
+    ) -> Float[Tensor, "B T1 V"]:
+        """Append T tokens to every row of the cache; the logits after each, or after the last one only."""
+        ...
+
+
+_DECODERS: "weakref.WeakKeyDictionary[Transformer, Step | None]" = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
 def next_logits(
     model: Transformer, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
 ) -> Float[Tensor, "B T V"]:
-    """The logits of a few new tokens after those in `cache`: by `Decoder` where it fits, else by the model itself.
+    """The logits of new tokens after those in `cache`: by the model's fast step if it has one, else by itself.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -36,13 +54,43 @@ def next_logits(
     torch.Size([2, 1, 10])
     """
     fast = decoder(model)
-    if fast is not None and ids.numel() <= MOST_VECTORS:
+    if fast is not None and (fast.most_vectors is None or ids.numel() <= fast.most_vectors):
         return fast(ids, cache, segments)
     return model(ids, cache, segments)
 
 
-def decoder(model: Transformer) -> "Decoder | None":
-    """The `Decoder` of this model, made once; None where `fits` is False.
+def last_logits(
+    model: Transformer, ids: Int[Tensor, "B T"], cache: Cache | None, segments: Int[Tensor, "B T"] | None = None
+) -> Float[Tensor, "B V"]:
+    """The logits after the last token of each prompt: by an installed step that takes prompts of any length, else by
+    the model itself.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> last_logits(model, torch.tensor([[7, 3]]), model.new_cache()).shape
+    torch.Size([1, 10])
+    """
+    step = _DECODERS.get(model) if model.device.type == "cpu" else None
+    if step is not None and step.most_vectors is None and isinstance(cache, KVCache):
+        return step(ids, cache, segments, last_only=True)[:, -1]
+    return model.head(model.hidden(ids, cache, segments)[:, -1])
+
+
+def install(model: Transformer, step: Step) -> None:
+    """Let `next_logits` take this step for the model from now on.
+
+    >>> from minillm import ModelConfig, quantize
+    >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
+    >>> model = quantize(Transformer(config), "int4")
+    >>> install(model, step := Decoder(model))
+    >>> decoder(model) is step
+    True
+    """
+    _DECODERS[model] = step
+
+
+def decoder(model: Transformer) -> Step | None:
+    """The fast step of this model: what was installed, else a `Decoder`, made once; None where `fits` is False.
 
     >>> from minillm import ModelConfig
     >>> decoder(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))) is None
@@ -83,6 +131,8 @@ class Decoder:
     torch.Size([1, 1, 48])
     """
 
+    most_vectors: int | None = MOST_VECTORS
+
     def __init__(self, model: Transformer):
         c = model.config
         head: Any = model.head  # a QuantizedLinear, as `fits` requires
@@ -96,8 +146,12 @@ class Decoder:
 
     @torch.inference_mode()
     def __call__(
-        self, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T V"]:
+        self,
+        ids: Int[Tensor, "B T"],
+        cache: KVCache,
+        segments: Int[Tensor, "B T"] | None = None,
+        last_only: bool = False,
+    ) -> Float[Tensor, "B T1 V"]:
         """Append T tokens to every row of `cache`; raises `ValueError` where it or the model's context is full.
 
         `segments` as in `Transformer`: 0 where a row's new token is padding.
@@ -132,7 +186,8 @@ class Decoder:
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
         # 3. count what was appended, and score
         context.advance_cache()
-        return self.head(self.normed(x, self.final_norm)).to(x.dtype).view(B, T, -1)
+        x = x.view(B, T, -1)[:, -1] if last_only else x
+        return self.head(self.normed(x, self.final_norm)).to(x.dtype).unflatten(0, (B, -1))
 
     def _mask(self, context: Context, T: int) -> Float[Tensor, "*B1 rows S"] | None:
         """The context's mask as numbers to add to scores, once for each query head of a key/value head."""

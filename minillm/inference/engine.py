@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.inference.decode import next_logits
+from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.prefixes import PrefixStore, longest_prefix
 from minillm.inference.sampling import Sampling
 from minillm.inference.text import TextStream
@@ -231,7 +231,7 @@ class Engine:
         else:
             row = KVCache.aligned([prefix_cache], n_new=len(ids) - prefix_cache.length)
         rest = torch.tensor([ids[row.length :]], device=self.model.device)
-        return row, self.model.head(self.model.hidden(rest, row)[:, -1])
+        return row, last_logits(self.model, rest, row)
 
     def _rows(self) -> list[tuple[Answer, KVCache]]:
         """The running requests, each with its row of the cache."""

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.inference.decode import next_logits
+from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
@@ -154,11 +154,13 @@ def continuations(
         with torch.no_grad():
             if step > 1 and cache is not None:
                 logits = next_logits(model, new, cache, new_segments)[:, -1]
-            else:
-                hidden = model.hidden(new if use_cache else tokens, cache, new_segments if use_cache else segments)
-                if cache is not None and copies is not None:
-                    hidden, cache = hidden[copies], cache.rows(copies)
+            elif cache is not None and copies is not None:
+                hidden = model.hidden(new, cache, new_segments)
+                hidden, cache = hidden[copies], cache.rows(copies)
                 logits = model.head(hidden[:, -1])
+            else:
+                read = (new, new_segments) if use_cache else (tokens, segments)
+                logits = last_logits(model, read[0], cache, read[1])
             drawn = sampling.choose(logits, tokens, rng)
         chosen = torch.where(running, drawn, tokens[:, -1])
         yield chosen, running

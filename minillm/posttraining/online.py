@@ -1,7 +1,8 @@
 """Learning from sampled answers: sample some, score them, make the good ones likelier, and sample again.
 
-PPO and GRPO share this; they differ in what they make of the scores (`Method.experience`) and in the loss. Answers are
-sampled, scored and measured once and then used for several updates, which is what both have their clipping for.
+PPO, GRPO and REINFORCE share this; they differ in what they make of the scores (`Method.experience`) and in the loss.
+Answers are sampled, scored and measured once. PPO and GRPO then use them for several updates, which is what their
+clipping is for.
 """
 
 import copy
@@ -114,7 +115,7 @@ class Experience:
 
 
 class Method:
-    """What PPO and GRPO do differently: advantages from scores, and the loss.
+    """What PPO, GRPO and REINFORCE do differently: advantages from scores, and the loss.
 
     The model as it comes in is the reference that the KL is measured from. `module` is everything that learns: the
     model, and what a method adds (PPO's value head).
@@ -205,7 +206,7 @@ def run_online(
     tokenizer: Tokenizer | None,
     on_metrics: OnMetrics,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Train by PPO or GRPO; returns the model (trained in place) and the metrics of the run."""
+    """Train by PPO, GRPO or REINFORCE; returns the model (trained in place) and the metrics of the run."""
 
     def save_policy(module: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
         save_merged(method.model, tokenizer, folder)

@@ -1,4 +1,4 @@
-"""The formulas of PPO and GRPO, one function each.
+"""The formulas of PPO, GRPO and REINFORCE, one function each.
 
 A language model that answers is a policy: its state is the text so far, its action the next token, and the reward
 comes at the end. Tables have the shape (B, T), T tokens of each of B answers; `mask` is True at real tokens and False
@@ -233,6 +233,21 @@ def grpo_loss(
     policy = mean(clipped_policy_loss(log_probs, old, table, clip, clip_high))
     kl = mean(kl_estimate(log_probs, reference))
     return policy + kl_coef * kl, {"policy_loss": policy, "kl_loss": kl}
+
+
+def reinforce_loss(
+    log_probs: Float[Tensor, "B T"], advantages: Float[Tensor, "B #T"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """-A log p of the answer, the sum over its tokens, as a mean over answers (Williams 1992, section 4).
+
+    Its gradient estimates that of the expected reward with the opposite sign, if the answers come from this policy. A
+    baseline subtracted from the rewards leaves the estimate's mean as it is and lowers its variance.
+
+    >>> log_probs, mask = torch.tensor([[0.5, 0.5], [0.25, 1.0]]).log(), torch.tensor([[True, True], [True, False]])
+    >>> reinforce_loss(log_probs, torch.tensor([[1.0], [0.0]]), mask)                            # log 4, over 2 answers
+    tensor(0.6931)
+    """
+    return -(advantages * log_probs * mask).sum(1).mean()
 
 
 def kl_estimate(log_probs: Float[Tensor, "B T"], reference: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:

@@ -10,8 +10,9 @@ about a document and nearly a fifth with up to four. That raised right held-out 
 (one seed).
 """
 
+import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from minillm.data.chat import Message, chat_tokenizer, encode_chat
@@ -52,6 +53,8 @@ class SFTRecipe:
     short_instructions: int = 0  # that the curriculum begins with
     short_steps: int = 0  # updates on these, before those on all
     worked: float = 0.0  # the fraction of answers that show their steps, where there are steps to show
+    families: Mapping[str, int] | None = None  # only `problems` of these families, by weight
+    worked_steps: int = 0  # updates on these problems with all steps shown, before those on the mixture
 
     def prepare(
         self, model: Transformer, tokenizer: Tokenizer, seed: int, conversations: OwnConversations | None = None
@@ -89,6 +92,8 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
     Takes about a second per thousand. Raises `UserError` for a tokenizer that cannot write a chat, and for a context
     that is too short for any.
     """
+    if recipe.families:
+        return problem_chats(tokenizer, recipe, recipe.families, max_seq_len, seed)
     asked = Instructions(seed)
     conversations = [asked.conversation(index, recipe.questions) for index in range(recipe.instructions)]
     held_out = [[instruction] for instruction in Instructions(seed, "held-out").instructions(HELD_OUT)]
@@ -105,6 +110,37 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
         ),
         recipe.short_steps,
     )
+
+
+def problem_chats(
+    tokenizer: Tokenizer, recipe: SFTRecipe, families: Mapping[str, int], max_seq_len: int, seed: int
+) -> ChatData:
+    """`world_chats` of `problems`: first with all steps shown, then with the recipe's share of worked answers.
+
+    So a model can carry out the steps, though it seldom writes them.
+    """
+    train = [[problem] for problem in problems(families, recipe.instructions, seed)]
+    held_out = [[problem] for problem in problems(families, HELD_OUT, seed, "held-out")]
+    return ChatData.of(
+        _encoded(tokenizer, train, max_seq_len, recipe.worked),
+        _encoded(tokenizer, held_out, max_seq_len, recipe.worked),
+        tokenizer.end_id,
+        max_seq_len,
+        recipe.batch_size,
+        seed,
+        _encoded(tokenizer, train, max_seq_len, 1.0) if recipe.worked_steps else (),
+        recipe.worked_steps,
+    )
+
+
+def problems(families: Mapping[str, int], count: int, seed: int, split: Split = "training") -> list[Instruction]:
+    """Draw `count` instructions of some families (name -> weight) that have steps to show.
+
+    >>> [(problem.family, problem.check(problem.worked)) for problem in problems({"sum": 1}, 2, seed=0)]
+    [('sum', True), ('sum', True)]
+    """
+    drawn = Instructions(seed, split, families=families).stream()
+    return list(itertools.islice((instruction for instruction in drawn if instruction.worked), count))
 
 
 def example_of(instruction: Instruction, worked: float = 0.0) -> list[Message]:

@@ -69,6 +69,14 @@ def test_the_worlds_instructions_are_the_default(tmp_path, base):
     assert 0 < kept["short_instructions"] < 100  # and of fewer instructions
 
 
+def test_problems_to_verify_are_learned_worked_first(tmp_path, base):
+    options = ["--model", base, "--data", "problems", "--instructions", "30", "--out", tmp_path / "run", *SMALL]
+    assert last_json(run("sft", *options, "--json"))["steps"] == 4
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (kept["data"], kept["worked"], kept["worked_steps"]) == ("problems", 0.12, 3)  # 400 of 500, of 4
+    assert "chain" in kept["families"]
+
+
 def test_resume_keeps_settings_data_and_the_model_it_began_with(tmp_path, base, lessons, monkeypatch):
     out = tmp_path / "run"
     first = last_json(run("sft", "--model", base, "--data", lessons, "--out", out, *SMALL, "--lora", "2", "--json"))

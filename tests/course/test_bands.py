@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from helpers import small_config
 from minillm.config import ModelConfig
 from minillm.course.bands import BANDS, Band, Bands, bands_of, is_normal, load_bands, settings_of, write_bands
 from minillm.course.checkup import check_run, summarize, table
+from minillm.course.keeping import as_settings
 from minillm.course.models import BaseRecipe
 from minillm.losses import next_token_loss
 from minillm.model.transformer import Transformer
@@ -212,6 +213,6 @@ def test_the_script_trains_each_seed_once_and_a_run_of_the_recipe_is_normal(tmp_
 
 def test_every_setting_of_the_recipe_is_in_the_fingerprint():
     known = settings_of(TINY)
-    assert known["training"] == asdict(TINY.training)
+    assert known["training"] == as_settings(TINY.training)
     assert known["model"] == TINY.config.to_dict()
     assert (known["batch_size"], known["documents"]) == (2, 20)

@@ -13,7 +13,7 @@ from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models, shipped
-from minillm.course.keeping import SEAL, kept
+from minillm.course.keeping import SEAL, as_settings, kept
 from minillm.course.models import (
     BaseRecipe,
     ChatRecipe,
@@ -108,7 +108,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     folder = only_folder(home)
     assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
     settings = json.loads((folder / SEAL).read_text())["settings"]
-    assert settings["training"] == asdict(TINY.training)
+    assert settings["training"] == as_settings(TINY.training)
     assert settings["config"] == TINY.config.to_dict()  # without rope_scaling, which the config gained later
 
 
@@ -241,7 +241,7 @@ def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     model, tokenizer = make_sft(recipe)
     assert tokenizer.chat_template is not None
     monkeypatch.setattr(sft_command.models, "base", lambda: make_base(shape))
-    monkeypatch.setattr(sft_command, "WORLD_SFT", recipe.sft)
+    monkeypatch.setitem(sft_command.RECIPES, "world", recipe.sft)
     made = CliRunner().invoke(sft_command.sft, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     torch.testing.assert_close(weights(model), weights(load(tmp_path / "run")[0]), rtol=0, atol=0)
@@ -257,7 +257,7 @@ def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch
     monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
     recipe = RewardRecipe(chat=chat, pairs=pairs)
     model, _ = make_reward(recipe)
-    monkeypatch.setattr(reward_command.models, "sft", lambda: make_sft(chat))
+    monkeypatch.setattr(models, "sft", lambda: make_sft(chat))
     monkeypatch.setattr(reward_command, "REWARD", pairs)
     made = CliRunner().invoke(reward_command.reward, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
@@ -279,8 +279,8 @@ def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypa
     model, _ = make_ppo(recipe)
     assert not torch.equal(weights(model), weights(make_sft(chat)[0]))
     monkeypatch.setattr(online_command, "MEASURED", 4)
-    monkeypatch.setattr(online_command.models, "sft", lambda: make_sft(chat))
-    monkeypatch.setattr(online_command.models, "reward", lambda: make_reward(recipe.reward))
+    monkeypatch.setattr(models, "sft", lambda: make_sft(chat))
+    monkeypatch.setattr(models, "reward", lambda: make_reward(recipe.reward))
     monkeypatch.setattr(ppo_command, "WORLD_PPO", training)
     made = CliRunner().invoke(ppo_command.ppo, ["--prompts", "6", "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output

@@ -45,22 +45,27 @@ class Forbidden(BaseException):  # not an Exception, which an answer may catch
     """The answer called a forbidden function; the message is the function's name."""
 
 
-def ask(answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = (), fresh: bool = False) -> list[Reply]:
+def ask(
+    answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = (), fresh: bool = False, file: str | None = None
+) -> list[Reply]:
     """Call a learner's function once per tuple of arguments.
 
     `forbidden` holds names that the answer must not call (see `watched_call`). If `fresh`, the result must not be one
-    of the arguments. Output and warnings of the function are discarded, since notebook graders take text on stderr for
-    an error. Raises only `KeyboardInterrupt` and `OutOfTime`.
+    of the arguments. An error is described with its last line in `file`, by default that of the function. Output and
+    warnings of the function are discarded, since notebook graders take text on stderr for an error. Raises only
+    `KeyboardInterrupt` and `OutOfTime`.
 
     >>> ask(lambda a, b: a / b, [(1, 2)])
     [Reply(value=0.5, trouble=None)]
     >>> ask(0.5, [(1, 2)])[0].trouble
     'is of type float, not a function; pass the function itself, without parentheses'
     """
-    return [_reply(answer, call, forbidden, fresh) for call in calls]
+    if file is None and type(answer) is FunctionType:
+        file = answer.__code__.co_filename
+    return [_reply(answer, call, forbidden, fresh, file) for call in calls]
 
 
-def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Reply:
+def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool, file: str | None) -> Reply:
     if not callable(answer):
         kind = type(answer).__name__
         return Reply(trouble=f"is of type {kind}, not a function; pass the function itself, without parentheses")
@@ -85,9 +90,7 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool) -> Re
     except Refused as reason:
         return Reply(trouble=f"returned something that {reason}")
     except BaseException as error:
-        return Reply(
-            trouble=describe_error(error, answer.__code__.co_filename if type(answer) is FunctionType else None)
-        )
+        return Reply(trouble=describe_error(error, file))
     if changed is not None:
         return Reply(trouble="changed the input that it was given; work on a copy")
     if tracked:

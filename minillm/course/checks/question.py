@@ -214,7 +214,10 @@ def _call_failure(function: str, call: Call, reply: Reply) -> Failure:
 
 
 def _other_dtype(right: Any, got: Any) -> str | None:
-    """The first tensor with a wrong dtype in a dictionary that has the right values."""
+    """A wrong dtype in a result that has the right values: of a tensor, or of the first one in a dictionary."""
+    if type(right) is Tensor:
+        kind = f"a tensor of {got.dtype}" if type(got) is Tensor else f"of type {type(got).__name__}"
+        return None if kind == f"a tensor of {right.dtype}" else f"is {kind} in place of {right.dtype}"
     for name, tensor in right.items():
         if type(got[name]) is not Tensor or got[name].dtype != tensor.dtype:
             return f"has no tensor of {tensor.dtype} at [{name!r}]"

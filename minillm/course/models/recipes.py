@@ -1,8 +1,9 @@
 """What decides what each of the course's models becomes."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from minillm.course.keeping import as_settings
 from minillm.data.preferences import Rater
 from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.recipes import PROMPTS, REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
@@ -42,16 +43,9 @@ class PPORecipe:
 
 CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe
 
-# Fields that are newer than kept models, with the values that change nothing.
-LATER = [
-    ("rope_scaling", None), ("sliding_window", None), ("corpus", "world"), ("decay_fraction", 0.4), ("worked", 0.0)
-]  # fmt: skip
-
 
 def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:
     """Return the recipe as plain values, with the versions of the world and of the instructions that it reads.
-
-    Settings that came later and are at their defaults are left out, so that models made before are still found.
 
     >>> plain_settings(BaseRecipe(seed=1))["seed"], "corpus" in plain_settings(BaseRecipe())
     (1, False)
@@ -59,5 +53,4 @@ def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:
     texts = {"world": WORLD_VERSION}
     if not isinstance(recipe, BaseRecipe):
         texts["instructions"] = INSTRUCTIONS_VERSION
-    plain = asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in LATER))
-    return plain | texts
+    return as_settings(recipe) | texts

@@ -1,0 +1,100 @@
+"""What a chat model does with problems that can be verified: accuracy, the share of worked answers, and length."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from minillm.analysis.alignment import answer
+from minillm.data.chat import encode_chat
+from minillm.errors import UserError
+from minillm.model.transformer import Transformer
+from minillm.posttraining.best_of_n import draw
+from minillm.posttraining.verifiers import decode_answer, pass_at_k, self_consistency, shows_steps
+from minillm.tokenizer import Tokenizer
+from minillm.world.instructions import Instruction
+
+LONGEST = 80  # tokens per answer, more than any worked answer has
+
+
+@dataclass(frozen=True)
+class Solved:
+    """How one answer to each of some problems turned out. All but `tokens` are shares, from 0 to 1."""
+
+    n: int  # problems
+    accuracy: float  # of all answers; one that was cut off is wrong
+    worked: float  # of the answers that show steps
+    accuracy_worked: float | None  # among these; None if there are none
+    accuracy_direct: float | None  # among the others
+    tokens: float  # mean per answer, with the end token
+    families: dict[str, float]  # accuracy per family
+
+
+def solve(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    problems: Sequence[Instruction],
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_new_tokens: int = LONGEST,
+) -> Solved:
+    """Generate and check one answer to each problem; temperature 0 is greedy decoding.
+
+    Raises `UserError` for no problems, and what `alignment.answer` raises.
+    """
+    if not problems:
+        raise UserError("there are no problems to solve; give at least one")
+    answers = answer(model, tokenizer, problems, temperature, seed=seed, max_new_tokens=max_new_tokens)
+    right = [said.ended and problem.check(said.text) for problem, said in zip(problems, answers, strict=True)]
+    groups, families = defaultdict(list), defaultdict(list)
+    for problem, said, is_right in zip(problems, answers, right, strict=True):
+        groups[shows_steps(said.text)].append(is_right)
+        families[problem.family].append(is_right)
+    return Solved(
+        n=len(problems),
+        accuracy=fmean(right),
+        worked=len(groups[True]) / len(problems),
+        accuracy_worked=fmean(groups[True]) if groups[True] else None,
+        accuracy_direct=fmean(groups[False]) if groups[False] else None,
+        tokens=fmean(len(said.ids) for said in answers),
+        families={family: fmean(hits) for family, hits in sorted(families.items())},
+    )
+
+
+def many_answers(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    problems: Sequence[Instruction],
+    n: int,
+    seed: int = 0,
+    max_new_tokens: int = LONGEST,
+) -> list[list[str]]:
+    """Sample `n` answers to each problem at temperature 1; one that is cut off counts as empty, so it is wrong."""
+    prompts = [encode_chat(tokenizer, problem.messages[:-1]) for problem in problems]
+    drawn = draw(model.eval(), prompts, n, max_new_tokens, [tokenizer.end_id], seed)
+    texts = [decode_answer(tokenizer, ids) if ids[-1] == tokenizer.end_id else "" for ids in drawn]
+    return [texts[start : start + n] for start in range(0, len(texts), n)]
+
+
+def pass_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks: Sequence[int]) -> dict[int, float]:
+    """pass@k for each k, as a mean over problems, from several answers to each.
+
+    >>> from minillm.world.instructions import Instructions
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> pass_at([task], [[task.reply, task.mistakes[0]]], [1, 2])
+    {1: 0.5, 2: 1.0}
+    """
+    right = [list(map(problem.check, said)) for problem, said in zip(problems, texts, strict=True)]
+    return {k: fmean(pass_at_k(len(hits), sum(hits), k) for hits in right) for k in ks}
+
+
+def vote_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks: Sequence[int]) -> dict[int, float]:
+    """Accuracy of a majority vote among k answers for each k, as a mean over problems.
+
+    >>> from minillm.world.instructions import Instructions
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> vote_at([task], [[task.reply, task.mistakes[0], task.worked]], [3])
+    {3: 1.0}
+    """
+    pairs = list(zip(problems, texts, strict=True))
+    return {k: fmean(self_consistency(problem, said, k) for problem, said in pairs) for k in ks}

@@ -1,0 +1,101 @@
+"""Predictions: a guess before the cell that answers it, by one click, remembered in the workbook."""
+
+import html
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minillm.course.learner.saved import workbook
+from minillm.errors import UserError
+from minillm.files import locked, read_json, write_json
+
+MAX_BYTES = 1_000_000  # of the file with all guesses
+
+
+class Guess:
+    """A question and what was guessed, if anything; made by `predict`."""
+
+    def __init__(self, question: str, choices: Sequence[str]):
+        if len(set(choices)) < 2 or not all(isinstance(choice, str) for choice in choices):
+            raise UserError(f"predict needs at least two different texts to choose from; got {list(choices)}")
+        self.question, self.choices = question, tuple(choices)
+        earlier = _guesses().get(question)
+        self.guess = earlier if earlier in self.choices else None
+
+    def choose(self, choice: str) -> str:
+        """Remember a guess; returns a sentence about it."""
+        self.guess = choice
+        path = _file()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path):
+                write_json(path, _guesses() | {self.question: choice})
+        except OSError as error:
+            return f"Your prediction: {choice}. It is not saved ({error.strerror or error})."
+        return f"Your prediction: {choice}."
+
+    def answer(self, right: str) -> None:
+        """Print the answer beside the guess. Raises `UserError` for an answer that nobody could choose."""
+        if right not in self.choices:
+            raise UserError(f"the answer {right!r} is none of the choices: {', '.join(self.choices)}")
+        if self.guess is None:
+            print(f"Answer: {right}.")
+        elif self.guess == right:
+            print(f"Answer: {right}, as you predicted.")
+        else:
+            print(f"Answer: {right}. You predicted: {self.guess}.")
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Predict: {self.question}", *(f"  - {choice}" for choice in self.choices)])
+
+
+def predict(question: str, choices: Sequence[str]) -> Guess:
+    """Ask for a guess before the cells that answer it; nothing waits for the click, and `answer` compares.
+
+    In a notebook each choice is a button. Elsewhere the question is only printed.
+
+    >>> guess = predict("Which word does *bank* read most from?", ["the", "river"])
+    Predict: Which word does *bank* read most from?
+      - the
+      - river
+    >>> guess.answer("river")
+    Answer: river.
+    """
+    guess = Guess(question, choices)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is None:
+        print(guess)
+    else:
+        from IPython.display import display  # a notebook's own library
+
+        display(buttons(guess))
+    return guess
+
+
+def buttons(guess: Guess) -> Any:
+    """The widget of a guess: one button for each choice, pressed if it was chosen before."""
+    import ipywidgets as widgets
+
+    class Buttons(widgets.VBox):
+        def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+            bundle: Any = super()._repr_mimebundle_(**options)
+            data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+            return {**data, "text/plain": repr(guess)}, metadata  # the same whatever was chosen
+
+    choice = widgets.ToggleButtons(options=guess.choices, value=guess.guess, style={"button_width": "auto"})
+    status = widgets.HTML()
+    choice.observe(lambda change: setattr(status, "value", html.escape(guess.choose(change["new"]))), "value")
+    return Buttons([widgets.HTML(f"<b>Predict:</b> {html.escape(guess.question)}"), choice, status])
+
+
+def _file() -> Path:
+    return workbook() / "guesses.json"
+
+
+def _guesses() -> dict[str, Any]:
+    """All guesses by question; none if the file is missing or damaged."""
+    try:
+        return read_json(_file(), MAX_BYTES)
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,279 @@
+"""Try a learner's function against the probes of a turn, in the learner's own process, and say what is wrong."""
+
+import inspect
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from typing import Any, Literal
+
+import torch
+
+from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
+from minillm.course.checks.plain import difference, show
+from minillm.course.checks.question import DEFAULT_HINT, Answer, Failure, Probe
+from minillm.course.checks.time_limit import time_limit
+from minillm.course.learner.source import is_stub, is_unwritten
+from minillm.course.learner.turn import Turn, gradients
+
+SEEDS = (0, 1, 2)
+SECONDS = 5.0  # for all calls together; a right answer takes a hundredth of that
+LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
+UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
+MAX_NUMBERS = 24  # of a matrix that is shown
+MAX_PRINTED = 300  # characters of what a function prints
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a trial found; `case` is a small input with the expected and the given result, by name."""
+
+    state: Literal["not written yet", "not right yet", "right"]
+    sentence: str = ""  # what is wrong
+    advice: str = ""  # how to mend exactly that; empty if no known mistake explains it
+    case: dict[str, str] = field(default_factory=dict)
+    printed: str = ""  # what the function printed in this case
+
+
+RIGHT, UNWRITTEN = Verdict("right"), Verdict("not written yet")
+
+
+def try_out(turn: Turn, thing: Any, source: str | None = None, seeds: Sequence[int] = SEEDS) -> Verdict:
+    """Hold a function or class against a turn. Raises only `KeyboardInterrupt`.
+
+    `source` tells an unwritten function from one that returns None. Nothing that the function does to its inputs, to
+    the output or to the random numbers is seen outside.
+
+    >>> from minillm.course.turns import find
+    >>> print(try_out(find("04.causal_mask"), lambda T: torch.ones(T, T).bool()).sentence)
+    This turn asks for `causal_mask`; yours is called `<lambda>`. Rename it.
+    """
+    if is_unwritten(source) if source is not None else is_stub(thing):
+        return UNWRITTEN
+    with _same_random_numbers():
+        asked = _Asked(_file_of(thing))
+        try:
+            if fault := _misfit(turn, thing, asked):
+                return Verdict("not right yet", fault, "Keep the lines that the lesson gives; fill in the rest.")
+            return _first_failure(turn, thing, asked, seeds) or RIGHT
+        except _Late as late:
+            return Verdict("not right yet", f"`{turn.name}` {LATE}", case=_inputs(turn, late.call))
+
+
+class _Late(Exception):
+    """The learner's function has used up its time."""
+
+    def __init__(self, call: Call):
+        super().__init__()
+        self.call = call
+
+
+class _Asked:
+    """Asks the learner's function, for `SECONDS` in all."""
+
+    def __init__(self, file: str | None):
+        self.file = file  # which holds the function, for messages
+        self.left = SECONDS
+
+    def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
+        """The reply to one call; raises `_Late`. What the turn forbids is only looked for if it is given."""
+        began = time.monotonic()
+        try:
+            with time_limit(max(self.left, 0.001)):
+                forbidden, fresh = (turn.forbidden, turn.fresh) if turn else ((), False)
+                return ask(answer, [call], forbidden, fresh, self.file)[0]
+        except OutOfTime:
+            raise _Late(call) from None
+        finally:
+            self.left -= time.monotonic() - began
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Leave the generators of torch and Python as they were, so that a trial changes no later cell."""
+    state = random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(state)
+
+
+def _misfit(turn: Turn, thing: Any, asked: _Asked) -> str | None:
+    """Why the probes cannot call this: another kind of thing, another name, other parameters."""
+    wanted = "a class" if turn.is_module else "a function"
+    if isinstance(thing, type) != turn.is_module or not callable(thing):
+        return f"This turn asks for {wanted}, `{turn.name}`; yours is of type {type(thing).__name__}."
+    if isinstance(thing, type) and not issubclass(thing, torch.nn.Module):
+        return f"`{turn.name}` must be a subclass of `nn.Module`."
+    name = getattr(thing, "__name__", None)
+    if name != turn.name:
+        return f"This turn asks for `{turn.name}`; yours is called `{name}`. Rename it."
+    function = thing.forward if turn.is_module else thing
+    return _other_parameters(turn, function) or (_other_weights(turn, thing, asked) if turn.is_module else None)
+
+
+def _other_parameters(turn: Turn, function: Any) -> str | None:
+    given = inspect.signature(function)
+    names = ("self", *turn.parameters) if turn.is_module else turn.parameters
+    try:
+        given.bind(*names)
+    except TypeError:
+        taken = ", ".join(given.parameters)
+        where = "`forward`" if turn.is_module else f"`{turn.name}`"
+        return f"{where} must take ({', '.join(names)}); yours takes ({taken})."
+    return None
+
+
+def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
+    """How a module's parameters differ from those of the course's version, by name and shape."""
+    call = turn.calls(SEEDS[0])[0][0]
+    sizes = call[0]
+
+    def shapes(make: Any) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(tensor.shape) for name, tensor in make(*sizes).state_dict().items()}
+
+    reply = asked(lambda *_: shapes(thing), call)
+    made = f"{turn.name}({', '.join(map(str, sizes))})"
+    if reply.trouble is not None:
+        return f"`{made}` {reply.trouble}."
+    given, wanted = reply.value, shapes(turn.course)
+    for name in [*wanted, *given]:
+        if name not in given:
+            return f"`{made}` has no parameter `{name}`; it must have one of shape {wanted[name]}."
+        if name not in wanted:
+            return f"`{made}` has a parameter `{name}`; leave it out."
+        if given[name] != wanted[name]:
+            return f"`{made}` has the parameter `{name}` in shape {given[name]}; it must be {wanted[name]}."
+    return None
+
+
+def _first_failure(turn: Turn, thing: Any, asked: _Asked, seeds: Sequence[int]) -> Verdict | None:
+    answer = turn.answer(thing)
+    for seed in seeds:
+        for probe, calls in zip(turn.probes, turn.calls(seed), strict=True):
+            verdict = _grade(turn, probe, answer, calls, asked)
+            if verdict is not None:
+                return verdict
+    calls = turn.calls(seeds[0])[0]
+    probe = Probe("gradients", lambda rng: calls, gradients(turn.right))
+    return _grade_gradients(turn, probe, gradients(answer), calls, asked)
+
+
+def _file_of(thing: Any) -> str | None:
+    function = getattr(thing, "forward", None) if isinstance(thing, type) else thing
+    return getattr(getattr(function, "__code__", None), "co_filename", None)
+
+
+def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:
+    replies = [asked(answer, call, turn) for call in calls]
+    failure = probe.grade(turn.name, calls, replies)
+    if failure is None:
+        return None
+    troubles = [reply.trouble for reply in replies]
+    if "is not written yet" in troubles:  # it raised NotImplementedError
+        return UNWRITTEN
+    verdict, call = _explain(turn, probe, calls, replies, failure)
+    return replace(verdict, printed=_printed(answer, call, asked))
+
+
+def _explain(
+    turn: Turn, probe: Probe, calls: list[Call], replies: list[Reply], failure: Failure
+) -> tuple[Verdict, Call]:
+    """The verdict on a failed probe, with the mistake, and the first call that shows it."""
+    right = [probe.right(*call) for call in calls]
+    index = next(index for index, call in enumerate(calls) if difference(call, failure.example) is None)
+    case = _inputs(turn, calls[index]) | {"expected": _shown(right[index])}
+    if replies[index].trouble is None:
+        case["got"] = _shown(replies[index].value)
+    how = difference(right[index], replies[index].value)
+    if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
+        case["got"] += f"; it {how}"
+    sentence, advice = failure.sentence, failure.hint
+    if all(reply == Reply(None) for reply in replies):
+        sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
+    elif sentence.startswith(f"{turn.name} "):  # an error
+        sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
+        advice = "" if replies[index].trouble else advice
+    elif advice == DEFAULT_HINT:
+        sentence, advice = _closest(probe, calls, right, replies) or (sentence, UNKNOWN)
+    verdict = Verdict("not right yet", sentence, "" if advice == DEFAULT_HINT else advice, case)
+    return verdict, calls[index]
+
+
+def _closest(probe: Probe, calls: list[Call], right: list[Any], replies: list[Reply]) -> tuple[str, str] | None:
+    """The known mistake that gives the same wrong results in the most cases, if it does so in any."""
+    most, closest = 0, None
+    for mistake in probe.mistakes:
+        results = [mistake.answer(*call) for call in calls]
+        agreeing = sum(
+            difference(result, reply.value) is None and difference(wanted, reply.value) is not None
+            for result, wanted, reply in zip(results, right, replies, strict=True)
+        )
+        if agreeing > most:
+            most, closest = agreeing, mistake
+    return None if closest is None else (f"In some cases, this is what happens: {closest.sentence}", closest.hint)
+
+
+def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:
+    """Whether a model could learn through it: every input and weight gets the right gradient."""
+    for call, wanted in ((call, probe.right(*call)) for call in calls):
+        reply = asked(answer, call)
+        if reply.trouble is not None:
+            return Verdict("not right yet", f"The result is right, but its gradient {reply.trouble}.", case={})
+        for path, gradient in wanted.items():
+            got = reply.value.get(path)
+            if gradient is None or difference(gradient, got) is None:
+                continue
+            name = _leaf_name(turn, path)
+            sentence = f"The result is right, but no model could learn through it: `{name}` gets "
+            sentence += "no gradient." if got is None else "a wrong gradient."
+            advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
+            case = _inputs(turn, call) | {f"expected gradient of {name}": _shown(gradient), "got": _shown(got)}
+            return Verdict("not right yet", sentence, advice, case)
+    return None
+
+
+def _leaf_name(turn: Turn, path: tuple) -> str:
+    if not turn.is_module:
+        return turn.parameters[path[0]]
+    return str(path[1]) if path[0] == 1 else turn.parameters[path[0] - 2]
+
+
+def _inputs(turn: Turn, call: Call) -> dict[str, str]:
+    """The arguments of a call by name; a module's weights are left out, since nobody reads that many numbers."""
+    names, values = turn.parameters, call
+    if turn.is_module:
+        names, values = (*turn.sizes, *turn.parameters), (*call[0], *call[2:])
+    return {name: _shown(value) for name, value in zip(names, values, strict=True)}
+
+
+def _shown(value: Any) -> str:
+    """A value as text, a small matrix with a line for each row.
+
+    >>> print(_shown(torch.tensor([[0.5, -1.0], [2.0, 0.25]])))
+    [[ 0.500, -1.000],
+     [ 2.000,  0.250]]
+    """
+    if type(value) is not torch.Tensor or value.dim() != 2 or not 1 < value.numel() <= MAX_NUMBERS:
+        return show(value)
+    few = value.is_floating_point() and value.abs().max() < 1000 and not torch.equal(value, value.round(decimals=1))
+    cells = [[f"{cell:.3f}" if few else show(cell) for cell in row] for row in value.tolist()]
+    width = max(len(cell) for row in cells for cell in row)
+    return "[" + ",\n ".join("[" + ", ".join(cell.rjust(width) for cell in row) + "]" for row in cells) + "]"
+
+
+def _printed(answer: Answer, call: Call, asked: _Asked) -> str:
+    """What a function prints in the case that is shown, since its own call would run the course's version."""
+    output = StringIO()
+
+    def heard(*arguments: Any) -> Any:
+        with redirect_stdout(output):
+            return answer(*arguments)
+
+    with suppress(_Late):
+        asked(heard, call)
+    text = output.getvalue()
+    return text if len(text) <= MAX_PRINTED else f"{text[:MAX_PRINTED]} ..."

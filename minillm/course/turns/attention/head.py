@@ -1,0 +1,191 @@
+"""04.attention: one head of attention with a mask (Vaswani et al. 2017, eq. 1)."""
+
+import math
+import random
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import moved
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor
+from minillm.course.learner.turn import Turn
+from minillm.course.turns.attention.mask import causal_mask
+
+
+def attention(query, key, value, visible):
+    """What each query reads: (T, D)."""
+    scores = query @ key.T / math.sqrt(query.shape[-1])
+    scores = scores.masked_fill(~visible, -math.inf)
+    weights = scores.softmax(dim=-1)
+    return weights @ value
+
+
+turn = Turn(
+    "04.attention",
+    "One head of attention",
+    attention,
+    hints=(
+        "All scores are one matrix product: entry (t, s) of `query @ key.T` is the dot product of query t and key s. "
+        "Divide them by sqrt(D).",
+        "Where `visible` is False, replace the score by minus infinity: `scores.masked_fill(~visible, -math.inf)`. "
+        "Then take the softmax over the keys, `softmax(dim=-1)`.",
+        "The weights are (T, S), the values (S, D). One more matrix product, `weights @ value`, gives (T, D).",
+    ),
+)
+
+
+def _head(query, key, value, visible, *, scale=None, hide=-math.inf, axis=-1):
+    """One head with one thing done differently."""
+    scores = query @ key.T * (query.shape[-1] ** -0.5 if scale is None else scale)
+    return scores.masked_fill(~visible, hide).softmax(axis) @ value
+
+
+def _vectors(rng: random.Random, T: int, S: int, D: int, scale: float = 1.0) -> Call:
+    return numbers(rng, T, D, scale=scale), numbers(rng, S, D, scale=scale), numbers(rng, S, D)
+
+
+def _all_visible(rng: random.Random) -> list[Call]:
+    sizes = [(2, 3, 2), (1, 1, 3), (3, 5, 4), (4, 4, 2), (2, 7, 16)]
+    return [(*_vectors(rng, T, S, D), torch.ones(T, S, dtype=torch.bool)) for T, S, D in sizes]
+
+
+def _some_hidden(rng: random.Random) -> list[Call]:
+    """Each case twice: the second time with another key and value where some queries may not look."""
+    scattered = numbers(rng, 4, 6) > 0
+    scattered[:, 2], scattered[0] = True, torch.arange(6) == 2  # every query sees a key, query 0 only one
+    calls = []
+    for visible in (causal_mask(2), causal_mask(5), scattered, torch.arange(5).expand(3, 5) < 3):
+        T, S = visible.shape
+        query, key, value = _vectors(rng, T, S, 2 if T == 2 else 4)
+        if visible is scattered:
+            query[0] = -100 * key[2].sign()  # its only visible score is far below those that it must not see
+        hidden = int((~visible).any(0).nonzero()[-1])
+        others = key.clone(), value.clone()
+        for tensor in others:
+            tensor[hidden] += 1 + numbers(rng, tensor.shape[1]).abs()
+        calls += [(query, key, value, visible), (query, *others, visible)]
+    return calls
+
+
+def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Two calls that differ in one key and value: a query from which they are hidden must not notice."""
+    for first in range(0, len(calls), 2):
+        visible = calls[first][3]
+        key = int((calls[first][1] != calls[first + 1][1]).any(-1).nonzero()[0])
+        seeing = [t for t in moved(got[first], got[first + 1]) if t < len(visible) and not visible[t, key]]
+        if seeing:
+            hint = "A hidden score must be minus infinity before the softmax. Then its weight is exactly 0."
+            return f"Query {seeing[0]} reads from key {key}, which is hidden from it.", hint
+    return _not_finite(calls, right, got)
+
+
+def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    for answer in map(as_tensor, got):
+        if answer is not None and not answer.isfinite().all():
+            hint = "Is there a 0 / 0, an `exp` of a large number, or a row in which no score is finite?"
+            return "The result contains NaN or infinity.", hint
+    return None
+
+
+def _other_dtype(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    if all(type(answer) is Tensor and answer.dtype != torch.float64 for answer in got):
+        hint = "Make new tensors like the inputs, for example with `torch.zeros_like(query)`."
+        return f"The inputs are float64, but the result is {str(got[0].dtype).removeprefix('torch.')}.", hint
+    return None
+
+
+every_key = turn.probe("every key is visible", _all_visible, _not_finite)
+every_key.mistake(
+    "The scores are not divided by sqrt(D).",
+    "A dot product of D numbers spreads like sqrt(D). Divide by `math.sqrt(query.shape[-1])` before the softmax.",
+    partial(_head, scale=1.0),
+)
+every_key.mistake(
+    "The scores are divided by D instead of sqrt(D).",
+    "The variance of a dot product grows like D, its spread like sqrt(D).",
+    lambda query, *others: _head(query, *others, scale=1 / query.shape[-1]),
+)
+every_key.mistake(
+    "The scores are divided by the square root of the number of keys.",
+    "D is the number of entries in one query: `query.shape[-1]`.",
+    lambda query, key, *others: _head(query, key, *others, scale=len(key) ** -0.5),
+)
+every_key.mistake(
+    "The scores are multiplied by sqrt(D) instead of divided by it.",
+    "Dividing brings the spread of the scores back to 1.",
+    lambda query, *others: _head(query, *others, scale=query.shape[-1] ** 0.5),
+)
+every_key.mistake(
+    "The softmax is taken over the queries: the weights of each key add up to 1.",
+    "The weights of each query must add up to 1. They are a row of (T, S), so use `softmax(dim=-1)`.",
+    partial(_head, axis=0),
+)
+every_key.mistake(
+    "The scores are used as weights, without a softmax.",
+    "Weights are positive and add up to 1 for each query. The softmax makes them so.",
+    lambda query, key, value, visible: query @ key.T / query.shape[-1] ** 0.5 @ value,
+)
+every_key.mistake(
+    "The weights are divided by sqrt(D), after the softmax.",
+    "Divide the scores. After the softmax the weights must add up to 1.",
+    lambda query, *others: _head(query, *others, scale=1.0) / query.shape[-1] ** 0.5,
+)
+every_key.mistake(
+    "The weights are applied to the keys instead of the values.",
+    "Keys are only for the scores. Mix the values: `weights @ value`.",
+    lambda query, key, value, visible: _head(query, key, key, visible),
+)
+every_key.mistake(
+    "The weights are returned, (T, S), without the values.",
+    "Mix the values: `weights @ value` is (T, D).",
+    lambda query, key, value, visible: _head(query, key, torch.eye(len(key)), visible),
+)
+every_key.mistake(
+    "The mask is inverted: all visible keys are hidden, and the softmax of nothing is NaN.",
+    "`masked_fill` fills where its mask is True, so pass `~visible`.",
+    lambda query, key, value, visible: _head(query, key, value, ~visible),
+)
+
+some_hidden = turn.probe("some keys are hidden", _some_hidden, _leak)
+some_hidden.mistake(
+    "The mask is applied after the softmax: hidden scores still count in its sum.",
+    "Mask the scores, before the softmax: replace hidden ones by minus infinity.",
+    lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5).softmax(-1).where(visible, 0.0) @ value,
+)
+some_hidden.mistake(
+    "Hidden scores are set to 0, which still gives them a weight, since exp(0) is 1.",
+    "Which score has the exponential 0? Use minus infinity.",
+    partial(_head, hide=0.0),
+)
+some_hidden.mistake(
+    "Hidden scores are set to a number that visible scores can fall below.",
+    "Use `-math.inf`: nothing is smaller, and its exponential is exactly 0.",
+    partial(_head, hide=-10.0),
+)
+some_hidden.mistake(
+    "The mask is not used.",
+    "`visible[t, s]` is True where query t may read key s. Everywhere else the weight must be 0.",
+    lambda query, key, value, visible: _head(query, key, value, visible | True),
+)
+some_hidden.mistake(
+    "The mask is added to the scores as 0 and 1.",
+    "Adding False changes nothing. Replace the hidden scores by minus infinity.",
+    lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5 + visible.float()).softmax(-1) @ value,
+)
+some_hidden.mistake(
+    "A causal mask is used instead of `visible`.",
+    "Which keys a query may read is decided outside: use the argument `visible`, whatever it holds.",
+    lambda query, key, value, visible: _head(query, key, value, torch.ones_like(visible).tril()),
+)
+
+turn.probe("large scores", lambda rng: [(*_vectors(rng, T, T, 4, 30.0), causal_mask(T)) for T in (2, 6)], _not_finite)
+turn.probe(
+    "double precision",
+    lambda rng: [(*(part.double() for part in _vectors(rng, 3, 3, 2)), causal_mask(3))],
+    _other_dtype,
+    dtypes=True,
+)

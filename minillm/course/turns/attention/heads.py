@@ -1,0 +1,230 @@
+"""04.heads: attention in several heads, as a module (Vaswani et al. 2017, section 3.2.2).
+
+The module has the parameter names of the package's `MultiHeadAttention`, so it can take over a trained model's weights.
+"""
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.attention.common import moved
+from minillm.course.checks.drawing import numbers
+from minillm.course.learner.turn import Turn
+from minillm.course.turns.attention.head import attention
+from minillm.course.turns.attention.mask import causal_mask
+
+
+class MultiHead(nn.Module):
+    """Attention in several heads: (T, C) -> (T, C)."""
+
+    def __init__(self, d_model, n_heads):
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model, bias=False)
+        self.value = nn.Linear(d_model, d_model, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, x, visible):
+        """What each position reads in all heads: (T, C)."""
+        D = x.shape[-1] // self.n_heads
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        heads = []
+        for h in range(self.n_heads):
+            own = slice(h * D, (h + 1) * D)  # the columns of head h
+            heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+        return self.output(torch.cat(heads, dim=-1))
+
+
+turn = Turn(
+    "04.heads",
+    "Several heads",
+    MultiHead,
+    hints=(
+        "Project first, then cut: `self.query(x)` is (T, C), and head h owns its columns h * D to (h + 1) * D, with "
+        "D = C / n_heads. Do the same with key and value.",
+        "Call `attention` once per head, on that head's columns of query, key and value. Each call returns (T, D).",
+        "Join the heads side by side with `torch.cat(heads, dim=-1)`, which gives (T, C). Then apply `self.output`.",
+    ),
+)
+
+
+def _columns(x: Tensor, H: int) -> Tensor:
+    return x.unflatten(-1, (H, -1)).transpose(0, 1)  # (T, C) -> (H, T, D)
+
+
+def _side_by_side(heads: Tensor) -> Tensor:
+    return heads.transpose(0, 1).flatten(1)
+
+
+def _cut_tokens(x: Tensor, H: int) -> Tensor:
+    return x.reshape(H, len(x), -1)
+
+
+def _join_tokens(heads: Tensor) -> Tensor:
+    return heads.reshape(heads.shape[1], -1)
+
+
+def _cut_cards(x: Tensor, H: int) -> Tensor:
+    return x.unflatten(-1, (-1, H)).permute(2, 0, 1)
+
+
+def _multi_head(
+    sizes: tuple[int, int],
+    weights: dict[str, Tensor],
+    x: Tensor,
+    visible: Tensor,
+    *,
+    cut: Callable[[Tensor, int], Tensor] = _columns,
+    join: Callable[[Tensor], Tensor] = _side_by_side,
+    scale: float | None = None,
+    names: tuple[str | None, ...] = ("query", "key", "value", "output"),  # of the projections; None for the input
+) -> Tensor:
+    """Attention in several heads with one thing done differently."""
+    parts = [x if name is None else x @ weights[f"{name}.weight"].T for name in names[:3]]
+    query, key, value = (cut(part, sizes[1]) for part in parts)
+    heads = join(F.scaled_dot_product_attention(query, key, value, visible, scale=scale))
+    return heads if names[3] is None else heads @ weights[f"{names[3]}.weight"].T
+
+
+def _one_projection_per_slice(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
+    """Head h reads only its own columns of the input."""
+    head = torch.arange(sizes[0]) // (sizes[0] // sizes[1])
+    own = {
+        name: matrix if name == "output.weight" else matrix * (head[:, None] == head)
+        for name, matrix in weights.items()
+    }
+    return _multi_head(sizes, own, x, visible)
+
+
+def _first_head_only(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
+    """Every head computes what head 0 computes."""
+
+    def cut(part: Tensor, H: int) -> Tensor:
+        return _columns(part, H)[:1].expand(H, -1, -1)
+
+    return _multi_head(sizes, weights, x, visible, cut=cut)
+
+
+def _texts(rng: random.Random, *sizes: tuple[int, int, int]) -> list[Call]:
+    """For each (T, C, H) two texts that differ in one token, both under the causal mask."""
+    calls = []
+    for T, C, H in sizes:
+        weights = {f"{name}.weight": numbers(rng, C, C, scale=0.5) for name in ("query", "key", "value", "output")}
+        x = numbers(rng, T, C)
+        changed = x.clone()
+        changed[rng.randrange(1, T)] += 1 + numbers(rng, C).abs()
+        calls += [((C, H), weights, text, causal_mask(T)) for text in (x, changed)]
+    return calls
+
+
+def _other_masks(rng: random.Random) -> list[Call]:
+    calls = _texts(rng, (4, 6, 2), (5, 4, 4))
+    return [(*call[:3], (numbers(rng, *call[3].shape) > 0) | torch.eye(len(call[3])).bool()) for call in calls]
+
+
+def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    for first in range(0, len(calls), 2):
+        changed = moved(calls[first][2], calls[first + 1][2])[0]
+        early = [t for t in moved(got[first], got[first + 1]) if t < changed]
+        if early:
+            hint = "Is `visible` passed on to every head? Does each head have all T tokens, and only its own columns?"
+            return f"The output at position {early[0]} depends on token {changed}, which is hidden from it.", hint
+    return None
+
+
+two_heads = turn.probe("two heads", lambda rng: _texts(rng, (3, 4, 2), (5, 6, 2)), _leak)
+two_heads.mistake(
+    "The input is cut into heads, so each head reads only its own columns of x.",
+    "Apply `self.query`, `self.key` and `self.value` to all of x first, then cut what they return.",
+    _one_projection_per_slice,
+)
+two_heads.mistake(
+    "The projections are not cut: one head reads all C columns.",
+    "Cut each projection into n_heads pieces of D = C / n_heads columns, and attend in each of them.",
+    lambda sizes, *others: _multi_head((sizes[0], 1), *others),
+)
+two_heads.mistake(
+    "The heads are cut and joined along the tokens: each head gets some of the tokens, with all columns.",
+    "Every head needs all T tokens. `view(T, H, D).transpose(0, 1)` gives (H, T, D); `view(H, T, D)` mixes them up.",
+    partial(_multi_head, cut=_cut_tokens, join=_join_tokens),
+)
+two_heads.mistake(
+    "The heads are joined along the tokens.",
+    "(H, T, D) must become (T, H, D), by `transpose(0, 1)`, before its last two dimensions are joined.",
+    partial(_multi_head, join=_join_tokens),
+)
+two_heads.mistake(
+    "The heads are cut along the tokens.",
+    "`view(H, T, D)` gives head 0 the first tokens. Use `view(T, H, D).transpose(0, 1)`.",
+    partial(_multi_head, cut=_cut_tokens),
+)
+two_heads.mistake(
+    "The columns are dealt out in turn: head h gets every n_heads-th column.",
+    "Head 0 owns the first D columns, head 1 the next D: `view(T, H, D)`, not `view(T, D, H)`.",
+    partial(_multi_head, cut=_cut_cards, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
+)
+two_heads.mistake(
+    "The columns are cut in turn (every n_heads-th to one head), but joined in blocks.",
+    "Head 0 owns the first D columns, head 1 the next D: `view(T, H, D)`, not `view(T, D, H)`.",
+    partial(_multi_head, cut=_cut_cards),
+)
+two_heads.mistake(
+    "The scores are divided by sqrt(C); each head is only D wide.",
+    "The dot product of one head has D = C / n_heads terms: divide by sqrt(D).",
+    lambda sizes, *others: _multi_head(sizes, *others, scale=sizes[0] ** -0.5),
+)
+two_heads.mistake(
+    "The scores are not divided by sqrt(D).",
+    "`attention` does that for you; by hand, divide by the square root of D = C / n_heads.",
+    partial(_multi_head, scale=1.0),
+)
+two_heads.mistake(
+    "The mask is not used.",
+    "Pass `visible` on to every head.",
+    lambda sizes, weights, x, visible: _multi_head(sizes, weights, x, visible | True),
+)
+two_heads.mistake(
+    "The output projection is not applied.",
+    "After the heads are joined, `self.output` mixes them.",
+    partial(_multi_head, names=("query", "key", "value", None)),
+)
+two_heads.mistake(
+    "The keys come from the query projection.",
+    "There are three projections: the keys are `self.key(x)`.",
+    partial(_multi_head, names=("query", "query", "value", "output")),
+)
+two_heads.mistake(
+    "The values come from the key projection.",
+    "There are three projections: the values are `self.value(x)`.",
+    partial(_multi_head, names=("query", "key", "key", "output")),
+)
+two_heads.mistake(
+    "The values are the columns of x itself, without the value projection.",
+    "Mix `self.value(x)`, cut into heads like the queries and keys.",
+    partial(_multi_head, names=("query", "key", None, "output")),
+)
+two_heads.mistake(
+    "Every head computes the same as head 0.",
+    "Head h must use its own columns: h * D to (h + 1) * D.",
+    _first_head_only,
+)
+two_heads.mistake(
+    "The input is added to the result.",
+    "That sum (the residual connection) belongs to the block around this module. Return the attention alone.",
+    lambda sizes, weights, x, visible: x + _multi_head(sizes, weights, x, visible),
+)
+
+other_masks = turn.probe("any mask, and heads of one column", _other_masks)
+other_masks.mistake(
+    "A causal mask is used instead of `visible`.",
+    "Which keys a query may read is decided outside: pass on `visible`, whatever it holds.",
+    lambda sizes, weights, x, visible: _multi_head(sizes, weights, x, causal_mask(len(x))),
+)
+turn.probe("one head, and as many heads as tokens", lambda rng: _texts(rng, (3, 4, 1), (3, 9, 3), (4, 8, 4)), _leak)

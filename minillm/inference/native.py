@@ -1,0 +1,257 @@
+"""The decoding step in C (`native.c`), for Llama-shaped models with quantized or bfloat16 matrices.
+
+The third form of the same computation: `Transformer` is the one to read, `Decoder` has fewer operations, and this one
+is a single call. It also rounds the input of each matrix product to 8 bits, and so multiplies small integers.
+
+    use_native(model)       # from now on generate, stream, Engine and speculate decode this model in C
+
+Without a C compiler nothing changes, and `unavailable` says why.
+"""
+
+import ctypes
+import weakref
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minillm.config import ModelConfig
+from minillm.errors import UserError
+from minillm.inference import decode
+from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, NativeError, load_library
+from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
+from minillm.model.kv_cache import KVCache
+from minillm.model.quantized_linear import Int4Linear, Int8Linear
+from minillm.model.transformer import Transformer
+
+CACHE_FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # numbers in native.c
+VECTORS = 128  # in one call; a longer prompt takes several, so that what a call writes stays in the processor's cache
+MOST_THREADS = 64  # as in native.c
+WORK = 2**19  # products per thread that pay for starting it
+TOLERANCE = 0.05  # of the self-test, as a share of the logits' spread: usually 1e-6; 0.03 where one code is rounded up
+
+
+def use_native(model: Transformer) -> Transformer:
+    """Decode `model` in C from now on, in `generate`, `stream`, `Engine` and `speculate`; returns the model itself.
+
+    Nothing changes where `unavailable` says why, or the model does not fit (see `misfit`). The weights are copied in
+    another order: the model needs twice its memory, and changes to its weights after this call are not seen.
+
+    >>> from minillm import ModelConfig, generate, quantize
+    >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
+    >>> len(generate(use_native(quantize(Transformer(config), "int4")), [1, 2, 3], 5))
+    8
+    """
+    if unavailable() is None and misfit(model) is None:
+        decode.install(model, NativeStep(model))
+    return model
+
+
+@cache
+def unavailable() -> str | None:
+    """Why models are not decoded in C on this computer, as a sentence; None where they are. Asked once per process.
+
+    >>> reason = unavailable()
+    >>> reason is None or reason.startswith("models are decoded by PyTorch")
+    True
+    """
+    otherwise = "models are decoded by PyTorch, not in C"
+    try:
+        if best_path() == PATHS[0]:
+            return f"{otherwise}: for this processor there is only the slow form in plain C"
+        difference = self_test()
+    except NativeError as error:
+        return f"{otherwise}: {error}"
+    if not difference <= TOLERANCE:  # also where it is not a number
+        return f"{otherwise}: the logits of the self-test are {difference:.2g} of their spread off; update the compiler"
+    return None
+
+
+def best_path() -> str:
+    """The fastest of `PATHS` that this processor can run; raises `NativeError` without a compiler."""
+    return PATHS[load_library().minillm_best_path()]
+
+
+class NativeStep:
+    """Logits of new tokens in every row, in float32: what `Transformer` computes from the same cache.
+
+    `path` is one of `PATHS`, by default the best that this processor can run; `n_threads` is by default as many as
+    torch has, or fewer where there is little to compute. May be called by several threads at once, each with a cache of
+    its own. Raises `UserError` for a model that does not fit and `NativeError` without a compiler.
+
+    >>> from minillm import ModelConfig, quantize
+    >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
+    >>> model = quantize(Transformer(config), "int4")
+    >>> if unavailable() is None:
+    ...     assert NativeStep(model)(torch.tensor([[7, 3]]), model.new_cache()).shape == (1, 2, 48)
+    """
+
+    most_vectors: int | None = None  # any number
+
+    def __init__(self, model: Transformer, path: str | None = None, n_threads: int | None = None):
+        if reason := misfit(model):
+            raise UserError(f"the C step cannot compute this model: {reason}")
+        self._library = load_library()
+        best = self._library.minillm_best_path()
+        path = PATHS[best] if path is None else path
+        if path not in PATHS[: best + 1]:
+            raise UserError(f"the path is {path!r}; this processor can run {', '.join(PATHS[: best + 1])}")
+        if n_threads is not None and not 1 <= n_threads <= MOST_THREADS:
+            raise UserError(f"n_threads is {n_threads}; choose 1 to {MOST_THREADS}")
+        self.path, self.n_threads = path, n_threads
+        self.model = weakref.ref(model)  # a strong reference would keep it in `decode._DECODERS` forever
+        self.config = model.config
+        self._kept: list[Tensor] = []  # what the structures point to
+        self._layers = (Layer * model.config.n_layers)()
+        self._struct = self._pack(model)
+        self._n_weights = sum(tensor.numel() for tensor in self._kept)  # bytes, which is near enough
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        ids: Int[Tensor, "B T"],
+        cache: KVCache,
+        segments: Int[Tensor, "B T"] | None = None,
+        last_only: bool = False,
+    ) -> Float[Tensor, "B T1 V"]:
+        """Append T tokens to every row of `cache`; with `last_only`, the logits after the last of them, (B, 1, V).
+
+        Raises `UserError` where the cache or the model's context is full, and for a cache of another shape.
+        """
+        model = self.model()
+        assert model is not None, "the model of this step was deleted"
+        (B, T), n_past = ids.shape, cache.length
+        self._check_cache(cache, B)
+        context = model.context(ids, cache, segments)
+        cache.check_capacity(T)
+        assert context.angles is not None, "`misfit` takes rotary positions only"
+        angles = [part.float() for part in context.angles]
+        x, mask = model.embedding(ids).float(), None if context.mask is None else context.mask
+        width, logits = max(1, VECTORS // max(B, 1)), []
+        for start in range(0, T, width):
+            end = min(start + width, T)
+            columns = slice(start, end)
+            cos, sin = (part[..., columns, :].contiguous() for part in angles)
+            seen = None if mask is None else mask[..., columns, : n_past + end].contiguous()
+            inputs = x[:, columns].contiguous(), cos, sin, seen
+            logits.append(self._step(*inputs, cache, n_past + start, last_only))
+        context.advance_cache()
+        return logits[-1] if last_only else torch.cat(logits, dim=1)
+
+    def _step(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache, n_past: int, last_only: bool
+    ) -> Tensor:
+        """One call of the C function, for tensors whose sizes were checked; `x` is overwritten."""
+        (B, T, C), c = x.shape, self.config
+        N, S, HD, KD = B * T, n_past + T, c.n_heads * c.d_head, c.n_kv_heads * c.d_head
+        n_threads = self.n_threads or min(torch.get_num_threads(), MOST_THREADS, 1 + N * self._n_weights // WORK)
+        widest = max(C, HD, c.d_ff)
+        sizes = dict(normed=N * C, query=N * HD, key=N * KD, value=N * KD, mixed=N * HD, gate=N * c.d_ff, up=N * c.d_ff)
+        buffers = {name: torch.empty(size) for name, size in sizes.items()}
+        buffers |= dict(scores=torch.empty(n_threads * S), scale=torch.empty(N * widest // GROUP))
+        buffers |= dict(codes=torch.empty(N * widest, dtype=torch.int8))
+        buffers |= dict(sum=torch.empty(N * widest // GROUP, dtype=torch.int32))
+        logits = torch.empty(B, 1 if last_only else T, -(-c.vocab_size // ROWS) * ROWS)
+        layer_stride, row_stride, head_stride, position_stride, _ = cache.keys.stride()
+        call = Call(
+            B=B, T=T, n_past=n_past, n_threads=n_threads, path=PATHS.index(self.path), last_only=last_only,
+            x=x.data_ptr(), cos=cos.data_ptr(), sin=sin.data_ptr(), angle_stride=T * c.d_head // 2 * (cos.dim() == 3),
+            mask=None if mask is None else mask.data_ptr(),
+            mask_stride=0 if mask is None or mask.dim() == 2 or len(mask) == 1 else T * S,
+            keys=cache.keys.data_ptr(), values=cache.values.data_ptr(), cache_format=CACHE_FORMATS[cache.keys.dtype],
+            layer_stride=layer_stride, row_stride=row_stride, head_stride=head_stride, position_stride=position_stride,
+            logits=logits.data_ptr(), **{name: buffer.data_ptr() for name, buffer in buffers.items()},
+        )  # fmt: skip
+        self._library.minillm_step(ctypes.byref(self._struct), ctypes.byref(call))
+        return logits[..., : c.vocab_size]
+
+    def _check_cache(self, cache: KVCache, B: int) -> None:
+        c, (keys, values) = self.config, (cache.keys, cache.values)
+        expected = (c.n_layers, B, c.n_kv_heads, keys.shape[3] if keys.dim() == 5 else "S", c.d_head)
+        for part in (keys, values):
+            if part.shape != expected:
+                raise UserError(f"the cache is {tuple(part.shape)}, and this model needs {expected}; make it anew")
+            if part.dtype not in CACHE_FORMATS or part.dtype != keys.dtype or part.device.type != "cpu":
+                raise UserError(f"the cache is in {part.dtype} on {part.device}; take float32, bfloat16 or float16")
+        if keys.stride() != values.stride() or keys.stride(4) != 1:
+            raise UserError(f"the cache has the strides {keys.stride()} and {values.stride()}; make it contiguous")
+        if not 0 <= cache.length <= cache.max_seq_len:
+            raise UserError(f"the cache says that it holds {cache.length} of {cache.max_seq_len} positions")
+
+    def _pack(self, model: Transformer) -> Model:
+        """The structures that C reads, which point to tensors in `_kept`."""
+        c = model.config
+        C, F, HD, KD = c.d_model, c.d_ff, c.n_heads * c.d_head, c.n_kv_heads * c.d_head
+        if len(model.blocks) != c.n_layers:
+            raise UserError(f"the model has {len(model.blocks)} blocks, and its configuration says {c.n_layers}")
+        for index, block in enumerate(model.blocks):
+            layer, name = self._layers[index], f"blocks.{index}"
+            a, f = block.attention, block.feedforward
+            for part, module, rows, columns in (
+                ("query", a.query, HD, C),
+                ("key", a.key, KD, C),
+                ("value", a.value, KD, C),
+                ("output", a.output, C, HD),
+                ("gate", f.gate, F, C),
+                ("up", f.up, F, C),
+                ("down", f.down, C, F),
+            ):
+                setattr(layer, part, self._matrix(f"{name}.{part}", module, rows, columns))
+            layer.attention_norm = self._vector(f"{name}.attention_norm", block.attention_norm, C)
+            layer.feedforward_norm = self._vector(f"{name}.feedforward_norm", block.feedforward_norm, C)
+            if c.qk_norm:
+                layer.query_norm = self._vector(f"{name}.query_norm", a.query_norm, c.d_head)
+                layer.key_norm = self._vector(f"{name}.key_norm", a.key_norm, c.d_head)
+        return Model(
+            C=C, L=c.n_layers, H=c.n_heads, K=c.n_kv_heads, D=c.d_head, F=F, eps=c.norm_eps, layers=self._layers,
+            final_norm=self._vector("final_norm", model.final_norm, C),
+            head=self._matrix("head", model.head, c.vocab_size, C),
+        )  # fmt: skip
+
+    def _matrix(self, name: str, module: Any, rows: int, columns: int) -> Matrix:
+        blocks, bias, bits = pack(name, module, rows, columns)
+        bias_pointer = None if bias is None else self._keep(bias)
+        return Matrix(blocks=self._keep(blocks), bias=bias_pointer, rows=rows, columns=columns, bits=bits)
+
+    def _vector(self, name: str, norm: Any, size: int) -> int:
+        return self._keep(vector(name, getattr(norm, "weight", None), size))
+
+    def _keep(self, tensor: Tensor) -> int:
+        self._kept.append(tensor)
+        return tensor.data_ptr()
+
+
+def rounded(x: Float[Tensor, "*B columns"]) -> Float[Tensor, "*B columns"]:
+    """What a product in C reads of its input: in each block of 32, whole multiples of the largest number / 127.
+
+    >>> rounded(torch.tensor([127.0, 1.4, -0.6] + [0.0] * 29))[:3]
+    tensor([127.,   1.,  -1.])
+    """
+    blocks = x.unflatten(-1, (-1, GROUP))
+    scale = blocks.abs().amax(-1, keepdim=True) / 127
+    return ((blocks / scale.where(scale > 0, 1.0)).round() * scale).flatten(-2)
+
+
+def self_test() -> float:
+    """How far the logits of a small model are off, as a share of their spread; raises `NativeError` without a compiler.
+
+    Six tokens at once and one more after them, with grouped heads, through 4-bit layers and an 8-bit head.
+    """
+    config = ModelConfig(vocab_size=40, d_model=64, n_layers=2, n_heads=4, n_kv_heads=2, d_ff=96, max_seq_len=8)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        readable, packed = Transformer(config), Transformer(config)
+        for name, layer in list(readable.named_modules()):
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight = torch.nn.Parameter(torch.randn_like(layer.weight) / layer.in_features**0.5)
+                quantized = (Int8Linear if name == "head" else Int4Linear).of(layer)
+                layer.weight.copy_(quantized.weight)
+                layer.register_forward_pre_hook(lambda _, inputs: rounded(inputs[0]))
+                packed.set_submodule(name, quantized)
+        packed.embedding = readable.embedding
+        ids, cache, step = torch.arange(7).unsqueeze(0), packed.new_cache(), NativeStep(packed)
+        logits = torch.cat([step(ids[:, :6], cache), step(ids[:, 6:], cache)], dim=1)
+        expected = readable(ids)
+        return float((logits - expected).abs().max() / expected.std())

@@ -1,0 +1,138 @@
+"""`native.c` as a library: compiled once with the system's C compiler, kept in the cache, loaded by ctypes.
+
+There is no build system and no binary to install: the one file is compiled at first use, in a few seconds. The name in
+the cache is a hash of the source, the flags and the compiler's version, so any change compiles anew.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+from ctypes import POINTER, Structure, c_double, c_int64, c_void_p, sizeof
+from pathlib import Path
+
+from minillm.assets import cache_dir
+from minillm.files import locked, replacing
+
+SOURCE = Path(__file__).with_name("native.c")
+# Not -ffast-math: a library that gcc links with it changes how the whole process treats tiny numbers.
+MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math")
+FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", *MATH)
+COMPILERS = ("cc", "gcc", "clang")
+PATHS = ("plain C", "AVX2", "AVX512-VNNI")  # by their numbers in native.c
+SECONDS = 300  # for the compiler; it takes a few
+
+
+class NativeError(RuntimeError):
+    """The C step is not available here; the message is a sentence that says why."""
+
+
+class Matrix(Structure):
+    """The C struct of that name; `native.c` describes the fields of all four."""
+
+    _fields_ = [("blocks", c_void_p), ("bias", c_void_p), ("rows", c_int64), ("columns", c_int64), ("bits", c_int64)]
+
+
+class Layer(Structure):
+    """The norms and matrices of one block."""
+
+    _fields_ = [
+        *[(name, c_void_p) for name in ("attention_norm", "query_norm", "key_norm", "feedforward_norm")],
+        *[(name, Matrix) for name in ("query", "key", "value", "output", "gate", "up", "down")],
+    ]
+
+
+class Model(Structure):
+    """The numbers of a configuration, and all weights."""
+
+    _fields_ = [
+        *[(name, c_int64) for name in "CLHKDF"],
+        ("eps", c_double),
+        ("layers", POINTER(Layer)),
+        ("final_norm", c_void_p),
+        ("head", Matrix),
+    ]
+
+
+class Call(Structure):
+    """What one step reads and writes."""
+
+    _fields_ = [
+        *[(name, c_int64) for name in ("B", "T", "n_past", "n_threads", "path", "last_only")],
+        *[(name, c_void_p) for name in ("x", "cos", "sin", "mask")],
+        *[(name, c_int64) for name in ("angle_stride", "mask_stride")],
+        *[(name, c_void_p) for name in ("keys", "values")],
+        *[(f"{name}_stride", c_int64) for name in ("layer", "row", "head", "position")],
+        ("cache_format", c_int64),
+        *[(name, c_void_p) for name in ("normed", "query", "key", "value", "mixed", "gate", "up", "scores")],
+        *[(name, c_void_p) for name in ("codes", "scale", "sum", "logits")],
+    ]
+
+
+def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
+    """The library, compiled if it is not in the cache; raises `NativeError` where that is not possible."""
+    command, path = compiler(), None
+    try:
+        path = library_path(command, flags)
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path):
+                if not path.is_file():  # else another process made it while this one waited
+                    compile_library(command, flags, path)
+        library = ctypes.CDLL(str(path))
+        library.minillm_layout.restype = c_int64
+        library.minillm_step.restype = None
+        library.minillm_step.argtypes = [POINTER(Model), POINTER(Call)]
+    except (OSError, AttributeError) as error:
+        raise NativeError(
+            f"the compiled step cannot be kept in or loaded from {path or cache_dir()} ({error})"
+        ) from None
+    if [library.minillm_layout(which) for which in range(4)] != [*map(sizeof, (Matrix, Layer, Model, Call))]:
+        raise NativeError("the C compiler lays out structures differently from Python")
+    return library
+
+
+def compiler() -> list[str]:
+    """The command of the C compiler: `CC`, else the first of `COMPILERS` that is installed.
+
+    Raises `NativeError` where there is none.
+    """
+    command = shlex.split(os.environ.get("CC", "")) or [name for name in COMPILERS if shutil.which(name)][:1]
+    if not command:
+        raise NativeError(
+            f"there is no C compiler ({', '.join(COMPILERS)}); install one (Debian, Ubuntu: apt install gcc; macOS: "
+            "xcode-select --install)"
+        )
+    if shutil.which(command[0]) is None:
+        raise NativeError(f"CC names the compiler {command[0]!r}, which is not here; correct CC, or unset it")
+    return command
+
+
+def library_path(command: list[str], flags: tuple[str, ...]) -> Path:
+    """Where the library of this source, compiler and flags is kept."""
+    parts = [SOURCE.read_bytes(), _run([*command, "--version"]).encode(), " ".join([*command, *flags]).encode()]
+    key = hashlib.sha256(b"\0".join([*parts, platform.machine().encode()])).hexdigest()[:20]
+    return cache_dir() / "native" / f"{key}.so"
+
+
+def compile_library(command: list[str], flags: tuple[str, ...], path: Path) -> None:
+    """Write the library to `path`, whole or not at all; raises `NativeError` with the compiler's first complaint."""
+    with replacing(path) as partial:
+        _run([*command, *flags, str(SOURCE), "-o", str(partial), "-lm"])
+        if not partial.is_file():
+            raise NativeError(f"the C compiler {command[0]} succeeded without writing a library")
+
+
+def _run(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NativeError(f"the C compiler {command[0]} could not be run ({error})") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        worst = next((line for line in said if "error" in line), said[0])
+        raise NativeError(f"the C compiler {command[0]} failed: {worst[:200]}")
+    return done.stdout.decode(errors="replace")

@@ -1,0 +1,123 @@
+"""Weights in the order in which `native.c` reads them: groups of 16 rows, blocks of 32 columns.
+
+`native.c` describes the three formats. Matrices of 4 and 8 bits keep their codes and scales exactly; int8 layers, which
+have one scale per row, repeat it for each block.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import BFloat16, Float32, UInt8
+from torch import Tensor, nn
+
+from minillm.errors import UserError
+from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear, Int8Linear
+from minillm.model.transformer import Transformer
+
+ROWS = 16  # in a group
+Packed = tuple[UInt8[Tensor, "row_groups blocks bytes"], Float32[Tensor, "rows"] | None, int]  # blocks, bias, bits
+
+
+def misfit(model: Transformer) -> str | None:
+    """Why `native.c` cannot compute this model, as the end of a sentence; None if it can.
+
+    >>> from minillm import ModelConfig
+    >>> misfit(Transformer(ModelConfig(vocab_size=10, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)))
+    'its matrices are in torch.float32; quantize it, or load it in bfloat16'
+    """
+    c = model.config
+    if (c.norm, c.activation, c.position, c.causal) != ("rmsnorm", "swiglu", "rotary", True):
+        return "it is not of Llama's shape (RMSNorm, SwiGLU, rotary positions, causal)"
+    widths = {"d_model": c.d_model, "n_heads * d_head": c.n_heads * c.d_head, "d_ff": c.d_ff}
+    for name, width in widths.items():
+        if width % GROUP:
+            return f"{name} is {width}, which is not a multiple of {GROUP}"
+    if c.n_kv_heads * c.d_head % ROWS:
+        return f"n_kv_heads * d_head is {c.n_kv_heads * c.d_head}, which is not a multiple of {ROWS}"
+    if model.device.type != "cpu":
+        return f"it is on {model.device}"
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear) and layer.weight.dtype != torch.bfloat16:
+            return f"its matrices are in {layer.weight.dtype}; quantize it, or load it in bfloat16"
+        if name.endswith(".query") and not isinstance(layer, Int4Linear | GroupedInt8Linear | Int8Linear | nn.Linear):
+            return f"{name} is a {type(layer).__name__}"
+    return None
+
+
+def pack(name: str, layer: nn.Module, rows: int, columns: int) -> Packed:
+    """The blocks of one matrix, its bias with as many numbers as there are packed rows, and its bits.
+
+    Raises `UserError` where the layer's tensors do not have the sizes that the configuration says.
+
+    >>> blocks, bias, bits = pack("head", Int4Linear.of(nn.Linear(64, 20, bias=False)), 20, 64)
+    >>> blocks.shape, bias, bits                   # 20 rows in 2 groups of 16, 64 columns in 2 blocks
+    (torch.Size([2, 2, 320]), None, 4)
+    """
+    if isinstance(layer, Int4Linear):
+        _check(name, "codes", layer.codes, (columns // GROUP, GROUP // 2, rows))
+        blocks, bits = _pack_4_bits(name, layer), 4
+    elif isinstance(layer, GroupedInt8Linear):
+        nibbles = layer.nibbles
+        _check(name, "codes", nibbles.codes, (2 * columns // GROUP, GROUP // 2, rows))
+        _check(name, "scale", nibbles.scale, (2 * columns // GROUP, rows))
+        high, low = _four_bits(nibbles.codes).chunk(2)
+        blocks, bits = _pack_8_bits(high << 4 | low, nibbles.scale.chunk(2)[1]), 8
+    elif isinstance(layer, Int8Linear):
+        _check(name, "codes", layer.codes, (rows, columns))
+        _check(name, "scale", layer.scale, (rows,))
+        codes = layer.codes.data.view(torch.uint8).T.unflatten(0, (-1, GROUP)) ^ 128
+        blocks, bits = _pack_8_bits(codes, layer.scale.expand(len(codes), -1)), 8
+    elif isinstance(layer, nn.Linear) and layer.weight.dtype == torch.bfloat16:
+        _check(name, "weight", layer.weight, (rows, columns))
+        groups = _padded(layer.weight.detach().T).view(columns // GROUP, GROUP, -1, ROWS).permute(2, 0, 1, 3)
+        blocks, bits = groups.contiguous().view(torch.uint8).flatten(2), 16
+    else:
+        raise UserError(f"{name} is a {type(layer).__name__}; the C step takes quantized layers, or bfloat16")
+    bias = getattr(layer, "bias", None)
+    if bias is None:
+        return blocks, None, bits
+    _check(name, "bias", bias, (rows,))
+    return blocks, _padded(bias.detach().float()).contiguous(), bits
+
+
+def vector(name: str, weight: Tensor | None, size: int) -> Float32[Tensor, "size"]:
+    """A norm's weights in float32; raises `UserError` for another size than the configuration says."""
+    if weight is None:
+        raise UserError(f"{name} has no weights")
+    _check(name, "weight", weight, (size,))
+    return weight.detach().float().contiguous()
+
+
+def _check(name: str, part: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tensor.shape != shape:
+        raise UserError(f"{name}.{part} is {tuple(tensor.shape)}, and the configuration says {shape}; they must agree")
+
+
+def _four_bits(codes: UInt8[Tensor, "groups half rows"]) -> UInt8[Tensor, "groups group rows"]:
+    return torch.cat((codes.data & 15, codes.data >> 4), dim=1)
+
+
+def _padded(tensor: Tensor) -> Tensor:
+    """With zeros up to a multiple of 16 rows, which are the last dimension."""
+    return F.pad(tensor, (0, -tensor.shape[-1] % ROWS))
+
+
+def _pack_4_bits(name: str, layer: Int4Linear) -> UInt8[Tensor, "row_groups blocks bytes"]:
+    n_blocks, _, rows = layer.codes.shape
+    for part in ("scale", "zero"):
+        _check(name, part, getattr(layer, part), (n_blocks, rows))
+    low, high = _padded(_four_bits(layer.codes)).view(n_blocks, 4, 2, 4, -1, ROWS).unbind(2)  # columns: four and four
+    codes = (low | high << 4).permute(3, 0, 1, 4, 2).flatten(2)  # (row groups, blocks, 4, 16 rows, 4 columns)
+    return torch.cat((codes, _by_groups(layer.scale), _by_groups(layer.zero)), dim=2).contiguous()
+
+
+def _pack_8_bits(
+    codes: UInt8[Tensor, "blocks group rows"], scale: BFloat16[Tensor, "blocks rows"]
+) -> UInt8[Tensor, "row_groups blocks bytes"]:
+    groups = _padded(codes).view(len(codes), 8, 4, -1, ROWS).permute(3, 0, 1, 4, 2).flatten(2)
+    return torch.cat((groups, _by_groups(scale)), dim=2).contiguous()
+
+
+def _by_groups(numbers: Tensor) -> UInt8[Tensor, "row_groups blocks bytes"]:
+    """Scales (blocks, rows), in bfloat16, as the bytes that follow the codes of each block."""
+    numbers = _padded(numbers.data.bfloat16()).unflatten(1, (-1, ROWS)).transpose(0, 1)
+    return numbers.contiguous().view(torch.uint8)

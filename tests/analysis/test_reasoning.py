@@ -1,0 +1,61 @@
+"""What a chat model does with problems that can be verified; its answers are given here, not generated."""
+
+import pytest
+from helpers import small_config
+from posttraining.chats import TOKENIZER
+
+from minillm.analysis import reasoning
+from minillm.analysis.alignment import Answer
+from minillm.analysis.reasoning import many_answers, pass_at, solve, vote_at
+from minillm.model.transformer import Transformer
+from minillm.world.instructions import Instructions
+
+CHAINS = Instructions(0, families={"chain": 1}).instructions(3)
+SUMS = Instructions(0, families={"sum": 1}).instructions(1)
+ASKED = [*CHAINS, *SUMS]
+
+
+def model():
+    return Transformer(small_config(vocab_size=TOKENIZER.vocab_size, max_seq_len=256))
+
+
+def say(monkeypatch, *answers):
+    monkeypatch.setattr(reasoning, "answer", lambda *arguments, **settings: list(answers))
+
+
+def test_accuracy_steps_and_length_by_hand(monkeypatch):
+    say(
+        monkeypatch,
+        Answer(CHAINS[0].worked, (1, 2, 3, 4), True),
+        Answer(CHAINS[1].mistakes[0], (1, 2), True),
+        Answer(CHAINS[2].reply, (1, 2), False),  # cut off: wrong
+        Answer(SUMS[0].reply, (1, 2), True),
+    )
+    solved = solve(model(), TOKENIZER, ASKED)
+    assert (solved.n, solved.accuracy, solved.worked, solved.tokens) == (4, 0.5, 0.25, 2.5)
+    assert (solved.accuracy_worked, solved.accuracy_direct) == (1.0, 1 / 3)
+    assert solved.families == {"chain": 1 / 3, "sum": 1.0}
+
+
+def test_what_nobody_did_has_no_accuracy(monkeypatch):
+    say(monkeypatch, *[Answer(task.reply, (1,), True) for task in ASKED])
+    assert solve(model(), TOKENIZER, ASKED).accuracy_worked is None
+    with pytest.raises(ValueError, match="there are no problems to solve"):
+        solve(model(), TOKENIZER, [])
+
+
+def test_many_answers_are_in_order_and_empty_where_cut_off(monkeypatch):
+    def draw(model, prompts, n, max_new_tokens, stop, seed):
+        said = [TOKENIZER.encode(f"{p}{a}") for p in range(len(prompts)) for a in range(n)]
+        return [[*ids, TOKENIZER.end_id] if number else ids for number, ids in enumerate(said)]
+
+    monkeypatch.setattr(reasoning, "draw", draw)
+    assert many_answers(model(), TOKENIZER, CHAINS, 2) == [["", "01"], ["10", "11"], ["20", "21"]]
+
+
+def test_a_vote_may_win_what_no_single_answer_can_rely_on():
+    """Two of four are right, the wrong ones differ: each answer is right half of the time, the vote always."""
+    task = CHAINS[0]
+    texts = [[task.reply, task.mistakes[0], task.worked, task.mistakes[1]]]
+    assert pass_at([task], texts, [1, 2, 4]) == pytest.approx({1: 0.5, 2: 5 / 6, 4: 1.0})
+    assert vote_at([task], texts, [1, 4]) == {1: 0.5, 4: 1.0}

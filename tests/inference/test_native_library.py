@@ -1,0 +1,264 @@
+"""The library of the C step: compiled once and kept, done without where that fails, forked, and under sanitizers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from inference.test_native import small_cache, small_packed
+
+from minillm.cli import main as command_line
+from minillm.inference import decode, native, native_library
+from minillm.inference.generate import generate
+from minillm.inference.native import NativeStep, unavailable, use_native
+from minillm.inference.native_library import FLAGS, NativeError, compiler, load_library
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ("-O0", *FLAGS[1:])  # a second instead of six
+
+
+@pytest.fixture
+def afresh(monkeypatch, tmp_path):
+    """No library yet, and nothing known about this computer."""
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(native, "load_library", lambda: load_library(QUICK))
+    unavailable.cache_clear()
+    yield
+    unavailable.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def _compiler():
+    try:
+        compiler()
+    except NativeError as error:
+        pytest.skip(str(error))
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_a_folder_may_have_spaces_and_umlauts_and_the_library_is_made_once(tmp_path, monkeypatch):
+    home, source = tmp_path / "Größe mit Leerzeichen", tmp_path / "Übung 1" / "native.c"
+    source.parent.mkdir()
+    shutil.copy(native_library.SOURCE, source)
+    monkeypatch.setenv("MINILLM_HOME", str(home))
+    monkeypatch.setattr(native_library, "SOURCE", source)
+    load_library(QUICK)
+    (library,) = (home / "native").glob("*.so")
+    assert not list(home.rglob("*.partial"))
+    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
+    load_library(QUICK)
+    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert native_library.library_path(compiler(), QUICK) != library  # another source, another library
+    assert native_library.library_path(compiler(), FLAGS) != library
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_of_two_that_ask_at_once_one_compiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    compiled, real = [], native_library.compile_library
+    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: (compiled.append(1), real(*inputs)))
+    threads = [threading.Thread(target=load_library, args=(QUICK,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert compiled == [1]
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("there-is-no-such-compiler", "CC names the compiler 'there-is-no-such-compiler', which is not here"),
+        ("exit 0", "succeeded without writing a library"),
+        ("echo native.c:1:1: error: no more memory >&2; exit 1", "failed: native.c:1:1: error: no more memory"),
+        ("exit 3", "failed: it said nothing"),
+        ('while [ "$1" != -o ]; do shift || exit 0; done; echo junk > "$2"', "cannot be kept in or loaded from"),
+        (None, "there is no C compiler"),
+    ],
+)
+def test_without_a_compiler_pytorch_goes_on_and_doctor_says_so(tmp_path, monkeypatch, command, reason):
+    if command is None:
+        monkeypatch.delenv("CC", raising=False)
+        monkeypatch.setattr(native_library.shutil, "which", lambda name: None)
+    elif command.startswith("there"):
+        monkeypatch.setenv("CC", command)
+    else:
+        monkeypatch.setenv("CC", script(tmp_path / "compiler", f'[ "$1" = --version ] && exit 0\n{command}'))
+    said = unavailable()
+    assert said.startswith("models are decoded by PyTorch, not in C: ")
+    assert reason in said
+    assert "\n" not in said
+    model = small_packed("int4")
+    texts = generate(model, [1, 2, 3], 5, temperature=0)
+    assert generate(use_native(model), [1, 2, 3], 5, temperature=0) == texts
+    assert not isinstance(decode.decoder(model), NativeStep)
+    with pytest.raises(NativeError):
+        NativeStep(model)
+    monkeypatch.undo()  # of the rest, doctor needs a computer that works
+    monkeypatch.setattr(native, "unavailable", lambda: said)
+    shown = CliRunner().invoke(command_line, ["doctor", "--json"])
+    assert json.loads(shown.output.splitlines()[-1])["native_step"] == said
+
+
+@pytest.mark.usefixtures("_compiler", "afresh")
+def test_a_cache_that_cannot_be_written_is_a_reason(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "file"))
+    assert "cannot be kept in or loaded from" in unavailable()
+
+
+@pytest.mark.usefixtures("_compiler", "afresh")
+@pytest.mark.parametrize("difference", [0.2, float("nan")])
+def test_a_step_that_computes_something_else_is_not_used(monkeypatch, difference):
+    monkeypatch.setattr(native, "self_test", lambda: difference)
+    assert native.best_path() == "plain C" or "of their spread off" in unavailable()
+    assert unavailable() is not None
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_structures_of_another_layout_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    monkeypatch.setattr(native_library, "Call", native_library.Matrix)
+    with pytest.raises(NativeError, match="lays out structures differently"):
+        load_library(QUICK)
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_the_self_test_finds_a_wrong_kernel(tmp_path, monkeypatch):
+    text = native_library.SOURCE.read_text(encoding="utf-8")
+    assert native.self_test() <= native.TOLERANCE
+    for right, wrong in (("first * cosine - second", "first * cosine + second"), ("gate[i] / (1", "gate[i] / (2")):
+        assert text.count(right) == 1
+        source = tmp_path / "native.c"
+        source.write_text(text.replace(right, wrong), encoding="utf-8")
+        monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+        monkeypatch.setattr(native_library, "SOURCE", source)
+        monkeypatch.setattr(native, "load_library", lambda: load_library(QUICK))
+        assert native.self_test() > native.TOLERANCE
+
+
+@pytest.mark.usefixtures("_compiler")
+def test_ctrl_c_ends_a_loop_and_leaves_the_model_whole():
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread only")
+    model = small_packed("int4", max_seq_len=10_000)
+    ids, step = torch.tensor([[1]]), NativeStep(model, n_threads=2)
+    expected, cache = step(ids, small_cache(model, 1)), model.new_cache(1)
+
+    def step_forever():
+        while True:
+            step(ids, cache)
+            cache.truncate(0)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=lambda: (time.sleep(0.05), os.kill(os.getpid(), signal.SIGINT))).start()
+        with pytest.raises(KeyboardInterrupt):
+            step_forever()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert torch.equal(step(ids, small_cache(model, 1)), expected)
+
+
+PRELUDE = f"""
+import os, sys, torch
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from inference.test_native import small_packed, small_cache
+from minillm.inference.native import NativeStep, best_path
+from minillm.inference.native_library import PATHS
+"""
+
+FORKING = """
+torch.set_num_threads(1)
+model = small_packed("int4")
+step, ids = NativeStep(model, n_threads=2), torch.tensor([[1, 2, 3]])
+expected = step(ids, small_cache(model, 1))
+children = []
+for _ in range(4):
+    if (child := os.fork()) == 0:
+        os._exit(0 if torch.equal(step(ids, small_cache(model, 1)), expected) else 7)
+    children.append(child)
+    assert torch.equal(step(ids, small_cache(model, 1)), expected)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+CHECKED = """
+torch.manual_seed(0)
+paths = PATHS[: PATHS.index(best_path()) + 1]
+for trial in range(24):
+    heads = [1, 2, 4][trial % 3]
+    changes = dict(
+        vocab_size=[1, 16, 33, 50][trial % 4], d_model=32 * (1 + trial % 2), n_heads=2 * heads, n_kv_heads=heads,
+        d_head=16, d_ff=32 * (1 + trial % 5), n_layers=1, qk_norm=trial % 2 == 0, bias=["qkv", False, True][trial % 3],
+        sliding_window=[None, 2][trial % 2],
+    )
+    model = small_packed(["int4", "int8", "bfloat16"][trial % 3], **changes)
+    B, T = 1 + trial % 6, 1 + trial % 7
+    cache = small_cache(model, B, [torch.float32, torch.float16, torch.bfloat16][trial % 3])
+    segments = torch.ones(B, T, dtype=torch.long)
+    segments[0, : T // 2] = 0
+    step = NativeStep(model, paths[trial % len(paths)], 1 + trial % 3)
+    for _ in range(2):
+        ids = torch.randint(0, changes["vocab_size"], (B, T))
+        assert step(ids, cache, segments if trial % 2 else None).isfinite().all()
+        segments = torch.ones_like(segments)
+    cache = small_cache(model, B)  # full to the last position
+    cache.length = 24 - T
+    assert step(ids, cache).isfinite().all()
+    step(ids, small_cache(model, B), last_only=True)
+print("checked")
+"""
+
+
+def in_a_process(program: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", PRELUDE + program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | environment)
+
+
+@pytest.mark.usefixtures("_compiler")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_children_of_a_fork_compute_the_same():
+    done = in_a_process(FORKING)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("_compiler")
+@pytest.mark.parametrize("sanitizer", ["address", "undefined", "thread"])
+def test_a_sanitizer_finds_nothing_in_odd_shapes(tmp_path, sanitizer):
+    """Every buffer is a tensor of its own, so a read or write past its end is one past an allocation."""
+    name = {"address": "libasan.so", "undefined": "libubsan.so", "thread": "libtsan.so"}[sanitizer]
+    asked = subprocess.run([*compiler(), f"-print-file-name={name}"], capture_output=True, text=True, check=False)
+    runtime = Path(asked.stdout.strip())
+    if not runtime.is_absolute() or not runtime.exists():
+        pytest.skip(f"the C compiler has no {name}")
+    flags = ("-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", *FLAGS[1:])
+    program = f"""
+from minillm.inference import native, native_library
+native.load_library = lambda: native_library.load_library({flags!r})
+{CHECKED}"""
+    done = in_a_process(
+        program,
+        LD_PRELOAD=str(runtime.resolve()),
+        ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0",
+        MINILLM_HOME=str(tmp_path),
+        OMP_NUM_THREADS="1",
+    )
+    if "unexpected memory mapping" in done.stderr:
+        pytest.skip("this kernel places memory where the thread sanitizer cannot have it")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.endswith("checked\n")

@@ -1,0 +1,68 @@
+"""A prediction is one click, is remembered, and never stops a page."""
+
+import pytest
+
+from minillm.course import predict
+from minillm.course.learner.guess import Guess, buttons
+from minillm.errors import UserError
+
+QUESTION, CHOICES = "Which word does bank read most from?", ["the", "river", "bank"]
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
+    return tmp_path / "workbook" / "guesses.json"
+
+
+def test_one_click_is_remembered_and_compared(file, capsys):
+    guess = Guess(QUESTION, CHOICES)
+    box = buttons(guess)
+    guess.answer("river")
+    box.children[1].value = "bank"
+    assert box.children[2].value == "Your prediction: bank."
+    guess.answer("river")
+    again = Guess(QUESTION, CHOICES)
+    assert buttons(again).children[1].value == "bank"
+    again.answer("bank")
+    assert capsys.readouterr().out.splitlines() == [
+        "Answer: river.",
+        "Answer: river. You predicted: bank.",
+        "Answer: bank, as you predicted.",
+    ]
+    assert Guess("Another question?", CHOICES).guess is None
+
+
+def test_what_a_page_stores_does_not_depend_on_the_guess(file):
+    guess = Guess(QUESTION, CHOICES)
+    before = buttons(guess)._repr_mimebundle_()[0]["text/plain"]
+    guess.choose("the")
+    after = buttons(Guess(QUESTION, CHOICES))._repr_mimebundle_()[0]["text/plain"]
+    assert before == after == f"Predict: {QUESTION}\n  - the\n  - river\n  - bank"
+
+
+def test_a_script_prints_the_question(capsys):
+    predict(QUESTION, CHOICES)
+    assert capsys.readouterr().out == f"Predict: {QUESTION}\n  - the\n  - river\n  - bank\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b'{"Which word does bank read most from?": 5}'])
+def test_a_damaged_file_is_no_guess_and_is_written_anew(file, content):
+    file.parent.mkdir()
+    file.write_bytes(content)
+    guess = Guess(QUESTION, CHOICES)
+    assert guess.guess is None
+    guess.choose("river")
+    assert Guess(QUESTION, CHOICES).guess == "river"
+
+
+def test_a_folder_that_cannot_be_written_is_said(file):
+    file.parent.write_text("no folder")
+    assert Guess(QUESTION, CHOICES).choose("the") == "Your prediction: the. It is not saved (File exists)."
+
+
+def test_wrong_uses_are_answered():
+    with pytest.raises(UserError, match="predict needs at least two different texts to choose from; got"):
+        predict("?", ["a", "a"])
+    with pytest.raises(UserError, match="the answer 'b' is none of the choices: a, c"):
+        Guess("?", ["a", "c"]).answer("b")

@@ -1,0 +1,183 @@
+"""The turns against answers on file: right ones pass, wrong ones fail, and most are told what their mistake is."""
+
+import ast
+import re
+from collections import Counter
+
+import pytest
+import torch
+from turn_answers import load_all
+
+from minillm.course.checks.plain import difference, plain
+from minillm.course.learner.source import is_unwritten, source_of
+from minillm.course.learner.trial import SEEDS, try_out
+from minillm.course.learner.turn import Turn, gradients
+from minillm.course.turns import TOPICS, all_turns, find, turns
+from minillm.errors import UserError
+from minillm.model.attention import MultiHeadAttention, attention_by_loops
+from minillm.model.attention import causal_mask as package_mask
+
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
+RIGHT = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.sentence is None]
+WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.sentence is not None]
+TURNS = [pytest.param(turn, id=turn.id) for turn in all_turns()]
+UNNAMED = "The result has "  # in place of a mistake; a wrong shape is told in the same words, and is a property
+
+
+@pytest.mark.parametrize("answer", RIGHT)
+def test_an_unusual_right_answer_passes(answer):
+    assert answer.verdict.state == "right", answer.verdict
+
+
+@pytest.mark.parametrize("answer", WRONG)
+def test_a_wrong_answer_fails_and_is_told_why(answer):
+    assert answer.verdict.state == "not right yet"
+    assert answer.sentence in answer.verdict.sentence
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_four_in_five_strangers_are_told_their_mistake(turn):
+    said = [answer.verdict.sentence for answer in load_all() if answer.turn == turn.id and answer.sentence is not None]
+    unnamed = [sentence for sentence in said if sentence.startswith(UNNAMED) and "shape" not in sentence]
+    assert len(said) >= 12
+    assert len(unnamed) <= len(said) / 5, unnamed
+
+
+def test_every_turn_has_its_answers_on_file():
+    right = Counter(answer.turn for answer in load_all() if answer.sentence is None)
+    assert {turn.id: right[turn.id] >= 4 for turn in all_turns()} == {turn.id: True for turn in all_turns()}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_turn_is_complete(turn):
+    assert turn.id.partition(".")[0] in TOPICS
+    assert len(turn.hints) == 3
+    assert sum(len(probe.mistakes) for probe in turn.probes) >= 6
+    assert all(text.endswith((".", "?")) for text in turn.hints)
+    told = [(mistake.sentence, mistake.hint) for probe in turn.probes for mistake in probe.mistakes]
+    assert all(text.endswith((".", "?")) for pair in told for text in pair)
+    assert len(set(told)) == len(told)
+    assert all(text.count("`") % 2 == 0 for text in [*turn.hints, *(text for pair in told for text in pair)])
+
+
+def test_names_are_unique_and_unknown_ones_are_answered():
+    names = [turn.name for turn in all_turns()]
+    assert len(set(names)) == len(names)
+    assert turns("99") == ()
+    with pytest.raises(UserError, match=r"no turn is called '04.atention'; there are 04.causal_mask, 04.attention"):
+        find("04.atention")
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_the_solution_passes_its_own_turn_and_the_stub_is_unwritten(turn):
+    assert try_out(turn, turn.course, turn.solution).state == "right"
+    assert not is_unwritten(turn.solution)
+    assert is_unwritten(turn.stub)
+    assert try_out(turn, turn.course, turn.stub).state == "not written yet"
+    assert ast.parse(turn.stub).body[0].name == turn.name
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_inputs_depend_on_the_seed_alone_and_no_mistake_changes_them(turn):
+    for seed in SEEDS:
+        for probe, calls in zip(turn.probes, turn.calls(seed), strict=True):
+            before = plain(calls)
+            for answer in (probe.right, *(mistake.answer for mistake in probe.mistakes)):
+                plain([answer(*call) for call in calls])
+            assert difference(before, calls) is None
+    once = turn.calls(0)
+    Turn.calls.cache_clear()
+    assert difference(once, turn.calls(0)) is None
+
+
+def test_the_courses_versions_equal_the_package():
+    """Oracle: attention by loops, and the package's layer with the same weights."""
+    mask, attention, MultiHead = (turn.course for turn in turns("04"))
+    assert torch.equal(mask(5), package_mask(5, 5))
+    query, key, value = torch.randn(3, 4, 6)
+    visible = torch.rand(4, 4) < 0.5
+    visible |= torch.eye(4).bool()
+    expected = attention_by_loops(query[None, None], key[None, None], value[None, None], visible)[0, 0]
+    torch.testing.assert_close(attention(query, key, value, visible), expected)
+    layer, mine = MultiHeadAttention(8, 4), MultiHead(8, 4)
+    mine.load_state_dict(layer.state_dict())
+    x = torch.randn(5, 8)
+    torch.testing.assert_close(mine(x, mask(5)), layer(x[None], mask(5))[0])
+
+
+def test_gradients_are_those_by_hand():
+    """The squared sum of 3x has the gradient 18x."""
+    found = gradients(lambda sizes, weights: weights["w"] * sizes[0])((3,), {"w": torch.tensor([2.0])})
+    assert found.keys() == {(1, "w")}
+    assert found[1, "w"].tolist() == [36.0]
+    assert gradients(lambda x: x.detach())(torch.ones(2)) == {(0,): None}
+
+
+def test_the_fingerprint_changes_with_the_source_only():
+    turn = find("04.attention")
+    assert turn.fingerprint("a") == turn.fingerprint("a") != turn.fingerprint("b")
+    assert re.fullmatch("[0-9a-f]{12}", turn.fingerprint("a"))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: 5, "asks for a function, `attention`; yours is of type int"),
+        (lambda: type("attention", (), {}), "asks for a function, `attention`; yours is of type type"),
+        (lambda: lambda query, key, value, visible: query, "yours is called `<lambda>`. Rename it."),
+    ],
+)
+def test_another_kind_of_thing_is_answered(make, sentence):
+    assert sentence in try_out(find("04.attention"), make()).sentence
+
+
+def test_a_class_that_is_no_module_is_answered():
+    verdict = try_out(find("04.heads"), type("MultiHead", (), {}), "class MultiHead:\n    def forward(self): return 1")
+    assert verdict.sentence == "`MultiHead` must be a subclass of `nn.Module`."
+
+
+def test_a_trial_leaves_random_numbers_and_inputs_alone():
+    import random
+
+    def attention(query, key, value, visible):
+        torch.manual_seed(7)
+        random.seed(7)
+        query += torch.rand(())
+        return query
+
+    torch.manual_seed(1), random.seed(1)
+    expected = torch.rand(3), random.random()
+    torch.manual_seed(1), random.seed(1)
+    turn = find("04.attention")
+    before = plain(turn.calls(0))
+    assert "changed the input" in try_out(turn, attention, source_of(attention)).sentence
+    assert difference(before, turn.calls(0)) is None
+    assert torch.equal(torch.rand(3), expected[0])
+    assert random.random() == expected[1]
+
+
+def test_a_mistake_in_some_cases_is_named_as_that():
+    """No scale only where there are more keys than queries: no known mistake does that everywhere."""
+
+    def attention(query, key, value, visible):
+        scale = query.shape[1] ** -0.5 if len(key) <= len(query) else 1.0
+        scores = query @ key.T * scale
+        return scores.masked_fill(~visible, -torch.inf).softmax(-1) @ value
+
+    verdict = try_out(find("04.attention"), attention)
+    assert verdict.sentence == "In some cases, this is what happens: The scores are not divided by sqrt(D)."
+
+
+def test_the_case_that_is_shown_is_the_one_that_is_wrong():
+    def causal_mask(T):
+        print("T is", T)
+        mask = torch.ones(T, T).tril().bool()
+        return mask if T < 3 else mask.T
+
+    verdict = try_out(find("04.causal_mask"), causal_mask)
+    rows = "[[ True, False, False],\n [ True,  True, False],\n [ True,  True,  True]]"
+    assert verdict.case["T"] == "3"
+    assert verdict.case["expected"] == rows
+    assert verdict.case["got"] == "[[ True,  True,  True],\n [False,  True,  True],\n [False, False,  True]]"
+    assert verdict.printed == "T is 3\n"

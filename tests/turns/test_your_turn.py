@@ -1,0 +1,289 @@
+"""`@your_turn` in scripts, in IPython, in a kernel; unwritten, wrong, raising, endless, printing, right; twice, too."""
+
+import sys
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+
+from minillm.course import your_turn
+from minillm.course.learner import decorator, trial
+from minillm.course.learner.box import Box
+from minillm.course.turns import all_turns, find
+from minillm.course.turns.attention import attention as courses_attention
+from minillm.course.turns.attention import causal_mask as courses_mask
+from minillm.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
+IMPORTS = "import math\nimport torch\nfrom torch import nn\nfrom minillm.course import your_turn"
+UNWRITTEN = """
+@your_turn("04.attention")
+def attention(query, key, value, visible):
+    '''What each query reads: (T, D).'''
+    ...
+"""
+NO_SCALE = UNWRITTEN.replace("...", "return (query @ key.T).masked_fill(~visible, -math.inf).softmax(-1) @ value")
+RIGHT = NO_SCALE.replace("query @ key.T", "query @ key.T / math.sqrt(query.shape[-1])")
+RAISES = UNWRITTEN.replace("...", "return query @ key.T @ valeu")
+LOOPS = UNWRITTEN.replace("...", "while True: pass")
+PRINTS = NO_SCALE.replace("return", "print('first query', query[0].tolist())\n    return")
+FIRST_CASE = "    query     [["
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
+    monkeypatch.setattr(decorator, "_hints_given", type(decorator._hints_given)())
+    return tmp_path / "workbook" / "mine"
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """IPython in this process, and what its cells display."""
+    shell = InteractiveShell.instance()
+    shell.reset(new_session=False)
+    shown = []
+    monkeypatch.setattr(shell.display_pub, "publish", lambda data, metadata=None, **_: shown.append(data))
+    shell.shown = shown
+    shell.run_cell(IMPORTS)
+    yield shell
+    shell.reset(new_session=False)
+    InteractiveShell.clear_instance()
+
+
+def run(shell, cell):
+    """What the box of a cell says, as text."""
+    result = shell.run_cell(cell)
+    result.raise_error()
+    return shell.shown.pop()["text/plain"]
+
+
+def test_an_unwritten_turn_says_so_and_the_courses_version_stands_in(shell):
+    assert run(shell, UNWRITTEN) == (
+        "Your turn 04.attention: not written yet\n"
+        "Until you write it, the course's `attention` is used, so the cells below run.\n"
+        f"Hint 1 of 3: {find('04.attention').hints[0]}"
+    )
+    assert shell.user_ns["attention"] is courses_attention
+
+
+@pytest.mark.parametrize(
+    "body", ["pass", "raise NotImplementedError", 'raise NotImplementedError("later")', "... ; pass"]
+)
+def test_every_way_to_leave_it_unwritten_counts(shell, body):
+    assert "not written yet" in run(shell, UNWRITTEN.replace("...", body))
+
+
+def test_a_docstring_alone_is_unwritten_and_so_is_one_that_raises_it_later(shell):
+    assert "not written yet" in run(shell, UNWRITTEN.replace("    ...\n", ""))
+    later = UNWRITTEN.replace("...", "scores = query @ key.T\n    raise NotImplementedError")
+    assert "not written yet" in run(shell, later)
+
+
+def test_a_wrong_turn_names_the_mistake_and_shows_a_small_case(shell):
+    lines = run(shell, NO_SCALE).splitlines()
+    assert lines[0] == "Your turn 04.attention: not right yet"
+    assert lines[1].startswith("The scores are not divided by sqrt(D). A dot product of D numbers")
+    table = [line.split()[0] for line in lines[2:-2] if line[4] != " "]
+    assert table == ["query", "key", "value", "visible", "expected", "got"]
+    assert lines[2].startswith(FIRST_CASE)
+    assert lines[-2] == f"Hint 1 of 3: {find('04.attention').hints[0]}"
+    assert lines[-1] == "Until it is right, the course's `attention` is used, so the cells below run."
+    assert shell.user_ns["attention"] is courses_attention
+
+
+def test_each_wrong_try_gives_the_next_hint_and_then_points_to_the_solution(shell):
+    run(shell, UNWRITTEN)
+    said = [run(shell, NO_SCALE).splitlines()[-2] for _ in range(4)]
+    hints = find("04.attention").hints
+    assert said[:2] == [f"Hint 2 of 3: {hints[1]}", f"Hint 3 of 3: {hints[2]}"]
+    assert said[2] == said[3] == "You have had every hint. The solution is folded away below this cell."
+
+
+def test_a_right_turn_is_kept_and_saved_and_running_it_twice_changes_nothing(shell, folder):
+    first = run(shell, RIGHT)
+    assert first == (
+        "Your turn 04.attention: right\n"
+        "It passes every check. From here on, `attention` is yours, and your workbook keeps it in `mine/attention.py`."
+    )
+    mine = shell.user_ns["attention"]
+    assert mine is not courses_attention
+    query, key, value = torch.randn(3, 2, 4)
+    visible = courses_mask(2)
+    assert torch.equal(mine(query, key, value, visible), courses_attention(query, key, value, visible))
+    before = (folder / "attention.py").read_bytes()
+    assert run(shell, RIGHT) == first
+    assert (folder / "attention.py").read_bytes() == before
+
+
+def test_what_is_saved_survives_a_wrong_and_an_unwritten_run(shell, folder):
+    run(shell, RIGHT)
+    before = (folder / "attention.py").read_bytes()
+    run(shell, NO_SCALE)
+    run(shell, UNWRITTEN)
+    assert (folder / "attention.py").read_bytes() == before
+    assert shell.user_ns["attention"] is courses_attention
+
+
+def test_an_error_is_told_with_its_line(shell):
+    text = run(shell, RAISES)
+    assert "`attention` raised NameError: name 'valeu' is not defined" in text
+    assert "in the line: return query @ key.T @ valeu." in text
+    assert FIRST_CASE in text
+    assert "    got" not in text
+
+
+def test_an_endless_loop_ends(shell, monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 0.05)
+    text = run(shell, LOOPS)
+    assert "`attention` has not finished after 5 seconds. Does a loop in it never end?" in text
+    assert "    query    [[" in text
+    assert "expected" not in text
+    assert shell.user_ns["attention"] is courses_attention
+
+
+def test_a_right_function_may_print_and_nobody_hears_it(shell, capsys):
+    assert ": right" in run(shell, RIGHT.replace("return", "print('hello')\n    return"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_wrong_one_shows_what_it_prints_in_that_case(shell, capsys):
+    text = run(shell, PRINTS)
+    assert "It printed:\n    first query [" in text
+    assert text.count("first query") == 1
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("statement", ["raise SystemExit", "import sys; sys.exit(3)", "raise BaseException", "exit()"])
+def test_leaving_python_does_not_leave_the_notebook(shell, statement):
+    assert "not right yet" in run(shell, UNWRITTEN.replace("...", statement))
+
+
+def test_an_endless_recursion_ends(shell):
+    assert "calls itself without an end" in run(
+        shell,
+        UNWRITTEN.replace("...", "return attention.__wrapped__").replace(
+            "attention.__wrapped__", "(lambda f: f(f))(lambda f: f(f))"
+        ),
+    )
+
+
+def test_an_input_that_is_changed_is_told_and_is_not_changed_for_the_next(shell):
+    assert "changed the input that it was given" in run(shell, UNWRITTEN.replace("...", "query *= 0; return query"))
+    assert ": right" in run(shell, RIGHT)
+
+
+def test_a_class_can_be_a_turn(shell, folder):
+    heads = find("04.heads")
+    unwritten = f'@your_turn("04.heads")\n{heads.stub}'
+    assert "not written yet" in run(shell, unwritten)
+    assert shell.user_ns["MultiHead"] is heads.course
+    wrong = unwritten.replace("...", "return self.output(self.value(x))")
+    text = run(shell, wrong)
+    assert "    d_model   4" in text
+    assert "    n_heads   2" in text
+    shell.run_cell("from minillm.course.turns.attention import attention")
+    assert ": right" in run(shell, f'@your_turn("04.heads")\n{heads.solution}')
+    assert shell.user_ns["MultiHead"](4, 2)(torch.zeros(3, 4), courses_mask(3)).shape == (3, 4)
+    assert "from minillm.course.turns.attention import attention\n" in (folder / "attention.py").read_text()
+
+
+def test_a_class_with_nothing_in_it_is_unwritten(shell):
+    for body in ("...", "'''Several heads.'''", "pass"):
+        assert "not written yet" in run(shell, f'@your_turn("04.heads")\nclass MultiHead(nn.Module):\n    {body}')
+
+
+def test_a_cell_that_is_timed_works_too(shell, folder, capsys):
+    assert ": right" in run(shell, "%%time\n" + RIGHT)
+    assert "not written yet" in run(shell, "%%time\n" + UNWRITTEN)
+
+
+def test_a_definition_inside_a_block_and_below_other_decorators_is_found(shell, folder):
+    nested = "if True:\n" + "".join(f"    {line}\n" for line in RIGHT.strip().splitlines())
+    assert "keeps it in `mine/attention.py`" in run(shell, nested)
+    decorated = RIGHT.replace("def attention", "@torch.enable_grad()\ndef attention")
+    assert "keeps it in `mine/attention.py`" in run(shell, decorated)
+    text = (folder / "attention.py").read_text(encoding="utf-8")
+    assert "@torch.enable_grad()\ndef attention" in text
+    assert "your_turn" not in text
+
+
+def test_restart_and_run_all_says_the_same_again(shell):
+    cells = [UNWRITTEN, NO_SCALE, RIGHT, '@your_turn("04.causal_mask")\ndef causal_mask(T): ...']
+    first = [run(shell, cell) for cell in cells]
+    decorator._hints_given.clear()
+    shell.reset(new_session=False)
+    shell.run_cell(IMPORTS)
+    assert [run(shell, cell) for cell in cells] == first
+
+
+def test_the_output_holds_no_path_no_time_and_no_address(shell, tmp_path):
+    text = "".join(run(shell, cell) for cell in (UNWRITTEN, NO_SCALE, RAISES, PRINTS, RIGHT))
+    assert str(tmp_path) not in text
+    assert "0x" not in text
+    assert "ipython" not in text
+
+
+def test_the_box_is_html_that_escapes_what_the_learner_wrote(shell):
+    shell.run_cell(UNWRITTEN.replace("...", "raise ValueError('<script>alert(1)</script> `x')"))
+    data = shell.shown.pop()
+    assert "<script>" not in data["text/html"]
+    assert "&lt;script&gt;" in data["text/html"]
+    assert data["text/html"].count("<code>") == data["text/html"].count("</code>")
+    assert "<script>" in data["text/plain"]
+
+
+def test_a_script_gets_the_text_printed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.delitem(sys.modules, "IPython")
+
+    @your_turn("04.causal_mask")
+    def causal_mask(T):
+        return torch.ones(T, T).triu().bool()
+
+    assert causal_mask is courses_mask
+    assert capsys.readouterr().out.startswith("Your turn 04.causal_mask: not right yet\nThe mask is transposed")
+
+
+def test_a_source_that_cannot_be_found_is_said_and_the_function_is_used(capsys, folder, monkeypatch):
+    monkeypatch.delitem(sys.modules, "IPython")
+    names = {"__name__": "elsewhere"}
+    exec(f"{IMPORTS}\n{RIGHT}", names)
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "It passes every check. From here on, `attention` is yours. It is not saved, since its source cannot be found: "
+        "write it in a notebook or in a file."
+    )
+    assert names["attention"] is not courses_attention
+    assert not folder.exists()
+    exec(f"{IMPORTS}\n{UNWRITTEN}", names)
+    assert "not written yet" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_said(shell, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "file"))
+    assert "It is not saved: mine/attention.py cannot be written (Not a directory)." in run(shell, RIGHT)
+
+
+def test_a_turn_without_a_name_is_answered():
+    with pytest.raises(UserError, match=r"write the name of the turn in the decorator: @your_turn"):
+        your_turn(courses_mask)
+
+
+def test_an_unknown_turn_is_answered():
+    with pytest.raises(UserError, match="no turn is called '04.atention'"):
+        your_turn("04.atention")
+
+
+@pytest.mark.parametrize("thing", [5, None, torch, "text", torch.zeros(2)])
+def test_any_thing_may_be_decorated(thing, capsys):
+    for turn in all_turns():
+        assert your_turn(turn.id)(thing) is turn.course
+
+
+def test_a_box_shows_tables_and_code():
+    box = Box("04.x", "right", ("Use `a < b`.", {"T": "3", "expected": "[[1],\n [2]]"}))
+    assert repr(box) == "Your turn 04.x: right\nUse `a < b`.\n    T         3\n    expected  [[1],\n               [2]]"
+    assert "<code>a &lt; b</code>" in box._repr_html_()
+    assert "T         3\nexpected  [[1],\n           [2]]</pre>" in box._repr_html_()

@@ -1,0 +1,209 @@
+"""Wrong answers to the last turn of lesson 04, as learners write them: several heads."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from turn_answers import wrong
+
+from minillm.course.turns.attention import attention
+
+
+class Base(nn.Module):
+    """The lines that the lesson gives."""
+
+    def __init__(self, d_model, n_heads):
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model, bias=False)
+        self.value = nn.Linear(d_model, d_model, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def cut(self, x):
+        return x.view(len(x), self.n_heads, -1).transpose(0, 1)
+
+
+@wrong("04.heads", "The input is cut")
+class CutsTheInput:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[1] // self.n_heads
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                part = x[:, own]
+                q = part @ self.query.weight[own, own].T
+                k = part @ self.key.weight[own, own].T
+                v = part @ self.value.weight[own, own].T
+                heads.append(attention(q, k, v, visible))
+            return self.output(torch.cat(heads, 1))
+
+
+@wrong("04.heads", "one head reads all C columns")
+class NoHeadsAtAll:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            return self.output(attention(self.query(x), self.key(x), self.value(x), visible))
+
+
+@wrong("04.heads", "cut and joined along the tokens")
+class ViewHeadsFirst:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            T, C = x.shape
+            q, k, v = (f(x).view(self.n_heads, T, -1) for f in (self.query, self.key, self.value))
+            return self.output(F.scaled_dot_product_attention(q, k, v, visible).reshape(T, C))
+
+
+@wrong("04.heads", "joined along the tokens")
+class ForgotToTransposeBack:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            weights = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~visible, -math.inf).softmax(-1)
+            return self.output((weights @ v).reshape(x.shape))
+
+
+@wrong("04.heads", "sqrt(C)")
+class ScaledByC:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            weights = (q @ k.mT / math.sqrt(x.shape[-1])).masked_fill(~visible, -math.inf).softmax(-1)
+            return self.output((weights @ v).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "output projection is not applied")
+class ForgotTheOutput:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return F.scaled_dot_product_attention(q, k, v, visible).transpose(0, 1).flatten(1)
+
+
+@wrong("04.heads", "mask is not used")
+class ForgotTheMask:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return self.output(F.scaled_dot_product_attention(q, k, v).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "causal mask is used instead")
+class AlwaysCausal:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return self.output(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "keys come from the query")
+class CopyPaste:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.query(x)), self.cut(self.value(x))
+            return self.output(F.scaled_dot_product_attention(q, k, v, visible).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "same as head 0")
+class AlwaysTheFirstColumns:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[1] // self.n_heads
+            heads = []
+            for h in range(self.n_heads):  # noqa: B007
+                heads.append(attention(self.query(x)[:, :D], self.key(x)[:, :D], self.value(x)[:, :D], visible))
+            return self.output(torch.cat(heads, -1))
+
+
+@wrong("04.heads", "raised")
+class AddedUp:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[1] // self.n_heads
+            q, k, v = self.query(x), self.key(x), self.value(x)
+            out = 0
+            for h in range(0, x.shape[1], D):
+                out = out + attention(q[:, h : h + D], k[:, h : h + D], v[:, h : h + D], visible)
+            return self.output(out)
+
+
+@wrong("04.heads", "query.bias")
+class WithBias:
+    class MultiHead(nn.Module):
+        def __init__(self, d_model, n_heads):
+            super().__init__()
+            self.n_heads = n_heads
+            self.query = nn.Linear(d_model, d_model)
+            self.key = nn.Linear(d_model, d_model)
+            self.value = nn.Linear(d_model, d_model)
+            self.output = nn.Linear(d_model, d_model)
+
+        def forward(self, x, visible):
+            return self.output(attention(self.query(x), self.key(x), self.value(x), visible))
+
+
+@wrong("04.heads", "query.weight")
+class OtherNames:
+    class MultiHead(nn.Module):
+        def __init__(self, d_model, n_heads):
+            super().__init__()
+            self.w_q, self.w_k, self.w_v, self.w_o = (nn.Linear(d_model, d_model, bias=False) for _ in range(4))
+            self.n_heads = n_heads
+
+        def forward(self, x, visible):
+            return self.w_o(x)
+
+
+@wrong("04.heads", "raised")
+class ForgotSuper:
+    class MultiHead(nn.Module):
+        def __init__(self, d_model, n_heads):
+            self.query = nn.Linear(d_model, d_model, bias=False)
+
+        def forward(self, x, visible):
+            return self.query(x)
+
+
+@wrong("04.heads", "shape")
+class ReturnsAllHeads:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return F.scaled_dot_product_attention(q, k, v, visible)
+
+
+@wrong("04.heads", "input is added")
+class Residual:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return x + self.output(F.scaled_dot_product_attention(q, k, v, visible).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "no gradient")
+class DetachedValues:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x).detach())
+            return self.output(F.scaled_dot_product_attention(q, k, v, visible).transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "")
+class OutputBeforeTheHeadsAreJoined:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            v = self.cut(self.output(self.value(x)))
+            q, k = self.cut(self.query(x)), self.cut(self.key(x))
+            return F.scaled_dot_product_attention(q, k, v, visible).transpose(0, 1).flatten(1)
+
+
+@wrong("04.heads", "")
+class HeadsInReverse:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            heads = F.scaled_dot_product_attention(q, k, v, visible).flip(0)
+            return self.output(heads.transpose(0, 1).flatten(1))

@@ -1,0 +1,248 @@
+"""Wrong answers to the turns of lesson 04, as learners write them: the mask, and one head."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from turn_answers import wrong
+
+
+@wrong("04.causal_mask", "inverted")
+class Triu:
+    def causal_mask(T):
+        return torch.triu(torch.ones(T, T), diagonal=1).bool()
+
+
+@wrong("04.causal_mask", "transposed")
+class UpperWithDiagonal:
+    def causal_mask(T):
+        return torch.ones(T, T, dtype=torch.bool).triu()
+
+
+@wrong("04.causal_mask", "own key")
+class RangeOfT:
+    def causal_mask(T):
+        mask = torch.zeros(T, T, dtype=torch.bool)
+        for t in range(T):
+            mask[t, :t] = True
+        return mask
+
+
+@wrong("04.causal_mask", "float32")
+class Floats:
+    def causal_mask(T):
+        return torch.tril(torch.ones(T, T))
+
+
+@wrong("04.causal_mask", "int64")
+class Integers:
+    def causal_mask(T):
+        return torch.tensor([[1 if s <= t else 0 for s in range(T)] for t in range(T)])
+
+
+@wrong("04.causal_mask", "tensor of True and False")
+class Lists:
+    def causal_mask(T):
+        return [[s <= t for s in range(T)] for t in range(T)]
+
+
+@wrong("04.causal_mask", "add to the scores")
+class Additive:
+    def causal_mask(T):
+        return torch.full((T, T), float("-inf")).triu(1)
+
+
+@wrong("04.causal_mask", "key after its own")
+class OneTooFar:
+    def causal_mask(T):
+        return torch.arange(T).view(-1, 1) + 1 >= torch.arange(T)
+
+
+@wrong("04.causal_mask", "shape")
+class OneRow:
+    def causal_mask(T):
+        return torch.ones(T, dtype=torch.bool)
+
+
+@wrong("04.causal_mask", "returned None")
+class NoReturn:
+    def causal_mask(T):
+        mask = torch.ones(T, T).tril().bool()  # noqa: F841
+
+
+@wrong("04.causal_mask", "raised")
+class Typo:
+    def causal_mask(T):
+        return torch.tril(torch.ones(T)).bool()
+
+
+@wrong("04.causal_mask", "Query 2 does not see key 0")
+class WindowOfTwo:
+    def causal_mask(T):
+        distance = torch.arange(T)[:, None] - torch.arange(T)
+        return (distance >= 0) & (distance < 2)
+
+
+@wrong("04.causal_mask", "Query 0 does not see key 0")
+class LowerLeftFlipped:
+    def causal_mask(T):
+        return torch.ones(T, T).tril().flip(1).bool()
+
+
+@wrong("04.causal_mask", "must take")
+class TwoSizes:
+    def causal_mask(T, S):
+        return torch.ones(T, S).tril().bool()
+
+
+@wrong("04.attention", "not divided by sqrt(D)")
+class NoScale:
+    def attention(query, key, value, visible):
+        scores = torch.matmul(query, key.transpose(0, 1))
+        scores = scores.masked_fill(visible == 0, -1e9)
+        return torch.matmul(F.softmax(scores, dim=-1), value)
+
+
+@wrong("04.attention", "number of keys")
+class RootOfLen:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(len(key))
+        scores = torch.where(visible, scores, float("-inf"))
+        return torch.softmax(scores, dim=-1) @ value
+
+
+@wrong("04.attention", "over the queries")
+class SoftmaxDimZero:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T) / query.shape[1] ** 0.5
+        scores = scores.masked_fill(~visible, -torch.inf)
+        return F.softmax(scores, 0) @ value
+
+
+@wrong("04.attention", "after the softmax")
+class MaskTheWeights:
+    def attention(query, key, value, visible):
+        weights = F.softmax(query @ key.T / math.sqrt(query.size(1)), dim=-1)
+        weights = weights.masked_fill(~visible, 0)
+        return weights @ value
+
+
+@wrong("04.attention", "inverted")
+class FilledTheWrongWay:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        scores = scores.masked_fill(visible, float("-inf"))
+        return scores.softmax(-1) @ value
+
+
+@wrong("04.attention", "exp(0) is 1")
+class TimesTheMask:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1]) * visible
+        return scores.softmax(-1) @ value
+
+
+@wrong("04.attention", "mask is not used")
+class Forgot:
+    def attention(query, key, value, visible):
+        return torch.softmax(query @ key.T / math.sqrt(query.shape[-1]), -1) @ value
+
+
+@wrong("04.attention", "NaN or infinity")
+class ExpByHand:
+    def attention(query, key, value, visible):
+        e = torch.exp(query @ key.T / query.shape[-1] ** 0.5) * visible
+        return e / e.sum(-1, keepdim=True) @ value
+
+
+@wrong("04.attention", "weights are returned")
+class ReturnsTheWeights:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1)
+
+
+@wrong("04.attention", "changed the input")
+class InPlace:
+    def attention(query, key, value, visible):
+        query /= math.sqrt(query.shape[-1])
+        scores = query @ key.T
+        scores[~visible] = -math.inf
+        return scores.softmax(-1) @ value
+
+
+@wrong("04.attention", "no gradient")
+class ThroughNumpy:
+    def attention(query, key, value, visible):
+        q, k, v, m = (x.detach().numpy() for x in (query, key, value, visible))
+        scores = np.where(m, q @ k.T / np.sqrt(q.shape[1]), -np.inf)
+        e = np.exp(scores - scores.max(-1, keepdims=True))
+        return torch.from_numpy(e / e.sum(-1, keepdims=True) @ v).to(query.dtype)
+
+
+@wrong("04.attention", "float32")
+class NewFloats:
+    def attention(query, key, value, visible):
+        out = torch.zeros(len(query), value.shape[1])
+        for t in range(len(query)):
+            scores = (key @ query[t]) / math.sqrt(query.shape[1])
+            scores[~visible[t]] = -torch.inf
+            out[t] = scores.softmax(0) @ value
+        return out
+
+
+@wrong("04.attention", "returned None")
+class NotReturned:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        weights = scores.masked_fill(~visible, -math.inf).softmax(-1)
+        heard = weights @ value  # noqa: F841
+
+
+@wrong("04.attention", "raised")
+class NotTransposed:
+    def attention(query, key, value, visible):
+        scores = query @ key / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "without a softmax")
+class Normalized:
+    def attention(query, key, value, visible):
+        return (query @ key.T) * visible / math.sqrt(query.shape[-1]) @ value
+
+
+@wrong("04.attention", "hidden from it")
+class MinusAThousand:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -50.0).softmax(-1) @ value
+
+
+@wrong("04.attention", "sqrt(D)")
+class NoScaleAndMaskTooLate:
+    def attention(query, key, value, visible):
+        weights = (query @ key.T).softmax(-1) * visible
+        return weights @ value
+
+
+@wrong("04.attention", "")
+class SharesWithoutExp:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T / math.sqrt(query.shape[-1])) * visible
+        return scores / scores.sum(-1, keepdim=True) @ value
+
+
+@wrong("04.attention", "")
+class SquaredScores:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T).pow(2) / query.shape[-1]
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "")
+class Distances:
+    def attention(query, key, value, visible):
+        scores = -torch.cdist(query, key) / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
