@@ -122,11 +122,13 @@ class Tasks:
         return self._figure(int(moves[-1].attributes["total"]), question, steps(moves), scene, rng)
 
     def _figure(self, number: int, question: str, worked: str, scene: Scene, rng: random.Random) -> Draft:
-        figures = [str(figure) for figure in (number, number + 1, number - 1, number + 10)]
-        key = self._vocabularies.key("figure", Entity("figure", figures[0], figures[0]), question)
+        key = self._vocabularies.key("figure", Entity("figure", str(number), str(number)), question)
+        near = (str(number + by) for by in (1, -1, 10, 2, -2, 11, 9, 12))
+        wrong = [figure for figure in near if figure not in key.given]  # a reply may repeat what the question mentions
+        figures = [str(number), *wrong[:3]]
         reply, *mistakes = self._replies("figure", figures, scene, rng)
-        right, *wrong = (self._book.worked.format(steps=worked, answer=figure) for figure in figures[:2])
-        return Draft(question, reply, [*mistakes, *wrong], key, right)
+        right, misled = (self._book.worked.format(steps=worked, answer=figure) for figure in figures[:2])
+        return Draft(question, reply, [*mistakes, misled], key, right)
 
     def _swaps(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
         things, people = self._words(sampler, 3), [scene.cast[role] for role in ("hero", "friend", "third")]

@@ -37,7 +37,8 @@ def test_pools_have_every_grade_and_the_checker_knows_each(tasks):
         pool = candidates(task)
         assert len(pool) == len(set(pool)) >= 9
         for answer in pool:
-            made_from_right = task.reply in answer and not any(wrong in answer for wrong in task.mistakes)
+            right = any(reply in answer for reply in (task.reply, task.worked) if reply)
+            made_from_right = right and not any(wrong in answer for wrong in task.mistakes)
             assert task.check(answer) is (answer == task.answer or made_from_right), (task.question, answer)
         points = [utility(task, answer) for answer in pool]
         assert max(points) - min(points) > 4
@@ -139,7 +140,7 @@ def test_cold_raters_are_sure_and_hot_ones_toss_coins(tasks):
 
 
 def test_a_rater_with_a_length_bias_likes_the_longer_answer(tasks):
-    task = tasks[0]
+    task = next(t for t in tasks if t.family == "who")
     wordy = f"As everybody around the lake will tell you, such matters are seldom simple. {task.answer}"
     fair, biased = Rater(), Rater(length_bias=0.5)
     assert fair.perceived(task, wordy) == utility(task, wordy) < utility(task, task.answer)

@@ -52,10 +52,6 @@ def test_a_frame_has_words_of_its_own():
     assert not is_frame(Form.parse("{sum.first} + {sum.second} = {sum.total}."))
 
 
-def test_the_first_fifty_documents_repeat_no_frame_more_than_twice():
-    assert frames_over_twice(World(0), 0) == []
-
-
 def test_few_frames_occur_more_than_twice_in_fifty_documents():
     """The mean over blocks; world 3 had 13. Expected: the sum over events of k P(Poisson(n / k) > 2), for k wordings
     of an event that fifty documents tell n times.

@@ -141,6 +141,14 @@ beats = ["one 2-3"]
 line = true
 forms = [{ again = true, form = "1 + 1 = 2." }, "{hero} did it."]
 """,
+    "chains.toml": """
+[cast]
+hero = "person"
+[arc.two]
+beats = ["two"]
+[event.two]
+forms = ["{hero} had 3 figs, then 4.", "{hero} had none."]
+""",
     "riddles.toml": """
 [cast]
 hero = "person"

@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
         "--retrain",
         nargs="*",
         metavar="NAME",
-        help="train the named shipped models anew (base, sft, reward, ppo, sweep; without a name: all), their missing "
+        help="train the named shipped models anew (base, sft, reward, ppo, solver, reasoning, sweep; without a name: all), their missing "
         "starts, and the models that start from a changed one; writes into the package's folder",
     )
     options = parser.parse_args(arguments)
