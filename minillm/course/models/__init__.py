@@ -3,7 +3,7 @@
     recipes      what decides what a model becomes
     training     how each is trained, by the code that the lessons teach
     retraining   `python -m minillm.course.models --retrain`: makes the shipped models anew
-    base/ sft/ reward/ ppo/ solver/ reasoning/ sweep.json   what ships, in this folder; `minillm.course.shipped` reads it
+    base/ sft/ reward/ ppo/ solver/ reasoning/ sweep.json   what ships; `minillm.course.shipped` reads it
 
 Other seeds and recipes, and all models while the world or a default recipe is newer than what ships, are trained here
 with a progress bar and kept in the cache under a hash of their settings (`minillm.course.keeping`), so changed settings
