@@ -574,6 +574,7 @@ def toy_course(folder):
     return make_toy_course(folder)
 
 
+@pytest.mark.slow
 def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
     venv = toy_course / ".venv"
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

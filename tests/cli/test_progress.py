@@ -78,6 +78,7 @@ def test_when_all_is_done_it_says_so(folder):
     assert "10 of 10 points. All exercises are done. Well done!" in result.output
 
 
+@pytest.mark.slow
 def test_every_assignment_can_be_done_and_counts_nothing_before():
     possible = sum(len(question.probes) for number in ASSIGNMENTS for question in questions(number))
     for kind, points in (("exercises", f"0 of {possible}"), ("solutions", f"{possible} of {possible}")):
@@ -87,6 +88,7 @@ def test_every_assignment_can_be_done_and_counts_nothing_before():
         assert result.output.count("not begun\n" if kind == "exercises" else "# done\n") == len(ASSIGNMENTS)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(folder, monkeypatch):
     shutil.copytree(SOLUTIONS / "05_feed_forward", folder / "05_feed_forward")
     write(folder, {"def join": "def join(*a): return 1"})
