@@ -19,13 +19,12 @@ def workbook(page: str | None, solved: bool) -> None:
     if solved and page is None:
         raise UserError("--solved belongs to --reset NN: it fills in the turns of the lessons before NN")
     name = None if page is None else find_page(page)
+    if name is not None:
+        kept = reset(name)[1]
+        click.echo(f"{name} is as the course has it." + (f" Yours is beside it: {kept.name}" if kept else ""))
     for sentence in sentences(lay_out()):
         click.echo(sentence)
-    if name is None:
-        return
-    path, kept = reset(name)
-    click.echo(f"{path.name} is as the course has it." + (f" Yours is beside it: {kept.name}" if kept else ""))
-    if solved:
+    if solved and name is not None:
         caught_up(number_of(name))
 
 

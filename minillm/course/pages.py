@@ -20,8 +20,11 @@ YOUR_TURN = re.compile(r"""^@your_turn\(\s*["']([^"']+)["']\s*\)""", re.MULTILIN
 
 
 def read_page(path: Path) -> Page:
-    """Read a notebook. Raises `UserError` or `UnicodeDecodeError` for a file that is not one, and `OSError`."""
-    page = read_json(path)
+    """Read a notebook. Raises `OSError`, and `UserError` with the reason for a file that is not one."""
+    try:
+        page = read_json(path)
+    except ValueError as error:
+        raise UserError(str(error).partition(";")[0]) from None  # what follows is advice about fetched files
     cells = page.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) and _has_text(cell) for cell in cells):
         raise UserError("it has no cells")

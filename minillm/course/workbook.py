@@ -1,7 +1,7 @@
 """The workbook: the learner's own copies of lessons, labs and exercises, laid out without outputs.
 
 A copy that nobody has written in is renewed when the course changes; one that somebody has written in is kept. To tell
-them apart, the workbook's `laid_out.json` has a hash of each page's cells as they were laid out.
+them apart, the workbook's `.laid_out.json` has a hash of each page's cells as they were laid out.
 """
 
 import errno
@@ -22,7 +22,7 @@ from minillm.errors import UserError
 from minillm.files import locked, read_json, replacing, write_json
 
 COURSE = Path(__file__).resolve().parents[2]
-MANIFEST = "laid_out.json"
+MANIFEST = ".laid_out.json"
 MAX_MANIFEST_BYTES = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -66,7 +66,7 @@ def read_course_page(path: Path) -> Page:
     """Read one of the course's own pages. Raises `UserError` if it is damaged."""
     try:
         return read_page(path)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"{path} is damaged ({error}); get the course's folder again") from None
 
 
@@ -120,7 +120,7 @@ class Workbook:
         return move_links(page, self.sources[name], self.folder / name, self.moved)
 
     def copy(self, name: str) -> Page:
-        """The learner's copy of a page. Raises `OSError`, or `ValueError` with the reason why it cannot be read."""
+        """The learner's copy of a page. Raises `OSError`, or `UserError` with the reason why it cannot be read."""
         path = self.folder / name
         if self.is_elsewhere(path):
             raise UserError("it is a link, or lies behind one")
@@ -136,7 +136,7 @@ class Workbook:
         """Whether a copy may hold what the course does not have: neither now nor when it was laid out."""
         try:
             there = digest(self.copy(name))
-        except (OSError, ValueError):
+        except (OSError, UserError):
             return os.path.lexists(self.folder / name)
         return there not in (self.laid_out.get(name), digest(self.fresh(name)))
 
@@ -155,7 +155,7 @@ def opened() -> Iterator[Workbook]:
     folder = Path(os.path.abspath(saved.workbook()))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / MANIFEST):
+        with locked(folder / "laid_out"):
             book = Workbook(folder)
             before = dict(book.laid_out)
             try:
@@ -193,7 +193,7 @@ def _lay_out(book: Workbook, name: str, report: Report) -> None:
         there = digest(book.copy(name))
     except FileNotFoundError:
         there = None
-    except (OSError, ValueError) as error:
+    except (OSError, UserError) as error:
         report.left[name] = str(error)
         return
     earlier = book.laid_out.get(name, wanted)
@@ -235,7 +235,7 @@ def catch_up(number: str) -> CaughtUp:
                 continue
             try:
                 page = book.copy(name)
-            except (OSError, ValueError) as error:
+            except (OSError, UserError) as error:
                 done.troubles[name] = f"is not filled in: {error}"
                 continue
             filled = fill_turns(page, {id: turn.solution for id, turn in missing.items()})

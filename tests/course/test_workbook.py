@@ -349,6 +349,7 @@ def test_the_files_that_lessons_read_are_there_from_the_workbook():
     }
     assert "../benchmarks/results/alignment.json" in named
     assert not [place for place in named if not (workbook.COURSE / "workbook" / place).resolve().exists()]
+    assert "/workbook/" in (workbook.COURSE / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_links_move_with_a_page(course, folder):
