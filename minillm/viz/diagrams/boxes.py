@@ -19,6 +19,7 @@ MOST_WRITTEN = 8  # rows and columns up to which numbers are written
 LONGEST = 12  # characters of a word
 ROW = 0.25  # inches, a row with numbers
 SIDE = 0.17  # inches, a cell without a number
+TALLEST = 1.4  # inches, of cells without numbers and without words
 LABEL = 0.14  # inches, the least height of a row with a word
 MOST_WORDS = 24  # rows and columns up to which words are written
 LINE = 0.17  # inches, a line of text
@@ -75,11 +76,13 @@ class Box(Part):
         return self.digits != COLORS_ONLY and max(self.front.shape) <= MOST_WRITTEN
 
     def with_digits(self, digits: int) -> "Box":
-        """The box with at most so many digits after the point, for a narrower page."""
+        """The box with at most so many digits after the point, and about three that count."""
         if self.digits is not None:
             return self
-        whole = bool((self._finite() % 1 == 0).all())
-        return dataclasses.replace(self, digits=min(digits, 0) if whole else digits)
+        numbers = self._finite()
+        largest = float(numbers.abs().max()) if numbers.numel() else 0.0
+        enough = 0 if bool((numbers % 1 == 0).all()) else 2 if largest < 10 else 1 if largest < 100 else 0
+        return dataclasses.replace(self, digits=min(digits, enough))
 
     @cached_property
     def cell(self) -> tuple[float, float]:
@@ -91,7 +94,7 @@ class Box(Part):
             word = max((text_width(word, TINY) for word in self.columns), default=0.0) + 0.08
             return max(wide, word) if word < wide + 0.1 else wide, ROW  # a little wider, so that words lie flat
         least = [LABEL if words else 0.0 for words in (self.columns, self.rows)]
-        return max(least[0], min(SIDE, self.widest / columns)), max(least[1], min(SIDE, 2.0 / rows))
+        return max(least[0], min(SIDE, self.widest / columns)), max(least[1], min(SIDE, TALLEST / rows))
 
     def extent(self) -> Extent:
         """The size of the box with its labels."""

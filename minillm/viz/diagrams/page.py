@@ -61,7 +61,7 @@ class Page:
         if kind == "mask":
             canvas.hatched(swatch)
         else:
-            scale, steps = theme.scale(kind == "signed"), 42
+            scale, steps = theme.scale(kind == "signed"), 7
             for step in range(steps):
                 left, wide = swatch.left + SWATCH * step / steps, SWATCH / steps
                 color = scale(step / (steps - 1))

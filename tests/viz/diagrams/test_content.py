@@ -145,13 +145,14 @@ def test_numbers_are_written_up_to_eight_rows_and_columns():
 
 
 def test_digits_are_dropped_before_numbers_when_the_page_is_narrow():
-    def flow_of(boxes):
-        parts = [diagrams.arrow("+"), diagrams.box("x", torch.full((1, 3), -12.34), "T C")] * boxes
+    def flow_of(boxes, number=-1.25):
+        parts = [diagrams.arrow("+"), diagrams.box("x", torch.full((1, 5), number), "T C")] * boxes
         return texts(diagrams.flow(parts))
 
-    assert flow_of(6)["−12.34"] == 18
-    assert flow_of(8)["−12.3"] == 24
-    assert not flow_of(11)["−12.3"]
+    assert flow_of(4)["−1.25"] == 20
+    assert flow_of(6)["−1.2"] == 30
+    assert not flow_of(9)["−1.2"]
+    assert flow_of(4, -12.34)["−12.3"] == flow_of(4, -123.4)["−123"] == 20
 
 
 def test_a_stack_shows_its_first_matrix_before_a_sheet_per_head():
