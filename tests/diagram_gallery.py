@@ -62,7 +62,9 @@ def of_heads(n_heads=2, n_kv_heads=2, d_head=4, words=WORDS, theme="light"):
 def gallery(theme="light"):
     """All diagrams, by name."""
     advantages = (REWARDS - REWARDS.mean()) / REWARDS.std()
-    stack = torch.stack([causal_mask(5, 5).float().softmax(-1), torch.eye(5), torch.ones(5, 5) / 5])
+    visible = causal_mask(5, 5)
+    before = torch.eye(5)[[0, 0, 1, 2, 3]]
+    stack = torch.stack([visible / visible.sum(-1, keepdim=True), before, torch.eye(5)])
     return {
         **of_one_head(theme=theme),
         "attention_step 8": of_one_head(EIGHT_WORDS, theme=theme)["attention_step"],
@@ -71,9 +73,9 @@ def gallery(theme="light"):
         **of_heads(9, 3, 64, theme=theme),
         "flow": diagrams.flow(
             [
-                diagrams.box("weights", stack, "H T S", rows=WORDS, columns=WORDS, mask=~causal_mask(5, 5)),
+                diagrams.box("weights", stack, "H T S", rows=WORDS, columns=WORDS, mask=~visible),
                 diagrams.arrow("mean\nover heads"),
-                diagrams.box("mean", stack.mean(0), "T S", rows=WORDS, columns=WORDS),
+                diagrams.box("mean", stack.mean(0), "T S", rows=WORDS, columns=WORDS, mask=~visible),
             ],
             "Three heads, stacked, and their mean",
             theme=theme,
