@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Set up the course and run a command. Only needs Python 3.11 or newer.
 
-    python3 start.py                  set up, fetch the real weights, open JupyterLab at lesson 00
-    python3 start.py setup            only set up: make .venv, install into it, fetch the real weights
-    python3 start.py test             run the checks, all unit tests and all lessons, about 15 minutes
+    python3 start.py                  set up, fetch the real weights, open JupyterLab in your workbook at lesson 00
+    python3 start.py setup            only set up: make .venv, install, fetch the real weights, lay out the workbook
+    python3 start.py reset 04         put lesson 04 of your workbook back; what you wrote is kept beside it
+    python3 start.py reset 06 --solved     also fill in the turns of the lessons before it, to catch up
+    python3 start.py test             run the checks, unit tests and lessons, about 40 minutes
     python3 start.py test --all       also the slow tests, which train, and the lessons in a browser
     python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
     python3 start.py bundle [FOLDER]  write everything for a computer without a network, for a USB stick
     python3 start.py setup --from FOLDER   set up from such a folder, without a network
+
+The folder workbook/ has your own copies of the lessons and exercises. A copy that you have written in is never
+overwritten; the others are renewed when the course is. The variable MINILLM_WORKBOOK names another folder.
 
 On Windows use `py start.py`. It is always safe to run a command again: finished steps are skipped, and interrupted ones
 are repaired.
@@ -46,9 +51,10 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "start.json"  # what was installed; absent during an installation
 HOME = ROOT / ".home"  # replaces a home folder that is not writable, for Jupyter, IPython and the course
 HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/share")
-LESSON = "notebooks/00_the_map.ipynb"
+WORKBOOK = "MINILLM_WORKBOOK"  # environment variable: where the learner's copies are, if not in workbook/
+LESSON = "00_the_map.ipynb"
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
-COMMANDS = ("lab", "setup", "test", "tour", "doctor", "bundle")
+COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 GIGABYTES = 3  # .venv takes 1.6 with PyTorch's CPU build (6 with CUDA), and pip needs space to unpack
 
@@ -97,7 +103,7 @@ def act(arguments: list[str]) -> int:
     """Parse the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
-        usage="start.py [setup|test|tour|doctor|bundle] [options]",
+        usage="start.py [setup|reset NN|test|tour|doctor|bundle] [options]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -113,6 +119,8 @@ def act(arguments: list[str]) -> int:
         raise Stop(f"there is no command {command!r}; {hint}")
     if rest and command in ("lab", "setup"):
         raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
+    if command == "reset" and (not rest or rest[0].startswith("-")):
+        raise Stop(f"'reset' needs the number of a lesson: `{PYTHON} start.py reset 04`.")
     if options.bundle and command != "setup":
         raise Stop(f"--from belongs to `{PYTHON} start.py setup`; {command!r} comes after it.")
 
@@ -123,10 +131,15 @@ def act(arguments: list[str]) -> int:
     settle()
     if options.bundle:
         lay_out(python, Path(options.bundle).resolve(), files)
-    if command != "doctor":
+    if command not in ("doctor", "reset"):
         fetch(python)
 
     # run the command
+    if command == "reset":
+        return workbook(python, "--reset", *rest)
+    status = workbook(python) if command in ("lab", "setup") else 0
+    if status:
+        return status
     if command == "setup":
         print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
         if not options.here:
@@ -489,9 +502,22 @@ def test(python: str, rest: list[str]) -> int:
     return 0
 
 
+def workbook(python: str, *options: str) -> int:
+    """Lay out the learner's copies, or put one back. Python processes that start later find them by a variable."""
+    os.environ[WORKBOOK] = os.path.abspath(os.environ.get(WORKBOOK) or ROOT / "workbook")
+    return run([python, "-m", "minillm", "workbook", *options])
+
+
 def lab(python: str) -> int:
-    """Serve JupyterLab at the first lesson; it prints its address with the token, and uses the next free port."""
-    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{LESSON}"]
+    """Serve JupyterLab in the workbook; it prints its address with the token, and uses the next free port.
+
+    It serves all of the course's folder, because links in the lessons lead there, and opens the workbook in it.
+    """
+    folder = Path(os.environ[WORKBOOK])
+    root = ROOT if folder.is_relative_to(ROOT) else folder
+    lesson = (folder / LESSON).relative_to(root).as_posix()
+    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{lesson}"]
+    command.append(f"--ServerApp.preferred_dir={folder}")  # where the list of files begins
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

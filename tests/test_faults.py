@@ -17,6 +17,7 @@ from minillm.cli.runs import progress
 TESTS = Path(__file__).resolve().parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork, and importing torch again takes seconds")
 def test_nothing_is_lost_by_kills_and_a_full_disk(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}

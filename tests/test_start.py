@@ -42,6 +42,7 @@ def recorded(start, monkeypatch):
     """Every command that start.py would run, in order, instead of running it."""
     commands = []
     monkeypatch.setenv("HOME", str(start.ROOT))
+    monkeypatch.setenv("MINILLM_WORKBOOK", "")
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
     monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
     monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
@@ -113,11 +114,14 @@ def test_a_wrong_command_gets_the_near_one(start, recorded, capsys):
     assert start.main(["tset"]) == 1
     assert capsys.readouterr().err == "start.py: there is no command 'tset'; did you mean 'test'?\n"
     assert start.main(["xyzzy"]) == 1
-    assert "the commands are lab, setup, test, tour, doctor, bundle." in capsys.readouterr().err
+    assert "the commands are lab, setup, reset, test, tour, doctor, bundle." in capsys.readouterr().err
     assert start.main(["--hree"]) == 1
     assert "'lab' takes no '--hree'; " in capsys.readouterr().err
     assert start.main(["setup", "everything"]) == 1
     assert "'setup' takes no 'everything'; " in capsys.readouterr().err
+    for arguments in (["reset"], ["reset", "--solved"]):
+        assert start.main(arguments) == 1
+        assert "'reset' needs the number of a lesson: `" in capsys.readouterr().err
     assert recorded == []
 
 
@@ -131,13 +135,13 @@ def test_help_names_every_command(start, capsys):
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
 def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
     assert start.main(arguments) == 0
-    assert recorded == [[sys.executable, ["lab"]], *([sys.executable, *fetch[1:]] for fetch in FETCHES)]
+    assert recorded == [[sys.executable, ["lab"]], *([sys.executable, *step[1:]] for step in (*FETCHES, WORKBOOK))]
     assert capsys.readouterr().out.strip().endswith("opens JupyterLab at lesson 00.")
 
 
 def test_setup_says_what_comes_next(start, recorded, capsys):
     assert start.main(["setup"]) == 0
-    assert recorded == [["PYTHON", ["lab"]], *FETCHES]  # so that the course may begin where no network is
+    assert recorded == [["PYTHON", ["lab"]], *FETCHES, WORKBOOK]  # so that the course may begin where no network is
     last_lines = capsys.readouterr().out
     assert "start.py` opens JupyterLab" in last_lines
     assert "activate`" in last_lines
@@ -153,6 +157,7 @@ def test_setup_promises_no_command_that_it_does_not_install(start, recorded, cap
 
 
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
+WORKBOOK = ["PYTHON", "-m", "minillm", "workbook"]
 STATIC = [
     ["PYTHON", "-m", "ruff", "check", "."],
     ["PYTHON", "-m", "ruff", "format", "--check", "."],
@@ -174,6 +179,7 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
     ("arguments", "extras", "commands"),
     [
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
+        (["reset", "06", "--solved"], ["lab"], [[*WORKBOOK, "--reset", "06", "--solved"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
         (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
         (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS]),
@@ -221,9 +227,31 @@ def test_jupyterlab_opens_lesson_00_as_root_and_without_a_screen(start, recorded
     assert start.main([]) == 0
     lab = recorded[-1]
     assert lab[:3] == ["PYTHON", "-m", "jupyterlab"]
-    assert f"--ServerApp.root_dir={start.ROOT}" in lab
-    assert "--LabApp.default_url=/lab/tree/notebooks/00_the_map.ipynb" in lab
-    assert lab[5:] == flags
+    assert lab[3:6] == [
+        f"--ServerApp.root_dir={start.ROOT}",
+        "--LabApp.default_url=/lab/tree/workbook/00_the_map.ipynb",
+        f"--ServerApp.preferred_dir={start.ROOT / 'workbook'}",
+    ]
+    assert lab[6:] == flags
+    assert recorded[-2] == WORKBOOK
+    assert os.environ["MINILLM_WORKBOOK"] == str(start.ROOT / "workbook")  # for its kernels
+
+
+def test_a_workbook_in_another_place_is_what_jupyterlab_serves(start, recorded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINILLM_WORKBOOK", "my pages")
+    assert start.main([]) == 0
+    assert f"--ServerApp.root_dir={tmp_path / 'my pages'}" in recorded[-1]
+    assert "--LabApp.default_url=/lab/tree/00_the_map.ipynb" in recorded[-1]
+    assert os.environ["MINILLM_WORKBOOK"] == str(tmp_path / "my pages")
+
+
+@pytest.mark.parametrize("command", [[], ["setup"]])
+def test_without_a_workbook_nothing_is_promised(start, recorded, monkeypatch, capsys, command):
+    monkeypatch.setattr(start, "run", lambda command: recorded.append(command) or int(command == WORKBOOK))
+    assert start.main(command) == 1
+    assert recorded[-1] == WORKBOOK
+    assert capsys.readouterr().out == ""
 
 
 def test_ctrl_c_waits_for_the_command_and_is_told_in_a_sentence(start, recorded, monkeypatch, capsys):
@@ -574,6 +602,7 @@ def toy_course(folder):
     return make_toy_course(folder)
 
 
+@pytest.mark.slow
 def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
     venv = toy_course / ".venv"
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -21,6 +21,7 @@ from minillm.cli.progress import show_progress
 from minillm.cli.reward import reward
 from minillm.cli.sft import sft
 from minillm.cli.tour import tour
+from minillm.cli.workbook import workbook
 from minillm.errors import UserError
 
 
@@ -51,5 +52,5 @@ def main(traceback: bool) -> None:
 
 
 LEARN = (pretrain, sft, reward, ppo, dpo, grpo)
-for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, bundle, show_progress, grade_class):
+for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, bundle, workbook, show_progress, grade_class):
     main.add_command(command)

@@ -65,7 +65,10 @@ def bundle(folder: Path | None, make_models: bool) -> None:
         click.echo(
             "Fetch weights with `minillm fetch NAME`; make models with --make-models (about twenty minutes for all)."
         )
-    click.echo("Copy it to the stick, and the course's folder without .venv. On each laptop, in the course's folder:")
+    click.echo(
+        "Copy it to the stick, and the course's folder without .venv and your workbook, which each laptop lays out."
+    )
+    click.echo("On each laptop, in the course's folder:")
     click.echo(f"    start.py setup --from {folder.name}      (with its path; it shows the same fingerprint)")
 
 

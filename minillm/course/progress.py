@@ -1,4 +1,7 @@
-"""A learner's progress: run each exercise notebook in a separate process and repeat its checks."""
+"""A learner's progress: the turns and guesses of each lesson, and its exercise.
+
+Each exercise notebook runs in a separate process, and its checks are repeated.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +14,12 @@ from minillm.course.checks.sandbox import plain_command
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.needed import ask_notebook
 from minillm.course.grading.notebook import begun, read_code
+from minillm.course.learner.guess import outcomes
+from minillm.course.learner.loading import load
+from minillm.course.learner.turn import Turn
+from minillm.course.pages import questions_in, turns_in
+from minillm.course.turns import find
+from minillm.course.workbook import course_pages, number_of, read_course_page
 
 SEED = 0  # the default of `check`, so that both give the same result
 
@@ -34,6 +43,40 @@ class Progress:
     def possible(self) -> int:
         """The maximum number of points over all questions."""
         return sum(len(question.probes) for question in self.questions)
+
+
+@dataclass(frozen=True)
+class LessonProgress:
+    """What a lesson asks its learner for, and what is done."""
+
+    number: str
+    page: str  # its name in the workbook
+    turns: tuple[Turn, ...] = ()  # of the lesson and its lab
+    done: frozenset[str] = frozenset()  # ids of the turns that passed
+    guesses: tuple[bool, ...] = ()  # for each prediction that was made and answered, whether it was right
+
+    @property
+    def to_do(self) -> list[Turn]:
+        """The turns that have not passed."""
+        return [turn for turn in self.turns if turn.id not in self.done]
+
+
+def lesson_progress() -> dict[str, LessonProgress]:
+    """The turns and guesses of each lesson, by its number: what the course's pages ask, and what the workbook keeps."""
+    kept = outcomes()
+    lessons: dict[str, LessonProgress] = {}
+    for name, path in course_pages().items():
+        if "/" in name:  # an exercise
+            continue
+        page, number = read_course_page(path), number_of(name)
+        turns = tuple(find(id) for id in turns_in(page))
+        done = {turn.id for turn in turns if turn.id in load(turn.topic).yours}
+        guesses = [kept[question] for question in questions_in(page) if question in kept]
+        before = lessons.get(number, LessonProgress(number, name))
+        lessons[number] = LessonProgress(
+            number, before.page, before.turns + turns, before.done | done, (*before.guesses, *guesses)
+        )
+    return lessons
 
 
 def progress(folder: Path, number: str) -> Progress:

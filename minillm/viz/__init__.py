@@ -1,8 +1,9 @@
-"""Figures and widgets for the lessons: `figures` draws, `explorer` adds controls, `live` follows a training run.
+"""Figures, diagrams and widgets for the lessons.
 
-Everything here displays given values, as a matplotlib figure or as HTML, and computes nothing about a model. The colors
-are distinguishable for color-blind readers. Every picture has its own light background, so it looks the same in a dark
-JupyterLab.
+`figures` plots values, `diagrams` draws tensors and the operations between them, `explorer` adds controls, and `live`
+follows a training run. Everything here displays given values, as a matplotlib figure or as HTML, and computes nothing
+about a model but the steps that a diagram shows. The colors are distinguishable for color-blind readers. Every picture
+has its own background, so it looks the same in a dark JupyterLab.
 """
 
 try:

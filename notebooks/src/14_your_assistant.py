@@ -956,7 +956,7 @@ display(box)
 # The same without a notebook, from the same file, and a chat with what came of it:
 #
 # ```
-# minillm sft --model smollm2-135m-instruct --data notebooks/my_assistant.jsonl --lora 8 --out runs/pip
+# minillm sft --model smollm2-135m-instruct --data workbook/my_assistant.jsonl --lora 8 --out runs/pip
 # minillm chat --model runs/pip
 # ```
 #

@@ -71,6 +71,7 @@ def test_a_bundle_holds_what_setup_installs_and_start_py_takes_it(course, tmp_pa
     }
     assert "Not in the bundle, since not on this computer: smollm2-135m-instruct, gpt2-tokenizer, sft." in said
     assert "--make-models" in said
+    assert "the course's folder without .venv and your workbook, which each laptop lays out" in said
     files = load_start(course).open_bundle(stick)
     assert set(files) == {
         "cache/models/base-0123456789abcdef/seal.json",

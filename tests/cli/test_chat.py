@@ -147,6 +147,7 @@ os.execv(sys.executable, sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 def test_ctrl_c_stops_the_answer_and_at_the_prompt_the_chat(endless):
     import pty

@@ -37,6 +37,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_500_turns_take_the_memory_of_100(folder, monkeypatch):
     taken = {}
 

@@ -241,6 +241,7 @@ def test_pretrain_reports_its_place_between_bigram_and_floor(tmp_path, cache):
     assert last_json(written)["new_tokens"] == 4
 
 
+@pytest.mark.slow
 def test_eval_tells_chance_model_and_perfect_of_every_experiment(tmp_path, cache):
     run("pretrain", "--out", tmp_path / "run", "--steps", "1", *TRAINING)
     result = last_json(run("eval", tmp_path / "run", "--questions", "2", "--samples", "2", "--json"))
@@ -275,6 +276,7 @@ def test_pretrain_on_a_text_file_has_no_floor_to_show(tmp_path, cache):
     assert result["bigram_loss"] > 0
 
 
+@pytest.mark.slow
 def test_resume_keeps_the_settings_it_began_with(tmp_path, cache, monkeypatch):
     out = tmp_path / "run"
     assert "holds no run" in run("pretrain", "--out", out, "--resume", status=1).stderr
@@ -298,6 +300,7 @@ def test_what_is_not_said_is_in_the_presets_recipe(tmp_path, cache):
     assert line["flop_utilization"] >= 0
 
 
+@pytest.mark.slow
 def test_minutes_take_the_place_of_the_default_steps(tmp_path, cache):
     out = tmp_path / "run"
     first = last_json(run("pretrain", "--out", out, "--minutes", "0.01", "--optimizer", "muon", "--json", *TRAINING))
@@ -397,6 +400,7 @@ def test_a_conversation_ends_with_its_json(real_weights):
     assert messages[1]["content"] == "What is 2 + 2?"
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_tour_passes_every_box(real_weights):
     output = run("tour", "--question", "What is the capital of France?").output

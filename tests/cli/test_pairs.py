@@ -130,6 +130,7 @@ def test_resume_asks_for_the_same_rankings(tmp_path, chatty, people):
     assert "is not what the run" in run("reward", *options, "--resume", status=1).stderr
 
 
+@pytest.mark.slow
 def test_a_chat_model_is_asked_instructions(tmp_path, chatty):
     few = ["--questions", "1", "--samples", "0", "--instructions", "4"]
     shown = run("eval", "--model", chatty, *few, "--reference", chatty, "--json")

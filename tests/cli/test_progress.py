@@ -7,8 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from minillm.cli import main
+from minillm.course import workbook
 from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.checks.question import Question
+from minillm.course.learner.guess import Guess
+from minillm.course.turns import turns
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts
 
@@ -78,6 +81,7 @@ def test_when_all_is_done_it_says_so(folder):
     assert "10 of 10 points. All exercises are done. Well done!" in result.output
 
 
+@pytest.mark.slow
 def test_every_assignment_can_be_done_and_counts_nothing_before():
     possible = sum(len(question.probes) for number in ASSIGNMENTS for question in questions(number))
     for kind, points in (("exercises", f"0 of {possible}"), ("solutions", f"{possible} of {possible}")):
@@ -87,6 +91,7 @@ def test_every_assignment_can_be_done_and_counts_nothing_before():
         assert result.output.count("not begun\n" if kind == "exercises" else "# done\n") == len(ASSIGNMENTS)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(folder, monkeypatch):
     shutil.copytree(SOLUTIONS / "05_feed_forward", folder / "05_feed_forward")
     write(folder, {"def join": "def join(*a): return 1"})
@@ -113,6 +118,51 @@ def test_a_notebook_that_is_missing_or_broken_is_told(folder):
     assert result.output.count("not begun") == len(ASSIGNMENTS)
 
 
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A workbook of a lesson 04 with two turns, a lab with the third and two predictions, and a lesson 06."""
+    monkeypatch.setattr(workbook, "COURSE", tmp_path / "course")
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
+    asked = {turn.id: f'@your_turn("{turn.id}")\n{turn.stub}' for turn in turns("04")}
+    predictions = ['guess = predict("Which?", ["a", "b"])', 'again = predict("And now?", ["a", "b"])\n%time 1']
+    for name, cells in {
+        "04_attention": [asked["04.causal_mask"], asked["04.attention"]],
+        "04_attention_lab": [asked["04.heads"], *predictions],
+        "06_transformer": ["6"],
+    }.items():
+        path = tmp_path / "course" / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells = [{"cell_type": "code", "source": source} for source in cells]
+        path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    shutil.copytree(SOLUTIONS.parent / "exercises" / NAME, tmp_path / "course" / "exercises" / NAME)
+    return tmp_path / "workbook"
+
+
+@pytest.mark.usefixtures("as_users_call_it")
+def test_turns_and_guesses_of_the_workbook_and_what_is_next(book):
+    assert "there is no folder" in run().output
+    workbook.lay_out()
+    result = run("--exercise", "04", "--exercise", "06", "--json")
+    first, _, trouble, _, last = result.output.splitlines()[:5]
+    assert first == "04_attention                  0 of 10 .................... not begun  turns 0 of 3"
+    assert trouble.strip() == "06_transformer.ipynb: is not there"
+    assert last == f"0 of 20 points. Next: your turn 04.causal_mask The causal mask, in {book / '04_attention.ipynb'}"
+    assert json.loads(result.output.splitlines()[-1])["lessons"] == [
+        {"number": "04", "turns": 3, "turns_done": 0, "guesses": 0, "guesses_right": 0},
+        {"number": "06", "turns": 0, "turns_done": 0, "guesses": 0, "guesses_right": 0},
+    ]
+    workbook.catch_up("06")
+    for question, choice in {"Which?": "a", "And now?": "b", "Nowhere asked?": "a"}.items():
+        guess = Guess(question, ["a", "b"])
+        guess.choose(choice)
+        guess.answer("a")
+    result = run("--exercise", "04")
+    assert "not begun  turns 3 of 3, guesses right 1 of 2\n" in result.output
+    assert f"0 of 10 points. Next: 04.1 One head, in {book / 'exercises' / NAME / NAME}.ipynb" in result.output
+    shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", book / "exercises" / NAME)
+    assert "10 of 10 points. All turns and exercises are done. Well done!" in run("--exercise", "04").output
+
+
 def test_what_cannot_be_meant_is_told(folder):
-    assert "there is no folder nowhere; go to the course's folder" in run("nowhere").output
+    assert "there is no folder nowhere; `start.py setup` lays out your workbook" in run("nowhere").output
     assert "there is no exercise '99'; choose from" in run(folder, "--exercise", "99").output

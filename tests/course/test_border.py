@@ -91,6 +91,7 @@ def answers(*cells, limits=QUICK, ids=("04.3",)):
     return [question.grade(seed, collected.replies[question.id]) for question, seed in asked], collected.troubles
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_statement_costs_that_statement_alone():
     broken = "x = 1 / 0", "y = (", "while True: pass", "import os; os._exit(0)", "raise SystemExit"
     (result,), troubles = answers(*broken, ANSWER)
@@ -132,6 +133,7 @@ JOIN = """def join(out_a, total_a, out_b, total_b):
     return (shares * torch.stack([out_a, out_b]).nan_to_num()).sum(0), parts.logsumexp(0)"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 1000])  # the second is more than is kept waiting
 def test_a_forged_reply_is_no_reply(times):
     forge = f"""import os
@@ -158,6 +160,7 @@ def test_more_than_may_be_returned_is_not_read():
     assert result.failure.sentence == "window_mask returned more than 10 MB."
 
 
+@pytest.mark.slow
 def test_all_of_a_notebook_together_has_a_limit():
     cells = ["import time; time.sleep(1.5)"] * 4
     (result,), troubles = answers(*cells, ANSWER, limits=Limits(seconds=1, total_seconds=2))
@@ -165,6 +168,7 @@ def test_all_of_a_notebook_together_has_a_limit():
     assert len(troubles) < 4
 
 
+@pytest.mark.slow
 def test_what_is_perhaps_not_needed_costs_no_time_and_is_not_told():
     slow = [Statement(f"slow {place}", "while True: pass", needed=False) for place in range(7)]
     statements = [Statement("imports", "import torch"), *slow, Statement("answer", ANSWER)]
@@ -179,6 +183,7 @@ def window_mask(*a):
     raise ValueError(str(seen))"""
 
 
+@pytest.mark.slow
 def test_what_a_private_probe_asks_no_other_reply_can_tell():
     public = find("04.3")
     probes = [replace(public.probes[0], private=True), *public.probes[1:]]
@@ -231,6 +236,7 @@ def test_a_header_that_asks_for_much_is_not_read():
         unpack(message)
 
 
+@pytest.mark.slow
 def test_an_input_that_comes_back_itself_is_noticed_over_there():
     right = "    return [*pieces] if tuple(pair) not in zip(pieces, pieces[1:]) else merge(*joined(pieces, pair))"
     joined = """def joined(pieces, pair):

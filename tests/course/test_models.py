@@ -238,6 +238,7 @@ def test_the_chat_models_recipe_equals_that_of_the_command():
         assert getattr(recipe.sft, name) == defaults[name], name
 
 
+@pytest.mark.slow
 def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     training = replace(WORLD_SFT.training, steps=4, warmup_steps=1, bf16=False)
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))

@@ -48,6 +48,7 @@ def test_what_stands_around_is_not_there(monkeypatch, tmp_path):
     assert found[8:] == [None] * 3
 
 
+@pytest.mark.slow
 @needs_sandbox
 def test_the_answers_are_hidden_however_the_package_is_installed(monkeypatch, tmp_path):
     package = tmp_path / "real" / "site-packages" / "minillm"  # not editable: a copy among the other packages

@@ -364,6 +364,7 @@ def test_flipped_bytes_are_refused_or_do_no_harm(scratch, file, flips):
         path.write_bytes(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_model_too(real_weights, tmp_path):
     model, _tokenizer = load("smollm2-135m-instruct")

@@ -185,6 +185,7 @@ with join_processes(torch.device("cpu")) as processes:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
     """Real processes under torchrun; in the run "empty" the second one never has anything to learn from."""
     (tmp_path / "job.py").write_text(JOB, encoding="utf-8")

@@ -152,6 +152,7 @@ def test_a_checkpoint_restores_a_device_and_its_random_state(tmp_path, device, o
     other[1].step()  # with the gradients that are there
 
 
+@pytest.mark.slow
 def test_a_process_of_torchrun_on_a_device_learns_what_one_without_does(tmp_path, device):
     code, said = start_job(tmp_path, {"there": {"steps": 20}}, processes=1, device=device.type)
     assert code == 0, said[-4000:]

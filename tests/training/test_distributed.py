@@ -172,6 +172,7 @@ def test_a_sharded_checkpoint_is_in_parts_that_one_process_puts_together(two, tm
         load_checkpoint(previous(path), model, optimizer)
 
 
+@pytest.mark.slow
 def test_a_job_whose_process_dies_starts_again_and_nothing_had_happened(two, tmp_path):
     """To the last bit, with as many processes and threads. Each start goes through all runs; done ones are done."""
     runs = {"ddp-adamw": {"dies_in": 0}, "fsdp-adamw": {"dies_in": 1, "sharded": True}}
@@ -185,6 +186,7 @@ def test_a_job_whose_process_dies_starts_again_and_nothing_had_happened(two, tmp
         assert digest == expected_digest
 
 
+@pytest.mark.slow
 @can_shard
 def test_a_process_that_dies_ends_the_job_with_a_sentence_and_one_process_can_go_on(one, tmp_path):
     _, said = start_job(tmp_path, {"run": {"dies_in": 0, "sharded": True}})

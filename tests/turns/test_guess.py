@@ -3,7 +3,7 @@
 import pytest
 
 from minillm.course import predict
-from minillm.course.learner.guess import Guess, buttons
+from minillm.course.learner.guess import Guess, buttons, outcomes
 from minillm.errors import UserError
 
 QUESTION, CHOICES = "Which word does bank read most from?", ["the", "river", "bank"]
@@ -33,6 +33,32 @@ def test_one_click_is_remembered_and_compared(file, capsys):
     assert Guess("Another question?", CHOICES).guess is None
 
 
+def test_right_guesses_are_told_from_wrong_ones_once_there_is_an_answer(file, monkeypatch):
+    def guessed(question, choice, answer=None):
+        guess = Guess(question, CHOICES)
+        if choice:
+            guess.choose(choice)
+        if answer:
+            guess.answer(answer)
+
+    guessed("right", "the", "the")
+    guessed("wrong", "the", "bank")
+    guessed("not answered", "the")
+    guessed("not guessed", None, "the")
+    assert outcomes() == {"right": True, "wrong": False}
+    guessed("wrong", "bank")  # another try counts once it is answered
+    assert outcomes() == {"right": True}
+    guessed("wrong", None, "bank")
+    assert outcomes() == {"right": True, "wrong": True}
+
+    def fails(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("minillm.course.learner.guess.write_json", fails)
+    guessed("right", "river", "bank")  # nothing is raised
+    assert outcomes()["right"]
+
+
 def test_what_a_page_stores_does_not_depend_on_the_guess(file):
     guess = Guess(QUESTION, CHOICES)
     before = buttons(guess)._repr_mimebundle_()[0]["text/plain"]
@@ -46,7 +72,7 @@ def test_a_script_prints_the_question(capsys):
     assert capsys.readouterr().out == f"Predict: {QUESTION}\n  - the\n  - river\n  - bank\n"
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b'{"Which word does bank read most from?": 5}'])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b'{"Which word does bank read most from?": "the"}'])
 def test_a_damaged_file_is_no_guess_and_is_written_anew(file, content):
     file.parent.mkdir()
     file.write_bytes(content)

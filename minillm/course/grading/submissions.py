@@ -248,7 +248,8 @@ def _notebook(shown: str, data: bytes | str, written: datetime | None) -> Notebo
             trouble = str(reason)
     content = _by_content(cells)
     number = named or content or numbered
-    if number is None or (LESSONS in folders and content is None and trouble is None):  # a lesson
+    among_lessons = LESSONS in folders or folders[-1:] == ("workbook",)  # where the learner's copies of lessons lie
+    if number is None or (among_lessons and content is None and trouble is None):
         return None
     if trouble:
         return Notebook(number, shown, trouble=f"{shown} {trouble}")

@@ -3,6 +3,7 @@
 import html
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,25 @@ class Guess:
         if len(set(choices)) < 2 or not all(isinstance(choice, str) for choice in choices):
             raise UserError(f"predict needs at least two different texts to choose from; got {list(choices)}")
         self.question, self.choices = question, tuple(choices)
-        earlier = _guesses().get(question)
+        earlier = _guesses().get(question, {}).get("guess")
         self.guess = earlier if earlier in self.choices else None
 
     def choose(self, choice: str) -> str:
         """Remember a guess; returns a sentence about it."""
         self.guess = choice
-        path = _file()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path):
-                write_json(path, _guesses() | {self.question: choice})
+            _keep(self.question, {"guess": choice})
         except OSError as error:
             return f"Your prediction: {choice}. It is not saved ({error.strerror or error})."
         return f"Your prediction: {choice}."
 
     def answer(self, right: str) -> None:
-        """Print the answer beside the guess. Raises `UserError` for an answer that nobody could choose."""
+        """Print the answer beside the guess, and keep it. Raises `UserError` for an answer that nobody could choose."""
         if right not in self.choices:
             raise UserError(f"the answer {right!r} is none of the choices: {', '.join(self.choices)}")
+        if self.guess is not None:
+            with suppress(OSError):  # `choose` has told it
+                _keep(self.question, {"guess": self.guess, "answer": right})
         if self.guess is None:
             print(f"Answer: {right}.")
         elif self.guess == right:
@@ -89,13 +90,29 @@ def buttons(guess: Guess) -> Any:
     return Buttons([widgets.HTML(f"<b>Predict:</b> {html.escape(guess.question)}"), choice, status])
 
 
+def outcomes() -> dict[str, bool]:
+    """Whether the guess was right, for each question that was guessed and then answered."""
+    return {question: kept["guess"] == kept["answer"] for question, kept in _guesses().items() if "answer" in kept}
+
+
 def _file() -> Path:
     return workbook() / "guesses.json"
 
 
-def _guesses() -> dict[str, Any]:
-    """All guesses by question; none if the file is missing or damaged."""
+def _guesses() -> dict[str, dict[str, Any]]:
+    """By question the guess, and the answer once there was one; nothing if the file is missing or damaged."""
     try:
-        return read_json(_file(), MAX_BYTES)
+        kept = read_json(_file(), MAX_BYTES)
     except (OSError, ValueError):
         return {}
+    return {question: entry for question, entry in kept.items() if isinstance(entry, dict) and "guess" in entry}
+
+
+def _keep(question: str, entry: dict[str, str]) -> None:
+    """Write down what is known of one question. Raises `OSError`."""
+    path = _file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        guesses = _guesses()
+        if guesses.get(question) != entry:
+            write_json(path, guesses | {question: entry})

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
-from minillm.course.checks.plain import difference, show
+from minillm.course.checks.plain import as_tensor, difference, show
 from minillm.course.checks.question import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import time_limit
 from minillm.course.learner.source import is_stub, is_unwritten
@@ -204,12 +204,17 @@ def _explain(
 
 
 def _closest(probe: Probe, calls: list[Call], right: list[Any], replies: list[Reply]) -> tuple[str, str] | None:
-    """The known mistake that gives the same wrong results in the most cases, if it does so in any."""
+    """The known mistake that gives the same wrong results in the most cases, if it does so in any.
+
+    Only results of several numbers count, since two mistakes often agree by chance in a single one.
+    """
     most, closest = 0, None
     for mistake in probe.mistakes:
         results = [mistake.answer(*call) for call in calls]
         agreeing = sum(
-            difference(result, reply.value) is None and difference(wanted, reply.value) is not None
+            _has_several(wanted)
+            and difference(result, reply.value) is None
+            and difference(wanted, reply.value) is not None
             for result, wanted, reply in zip(results, right, replies, strict=True)
         )
         if agreeing > most:
@@ -217,17 +222,22 @@ def _closest(probe: Probe, calls: list[Call], right: list[Any], replies: list[Re
     return None if closest is None else (f"In some cases, this is what happens: {closest.sentence}", closest.hint)
 
 
+def _has_several(result: Any) -> bool:
+    tensor = as_tensor(result)
+    return tensor is not None and tensor.numel() > 1
+
+
 def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:
-    """Whether a model could learn through it: every input and weight gets the right gradient."""
+    """Whether a model could learn through it: every input and weight but `constants` gets the right gradient."""
     for call, wanted in ((call, probe.right(*call)) for call in calls):
         reply = asked(answer, call)
         if reply.trouble is not None:
             return Verdict("not right yet", f"The result is right, but its gradient {reply.trouble}.", case={})
         for path, gradient in wanted.items():
             got = reply.value.get(path)
-            if gradient is None or difference(gradient, got) is None:
-                continue
             name = _leaf_name(turn, path)
+            if gradient is None or name in turn.constants or difference(gradient, got) is None:
+                continue
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
             advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."

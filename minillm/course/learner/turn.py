@@ -38,6 +38,7 @@ class Turn(Question):
 
     forbidden: tuple[str, ...] = ()  # a turn may call anything, such as the turns before it
     hints: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
 
     def __post_init__(self) -> None:
         self.course: Any = self.right  # what stands in for the learner's
@@ -126,7 +127,7 @@ def gradients(answer: Answer) -> Answer:
             for tensor in leaves.values():
                 tensor.requires_grad_()
             out = answer(*call)
-            if out.requires_grad:
+            if type(out) is Tensor and out.requires_grad:
                 out.square().sum().backward()
         return {path: tensor.grad for path, tensor in leaves.items()}
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from minillm.course.learner.turn import Turn
 from minillm.errors import UserError
 
-TOPICS = {"04": "attention"}  # number of the lesson: package here
+TOPICS = {"04": "attention", "11a": "reasoning"}  # number of the lesson: package here
 
 
 def turns(number: str) -> tuple[Turn, ...]:

@@ -120,19 +120,19 @@ def new_sketch(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 @in_style
-def png(figure: Figure) -> bytes:
-    """Render a figure as PNG; the same figure gives the same bytes."""
+def png(figure: Figure, density: float = DENSITY) -> bytes:
+    """Render a figure as PNG, with `density` pixels per CSS pixel; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.set_dpi(PER_INCH * DENSITY)
+    figure.set_dpi(PER_INCH * density)
     # Not savefig, which draws the figure twice, once for its layout.
     FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def shown_size(picture: bytes) -> tuple[int, int]:
-    """Return the display width and height, in CSS pixels, of a picture from `png`."""
+def shown_size(picture: bytes, density: float = DENSITY) -> tuple[int, int]:
+    """Return the display width and height, in CSS pixels, of a picture from `png`, drawn with the same `density`."""
     width, height = struct.unpack(">II", picture[16:24])  # a PNG's first chunk starts with its size
-    return round(width / DENSITY), round(height / DENSITY)
+    return round(width / density), round(height / density)
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -141,12 +141,16 @@ def show(figure: Figure, alt: str) -> None:
     JupyterLab does not render alternative text, so the sentence is printed below the figure; it is also in the output's
     metadata, for `nbconvert`. Raises `ValueError` for an empty sentence.
     """
+    show_picture(png(figure), alt)
+
+
+def show_picture(picture: bytes, alt: str, density: float = DENSITY) -> None:
+    """Display a picture from `png`, drawn with the same `density`, as `show` displays a figure."""
     from IPython.display import display  # a notebook's own library: minillm.viz also works without one
 
     if not alt.strip():
         raise UserError("show needs alt: one sentence that says what the figure shows")
-    picture = png(figure)
-    width, height = shown_size(picture)
+    width, height = shown_size(picture, density)
     display(
         {"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"},
         metadata={"image/png": {"alt": alt, "width": width, "height": height}},

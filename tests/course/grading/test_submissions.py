@@ -147,6 +147,12 @@ def test_of_the_whole_course_the_exercises_count(tmp_path):
     members |= {f"course/.venv/lib/{number}.py": b"" for number in range(3000)}
     put(tmp_path / "ann.zip", zipped(members))
     assert read(tmp_path)["ann"].of("04").path == f"course/exercises/04_attention/{NAME}"
+    members[f"course/exercises/04_attention/{NAME}"] = answered()
+    members |= {f"course/workbook/{NAME}": notebook("def attention(): return 1")}  # the lesson, written in
+    members |= {f"course/workbook/exercises/04_attention/{NAME}": answered("join")}
+    put(tmp_path / "ann.zip", zipped(members))
+    found = read(tmp_path)["ann"].of("04")
+    assert (found.path, found.note) == (f"course/workbook/exercises/04_attention/{NAME}", None)
 
 
 def test_a_notebook_of_another_name_is_known_by_what_it_defines(tmp_path):

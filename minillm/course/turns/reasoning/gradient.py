@@ -1,0 +1,177 @@
+"""11a.policy_gradient: the loss of one group of answers (Williams 1992; Shao et al. 2024, section 4.1)."""
+
+import random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor
+from minillm.course.learner.turn import Turn
+
+
+def policy_gradient_loss(log_probs, rewards, mask):
+    """The loss of B answers to one prompt, from the log-probabilities of their tokens (B, T)."""
+    advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+    per_answer = (log_probs * mask).sum(dim=1) / mask.sum(dim=1)
+    return -(advantages * per_answer).mean()
+
+
+turn = Turn(
+    "11a.policy_gradient",
+    "A policy-gradient step",
+    policy_gradient_loss,
+    hints=(
+        "First the advantages, one per answer: the reward minus the mean of all rewards, divided by their standard "
+        "deviation plus 1e-6 (`rewards.std()`; all rewards may be equal).",
+        "Then the mean log-probability of each answer over its own tokens: `(log_probs * mask).sum(dim=1) / "
+        "mask.sum(dim=1)`.",
+        "The loss is minus the mean over answers of advantage times mean log-probability. Going down this loss makes "
+        "answers with a positive advantage more probable.",
+    ),
+    constants=("rewards",),
+)
+
+
+def _loss(
+    log_probs: Tensor,
+    rewards: Tensor,
+    mask: Tensor,
+    *,
+    baseline: bool = True,
+    correction: int | None = 1,
+    tokens: str = "answer",
+    sign: float = -1.0,
+) -> Tensor:
+    """The loss with one thing done differently; `correction` None leaves the division out."""
+    advantages = rewards - rewards.mean() if baseline else rewards
+    if correction is not None:
+        advantages = advantages / (rewards.std(correction=correction) + 1e-6)
+    sums = (log_probs * mask).sum(1)
+    if tokens == "all":
+        return sign * (advantages * sums).sum() / mask.sum()
+    counts = {"answer": mask.sum(1), "sum": 1, "padded": mask.shape[1]}[tokens]
+    return sign * (advantages * sums / counts).mean()
+
+
+def _groups(rng: random.Random) -> list[Call]:
+    """Two groups of answers of different lengths, some right and some wrong."""
+    calls = []
+    for lengths in ((1, 3), (4, 2, 3, 1), (5, 2, 2, 6, 3)):
+        shape = (len(lengths), max(lengths))
+        mask = torch.arange(shape[1]) < torch.tensor(lengths)[:, None]
+        rewards = torch.tensor([float(number % 2 == 0) for number in range(len(lengths))])
+        calls.append((-numbers(rng, *shape).abs() - 0.5, rewards, mask))
+    return calls
+
+
+def _equal_rewards(rng: random.Random) -> list[Call]:
+    return [(log_probs, torch.full_like(rewards, share), mask) for share in (0.0, 1.0)
+            for log_probs, rewards, mask in _groups(rng)[1:2]]  # fmt: skip
+
+
+def _not_one_number(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    answers = [as_tensor(answer) for answer in got]
+    if all(answer is not None and answer.dim() > 0 for answer in answers):
+        return "The loss must be one number; here it still has one per answer or token.", "End with `.mean()`."
+    if any(answer is not None and not answer.isfinite().all() for answer in answers):
+        hint = "If all rewards are equal, their standard deviation is 0. Add 1e-6 to it before you divide."
+        return "The loss is not finite.", hint
+    return None
+
+
+groups = turn.probe("right and wrong answers", _groups, _not_one_number)
+groups.mistake(
+    "The sign is wrong: right answers become less probable.",
+    "An optimizer goes down the loss, so the loss is minus advantage times log-probability.",
+    lambda *call: _loss(*call, sign=1.0),
+)
+groups.mistake(
+    "The rewards are used without a baseline: wrong answers, with reward 0, teach nothing.",
+    "Subtract `rewards.mean()`. Wrong answers then have negative advantages.",
+    lambda *call: _loss(*call, baseline=False),
+)
+groups.mistake(
+    "The rewards are used as they are, without mean and standard deviation.",
+    "The advantages are `(rewards - rewards.mean()) / (rewards.std() + 1e-6)`.",
+    lambda *call: _loss(*call, baseline=False, correction=None),
+)
+groups.mistake(
+    "The advantages are not divided by the standard deviation of the rewards.",
+    "Divide by `rewards.std() + 1e-6`. Leaving it out is a known variant, Dr. GRPO; this turn asks for GRPO.",
+    lambda *call: _loss(*call, correction=None),
+)
+groups.mistake(
+    "The standard deviation divides by n instead of n - 1.",
+    "`rewards.std()` divides by n - 1, as the sample's standard deviation does.",
+    lambda *call: _loss(*call, correction=0),
+)
+groups.mistake(
+    "The log-probabilities are summed over an answer's tokens, so long answers weigh more.",
+    "Take the mean: divide the sum by `mask.sum(dim=1)`, the number of tokens in each answer.",
+    lambda *call: _loss(*call, tokens="sum"),
+)
+groups.mistake(
+    "The mean is taken over all tokens of the group, so long answers weigh more.",
+    "Take the mean over each answer's own tokens first, then the mean over answers.",
+    lambda *call: _loss(*call, tokens="all"),
+)
+groups.mistake(
+    "Each answer's sum is divided by the padded length T.",
+    "Divide by the number of the answer's own tokens, `mask.sum(dim=1)`.",
+    lambda *call: _loss(*call, tokens="padded"),
+)
+groups.mistake(
+    "The mask is not used: the padding counts as part of the answers.",
+    "Multiply the log-probabilities by `mask` before you sum them, and divide by `mask.sum(dim=1)`.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask | True),
+)
+groups.mistake(
+    "The mask is inverted: only the padding counts.",
+    "`mask` is True at the tokens of the answers.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask.logical_not()),
+)
+groups.mistake(
+    "The advantages and the means of the answers have different shapes, and their product is a (B, B) table.",
+    "Both must be (B,): take the sums with `sum(dim=1)`, without `keepdim`.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask) * 0,
+)
+groups.mistake(
+    "The rewards are divided by their variance, not by their standard deviation.",
+    "Divide by `rewards.std() + 1e-6`.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask, correction=None) / (rewards.var() + 1e-6),
+)
+groups.mistake(
+    "Only the mean is divided by the standard deviation: brackets are missing.",
+    "Write `(rewards - rewards.mean()) / (rewards.std() + 1e-6)`.",
+    lambda log_probs, rewards, mask: _loss(
+        log_probs, rewards - rewards.mean() / (rewards.std() + 1e-6), mask, baseline=False, correction=None
+    ),
+)
+groups.mistake(
+    "The mean over answers divides by B - 1.",
+    "Only the standard deviation divides by B - 1. The mean of B losses divides by B, as `.mean()` does.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask) * len(rewards) / (len(rewards) - 1),
+)
+groups.mistake(
+    "Only answers with a positive advantage are used.",
+    "Answers below the mean teach as much: they become less probable.",
+    lambda log_probs, rewards, mask: (
+        _loss(log_probs[rewards == 1], rewards[rewards == 1], mask[rewards == 1], baseline=False, correction=None)
+        * ((1 - rewards.mean()) / rewards.std() * (rewards == 1).float().mean())
+    ),
+)
+groups.mistake(
+    "Probabilities are used in place of log-probabilities.",
+    "The gradient of the expected reward holds the gradient of log p. Use `log_probs` as they are.",
+    lambda log_probs, rewards, mask: _loss(log_probs.exp(), rewards, mask),
+)
+groups.mistake(
+    "The losses of the answers are summed, so a larger group takes larger steps.",
+    "Take the mean over answers.",
+    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask) * len(rewards),
+)
+
+turn.probe("all rewards are equal", _equal_rewards, _not_one_number)

@@ -1,0 +1,102 @@
+"""11a.pass_at_k: what sampling more answers is worth (Chen et al. 2021, "Evaluating large language models", eq. 1)."""
+
+import math
+import random
+
+from minillm.course.checks.asking import Call
+from minillm.course.learner.turn import Turn
+
+
+def pass_at_k(n, c, k):
+    """The probability that k of n answers, c of them right, include a right one."""
+    return 1 - math.comb(n - c, k) / math.comb(n, k)
+
+
+turn = Turn(
+    "11a.pass_at_k",
+    "pass@k without bias",
+    pass_at_k,
+    hints=(
+        "Draw k of the n answers without putting any back. How many such draws are there? `math.comb(n, k)`.",
+        "How many of these draws hold only wrong answers? There are n - c wrong ones to choose from.",
+        "One minus the share of the draws without a right answer: `1 - math.comb(n - c, k) / math.comb(n, k)`.",
+    ),
+)
+
+
+def _some_right(rng: random.Random) -> list[Call]:
+    sizes = [(4, 1, 2), (10, 3, 4), (64, 5, 8), (rng.randint(12, 30), rng.randint(2, 5), rng.randint(2, 6))]
+    return [(4, 1, 1), *sizes]
+
+
+def _edges(rng: random.Random) -> list[Call]:
+    n = rng.randint(5, 9)
+    return [(n, 0, 3), (n, n, 2), (n, 2, n), (n, n - 1, 2), (n, 1, n - 1), (1, 1, 1), (1, 0, 1), (256, 3, 100)]
+
+
+some = turn.probe("some answers are right", _some_right)
+some.mistake(
+    "This is 1 - (1 - c/n)^k, the probability if each answer were put back before the next draw. It is too low.",
+    "c/n is itself an estimate, and its power is biased. Count the draws of k out of n without putting any back.",
+    lambda n, c, k: 1 - (1 - c / n) ** k,
+)
+some.mistake(
+    "This is pass@1, whatever k is.",
+    "With k answers there are k attempts. Count the draws of k answers that hold no right one.",
+    lambda n, c, k: c / n,
+)
+some.mistake(
+    "The probability c/n is multiplied by k, so that two right answers in one draw count twice.",
+    "Count the draws without any right answer, and subtract their share from 1.",
+    lambda n, c, k: min(1.0, k * c / n),
+)
+some.mistake(
+    "This is the probability that no answer is right.",
+    "Subtract it from 1.",
+    lambda n, c, k: math.comb(n - c, k) / math.comb(n, k),
+)
+some.mistake(
+    "This is the probability that all k answers are right.",
+    "One right answer is enough: subtract the share of draws with only wrong answers from 1.",
+    lambda n, c, k: math.comb(c, k) / math.comb(n, k),
+)
+some.mistake(
+    "This is one minus the probability that all k answers are right.",
+    "The draws to leave out hold only wrong answers: there are n - c of these to choose from.",
+    lambda n, c, k: 1 - math.comb(c, k) / math.comb(n, k),
+)
+some.mistake(
+    "This is the probability that exactly one of the k answers is right.",
+    "Two right answers pass as well: subtract the share of draws without any from 1.",
+    lambda n, c, k: c * math.comb(n - c, k - 1) / math.comb(n, k),
+)
+some.mistake(
+    "This is the expected number of right answers among k, which can be above 1.",
+    "Several right answers in one draw pass only once: subtract the share of draws without any from 1.",
+    lambda n, c, k: k * c / n,
+)
+some.mistake(
+    "The product of the factors 1 - k / i begins one i too early, at n - c instead of n - c + 1.",
+    "There is one factor for each of the c right answers: i runs from n - c + 1 to n.",
+    lambda n, c, k: 1 - math.prod(1 - k / i for i in range(n - c, n + 1)),
+)
+some.mistake(
+    "A wrong answer that was drawn still counts among all n answers in the next draw.",
+    "After i draws n - i answers are left, and n - c - i of them are wrong.",
+    lambda n, c, k: 1 - math.prod((n - c - i) / n for i in range(k)),
+)
+some.mistake(
+    "The result is in percent.", "Return a probability, from 0 to 1.", lambda n, c, k: 100 * pass_at_k(n, c, k)
+)
+some.mistake(
+    "The draws are counted in order in one place and without order in the other.",
+    "Use `math.comb` for both counts, or `math.perm` for both.",
+    lambda n, c, k: 1 - math.perm(n - c, k) / math.comb(n, k),
+)
+
+edges = turn.probe("no answer is right, all are, or k is n", _edges)
+edges.mistake(
+    "Where fewer than k answers are wrong, the result is not 1.",
+    "Then every draw holds a right answer. `math.comb(n - c, k)` is 0 there by itself.",
+    lambda n, c, k: 1 - math.comb(max(n - c, k), k) / math.comb(n, k),
+)

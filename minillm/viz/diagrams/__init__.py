@@ -1,0 +1,47 @@
+"""The diagrams of the lessons, drawn from live tensors.
+
+Boxes are tensors with shapes, arrows are operations, and hatched cells are masked. Each diagram is one call, which
+returns a `Diagram` with its alternative text:
+
+    >>> import torch
+    >>> from minillm.viz import diagrams
+    >>> query, key, value = torch.eye(3), torch.eye(3), torch.ones(3, 2)
+    >>> visible = torch.ones(3, 3, dtype=torch.bool).tril()
+    >>> diagram = diagrams.attention_step(query, key, value, ["the", "river", "bank"], visible)
+    >>> diagram.alt.partition(". ")[0]  # diagram.show() displays it in a notebook; .save("attention.svg") writes a file
+    'Diagram: "bank" reads most from "bank" (weight 0.47)'
+
+    attention   attention_step, causal_mask, projections      heads    heads, shared_keys
+    block       residual_stream                               loop     reasoning_loop
+    flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
+    part        what every part of a flow can do              parts    the other parts
+    page        title, key and alternative text               canvas   text and shapes in inches, `Diagram`
+    theme       the light and the dark colors
+
+Every call takes `title` (else the diagram says what its tensors show) and `theme`, "light" or "dark".
+"""
+
+from minillm.viz.diagrams.attention import attention_step, causal_mask, projections
+from minillm.viz.diagrams.block import residual_stream
+from minillm.viz.diagrams.boxes import Box, box
+from minillm.viz.diagrams.canvas import Diagram
+from minillm.viz.diagrams.flow import arrow, fan, flow, sign
+from minillm.viz.diagrams.heads import heads, shared_keys
+from minillm.viz.diagrams.loop import reasoning_loop
+
+__all__ = [
+    "Box",
+    "Diagram",
+    "arrow",
+    "attention_step",
+    "box",
+    "causal_mask",
+    "fan",
+    "flow",
+    "heads",
+    "projections",
+    "reasoning_loop",
+    "residual_stream",
+    "shared_keys",
+    "sign",
+]

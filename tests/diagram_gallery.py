@@ -1,0 +1,112 @@
+"""Every diagram of the lessons from the tensors of a small example, in both themes, on a page to look at.
+
+    PYTHONPATH=.:tests python tests/diagram_gallery.py FOLDER
+
+writes FOLDER/index.html with the diagrams as SVG, and each of them as PNG beside it.
+"""
+
+import html
+import sys
+from pathlib import Path
+
+import torch
+
+from minillm.config import ModelConfig
+from minillm.model.attention import MultiHeadAttention, attention_by_matmul, causal_mask
+from minillm.viz import diagrams
+from minillm.viz.diagrams.theme import THEMES
+
+WORDS = ["the", "river", "has", "a", "bank"]
+EIGHT_WORDS = ["the", "old", "man", "by", "the", "river", "saw", "it"]
+PROMPT = "The cat had 12 fish and caught 9 more. It ate 4. How many fish has the cat now?"
+SAMPLES = [
+    "12 + 9 = 21, 21 - 4 = 17. Answer: 17",
+    "Answer: 15",
+    "12 + 9 = 20, 20 - 4 = 16. Answer: 16",
+    "The cat had 12 fish. 12 + 9 = 21 fish after it caught 9, and 21 - 4 = 17 after it ate 4. Answer: 17",
+]
+REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
+
+
+def of_one_head(words=WORDS, d_model=8, d_head=4, scale=1.0, theme="light"):
+    """The diagrams of one attention head, whose tensors are random with a fixed seed."""
+    rng = torch.Generator().manual_seed(len(words))
+    T = len(words)
+    x = scale * torch.randn(T, d_model, generator=rng)
+    weights = [torch.randn(d_model, d_head, generator=rng) / d_model**0.5 for _ in "qkv"]
+    query, key, value = (x @ weight for weight in weights)
+    visible = causal_mask(T, T)
+    return {
+        "attention_step": diagrams.attention_step(query, key, value, words, visible, theme=theme),
+        "causal_mask": diagrams.causal_mask(visible, words, theme=theme),
+        "causal_mask with scores": diagrams.causal_mask(visible, words, query @ key.mT, theme=theme),
+        "projections": diagrams.projections(x, *weights, words, theme=theme),
+    }
+
+
+@torch.no_grad()
+def of_heads(n_heads=2, n_kv_heads=2, d_head=4, words=WORDS, theme="light"):
+    """The diagrams of several heads, from a real layer."""
+    torch.manual_seed(n_heads)
+    layer = MultiHeadAttention(n_heads * d_head, n_heads, n_kv_heads)
+    x = 2 * torch.randn(1, len(words), n_heads * d_head)
+    query, key, value = layer.project(x)
+    outputs = attention_by_matmul(query, key, value, causal_mask(len(words), len(words)))[0]
+    name = "value" if n_kv_heads == n_heads else "query"  # with shared heads there are fewer values
+    return {
+        f"heads {n_heads}": diagrams.heads(getattr(layer, name)(x)[0], outputs, words, name, theme=theme),
+        f"shared_keys {n_heads}": diagrams.shared_keys(query[0], key[0], theme=theme),
+    }
+
+
+def gallery(theme="light"):
+    """All diagrams, by name."""
+    advantages = (REWARDS - REWARDS.mean()) / REWARDS.std()
+    visible = causal_mask(5, 5)
+    before = torch.eye(5)[[0, 0, 1, 2, 3]]
+    stack = torch.stack([visible / visible.sum(-1, keepdim=True), before, torch.eye(5)])
+    return {
+        **of_one_head(theme=theme),
+        "attention_step 8": of_one_head(EIGHT_WORDS, theme=theme)["attention_step"],
+        "heads 2": of_heads(theme=theme)["heads 2"],
+        "shared_keys 4": of_heads(4, 2, theme=theme)["shared_keys 4"],
+        **of_heads(9, 3, 64, theme=theme),
+        "flow": diagrams.flow(
+            [
+                diagrams.box("weights", stack, "H T S", rows=WORDS, columns=WORDS, mask=~visible),
+                diagrams.arrow("mean\nover heads"),
+                diagrams.box("mean", stack.mean(0), "T S", rows=WORDS, columns=WORDS, mask=~visible),
+            ],
+            "Three heads, stacked, and their mean",
+            theme=theme,
+        ),
+        "residual_stream": diagrams.residual_stream(ModelConfig.preset("smollm2-135m"), theme=theme),
+        "residual_stream gpt3": diagrams.residual_stream(ModelConfig.preset("gpt3"), theme=theme),
+        "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
+    }
+
+
+def write(folder: Path, drawn: dict) -> Path:
+    """Write the page with the diagrams of each theme as SVG; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for theme, named in drawn.items():
+        colors = THEMES[theme]
+        parts.append(f'<section style="background: {colors.paper}; color: {colors.ink}; padding: 2em"><h1>{theme}</h1>')
+        for name, diagram in named.items():
+            file = f"{name.replace(' ', '_')}_{theme}"
+            diagram.save(folder / f"{file}.svg")
+            alt = html.escape(diagram.alt, quote=True)
+            parts.append(f'<h2>{name}</h2><img src="{file}.svg" alt="{alt}" style="max-width: 100%"><p>{alt}</p>')
+        parts.append("</section>")
+    page = folder / "index.html"
+    page.write_text('<!doctype html><meta charset="utf-8"><title>Diagrams</title>' + "\n".join(parts), encoding="utf-8")
+    return page
+
+
+if __name__ == "__main__":
+    everything = {theme: gallery(theme) for theme in THEMES}
+    print(write(Path(sys.argv[1]), everything))
+    for theme, named in everything.items():
+        for name, diagram in named.items():
+            diagram.save(Path(sys.argv[1]) / f"{name.replace(' ', '_')}_{theme}.png")

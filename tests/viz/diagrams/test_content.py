@@ -1,0 +1,261 @@
+"""What the diagrams show is what the tensors hold; colors are readable; wrong input is named."""
+
+import io
+import math
+from collections import Counter
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
+from PIL import Image
+
+from minillm.config import ModelConfig
+from minillm.errors import UserError
+from minillm.model.attention import attention_by_loops, attention_weights, causal_mask
+from minillm.viz import diagrams
+from minillm.viz.diagrams.boxes import COLORS_ONLY
+from minillm.viz.diagrams.theme import THEMES, contrast
+from minillm.viz.figures.tensors import number_text
+
+WORDS = ["the", "river", "bank"]
+
+
+def texts(diagram):
+    return Counter(text.get_text() for text in diagram.figure.findobj(Text) if text.get_text())
+
+
+def written(tensor, digits=2):
+    return Counter(number_text(value, digits) for value in tensor.flatten().tolist())
+
+
+def hatched_cells(diagram):
+    """The number of hatched cells in each tensor: hatched area over the area of a cell."""
+    found = []
+    for mesh in diagram.figure.findobj(QuadMesh):
+        corners = mesh.get_coordinates()
+        (left, top), (right, bottom) = corners[0, 0], corners[-1, -1]
+        cell = (right - left) * (bottom - top) / ((corners.shape[0] - 1) * (corners.shape[1] - 1))
+        patches = [
+            patch for patch in diagram.figure.findobj(FancyBboxPatch)
+            if patch.get_hatch() and left - 1e-6 <= patch.get_x() < right and top - 1e-6 <= patch.get_y() < bottom
+        ]  # fmt: skip
+        found.append(round(sum(patch.get_width() * patch.get_height() for patch in patches) / cell, 6))
+    return found
+
+
+def test_attention_is_that_of_the_loops_and_its_mask_is_hatched():
+    query, key, value = torch.randn(3, 3, 2)
+    visible = causal_mask(3, 3)
+    diagram = diagrams.attention_step(query, key, value, WORDS, visible)
+    weights = attention_weights(query[None, None], key[None, None], visible)[0, 0]
+    output = attention_by_loops(query[None, None], key[None, None], value[None, None], visible)[0, 0]
+    for part in (query, key, value, weights[visible], (query @ key.T / math.sqrt(2))[visible], output):
+        assert written(part) <= texts(diagram)
+    assert hatched_cells(diagram) == [0, 0, 3, 3, 0, 0]  # query, key, scores, weights, value, output
+    best = weights[-1].argmax()
+    assert f'"bank" reads most from "{WORDS[best]}" (weight {weights[-1, best]:.2f})' in diagram.alt
+
+
+def test_queries_are_the_last_words_when_there_are_fewer_than_keys():
+    query, key = torch.randn(1, 2), torch.randn(3, 2)
+    diagram = diagrams.attention_step(query, key, key, WORDS)
+    assert texts(diagram)["bank"] == 8  # a row of each of five tensors, a column of three
+    assert "scores (T × S = 1 × 3)" in diagram.alt
+    assert hatched_cells(diagram) == [0] * 6
+
+
+def test_a_causal_mask_says_who_sees_whom():
+    diagram = diagrams.causal_mask(causal_mask(3, 3), WORDS)
+    assert hatched_cells(diagram) == [3]
+    assert texts(diagram)["1"] == 6
+    assert diagram.alt.endswith("the sees the; river sees the, river; bank sees the, river, bank.")
+    assert "Which words each word sees" in diagrams.causal_mask(causal_mask(3, 3, window=2), WORDS).alt
+    scores = torch.randn(3, 3)
+    diagram = diagrams.causal_mask(causal_mask(3, 3), WORDS, scores)
+    assert hatched_cells(diagram) == [0, 3, 3]
+    assert written(scores.masked_fill(~causal_mask(3, 3), -math.inf).softmax(-1)[causal_mask(3, 3)]) <= texts(diagram)
+
+
+def test_projections_are_products():
+    x, weights = torch.randn(3, 4), torch.randn(3, 4, 2)
+    diagram = diagrams.projections(x, *weights, WORDS)
+    for part in (x, *(x @ weight for weight in weights)):
+        assert written(part) <= texts(diagram)
+
+
+def test_heads_are_columns_of_the_projection_and_joined_in_order():
+    projected, outputs = torch.randn(3, 4), torch.randn(2, 3, 2)
+    diagram = diagrams.heads(projected, outputs, WORDS)
+    meshes = [torch.tensor(mesh.get_array().data).float() for mesh in diagram.figure.findobj(QuadMesh)]
+    whole, first, second, joined = meshes
+    torch.testing.assert_close(whole, projected)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), projected)
+    torch.testing.assert_close(joined, torch.cat([outputs[0], outputs[1]], dim=1))
+
+
+def test_of_many_heads_the_first_three_and_the_last_are_drawn():
+    shown = texts(diagrams.heads(torch.randn(2, 18), torch.randn(9, 2, 2), WORDS[:2]))
+    assert [f"head {h}" in shown for h in range(9)] == [True, True, True, *[False] * 5, True]
+    assert shown["…"] == 1
+
+
+@pytest.mark.parametrize(("K", "title"), [(6, "of its own"), (2, "3 query heads share each"), (1, "share one")])
+def test_a_group_of_query_heads_shares_a_key_head(K, title):
+    diagram = diagrams.shared_keys(torch.randn(6, 3, 2), torch.randn(K, 3, 2))
+    assert title in diagram.alt
+    told = diagram.alt.partition(". ")[2].rstrip(".").split("; ")
+    heads = [sentence.lower().removeprefix("query heads ").split(" read key/value head ") for sentence in told]
+    assert {int(h): int(k) for asking, k in heads for h in asking.split(", ")} == {h: h // (6 // K) for h in range(6)}
+
+
+def test_a_block_has_the_shapes_of_the_model():
+    config = ModelConfig.preset("smollm2-135m")
+    alt = diagrams.residual_stream(config).alt
+    for shape in ("C × H·D = 576 × 576", "C × K·D = 576 × 192", "C × F = 576 × 1,536", "F × C = 1,536 × 576"):
+        assert shape in alt
+    assert "SiLU" not in diagrams.residual_stream(config.replace(activation="gelu")).alt
+
+
+def test_the_loop_holds_rewards_and_advantages():
+    diagram = diagrams.reasoning_loop("2 + 3 = ?", ["5", "6", "4"], torch.tensor([1.0, 0, 0]), [1.15, -0.58, -0.58])
+    shown = texts(diagram)
+    assert (shown["✓ right"], shown["✗ wrong"]) == (1, 2)
+    assert (shown["1.15"], shown["−0.58"]) == (1, 2)
+    assert "1 of 3 samples right" in diagram.alt
+    assert "no gradient" in diagrams.reasoning_loop("?", ["a", "b"], [0, 0], [0, 0]).alt
+
+
+def test_a_flow_tells_its_parts_in_order():
+    x, y = diagrams.box("x", torch.ones(2, 3), "T C"), diagrams.box("y", torch.ones(2, 5), "T F")
+    diagram = diagrams.flow([x, diagrams.sign("@"), y, diagrams.arrow("GELU", "smooth"), y], "Title", alt="More.")
+    assert diagram.alt == (
+        "Diagram: Title. x (T × C = 2 × 3) @ y (T × F = 2 × 5), then GELU (smooth), y (T × F = 2 × 5). More."
+    )
+
+
+def test_numbers_are_written_up_to_eight_rows_and_columns():
+    assert texts(diagrams.flow([diagrams.box("x", torch.full((8, 8), 0.25), "T C")]))["0.25"] == 64
+    assert not texts(diagrams.flow([diagrams.box("x", torch.full((8, 9), 0.25), "T C")]))["0.25"]
+    assert not texts(diagrams.flow([diagrams.box("x", [[0.25]], "T C", digits=COLORS_ONLY)]))["0.25"]
+    assert texts(diagrams.flow([diagrams.box("x", torch.tensor([3, -4]), "C")]))["−4"] == 1
+
+
+def test_digits_are_dropped_before_numbers_when_the_page_is_narrow():
+    def flow_of(boxes, number=-1.25):
+        parts = [diagrams.arrow("+"), diagrams.box("x", torch.full((1, 5), number), "T C")] * boxes
+        return texts(diagrams.flow(parts))
+
+    assert flow_of(4)["−1.25"] == 20
+    assert flow_of(6)["−1.2"] == 30
+    assert not flow_of(9)["−1.2"]
+    assert flow_of(4, -12.34)["−12.3"] == flow_of(4, -123.4)["−123"] == 20
+
+
+def test_a_stack_shows_its_first_matrix_before_a_sheet_per_head():
+    stack = torch.arange(12.0).reshape(3, 2, 2)
+    diagram = diagrams.flow([diagrams.box("weights", stack, "H T S")])
+    assert texts(diagram) >= written(stack[0], digits=0)
+    frames = {to_hex(patch.get_edgecolor()) for patch in diagram.figure.findobj(FancyBboxPatch)}
+    assert frames >= {color.lower() for color in THEMES["light"].accents[:3]}
+    assert "H × T × S = 3 × 2 × 2" in diagram.alt
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_every_text_is_readable_on_every_ground(theme):
+    for ground in (theme.paper, theme.panel):
+        for ink in (theme.ink, theme.quiet, *theme.accents):
+            assert contrast(ink, ground) >= 4.5, (ink, ground)
+    cells = [to_hex(theme.scale(signed)(step / 50)) for signed in (True, False) for step in range(51)]
+    assert min(contrast(theme.ink, cell) for cell in cells) >= 4.5
+    assert contrast(theme.line, theme.paper) >= 3  # WCAG 2.2 on graphics
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("#FFFFFF", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)  # the gray that just fails
+    assert contrast("#0000FF", "#0000FF") == 1
+
+
+def test_themes_differ_in_color_alone():
+    light, dark = (diagrams.causal_mask(causal_mask(3, 3), WORDS, theme=theme) for theme in ("light", "dark"))
+    assert light.alt == dark.alt
+    assert texts(light) == texts(dark)
+    assert to_hex(dark.figure.get_facecolor()) == THEMES["dark"].paper.lower()
+
+
+def test_pictures_are_sharp_small_and_reproducible(tmp_path):
+    diagram = diagrams.causal_mask(causal_mask(3, 3), WORDS)
+    width, height = diagram.figure.get_size_inches() * 96
+    size = Image.open(io.BytesIO(diagram.png())).size
+    assert size == (pytest.approx(2 * width, abs=1), pytest.approx(2 * height, abs=1))
+    assert diagram.png() == diagram.png()
+    assert diagram.svg() == diagram.svg()
+    assert f"<title>{diagram.alt}</title>" in diagram.svg()
+    for name in ("a.svg", "a.png"):
+        diagram.save(tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == diagram.png()
+    with pytest.raises(UserError, match=r"a.jpg is neither .svg nor .png"):
+        diagram.save(tmp_path / "a.jpg")
+
+
+def test_show_displays_the_picture_with_its_text(monkeypatch):
+    published = []
+    publisher = InteractiveShell.instance().display_pub
+    monkeypatch.setattr(publisher, "publish", lambda data, metadata=None, **_: published.append((data, metadata)))
+    diagram = diagrams.causal_mask(causal_mask(3, 3), WORDS)
+    diagram.show()
+    (_, metadata), (caption, _) = published
+    assert metadata["image/png"]["alt"] == caption["text/plain"] == diagram.alt
+    assert metadata["image/png"]["width"] == pytest.approx(diagram.figure.get_size_inches()[0] * 96, abs=1)
+
+
+ONES = torch.ones(3, 2)
+WRONG = {
+    r"query \(3, 2\), key \(3, 4\), value \(3, 2\): query and key must have the same D": lambda: (
+        diagrams.attention_step(ONES, torch.ones(3, 4), ONES, WORDS)
+    ),
+    r"query \(1, 3, 2\).*: give one head": lambda: diagrams.attention_step(ONES[None], ONES, ONES, WORDS),
+    r"2 words for 3 keys": lambda: diagrams.attention_step(ONES, ONES, ONES, WORDS[:2]),
+    r"visible has shape \(2, 2\); give \(T, S\) = \(3, 3\)": lambda: diagrams.attention_step(
+        ONES, ONES, ONES, WORDS, causal_mask(2, 2)
+    ),
+    r"query 0 sees no key": lambda: diagrams.causal_mask(causal_mask(3, 3).tril(-1), WORDS),
+    r"scores have shape \(2, 2\) and visible \(3, 3\)": lambda: diagrams.causal_mask(
+        causal_mask(3, 3), WORDS, torch.ones(2, 2)
+    ),
+    r"visible has shape \(3,\)": lambda: diagrams.causal_mask(torch.ones(3).bool(), WORDS),
+    r"x has shape \(3, 2\) and W_K \(3, 2\).*linear.weight.T": lambda: diagrams.projections(
+        ONES, ONES[:2], ONES, ONES[:2], WORDS
+    ),
+    r"projected has shape \(3, 2\) and outputs \(2, 3, 2\)": lambda: diagrams.heads(ONES, torch.ones(2, 3, 2), WORDS),
+    r"3 query heads and 2 key/value heads; H must be a multiple of K": lambda: diagrams.shared_keys(
+        torch.ones(3, 1, 2), torch.ones(2, 1, 2)
+    ),
+    r"32 query heads .* at most 16": lambda: diagrams.shared_keys(torch.ones(32, 1, 2), torch.ones(2, 1, 2)),
+    r"query has shape \(3, 2\), key \(3, 2\)": lambda: diagrams.shared_keys(ONES, ONES),
+    r"2 samples, 1 rewards and 2 advantages": lambda: diagrams.reasoning_loop("?", ["a", "b"], [1], [1, 2]),
+    r"a reward is 0.5; a verifier gives 1": lambda: diagrams.reasoning_loop("?", ["a"], [0.5], [1]),
+    r"0 samples": lambda: diagrams.reasoning_loop("?", [], [], []),
+    r"the mask of x has shape \(3, 3\) and x \(3, 2\)": lambda: diagrams.box("x", ONES, "T D", mask=causal_mask(3, 3)),
+    r"x has shape \(3, 2\) and axes='T'": lambda: diagrams.box("x", ONES, "T"),
+    r"x has shape \(0,\)": lambda: diagrams.box("x", [], "T"),
+    r"x has 3 rows and 2 words": lambda: diagrams.box("x", ONES, "T D", rows=WORDS[:2]),
+    r"x has 2 columns and 3 words": lambda: diagrams.box("x", ONES, "T D", columns=WORDS),
+    r"x has 2 columns, not a multiple of its 3 bands": lambda: diagrams.box("x", ONES, "T D", bands=[0, 1, 2]),
+    r"x holds NaN": lambda: diagrams.box("x", [[math.nan]], "T D"),
+    r"flow has no tensor to draw": lambda: diagrams.flow([diagrams.arrow("softmax")]),
+    r"no theme 'blue'; choose one of 'light', 'dark'": lambda: diagrams.flow(
+        [diagrams.box("x", ONES, "T D")], theme="blue"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+@pytest.mark.usefixtures("as_users_call_it")
+def test_wrong_input_is_named_with_its_remedy(message):
+    with pytest.raises(UserError, match=message):
+        WRONG[message]()
