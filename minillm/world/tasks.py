@@ -139,13 +139,16 @@ class Tasks:
         first, second, last = things
         slots = {"first": first, "second": second, "last": last, "changes": changes, "asked": things[asked]}
         question = self._ask("swaps", scene, rng, **slots)
-        history = follow_swaps(names, swaps, asked)
-        others = [name for name in names if name != history[-1]]
-        holder = next(person for person in people if person.name == history[-1])
-        reply, *mistakes = self._replies("holder", [history[-1], *others], scene, rng)
+        worked, last_holder = follow_swaps(names, swaps, asked)
+        others = [name for name in names if name != last_holder]
+        holder = next(person for person in people if person.name == last_holder)
+        reply, *mistakes = self._replies("holder", [last_holder, *others], scene, rng)
         right, wrong = (
-            self._book.worked.format(steps=", ".join([*history[:-1], last]), answer=last)
-            for last in (history[-1], others[0])
+            self._book.worked.format(steps=text, answer=answer)
+            for text, answer in (
+                (worked, last_holder),
+                (f"{worked.removesuffix(last_holder)}{others[0]}", others[0]),
+            )
         )
         key = Key((meaning_of(holder),), self._vocabularies.of("person"), ordered=True)
         return Draft(question, reply, [*mistakes, wrong], key, right)

@@ -48,16 +48,17 @@ def count_aloud(words: Sequence[str], counted: str | None = None) -> str:
     return ", ".join(f"{word} {number}" for number, word in enumerate(chosen, start=1))
 
 
-def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked: int) -> list[str]:
-    """List who holds thing number `asked` at first and after each swap of what two people hold.
+def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked: int) -> tuple[str, str]:
+    """Write who holds thing number `asked` at first and after each swap; returns that and the last holder.
 
-    `holders[i]` holds thing i at first; a swap names two people by their positions in `holders`.
+    `holders[i]` holds thing i at first; a swap names two people by their positions in `holders`. Each step repeats its
+    swap, so that it can be taken by looking at the step before and at one sentence of the problem.
 
     >>> follow_swaps(["Mira", "Bram", "Nell"], [(0, 1), (0, 2), (1, 2)], asked=0)
-    ['Mira', 'Bram', 'Bram', 'Nell']
+    ('At first Mira. Mira and Bram: Bram. Mira and Nell: Bram. Bram and Nell: Nell', 'Nell')
     """
-    at, history = asked, [holders[asked]]
+    at, written = asked, [f"At first {holders[asked]}"]
     for one, two in swaps:
         at = two if at == one else one if at == two else at
-        history.append(holders[at])
-    return history
+        written.append(f"{holders[one]} and {holders[two]}: {holders[at]}")
+    return ". ".join(written), holders[at]

@@ -302,10 +302,12 @@ def test_swaps_are_followed_thing_by_thing(verified):
         things = re.findall(r"[tT]he ([a-z]+)", instruction.question)
         people = re.findall(r"(?:^|\. )((?:the |The )?[A-Z]\w+) and ((?:the )?[A-Z]\w+) swap", instruction.question)
         held = dict(zip(things[:3], instruction_holders(instruction, things[:3]), strict=True))
-        for one, two in people:
-            renamed = {one.replace("The ", "the "): two, two: one.replace("The ", "the ")}
-            held = {thing: renamed.get(holder, holder) for thing, holder in held.items()}
+        steps = [f"At first {held[things[-1]]}"]
+        for one, two in ((one.replace("The ", "the "), two) for one, two in people):
+            held = {thing: {one: two, two: one}.get(holder, holder) for thing, holder in held.items()}
+            steps.append(f"{one} and {two}: {held[things[-1]]}")
         assert instruction.check(held[things[-1]] + "."), (instruction.question, held)
+        assert instruction.worked == ". ".join([*steps, f"Answer: {held[things[-1]]}."])
 
 
 def test_a_long_chain_is_drawn_only_where_it_is_asked_for(many):
