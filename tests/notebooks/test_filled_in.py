@@ -28,9 +28,7 @@ def texts(cell):
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASKED])
 def test_a_lesson_with_its_turns_written_comes_out_the_same(path: Path, tmp_path, real_weights):
     filled = fill_turns(PAGES[path], {turn.id: turn.solution for turn in ASKED[path]})
-    notebook = nbformat.from_dict(json.loads(json.dumps(filled)))
-    for cell in notebook.cells:
-        cell.outputs = []
+    notebook = nbformat.reads(json.dumps(filled), as_version=4)
     environment = {**lesson_environment(), "MINILLM_WORKBOOK": str(tmp_path)}
     where = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=where).execute(env=environment)
