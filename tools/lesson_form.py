@@ -4,6 +4,7 @@ A lesson has this form if it asks for turns (`@your_turn`); a lab's name ends wi
 rules that all pages share. Each violation is a sentence.
 """
 
+import ast
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,7 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
     stated = re.search(r"\*\*Time\*\*: (\d+) minutes", cells[0].source)
     if stated is None or int(stated[1]) != counted.minutes:
         yield f"cell 1 must say **Time**: {counted.minutes} minutes ({counted})"
+    yield from _bound_again(cells)
     if lesson.endswith("_lab"):
         yield from _experiments(cells)
         return
@@ -93,6 +95,23 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
         if sum(phrase in cell.source for cell in cells if _begins(cell, phrase)) != 1:
             yield f"{phrase!r} must begin a cell of its own"
     yield from _solutions(cells)
+
+
+def _bound_again(cells: Cells) -> Iterator[str]:
+    """Check that no two cells bind one name, so that a learner can run any cell again, in any order."""
+    first: dict[str, int] = {}
+    for number, cell in enumerate(cells, start=1):
+        for name in sorted(_names_bound(ast.parse(cell.source))) if cell.cell_type == "code" else ():
+            if first.setdefault(name, number) != number:
+                yield f"cell {number} binds `{name}`, as cell {first[name]} does; use another name"
+
+
+def _names_bound(tree: ast.Module) -> set[str]:
+    """The names that a cell assigns or defines at its top level; loop variables are left out."""
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    names = {name.id for name in assigned if isinstance(name.ctx, ast.Store)} - {"_"}
+    return names | {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 def _begins(cell: nbformat.NotebookNode, phrase: str) -> bool:

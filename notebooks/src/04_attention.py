@@ -96,7 +96,7 @@ diagrams.projections(x, W_Q, W_K, W_V, words).show()
 # 3. The output is the weighted average of the values.
 
 # %%
-guess = predict(
+most_read = predict(
     "Which word does bank read most from?", ["the", "river", "has", "a", "bank"]
 )
 
@@ -108,15 +108,15 @@ powers = [math.exp(score) for score in scores]
 weights = [power / sum(powers) for power in powers]
 for word, score, weight in zip(words, scores, weights, strict=True):
     print(f"{word:6} score {score:5.2f}   weight {weight:.3f}")
-guess.answer(words[weights.index(max(weights))])
+most_read.answer(words[weights.index(max(weights))])
 
 # %%
-output = [0.0, 0.0]
+mix = [0.0, 0.0]
 for weight, (water, money) in zip(weights, value.tolist(), strict=True):
-    output[0] += weight * water
-    output[1] += weight * money
+    mix[0] += weight * water
+    mix[1] += weight * money
 print("the value of bank:   water 0.50, money 0.50")
-print(f"the output for bank: water {output[0]:.2f}, money {output[1]:.2f}")
+print(f"the output for bank: water {mix[0]:.2f}, money {mix[1]:.2f}")
 
 # %% [markdown]
 # *river* gets four fifths of the weight, so the output is about water. (The model adds the output to x; lesson 06.)
@@ -264,7 +264,7 @@ assert len(leaks(lambda x: attention(x, x, x, torch.ones(5, 5).bool()))) == 10
 # An empty list: yours passes. Without a mask, all 10 pairs leak. Now a mask that somebody applied a line too late:
 
 # %%
-guess = predict(
+leaking = predict(
     "Softmax first, then hidden weights are set to 0: how many of the 10 pairs leak?",
     ["none", "some", "all"],
 )
@@ -277,7 +277,7 @@ def masked_too_late(x):
 
 
 found = leaks(masked_too_late)
-guess.answer("all" if len(found) == 10 else "some" if found else "none")
+leaking.answer("all" if len(found) == 10 else "some" if found else "none")
 
 # %% [markdown]
 # The hidden *values* are gone. But the hidden *scores* are still in the sum that softmax divided by, so the future
@@ -292,7 +292,7 @@ guess.answer("all" if len(found) == 10 else "some" if found else "none")
 #
 # In code, the matrices of all heads stand side by side in one (C, C) matrix. We project all of x once, cut *the result*
 # into heads of D columns, run attention in each, join the outputs and mix them with one more matrix, W_O. **Every head
-# reads all C features of x.** To cut x itself is the classic mistake.
+# reads all C features of x.** Cutting x itself is the classic mistake.
 #
 # ### Your turn: several heads
 #
@@ -368,8 +368,8 @@ diagrams.heads(layer.value(x), outputs, words).show()
 torch.testing.assert_close(layer(x, visible), torch.cat([output, second], dim=1))
 
 # %% [markdown]
-# With these weights, *bank* reads *river* in head 0 and all three function words, in equal parts, in head 1. Head 1
-# cannot tell *a* from *the*: nothing here knows positions (lesson 03).
+# With these weights, *bank* reads mostly *river* in head 0, and the three function words, in equal parts, in head 1.
+# Head 1 cannot tell *a* from *the*: nothing here knows positions (lesson 03).
 #
 # The package's layer has the same parameter names, so it can take over your weights:
 
@@ -397,11 +397,11 @@ seen = run("the river has a bank")
 block = model.blocks[9]
 stream = block.attention_norm(seen.stream[9])  # (B, T, C) = (1, 6, 576)
 angles = rotary_angles(torch.arange(6), d_head=64, theta=model.config.rope_theta)
-query, key, value = block.attention.project(stream, angles)
-print("query", tuple(query.shape), " key and value", tuple(key.shape))
+queries, keys, values = block.attention.project(stream, angles)
+print("query", tuple(queries.shape), " key and value", tuple(keys.shape))
 
 # %%
-diagrams.shared_keys(query[0], key[0]).show()
+diagrams.shared_keys(queries[0], keys[0]).show()
 
 # %% [markdown]
 # There are only K = 3 heads of keys and values. Query head h reads key/value head h // (H / K). This is
@@ -416,9 +416,8 @@ diagrams.shared_keys(query[0], key[0]).show()
 # %%
 heads = []
 for h in range(9):
-    heads.append(
-        attention(query[0, h], key[0, h // 3], value[0, h // 3], causal_mask(6))
-    )
+    q, k, v = queries[0, h], keys[0, h // 3], values[0, h // 3]
+    heads.append(attention(q, k, v, causal_mask(6)))
 by_you = block.attention.output(torch.cat(heads, dim=-1))  # (T, C)
 torch.testing.assert_close(by_you, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
 print("Layer 9 of SmolLM2 is equal, in all", by_you.numel(), "numbers.")
@@ -433,7 +432,7 @@ show(
 )
 
 # %% [markdown]
-# Most of the rest goes to `START`, where a head looks when it has nothing to read (an *attention sink*; see the
+# Most of the rest goes to `START`, where many heads look by default (an *attention sink*; see the
 # [lab](04_attention_lab.ipynb#Attention-sinks)). Does the weight on *river* show that the head tells *bank* its
 # meaning? It only shows where the head looks. The
 # [lab](04_attention_lab.ipynb#3.-A-head-that-matters,-and-one-that-does-not) removes heads to see what they do.
@@ -443,7 +442,7 @@ show(
 # Back to the claim. In "the bank of the river", *river* comes **after** *bank*.
 
 # %%
-guess = predict(
+differs = predict(
     "'the bank of the river', 'the bank of England': where do the vectors of bank differ?",
     ["after no layer", "after the last few", "after all 30"],
 )
@@ -453,7 +452,7 @@ river, england = run("the bank of the river").stream, run("the bank of England")
 apart = (river[:, 0, 2] - england[:, 0, 2]).abs().amax(-1)  # (31,)
 differing = int((apart[1:] > 0.1).sum())
 outcomes = {0: "after no layer", 30: "after all 30"}
-guess.answer(outcomes.get(differing, "after the last few"))
+differs.answer(outcomes.get(differing, "after the last few"))
 
 # %% [markdown]
 # The mask settles it: no layer can carry *river* back to *bank*. Later words can use both; *bank* itself stays as it
@@ -474,28 +473,30 @@ def cosines(word):
 
 controls = torch.stack([cosines(word) for word in ("wall", "house", "tree", "door")])
 curves = {"bank": cosines("bank"), "wall, house, tree, door": controls}
-bank, least, most = curves["bank"][-1], controls[:, -1].min(), controls[:, -1].max()
-print(f"after the last block: bank {bank:.2f}, the controls {least:.2f} to {most:.2f}")
-assert bank < least
+of_bank, least, most = curves["bank"][-1], controls[:, -1].min(), controls[:, -1].max()
+print(
+    f"after the last block: bank {of_bank:.2f}, the controls {least:.2f} to {most:.2f}"
+)
+assert of_bank < least
 
 # %%
 show(
     lines(curves, "depth (blocks passed)", "cosine, after river and after street"),
     title="After river or after street: bank differs more than the control words",
     alt="The cosine of one word's vectors in two sentences, over depth. All start at 1; "
-    f"bank falls to {bank:.2f}, the control words to between {least:.2f} and {most:.2f}.",
+    f"bank falls to {of_bank:.2f}, the control words to between {least:.2f} and {most:.2f}.",
 )
 
 # %% [markdown]
-# *river* changes *bank*, and it changes *wall* and *door* as well: attention carries the topic into every word. In this
-# pair of sentences, it moves *bank* further than each control. One pair is no proof that attention finds a meaning. The
-# [lab](04_attention_lab.ipynb#1.-bank,-layer-by-layer) has 24 texts, shuffled labels, and a control that is harder to
-# beat.
+# *river* changes *bank*, and it changes *wall* and *door* as well: attention carries the topic into later words. In
+# this pair of sentences, it moves *bank* further than each control. One pair is no proof that attention finds a
+# meaning. The [lab](04_attention_lab.ipynb#1.-bank,-layer-by-layer) has 24 texts, shuffled labels, and a control that
+# is harder to beat.
 
 # %% [markdown]
 # > **Where the picture simplifies.** *Query*, *key* and *value* are names for what three learned matrices compute, and
 # > their entries rarely mean anything as tidy as *water*. A real layer reads vectors that already hold much of their
-# > neighbors, so a look at *river* may be after something else. Our by-hand softmax would overflow for scores above
+# > neighbors, so attention to *river* may fetch something else. Our by-hand softmax would overflow for scores above
 # > 700; real code first subtracts the largest score, which changes nothing else.
 
 # %% [markdown]
@@ -506,7 +507,7 @@ show(
 # %% [markdown]
 # ## Four questions
 #
-# Answer before you open.
+# Answer each one before you open it.
 #
 # **1.** What does training learn in an attention layer? (a) The queries, keys and values. (b) W_Q, W_K, W_V and W_O.
 # (c) The weights of the average.
@@ -536,8 +537,8 @@ show(
 # wrong.
 # </details>
 #
-# **4.** A head gives *river* a weight of 0.73 when it reads *bank*. May you write that it "uses *river* to understand
-# *bank*"? (a) Yes, 0.73 is most of its attention. (b) Only if no other head does the same. (c) No.
+# **4.** Head 2 of layer 9 gives *river* the largest weight when it reads *bank*. May you write that it "uses *river* to
+# understand *bank*"? (a) Yes, that is where it looks. (b) Only if no other head does the same. (c) No.
 #
 # <details><summary>Open 4</summary>
 #

@@ -5,7 +5,7 @@
 # refute it, how it is measured, against which controls, what came out, and what follows. At the end are four shorter
 # measurements: the division by √D, attention sinks, an explorer for all 270 heads, and softmax in blocks.
 #
-# **Time**: 55 minutes; its cells run for two or three. **Before you start**: lesson 04.
+# **Time**: 55 minutes, of which the cells run for two. **Before you start**: lesson 04.
 
 # %%
 import copy
@@ -91,7 +91,7 @@ def last_vectors(word):
 
 
 # %%
-guess = predict(
+wall_guess = predict(
     "At depth 10, how well do the vectors of wall, which has one meaning, show the topic?",
     ["accuracy 0.5, as by chance", "about 0.7", "more than 0.85"],
 )
@@ -150,7 +150,7 @@ print(
     "accuracy of the controls at depth 10:",
     *(f"{accuracy:.2f}" for accuracy in accuracies),
 )
-guess.answer("more than 0.85" if accuracies[0] > 0.85 else "about 0.7")
+wall_guess.answer("more than 0.85" if accuracies[0] > 0.85 else "about 0.7")
 assert late_bank > 2.5 * late_controls > 2.5 * bank.gap_95[5:].mean()
 
 # %%
@@ -261,7 +261,7 @@ def train(mask, seed, steps=100):
 
 
 # %%
-guess = predict(
+leak_guess = predict(
     "How low does the loss fall with the leak? Honest models stay above 2.303 nats.",
     ["to about 2.2", "to about 1", "below 0.3"],
 )
@@ -287,13 +287,15 @@ assert max(losses["leaky mask"]) < 0.3
 assert min(losses["trained leaky, then masked"]) > 2.4
 
 # %%
-guess.answer("below 0.3")
+leak_guess.answer("below 0.3")
 
 # %% [markdown]
 # **Result**. With the leak, the loss falls to about 0.08 nats per digit. It doesn't reach 0, since the last of the 32
 # positions has no next one to look at: a perfect cheat pays ln 10 / 32 = 0.072. Under the right mask the same models
 # pay
 # 3.5, more than a model that knows nothing.
+#
+# **Your choice**: another `LENGTH`. Predict first: what does a perfect cheat pay at 8 positions?
 #
 # **Verdict**. Holds. So when a loss is wonderful, run the test of lesson 04 first: change token t, and nothing before t
 # may move.
@@ -388,7 +390,7 @@ words_only = [id for id, text in pieces.items() if re.fullmatch(" [a-z]{4,}", te
 frequent = torch.tensor(words_only[:5000])  # ids rise from frequent to rare
 
 
-def name(head):
+def label(head):
     return "{}.{}".format(*head)
 
 
@@ -455,7 +457,7 @@ for kind, share in looks(search).items():
         gain = effects(head, search, intact)[1].mean().item()
         candidates.append((kind, gain, head, share[head].item()))
         print(
-            f"{kind:9} head {name(head):4}  looks there with {share[head]:.2f}",
+            f"{kind:9} head {label(head):4}  looks there with {share[head]:.2f}",
             end=", ",
         )
         print(f"loss {round(gain, 1) + 0.0:+.1f}")
@@ -476,15 +478,15 @@ inductive = max(
 )[1]
 print(
     "previous-token heads:",
-    name(needed),
+    label(needed),
     "and",
-    name(idle),
+    label(idle),
     "  induction head:",
-    name(inductive),
+    label(inductive),
 )
 
 # %%
-guess = predict(
+removal_guess = predict(
     "16.0 and 11.1 both look at the previous token. Which removal harms copying?",
     ["both do", "only that of 16.0", "only that of 11.1", "neither"],
 )
@@ -499,12 +501,12 @@ def with_error(values):
     return values.mean().item(), (values.std() / math.sqrt(len(values))).item()
 
 
-intact, shares, gains = copy_losses(test), looks(test), {}
+intact_test, shares, gains = copy_losses(test), looks(test), {}
 print("increase of the loss, in nats per token, ± standard error")
 for kind, head in (("previous", needed), ("previous", idle), ("induction", inductive)):
-    first, second = map(with_error, effects(head, test, intact))
-    gains[f"{name(head)}, {kind}"] = second
-    print(f"head {name(head):4} looks there with {shares[kind][head]:.2f};", end=" ")
+    first, second = map(with_error, effects(head, test, intact_test))
+    gains[f"{label(head)}, {kind}"] = second
+    print(f"head {label(head):4} looks there with {shares[kind][head]:.2f};", end=" ")
     print(
         "first copy {:+.2f} ± {:.2f}, second copy {:+.2f} ± {:.2f}".format(
             *first, *second
@@ -515,25 +517,27 @@ for kind, head in (("previous", needed), ("previous", idle), ("induction", induc
 increases, standard_errors = zip(*gains.values(), strict=True)
 assert increases[0] > 10 * standard_errors[0]
 assert abs(increases[1]) < 0.3 < increases[0] / 5
-guess.answer("only that of 16.0")
+removal_guess.answer("only that of 16.0")
 unit = "increase of the loss on the second copy, nats per token (± standard error)"
 show(
     bars([f"head {each}" for each in gains], increases, unit, errors=standard_errors),
     title="Two heads look at the previous token; copying needs one of them",
     alt="Bars with error bars: what removing a head adds to the loss on the second copy. Head "
-    f"{name(needed)} {increases[0]:.1f} nats per token, {name(idle)}, which looks at the same "
-    f"tokens, {increases[1]:+.2f}, the induction head {name(inductive)} {increases[2]:.1f}.",
+    f"{label(needed)} {increases[0]:.1f} nats per token, {label(idle)}, which looks at the same "
+    f"tokens, {increases[1]:+.2f}, the induction head {label(inductive)} {increases[2]:.1f}.",
 )
 
 # %% [markdown]
 # **Result**. Heads 16.0 and 11.1 look at the previous token with 0.90 and 0.86 of their attention. Without 16.0 the
 # loss on the second copy rises by 3.0 nats per token, without 11.1 by -0.02 ± 0.03. The first copy changes by 0.05 or
-# less, so what is lost is copying and not the model. The induction head 18.6 costs 1.4.
+# less, so what is lost is copying, not prediction in general. The induction head 18.6 costs 1.4.
 #
 # **Verdict**. Loose. Two equal maps, two effects: a map shows where a head looks, and what comes of it only an
 # experiment shows. A likely reason is that 16.0 passes on which token came before, just below the induction heads of
 # layers 17 and 18 that need it (Olsson et al. 2022); we have not tested that path. Nor is 11.1 useless: it may serve
 # something else, or others may fill in for it. An ablation answers only the question that was asked.
+#
+# **Your choice**: another `N`. With 4 words there is less to look back for; does 11.1 stay idle?
 #
 # ### The head with the best picture
 #
@@ -659,11 +663,12 @@ TEXTS = {
     "money": "The money was gone, so the ferryman took the road to the bank"
     " and asked there for a new loan.",
 }
-ids = {name: torch.tensor([with_start(text)]) for name, text in TEXTS.items()}
+ids_of = {name: torch.tensor([with_start(text)]) for name, text in TEXTS.items()}
 tokens = {
-    name: ["START", *map(pieces.get, row[0, 1:].tolist())] for name, row in ids.items()
+    name: ["START", *map(pieces.get, row[0, 1:].tolist())]
+    for name, row in ids_of.items()
 }
-traces = {name: trace(model, row) for name, row in ids.items()}
+traces = {name: trace(model, row) for name, row in ids_of.items()}
 angles = rotary_angles(torch.arange(24), d_head=64, theta=model.config.rope_theta)
 
 
@@ -709,7 +714,7 @@ _, _, value = model.blocks[18].attention.project(normed[18], angles)
 norms = value[0, 7 // 3].norm(dim=-1)  # query head 7 reads key/value head 2
 print(f"norm of the first token's value: {norms[0]:.2f}")
 print(f"of the others, on average: {norms[1:].mean():.2f}")
-headless = trace(model, ids["river"][:, 1:]).weights[:, 0, :, 1:, 0].mean()
+headless = trace(model, ids_of["river"][:, 1:]).weights[:, 0, :, 1:, 0].mean()
 print(f"without START, attention to the first word, 'The': {headless:.2f} of all")
 
 # %% [markdown]
@@ -780,12 +785,12 @@ def in_blocks(query, key, value, size):
 
 
 torch.manual_seed(0)
-query, key, value = torch.randn(3, 6, 8)
+q, k, v = torch.randn(3, 6, 8)
 for size in (1, 2, 5):
-    expected = mine.attention(query, key, value, mine.causal_mask(6))
-    torch.testing.assert_close(in_blocks(query, key, value, size), expected)
-weights, result = 9 * 8192 * 8192, 9 * 8192 * 64  # numbers
-print(f"weights of one layer at T = 8192: {weights * 4 / 1e9:.1f} GB in 32 bits")
+    expected = mine.attention(q, k, v, mine.causal_mask(6))
+    torch.testing.assert_close(in_blocks(q, k, v, size), expected)
+stored, result = 9 * 8192 * 8192, 9 * 8192 * 64  # numbers
+print(f"weights of one layer at T = 8192: {stored * 4 / 1e9:.1f} GB in 32 bits")
 print(f"its result: {result * 4 / 1e9:.3f} GB")
 
 # %% [markdown]

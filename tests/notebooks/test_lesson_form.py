@@ -20,7 +20,7 @@ def parts():
     for turn in turns("04"):
         told[turn.id] = f'{CODE}@your_turn("{turn.id}")\n{turn.stub}'
         told[f"{turn.id} folded"] = commented(FOLDED.format(turn.solution))
-    told["predict"] = CODE + 'guess = predict("Why?", ["a", "b"])\n\n' + CODE + 'guess = predict("How?", ["a", "b"])\n'
+    told["predict"] = CODE + 'why = predict("Why?", ["a", "b"])\n\n' + CODE + 'how = predict("How?", ["a", "b"])\n'
     told["diagram"] = CODE + "diagrams.heads(x).show()\n"
     told["boxes"] = TEXT + "# > **Where the picture simplifies.** So.\n\n" + TEXT + "# > **At scale.** So.\n"
     told["quiz"] = TEXT + "# ## Questions\n# **1.** What?\n" + "# <details><summary>Open 1</summary></details>\n" * 3
@@ -63,7 +63,7 @@ def test_minutes_are_rounded_up_to_five():
         ({"first": TEXT + "# # Lesson\n# **Time**: 20 minutes\n"}, r"cell 1 must say **Time**: 30 minutes (Size("),
         ({"first": TEXT + "# # Lesson\n"}, "cell 1 must say **Time**: 30 minutes"),
         ({"last": parts()["last"] + "# word" * 2301}, "words; the most is 2300"),
-        ({"diagram": parts()["diagram"] + (CODE + "x = 1\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
+        ({"diagram": parts()["diagram"] + (CODE + "print()\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
         ({"diagram": parts()["diagram"] + "x = 1\n" * 200}, "lines of code; the most is 200"),
         ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 60"),
         ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 3"),
@@ -73,6 +73,11 @@ def test_minutes_are_rounded_up_to_five():
             "has 0 questions in its quiz; it needs 3 to 5",
         ),
         ({"diagram": CODE + "1\n"}, "the lesson has no diagram"),
+        ({"diagram": parts()["diagram"] + "(why, a[0]), _ = (1, 2), 3\n"}, "cell 10 binds `why`, as cell 8 does"),
+        (
+            {"diagram": parts()["diagram"] + "def causal_mask():\n    how = 1\n"},
+            "binds `causal_mask`, as cell 2",
+        ),
         ({"boxes": parts()["boxes"].replace("\n\n" + TEXT, "#\n")}, "'> **At scale' must begin a cell of its own"),
         ({"04.heads": parts()["04.heads"].replace("...", "return x")}, "must hold turn 04.heads and its stub:"),
         ({"04.heads folded": TEXT + "# See the book.\n"}, "must fold away the solution of turn 04.heads:"),
