@@ -489,7 +489,7 @@ show(
 
 # %% [markdown]
 # *river* changes *bank*, and it changes *wall* and *door* as well: attention carries the topic into later words. In
-# this pair of sentences, it moves *bank* further than each control. One pair is no proof that attention finds a
+# this pair of sentences, it moves *bank* further than each control. One pair does not show that attention finds a
 # meaning. The [lab](04_attention_lab.ipynb#1.-bank,-layer-by-layer) has 24 texts, shuffled labels, and a control that
 # is harder to beat.
 

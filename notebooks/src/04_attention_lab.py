@@ -49,7 +49,7 @@ def with_start(text):
 # *bank*, so what tells the vectors apart has come from the opening. At each depth, `separation` subtracts the mean of
 # the 24 vectors and gives two measures. The **accuracy** is the share of vectors that are nearer to their own group's
 # mean than to the other's (a vector doesn't count towards its own mean). The **gap** is the mean cosine within the
-# groups minus the mean cosine between them: 0 is no difference, 2 is opposite directions.
+# groups minus the mean cosine between them: 0 means no difference, 2 opposite directions.
 #
 # **Controls**. Before the first block all 24 vectors are equal. 200 shuffles of the labels give the level of chance.
 # Four words with one meaning, *wall*, *house*, *tree* and *door*, stand in the very same texts. So does *shore*, which
@@ -590,7 +590,7 @@ assert abs(after - before) < 0.1
 
 # %% [markdown]
 # The head gives the noun half of its attention, three times as much as any other head of its layer. Without it, the gap
-# is no smaller: it changes by +0.04 ± 0.02. In these texts, the head with the best picture is not needed to tell the
+# is not smaller: it changes by +0.04 ± 0.02. In these texts, the head with the best picture is not needed to tell the
 # two *banks* apart. That was done earlier: in experiment 1 the gap stands at 0.54 after three blocks, and this head
 # works in the tenth. In the texts of experiment 1, too, the head looks mostly at the opening, and the gap stays as it
 # was:
