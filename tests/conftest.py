@@ -1,6 +1,7 @@
 """What every test shares: seeds, devices, and a model small enough to build in a millisecond."""
 
 import os
+import sys
 
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # before torch loads; why: see minillm/__init__.py
 
@@ -23,6 +24,14 @@ settings.load_profile(os.environ.get("MINILLM_EXAMPLES", "minillm"))
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _main_module():
+    """IPython's shell puts a module of its own in the place of `__main__`, and then no process can be spawned."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if not path.stem.endswith("_lab")]
 TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
 MODULES = sorted((ROOT / "minillm").rglob("*.py"))
@@ -42,26 +43,32 @@ def readme() -> str:
     return (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", ["README.md", "notebooks/README.md"])
-def test_a_lesson_table_holds_the_lessons_that_exist(page):
-    links = re.findall(r"^\| \w+ \| \[.*?\]\((.*?)\) \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
-    there = [path.relative_to((ROOT / page).parent).as_posix() for path in NOTEBOOKS]
+@pytest.mark.parametrize(("page", "listed"), [("README.md", LESSONS), ("notebooks/README.md", NOTEBOOKS)])
+def test_a_lesson_table_holds_the_lessons_that_exist(page, listed):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"^\| [\w ]+ \| \[[^\]]*\]\((\S*?)\)", text, re.MULTILINE)
+    there = [path.relative_to((ROOT / page).parent).as_posix() for path in listed]
     assert links == there, f"the lesson table of {page} and notebooks/ differ"
+    assert not [path.name for path in NOTEBOOKS if path not in listed and f"/{path.name})" not in text]
 
 
 def test_the_minutes_are_those_of_the_lessons_and_the_guide():
     page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\w+) \| [\w -]+ \| (\d+) \| (\d+) \| (.*?) \|$", page, re.MULTILINE)
-    alone_in_readme = re.findall(r"^\| \w+ \| \[.*?\]\(notebooks/\w+\.ipynb\) \| (\d+) \|", readme(), re.MULTILINE)
+    rows = re.findall(r"^\| ([\w ]+) \| [\w ,-]+ \| (\d+) \| (\d+|-) \| (.*?) \|$", page, re.MULTILINE)
+    alone_in_readme = re.findall(r"^\| \w+ \| \[.*?\]\(notebooks/\w+\.ipynb\).*? \| (\d+) \|", readme(), re.MULTILINE)
     expected = []
     for path in NOTEBOOKS:
-        part = guide_parts()[path.stem]
         alone = re.search(r"^\*\*Time\*\*: (\d+) minutes", prose_of(path), re.MULTILINE).group(1)
-        room = re.search(r"^\*\*(\d+) minutes\*\*", part, re.MULTILINE).group(1)
-        runs = re.search(r"all cells run in (\d+) s", part)
-        expected.append((path.stem.partition("_")[0], alone, room, runs.group(1) if runs else "< 60"))
+        if path in LESSONS:
+            part = guide_parts()[path.stem]
+            room = re.search(r"^\*\*(\d+) minutes\*\*", part, re.MULTILINE).group(1)
+            runs = re.search(r"all cells run in (\d+) s", part)
+        else:  # a lab is for one person, and the guide speaks of it in its lesson's part
+            room, runs = "-", re.search(r"its cells run in (\d+) s", part)
+        number = path.stem.partition("_")[0] + " lab" * (path not in LESSONS)
+        expected.append((number, alone, room, runs.group(1) if runs else "< 60"))
     assert rows == expected
-    assert alone_in_readme == [alone for _, alone, *_ in expected]
+    assert alone_in_readme == [alone for number, alone, *_ in expected if "lab" not in number]
 
 
 def test_the_packages_page_has_every_command_with_options_that_there_are():
@@ -153,7 +160,7 @@ def test_the_teaching_kit_is_listed_and_its_guide_has_every_lesson():
     assert not [path.name for path in TEACHING if path.name != "README.md" and f"]({path.name})" not in contents]
     guide = (ROOT / "teaching" / "teachers_guide.md").read_text(encoding="utf-8")
     assert re.findall(r"^## \[.*\]\(\.\./notebooks/(\w+)\.ipynb\)", guide, re.MULTILINE) == [
-        path.stem for path in NOTEBOOKS
+        path.stem for path in LESSONS
     ]
 
 
@@ -185,14 +192,15 @@ def numbers(text: str) -> list[str]:
 
 
 def not_in_the_lesson(told: list[str], lesson: str) -> list[str]:
-    """The numbers that a lesson's text and outputs do not hold, even with more digits."""
-    notebook = (ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8")
+    """The numbers that the text and outputs of a lesson and its lab do not hold, even with more digits."""
+    pages = [path for path in NOTEBOOKS if path.stem in (lesson, f"{lesson}_lab")]
+    notebook = "\n".join(path.read_text(encoding="utf-8") for path in pages)
     found = [float(number.replace(",", "")) for number in numbers(re.sub(r'"image/png": ".*?"', "", notebook))]
     half = {number: 0.5001 * 10 ** -len(number.partition(".")[2]) for number in told}
     return [one for one in told if not any(abs(there - float(one.replace(",", ""))) <= half[one] for there in found)]
 
 
-@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("lesson", [path.stem for path in LESSONS])
 def test_the_numbers_of_the_guide_are_those_of_the_lesson(lesson):
     told = numbers(guide_parts()[lesson].split("\n", 1)[1])
     told = [number for number in told if "." in number or "," in number]  # the rest are minutes, steps, page numbers
@@ -200,9 +208,9 @@ def test_the_numbers_of_the_guide_are_those_of_the_lesson(lesson):
     assert not stale, f"teaching/teachers_guide.md has numbers that are not in lesson {lesson}: {stale}"
 
 
-@pytest.mark.parametrize("lesson", [path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("lesson", [path.stem for path in LESSONS])
 def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
-    (row,) = re.findall(rf"^\| \w+ \| [^|]*notebooks/{lesson}\.ipynb\) \|.*\| (.*) \|$", readme(), re.MULTILINE)
+    (row,) = re.findall(rf"^\| \w+ \| [^|]*notebooks/{lesson}\.ipynb\)[^|]*\|.*\| (.*) \|$", readme(), re.MULTILINE)
     stale = not_in_the_lesson(numbers(row), lesson)
     assert not stale, f"README.md has numbers that are not in lesson {lesson}: {stale}"
 
@@ -210,7 +218,7 @@ def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
 def test_the_caption_of_the_explorers_picture_is_what_its_lesson_shows():
     caption = readme().split("\n*Left: ")[1].split("\n*Right: ")[0]
     (share,) = re.findall(r"\bputs\s+(\d+) %", caption.replace("*", ""))
-    lesson = (ROOT / "notebooks" / "04_attention.ipynb").read_text(encoding="utf-8")
+    lesson = (ROOT / "notebooks" / "04_attention_lab.ipynb").read_text(encoding="utf-8")
     assert f"' bank' looks at ' river' 0.{share}" in lesson
 
 

@@ -1,7 +1,7 @@
 """Turn the manuscripts in notebooks/src into executed notebooks with stored outputs.
 
     python tools/build_notebooks.py            builds the stale lessons; if only prose changed, nothing is executed
-    python tools/build_notebooks.py 00 04      builds these lessons, stale or not
+    python tools/build_notebooks.py 00 04_lab  builds lesson 00 and the lab of lesson 04, stale or not
     python tools/build_notebooks.py --check    builds nothing; exit status 1 and one sentence for each stale lesson
 
 A manuscript is a jupytext percent script, which diffs and merges well. The notebook is what learners read, with its
@@ -27,6 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
+from minillm.course.workbook import short_name  # noqa: E402
 from tools.exercise_cells import mark_for_nbgrader  # noqa: E402
 from tools.lesson_environment import lesson_environment  # noqa: E402
 
@@ -45,8 +46,8 @@ class BuildError(RuntimeError):
 
 
 def manuscripts(folder: Path = NOTEBOOKS) -> dict[str, Path]:
-    """Find all manuscripts by lesson number: {"00": .../src/00_the_map.py, ...}."""
-    return {path.stem.split("_")[0]: path for path in sorted((folder / "src").glob("*.py"))}
+    """Find all manuscripts by number: {"04": .../src/04_attention.py, "04_lab": .../src/04_attention_lab.py, ...}."""
+    return {short_name(f"{path.stem}.ipynb"): path for path in sorted((folder / "src").glob("*.py"))}
 
 
 def notebook_path(manuscript: Path) -> Path:
@@ -220,7 +221,7 @@ def chosen(names: Iterable[str], lessons: dict[str, Path]) -> list[Path]:
     """Find the manuscripts named on the command line, by number or file name; `SystemExit` for an unknown one."""
     paths = []
     for name in names:
-        number = Path(name).stem.split("_")[0]
+        number = short_name(f"{Path(name).stem}.ipynb")
         if number not in lessons:
             raise SystemExit(f"no manuscript for lesson {name!r}; there are {', '.join(lessons) or 'none yet'}")
         paths.append(lessons[number])

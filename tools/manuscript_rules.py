@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import nbformat
 
+from tools import lesson_form
 from tools.clock_rules import asserts_on_time
 
 LONGEST_CELL = 30  # lines
@@ -21,32 +22,44 @@ TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception
 
 
 def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:
-    """Return one sentence for every rule that a lesson violates."""
-    rules = (_first_and_last, _code_cells, _clocks, _imports, _figures, _quiz_and_boxes, _anywhere)
-    return [f"{lesson}, {complaint}" for rule in rules for complaint in rule(notebook.cells)]
+    """Return one sentence for every rule that a page violates; `lesson_form` has those of labs and newer lessons."""
+    cells = notebook.cells
+    rules = [_code_cells, _clocks, _imports, _figures, _anywhere]
+    rules += [] if lesson.endswith("_lab") else [_median]
+    if lesson.endswith("_lab"):
+        found = [*_first_and_last(cells, (), ("**Next**",)), *lesson_form.complaints(lesson, cells)]
+    elif lesson_form.has_turns(cells):
+        built = ("**You will write**", "**The claim**")
+        found = [*_first_and_last(cells, built, ("**What you wrote**", "**Next**"))]
+        found += [*_quiz(cells), *lesson_form.complaints(lesson, cells)]
+    else:
+        built, learned = ("**You will build**", "**The claim**"), ("**What you built**", "**Exercise**", "**Next**")
+        found = [*_first_and_last(cells, built, learned)]
+        rules += [_quiz, _five_questions, _boxes, _one_explorer, _definitions_are_tried]
+    return [f"{lesson}, {complaint}" for complaint in [*found, *(said for rule in rules for said in rule(cells))]]
 
 
-def _first_and_last(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+def _first_and_last(
+    cells: list[nbformat.NotebookNode], at_first: tuple[str, ...], at_last: tuple[str, ...]
+) -> Iterator[str]:
     first, last = cells[0], cells[-1]
     if first.cell_type != "markdown" or not first.source.startswith("# "):
         yield "cell 1 must be text that begins with the lesson's title (# ...)"
-    for phrase in ("**You will build**", "**The claim**", "**Time**", "**Before you start**"):
+    for phrase in (*at_first, "**Time**", "**Before you start**"):
         if phrase not in first.source:
             yield f"cell 1 must hold {phrase}"
     if re.search(r"\*\*Time\*\*\D*\d+", first.source) is None:
         yield "cell 1 must say after **Time** how many minutes the lesson takes"
     if last.cell_type != "markdown":
         yield f"cell {len(cells)}, the last one, must be text"
-    for phrase in ("**What you built**", "**Exercise**", "**Next**"):
+    for phrase in at_last:
         if phrase not in last.source:
             yield f"cell {len(cells)}, the last one, must hold {phrase}"
 
 
 def _code_cells(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
-    lengths = []
     for number, cell in _code(cells):
-        lines = [line for line in cell.source.splitlines() if line.strip()]
-        lengths.append(len(lines))
+        lines = _lines(cell)
         if not lines:
             yield f"cell {number} is empty"
         if len(lines) > LONGEST_CELL:
@@ -56,13 +69,17 @@ def _code_cells(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
             yield f"cell {number} has an unknown tag: {', '.join(sorted(unknown))}"
         if ("skip-execution" in tags) != ("nbval-skip" in tags):
             yield f"cell {number} needs both tags, skip-execution (for the builder) and nbval-skip (for nbval)"
+
+
+def _median(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    lengths = [len(_lines(cell)) for _, cell in _code(cells)]
     if lengths and statistics.median(lengths) > MEDIAN_CELL:
         yield f"the median code cell has {statistics.median(lengths):g} lines; the most is {MEDIAN_CELL}"
-    yield from _definitions_are_tried(list(_code(cells)))
 
 
-def _definitions_are_tried(code: list[tuple[int, nbformat.NotebookNode]]) -> Iterator[str]:
+def _definitions_are_tried(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     """Check that a cell that defines a function or class, or the next code cell, contains an assert."""
+    code = list(_code(cells))
     for position, (number, cell) in enumerate(code):
         tree = _parsed(cell)
         if not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body):
@@ -90,25 +107,43 @@ def _imports(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
 
 
 def _figures(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
-    explorers = 0
-    for number, cell in _code(cells):
-        for call in (node for node in ast.walk(_parsed(cell)) if isinstance(node, ast.Call)):
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            explorers += name in ("Explorer", "TokenExplorer")
-            if name == "show" and "alt" not in [keyword.arg for keyword in call.keywords]:
-                yield f"cell {number} shows a figure without alt=..., the sentence that says what it shows"
-            if name == "savefig":
-                yield f"cell {number} calls savefig; a lesson shows its figures with show(figure, alt=...)"
+    for number, call in _calls(cells):
+        if getattr(call.func, "id", "") == "show" and "alt" not in [keyword.arg for keyword in call.keywords]:
+            yield f"cell {number} shows a figure without alt=..., the sentence that says what it shows"
+        if getattr(call.func, "attr", "") == "savefig":
+            yield f"cell {number} calls savefig; a lesson shows its figures with show(figure, alt=...)"
+
+
+def _one_explorer(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    explorers = sum(getattr(call.func, "id", "") in ("Explorer", "TokenExplorer") for _, call in _calls(cells))
     if explorers != 1:
         yield f"the lesson makes {explorers} Explorers; it needs one"
 
 
-def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+def _calls(cells: list[nbformat.NotebookNode]) -> Iterator[tuple[int, ast.Call]]:
+    trees = ((number, _parsed(cell)) for number, cell in _code(cells))
+    return ((number, node) for number, tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _five_questions(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    asked = sum(cell.source.count("<summary>Open") for cell in cells if cell.cell_type == "markdown")
+    if asked != QUESTIONS:
+        yield f"the quiz has {asked} <details> with a <summary>Open ...; it needs {QUESTIONS}"
+
+
+def _boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    for box in BOXES:
+        if not re.search(rf"^> \*\*{box}", text, re.MULTILINE):
+            yield f"the box '> **{box}**' is missing"
+
+
+def _quiz(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     parts = re.split(r"<details>\s*<summary>Open.*?</summary>(.*?)</details>", text, flags=re.DOTALL)
     asked, answers = parts[:-1:2], parts[1::2]
-    if len(answers) != QUESTIONS or text.count("<summary>Open") != QUESTIONS:
-        yield f"the quiz has {len(answers)} <details> with a <summary>Open ...; it needs {QUESTIONS}"
+    if len(answers) != text.count("<summary>Open"):
+        yield f"the quiz opens {text.count('<summary>Open')} answers, of which {len(answers)} are closed"
     for number, (question, answer) in enumerate(zip(asked, answers, strict=True), start=1):
         question = question[question.rfind(f"**{number}.") :]
         choices = set(CHOICE.findall(question))
@@ -118,9 +153,6 @@ def _quiz_and_boxes(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
             yield f"the answer to quiz question {number} does not mention {', '.join(missing)}"
         if len(answer.split()) < 8 * max(len(choices), 2):
             yield f"quiz question {number} is answered in {len(answer.split())} words; explain every choice"
-    for box in BOXES:
-        if not re.search(rf"^> \*\*{box}", text, re.MULTILINE):
-            yield f"the box '> **{box}**' is missing"
 
 
 def _anywhere(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
@@ -136,6 +168,10 @@ def _anywhere(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
 
 def _code(cells: list[nbformat.NotebookNode]) -> Iterator[tuple[int, nbformat.NotebookNode]]:
     return ((number, cell) for number, cell in enumerate(cells, start=1) if cell.cell_type == "code")
+
+
+def _lines(cell: nbformat.NotebookNode) -> list[str]:
+    return [line for line in cell.source.splitlines() if line.strip()]
 
 
 def _parsed(cell: nbformat.NotebookNode) -> ast.Module:

@@ -34,7 +34,8 @@ def sentences(report: Report) -> list[str]:
     if report.new == report.pages:
         n_exercises = sum("/" in name for name in report.pages)
         said.append(
-            f"Your workbook is {report.folder}: {len(report.pages) - n_exercises} lessons, {n_exercises} exercises."
+            f"Your workbook is {report.folder}: {len(report.pages) - n_exercises} lessons and labs, "
+            f"{n_exercises} exercises."
         )
     elif report.new:
         said.append(f"New in your workbook: {_listed(report.new)}.")

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minillm.course.workbook import short_name
 from minillm.errors import UserError
 
 CLAIMS = Path(__file__).with_name("claims.toml")
@@ -94,14 +95,14 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
 
 
 def load_lessons(folder: Path) -> dict[str, Lesson]:
-    """Read the built lessons of a folder by number: {"00": ..., "00a": ..., ...}."""
+    """Read the built lessons and labs of a folder by number: {"00": ..., "00a": ..., "04": ..., "04_lab": ...}."""
     lessons = {}
     for path in sorted(folder.glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         executed = [cell for cell in cells if cell.get("execution_count")]
         outputs = [output for cell in executed for output in cell["outputs"]]
         code = ["".join(cell["source"]) for cell in executed]
-        lessons[path.stem.split("_")[0]] = Lesson(path.name, "\n".join(code), "\n".join(map(_text_of, outputs)))
+        lessons[short_name(path.name)] = Lesson(path.name, "\n".join(code), "\n".join(map(_text_of, outputs)))
     return lessons
 
 
@@ -168,10 +169,15 @@ def _rows(claims: Iterable[Claim], lessons: Mapping[str, Lesson], notebooks: str
     rows = ["| statement | lesson | measured | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
         measured, numbers = measure(claim, lessons), sorted({reading.lesson for reading in claim.readings})
-        links = " ".join(f"[{number}]({notebooks}/{lessons[number].file})" for number in numbers)
+        links = " ".join(f"[{_shown(number)}]({notebooks}/{lessons[number].file})" for number in numbers)
         cells = [claim.statement, links, measured, f"**{claim.verdict.value}**: {claim.why}"]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def _shown(number: str) -> str:
+    """A number in a table: "04 lab" for the lab of lesson 04."""
+    return number.replace("_", " ")
 
 
 def lesson_table(lessons: Mapping[str, Lesson], path: Path = MEASURED) -> str:
@@ -183,5 +189,5 @@ def lesson_table(lessons: Mapping[str, Lesson], path: Path = MEASURED) -> str:
     for entry in tomllib.loads(path.read_text(encoding="utf-8"))["lesson"]:
         number, readings = entry["number"], [Reading(*reading) for reading in entry["readings"]]
         measured = _filled(entry["measured"], readings, lessons, f"row {number}", path.name)
-        rows.append(f"| {number} | [{entry['title']}]({lessons[number].file}) | {measured} |")
+        rows.append(f"| {_shown(number)} | [{entry['title']}]({lessons[number].file}) | {measured} |")
     return "\n".join(rows)

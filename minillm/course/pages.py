@@ -38,7 +38,7 @@ def _has_text(cell: dict[str, Any]) -> bool:
 
 def write_page(path: Path, page: Page) -> None:
     """Write a notebook, whole or not at all."""
-    write_text(path, json.dumps(page, indent=1) + "\n")  # ASCII, since half a surrogate pair in a cell is no UTF-8
+    write_text(path, json.dumps(page, indent=1) + "\n")  # ASCII: half a surrogate pair cannot be UTF-8
 
 
 def source_of(cell: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ def number_of(name: str) -> str:
     >>> number_of("04_attention.ipynb"), number_of("exercises/00a_tensors/00a_tensors.ipynb")
     ('04', '00a')
     """
-    return PurePosixPath(name).name.partition("_")[0]
+    return PurePosixPath(name).stem.partition("_")[0]
 
 
 def short_name(name: str) -> str:

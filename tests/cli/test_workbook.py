@@ -34,7 +34,7 @@ def run(*arguments, status=0):
 
 def test_it_says_what_it_did_and_nothing_if_it_did_nothing(course):
     book = course / "workbook"
-    assert run() == f"Your workbook is {book}: 2 lessons, 1 exercises.\n"
+    assert run() == f"Your workbook is {book}: 2 lessons and labs, 1 exercises.\n"
     assert run() == ""
     write(course / "notebooks" / "06_all.ipynb", "7")
     write(course / "notebooks" / "07_new.ipynb", "7")

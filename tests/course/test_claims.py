@@ -61,6 +61,15 @@ def lesson(tmp_path):
     )
 
 
+def test_a_lab_is_read_beside_its_lesson_and_named_with_a_space(tmp_path):
+    notebook(tmp_path, [executed("gap", printed("gap 1"))])
+    lessons = notebook(tmp_path, [executed("gap", printed("gap 2"))], "04_attention_lab.ipynb")
+    assert list(lessons) == ["04", "04_lab"]
+    told = claim("gap (?P<gap>.)", number="04_lab")
+    row = table((Chapter("One", (told,)),), lessons, "..").splitlines()[-1]
+    assert row == "| Words part | [04 lab](../04_attention_lab.ipynb) | 2 | **holds with a condition**: so far |"
+
+
 def claim(pattern, measured="{gap}", place="output", number="04", why="so far"):
     return Claim("Words part", (Reading(number, pattern, place),), measured, Verdict.CONDITION, why)
 

@@ -20,7 +20,8 @@ from tools.lesson_environment import lesson_environment
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WITH_EXPLORER = [path.stem for path in PAGES if "Explorer(" in path.read_text(encoding="utf-8")]
 # The explorer's control to reach with the Tab key, and the keys to press on it; where nothing stands here, the slider.
 SLIDER = (".noUi-handle", ["ArrowRight"])
 CONTROLS = {
@@ -33,7 +34,7 @@ CONTROLS = {
 # Lessons that compute for a minute or more, and have nothing but an explorer to be tried.
 LONG = {"05_feed_forward", "08_pretraining", "09_sft", "11_preference_optimization", "12_inference_engine"}
 LONG |= {"13_scaling", "14_your_assistant"}
-WITH_TOKENS = {"04_attention"}  # explorers whose tokens can be pointed at
+WITH_TOKENS = {"04_attention_lab"}  # explorers whose tokens can be pointed at
 WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
@@ -117,7 +118,7 @@ def browser_page(address: str, token: str, notebook: str):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 @pytest.mark.timeout(2000)
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", WITH_EXPLORER)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
         pytest.skip("it computes for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")

@@ -170,9 +170,15 @@ def test_a_lesson_that_cannot_be_built_says_where_and_the_old_notebook_stays(wri
     assert not list(builder.notebook_path(manuscript).parent.glob("*.part"))
 
 
+def test_a_lab_has_a_number_of_its_own_beside_its_lesson(write, tmp_path):
+    paths = [write(GOOD), write(GOOD, "00_small_lab.py"), write(GOOD, "00a_other.py")]
+    assert builder.manuscripts(tmp_path / "notebooks") == dict(zip(("00", "00_lab", "00a"), paths, strict=True))
+
+
 def test_lessons_are_chosen_by_number_or_name():
     lessons = {"00": Path("src/00_the_map.py"), "00a": Path("src/00a_tensors.py")}
     assert builder.chosen(["00a"], lessons) == [lessons["00a"]]
     assert builder.chosen(["notebooks/00_the_map.ipynb"], lessons) == [lessons["00"]]
+    assert builder.chosen(["00_the_map_lab"], {**lessons, "00_lab": Path("lab.py")}) == [Path("lab.py")]
     with pytest.raises(SystemExit, match="no manuscript for lesson '7'; there are 00, 00a"):
         builder.chosen(["7"], lessons)

@@ -39,6 +39,7 @@ PALE = LinearSegmentedColormap.from_list("pale", ["#FFFFFF", SKY])  # a backgrou
 PER_INCH = 96  # CSS pixels
 DENSITY = 1.5  # pixels drawn per CSS pixel: sharp on a high-density screen, and notebooks stay small
 WIDTH = 7.5  # inches
+TITLE = 0.3  # inches that a title takes
 SMALL, TINY = 9, 8  # points; no text is smaller
 STYLE: dict[Any, Any] = {
     "figure.facecolor": PAPER,
@@ -135,13 +136,36 @@ def shown_size(picture: bytes, density: float = DENSITY) -> tuple[int, int]:
     return round(width / density), round(height / density)
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure with a sentence that says what it shows.
+def show(figure: Figure, alt: str, title: str = "") -> None:
+    """Display a figure with a sentence that says what it shows, and with a title that says what was found.
 
     JupyterLab does not render alternative text, so the sentence is printed below the figure; it is also in the output's
     metadata, for `nbconvert`. Raises `ValueError` for an empty sentence.
     """
-    show_picture(png(figure), alt)
+    show_picture(png(titled(figure, title) if title else figure), alt)
+
+
+@in_style
+def titled(figure: Figure, title: str) -> Figure:
+    """Make a figure higher by a title at its upper left; returns the same figure.
+
+    A narrow figure also becomes as wide as its title. Raises `UserError` for a title wider than `WIDTH`.
+
+    >>> titled(new_figure(height=2)[0], "Bank moves furthest").get_size_inches().tolist()
+    [7.5, 2.3]
+    """
+    width, height = figure.get_size_inches().tolist()
+    figure.set_dpi(PER_INCH * DENSITY)  # as it is drawn: letters are wider at some resolutions
+    text = figure.suptitle(title, ha="left", va="top", size=11, weight="bold")
+    needed = text.get_window_extent().width / figure.dpi + 0.2
+    if needed > max(width, WIDTH):
+        raise UserError(f"the title {title!r} needs {needed:.1f} inches and the figure has {width:g}; shorten it")
+    wider, higher = max(width, needed), height + TITLE
+    figure.set_size_inches(wider, higher)
+    text.set_position((0.1 / wider, 1 - 0.08 / higher))
+    if figure.get_layout_engine() is None:  # a sketch, whose coordinates are inches
+        figure.axes[0].set(xlim=(0, wider), ylim=(0, higher))
+    return figure
 
 
 def show_picture(picture: bytes, alt: str, density: float = DENSITY) -> None:

@@ -36,6 +36,17 @@ def test_bars_need_one_label_a_bar():
         figures.bars(["a"], [1.0, 2.0], unit="nats")
     with pytest.raises(ValueError, match="at least one bar"):
         figures.bars([], [], unit="nats")
+    with pytest.raises(ValueError, match="1 errors for 2 bars; give one per bar"):
+        figures.bars(["a", "b"], [1.0, 2.0], unit="nats", errors=[0.1])
+
+
+def test_error_bars_reach_as_far_as_the_errors_and_fit_into_the_axes():
+    axes = figures.bars(["a", "b"], [1.0, -2.0], unit="nats", errors=[0.5, 1.0]).axes[0]
+    (ends,) = [lines.get_segments() for lines in axes.collections]
+    assert [segment[:, 0].tolist() for segment in ends] == [[0.5, 1.5], [-3.0, -1.0]]
+    low, high = axes.get_xlim()
+    assert low < -3.0
+    assert high > 1.5
 
 
 def test_what_a_rule_cuts_is_grey_and_hatched_and_divided_by_a_line():

@@ -7,7 +7,9 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.colors import to_hex, to_rgb
 
+from minillm.errors import UserError
 from minillm.viz import figures
+from minillm.viz.figures import style
 from minillm.viz.figures.style import (
     DIVERGING,
     LEGEND,
@@ -127,3 +129,23 @@ def test_seeds_must_have_the_same_length():
 def test_every_figure_of_the_lessons_can_be_imported_from_one_place():
     assert all(hasattr(figures, name) for name in figures.__all__)
     assert figures.__all__ == sorted(figures.__all__)
+
+
+def test_a_title_is_written_above_the_figure_and_what_is_drawn_stays_as_large():
+    plain = figures.attention_arcs(["a", "b"], [0.5, 0.5], query=1)
+    width, height = plain.get_size_inches()
+    figure = style.titled(plain, "b reads as much from a as from itself")
+    wider, higher = figure.get_size_inches()
+    assert (higher, figure.axes[0].get_ylim()) == (height + style.TITLE, (0, higher))
+    assert wider > width, "a narrow figure grows with its title"
+    assert figure.axes[0].get_xlim() == (0, wider)
+    (title,) = figure.texts
+    box = title.get_window_extent()
+    assert title.get_text() == "b reads as much from a as from itself"
+    assert 0 <= box.x0 < box.x1 <= wider * figure.dpi
+    assert height * figure.dpi <= box.y0 < box.y1 <= higher * figure.dpi
+
+
+def test_a_title_that_does_not_fit_is_refused():
+    with pytest.raises(UserError, match=r"the title 'long long .* needs .* inches and the figure has 7.5; shorten it"):
+        style.titled(figures.bars(["a"], [1.0], "nats"), "long " * 40)

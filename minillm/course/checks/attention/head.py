@@ -131,7 +131,7 @@ some_hidden.mistake(
 )
 some_hidden.mistake(
     "The hidden score is a number that visible scores can fall below.",
-    "Trained heads have visible scores below -40 (lesson 04), and here some are at -900,000. Use -inf.",
+    "Trained heads have visible scores below -40 (lab 04), and here some are at -900,000. Use -inf.",
     lambda query, key, value, visible: _scores(query, key).masked_fill(~visible, -10.0).softmax(-1) @ value,
 )
 

@@ -1,0 +1,101 @@
+"""The form of a lesson with turns and of a lab: what is counted, and each rule on a page that breaks it."""
+
+import jupytext
+import pytest
+
+from minillm.course.turns import turns
+from tools.lesson_form import Size, complaints, has_turns, size
+
+FOLDED = "<details><summary>Solution</summary>\n\n```python\n{}```\n\n</details>"
+TEXT, CODE = "# %% [markdown]\n", "# %%\n"
+
+
+def commented(text):
+    return TEXT + "\n".join(f"# {line}".rstrip() for line in text.splitlines()) + "\n"
+
+
+def parts():
+    """A small right lesson, by the names of its parts."""
+    told = {"first": TEXT + "# # Lesson\n# **Time**: 30 minutes. Two words.\n"}
+    for turn in turns("04"):
+        told[turn.id] = f'{CODE}@your_turn("{turn.id}")\n{turn.stub}'
+        told[f"{turn.id} folded"] = commented(FOLDED.format(turn.solution))
+    told["predict"] = CODE + 'why = predict("Why?", ["a", "b"])\n\n' + CODE + 'how = predict("How?", ["a", "b"])\n'
+    told["diagram"] = CODE + "diagrams.heads(x).show()\n"
+    told["boxes"] = TEXT + "# > **Where the picture simplifies.** So.\n\n" + TEXT + "# > **At scale.** So.\n"
+    told["quiz"] = TEXT + "# ## Questions\n# **1.** What?\n" + "# <details><summary>Open 1</summary></details>\n" * 3
+    told["last"] = TEXT + "# **What you wrote**: it. **Next**: more.\n"
+    return told
+
+
+def read(text):
+    return jupytext.reads(text, fmt="py:percent").cells
+
+
+def judged(**changes):
+    return list(complaints("04_small", read("\n".join({**parts(), **changes}.values()))))
+
+
+def test_a_right_lesson_is_left_in_peace():
+    assert judged() == []
+
+
+def test_what_is_counted():
+    cells = read("\n".join(parts().values()))
+    assert has_turns(cells)
+    counted = size(cells)
+    assert (counted.turns, counted.choices, counted.code_cells) == (3, 2, 6)
+    stubs = [line for turn in turns("04") for line in turn.stub.splitlines() if line.strip()]
+    assert counted.code_lines == len(stubs) + 3 + 3  # the decorators; two predictions and a diagram
+    page = read(TEXT + "# Read [this page](it.md) of *x W_Q*, don't skip.\n#\n# ```python\n# not counted\n# ```\n")
+    assert size(page) == Size(words=8, code_cells=0, code_lines=0, turns=0, choices=0)
+    assert not has_turns(page)
+
+
+def test_minutes_are_rounded_up_to_five():
+    assert Size(words=150, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 15  # 1 + 1 + 7 + 6
+    assert Size(words=165, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"first": TEXT + "# # Lesson\n# **Time**: 20 minutes\n"}, r"cell 1 must say **Time**: 30 minutes (Size("),
+        ({"first": TEXT + "# # Lesson\n"}, "cell 1 must say **Time**: 30 minutes"),
+        ({"last": parts()["last"] + "# word" * 2301}, "words; the most is 2300"),
+        ({"diagram": parts()["diagram"] + (CODE + "print()\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
+        ({"diagram": parts()["diagram"] + "x = 1\n" * 200}, "lines of code; the most is 200"),
+        ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 60"),
+        ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 3"),
+        ({"04.heads": "", "04.heads folded": ""}, "the lesson has 2 turns; it needs 3 to 6"),
+        (
+            {"quiz": parts()["quiz"].replace("Open 1", "Look")},
+            "has 0 questions in its quiz; it needs 3 to 5",
+        ),
+        ({"diagram": CODE + "1\n"}, "the lesson has no diagram"),
+        ({"diagram": parts()["diagram"] + "(why, a[0]), _ = (1, 2), 3\n"}, "cell 10 binds `why`, as cell 8 does"),
+        (
+            {"diagram": parts()["diagram"] + "def causal_mask():\n    how = 1\n"},
+            "binds `causal_mask`, as cell 2",
+        ),
+        ({"boxes": parts()["boxes"].replace("\n\n" + TEXT, "#\n")}, "'> **At scale' must begin a cell of its own"),
+        ({"04.heads": parts()["04.heads"].replace("...", "return x")}, "must hold turn 04.heads and its stub:"),
+        ({"04.heads folded": TEXT + "# See the book.\n"}, "must fold away the solution of turn 04.heads:"),
+    ],
+)
+def test_each_rule_catches_what_breaks_it(changes, sentence):
+    assert any(sentence in complaint for complaint in judged(**changes)), judged(**changes)
+
+
+LAB = (
+    TEXT
+    + "# # Lab\n# **Time**: 5 minutes\n#\n# ## 1. Does it?\n# **Claim**. **Refuted if**. **Method**. **Controls**.\n"
+)
+
+
+def test_an_experiment_is_told_whole():
+    whole = LAB + "# **Result**. **Verdict**.\n#\n# ## Shorter measurements\n# Free.\n"
+    assert list(complaints("04_small_lab", read(whole))) == []
+    assert list(complaints("04_small_lab", read(LAB))) == ["the section '1. Does it?' lacks **Result**, **Verdict**"]
+    nothing = TEXT + "# # Lab\n# **Time**: 5 minutes\n"
+    assert list(complaints("04_small_lab", read(nothing))) == ["the lab has no section '## 1. ...'"]

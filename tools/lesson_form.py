@@ -1,0 +1,143 @@
+"""The form of lessons in which the learner writes, and of labs: budgets, honest minutes, turns and their solutions.
+
+A lesson has this form if it asks for turns (`@your_turn`); a lab's name ends with `_lab`. `manuscript_rules` holds the
+rules that all pages share. Each violation is a sentence.
+"""
+
+import ast
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import nbformat
+
+from minillm.course.pages import YOUR_TURN
+from minillm.course.turns import find
+
+WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 60  # the most of a lesson
+TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 3), (3, 5)  # the fewest and the most
+WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_TURN, MINUTES_PER_CHOICE = 150, 15, 7, 2
+SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)
+EXPERIMENT = ("**Claim**", "**Refuted if**", "**Method**", "**Controls**", "**Result**", "**Verdict**")
+ALONE = ("> **Where the picture simplifies", "> **At scale", "**1.** ", "**What you wrote**")  # in cells of their own
+
+Cells = Sequence[nbformat.NotebookNode]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a page asks of its reader."""
+
+    words: int  # of the text, folded answers included, solutions not
+    code_cells: int
+    code_lines: int
+    turns: int
+    choices: int  # predictions and explorers
+
+    @property
+    def minutes(self) -> int:
+        """Honest minutes, rounded up to a multiple of five.
+
+        >>> Size(words=1500, code_cells=20, code_lines=150, turns=3, choices=2).minutes
+        45
+        """
+        reading = self.words / WORDS_PER_MINUTE + self.code_lines / LINES_PER_MINUTE
+        exact = reading + MINUTES_PER_TURN * self.turns + MINUTES_PER_CHOICE * self.choices
+        return 5 * math.ceil(exact / 5)
+
+
+def has_turns(cells: Cells) -> bool:
+    """Whether the learner writes in this page."""
+    return any(YOUR_TURN.search(cell.source) for cell in cells if cell.cell_type == "code")
+
+
+def size(cells: Cells) -> Size:
+    """Count what a page asks of its reader."""
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```|<[^>]+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
+    choices = len(re.findall(r"\b(?:predict|Explorer|TokenExplorer)\(", "\n".join(code)))
+    turns = sum(len(YOUR_TURN.findall(source)) for source in code)
+    return Size(len(re.findall(r"\w[\w'/.-]*", text)), len(code), lines, turns, choices)
+
+
+def complaints(lesson: str, cells: Cells) -> Iterator[str]:
+    """Yield one sentence for every rule of the form that a page violates."""
+    counted = size(cells)
+    stated = re.search(r"\*\*Time\*\*: (\d+) minutes", cells[0].source)
+    if stated is None or int(stated[1]) != counted.minutes:
+        yield f"cell 1 must say **Time**: {counted.minutes} minutes ({counted})"
+    yield from _bound_again(cells)
+    if lesson.endswith("_lab"):
+        yield from _experiments(cells)
+        return
+    for what, found, most in (
+        ("words", counted.words, WORDS),
+        ("code cells", counted.code_cells, CODE_CELLS),
+        ("lines of code", counted.code_lines, CODE_LINES),
+        ("minutes", counted.minutes, MINUTES),
+    ):
+        if found > most:
+            yield f"the lesson has {found} {what}; the most is {most}"
+    predictions = sum(cell.source.count("= predict(") for cell in cells if cell.cell_type == "code")
+    for what, found, (fewest, most) in (
+        ("turns", counted.turns, TURNS),
+        ("predictions", predictions, PREDICTIONS),
+        ("questions in its quiz", "\n".join(cell.source for cell in cells).count("<summary>Open"), QUESTIONS),
+    ):
+        if not fewest <= found <= most:
+            yield f"the lesson has {found} {what}; it needs {fewest} to {most}"
+    if not any("diagrams." in cell.source for cell in cells if cell.cell_type == "code"):
+        yield "the lesson has no diagram"
+    for phrase in ALONE:
+        if sum(phrase in cell.source for cell in cells if _begins(cell, phrase)) != 1:
+            yield f"{phrase!r} must begin a cell of its own"
+    yield from _solutions(cells)
+
+
+def _bound_again(cells: Cells) -> Iterator[str]:
+    """Check that no two cells bind one name, so that a learner can run any cell again, in any order."""
+    first: dict[str, int] = {}
+    for number, cell in enumerate(cells, start=1):
+        for name in sorted(_names_bound(ast.parse(cell.source))) if cell.cell_type == "code" else ():
+            if first.setdefault(name, number) != number:
+                yield f"cell {number} binds `{name}`, as cell {first[name]} does; use another name"
+
+
+def _names_bound(tree: ast.Module) -> set[str]:
+    """The names that a cell assigns or defines at its top level; loop variables are left out."""
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    assigned = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    names = {name.id for name in assigned if isinstance(name.ctx, ast.Store)} - {"_"}
+    return names | {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def _begins(cell: nbformat.NotebookNode, phrase: str) -> bool:
+    start = phrase if phrase != "**1.** " else "## "
+    return cell.cell_type == "markdown" and cell.source.startswith(start)
+
+
+def _solutions(cells: Cells) -> Iterator[str]:
+    """Check that the course's version of each turn is folded into the cell below it."""
+    for number, cell in enumerate(cells, start=1):
+        for id in YOUR_TURN.findall(cell.source) if cell.cell_type == "code" else ():
+            turn, folded = find(id), SOLUTION.findall(cells[number].source)
+            if cell.source != f'@your_turn("{id}")\n{turn.stub.rstrip()}':
+                yield f"cell {number} must hold turn {id} and its stub:\n{turn.stub}"
+            if folded != [turn.solution]:
+                yield f"cell {number + 1} must fold away the solution of turn {id}:\n{turn.solution}"
+
+
+def _experiments(cells: Cells) -> Iterator[str]:
+    """Check that each numbered section of a lab is told as an experiment."""
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    numbered = [section for section in sections if re.match(r"\d\. ", section)]
+    if not numbered:
+        yield "the lab has no section '## 1. ...'"
+    for section in numbered:
+        missing = [phrase for phrase in EXPERIMENT if phrase not in section]
+        if missing:
+            yield f"the section {section.splitlines()[0]!r} lacks {', '.join(missing)}"
