@@ -16,8 +16,7 @@ from minillm.world.phrasebook import Phrasebook
 from minillm.world.scene import Scene
 from minillm.world.split_sampler import SplitSampler
 from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
-from minillm.world.wording import capital
-from minillm.world.worked import add_by_columns, count_aloud, expression, follow_swaps, steps
+from minillm.world.worked import ORDER, add_by_columns, count_aloud, expression, follow_swaps, steps
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list
 TIMES = by_rank((2, 3, 1, 4))  # how often the counted word occurs
@@ -135,7 +134,7 @@ class Tasks:
         swaps = [sampler.choose("swap", SWAP) for _ in range(sampler.choose("swaps", SWAPS))]
         asked = sampler.choose("asked", ASKED)
         names = [person.name for person in people]
-        changes = " ".join(capital(f"{names[a]} and {names[b]} swap.") for a, b in swaps)
+        changes = " ".join(f"{order} {names[a]} and {names[b]} swap." for order, (a, b) in zip(ORDER, swaps, strict=False))
         first, second, last = things
         slots = {"first": first, "second": second, "last": last, "changes": changes, "asked": things[asked]}
         question = self._ask("swaps", scene, rng, **slots)

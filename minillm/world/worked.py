@@ -6,9 +6,12 @@ model can learn, so a model that writes the steps can solve problems that it can
 "Show your work", arXiv:2112.00114).
 """
 
+import itertools
 from collections.abc import Sequence
 
 from minillm.world.lexicon import Entity
+
+ORDER = ("First,", "Next,", "Then", "Last,")  # begins each swap of a problem and its step
 
 
 def add_by_columns(first: int, second: int) -> str:
@@ -39,13 +42,13 @@ def steps(moves: Sequence[Entity]) -> str:
 
 
 def count_aloud(words: Sequence[str], counted: str | None = None) -> str:
-    """Number the words of a list, or only those that equal `counted`.
+    """Go through a list and say after each word how many there were so far: of all, or of those that equal `counted`.
 
     >>> count_aloud(["key", "goose", "key"]), count_aloud(["key", "goose", "key"], "key")
-    ('key 1, goose 2, key 3', 'key 1, key 2')
+    ('key 1, goose 2, key 3', 'key 1, goose 1, key 2')
     """
-    chosen = [word for word in words if counted in (None, word)]
-    return ", ".join(f"{word} {number}" for number, word in enumerate(chosen, start=1))
+    totals = itertools.accumulate(int(counted in (None, word)) for word in words)
+    return ", ".join(f"{word} {total}" for word, total in zip(words, totals, strict=True))
 
 
 def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked: int) -> tuple[str, str]:
@@ -55,10 +58,10 @@ def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked
     swap, so that it can be taken by looking at the step before and at one sentence of the problem.
 
     >>> follow_swaps(["Mira", "Bram", "Nell"], [(0, 1), (0, 2), (1, 2)], asked=0)
-    ('At first Mira. Mira and Bram: Bram. Mira and Nell: Bram. Bram and Nell: Nell', 'Nell')
+    ('At first Mira. First, Mira and Bram: Bram. Next, Mira and Nell: Bram. Then Bram and Nell: Nell', 'Nell')
     """
     at, written = asked, [f"At first {holders[asked]}"]
-    for one, two in swaps:
+    for order, (one, two) in zip(ORDER, swaps, strict=False):
         at = two if at == one else one if at == two else at
-        written.append(f"{holders[one]} and {holders[two]}: {holders[at]}")
+        written.append(f"{order} {holders[one]} and {holders[two]}: {holders[at]}")
     return ". ".join(written), holders[at]
