@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from minillm.world.lexicon import Entity
 
+CRATES = ("left", "middle", "right")  # three in a row
 ORDER = ("First,", "Next,", "Then", "Last,")  # begins each swap of a problem and its step
 
 
@@ -41,27 +42,26 @@ def steps(moves: Sequence[Entity]) -> str:
     return ", ".join("{first} {sign} {second} = {total}".format(**move.attributes) for move in moves)
 
 
-def count_aloud(words: Sequence[str], counted: str | None = None) -> str:
-    """Go through a list and say after each word how many there were so far: of all, or of those that equal `counted`.
+def count_aloud(words: Sequence[str], counts: Sequence[bool]) -> str:
+    """Go through a list and say after each word how many of those that count there were so far.
 
-    >>> count_aloud(["key", "goose", "key"]), count_aloud(["key", "goose", "key"], "key")
-    ('key 1, goose 2, key 3', 'key 1, goose 1, key 2')
+    >>> count_aloud(["key", "goose", "swan"], [False, True, True])
+    'key 0, goose 1, swan 2'
     """
-    totals = itertools.accumulate(int(counted in (None, word)) for word in words)
+    totals = itertools.accumulate(map(int, counts))
     return ", ".join(f"{word} {total}" for word, total in zip(words, totals, strict=True))
 
 
-def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked: int) -> tuple[str, str]:
-    """Write who holds thing number `asked` at first and after each swap; returns that and the last holder.
+def follow_swaps(start: int, swaps: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Write in which of three crates a thing is at first and after each swap; returns that and the last place.
 
-    `holders[i]` holds thing i at first; a swap names two people by their positions in `holders`. Each step repeats its
-    swap, so that it can be taken by looking at the step before and at one sentence of the problem.
+    Each step repeats its swap, so that it can be taken by looking at the step before and at one sentence of the problem.
 
-    >>> follow_swaps(["Mira", "Bram", "Nell"], [(0, 1), (0, 2), (1, 2)], asked=0)
-    ('At first Mira. First, Mira and Bram: Bram. Next, Mira and Nell: Bram. Then Bram and Nell: Nell', 'Nell')
+    >>> follow_swaps(0, [(0, 1), (0, 2), (1, 2)])
+    ('At first left. First, left and middle: middle. Next, left and right: middle. Then middle and right: right', 'right')
     """
-    at, written = asked, [f"At first {holders[asked]}"]
+    at, written = start, [f"At first {CRATES[start]}"]
     for order, (one, two) in zip(ORDER, swaps, strict=False):
         at = two if at == one else one if at == two else at
-        written.append(f"{order} {holders[one]} and {holders[two]}: {holders[at]}")
-    return ". ".join(written), holders[at]
+        written.append(f"{order} {CRATES[one]} and {CRATES[two]}: {CRATES[at]}")
+    return ". ".join(written), CRATES[at]
