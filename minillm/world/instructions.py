@@ -2,7 +2,7 @@
 
 Questions are about documents of the world. The document is generated step by step, and the answer comes from the
 generator's state (who holds what, which fact was told), not from the words. Other tasks need no document: copy,
-reverse, count, add, rewrite politely. The wordings are in `text/instructions.toml`.
+reverse, count, add, rewrite politely, chains of sums, swaps. The wordings are in `text/instructions.toml`.
 
 Instructions are data for supervised fine-tuning (SFT). They are never part of the base corpus: their documents come
 from the same generator, but from separate streams.

@@ -300,12 +300,15 @@ def instruction_holders(instruction, things):
 def test_swaps_are_followed_thing_by_thing(verified):
     for instruction in of("swaps", verified):
         things = re.findall(r"[tT]he ([a-z]+)", instruction.question)
-        people = re.findall(r"(?:^|\. )((?:the |The )?[A-Z]\w+) and ((?:the )?[A-Z]\w+) swap", instruction.question)
+        swaps = re.findall(
+            r"(First,|Next,|Then|Last,) ((?:the )?[A-Z]\w+) and ((?:the )?[A-Z]\w+) swap", instruction.question
+        )
         held = dict(zip(things[:3], instruction_holders(instruction, things[:3]), strict=True))
         steps = [f"At first {held[things[-1]]}"]
-        for one, two in ((one.replace("The ", "the "), two) for one, two in people):
+        for order, one, two in swaps:
             held = {thing: {one: two, two: one}.get(holder, holder) for thing, holder in held.items()}
-            steps.append(f"{one} and {two}: {held[things[-1]]}")
+            steps.append(f"{order} {one} and {two}: {held[things[-1]]}")
+        assert [order for order, _, _ in swaps] == ["First,", "Next,", "Then", "Last,"][: len(swaps)] != []
         assert instruction.check(held[things[-1]] + "."), (instruction.question, held)
         assert instruction.worked == ". ".join([*steps, f"Answer: {held[things[-1]]}."])
 
