@@ -8,6 +8,7 @@ for people's own rankings.
 A person's rankings are lines of the same form; see `rankings` for the file.
 """
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from minillm.config import check_types
 from minillm.data.rankings import Preference
 from minillm.errors import UserError
+from minillm.world.answers import FINAL
 from minillm.world.choice import Sampler
 from minillm.world.instructions import Instruction
 from minillm.world.phrasebook import load_phrasebook
@@ -46,7 +48,9 @@ def utility(instruction: Instruction, answer: str) -> float:
         points -= CIVIL
     elif book.sounds("courtesy", answer) or book.sounds("apology", answer):
         points += CIVIL
-    enough = max(length(instruction.answer), length(instruction.worked) + 2)  # two words of courtesy before the steps
+    enough = length(instruction.answer)
+    if FINAL in answer:
+        enough = max(enough, length(instruction.worked) + 2)  # two words of courtesy before the steps
     return points - WORDINESS * max(0, length(answer) - enough)
 
 
@@ -122,11 +126,14 @@ def simulate(
     seed: int,
     pairs: int = 1,
     answers: Callable[[Instruction], Sequence[str]] = candidates,
+    among: int | None = None,
 ) -> list[Preference]:
-    """Let a rater compare random pairs of answers, `pairs` per instruction; each has its probability.
+    """Let a rater compare pairs of answers, `pairs` per instruction, none twice; each has its probability.
 
-    The pairs are sampled uniformly from all candidates, so easy and hard ones are mixed; or from other `answers`, such
-    as a model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
+    The pairs are drawn from all candidates, so easy and hard ones are mixed; or from other `answers`, such as a model's
+    own. With `among`, from that many answers, drawn first: eight have 28 pairs, and to a model that reads them together
+    all of these cost no more than four pairs of different ones (Ouyang et al. 2022, section 3.5). Where all answers are
+    the same there is nothing to compare. Deterministic for a seed.
 
     >>> from minillm.world.instructions import Instructions
     >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
@@ -137,17 +144,20 @@ def simulate(
     for number, instruction in enumerate(instructions):
         rng = random.Random(f"preferences, seed {seed}, instruction {number}")
         pool = list(dict.fromkeys(text for text in answers(instruction) if text.strip()))
-        for _ in range(pairs if len(pool) > 1 else 0):
-            first = int(rng.random() * len(pool))
-            second = int(rng.random() * (len(pool) - 1))
-            pair = pool[first], pool[second + (second >= first)]
-            merits = [rater.perceived(instruction, answer) for answer in pair]
-            p = rater.probability_of_preferring(*merits)
+        pool = _shuffled(pool, rng)[:among]
+        merit = {answer: rater.perceived(instruction, answer) for answer in pool}
+        prompt = tuple(instruction.messages[:-1])
+        for pair in _shuffled(list(itertools.combinations(pool, 2)), rng)[:pairs]:
+            p = rater.probability_of_preferring(merit[pair[0]], merit[pair[1]])
             if rng.random() >= p:
-                pair, p = pair[::-1], rater.probability_of_preferring(*merits[::-1])
-            prompt = tuple(instruction.messages[:-1])
+                pair, p = pair[::-1], 1 - p
             preferences.append(Preference(prompt, *pair, rater=rater.name, probability=p))
     return preferences
+
+
+def _shuffled(items: list, rng: random.Random) -> list:
+    """The items in random order; sorting by random keys gives the same order in every version of Python."""
+    return sorted(items, key=lambda item: rng.random())
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ class PairRecipe:
     batch_size: int  # instructions, each with all its pairs
     pairs: int = 0
     pairs_per_instruction: int = 4
+    answers_per_instruction: int | None = None  # that these pairs are drawn from; None: all candidates
 
     def encode(
         self,
@@ -231,10 +232,13 @@ REWARD = PairRecipe(
         schedule="wsd",
         warmup_steps=20,
         final_fraction=0.0,
+        reference=True,
         likelihood=0.3,
     ),
     batch_size=8,
-    pairs=25_600,
+    pairs=179_200,
+    pairs_per_instruction=28,
+    answers_per_instruction=8,
 )
 # The best of eight that were tried, one seed each; benchmarks/README.md has them all.
 DPO = PairRecipe(
@@ -251,7 +255,7 @@ WEAK_REWARD = PairRecipe(
 )
 LOVER_OF_LENGTH = Rater(length_bias=0.3, name="lover of length")
 
-HELD_OUT_PAIRS = 1000
+HELD_OUT_PAIRS, HELD_OUT_EACH = 1000, 4
 
 
 def world_preferences(
@@ -267,11 +271,12 @@ def world_preferences(
     parts = []
     sizes: dict[Split, int] = {"training": recipe.pairs, "held-out": HELD_OUT_PAIRS}
     for split, n in sizes.items():
-        each = recipe.pairs_per_instruction
+        each = recipe.pairs_per_instruction if split == "training" else HELD_OUT_EACH
         asked = Instructions(seed, split).instructions(-(-n // each))
         said = None if own is None else dict(zip((each.prompt for each in asked), own(asked), strict=True))
         answers = candidates if said is None else lambda instruction, said=said: said[instruction.prompt]
-        parts.append(simulate(asked, rater, seed, each, answers)[:n])
+        among = recipe.answers_per_instruction if split == "training" else None
+        parts.append(simulate(asked, rater, seed, each, answers, among)[:n])
     return tuple(parts)
 
 

@@ -130,7 +130,9 @@ class Tasks:
         swaps = [sampler.choose("swap", SWAP) for _ in range(sampler.choose("swaps", SWAPS))]
         start = sampler.choose("start", START)
         pairs = zip(ORDER, swaps, strict=False)
-        changes = " ".join(f"{order} the {CRATES[a]} and the {CRATES[b]} crate change places." for order, (a, b) in pairs)
+        changes = " ".join(
+            f"{order} the {CRATES[a]} and the {CRATES[b]} crate change places." for order, (a, b) in pairs
+        )
         question = self._ask("swaps", scene, rng, thing=thing, other=other, start=CRATES[start], changes=changes)
         worked, last = follow_swaps(start, swaps)
         others = [crate for crate in CRATES if crate != last]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.data.preferences import Rater, bayes_ceiling, candidates, length, simulate, utility
+from minillm.data.preferences import RIGHT, WORDINESS, Rater, bayes_ceiling, candidates, length, simulate, utility
 from minillm.data.rankings import Preference
 from minillm.world.instructions import Instructions
 
@@ -181,5 +181,22 @@ def test_other_answers_may_be_compared_than_the_candidates():
     said = {one.prompt: (one.answer, one.mistakes[0], one.answer, " ") for one in instructions}
     for preference in simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt]):
         assert {preference.chosen, preference.rejected} == {*said[preference.prompt[0]["content"]][:2]}
-    assert len(simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt])) == 18
+    assert len(simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt])) == 6  # none is compared twice
     assert simulate(instructions, Rater(), 0, 3, lambda one: [one.answer] * 4) == []
+
+
+def test_every_pair_of_a_few_answers_is_compared_once():
+    for instruction in Instructions(0).instructions(4):
+        found = simulate([instruction], Rater(), seed=0, pairs=28, among=8)
+        pairs = {frozenset((one.chosen, one.rejected)) for one in found}
+        assert len(pairs) == len(found) == 28
+        answers = frozenset().union(*pairs)
+        assert len(answers) == 8
+        assert answers <= set(candidates(instruction))
+
+
+def test_steps_are_free_only_where_they_are_shown():
+    task = next(one for one in Instructions(0).stream() if one.family == "chain")
+    assert utility(task, task.worked) == RIGHT
+    padded = f"{task.reply} {'And so on. ' * 3}"
+    assert utility(task, padded) == pytest.approx(RIGHT - WORDINESS * (length(padded) - length(task.answer)))
