@@ -286,31 +286,20 @@ def test_chains_come_out_as_python_has_them(verified):
         assert len(re.findall("[+-]", expression)) in lengths[instruction.family]
 
 
-def instruction_holders(instruction, things):
-    """Who holds each thing before the swaps: the name nearest to it, on the side where the wording has it."""
-    before = instruction.question.split(" swap.")[0]
-    person = r"((?:[tT]he )?[A-Z][a-z]+)"
-    for pattern in (person + r"(?: has)? the {}\b", r"[tT]he {}(?: belongs)? to " + person):
-        found = [re.search(pattern.format(thing), before) for thing in things]
-        if all(found):
-            return [match[1].replace("The ", "the ") for match in found]
-    raise AssertionError(before)
-
-
-def test_swaps_are_followed_thing_by_thing(verified):
+def test_swaps_are_followed_crate_by_crate(verified):
+    crate = "(left|middle|right)"
     for instruction in of("swaps", verified):
-        things = re.findall(r"[tT]he ([a-z]+)", instruction.question)
-        swaps = re.findall(
-            r"(First,|Next,|Then|Last,) ((?:the )?[A-Z]\w+) and ((?:the )?[A-Z]\w+) swap", instruction.question
-        )
-        held = dict(zip(things[:3], instruction_holders(instruction, things[:3]), strict=True))
-        steps = [f"At first {held[things[-1]]}"]
-        for order, one, two in swaps:
-            held = {thing: {one: two, two: one}.get(holder, holder) for thing, holder in held.items()}
-            steps.append(f"{order} {one} and {two}: {held[things[-1]]}")
+        [start] = re.findall(rf"in(?:to)? the {crate} one", instruction.question)
+        swaps = re.findall(rf"(First,|Next,|Then|Last,) the {crate} and the {crate} crate change", instruction.question)
         assert [order for order, _, _ in swaps] == ["First,", "Next,", "Then", "Last,"][: len(swaps)] != []
-        assert instruction.check(held[things[-1]] + "."), (instruction.question, held)
-        assert instruction.worked == ". ".join([*steps, f"Answer: {held[things[-1]]}."])
+        holds = {place: place == start for place in ("left", "middle", "right")}
+        steps = [f"At first {start}"]
+        for order, one, two in swaps:
+            holds[one], holds[two] = holds[two], holds[one]
+            [at] = (place for place, here in holds.items() if here)
+            steps.append(f"{order} {one} and {two}: {at}")
+        assert instruction.check(f"In the {at} one."), instruction.question
+        assert instruction.worked == ". ".join([*steps, f"Answer: {at}."])
 
 
 def test_a_long_chain_is_drawn_only_where_it_is_asked_for(many):
