@@ -71,12 +71,21 @@ class SFTRecipe:
 
 
 WORLD_SFT = SFTRecipe(
-    TrainConfig(steps=2000, optimizer="muon", learning_rate=0.008, schedule="wsd", warmup_steps=20, final_fraction=0.0),
+    TrainConfig(
+        steps=4000,
+        optimizer="muon",
+        learning_rate=0.008,
+        schedule="wsd",
+        warmup_steps=20,
+        decay_fraction=0.8,
+        final_fraction=0.0,
+    ),
     batch_size=8,
-    instructions=20_000,
+    instructions=40_000,
     questions=4,
     short_instructions=10_000,
     short_steps=300,
+    worked=1.0,
 )
 
 # A few dozen conversations of one's own, for LoRA on a model that can chat already: to learn a style, not a language.

@@ -134,7 +134,7 @@ class RewardModel(nn.Module):
 
         Without a reference model the prompts as they are. Each prompt is answered once.
         """
-        if self.reference is None:
+        if self.reference is None or self.stop is None:
             return [list(prompt) for prompt in prompts]
         asked = [tuple(prompt) for prompt in prompts]
         new = sorted({prompt for prompt in asked if prompt not in self._read}, key=len)
@@ -171,7 +171,7 @@ class RewardModel(nn.Module):
         return torch.cat([self.rewards(*part) for part in parts])
 
 
-def _turn(prompt: Sequence[int], stop: int | None) -> Sequence[int]:
+def _turn(prompt: Sequence[int], stop: int) -> Sequence[int]:
     """The tokens that begin an answer: those at the end of a prompt, after its last `stop`.
 
     >>> _turn([0, 7, 9, 1, 2], stop=9)

@@ -15,7 +15,7 @@ from minillm.world.lexicon import ADDENDS, Entity, Lexicon
 from minillm.world.phrasebook import Phrasebook
 from minillm.world.scene import Scene
 from minillm.world.split_sampler import SplitSampler
-from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
+from minillm.world.staging import Vocabularies, say, say_with, stage
 from minillm.world.worked import CRATES, ORDER, add_by_columns, count_aloud, expression, follow_swaps, steps
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list

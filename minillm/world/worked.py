@@ -55,10 +55,10 @@ def count_aloud(words: Sequence[str], counts: Sequence[bool]) -> str:
 def follow_swaps(start: int, swaps: Sequence[tuple[int, int]]) -> tuple[str, str]:
     """Write in which of three crates a thing is at first and after each swap; returns that and the last place.
 
-    Each step repeats its swap, so that it can be taken by looking at the step before and at one sentence of the problem.
+    Each step repeats its swap, so that it can be taken by looking at the step before and one sentence of the problem.
 
-    >>> follow_swaps(0, [(0, 1), (0, 2), (1, 2)])
-    ('At first left. First, left and middle: middle. Next, left and right: middle. Then middle and right: right', 'right')
+    >>> follow_swaps(0, [(0, 1), (0, 2)])
+    ('At first left. First, left and middle: middle. Next, left and right: middle', 'middle')
     """
     at, written = start, [f"At first {CRATES[start]}"]
     for order, (one, two) in zip(ORDER, swaps, strict=False):
