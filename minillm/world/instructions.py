@@ -27,7 +27,7 @@ from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
 from minillm.world.tasks import Draft, Tasks
 from minillm.world.world import WORLD_VERSION, World
 
-INSTRUCTIONS_VERSION = "2"  # changes whenever any instruction changes
+INSTRUCTIONS_VERSION = "3"  # changes whenever any instruction changes
 LONGEST_CONTEXT = 640  # characters, so that prompt and answer fit the 256 tokens of the preset tiny
 N_DISTRACTORS = 3  # wrong answers of the right kind
 
