@@ -143,8 +143,9 @@ for part, name in (("start", "solver"), ("grpo", "after GRPO")):
 
 # %% [markdown]
 # **Result**. A vote finds the most frequent result. After GRPO, that is usually the right one: wrong results scatter,
-# and 16 votes gain clearly. The solver's answers at once are close to guesses, and a majority of guesses is a guess.
-# Sorted by form, five votes with steps gain more than five at once.
+# and 16 votes gain clearly. Where the solver gains, it gains from its few answers with steps: sorted by form, five
+# votes at once are no better than one, since a majority of guesses is a guess. And most wrong steps at temperature 1
+# begin with a wrong first number. Once that is copied rightly, the rest is nearly always right.
 #
 # **Verdict**. Holds with a condition: the right result must be the most frequent one before the vote. Voting does not
 # replace the training. It adds to it, at 16 times the cost per answer.
@@ -296,6 +297,7 @@ for counted, check in (("result", right), ("steps", sound)):
     pairs = zip(after, before, strict=True)
     gain = Estimate.of([later[-1] - sooner[-1] for later, sooner in pairs])
     print(f"  the gain at 64: {gain.mean:+.2f} ± {gain.stderr:.2f}")
+assert gain.mean > 2 * gain.stderr  # of right steps
 
 # %% tags=["nbval-ignore-output"]
 guessing = [1 - (1 - 1 / len(TOTALS)) ** k for k in KS]
@@ -336,17 +338,19 @@ for part, when in (("start", "before"), ("grpo", "after")):
     print(f"longer chains, {when:6} {share.mean:.2f} ± {share.stderr:.2f}")
 
 # %% [markdown]
-# **Result**. At k = 1, the accuracy multiplies. By results, pass@64 was near 1 before the training, so little was left
-# to gain, and guessing comes close to it as well. By steps, which guesses don't pass, the solver already wrote the
-# right steps for most chains at least once in 64 answers. On longer chains GRPO gained little or nothing: the model
-# shows steps there, too, but it has never seen so many in one answer.
+# **Result**. At k = 1, the accuracy multiplies. By results, pass@64 was near 1 before the training, so nothing was left
+# to gain, and guessing comes close to it. By steps, which guesses don't pass, the picture changes: for many chains,
+# none of the solver's 64 answers had the right steps, and after GRPO one of 64 nearly always has. (Experiment 1 shows
+# what it learned: to begin with the right number.) On longer chains GRPO gained little or nothing. The model shows
+# steps there, too, but it has never seen so many in one answer.
 #
-# **Verdict**. Not refuted, and on results alone it cannot be: count steps, or choose problems that guesses don't solve.
-# In this toy, RL selects among what SFT had taught. It does not follow that RL never does more. Our problems allow one
-# kind of steps and our training is short.
+# **Verdict**. By results not refuted, and on results alone it cannot be here. By steps refuted: RL added right steps
+# that 64 samples did not have. It is a small addition: the solver could do every move, and greedy decoding with the
+# first two words given was right most of the time (lesson 11a). So before you conclude from pass@k that RL only
+# selects, ask how many attempts pass by luck.
 #
 # **An experiment of your own**: reward nothing real. In the lesson's `learn`, replace the rewards by a shuffled copy,
-# `rewards.flatten()[torch.randperm(64)].view(8, 8)`. Predict the share of answers with steps after 60 updates, then run
+# `rewards.flatten()[torch.randperm(64)].view(8, 8)`. Predict the share of answers with steps after 48 updates, then run
 # it. For some large models, random rewards improved results (Shao et al. 2025, "Spurious rewards"). Here?
 #
 # **Next**: the [graded questions](../exercises/11a_reasoning/11a_reasoning.ipynb), or
