@@ -453,7 +453,7 @@ bands = {  # a line with a band of one standard error
 }
 show(
     lines({**bands, "guessing": guessing}, "k, answers", "pass@k", x=KS, log_x=True),
-    title="RL makes one answer as good as many were; at 64, guessing does as well",
+    title="RL makes one answer as good as many were; at 64, guessing comes close",
     alt=f"pass@k over k. At 1: {before.mean():.2f} before, {after.mean():.2f} after. At 64 the "
     f"difference is {gain.mean:+.2f}. Guessing reaches {guessing[-1]:.2f} at 64.",
 )
@@ -528,9 +528,9 @@ show(
 # **What you wrote**: a verifier, the unbiased pass@k, and a policy-gradient loss with the gradient of GRPO; together
 # they trained a model.
 #
-# **What you measured**: one model is rarely right at once and mostly right with steps. Rewards for results alone made it
-# write steps, and without room for steps the same rewards did next to nothing. Whether RL added anything to what 64
-# samples had, pass@64 of results could not show, since guessing passes it as well.
+# **What you measured**: one model is rarely right at once and mostly right with steps. Rewards for results alone made
+# it write steps, and without room for steps the same rewards did next to nothing. Whether RL added anything to what 64
+# samples had, pass@64 of results could not show, since guesses pass it in most problems.
 #
 # **Next**: the [lab](11a_reasoning_lab.ipynb) (three experiments over three seeds), the
 # [graded questions](../exercises/11a_reasoning/11a_reasoning.ipynb), or lesson 12: the
