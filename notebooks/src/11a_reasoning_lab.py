@@ -145,7 +145,7 @@ for part, name in (("start", "solver"), ("grpo", "after GRPO")):
 # **Result**. A vote finds the most frequent result. After GRPO, that is usually the right one: wrong results scatter,
 # and 16 votes gain clearly. Where the solver gains, it gains from its few answers with steps: sorted by form, five
 # votes at once are no better than one, since a majority of guesses is a guess. And most wrong steps at temperature 1
-# begin with a wrong first number. Once that is copied rightly, the rest is nearly always right.
+# begin with a wrong first number. Once that is copied rightly, the rest is mostly right.
 #
 # **Verdict**. Holds with a condition: the right result must be the most frequent one before the vote. Voting does not
 # replace the training. It adds to it, at 16 times the cost per answer.
@@ -339,7 +339,7 @@ for part, when in (("start", "before"), ("grpo", "after")):
 
 # %% [markdown]
 # **Result**. At k = 1, the accuracy multiplies. By results, pass@64 was near 1 before the training, so nothing was left
-# to gain, and guessing comes close to it. By steps, which guesses don't pass, the picture changes: for many chains,
+# to gain, and guessing comes close to it. By steps, which guesses don't pass, the picture changes: for some chains,
 # none of the solver's 64 answers had the right steps, and after GRPO one of 64 nearly always has. (Experiment 1 shows
 # what it learned: to begin with the right number.) On longer chains GRPO gained little or nothing. The model shows
 # steps there, too, but it has never seen so many in one answer.
