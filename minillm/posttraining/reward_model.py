@@ -17,7 +17,7 @@ from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
 from minillm.model.transformer import Transformer
-from minillm.posttraining.rollout import Rollout, hidden_of_answers, roll_out, score_vectors
+from minillm.posttraining.rollout import Rollout, hidden_of_answers, numbered, roll_out, score_vectors
 from minillm.pretrained import huggingface
 from minillm.pretrained.families import ARCHITECTURES
 from minillm.tokenizer import Tokenizer
@@ -155,6 +155,9 @@ class RewardModel(nn.Module):
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
         """The rewards, and log p(answer) of each answer in nats; None without a likelihood term."""
         prompts = self.with_reference_answers(prompts)
+        longest = max(map(len, prompts)) + max(map(len, answers))
+        if self.reference is not None and longest > self.config.max_seq_len:  # a long answer of the reference
+            self.transformer.extend_context(longest)
         hidden = hidden_of_answers(self.transformer, prompts, answers)
         last = torch.tensor([len(answer) for answer in answers], device=self.device)
         rewards = points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
@@ -165,10 +168,24 @@ class RewardModel(nn.Module):
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
-        """`rewards` of any number of answers, without gradients: the reward function of best-of-n, PPO and GRPO."""
+        """`rewards` of any number of answers, without gradients: the reward function of best-of-n, PPO and GRPO.
+
+        With a reference, how much higher than that of its own answer. Pairs of answers only fix differences, so the
+        rewards of one prompt may all be high and those of another all low; to PPO that would be noise.
+        """
         starts = range(0, len(answers), SCORED_AT_ONCE)
         parts = [(prompts[start : start + SCORED_AT_ONCE], answers[start : start + SCORED_AT_ONCE]) for start in starts]
-        return torch.cat([self.rewards(*part) for part in parts])
+        return torch.cat([self.rewards(*part) - self._of_reference(part[0]) for part in parts])
+
+    def _of_reference(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
+        """The rewards of the reference's own answers; 0 without a reference."""
+        if self.reference is None or self.stop is None:
+            return torch.zeros(len(prompts), device=self.device)
+        different, places = numbered(prompts)
+        read = self.with_reference_answers(different)
+        turns = [len(_turn(prompt, self.stop)) for prompt in different]
+        said = [text[len(prompt) : len(text) - turn] for prompt, text, turn in zip(different, read, turns, strict=True)]
+        return self.rewards(different, said)[places]
 
 
 def _turn(prompt: Sequence[int], stop: int) -> Sequence[int]:

@@ -274,7 +274,8 @@ def naive_reward(prompt, answer):
 for pair, read in zip(heap.pairs[40:43], READ[40:43], strict=True):
     both = [pair.chosen, pair.rejected]
     by_hand = torch.stack([naive_reward(read.prompt, answer) for answer in both])
-    scores = judge.score([pair.prompt] * 2, both)
+    with torch.no_grad():
+        scores = judge.rewards([pair.prompt] * 2, both)
     torch.testing.assert_close(by_hand, scores, rtol=1e-3, atol=1e-3)
     print("chosen {:+.2f}, rejected {:+.2f}".format(*by_hand.tolist()))
 
