@@ -231,8 +231,8 @@ class PairRecipe:
         return PairData(PairBatches(train.pairs, self.batch_size, seed), held_out.pairs), train, held_out
 
 
-# Expected accuracy on held-out pairs, where 84 % are the best there is (one seed each): 70 for a head alone, 74 with the
-# likelihood beside it, 76 if it also reads the chat model's own answer first, 79 with all pairs of eight answers in
+# Expected accuracy on held-out pairs, where 84 % are the best there is (one seed each): 70 for a head alone, 74 with
+# the likelihood beside it, 76 if it also reads the chat model's own answer first, 79 with all pairs of eight answers in
 # place of four pairs, 82 in twice as many steps.
 REWARD = PairRecipe(
     RewardConfig(
