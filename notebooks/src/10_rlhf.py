@@ -529,8 +529,8 @@ display(booth)
 # %% [markdown]
 # Twenty choices, 128 numbers, and raters agree with the simulated rater's head in seven cases of ten. The first few
 # choices send it to and fro: one surprising coin toss, and it believes the opposite. But that so few suffice at all is
-# not the doing of the twenty. The layers beneath have seen hundreds of thousands of choices and know what a courtesy is. Here are the
-# same twenty on the layers of the chat model, which have seen none:
+# not the doing of the twenty. The layers beneath have seen hundreds of thousands of choices and know what a courtesy
+# is. Here are the same twenty on the layers of the chat model, which have seen none:
 
 
 # %% tags=["nbval-ignore-output"]
