@@ -916,9 +916,9 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean
 #   went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
 #   alike, its mistakes included. That is our explanation; the exercise tests it.
 #
-# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 358,400 tosses went into
-# it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with so
-# few of them it learns the tosses.
+# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 358,400 tosses went
+# into it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with
+# so few of them it learns the tosses.
 #
 # ### The honest rival
 #
