@@ -49,7 +49,7 @@ class SweepRecipe:
     shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
     training: TrainConfig = replace(BaseRecipe().training, bf16=False)  # all but its steps  # noqa: RUF009
     batch_size: int = 8
-    documents: int = 20_000  # of the world, enough that the longest run reads each at most once
+    documents: int = 22_000  # of the world, enough that the longest run reads each at most once
     tokenizer_documents: int = TOKENIZER_DOCUMENTS
     seed: int = 0  # for the documents, the initial weights and the order
 
