@@ -233,10 +233,10 @@ class PairRecipe:
         return PairData(PairBatches(train.pairs, self.batch_size, seed), held_out.pairs), train, held_out
 
 
-# Expected accuracy on held-out pairs, where 84 % are the best there is; one seed each, and all chosen on the pairs that
-# they are stated for. From one chat model, in 800 steps: 70 with the chat model's own answer read first and a head alone,
-# 76 with the likelihood beside it, 79 with all pairs of eight answers in place of four pairs. From a better chat model,
-# on easier tasks and in 1,600 steps: 82; which of the three did it was not measured.
+# Expected accuracy on held-out pairs, where 84 % are the best there is; one seed each, chosen on the pairs that are
+# measured on. Only the third and the fourth begin with the same chat model: 74 with the likelihood alone; 70 with the
+# reference's answer but a head alone; 76 with both; 79 with both and all pairs of eight answers in place of four pairs.
+# From a better chat model, on easier tasks and in 1,600 steps 82; which of the three did it was not measured.
 REWARD = PairRecipe(
     RewardConfig(
         steps=1600,
