@@ -4,7 +4,8 @@
     python tools/build_benchmarks.py --check    writes nothing; exit status 1 and one sentence if the page is stale
 
 The template is `benchmarks/README.md.jinja`. There, `results.sft` is `benchmarks/results/sft.json`, `has("sft")` says
-whether that file exists, `older("sft")` lists it if an earlier world made it, and the filters below compute and format: `{{ results.sft.base.all | show(".1%") }}` is 1.4%.
+whether that file exists, `older("sft")` lists it if an earlier world made it, and the filters below compute and format:
+`{{ results.sft.base.all | show(".1%") }}` is 1.4%.
 Run this after a benchmark, and read the sentences around the new numbers.
 """
 
