@@ -241,27 +241,24 @@ def test_ctrl_c_still_stops_a_check():
 
 
 def test_check_prints_what_a_learner_needs_and_returns_what_a_program_needs(capsys):
-    def no_division(query, key, value, visible):
+    def window_too_wide(T, S, window, sinks):
         print("noise of the learner's own")
-        return query @ key.T @ value
+        query, key = torch.arange(S - T, S)[:, None], torch.arange(S)
+        return (key <= query) & ((query - key <= window) | (key < sinks))
 
-    result = check("04.1", lambda q, k, v, visible: (q @ k.T).masked_fill(~visible, -math.inf).softmax(-1) @ v)
+    result = check("04.3", window_too_wide)
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out == f"{result}\n"
-    assert "04.1 One head: 0 of 2 points" in printed.out
-    assert "The scores are not divided by sqrt(D)." in printed.out
-    assert "Seen: attention([[" in printed.out
-    assert "Hint: A dot product of D numbers" in printed.out
+    assert "04.3 A window, and a sink: 0 of 3 points" in printed.out
+    assert "The window is one position too wide." in printed.out
+    assert "Seen: window_mask(4, 4, 2, 0) gave [[" in printed.out
+    assert "Hint: A window of 2 is the token itself and one before it" in printed.out
     told = json.loads(json.dumps(result.to_dict()))
     assert told["points"] == 0
     assert told["passed"] is False
-    assert told["failure"]["sentence"] == "The scores are not divided by sqrt(D)."
-    query, key, value, visible = result.failure.example
-    assert query.shape == (1, 4)
-
-    check("04.1", no_division)
-    assert "noise" not in capsys.readouterr().out
+    assert told["failure"]["sentence"] == "The window is one position too wide."
+    assert result.failure.example == (4, 4, 2, 0)
 
 
 def test_points_are_those_of_the_rungs_before_the_first_that_fails():
