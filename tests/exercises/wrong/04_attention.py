@@ -388,6 +388,15 @@ def by_triangles(T, S, window, sinks):
     return near.astype(np.int64)
 
 
+@right("04.3")
+def row_by_row_of_ranges(T, S, window, sinks):
+    mask = torch.zeros(T, S, dtype=torch.uint8)
+    for row, position in zip(mask, range(S - T, S), strict=True):
+        row[: min(sinks, position + 1)] = 1
+        row[max(0, position - window + 1) : position + 1] = 1
+    return mask
+
+
 @wrong("04.3", "Rows and columns have changed places")
 def keys_by_queries(T, S, window, sinks):
     query, key = torch.arange(S - T, S), torch.arange(S)[:, None]
