@@ -15,7 +15,7 @@ import torch
 from answers import SEEDS, judged, kill_rate, load_all
 
 from minillm.course.checks import ASSIGNMENTS, ask, check, find, questions
-from minillm.course.checks.asking import Forbidden, watched_call
+from minillm.course.checks.asking import Forbidden, OutOfTime, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 from minillm.course.checks.question import Mistake, Probe, Question
 from minillm.course.checks.time_limit import time_limit
@@ -384,6 +384,18 @@ def test_an_endless_loop_is_stopped_and_the_rest_is_not_asked(monkeypatch, capsy
     assert result.failure.sentence == "window_mask took longer than 0 seconds; does a loop in it never end?"
     assert str(result) in capsys.readouterr().out
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0) == before
+
+
+def test_only_computing_counts_so_that_a_busy_machine_stops_nobody():
+    """While another process has the processor, this one does what a sleeper does: nothing."""
+    with time_limit(0.05):
+        time.sleep(0.3)
+
+
+def test_one_that_waits_without_an_end_is_stopped_by_the_clock(monkeypatch):
+    monkeypatch.setattr("minillm.course.checks.time_limit.WAITING", 0.1)
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        threading.Event().wait()
 
 
 def test_without_the_main_thread_there_is_no_limit_and_no_error():
