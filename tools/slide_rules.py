@@ -2,6 +2,9 @@
 
 A manuscript says nothing about slides. The builder gives each cell the metadata of its kind: a cell is a screen of its
 own, and a heading begins a new column of screens. So a heading must begin its cell, and a cell must fit on a screen.
+
+A deck is not offline, as everything else in the course is: no package that the course installs has reveal.js, so the
+browser that shows a deck loads it from the web. teaching/README.md has the settings that name local copies.
 """
 
 import re
@@ -45,5 +48,7 @@ def complaints(cells: Sequence[nbformat.NotebookNode]) -> Iterator[str]:
             yield f"cell {number} has the heading {heading!r} inside; begin a cell with it, so that it begins a slide"
         if "</details>" in text and not text.startswith(("<details>", "## ")):
             yield f"cell {number} folds something below other text; give it a cell of its own, which slides leave out"
+        if text.startswith("<details><summary>Solution") and not text.rstrip().endswith("</details>"):
+            yield f"cell {number} has text below a solution; give it a cell of its own, since slides leave out solutions"
         if (words := len(FOLDED.sub("", text).split())) > LONGEST_SCREEN:
             yield f"cell {number} has {words} words; a slide holds {LONGEST_SCREEN}, so split it"

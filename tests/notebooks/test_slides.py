@@ -106,6 +106,7 @@ def test_other_screens_need_no_run(manuscript, monkeypatch):
         ("Before.\n\n## Why?\n\nSo.", "cell 1 has the heading '## Why?' inside; begin a cell with it"),
         ("## Why?\n\n### How?", "cell 1 has the heading '### How?' inside"),
         ("See.\n\n<details><summary>More</summary>It.</details>", "cell 1 folds something below other text"),
+        ("<details><summary>Solution</summary>It.\n\n</details>\n\nSo.", "cell 1 has text below a solution"),
         ("word " * (LONGEST_SCREEN + 1), f"cell 1 has {LONGEST_SCREEN + 1} words; a slide holds {LONGEST_SCREEN}"),
     ],
 )
