@@ -1,10 +1,7 @@
-"""The slides of a lesson with turns: `jupyter nbconvert --to slides notebooks/04_attention.ipynb` makes a deck of it.
+"""The slides of a lesson with turns; `python tools/deck.py 04` makes a deck of them.
 
 A manuscript says nothing about slides. The builder gives each cell the metadata of its kind: a cell is a screen of its
 own, and a heading begins a new column of screens. So a heading must begin its cell, and a cell must fit on a screen.
-
-A deck is not offline, as everything else in the course is: no package that the course installs has reveal.js, so the
-browser that shows a deck loads it from the web. teaching/README.md has the settings that name local copies.
 """
 
 import re
@@ -49,6 +46,6 @@ def complaints(cells: Sequence[nbformat.NotebookNode]) -> Iterator[str]:
         if "</details>" in text and not text.startswith(("<details>", "## ")):
             yield f"cell {number} folds something below other text; give it a cell of its own, which slides leave out"
         if text.startswith("<details><summary>Solution") and not text.rstrip().endswith("</details>"):
-            yield f"cell {number} has text below a solution; give it a cell of its own, since slides leave out solutions"
+            yield f"cell {number} has text below a solution; give it a cell of its own: slides skip solutions"
         if (words := len(FOLDED.sub("", text).split())) > LONGEST_SCREEN:
             yield f"cell {number} has {words} words; a slide holds {LONGEST_SCREEN}, so split it"

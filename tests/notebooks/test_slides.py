@@ -1,11 +1,13 @@
 """Slides and hidden cells: what each cell becomes, in the deck, in the page and in the workbook."""
 
+import re
+
 import jupytext
 import nbformat
 import pytest
 
 from minillm.course.turns import find
-from tools import build_notebooks
+from tools import build_notebooks, deck
 from tools.build_notebooks import keep_outputs, read_manuscript
 from tools.slide_rules import LONGEST_SCREEN, complaints
 
@@ -75,6 +77,63 @@ def test_nbconvert_makes_a_deck_of_it(manuscript):
     assert "A heading" in deck
     assert "Solution" not in deck
     assert "assert" not in deck
+
+
+@pytest.fixture
+def libraries(tmp_path, monkeypatch):
+    """The two packages with reveal.js and the rest, as far as a deck needs them."""
+    site = tmp_path / "site"
+    for package, path, _ in deck.COPIES.values():
+        source = site / package / path
+        source.parent.mkdir(parents=True, exist_ok=True)
+        (site / package / "__init__.py").write_text("raise ImportError('no sphinx here')", encoding="utf-8")
+        if source.suffix == ".js":
+            source.write_text("// a library", encoding="utf-8")
+        else:
+            (source / "dist").mkdir(parents=True)
+            (source / "dist" / "reveal.js").write_text("// a library", encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+
+
+@pytest.fixture
+def page(manuscript):
+    pytest.importorskip("nbconvert.exporters")
+    path = build_notebooks.notebook_path(manuscript)
+    build_notebooks.write(read_manuscript(manuscript), path)
+    return path
+
+
+def loaded(html):
+    """What the browser loads at the start; the module mermaid is only used by text that has such a diagram."""
+    return re.findall(r"""(?:src|href)="([^"#]+)\"""", html) + re.findall(r'"([^"]+reveal\.js)"', html)
+
+
+def test_a_deck_needs_no_network_with_the_libraries_beside_it(page, tmp_path, libraries):
+    out = tmp_path / "out"
+    settings = deck.copy_libraries(out)
+    addresses = loaded(deck.write_deck(page, out, settings).read_text(encoding="utf-8"))
+    assert addresses
+    assert all(address.startswith("offline/") for address in addresses), addresses
+    assert (out / "offline" / "revealjs" / "dist" / "reveal.js").is_file()
+    assert {path.name for path in (out / "offline").iterdir()} == {"revealjs", "jquery.min.js", "require.js", "MathJax"}
+
+
+def test_without_them_a_deck_is_made_and_the_help_says_that_it_needs_a_network(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(deck.importlib.util, "find_spec", lambda package: None)
+    assert deck.copy_libraries(tmp_path) == {}
+    addresses = loaded(deck.write_deck(page, tmp_path, {}).read_text(encoding="utf-8"))
+    assert any(address.startswith("https://unpkg.com/reveal.js") for address in addresses)
+    monkeypatch.setattr(deck.sys, "argv", ["deck.py", "--help"])
+    with pytest.raises(SystemExit):
+        deck.main()
+    assert "from the web: no package that the course installs has them. Two packages do." in capsys.readouterr().out
+
+
+def test_a_page_without_turns_is_no_deck(page, manuscript, tmp_path):
+    manuscript.write_text(LESSON.replace("@your_turn", "@theirs"), encoding="utf-8")
+    build_notebooks.write(read_manuscript(manuscript), page)
+    with pytest.raises(SystemExit, match="99_small is no deck: only lessons in which the learner writes are"):
+        deck.write_deck(page, tmp_path, {})
 
 
 def test_a_cell_that_tests_the_lesson_is_folded_and_other_cells_are_not(manuscript):
