@@ -76,8 +76,8 @@ def last_logits(
     return model.head(model.hidden(ids, cache, segments)[:, -1])
 
 
-def install(model: Transformer, step: Step) -> None:
-    """Let `next_logits` take this step for the model from now on.
+def install(model: Transformer, step: Step | None) -> None:
+    """Let `next_logits` take this step for the model from now on, or the model itself (None).
 
     >>> from minillm import ModelConfig, quantize
     >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)

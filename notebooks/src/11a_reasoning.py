@@ -62,7 +62,8 @@ for n_moves in (1, 2, 3, 4):
 # A few hundred facts against three quarters of a million results. Our model has trained on some thousands of chains:
 # enough to meet every fact many times, and few chains twice. (This does not prove that steps are needed. A larger model
 # with more training might do several moves in one pass.)
-#
+
+# %% [markdown]
 # ## The solver mostly answers at once
 #
 # `models.solver()` is the course's small model after SFT on such problems. We prepared it on purpose: in the last part
@@ -95,13 +96,16 @@ for way, begin in ("at once", ["The number is"] * 200), ("with steps", steps_beg
     right[way] = [p.check(text) for p, text in zip(held_out, completed, strict=True)]
     print(f"{way:10} {fmean(right[way]):.0%}   {completed[0]}")
 pushed = fmean(right["with steps"])
-assert pushed > 0.6 > 0.2 > fmean(right["at once"])
 push.answer("more than 70 %" if pushed > 0.7 else "20 to 70 %")
+
+# %% tags=["test"]
+assert pushed > 0.6 > 0.2 > fmean(right["at once"])
 
 # %% [markdown]
 # Same weights, same problems: the first two words of the answer make the difference. (They give nothing away that is
 # not in the question. But they save the model from copying the first number, which it can get wrong.)
-#
+
+# %% [markdown]
 # ### Does it read its own steps?
 #
 # Perhaps the steps are decoration, and what helps is a longer answer. So we write a **wrong** first step, "18 + 4 =
@@ -120,7 +124,6 @@ right["wrong step, 1 too many"] = [t.endswith(f": {result + 1}.") for t, result 
 # %% tags=["nbval-ignore-output"]
 shares = {way: Estimate.of(hits) for way, hits in right.items()}
 means, errors = [s.mean for s in shares.values()], [s.stderr for s in shares.values()]
-assert means[3] > 3 * means[2]
 show(
     bars(list(shares), means, "share of 200 answers, ± standard error", errors=errors),
     title=f"{means[0]:.0%} right at once, {means[1]:.0%} with steps; a wrong step carries over",
@@ -128,15 +131,20 @@ show(
     f"after a wrong step {means[3]:.0%} are one too many.",
 )
 
+# %% tags=["test"]
+assert means[3] > 3 * means[2]
+
 # %% [markdown]
 # Most results carry the mistake to the end, and few are right all the same. So the model does compute from what stands
 # there.
-#
+
+# %% [markdown]
 # ## A reward that a program can compute
 #
 # Lesson 10 trained a reward model on human choices. For problems with one right result, a program is enough: a
 # [verifier](../teaching/glossary.md#v) gives 1 for a right answer and 0 for a wrong one. It never reads the steps.
-#
+
+# %% [markdown]
 # ### Your turn: the verifier
 #
 # The final answer is what follows the last "Answer:", or the whole answer if there is no "Answer:". The reward is 1.0
@@ -162,7 +170,8 @@ def verifier(answer, result):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # Why so strict? A verifier that looked for the right number *anywhere* would reward "1, 2, 3, 4, 5, ...", and
 # reinforcement learning would find that out soon. This is reward hacking (lesson 10).
 #
@@ -194,7 +203,8 @@ print(f"{before.mean():.0%} of {before.numel()} answers are right")
 # Say that c of n sampled answers are right. The plain estimate 1 - (1 - c/n)ᵏ is biased. Chen et al. (2021) have an
 # unbiased one: if you draw k of these n answers, without putting any back, what is the probability of at least one
 # right answer?
-#
+
+# %% [markdown]
 # ### Your turn: pass@k
 
 
@@ -215,7 +225,8 @@ def pass_at_k(n, c, k):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # To see the bias, take a model that is right with probability 0.1. We sample n = 4 answers and estimate pass@2.
 # Averaged over all that can happen, which estimate gets the truth, 1 - 0.9² = 0.19?
 
@@ -244,7 +255,8 @@ for k, share in zip(KS, curve(before), strict=True):
 # %% [markdown]
 # One answer is rarely right, and among 64 there nearly always is a right one. Keep the last number in mind: we measure
 # it again after the training.
-#
+
+# %% [markdown]
 # ## Learning from rewards alone
 #
 # The reward is a number that a program computed from text, so no gradient flows through it. The
@@ -257,7 +269,8 @@ for k, share in zip(KS, curve(before), strict=True):
 # **baseline**, subtracted from the rewards, lowers the noise of this estimate. GRPO compares the answers *to one
 # prompt*: the [advantage](../teaching/glossary.md#a) is the reward minus the group's mean, divided by its standard
 # deviation. Right answers get more probable, wrong ones less. If all are right, or all are wrong, nothing happens.
-#
+
+# %% [markdown]
 # ### Your turn: the policy-gradient loss
 #
 # You get a group of B answers to one prompt. `log_probs` holds the log-probability of every token, (B, T), and `mask`
@@ -289,7 +302,8 @@ def policy_gradient_loss(log_probs, rewards, mask):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # ### Yours has the gradient of GRPO
 #
 # GRPO takes several updates from one sample, so its loss holds the ratio p / p_old, clipped (lesson 11). Before the
@@ -395,7 +409,8 @@ show(
 # The answers grew longer although no reward mentions length. An answer with steps is right more often, so its advantage
 # is more often positive, and the next sample holds more of them. The habit changes within the first ten updates or so;
 # after that, the steps themselves get better.
-#
+
+# %% [markdown]
 # ### The control: no room for steps
 #
 # Is it the steps that pay, or would any training on these rewards have helped? An answer at once takes up to 12 tokens,
@@ -414,8 +429,10 @@ for name, (model, room) in trained.items():
     print(f"{name:8} {row.accuracy:.0%} right", end=", ")
     print(f"{row.worked:.0%} with steps, {row.tokens:.0f} tokens per answer")
 print(f"before, with our push: {pushed:.0%} right")
-assert greedy["after"].accuracy > 0.5 > 0.25 > greedy["control"].accuracy
 control.answer("nearly as bad as it began")
+
+# %% tags=["test"]
+assert greedy["after"].accuracy > 0.5 > 0.25 > greedy["control"].accuracy
 
 # %% [markdown]
 # These are 200 held-out problems with greedy decoding, so each share has a standard error of at most 3.5 points. With
@@ -424,7 +441,8 @@ control.answer("nearly as bad as it began")
 #
 # Now compare *after* with *before, with our push*. Two words from us did about as much as the training did. So the
 # training taught little arithmetic. It taught the model to begin with steps, and to begin them with the right number.
-#
+
+# %% [markdown]
 # ## Did RL add what 64 samples did not have?
 
 # %%
@@ -439,11 +457,13 @@ gain = Estimate.of((after.amax(1) - before.amax(1)).tolist())  # pass@64 by prob
 for k, was, now in zip(KS, curve(before), curve(after), strict=True):
     print(f"pass@{k:<2} {was.mean:.2f} before, {now.mean:.2f} after")
 print(f"the difference at 64: {gain.mean:+.2f} ± {gain.stderr:.2f}")
-assert after.mean() > 2 * before.mean()
 if abs(gain.mean) <= 2 * gain.stderr:
     more.answer("the same, within the error")
 else:
     more.answer("higher as well" if gain.mean > 0 else "lower")
+
+# %% tags=["test"]
+assert after.mean() > 2 * before.mean()
 
 # %% tags=["nbval-ignore-output"]
 guessing = [1 - (1 - 1 / len(TOTALS)) ** k for k in KS]

@@ -176,6 +176,8 @@ said = [
 everything = fmean(shows_steps(text) for _, text in said)
 accepted = fmean(shows_steps(text) for problem, text in said if problem.check(text))
 print(f"with steps: {everything:.0%} of all samples, {accepted:.0%} of the right ones")
+
+# %% tags=["test"]
 assert accepted > 1.5 * everything
 
 # %%
@@ -224,6 +226,8 @@ gaps = (("grpo", "rejection"), ("distilled", "grpo"), ("rejection", "unverified"
 for part, other in gaps:
     gap = lead(part, other)
     print(f"{NAMES[part]} minus {NAMES[other]}: {gap.mean:+.2f} ± {gap.stderr:.2f}")
+
+# %% tags=["test"]
 assert lead("rejection", "unverified").mean > 0.05
 assert lead("grpo", "rejection").mean > 0.1
 
@@ -297,6 +301,8 @@ for counted, check in (("result", right), ("steps", sound)):
     pairs = zip(after, before, strict=True)
     gain = Estimate.of([later[-1] - sooner[-1] for later, sooner in pairs])
     print(f"  the gain at 64: {gain.mean:+.2f} ± {gain.stderr:.2f}")
+
+# %% tags=["test"]
 assert gain.mean > 2 * gain.stderr  # of right steps
 
 # %% tags=["nbval-ignore-output"]
