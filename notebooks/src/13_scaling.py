@@ -561,7 +561,7 @@ ends = {f"{w} wide": [r.loss for r in runs if r.d_model == w] for w in widths}
 show(
     lines(ends, "tokens read", "nats per token", read, {"floor": TRUTH}, True, True),
     alt="Twelve losses over tokens read, on logarithmic axes. Every line falls; the wider the model, the lower "
-    "its line and the steeper. All of them are still above the floor.",
+    "its line; the two widest fall most steeply. All of them are still above the floor.",
 )
 assert all(losses == sorted(losses, reverse=True) for losses in ends.values())
 assert min(run.loss for run in runs) > TRUTH
