@@ -514,9 +514,9 @@ show(
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Each update makes the right answers of a group more probable, and these were mostly the ones with steps. Not
-# (a): every answer has the same weight in this loss, whatever its length. Not (c): an answer may end at any token, and
-# before the training most ended after a dozen.
+# **(b)**. Each update makes the right answers of a group more probable, and answers with steps are right several times
+# as often as the others (the lab counts). Not (a): every answer has the same weight in this loss, whatever its length.
+# Not (c): an answer may end at any token, and before the training most ended after a dozen.
 # </details>
 #
 # **2.** All eight answers to a prompt are wrong. What does your loss teach? (a) To avoid all eight. (b) Nothing. (c) To
