@@ -55,13 +55,13 @@ is_move = torch.isin(apart, torch.tensor(AMOUNTS)).double()
 n_chains = torch.isin(totals, torch.tensor(ADDENDS)).double()  # that end at each total
 print(f"moves: {is_move.sum():,.0f}")
 for n_moves in (1, 2, 3, 4):
-    n_chains = n_chains @ is_move
+    n_chains = n_chains @ is_move  # one move longer
     print(f"chains of {n_moves} moves: {n_chains.sum():,.0f}")
 
 # %% [markdown]
-# A few hundred facts against three quarters of a million results. Our model has trained on some thousands of chains:
-# enough to meet every fact many times, and few chains twice. (This does not prove that steps are needed. A larger model
-# with more training might do several moves in one pass.)
+# A few hundred facts against three quarters of a million results. Our model has trained on fewer than two thousand
+# chains: enough to meet most facts several times, and few chains twice. (This does not prove that steps are needed. A
+# larger model with more training might do several moves in one pass.)
 
 # %% [markdown]
 # ## The solver mostly answers at once
@@ -84,7 +84,7 @@ print(held_out[0].prompt, *four, sep="\n  ")
 
 # %%
 push = predict(
-    "At once, the solver is rarely right. How often is it right if we begin with '18 +'?",
+    "At once, the solver is rarely right. And if we write the first number and sign?",
     ["less than 20 %", "20 to 70 %", "more than 70 %"],
 )
 
@@ -108,8 +108,9 @@ assert pushed > 0.6 > 0.2 > fmean(right["at once"])
 # %% [markdown]
 # ### Does it read its own steps?
 #
-# Perhaps the steps are decoration, and what helps is a longer answer. So we write a **wrong** first step, "18 + 4 =
-# 23", one too many. If the model computes from its steps, its result should also be one too many.
+# Perhaps the steps are decoration, and what helps is a longer answer. So we write a **wrong** first step, one too many,
+# and the number that the next step begins with: "18 + 4 = 23, 23 ...". If the model computes from there, its result
+# should also be one too many. (In the figure, these answers are called *misled*.)
 
 # %% tags=["nbval-ignore-output"]
 misled = []
@@ -118,8 +119,8 @@ for problem in held_out:
     misled.append(f"{move} = {int(total) + 1}, {int(total) + 1}")
 texts = complete(solver, tokenizer, held_out, misled)
 said = list(zip(texts, results, strict=True))
-right["wrong step, right"] = [t.endswith(f": {result}.") for t, result in said]
-right["wrong step, 1 too many"] = [t.endswith(f": {result + 1}.") for t, result in said]
+right["misled: still right"] = [t.endswith(f": {result}.") for t, result in said]
+right["misled: 1 too many"] = [t.endswith(f": {result + 1}.") for t, result in said]
 
 # %% tags=["nbval-ignore-output"]
 shares = {way: Estimate.of(hits) for way, hits in right.items()}
@@ -176,7 +177,7 @@ def verifier(answer, result):
 # reinforcement learning would find that out soon. This is reward hacking (lesson 10).
 #
 # Now your verifier reads 64 sampled answers to each of 40 problems. (An answer that the token limit cuts off counts as
-# empty, so it is wrong.)
+# empty, so it is wrong.) This takes up to a minute.
 
 # %% tags=["nbval-ignore-output"]
 few = held_out[:40]
@@ -196,7 +197,7 @@ print(f"{before.mean():.0%} of {before.numel()} answers are right")
 # %% [markdown]
 # ## pass@k: is a right answer among k?
 #
-# One answer in ten or so is right. With several attempts per problem, we can ask for more than this average.
+# Fewer than one answer in ten is right. With several attempts per problem, we can ask for more than this average.
 # [pass@k](../teaching/glossary.md#p) is the probability that at least one of k sampled answers is right. pass@1 tells
 # what a model usually does, pass@64 what it can do at all.
 #
@@ -325,7 +326,8 @@ torch.testing.assert_close(*gradients)
 # %% [markdown]
 # ## The loop
 #
-# Sample, verify, compare, update, and sample again from the new model. Here is one group, from the solver as it is:
+# Sample, verify, compare, update, and sample again from the new model. Here is one group, from the solver as it is. (At
+# temperature 1 a small model writes a wrong word or number here and there.)
 
 
 # %%
@@ -344,14 +346,14 @@ def sample(model, asked, room, seed):
 
 # %% tags=["nbval-ignore-output"]
 _, answers, marks = sample(solver, held_out[:20], 64, seed=1)
-g = (marks.mean(1) - 0.25).abs().argmin().item()  # a group with about two right
+g = (marks.mean(1) - 0.25).abs().argmin().item()  # a group with few right
 gains = group_advantages(marks[g], 8)
 group = answers[8 * g : 8 * g + 8]
 diagrams.reasoning_loop(held_out[g].prompt, group, marks[g], gains).show()
 
 # %% [markdown]
-# The next cell is the whole of the training: 64 answers per update, your verifier, your loss, one step of AdamW. The
-# problems are new ones. Nothing in it rewards steps or length.
+# The next two cells are the whole training: new problems, 64 answers per update, your verifier, your loss, one step of
+# AdamW. Nothing in it rewards steps or length.
 
 # %%
 practice = problems({"chain": 1}, 384, seed=2_000_000)
@@ -394,13 +396,13 @@ start = history[:, 0].tolist()  # of the first 64 answers
 right_now, with_steps, tokens = history.unfold(1, 5, 1).mean(-1)  # over five updates
 curves = {"right": right_now, "with steps": with_steps}
 show(
-    lines(curves, "update", "share of 64 sampled answers"),
+    lines(curves, "update (mean of five)", "share of sampled answers"),
     title=f"Only results are rewarded, and steps go from {start[1]:.0%} to {with_steps[-1]:.0%} of the answers",
     alt=f"Right answers rise from {start[0]:.0%} to {right_now[-1]:.0%}, those with steps from {start[1]:.0%} "
     f"to {with_steps[-1]:.0%}.",
 )
 show(
-    lines({"tokens": tokens}, "update", "tokens per answer"),
+    lines({"tokens": tokens}, "update (mean of five)", "tokens per answer"),
     title=f"Answers grow from {start[2]:.0f} to {tokens[-1]:.0f} tokens",
     alt=f"Tokens per answer rise from {start[2]:.0f} to {tokens[-1]:.0f}.",
 )
@@ -413,13 +415,13 @@ show(
 # %% [markdown]
 # ### The control: no room for steps
 #
-# Is it the steps that pay, or would any training on these rewards have helped? An answer at once takes up to 12 tokens,
-# an answer with steps at least 18. We train again with the same start, problems, verifier and number of updates, but
-# cut every answer off after 12 tokens.
+# Is it the steps that pay, or would any training on these rewards have helped? An answer at once takes up to 9 tokens
+# (up to 14 with a polite phrase), an answer with steps at least 18. We train again with the same start, problems,
+# verifier and number of updates, but cut every answer off after 12 tokens.
 
 # %% tags=["nbval-ignore-output"]
 cramped = copy.deepcopy(solver)
-learn(cramped, room=12)
+short_history = learn(cramped, room=12)
 
 # %% tags=["nbval-ignore-output"]
 trained = {"before": (solver, 64), "after": (learner, 64), "control": (cramped, 12)}
@@ -436,8 +438,10 @@ assert greedy["after"].accuracy > 0.5 > 0.25 > greedy["control"].accuracy
 
 # %% [markdown]
 # These are 200 held-out problems with greedy decoding, so each share has a standard error of at most 3.5 points. With
-# room for steps, most answers become right. Without it, the same training leaves the model about where it was: the
-# steps pay. (Forty-eight updates are few. To learn what whole chains give, a model would need many more.)
+# room for steps, most answers become right. Without it, the same training leaves the accuracy about where it was: the
+# steps pay. What the control does learn is to be brief, since a polite answer may be cut off. (Forty-eight updates are
+# few. To learn what whole chains give, a model would need many more. We also tried room for 14 tokens: no answer was
+# right in the end, because nearly all ran into the limit. When all rewards are 0, nothing pulls a model back.)
 #
 # Now compare *after* with *before, with our push*. Two words from us did about as much as the training did. So the
 # training taught little arithmetic. It taught the model to begin with steps, and to begin them with the right number.
@@ -473,7 +477,7 @@ bands = {  # a line with a band of one standard error
 }
 show(
     lines({**bands, "guessing": guessing}, "k, answers", "pass@k", x=KS, log_x=True),
-    title="RL makes one answer as good as many were; at 64, guessing comes close",
+    title=f"RL makes one answer as good as many were; 64 guesses pass {guessing[-1]:.0%}",
     alt=f"pass@k over k. At 1: {before.mean():.2f} before, {after.mean():.2f} after. At 64 the "
     f"difference is {gain.mean:+.2f}. Guessing reaches {guessing[-1]:.2f} at 64.",
 )
@@ -510,9 +514,9 @@ show(
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Each update makes the right answers of a group more probable, and these were mostly the ones with steps. Not
-# (a): every answer has the same weight in this loss, whatever its length. Not (c): an answer may end at any token, and
-# before the training most ended after a dozen.
+# **(b)**. Each update makes the right answers of a group more probable, and answers with steps are right several times
+# as often as the others (the lab counts). Not (a): every answer has the same weight in this loss, whatever its length.
+# Not (c): an answer may end at any token, and before the training most ended after a dozen.
 # </details>
 #
 # **2.** All eight answers to a prompt are wrong. What does your loss teach? (a) To avoid all eight. (b) Nothing. (c) To
