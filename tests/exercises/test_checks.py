@@ -252,7 +252,7 @@ def test_check_prints_what_a_learner_needs_and_returns_what_a_program_needs(caps
     assert printed.out == f"{result}\n"
     assert "04.3 A window, and a sink: 0 of 3 points" in printed.out
     assert "The window is one position too wide." in printed.out
-    assert "Seen: window_mask(4, 4, 2, 0) gave [[" in printed.out
+    assert "Seen: in window_mask(4, 4, 2, 0) the result has True in place of False at [2, 0]." in printed.out
     assert "Hint: A window of 2 is the token itself and one before it" in printed.out
     told = json.loads(json.dumps(result.to_dict()))
     assert told["points"] == 0
