@@ -17,6 +17,7 @@ below its sentence:
 All code here is trusted; it sees only the replies of an answer (`asking`).
 """
 
+import inspect
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,7 +27,8 @@ from typing import Any
 from torch import Tensor
 
 from minillm.course.checks.asking import Call, Reply
-from minillm.course.checks.plain import MAX_WIDTH, SHAPE, difference, plain, show
+from minillm.course.checks.facts import fact
+from minillm.course.checks.plain import MAX_WIDTH, SHAPE, as_tensor, difference, plain, show
 
 MAX_DRAWS = 1000  # attempts to draw inputs on which all mistakes differ
 DEFAULT_HINT = "Open the next hint of the question, and try your function on this very input."
@@ -71,6 +73,7 @@ class Probe:
     otherwise: Explain | None = None
     private: bool = False
     dtypes: bool = False  # whether tensors must also have the right dtype
+    kinds: Sequence[str] = ()  # of input, one for each call that `draw` makes: "padding in front"
 
     def mistake(self, sentence: str, hint: str, answer: Answer | None = None) -> Callable[[Answer], Answer]:
         """Add a mistake, as a decorator of its function or with the function as `answer`."""
@@ -88,6 +91,8 @@ class Probe:
             calls = self.draw(rng)
             results = [_outputs(answer, calls) for answer in answers]
             if all(_differs(result, other) for index, result in enumerate(results) for other in results[:index]):
+                if self.kinds and len(self.kinds) != len(calls):
+                    raise AssertionError(f"probe {self.name!r} draws {len(calls)} calls of {len(self.kinds)} kinds")
                 return calls
         raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
 
@@ -116,14 +121,50 @@ class Probe:
         for mistake in self.mistakes:
             if not _differs(_outputs(mistake.answer, calls), got):
                 return Failure(mistake.sentence, seen, mistake.hint, plain(calls[first]))
-        sentence, hint = self._explanation(calls, right, got) or (f"The result {differences[first]}.", DEFAULT_HINT)
-        return Failure(sentence, seen, hint, plain(calls[first]))
+        sentence, hint = (
+            self._explanation(calls, right, got)
+            or self._likeness(calls, right, got)
+            or (f"The result {differences[first]}.", DEFAULT_HINT)
+        )
+        return Failure(sentence + self._which(wrong), seen, hint, plain(calls[first]))
 
     def _explanation(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
         try:
             return self.otherwise(calls, right, got) if self.otherwise else None
         except Exception:  # unusual values, such as NaN, may break it; the answer is still wrong
             return None
+
+    def _likeness(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+        """What the wrong results have to do with the right ones, and the known mistake that explains most of them."""
+        names = list(inspect.signature(self.right).parameters)
+        found = fact(names, calls, right, got)
+        closest = self._closest(calls, right, got)
+        if closest is None:
+            return None if found is None else (found, DEFAULT_HINT)
+        sentence = f"In some cases, this is what happens: {closest.sentence}"
+        return (sentence if found is None else f"{found} {sentence}"), closest.hint
+
+    def _closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
+        """The known mistake that gives the same wrong results in the most cases, if it does so in any.
+
+        A single number agrees by chance, so one such result does not count.
+        """
+        most, closest = 0, None
+        for mistake in self.mistakes:
+            agreeing = [
+                wanted
+                for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
+                if difference(result, gave) is None and difference(wanted, gave) is not None
+            ]
+            if len(agreeing) > most and (len(agreeing) > 1 or _has_several(agreeing[0])):
+                most, closest = len(agreeing), mistake
+        return closest
+
+    def _which(self, wrong: list[int]) -> str:
+        """For which kinds of input the result is wrong, and that it is right for the others."""
+        failing = list(dict.fromkeys(self.kinds[index] for index in wrong)) if self.kinds else []
+        fine = [kind for kind in dict.fromkeys(self.kinds) if kind not in failing]
+        return f" It is wrong with {', '.join(failing)}; right with {', '.join(fine)}." if failing and fine else ""
 
 
 @dataclass(frozen=True)
@@ -182,9 +223,10 @@ class Question:
         otherwise: Explain | None = None,
         same: Iterable[Mistake] = (),
         dtypes: bool = False,
+        kinds: Sequence[str] = (),
     ) -> Probe:
         """Add a probe with the question's right answer and the mistakes in `same`."""
-        self.probes.append(Probe(name, draw, self.right, list(same), otherwise, dtypes=dtypes))
+        self.probes.append(Probe(name, draw, self.right, list(same), otherwise, dtypes=dtypes, kinds=kinds))
         return self.probes[-1]
 
     @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
@@ -226,6 +268,11 @@ def _other_dtype(right: Any, got: Any) -> str | None:
 
 def _outputs(answer: Answer, calls: Sequence[Call]) -> list[Any]:
     return [answer(*call) for call in calls]
+
+
+def _has_several(result: Any) -> bool:
+    tensor = as_tensor(result)
+    return tensor is not None and tensor.numel() > 1
 
 
 def _differs(results: list[Any], others: list[Any]) -> bool:
