@@ -5,7 +5,7 @@ is true of all wrong results is said: "The result is the right one with the othe
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minillm.course.checks.plain import apart, as_tensor, difference, show
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "is the right one with the other sign": torch.neg,
     "is the right one without its sign": torch.abs,
     "is 1 minus the right one": lambda x: 1 - x,
@@ -202,7 +202,7 @@ def _sizes(names: Sequence[str], call: Sequence[Any]) -> Iterator[tuple[str, int
         for axis, size in enumerate(argument.shape if type(argument) is Tensor else ()):
             if size > 1:
                 yield f"`{name}.shape[{axis}]`", size
-        if type(argument) in (list, tuple) and len(argument) > 1:
+        if isinstance(argument, (list, tuple)) and len(argument) > 1:
             yield f"`len({name})`", len(argument)
 
 
