@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minillm.course.checks.plain import apart, as_tensor, difference, show
+from minillm.course.checks.multiples import FACTORS, multiples
+from minillm.course.checks.plain import NUMBERS, SHAPE, apart, as_tensor, difference, show
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "is the right one with the other sign": torch.neg,
@@ -29,10 +30,6 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "is the right one, rounded to two digits after the point": lambda x: x.round(decimals=2),
     "is the right one with 0 in place of all negative numbers": torch.relu,
 }
-FACTORS = {
-    math.log(2): "in nats where bits are right, or the other way round: it is ln 2 times the right one",
-    1 / math.log(2): "in bits where nats are right, or the other way round: it is 1 / ln 2 times the right one",
-}
 AXES = {2: ("row", "column"), 1: ("number",)}
 
 
@@ -43,10 +40,11 @@ def fact(names: Sequence[str], calls: Sequence[Sequence[Any]], right: Sequence[A
     'The result is the right one with the other sign.'
     """
     found: list[str] | None = None
-    for call, wanted, gave in zip(calls, right, got, strict=True):
-        if difference(wanted, gave) is not None:
-            here = list(dict.fromkeys(_facts(names, call, wanted, gave)))
-            found = here if found is None else [one for one in found if one in here]
+    wrong = [each for each in zip(calls, right, got, strict=True) if difference(*each[1:]) is not None]
+    for call, wanted, gave in wrong:
+        here = list(dict.fromkeys(_facts(names, call, wanted, gave)))
+        here += multiples(_sizes(names, call), wanted, gave) if len(wrong) > 1 else []
+        found = here if found is None else [one for one in found if one in here]
     return f"The result {found[0]}{'' if found[0].endswith('?') else '.'}" if found else None
 
 
@@ -74,6 +72,9 @@ def _kinds(right: Any, got: Any) -> Iterator[str]:
     """Of another type: a list around it, a part of it, text for bytes."""
     if type(got) in (list, tuple) and len(got) == 1 and difference(right, got[0]) is None:
         yield "is right, but inside a list of its own"
+    for index, part in enumerate(got if type(got) is tuple and type(right) not in NUMBERS else ()):
+        if len(got) > 1 and difference(right, part) is None:
+            yield f"has the right one as its part {index + 1}, and something else besides it"
     if type(right) in (list, tuple):
         if len(right) == 1 and difference(right[0], got) is None:
             yield "is right, but it should be in a list"
@@ -139,6 +140,11 @@ def _values(names: Sequence[str], call: Sequence[Any], right: Tensor, got: Tenso
     for sentence, function in FUNCTIONS.items():
         if _same(function(right), got):
             yield sentence
+    for name, argument in zip(names, call, strict=False):
+        if type(argument) is Tensor and argument.shape == right.shape and argument.any():
+            for sign, other in (("minus", right - argument.double()), ("plus", right + argument.double())):
+                if _same(other, got):
+                    yield f"is the right one {sign} `{name}`"
     yield from _moved(right, got)
     yield from _scaled(names, call, right, got)
     yield from _partly(right, got)
@@ -215,7 +221,7 @@ def _partly(right: Tensor, got: Tensor) -> Iterator[str]:
         yield "is right but for what should be 0"
     if not (wrong & right.isfinite()).any():
         yield "is right but for what should be infinite or NaN"
-    if not (wrong & (right >= 0)).any():
+    if torch.equal(wrong, right < 0):
         yield "is right but for the negative numbers"
     if right.dim() == 2 and right.shape[0] == right.shape[1] and not (wrong & ~torch.eye(len(right)).bool()).any():
         yield "is right but for the diagonal"
@@ -233,7 +239,7 @@ def _partly(right: Tensor, got: Tensor) -> Iterator[str]:
 
 def _sequences(right: list, got: list) -> Iterator[str]:
     """Lists that are no tensors: pieces of text, pairs, dictionaries."""
-    if right != got and right == got[::-1]:
+    if difference(right, got[::-1]) is None:
         yield "is in the reverse order" if len(right) > 2 else "has its two parts in the wrong order"
     if len(got) < len(right):
         missing = len(right) - len(got)
@@ -256,9 +262,12 @@ def _sequences(right: list, got: list) -> Iterator[str]:
             yield "is right but for the blanks around its items"
         if [item.lower() for item in right] == [item.lower() for item in got]:
             yield "is right but for capital and small letters"
-    if len(right) == len(got) and sorted(map(show, right)) == sorted(map(show, got)):
+    items, others = list(map(show, right)), list(map(show, got))
+    if any(SHAPE in text or text.endswith("...") for text in items + others):
+        return  # shown in part only
+    if sorted(items) == sorted(others):
         yield "has the right items in another order"
-    if set(map(show, right)) == set(map(show, got)):
+    if set(items) == set(others):
         yield "has the right items, but not each as often as it should"
 
 

@@ -13,7 +13,7 @@ import torch
 
 from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import DEFAULT_HINT, Answer, Failure, Probe
+from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import time_limit
 from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients

@@ -10,7 +10,8 @@ from typing import Any
 from minillm.course.checks.asking import Call
 from minillm.course.checks.inference_engine.paging import Cache, Event, Tables
 from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Probe, Question
+from minillm.course.checks.probe import Probe
+from minillm.course.checks.question import Question
 
 
 def page_tables(events: list[Event], page_size: int) -> list[Tables]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
@@ -176,7 +177,7 @@ def _moving_target(weights, after):
     return weights
 
 
-many_blocks = question.probe("more than ten blocks, and biases", _many, _first_wrong_name, dtypes=True)
+many_blocks = question.probe("more than ten blocks, and biases", _many, _first_wrong_name, demand=same_dtype)
 many_blocks.mistake(
     "The biases of the copy still write.",
     "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
