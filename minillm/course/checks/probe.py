@@ -149,7 +149,7 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        A small result, such as a number or a pair, agrees by chance, so three of them and most must agree.
+        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most.
         """
         most, closest = 0, None
         n_wrong = sum(difference(wanted, gave) is not None for wanted, gave in zip(right, got, strict=True))
@@ -159,8 +159,7 @@ class Probe:
                 for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
                 if difference(result, gave) is None and difference(wanted, gave) is not None
             ]
-            enough = len(agreeing) > max(2, n_wrong / 2) or any(map(_has_several, agreeing))
-            if len(agreeing) > most and enough:
+            if len(agreeing) > most and len(agreeing) >= min(_enough(one, n_wrong) for one in agreeing):
                 most, closest = len(agreeing), mistake
         return closest
 
@@ -200,9 +199,12 @@ def _outputs(answer: Answer, calls: Sequence[Call]) -> list[Any]:
     return [answer(*call) for call in calls]
 
 
-def _has_several(result: Any) -> bool:
+def _enough(result: Any, n_wrong: int) -> int:
+    """How many results like this one must agree, so that it is no chance."""
     tensor = as_tensor(result)
-    return type(result) in (list, tuple, dict) if tensor is None else tensor.numel() > 2
+    if tensor is not None and tensor.numel() > 2:
+        return 1
+    return 2 if tensor is None and type(result) in (list, tuple, dict) else max(3, n_wrong // 2 + 1)
 
 
 def _differs(results: list[Any], others: list[Any]) -> bool:
