@@ -716,7 +716,7 @@ def smaller_sum(words):
     return best_of(counted(words), lambda pair: (sum(pair), pair))
 
 
-@wrong("01.1", "It happens with no words, words of one token")
+@wrong("01.1", "It happens with words of one token, no words")
 def best_of_nothing(words):
     return best_of(counted(words))[:]
 
