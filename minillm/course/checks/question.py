@@ -89,9 +89,10 @@ class Question:
         at_last: Explain | None = None,
     ) -> Probe:
         """Add a probe with the question's right answer and the mistakes in `same`."""
-        others = {"kinds": kinds, "demand": demand, "at_last": at_last, "parts": self.parts}
-        self.probes.append(Probe(name, draw, self.right, list(same), otherwise, **others))
-        return self.probes[-1]
+        probe = Probe(name, draw, self.right, list(same), otherwise, kinds=kinds, demand=demand, at_last=at_last)
+        probe.parts = self.parts
+        self.probes.append(probe)
+        return probe
 
     @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
