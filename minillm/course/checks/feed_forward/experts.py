@@ -201,7 +201,7 @@ one_expert.mistake(
     "The scores are (T, E). The shares of one token add up to 1: `softmax(-1)`.",
     partial(_mixed, weigh=_over_tokens),
 )
-for joined in (
+for _joined in (
     lambda scores: scores.softmax(-1).sum(0),
     lambda scores: scores.sum(0),
     lambda scores: scores[0],
@@ -210,7 +210,7 @@ for joined in (
     one_expert.mistake(
         "The experts are chosen once for all tokens together.",
         "Each token has its own best k: `topk` along the last axis of (T, E).",
-        partial(_mixed, weigh=partial(_same_for_all, joined=joined)),
+        partial(_mixed, weigh=partial(_same_for_all, joined=_joined)),
     )
 one_expert.mistake(
     "The weights are divided by the sum over all tokens.",

@@ -141,14 +141,14 @@ from_start.mistake(
     "`past` tokens came before it, with the places 0 to `past` - 1. So its place is `past`.",
     lambda real, past: places(real, past - 1),
 )
-for padding_gets in (
+for _padding_gets in (
     lambda real, past: past[:, None] + real.cumsum(1) - 1,
     lambda real, past: torch.where(real, places(real, past), -1),
 ):
     from_start.mistake(
         "Padding does not get 0.",
         "In front of a text the count less 1 is -1, which a table takes for its last row. Write 0 there.",
-        padding_gets,
+        _padding_gets,
     )
 from_start.mistake(
     "Only padding in front of a text gets 0; behind a token it gets that token's place.",
@@ -170,11 +170,11 @@ from_start.mistake(
     "A place is the number of tokens *before* it, in columns further left.",
     lambda real, past: (past[:, None] + real.flip(1).cumsum(1).flip(1) - 1) * real,
 )
-for width in (lambda real: int(real.sum(1).max()), lambda real: real.shape[1]):
+for _width in (lambda real: int(real.sum(1).max()), lambda real: real.shape[1]):
     from_start.mistake(
         "The padding is cut out, and the places have moved to the left.",
         "Column t of the result belongs to column t of `real`. Leave each place where its token stands.",
-        partial(_to_the_left, width=width),
+        partial(_to_the_left, width=_width),
     )
 
 continued = question.probe("texts that go on", _going_on, kinds=ON, at_last=_first_wrong_place, demand=whole_numbers)
@@ -183,11 +183,11 @@ continued.mistake(
     "`past` says how many tokens of each row have been read. The first new one has that place.",
     lambda real, past: places(real, torch.zeros_like(past)),
 )
-for one_past in (Tensor.max, Tensor.min, Tensor.sum, lambda past: past[0], lambda past: past[-1]):
+for _one_past in (Tensor.max, Tensor.min, Tensor.sum, lambda past: past[0], lambda past: past[-1]):
     continued.mistake(
         "All rows go on from the same place.",
         "Each row has its own past. Give it a second axis, and it is added row by row.",
-        lambda real, past, one_past=one_past: places(real, one_past(past).expand(len(past))),
+        lambda real, past, one_past=_one_past: places(real, one_past(past).expand(len(past))),
     )
 continued.mistake(
     "The past is added along the columns: each column gets the past of another text.",

@@ -165,7 +165,7 @@ one_head.mistake(
     "A query and a key are multiplied number by number. Both must be sorted alike.",
     _with(_sorted, _unchanged),
 )
-for sort in (
+for _sort in (
     lambda weight, heads: _sorted(_sorted(weight, heads), heads),
     lambda weight, heads: _sorted(_sorted(_sorted(weight, heads), heads), heads),
     lambda weight, heads: torch.cat([_halved(head) for head in weight.chunk(heads)]),
@@ -173,7 +173,7 @@ for sort in (
     one_head.mistake(
         "The rows are sorted more than once.",
         "Even rows first, then odd ones, and that is all: the halves are in their right order already.",
-        _with(sort, sort),
+        _with(_sort, _sort),
     )
 one_head.mistake(
     "The second numbers of the pairs come first.", "In a head the even rows come first.", _with(_odd, _odd)

@@ -128,11 +128,11 @@ LOSSES = {  # of margins and slips
     "The margins are averaged before the logarithm.": lambda m, slips: _both_ways(m.mean(), slips),
     "Both ways count the same; the weights are missing.": lambda m, slips: (F.softplus(-m) + F.softplus(m)).mean(),
 }
-for sentence, loss in LOSSES.items():
+for sentence, _loss in LOSSES.items():
     ordinary.mistake(
         sentence,
         "Two terms, each with its own logarithm: (1 - slips) of the pair as it stands, slips of the pair turned round.",
-        partial(_of_margins, loss=loss),
+        partial(_of_margins, loss=_loss),
     )
 
 MARGINS = {  # of both answers under the policy, both under the reference, and beta
@@ -156,11 +156,11 @@ MARGINS = {  # of both answers under the policy, both under the reference, and b
         beta * (c / old_c - r / old_r)
     ),
 }
-for sentence, margin in MARGINS.items():
+for sentence, _margin in MARGINS.items():
     ordinary.mistake(
         sentence,
         "The margin is beta log(p / p_ref) of the chosen answer, less that of the rejected one.",
-        lambda *call, margin=margin: _both_ways(margin(*call[:5]), call[5]),
+        lambda *call, margin=_margin: _both_ways(margin(*call[:5]), call[5]),
     )
 
 large_margins = question.probe("margins of hundreds of points", _large, hopeless, kinds=LARGE)

@@ -174,11 +174,11 @@ PUSHES = {  # of the right pushes, the right losses, beta and the weights
     ),
     "The pushes lack the factor 1 - sigmoid(lead).": lambda pushes, losses, beta, weights: pushes * weights / losses,
 }
-for sentence, change in PUSHES.items():
+for sentence, _change in PUSHES.items():
     balanced.mistake(
         sentence,
         SLOPE,
-        lambda log_ratios, liked, strangers, beta, change=change: (
+        lambda log_ratios, liked, strangers, beta, change=_change: (
             (both := _thumbs(log_ratios, liked, strangers, beta))[0],
             change(both[1], both[0], beta, _shared_equally(liked)),
         ),

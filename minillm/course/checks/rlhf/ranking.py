@@ -208,11 +208,11 @@ def _by_choice(rewards: Tensor) -> Tensor:
     return (left - rewards)[:, :-1]
 
 
-for mean in (torch.mean, lambda losses: losses.sum(1).mean()):
+for _mean in (torch.mean, lambda losses: losses.sum(1).mean()):
     near.mistake(
         "Each answer is compared with all behind it at once (Plackett and Luce), not pair by pair.",
         "Bradley and Terry's P is about two answers: the sigmoid of the difference of their rewards.",
-        lambda rewards, mean=mean: mean(_by_choice(rewards)),
+        lambda rewards, mean=_mean: mean(_by_choice(rewards)),
     )
 
 far_apart = question.probe("rewards far apart", _far, hopeless, kinds=FAR)

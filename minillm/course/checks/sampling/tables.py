@@ -92,6 +92,7 @@ def other_text(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
 
 
 def total_of(log_p: Tensor, start: int, tokens: Tokens) -> float:
+    """The sum of the log-probabilities of a text."""
     return sum(log_p[pair].item() for pair in zip((start, *tokens[:-1]), tokens, strict=True))
 
 

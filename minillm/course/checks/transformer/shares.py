@@ -160,7 +160,7 @@ one_head.mistake(
     "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
     partial(_head_shares, write=lambda heads, output_weight: _writes(heads, output_weight.T)),
 )
-for divisor in (
+for _divisor in (
     lambda square: (square + 1e-6).sqrt(),
     lambda square: (square + 1e-8).sqrt(),
     lambda square: square.sqrt() + 1e-5,
@@ -170,7 +170,7 @@ for divisor in (
     one_head.mistake(
         "The norm's eps is not 1e-5, or it is added outside of the root.",
         "The divisor is the root of the mean square plus 1e-5: `(stream.square().mean() + 1e-5).sqrt()`.",
-        partial(_head_shares, shares=partial(_divided, divisor=divisor)),
+        partial(_head_shares, shares=partial(_divided, divisor=_divisor)),
     )
 one_head.mistake(
     "The shares are multiplied by the size of the stream, not divided by it.",

@@ -190,17 +190,17 @@ attention_only.mistake(
     lambda x, mix, *weights: block(x, mix.tril(), *weights),
 )
 for sentence, norms in OTHER_NORMS.items():
-    for norm in norms:
+    for _other_norm in norms:
         attention_only.mistake(
             sentence,
             "Use `rms_norm`: each row times 1 / sqrt(mean of its squares + 1e-5), then times the weight.",
-            partial(_block, norm=norm),
+            partial(_block, norm=_other_norm),
         )
-for sentence, other in OTHER_MIXES.items():
+for sentence, _other in OTHER_MIXES.items():
     attention_only.mistake(
         sentence,
         "`mix` says how much each token hears of every other: use it as it is, `mix @ ...`.",
-        lambda x, mix, *weights, other=other: block(x, other(mix), *weights),
+        lambda x, mix, *weights, other=_other: block(x, other(mix), *weights),
     )
 attention_only.mistake(
     "The value matrix is used the other way round.",
