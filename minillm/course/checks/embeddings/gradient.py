@@ -143,7 +143,7 @@ def _other_rows(due: list[int], gave: list[int], pad: int) -> tuple[str, str] | 
 
 question = Question(
     "02.2",
-    "Said three times, learned once",
+    "Said three times, learnt once",
     gradient,
     forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
     parts=("ids", "slopes"),

@@ -253,5 +253,5 @@ any_size.mistake(
 any_size.mistake(
     "Large numbers of questions are rounded: as float32 two that differ by one are the same.",
     "Compare `questions` as whole numbers. float32 holds whole numbers up to 16,777,216 only.",
-    lambda scores, questions: against_the_others(scores, questions.float()),
+    lambda scores, questions: against_the_others(scores, questions.float().long()),
 )
