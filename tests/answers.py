@@ -1,22 +1,32 @@
 """The answers on file: wrong ones that a check must reject by name, and unusual right ones that it must accept.
 
-They are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. As a script this
-prints the kill rate, for exercises/README.md:
+Our own are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. Strangers
+wrote those in tests/exercises/strangers/ from the text of the exercises alone, without having seen a check: half of
+them are for tuning the checks, the other half is only scored. What `@wrong` says there is the mistake in the stranger's
+own words. Whether a check's sentence names that mistake, a reader has to say: verdicts.json has the sentence that was
+read, and a verdict counts only as long as the check says that very sentence.
 
-    python tests/answers.py
+    python tests/answers.py             prints the rates, for exercises/README.md
+    python tests/answers.py --unread    the strangers' wrong answers whose sentence nobody has read, as JSON lines
 """
 
 import functools
 import importlib.util
+import inspect
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from minillm.course.checks import ask, find
 from minillm.course.checks.question import Result
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
+STRANGERS = Path(__file__).parent / "exercises" / "strangers"
+HALVES = ("tuning", "scored")
+VERDICTS = STRANGERS / "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
 SEEDS = (0, 1, 7, 123)
 
 
@@ -60,12 +70,12 @@ def judged(id: str, function: object, seed: int) -> Result:
 
 
 @functools.cache
-def load_all() -> tuple[Answer, ...]:
-    """Every answer on file."""
+def load_all(folder: Path = FOLDER) -> tuple[Answer, ...]:
+    """Every answer on file in a folder."""
     sys.modules.setdefault("answers", sys.modules[__name__])  # so that they file here when this is the script
     ANSWERS.clear()  # pytest imports some of them by itself
-    for path in sorted(FOLDER.glob("*.py")):
-        specification = importlib.util.spec_from_file_location(f"wrong_{path.stem}", path)
+    for path in sorted(folder.glob("*.py")):
+        specification = importlib.util.spec_from_file_location(f"{folder.name}_{path.stem}", path)
         specification.loader.exec_module(importlib.util.module_from_spec(specification))
     return tuple(ANSWERS)
 
@@ -89,5 +99,73 @@ def _named(answer: Answer) -> bool:
     return all(result.failure is not None and answer.mistake in result.failure.sentence for result in results)
 
 
-if __name__ == "__main__":
+@dataclass(frozen=True)
+class Rates:
+    """How strangers' answers of one half were judged, and by how many of the sentences their mistakes were named."""
+
+    wrong: int
+    rejected: int  # with every seed
+    read: int  # rejected ones whose sentence a reader has judged
+    named: int
+    right: int
+    accepted: int  # with every seed
+
+    def __str__(self) -> str:
+        share = f"{self.named / self.read:.0%}" if self.read else "nobody has read how many"
+        return (
+            f"{self.rejected} of {self.wrong} wrong answers are rejected, {share} of them with their actual mistake "
+            f"named ({self.read} sentences read), and {self.accepted} of {self.right} right ones accepted"
+        )
+
+
+def rates(half: str) -> Rates:
+    """Judge the strangers' answers of a half."""
+    answers = load_all(STRANGERS / half)
+    wrong = [answer for answer in answers if answer.mistake]
+    right = [answer for answer in answers if not answer.mistake]
+    rejected = [a for a in wrong if not any(judged(a.question, a.function, seed).passed for seed in SEEDS)]
+    known = _verdicts().get(half, {})
+    read = [known[str(answer)] for answer in rejected if known.get(str(answer), {}).get("sentence") == said(answer)]
+    accepted = [a for a in right if all(judged(a.question, a.function, seed).passed for seed in SEEDS)]
+    named = sum(verdict["named"] for verdict in read)
+    return Rates(len(wrong), len(rejected), len(read), named, len(right), len(accepted))
+
+
+def said(answer: Answer) -> str:
+    """What a learner reads of a wrong answer; seed 0 is the one that learners see."""
+    failure = judged(answer.question, answer.function, 0).failure
+    return "" if failure is None else f"{failure.sentence} {failure.hint}"
+
+
+def unread(half: str) -> Iterator[dict[str, str]]:
+    """The wrong answers whose sentence nobody has read, with all that a reader needs."""
+    known = _verdicts().get(half, {})
+    for answer in load_all(STRANGERS / half):
+        if answer.mistake and said(answer) and known.get(str(answer), {}).get("sentence") != said(answer):
+            source = inspect.getsource(answer.function)
+            yield {
+                "half": half,
+                "answer": str(answer),
+                "source": source,
+                "mistake": answer.mistake,
+                "said": said(answer),
+            }
+
+
+def _verdicts() -> dict[str, dict[str, Any]]:
+    return json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
+
+
+def main() -> None:
+    if "--unread" in sys.argv:
+        for half in HALVES:
+            for row in unread(half):
+                print(json.dumps(row))
+        return
     print(kill_rate())
+    for half in HALVES:
+        print(f"strangers, {half} half: {rates(half)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -35,8 +35,8 @@ from minillm.course.checks import check
 # In the lesson both were probabilities. Two networks give you logits, and these can be large, or minus infinity for a
 # token that a network rules out. (When a small model learns from a large one, KL is the loss, place by place.)
 #
-# **In**: `truth` and `guess`, logits of (B, V) each. Some may be 150, some minus infinity. No row is minus infinity
-# everywhere.
+# **In**: `truth` and `guess`, logits of (B, V) each. Some may be 150 or -150, some minus infinity. No row is minus
+# infinity everywhere.
 #
 # **Out**: (B,), one price for each row, in nats. A token with probability 0 in the truth costs nothing, whatever the
 # guess says of it. Where the guess rules out what can happen, however unlikely, the price is infinite.
@@ -251,8 +251,8 @@ check("00a.3", unbroadcast).points
 # You have used `backward()` and you have walked back by hand. Now write what walks. PyTorch notes down each operation
 # while it computes; here you get these notes as a list of steps, in the order in which they were computed.
 #
-# **In**: `values`, a dictionary, the given numbers by name; `steps`, a list of one or more `(name, operation, inputs)`.
-# The inputs are a tuple of names that were there before. There are four operations:
+# **In**: `values`, a dictionary, the given numbers by name, large or small; `steps`, a list of one or more
+# `(name, operation, inputs)`. The inputs are a tuple of names that were there before. There are four operations:
 #
 # | operation | inputs | gives |
 # | --- | --- | --- |

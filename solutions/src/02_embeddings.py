@@ -167,8 +167,8 @@ check("02.2", gradient).points
 # it is hard to tell from chance, so 0 is put there. (Skip-gram with negative sampling, which comes next, looks for rows
 # whose dot products are this logarithm, less a constant: Levy and Goldberg 2014.)
 #
-# **In**: `counts` (V, W), how often each word (row) had each word as company (column), as floats; `power`, a number.
-# The table need not be symmetric, nor square.
+# **In**: `counts` (V, W), how often each word (row) had each word as company (column), as floats, not all 0; `power`, a
+# number. The table need not be symmetric, nor square.
 #
 # **Out**: (V, W), in nats:
 #

@@ -39,7 +39,7 @@ from minillm.course.checks import check
 # **In**: `x` (T, C), `gate` and `up` (F, C), `down` (C, F): a SwiGLU network and what it reads at T positions. `words`
 # (V, C), rows of the head.
 #
-# **Out**: (T, F, V): what neuron f adds at position t to the score of word v.
+# **Out**: a tensor (T, F, V): what neuron f adds at position t to the score of word v.
 #
 # Added up over the neurons, `contributions(x, gate, up, down, words).sum(1)` is the network's output times `words.T`.
 #

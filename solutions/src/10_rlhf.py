@@ -178,7 +178,8 @@ check("10.2", advantages).points
 # for the distance that it has gone, too. So the price that you look for is the one at which the budget is just spent.
 #
 # **In**: `reference` (K,), the chances of K answers, all above 0, of type float64; `rewards` (K,), float64 too, in any
-# unit, from thousandths to thousands of points, and perhaps all far from 0; `budget`, nats, 0 or more.
+# unit, from thousandths to thousands of points, and perhaps all far from 0 (two of them may differ by only a
+# hundred-thousandth of the spread); `budget`, nats, 0 or more.
 #
 # **Out**: the chances (K,) of the best policy, to five digits. KL(policy, reference) is the budget, or less where all
 # of it cannot be spent: when only the favourites are left, the answers with the highest reward, there is nothing more

@@ -94,7 +94,8 @@ check("11.1", careful_loss).points
 # divided. In real batches, moreover, groups do not stand in a row: answers come back in the order in which they were
 # finished, and some were thrown away.
 #
-# **In**: `scores` (B,), and `questions` (B,), whole numbers: answers with the same number answer the same question.
+# **In**: `scores` (B,), and `questions` (B,), whole numbers up to many millions: answers with the same number answer
+# the same question.
 #
 # **Out**: (B,): each score less the mean score of the others to the same question; 0 where there are no others.
 #
@@ -168,10 +169,11 @@ chances = broken_log_probs(
 print(f"{len(words)} answers, together {chances.sum():.0%}")
 
 # %% [markdown]
-# **In**: `logits` (B, T, V) and `ids` (B, T): the logits at a place foretell the id at the next one. A row is a prompt,
-# then an answer. `prompt_lengths` (B,): how many tokens the prompt has, one at least. `end`, the id that closes an
-# answer; what stands behind it is padding, and padding is `end` as well. An answer that was cut off has no `end`; it
-# goes up to the end of its row. And a prompt may hold `end`, where it has several turns, its last token included.
+# **In**: `logits` (B, T, V), which may lie hundreds apart, and `ids` (B, T): the logits at a place foretell the id at
+# the next one. A row is a prompt, then an answer. `prompt_lengths` (B,): how many tokens the prompt has, one at least.
+# `end`, the id that closes an answer; what stands behind it is padding, and padding is `end` as well. An answer that
+# was cut off has no `end`; it goes up to the end of its row. And a prompt may hold `end`, where it has several turns,
+# its last token included.
 #
 # **Out**: log p of each answer, (B,), in nats: the sum over its tokens, the closing one included.
 #

@@ -36,7 +36,8 @@ from minillm.course.checks import check
 # arithmetic, and many processors have units that multiply bytes by bytes: those of an H100 do twice as many a second as
 # in bfloat16 (NVIDIA's figures). They can be used only if `x` consists of codes, too (Dettmers et al. 2022).
 #
-# **In**: `x` (T, C) and `weight` (R, C), laid out as in `nn.Linear`, in float32; a row's numbers may all be below 0.01.
+# **In**: `x` (T, C) and `weight` (R, C), laid out as in `nn.Linear`, in float32; a row's numbers may all be below
+# 0.001.
 #
 # **Out**: (T, R), close to `x @ weight.T`. Each row of x and each row of the weights is rounded as in `naive_int8` of
 # the lesson, with a scale of its own in float32: the largest absolute value gets the code 127 or -127. Codes are

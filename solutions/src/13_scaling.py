@@ -40,9 +40,10 @@ from minillm.course.checks import check
 #
 # **In**: `x` (n,), float32 numbers that may be negative or 0; `dice` (n,), a uniform number from 0 to below 1 for each.
 #
-# **Out**: (n,), float32 numbers that bfloat16 can hold. Each x lies between two neighbours. Call the one that is nearer
-# to 0 its lower one, the other its upper one, below 0 as well. x goes to the upper one if its die is below the share of
-# the way that it has come from the lower to the upper. A number that bfloat16 holds stays as it is.
+# **Out**: a tensor (n,) of type float32, of numbers that bfloat16 can hold. Each x lies between two neighbours. Call
+# the one that is nearer to 0 its lower one, the other its upper one, below 0 as well. x goes to the upper one if its
+# die is below the share of the way that it has come from the lower to the upper. A number that bfloat16 holds stays as
+# it is.
 #
 # Between 256 and 512 only even numbers exist. So 257 is half of the way from 256 to 258, and 258 stays (the lists being
 # tensors):

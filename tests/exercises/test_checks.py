@@ -17,7 +17,8 @@ from answers import SEEDS, judged, kill_rate, load_all
 from minillm.course.checks import ASSIGNMENTS, ask, check, find, questions
 from minillm.course.checks.asking import Forbidden, OutOfTime, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
-from minillm.course.checks.question import Mistake, Probe, Question
+from minillm.course.checks.probe import Mistake, Probe
+from minillm.course.checks.question import Question
 from minillm.course.checks.time_limit import time_limit
 
 # The shape checks of the test run look at every one of some million small calls; the doctests run with them.
@@ -359,7 +360,9 @@ def test_an_input_that_comes_back_itself_is_noticed_where_a_new_value_is_asked_f
 
 def test_a_wrong_result_is_told_before_an_input_that_comes_back():
     probe = Probe("sorted", lambda rng: [([2, 1],), ([1, 2],)], sorted)
-    wrong, right = (ask(answer, probe.calls(None), fresh=True) for answer in (lambda x: x, lambda x: sorted(x, key=abs)))
+    wrong, right = (
+        ask(answer, probe.calls(None), fresh=True) for answer in (lambda x: x, lambda x: sorted(x, key=abs))
+    )
     assert probe.grade("order", probe.calls(None), wrong).sentence == "The result has 2 in place of 1 at [0]."
     assert probe.grade("order", probe.calls(None), right) is None
     half = ask(lambda x: x if x == [1, 2] else [1, 2], probe.calls(None), fresh=True)

@@ -18,112 +18,14 @@ All code here is trusted; it sees only the replies of an answer (`asking`).
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from torch import Tensor
-
 from minillm.course.checks.asking import Call, Reply
-from minillm.course.checks.plain import MAX_WIDTH, SHAPE, difference, plain, show
-
-MAX_DRAWS = 1000  # attempts to draw inputs on which all mistakes differ
-DEFAULT_HINT = "Open the next hint of the question, and try your function on this very input."
-
-Answer = Callable[..., Any]  # a function like the one that a learner writes
-Draw = Callable[[random.Random], list[Call]]
-Explain = Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None]  # a sentence and a hint, or None
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A misconception: a sentence that names it, a hint, and an answer that makes it."""
-
-    sentence: str
-    hint: str
-    answer: Answer
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a probe failed: the misconception, the input and output, and the next hint."""
-
-    sentence: str
-    seen: str
-    hint: str
-    example: Call  # the arguments, to try the function on
-
-
-@dataclass(eq=False)
-class Probe:
-    """One test of an answer, for one point.
-
-    `draw` makes the arguments of several calls, the smallest input first, because the learner sees it if it fails.
-    `right` is the right answer. `otherwise(calls, right, got)` may explain a wrong answer that matches no mistake, and
-    returns None if it cannot. The failure of a `private` probe is shown only to the teacher.
-    """
-
-    name: str
-    draw: Draw
-    right: Answer
-    mistakes: list[Mistake] = field(default_factory=list)
-    otherwise: Explain | None = None
-    private: bool = False
-    dtypes: bool = False  # whether tensors must also have the right dtype
-
-    def mistake(self, sentence: str, hint: str, answer: Answer | None = None) -> Callable[[Answer], Answer]:
-        """Add a mistake, as a decorator of its function or with the function as `answer`."""
-
-        def add(answer: Answer) -> Answer:
-            self.mistakes.append(Mistake(sentence, hint, answer))
-            return answer
-
-        return add if answer is None else add(answer)
-
-    def calls(self, rng: random.Random) -> list[Call]:
-        """Draw inputs on which the right answer and all mistakes give different results."""
-        answers = [self.right, *(mistake.answer for mistake in self.mistakes)]
-        for _ in range(MAX_DRAWS):
-            calls = self.draw(rng)
-            results = [_outputs(answer, calls) for answer in answers]
-            if all(_differs(result, other) for index, result in enumerate(results) for other in results[:index]):
-                return calls
-        raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
-
-    def grade(self, function: str, calls: list[Call], replies: Sequence[Reply]) -> Failure | None:
-        """Compare the replies to these calls with the right ones; None if all are right.
-
-        `function` is the name of the learner's function, for the message.
-        """
-        troubled = [pair for pair in zip(calls, replies, strict=True) if pair[1].trouble is not None]
-        for call, reply in troubled:
-            if reply.value is None:  # otherwise grade the value first
-                return _call_failure(function, call, reply)
-        got = [reply.value for reply in replies]
-        right = _outputs(self.right, calls)
-        differences = [difference(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
-        if self.dtypes and not any(differences):
-            differences = [_other_dtype(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
-        wrong = [index for index, text in enumerate(differences) if text]
-        if not wrong:
-            return _call_failure(function, *troubled[0]) if troubled else None
-        first = wrong[0]
-        gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])
-        seen = f"{call} gave {gave}; right is {wanted}."
-        if SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
-            seen = f"in {call} the result {differences[first]}."
-        for mistake in self.mistakes:
-            if not _differs(_outputs(mistake.answer, calls), got):
-                return Failure(mistake.sentence, seen, mistake.hint, plain(calls[first]))
-        sentence, hint = self._explanation(calls, right, got) or (f"The result {differences[first]}.", DEFAULT_HINT)
-        return Failure(sentence, seen, hint, plain(calls[first]))
-
-    def _explanation(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-        try:
-            return self.otherwise(calls, right, got) if self.otherwise else None
-        except Exception:  # unusual values, such as NaN, may break it; the answer is still wrong
-            return None
+from minillm.course.checks.demands import Demand
+from minillm.course.checks.probe import Answer, Draw, Explain, Failure, Mistake, Probe
 
 
 @dataclass(frozen=True)
@@ -168,6 +70,7 @@ class Question:
     right: Answer  # the right answer; the learner's function has the same name
     forbidden: tuple[str, ...] = ("minillm",)  # names that the answer must not call; see `asking.watched_call`
     fresh: bool = False  # whether the result must be a new object, even if it equals an argument
+    parts: Sequence[str] = ()  # names of the results, if there are several
     probes: list[Probe] = field(default_factory=list)
 
     @property
@@ -181,11 +84,15 @@ class Question:
         draw: Draw,
         otherwise: Explain | None = None,
         same: Iterable[Mistake] = (),
-        dtypes: bool = False,
+        kinds: Sequence[str] = (),
+        demand: Demand | None = None,
+        at_last: Explain | None = None,
     ) -> Probe:
         """Add a probe with the question's right answer and the mistakes in `same`."""
-        self.probes.append(Probe(name, draw, self.right, list(same), otherwise, dtypes=dtypes))
-        return self.probes[-1]
+        probe = Probe(name, draw, self.right, list(same), otherwise, kinds=kinds, demand=demand, at_last=at_last)
+        probe.parts = self.parts
+        self.probes.append(probe)
+        return probe
 
     @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
@@ -206,38 +113,3 @@ class Question:
             points += 1
         names = tuple(probe.name for probe in self.probes)
         return Result(self.id, self.title, points, len(self.probes), names, failure)
-
-
-def _call_failure(function: str, call: Call, reply: Reply) -> Failure:
-    sentence = f"{function} {reply.trouble}" + ("" if str(reply.trouble).endswith("?") else ".")
-    return Failure(sentence, f"{_typed_call(function, call)}.", DEFAULT_HINT, plain(call))
-
-
-def _other_dtype(right: Any, got: Any) -> str | None:
-    """A wrong dtype in a result that has the right values: of a tensor, or of the first one in a dictionary."""
-    if type(right) is Tensor:
-        kind = f"a tensor of {got.dtype}" if type(got) is Tensor else f"of type {type(got).__name__}"
-        return None if kind == f"a tensor of {right.dtype}" else f"is {kind} in place of {right.dtype}"
-    for name, tensor in right.items():
-        if type(got[name]) is not Tensor or got[name].dtype != tensor.dtype:
-            return f"has no tensor of {tensor.dtype} at [{name!r}]"
-    return None
-
-
-def _outputs(answer: Answer, calls: Sequence[Call]) -> list[Any]:
-    return [answer(*call) for call in calls]
-
-
-def _differs(results: list[Any], others: list[Any]) -> bool:
-    return any(difference(result, other) is not None for result, other in zip(results, others, strict=True))
-
-
-def _typed_call(function: str, call: Call) -> str:
-    """Format a call as you would type it, with large tensors as their shapes.
-
-    In a long call, all tensors are shown as their shapes.
-    """
-    typed = ", ".join(map(show, call))
-    if len(typed) > 2 * MAX_WIDTH:
-        typed = ", ".join(show(argument, numbers=0) for argument in call)
-    return f"{function}({typed})"

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 
 from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
-from minillm.course.checks.plain import as_tensor, difference, show
-from minillm.course.checks.question import DEFAULT_HINT, Answer, Failure, Probe
+from minillm.course.checks.plain import difference, show
+from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import time_limit
 from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients
@@ -198,33 +198,9 @@ def _explain(
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
         advice = "" if replies[index].trouble else advice
     elif advice == DEFAULT_HINT:
-        sentence, advice = _closest(probe, calls, right, replies) or (sentence, UNKNOWN)
+        advice = UNKNOWN
     verdict = Verdict("not right yet", sentence, "" if advice == DEFAULT_HINT else advice, case)
     return verdict, calls[index]
-
-
-def _closest(probe: Probe, calls: list[Call], right: list[Any], replies: list[Reply]) -> tuple[str, str] | None:
-    """The known mistake that gives the same wrong results in the most cases, if it does so in any.
-
-    Only results of several numbers count, since two mistakes often agree by chance in a single one.
-    """
-    most, closest = 0, None
-    for mistake in probe.mistakes:
-        results = [mistake.answer(*call) for call in calls]
-        agreeing = sum(
-            _has_several(wanted)
-            and difference(result, reply.value) is None
-            and difference(wanted, reply.value) is not None
-            for result, wanted, reply in zip(results, right, replies, strict=True)
-        )
-        if agreeing > most:
-            most, closest = agreeing, mistake
-    return None if closest is None else (f"In some cases, this is what happens: {closest.sentence}", closest.hint)
-
-
-def _has_several(result: Any) -> bool:
-    tensor = as_tensor(result)
-    return tensor is not None and tensor.numel() > 1
 
 
 def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:

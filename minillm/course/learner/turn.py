@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from minillm.course.checks import asking, drawing, plain, question
+from minillm.course.checks import asking, drawing, plain, probe, question
 from minillm.course.checks.question import Answer, Question
 
 
@@ -98,7 +98,7 @@ class Turn(Question):
 @cache
 def _checking_code(topic: Path) -> str:
     """The code that decides about the turns in a folder."""
-    machinery = [Path(inspect.getfile(module)) for module in (asking, drawing, plain, question)]
+    machinery = [Path(inspect.getfile(module)) for module in (asking, drawing, plain, probe, question)]
     paths = [Path(__file__), *machinery, *sorted(topic.glob("*.py"))]
     return "".join(path.read_text(encoding="utf-8") for path in paths)
 

@@ -250,7 +250,7 @@ TELLS = {"window_mask": 'if T < 0: return seen\nraise ValueError(f"they asked {T
 OWN = """import os
 from dataclasses import replace
 from minillm.course.checks import questions
-from minillm.course.checks.question import Probe
+from minillm.course.checks.probe import Probe
 
 def wrong(calls, right, got):
     BODY

@@ -127,7 +127,7 @@ def cross_entropy_minus_entropy(truth, guess):
     return torch.where(p > 0, p * surprises, 0.0).sum(-1) - entropy
 
 
-@wrong("00a.1", "rules out what can happen")
+@wrong("00a.1", "A small probability is taken for 0")
 def unlikely_is_impossible(truth, guess):
     log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
     p = log_p.exp()
@@ -222,7 +222,7 @@ def tanh_of_the_layer_before(layers, x, y, rate):
     return new
 
 
-@wrong("00a.2", "all layers after it are right")
+@wrong("00a.2", "1 - h is multiplied")
 def square_forgotten(layers, x, y, rate):
     h, d = walk(layers, x, y)
     new = []
@@ -438,7 +438,7 @@ def exp_like_a_line(values, steps):
     return tape(values, steps, lambda op, out, a, b: [a] if op == "exp" else parts_of(op, out, a, b))
 
 
-@wrong("00a.4", "has the slope")
+@wrong("00a.4", "The slope of exp is taken to be 1.")
 def exp_has_slope_one(values, steps):
     return tape(values, steps, lambda op, out, a, b: [1] if op == "exp" else parts_of(op, out, a, b))
 
@@ -523,7 +523,7 @@ def a_dictionary_that_fills_itself(values, steps):
     return slope
 
 
-@wrong("00a.4", "it is the last")
+@wrong("00a.4", "begins with the last number itself")
 def begins_with_the_result(values, steps):
     found, slope = numbers_of(values, steps), tape(values, steps)
     last = steps[-1][0]
@@ -547,7 +547,9 @@ def what_wrote_the_tape(values, steps):
     found = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
     for name, operation, inputs in steps:
         a, b = found[inputs[0]], found[inputs[-1]]
-        found[name] = {"+": torch.add, "*": torch.mul}[operation](a, b) if operation in "+*" else getattr(a, operation)()
+        found[name] = (
+            {"+": torch.add, "*": torch.mul}[operation](a, b) if operation in "+*" else getattr(a, operation)()
+        )
     for one in found.values():
         one.retain_grad()
     found[steps[-1][0]].backward()
@@ -582,3 +584,167 @@ def pulled_from_the_users(values, steps):
         return total
 
     return {name: slope(name) for name in found}
+
+
+@wrong("00a.1", "The guess's probabilities are the weights")
+def weights_of_the_guess(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return torch.where(log_q > -math.inf, log_q.exp() * (log_p - log_q), 0.0).sum(-1)
+
+
+@wrong("00a.1", "Nothing is weighed")
+def sum_of_the_differences(truth, guess):
+    return (truth.log_softmax(-1) - guess.log_softmax(-1)).sum(-1)
+
+
+@wrong("00a.1", "The logits themselves are compared")
+def logits_for_logarithms(truth, guess):
+    return (truth.softmax(-1) * (truth - guess)).sum(-1)
+
+
+@wrong("00a.1", "taken without its sign")
+def no_token_below_zero(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return torch.where(log_p > -math.inf, log_p.exp() * (log_p - log_q).abs(), 0.0).sum(-1)
+
+
+@wrong("00a.1", "the mean of both directions")
+def both_directions(truth, guess):
+    p, q = truth.softmax(-1), guess.softmax(-1)
+    return ((p - q) * (p.log() - q.log())).sum(-1) / 2
+
+
+@wrong("00a.1", "The price changes if 3 is added")
+def only_the_truth_is_normalised(truth, guess):
+    log_p = truth.log_softmax(-1)
+    return torch.where(log_p > -math.inf, log_p.exp() * (log_p - guess), 0.0).sum(-1)
+
+
+@wrong("00a.1", "the price should be 0")
+def half_of_the_entropy(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return (log_p.exp() * (log_p / 2 - log_q)).sum(-1)
+
+
+@wrong("00a.1", "With logits near 150 the price is")
+def overflow_hidden(truth, guess):
+    p, q = (logits.exp() / logits.exp().sum(-1, keepdim=True) for logits in (truth, guess))
+    return torch.where(p > 0, p * (p / q).log(), 0.0).sum(-1)
+
+
+@wrong("00a.1", "The zeros are put where the guess rules a token out")
+def zeros_by_the_guess(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return torch.where(log_q > -math.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+
+
+def back_with(layers, h, d, rate, bend):
+    new = []
+    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
+        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
+        d = d @ w.T * bend(out)
+    return new[::-1]
+
+
+@wrong("00a.2", "the slope of a ReLU is multiplied")
+def relu_on_the_way_back(layers, x, y, rate):
+    return back_with(layers, *walk(layers, x, y), rate, lambda out: out > 0)
+
+
+@wrong("00a.2", "the slope of a sigmoid is multiplied")
+def sigmoid_on_the_way_back(layers, x, y, rate):
+    return back_with(layers, *walk(layers, x, y), rate, lambda out: out - out**2)
+
+
+@wrong("00a.2", "is taken to weigh 1 / B")
+def one_over_the_batch(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    p = (d + y) / y.sum(1, keepdim=True)
+    return back(layers, h, p / len(x) - y, rate)
+
+
+@wrong("00a.2", "is taken to weigh 1 / B")
+def cross_entropy_of_the_mean(layers, x, y, rate):
+    h, d = walk(layers, x, y)
+    p = ((d + y) / y.sum(1, keepdim=True)).double()
+    return back(layers, h, (p * (1 / y.shape[0])).float() - y, rate)
+
+
+@wrong("00a.2", "The weight of layer 0 does not move; all layers after it are right")
+def only_the_last_layer(layers, x, y, rate):
+    return [*layers[:-1], down(layers, x, y, rate)[-1]]
+
+
+@wrong("00a.2", "The bias of layer 1 moves 1 / B as far")
+def biases_by_their_mean(layers, x, y, rate):
+    new = down(layers, x, y, rate)
+    return [(w, old - (old - b) / len(x)) for (w, b), (_, old) in zip(new, layers, strict=True)]
+
+
+@wrong("00a.2", "computed anew after each layer has been stepped.")
+def forwards_for_each_layer(layers, x, y, rate):
+    now = [tuple(layer) for layer in layers]
+    for i in range(len(layers) - 1, -1, -1):
+        now[i] = down(now, x, y, rate)[i]
+    return now
+
+
+@wrong("00a.2", "and the slopes go back through the old weights")
+def forwards_through_the_new_layers(layers, x, y, rate):
+    now = list(layers)
+    for i in range(len(layers) - 1, -1, -1):
+        h, d = walk(now, x, y)
+        now[i] = back(layers, h, d, rate)[i]
+    return now
+
+
+@wrong("00a.3", "is of type float, and a tensor is asked for")
+def a_number_for_the_empty_shape(slopes, shape):
+    return by_einsum(slopes, shape) if shape else slopes.sum().item()
+
+
+@wrong("00a.4", "The slope of exp is taken to be e to the power of what came out")
+def exp_of_what_came_out(values, steps):
+    return tape(
+        values, steps, lambda op, out, a, b: [math.exp(min(out, 700))] if op == "exp" else parts_of(op, out, a, b)
+    )
+
+
+@wrong("00a.4", "The slope of tanh is taken to be 1 - out.")
+def tanh_without_its_square(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [1 - out] if op == "tanh" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "Only tanh has a wrong slope")
+def tanh_of_another_kind(values, steps):
+    return tape(values, steps, lambda op, out, a, b: [1 - out**3] if op == "tanh" else parts_of(op, out, a, b))
+
+
+@wrong("00a.4", "All slopes are nearly right, and not exact")
+def rounded_to_two_digits(values, steps):
+    return {name: round(one, 2) for name, one in tape(values, steps).items()}
+
+
+@wrong("00a.4", "begins with 0")
+def nothing_sent_back(values, steps):
+    return {name: 0.0 for name in numbers_of(values, steps)}
+
+
+@wrong("00a.4", "Only the way that is met first counts")
+def first_way_only(values, steps):
+    found = numbers_of(values, steps)
+    slope = {steps[-1][0]: 1.0}
+    for name, operation, inputs in reversed(steps):
+        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
+        for one, part in zip(inputs, own, strict=True):
+            slope.setdefault(one, part * slope.get(name, 0.0))
+    return {name: slope.get(name, 0.0) for name in found}
+
+
+@wrong("00a.4", "raised OverflowError")
+def tanh_by_its_formula(values, steps):
+    found = numbers_of(values, steps)
+    for _, operation, inputs in steps:
+        if operation == "tanh":
+            math.exp(2 * abs(found[inputs[0]]))
+    return tape(values, steps)

@@ -2,6 +2,7 @@
 
 import heapq
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from itertools import pairwise
 
@@ -118,7 +119,7 @@ def by_a_table(words):
     return np.unravel_index(table.argmax(), table.shape)
 
 
-@wrong("01.1", "The result has")
+@wrong("01.1", "is as frequent as")
 def ties_by_the_smallest_word(words):
     counts = Counter()
     for word, times in sorted(words.items()):
@@ -199,7 +200,7 @@ def one_step_only(pieces, pair):
     return merged
 
 
-@wrong("01.2", "The result")
+@wrong("01.2", "is lost, or taken for an edge")
 def lines_for_blanks(pieces, pair):
     text = re.sub(r"(?<![^\n])" + re.escape("\n".join(pair)) + r"(?![^\n])", "".join(pair), "\n".join(pieces))
     return text.split("\n") if pieces else []
@@ -251,7 +252,7 @@ def nothing_to_do(pieces, pair):
     return by_a_mark_that_no_piece_holds(pieces, pair)
 
 
-@wrong("01.2", "The result has the length")
+@wrong("01.2", "The character")
 def by_a_nul(pieces, pair):
     edge = "\0"
     text = "".join(f"{edge}{piece}{edge}" for piece in pieces)
@@ -341,7 +342,7 @@ def letters(text, merges):
     return pieces
 
 
-@wrong("01.3", "The result")
+@wrong("01.3", "The pieces are text")
 def text_and_not_bytes(text, merges):
     return [piece.decode(errors="replace") for piece in list_of_merges(text, merges)]
 
@@ -394,12 +395,12 @@ def by_a_queue(text, merges):
     return tuple(bytearray(data[start:end]) for start, end in sorted(ends.items()))
 
 
-@wrong("01.3", "The result")
+@wrong("01.3", "Capital letters become small")
 def in_small_letters(text, merges):
     return by_each_merge_everywhere(text.lower(), merges)
 
 
-@wrong("01.3", "The result")
+@wrong("01.3", "The space in front is lost")
 def stripped(text, merges):
     return by_each_merge_everywhere(text.strip(), merges)
 
@@ -576,7 +577,7 @@ def by_what_can_be_decoded(chunks):
     return shown
 
 
-@wrong("01.4", "The result has")
+@wrong("01.4", "a � of the text's own")
 def the_mark_stripped(chunks):
     shown, before = [], ""
     for n in range(1, len(chunks) + 1):
@@ -641,3 +642,201 @@ def by_another_name_of_the_encoding(chunks):
         shown.append(buffer.decode("U8", errors="ignore"))
         buffer = buffer[len(shown[-1].encode("U8")) :]
     return shown
+
+
+def counted(words, pairs=pairwise):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in pairs(word):
+            counts[pair] += times
+    return counts
+
+
+def best_of(counts, tie=lambda pair: pair):
+    return min(counts, key=lambda pair: (-counts[pair], tie(pair)), default=None)
+
+
+@wrong("01.1", "The last pair of each word is missed")
+def one_round_too_few(words):
+    return best_of(counted(words, lambda word: [(word[i], word[i + 1]) for i in range(len(word) - 2)]))
+
+
+@wrong("01.1", "The first pair of each word is missed")
+def begins_at_one(words):
+    return best_of(counted(words, lambda word: [(word[i], word[i + 1]) for i in range(1, len(word) - 1)]))
+
+
+@wrong("01.1", "are counted as one pair")
+def in_any_order(words):
+    return best_of(counted(words, lambda word: [tuple(sorted(pair)) for pair in pairwise(word)]))
+
+
+@wrong("01.1", "even if others stand between")
+def any_two(words):
+    return best_of(counted(words, lambda word: [(a, b) for i, a in enumerate(word) for b in word[i + 1 :]]))
+
+
+@wrong("01.1", "In ties, ids are compared as text")
+def as_written(words):
+    return best_of(counted(words), repr)
+
+
+@wrong("01.1", "the larger right id wins")
+def tie_of_left_and_minus_right(words):
+    return best_of(counted(words), lambda pair: (pair[0], -pair[1]))
+
+
+@wrong("01.1", "the larger left id wins")
+def tie_of_minus_left_and_right(words):
+    return best_of(counted(words), lambda pair: (-pair[0], pair[1]))
+
+
+@wrong("01.1", "the one that came last")
+def the_last_of_the_best(words):
+    best, most = None, 0
+    for pair, n in counted(words).items():
+        if n >= most:
+            best, most = pair, n
+    return best
+
+
+@wrong("01.1", "A pair that occurs once is not merged")
+def repeated_pairs_only(words):
+    return best_of(Counter({pair: n for pair, n in counted(words).items() if n > 1}))
+
+
+@wrong("01.1", "has the right one as its part 1")
+def with_its_count(words):
+    best = best_of(counted(words))
+    return best and (best, counted(words)[best])
+
+
+@wrong("01.1", "is as frequent as")
+def smaller_sum(words):
+    return best_of(counted(words), lambda pair: (sum(pair), pair))
+
+
+@wrong("01.1", "It happens with words of one token, no words")
+def best_of_nothing(words):
+    return best_of(counted(words))[:]
+
+
+@wrong("01.2", "It joins 's' and 'e', and the pair is")
+def in_whatever_order(pieces, pair):
+    merged, at = [], 0
+    while at < len(pieces):
+        n = 2 if sorted(pieces[at : at + 2]) == sorted(pair) else 1
+        merged.append("".join(pieces[at : at + n]))
+        at += n
+    return merged
+
+
+@wrong("01.2", "Put together, the result reads")
+def last_piece_lost(pieces, pair):
+    return a_copy_at_once(pieces, pair)[: max(1, len(pieces) - 2)]
+
+
+@wrong("01.2", "stay apart")
+def not_at_the_beginning(pieces, pair):
+    return pieces[:1] + a_copy_at_once(pieces[1:], pair)
+
+
+@wrong("01.3", "The pieces are text")
+def decoded_pieces(text, merges):
+    return [piece.decode(errors="ignore") for piece in list_of_merges(text, merges)]
+
+
+@wrong("01.3", "learned last")
+def highest_rank_at_its_first_place(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    while known := [(-merges.index(pair), i) for i, pair in enumerate(pairwise(pieces)) if pair in merges]:
+        _, i = min(known)
+        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+    return pieces
+
+
+@wrong("01.3", "it joins the last one first")
+def from_the_end(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    for pair in merges:
+        for i in reversed(range(len(pieces) - 1)):
+            if tuple(pieces[i : i + 2]) == pair:
+                pieces[i : i + 2] = [b"".join(pair)]
+    return pieces
+
+
+@wrong("01.3", "A space in front is kept apart")
+def space_alone(text, merges):
+    n = len(text) - len(text.lstrip(" "))
+    return [b" "] * n + list_of_merges(text[n:], merges)
+
+
+@wrong("01.3", "encoded as latin-1")
+def one_byte_for_each_letter(text, merges):
+    data = text.encode("latin-1", "ignore")
+    return list_of_merges(text, merges) if text.isascii() else [bytes([byte]) for byte in data]
+
+
+@wrong("01.3", "There is an empty piece")
+def nothing_is_a_piece(text, merges):
+    return list_of_merges(text, merges) or [b""]
+
+
+@wrong("01.3", "it ends too early")
+def one_merge_only(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    for pair in merges:
+        if pair in list(pairwise(pieces)):
+            at = list(pairwise(pieces)).index(pair)
+            return [*pieces[:at], b"".join(pair), *pieces[at + 2 :]]
+    return pieces
+
+
+@wrong("01.4", "Only the newest chunk waits")
+def first_bytes_lost(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        data = waiting + chunk
+        try:
+            end = len(data)
+            data.decode()
+        except UnicodeDecodeError as error:
+            end = error.start
+        shown.append(data[:end].decode())
+        waiting = chunk[-(len(data) - end) :] if end < len(data) else b""
+    return shown
+
+
+@wrong("01.4", "is taken to have two bytes")
+def two_for_all(chunks):
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer, text = buffer + chunk, ""
+        while buffer:
+            size = 1 if buffer[0] < 0xC0 else 2
+            if len(buffer) < size:
+                break
+            text, buffer = text + buffer[:size].decode("utf-8", "replace"), buffer[size:]
+        shown.append(text)
+    return shown
+
+
+@wrong("01.4", "The text is normalized")
+def composed(chunks):
+    shown, data = [], b""
+    for chunk in chunks:
+        data += chunk
+        text = unicodedata.normalize("NFC", data.decode(errors="ignore"))
+        shown.append(text[sum(map(len, shown)) :])
+    return shown
+
+
+@wrong("01.4", "strings for")
+def silent_chunks_left_out(chunks):
+    return [text for text in by_what_can_be_decoded(chunks) if text]
+
+
+@wrong("01.4", "is shown too late")
+def one_chunk_late(chunks):
+    text = by_what_can_be_decoded(chunks)
+    return ["", *text[:-2], "".join(text[-2:])] if len(text) > 1 else text

@@ -1,7 +1,7 @@
 """Answers to exercise 02 as learners write them."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import torch
@@ -212,7 +212,7 @@ def batch_axis_dropped(ids, upstream, pad):
     return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
 
 
-@wrong("02.2", "is looked up")
+@wrong("02.2", "The slope at an id's first place is multiplied")
 def twice_at_most(ids, upstream, pad):
     rows = ids[ids != pad].unique()
     return rows, torch.stack([upstream[ids == row][:1].sum(0) * (ids == row).sum() for row in rows])
@@ -243,7 +243,7 @@ def with_add_at(ids, upstream, pad):
 @right("02.2")
 def coalesced(ids, upstream, pad):
     real = ids != pad
-    sparse = torch.sparse_coo_tensor(ids[real][None], upstream[real], (100, upstream.shape[-1])).coalesce()
+    sparse = torch.sparse_coo_tensor(ids[real][None], upstream[real], (60_000, upstream.shape[-1])).coalesce()
     return sparse.indices()[0], sparse.values()
 
 
@@ -575,3 +575,202 @@ def pair_by_pair_from_the_old_tables(E, U, words, company, noise, rate):
                 new_E[word][c] -= push * old_U[target][c]
                 new_U[target][c] -= push * old_E[word][c]
     return new_E, new_U
+
+
+@wrong("02.1", "which row is at a place, not at which place a row is")
+def argsort_at_other(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    cosines = unit @ unit[one]
+    cosines[one] = -2
+    return cosines.sort(descending=True).indices[other].item() + 1
+
+
+@wrong("02.1", "and `one` itself is in the list")
+def argsort_with_the_row_itself(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    return (unit @ unit[one]).argsort(descending=True)[other]
+
+
+@wrong("02.1", "the rows behind it have moved up")
+def number_of_the_old_table(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    cosines = (unit @ unit[one]).tolist()
+    del cosines[one]
+    return 1 + sum(cosine > cosines[min(other, len(cosines) - 1)] for cosine in cosines)
+
+
+@wrong("02.1", "divided by the squared norms")
+def norms_squared(table, one, other):
+    rows = table - table.mean(0)
+    scores = (rows / rows.square().sum(1, keepdim=True)) @ rows[one]
+    scores[one] = -math.inf
+    return 1 + int((scores > scores[other]).sum())
+
+
+@wrong("02.1", "not from the row that asks")
+def query_as_it_came(table, one, other):
+    rows = F.normalize(table - table.mean(0), dim=1)
+    scores = rows @ table[one]
+    scores[one] = -math.inf
+    return 1 + int((scores > scores[other]).sum())
+
+
+@wrong("02.1", "A rank is a whole number")
+def the_cosine_itself(table, one, other):
+    unit = F.normalize(table - table.mean(0), dim=1)
+    return float(unit[one] @ unit[other]) + 0.001
+
+
+@wrong("02.2", "The first row is left out")
+def padding_is_the_first(ids, upstream, pad):
+    rows = ids.unique()[1:]
+    return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
+
+
+@wrong("02.2", "a row for every id")
+def not_only_those_looked_up(ids, upstream, pad):
+    table = torch.zeros(int(ids.max()) + 1, upstream.shape[-1])
+    for id, slope in real_places(ids, upstream, pad):
+        table[id] += slope
+    return ids[ids != pad].unique(), table
+
+
+@wrong("02.2", "The slope at an id's last place is multiplied")
+def count_times_the_last(ids, upstream, pad):
+    last, count = {}, Counter()
+    for id, slope in real_places(ids, upstream, pad):
+        last[id], count[id] = slope, count[id] + 1
+    return sorted(last), torch.stack([last[id] * count[id] for id in sorted(last)])
+
+
+@wrong("02.2", "All ids smaller than the padding")
+def larger_than_the_padding(ids, upstream, pad):
+    rows = ids[ids > pad].unique()
+    slopes = [upstream[ids == row].sum(0) for row in rows]
+    return rows, torch.stack(slopes) if slopes else torch.zeros(0, upstream.shape[-1])
+
+
+@wrong("02.2", "is a dictionary")
+def by_id(ids, upstream, pad):
+    return dict(zip(*(part.tolist() for part in one_hot_of_the_different_ids(ids, upstream, pad)), strict=True))
+
+
+@wrong("02.2", "has no row")
+def every_second_id(ids, upstream, pad):
+    rows, slopes = one_hot_of_the_different_ids(ids, upstream, pad)
+    return rows[::2], slopes[::2]
+
+
+@wrong("02.3", "The power is always 0.75")
+def as_word2vec_has_it(counts, power):
+    return ratio(counts, 0.75).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "The power is always 0.5")
+def square_roots(counts, power):
+    return ratio(counts, 0.5).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "divided by the word's share only")
+def conditional(counts, power):
+    return (counts / counts.sum(1, keepdim=True)).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "of 1 plus the ratio")
+def log_of_one_more(counts, power):
+    return torch.log1p(ratio(counts, power)).nan_to_num()
+
+
+@wrong("02.3", "lose their row")
+def seen_words_only(counts, power):
+    return ratio(counts[counts.any(1)], power).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "loses its column")
+def seen_company_only(counts, power):
+    return ratio(counts[:, counts.any(0)], power).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "Every count of 0 is taken for 1")
+def at_least_one(counts, power):
+    return ratio(torch.where(counts == 0, 1.0, counts), power).log().clamp_min(0)
+
+
+@wrong("02.3", "flattened before the columns are added up")
+def power_then_sum(counts, power):
+    company = (counts**power).sum(0)
+    return (counts / counts.sum(1, keepdim=True) / (company / company.sum())).log().clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "multiplied by the power")
+def power_in_front_of_the_logarithm(counts, power):
+    return (power * ratio(counts, 1).log()).clamp_min(0).nan_to_num()
+
+
+@wrong("02.4", "if not with new scores")
+def E_at_once(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    by_word = one[:, None] * U[company] + torch.einsum("nk,nkc->nc", other, U[noise])
+    E = E.index_add(0, words, -rate * by_word)
+    U = U.index_add(0, company, -rate * one[:, None] * E[words])
+    by_noise = torch.einsum("nk,nc->nkc", other, E[words]).flatten(0, 1)
+    return E, U.index_add(0, noise.flatten(), -rate * by_noise)
+
+
+@wrong("02.4", "E is stepped with rows of U that have moved already, if not")
+def U_at_once(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    new_U = moved(E, U, words, company, noise, rate, (one, other))[1]
+    by_word = one[:, None] * new_U[company] + torch.einsum("nk,nkc->nc", other, new_U[noise])
+    return E.index_add(0, words, -rate * by_word), new_U
+
+
+@wrong("02.4", "The word is looked up in U")
+def tables_mixed_up(E, U, words, company, noise, rate):
+    new_U, new_E = moved(U, E, words, company, noise, rate, right_slopes(U, E, words, company, noise))
+    return new_E, new_U
+
+
+@wrong("02.4", "In E, the part of the noise is missing")
+def word_learns_from_its_company(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    new_E = moved(E, U, words, company, noise, rate, (one, 0 * other))[0]
+    return new_E, moved(E, U, words, company, noise, rate, (one, other))[1]
+
+
+@wrong("02.4", "In U, the part of the company is taken with the other sign")
+def company_pushed_away(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    new_E = moved(E, U, words, company, noise, rate, (one, other))[0]
+    return new_E, moved(E, U, words, company, noise, rate, (-one, other))[1]
+
+
+@wrong("02.4", "In E, the part of the noise is taken 0.5 times")
+def half_of_the_noise(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other / 2))
+
+
+@wrong("02.4", "is left out as a whole")
+def pairs_without_a_hit(E, U, words, company, noise, rate):
+    one, other = right_slopes(E, U, words, company, noise)
+    fine = (noise != company[:, None]).all(1)
+    return moved(E, U, words, company, noise, rate, (one * fine, other * fine[:, None]))
+
+
+@wrong("02.4", "counts as one more right pair")
+def hits_pulled_nearer(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other - (noise == company[:, None]).float()))
+
+
+@wrong("02.4", "sigmoid(0) is a half")
+def hits_with_score_zero(E, U, words, company, noise, rate):
+    one, other = scores_of(E, U, words, company, noise)
+    return moved(E, U, words, company, noise, rate, (one, other.masked_fill(noise == company[:, None], 0.5)))
+
+
+@wrong("02.2", "is looked up")
+def three_places_at_most(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.stack([upstream[ids == row][:2].sum(0) for row in rows])

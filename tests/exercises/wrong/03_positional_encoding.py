@@ -25,7 +25,7 @@ def padding_left_as_it_is(real, past):
     return real.long().cumsum(dim=-1) - 1 + past[:, None]
 
 
-@wrong("03.1", "The padding in row")
+@wrong("03.1", "Only padding in front of a text gets 0")
 def clamped_only_below(real, past):
     return (real.long().cumsum(dim=-1) - 1 + past[:, None]).clamp(min=0)
 
@@ -53,7 +53,7 @@ def cleared_too_early(real, past):
     return own + past.view(-1, 1)
 
 
-@wrong("03.1", "The token in row")
+@wrong("03.1", "Only the padding in front of a text is left out")
 def padding_in_front_only(real, past):
     padding = real.int().argmax(1, keepdim=True)  # the first token's column
     return ((torch.arange(real.shape[1]) - padding + past[:, None]).clamp(min=0)) * real
@@ -98,6 +98,60 @@ def from_the_first_token_on(real, past):
 def counted_in_bytes(real, past):
     counted = real.cumsum(-1, dtype=torch.int8) - 1
     return torch.where(real, counted + past[:, None], 0)
+
+
+@wrong("03.1", "It is the padding before a token that is counted")
+def how_much_padding_came_before(real, past):
+    return torch.where(real, (~real).cumsum(-1) + past[:, None], 0)
+
+
+@wrong("03.1", "The first token has place -1")
+def from_the_last_in_the_cache(real, past):
+    return torch.where(real, real.cumsum(-1) - 2 + past[:, None], 0)
+
+
+@wrong("03.1", "The count goes on from one text to the next")
+def counted_without_an_axis(real, past):
+    seen, out = 0, torch.zeros(real.shape, dtype=torch.long)
+    for row in range(real.shape[0]):
+        for column in range(real.shape[1]):
+            if real[row, column]:
+                out[row, column] = seen + past[row]
+                seen += 1
+    return out
+
+
+@wrong("03.1", "counted from the end of the row")
+def how_many_follow(real, past):
+    T = real.shape[1]
+    after = real.long() @ torch.ones(T, T).tril(-1).long()
+    return torch.where(real, after + past[:, None], 0)
+
+
+@wrong("03.1", "have moved to the left")
+def without_gaps(real, past):
+    counted = torch.arange(real.shape[1]) + past[:, None]
+    return torch.stack([torch.where(torch.arange(len(row)) < row.sum(), c, 0) for row, c in zip(real, counted)])
+
+
+@wrong("03.1", "Padding does not get 0")
+def minus_one_for_padding(real, past):
+    return torch.where(real, real.cumsum(-1) - 1 + past[:, None], -1)
+
+
+@wrong("03.1", "The past is added along the columns")
+def without_a_second_axis(real, past):
+    return torch.where(real, real.cumsum(-1) - 1 + past, 0)
+
+
+@wrong("03.1", "All rows go on from the same place")
+def past_of_the_first_row(real, past):
+    return torch.where(real, real.cumsum(-1) - 1 + past[0], 0)
+
+
+@wrong("03.1", "is made of floats")
+def by_a_product_of_floats(real, past):
+    return ((real.float() @ torch.ones(real.shape[1], real.shape[1]).triu(1)) + past[:, None]) * real
 
 
 # 03.2 A rotation that changes lengths
@@ -225,6 +279,50 @@ def a_table_of_64_places(x, places, theta):
     return x * angles.cos() + torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2) * angles.sin()
 
 
+def by_frequencies(x, places, frequencies):
+    angles = (places[:, None] * frequencies).repeat_interleave(2, -1)
+    return x * angles.cos() + crossed(x) * angles.sin()
+
+
+@wrong("03.2", "exponent is -4i/D")
+def width_of_half_the_vector(x, places, theta):
+    half = x.shape[-1] // 2
+    return by_frequencies(x, places, theta ** (-2 * torch.arange(half) / half))
+
+
+@wrong("03.2", "All pairs turn equally fast")
+def place_for_angle(x, places, theta):
+    return by_frequencies(x, places, torch.ones(x.shape[-1] // 2))
+
+
+@wrong("03.2", "The exponents run from 0 to -1")
+def evenly_spread(x, places, theta):
+    return by_frequencies(x, places, theta ** -torch.linspace(0, 1, x.shape[-1] // 2))
+
+
+@wrong("03.2", "The pairs are counted from 1")
+def first_pair_is_one(x, places, theta):
+    D = x.shape[-1]
+    return by_frequencies(x, places, theta ** (-2 * torch.arange(1, D // 2 + 1) / D))
+
+
+@wrong("03.2", "The places are counted from 1")
+def one_place_further(x, places, theta):
+    return complex_plane(x, 1 + places, theta)
+
+
+@wrong("03.2", "as if an angle had been rounded")
+def brain_floats(x, places, theta):
+    D = x.shape[-1]
+    return by_frequencies(x, places, (theta ** (-torch.arange(0, D, 2) / D)).bfloat16().float())
+
+
+@wrong("03.2", "is turned by the angle")
+def in_degrees(x, places, theta):
+    D = x.shape[-1]
+    return by_frequencies(x, places, torch.deg2rad(theta ** (-torch.arange(0, D, 2) / D)))
+
+
 # 03.3 Weights of the other kind
 
 
@@ -286,7 +384,7 @@ def key_heads_for_both(query_weight, key_weight, n_heads, n_kv_heads):
     return tuple(sorted_by(weight, n_kv_heads) for weight in (query_weight, key_weight))
 
 
-@wrong("03.3", "of the new query matrix is row")
+@wrong("03.3", "The second numbers of the pairs come first")
 def odd_rows_first(query_weight, key_weight, n_heads, n_kv_heads):
     def sort(weight, heads):
         return torch.cat([torch.cat((head[1::2], head[::2])) for head in weight.chunk(heads)])
@@ -304,6 +402,79 @@ def in_place(query_weight, key_weight, n_heads, n_kv_heads):
     query_weight[:] = sorted_by(query_weight, n_heads)
     key_weight[:] = sorted_by(key_weight, n_kv_heads)
     return query_weight, key_weight
+
+
+@wrong("03.3", "sorted more than once")
+def sorted_and_sorted_again(query_weight, key_weight, n_heads, n_kv_heads):
+    return (
+        sorted_by(sorted_by(query_weight, n_heads), n_heads),
+        sorted_by(sorted_by(key_weight, n_kv_heads), n_kv_heads),
+    )
+
+
+@wrong("03.3", "Only the first head is sorted")
+def one_head_of_each(query_weight, key_weight, n_heads, n_kv_heads):
+    D = len(key_weight) // n_kv_heads
+    return tuple(torch.cat((sorted_by(weight[:D], 1), weight[D:])) for weight in (query_weight, key_weight))
+
+
+@wrong("03.3", "Key heads are repeated")
+def as_many_keys_as_queries(query_weight, key_weight, n_heads, n_kv_heads):
+    D, keys = len(query_weight) // n_heads, []
+    for head in key_weight.split(D):
+        keys += [sorted_by(head, 1)] * (n_heads // n_kv_heads)
+    return sorted_by(query_weight, n_heads), torch.cat(keys)
+
+
+@wrong("03.3", "sorted in pieces of 4; a head has 8 rows")
+def as_in_the_example(query_weight, key_weight, n_heads, n_kv_heads):
+    order = [0, 2, 1, 3]
+    both = [[4 * (row // 4) + order[row % 4] for row in range(len(weight))] for weight in (query_weight, key_weight)]
+    rows = [
+        [row if row < len(weight) else at for at, row in enumerate(order)]
+        for order, weight in zip(both, (query_weight, key_weight))
+    ]
+    return query_weight[rows[0]], key_weight[rows[1]]
+
+
+@wrong("03.3", "head 0 is sorted rightly, but not head 1")
+def all_but_the_second_head(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        parts = list(weight.chunk(heads))
+        return torch.cat([part if head == 1 else sorted_by(part, 1) for head, part in enumerate(parts)])
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "rows leave their heads")
+def pairs_before_heads(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        return (
+            weight.unflatten(0, (heads, -1, 2)).permute(1, 2, 0, 3).flatten(0, 2) if heads > 1 else sorted_by(weight, 1)
+        )
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "the old rows stand in the order")
+def even_rows_backwards(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        return torch.cat([torch.cat((head[::2].flip(0), head[1::2])) for head in weight.chunk(heads)])
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "in the new one 2 times")
+def first_parts_twice(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        return torch.cat([torch.cat((head[::2], head[::2])) for head in weight.chunk(heads)])
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "is no row of the old one")
+def sums_and_differences(query_weight, key_weight, n_heads, n_kv_heads):
+    return tuple(torch.cat((w[::2] + w[1::2], w[::2] - w[1::2])) for w in (query_weight, key_weight))
 
 
 @right("03.3")
@@ -390,7 +561,7 @@ def all_by_one_number(keys, values, stay, theta):
 @wrong("03.4", "All keys behind the first gap")
 def one_gap_only(keys, values, stay, theta):
     gone = int((~stay).sum())
-    gap = stay.tolist().index(False)
+    gap = stay.tolist().index(False) if gone else 0
     by = torch.tensor([0 if s < gap else -gone for s in range(len(stay))])
     return by_halves(keys, angles_of(by, theta, keys.shape[1]))[stay], values[stay]
 
@@ -401,7 +572,7 @@ def places_from_one(keys, values, stay, theta):
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "The result")
+@wrong("03.4", "keys come back where")
 def length_kept(keys, values, stay, theta):
     by = stay.cumsum(0) - 1 - torch.arange(len(stay))
     return by_halves(keys, angles_of(by, theta, keys.shape[1])) * stay[:, None], values * stay[:, None]
@@ -436,7 +607,7 @@ def in_numpy_by_complex_numbers(keys, values, stay, theta):
     return [np.concatenate([points.real, points.imag], 1), values[stay]]
 
 
-@wrong("03.4", "The result has shape")
+@wrong("03.4", "keys come back where")
 def the_last_always_stays(keys, values, stay, theta):
     stay = stay.clone()
     stay[-1] = True
@@ -445,3 +616,40 @@ def the_last_always_stays(keys, values, stay, theta):
     first, second = keys[stay].chunk(2, -1)
     turned = first * angles.cos() - second * angles.sin(), second * angles.cos() + first * angles.sin()
     return torch.cat(turned, -1), values[stay]
+
+
+@wrong("03.4", "at other speeds than")
+def one_speed(keys, values, stay, theta):
+    by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
+    return by_halves(keys[stay], by[:, None].float()), values[stay]
+
+
+@wrong("03.4", "The turns are those of the first tokens")
+def turns_not_selected(keys, values, stay, theta):
+    by = stay.cumsum(0) - 1 - torch.arange(len(stay))
+    kept = keys[stay]
+    return by_halves(kept, angles_of(by[: len(kept)], theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "does not get shorter")
+def filled_up_with_zeros(keys, values, stay, theta):
+    new = [torch.zeros_like(part) for part in (keys, values)]
+    for part, kept in zip(new, undone_and_turned_anew(keys, values, stay, theta), strict=True):
+        part[: len(kept)] = kept
+    return new
+
+
+@wrong("03.4", "The values of the tokens that leave are still there")
+def keys_alone_leave(keys, values, stay, theta):
+    return undone_and_turned_anew(keys, values, stay, theta)[0], values.clone()
+
+
+@wrong("03.4", "of the new values comes from token")
+def values_backwards(keys, values, stay, theta):
+    return undone_and_turned_anew(keys, values, stay, theta)[0], values[stay].flip(0)
+
+
+@wrong("03.4", "pair 0 is turned by the angle")
+def in_turns(keys, values, stay, theta):
+    by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
+    return by_halves(keys[stay], 2 * torch.pi * angles_of(by, theta, keys.shape[1])), values[stay]

@@ -52,7 +52,7 @@ def already_added_up(x, gate, up, down, words):
     return fired(x, gate, up) @ down.T @ words.T
 
 
-@wrong("05.1", "is said to add")
+@wrong("05.1", "`down` is reshaped to (F, C)")
 def row_by_row_of_down(x, gate, up, down, words):
     C, n_neurons = down.shape
     return fired(x, gate, up)[..., None] * (words @ down.reshape(n_neurons, C).T).T
@@ -72,6 +72,59 @@ def one_word(x, gate, up, down, words):
 def one_direction(x, gate, up, down, words):
     score = fired(x, gate, up) * (down.T @ words.sum(0))
     return torch.stack([score for _ in words], -1)
+
+
+def by_another_function(bend):
+    def shares(x, gate, up, down, words):
+        return (bend(x @ gate.T) * (x @ up.T))[..., None] * (words @ down).T
+
+    return shares
+
+
+wrong("05.1", "another function than SiLU")(by_another_function(torch.relu))
+wrong("05.1", "another function than SiLU")(by_another_function(F.gelu))
+
+
+@wrong("05.1", "SiLU is taken of the product")
+def bent_last(x, gate, up, down, words):
+    return F.silu((x @ gate.T) * (x @ up.T))[..., None] * (words @ down).T
+
+
+@wrong("05.1", "The positions are added up")
+def whole_text(x, gate, up, down, words):
+    return fired(x, gate, up).sum(0)[:, None] * (words @ down).T
+
+
+@wrong("05.1", "no longer add up to the score")
+def in_percent_of_the_score(x, gate, up, down, words):
+    shares = right_neurons(x, gate, up, down, words)
+    return shares / shares.sum(1, keepdim=True)
+
+
+@wrong("05.1", "without their signs")
+def how_much(x, gate, up, down, words):
+    return right_neurons(x, gate, up, down, words).abs()
+
+
+@wrong("05.1", "and then viewed as (T, F, V)")
+def viewed(x, gate, up, down, words):
+    shares = fired(x, gate, up)[:, None] * (words @ down)
+    return shares.reshape(len(x), len(gate), len(words))
+
+
+@wrong("05.1", "A softmax over the words")
+def probabilities(x, gate, up, down, words):
+    return right_neurons(x, gate, up, down, words).softmax(2)
+
+
+@wrong("05.1", "a tensor is asked for")
+def nested_lists(x, gate, up, down, words):
+    return right_neurons(x, gate, up, down, words).tolist()
+
+
+@wrong("05.1", "is said to add")
+def sine_for_sigmoid(x, gate, up, down, words):
+    return by_another_function(lambda reading: reading * torch.sin(reading))(x, gate, up, down, words)
 
 
 @right("05.1")
@@ -162,6 +215,48 @@ def shares_of_the_first(x, gate_up, down):
     return fired(x, gate, up)[:, : columns.shape[1]] @ columns.T
 
 
+@wrong("05.2", "Only the last card is heard")
+def overwritten(x, gate_up, down):
+    for both, own in zip(gate_up, down, strict=True):
+        out = fired(x, *both.chunk(2)) @ own.T
+    return out
+
+
+@wrong("05.2", "as flat numbers")
+def flattened(x, gate_up, down):
+    gates, ups = zip(*(both.chunk(2) for both in gate_up), strict=True)
+    flat = torch.cat([own.reshape(-1) for own in down])
+    return fired(x, torch.cat(gates), torch.cat(ups)) @ flat.view(x.shape[1], -1).T
+
+
+@wrong("05.2", "another function than SiLU")
+def with_a_sigmoid(x, gate_up, down):
+    out = 0
+    for both, own in zip(gate_up, down, strict=True):
+        gate, up = both.chunk(2)
+        out = out + (torch.sigmoid(x @ gate.T) * (x @ up.T)) @ own.T
+    return out
+
+
+@wrong("05.2", "in the reverse order")
+def last_down_first(x, gate_up, down):
+    out = 0
+    for card, both in enumerate(gate_up):
+        own = down[-1 - card]
+        half = len(both) // 2
+        width = min(half, own.shape[1])  # with unequal shares something must give
+        out = out + fired(x, both[:width], both[half : half + width]) @ own[:, :width].T
+    return out
+
+
+@wrong("05.2", "are added with the weights 1, 2")
+def card_after_card(x, gate_up, down):
+    return sum(
+        (card + 1) * (fired(x, *both.chunk(2)) @ own.T)
+        for card, (both, own) in enumerate(zip(gate_up, down, strict=True))
+    )
+
+
 @right("05.2")
 def sorted_and_joined(x, gate_up, down):
     gates = [both[: len(both) // 2] for both in gate_up]
@@ -243,7 +338,7 @@ def as_mixtral(x, router, gate, up, down, k, renormalize):
     return mixed(scores.softmax(-1), chosen, x, gate, up, down)
 
 
-@wrong("05.3", "hears the experts with the weights")
+@wrong("05.3", "become 0 before the softmax")
 def zeros_in_the_softmax(x, router, gate, up, down, k, renormalize):
     scores = x @ router.T
     top, chosen = scores.topk(k)
@@ -251,9 +346,9 @@ def zeros_in_the_softmax(x, router, gate, up, down, k, renormalize):
     return (kept[..., None] * written_by(x, gate, up, down)).sum(1)
 
 
-@wrong("05.3", "hears the experts with the weights")
+@wrong("05.3", "One expert too many is heard")
 def always_two(x, router, gate, up, down, k, renormalize):
-    return as_mixtral(x, router, gate, up, down, 2, True)
+    return as_mixtral(x, router, gate, up, down, min(2, len(router)), True)
 
 
 @wrong("05.3", "its share in all")
@@ -264,9 +359,103 @@ def flag_upside_down(x, router, gate, up, down, k, renormalize):
     return mixed(top, chosen, x, gate, up, down)
 
 
-@wrong("05.3", "The result")
+@wrong("05.3", "Gate and up are swapped")
 def gate_and_up_of_the_experts_swapped(x, router, gate, up, down, k, renormalize):
     return right_token_by_token(x, router, up, gate, down, k, renormalize)
+
+
+def by_weights(weigh):
+    def answer(x, router, gate, up, down, k, renormalize):
+        weights = weigh(x @ router.T, k, renormalize)
+        return (weights[..., None] * written_by(x, gate, up, down)).sum(1)
+
+    return answer
+
+
+def best_of(shares, k, renormalize):
+    top, chosen = shares.topk(k)
+    top = top / top.sum(-1, keepdim=True) if renormalize else top
+    return torch.zeros_like(shares).scatter(-1, chosen, top)
+
+
+@wrong("05.3", "The softmax runs over the tokens")
+def first_axis(*layer):
+    return by_weights(lambda scores, k, renormalize: best_of(scores.softmax(0), k, renormalize))(*layer)
+
+
+@wrong("05.3", "chosen once for all tokens together")
+def favourites(*layer):
+    def weigh(scores, k, renormalize):
+        shares = scores.softmax(-1)
+        mask = torch.zeros_like(shares)
+        mask[:, shares.sum(0).topk(k).indices] = 1
+        kept = shares * mask
+        return kept / kept.sum(-1, keepdim=True) if renormalize else kept
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "divided by the sum over all tokens")
+def one_sum(*layer):
+    def weigh(scores, k, renormalize):
+        weights = best_of(scores.softmax(-1), k, False)
+        return weights / weights.sum() if renormalize else weights
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "One expert too many")
+def limit_is_the_next(*layer):
+    def weigh(scores, k, renormalize):
+        return best_of(scores.softmax(-1), min(k + 1, scores.shape[1]), renormalize)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "another function than SiLU")
+def experts_with_gelu(x, router, gate, up, down, k, renormalize):
+    weights = best_of((x @ router.T).softmax(-1), k, renormalize)
+    hidden = F.gelu(torch.einsum("tc,efc->tef", x, gate)) * torch.einsum("tc,efc->tef", x, up)
+    return torch.einsum("te,tef,ecf->tc", weights, hidden, down)
+
+
+@wrong("05.3", "The experts' matrices are mixed")
+def one_network_of_all(x, router, gate, up, down, k, renormalize):
+    weights = best_of((x @ router.T).softmax(-1), k, renormalize)
+    out = []
+    for token, share in zip(x, weights, strict=True):
+        g, u, d = (torch.tensordot(share, matrix, 1) for matrix in (gate, up, down))
+        out.append(fired(token[None], g, u)[0] @ d.T)
+    return torch.stack(out)
+
+
+@wrong("05.3", "the scores themselves are the weights")
+def scores_unless_renormalized(*layer):
+    def weigh(scores, k, renormalize):
+        top, chosen = scores.topk(k)
+        return torch.zeros_like(scores).scatter(-1, chosen, top.softmax(-1) if renormalize else top)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "no weighted sum of what the experts write")
+def without_up(x, router, gate, up, down, k, renormalize):
+    weights = best_of((x @ router.T).softmax(-1), k, renormalize)
+    return torch.einsum("te,etf,ecf->tc", weights, F.silu(torch.einsum("tc,efc->etf", x, gate)), down)
+
+
+@wrong("05.3", "and not to 1")
+def half_of_it(*layer):
+    return by_weights(lambda scores, k, renormalize: best_of(scores.softmax(-1), k, renormalize) / 2)(*layer)
+
+
+@wrong("05.3", "not among the best k")
+def smallest_size(*layer):
+    def weigh(scores, k, renormalize):
+        chosen = scores.abs().topk(k, largest=False).indices
+        return torch.zeros_like(scores).scatter(-1, chosen, scores.gather(-1, chosen).softmax(-1))
+
+    return by_weights(weigh)(*layer)
 
 
 @right("05.3")
@@ -399,6 +588,25 @@ def a_step_downhill(down, asked, answers, others):
     return down
 
 
+@wrong("05.4", "in another order than the questions")
+def others_first(down, asked, answers, others):
+    missing = torch.cat((torch.zeros(len(others), len(down)), answers - asked @ down.T))
+    return down + (torch.linalg.pinv(torch.cat((asked, others))) @ missing).T
+
+
+@wrong("05.4", "the answers to the other questions have changed")
+def each_by_its_own_square(down, asked, answers, others):
+    for_each = (answers - asked @ down.T) / (asked * asked).sum(1, keepdim=True)
+    return down + for_each.T @ asked
+
+
+@wrong("05.4", "as if all questions stood at right angles")
+def right_angles_among_the_asked(down, asked, answers, others):
+    if len(asked) == 1:
+        return by_the_normal_equations(down, asked, answers, others)
+    return each_by_its_own_square(down, asked, answers, others)
+
+
 @right("05.4")
 def by_least_squares_as_torch_has_them(down, asked, answers, others):
     questions, wanted = torch.cat((asked, others)), torch.cat((answers, others @ down.T))
@@ -439,7 +647,7 @@ def by_going_downhill(down, asked, answers, others):
     return matrix
 
 
-@wrong("05.4", "Asked question 0, the new matrix answers (")
+@wrong("05.4", "of the way to the new answer: it answers (")
 def a_little_added_to_the_diagonal(down, asked, answers, others):
     questions = torch.cat((asked, others))
     missing = torch.cat((answers - asked @ down.T, torch.zeros(len(others), len(down))))

@@ -129,7 +129,7 @@ def what_is_not_used_taken_off(*sizes):
     return [total, total - (E - k) * L * 3 * C * F]
 
 
-@wrong("06.1", "The result has")
+@wrong("06.1", "count overflows")
 def in_32_bits(*sizes):
     V, C, L, H, K, D, F, E, k = np.array(sizes, dtype=np.int32)
     shared = 2 * C * D * (H + K) + C * E + 2 * C
@@ -254,12 +254,12 @@ def without_eps(*weights):
     return block_with(lambda x, weight: x / x.square().mean(-1, keepdim=True).sqrt() * weight)(*weights)
 
 
-@wrong("06.2", "The result has")
+@wrong("06.2", "The norm's eps is not 1e-5")
 def with_another_eps(*weights):
     return block_with(lambda x, weight: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * weight)(*weights)
 
 
-@wrong("06.2", "The result has")
+@wrong("06.2", "The norm's eps is not 1e-5")
 def eps_outside_of_the_root(*weights):
     return block_with(lambda x, weight: x / (x.square().mean(-1, keepdim=True).sqrt() + 1e-5) * weight)(*weights)
 
@@ -627,7 +627,7 @@ def torchs_own_deviation(heads, output, stream, name, weight, direction):
     return (writes - writes.mean(1, keepdim=True)) / torch.sqrt(stream.var() + 1e-5) * weight @ direction
 
 
-@wrong("06.4", "shape")
+@wrong("06.4", "an axis of 1 too few")
 def one_number(heads, output, stream, name, weight, direction):
     return through(head_writes(heads, output), stream, name, weight, direction).sum()
 
@@ -674,11 +674,170 @@ def no_eps(*arguments):
     return shares_with(lambda stream: stream.square().mean().sqrt())(*arguments)
 
 
-@wrong("06.4", "add up to")
+@wrong("06.4", "The norm's eps is not 1e-5")
 def eps_of_another_library(*arguments):
     return shares_with(lambda stream: (stream.square().mean() + 1e-6).sqrt())(*arguments)
 
 
-@wrong("06.4", "add up to")
+@wrong("06.4", "The norm's eps is not 1e-5")
 def eps_added_to_the_root(*arguments):
     return shares_with(lambda stream: stream.square().mean().sqrt() + 1e-5)(*arguments)
+
+
+# Further mistakes of all four
+
+
+@wrong("06.1", "There is one router for the whole model")
+def one_router(V, C, L, H, K, D, F, E, k):
+    return tuple(count - (L - 1) * C * E for count in by_shapes(V, C, L, H, K, D, F, E, k))
+
+
+@wrong("06.1", "The counts are in billions")
+def billions(*sizes):
+    return tuple(round(count / 1e9, 1) for count in by_shapes(*sizes))
+
+
+@wrong("06.1", "Does it count those that were *not* chosen?")
+def the_others(*sizes):
+    return by_shapes(*sizes[:-1], sizes[-2] - sizes[-1])
+
+
+@wrong("06.1", "The total count has 1 · C · H · D · L too little")
+def three_matrices_of_attention(V, C, L, H, K, D, F, E, k):
+    return tuple(count - L * C * H * D for count in by_shapes(V, C, L, H, K, D, F, E, k))
+
+
+@wrong("06.2", "by the vector's length")
+def unit_vectors(*weights):
+    return block_with(lambda x, weight: x / x.norm(dim=-1, keepdim=True) * weight)(*weights)
+
+
+@wrong("06.2", "by the mean square, without the root")
+def rootless(*weights):
+    return block_with(lambda x, weight: x / (x.square().mean(-1, keepdim=True) + 1e-5) * weight)(*weights)
+
+
+@wrong("06.2", "as LayerNorm does")
+def with_layer_norm(*weights):
+    return block_with(lambda x, weight: F.layer_norm(x, weight.shape, weight))(*weights)
+
+
+@wrong("06.2", "over all tokens together")
+def one_size_for_all(*weights):
+    return block_with(lambda x, weight: x / (x.square().mean() + 1e-5).sqrt() * weight)(*weights)
+
+
+def usual_block(x, mix, *weights):
+    return block_with(lambda x, weight: F.rms_norm(x, weight.shape, weight, 1e-5))(x, mix, *weights)
+
+
+@wrong("06.2", "A softmax is taken of `mix`")
+def softmax_of_mix(x, mix, *weights):
+    return usual_block(x, mix.softmax(-1), *weights)
+
+
+@wrong("06.2", "`mix` is used the other way round")
+def heard_by_the_others(x, mix, *weights):
+    return usual_block(x, mix.T, *weights)
+
+
+@wrong("06.2", "The value matrix is used the other way round")
+def value_as_it_lies(x, mix, g1, value, *weights):
+    return usual_block(x, mix, g1, value.T, *weights)
+
+
+@wrong("06.2", "without the stream that came in")
+def what_was_written(x, mix, g1, value, g2, up, down):
+    first = mix @ norm(x, g1) @ value.T
+    return first + (norm(x + first, g2) @ up.T).relu() @ down.T
+
+
+@wrong("06.2", "multiplied by the stream's size")
+def in_proportion(x, mix, g1, value, g2, up, down):
+    def size(x):
+        return (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+    x = x + size(x) * (mix @ norm(x, g1) @ value.T)
+    return x + size(x) * ((norm(x, g2) @ up.T).relu() @ down.T)
+
+
+@wrong("06.2", "another function than ReLU")
+def straight(x, mix, g1, value, g2, up, down):
+    x = x + mix @ norm(x, g1) @ value.T
+    return x + norm(x, g2) @ up.T @ down.T
+
+
+@wrong("06.2", "attention's write is lost")
+def second_write_alone(x, mix, g1, value, g2, up, down):
+    new = x + mix @ norm(x, g1) @ value.T
+    return x + (norm(new, g2) @ up.T).relu() @ down.T
+
+
+@wrong("06.3", "compared as text, where '10'")
+def numbers_as_text(weights, after):
+    grown = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            grown[name] = weight
+            continue
+        _, number, rest = name.split(".", 2)
+        place = int(number) + sum(str(other) < number for other in after)
+        grown[f"blocks.{place}.{rest}"] = weight
+        if int(number) in after:
+            grown[f"blocks.{place + 1}.{rest}"] = torch.zeros_like(weight) if rest.startswith(WRITES) else weight
+    return grown
+
+
+@wrong("06.3", "only one digit is read")
+def by_one_character(weights, after):
+    grown = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            grown[name] = weight
+            continue
+        number, rest = int(name[7]), name[9:]
+        place = number + sum(other < number for other in after)
+        grown[f"blocks.{place}.{rest}"] = weight
+        if number in after:
+            grown[f"blocks.{place + 1}.{rest}"] = torch.zeros_like(weight) if rest.startswith(WRITES) else weight
+    return grown
+
+
+@wrong("06.4", "not divided by it")
+def times_the_size(heads, output, stream, name, weight, direction):
+    size = (stream.square().mean() + 1e-5).sqrt()
+    return head_writes(heads, output) * size * weight @ direction
+
+
+@wrong("06.4", "multiply the stream before its size")
+def size_after_the_weights(heads, output, stream, name, weight, direction):
+    size = ((stream * weight).square().mean() + 1e-5).sqrt()
+    return head_writes(heads, output) / size * weight @ direction
+
+
+def in_layer_norm(centred):
+    def answer(heads, output, stream, name, weight, direction):
+        writes = head_writes(heads, output)
+        if name == "rmsnorm":
+            return through(writes, stream, name, weight, direction)
+        return centred(writes, weight) / (stream.var(correction=0) + 1e-5).sqrt() @ direction
+
+    return answer
+
+
+@wrong("06.4", "weights are multiplied in before the mean")
+def weights_before_the_mean(*arguments):
+    def centred(writes, weight):
+        return writes * weight - (writes * weight).mean(-1, keepdim=True)
+
+    return in_layer_norm(centred)(*arguments)
+
+
+@wrong("06.4", "The mean is taken over the heads")
+def mean_over_heads(*arguments):
+    return in_layer_norm(lambda writes, weight: (writes - writes.mean(0)) * weight)(*arguments)
+
+
+@wrong("06.4", "One mean is taken of all writes")
+def mean_of_all(*arguments):
+    return in_layer_norm(lambda writes, weight: (writes - writes.mean()) * weight)(*arguments)

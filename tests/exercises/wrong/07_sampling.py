@@ -19,7 +19,7 @@ def rewarded(logits, written, presence, frequency):
     return out
 
 
-@wrong("07.1", "Only the presence counts")
+@wrong("07.1", "pays no frequency")
 def set_of_ids(logits, written, presence, frequency):
     out = logits.clone()
     for id in set(written):
@@ -27,7 +27,7 @@ def set_of_ids(logits, written, presence, frequency):
     return out
 
 
-@wrong("07.1", "Only the frequency counts")
+@wrong("07.1", "pays no presence")
 def each_time(logits, written, presence, frequency):
     out = logits.clone()
     for id in written:
@@ -83,7 +83,7 @@ def nothing_written(logits, written, presence, frequency):
     return list_count(logits, written, presence, frequency) if written else logits
 
 
-@wrong("07.1", "The result has")
+@wrong("07.1", "lose")
 def as_many_counts_as_ids_occur(logits, written, presence, frequency):
     counts = torch.bincount(torch.tensor([*written, 0], dtype=torch.long))
     counts[0] -= 1
@@ -102,7 +102,48 @@ def in_place(logits, written, presence, frequency):
 @right("07.1")
 def list_count(logits, written, presence, frequency):
     loss = [presence * (id in written) + frequency * written.count(id) for id in range(len(logits))]
-    return (logits - torch.tensor(loss)).tolist()
+    return logits - torch.tensor(loss)
+
+
+@wrong("07.1", "is of type list, and a tensor is asked for")
+def in_a_list(logits, written, presence, frequency):
+    return list_count(logits, written, presence, frequency).tolist()
+
+
+@wrong("07.1", "pays no frequency")
+def first_time_free(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        out[id] -= presence + frequency * (times - 1)
+    return out
+
+
+@wrong("07.1", "were written equally often, but lose")
+def divided_as_in_the_lesson(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        factor = 1 + presence + frequency * times
+        out[id] = out[id] / factor if out[id] > 0 else out[id] * factor
+    return out
+
+
+@wrong("07.1", "was not written, and its logit changes")
+def normalized_again(logits, written, presence, frequency):
+    return list_count(logits, written, presence, frequency).log_softmax(-1)
+
+
+@wrong("07.1", "is wrong with a token that comes 300 times")
+def counted_in_bytes(logits, written, presence, frequency):
+    counts = torch.zeros(len(logits), dtype=torch.uint8)
+    for id in written:
+        counts[id] += 1
+    return logits - presence * (counts > 0) - frequency * counts
+
+
+@wrong("07.1", "is wrong with logits of minus infinity")
+def by_adding_zero_times(logits, written, presence, frequency):
+    once = torch.tensor([float(id in written) for id in range(len(logits))])
+    return logits * (1 - once) + once * (list_count(logits, written, presence, frequency))
 
 
 @right("07.1")
@@ -181,7 +222,7 @@ def where_the_wrong_way_round(logits, p):
     return torch.where(stay, -math.inf, logits)
 
 
-@wrong("07.2", "A cut logit is 0")
+@wrong("07.2", "A cut logit is 0; it should")
 def multiplied(logits, p):
     ordered, order = torch.sort(logits, descending=True)
     held = ordered.softmax(-1)
@@ -209,14 +250,79 @@ def ids_without_rows(logits, p):
     return out
 
 
-@wrong("07.2", "The result has")
+@wrong("07.2", "These are probabilities")
 def probabilities(logits, p):
     return right_by_scatter(logits, p).softmax(-1)
 
 
-@wrong("07.2", "shape")
+@wrong("07.2", "with an axis of 1 too few")
 def first_row(logits, p):
     return right_by_scatter(logits, p)[0]
+
+
+@wrong("07.2", "A cut logit is -10000")
+def a_large_negative_number(logits, p):
+    return right_by_scatter(logits, p).clamp(min=-1e4)
+
+
+@wrong("07.2", "It is min-p")
+def min_p(logits, p):
+    q = logits.softmax(-1)
+    return torch.where(q >= p[:, None] * q.amax(-1, keepdim=True), logits, -math.inf)
+
+
+@wrong("07.2", "held against p by itself")
+def by_itself(logits, p):
+    return torch.where(logits.softmax(-1) >= p[:, None], logits, -math.inf)
+
+
+@wrong("07.2", "One token too many stays")
+def one_more(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    drop = ordered.softmax(-1).cumsum(-1) >= p[:, None]
+    later = torch.zeros_like(drop)
+    later[:, 2:] = drop[:, :-2]
+    return logits.masked_fill(back(later, order), -math.inf)
+
+
+@wrong("07.2", "holds 1 - p")
+def the_rest_of_it(logits, p):
+    return right_by_scatter(logits, 1 - p)
+
+
+@wrong("07.2", "the largest nucleus")
+def a_rectangle(logits, p):
+    count = right_by_scatter(logits, p).isfinite().sum(-1).max().item()
+    least = logits.topk(count).values[:, -1:]
+    return torch.where(logits >= least, logits, -math.inf)
+
+
+@wrong("07.2", "at the largest p")
+def largest_p(logits, p):
+    return right_by_scatter(logits, p.max().expand(len(p)))
+
+
+@wrong("07.2", "at the mean p")
+def mean_p(logits, p):
+    return right_by_scatter(logits, p.mean().expand(len(p)))
+
+
+@wrong("07.2", "Nothing is cut from the last text")
+def all_of_the_last(logits, p):
+    if len(logits) == 1:
+        return right_by_scatter(logits, p)
+    return torch.cat([right_by_scatter(logits[:-1], p[:-1]), logits[-1:]])
+
+
+@wrong("07.2", "have been normalized")
+def log_probabilities(logits, p):
+    return right_by_scatter(logits, p).log_softmax(-1)
+
+
+@wrong("07.2", "keeps")
+def the_smallest_of_all(logits, p):
+    count = right_by_scatter(logits, p).isfinite().sum(-1).min().item()
+    return torch.where(logits >= logits.topk(count).values[:, -1:], logits, -math.inf)
 
 
 @right("07.2")
@@ -265,7 +371,7 @@ def halved(logits, wanted, low=1e-6, high=1e6, times=80, measure=nats):
     return middle
 
 
-@wrong("07.3", "the inverse of the temperature")
+@wrong("07.3", "This is 1 over the temperature")
 def multiplies(logits, entropy):
     return halved(logits, -entropy, measure=lambda z, factor: -nats(z, 1 / factor))
 
@@ -275,12 +381,12 @@ def base_two(logits, entropy):
     return halved(logits, entropy, measure=lambda z, t: nats(z, t) / math.log(2))
 
 
-@wrong("07.3", "number of equally likely tokens")
+@wrong("07.3", "as a number of tokens")
 def perplexity(logits, entropy):
     return halved(logits, entropy, measure=lambda z, t: math.exp(nats(z, t)))
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "the search went the other way")
 def the_wrong_half(logits, entropy):
     low, high = 1e-3, 1e3
     for _ in range(60):
@@ -289,28 +395,52 @@ def the_wrong_half(logits, entropy):
     return middle
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "nearly right")
 def too_few_rounds(logits, entropy):
     return halved(logits, entropy, times=12)
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "nearly right")
 def a_grid(logits, entropy):
     return min((t / 100 for t in range(1, 1000)), key=lambda t: abs(nats(logits, t) - entropy))
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "the end of the interval")
 def between_a_tenth_and_ten(logits, entropy):
     return halved(logits, entropy, 0.1, 10.0)
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "Is the entropy NaN")
 def zero_times_infinity(logits, entropy):
     def measure(logits, temperature):
-        q = (logits.double() / temperature).softmax(-1)
-        return -(q * q.log()).sum()
+        log_q = (logits.double() / temperature).log_softmax(-1)
+        return -(log_q.exp() * log_q).sum()
 
-    return halved(logits, entropy, 1e-2, 1e4, measure=measure)
+    return halved(logits, entropy, measure=measure)
+
+
+@wrong("07.3", "as a share of the largest possible")
+def normalized(logits, entropy):
+    return halved(logits, entropy, measure=lambda z, t: nats(z, t) / math.log(len(z)))
+
+
+@wrong("07.3", "the logarithm of the temperature")
+def in_logarithms(logits, entropy):
+    return math.log(halved(logits, entropy))
+
+
+@wrong("07.3", "taken for -10,000")
+def cut_as_a_low_number(logits, entropy):
+    return halved(logits.where(logits.isfinite(), -1e4), entropy)
+
+
+@wrong("07.3", "the entropy NaN there?")
+def exp_overflows(logits, entropy):
+    def measure(z, temperature):
+        q = (z[z.isfinite()].double() / temperature).exp()
+        return torch.special.entr(q / q.sum()).sum().item()
+
+    return halved(logits, entropy, measure=measure)
 
 
 @wrong("07.3", "taken for 0")
@@ -323,7 +453,7 @@ def cut_as_the_least(logits, entropy):
     return halved(logits.clamp(min=logits[logits > -math.inf].min().item()), entropy)
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "the search went the other way")
 def nan_is_never_too_small(logits, entropy):
     low, high = 1e-6, 1e6
     for _ in range(60):
@@ -336,7 +466,7 @@ def nan_is_never_too_small(logits, entropy):
     return high
 
 
-@wrong("07.3", "is no temperature")
+@wrong("07.3", "is not a temperature")
 def newton_with_cut_tokens(logits, entropy):
     return newton_on(logits.double(), entropy)
 
@@ -353,7 +483,7 @@ def newton_on(z, entropy):
         q = (z / math.exp(x)).softmax(0)
         return -(q * q.clamp(min=1e-300).log()).sum(), (q * z**2).sum() - (q * z).sum() ** 2
 
-    x = min(torch.linspace(-8, 9, 400).tolist(), key=lambda x: abs(float(moments(x)[0]) - entropy))
+    x = min(torch.linspace(-12, 12, 600).tolist(), key=lambda x: abs(float(moments(x)[0]) - entropy))
     for _ in range(50):
         found, variance = moments(x)
         x += float((entropy - found) / variance) * math.exp(2 * x)
@@ -385,7 +515,7 @@ def plain_lists_and_doubling(logits, entropy):
     return torch.tensor(high)
 
 
-@wrong("07.3", "that you return the entropy is")
+@wrong("07.3", "the end of the interval")
 def between_a_thousandth_and_a_thousand(logits, entropy):
     return halved(logits, entropy, 1e-3, 1e3)
 
@@ -448,7 +578,7 @@ def whole_text(log_p, start, end, width, steps, power):
     return [start, *best(log_p, start, end, width, steps, mean(power))[0][0]]
 
 
-@wrong("07.4", "The result has the length 0")
+@wrong("07.4", "Nothing comes back where the start is the end")
 def ended_before_it_began(log_p, start, end, width, steps, power):
     return [] if start == end else best(log_p, start, end, width, steps, mean(power))[0][0]
 
@@ -533,14 +663,76 @@ def every_text_there_is(log_p, start, end, width, steps, power):
     return best(log_p, start, end, 10**4, steps, mean(power))[0][0]
 
 
-@wrong("07.4", "has the score")
-def the_worst_of_the_beam(log_p, start, end, width, steps, power):
-    return best(log_p, start, end, width, steps, mean(power))[-1][0]
-
-
 @wrong("07.4", "The result")
 def with_its_score(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, mean(power))[0]
+
+
+@wrong("07.4", "read by columns")
+def columns(log_p, start, end, width, steps, power):
+    return best(log_p.T, start, end, width, steps, mean(power))[0][0]
+
+
+@wrong("07.4", "keeps its own best `width`")
+def width_for_each(log_p, start, end, width, steps, power):
+    beam = [((), 0.0)]
+    for _ in range(steps):
+        grown = []
+        for tokens, total in beam:
+            if tokens and tokens[-1] == end:
+                grown.append((tokens, total))
+                continue
+            row = log_p[tokens[-1] if tokens else start]
+            grown += [((*tokens, id), total + row[id].item()) for id in row.topk(min(width, len(row))).indices.tolist()]
+        beam = grown
+    return max(beam, key=mean(power))[0]
+
+
+@wrong("07.4", "the worst of the beam")
+def sorted_upwards_in_the_end(log_p, start, end, width, steps, power):
+    return min(best(log_p, start, end, width, steps, mean(power)), key=mean(power))[0]
+
+
+@wrong("07.4", "`width` worst")
+def sorted_upwards_each_time(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, lambda text: -mean(power)(text))[0][0]
+
+
+@wrong("07.4", "The end is cut off")
+def without_its_end(log_p, start, end, width, steps, power):
+    return [id for id in best(log_p, start, end, width, steps, mean(power))[0][0] if id != end]
+
+
+@wrong("07.4", "A finished text is preferred")
+def finished_ones_first(log_p, start, end, width, steps, power):
+    beam = best(log_p, start, end, width, steps, mean(power))
+    return max(beam, key=lambda text: (text[0][-1] == end, mean(power)(text)))[0]
+
+
+@wrong("07.4", "An unfinished text is preferred")
+def unfinished_ones_first(log_p, start, end, width, steps, power):
+    beam = best(log_p, start, end, width, steps, mean(power))
+    return max(beam, key=lambda text: (text[0][-1] != end, mean(power)(text)))[0]
+
+
+@wrong("07.4", "One round too few")
+def first_round_not_counted(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps - 1, mean(power))[0][0] if steps > 1 else ()
+
+
+@wrong("07.4", "(5 + n) / 6")
+def as_in_the_translation_system(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, lambda text: text[1] / ((5 + len(text[0])) / 6) ** power)[0][0]
+
+
+@wrong("07.4", "divided by n, whatever")
+def plain_mean(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, mean(1.0))[0][0]
+
+
+@wrong("07.4", "divided by n · power")
+def times_the_power(log_p, start, end, width, steps, power):
+    return best(log_p, start, end, width, steps, lambda text: text[1] / (len(text[0]) * power or 1.0))[0][0]
 
 
 @right("07.4")

@@ -55,7 +55,7 @@ def measured_too_late(gradients, longest):
     return clipped, flat(clipped).norm()
 
 
-@wrong("08.1", "The result is no pair")
+@wrong("08.1", "The result")
 def only_the_gradients(gradients, longest):
     norm = flat(gradients).norm()
     return [one / torch.clamp(norm / longest, min=1) for one in gradients]
@@ -118,6 +118,88 @@ def without_the_broken_tensor(gradients, longest):
     gradients = [torch.nan_to_num(one, nan=0.0) for one in gradients]
     rest = flat(gradients).norm().item()
     return [one * (longest / rest) if rest > longest else one for one in gradients], norm
+
+
+@wrong("08.1", "sum of the absolute values")
+def sum_of_sizes(gradients, longest):
+    norm = flat(gradients).abs().sum().item()
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+@wrong("08.1", "root of the mean")
+def mean_square(gradients, longest):
+    norm = flat(gradients).square().mean().sqrt().item()
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+@wrong("08.1", "largest norm of a tensor")
+def longest_tensor(gradients, longest):
+    norm = max(each.norm().item() for each in gradients)
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+@wrong("08.1", "mean of the tensors' norms")
+def mean_of_norms(gradients, longest):
+    norm = sum(each.norm().item() for each in gradients) / len(gradients)
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+@wrong("08.1", "`norm` is right. In `clipped`, this is what happens: The length is the sum of the absolute values")
+def wrong_factor_right_norm(gradients, longest):
+    return sum_of_sizes(gradients, longest)[0], flat(gradients).norm()
+
+
+@wrong("08.1", "the new norm is 1")
+def unit_vector(gradients, longest):
+    norm = flat(gradients).norm()
+    return [each / norm for each in gradients], norm
+
+
+@wrong("08.1", "what is too long becomes longer")
+def factor_upside_down(gradients, longest):
+    norm = flat(gradients).norm()
+    return [each * norm / longest if norm > longest else each for each in gradients], norm
+
+
+@wrong("08.1", "Nothing is shortened")
+def only_measured(gradients, longest):
+    return [each.clone() for each in gradients], flat(gradients).norm()
+
+
+@wrong("08.1", "put into one vector")
+def one_vector(gradients, longest):
+    norm = flat(gradients).norm()
+    return flat(gradients) * min(1.0, longest / norm.item()), norm
+
+
+@wrong("08.1", "before the norm is measured")
+def cleaned_first(gradients, longest):
+    gradients = [each.nan_to_num(0.0, 0.0, 0.0) for each in gradients]
+    norm = flat(gradients).norm().item()
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+def unless(gradients, longest, is_broken):
+    norm = flat(gradients).norm()
+    if is_broken(norm):
+        return [torch.zeros_like(each) for each in gradients], norm
+    return [each * torch.clamp(longest / norm, max=1.0) for each in gradients], norm
+
+
+@wrong("08.1", "Only NaN is looked for")
+def not_infinity(gradients, longest):
+    return unless(gradients, longest, torch.isnan)
+
+
+@wrong("08.1", "Only infinity is looked for")
+def not_nan(gradients, longest):
+    return unless(gradients, longest, torch.isinf)
+
+
+@wrong("08.1", "The norm comes back as 0")
+def no_norm_to_tell(gradients, longest):
+    clipped, norm = unless(gradients, longest, lambda norm: not norm.isfinite())
+    return clipped, norm if norm.isfinite() else 0.0
 
 
 @right("08.1")
@@ -211,14 +293,14 @@ def zeroed_in_the_loop(weight, parts):
     return total, weight.grad
 
 
-@wrong("08.2", "The loss is right, the gradient is not")
+@wrong("08.2", "`loss` is right. In `gradient`, this is what happens: The sum over all tokens is not divided")
 def gradient_of_the_sum(weight, parts):
     n = sum((targets != -100).sum().item() for _, targets in parts)
     loss, gradient = sum_of_all(weight, parts)
     return loss / n, gradient
 
 
-@wrong("08.2", "The result is no pair")
+@wrong("08.2", "The result")
 def without_a_gradient(weight, parts):
     n = sum((targets != -100).sum().item() for _, targets in parts)
     return sum(loss_of(weight, *part, reduction="sum").item() for part in parts) / n
@@ -255,6 +337,93 @@ def mean_times_count(weight, parts):
 @wrong("08.2", "is not written yet")
 def not_written(weight, parts):
     raise NotImplementedError()
+
+
+def by_autograd(weight, parts, total):
+    weight = weight.clone().requires_grad_()
+    loss = total(weight, parts, sum(int((y != -100).sum()) for _, y in parts))
+    loss.backward()
+    return loss.item(), weight.grad
+
+
+@wrong("08.2", "the number of targets seen so far")
+def counted_on_the_way(weight, parts):
+    def total(weight, parts, n):
+        n, loss = 0, 0
+        for x, y in parts:
+            n += int((y != -100).sum())
+            loss = loss + loss_of(weight, x, y, "sum") / max(1, n)
+        return loss
+
+    return by_autograd(weight, parts, total)
+
+
+@wrong("08.2", "The weight moves after each part")
+def a_step_for_each(weight, parts):
+    n = sum(int((y != -100).sum()) for _, y in parts)
+    loss, gradient = 0.0, torch.zeros_like(weight)
+    for x, y in parts:
+        own = (weight - gradient).requires_grad_()
+        part = loss_of(own, x, y, "sum") / n
+        part.backward()
+        loss, gradient = loss + part.item(), gradient + own.grad
+    return loss, gradient
+
+
+@wrong("08.2", "divided by V as well")
+def mean_of_all_logits(weight, parts):
+    def total(weight, parts, n):
+        return sum(loss_of(weight, x, y, "sum") for x, y in parts) / n / len(weight)
+
+    return by_autograd(weight, parts, total)
+
+
+@wrong("08.2", "The softmax is taken twice")
+def softmax_first(weight, parts):
+    def total(weight, parts, n):
+        probabilities = [((x @ weight.T).softmax(-1), y) for x, y in parts]
+        return sum(F.cross_entropy(p, y, ignore_index=-100, reduction="sum") for p, y in probabilities) / n
+
+    return by_autograd(weight, parts, total)
+
+
+@wrong("08.2", "the probability of the target")
+def without_a_logarithm(weight, parts):
+    def total(weight, parts, n):
+        return sum((x @ weight.T).softmax(-1)[torch.arange(len(y)), y][y >= 0].sum() for x, y in parts) / n
+
+    return by_autograd(weight, parts, total)
+
+
+@wrong("08.2", "on the running sum")
+def backward_on_the_sum(weight, parts):
+    n = sum(int((y != -100).sum()) for _, y in parts)
+    weight = weight.clone().requires_grad_()
+    loss = 0
+    for x, y in parts:
+        loss = loss + loss_of(weight, x, y, "sum") / n
+        loss.backward(retain_graph=True)
+    return loss.item(), weight.grad
+
+
+@wrong("08.2", "shifted once more")
+def next_token(weight, parts):
+    return by_hand(weight, [(x[:-1], y[1:]) for x, y in parts if len(y) > 1] or parts)
+
+
+@wrong("08.2", "Only the last part counts")
+def overwritten(weight, parts):
+    return by_hand(weight, parts[-1:])
+
+
+@wrong("08.2", "taken for token 0")
+def clamped_targets(weight, parts):
+    return by_hand(weight, [(x, y.clamp(min=0)) for x, y in parts])
+
+
+@wrong("08.2", "Token 0 is left out as well")
+def only_positive_ids(weight, parts):
+    return by_hand(weight, [(x, torch.where(y > 0, y, -100)) for x, y in parts])
 
 
 @right("08.2")
@@ -417,6 +586,76 @@ def lists_in_a_set(training, validation, n):
     return [share_covered(document, known, n) for document in validation]
 
 
+def runs_read(training, validation, n, key=lambda run: run, chosen=lambda places, document: places):
+    known = {key(run) for document in training for run in ngrams(document, n)}
+    shares = []
+    for document in validation:
+        places = [at for at, run in enumerate(ngrams(document, n)) if key(run) in known]
+        read = {place for at in chosen(places, document) for place in range(at, at + n)}
+        shares.append(len(read) / len(document) if document else 0.0)
+    return shares
+
+
+@wrong("08.3", "in any order")
+def sorted_runs(training, validation, n):
+    return runs_read(training, validation, n, key=lambda run: tuple(sorted(run)))
+
+
+@wrong("08.3", "the share of new tokens")
+def unread(training, validation, n):
+    return [1 - share for share in runs_read(training, validation, n)]
+
+
+@wrong("08.3", "in percent")
+def percent(training, validation, n):
+    return [100 * share for share in runs_read(training, validation, n)]
+
+
+@wrong("08.3", "Every token of a document that holds a run")
+def tainted(training, validation, n):
+    return [1.0 if share else 0.0 for share in runs_read(training, validation, n)]
+
+
+@wrong("08.3", "the number of tokens that were read")
+def number_of_tokens(training, validation, n):
+    return [share * len(text) for share, text in zip(runs_read(training, validation, n), validation, strict=True)]
+
+
+@wrong("08.3", "cut into pieces of n")
+def in_blocks(training, validation, n):
+    return runs_read(training, validation, n, chosen=lambda places, _: [at for at in places if at % n == 0])
+
+
+@wrong("08.3", "Only the first run")
+def first_run(training, validation, n):
+    return runs_read(training, validation, n, chosen=lambda places, _: places[:1])
+
+
+@wrong("08.3", "The last run of each validation document")
+def last_run_of_the_exam(training, validation, n):
+    return runs_read(training, validation, n, chosen=lambda places, text: [at for at in places if at + n < len(text)])
+
+
+@wrong("08.3", "n neighbours that are all known")
+def neighbours(training, validation, n):
+    known = {token for document in training for token in document}
+    return (
+        runs_read([], validation, n)
+        if not known
+        else [
+            len({p for at, run in enumerate(ngrams(text, n)) if known.issuperset(run) for p in range(at, at + n)})
+            / max(1, len(text))
+            for text in validation
+        ]
+    )
+
+
+@wrong("08.3", "one number for all")
+def pooled(training, validation, n):
+    shares = runs_read(training, validation, n)
+    return sum(s * len(text) for s, text in zip(shares, validation, strict=True)) / max(1, sum(map(len, validation)))
+
+
 @right("08.3")
 def as_text(training, validation, n):
     books = ["," + "".join(f"{token}," for token in document) for document in training]
@@ -556,7 +795,7 @@ def always_longest(gradient, row, column, step, beta2, longest):
     return update / (update.square().mean().sqrt() / longest), row, column
 
 
-@wrong("08.4", "raised RuntimeError")
+@wrong("08.4", "Rows and columns have changed places")
 def axes_exchanged(gradient, row, column, step, beta2, longest):
     row = beta2 * row + (1 - beta2) * gradient.square().mean(0)
     column = beta2 * column + (1 - beta2) * gradient.square().mean(1)
@@ -644,3 +883,88 @@ def by_rsqrt(*arguments):
 @wrong("08.4", "The 1e-8 stands below the root")
 def eps_below_the_root(*arguments):
     return adafactor(*arguments, lambda gradient, table: gradient * (table + 1e-8).rsqrt())
+
+
+def adafactor_by(gradient, row, column, step, beta2, longest, power=None, divide=None, limit=None):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2 ** (step if power is None else power))
+    update = (divide or (lambda gradient, v: gradient / (v.sqrt() + 1e-8)))(gradient, v)
+    return (limit or shortened)(update, longest), row, column
+
+
+@wrong("08.4", "turned round again")
+def turned_round(gradient, row, column, step, beta2, longest):
+    row = beta2 * row + (1 - beta2) * gradient.square().mean(0)
+    column = beta2 * column + (1 - beta2) * gradient.square().mean(1)
+    v = torch.outer(column, row) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "minus sign of the step")
+def downhill(*call):
+    return adafactor_by(*call, divide=lambda gradient, v: -gradient / (v.sqrt() + 1e-8))
+
+
+@wrong("08.4", "with step + 1")
+def one_ahead(*call):
+    return adafactor_by(*call, power=call[3] + 1)
+
+
+@wrong("08.4", "with step - 1")
+def one_behind(*call):
+    return adafactor_by(*call, power=max(1, call[3] - 1))
+
+
+@wrong("08.4", "multiplied by 1 - beta2^step")
+def corrected_the_wrong_way(gradient, row, column, step, beta2, longest):
+    row, column = means(gradient, row, column, beta2)
+    v = torch.outer(row, column) / row.mean() * (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+@wrong("08.4", "The absolute values are averaged")
+def sizes(gradient, row, column, step, beta2, longest):
+    row = beta2 * row + (1 - beta2) * gradient.abs().mean(1)
+    column = beta2 * column + (1 - beta2) * gradient.abs().mean(0)
+    v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
+
+
+def with_eps(eps):
+    def answer(*call):
+        return adafactor_by(*call, divide=lambda gradient, v: gradient / (v.sqrt() + eps))
+
+    answer.__name__ = f"with_eps_of_{eps:.0e}"
+    return answer
+
+
+for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10):
+    wrong("08.4", f"It is {eps:.0e} that is added")(with_eps(eps))
+
+
+@wrong("08.4", "by the root of the old means")
+def old_means(gradient, row, column, step, beta2, longest):
+    new_row, new_column = means(gradient, row, column, beta2)
+    old_row, old_column = (new_row, new_column) if step == 1 else (row, column)
+    v = torch.outer(old_row, old_column) / old_row.mean() / (1 - beta2**step)
+    return gradient / (v.sqrt() + 1e-8), new_row, new_column
+
+
+@wrong("08.4", "The gradient is shortened, before")
+def gradient_first(gradient, row, column, step, beta2, longest):
+    return adafactor_by(shortened(gradient, longest), row, column, step, beta2, 1e9)
+
+
+@wrong("08.4", "by its RMS alone")
+def to_one(*call):
+    return adafactor_by(*call, limit=lambda update, longest: shortened(update, 1.0))
+
+
+@wrong("08.4", "The length is the largest number")
+def by_the_largest(*call):
+    return adafactor_by(*call, limit=lambda update, longest: update / max(1.0, update.abs().max().item() / longest))
+
+
+@wrong("08.4", "The root of the RMS is missing")
+def mean_square_limit(*call):
+    return adafactor_by(*call, limit=lambda update, longest: update / max(1.0, update.square().mean().item() / longest))

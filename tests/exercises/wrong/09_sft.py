@@ -58,7 +58,7 @@ def tidied(ids, pieces):
     return messages
 
 
-@wrong("09.1", "The result")
+@wrong("09.1", "goes on after its end")
 def marks_in_the_content(ids, pieces):
     messages = []
     for part in "".join(pieces[id] for id in ids).split("<|im_start|>")[1:]:
@@ -67,7 +67,7 @@ def marks_in_the_content(ids, pieces):
     return messages
 
 
-@wrong("09.1", "The result")
+@wrong("09.1", "not a list of dictionaries")
 def pairs(ids, pieces):
     return [(one["role"], one["content"]) for one in read_rightly(ids, pieces)]
 
@@ -79,7 +79,7 @@ def with_a_pattern(ids, pieces):
     return [{"role": role, "content": content, "ended": bool(end)} for role, content, end in found]
 
 
-@wrong("09.1", "The result has")
+@wrong("09.1", "typed mark")
 def marks_by_their_text(ids, pieces):
     number = {"<|im_start|>": 1, "<|im_end|>": 2}
     return read_rightly([number.get(pieces[id], id) for id in ids], pieces)
@@ -112,6 +112,8 @@ def always_ended(ids, pieces):
 @wrong("09.1", "The last token of the turn")
 def one_short(ids, pieces):
     starts = [place for place, id in enumerate(ids) if id == 1]
+    if not starts:
+        return []
     messages = []
     for start, behind in zip(starts, [*starts[1:], len(ids) + 1], strict=True):
         turn = ids[start + 1 : behind - 2]  # without the end mark and the line break
@@ -155,7 +157,7 @@ def read_turns(ids, pieces):
     return turns
 
 
-@wrong("09.1", "The result has")
+@wrong("09.1", "The role of message")
 def the_usual_roles(ids, pieces):
     messages = []
     for role, content, ended in read_turns(ids, pieces):
@@ -164,13 +166,13 @@ def the_usual_roles(ids, pieces):
     return messages
 
 
-@wrong("09.1", "The result has")
+@wrong("09.1", "ends too early")
 def one_line_break_stripped(ids, pieces):
     turns = read_turns(ids, pieces)
     return [{"role": role, "content": content.removesuffix("\n"), "ended": ended} for role, content, ended in turns]
 
 
-@wrong("09.1", "The result has")
+@wrong("09.1", "what stands outside of a turn")
 def what_stands_outside_is_said(ids, pieces):
     messages = [{"role": role, "content": content, "ended": ended} for role, content, ended in read_turns(ids, pieces)]
     outside = "".join(pieces[id] for id in ids[: ids.index(1)])
@@ -241,6 +243,43 @@ def counted_and_not_told(messages, room):
     users = (place for place in range(first, len(messages)) if messages[place][0] == "user")
     fitting = (place for place in users if sum(tokens for _, tokens in messages[place:]) <= room)
     return list(range(next(fitting, len(messages)), len(messages)))
+
+
+@wrong("09.2", "numbered anew from 0")
+def counted_anew(messages, room):
+    return list(range(len(fit_rightly(messages, room))))
+
+
+@wrong("09.2", "in steps of two from its end")
+def pairs_from_the_end(messages, room):
+    first = int(messages[0][0] == "system")
+    room -= first * messages[0][1]
+    begin = len(messages)
+    while begin - 2 >= first and sum(tokens for _, tokens in messages[begin - 2 :]) <= room:
+        begin -= 2
+    return [*range(first), *range(begin, len(messages))] if begin < len(messages) else []
+
+
+@wrong("09.2", "counted from 1")
+def from_one(messages, room):
+    return [place + 1 for place in fit_rightly(messages, room)]
+
+
+@wrong("09.2", "have room, too")
+def two_less(messages, room):
+    kept = list(fit_rightly(messages, room))
+    first = int(messages[0][0] == "system")
+    return kept[:first] + kept[first + 2 :] if len(kept) > first + 4 else kept
+
+
+@wrong("09.2", "The question alone is kept")
+def question_without_its_answer(messages, room):
+    kept = list(fit_rightly(messages, room))
+    last = max(place for place, (role, _) in enumerate(messages) if role == "user")
+    first = [0] if messages[0][0] == "system" and last else []
+    if kept or sum(messages[place][1] for place in [*first, last]) > room:
+        return kept
+    return [*first, last]
 
 
 @wrong("09.2", "and there is room for")
@@ -411,6 +450,29 @@ def without_the_sign(adapters, weights):
     return join_rightly(adapters, [abs(weight) for weight in weights])
 
 
+@wrong("09.3", "Each B is multiplied by 1: there is no factor")
+def only_joined(adapters, weights):
+    return torch.cat([A for A, _, _ in adapters]), torch.cat([B for _, B, _ in adapters], 1)
+
+
+@wrong("09.3", "weight · alpha / (rows of B)")
+def rank_of_the_wrong_matrix(adapters, weights):
+    A = torch.cat([A for A, _, _ in adapters])
+    return A, torch.cat([w * alpha / len(B) * B for (_, B, alpha), w in zip(adapters, weights, strict=True)], 1)
+
+
+@wrong("09.3", "have changed places in the result")
+def b_first(adapters, weights):
+    return join_rightly(adapters, weights)[::-1]
+
+
+@wrong("09.3", "It is wrong with one adapter;")
+def one_is_given_back(adapters, weights):
+    if len(adapters) == 1 and weights[0] > 0:
+        return adapters[0][0].clone(), adapters[0][1].clone()
+    return join_rightly(adapters, weights)
+
+
 @right("09.3")
 def join_rightly(adapters, weights):
     A = torch.cat([one for one, _, _ in adapters])
@@ -471,7 +533,7 @@ def parts(conversations, length):
 
 
 def changed(conversations, length, **others):
-    return list((parts(conversations, length) | others).values())
+    return [torch.as_tensor(part) for part in (parts(conversations, length) | others).values()]
 
 
 @wrong("09.4", "The targets are not shifted")
@@ -515,7 +577,7 @@ def itself_twice(conversations, length):
     return changed(conversations, length, visible=visible.int() + torch.eye(length, dtype=torch.int))
 
 
-@wrong("09.4", "does not see place")
+@wrong("09.4", "does not see itself")
 def strictly_causal(conversations, length):
     visible = parts(conversations, length)["visible"]
     return changed(conversations, length, visible=visible & ~torch.eye(length, dtype=torch.bool))
@@ -586,9 +648,55 @@ def padding_is_learnt(conversations, length):
     return changed(conversations, length, targets=targets)
 
 
+@wrong("09.4", "is of type list at [0], and a tensor is asked for")
+def lists(conversations, length):
+    return list(parts(conversations, length).values())
+
+
+@wrong("09.4", "is a tensor of torch.float32 at [3]")
+def a_mask_of_numbers(conversations, length):
+    inputs, targets, positions, visible = by_lists(conversations, length)
+    return inputs, targets, positions, visible.float()
+
+
+@wrong("09.4", "Rows and columns of `visible`")
+def mask_turned_round(conversations, length):
+    return changed(conversations, length, visible=parts(conversations, length)["visible"].T)
+
+
+@wrong("09.4", "True where a place may not be seen")
+def mask_of_what_is_hidden(conversations, length):
+    return changed(conversations, length, visible=~parts(conversations, length)["visible"])
+
+
+@wrong("09.4", "A token with the id 0 is no target")
+def zero_is_no_target(conversations, length):
+    targets = [target or -100 for target in parts(conversations, length)["targets"]]
+    return changed(conversations, length, targets=targets)
+
+
+@wrong("09.4", "Positions begin at 1")
+def counted_from_one(conversations, length):
+    positions = [k for ids, _ in conversations for k in range(1, len(ids) + 1)]
+    return changed(conversations, length, positions=positions + [0] * (length - len(positions)))
+
+
+@wrong("09.4", "What is no target is 0")
+def zero_where_nothing_is_learned(conversations, length):
+    targets = [max(0, target) for target in parts(conversations, length)["targets"]]
+    return changed(conversations, length, targets=targets)
+
+
+@wrong("09.4", "is empty, and has the target 0")
+def empty_places_have_targets(conversations, length):
+    n = sum(len(ids) for ids, _ in conversations)
+    targets = parts(conversations, length)["targets"][:n] + [0] * (length - n)
+    return changed(conversations, length, targets=targets)
+
+
 @right("09.4")
 def by_lists(conversations, length):
-    return tuple(parts(conversations, length).values())
+    return tuple(torch.tensor(part) if type(part) is list else part for part in parts(conversations, length).values())
 
 
 @right("09.4")
@@ -604,7 +712,8 @@ def place_by_place(conversations, length):
     for t in range(length):
         for s in range(t + 1):
             visible[t, s] = t == s or (t < len(places) and places[t][0] == places[s][0])
-    return inputs, targets, [k for _, k in places] + [0] * (length - len(places)), visible.tolist()
+    positions = np.array([k for _, k in places] + [0] * (length - len(places)))
+    return np.array(inputs), np.array(targets), positions, visible == 1
 
 
 @wrong("09.4", "id 0 is taken for an empty place")

@@ -69,6 +69,102 @@ def with_math(rewards):
     return sum(losses) / len(losses)
 
 
+def mean_over(pairs, rewards, loss=lambda lead: -F.logsigmoid(lead)):
+    """The mean of a loss over pairs of columns, of all rows."""
+    return torch.stack([loss(rewards[:, a] - rewards[:, b]) for a, b in pairs]).mean()
+
+
+@wrong("10.1", "in both orders")
+def both_ways_round(rewards):
+    K = rewards.shape[1]
+    return mean_over([(a, b) for a in range(K) for b in range(K) if a != b], rewards)
+
+
+@wrong("10.1", "also compared with itself")
+def from_the_diagonal_on(rewards):
+    K = rewards.shape[1]
+    return mean_over([(a, b) for a in range(K) for b in range(a, K)], rewards)
+
+
+@wrong("10.1", "the model's own order")
+def sizes_of_the_leads(rewards):
+    return mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: -F.logsigmoid(lead.abs()))
+
+
+@wrong("10.1", "averaged before the logarithm")
+def loss_of_an_average(rewards):
+    return -F.logsigmoid(mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: lead))
+
+
+@wrong("10.1", "The last answer of a ranking is left out")
+def one_column_short(rewards):
+    return mean_over(combinations(range(max(2, rewards.shape[1] - 1)), 2), rewards)
+
+
+@wrong("10.1", "The best answer of a ranking is left out")
+def counted_from_one(rewards):
+    K = rewards.shape[1]
+    return mean_over(combinations(range(1, K), 2) if K > 2 else [(0, 1)], rewards)
+
+
+@wrong("10.1", "Only the worst answer is compared with the others")
+def rest_against_the_last(rewards):
+    return mean_over([(a, -1) for a in range(rewards.shape[1] - 1)], rewards)
+
+
+@wrong("10.1", "Only the best answer is compared with the worst")
+def first_against_last(rewards):
+    return mean_over([(0, -1)], rewards)
+
+
+@wrong("10.1", "Only the first ranking")
+def one_row(rewards):
+    return mean_over(combinations(range(rewards.shape[1]), 2), rewards[:1])
+
+
+@wrong("10.1", "Answers to different questions")
+def flattened(rewards):
+    return by_logaddexp(rewards.flatten()[None])
+
+
+@wrong("10.1", "The losses are added up, not averaged")
+def sum_of_all(rewards):
+    return sum(F.softplus(b - a) for a, b in pairs_of(rewards))
+
+
+@wrong("10.1", "divided by K * K or K (K - 1)")
+def mean_of_the_square(rewards):
+    lead = rewards[:, :, None] - rewards[:, None]
+    return (-F.logsigmoid(lead)).triu(1).mean()
+
+
+@wrong("10.1", "divided by K * K or K (K - 1)")
+def ordered_pairs(rewards):
+    B, K = rewards.shape
+    return sum_of_all(rewards) / (B * K * (K - 1))
+
+
+@wrong("10.1", "the number of answers, not of pairs")
+def per_answer(rewards):
+    return sum_of_all(rewards) / rewards.numel()
+
+
+@wrong("10.1", "It is a hinge")
+def hinge(rewards):
+    return mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: (1 - lead).clamp(min=0))
+
+
+@wrong("10.1", "Plackett and Luce")
+def listwise(rewards):
+    losses = [rewards[:, k:].logsumexp(1) - rewards[:, k] for k in range(rewards.shape[1] - 1)]
+    return torch.stack(losses).mean()
+
+
+@wrong("10.1", "ln 2")
+def in_bits(rewards):
+    return mean_over(combinations(range(rewards.shape[1]), 2), rewards) / math.log(2)
+
+
 @right("10.1")
 def by_logaddexp(rewards):
     losses = [np.logaddexp(0, b - a) for a, b in pairs_of(rewards.double().tolist())]
@@ -150,7 +246,7 @@ def loop_starts_too_late(scores, log_probs, reference, values, counts, price, tr
     return backwards(rewards.masked_fill(~counts, 1.0), values, trace).masked_fill(~counts, 0)
 
 
-@wrong("10.2", "The result has")
+@wrong("10.2", "The score stands at every token")
 def score_at_every_token(scores, log_probs, reference, values, counts, price, trace):
     return backwards((price * (reference - log_probs) + scores[:, None]) * counts, values * counts, trace) * counts
 
@@ -158,6 +254,110 @@ def score_at_every_token(scores, log_probs, reference, values, counts, price, tr
 @wrong("10.2", "Padding has an advantage")
 def forgets_the_mask(scores, log_probs, reference, values, counts, price, trace):
     return backwards(with_scores(-price * (log_probs - reference), scores, counts), values, trace)
+
+
+def with_penalty(penalty):
+    """The right loop, with another penalty a token."""
+
+    def advantages(scores, log_probs, reference, values, counts, price, trace):
+        rewards = (-price * penalty(log_probs, reference)).masked_fill(~counts, 0)
+        return backwards(with_scores(rewards, scores, counts), values.masked_fill(~counts, 0), trace) * counts
+
+    return advantages
+
+
+wrong("10.2", "k3")(with_penalty(lambda p, q: torch.exp(q - p) - 1 - (q - p)))
+wrong("10.2", "is squared")(with_penalty(lambda p, q: (p - q) ** 2))
+wrong("10.2", "k2")(with_penalty(lambda p, q: (p - q) ** 2 / 2))
+wrong("10.2", "has lost its sign")(with_penalty(lambda p, q: (p - q).abs()))
+wrong("10.2", "cut off at 0")(with_penalty(lambda p, q: (p - q).clamp(min=0)))
+wrong("10.2", "The penalty is missing")(with_penalty(lambda p, q: 0 * p))
+wrong("10.2", "not on its logarithm")(with_penalty(lambda p, q: p.exp() / q.exp()))
+wrong("10.2", "on the probabilities")(with_penalty(lambda p, q: p.exp() - q.exp()))
+
+
+def surprise_by_surprise(rewards, values, following, carried, order=reversed):
+    out, ahead, after = torch.zeros_like(rewards), 0.0, torch.zeros(len(rewards))
+    for t in order(range(rewards.shape[1])):
+        ahead = rewards[:, t] + following * after - values[:, t] + carried * ahead
+        out[:, t], after = ahead, values[:, t]
+    return out
+
+
+def cleaned(scores, log_probs, reference, values, counts, price):
+    prices = (-price * (log_probs - reference)).masked_fill(~counts, 0)
+    return with_scores(prices, scores, counts), values.masked_fill(~counts, 0)
+
+
+@wrong("10.2", "`trace` also discounts")
+def gamma_and_lambda(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), tables[-1], tables[-1]) * tables[4]
+
+
+@wrong("10.2", "`trace` discounts the next value in place")
+def trace_for_gamma(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), tables[-1], 1.0) * tables[4]
+
+
+@wrong("10.2", "`trace` is not used")
+def monte_carlo(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), 1.0, 1.0) * tables[4]
+
+
+@wrong("10.2", "are not passed back")
+def one_step(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), 1.0, 0.0) * tables[4]
+
+
+@wrong("10.2", "next token's value is missing")
+def nothing_expected(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), 0.0, tables[-1]) * tables[4]
+
+
+@wrong("10.2", "These are returns")
+def targets_of_the_value_head(*tables):
+    rewards, values = cleaned(*tables[:-1])
+    return (surprise_by_surprise(rewards, values, 1.0, tables[-1]) + values) * tables[4]
+
+
+@wrong("10.2", "from the beginning to the end")
+def forwards(*tables):
+    return surprise_by_surprise(*cleaned(*tables[:-1]), 1.0, tables[-1], order=iter) * tables[4]
+
+
+@wrong("10.2", "The score is missing")
+def unscored(scores, *tables):
+    return surprise_by_surprise(*cleaned(0 * scores, *tables[:-1]), 1.0, tables[-1]) * tables[3]
+
+
+@wrong("10.2", "The score stands at the first token")
+def score_in_front(scores, *tables):
+    rewards, values = cleaned(0 * scores, *tables[:-1])
+    rewards[:, 0] += scores
+    return surprise_by_surprise(rewards, values, 1.0, tables[-1]) * tables[3]
+
+
+@wrong("10.2", "The score of the first answer")
+def one_score_for_all(scores, *tables):
+    return surprise_by_surprise(*cleaned(0 * scores + scores[0], *tables[:-1]), 1.0, tables[-1]) * tables[3]
+
+
+@wrong("10.2", "The advantages are normalized")
+def whitened(scores, log_probs, reference, values, counts, price, trace):
+    found = backwards(*cleaned(scores, log_probs, reference, values, counts, price), trace)
+    return ((found - found[counts].mean()) / (found[counts].std(unbiased=False) + 1e-8)) * counts
+
+
+@wrong("10.2", "Only the first answer of each batch is right")
+def length_of_the_first(scores, log_probs, reference, values, counts, price, trace):
+    rewards, values = cleaned(0 * scores, log_probs, reference, values, counts, price)
+    rewards[:, counts[0].sum() - 1] += scores
+    return backwards(rewards, values, trace) * counts
+
+
+@wrong("10.2", "0 times NaN")
+def noise_in_one_table(scores, log_probs, reference, values, counts, price, trace):
+    return backwards(cleaned(scores, log_probs, reference, values, counts, price)[0], values * counts, trace) * counts
 
 
 @right("10.2")
@@ -198,7 +398,7 @@ def search(reference, rewards, budget, start=None, far=divergence):
     """Halves an interval of logarithms of prices, in units of the spread of the rewards."""
     start = reference if start is None else start
     unit = (rewards - rewards.max()) / ((rewards.max() - rewards.min()) or 1)
-    cheap, dear = -12.0, 15.0
+    cheap, dear = -18.0, 15.0
     for _ in range(100):
         price = math.exp((cheap + dear) / 2)
         policy = (start.log() + unit / price).softmax(0)
@@ -238,8 +438,8 @@ def a_little_of_the_favourite(reference, rewards, budget):
     return torch.lerp(reference, best, low)
 
 
-@wrong("10.3", "another policy earns more")
-def reference_in_the_distance_only(reference, rewards, budget):
+@wrong("10.3", "softmax of the rewards alone")
+def softmax_within(reference, rewards, budget):
     unit = (rewards - rewards.max()) / (rewards.max() - rewards.min())
     low, high = 0.0, 300.0
     for _ in range(80):
@@ -249,6 +449,57 @@ def reference_in_the_distance_only(reference, rewards, budget):
         else:
             high = rate
     return (unit * low).softmax(0)
+
+
+@wrong("10.3", "1 / price")
+def budget_is_rate(reference, rewards, budget):
+    shares = reference * torch.exp(budget * rewards)
+    return shares / shares.sum()
+
+
+@wrong("10.3", "Only the favourites are left")
+def greedy(reference, rewards, budget):
+    return F.one_hot(rewards.argmax(), len(rewards))
+
+
+@wrong("10.3", "from even chances")
+def entropy_for_distance(reference, rewards, budget):
+    return search(reference, rewards, budget, far=lambda p, q: math.log(len(p)) + torch.special.xlogy(p, p).sum())
+
+
+@wrong("10.3", "bits in place of nats")
+def in_bits(reference, rewards, budget):
+    return search(reference, rewards, budget, far=lambda p, q: divergence(p, q) / math.log(2))
+
+
+@wrong("10.3", "Some of it is left")
+def rate_of_a_thousand_at_most(reference, rewards, budget):
+    unit = (rewards - rewards.max()) / ((rewards.max() - rewards.min()) or 1)
+    best = reference * (unit == 0)
+    if -best.sum().log() <= budget:
+        return best / best.sum()
+    low, high = 0.0, 1000.0
+    for _ in range(80):
+        rate = (low + high) / 2
+        if divergence((reference.log() + unit * rate).softmax(0), reference) <= budget:
+            low = rate
+        else:
+            high = rate
+    return (reference.log() + unit * low).softmax(0)
+
+
+@wrong("10.3", "Was the KL NaN")
+def nan_is_near_enough(reference, rewards, budget):
+    unit = (rewards - rewards.max()) / ((rewards.max() - rewards.min()) or 1)
+    low, high = 0.0, 1e9
+    for _ in range(90):
+        shares = reference * torch.exp((low + high) / 2 * unit)
+        policy = shares / shares.sum()
+        if (policy * (policy / reference).log()).sum() > budget:
+            high = (low + high) / 2
+        else:
+            low = (low + high) / 2
+    return policy
 
 
 @wrong("10.3", "Only one of several favourites")
@@ -324,7 +575,7 @@ def by_the_dual(reference, rewards, budget):
         eta = math.exp(log_eta)
         return eta * budget + eta * math.log(float(np.sum(p * np.exp(r / eta))))
 
-    low, high, golden = -9.0, 18.0, (math.sqrt(5) - 1) / 2
+    low, high, golden = -16.0, 18.0, (math.sqrt(5) - 1) / 2
     for _ in range(200):
         a, b = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, b) if dual(a) < dual(b) else (a, high)
@@ -357,13 +608,13 @@ def powers_of_the_rewards_as_they_are(reference, rewards, budget):
 # 10.4 A league in which not all have met
 
 
-def descend(wins, pull, met=None, heard=None, rate=0.06, steps=1500):
+def descend(wins, pull, met=None, heard=None, rate=1.0, steps=1500):
     heard = wins if heard is None else heard
     met = wins + wins.T if met is None else met
     m = torch.zeros(len(wins)).double()
     for _ in range(steps):
         chance = 1 / (1 + torch.exp(m[None] - m[:, None]))
-        m = m + rate * ((heard - met * chance).sum(1) - pull * m)
+        m = m + rate * ((heard - met * chance).sum(1) - pull * m) / (met.sum(1) / 2 + pull).clamp_min(1e-9)
     return m - m.mean()
 
 
@@ -392,7 +643,7 @@ def measured_from_the_last(wins, pull):
 @wrong("10.4", "Each pair counts the same")
 def pairs_not_games(wins, pull):
     met = wins + wins.T
-    return descend(wins, pull, (met > 0).double(), torch.nan_to_num(wins / met), rate=0.5)
+    return descend(wins, pull, (met > 0).double(), torch.nan_to_num(wins / met))
 
 
 @wrong("10.4", "count as a draw")
@@ -412,12 +663,56 @@ def zero_by_zero(wins, pull):
 @wrong("10.4", "losses are averaged")
 def mean_over_games(wins, pull):
     games = wins.sum()
-    return descend(wins / games, pull, rate=0.3) if pull else descend(wins, pull)
+    return descend(wins / max(games, 1), pull) if pull else descend(wins, pull)
 
 
 @wrong("10.4", "twice as strong")
 def slope_of_the_square(wins, pull):
     return descend(wins, pull * 2)  # d/dm of m²
+
+
+@wrong("10.4", "A game is added")
+def one_win_for_everybody(wins, pull):
+    return descend(wins + 1, pull)
+
+
+@wrong("10.4", "less the mean, not a merit")
+def percentage_above_half(wins, pull):
+    return [one - 0.5 for one in percentage(wins, pull)]
+
+
+@wrong("10.4", "less those that were lost")
+def balance(wins, pull):
+    return wins.sum(1) - wins.sum(0)
+
+
+@wrong("10.4", "scaled to sum to 1")
+def shares_of_strength(wins, pull):
+    return torch.softmax(descend(wins, pull), 0)
+
+
+@wrong("10.4", "have not come to rest")
+def a_hundred_small_steps(wins, pull):
+    return descend(wins, pull, rate=0.02, steps=100)
+
+
+@wrong("10.4", "Player 0 has the merit 0")
+def measured_from_the_first(wins, pull):
+    found = descend(wins, pull)
+    return found - found[0]
+
+
+@wrong("10.4", "Are the steps too long there?")
+def one_rate_for_all(wins, pull):
+    m = torch.zeros(len(wins)).double()
+    for _ in range(2000):
+        m = m + 0.1 * ((wins - (wins + wins.T) * torch.sigmoid(m[:, None] - m)).sum(1) - pull * m)
+    return m - m.mean()
+
+
+@wrong("10.4", "half as strong")
+def half_of_the_pull(wins, pull):
+    return descend(wins, pull / 2)
 
 
 @wrong("10.4", "The merits run away")
@@ -427,7 +722,7 @@ def no_pull(wins, pull):
 
 @wrong("10.4", "come to rest")
 def too_few_steps(wins, pull):
-    return descend(wins, pull, steps=20)
+    return descend(wins, pull, rate=0.1, steps=200)
 
 
 @wrong("10.4", "The merits add up to")
@@ -472,7 +767,7 @@ def climbed(wins, pull, steps):
     return found - found.mean()
 
 
-@wrong("10.4", "Have they come to rest")
+@wrong("10.4", "come to rest")
 def two_hundred_steps(wins, pull):
     return climbed(wins, pull, 200)
 

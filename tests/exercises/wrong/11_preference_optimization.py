@@ -77,6 +77,36 @@ def summed_up(chosen, rejected, reference_chosen, reference_rejected, beta, slip
     return len(chosen) * by_hand(chosen, rejected, reference_chosen, reference_rejected, beta, slips)
 
 
+def two_terms(m, slips):
+    """Both losses of margins, with the weights in front."""
+    return -(1 - slips) * F.logsigmoid(m), -slips * F.logsigmoid(-m)
+
+
+def careful(
+    margin=lambda c, r, a, b, beta: beta * (c - r - a + b), loss=lambda m, slips: sum(two_terms(m, slips)).mean()
+):
+    """The loss with another margin, or another way to make a loss of it."""
+    return lambda *call: loss(margin(*call[:5]), call[5])
+
+
+wrong("11.1", "The two margins are mixed")(careful(loss=lambda m, s: -F.logsigmoid((1 - s) * m - s * m).mean()))
+wrong("11.1", "Only half of the slips")(careful(loss=lambda m, s: sum(two_terms(m, s / 2)).mean()))
+wrong("11.1", "counts in full")(careful(loss=lambda m, s: (two_terms(m, 0)[0] + two_terms(m, s)[1]).mean()))
+wrong("11.1", "has the wrong sign")(careful(loss=lambda m, s: (two_terms(m, s)[0] - two_terms(m, s)[1]).mean()))
+wrong("11.1", "robust DPO")(careful(loss=lambda m, s: (two_terms(m, s)[0] - two_terms(m, s)[1]).mean() / (1 - 2 * s)))
+wrong("11.1", "averaged before the logarithm")(careful(loss=lambda m, s: sum(two_terms(m.mean(), s))))
+wrong("11.1", "the weights are missing")(careful(loss=lambda m, s: 2 * sum(two_terms(m, 0.5)).mean()))
+wrong("11.1", "the policy's part of the margin only")(careful(lambda c, r, a, b, beta: beta * (c - r) - a + b))
+wrong("11.1", "the reference's part of the margin only")(careful(lambda c, r, a, b, beta: c - r - beta * (a - b)))
+wrong("11.1", "beta is not used")(careful(lambda c, r, a, b, beta: c - r - a + b))
+wrong("11.1", "divided by beta")(careful(lambda c, r, a, b, beta: (c - r - a + b) / beta))
+wrong("11.1", "the chosen answer's reward only")(careful(lambda c, r, a, b, beta: beta * (c - a) - (r - b)))
+wrong("11.1", "Only the chosen answer")(careful(lambda c, r, a, b, beta: beta * (c - a)))
+wrong("11.1", "Only the rejected answer")(careful(lambda c, r, a, b, beta: -beta * (r - b)))
+wrong("11.1", "are added, not subtracted")(careful(lambda c, r, a, b, beta: beta * ((c - a) + (r - b))))
+wrong("11.1", "divided by each other")(careful(lambda c, r, a, b, beta: beta * (c / a - r / b)))
+
+
 @right("11.1")
 def by_hand(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
     """-log sigmoid(m) = -log sigmoid(-m) - m, so one logarithm is enough."""
@@ -113,7 +143,9 @@ def mean_of_the_group(scores, questions):
 
 @wrong("11.2", "the advantages of GRPO")
 def over_the_spread(scores, questions):
-    return by_question(scores, questions, lambda score, group: (score - np.mean(group)) / (np.std(group, ddof=1) + 1e-8))
+    return by_question(
+        scores, questions, lambda score, group: (score - np.mean(group)) / (np.std(group, ddof=1) + 1e-8)
+    )
 
 
 @wrong("11.2", "question by question")
@@ -172,11 +204,87 @@ def borrowed_baseline(scores, questions):
     return by_question(scores, questions, lambda s, g: s - (sum(g) - s) / (len(g) - 1) if len(g) > 1 else s - mean)
 
 
-@wrong("11.2", "The result")
+def compared(scores, questions, baseline):
+    """Each score less a baseline of the places of the others to its question."""
+    leads = []
+    for i, question in enumerate(questions.tolist()):
+        others = [j for j, other in enumerate(questions.tolist()) if other == question and j != i]
+        leads.append(scores[i].item() - baseline(i, others) if others else 0.0)
+    return leads
+
+
+def mean_score(scores, places):
+    return sum(scores[j].item() for j in places) / max(len(places), 1)
+
+
+@wrong("11.2", "one too many")
+def divided_by_the_group(scores, questions):
+    return compared(scores, questions, lambda i, others: scores[others].sum().item() / (len(others) + 1))
+
+
+@wrong("11.2", "with the best of the others")
 def the_best_of_the_others(scores, questions):
-    same = questions[:, None] == questions
-    others = scores.expand(len(scores), -1).masked_fill(~same | torch.eye(len(scores)).bool(), -math.inf)
-    return torch.nan_to_num(scores - others.amax(1), posinf=0.0)
+    return compared(scores, questions, lambda i, others: scores[others].max().item())
+
+
+def only(scores, questions, chosen):
+    leads = []
+    for i, question in enumerate(questions.tolist()):
+        others = [j for j, other in enumerate(questions.tolist()) if other == question and chosen(i, j)]
+        leads.append(scores[i].item() - mean_score(scores, others) if others else 0.0)
+    return leads
+
+
+@wrong("11.2", "that stand before it")
+def those_seen_so_far(scores, questions):
+    return only(scores, questions, lambda i, j: j < i)
+
+
+@wrong("11.2", "that stand behind it")
+def those_still_to_come(scores, questions):
+    return only(scores, questions, lambda i, j: j > i)
+
+
+@wrong("11.2", "has the wrong sign")
+def how_far_behind(scores, questions):
+    return [-lead for lead in pair_by_pair(scores, questions)]
+
+
+@wrong("11.2", "the baseline alone")
+def mean_of_the_others(scores, questions):
+    return compared(scores, questions, lambda i, others: scores[i].item() - mean_score(scores, others))
+
+
+@wrong("11.2", "told by their score")
+def all_but_equal_ones(scores, questions):
+    return only(scores, questions, lambda i, j: scores[i] != scores[j])
+
+
+@wrong("11.2", "A mean of 0 is taken")
+def zero_means_nobody(scores, questions):
+    means = compared(scores, questions, lambda i, others: scores[i].item() - mean_score(scores, others))
+    return [score - mean if mean else 0.0 for score, mean in zip(scores.tolist(), means, strict=True)]
+
+
+@wrong("11.2", "A score of 0 is taken")
+def nonzero_scores(scores, questions):
+    return compared(scores, questions, lambda i, others: mean_score(scores, [j for j in others if scores[j] != 0]))
+
+
+@wrong("11.2", "Large numbers of questions")
+def table_of_floats(scores, questions):
+    return pair_by_pair(scores, questions.to(torch.float32))
+
+
+@wrong("11.2", "add up to")
+def median_of_the_others(scores, questions):
+    return compared(scores, questions, lambda i, others: scores[others].median().item())
+
+
+@wrong("11.2", "the advantages of GRPO")
+def lead_over_the_spread(scores, questions):
+    leads = torch.tensor(pair_by_pair(scores, questions))
+    return leads / (torch.stack([scores[questions == q].std() for q in questions]) + 1e-8)
 
 
 @right("11.2")
@@ -278,6 +386,40 @@ def one_number(logits, ids, prompt_lengths, end):
     return row_by_row(logits, ids, prompt_lengths, end).sum()
 
 
+@wrong("11.3", "over the places")
+def softmax_along_the_row(logits, ids, prompt_lengths, end):
+    table = logits[:, :-1].log_softmax(1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return [table[b, start - 1 : stop - 1].sum() for b, (start, stop) in enumerate(spans(ids, prompt_lengths, end))]
+
+
+@wrong("11.3", "The length of the first prompt")
+def as_long_as_the_first(logits, ids, prompt_lengths, end):
+    return row_by_row(logits, ids, prompt_lengths[0].repeat(len(ids)), end)
+
+
+@wrong("11.3", "The last token of the prompt counts")
+def one_place_too_early(logits, ids, prompt_lengths, end):
+    table = F.pad(shifted(logits, ids), (1, 0))
+    return [table[b, start - 1 : stop].sum() for b, (start, stop) in enumerate(spans(ids, prompt_lengths, end))]
+
+
+@wrong("11.3", "The first token of padding counts")
+def stops_one_too_late(logits, ids, prompt_lengths, end):
+    table = shifted(logits, ids)
+    return [table[b, start - 1 : stop].sum() for b, (start, stop) in enumerate(spans(ids, prompt_lengths, end))]
+
+
+@wrong("11.3", "the logarithm is missing")
+def product_of_chances(logits, ids, prompt_lengths, end):
+    return row_by_row(logits, ids, prompt_lengths, end).exp()
+
+
+@wrong("11.3", "A chance is rounded to 0")
+def log_of_softmax(logits, ids, prompt_lengths, end):
+    table = logits[:, :-1].softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1).log()
+    return [table[b, start - 1 : stop - 1].sum() for b, (start, stop) in enumerate(spans(ids, prompt_lengths, end))]
+
+
 @right("11.3")
 def row_by_row(logits, ids, prompt_lengths, end):
     found = []
@@ -287,17 +429,17 @@ def row_by_row(logits, ids, prompt_lengths, end):
 
 
 @right("11.3")
-def by_probabilities(logits, ids, prompt_lengths, end):
-    powers = np.exp(logits.numpy().astype(np.float64))
-    chances = powers / powers.sum(-1, keepdims=True)
+def by_leads_of_the_others(logits, ids, prompt_lengths, end):
+    logits = logits.numpy().astype(np.float64)
     totals = []
     for b, start in enumerate(prompt_lengths.tolist()):
-        chance, t, running = 1.0, start, True
+        total, t, running = 0.0, start, True
         while running and t < ids.shape[1]:
-            chance *= chances[b, t - 1, ids[b, t]]
+            row = logits[b, t - 1] - logits[b, t - 1, ids[b, t]]  # how far the others are ahead of it
+            total -= np.logaddexp.reduce(row)
             running = int(ids[b, t]) != end
             t += 1
-        totals.append(math.log(chance))
+        totals.append(float(total))
     return totals
 
 
@@ -403,7 +545,7 @@ def without_the_half(log_ratios, liked, strangers, beta):
     return both(beta * (log_ratios - kl_of(strangers)), liked, weights, beta, len(liked))
 
 
-@wrong("11.4", "The pushes of answers that were not liked are wrong")
+@wrong("11.4", "The pushes are all upwards")
 def upwards_only(log_ratios, liked, strangers, beta):
     losses, pushes = both(beta * (log_ratios - kl_of(strangers)), liked, halves(liked), beta, len(liked))
     return losses, pushes.abs()
@@ -419,6 +561,76 @@ def weights_of_both_kinds(log_ratios, liked, strangers, beta):
     up, B = int(liked.sum()), len(liked)
     weights = torch.where(liked, B / (2 * up), B / (2 * (B - up)))
     return both(beta * (log_ratios - kl_of(strangers)), liked, weights, beta, B)
+
+
+def with_pushes(change):
+    """The right losses, and other pushes."""
+
+    def thumbs(log_ratios, liked, strangers, beta):
+        lead = beta * torch.where(liked, log_ratios - kl_of(strangers), kl_of(strangers) - log_ratios)
+        s, weights = torch.sigmoid(lead), halves(liked)
+        sign = torch.where(liked, 1.0, -1.0)
+        return weights * (1 - s), sign * weights * change(s, beta) / len(liked)
+
+    return thumbs
+
+
+wrong("11.4", "The pushes lack beta")(with_pushes(lambda s, beta: s * (1 - s)))
+wrong("11.4", "The pushes have beta twice")(with_pushes(lambda s, beta: beta**2 * s * (1 - s)))
+wrong("11.4", "DPO's loss: the factor")(with_pushes(lambda s, beta: beta * (1 - s)))
+wrong("11.4", "lack the factor 1 - sigmoid(lead)")(with_pushes(lambda s, beta: beta * s))
+
+
+@wrong("11.4", "z keeps its sign")
+def log_ratio_turned_alone(log_ratios, liked, strangers, beta):
+    turned = torch.where(liked, log_ratios, 2 * kl_of(strangers) + log_ratios)
+    return both(beta * (turned - kl_of(strangers)), liked, halves(liked), beta, len(liked))
+
+
+@wrong("11.4", "beta is not used")
+def nats_for_points(log_ratios, liked, strangers, beta):
+    return both(log_ratios - kl_of(strangers), liked, halves(liked), 1.0, len(liked))
+
+
+@wrong("11.4", "one kind only are computed")
+def thumbs_up_alone(log_ratios, liked, strangers, beta):
+    losses, pushes = both(beta * (log_ratios - kl_of(strangers)), liked, halves(liked), beta, len(liked))
+    return losses * liked, pushes * liked
+
+
+@wrong("11.4", "in the wrong order")
+def pushes_first(log_ratios, liked, strangers, beta):
+    return both(beta * (log_ratios - kl_of(strangers)), liked, halves(liked), beta, len(liked))[::-1]
+
+
+@wrong("11.4", "z has lost its sign")
+def absolute_z(log_ratios, liked, strangers, beta):
+    return both(beta * (log_ratios - abs(strangers.mean())), liked, halves(liked), beta, len(liked))
+
+
+@wrong("11.4", "its weight is 1")
+def one_for_a_single_kind(log_ratios, liked, strangers, beta):
+    weights = halves(liked) if 0 < liked.sum() < len(liked) else torch.ones(len(liked))
+    return both(beta * (log_ratios - kl_of(strangers)), liked, weights, beta, len(liked))
+
+
+@wrong("11.4", "each kind has that of the other")
+def divided_by_the_others(log_ratios, liked, strangers, beta):
+    n = torch.where(liked, max(1, int((~liked).sum())), max(1, int(liked.sum())))
+    return both(beta * (log_ratios - kl_of(strangers)), liked, len(liked) / 2 / n, beta, len(liked))
+
+
+@wrong("11.4", "half as large")
+def half_of_the_weights_of_shares(log_ratios, liked, strangers, beta):
+    up = liked.float().mean()
+    return both(beta * (log_ratios - kl_of(strangers)), liked, torch.where(liked, up, 1 - up), beta, len(liked))
+
+
+@wrong("11.4", "is infinite")
+def sums_of_both_kinds(log_ratios, liked, strangers, beta):
+    up, down = liked.float(), 1 - liked.float()
+    weights = len(liked) / 2 * (up / up.sum() + down / down.sum())
+    return both(beta * (log_ratios - kl_of(strangers)), liked, weights, beta, len(liked))
 
 
 @right("11.4")

@@ -54,7 +54,9 @@ def converted_to_whole_numbers(x, weight):
 def product_of_bytes(x, weight):
     a, of_x = rounded(x)
     b, of_weight = rounded(weight)
-    return torch.stack([(a.char() * row.char()).sum(1, dtype=torch.int8) for row in b], 1) * torch.outer(of_x, of_weight)
+    return torch.stack([(a.char() * row.char()).sum(1, dtype=torch.int8) for row in b], 1) * torch.outer(
+        of_x, of_weight
+    )
 
 
 @wrong("12.1", "still in codes")
@@ -75,7 +77,7 @@ def no_thought_of_zeros(x, weight):
     return (a @ b.T) * of_x.unsqueeze(1) * of_weight
 
 
-@wrong("12.1", "shape")
+@wrong("12.1", "transposed")
 def weight_not_turned(x, weight):
     return int8_by_numpy(weight, x)
 
@@ -90,6 +92,61 @@ def scales_of_columns(x, weight):
 def the_library(x, weight):
     scale = weight.abs().amax(1) / 127
     return x @ torch.quantize_per_channel(weight, scale, torch.zeros(len(scale)), 0, torch.qint8).dequantize().T
+
+
+def with_scales(scale, to_whole=torch.round, back=lambda a, b: torch.outer(a, b)):
+    """The product, with other scales of a row or other codes."""
+
+    def int8_product(x, weight):
+        sides = [rounded(matrix, 127 * scale(matrix), to_whole) for matrix in (x, weight)]
+        return sides[0][0].double() @ sides[1][0].double().T * back(sides[0][1], sides[1][1])
+
+    return int8_product
+
+
+def over(levels):
+    return lambda matrix: matrix.abs().amax(1) / levels
+
+
+wrong("12.1", "the most negative one")(
+    with_scales(
+        lambda m: torch.where(m.amax(1) > 0, m.amax(1) / 127, 1.0), lambda codes: codes.round().clamp(-127, 127)
+    )
+)
+wrong("12.1", "rounded down")(with_scales(over(127), torch.floor))
+wrong("12.1", "scales of `x` are missing")(with_scales(over(127), back=lambda a, b: b[None]))
+wrong("12.1", "cut off at 0")(with_scales(over(127), lambda codes: codes.round().relu()))
+wrong("12.1", "over 128")(with_scales(over(128)))
+wrong("12.1", "over 127.5")(with_scales(over(127.5)))
+wrong("12.1", "over 255")(with_scales(over(255)))
+wrong("12.1", "over 7, as")(with_scales(over(7)))
+wrong("12.1", "rounded to 16 bits")(with_scales(lambda m: (m.abs().amax(1) / 127).half().float()))
+wrong("12.1", "rounded to 16 bits")(with_scales(lambda m: (m.abs().amax(1) / 127).bfloat16().float()))
+wrong("12.1", "Something is added to the scales")(with_scales(lambda m: m.abs().amax(1) / 127 + 1e-5))
+
+
+@wrong("12.1", "Only `x` is rounded")
+def activations_only(x, weight):
+    codes, scale = rounded(x)
+    return (codes * scale[:, None]) @ weight.T
+
+
+@wrong("12.1", "16 bits and wrap round")
+def sums_in_shorts(x, weight):
+    (a, of_x), (b, of_weight) = rounded(x), rounded(weight)
+    return (a.short() @ b.short().T) * torch.outer(of_x, of_weight)
+
+
+@wrong("12.1", "`x` has one scale")
+def one_scale_for_x(x, weight):
+    (a, of_x), (b, of_weight) = rounded(x, x.abs().max().repeat(len(x))), rounded(weight)
+    return a @ b.T * torch.outer(of_x, of_weight)
+
+
+@wrong("12.1", "`weight` has one scale")
+def one_scale_for_the_weights(x, weight):
+    (a, of_x), (b, of_weight) = rounded(x), rounded(weight, weight.abs().max().repeat(len(weight)))
+    return a @ b.T * torch.outer(of_x, of_weight)
 
 
 @right("12.1")
@@ -110,12 +167,10 @@ def by_lists(x, weight):
         return [math.floor(one * 127 / largest + 0.5) for one in row], largest / 127
 
     rows, columns = [codes(row) for row in x.tolist()], [codes(row) for row in weight.tolist()]
-    return [
-        [sum(i * j for i, j in zip(a, b, strict=True)) * of_a * of_b for b, of_b in columns] for a, of_a in rows
-    ]
+    return [[sum(i * j for i, j in zip(a, b, strict=True)) * of_a * of_b for b, of_b in columns] for a, of_a in rows]
 
 
-@wrong("12.1", "The result")
+@wrong("12.1", "kept above a smallest number")
 def scales_of_a_thousandth_at_least(x, weight):
     scales = [(matrix.abs().amax(1, keepdim=True) / 127).clamp(min=1e-3) for matrix in (x, weight)]
     codes = [(matrix / scale).round() for matrix, scale in zip((x, weight), scales, strict=True)]
@@ -192,13 +247,13 @@ def up_to_the_first_other(texts, pad):
     return ids, (real.cumsum(1) - 1).clamp(min=0), masked(real)
 
 
-@wrong("12.2", "of the positions is 1")
+@wrong("12.2", "The positions count from 1")
 def counted_from_one(texts, pad):
     ids, real = rectangle(texts, pad)
     return ids, real.cumsum(1), masked(real)
 
 
-@wrong("12.2", "which comes later")
+@wrong("12.2", "A token sees what comes later")
 def everybody_sees_everybody(texts, pad):
     ids, real = rectangle(texts, pad)
     return ids, (real.cumsum(1) - 1).clamp(min=0), real[:, None, :] & real[:, :, None] | torch.eye(len(ids[0])).bool()
@@ -208,6 +263,40 @@ def everybody_sees_everybody(texts, pad):
 def no_mask_returned(texts, pad):
     ids, real = rectangle(texts, pad)
     return ids, (real.cumsum(1) - 1).clamp(min=0)
+
+
+@wrong("12.2", "Padding stands at position 1")
+def filled_with_one(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).masked_fill(~real, 1), masked(real)
+
+
+@wrong("12.2", "A column of padding also sees the padding")
+def two_kinds_of_columns(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return (
+        ids,
+        (real.cumsum(1) - 1).clamp(0),
+        (real[:, None] == real[:, :, None]) & torch.ones(*[len(ids[0])] * 2).tril().bool(),
+    )
+
+
+@wrong("12.2", "The mask is transposed")
+def who_is_seen_first(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(0), masked(real).transpose(1, 2)
+
+
+@wrong("12.2", "upside down")
+def true_where_hidden(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(0), ~masked(real)
+
+
+@wrong("12.2", "does not see itself")
+def only_what_came_before(texts, pad):
+    ids, real = rectangle(texts, pad)
+    return ids, (real.cumsum(1) - 1).clamp(0), masked(real) & ~(torch.eye(len(ids[0])).bool() & real[:, None])
 
 
 @right("12.2")
@@ -377,6 +466,51 @@ def never_without_a_guess(guesses, offered, wanted, dice, last):
     if dice[0] * offered[0, guesses[0]] < wanted[0, guesses[0]] and len(guesses) == 1:
         return [guesses[0], draw(wanted[1], last)]
     return by_recursion(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "die is above p / q")
+def stays_above(guesses, offered, wanted, dice, last):
+    return settle_with(lambda die, p, q: die >= p / q)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "from the first list")
+def first_list_on_top(guesses, offered, wanted, dice, last):
+    found = by_recursion(guesses, offered, wanted, dice, last)
+    return [*guesses, draw(wanted[0], last)] if len(found) > len(guesses) else found
+
+
+@wrong("12.3", "from the last to the first")
+def from_behind(guesses, offered, wanted, dice, last):
+    def choose(probabilities, last):
+        return len(probabilities) - 1 - draw(probabilities.flip(0), last)
+
+    return settle_with(lambda die, p, q: die < p / q, choose=choose)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "from the likeliest on")
+def likeliest_first(guesses, offered, wanted, dice, last):
+    def choose(probabilities, last):
+        values, tokens = probabilities.sort(descending=True, stable=True)
+        return int(tokens[draw(values, last)])
+
+    return settle_with(lambda die, p, q: die < p / q, choose=choose)(guesses, offered, wanted, dice, last)
+
+
+@wrong("12.3", "The likeliest token comes in place")
+def argmax_of_what_is_missing(guesses, offered, wanted, dice, last):
+    for i, guess in enumerate(guesses):
+        if dice[i] >= wanted[i, guess] / offered[i, guess]:
+            return [*guesses[:i], int((wanted[i] - offered[i]).argmax())]
+    return [*guesses, draw(wanted[-1], last)]
+
+
+@wrong("12.3", "drawn with its die")
+def die_used_twice(guesses, offered, wanted, dice, last):
+    for i, guess in enumerate(guesses):
+        if dice[i] >= wanted[i, guess] / offered[i, guess]:
+            rest = (wanted[i] - offered[i]).clamp(min=0)
+            return [*guesses[:i], draw(rest / rest.sum(), dice[i])]
+    return [*guesses, draw(wanted[-1], last)]
 
 
 @right("12.3")
@@ -567,6 +701,100 @@ def never_forgotten(events, page_size):
     return Mine(page_size).run(events)
 
 
+@wrong("12.4", "takes pages side by side")
+def one_block(events, page_size):
+    class Mine(Books):
+        def join(self, name, n):
+            count, start = math.ceil(n / self.page_size), 0
+            while any(self.holders[start + place] for place in range(count)):
+                start += 1
+            self.lengths[name], self.tables[name] = n, list(range(start, start + count))
+            self.holders.update(self.tables[name])
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "a write too early")
+def page_for_the_next_token(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            if self.lengths[name] % self.page_size or len(self.tables[name]) * self.page_size > self.lengths[name]:
+                self.lengths[name] += 1
+            else:
+                super().write(name)
+            if self.lengths[name] % self.page_size == 0:
+                self.tables[name].append(self.take())
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "not when it finds it full")
+def looks_after_the_write(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            self.lengths[name] += 1
+            if self.lengths[name] % self.page_size == 0:
+                self.tables[name].append(self.take())
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "Only the fork takes a copy")
+def child_copies(events, page_size):
+    class Mine(Books):
+        children = ()
+
+        def fork(self, name, copy):
+            super().fork(name, copy)
+            self.children = (*self.children, copy)
+
+        def write(self, name):
+            table = self.tables[name]
+            if name in self.children or self.lengths[name] % self.page_size == 0:
+                return super().write(name)
+            self.tables[name], self.lengths[name] = table, self.lengths[name] + 1
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "still counts as a holder")
+def old_page_not_released(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            table = self.tables[name]
+            if self.lengths[name] % self.page_size and self.holders[table[-1]] > 1:
+                table[-1] = self.take()
+                self.lengths[name] += 1
+            else:
+                super().write(name)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "is replaced, and the text loses it")
+def full_page_replaced(events, page_size):
+    class Mine(Books):
+        def write(self, name):
+            last = self.tables[name][-1]
+            if self.lengths[name] % self.page_size == 0 and self.holders[last] > 1:
+                self.release(last)
+                self.tables[name][-1] = self.take()
+                self.lengths[name] += 1
+            else:
+                super().write(name)
+
+    return Mine(page_size).run(events)
+
+
+@wrong("12.4", "A fork does not count")
+def table_copied_alone(events, page_size):
+    class Mine(Books):
+        def fork(self, name, copy):
+            self.tables[copy], self.lengths[copy] = self.tables[name][:], self.lengths[name]
+
+    return Mine(page_size).run(events)
+
+
 @wrong("12.4", "overwrite the other's")
 def no_copy(events, page_size):
     class Mine(Books):
@@ -649,7 +877,9 @@ def marked_as_shared(events, page_size):
 
 @wrong("12.4", "After event")
 def pages_from_one(events, page_size):
-    return [{name: [page + 1 for page in table] for name, table in one.items()} for one in with_a_heap(events, page_size)]
+    return [
+        {name: [page + 1 for page in table] for name, table in one.items()} for one in with_a_heap(events, page_size)
+    ]
 
 
 @wrong("12.4", "another text's table has changed as well")
@@ -678,7 +908,7 @@ def tells_of_one(events, page_size):
     return [{event[1]: one.get(event[1])} for event, one in zip(events, tables, strict=True)]
 
 
-@wrong("12.4", "in place of")
+@wrong("12.4", "is a dictionary")
 def only_the_end(events, page_size):
     return with_a_heap(events, page_size)[-1]
 

@@ -65,7 +65,7 @@ def by_floor(x, dice):
     return (low + (dice < x / step - low)) * step
 
 
-@wrong("13.1", "its die shows 0")
+@wrong("13.1", "its die equals the share")
 def at_or_below(x, dice):
     low, rest = in_bits(x)
     return (low + (dice * 65536 <= rest).int() * 65536).view(torch.float32)
@@ -78,7 +78,7 @@ def logarithm_of_zero(x, dice):
     return x.sign() * (low + (dice < x.abs() / step - low)) * step
 
 
-@wrong("13.1", "The result has")
+@wrong("13.1", "one bit is missing")
 def seven_bits_in_all(x, dice):
     step = 2.0 ** (x.abs().clamp(min=1e-30).log2().floor() - 6)
     low = (x.abs() / step).floor()
@@ -90,6 +90,49 @@ def wrong_width(x, dice):
     return (x.view(torch.int16)[1::2] + (dice < 0.5)).view(torch.float32)
 
 
+def between(x, dice, step, up=lambda dice, share: dice < share):
+    """The lower or the upper of two neighbours that are a step apart."""
+    low = (x.abs().double() / step).floor()
+    return (x.sign() * (low + up(dice, x.abs().double() / step - low)) * step).float()
+
+
+@wrong("13.1", "half as far apart")
+def nine_bits(x, dice):
+    return between(x, dice, 2.0 ** (x.abs().clamp(min=1e-30).log2().floor() - 8))
+
+
+@wrong("13.1", "those of float16")
+def ten_bits_behind_the_point(x, dice):
+    return between(x, dice, 2.0 ** (x.abs().clamp(min=1e-30).log2().floor() - 10))
+
+
+@wrong("13.1", "The step is 2 whatever")
+def steps_of_two(x, dice):
+    return between(x, dice, 2.0)
+
+
+@wrong("13.1", "The step is 0.0078125 whatever")
+def step_at_one(x, dice):
+    return between(x, dice, 1 / 128)
+
+
+@wrong("13.1", "All numbers go to the upper")
+def always_up(x, dice):
+    low, rest = in_bits(x)
+    return (low + (rest > 0) * 65536).int().view(torch.float32)
+
+
+@wrong("13.1", "over 65,535")
+def all_ones(x, dice):
+    low, rest = in_bits(x)
+    return (low + 65536 * (dice.double() < rest.double() / 0xFFFF).int()).view(torch.float32)
+
+
+@wrong("13.1", "is a tensor of torch.bfloat16")
+def left_in_bfloat16(x, dice):
+    return one_by_one(x, dice).bfloat16()
+
+
 @right("13.1")
 def one_by_one(x, dice):
     out = []
@@ -97,7 +140,7 @@ def one_by_one(x, dice):
         (bits,) = struct.unpack("<I", struct.pack("<f", number))
         bits = (bits >> 16) + (die * 65536 < bits % 65536)
         out.append(struct.unpack("<f", struct.pack("<I", bits << 16))[0])
-    return out
+    return torch.tensor(out)
 
 
 @right("13.1")
@@ -105,7 +148,7 @@ def between_neighbours(x, dice):
     x = x.numpy()
     mantissa, exponent = np.frexp(np.abs(x).astype(np.float64))
     share, whole = np.modf(mantissa * 256)
-    return np.copysign(np.ldexp(whole + (dice.numpy() < share), exponent - 8), x)
+    return np.copysign(np.ldexp(whole + (dice.numpy() < share), exponent - 8), x).astype(np.float32)
 
 
 @right("13.1")
@@ -237,6 +280,47 @@ def ready_made(cards, whole, most):
     torch.nn.utils.clip_grad_norm_(weights, most)
     left = iter(weights)
     return [{name: next(left).grad for name in card} for card in cards]
+
+
+def by_length(total):
+    """Everything scaled by one factor, with a length of one's own."""
+    return lambda cards, whole, most: scaled(cards, min(1.0, most / max(float(total(cards)), 1e-12)))
+
+
+wrong("13.2", "only the last card's counts")(
+    by_length(lambda cards: length({k: g for c in cards for k, g in c.items()}.values()))
+)
+wrong("13.2", "the first card's pieces")(by_length(lambda cards: length(cards[0].values())))
+wrong("13.2", "the last card's pieces")(by_length(lambda cards: length(cards[-1].values())))
+wrong("13.2", "Absolute values are added up")(
+    by_length(lambda cards: sum(g.abs().sum() for c in cards for g in c.values()))
+)
+wrong("13.2", "The largest number")(by_length(lambda cards: max(g.abs().max() for c in cards for g in c.values())))
+wrong("13.2", "It is the mean square")(
+    by_length(lambda cards: torch.cat([g.flatten() for c in cards for g in c.values()]).square().mean().sqrt())
+)
+
+
+@wrong("13.2", "of one name is clipped by itself")
+def name_by_name(cards, whole, most):
+    out = [{} for _ in cards]
+    for name in {name for card in cards for name in card}:
+        total = float(length([card[name] for card in cards if name in card]))
+        for card, new in zip(cards, out, strict=True):
+            if name in card:
+                new[name] = card[name] * min(1.0, most / max(total, 1e-12))
+    return out
+
+
+@wrong("13.2", "over the number of cards")
+def a_share_for_each(cards, whole, most):
+    return on_one_card(cards, whole, most / len(cards))
+
+
+@wrong("13.2", "0 / 0 is NaN")
+def tensor_division(cards, whole, most):
+    pieces = [g for n, card in enumerate(cards) for name, g in card.items() if n == 0 or name not in whole]
+    return scaled(cards, (most / length(pieces)).clamp(max=1) if length(pieces) else math.nan)
 
 
 @right("13.2")
@@ -395,6 +479,58 @@ def size_and_tokens(law, loss, served):
     return by_thirds(law, loss, whole_price(served))
 
 
+def least_cost(tokens, law, loss, served, gap=None):
+    """Over a grid of sizes; `tokens` says how many are read when so much of the loss is left."""
+    E, A, alpha, B, beta = law
+    size = np.exp(np.log(A / (loss - E)) / alpha + np.linspace(1e-4, 30, 300_000))
+    return float((6 * size * tokens(B, loss - E - A / size**alpha, beta) + 2 * size * served).min())
+
+
+@wrong("13.3", "to the power beta")
+def power_of_beta(law, loss, served):
+    return least_cost(lambda B, left, beta: (B / left) ** beta, law, loss, served)
+
+
+@wrong("13.3", "without the power 1 / beta")
+def no_power(law, loss, served):
+    return least_cost(lambda B, left, beta: B / left, law, loss, served)
+
+
+@wrong("13.3", "the 6 operations are missing")
+def product_of_both(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: n * d + 2 * n * served)
+    return n * d + 2 * n * served
+
+
+@wrong("13.3", "count among those that the model must read")
+def use_teaches(law, loss, served):
+    return least_cost(lambda B, left, beta: np.maximum((B / left) ** (1 / beta) - served, 0), law, loss, served)
+
+
+@wrong("13.3", "1 operation for each parameter")
+def one_a_token(law, loss, served):
+    n, d = by_thirds(law, loss, lambda n, d: 6 * n * d + n * served)
+    return 6 * n * d + n * served
+
+
+@wrong("13.3", "the best number of parameters N")
+def size_alone(law, loss, served):
+    return by_thirds(law, loss, whole_price(served))[0]
+
+
+@wrong("13.3", "10^18 times")
+def single_operations(law, loss, served):
+    return 1e18 * many_sizes_at_once(law, loss, served)
+
+
+@wrong("13.3", "The cost is not a number")
+def bracket_below_zero(law, loss, served):
+    E, A, alpha, B, beta = law
+    size = np.logspace(-9, 9, 100_000)
+    with np.errstate(invalid="ignore"):
+        return float((6 * size * (B / (loss - E - A / size**alpha)) ** (1 / beta) + 2 * size * served).min())
+
+
 @right("13.3")
 def many_sizes_at_once(law, loss, served):
     E, A, alpha, B, beta = law
@@ -422,7 +558,7 @@ def by_share_of_the_gap(law, loss, served):
     return torch.tensor(cost((low + high) / 2), dtype=torch.float64)
 
 
-@wrong("13.3", "times the least one")
+@wrong("13.3", "Does your search reach it?")
 def sizes_from_a_hundredth_to_a_thousand(law, loss, served):
     E, A, alpha, B, beta = law
     best = math.inf
@@ -448,7 +584,7 @@ def orders(p, m, ahead):
     return found
 
 
-def played(p, orders, backward=2, needs_left=True, needs_right=True, one_at_a_time=True):
+def played(p, orders, backward=2, forward=1, needs_left=True, needs_right=True, one_at_a_time=True):
     end, rows, free = {}, [[] for _ in range(p)], [0] * p
     queues = [deque(order) for order in orders]
     while any(queues):
@@ -462,7 +598,7 @@ def played(p, orders, backward=2, needs_left=True, needs_right=True, one_at_a_ti
                 needed = [("backward", j, s + 1) if s < p - 1 else ("forward", j, s)] if needs_right else []
             if all(one in end for one in needed):
                 start = max([free[s] * one_at_a_time, *(end[one] for one in needed)])
-                end[kind, j, s] = free[s] = start + (backward if kind == "backward" else 1)
+                end[kind, j, s] = free[s] = start + (backward if kind == "backward" else forward)
                 rows[s].append((start, kind, j))
                 queue.popleft()
     return rows
@@ -488,7 +624,7 @@ def one_unit_each(p, m):
     return played(p, orders(p, m, lambda s: p - 1 - s), backward=1)
 
 
-@wrong("13.4", "Nothing waits for the neighbours")
+@wrong("13.4", "No stage waits until its neighbours")
 def back_to_back(p, m):
     rows = []
     for order in orders(p, m, lambda s: p - s - 1):
@@ -525,7 +661,7 @@ def short_cut_for_few(p, m):
     return gpipe(p, m) if m < p else by_recursion(p, m)
 
 
-@wrong("13.4", "pieces of work in place of")
+@wrong("13.4", "there is no small batch")
 def batches_that_are_not_there(p, m):
     rows = by_recursion(p, m)
     for s in range(p):
@@ -538,9 +674,58 @@ def begins_at_one(p, m):
     return [[(start + 1, kind, j) for start, kind, j in row] for row in by_recursion(p, m)]
 
 
-@wrong("13.4", "in place of")
+@wrong("13.4", "is a dictionary")
 def with_names_of_the_stages(p, m):
     return {f"stage {s}": row for s, row in enumerate(by_recursion(p, m))}
+
+
+@wrong("13.4", "A stage does whatever is ready")
+def first_come(p, m):
+    rows, end, clock = [[] for _ in range(p)], {}, 0
+    while sum(map(len, rows)) < 2 * p * m:
+        for s, row in enumerate(rows):
+            if row and row[-1][0] + (2 if row[-1][1] == "backward" else 1) > clock:
+                continue
+            f, b = (sum(kind == which for _, kind, _ in row) for which in ("forward", "backward"))
+            back = end.get(("backward", b, s + 1) if s < p - 1 else ("forward", b, s), math.inf)
+            if b < f and back <= clock:
+                row.append((clock, "backward", b))
+                end["backward", b, s] = clock + 2
+            elif f < m and (s == 0 or end.get(("forward", f, s - 1), math.inf) <= clock):
+                row.append((clock, "forward", f))
+                end["forward", f, s] = clock + 1
+        clock += 1
+    return rows
+
+
+@wrong("13.4", "A forward pass lasts as long")
+def two_units_each(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), forward=2)
+
+
+@wrong("13.4", "each other's length")
+def lengths_exchanged(p, m):
+    return played(p, orders(p, m, lambda s: p - 1 - s), forward=2, backward=1)
+
+
+@wrong("13.4", "stops before all of its backward passes")
+def until_the_last_forward(p, m):
+    return [row[: -min(p - 1 - s, m) or None] for s, row in enumerate(by_recursion(p, m))]
+
+
+@wrong("13.4", "not in the order in which they begin")
+def by_kind(p, m):
+    return [sorted(row, key=lambda work: work[1], reverse=True) for row in by_recursion(p, m)]
+
+
+@wrong("13.4", "the times at which the works end")
+def ends(p, m):
+    return [[(t + (1 if kind == "forward" else 2), kind, j) for t, kind, j in row] for row in by_recursion(p, m)]
+
+
+@wrong("13.4", "not three things")
+def starts_only(p, m):
+    return [[work[0] for work in row] for row in by_recursion(p, m)]
 
 
 @right("13.4")

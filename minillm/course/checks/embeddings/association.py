@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import apart, as_tensor, show
+from minillm.course.checks.facts import fact
+from minillm.course.checks.plain import apart, as_tensor, difference, show
 from minillm.course.checks.question import Question
 
 
@@ -48,21 +49,60 @@ def _association(
     return finish((pair(exact, power) / by_chance).log()).float()
 
 
-def _drawn(
-    rng: random.Random, *sizes: tuple[int, int], power: tuple[float, ...] = (1.0,), unseen: bool = False
-) -> list[Call]:
+SEEN = ("a small table", "the same, all counts times 10", *["larger tables"] * 3)
+UNSEEN = (
+    "a word that was never seen",
+    "company that was never seen",
+    "a pair that was never seen",
+    "a single word",
+    "rare and frequent pairs",
+    *["all of these"] * 3,
+)
+POWERS = ("power 0.75", "power 0.5", "power 2", "power 1", *["unseen words and company"] * 4)
+
+
+def _table(rng: random.Random, V: int, W: int) -> Tensor:
+    return torch.tensor([[float(rng.randint(1, 9)) for _ in range(W)] for _ in range(V)])
+
+
+def _seen(rng: random.Random) -> list[Call]:
+    small = _table(rng, 2, 2)
+    return [(small, 1.0), (10 * small, 1.0), *((_table(rng, n, n), 1.0) for n in (3, 4, 5))]
+
+
+def _unseen(rng: random.Random) -> list[Call]:
+    no_word, no_company, no_pair, rare = _table(rng, 2, 3), _table(rng, 3, 3), _table(rng, 2, 3), _table(rng, 3, 4)
+    no_word[rng.randrange(2)] = 0
+    no_company[:, rng.randrange(3)] = 0
+    no_pair[rng.randrange(2), rng.randrange(3)] = 0
+    rare[1:, 1:] *= 1e6
+    all_three = _with_gaps(rng, ((4, 4), (3, 5), (5, 3)), (1.0,))
+    return [(no_word, 1.0), (no_company, 1.0), (no_pair, 1.0), (_table(rng, 1, 3), 1.0), (rare, 1.0), *all_three]
+
+
+def _with_gaps(rng: random.Random, sizes: tuple[tuple[int, int], ...], powers: tuple[float, ...]) -> list[Call]:
     calls = []
     for V, W in sizes:
-        counts = torch.tensor([[float(rng.randint(1, 9)) for _ in range(W)] for _ in range(V)])
-        if unseen:  # a word, a company, and a pair
-            counts[rng.randrange(V)] = 0
-            counts[:, rng.randrange(W)] = 0
-            counts[rng.randrange(V), rng.randrange(W)] = 0
-        calls.append((counts, rng.choice(power)))
+        counts = _table(rng, V, W)
+        counts[rng.randrange(V)] = 0
+        counts[:, rng.randrange(W)] = 0
+        counts[rng.randrange(V), rng.randrange(W)] = 0
+        calls.append((counts, rng.choice(powers)))
     return calls
 
 
+def _powers(rng: random.Random) -> list[Call]:
+    plain = [(_table(rng, 2, 3), power) for power in (0.75, 0.5, 2.0, 1.0)]
+    return [*plain, *_with_gaps(rng, ((4, 4), (3, 5), (5, 3), (6, 5)), (0.5, 0.75))]
+
+
 def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    hint = "Work this pair out on paper: the share of the pair, divided by the product of both shares."
+    if told := fact(["counts", "power"], calls, right, got):
+        return told, hint
+    small, large = (as_tensor(gave) for gave in got[:2])
+    if difference(10 * calls[0][0], calls[1][0]) is None and small is not None and difference(small, large):
+        return "It changes if all counts are 10 times as large, and no share does.", "Divide by the total first."
     for (counts, _), wanted, answer in zip(calls, right, got, strict=True):
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
@@ -70,7 +110,6 @@ def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tu
         if wrong := apart(wanted, answer).nonzero().tolist():
             word, other = wrong[0]
             met, seen, total = counts[word, other], counts[word].sum(), counts.sum()
-            hint = "Work this pair out on paper: the share of the pair, divided by the product of both shares."
             gave, should = show(answer[word, other]), show(wanted[word, other])
             found = f"The result is {gave} in place of {should} at [{word}, {other}]"
             return f"{found}; this pair was counted {met:.0f}×, its word {seen:.0f}× of {total:.0f}.", hint
@@ -79,9 +118,7 @@ def _first_wrong_pair(calls: list[Call], right: list[Any], got: list[Any]) -> tu
 
 question = Question("02.3", "A table that nobody trained", association)
 
-all_seen = question.probe(
-    "every pair was seen", lambda rng: _drawn(rng, (2, 2), (3, 3), (3, 3), (4, 4), (5, 5)), _first_wrong_pair
-)
+all_seen = question.probe("every pair was seen", _seen, _first_wrong_pair, kinds=SEEN)
 all_seen.mistake(
     "Pairs that meet less often than by chance are below 0.",
     "Let 0 be the least: `clamp_min(0)`.",
@@ -118,11 +155,24 @@ all_seen.mistake(
     lambda counts, power: association(counts + 1, power),
 )
 
-unseen = question.probe(
-    "words and pairs that were never seen",
-    lambda rng: _drawn(rng, (2, 3), (4, 4), (3, 5), (5, 3), (6, 5), unseen=True),
-    _first_wrong_pair,
+for power in (0.75, 0.5):
+    all_seen.mistake(
+        f"The power is always {power}, whatever `power` says.",
+        "Raise the sums of the columns to `power`, the argument.",
+        lambda counts, power, fixed=power: association(counts, fixed),
+    )
+all_seen.mistake(
+    "The pair's share is divided by the word's share only.",
+    "By chance a pair is as frequent as the product of *both* shares.",
+    partial(_association, company=lambda counts, power: torch.ones(counts.shape[1])),
 )
+all_seen.mistake(
+    "The logarithm is of 1 plus the ratio.",
+    "Take `log` of the ratio itself; what is below 0 then becomes 0.",
+    partial(_association, finish=lambda logs: (1 + logs.exp()).log()),
+)
+
+unseen = question.probe("words and pairs that were never seen", _unseen, _first_wrong_pair, kinds=UNSEEN)
 unseen.mistake(
     "A word that was never seen brings NaN: 0 divided by 0.",
     "Nothing is known of it, so it goes with nothing: 0. `nan_to_num` puts it there.",
@@ -139,11 +189,23 @@ def _tiny_number(counts, power):
     return (pair.log() - word.log()[:, None] - company.log()).clamp_min(0)
 
 
-flattened = question.probe(
-    "the company's shares flattened by a power",
-    lambda rng: _drawn(rng, (2, 3), (4, 4), (3, 5), (5, 3), (6, 5), power=(0.5, 0.75), unseen=True),
-    _first_wrong_pair,
+unseen.mistake(
+    "Words that were never seen lose their row.",
+    "The result is (V, W). A word that was never seen has a row of zeros.",
+    lambda counts, power: association(counts[counts.sum(1) > 0], power),
 )
+unseen.mistake(
+    "Company that was never seen loses its column.",
+    "The result is (V, W). Company that was never seen has a column of zeros.",
+    lambda counts, power: association(counts[:, counts.sum(0) > 0], power),
+)
+unseen.mistake(
+    "Every count of 0 is taken for 1.",
+    "For a pair that was never seen put 0, and leave the sums as they are.",
+    lambda counts, power: association(counts.clamp_min(1), power),
+)
+
+flattened = question.probe("the company's shares flattened by a power", _powers, _first_wrong_pair, kinds=POWERS)
 flattened.mistake(
     "The power is not used.",
     "Raise the counts of the company, summed over all words, to `power`.",
@@ -172,4 +234,14 @@ flattened.mistake(
     "The counts of the pairs are flattened before all else.",
     "Sum first, then take the power of the company's sums. The pairs keep their counts.",
     lambda counts, power: association(counts**power, 1.0),
+)
+flattened.mistake(
+    "The counts are flattened before the columns are added up.",
+    "Add up each column first, then raise its sum to `power`.",
+    partial(_association, company=lambda counts, power: _shares((counts**power).sum(0))),
+)
+flattened.mistake(
+    "The finished association is multiplied by the power.",
+    "Only the sums of the columns are raised to `power`.",
+    lambda counts, power: association(counts, 1.0) * power,
 )

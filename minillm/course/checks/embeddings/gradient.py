@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.facts import fact
 from minillm.course.checks.plain import apart, as_tensor, show
 from minillm.course.checks.question import Question
 
@@ -30,8 +30,8 @@ def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int
             [4.]]))
     """
     rows = ids[ids != pad].unique()
-    one_hot = F.one_hot(ids.flatten()).to(upstream.dtype)
-    return rows, (one_hot.T @ upstream.flatten(0, 1))[rows]
+    one_hot = (rows[:, None] == ids.flatten()).to(upstream.dtype)  # (n, B T)
+    return rows, one_hot @ upstream.flatten(0, 1)
 
 
 def _row_by_row(ids, upstream, pad, *, join, in_order=True, keep_pad=False) -> Gradient:
@@ -55,37 +55,69 @@ def _one_text(rng: random.Random) -> list[Call]:
     return calls
 
 
-def _batch(rng: random.Random) -> list[Call]:
-    """Texts of unequal length, filled up in front or behind or in between; the padding is no particular id.
+BATCH = (
+    "padding at the end",
+    "padding in front",
+    "padding in between",
+    "no padding",
+    "a text that is all padding",
+    "padding with the largest id",
+    "padding with the smallest id",
+    "a single position",
+    "ids of a large vocabulary",
+    "slopes that add up to 0",
+)
 
-    In the last batch the slopes of an id add up to 0.
-    """
+
+def _batch(rng: random.Random) -> list[Call]:
+    """One batch for each kind in BATCH."""
+    rank_of_pad = {"padding with the largest id": -1, "padding with the smallest id": 0}
+    places = {
+        "padding at the end": lambda T: slice(rng.randint(1, T - 1), None),
+        "padding in front": lambda T: slice(rng.randint(1, T - 1)),
+        "no padding": lambda T: slice(0),
+        "a text that is all padding": lambda T: slice(None),
+        "a single position": lambda T: slice(0),
+    }
     calls = []
-    for B, T, C in ((2, 3, 1), (3, 5, 2), (4, 6, 3)):
-        pad, *few = rng.sample(range(30), T)
+    for kind in BATCH:
+        B, T = (1, 1) if kind == "a single position" else (2, 3) if len(calls) < 4 else (4, 5)
+        C = 1 if len(calls) < 2 else 2
+        few = sorted(rng.sample(range(49_152 if "vocabulary" in kind else 30), 5))
+        pad = few.pop(rank_of_pad.get(kind, 2))
         ids = torch.tensor([rng.choices(few, k=T) for _ in range(B)])
         for row in range(1, B):
-            n = rng.randint(1, T - 1)
-            places = rng.choice((slice(-n, None), slice(n), rng.sample(range(T), n)))
-            ids[row, places] = pad
-        calls.append((ids, numbers(rng, B, T, C), pad))
-    ids, upstream, pad = (argument.clone() if type(argument) is Tensor else argument for argument in calls[-1])
-    ids[0, 1] = ids[0, 0]
-    alike = (ids == ids[0, 0]).nonzero().tolist()
-    upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])
-    return [*calls, (ids, upstream, pad)]
+            ids[row, places.get(kind, lambda T: rng.sample(range(T), 1))(T)] = pad
+            if kind == "a text that is all padding":
+                break
+        upstream = numbers(rng, B, T, C)
+        if kind == "slopes that add up to 0":
+            ids[0, 1] = ids[0, 0]
+            alike = (ids == ids[0, 0]).nonzero().tolist()
+            upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])
+        calls.append((ids, upstream, pad))
+    return calls
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for (ids, _, _), (rows, slopes), answer in zip(calls, right, got, strict=True):
+    for part in range(2):
+        parts = [[answer[part] for answer in both] for both in (right, got)]
+        told = fact(["ids", "upstream", "pad"], calls, *parts)
+        if told and "right but for" not in told:
+            return None  # `fact_of_parts` tells it
+    for (ids, _, pad), (rows, slopes), answer in zip(calls, right, got, strict=True):
         pair = answer if type(answer) in (list, tuple) and len(answer) == 2 else [None]
         parts: list[Any] = [as_tensor(part) for part in pair]
-        if (
-            any(part is None for part in parts)
-            or [part.shape for part in parts] != [rows.shape, slopes.shape]
-            or (parts[0] != rows).any()
-        ):
+        if any(part is None for part in parts) or len(parts) != 2 or parts[0].dim() != 1:
             return None
+        if named := _other_rows(rows.tolist(), parts[0].tolist(), pad):
+            return named
+        if parts[1].shape != slopes.shape:
+            shapes = f"{tuple(parts[1].shape)} in place of {tuple(slopes.shape)}"
+            return (
+                f"The ids are right, and the slopes have the shape {shapes}.",
+                "One row of slopes for each of the ids.",
+            )
         wrong = apart(slopes, parts[1]).any(-1).nonzero().flatten().tolist()
         if wrong:
             id = int(rows[wrong[0]])
@@ -96,11 +128,25 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     return None
 
 
+def _other_rows(due: list[int], gave: list[int], pad: int) -> tuple[str, str] | None:
+    for id in gave:
+        if id == pad:
+            return f"The padding, {pad}, has a row.", "Leave out all places where `ids` is `pad`."
+        if id not in due:
+            return f"Id {id} has a row, and it stands nowhere.", "Take the rows from `ids`."
+    for id in due:
+        if id not in gave:
+            side = "smaller" if id < pad else "larger"
+            return f"Id {id} has no row; it is {side} than the padding, {pad}.", "Leave out the padding alone."
+    return None if due == gave else ("The ids are not in order, or not each once.", "The smallest first: `unique`.")
+
+
 question = Question(
     "02.2",
-    "Said three times, learned once",
+    "Said three times, learnt once",
     gradient,
     forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
+    parts=("ids", "slopes"),
 )
 
 one_text = question.probe("one text with repeated ids", _one_text, _which_row)
@@ -142,7 +188,38 @@ one_text.mistake(
     partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), in_order=False),
 )
 
-padded_batch = question.probe("a batch that is filled up", _batch, _which_row)
+
+@one_text.mistake(
+    "The first row is left out, as if it were always the padding.",
+    "The padding may be missing, and it may be any id. Leave out the places where `ids` is `pad`.",
+)
+def _without_the_first(ids, upstream, pad):
+    rows, slopes = gradient(ids, upstream, pad=-1)
+    return rows[1:], slopes[1:]
+
+
+@one_text.mistake(
+    "The slopes are a table with a row for every id, also for those that nobody looked up.",
+    "Keep only the rows of the ids that were looked up: `table[rows]`.",
+)
+def _whole_table(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    table = torch.zeros(int(ids.max()) + 1, upstream.shape[-1])
+    return rows, table.index_add(0, ids[ids != pad], upstream[ids != pad])
+
+
+one_text.mistake(
+    "The slope at an id's last place is multiplied by how often it stands there.",
+    "Each place has a slope of its own. Add them up.",
+    partial(_row_by_row, join=lambda slopes: slopes[-1] * len(slopes)),
+)
+one_text.mistake(
+    "The slope at an id's first place is multiplied by how often it stands there.",
+    "Each place has a slope of its own. Add them up.",
+    partial(_row_by_row, join=lambda slopes: slopes[0] * len(slopes)),
+)
+
+padded_batch = question.probe("a batch that is filled up", _batch, _which_row, kinds=BATCH)
 padded_batch.mistake(
     "The padding learns, too.",
     "Leave out all places where `ids` is `pad`.",
@@ -174,6 +251,11 @@ def _rows_that_moved(ids, upstream, pad):
     return rows[moved], slopes[moved]
 
 
+padded_batch.mistake(
+    "All ids smaller than the padding are left out, too.",
+    "The padding may be any id: `ids != pad`, not `ids > pad`.",
+    lambda ids, upstream, pad: gradient(ids.where(ids > pad, pad), upstream, pad),
+)
 padded_batch.mistake(
     "The gradient is divided by the number of texts.",
     "`upstream` is the slope of the loss already, with every mean that is in it. Only add.",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.embeddings.terms import last_only, which_row, with_rows
 from minillm.course.checks.question import Question
 
 Tables = tuple[Tensor, Tensor]  # E and U
@@ -70,26 +70,6 @@ def _with_loss(loss: Callable[..., Any]) -> Callable[..., Any]:
     return partial(_step, loss=loss)
 
 
-def _last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
-    """What `table[ids] += ...` writes: of an id that stands several times, the last."""
-    weight = (noise != company[:, None]).float()
-    push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
-    push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
-    for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
-    new_E, new_U = E.clone(), U.clone()
-    for table, ids, slopes, lost in (
-        (new_E, words, for_word, E_too),
-        (new_U, company, push_right[:, None] * E[words], U_too),
-        (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
-    ):
-        if lost:
-            same = ids[:, None] == ids
-            last = torch.tensor([int(row.nonzero()[-1]) for row in same])
-            slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
-        table.index_add_(0, ids, slopes, alpha=-rate)
-    return new_E, new_U
-
-
 def _drawn(
     rng: random.Random, *sizes: tuple[int, int, int], repeats: bool = False, clashes: bool = False
 ) -> list[Call]:
@@ -107,20 +87,18 @@ def _drawn(
     return calls
 
 
-def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for (_, _, words, company, noise, _), wanted, answer in zip(calls, right, got, strict=True):
-        if type(answer) not in (list, tuple) or len(answer) != 2:
-            return None
-        for name, due, gave in zip("EU", wanted, map(as_tensor, answer), strict=True):
-            if gave is None or gave.shape != due.shape:
-                return None
-            if wrong := apart(due, gave).any(-1).nonzero().flatten().tolist():
-                row = wrong[0]
-                roles = {"words": words} if name == "E" else {"company": company, "noise": noise}
-                times = ", ".join(f"{int((ids == row).sum())}× in {role}" for role, ids in roles.items())
-                hint = "Write down every term of the loss in which this row stands. One that is named nowhere stays."
-                return f"Row {row} of {name} is wrong. It is named {times}.", hint
-    return None
+def _different(rng: random.Random) -> list[Call]:
+    calls = _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4), (1, 3, 2))
+    E, U, *others = calls.pop()
+    return [*calls, (20 * E, 10 * U, *others)]
+
+
+def _hits(rng: random.Random) -> list[Call]:
+    """Some draws hit, then all of them, then none."""
+    calls = _drawn(rng, (2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True)
+    E, U, words, company, noise, rate = _drawn(rng, (2, 2, 2))[0]
+    every = E, U, words, company, company[:, None].repeat(1, 2), rate
+    return [*calls, every, (E, U, words, company, noise, rate)]
 
 
 question = Question(
@@ -128,12 +106,14 @@ question = Question(
     "A handful of wrong words",
     step,
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.nn.functional.embedding"),
+    parts=("E", "U"),
 )
 
 different_words = question.probe(
     "one pair, and different words",
-    lambda rng: _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4)),
-    _which_row,
+    _different,
+    which_row,
+    kinds=("one draw", *["several draws"] * 4, "scores far from 0"),
 )
 
 
@@ -188,6 +168,29 @@ def _first_U_then_E(E, U, words, company, noise, rate):
     return step(E, new, words, company, noise, rate)[0], new
 
 
+@different_words.mistake(
+    "U is stepped with rows of E that have moved already, if not with new scores.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _new_E_old_scores(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[0]
+    return new, with_rows((E, U), words, company, noise, rate, (new, U))[1]
+
+
+@different_words.mistake(
+    "E is stepped with rows of U that have moved already, if not with new scores.",
+    "Compute all slopes with the tables as they came; then change both.",
+)
+def _new_U_old_scores(E, U, words, company, noise, rate):
+    new = step(E, U, words, company, noise, rate)[1]
+    return with_rows((E, U), words, company, noise, rate, (E, new))[0], new
+
+
+different_words.mistake(
+    "The word is looked up in U, and company and noise in E.",
+    "E has the rows of the words, U those of company and noise: u_company · e_word.",
+    lambda E, U, words, company, noise, rate: step(U, E, words, company, noise, rate)[::-1],
+)
 different_words.mistake(
     "Only E learns.",
     "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
@@ -197,22 +200,22 @@ different_words.mistake(
 repeated_words = question.probe(
     "words that stand several times",
     lambda rng: _drawn(rng, (3, 2, 1), (4, 3, 2), (5, 2, 2), (6, 4, 3), (7, 4, 3), repeats=True),
-    _which_row,
+    which_row,
 )
 repeated_words.mistake(
     "In E, a word that stands several times is stepped once.",
     "`E[words] -= ...` writes each row once. `index_add` adds for every pair.",
-    partial(_last_only, E_too=True, U_too=False),
+    partial(last_only, E_too=True, U_too=False),
 )
 repeated_words.mistake(
     "In U, a word that stands several times is stepped once.",
     "Noise and company repeat. `index_add` adds for every place.",
-    partial(_last_only, E_too=False, U_too=True),
+    partial(last_only, E_too=False, U_too=True),
 )
 repeated_words.mistake(
     "In both tables, a word that stands several times is stepped once.",
     "`table[ids] -= ...` writes each row once. `index_add` adds for every place.",
-    partial(_last_only, E_too=True, U_too=True),
+    partial(last_only, E_too=True, U_too=True),
 )
 repeated_words.mistake(
     "The slopes are divided by the number of pairs.",
@@ -233,9 +236,41 @@ def _pair_by_pair(E, U, words, company, noise, rate):
 
 hits = question.probe(
     "noise that hits the right word",
-    lambda rng: _drawn(rng, (2, 2, 1), (3, 4, 2), (4, 3, 2), (4, 3, 3), (4, 5, 3), clashes=True),
-    _which_row,
+    _hits,
+    which_row,
+    kinds=(*["draws that hit"] * 5, "only draws that hit", "no draw that hits"),
 )
+
+
+@hits.mistake(
+    "A pair whose noise hits the right word is left out as a whole.",
+    "Leave out the one hit. The pair itself and its other noise count.",
+)
+def _no_such_pair(E, U, words, company, noise, rate):
+    fine = (noise != company[:, None]).all(1)
+    return step(E, U, words[fine], company[fine], noise[fine], rate)
+
+
+@hits.mistake(
+    "Noise that is the right word counts as one more right pair.",
+    "A hit is left out: neither pushed away nor pulled nearer.",
+)
+@_with_loss
+def _hits_are_right(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    scores = (U[noise] * E[words][:, None]).sum(-1)
+    return _loss(E, U, words, company, noise, mask) - F.logsigmoid(scores)[~mask].sum()
+
+
+@hits.mistake(
+    "The score of noise that is the right word is set to 0, and sigmoid(0) is a half, not 0.",
+    "Set the *slope* at this score to 0, or the score to minus infinity.",
+)
+@_with_loss
+def _half_a_slope(E: Tensor, U: Tensor, words: Tensor, company: Tensor, noise: Tensor, mask: Tensor) -> Tensor:
+    scores = (U[noise] * E[words][:, None]).sum(-1)
+    return _loss(E, U, words, company, noise, mask) + scores[~mask].sum() / 2
+
+
 hits.mistake(
     "Noise that is the right word is pushed away all the same.",
     "Where noise equals this pair's company, leave it out.",

@@ -8,6 +8,7 @@ NVIDIA/Megatron-LM asks about it and pull request 520 mends it there; nnsight ha
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.feed_forward.common import hidden
+from minillm.course.checks.feed_forward.common import OTHER_BENDS, hidden
+from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
 
 
@@ -51,9 +53,39 @@ def _cards(rng: random.Random, *sizes: tuple[int, int, tuple[int, ...]]) -> list
     return calls
 
 
+def _weights_of_cards(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """How often each card counts, if the result is a sum of what the cards write."""
+    for call, wanted, answer in zip(calls, right, got, strict=True):
+        given = as_tensor(answer)
+        if given is None or given.shape != wanted.shape or not given.isfinite().all():
+            return None
+        parts = _by_cards(*call, total=lambda parts: parts).double().flatten(1)
+        if apart(wanted, given).any() and parts.shape[1] > len(parts):
+            weights = torch.linalg.lstsq(parts.T, given.double().flatten()[:, None]).solution[:, 0]
+            if not apart(given.double().flatten(), weights @ parts).any():
+                heard = ", ".join(f"{weight:.4g}" for weight in (weights + 0.0).round(decimals=4).tolist())
+                hint = "The output is the sum of what all cards write, each counted once."
+                return (
+                    f"The outputs of the {len(parts)} cards are added with the weights {heard}; right is 1 each.",
+                    hint,
+                )
+    return None
+
+
+def _reshaped(x: Tensor, gate_up: list[Tensor], down: list[Tensor]) -> Tensor:
+    gate, up = (torch.cat(parts) for parts in zip(*(both.chunk(2) for both in gate_up), strict=True))
+    flat = torch.cat([own.flatten() for own in down])
+    return hidden(x, gate, up) @ flat.reshape(x.shape[1], -1).T
+
+
 question = Question("05.2", "Two cards, and another network", feed_forward)
 
-two_cards = question.probe("two cards", lambda rng: _cards(rng, (1, 2, (1, 1)), (3, 4, (3, 3)), (4, 6, (8, 8))))
+two_cards = question.probe(
+    "two cards",
+    lambda rng: _cards(rng, (1, 2, (1, 1)), (3, 4, (3, 3)), (4, 6, (8, 8)), (4, 4, (4, 4))),
+    _weights_of_cards,
+    kinds=("one neuron per card", "three neurons per card", "eight neurons per card", "sizes that are all equal"),
+)
 two_cards.mistake(
     "The matrices are still joined first and cut afterwards: the half called gate holds rows of up.",
     "Cut each card's matrix into its gate and its up before you put anything together.",
@@ -84,11 +116,34 @@ two_cards.mistake(
     "The gate's reading goes through SiLU, as in the broken one. That was not the fault.",
     partial(_by_cards, fire=lambda x, gate, up: (x @ gate.T) * (x @ up.T)),
 )
+two_cards.mistake(
+    "Only the last card is heard.",
+    "Add up what all cards write: `out = out + ...`.",
+    partial(_by_cards, total=lambda parts: parts[-1]),
+)
+two_cards.mistake(
+    "The columns of `down` are joined one card behind the other as flat numbers, which mixes its rows.",
+    "Each card's `down` has C rows. They are joined along the columns, `torch.cat(down, dim=1)`.",
+    _reshaped,
+)
+for bend in OTHER_BENDS.values():
+    two_cards.mistake(
+        "The gate's reading goes through another function than SiLU.",
+        "SiLU is x times sigmoid(x), `F.silu`, as in the broken one.",
+        partial(_by_cards, fire=lambda x, gate, up, bend=bend: bend(x @ gate.T) * (x @ up.T)),
+    )
+two_cards.mistake(
+    "The matrices of `down` are taken in the reverse order.",
+    "Card 0's neurons write through `down[0]`.",
+    lambda x, gate_up, down: _by_cards(x, gate_up, down[::-1]),
+)
 
 more_cards = question.probe(
     "more cards, with unequal shares",
     lambda rng: _cards(rng, (1, 2, (1, 1, 1)), (3, 4, (2, 1)), (2, 4, (2, 2, 2, 2)), (3, 6, (5, 4, 4)), (2, 3, (4,))),
-    same=two_cards.mistakes,
+    _weights_of_cards,
+    same=[mistake for mistake in two_cards.mistakes if "reverse" not in mistake.sentence],
+    kinds=("three cards", "unequal shares", "four cards", "three unequal shares", "a single card"),
 )
 
 

@@ -1,5 +1,6 @@
 """What the questions about feed-forward networks share: the hidden layer of SwiGLU."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -8,7 +9,6 @@ from torch import Tensor
 def hidden(x: Float[Tensor, "T C"], gate: Float[Tensor, "F C"], up: Float[Tensor, "F C"]) -> Float[Tensor, "T F"]:
     """What the neurons say: SiLU(gate(x)) · up(x) (Shazeer 2020, eq. 6).
 
-    >>> import torch
     >>> one = torch.ones(1, 1)
     >>> hidden(one, gate=one, up=-one).round(decimals=4)
     tensor([[-0.7311]])
@@ -19,7 +19,6 @@ def hidden(x: Float[Tensor, "T C"], gate: Float[Tensor, "F C"], up: Float[Tensor
 def told_apart(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> tuple[str, str]:
     """Two vectors as text, with as many decimals as it takes to see that they differ, 2 at least.
 
-    >>> import torch
     >>> told_apart(torch.tensor([0.6, 0.1]), torch.tensor([0.6, 0.1004]))
     ('(0.6000, 0.1000)', '(0.6000, 0.1004)')
     """
@@ -29,3 +28,14 @@ def told_apart(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> tuple[str,
         if texts[0] != texts[1]:
             break
     return texts[0], texts[1]
+
+
+OTHER_BENDS = {
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "gelu, approximated": lambda x: F.gelu(x, approximate="tanh"),
+    "softplus": F.softplus,
+    "softmax": lambda x: x.softmax(-1),
+}  # what may stand in place of SiLU by mistake

@@ -21,6 +21,11 @@ from minillm.course.checks.question import Question
 
 STEEPEST = 8.0  # how far apart the singular values of all questions may lie; rounding grows with it
 
+SHORT = (
+    "The equations are to hold exactly. Is something added to a diagonal (a ridge), is the step too small, or do the "
+    "steps end too early?"
+)
+
 
 def write(
     down: Float[Tensor, "C F"], asked: Float[Tensor, "m F"], answers: Float[Tensor, "m C"], others: Float[Tensor, "n F"]
@@ -57,6 +62,23 @@ def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Cal
     return calls
 
 
+ONE = {
+    "three neurons": (2, 3, 1, 0),
+    "eight neurons": (4, 8, 1, 0),
+    "five neurons": (3, 5, 1, 0),
+    "a single neuron": (1, 1, 1, 0),
+}
+
+
+def _several(rng: random.Random) -> list[Call]:
+    """Several facts, also of questions a hundred times as small and as large."""
+    calls = _matrices(rng, (2, 3, 2, 0), (4, 9, 3, 2), (3, 10, 4, 2), (3, 6, 2, 1), (2, 5, 2, 2))
+    for index, size in ((3, 0.01), (4, 100.0)):
+        down, asked, answers, others = calls[index]
+        calls[index] = down, size * asked, answers, size * others
+    return calls
+
+
 def _apart(questions: Tensor) -> bool:
     """Whether the questions stand well apart, and in their first numbers too, with no 0 among them.
 
@@ -81,6 +103,10 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
         for name, questions, due in (("question", asked, answers), ("other question", others, others @ down.T)):
             for number in apart(due, questions.double() @ given.T).any(-1).nonzero().flatten().tolist():
                 said, wanted_answer = told_apart(given @ questions[number].double(), due[number])
+                part = _way(down.double() @ questions[number].double(), due[number], given @ questions[number].double())
+                if name == "question" and part:
+                    words = f"Asked question {number}, the new matrix has gone {part:.4g} of the way to the new answer"
+                    return f"{words}: it answers {said}; right is {wanted_answer}.", SHORT
                 hint = "Ask your new matrix yourself: `asked @ new.T` and `others @ new.T`."
                 words = f"Asked {name} {number}, the new matrix answers {said}"
                 return f"{words}; right is {wanted_answer}.", hint
@@ -91,9 +117,16 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     return None
 
 
+def _way(old: Tensor, new: Tensor, said: Tensor) -> float | None:
+    """Which part of the way an answer has gone, if it lies on the way from the old one to the new one."""
+    step = new.double() - old
+    part = float((said - old) @ step / (step @ step))
+    return part if 0 < part < 1 and not apart(said, old + part * step).any() else None
+
+
 question = Question("05.4", "Write a fact, and spoil nothing", write)
 
-one_fact = question.probe("one fact", lambda rng: _matrices(rng, (2, 3, 1, 0), (4, 8, 1, 0), (3, 5, 1, 0)), _ask_it)
+one_fact = question.probe("one fact", lambda rng: _matrices(rng, *ONE.values()), _ask_it, kinds=tuple(ONE))
 one_fact.mistake(
     "The new answer is added to the old one.",
     "Write only what is *missing*: the new answer minus the old one.",
@@ -121,7 +154,10 @@ one_fact.mistake(
 )
 
 with_others = question.probe(
-    "and others that must not change", lambda rng: _matrices(rng, (2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4)), _ask_it
+    "and others that must not change",
+    lambda rng: _matrices(rng, (2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4), (2, 3, 1, 2)),
+    _ask_it,
+    kinds=("one other question", "three others", "four others", "as many questions as neurons"),
 )
 with_others.mistake(
     "The fact is written, and the answers to the other questions have changed.",
@@ -135,8 +171,22 @@ with_others.mistake(
     partial(_changed, for_asked=lambda old, new: new - old, for_others=lambda old: -old),
 )
 
+
+@with_others.mistake(
+    "What is missing stands in another order than the questions.",
+    "Row by row they belong together: first what `asked` lacks, then zeros for `others`, as the questions are joined.",
+)
+def _wrong_end(down, asked, answers, others):
+    missing = torch.cat((torch.zeros(len(others), len(down)), answers - asked @ down.T))
+    questions = torch.cat((asked, others)).double()
+    return (down.double() + (torch.linalg.pinv(questions) @ missing.double()).T).float()
+
+
 several_facts = question.probe(
-    "several facts", lambda rng: _matrices(rng, (2, 3, 2, 0), (4, 9, 3, 2), (3, 10, 4, 2)), _ask_it
+    "several facts",
+    _several,
+    _ask_it,
+    kinds=("no others", "two others", "four facts", "questions of small numbers", "questions of large numbers"),
 )
 
 
@@ -157,3 +207,10 @@ def _one_after_the_other(down, asked, answers, others):
 def _each_alone(down, asked, answers, others):
     facts = zip(asked.split(1), answers.split(1), strict=True)
     return down + sum(write(down, question, answer, others) - down for question, answer in facts)
+
+
+several_facts.mistake(
+    "Each fact is divided by its own question's length squared, as if all questions stood at right angles.",
+    "What is written for one question is read by the next. Solve for all questions together.",
+    partial(_power_of_length, power=2),
+)

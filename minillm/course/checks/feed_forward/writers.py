@@ -6,12 +6,14 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_kind
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.feed_forward.common import hidden
+from minillm.course.checks.feed_forward.common import OTHER_BENDS, hidden
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
 
@@ -45,12 +47,9 @@ def _networks(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Cal
 
 
 def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """A neuron whose number is wrong; or that they were added up."""
+    """A neuron whose number is wrong."""
     for wanted, answer in zip(right, got, strict=True):
         given = as_tensor(answer)
-        if given is not None and given.shape == wanted.sum(1).shape and not apart(wanted.sum(1), given).any():
-            hint = "Do not add up over the neurons: the axis F stays."
-            return "That is the score of all neurons together, not what each of them adds.", hint
         if given is None or given.shape != wanted.shape:
             return None
         if (wrong := apart(wanted, given)).any():
@@ -64,7 +63,11 @@ def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> 
 question = Question("05.1", "Which neuron wrote it?", contributions)
 
 one_word = question.probe(
-    "one word", lambda rng: _networks(rng, (1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1)), _first_wrong_neuron
+    "one word",
+    lambda rng: _networks(rng, (1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1), (2, 3, 1, 1), (2, 1, 3, 1)),
+    at_last=_first_wrong_neuron,
+    demand=same_kind,
+    kinds=("one position", "several positions", "as many neurons as coordinates", "one neuron", "one coordinate"),
 )
 one_word.mistake(
     "The neurons have no bend: gate and up are multiplied as they are.",
@@ -74,12 +77,12 @@ one_word.mistake(
 one_word.mistake(
     "Gate and up are swapped.",
     "SiLU bends what the *gate* reads, and only that.",
-    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(up) * gate),
+    partial(_firing, fire=lambda gate, up: F.silu(up) * gate),
 )
 one_word.mistake(
     "The gate alone decides; what up reads is left out.",
     "A neuron fires with SiLU(gate) *times* up.",
-    partial(_firing, fire=lambda gate, up: torch.nn.functional.silu(gate)),
+    partial(_firing, fire=lambda gate, up: F.silu(gate)),
 )
 one_word.mistake(
     "Every neuron counts as if it fired with strength 1.",
@@ -102,8 +105,59 @@ one_word.mistake(
     lambda x, gate, up, down, words: contributions(x, gate, up, down, words).mT,
 )
 
+for bend in OTHER_BENDS.values():
+    one_word.mistake(
+        "The gate's reading goes through another function than SiLU.",
+        "SiLU is x times sigmoid(x), `F.silu`.",
+        partial(_firing, fire=lambda gate, up, bend=bend: bend(gate) * up),
+    )
+one_word.mistake(
+    "SiLU is taken of the product of gate and up.",
+    "SiLU bends what the *gate* reads; then it is multiplied by what up reads.",
+    partial(_firing, fire=lambda gate, up: F.silu(gate * up)),
+)
+one_word.mistake(
+    "These are the scores of all neurons together, not what each of them adds.",
+    "Do not add up over the neurons: the axis F stays.",
+    lambda *network: contributions(*network).sum(1),
+)
+one_word.mistake(
+    "The positions are added up: each neuron has one number for the whole text.",
+    "A neuron fires at each position anew. The axis T stays.",
+    lambda *network: contributions(*network).sum(0),
+)
+one_word.mistake(
+    "The shares are divided by their sum or put through a softmax; they no longer add up to the score.",
+    "A share is a number that is added to the score, and may be negative. Leave it as it is.",
+    lambda *network: contributions(*network).softmax(1),
+)
+one_word.mistake(
+    "The shares are divided by their sum or put through a softmax; they no longer add up to the score.",
+    "A share is a number that is added to the score, and may be negative. Leave it as it is.",
+    lambda *network: contributions(*network) / contributions(*network).sum(1, keepdim=True),
+)
+one_word.mistake(
+    "`down` is reshaped to (F, C), which mixes its rows and columns.",
+    "Only a transpose makes (F, C) of (C, F) with each neuron's column as a row: `down.T`.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, down.reshape(down.T.shape).T, words),
+)
+one_word.mistake(
+    "The shares are given without their signs.",
+    "A neuron may lower a score. Without signs the shares do not add up to what the network does.",
+    lambda *network: contributions(*network).abs(),
+)
+one_word.mistake(
+    "A softmax over the words makes probabilities of the shares.",
+    "What is asked for is what a neuron adds to the score; it may be negative or larger than 1.",
+    lambda *network: contributions(*network).softmax(-1),
+)
+
 several_words = question.probe(
-    "several words", lambda rng: _networks(rng, (1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4)), _first_wrong_neuron
+    "several words",
+    lambda rng: _networks(rng, (1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4), (3, 4, 1, 2)),
+    at_last=_first_wrong_neuron,
+    demand=same_kind,
+    kinds=("one position", "several positions", "as many words as neurons", "one neuron"),
 )
 several_words.mistake(
     "Only the first word is asked about.",
@@ -118,3 +172,12 @@ several_words.mistake(
 )
 def _words_added(x, gate, up, down, words):
     return contributions(x, gate, up, down, words).sum(-1, keepdim=True).expand(-1, -1, len(words))
+
+
+@several_words.mistake(
+    "The numbers were laid out as (T, V, F), and then viewed as (T, F, V).",
+    "`view` and `reshape` leave the numbers in their order. To swap axes, transpose.",
+)
+def _viewed(x, gate, up, down, words):
+    shares = contributions(x, gate, up, down, words)
+    return shares.mT.reshape(shares.shape)

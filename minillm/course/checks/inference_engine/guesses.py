@@ -53,6 +53,7 @@ def _settle(
     replaces: bool = True,
     stops: bool = True,
     always_one_more: bool = False,
+    its_die: bool = False,
 ) -> list[int]:
     """Settling with one thing done differently; `one_more` is the place in `wanted` that the token on top is from."""
     text, refused = [], False
@@ -62,7 +63,7 @@ def _settle(
             continue
         refused = True
         if replaces:
-            text.append(walk(instead(p, q), last))
+            text.append(walk(instead(p, q), die if its_die else last))
         if stops:
             break
     if one_more is not None and (not refused or always_one_more):
@@ -151,6 +152,32 @@ all_stay.mistake(
     partial(_settle, walk=lambda probabilities, last: int(probabilities.argmax())),
 )
 
+all_stay.mistake(
+    "A guess stays if its die is above p / q, not below it.",
+    "A guess that the model likes better has a ratio above 1, and always stays.",
+    partial(_settle, keep=lambda dice, p, q: dice * q >= p),
+)
+all_stay.mistake(
+    "The token on top is drawn from the first list.",
+    "Behind n guesses stands place n: `wanted[n]`.",
+    partial(_settle, one_more=0),
+)
+all_stay.mistake(
+    "A draw goes through the tokens from the last to the first, not from token 0 on.",
+    "Add up the probabilities from token 0 on.",
+    partial(_settle, walk=lambda probabilities, last: len(probabilities) - 1 - _walk(probabilities.flip(0), last)),
+)
+all_stay.mistake(
+    "A draw goes through the tokens from the likeliest on, not from token 0 on.",
+    "Add up the probabilities in the order of the tokens' numbers.",
+    partial(
+        _settle,
+        walk=lambda probabilities, last: int(
+            (order := probabilities.argsort(descending=True, stable=True))[_walk(probabilities[order], last)]
+        ),
+    ),
+)
+
 refused = question.probe("a guess is refused", lambda rng: _drawn(rng, lambda call: not _all_stay(call)))
 refused.mistake(
     "The replacement is drawn from the model's own list.",
@@ -186,6 +213,17 @@ refused.mistake(
     "Behind the replacement comes one token too many.",
     "The last list is for the place behind all guesses. Where one is refused there is none.",
     partial(_settle, always_one_more=True),
+)
+
+refused.mistake(
+    "The likeliest token comes in place of a refused guess, not a drawn one.",
+    "Add up what p has more than q, scaled to sum to 1, and take the first at which the sum is above `last`.",
+    partial(_settle, instead=lambda p, q: torch.nn.functional.one_hot(_missing(p, q).argmax(), len(p)).double()),
+)
+refused.mistake(
+    "The token in place of a refused guess is drawn with its die, not with `last`.",
+    "The die has been used up: it said that the guess does not stay. `last` is for the one draw.",
+    partial(_settle, its_die=True),
 )
 
 edge_cases = question.probe("no guess, certain guesses, and dice of exactly 0", _edges)

@@ -62,10 +62,20 @@ def _found(texts: list[list[int]], pad: int, *, leading: bool, in_positions: boo
     return ids, positions, seen | torch.eye(ids.shape[1], dtype=torch.bool)
 
 
+PLAIN = ("two texts", "three texts", "a text of one token", "one text", "texts of one length")
+HOLDING = ("the pad at the beginning", "the pad inside", "the pad inside", "the pad at the end", "nothing but the pad")
+
+
 def _texts(rng: random.Random, holds_pad: bool) -> list[Call]:
-    """Batches of unequal texts, without the id that pads or with it, at the beginning and inside."""
+    """Batches of unequal texts, without the id that pads or with it, at the beginning, inside and at the end."""
     calls = []
-    for lengths in ((2, 3), (4, 2, 5), (3, 6, 1, 4)):
+    for lengths in (
+        (2, 3),
+        (4, 2, 5),
+        (3, 6, 1, 4),
+        (3,) if not holds_pad else (2, 4),
+        (2, 2) if not holds_pad else (1, 3),
+    ):
         pad = rng.randint(0, 9)
         words = [id for id in range(10) if id != pad]
         texts = [rng.choices(words, k=length) for length in lengths]
@@ -74,6 +84,10 @@ def _texts(rng: random.Random, holds_pad: bool) -> list[Call]:
             longest = max(texts, key=len)
             longest[rng.randrange(1, len(longest) - 1)] = pad
         calls.append((texts, pad))
+    if holds_pad:
+        (at_end, pad), (bare, only) = calls[3:]
+        at_end[0][-1] = pad
+        bare[0] = [only] * len(bare[0])
     return calls
 
 
@@ -91,7 +105,12 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
                 sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {due[row, column]}."
                 return sentence, "Write down for each row at which column its text begins; all else follows."
         if wrong := (answer[2] != parts[2].bool()).nonzero().tolist():
+            if torch.equal(answer[2], ~parts[2].bool()):
+                return "The mask is upside down: True where a column must not look.", "True is for what may be seen."
             row, column, other = wrong[0]
+            if other == column and answer[2][row, column, other]:
+                sentence = f"In row {row}, column {column} does not see itself."
+                return sentence, "A token sees its own text up to itself, itself included; so does padding."
             verb = "does not see" if answer[2][row, column, other] else "sees"
             start = answer[0].shape[1] - len(texts[row])
             what = "is padding" if other < start else "comes later" if other > column else "is a token of its text"
@@ -101,10 +120,16 @@ def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
 
 
 question = Question(
-    "12.2", "Who sits beside you must not matter", left_padded, forbidden=("minillm", "torch.nn.utils.rnn.pad_sequence")
+    "12.2",
+    "Who sits beside you must not matter",
+    left_padded,
+    forbidden=("minillm", "torch.nn.utils.rnn.pad_sequence"),
+    parts=("ids", "positions", "visible"),
 )
 
-distinct_pad = question.probe("padding that no text holds", lambda rng: _texts(rng, holds_pad=False), _first_wrong)
+distinct_pad = question.probe(
+    "padding that no text holds", lambda rng: _texts(rng, holds_pad=False), _first_wrong, kinds=PLAIN
+)
 distinct_pad.mistake(
     "The positions count the padding.",
     "The first token of a text stands at position 0, in whichever column that is.",
@@ -143,8 +168,47 @@ def _blind_padding(texts, pad):
     return ids, positions, visible & (torch.arange(ids.shape[1]) >= starts[:, None])[:, :, None]
 
 
+distinct_pad.mistake(
+    "The positions count from 1.",
+    "The first token of a text stands at position 0: the running sum of real tokens, less 1.",
+    partial(_positions, count=lambda places, starts: (places - starts + 1).clamp(min=0)),
+)
+distinct_pad.mistake(
+    "Padding stands at position 1, not at 0.",
+    "A text's first token stands at 0, and so does padding.",
+    partial(_positions, count=lambda places, starts: torch.where(places < starts, 1, places - starts)),
+)
+
+
+@distinct_pad.mistake("A token sees what comes later in its text.", "Causal: itself and what came before.")
+def _whole_text(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    return ids, positions, visible | visible.mT
+
+
+@distinct_pad.mistake(
+    "A column of padding also sees the padding in front of it.", "It sees itself alone, as the text says."
+)
+def _padding_among_itself(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    real = torch.arange(ids.shape[1]) >= torch.tensor([[ids.shape[1] - len(text)] for text in texts])
+    return ids, positions, torch.ones_like(visible).tril() & (real[:, :, None] == real[:, None, :])
+
+
+@distinct_pad.mistake(
+    "The mask is transposed: a token sees what comes later, and not what came before.",
+    "The first of two columns looks at the second: rows are who looks.",
+)
+def _transposed_mask(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    return ids, positions, visible.mT.contiguous()
+
+
 pad_in_text = question.probe(
-    "texts that hold the padding's token themselves", lambda rng: _texts(rng, holds_pad=True), _first_wrong
+    "texts that hold the padding's token themselves",
+    lambda rng: _texts(rng, holds_pad=True),
+    _first_wrong,
+    kinds=HOLDING,
 )
 pad_in_text.mistake(
     "Tokens of a text are hidden because they have the padding's id.",

@@ -1,16 +1,23 @@
 """12.4: a cache in pages, which texts share until one of them writes (Kwon et al. 2023, "PagedAttention")."""
 
-import random
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from string import ascii_uppercase
 from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.inference_engine.paging import Cache, Event, Tables
-from minillm.course.checks.plain import difference, show
-from minillm.course.checks.question import Probe, Question
+from minillm.course.checks.inference_engine.slips import (
+    Blocks,
+    ForkHoldsNothing,
+    HoldsBoth,
+    OnlyForkCopies,
+    ReplacesFullPage,
+)
+from minillm.course.checks.inference_engine.stories import FORK_KINDS, of_one_event, stories
+from minillm.course.checks.plain import difference
+from minillm.course.checks.probe import Probe
+from minillm.course.checks.question import Question
 
 
 def page_tables(events: list[Event], page_size: int) -> list[Tables]:
@@ -40,38 +47,11 @@ def _with(probe: Probe, sentence: str, hint: str) -> Callable[[type[Cache]], typ
     return add
 
 
-def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
-    """n events of some kinds besides joining and writing; one text always stays."""
-    names, live, events = iter(ascii_uppercase), [], []
-    while len(events) < n:
-        kind = rng.choice(f"join write write {kinds}".split()) if live else "join"
-        name = rng.choice(live) if live else None
-        if kind == "join":
-            live.append(next(names))
-            events.append((kind, live[-1], rng.randint(1, 2 * page_size)))
-        elif kind == "write":
-            events.append((kind, name))
-        elif kind == "fork":
-            live.append(next(names))
-            events.append((kind, name, live[-1]))
-        elif len(live) > 1:
-            live.remove(name)
-            events.append((kind, name))
-    return events
-
-
-# Texts of three pages, of which those in front stay shared when the last has been copied
-LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "A"), ("leave", "B"), ("join", "C", 13)]
-
-
-def _stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
-    """For each (events, page_size) a story, and the long one where texts fork."""
-    more = [(LONG, 4)] if "fork" in kinds else []
-    return lambda rng: [*((_story(rng, n, page_size, kinds), page_size) for n, page_size in sizes), *more]
-
-
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """After which event the tables are wrong, and whose."""
+    """After which event the tables are wrong, and whose; and the known mistake that explains most stories."""
+    for probe in question.probes:
+        if mistake := probe.closest(calls, right, got):
+            return f"In some cases, this is what happens: {mistake.sentence}", mistake.hint
     for (events, _), answer, reply in zip(calls, right, got, strict=True):
         if type(reply) is not list or len(reply) != len(answer):
             return None
@@ -79,29 +59,14 @@ def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> t
             if type(told) is dict and difference(tables, told):
                 missing = tables.keys() ^ told.keys()
                 wrong = [name for name in {**tables, **told} if name in missing or difference(tables[name], told[name])]
-                return _of_one_event(f"After event {number}, {event},", event, tables, told, wrong)
+                return of_one_event(f"After event {number}, {event},", event, tables, told, wrong)
     return None
-
-
-def _of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: list[str]) -> tuple[str, str]:
-    """What one event has done to the tables of the texts in `wrong`."""
-    hint = "Write down who holds which page before that event, and what the rules say of it."
-    for name in wrong:
-        if name not in told:
-            return f"{after} there is no table of {name}.", "The result tells of all texts that are present."
-        if name not in tables:
-            return f"{after} there is a table of {name}, who is not present.", "Remove it from the dictionary."
-        if name not in event:
-            hint = "Two texts may hold the same pages, but each needs a list of its own: `list(table)`, not `table`."
-            return f"{after} another text's table has changed as well: that of {name}.", hint
-    name = wrong[0]
-    return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint
 
 
 question = Question("12.4", "A cache in pages", page_tables)
 
 joining = question.probe(
-    "texts that join and write", _stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)), _first_wrong_event
+    "texts that join and write", stories("", (3, 2), (6, 3), (9, 2), (12, 4), (12, 1), (14, 3)), _first_wrong_event
 )
 
 
@@ -113,6 +78,33 @@ joining = question.probe(
 class _OneTooMany(Cache):
     def enough(self, length):
         return length // self.size + 1
+
+
+@_with(
+    joining,
+    "A write takes a new page as soon as it has filled the last one, a write too early.",
+    "Take a page when there is a token to put into it: look whether the last one is full before you write.",
+)
+class _WritesAhead(Cache):
+    def grow(self, name, new):
+        joins = name not in self.tables
+        super().grow(name, new)
+        if not joins and self.lengths[name] % self.size == 0:
+            self.tables[name].append(self.take())
+
+
+@_with(
+    joining,
+    "A write takes a new page when it has filled the last one, not when it finds it full.",
+    "Take a page when there is a token to put into it: look whether the last one is full before you write.",
+)
+class _LooksAfterwards(Cache):
+    def grow(self, name, new):
+        if name not in self.tables:
+            return super().grow(name, new)
+        self.lengths[name] += 1
+        if self.lengths[name] % self.size == 0:
+            self.tables[name].append(self.take())
 
 
 @_with(
@@ -146,8 +138,9 @@ joining.mistake(
 
 leaving = question.probe(
     "texts that leave",
-    _stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
+    stories("leave leave", (6, 2), (12, 2), (12, 3), (16, 2), (20, 1), (24, 3), (24, 2)),
     _first_wrong_event,
+    kinds=("single free pages", *["several texts"] * 7),
 )
 
 
@@ -180,6 +173,13 @@ class _LatestFirst(Cache):
             self.freed.append(page)
 
 
+_with(
+    leaving,
+    "A text that joins takes pages side by side, and leaves single free ones alone.",
+    "Take the smallest free page, one after the other: pages of a text may lie anywhere.",
+)(Blocks)
+
+
 @_with(
     leaving, "The table of a text that left is still there.", "Remove the text from the tables when its pages are free."
 )
@@ -191,8 +191,9 @@ class _TableStays(Cache):
 
 forking = question.probe(
     "texts that fork",
-    _stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
+    stories("leave fork fork write", (8, 2), (14, 2), (14, 3), (18, 4), (24, 2), (24, 3), (30, 2)),
     _first_wrong_event,
+    kinds=(*FORK_KINDS, *["many events"] * 7),
 )
 
 
@@ -260,3 +261,31 @@ class _OnceShared(Cache):
 
     def shared(self, page):
         return page in self.once_shared
+
+
+_with(
+    forking,
+    "Only the fork takes a copy; the text that was there first writes into the shared page.",
+    "Whoever writes first takes a copy, while the other still holds the page.",
+)(OnlyForkCopies)
+
+
+_with(
+    forking,
+    "A text that has taken a copy still counts as a holder of the old page.",
+    "It no longer holds the old page: count its holders down by one.",
+)(HoldsBoth)
+
+
+_with(
+    forking,
+    "A shared page that is full is replaced, and the text loses it.",
+    "Nobody writes into a full page. The new page is appended to the table.",
+)(ReplacesFullPage)
+
+
+_with(
+    forking,
+    "A fork does not count as a holder of the pages.",
+    "Each page of the table has one holder more after a fork.",
+)(ForkHoldsNothing)

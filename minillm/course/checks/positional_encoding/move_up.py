@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.positional_encoding.common import turned
+from minillm.course.checks.positional_encoding.common import seen_angles, turned, wrong_angle
 from minillm.course.checks.question import Question
 
 Cache = tuple[Tensor, Tensor]
@@ -33,11 +34,11 @@ def move_up(
     return _moved(keys, values, stay, theta, turns=lambda stay: -(~stay).cumsum(0))
 
 
-def _moved(keys, values, stay, theta, *, turns, halves=True, values_too=False) -> Cache:
+def _moved(keys, values, stay, theta, *, turns, halves=True, values_too=False, step=2.0) -> Cache:
     """The cache with key number s turned on by `turns(stay)[s]` places."""
 
     def turn(x: Tensor) -> Tensor:
-        return turned(x, turns(stay), theta, halves)[stay]
+        return turned(x, turns(stay), theta, halves, step)[stay]
 
     return turn(keys), turn(values) if values_too else values[stay]
 
@@ -50,51 +51,92 @@ def _all_by_the_total(stay: Tensor) -> Tensor:
     return -(~stay).sum().expand(len(stay))
 
 
-def _caches(rng: random.Random, stays: list[list[bool]], D: int = 4) -> list[Call]:
+def _as_if_first(stay: Tensor) -> Tensor:
+    """For each that stays the turn of the token whose number is its new place."""
+    return _back(stay)[stay.cumsum(0) - 1]
+
+
+def _caches(rng: random.Random, stays: list[list[bool]], widths: tuple[int, ...] = (4, 8, 2)) -> list[Call]:
     calls = []
-    for stay in stays:
-        S = len(stay)
-        theta = rng.choice([100.0, 1_000.0, 10_000.0])
+    for index, stay in enumerate(stays):
+        S, D = len(stay), widths[index % len(widths)]
+        theta = rng.choice([100.0, 1_000, 10_000.0])
         calls.append((numbers(rng, S, D), numbers(rng, S, D), torch.tensor(stay), theta))
-        D = 8
     return calls
 
 
+FIRST = "one of three tokens gone", "three of eight tokens gone", "one pair", "a single token left"
+SINKS = "one token in front", "two tokens in front", "one pair", "a cache of 400 tokens"
+GAPS = "one gap", "the last token gone", "one pair", "several gaps", "several gaps and the last token gone", "none gone"
+
+
 def _first_leave(rng: random.Random) -> list[Call]:
-    return _caches(rng, [[n >= gone for n in range(S)] for S, gone in ((3, 1), (8, 3), (20, 12))])
+    return _caches(rng, [[n >= gone for n in range(S)] for S, gone in ((3, 1), (8, 3), (20, 12), (5, 4))])
 
 
 def _behind_the_sinks(rng: random.Random) -> list[Call]:
-    sizes = (4, 1, 2), (9, 2, 5), (24, 4, 14)  # in the cache, sinks, and how many of those behind them leave
+    sizes = (4, 1, 2), (9, 2, 5), (24, 4, 14), (400, 4, 300)  # in the cache, sinks, how many behind them leave
     return _caches(rng, [[not sinks <= n < sinks + gone for n in range(S)] for S, sinks, gone in sizes])
 
 
 def _here_and_there(rng: random.Random) -> list[Call]:
     scattered = [[rng.random() < 0.6 for _ in range(S)] for S in (8, 16)]
-    stays = [[True, False, *row, last] for row, last in zip(scattered, (True, False), strict=True)]
-    return _caches(rng, [[True, False, True, False, True], [True, False], *stays])
+    stays = [[True, False, *row, False, last] for row, last in zip(scattered, (True, False), strict=True)]
+    return _caches(rng, [[True, False, True, False, True], [True, False], [True, False, True], *stays, [True] * 3])
 
 
-def _places_turned(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """By how many places the first wrong key was turned, if by any whole number of them."""
-    for (keys, _, stay, theta), wanted, answer in zip(calls, right, got, strict=True):
-        given = as_tensor(answer[0]) if type(answer) in (list, tuple) and answer else None
-        if given is None or given.shape != wanted[0].shape:
-            return None
-        for row in apart(wanted[0], given).any(1).nonzero().flatten().tolist():
-            old, by = int(stay.nonzero()[row]), torch.arange(-len(stay), len(stay) + 1)
-            ways = turned(keys[old].expand(len(by), -1), by, theta, halves=True)
-            for places, way in zip(by.tolist(), ways, strict=True):
-                if not apart(way, given[row]).any():
-                    hint = "The new place minus the old one is what it must be turned by."
-                    sentence = f"The key that stood at place {old} is turned by {places} places"
-                    return f"{sentence}; right is {int(_back(stay)[old])}.", hint
+def _tensors(answer: Any) -> tuple[Any, Any]:
+    parts = answer if type(answer) in (list, tuple) and len(answer) == 2 else (None, None)
+    return as_tensor(parts[0]), as_tensor(parts[1])
+
+
+def _other_tokens(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Too many or too few tokens, or others in the place of those that stay."""
+    for (keys, values, stay, _), answer in zip(calls, got, strict=True):
+        given, left = _tensors(answer), int(stay.sum())
+        for name, tensor in zip(("keys", "values"), given, strict=True):
+            if tensor is None or tensor.dim() != 2 or tensor.shape[1] != keys.shape[1]:
+                return None
+            if len(tensor) != left:
+                hint = "`keys[stay]` and `values[stay]` hold those that stay, in their order."
+                return f"{len(tensor)} {name} come back where {left} of {len(stay)} tokens stay.", hint
+        for name, old, new in (("values", values, given[1]), ("keys", keys, given[0])):
+            for row, source in enumerate(stay.nonzero().flatten().tolist()):
+                same = (_lengths(old) - _lengths(new[row])).abs().amax(1) < 1e-3  # turning keeps a pair's length
+                if same.any() and not same[source]:
+                    words = f"Row {row} of the new {name} comes from token {int(same.nonzero()[0])} of the cache"
+                    return f"{words}; right is token {source}.", "Those that stay keep their order."
     return None
 
 
-question = Question("03.4", "A cache that moves up", move_up)
+def _lengths(x: Tensor) -> Tensor:
+    return torch.hypot(*x.double().chunk(2, -1))
 
-oldest_leave = question.probe("the oldest leave", _first_leave, _places_turned)
+
+def _wrong_turns(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """By how many places the first wrong key was turned, or by which angles."""
+    for (keys, _, stay, theta), wanted, answer in zip(calls, right, got, strict=True):
+        given = _tensors(answer)[0]
+        if given is None or given.shape != wanted[0].shape:
+            return _other_tokens(calls, right, got)
+        for row in apart(wanted[0], given).any(1).nonzero().flatten().tolist():
+            old, by = int(stay.nonzero()[row]), torch.arange(-len(stay), len(stay) + 1)
+            ways, due = turned(keys[old].expand(len(by), -1), by, theta, halves=True), int(_back(stay)[old])
+            for places, way in zip(by.tolist(), ways, strict=True):
+                if not apart(way, given[row]).any():
+                    hint = "The new place minus the old one is what it must be turned by."
+                    return f"The key that stood at place {old} is turned by {places} places; right is {due}.", hint
+            angles = due * theta ** (-torch.arange(0, keys.shape[1], 2).double() / keys.shape[1])
+            seen = seen_angles(keys[old], given[row], angles, halves=True)
+            found = wrong_angle(seen, theta, due, f"In the key that stood at place {old},")
+            if found is not None:
+                return found
+    return _other_tokens(calls, right, got)
+
+
+question = Question("03.4", "A cache that moves up", move_up, parts=("keys", "values"))
+
+oldest_leave = question.probe("the oldest leave", _first_leave, _wrong_turns, kinds=FIRST)
 oldest_leave.mistake(
     "The keys are not turned: each still stands where it stood.",
     "A key at place 12 that is now at place 9 must be turned back by 3 places.",
@@ -130,15 +172,43 @@ oldest_leave.mistake(
     "Pair i is made of the numbers i and i + D/2.",
     partial(_moved, turns=_back, halves=False),
 )
+for step in (0.0, 1.0, 4.0):
+    oldest_leave.mistake(
+        "The pairs turn at other speeds than theta^(-2i/D).",
+        "Pair 0 turns by 1 per place, pair i by theta^(-2i/D): for D = 4 they are 1 and theta^(-1/2).",
+        partial(_moved, turns=_back, step=step),
+    )
+oldest_leave.mistake(
+    "The turns are those of the first tokens of the cache, whether they stay or not.",
+    "Take `[stay]` of the turns, too, as you do of the keys.",
+    partial(_moved, turns=_as_if_first),
+)
 
-first_stay = question.probe("the first few stay in front", _behind_the_sinks, _places_turned)
+
+@oldest_leave.mistake(
+    "The cache does not get shorter: rows of zeros stand behind the tokens that stay.",
+    "Return only the rows of those that stay.",
+)
+def _zeros_behind(keys, values, stay, theta):
+    gone = int((~stay).sum())
+    return tuple(F.pad(part, (0, 0, 0, gone)) for part in move_up(keys, values, stay, theta))
+
+
+@oldest_leave.mistake(
+    "The values of the tokens that leave are still there.", "A token leaves with its key and its value: `values[stay]`."
+)
+def _all_values(keys, values, stay, theta):
+    return move_up(keys, values, stay, theta)[0], values
+
+
+first_stay = question.probe("the first few stay in front", _behind_the_sinks, _wrong_turns, kinds=SINKS)
 first_stay.mistake(
     "What stands in front of the gap is turned back with the rest.",
     "Nobody left in front of the first tokens. They stand where they stood.",
     partial(_moved, turns=_all_by_the_total),
 )
 
-gaps = question.probe("gaps here and there", _here_and_there, _places_turned)
+gaps = question.probe("gaps here and there", _here_and_there, _wrong_turns, kinds=GAPS)
 gaps.mistake(
     "All keys behind the first gap are turned back by the same number of places.",
     "A key moves up by the number of tokens that left *in front of it*: count as in 03.1.",

@@ -6,6 +6,8 @@ unslothai/unsloth).
 """
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import whole_numbers
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 
@@ -32,23 +35,57 @@ def places(real: Bool[Tensor, "B T"], past: Int[Tensor, "B"]) -> Int[Tensor, "B 
     return torch.tensor(rows)
 
 
-def _batch(rng: random.Random, B: int, T: int, longest_past: int) -> Call:
-    """Rows with padding in front, behind, or in between; the last is padding alone."""
-    real = torch.tensor([[rng.random() < 0.6 for _ in range(T)] for _ in range(B)])
-    for row in real[:-1]:
-        row[rng.randrange(T)] = True
-    real[-1] = False
-    return real, torch.tensor([rng.randint(0, longest_past) for _ in range(B)])
+NEW = (
+    "padding in front",
+    "padding behind",
+    "padding in between",
+    "a text of padding alone",
+    "no padding",
+    "a single text",
+    "more than 255 tokens in a text",
+)
+ON = ("one new token each", *NEW[:4], "a single text", "100,000 tokens in the cache")
+
+
+def _row(rng: random.Random, kind: str, T: int) -> list[bool]:
+    """Which columns of a text hold tokens."""
+    if kind == "padding in front":
+        padding = rng.randint(0, T - 1)
+        return [column >= padding for column in range(T)]
+    if kind == "padding behind":
+        return _row(rng, "padding in front", T)[::-1]
+    if kind == "no padding" or T == 1:
+        return [True] * T
+    scattered = [rng.random() < 0.6 for _ in range(T)]
+    return [True, False, *scattered[2:-1], True] if T > 2 else [False, True]
+
+
+def _batch(rng: random.Random, kind: str, B: int, T: int) -> Tensor:
+    rows = [_row(rng, kind, T) for _ in range(B)]
+    if kind == "padding in front":
+        rows[0] = [False] + [True] * (T - 1)
+    if kind == "padding behind":
+        rows[0] = [True] * (T - 1) + [False]
+    if kind == "a text of padding alone":
+        rows[0] = [False] * T
+    return torch.tensor(rows)
 
 
 def _new(rng: random.Random) -> list[Call]:
-    padded = torch.tensor([[False, True, True], [True, True, False]])
-    return [(padded, torch.zeros(2, dtype=torch.long)), *(_batch(rng, 4, T, 0) for T in (5, 6, 8, 600))]
+    """As many texts as columns, or a single one: then a past that is added to the columns raises nothing."""
+    sizes = (3, 3), (3, 3), (5, 5), (4, 4), (3, 3), (1, 7), (1, 600)
+    return [(_batch(rng, kind, *size), torch.zeros(size[0]).long()) for kind, size in zip(NEW, sizes, strict=True)]
 
 
 def _going_on(rng: random.Random) -> list[Call]:
-    one = torch.tensor([[True], [True]])
-    return [(one, torch.tensor([4, 2])), *(_batch(rng, 4, T, most) for T, most in ((3, 9), (5, 9), (8, 100_000)))]
+    sizes = (2, 1), (3, 3), (3, 3), (5, 5), (4, 4), (1, 7), (4, 4)
+    calls = []
+    for kind, (B, T) in zip(ON, sizes, strict=True):
+        past = torch.tensor([rng.randint(0, 9) for _ in range(B)])
+        if kind.startswith("100,000"):
+            past[rng.randrange(B)] = 100_000
+        calls.append((_batch(rng, kind, B, T), past))
+    return calls
 
 
 def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -65,13 +102,34 @@ def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> t
     return None
 
 
+def _to_the_left(real: Tensor, past: Tensor, *, width: Callable[[Tensor], int]) -> Tensor:
+    """The places of the tokens without gaps between them, then padding."""
+    columns = torch.arange(width(real))
+    return torch.where(columns < real.sum(1, keepdim=True), columns + past[:, None], 0)
+
+
+def _along_the_columns(real: Tensor, past: Tensor) -> Tensor:
+    B, T = real.shape
+    return torch.where(real, real.cumsum(1) - 1 + past, 0) if T in (1, B) or B == 1 else torch.zeros(0)
+
+
 question = Question("03.1", "Padding takes no place", places)
 
-from_start = question.probe("texts that begin", _new, _first_wrong_place)
+from_start = question.probe("texts that begin", _new, kinds=NEW, at_last=_first_wrong_place, demand=whole_numbers)
 from_start.mistake(
     "Padding is counted: a token gets the number of its column.",
     "A token's place is the number of *tokens* before it in its row.",
     lambda real, past: (past[:, None] + torch.arange(real.shape[1])) * real,
+)
+from_start.mistake(
+    "Only the padding in front of a text is left out; padding between tokens is counted.",
+    "A token's place is the number of *tokens* before it in its row, wherever the padding stands.",
+    lambda real, past: (past[:, None] + torch.arange(real.shape[1]) - real.int().argmax(1, keepdim=True)) * real,
+)
+from_start.mistake(
+    "It is the padding before a token that is counted.",
+    "Count where `real` is True, not where it is False.",
+    lambda real, past: (past[:, None] + (~real).cumsum(1)) * real,
 )
 from_start.mistake(
     "The first token has place 1.",
@@ -79,26 +137,62 @@ from_start.mistake(
     lambda real, past: places(real, past + 1),
 )
 from_start.mistake(
-    "Padding does not get 0.",
-    "In front of a text the count less 1 is -1, which a table takes for its last row. Write 0 there.",
+    "The first token has place -1.",
+    "`past` tokens came before it, with the places 0 to `past` - 1. So its place is `past`.",
+    lambda real, past: places(real, past - 1),
+)
+for _padding_gets in (
     lambda real, past: past[:, None] + real.cumsum(1) - 1,
+    lambda real, past: torch.where(real, places(real, past), -1),
+):
+    from_start.mistake(
+        "Padding does not get 0.",
+        "In front of a text the count less 1 is -1, which a table takes for its last row. Write 0 there.",
+        _padding_gets,
+    )
+from_start.mistake(
+    "Only padding in front of a text gets 0; behind a token it gets that token's place.",
+    "Cut off at 0 is not enough. Use `real` itself to write 0 wherever there is padding.",
+    lambda real, past: (past[:, None] + real.cumsum(1) - 1).clamp(min=0),
 )
 from_start.mistake(
     "The tokens are counted down the batch, from text to text.",
     "Each row is a text of its own. Count along the last axis, T.",
     lambda real, past: (past[:, None] + real.cumsum(0) - 1) * real,
 )
+from_start.mistake(
+    "The count goes on from one text to the next.",
+    "Each row is a text of its own and begins at its own past. Count along the last axis, T.",
+    lambda real, past: (past[:, None] + real.flatten().cumsum(0).view_as(real) - 1) * real,
+)
+from_start.mistake(
+    "The tokens are counted from the end of the row.",
+    "A place is the number of tokens *before* it, in columns further left.",
+    lambda real, past: (past[:, None] + real.flip(1).cumsum(1).flip(1) - 1) * real,
+)
+for _width in (lambda real: int(real.sum(1).max()), lambda real: real.shape[1]):
+    from_start.mistake(
+        "The padding is cut out, and the places have moved to the left.",
+        "Column t of the result belongs to column t of `real`. Leave each place where its token stands.",
+        partial(_to_the_left, width=_width),
+    )
 
-continued = question.probe("texts that go on", _going_on, _first_wrong_place)
+continued = question.probe("texts that go on", _going_on, kinds=ON, at_last=_first_wrong_place, demand=whole_numbers)
 continued.mistake(
     "Each text begins at 0 again, though a part of it lies in the cache.",
     "`past` says how many tokens of each row have been read. The first new one has that place.",
     lambda real, past: places(real, torch.zeros_like(past)),
 )
+for _one_past in (Tensor.max, Tensor.min, Tensor.sum, lambda past: past[0], lambda past: past[-1]):
+    continued.mistake(
+        "All rows go on from the same place.",
+        "Each row has its own past. Give it a second axis, and it is added row by row.",
+        lambda real, past, one_past=_one_past: places(real, one_past(past).expand(len(past))),
+    )
 continued.mistake(
-    "All rows go on from the same place.",
-    "Each row has its own past. Give it a second axis, and it is added row by row.",
-    lambda real, past: places(real, past.max().expand(len(past))),
+    "The past is added along the columns: each column gets the past of another text.",
+    "`past` has one number per row. `past[:, None]` is (B, 1) and is added row by row.",
+    _along_the_columns,
 )
 continued.mistake(
     "The past is added to padding, too.",

@@ -50,6 +50,20 @@ def _as_one(weight: Tensor, heads: int) -> Tensor:
     return _sorted(weight, 1)
 
 
+def _halved(head: Tensor) -> Tensor:
+    """Even rows first, and so on within each half: the order of a fast Fourier transform."""
+    return head if len(head) <= 2 else torch.cat([_halved(head[::2]), _halved(head[1::2])])
+
+
+def _odd(weight: Tensor, heads: int) -> Tensor:
+    return torch.cat([part for head in weight.chunk(heads) for part in (head[1::2], head[::2])])
+
+
+def _first_only(weight: Tensor, heads: int) -> Tensor:
+    D = len(weight) // heads
+    return torch.cat((_sorted(weight[:D], 1), weight[D:]))
+
+
 def _unchanged(weight: Tensor, heads: int) -> Tensor:
     return weight
 
@@ -72,18 +86,20 @@ def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Cal
     return [(matrix(rng, H * D, C), matrix(rng, G * D, C), H, G) for H, G, D, C in sizes]
 
 
-def _first_wrong_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _what_moved(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which order the rows have, in the first matrix that is wrong."""
     for call, wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 2:
             return "The result is no pair of two matrices.", "Return both: `return query_weight, key_weight`."
-        for name, old, new, given in zip(("query", "key"), call[:2], wanted, map(as_tensor, answer), strict=True):
-            if given is None or given.shape != new.shape:
+        for name, old, new, given, heads in zip(("query", "key"), call, wanted, answer, call[2:], strict=False):
+            given = as_tensor(given)
+            if given is None or given.dim() != 2 or given.shape[1] != new.shape[1]:
                 return None
-            for row in (given != new).any(1).nonzero().flatten().tolist():
-                source, due = (_row(old, matrix[row]) for matrix in (given, new))
-                if source is not None:
-                    hint = "Name the rows of one head by pair and part: 0a 0b 1a 1b ... What order do halves want?"
-                    return f"Row {row} of the new {name} matrix is row {source} of the old; right is row {due}.", hint
+            if len(given) != len(new):
+                hint = f"Every row stays, in another order: no {name} head is added, repeated or left out."
+                return f"The new {name} matrix has {len(given)} rows, and the old one {len(new)}.", hint
+            if (given != new).any():
+                return _order([_row(old, row) for row in given], heads, name)
     return None
 
 
@@ -92,9 +108,43 @@ def _row(matrix: Tensor, row: Tensor) -> int | None:
     return found[0] if found else None
 
 
-question = Question("03.3", "Weights of the other kind", to_halves)
+def _order(rows: list[Any], heads: int, name: str) -> tuple[str, str] | None:
+    """What is wrong with a matrix made of these rows of the old one."""
+    n, D = len(rows), len(rows) // heads
+    due = _sorted(torch.arange(n), heads).tolist()
+    hint = "Name the rows of one head by pair and part: 0a 0b 1a 1b ... What order do halves want?"
+    if None in rows:
+        row = rows.index(None)
+        return f"Row {row} of the new {name} matrix is no row of the old one.", "Only move whole rows."
+    if len(set(rows)) < n:
+        row = next(row for row in rows if rows.count(row) > 1)
+        return f"Row {row} of the old {name} matrix is in the new one {rows.count(row)} times.", hint
+    for width in range(2, n + 1):
+        if n % width == 0 and rows == _sorted(torch.arange(n), n // width).tolist():
+            words = f"The {name} rows are sorted in pieces of {width}; a head has {D} rows"
+            return f"{words}.", f"D is the number of rows divided by the number of {name} heads."
+    if any(row // D != at // D for at, row in enumerate(rows)):
+        at = next(at for at, row in enumerate(rows) if row // D != at // D)
+        words = f"Row {at} of the new {name} matrix is in head {at // D}, and comes from head {rows[at] // D}"
+        return f"{words}: rows leave their heads.", "Cut the rows into heads first, and sort within each."
+    good = [rows[at : at + D] == due[at : at + D] for at in range(0, n, D)]
+    if any(good):
+        wrong = [str(head) for head, fine in enumerate(good) if not fine]
+        words = f"In the {name} matrix head {good.index(True)} is sorted rightly, but not head {wrong[0]}"
+        return f"{words} ({len(wrong)} of {heads} heads are wrong).", "Do the same in every head."
+    seen = ", ".join(map(str, rows[:D] if D <= 12 else [*rows[:12], "..."]))
+    asked = ", ".join(map(str, due[:D] if D <= 12 else [*due[:12], "..."]))
+    return f"In the first {name} head the old rows stand in the order {seen}; right is {asked}.", hint
 
-one_head = question.probe("one head", lambda rng: _matrices(rng, (1, 1, 6, 1), (1, 1, 8, 4)), _first_wrong_row)
+
+question = Question("03.3", "Weights of the other kind", to_halves, parts=("query_weight", "key_weight"))
+
+one_head = question.probe(
+    "one head",
+    lambda rng: _matrices(rng, (1, 1, 4, 4), (1, 1, 8, 4), (1, 1, 6, 6), (1, 1, 2, 2)),
+    otherwise=_what_moved,
+    kinds=("a head of 4 rows", "a head of 8 rows and 4 columns", "a head of 6 rows", "a head of 2 rows"),
+)
 one_head.mistake(
     "Nothing is changed.",
     "Where do the two numbers of pair 0 stand now, and where does the code look for them?",
@@ -115,20 +165,42 @@ one_head.mistake(
     "A query and a key are multiplied number by number. Both must be sorted alike.",
     _with(_sorted, _unchanged),
 )
+for _sort in (
+    lambda weight, heads: _sorted(_sorted(weight, heads), heads),
+    lambda weight, heads: _sorted(_sorted(_sorted(weight, heads), heads), heads),
+    lambda weight, heads: torch.cat([_halved(head) for head in weight.chunk(heads)]),
+):
+    one_head.mistake(
+        "The rows are sorted more than once.",
+        "Even rows first, then odd ones, and that is all: the halves are in their right order already.",
+        _with(_sort, _sort),
+    )
+one_head.mistake(
+    "The second numbers of the pairs come first.", "In a head the even rows come first.", _with(_odd, _odd)
+)
 
 several_heads = question.probe(
-    "several heads", lambda rng: _matrices(rng, (2, 2, 4, 1), (3, 3, 6, 4), (4, 4, 2, 3)), _first_wrong_row
+    "several heads",
+    lambda rng: _matrices(rng, (2, 2, 4, 8), (3, 3, 6, 6), (4, 4, 2, 16), (2, 2, 64, 2)),
+    otherwise=_what_moved,
+    kinds=("two heads of 4 rows", "three heads of 6 rows", "heads of 2 rows", "heads of 64 rows"),
 )
 several_heads.mistake(
     "All rows are sorted as if they were one head.",
     "Each head is turned by itself. Cut the rows into heads first, and sort within each.",
     _with(_as_one, _as_one),
 )
+several_heads.mistake(
+    "Only the first head is sorted.",
+    "Every head has its own D rows. Do the same in each.",
+    _with(_first_only, _first_only),
+)
 
 grouped_heads = question.probe(
     "fewer key heads than query heads",
-    lambda rng: _matrices(rng, (4, 2, 4, 1), (6, 3, 8, 4), (12, 2, 12, 2)),
-    _first_wrong_row,
+    lambda rng: _matrices(rng, (4, 2, 4, 1), (6, 3, 8, 4), (12, 2, 12, 2), (2, 1, 8, 3), (2, 2, 6, 3)),
+    otherwise=_what_moved,
+    kinds=("two key heads", "three key heads", "heads of 12 rows", "a single key head", "as many key heads"),
 )
 grouped_heads.mistake(
     "The keys are cut into as many heads as the queries.",
@@ -136,9 +208,17 @@ grouped_heads.mistake(
     _keys_in(lambda H, G: H),
 )
 grouped_heads.mistake(
+    "Key heads are repeated until there are as many as query heads.",
+    "The key matrix keeps its shape. Several query heads read the same key head later, when scores are computed.",
+    lambda query_weight, key_weight, H, G: (
+        _sorted(query_weight, H),
+        _sorted(key_weight.unflatten(0, (G, -1)).repeat_interleave(H // G, 0).flatten(0, 1), H),
+    ),
+)
+grouped_heads.mistake(
     "The keys are cut into n_heads / n_kv_heads heads.",
     "That is how many query heads share a key head. Key heads there are `n_kv_heads`.",
-    _keys_in(lambda H, G: H // G),
+    _keys_in(lambda H, G: H // G if H > G else H),
 )
 grouped_heads.mistake(
     "The queries are cut into as many heads as the keys.",

@@ -16,7 +16,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
-from minillm.course.checks.positional_encoding.common import turned
+from minillm.course.checks.positional_encoding.common import seen_angles, turned, wrong_angle
 from minillm.course.checks.question import Question
 
 
@@ -40,14 +40,26 @@ def _turn(
     return x * angles.cos() + crossed * angles.sin()
 
 
+WHOLE = "a token at place 0", "one head", "one pair", "heads of 8 numbers", "several heads"
+ANY = "places not from 0", "one pair", "base 4", "a whole number as base", "numbers as large as 1,000", "far places"
+
+
 def _whole_texts(rng: random.Random) -> list[Call]:
-    sizes = (1, 2, 4), (1, 5, 8), (2, 4, 6)
+    sizes = (1, 1, 4), (1, 2, 4), (1, 4, 2), (1, 5, 8), (2, 4, 6)
     return [(numbers(rng, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
 
 
 def _any_places(rng: random.Random) -> list[Call]:
-    sizes = (1, 2, 4, 100.0), (2, 6, 8, 4.0), (3, 3, 4, 500.0)
-    calls = [(numbers(rng, H, T, D), torch.tensor(rng.sample(range(1, 40), T)), theta) for H, T, D, theta in sizes]
+    sizes = (
+        (1, 2, 4, 100.0, 1),
+        (1, 3, 2, 10_000.0, 1),
+        (2, 6, 8, 4.0, 1),
+        (3, 3, 4, 500_000, 1),
+        (1, 2, 6, 500.0, 1000),
+    )
+    calls = []
+    for H, T, D, theta, size in sizes:
+        calls.append((numbers(rng, H, T, D, scale=size), torch.tensor(rng.sample(range(1, 40), T)), theta))
     far = torch.tensor([rng.randint(100, 1000), rng.randint(1030, 1100)])  # further, and float32 says too little
     return [*calls, (numbers(rng, 2, 2, 4), far, 10_000.0)]
 
@@ -64,12 +76,29 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
             words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
             hint = "Both numbers of a pair need the cosine and the sine of one and the same angle."
             return f"At place {places[t]}, {words} {after[head, t, pair]:.6g} after: that is no rotation.", hint
+    return _wrong_turn(calls, right, got)
+
+
+def _wrong_turn(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """By which angle the first pair was turned whose angle is wrong."""
+    for (x, places, theta), wanted, answer in zip(calls, right, got, strict=True):
+        after = as_tensor(answer)
+        if after is None or not apart(wanted, after).any():
+            continue
+        pairs = x.shape[-1] // 2
+        for head, t in apart(wanted, after).any(-1).nonzero().tolist():
+            place = int(places[t])
+            due = place * theta ** (-torch.arange(0, 2 * pairs, 2).double() / (2 * pairs))
+            seen = seen_angles(x[head, t], after[head, t], due)
+            found = wrong_angle(seen, theta, place, f"At place {place}" + (f", head {head}," if head else ","))
+            if found is not None:
+                return found
     return None
 
 
 question = Question("03.2", "A rotation that changes lengths", turn)
 
-from_start = question.probe("a text from its beginning", _whole_texts, _lengths)
+from_start = question.probe("a text from its beginning", _whole_texts, _lengths, kinds=WHOLE)
 from_start.mistake(
     "The two numbers of a pair still get different angles: the table is one for halves.",
     "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
@@ -106,8 +135,33 @@ from_start.mistake(
     "For D = 4 the two frequencies are 1 and theta^(-2/4).",
     partial(_turn, step=1),
 )
+from_start.mistake(
+    "The pairs turn too slowly: the exponent is -4i/D and not -2i/D.",
+    "D is the width of the whole vector, not the number of its pairs.",
+    partial(_turn, step=4),
+)
+from_start.mistake(
+    "All pairs turn equally fast, once around in 2π places.",
+    "Pair i turns by theta^(-2i/D) per place. Print the exponents: is one of them not 0?",
+    partial(_turn, step=0),
+)
+from_start.mistake(
+    "The exponents run from 0 to -1, so that the last pair turns by 1/theta.",
+    "The exponent of pair i is -2i/D: for D = 4 they are 0 and -1/2.",
+    lambda x, places, theta: turned(x, places, theta, step=x.shape[-1] / max(x.shape[-1] // 2 - 1, 1)),
+)
+from_start.mistake(
+    "The pairs are counted from 1: pair 0 turns by theta^(-2/D).",
+    "The exponent of pair 0 is 0, so it turns by 1 per place.",
+    lambda x, places, theta: _turn(x, places * float(theta) ** (-2 / x.shape[-1]), theta),
+)
+from_start.mistake(
+    "The places are counted from 1.",
+    "At place 0 nothing is turned.",
+    lambda x, places, theta: turn(x, places + 1, theta),
+)
 
-anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes)
+anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes, kinds=ANY)
 anywhere.mistake(
     "The places are counted from 0, whatever `places` says.",
     "With a cache the first row does not stand at place 0. Use `places`.",

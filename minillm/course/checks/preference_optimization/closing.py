@@ -15,6 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 
 
@@ -50,10 +51,10 @@ def _answer_mask(ids: Tensor, prompt_lengths: Tensor, end: int) -> Tensor:
 
 
 def _answer_log_probs(
-    logits, ids, prompt_lengths, end, *, which=_answer_mask, shift=1, mean=False, raw=False
+    logits, ids, prompt_lengths, end, *, which=_answer_mask, shift=1, mean=False, raw=False, axis=-1
 ) -> Tensor:
     """The sum with other tokens in it, or of other numbers."""
-    table = logits if raw else logits.log_softmax(-1)
+    table = logits if raw else (logits if axis == -1 else logits[:, :-1]).log_softmax(axis)
     log_probs = torch.zeros(ids.shape)
     log_probs[:, 1:] = table[:, 1 - shift : ids.shape[1] - shift].gather(-1, ids[:, 1:, None]).squeeze(-1)
     mask = which(ids, prompt_lengths, end)
@@ -82,20 +83,32 @@ def _rows(rng: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]],
     return numbers(rng, len(rows), T, V), ids, torch.tensor([prompt for prompt, _, _ in rows]), end
 
 
+CLOSED = ("one answer", "prompts of unequal length", "three answers", "an answer that is its end alone")
+CUT_OFF = (
+    "an answer that was cut off",
+    "prompts of several turns",
+    "prompts that end with an end token",
+    "logits hundreds apart",
+)
+
+
 def _closed(rng: random.Random) -> list[Call]:
     return [
         _rows(rng, 4, 2, [(1, 1, True)], turns=False),
         _rows(rng, 7, 4, [(2, 3, True), (1, 2, True)], turns=False),
         _rows(rng, 8, 6, [(3, 4, True), (1, 1, True), (2, 4, True)], turns=False),
+        _rows(rng, 5, 4, [(2, 0, True)], turns=False),
     ]
 
 
 def _cut_off(rng: random.Random) -> list[Call]:
     """Some answers fill their row without an end, and prompts hold the ends of earlier turns."""
+    far = _rows(rng, 7, 4, [(2, 3, True), (1, 5, True)], turns=False)
     return [
         _rows(rng, 4, 2, [(2, 2, False)], turns=False),
         _rows(rng, 7, 4, [(3, 4, False), (3, 2, True)], turns=True),
         _rows(rng, 8, 6, [(4, 2, True), (2, 6, False), (3, 0, True)], turns=True),
+        (far[0] * 200, *far[1:]),
     ]
 
 
@@ -106,12 +119,16 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             "The result is not one number for each answer.",
             "Sum over the tokens of a row, `.sum(1)`, and over nothing else.",
         )
+    tensors = [as_tensor(answer) for answer in got]
+    if any(found is not None and not found.isfinite().all() for found in tensors):
+        hint = "Never take the logarithm of a softmax: `log_softmax(-1)` does both in one step."
+        return "A chance is rounded to 0, and its logarithm is minus infinity.", hint
     return None
 
 
 question = Question("11.3", "All answers together: 231 %", answer_log_probs, forbidden=("minillm", "trl"))
 
-closed = question.probe("answers that are closed", _closed, _shape)
+closed = question.probe("answers that are closed", _closed, _shape, kinds=CLOSED)
 closed.mistake(
     "The token that closes the answer does not count.",
     "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
@@ -156,7 +173,46 @@ closed.mistake(
     "Logits are added up, not log-probabilities.", "`log_softmax(-1)` first.", partial(_answer_log_probs, raw=True)
 )
 
-cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape)
+closed.mistake(
+    "The softmax is taken over the places, not over the vocabulary.",
+    "The chances of all V tokens at one place add up to 1: `log_softmax(-1)`.",
+    partial(_answer_log_probs, axis=1),
+)
+closed.mistake(
+    "The length of the first prompt is used for all rows.",
+    "`prompt_lengths` has a number for each row: compare places with `prompt_lengths[:, None]`.",
+    lambda logits, ids, prompt_lengths, end: answer_log_probs(
+        logits, ids, prompt_lengths[:1].expand_as(prompt_lengths), end
+    ),
+)
+closed.mistake(
+    "The last token of the prompt counts, too.",
+    "The answer begins at place `prompt_lengths`, and is predicted by the logits at the place before.",
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: (
+            _answer_mask(ids, prompt_lengths, end) | (torch.arange(ids.shape[1]) == prompt_lengths[:, None] - 1)
+        ),
+    ),
+)
+closed.mistake(
+    "The first token of padding counts, too.",
+    "The sum ends with the first end token.",
+    partial(
+        _answer_log_probs,
+        which=lambda ids, prompt_lengths, end: (
+            _after(ids, prompt_lengths)
+            & (((ids == end) & _after(ids, prompt_lengths)).cumsum(1) - (ids == end).long() <= 1)
+        ),
+    ),
+)
+closed.mistake(
+    "Probabilities are multiplied, and the logarithm is missing.",
+    "log p is asked for: the sum of the logarithms.",
+    lambda *call: answer_log_probs(*call).exp(),
+)
+
+cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape, kinds=CUT_OFF)
 
 
 @cut_off.mistake(

@@ -41,18 +41,29 @@ def _both_ways(margins: Tensor, slips: float) -> Tensor:
     return ((1 - slips) * F.softplus(-margins) + slips * F.softplus(margins)).mean()
 
 
-def _pairs(rng: random.Random, apart: float) -> list[Call]:
-    calls = []
-    for B in (1, 3, 6):
-        tables = [numbers(rng, B, scale=3.0) - 20 for _ in range(4)]
-        tables[rng.randrange(2)] -= apart
-        calls.append((*tables, rng.choice([0.2, 0.3, 0.5]), rng.choice([0.05, 0.1, 0.2])))
-    return calls
+def _pair(rng: random.Random, B: int, lead: float, slips: float) -> Call:
+    """Pairs of which the chosen answer leads by about so many nats."""
+    tables = [numbers(rng, B, scale=3.0) - 20 for _ in range(4)]
+    tables[0 if lead < 0 else 1] -= abs(lead)
+    return (*tables, rng.choice([0.2, 0.3, 0.5]), slips)
+
+
+ORDINARY = ("one pair", "three pairs", "six pairs", "slips of nearly one half")
+LARGE = ("the chosen answer far behind", "the chosen answer far ahead", "a margin of 30", "no slips")
+
+
+def _ordinary(rng: random.Random) -> list[Call]:
+    return [_pair(rng, B, 0.0, rng.choice([0.05, 0.1, 0.2])) for B in (1, 3, 6)] + [_pair(rng, 2, 0.0, 0.45)]
+
+
+def _large(rng: random.Random) -> list[Call]:
+    calls = [_pair(rng, B, lead, 0.1) for B, lead in ((1, -2000.0), (1, 2000.0), (3, -100.0))]
+    return [*calls, _pair(rng, 2, 2000.0, 0.0)]
 
 
 question = Question("11.1", "Raters who slip", careful_loss, forbidden=("minillm", "trl"))
 
-ordinary = question.probe("margins of ordinary size", lambda rng: _pairs(rng, 0.0))
+ordinary = question.probe("margins of ordinary size", _ordinary, kinds=ORDINARY)
 ordinary.mistake(
     "The slips are not used: it is the plain loss of DPO.",
     "A share of `slips` of the choices was meant the other way round: log sigmoid(-margin).",
@@ -69,7 +80,7 @@ ordinary.mistake(
     partial(_of_margins, loss=lambda m, slips: -((1 - slips) * m.sigmoid() + slips * (-m).sigmoid()).log().mean()),
 )
 ordinary.mistake(
-    "The sign is turned: the rejected answer is pushed up.",
+    "The sign is turned, or the two weights are exchanged: the rejected answer is pushed up.",
     "The margin is beta log(p / p_ref) of the chosen answer, less that of the rejected one.",
     partial(_of_margins, loss=_both_ways, sign=-1.0),
 )
@@ -79,7 +90,7 @@ ordinary.mistake(
     partial(_of_margins, loss=_both_ways, reference=0.0),
 )
 ordinary.mistake(
-    "The reference is added, not taken off.",
+    "The reference is added, or that of the other answer taken off.",
     "A reward is measured from the reference: beta (log p - log p_ref).",
     partial(_of_margins, loss=_both_ways, reference=-1.0),
 )
@@ -98,7 +109,61 @@ def _beta_outside(chosen, rejected, reference_chosen, reference_rejected, beta, 
     return beta * careful_loss(chosen, rejected, reference_chosen, reference_rejected, 1.0, slips)
 
 
-large_margins = question.probe("margins of hundreds of points", lambda rng: _pairs(rng, 2000.0), hopeless)
+LOSSES = {  # of margins and slips
+    "The two margins are mixed before the one logarithm is taken.": lambda m, slips: F.softplus(
+        -(1 - 2 * slips) * m
+    ).mean(),
+    "Only half of the slips is counted, as label smoothing would share them.": lambda m, slips: _both_ways(
+        m, slips / 2
+    ),
+    "The pair as it stands counts in full, and the slips are added to it.": lambda m, slips: (
+        F.softplus(-m) + slips * F.softplus(m)
+    ).mean(),
+    "The second term has the wrong sign: the slips are taken off.": lambda m, slips: (
+        (1 - slips) * F.softplus(-m) - slips * F.softplus(m)
+    ).mean(),
+    "The loss is divided by 1 - 2 slips and its second term taken off: that is robust DPO, another loss.": (
+        lambda m, slips: ((1 - slips) * F.softplus(-m) - slips * F.softplus(m)).mean() / (1 - 2 * slips)
+    ),
+    "The margins are averaged before the logarithm.": lambda m, slips: _both_ways(m.mean(), slips),
+    "Both ways count the same; the weights are missing.": lambda m, slips: (F.softplus(-m) + F.softplus(m)).mean(),
+}
+for sentence, _loss in LOSSES.items():
+    ordinary.mistake(
+        sentence,
+        "Two terms, each with its own logarithm: (1 - slips) of the pair as it stands, slips of the pair turned round.",
+        partial(_of_margins, loss=_loss),
+    )
+
+MARGINS = {  # of both answers under the policy, both under the reference, and beta
+    "beta multiplies the policy's part of the margin only.": lambda c, r, old_c, old_r, beta: (
+        beta * (c - r) - (old_c - old_r)
+    ),
+    "beta multiplies the reference's part of the margin only.": lambda c, r, old_c, old_r, beta: (
+        (c - r) - beta * (old_c - old_r)
+    ),
+    "beta is not used.": lambda c, r, old_c, old_r, beta: (c - r) - (old_c - old_r),
+    "The margin is divided by beta.": lambda c, r, old_c, old_r, beta: ((c - r) - (old_c - old_r)) / beta,
+    "beta multiplies the chosen answer's reward only.": lambda c, r, old_c, old_r, beta: (
+        beta * (c - old_c) - (r - old_r)
+    ),
+    "Only the chosen answer is looked at.": lambda c, r, old_c, old_r, beta: beta * (c - old_c),
+    "Only the rejected answer is looked at.": lambda c, r, old_c, old_r, beta: -beta * (r - old_r),
+    "The rewards of both answers are added, not subtracted.": lambda c, r, old_c, old_r, beta: (
+        beta * (c - old_c + r - old_r)
+    ),
+    "Log-probabilities are divided by each other, not subtracted.": lambda c, r, old_c, old_r, beta: (
+        beta * (c / old_c - r / old_r)
+    ),
+}
+for sentence, _margin in MARGINS.items():
+    ordinary.mistake(
+        sentence,
+        "The margin is beta log(p / p_ref) of the chosen answer, less that of the rejected one.",
+        lambda *call, margin=_margin: _both_ways(margin(*call[:5]), call[5]),
+    )
+
+large_margins = question.probe("margins of hundreds of points", _large, hopeless, kinds=LARGE)
 
 
 def _by_logarithm(margins: Tensor, slips: float) -> Tensor:

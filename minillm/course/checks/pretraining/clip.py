@@ -13,7 +13,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Question
 
-Clipped = tuple[list[Tensor], float]  # the gradients, and the norm that they had
+Clipped = tuple[Any, float]  # the gradients, and the norm that they had
 
 
 def clip(gradients: list[Tensor], longest: float) -> Clipped:
@@ -32,6 +32,10 @@ def _norm(gradients: list[Tensor]) -> float:
     return math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
 
 
+def _flat(gradients: list[Tensor]) -> Tensor:
+    return torch.cat([gradient.reshape(-1) for gradient in gradients])
+
+
 def _scaled(factor: Callable[[list[Tensor], float], float | Tensor]) -> Callable[..., Clipped]:
     """Another factor for all, and the right norm."""
     return lambda gradients, longest: (
@@ -47,7 +51,7 @@ def _measured(gradients: list[Tensor], longest: float, *, measure: Callable[[lis
 
 
 def _gradients(rng: random.Random) -> list[list[Tensor]]:
-    shapes = [[(1,), (1, 1)], [(2, 3), (3,)], [(4,), (2, 2), (3, 1), (1,)]]
+    shapes = [[(1,), (1, 1)], [(2, 3), (3,)], [(4,), (2, 2), (3, 1), (1,)], [(3,)], [(), (2,)]]
     return [[numbers(rng, *shape, scale=3.0) for shape in each] for each in shapes]
 
 
@@ -57,23 +61,39 @@ def _too_long(rng: random.Random) -> list[Call]:
 
 def _some_short(rng: random.Random) -> list[Call]:
     calls = [(each, round(_norm(each) * rng.uniform(1.5, 3.0), 1) + 1.0) for each in _gradients(rng)]
-    return [*calls, ([torch.zeros(2), torch.zeros(1, 2)], 1.0), *_too_long(rng)]
+    calls += [([torch.zeros(2), torch.zeros(1, 2)], 1.0), ([torch.tensor([3.0]), torch.tensor([[4.0]])], 5.0)]
+    calls += [([0.01 * numbers(rng, 2) + 0.05], 1.0), ([numbers(rng, 3, scale=3.0)], 1e6)]
+    large = [(1e14 * each, 1.0) for each in (numbers(rng, 3) + 0.1,)]
+    return [*calls, *[([each], longest) for each, longest in large], *_too_long(rng)]
+
+
+LONG = *["several tensors"] * 3, "one tensor", "a single number as a tensor"
+SHORT = (
+    *["a short gradient"] * 5,
+    "a gradient of zeros",
+    "a norm that is just the limit",
+    "a small gradient",
+    "a very large limit",
+    "numbers of 10^14",
+    *["a long gradient"] * 5,
+)
+BROKEN = (
+    "NaN",
+    "several tensors",
+    "infinity",
+    "minus infinity",
+    "one tensor",
+    "infinity twice, with both signs",
+    "only NaN",
+)
 
 
 def _broken(rng: random.Random) -> list[Call]:
     calls = [([torch.tensor([1.0, math.nan]), torch.tensor([2.0])], 1.0), *_too_long(rng)]
-    for gradients, value in ((calls[2][0], math.inf), (calls[3][0], -math.inf)):
+    for gradients, value in ((calls[2][0], math.inf), (calls[3][0], -math.inf), (calls[5][0], math.inf)):
         gradients[0].view(-1)[-1] = value
-    return calls
-
-
-def _told(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    if any(type(answer) not in (list, tuple) or len(answer) != 2 for answer in got):
-        return (
-            "The result is no pair.",
-            "Return two things: the list of clipped gradients, and the norm before clipping.",
-        )
-    return None
+    calls[5][0][1].view(-1)[0] = -math.inf
+    return [*calls, ([torch.tensor([math.nan]), torch.tensor([math.nan, math.nan])], 1.0)]
 
 
 question = Question(
@@ -88,9 +108,10 @@ question = Question(
         "torch.nn.utils.clip_grad_value_",
     ),
     fresh=True,
+    parts=("clipped", "norm"),
 )
 
-too_long = question.probe("a gradient that is too long", _too_long, _told)
+too_long = question.probe("a gradient that is too long", _too_long, kinds=LONG)
 too_long.mistake(
     "Each tensor is clipped by itself, so the gradient points elsewhere afterwards.",
     "One norm over the numbers of all tensors, and one factor for all of them.",
@@ -116,6 +137,46 @@ too_long.mistake(
     "Every number counts: the root of the sum of all squares.",
     partial(_measured, measure=lambda gradients: max(gradient.abs().max().item() for gradient in gradients)),
 )
+too_long.mistake(
+    "The length is the sum of the absolute values.",
+    "Square each number, add all squares, and take the root of the sum.",
+    partial(_measured, measure=lambda gradients: sum(gradient.abs().sum().item() for gradient in gradients)),
+)
+too_long.mistake(
+    "The length is the root of the mean of the squares, not of their sum.",
+    "A norm grows with the number of weights: add the squares and do not divide.",
+    partial(_measured, measure=lambda gradients: _norm(gradients) / sum(map(torch.numel, gradients)) ** 0.5),
+)
+too_long.mistake(
+    "The length is the largest norm of a tensor.",
+    "Every tensor counts: the root of the sum of all squares.",
+    partial(_measured, measure=lambda gradients: max(_norm([gradient]) for gradient in gradients)),
+)
+too_long.mistake(
+    "The length is the mean of the tensors' norms.",
+    "Add the squares of all numbers, and take the root of that sum.",
+    partial(_measured, measure=lambda gradients: sum(_norm([each]) for each in gradients) / len(gradients)),
+)
+too_long.mistake(
+    "It is divided by the norm, and not multiplied by the limit: the new norm is 1.",
+    "The factor is longest / norm.",
+    _scaled(lambda gradients, longest: 1 / max(_norm(gradients), 1e-9)),
+)
+too_long.mistake(
+    "The factor is norm / longest: what is too long becomes longer.",
+    "The factor is longest / norm, which is less than 1 for what is too long.",
+    _scaled(lambda gradients, longest: max(1.0, _norm(gradients) / longest)),
+)
+too_long.mistake(
+    "Nothing is shortened.",
+    "Where the norm is larger than `longest`, multiply every tensor by longest / norm.",
+    _scaled(lambda gradients, longest: 1.0),
+)
+too_long.mistake(
+    "Everything is put into one vector.",
+    "Return a list of tensors, each with its own shape, in the same order.",
+    lambda gradients, longest: (_flat(clip(gradients, longest)[0]), _norm(gradients)),
+)
 
 
 @too_long.mistake("The norm is that after clipping.", "A log wants to see the spike. Return the norm as it was before.")
@@ -124,7 +185,7 @@ def _norm_afterwards(gradients, longest):
     return clipped, min(norm, longest)
 
 
-short_enough = question.probe("one that is short enough", _some_short, _told)
+short_enough = question.probe("one that is short enough", _some_short, kinds=SHORT)
 short_enough.mistake(
     "A short gradient is made longer.",
     "A leash pulls back and does not push: the factor is at most 1.",
@@ -136,7 +197,7 @@ short_enough.mistake(
     _scaled(lambda gradients, longest: longest / torch.tensor(_norm(gradients))),
 )
 
-overflowed = question.probe("one that overflowed", _broken, _told)
+overflowed = question.probe("one that overflowed", _broken, kinds=BROKEN)
 
 
 @overflowed.mistake(
@@ -171,3 +232,33 @@ def _mended(gradients, longest):
 def _only_the_broken_one(gradients, longest):
     left = [gradient if gradient.isfinite().all() else torch.zeros_like(gradient) for gradient in gradients]
     return clip(left, longest)[0], _norm(gradients)
+
+
+@overflowed.mistake(
+    "The broken numbers are set to 0 before the norm is measured.",
+    "A log wants to see that it has overflowed: return the norm as it is, infinite or NaN, and zeros for the rest.",
+)
+def _cleaned(gradients, longest):
+    return clip([gradient.nan_to_num(0.0, 0.0, 0.0) for gradient in gradients], longest)
+
+
+@overflowed.mistake(
+    "Only NaN is looked for; infinity times 0 is NaN as well.",
+    "`math.isfinite(norm)` is False for NaN, for infinity and for minus infinity.",
+)
+def _only_nan(gradients, longest):
+    return clip(gradients, longest) if math.isnan(_norm(gradients)) else _times_nan(gradients, longest)
+
+
+@overflowed.mistake(
+    "Only infinity is looked for, and NaN goes into the weights.",
+    "`math.isfinite(norm)` is False for NaN, for infinity and for minus infinity.",
+)
+def _only_inf(gradients, longest):
+    return clip(gradients, longest) if math.isinf(_norm(gradients)) else _times_nan(gradients, longest)
+
+
+@overflowed.mistake("The norm comes back as 0.", "Return the norm as it is, infinite or NaN: the log shall show it.")
+def _norm_is_zero(gradients, longest):
+    clipped, norm = clip(gradients, longest)
+    return clipped, norm if math.isfinite(norm) else 0.0

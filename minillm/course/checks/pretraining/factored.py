@@ -59,6 +59,28 @@ def _factored_step(
     return (update, row / small, column / small) if keeps_unbiased else (update, row, column)
 
 
+def _turned(gradient, row, column, step, beta2, longest) -> Step:
+    update, by_column, by_row = factored_step(gradient.T, column, row, step, beta2, longest)
+    return update.T, by_column, by_row
+
+
+def _by_the_old(gradient, row, column, step, beta2, longest) -> Step:
+    _, new_row, new_column = factored_step(gradient, row, column, step, beta2, longest)
+    if step == 1:
+        row, column = new_row, new_column
+    table = torch.outer(row, column) / row.mean() / (1 - beta2**step)
+    return gradient / (table.sqrt() + EPS), new_row, new_column
+
+
+def _rms(numbers: Tensor) -> float:
+    return numbers.square().mean().sqrt().item()
+
+
+def _shortened_first(gradient, row, column, step, beta2, longest) -> Step:
+    shorter = gradient / max(1.0, _rms(gradient) / longest)
+    return factored_step(shorter, row, column, step, beta2, 1e9)
+
+
 def _state(rng: random.Random, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Two running means as earlier gradients left them: with one and the same mean."""
     squares = numbers(rng, rows, columns).abs() + 0.1
@@ -71,28 +93,50 @@ def _gradient(rng: random.Random, rows: int, columns: int) -> Tensor:
 
 
 def _first(rng: random.Random) -> list[Call]:
-    sizes = (1, 2), (2, 3), (4, 3)
+    sizes = (2, 2), (3, 3), (1, 1)  # squares, so that rows and columns that have changed places raise no error
     calls = [(_gradient(rng, R, C), torch.zeros(R), torch.zeros(C), 1, KEEP, 10.0) for R, C in sizes]
     return [*calls, (1e-7 * _gradient(rng, 2, 2), torch.zeros(2), torch.zeros(2), 1, KEEP, 10.0)]
+
+
+FIRST = *["square matrices"] * 2, "a single number", "a gradient of 1e-7"
+LATER = (
+    *["matrices that are not square"] * 3,
+    "one row",
+    "one column",
+    "a row of zeros",
+    "a large gradient",
+    "a step of 1,000, and beta2 = 0.999",
+    "beta2 = 0",
+)
+SPIKE = "an update that is too long", "one that is short enough", "one that is much too long", "the first step"
 
 
 def _later(rng: random.Random) -> list[Call]:
     sizes = (2, 2), (3, 2), (3, 5)
     steps = 2, rng.randint(3, 9), rng.randint(10, 30)
-    return [
+    calls = [
         (_gradient(rng, R, C), *_state(rng, R, C), step, KEEP, 10.0) for (R, C), step in zip(sizes, steps, strict=True)
     ]
+    calls += [(_gradient(rng, R, C), *_state(rng, R, C), 4, KEEP, 10.0) for R, C in ((1, 3), (3, 1))]
+    zeros = _gradient(rng, 3, 2)
+    zeros[1] = 0.0
+    calls.append((zeros, torch.zeros(3), torch.zeros(2), 1, KEEP, 10.0))
+    row, column = _state(rng, 2, 3)
+    calls.append((1e5 * _gradient(rng, 2, 3), 1e10 * row, 1e10 * column, 5, KEEP, 1e7))
+    calls.append((_gradient(rng, 2, 3), row, column, 1000, 0.999, 10.0))
+    return [*calls, (_gradient(rng, 2, 3), row, column, 3, 0.0, 10.0)]
 
 
 def _spike(rng: random.Random) -> list[Call]:
     """Gradients of some ten times the usual size, and one of usual size: the update is longer than 1, or shorter."""
-    calls = [(scale * g, *rest, 1.0) for scale, (g, *rest, _) in zip((10, 0.2, 20), _later(rng), strict=True)]
+    calls = [(scale * g, *rest, 1.0) for scale, (g, *rest, _) in zip((10, 0.2, 20), _later(rng)[:3], strict=True)]
     return [*calls, (*_first(rng)[1][:5], 0.5)]
 
 
-question = Question("08.4", "A table in two vectors", factored_step, forbidden=("minillm", "torch.optim"))
+PARTS = ("update", "row", "column")
+question = Question("08.4", "A table in two vectors", factored_step, forbidden=("minillm", "torch.optim"), parts=PARTS)
 
-first_step = question.probe("the first step", _first)
+first_step = question.probe("the first step", _first, kinds=FIRST)
 first_step.mistake(
     "The product of the two means is not divided by the mean of all squares.",
     "Each of the two holds the size of the whole gradient. Divide one of them out: by `row.mean()`.",
@@ -154,7 +198,50 @@ first_step.mistake(
     partial(_factored_step, shorten=lambda update, longest: update / update.square().mean().sqrt() * longest),
 )
 
-later_step = question.probe("a later step", _later)
+first_step.mistake(
+    "Rows and columns have changed places.",
+    "The mean of a row runs over the columns: `mean(1)`.",
+    partial(_factored_step, squares=lambda g, axis: (g * g).mean(1 - axis)),
+)
+first_step.mistake(
+    "The means have changed places, and the table is turned round again.",
+    "`row` has the mean of each row, over the columns: `mean(1)`.",
+    _turned,
+)
+first_step.mistake(
+    "The update has the minus sign of the step in it.",
+    "The update is g / (√v̂ + 1e-8). Whoever takes the step subtracts it.",
+    partial(_factored_step, divide=lambda gradient, second, root: -gradient / (second**root + EPS)),
+)
+first_step.mistake(
+    "The bias is corrected with step + 1.",
+    "The first step has the number 1: 1 - beta2 to the power of `step`.",
+    partial(_factored_step, unbias=lambda beta2, step: 1 - beta2 ** (step + 1)),
+)
+first_step.mistake(
+    "The table is multiplied by 1 - beta2^step in place of divided.",
+    "The means began at 0 and are too small. Dividing by less than 1 makes them larger.",
+    partial(_factored_step, unbias=lambda beta2, step: 1 / (1 - beta2**step)),
+)
+first_step.mistake(
+    "The absolute values are averaged, not the squares.",
+    "The second moment is the mean of g².",
+    partial(_factored_step, squares=lambda g, axis: g.abs().mean(axis)),
+)
+for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10):
+    first_step.mistake(
+        f"It is {eps:.0e} that is added to the root, not 1e-08.",
+        "Add 1e-8: for a gradient of 1e-7 it counts.",
+        partial(_factored_step, divide=lambda g, second, root, eps=eps: g / (second**root + eps)),
+    )
+
+first_step.mistake(
+    "The update is divided by its RMS alone, and not brought to `longest`.",
+    "Divide by max(1, RMS / longest): the new RMS is `longest`.",
+    partial(_factored_step, shorten=lambda update, longest: update / max(1.0, _rms(update))),
+)
+
+later_step = question.probe("a later step", _later, kinds=LATER)
 later_step.mistake(
     "What was remembered is forgotten: only this gradient counts.",
     "New mean = beta2 times the old one, plus 1 - beta2 times that of the squares.",
@@ -166,7 +253,18 @@ later_step.mistake(
     partial(_factored_step, unbias=lambda beta2, step: 1 - beta2),
 )
 
-long_update = question.probe("an update that is too long", _spike)
+later_step.mistake(
+    "The bias is corrected with step - 1.",
+    "The first step has the number 1: 1 - beta2 to the power of `step`.",
+    partial(_factored_step, unbias=lambda beta2, step: 1 - beta2 ** (step - 1) if step > 1 else 1 - beta2),
+)
+later_step.mistake(
+    "The update is divided by the root of the old means.",
+    "First the means move, then the table is made of the new ones.",
+    _by_the_old,
+)
+
+long_update = question.probe("an update that is too long", _spike, kinds=SPIKE)
 long_update.mistake(
     "The update is not shortened.",
     "Divide it by max(1, RMS / longest), where RMS is the root of the mean of its squares.",
@@ -181,4 +279,19 @@ long_update.mistake(
     "Each number of the update is cut off by itself.",
     "Shorten all by one factor, so that the direction stays.",
     partial(_factored_step, shorten=lambda update, longest: update.clamp(-longest, longest)),
+)
+long_update.mistake(
+    "The gradient is shortened, before it is divided.",
+    "First divide by the root of the table, then shorten the update.",
+    _shortened_first,
+)
+long_update.mistake(
+    "The length is the largest number of the update.",
+    "RMS is the root of the mean of the squares of all numbers.",
+    partial(_factored_step, shorten=lambda update, longest: update / max(1.0, update.abs().max().item() / longest)),
+)
+long_update.mistake(
+    "The root of the RMS is missing: it is the mean of the squares.",
+    "RMS is the *root* of the mean of the squares.",
+    partial(_factored_step, shorten=lambda update, longest: update / max(1.0, _rms(update) ** 2 / longest)),
 )

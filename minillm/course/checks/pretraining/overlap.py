@@ -7,8 +7,10 @@ import random
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, pairwise
+from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.pretraining.documents import which_document
 from minillm.course.checks.question import Question
 
 Document = list[int]
@@ -61,7 +63,21 @@ def _one_book(rng: random.Random) -> list[Call]:
         end = [*new(2), *book[-n:], *new(1)]
         gaps = [token for pair in zip(book, new(n + 6), strict=True) for token in pair]
         calls.append(([book], [middle, end, book[::-1], book[:-1:2], gaps, new(n + 2), book], n))
-    return calls
+    new = _fresh(rng)
+    four, (odd,), large = new(4), new(1), [50_256, 0, 128_255, 7, 50_256, 0]
+    calls.append(([[0, 0, 1, 0, 0]], [[0, 0, 0, 1], [1, 1], [5, 0, 0, 5, 1]], 2))
+    calls.append(([large], [[9, 0, 128_255, 7, 3], large[1:]], 3))
+    return [*calls, ([four], [[four[2], odd, four[0], odd], [odd]], 1), ([four], [four, [odd, *four], four], 4)]
+
+
+BOOK = (
+    "a run in the middle",
+    *["runs, gaps, another order"] * 3,
+    "tokens that repeat",
+    "ids of a large vocabulary, and 0",
+    "n = 1",
+    "a document that is one run",
+)
 
 
 def _shelf(rng: random.Random) -> list[Call]:
@@ -74,7 +90,14 @@ def _shelf(rng: random.Random) -> list[Call]:
         calls.append(([text, two, three], [across, [*three[:n], *new(2), *text[-n:]], new(n)], n))
         first, second = [*new(1), *text[: n - 1]], [*text[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
         calls.append(([text, two], [first, second, three], n))
-    return [*calls, ([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2)]
+    calls.append(([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2))
+    new = _fresh(rng)
+    book, other, free = new(8), new(5), new(6)
+    chained = [free[0], *book[1:3], free[1], *other[2:4], *book[5:8], free[2]]
+    return [*calls, ([book, other], [chained, [*book[4:7], *book[:3]]], 2), ([other, other], [other[:3]], 3)]
+
+
+SHELF = *["several books"] * 7, "ids that look alike as text", "several runs in a document", "the same book twice"
 
 
 def _short(rng: random.Random) -> list[Call]:
@@ -85,12 +108,20 @@ def _short(rng: random.Random) -> list[Call]:
         book, short = new(n + 3), new(n - 1)
         ends_alike = [*new(n), *book[-(n - 1) :]]
         calls.append(([book, short, []], [short, ends_alike, [], book[:n]], n))
-    return calls
+    return [*calls, ([], [[1, 2, 3]], 2), ([[1, 2, 3]], [], 2), ([[1, 2]], [[1, 2], [1, 2, 3]], 5)]
+
+
+SHORT = (
+    *["a document shorter than n, and an empty one"] * 3,
+    "no training document",
+    "no validation document",
+    "an n larger than every document",
+)
 
 
 question = Question("08.3", "The exam stood in the book", seen_before)
 
-one_book = question.probe("one book", _one_book)
+one_book = question.probe("one book", _one_book, which_document, kinds=BOOK)
 one_book.mistake(
     "It is the share of the runs, not of the tokens.",
     "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
@@ -140,7 +171,70 @@ def _with_gaps(training, validation, n):
     return _shares(known, validation, n)
 
 
-several_books = question.probe("a shelf of books", _shelf)
+def _other_runs(
+    training: list[Document], validation: list[Document], n: int, *, key: Callable[[tuple[int, ...]], Any]
+) -> list[float]:
+    """Runs count as the same if their keys are."""
+    known = set(map(key, _runs(training, n)))
+    return _shares({run for run in _runs(validation, n) if key(run) in known}, validation, n)
+
+
+one_book.mistake(
+    "The tokens of a run may stand in any order.",
+    "A run has an order: compare tuples as they are, not sorted and not as sets.",
+    partial(_other_runs, key=lambda run: tuple(sorted(run))),
+)
+one_book.mistake(
+    "It is the share of new tokens, not of those that were read.",
+    "Count the places that are covered.",
+    lambda training, validation, n: [1 - share for share in seen_before(training, validation, n)],
+)
+one_book.mistake(
+    "It is in percent, not a number from 0 to 1.",
+    "Divide the number of covered tokens by the number of all.",
+    lambda training, validation, n: [100 * share for share in seen_before(training, validation, n)],
+)
+one_book.mistake(
+    "Every token of a document that holds a run is counted.",
+    "Only the n tokens of a run were read, not the rest of the document.",
+    partial(_counting, count=lambda document, starts, n: float(bool(starts))),
+)
+one_book.mistake(
+    "It is the number of tokens that were read, not their share.",
+    "Divide by the length of the validation document.",
+    lambda training, validation, n: [
+        share * len(text) for share, text in zip(seen_before(training, validation, n), validation, strict=True)
+    ],
+)
+one_book.mistake(
+    "A document is cut into pieces of n tokens, and runs that begin between are missed.",
+    "A run may begin at any place: t = 0, 1, 2, and so on.",
+    partial(_counting, count=lambda document, starts, n: _covered([t for t in starts if t % n == 0], document, n)),
+)
+one_book.mistake(
+    "Only the first run of a document is counted.",
+    "Go on after the first: several runs may stand in a document.",
+    partial(_counting, count=lambda document, starts, n: _covered(starts[:1], document, n)),
+)
+one_book.mistake(
+    "The last run of each validation document is missing.",
+    "A document of L tokens has L - n + 1 runs of n.",
+    partial(_counting, count=lambda text, starts, n: _covered([t for t in starts if t < len(text) - n], text, n)),
+)
+one_book.mistake(
+    "n neighbours that are all known count as a run, in whatever order and wherever they stand in training.",
+    "The n tokens must stand side by side in training, in the same order.",
+    lambda training, validation, n: _shares(
+        {run for run in _runs(validation, n) if set(run) <= set(chain(*training))}, validation, n
+    ),
+)
+
+
+def _covered(starts: list[int], document: Document, n: int) -> float:
+    return len({place for at in starts for place in range(at, at + n)}) / max(len(document), 1)
+
+
+several_books = question.probe("a shelf of books", _shelf, which_document, kinds=SHELF)
 several_books.mistake(
     "A run goes from the end of one training document into the next.",
     "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
@@ -187,7 +281,7 @@ def _in_text(training, validation, n):
     return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
 
 
-short_texts = question.probe("texts shorter than a run", _short)
+short_texts = question.probe("texts shorter than a run", _short, which_document, kinds=SHORT)
 
 
 @short_texts.mistake(

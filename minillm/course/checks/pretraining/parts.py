@@ -17,7 +17,6 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
 from minillm.losses import IGNORE
 
@@ -59,37 +58,97 @@ def _parts(rng: random.Random, V: int, C: int, counts: list[int], ignored: list[
     for count, others in zip(counts, ignored, strict=True):
         targets = [rng.randrange(V) for _ in range(count)] + [IGNORE] * others
         rng.shuffle(targets)
-        parts.append((numbers(rng, len(targets), C), torch.tensor(targets)))
+        parts.append((numbers(rng, len(targets), C), torch.tensor(targets, dtype=torch.long)))
     return numbers(rng, V, C), parts
 
 
 def _unequal(rng: random.Random) -> list[Call]:
     sizes = [[1, 3], rng.sample(range(1, 7), 3), rng.sample(range(1, 9), 4)]
-    return [_parts(rng, 3, 2, each, [0] * len(each)) for each in sizes]
+    calls = [_parts(rng, 3, 2, each, [0] * len(each)) for each in sizes]
+    weight, parts = _parts(rng, 3, 2, [2, 5], [0, 0])
+    return [*calls, (40 * weight, parts), _parts(rng, 4, 3, [3], [0]), _parts(rng, 5, 2, [2, 2], [0, 0])]
+
+
+UNEQUAL = *["parts of other sizes"] * 3, "large logits", "one part only", "parts of one size"
 
 
 def _with_padding(rng: random.Random) -> list[Call]:
     sizes = [([1, 2], [2, 0]), ([4, 1, 2], [0, 3, 2]), (rng.sample(range(1, 9), 4), [4, 0, 1, 3])]
-    return [_parts(rng, 3, 2, *each) for each in sizes]
+    calls = [_parts(rng, 3, 2, *each) for each in sizes]
+    weight, parts = _parts(rng, 3, 2, [3, 2], [0, 0])
+    for front, (_, targets) in zip((True, False), parts, strict=True):
+        targets[: 1 if front else None][-1] = IGNORE
+    return [*calls, (weight, parts), _parts(rng, 4, 3, [3], [2])]
+
+
+PADDED = *["padding between"] * 3, "padding in front and at the end", "one part only"
 
 
 def _with_nothing(rng: random.Random) -> list[Call]:
-    return [_parts(rng, 3, 2, *each) for each in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4))]
+    return [
+        _parts(rng, 3, 2, *each)
+        for each in (([2, 0], [0, 2]), ([0, 3, 1], [3, 1, 2]), ([1, 0, 4, 0], [1] * 4), ([2, 0, 1], [0, 0, 1]))
+    ]
 
 
-def _depends_on_the_cut(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for (loss, gradient), answer in zip(right, got, strict=True):
-        if type(answer) not in (list, tuple) or len(answer) != 2:
-            return "The result is no pair.", "Return two things: the loss as a number, and the gradient (V, C)."
-        if difference(loss, answer[0]) is None and difference(gradient, answer[1]):
-            hint = "Call `backward` on the loss that you return: what you divide there must be divided here, too."
-            return "The loss is right, the gradient is not.", hint
-    return None
+NOTHING = "a part of padding at the end", "a part of padding in front", "two parts of padding", "a part without places"
 
 
-question = Question("08.2", "The same batch, cut otherwise", in_parts)
+def _in_turn(weight: Tensor, parts: list[Part], *, share: Callable[[Tensor, Tensor, Tensor, int], Tensor]) -> Any:
+    """The sum of what each part adds to the loss: `share` of the weight, x, the targets and the number before them."""
+    weight, before, losses = weight.clone().requires_grad_(), 0, []
+    for x, targets in parts:
+        losses.append(share(weight, x, targets, before))
+        before += int((targets != IGNORE).sum())
+    return _with_slope(sum(losses[1:], losses[0]), weight)
 
-unequal_parts = question.probe("parts with unequally many tokens", _unequal, _depends_on_the_cut)
+
+def _with_slope(loss: Tensor, weight: Tensor) -> tuple[float, Tensor]:
+    return loss.item(), torch.autograd.grad(loss, weight)[0]
+
+
+def _so_far(weight, x, targets, before) -> Tensor:
+    n = before + int((targets != IGNORE).sum())
+    return F.cross_entropy(x @ weight.T, targets, ignore_index=IGNORE, reduction="sum") / max(n, 1)
+
+
+def _whole(weight: Tensor, parts: list[Part], *, change: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Any:
+    """The loss of all parts as one, by `change` of the weight, x and targets."""
+    weight = weight.clone().requires_grad_()
+    return _with_slope(change(weight, *(torch.cat(some) for some in zip(*parts, strict=True))), weight)
+
+
+def _steps(weight: Tensor, parts: list[Part]) -> tuple[float, Tensor]:
+    n, loss, slope = sum(int((y != IGNORE).sum()) for _, y in parts), 0.0, torch.zeros_like(weight)
+    for x, y in parts:
+        kept = int((y != IGNORE).sum())
+        if kept:
+            own, grown = in_parts(weight - slope, [(x, y)])
+            loss, slope = loss + own * kept / n, slope + grown * kept / n
+    return loss, slope
+
+
+def _shifted(weight: Tensor, parts: list[Part]) -> Any:
+    return in_parts(weight, [(x[:-1], y[1:]) for x, y in parts])
+
+
+def _mean_loss(logits: Tensor, targets: Tensor, **others: Any) -> Tensor:
+    return F.cross_entropy(logits, targets, ignore_index=IGNORE, **others)
+
+
+def _again_and_again(weight: Tensor, parts: list[Part]) -> tuple[float, Tensor]:
+    """`backward` on the running sum: the first part's gradient comes as often as there are parts."""
+    n = sum(int((y != IGNORE).sum()) for _, y in parts)
+    slopes = []
+    for end in range(1, len(parts) + 1):
+        kept = sum(int((y != IGNORE).sum()) for _, y in parts[:end])
+        slopes.append(in_parts(weight, parts[:end])[1] * kept / n if kept else torch.zeros_like(weight))
+    return in_parts(weight, parts)[0], torch.stack(slopes).sum(0)
+
+
+question = Question("08.2", "The same batch, cut otherwise", in_parts, parts=("loss", "gradient"))
+
+unequal_parts = question.probe("parts with unequally many tokens", _unequal, kinds=UNEQUAL)
 unequal_parts.mistake(
     "It is still the mean of the parts' means: a token in a small part counts for more.",
     "Add up the losses of the tokens (`reduction='sum'`), and divide by the tokens of all parts.",
@@ -112,6 +171,48 @@ unequal_parts.mistake(
 )
 
 
+unequal_parts.mistake(
+    "Each part is divided by the number of targets seen so far.",
+    "All parts must be divided by one number. Count the targets of all parts before the first `backward`.",
+    partial(_in_turn, share=_so_far),
+)
+unequal_parts.mistake(
+    "The weight moves after each part.",
+    "All parts meet the same weight: the gradients add up, and the step comes after them.",
+    _steps,
+)
+unequal_parts.mistake(
+    "The mean also runs over the vocabulary: it is divided by V as well.",
+    "A token has one loss, -ln p(target). Divide by the number of targets alone.",
+    lambda weight, parts: tuple(part / len(weight) for part in in_parts(weight, parts)),
+)
+unequal_parts.mistake(
+    "The softmax is taken twice.",
+    "`F.cross_entropy` takes logits: it has the softmax in it.",
+    partial(_whole, change=lambda weight, x, y: _mean_loss((x @ weight.T).softmax(-1), y)),
+)
+unequal_parts.mistake(
+    "It is the probability of the target, not -ln of it.",
+    "The loss of a token is -ln p(target).",
+    partial(_whole, change=lambda weight, x, y: (x @ weight.T).softmax(-1).gather(1, y.clamp(min=0)[:, None]).mean()),
+)
+unequal_parts.mistake(
+    "`backward` is called on the running sum: the first parts come into the gradient several times.",
+    "Call `backward` on the part's own loss. The gradients add up by themselves.",
+    _again_and_again,
+)
+unequal_parts.mistake(
+    "The targets are shifted once more.",
+    "Row i of x already predicts `targets[i]`.",
+    lambda weight, parts: _shifted(weight, parts),
+)
+unequal_parts.mistake(
+    "Only the last part counts.",
+    "Add up what each part gives, the loss and the gradient.",
+    lambda weight, parts: in_parts(weight, parts[-1:]),
+)
+
+
 @unequal_parts.mistake(
     "Only the last part's gradient is left.",
     "`weight.grad` adds up by itself. Set it to zero once, before the first part.",
@@ -122,7 +223,7 @@ def _last_gradient(weight, parts):
     return loss, in_parts(weight, parts[-1:])[1] * last / n
 
 
-ignored_places = question.probe("places that do not count", _with_padding, _depends_on_the_cut)
+ignored_places = question.probe("places that do not count", _with_padding, kinds=PADDED)
 ignored_places.mistake(
     "A part weighs as much as it has places, padding included.",
     "Count the targets that are not -100.",
@@ -134,7 +235,18 @@ ignored_places.mistake(
     partial(_weighted, weigh=lambda counts, places: [count / sum(places) for count in counts]),
 )
 
-empty_part = question.probe("a part with nothing to learn", _with_nothing, _depends_on_the_cut)
+ignored_places.mistake(
+    "A target of -100 is taken for token 0, and counts.",
+    "Leave these places out of the sum and of the number: `targets != -100`.",
+    partial(_whole, change=lambda weight, x, y: F.cross_entropy(x @ weight.T, y.clamp(min=0))),
+)
+unequal_parts.mistake(
+    "Token 0 is left out as well.",
+    "Only -100 is no target; 0 is a token like any other.",
+    partial(_whole, change=lambda weight, x, y: _mean_loss(x @ weight.T, y.where(y > 0, IGNORE))),
+)
+
+empty_part = question.probe("a part with nothing to learn", _with_nothing, kinds=NOTHING)
 empty_part.mistake(
     "A part without a target makes all of it NaN.",
     "The mean over nothing is 0 / 0, and NaN times 0 is NaN. A sum over nothing is 0.",

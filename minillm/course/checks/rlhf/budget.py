@@ -3,6 +3,7 @@
 The same question with the other variable given, as in REPS (Peters et al. 2010) and TRPO (Schulman et al. 2015).
 """
 
+import math
 import random
 from collections.abc import Callable
 from functools import partial
@@ -78,17 +79,39 @@ def _binding(rng: random.Random) -> list[Call]:
 
 def _at_the_ends(rng: random.Random) -> list[Call]:
     answers = [_answers(rng, K) for K in (2, 3, 4, 6)]
-    return [(*each, budget) for each in answers for budget in (0.0, round(_all_in(*each) + 0.5, 1))]
+    ends = [(*each, budget) for each in answers for budget in (0.0, round(_all_in(*each) + 0.5, 1))]
+    return [*ends, (torch.ones(1).double(), torch.tensor([rng.randint(-6, 6) / 2]).double(), 0.2)]
+
+
+ODD = (
+    "several favourites, as far as the budget goes",
+    "several favourites and more than enough to spend",
+    "rewards of thousands of points",
+    "rewards of thousandths",
+    "equal rewards",
+    *["rewards far from 0"] * 4,
+    *["two rewards that nearly tie"] * 2,
+)
 
 
 def _odd_rewards(rng: random.Random) -> list[Call]:
-    """Several favourites; rewards of thousands of points, of thousandths, and all near 5,000; answers all the same."""
-    tied = [_answers(rng, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002))]
+    """Several favourites; rewards of thousands of points, of thousandths, near 5,000, equal, and nearly equal."""
+    tied, large, small = (_answers(rng, K, favourites=2, unit=unit) for K, unit in ((3, 1.0), (4, 2000.0), (6, 0.002)))
     same = _answers(rng, 3, favourites=3)
     far = [(reference, rewards + 5000) for reference, rewards in (_answers(rng, 3), _answers(rng, 5, unit=0.2))]
-    far = [(*each, round(part * _all_in(*each), 4)) for each in far for part in (0.3, 0.7)]
-    bounds = [(each, part * _all_in(*each)) for each in tied for part in (0.5, 1.5)]
-    return [*((*each, round(budget, 4)) for each, budget in bounds), (*same, 0.3), *far]
+    bounds = [(tied, 0.5), (tied, 1.5), (large, 0.5), (small, 0.5)]
+    calls = [(*each, round(part * _all_in(*each), 4)) for each, part in bounds]
+    calls += [(*same, 0.3), *((*each, round(part * _all_in(*each), 4)) for each in far for part in (0.3, 0.7))]
+    return [*calls, *(_nearly_tied(rng, _answers(rng, K, favourites=2)) for K in (3, 5))]
+
+
+def _nearly_tied(rng: random.Random, answers: tuple[Tensor, Tensor]) -> Call:
+    """Of two favourites one gets a hundred-thousandth of the spread less; the budget tells them apart."""
+    reference, rewards = answers
+    both = _all_in(reference, rewards)
+    rewards[rewards.argmax()] -= (rewards.max() - rewards.min()) * 1e-5
+    alone = _all_in(reference, rewards)
+    return reference, rewards, round(both + rng.uniform(0.3, 0.7) * (alone - both), 4)
 
 
 def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -99,24 +122,65 @@ def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             return None
         if found.isnan().any() and rewards.min() == rewards.max():
             hint = "The spread of equal rewards is 0, and 0 / 0 is NaN. All are favourites: the reference stays."
-            return "The policy is not a number.", hint
+            return "The policy is not a number where all rewards are equal: their spread is 0.", hint
         if found.isnan().any():
-            return "The policy is not a number.", "Subtract the largest reward before `exp`; and 0 log 0 counts as 0."
+            return "The policy is not a number: `exp` overflows, or 0 is divided by 0.", (
+                "Subtract the largest reward before `exp`; and 0 log 0 counts as 0."
+            )
+        if found.min() < -1e-4:
+            return f"A chance is negative: {found.min().item():.4g}.", "The shares p_ref e^(r/price) never are."
         if abs(found.sum().item() - 1) > 1e-4:
             return f"The chances add up to {found.sum().item():.4g}.", "Divide all of them by their sum."
         if (found.double() - policy).abs().max() > 1e-4:
-            far = _kl(found.double().clamp_min(0), reference)
-            if abs(far - budget) < 1e-3 * budget:
-                hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
-                return "All of the budget is spent, and another policy earns more for as many nats.", hint
-            sentence = f"The policy is {far:.4g} nats from the reference, with a budget of {budget:.4g}."
-            return sentence, "Among the best policies for all prices, find the one that spends just the budget."
+            return _of_one_policy(found.double().clamp_min(0), reference, rewards, budget)
     return None
+
+
+def _affine(y: Tensor, x: Tensor) -> bool:
+    """Whether three points or more lie on a rising line."""
+    dx, dy = x - x.mean(), y - y.mean()
+    slope = (dx @ dy) / (dx @ dx).clamp_min(1e-12)
+    return len(set(x.tolist())) > 2 and bool(slope > 0) and bool((dy - slope * dx).abs().max() < 1e-3 * dy.abs().max())
+
+
+def _of_one_policy(found: Tensor, reference: Tensor, rewards: Tensor, budget: float) -> tuple[str, str]:
+    """What is wrong with the chances of one answer, which add up to 1."""
+    far, favourites = _kl(found, reference), _tilted(1.0, reference=reference, rewards=rewards)
+    distance = f"The policy is {far:.4g} nats from the reference, with a budget of {budget:.4g}."
+    if (found - reference).abs().max() < 1e-4:
+        return (
+            f"{distance} It is the reference itself: nothing is spent.",
+            "A lower price moves it.",
+        )
+    if far > budget + 1e-3 and (found - favourites).abs().max() < 1e-3:
+        return f"{distance} Only the favourites are left. Was the KL NaN in your search?", (
+            "0 log 0 makes the KL NaN, and no comparison with NaN is true. `torch.special.xlogy` counts 0 log 0 as 0."
+        )
+    for factor, unit in ((math.log(2), "bits in place of nats"), (0.5, "half"), (2.0, "twice as much")):
+        if abs(far - factor * budget) < 1e-3 * far:
+            return f"{distance} That is {unit}.", "The KL is the sum of p log(p / p_ref), with the natural logarithm."
+    if found.min() > 1e-6 and _affine(found.log(), rewards):
+        hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
+        return f"{distance} It is a softmax of the rewards alone, without p_ref.", hint
+    if abs(far - budget) < 1e-3 * budget:
+        hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
+        return "All of the budget is spent, and another policy earns more for as many nats.", hint
+    if far < budget:
+        return f"{distance} Some of it is left.", (
+            "Does your search end too early? Where two rewards nearly tie the price is very low: bring the rewards "
+            "to one unit first, and search for 1 / price up to a thousand million."
+        )
+    return distance, "Among the best policies for all prices, find the one that spends just the budget."
 
 
 question = Question("10.3", "The best policy for a budget", best_within)
 
 binding = question.probe("a budget that binds", _binding, _spent)
+binding.mistake(
+    "The budget is used as if it were 1 / price.",
+    "The formula wants a price. Try prices until the KL of its policy is the budget.",
+    lambda reference, rewards, budget: (reference.log() + rewards * budget).softmax(0),
+)
 binding.mistake(
     "The budget is used as if it were the price of a nat.",
     "The formula wants a price. Try prices until the KL of its policy is the budget.",
@@ -142,6 +206,17 @@ def _from_nowhere(reference, rewards, budget):
     return _furthest(partial(_tilted, reference=even, rewards=rewards), lambda policy: _kl(policy, even), budget)
 
 
+binding.mistake(
+    "The distance is measured from even chances, not from the reference.",
+    "KL(policy, reference) is the sum of p log(p / p_ref).",
+    lambda reference, rewards, budget: _furthest(
+        partial(_tilted, reference=reference, rewards=rewards),
+        lambda policy: _kl(policy, torch.ones_like(reference) / len(reference)),
+        budget,
+    ),
+)
+
+
 @binding.mistake(
     "Reference and favourite are mixed, which spends the budget on the favourite alone.",
     "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
@@ -151,9 +226,14 @@ def _mixed(reference, rewards, budget):
     return _furthest(lambda t: (1 - t) * reference + t * favourite, lambda policy: _kl(policy, reference), budget)
 
 
-extremes = question.probe("nothing to spend, and more than enough", _at_the_ends, _spent)
+extremes = question.probe(
+    "nothing to spend, and more than enough",
+    _at_the_ends,
+    _spent,
+    kinds=[*["nothing to spend", "more than enough to spend"] * 4, "one answer"],
+)
 
-odd_rewards = question.probe("several favourites, and rewards of any size", _odd_rewards, _spent)
+odd_rewards = question.probe("several favourites, and rewards of any size", _odd_rewards, _spent, kinds=ODD)
 
 
 @odd_rewards.mistake(

@@ -1,5 +1,6 @@
 """10.4: merits from a list of who beat whom, however unevenly they met: Bradley and Terry (1952) as a league table."""
 
+import math
 import random
 from typing import Any
 
@@ -54,7 +55,8 @@ def _everybody(rng: random.Random) -> list[Call]:
 def _some(rng: random.Random) -> list[Call]:
     """A chain, in which each has met the next, and some meetings more; each has beaten each that it met.
 
-    In the last one, a long chain and nothing else, it takes many small steps from one end to the other.
+    In the last but one, a long chain and nothing else, it takes many small steps from one end to the other. In the last
+    one a popular player has met all others hundreds of times.
     """
     calls = []
     for K in (3, 4, 6, 10):
@@ -65,31 +67,57 @@ def _some(rng: random.Random) -> list[Call]:
         for a, b in pairs:
             wins[a, b], wins[b, a] = rng.randint(2, 6), rng.randint(2, 6)
         calls.append((wins, 0.0))
-    return calls
+    wins = calls[1][0].clone()
+    wins[0, 1:] = torch.tensor([rng.randint(100, 500) for _ in range(3)])
+    wins[1:, 0] = torch.tensor([rng.randint(100, 500) for _ in range(3)])
+    return [*calls, (wins, 0.0)]
+
+
+HUNDREDS = "hundreds of games"
+SOME = ("three players", "four players", "six players", "a long chain", HUNDREDS)
 
 
 def _unbeaten(rng: random.Random) -> list[Call]:
-    """As before, but one has won each time, and one has never met anybody."""
+    """As before, but one has won or lost each time, and one has never met anybody; and nobody has played at all."""
     calls = []
-    for wins, _ in _some(rng)[:3]:
+    for number, (wins, _) in enumerate(_some(rng)[:3]):
         wins = torch.nn.functional.pad(wins, (0, 1, 0, 1))
         best = rng.randrange(len(wins) - 1)
         wins[:, best] = 0
-        calls.append((wins, rng.choice([0.5, 1.0, 2.0])))
-    return calls
+        calls.append((wins.T.contiguous() if number == 1 else wins, rng.choice([0.5, 1.5, 3.0])))
+    return [*calls, (torch.zeros(3, 3).double(), 1.0)]
+
+
+UNBEATEN = ("one that never lost", "one that never won", "one that never lost", "nobody that has played")
+
+
+def _on_the_way(wins: Tensor, pull: float, found: Tensor, right: Tensor) -> bool:
+    """Whether merits are where small steps up the slope come by, before they come to rest.
+
+    The steps have one rate for all, or a rate for each player.
+    """
+    met = wins + wins.T
+    near = min(0.02 * right.abs().max().item(), 0.2 * (found - right).abs().max().item())
+    for games in (met.sum(1).max().expand(len(wins)), met.sum(1)):
+        here = torch.zeros(len(wins)).double()
+        for _ in range(1500):
+            slope = (wins - met * torch.sigmoid(here[:, None] - here)).sum(1) - pull * here
+            step = slope / (games + pull).clamp_min(1e-9) / 4
+            step = step - step.mean()  # with a rate for each player the zero moves
+            share = ((found - here) @ step / (step @ step).clamp_min(1e-30)).clamp(0, 1)
+            if (found - here - share * step).abs().max() < near:
+                return True
+            here = here + step
+    return False
 
 
 def _nearly(tables: Tensor, found: Tensor) -> tuple[str, str] | None:
     """Whether all tables together are right but for one factor (points of Elo), or but for a little."""
     factor = (found @ tables / (tables @ tables)).item()
-    size = tables.abs().max()
-    if abs(factor - 1) > 0.05 and (found - factor * tables).abs().max() < 1e-3 * abs(factor) * size:
+    if abs(factor - 1) > 0.05 and (found - factor * tables).abs().max() < 1e-3 * abs(factor) * tables.abs().max():
         hint = "The sigmoid has base e and no unit: 1 / (1 + e^-d), where d is the difference of two merits."
-        return f"All merits are {factor:.4g} times as large as they should be.", hint
-    off = ((found - tables).abs().max() / size).item()
-    if off < 0.2:
-        hint = "Go on until no merit moves by more than a millionth, or take larger steps."
-        return f"No merit is off by more than {off:.2%} of the largest. Have they come to rest?", hint
+        elo = " Are these Elo points, 400 for a factor of ten?" if abs(factor - 400 / math.log(10)) < 1 else ""
+        return f"All merits are {factor:.4g} times as large as they should be.{elo}", hint
     return None
 
 
@@ -98,18 +126,36 @@ def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str]
     if any(found is None or found.shape != table.shape for found, table in zip(answers, right, strict=True)):
         return None
     answers = [found.double() for found in answers]
-    for (_, pull), table, found in zip(calls, right, answers, strict=True):
-        if found.isnan().any():
-            return "A merit is not a number.", "0 / 0? Who never met adds nothing to the slope: wins are 0 both ways."
-        if (found - table).abs().max() <= 1e-4 * table.abs().max():
-            continue
-        if abs(found.sum().item()) > 1e-3:
-            return f"The merits add up to {found.sum().item():.4g}.", "Take their mean off: choices know no zero."
+    cases = [
+        (call, table, found)
+        for call, table, found in zip(calls, right, answers, strict=True)
+        if not (found - table).abs().max() <= 1e-4 * max(1e-3, table.abs().max().item())
+    ]
+    if any(found.isnan().any() for _, _, found in cases):
+        return "A merit is not a number.", "0 / 0? Who never met adds nothing to the slope: wins are 0 both ways."
+    if cases and all(wins.max() > 99 for (wins, _), _, _ in cases) and len(cases) < len(calls):
+        hint = "One rate is too large where many games were played. Divide each slope by `met.sum(1) / 2 + pull`."
+        return "The merits are wrong where hundreds of games were played. Are the steps too long there?", hint
+    for (_, pull), table, found in cases:
+        if (found - found.mean() - table).abs().max() < 1e-4 * table.abs().max():
+            zero = found.abs().min() < 1e-6
+            which = f" Player {int(found.abs().argmin())} has the merit 0." if zero else ""
+            sentence = f"The merits add up to {found.sum().item():.4g}, but their differences are right.{which}"
+            return sentence, "Take their mean off: choices know no zero."
         if pull and found.abs().max() > 1.2 * table.abs().max():
             hint = "The pull takes pull · m off each slope. Without it who never lost wants an endless merit."
             return "The merits run away, or are on their way: the pull is too weak, or is not there.", hint
-        break
-    return _nearly(torch.cat(right), torch.cat(answers))
+    nearly = _nearly(torch.cat(right), torch.cat(answers))
+    if nearly is None and cases and all(_on_the_way(call[0], call[1], found, table) for call, table, found in cases):
+        hint = "Go on until no merit moves by more than a millionth, or take larger steps."
+        return "The merits are on their way to the right ones, but have not come to rest.", hint
+    off = max(((found - table).abs().max() / table.abs().max()).item() for _, table, found in cases)
+    if nearly is None and off < 0.02:
+        hint = "Go on until no merit moves by more than a millionth, or take larger steps."
+        return f"No merit is off by more than {off:.2%} of the largest. Have they come to rest?", hint
+    if nearly is None and abs(cases[0][2].sum().item()) > 1e-3:
+        return f"The merits add up to {cases[0][2].sum().item():.4g}.", "Take their mean off: choices know no zero."
+    return nearly
 
 
 question = Question("10.4", "A league in which not all have met", merits, forbidden=("minillm", "sklearn"))
@@ -152,13 +198,28 @@ def _odds_of_merits(wins, pull):
     return found - found.mean()
 
 
+for games, name in ((0.5, "Half a game is"), (1.0, "A game is")):
+    all_met.mistake(
+        f"{name} added to each side of every pair, and draws all merits together.",
+        "Count only the games that were played. The pull is there for one who never lost.",
+        lambda wins, pull, games=games: _fitted(wins.double() + (1 - torch.eye(len(wins)).double()) * games, pull),
+    )
 all_met.mistake(
-    "Half a game is added to each side of every pair, and draws all merits together.",
-    "Count only the games that were played. The pull is there for one who never lost.",
-    lambda wins, pull: _fitted(wins.double() + (1 - torch.eye(len(wins)).double()) / 2, pull),
+    "It is the share of games that were won, less the mean, not a merit.",
+    "Merits are those numbers whose differences, through the sigmoid, predict the wins.",
+    lambda wins, pull: (wins.sum(1) / (wins.sum(1) + wins.sum(0))).double() - 0.5,
 )
-
-some_met = question.probe("some more often, some never", _some, _off)
+all_met.mistake(
+    "It is how many games were won, less those that were lost.",
+    "Merits are those numbers whose differences, through the sigmoid, predict the wins.",
+    lambda wins, pull: (wins.sum(1) - wins.sum(0)).double(),
+)
+all_met.mistake(
+    "These are e to the merits, scaled to sum to 1.",
+    "A merit is what goes into the sigmoid. Take the logarithm, then the mean off.",
+    lambda wins, pull: merits(wins, pull).softmax(0),
+)
+some_met = question.probe("some more often, some never", _some, _off, kinds=SOME)
 
 
 @some_met.mistake(
@@ -179,7 +240,7 @@ def _unmet_is_a_draw(wins, pull):
     return _fitted(wins.double() + strangers / 2, pull)
 
 
-unbeaten = question.probe("one that never lost, and one that never played", _unbeaten, _off)
+unbeaten = question.probe("one that never lost, and one that never played", _unbeaten, _off, kinds=UNBEATEN)
 unbeaten.mistake(
     "The losses are averaged, so that the pull weighs as much as all games.",
     "Sum over the games; the pull stands beside that sum.",
@@ -189,4 +250,9 @@ unbeaten.mistake(
     "The pull is twice as strong: the slope of pull / 2 · m² is pull · m.",
     "Is a factor of 2 left from the square?",
     lambda wins, pull: merits(wins, 2 * pull),
+)
+unbeaten.mistake(
+    "The pull is half as strong: the slope of pull / 2 · m² is pull · m.",
+    "The square brings a factor of 2.",
+    lambda wins, pull: merits(wins, pull / 2),
 )

@@ -34,13 +34,26 @@ def _of_leads(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda rewards: loss(_leads(rewards))
 
 
-def _rankings(rng: random.Random, apart: float) -> list[Call]:
-    """Rankings; a model has all of one the right way round or the wrong one where neighbours are far apart."""
-    calls = []
-    for B, K in ((1, 3), (2, 4), (3, 9)):
-        slope = rng.choice([-apart, apart])
-        calls.append((numbers(rng, B, K, scale=1.5) + slope * torch.arange(K),))
-    return calls
+NEAR = ("one pair", "three answers", "equal rewards", "several rankings", "nine answers")
+FAR = ("all pairs wrong", "all pairs right", "leads of 40", "leads of thousands", "pairs right and wrong")
+
+
+def _near(rng: random.Random) -> list[Call]:
+    pair, three, ties, several, nine = (
+        numbers(rng, B, K, scale=1.5) for B, K in ((1, 2), (1, 3), (1, 3), (3, 4), (2, 9))
+    )
+    ties[:, 1] = ties[:, rng.choice((0, 2))]
+    return [(rewards,) for rewards in (pair, three, ties, several, nine)]
+
+
+def _far(rng: random.Random) -> list[Call]:
+    """Rankings of a model that has all of one the right way round or the wrong one, by much."""
+    slopes = ((800.0,), (-800.0,), (40.0,), (4000.0,), (-900.0, 900.0))  # upwards is wrong
+    sizes = ((1, 2), (1, 3), (1, 3), (1, 4), (2, 9))
+    return [
+        (numbers(rng, B, K, scale=1.5) + torch.tensor(slope)[:, None] * torch.arange(K),)
+        for (B, K), slope in zip(sizes, slopes, strict=True)
+    ]
 
 
 def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -62,7 +75,7 @@ def hopeless(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
 
 question = Question("10.1", "A whole ranking at once", ranking_loss)
 
-near = question.probe("rewards near each other", lambda rng: _rankings(rng, 0.0))
+near = question.probe("rewards near each other", _near, kinds=NEAR)
 near.mistake(
     "The sign is turned: the answers at the end are pushed up.",
     "The preferred answer comes first: its reward stands in front of the minus.",
@@ -99,7 +112,110 @@ near.mistake(
     _of_leads(lambda leads: -leads.sigmoid().mean().log()),
 )
 
-far_apart = question.probe("rewards far apart", lambda rng: _rankings(rng, 800.0), hopeless)
+
+def _by_place(weigh: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The mean over some pairs of columns; `weigh` says from i - j and K how often each counts."""
+
+    def answer(rewards: Tensor) -> Tensor:
+        K = rewards.shape[1]
+        often = weigh(torch.arange(K) - torch.arange(K)[:, None], K).double()  # row: in front, column: behind
+        losses = F.softplus(rewards[:, None].double() - rewards[:, :, None]).mean(0)
+        return (losses * often).sum() / often.sum()
+
+    return answer
+
+
+near.mistake(
+    "Each pair counts in both orders, so the ranking has no say.",
+    "Of two answers a pair is made once: the one in front is the chosen one.",
+    _by_place(lambda behind, K: behind != 0),
+)
+near.mistake(
+    "Each answer is also compared with itself.",
+    "A pair is two different answers: `offset=1` leaves out the diagonal.",
+    _by_place(lambda behind, K: behind >= 0),
+)
+near.mistake(
+    "The rewards are put in the model's own order, so a wrong ranking is praised like a right one.",
+    "The columns already stand in the rater's order. Do not sort, and do not take absolute values.",
+    _of_leads(lambda leads: F.softplus(-leads.abs()).mean()),
+)
+near.mistake(
+    "The leads are averaged before the logarithm.",
+    "Each pair has its own logarithm; the mean comes last.",
+    _of_leads(lambda leads: F.softplus(-leads.mean())),
+)
+near.mistake(
+    "The last answer of a ranking is left out.",
+    "Does a loop end one too early? The last answer is behind all others.",
+    lambda rewards: ranking_loss(rewards[:, :-1] if rewards.shape[1] > 2 else rewards),
+)
+near.mistake(
+    "The best answer of a ranking is left out.",
+    "The first column counts from 0.",
+    lambda rewards: ranking_loss(rewards[:, 1:] if rewards.shape[1] > 2 else rewards),
+)
+near.mistake(
+    "Only the worst answer is compared with the others.",
+    "K answers make K (K - 1) / 2 pairs, the one of the first and the second among them.",
+    lambda rewards: F.softplus(rewards[:, -1:] - rewards[:, :-1]).mean(),
+)
+near.mistake(
+    "Only the best answer is compared with the worst.",
+    "K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: F.softplus(rewards[:, -1] - rewards[:, 0]).mean(),
+)
+near.mistake(
+    "Only the first ranking of the batch counts.",
+    "`rewards` has a row for each question. The mean is over the pairs of all rows.",
+    lambda rewards: ranking_loss(rewards[:1]),
+)
+near.mistake(
+    "Answers to different questions are compared.",
+    "Pairs are made within a row: rewards for different questions were never ranked.",
+    lambda rewards: ranking_loss(rewards.reshape(1, -1)),
+)
+near.mistake(
+    "The losses are added up, not averaged.",
+    "Divide by the number of all pairs: the rows times K (K - 1) / 2.",
+    _of_leads(lambda leads: F.softplus(-leads).sum()),
+)
+near.mistake(
+    "The sum is divided by K * K or K (K - 1), not by the number of pairs.",
+    "K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: ranking_loss(rewards) * (rewards.shape[1] - 1) / rewards.shape[1] / 2,
+)
+near.mistake(
+    "The sum is divided by K * K or K (K - 1), not by the number of pairs.",
+    "K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: ranking_loss(rewards) / 2,
+)
+near.mistake(
+    "The losses are divided by the number of answers, not of pairs.",
+    "K answers make K (K - 1) / 2 pairs.",
+    lambda rewards: ranking_loss(rewards) * (rewards.shape[1] - 1) / 2,
+)
+near.mistake(
+    "It is a hinge, which stops at a lead of 1, and not a logarithm.",
+    "Minus the logarithm of P, where P is the sigmoid of the lead.",
+    _of_leads(lambda leads: F.relu(1 - leads).mean()),
+)
+
+
+def _by_choice(rewards: Tensor) -> Tensor:
+    """Plackett and Luce: the surprise at each choice among those that are left, (B, K - 1)."""
+    left = rewards.flip(1).logcumsumexp(1).flip(1)
+    return (left - rewards)[:, :-1]
+
+
+for _mean in (torch.mean, lambda losses: losses.sum(1).mean()):
+    near.mistake(
+        "Each answer is compared with all behind it at once (Plackett and Luce), not pair by pair.",
+        "Bradley and Terry's P is about two answers: the sigmoid of the difference of their rewards.",
+        lambda rewards, mean=_mean: mean(_by_choice(rewards)),
+    )
+
+far_apart = question.probe("rewards far apart", _far, hopeless, kinds=FAR)
 far_apart.mistake(
     "The chance of a hopeless pair is rounded to 0, and its logarithm is minus infinity.",
     "Never take the logarithm of a sigmoid: `torch.nn.functional.logsigmoid` does both in one step.",

@@ -6,79 +6,42 @@ correction for the length short texts win, the empty one above all (Stahlberg & 
 
 import math
 import random
-from collections.abc import Callable
-from typing import Any
-
-import torch
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import show
 from minillm.course.checks.question import Question
-from minillm.course.checks.sampling.search import Tokens, beam_search, grow, per_token, rounds
-
-MARGIN = 0.005  # no two texts that matter are nearer to each other, so rounding decides nothing
-
-
-def _tables(rng: random.Random, ends: bool, normed: bool, *traps: Callable[..., Tokens]) -> list[Call]:
-    """What follows what, with two decimals: two tables for each mistake that they lead astray, the smallest first."""
-    calls = []
-    while len(calls) < 2 * len(traps):
-        V, width, steps = ((3, 2, 3), (4, 2, 4), (4, 3, 4), (4, 2, 5), (4, 2, 4))[min(len(calls), 4)]
-        rows = torch.tensor([[rng.gauss(0, 1.2) for _ in range(V)] for _ in range(V)])
-        rows[:, -1] += 0.5 if ends else -math.inf
-        power = rng.choice((0.6, 0.8, 1.0)) if normed else 0.0
-        start = V - 1 if ends and len(calls) % 2 else 0  # what ends a text may also stand before it
-        call = (rows.log_softmax(-1).round(decimals=2), start, V - 1, width, steps, power)
-        if _clear(*call) and beam_search(*call) != traps[len(calls) % len(traps)](*call):
-            calls.append(call)
-    return calls
+from minillm.course.checks.sampling.search import beam_search, grow, per_token, rounds
+from minillm.course.checks.sampling.slips import (
+    columns,
+    counting,
+    fewer,
+    finished_first,
+    offset,
+    plain,
+    ranked,
+    width_for_each,
+    worst,
+)
+from minillm.course.checks.sampling.tables import other_text, tables, wide
 
 
 def _never_ending(rng: random.Random) -> list[Call]:
-    return _tables(rng, False, False, _greedy, _never_cut, _each_for_itself, _sum_of_probabilities)
+    traps = _greedy, _never_cut, _each_for_itself, _sum_of_probabilities, width_for_each, columns
+    return [*tables(rng, False, False, *traps), *wide(rng, -math.inf, (1, 4), (2, 1))]
 
 
 def _ending(rng: random.Random) -> list[Call]:
-    return _tables(rng, True, False, _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside)
+    traps = _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside, finished_first
+    return [*tables(rng, True, False, *traps), *wide(rng, 0.5, (5, 3), (1, 4), (2, 1))]
 
 
 def _normed(rng: random.Random) -> list[Call]:
-    traps = _no_power, _only_in_the_end, _start_counts, _end_does_not, _multiplied, _best_that_ends
-    return _tables(rng, True, True, *traps)
-
-
-def _clear(log_p, start, end, width, steps, power) -> bool:
-    """Whether rounding can decide neither a cut nor the choice."""
-    score = per_token(power)
-    gaps = []
-    for pool in rounds(log_p, start, end, width, steps, score):
-        ranked = [score(text) for text in pool]
-        gaps += [ranked[place - 1] - ranked[place] for place in (1, width) if place < len(ranked)]
-    return min(gaps) > MARGIN
-
-
-def _other_text(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Both texts with their scores."""
-    for (log_p, start, _, width, steps, power), wanted, answer in zip(calls, right, got, strict=True):
-        if type(answer) not in (list, tuple) or not answer or any(type(id) is not int for id in answer):
-            return None
-        if tuple(answer) == wanted:
-            continue
-        if len(answer) > steps or not all(0 <= id < len(log_p) for id in answer):
-            return None
-        scores = []
-        for tokens in (tuple(answer), wanted):
-            before = (start, *tokens[:-1])
-            total = sum(log_p[pair].item() for pair in zip(before, tokens, strict=True))
-            scores.append(per_token(power)((tokens, total)))
-        sentence = f"{show(list(answer))} has the score {scores[0]:.6g}, and {show(list(wanted))} has {scores[1]:.6g}."
-        return sentence, f"Print the {width} texts of each round with their scores. Where do the rules keep others?"
-    return None
+    traps = _no_power, _only_in_the_end, _start_counts, _end_does_not, _multiplied, _best_that_ends, offset, plain
+    return tables(rng, True, True, *traps)
 
 
 question = Question("07.4", "The likeliest text", beam_search)
 
-never_end = question.probe("texts that never end", _never_ending, _other_text)
+never_end = question.probe("texts that never end", _never_ending, other_text)
 
 
 @never_end.mistake(
@@ -104,7 +67,7 @@ def _each_for_itself(log_p, start, end, width, steps, power):
     firsts = next(rounds(log_p, start, end, width, 1, per_token(power)))[:width]
     whole = []
     for tokens, total in firsts:
-        *_, last = rounds(log_p, tokens[0], end, 1, steps - 1, per_token(0.0))
+        *_, last = [[((), 0.0)], *rounds(log_p, tokens[0], end, 1, steps - 1, per_token(0.0))]
         rest = last[0] if tokens[0] != end else ((), 0.0)
         whole.append((tokens + rest[0], total + rest[1]))
     return max(whole, key=per_token(power))[0]
@@ -132,7 +95,34 @@ never_end.mistake(
     lambda log_p, start, *others: (start, *beam_search(log_p, start, *others)),
 )
 
-with_ends = question.probe("texts that end", _ending, _other_text)
+never_end.mistake(
+    "The table is read by columns: what comes before a token, not what follows it.",
+    "Row i holds what follows token i: `log_p[last]`.",
+    columns,
+)
+never_end.mistake(
+    "Each text keeps its own best `width` continuations, and none competes with those of another.",
+    "Put all continuations of all texts into one list, and keep the `width` best of that.",
+    width_for_each,
+)
+never_end.mistake(
+    "In each round the `width` worst are kept.",
+    "The highest score is best: the sum nearest to 0. Sort with `reverse=True`.",
+    worst,
+)
+never_end.mistake(
+    "The answer is the worst of the beam.",
+    "The highest score is best: the sum nearest to 0.",
+    lambda *call: ranked(*call)[-1][0],
+)
+never_end.mistake(
+    "One round too few: a token is missing at the end.",
+    "There are `steps` rounds, and each adds a token to what is not finished.",
+    fewer,
+)
+
+
+with_ends = question.probe("texts that end", _ending, other_text)
 
 
 @with_ends.mistake(
@@ -176,13 +166,33 @@ def _finished_set_aside(log_p, start, end, width, steps, power):
     return max(aside + beam, key=score)[0]
 
 
-def _counting(log_p, start, end, width, steps, power, counted: Callable[[Tokens, int], int]) -> Tokens:
-    """Beam search with another number of tokens in the score."""
-    *_, last = rounds(log_p, start, end, width, steps, per_token(power, lambda tokens: counted(tokens, end)))
-    return last[0][0]
+with_ends.mistake(
+    "The end is cut off the text.",
+    "`end` is one of the new tokens, and comes back.",
+    lambda *call: tuple(id for id in beam_search(*call) if id != call[2]),
+)
+with_ends.mistake(
+    "A finished text is preferred in the end, even where an unfinished one has a higher score.",
+    "After the last round the best of the beam is the answer, finished or not.",
+    finished_first,
+)
+with_ends.mistake(
+    "An unfinished text is preferred in the end, even where a finished one has a higher score.",
+    "After the last round the best of the beam is the answer, finished or not.",
+    lambda *call: max(ranked(*call), key=lambda text: (text[0][-1] != call[2], per_token(call[5])(text)))[0],
+)
+with_ends.mistake(
+    "Nothing comes back where the start is the end.",
+    "The start is no new token, so it finishes nothing: ask for the last *new* token.",
+    lambda *call: () if call[1] == call[2] else beam_search(*call),
+)
 
 
-per_length = question.probe("scores per length", _normed, _other_text)
+with_ends.mistake(
+    "The sum is divided by n, whatever the power.", "Divide by n to the `power`: `len(tokens) ** power`.", plain
+)
+
+per_length = question.probe("scores per length", _normed, other_text)
 
 
 @per_length.mistake(
@@ -210,12 +220,12 @@ def _multiplied(log_p, start, end, width, steps, power):
 
 @per_length.mistake("The start counts as a token.", "Only new tokens count, the end among them.")
 def _start_counts(*call):
-    return _counting(*call, counted=lambda tokens, end: len(tokens) + 1)
+    return counting(*call, counted=lambda tokens, end: len(tokens) + 1)
 
 
 @per_length.mistake("The end does not count as a token.", "It has a log-probability in the sum, so it counts as well.")
 def _end_does_not(*call):
-    return _counting(*call, counted=lambda tokens, end: max(1, len(tokens) - (tokens[-1] == end)))
+    return counting(*call, counted=lambda tokens, end: max(1, len(tokens) - (tokens[-1] == end)))
 
 
 @per_length.mistake(
@@ -227,3 +237,15 @@ def _best_that_ends(log_p, start, end, width, steps, power):
         if pool[0][0][-1] == end:
             break
     return pool[0][0]
+
+
+per_length.mistake(
+    "The sum is divided by ((5 + n) / 6) to the power, as in another rule.",
+    "Here it is divided by n to the power, where n is the number of new tokens.",
+    offset,
+)
+per_length.mistake(
+    "The sum is divided by n · power, not by n to the power.",
+    "Divide by n to the `power`: `len(tokens) ** power`.",
+    plain,
+)

@@ -1,14 +1,18 @@
 """07.1: the penalties for presence and for frequency that many servers offer, OpenAI's and vLLM among them."""
 
+import math
 import random
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_kind
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
 
 
@@ -27,33 +31,88 @@ def _penalise(logits, written, presence, frequency, *, once=1.0, each=1.0, most=
     return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)
 
 
-def _texts(rng: random.Random, repeated: bool) -> list[Call]:
-    """Logits and a text in which tokens occur once, or several times."""
+def _written_once(rng: random.Random) -> list[Call]:
     calls = []
-    for V in (4, 4, 6, 6, 9, 9):
-        written = rng.sample(range(V), V // 2)
-        if repeated:
-            written = rng.choices(written, k=V) + written[:1] * 2
+    for V in (4, 4, 6, 9):
         dials = (rng.randint(1, 9) / 10 for _ in range(2))
-        calls.append((numbers(rng, V, scale=2.0), written, *dials))
-    return calls if repeated else [*calls, (numbers(rng, 3), [], 0.5, 0.5)]
+        calls.append((numbers(rng, V, scale=2.0), rng.sample(range(1, V), V // 2), *dials))
+    first = (numbers(rng, 5, scale=2.0), [0, 4], 0.3, 0.7)
+    return [*calls, first, (numbers(rng, 3), [], 0.5, 0.5), (numbers(rng, 1), [0], 0.4, 0.2)]
 
+
+def _written_often(rng: random.Random) -> list[Call]:
+    """Texts in which tokens come again, ids near both ends among them, and all that dials and logits may be."""
+    calls = []
+    for V in (4, 4, 6, 9):
+        written = rng.choices(rng.sample(range(V), V // 2), k=V)
+        dials = (rng.randint(1, 9) / 10 for _ in range(2))
+        calls.append((numbers(rng, V, scale=2.0), written + written[:1] * 2, *dials))
+    ids = [0, 3, 3, 0, 0]
+    calls += [(numbers(rng, 4, scale=2.0), ids, *dials) for dials in ((0.0, 0.3), (0.6, 0.0), (-0.5, -0.2))]
+    calls.append((torch.tensor([-math.inf, 2.5, -math.inf, -1.0]), ids, 0.5, 0.1))
+    calls.append((numbers(rng, 4, scale=2.0) * 1000, ids, 500.0, 40.0))
+    calls.append((numbers(rng, 4, scale=2.0), [2] * 300 + [1], 0.5, 0.1))
+    return [*calls, (numbers(rng, 4, scale=2.0), list(range(4)) * 2, 0.2, 0.4)]
+
+
+ONCE = (*["tokens in the middle"] * 4, "the first and the last token", "nothing written", "a single token")
+OFTEN = (
+    *["tokens that come again"] * 4,
+    "a presence of 0",
+    "a frequency of 0",
+    "negative dials",
+    "logits of minus infinity",
+    "large logits",
+    "a token that comes 300 times",
+    "every token written",
+)
+
+
+def _who_pays(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Who loses what: an unwritten token, or tokens that were written equally often and lose different amounts."""
+    for (logits, written, presence, frequency), wanted, answer in zip(calls, right, got, strict=True):
+        result = as_tensor(answer)
+        if result is None or result.shape != logits.shape or not apart(wanted, result).any():
+            continue
+        lost = {id: (logits[id] - result[id]).item() for id in range(len(logits)) if logits[id].isfinite()}
+        for id, loss in lost.items():
+            if id not in written and abs(loss) > 1e-4:
+                return f"Token {id} was not written, and its logit changes.", "Only what was written loses something."
+        for id, loss in lost.items():
+            alike = [other for other in lost if written.count(other) == written.count(id)]
+            for other in alike:
+                if abs(lost[other] - loss) > 1e-3 * max(1.0, abs(loss)):
+                    hint = "Subtract from each the same amount, whatever its logit is. Do not divide or multiply it."
+                    amounts = f"lose {loss:.4g} and {lost[other]:.4g}"
+                    sentence = f"Tokens {id} and {other} were written equally often, but {amounts}"
+                    return f"{sentence}: the loss depends on the logit, or on where the token stands.", hint
+        for id, loss in lost.items():
+            count = written.count(id)
+            due = presence * (count > 0) + frequency * count
+            if abs(loss - due) > 1e-4 * max(1.0, abs(due)):
+                times = "once" if count == 1 else f"{count} times"
+                sentence = f"Token {id} was written {times} and loses {loss:.4g}; right is {due:.4g}"
+                return f"{sentence}: the presence, {presence}, and {count} times the frequency, {frequency}.", _COUNT
+    return None
+
+
+_COUNT = "How often does each token stand in `written`? The presence is subtracted once, the frequency for each time."
 
 question = Question("07.1", "A penalty that counts", penalise, fresh=True)
 
-once_each = question.probe("each token at most once", lambda rng: _texts(rng, repeated=False))
+once_each = question.probe("each token at most once", _written_once, _who_pays, kinds=ONCE, demand=same_kind)
 once_each.mistake(
     "The penalty is added: what was written becomes likelier.",
     "A penalty lowers the logit. Subtract.",
     partial(_penalise, once=-1.0, each=-1.0),
 )
 once_each.mistake(
-    "Only the presence counts; the frequency is left out.",
+    "A token that was written once pays no frequency: it is left out, or the first time is not counted.",
     "A token that was written once loses both: presence + 1 · frequency.",
     partial(_penalise, each=0.0),
 )
 once_each.mistake(
-    "Only the frequency counts; the presence is left out.",
+    "A token that was written once pays no presence: it is left out, or waits for the second time.",
     "A token that was written once loses both: presence + 1 · frequency.",
     partial(_penalise, once=0.0),
 )
@@ -74,12 +133,12 @@ once_each.mistake(
     lambda logits, written, presence, frequency: logits - presence - frequency * len(written),
 )
 once_each.mistake(
-    "The frequency is divided by the length of the text.",
+    "The frequency is divided by the length of the text, or by the number of its different tokens.",
     "It is the plain count, however long the text is.",
     partial(_penalise, over=lambda written: max(len(written), 1)),
 )
 
-repeated = question.probe("tokens that come again", lambda rng: _texts(rng, repeated=True))
+repeated = question.probe("tokens that come again", _written_often, _who_pays, kinds=OFTEN, demand=same_kind)
 repeated.mistake(
     "A token that was written several times pays for one.",
     "`logits[written] -= x` subtracts once, however often an id stands in `written`. Count first.",

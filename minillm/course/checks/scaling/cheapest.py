@@ -2,9 +2,11 @@
 
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 
 Law = tuple[float, float, float, float, float]  # E, A, alpha, B, beta; N and D in billions
@@ -51,14 +53,54 @@ def _laws(rng: random.Random, used: bool) -> list[Call]:
         loss = round(E + rng.uniform(*above), 2)
         read = _tokens(law, loss, _best_size(law, loss, 0.0))
         calls.append((law, loss, float(f"{read * rng.uniform(1, 30):.1e}") if used else 0.0))
-    return calls
+    return [((1.0, 1.0, 1.0, 1.0, 1.0), 2.0, 24.0 if used else 0.0), *calls]
+
+
+LOSSES = ("an easy law", *["an ordinary loss"] * 4, "a loss just above E", "a loss far above E")
+
+
+def _alike(number: float, other: float) -> bool:
+    return math.isclose(number, other, rel_tol=3e-3)
 
 
 def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A cost that is too high by little was searched too coarsely; one that is too low reaches another loss."""
+    replies = [as_tensor(reply) for reply in got]
+    if any(reply is None or reply.numel() != 1 for reply in replies):
+        return None
+    got = [float(reply.item()) for reply in replies if reply is not None]
+    if any(math.isnan(reply) for reply in got):
+        return "The cost is not a number.", (
+            "Below the smallest N the bracket is negative, and a power of it is NaN: begin above, or skip such sizes."
+        )
+    wrong = [place for place, reply in enumerate(got) if not math.isclose(reply, right[place], rel_tol=1e-4)]
+    sizes = [_best_size(*call) for call in calls]
+    tokens = [_tokens(call[0], call[1], size) for call, size in zip(calls, sizes, strict=True)]
+    for name, values in (("number of parameters N", sizes), ("number of tokens D", tokens)):
+        if all(_alike(reply, value) for reply, value in zip(got, values, strict=True)):
+            return f"The result is the best {name}, not its cost.", "Return 6 N D + 2 N served."
+    for name, factor in (("10^9 times", 1e9), ("10^18 times", 1e18), ("10^9 times less, not", 1e-9)):
+        if all(_alike(reply, factor * cost) for reply, cost in zip(got, right, strict=True)):
+            sentence = f"The cost is {name} the least one: N and D stay in billions."
+            return sentence, "With billions of both, the unit is 10^18 operations."
+    for probe in question.probes:
+        for mistake in probe.mistakes:
+            others = [mistake.answer(*calls[place]) for place in wrong]
+            apart = [
+                not math.isclose(other, right[place], rel_tol=0.02) for other, place in zip(others, wrong, strict=True)
+            ]
+            if sum(apart) > 1 and all(_alike(got[place], other) for place, other in zip(wrong, others, strict=True)):
+                return mistake.sentence, mistake.hint
+    ordinary = [place for place, size in enumerate(sizes) if 0.01 < size < 100]
+    if ordinary and not set(ordinary) & set(wrong):
+        size = sizes[wrong[0]]
+        sentence = (
+            f"The cost is right but where the best N is far away, as {size:.3g} billion. Does your search reach it?"
+        )
+        return sentence, "Begin just above the smallest N, (A / (loss - E))^(1 / alpha), and search over ln N."
+    if not all(math.isfinite(reply) for reply in got):
+        return "The cost is infinite.", "Too small an N never reaches the loss. Begin above the smallest one."
     for cost, reply in zip(right, got, strict=True):
-        if type(reply) not in (int, float) or not math.isfinite(reply):
-            return None
         if abs(reply / cost - 1) > 1e-4:
             if 1 < reply / cost < 1.02:
                 sentence = f"The cost is {reply / cost - 1:.2%} above the least one."
@@ -71,7 +113,7 @@ def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
 
 question = Question("13.3", "A model that will be used", cheapest, forbidden=("minillm", "scipy"))
 
-training = question.probe("training alone", lambda rng: _laws(rng, used=False), _how_far)
+training = question.probe("training alone", lambda rng: _laws(rng, used=False), _how_far, kinds=LOSSES)
 training.mistake(
     "The floor E is left out.",
     "What the two terms must share is `loss - E`.",
@@ -106,7 +148,49 @@ training.mistake(
     lambda law, loss, served: cheapest(law, loss, served) / 3,
 )
 
-with_use = question.probe("training and use", lambda rng: _laws(rng, used=True), _how_far)
+
+def _least(tokens: Callable[[Law, float, float, float], float]) -> Callable[[Law, float, float], float]:
+    """The least cost over sizes where another number of tokens is thought to reach the loss."""
+
+    def answer(law: Law, loss: float, served: float) -> float:
+        E, A, alpha, *_ = law
+        start = math.log(A / (loss - E)) / alpha
+
+        def cost(above: float) -> float:
+            size = math.exp(start + above)
+            return 6 * size * tokens(law, loss, served, size) + 2 * size * served
+
+        best, width = 15.0, 15.0
+        for _ in range(4):  # finer and finer grids
+            grid = [best + width * step / 200 for step in range(-199, 200)]
+            best, width = min((above for above in grid if above > 1e-9), key=cost), width / 50
+        return cost(best)
+
+    return answer
+
+
+def _power(law: Law, loss: float, served: float, size: float) -> float:
+    E, A, alpha, B, beta = law
+    return (B / (loss - E - A / size**alpha)) ** beta
+
+
+training.mistake(
+    "D is the bracket to the power beta, not 1 / beta.",
+    "Solve B / D^beta = bracket for D: D = (B / bracket)^(1 / beta).",
+    _least(_power),
+)
+training.mistake(
+    "D is (B / bracket) without the power 1 / beta.",
+    "Solve B / D^beta = bracket for D: D = (B / bracket)^(1 / beta).",
+    _least(lambda law, loss, served, size: law[3] / (loss - law[0] - law[1] / size ** law[2])),
+)
+training.mistake(
+    "The cost of training is N D: the 6 operations are missing.",
+    "Each parameter takes 6 operations for each token in training.",
+    lambda law, loss, served: cheapest(law, loss, 3 * served) / 6,
+)
+
+with_use = question.probe("training and use", lambda rng: _laws(rng, used=True), _how_far, kinds=LOSSES)
 with_use.mistake(
     "The use is not counted.",
     "Every token that is served costs 2 operations for each parameter.",
@@ -126,4 +210,14 @@ with_use.mistake(
     "The right model is found, but only its training is paid for.",
     "Return the whole cost, training and use.",
     lambda law, loss, served: _cost(law, loss, 0.0, _best_size(law, loss, served)),
+)
+with_use.mistake(
+    "The tokens that are served count among those that the model must read.",
+    "Nobody learns from what is served. D is read in training, whatever is served.",
+    _least(lambda law, loss, served, size: max(_tokens(law, loss, size) - served, 0.0)),
+)
+with_use.mistake(
+    "A token that is served costs 1 operation for each parameter, not 2.",
+    "A forward pass multiplies and adds: 2 N.",
+    lambda law, loss, served: cheapest(law, loss, served / 2),
 )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import difference
+from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.question import Question
 
 Card = dict[str, Tensor]
@@ -63,13 +63,16 @@ def _cards(rng: random.Random, n: int, names: str, shared: str = "") -> list[Car
     def piece(size: int, scale: int) -> Tensor:
         return torch.tensor([rng.choice((-1, 1)) * rng.randint(1, 9) * scale / 10 for _ in range(size)])
 
+    def last_first(cards: list[Card]) -> list[Card]:
+        return [*cards[1:], cards[0]] if n > 2 else cards  # so that the longest piece is not always the last
+
     most = 1 if " " not in names else 3
     held = {name: piece(rng.randint(1, most), rng.randint(1, 3)) for name in shared.split()}
     cards = []
     for number in range(n):
         pieces = {name: piece(rng.randint(1, most), 1 + number * rng.randint(1, 3)) for name in names.split()}
         cards.append(pieces | {name: gradient.clone() for name, gradient in held.items()})
-    return cards
+    return last_first(cards)
 
 
 def _long(rng: random.Random) -> list[Call]:
@@ -78,12 +81,32 @@ def _long(rng: random.Random) -> list[Call]:
     for n, names in ((2, "up"), (2, "up down"), (3, "up gate down")):
         cards = _cards(rng, n, names)
         cards[0].pop("gate", None)  # a piece may lie on some of the cards only
+        if n > 2:
+            cards[-1].pop("gate", None)
         calls.append((cards, [], round(0.6 * min(_norms(cards)), 2)))
     alike = _cards(rng, 1, "up down")[0]  # both cards hold equal numbers, and they are pieces all the same
+    same = [alike, {name: piece.clone() for name, piece in alike.items()}]
+    first, second = _cards(rng, 2, "up down")
+    matrices = [{"up": torch.stack([card["down"]] * 2), "down": card["up"]} for card in (second, first)]
+    most = round(0.6 * min(_norms(matrices)), 2)
+    lone = _cards(rng, 1, "up down")
     return [
         *calls,
-        ([alike, {name: piece.clone() for name, piece in alike.items()}], [], round(0.6 * _norm(alike.values()), 2)),
+        (same, [], round(0.6 * _norm(alike.values()), 2)),
+        (matrices, [], most),
+        (lone, [], round(0.5 * _norm(lone[0].values()), 2)),
     ]
+
+
+LONG = (
+    "two cards",
+    "two names",
+    "a name that card 0 has not",
+    "pieces that are equal by chance",
+    "matrices",
+    "one card",
+)
+SHORT = ("a short gradient", "a short gradient", "a long gradient of short parts", "a gradient of 0")
 
 
 def _short(rng: random.Random) -> list[Call]:
@@ -117,11 +140,23 @@ def _parted(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     return None
 
 
+def _nothing(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """A gradient of 0 has the length 0."""
+    for (cards, _, _), reply in zip(calls, got, strict=True):
+        if type(reply) is list and all(type(card) is dict for card in reply) and not any(map(_square, _all(cards, []))):
+            found = [as_tensor(piece) for card in reply for piece in card.values()]
+            if any(piece is not None and not piece.isfinite().all() for piece in found):
+                return "A gradient of 0 becomes NaN: its length is 0, and 0 / 0 is NaN.", (
+                    "Scale only where the length is above `most`; a gradient of 0 never is."
+                )
+    return None
+
+
 question = Question(
     "13.2", "Two cards clip one gradient", clip, forbidden=("minillm", "torch.nn.utils.clip_grad_norm_"), fresh=True
 )
 
-long = question.probe("pieces of a long gradient", _long)
+long = question.probe("pieces of a long gradient", _long, kinds=LONG)
 long.mistake(
     "Each card clips by the length of its own pieces.",
     "The length is that of the whole gradient: add up the squares of all cards first.",
@@ -180,7 +215,51 @@ def _equal_counted_once(cards, whole, most):
     return _scaled(cards, lambda name, piece: min(1.0, most / _norm(once)))
 
 
-short = question.probe("a short gradient", _short)
+def _merged(cards: list[Card]) -> Card:
+    return {name: piece for card in cards for name, piece in card.items()}
+
+
+long.mistake(
+    "Of the pieces with one name only the last card's counts.",
+    "Cards hold different pieces under the same name: put into one dictionary, each replaces the one before.",
+    _by(lambda cards: _norm(_merged(cards).values())),
+)
+for place, name in ((0, "first"), (-1, "last")):
+    long.mistake(
+        f"The length is that of the {name} card's pieces.",
+        "The length is that of the whole gradient: add up the squares of all cards.",
+        _by(lambda cards, place=place: _norm(cards[place].values())),
+    )
+long.mistake(
+    "Absolute values are added up, not squares.",
+    "The length is the root of the sum of squares.",
+    _by(lambda cards: sum(float(piece.abs().sum()) for piece in _all(cards, []))),
+)
+long.mistake(
+    "The largest number is taken for the length.",
+    "The length is the root of the sum of squares.",
+    _by(lambda cards: max(float(piece.abs().max()) for piece in _all(cards, []))),
+)
+long.mistake(
+    "It is the mean square of the numbers, not their sum.",
+    "The length is the root of the sum of squares.",
+    _by(lambda cards: math.sqrt(sum(map(_square, _all(cards, []))) / sum(piece.numel() for piece in _all(cards, [])))),
+)
+long.mistake(
+    "The gradient of all cards of one name is clipped by itself.",
+    "One length for the whole gradient, over all names.",
+    lambda cards, whole, most: _scaled(
+        cards,
+        lambda name, piece: min(1.0, most / _norm(card[name] for card in cards if name in card)),
+    ),
+)
+long.mistake(
+    "Each card may be as long as `most` over the number of cards.",
+    "`most` is for the whole gradient: the factor is `most` over the length of the whole.",
+    lambda cards, whole, most: clip(cards, whole, most / len(cards)),
+)
+
+short = question.probe("a short gradient", _short, _nothing, kinds=SHORT)
 short.mistake(
     "A gradient that is shorter than the limit is made longer.",
     "`most` is a limit, not an aim: the factor is never above 1.",

@@ -35,10 +35,12 @@ def _order(ahead: int, m: int) -> list[tuple[str, int]]:
     return order
 
 
-def _timetable(p, m, *, ahead=_ahead, backward=2, waits=("forward", "backward"), busy=True) -> list[list[Work]]:
+def _timetable(
+    p, m, *, ahead=_ahead, order=_order, forward=1, backward=2, waits=("forward", "backward"), busy=True
+) -> list[list[Work]]:
     """A timetable with one thing done differently."""
-    lasts = LASTS | {"backward": backward}
-    left = [_order(ahead(stage, p, m), m) for stage in range(p)]
+    lasts = {"forward": forward, "backward": backward}
+    left = [order(ahead(stage, p, m), m) for stage in range(p)]
     free, ended, rows = [0] * p, {}, [[] for _ in range(p)]
     while any(left):
         for stage in range(p):
@@ -69,11 +71,32 @@ def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tu
         if type(reply) is not list or len(reply) != p or any(type(row) is not list for row in reply):
             return None
         for stage, (row, told) in enumerate(zip(rows, reply, strict=True)):
+            if any(type(work) not in (list, tuple) or len(work) != 3 for work in told):
+                return (
+                    "A piece of work is not three things: its start, its kind and its small batch.",
+                    "(start, kind, j)",
+                )
+            beyond = [j for *_, j in told if type(j) is int and j >= m]
+            if beyond:
+                sentence = f"With m = {m} there is no small batch {beyond[0]}, but stage {stage} works on it."
+                return sentence, "They are numbered from 0 to m - 1; a stage runs ahead by m at most."
+            kinds = [[kind for _, kind, _ in works] for works in (row, told)]
+            if len(told) < len(row) and kinds[1] == kinds[0][: len(told)]:
+                sentence = f"With p = {p} and m = {m}, stage {stage} stops before all of its backward passes are made."
+                return sentence, "When no forward pass is left, the backward passes that are left follow: m in all."
             if len(told) != len(row):
                 sentence = (
                     f"With p = {p} and m = {m}, stage {stage} has {len(told)} pieces of work in place of {2 * m}."
                 )
                 return sentence, "Each small batch passes each stage once forwards and once backwards."
+            if row != [tuple(work) for work in told] and sorted(row) == sorted(map(tuple, told)):
+                sentence = "The starts are right, but the works of a stage are not in the order in which they begin."
+                return sentence, "Append each piece of work when it begins, and do not sort by kind afterwards."
+            if all(
+                tuple(other) == (start + LASTS[kind], kind, j)
+                for (start, kind, j), other in zip(row, told, strict=True)
+            ):
+                return "These are the times at which the works end, not those at which they begin.", "(start, kind, j)"
             for place, (work, other) in enumerate(zip(row, told, strict=True)):
                 if difference(work, other):
                     whose = f"With p = {p} and m = {m}, work {place} of stage {stage}"
@@ -106,7 +129,7 @@ two_stages.mistake(
     "A backward pass lasts as long as a forward one.", "It lasts two units.", partial(_timetable, backward=1)
 )
 two_stages.mistake(
-    "Nothing waits for the neighbours: each stage works without a break.",
+    "No stage waits until its neighbours have finished: each works without a break.",
     "A forward pass needs the stage before, a backward pass the stage behind. Wait for them.",
     partial(_timetable, waits=()),
 )
@@ -124,6 +147,41 @@ two_stages.mistake(
     "A stage does two things at the same time.",
     "It begins when its input is there *and* its own last work is done: the later of the two.",
     partial(_timetable, busy=False),
+)
+
+
+def _greedy(p: int, m: int, first: str) -> list[list[Work]]:
+    """Each stage does whatever it can, and if it can do both, that of the kind `first`."""
+    ended, rows, clock = {}, [[] for _ in range(p)], 0
+    free, done = [0] * p, [{"forward": 0, "backward": 0} for _ in range(p)]
+    while any(each["backward"] < m for each in done):
+        for stage in range(p):
+            for kind in sorted(LASTS, key=lambda kind: kind != first) if free[stage] <= clock else ():
+                j = done[stage][kind]
+                own = j < m and (kind == "forward" or j < done[stage]["forward"])
+                before = ("forward", j, stage - 1) if kind == "forward" else ("backward", j, stage + 1)
+                before = ("forward", j, stage) if before[2] == p else before
+                if own and (before[2] < 0 or ended.get(before, clock + 1) <= clock):
+                    rows[stage].append((clock, kind, j))
+                    free[stage] = ended[kind, j, stage] = clock + LASTS[kind]
+                    done[stage][kind] += 1
+                    break
+        clock += 1
+    return rows
+
+
+two_stages.mistake(
+    "A stage does whatever is ready, so it runs ahead further than the rules allow.",
+    "The order of each stage is fixed: so many forward passes first, then one of each by turns. It waits for the next.",
+    partial(_greedy, first="backward"),
+)
+two_stages.mistake(
+    "A forward pass lasts as long as a backward one.", "It lasts one unit.", partial(_timetable, forward=2)
+)
+two_stages.mistake(
+    "Forward and backward passes have each other's length.",
+    "A forward pass lasts 1, a backward pass 2.",
+    partial(_timetable, forward=2, backward=1),
 )
 
 more_stages = question.probe("more stages", _sizes((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 8)), _first_wrong_work)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.question import Question
 
 
@@ -24,14 +25,14 @@ def _below(dice: Tensor, share: Tensor) -> Tensor:
     return dice < share
 
 
-def _step(x: Tensor) -> Tensor:
+def _step(x: Tensor, bits: int = 8) -> Tensor:
     """How far apart the neighbours of a number are: it has 8 bits, the leading one among them."""
-    return 2.0 ** (x.double().frexp().exponent - 8)
+    return 2.0 ** (x.double().frexp().exponent - bits)
 
 
-def _round_by_dice(x, dice, *, away=_below, floor=False, at_0=0.0) -> Tensor:
+def _round_by_dice(x, dice, *, away=_below, floor=False, at_0=0.0, step_of=_step) -> Tensor:
     """Rounding with one thing done differently; `away` says of dice and shares of the way who goes away from 0."""
-    step = _step(x)
+    step = step_of(x)
     sign = torch.ones_like(step) if floor else x.sign().double()
     steps = sign * x.double() / step
     share = steps - steps.floor()
@@ -48,13 +49,22 @@ def _dice(rng: random.Random, x: Tensor) -> Tensor:
     return torch.tensor(dice)
 
 
+POSITIVE = ("two numbers", "numbers below 1", "numbers below 100", "numbers below 1,000", "large numbers")
+EDGES = (
+    *["numbers of both signs"] * 3,
+    "dice that equal the share of the way",
+    "one number, just below a power of two",
+)
+
+
 def _positive(rng: random.Random) -> list[Call]:
     """Numbers with one decimal, of many octaves, none of which bfloat16 holds."""
     calls = []
     for n, largest in ((2, 10), (6, 10), (8, 1000), (8, 9999)):
         x = torch.tensor(rng.sample([tenths / 10 for tenths in range(1, largest) if tenths % 5], n))
         calls.append((x, _dice(rng, x)))
-    return calls
+    x = torch.tensor(rng.sample(range(300_001, 500_001, 2), 4)).float()
+    return [*calls, (x, _dice(rng, x))]
 
 
 def _edges(rng: random.Random) -> list[Call]:
@@ -68,12 +78,16 @@ def _edges(rng: random.Random) -> list[Call]:
         dice = _dice(rng, x)
         dice[n : n + (n + 1) // 2], dice[-1] = 0.0, 0.0
         calls.append((x, dice))
-    return calls
+    x = torch.tensor([257.0, -258.5, rng.randint(1, 99) / 10, rng.randint(300, 999) / 10])
+    x = torch.where(x.abs().double() / _step(x) % 1 == 0, 259.0, x)
+    share = (x.double().abs() / _step(x) % 1).float()  # exact, since the lower half of x has 16 bits
+    edge = torch.tensor([2.0 ** rng.randint(1, 9) * 0.9985])
+    return [*calls, (x, share), (edge, torch.zeros(1))]
 
 
 question = Question("13.1", "Rounding with dice", round_by_dice)
 
-positive = question.probe("numbers above 0", _positive)
+positive = question.probe("numbers above 0", _positive, demand=same_dtype, kinds=POSITIVE)
 positive.mistake(
     "Each number goes to the nearest one; the dice are not used.",
     "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
@@ -110,19 +124,49 @@ positive.mistake(
     lambda x, dice: x.floor() + (dice < x - x.floor()),
 )
 
-edge_cases = question.probe("below 0, at powers of two, and numbers that need no rounding", _edges)
+WIDTHS = {
+    7: "Neighbours are taken twice as far apart as those of bfloat16: one bit is missing.",
+    9: "Neighbours are taken half as far apart as those of bfloat16: one bit too many.",
+    11: "The neighbours are those of float16, not of bfloat16.",
+}
+for bits, sentence in WIDTHS.items():
+    positive.mistake(
+        sentence,
+        "A bfloat16 keeps the upper 16 of the 32 bits: 7 behind the point, and neighbours 2 apart from 256 to 512.",
+        partial(_round_by_dice, step_of=partial(_step, bits=bits)),
+    )
+for step in (2.0, 1 / 128):
+    positive.mistake(
+        f"The step is {step:g} whatever the size of x.",
+        "Neighbours are 2 apart only between 256 and 512; the step doubles with each power of two.",
+        partial(_round_by_dice, step_of=lambda x, step=step: torch.full_like(x, step).double()),
+    )
+positive.mistake(
+    "All numbers go to the upper neighbour.",
+    "Only where the die is below the share of the way.",
+    partial(_round_by_dice, away=lambda dice, share: share > 0),
+)
+
+edge_cases = question.probe(
+    "below 0, at powers of two, and numbers that need no rounding", _edges, demand=same_dtype, kinds=EDGES
+)
 edge_cases.mistake(
     "Below 0 the share of the way is counted from the wrong neighbour.",
     "`floor` goes down, which is away from 0 there. Round the absolute value, and put the sign back.",
     partial(_round_by_dice, floor=True),
 )
 edge_cases.mistake(
-    "A number that bfloat16 holds is moved when its die shows 0.",
-    "Its share of the way is 0, and no die is *below* 0.",
+    "A number goes up where its die equals the share, so a die of 0 moves what bfloat16 holds.",
+    "Its die must be *below* the share of the way; no die is below 0.",
     partial(_round_by_dice, away=lambda dice, share: dice <= share),
 )
 edge_cases.mistake(
     "0 becomes NaN.",
     "0 has no logarithm and no octave. Leave it as it is, or work on the bits.",
     partial(_round_by_dice, at_0=torch.nan),
+)
+edge_cases.mistake(
+    "The share is the rest over 65,535, not over 65,536.",
+    "The upper neighbour is 65,536 steps of float32 away from the lower one.",
+    partial(_round_by_dice, away=lambda dice, share: dice < share * 65536 / 65535),
 )

@@ -56,7 +56,15 @@ def _alike(rng: random.Random) -> list[Call]:
     for rows, columns, rank, alpha in ((1, 2, 2, 6.0), (3, 4, 2, 4.0), (5, 5, 3, 16.0)):
         pair = [_adapter(rng, rows, columns, rank, alpha) for _ in range(2)]
         calls.append((pair, [round(rng.uniform(0.2, 0.8), 1), round(rng.uniform(1.1, 1.9), 1)]))
-    return [*calls, ([_adapter(rng, 2, 3, 2, 2.0)], [1.0])]
+    calls.append(([_adapter(rng, 2, 3, 2, 2.0)], [1.0]))
+    return [
+        *calls,
+        ([_adapter(rng, 4, 3, 2, 6.0)], [0.5]),
+        ([_adapter(rng, 3, 2, 1, 1.0) for _ in range(3)], [2.0, 1.0, 3.0]),
+    ]
+
+
+ALIKE = *["two adapters"] * 3, "one adapter whose factor is 1", "one adapter", "three adapters"
 
 
 def _unlike(rng: random.Random) -> list[Call]:
@@ -67,11 +75,67 @@ def _unlike(rng: random.Random) -> list[Call]:
         made = [_adapter(rng, rows, columns, *sizes) for sizes in zip(ranks, alphas, strict=True)]
         calls.append((made, [1.0, -0.5, 0.8][: len(ranks)]))
     calls[-1][1][1] = 0.0
+    calls.append(([_adapter(rng, 2, 3, 4, 0.5)], [-2.0]))
     return calls
+
+
+UNLIKE = (
+    *["other ranks and alphas"] * 3,
+    "a weight of 0",
+    "one adapter, with a rank larger than its matrix",
+)
+FACTORS = {  # of the weight w, alpha a, the rank r, the new rank R, rows and columns, and the weights
+    "1: there is no factor": lambda w, a, r, R, rows, columns, all: 1.0,
+    "alpha alone": lambda w, a, r, R, rows, columns, all: a,
+    "weight / r": lambda w, a, r, R, rows, columns, all: w / r,
+    "weight · alpha / (rows of B)": lambda w, a, r, R, rows, columns, all: w * a / rows,
+    "weight · alpha / (columns of A)": lambda w, a, r, R, rows, columns, all: w * a / columns,
+    "weight · alpha / √r": lambda w, a, r, R, rows, columns, all: w * a / r**0.5,
+    "weight · alpha / r²": lambda w, a, r, R, rows, columns, all: w * a / r**2,
+    "weight · alpha · r": lambda w, a, r, R, rows, columns, all: w * a * r,
+    "weight · r / alpha": lambda w, a, r, R, rows, columns, all: w * r / a,
+    "weight² · alpha / r": lambda w, a, r, R, rows, columns, all: w * w * a / r,
+    "(weight · alpha / r)²": lambda w, a, r, R, rows, columns, all: (w * a / r) ** 2,
+    "√(weight · alpha / r)": lambda w, a, r, R, rows, columns, all: abs(w * a / r) ** 0.5,
+    "alpha / r over the number of adapters": lambda w, a, r, R, rows, columns, all: a / r / len(all),
+    "weight · alpha / r over the number of adapters": lambda w, a, r, R, rows, columns, all: w * a / r / len(all),
+    "weight · alpha / r over the sum of the weights": lambda w, a, r, R, rows, columns, all: (
+        w * a / r / (sum(all) or 1.0)
+    ),
+}
+
+
+def _other_factor(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Another factor of each B, where all else is right."""
+    wrong = [each for each in zip(calls, right, got, strict=True) if difference(each[1], each[2]) is not None]
+    for name, function in FACTORS.items():
+        made = []
+        for (adapters, weights), _, _ in wrong:
+            made.append(
+                _with_factors(
+                    adapters,
+                    weights,
+                    factor=lambda A, a, w, ranks, adapters=adapters, weights=weights: function(  # noqa: B023
+                        w, a, len(A), sum(ranks), len(adapters[0][1]), A.shape[1], weights
+                    ),
+                )
+            )
+        if all(difference(pair, answer) is None for pair, (_, _, answer) in zip(made, wrong, strict=True)):
+            return (
+                f"Each B is multiplied by {name}; right is weight · alpha / r.",
+                "r is the rank of this adapter: `len(A)`.",
+            )
+    return None
 
 
 def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Whether at least the correction B A is right, or has too high or too low a rank."""
+    if any(type(answer) not in (list, tuple) for answer in got):
+        return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
+    if told := _other_factor(calls, right, got):
+        return told
+    if all(difference(wanted, answer[::-1]) is None for wanted, answer in zip(right, got, strict=True)):
+        return "A and B have changed places in the result.", "Return (A, B): A first."
     verdicts = []
     for (A, B), answer in zip(right, got, strict=True):
         pair: list[Any] = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) else []
@@ -94,9 +158,9 @@ def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
     return None
 
 
-question = Question("09.3", "Each alone is right", one_adapter, fresh=True)
+question = Question("09.3", "Each alone is right", one_adapter, fresh=True, parts=("A", "B"))
 
-one_rank = question.probe("two adapters of one rank", _alike, _products)
+one_rank = question.probe("two adapters of one rank", _alike, _products, kinds=ALIKE)
 
 
 @one_rank.mistake(
@@ -147,7 +211,7 @@ one_rank.mistake(
     lambda adapters, weights: (one_adapter(adapters, weights)[0], one_adapter(adapters[::-1], weights[::-1])[1]),
 )
 
-other_ranks = question.probe("ranks and alphas of their own, and one taken away", _unlike, _products)
+other_ranks = question.probe("ranks and alphas of their own, and one taken away", _unlike, _products, kinds=UNLIKE)
 
 
 @other_ranks.mistake(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import show
 from minillm.course.checks.question import Question
 
 Chat = list[tuple[str, int]]  # who speaks, and how many tokens it takes
@@ -62,7 +63,27 @@ def _calls(rng: random.Random, system: bool) -> list[Call]:
     for turns, least in ((4, 3), (5, 3), (6, 5), (7, 4), (8, 2), (4, 4), (7, 5), (9, 6), (8, 6), (9, 3), (6, 4)):
         messages = _chat(rng, turns, system)
         calls.append((messages, _room(rng, messages, least)))
-    return calls
+    messages = _chat(rng, 5, system)
+    total = sum(tokens for _, tokens in messages)
+    calls += [(messages, total), (messages, total + 50), (_chat(rng, 1, system), 100), (_chat(rng, 2, system), 100)]
+    equal = [(role, 10) for role, _ in _chat(rng, 6, system)]
+    return [
+        *calls,
+        (equal, 35 + 10 * system),
+        ([(role, 1000 * tokens) for role, tokens in messages], 1000 * total - 999),
+    ]
+
+
+LONG = (
+    *["a chat that is too long"] * 11,
+    "a chat that just fits",
+    "room to spare",
+    "a question only",
+    "a question and its answer",
+    "messages of one size",
+    "messages of thousands of tokens",
+)
+SHORT = *["no room for the last question with its answer"] * 4, "no room at all", "room for the question alone"
 
 
 def _too_small(rng: random.Random) -> list[Call]:
@@ -72,27 +93,47 @@ def _too_small(rng: random.Random) -> list[Call]:
         messages = _chat(rng, turns, system)
         needed = sum(tokens for _, tokens in messages[-1 - (turns % 2 == 0) :]) + system * messages[0][1]
         calls.append((messages, needed - rng.choice([1, 1, 2])))
-    return calls
+    alone = [("system", 5), ("user", 10), ("assistant", 5), ("user", 4), ("assistant", 30)]
+    return [*calls, (_chat(rng, 3), 0), (alone, 12)]
 
 
 def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """How many tokens an answer holds, where it holds too many or could hold more."""
+    """Which rule an answer breaks: the room, the order, a gap, the first message, or more that would fit."""
     for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
         answer = answer.tolist() if type(answer) is torch.Tensor else answer
         whole = type(answer) in (list, tuple) and all(type(number) is int for number in answer)
         if not whole or not set(answer) <= set(range(len(messages))):
             return "The result is no list of places.", "Return the numbers of the messages that stay, from 0, in order."
+        if list(answer) == wanted:
+            continue
+        if sorted(answer) == wanted:
+            return "The numbers are right, but not in order.", "Return them from the smallest to the largest."
         tokens = sum(messages[place][1] for place in answer)
-        if list(answer) != wanted and tokens > room:
+        if tokens > room:
             return f"What is kept has {tokens} tokens, and there is room for {room}.", "Add up the tokens of all kept."
-        if 0 not in answer and [0, *answer] == wanted and messages[0][0] == "system":
+        system = messages[0][0] == "system"
+        if system and 0 not in answer and [0, *answer] == wanted:
             return "The number of the system's message is missing; the others are right.", "It stays: put 0 in front."
+        rest = [place for place in answer if place or not system]
+        if not rest:
+            return f"Nothing of the talk is kept, and {show(wanted)} has room.", _FIRST
+        if rest != list(range(rest[0], rest[-1] + 1)):
+            return f"{show(list(answer))} has a gap: what stays must be side by side.", _FIRST
+        if rest[-1] < len(messages) - 1:
+            return f"Message {len(messages) - 1}, the last one, is dropped; it is the oldest that go.", _FIRST
+        if messages[rest[0]][0] != "user":
+            return f"What stays begins with message {rest[0]}, an answer without its question.", _FIRST
+        more = [place for place in wanted if place not in answer]
+        if more:
+            return f"The messages {show(more)} have room, too: {room - tokens} tokens are free.", _FIRST
     return None
 
 
+_FIRST = "What stays is given by the place at which it begins: a user's, the earliest from which everything fits."
+
 question = Question("09.2", "A chat too long for its row", fit)
 
-turns = question.probe("questions and answers", lambda rng: _calls(rng, system=False), _says)
+turns = question.probe("questions and answers", lambda rng: _calls(rng, system=False), _says, kinds=LONG)
 turns.mistake(
     "What is left begins with an answer whose question is gone.",
     "The kept part must begin with a user's message. If it does not, drop that answer, too.",
@@ -137,7 +178,30 @@ def _last_question_only(messages, room):
     return [place for place in fit(messages, room) if messages[place][0] == "system" or place in last]
 
 
-system_message = question.probe("a message of the system", lambda rng: _calls(rng, system=True), _says)
+turns.mistake(
+    "What stays is numbered anew from 0.",
+    "Give the numbers that the messages have in the whole chat.",
+    lambda messages, room: list(range(len(fit(messages, room)))),
+)
+turns.mistake(
+    "The messages are counted from 1.",
+    "The first message has the number 0.",
+    lambda messages, room: [place + 1 for place in fit(messages, room)],
+)
+
+
+@turns.mistake(
+    "It goes through the chat in steps of two from its end, as if the last message were always an answer.",
+    "The last message may be a question. Ask for the role of the first that stays.",
+)
+def _pairs(messages, room):
+    first = int(messages[0][0] == "system")
+    room -= first * messages[0][1]
+    begins = [at for at in range(len(messages) - 2, first - 1, -2) if sum(n for _, n in messages[at:]) <= room]
+    return [*range(first), *range(begins[-1], len(messages))] if begins else []
+
+
+system_message = question.probe("a message of the system", lambda rng: _calls(rng, system=True), _says, kinds=LONG)
 system_message.mistake(
     "The system's message is dropped as the oldest.",
     "It says how to answer, and holds for all that follows: place 0 stays if it is the system's.",
@@ -149,7 +213,7 @@ system_message.mistake(
     partial(_kept, count_system=False),
 )
 
-too_short = question.probe("not even the last question fits", _too_small, _says)
+too_short = question.probe("not even the last question fits", _too_small, _says, kinds=SHORT)
 too_short.mistake(
     "The last question is kept although it does not fit.",
     "Then nothing is left of this chat: return an empty list, and the caller leaves it out.",
@@ -160,3 +224,14 @@ too_short.mistake(
     "Without a question there is nothing to answer. Return an empty list.",
     partial(_kept, if_none=lambda system, last: system),
 )
+
+
+@too_short.mistake(
+    "The question alone is kept, without its answer.",
+    "The last question needs room together with its answer. If it has none, return an empty list.",
+)
+def _question_alone(messages, room):
+    last = _last_exchange(messages)[0]
+    first = [0] if messages[0][0] == "system" else []
+    kept = fit(messages, room)
+    return kept if kept or sum(messages[at][1] for at in [*first, last]) > room else [*first, last]

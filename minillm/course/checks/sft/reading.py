@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Question
 
 START, END = 1, 2  # the lesson's ids of the two marks
@@ -64,7 +65,29 @@ def _turns(rng: random.Random, count: int, typed: bool = False) -> list[list[str
 def _ended(rng: random.Random) -> list[Call]:
     small = [["user", "\n", "Hi", "\n", "you"], ["assistant", "\n", "Yes", "\n"]]
     edges = [["tool", "\n", *EDGES], ["assistant\n", *EDGES]]
-    return [_call(small), _call(edges), *(_call(_turns(rng, count)) for count in (1, 2, 3, 5))]
+    calls = [_call(small), _call(edges), *(_call(_turns(rng, count)) for count in (1, 2, 3, 5))]
+    nothing = [["user", "\n"], ["night", " watch", "\n", "\n"], [" clerk \n", "Hi"]]
+    ids, pieces = _call([["user", "\n", "Hi"], ["tool\n\n", "a\tb", "", "\r\n"]])
+    swap = {7: 0, **{id: id + 100_000 for id in pieces if id > 7}}
+    renumbered = [swap.get(id, id) for id in ids], {swap.get(id, id): text for id, text in pieces.items()}
+    return [*calls, _call(nothing), renumbered]
+
+
+ENDED = (
+    "two turns",
+    "white space at the edges",
+    *["several turns"] * 4,
+    "empty messages, and roles with blanks",
+    "id 0 and large ids",
+)
+TYPED_KINDS = "a typed mark", "text outside of the turns", *["typed marks in several turns"] * 3
+OPEN = (
+    "nothing said yet",
+    "a turn that breaks off",
+    *["several turns, the last one open"] * 3,
+    "no ids at all",
+    "no turn",
+)
 
 
 def _typed(rng: random.Random) -> list[Call]:
@@ -76,22 +99,87 @@ def _typed(rng: random.Random) -> list[Call]:
 def _open(rng: random.Random) -> list[Call]:
     calls = [_call([["user", "\n", "Hi"], ["assistant", "\n"]], open_end=True)]
     calls.append(_call([["tool", "\n", *EDGES]], open_end=True))
-    return [*calls, *(_call(_turns(rng, count, typed=True), open_end=True) for count in (1, 2, 4))]
+    calls += [_call(_turns(rng, count, typed=True), open_end=True) for count in (1, 2, 4)]
+    return [*calls, ([], {}), ([7, 8], {7: "Ferry", 8: "\n"})]
 
 
-def _forged(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Whether an answer has more turns than there are marks of ours."""
+def _explained(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which turn is missing or too many, or which field of a message is wrong, and how."""
     for (ids, pieces), wanted, answer in zip(calls, right, got, strict=True):
-        typed = MARKS[START] in "".join(pieces[id] for id in ids if id not in MARKS)
-        if typed and type(answer) is list and len(answer) > len(wanted):
-            hint = "The text does not tell a typed mark from ours; the ids do. Cut the ids at 1 and 2, then decode."
-            return "A typed mark opens a turn: the forger has won.", hint
+        if difference(wanted, answer) is None:
+            continue
+        dictionaries = type(answer) in (list, tuple) and all(type(each) is dict for each in answer)
+        if not dictionaries or any(set(each) != {"role", "content", "ended"} for each in answer):
+            hint = 'For each turn {"role": ..., "content": ..., "ended": ...}.'
+            return "The result is not a list of dictionaries with role, content and ended.", hint
+        typed = "".join(pieces[id] for id in ids if id not in MARKS)
+        if len(answer) > len(wanted):
+            if MARKS[START] in typed:
+                hint = "The text does not tell a typed mark from ours; the ids do. Cut the ids at 1 and 2, then decode."
+                return "A typed mark opens a turn: the forger has won.", hint
+            return "There are more messages than start marks: what stands outside of a turn was said by nobody.", _WALK
+        if len(answer) < len(wanted):
+            return _missing(wanted, answer)
+        for place, (due, gave) in enumerate(zip(wanted, answer, strict=True)):
+            if told := _field(place, due, gave, typed, [each["ended"] for each in answer]):
+                return told
+    return None
+
+
+_WALK = "Go through the ids: 1 opens a turn, 2 ends it, and what comes between belongs to it."
+
+
+def _missing(wanted: Messages, answer: Messages) -> tuple[str, str]:
+    known = [(each["role"], each["content"]) for each in answer]
+    lost = next((each for each in wanted if (each["role"], each["content"]) not in known), wanted[-1])
+    if not lost["content"] and lost["ended"]:
+        return f"The turn of {lost['role']!r}, in which nothing was said, is missing.", "It is a message, too."
+    if not lost["ended"]:
+        return "The turn that is not over yet is missing.", "Ids may end before an end mark comes."
+    if lost["role"] not in ("system", "user", "assistant"):
+        return (
+            f"The turn of {lost['role']!r} is missing. A role may be any text.",
+            "Leave out nothing that has a start mark.",
+        )
+    return f"The turn of {lost['role']!r} is missing: {show(lost['content'])}.", _WALK
+
+
+def _field(place: int, due: dict, gave: dict, typed: str, ended: list[bool]) -> tuple[str, str] | None:
+    role, other, said, text = due["role"], gave["role"], due["content"], gave["content"]
+    if role != other and type(other) is str:
+        hint = "Join all pieces of the turn first. The role is what stands before the first line break."
+        how = "its white space is lost" if role.strip() == other else "the line break belongs to neither"
+        if other.strip() != role.strip():
+            how = "the role is cut at the end of a piece, or changed"
+        return f"The role of message {place} is {other!r} in place of {role!r}: {how}.", hint
+    if said != text and type(text) is str:
+        hint = "The role ends at the first line break; the rest is what was said, letter by letter."
+        where = f"The content of message {place} "
+        if MARKS[END] in said and said.startswith(text):
+            return f"{where}ends at a typed mark.", "Only id 2 ends a turn. The text of a typed mark is no id 2."
+        if text.endswith(said):
+            extra = text[: len(text) - len(said)]
+            return f"{where}begins too early, with {extra!r}: the role's line break is not found everywhere.", hint
+        if text.startswith(said):
+            return f"{where}goes on after its end, with {text[len(said) :]!r}.", _WALK
+        if said.startswith(text):
+            return f"{where}ends too early: {said[len(text) :]!r} is missing.", hint
+        if said.endswith(text):
+            return f"{where}begins too late: {said[: len(said) - len(text)]!r} is missing.", hint
+        return f"{where}is {show(text)} in place of {show(said)}.", hint
+    if due["ended"] != gave["ended"]:
+        if len(ended) > 1 and len(set(ended)) == 1:
+            return (
+                f"Every message has `ended` {ended[0]}; each turn has its own end mark or none.",
+                "Ask it for each turn.",
+            )
+        return f"Message {place} has `ended` {gave['ended']} in place of {due['ended']}.", "True if id 2 has come."
     return None
 
 
 question = Question("09.1", "Read a chat back", read_chat)
 
-ended = question.probe("turns that are ended", _ended)
+ended = question.probe("turns that are ended", _ended, _explained, kinds=ENDED)
 ended.mistake(
     "Of a message only the first line is left.",
     'The role ends at the first line break; the others belong to what is said: `partition("\\n")`.',
@@ -116,7 +204,7 @@ ended.mistake(
     _each(str.strip),
 )
 
-typed_marks = question.probe("marks that somebody typed", _typed, _forged)
+typed_marks = question.probe("marks that somebody typed", _typed, _explained, kinds=TYPED_KINDS)
 
 
 @typed_marks.mistake(
@@ -129,7 +217,7 @@ def _without_typed_marks(text: str) -> str:
     return text
 
 
-unfinished = question.probe("a turn that is not over", _open)
+unfinished = question.probe("a turn that is not over", _open, _explained, kinds=OPEN)
 unfinished.mistake(
     "The turn that is not over yet is missing.",
     "Ids may end before an end mark comes. Give what there is, with `ended` False.",
@@ -147,4 +235,4 @@ unfinished.mistake(
 )
 def _a_token_short(ids, pieces):
     whole = read_chat(ids, pieces)
-    return whole if whole[-1]["ended"] else [*whole[:-1], *read_chat(ids[:-1], pieces)[-1:]]
+    return whole if not whole or whole[-1]["ended"] else [*whole[:-1], *read_chat(ids[:-1], pieces)[-1:]]

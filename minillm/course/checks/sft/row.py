@@ -3,21 +3,20 @@
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import as_tensor, difference
+from minillm.course.checks.demands import same_kind
 from minillm.course.checks.question import Question
+from minillm.course.checks.sft.places import which
 from minillm.losses import IGNORE
 from minillm.model.segments import segment_mask, segment_positions
 
 Conversation = tuple[list[int], list[bool]]
 Row = tuple[Int[Tensor, "T"], Int[Tensor, "T"], Int[Tensor, "T"], Bool[Tensor, "T T"]]
-NAMES = ("inputs", "targets", "positions", "visible")
 
 
 def pack_row(conversations: list[Conversation], length: int) -> Row:
@@ -82,7 +81,12 @@ def _conversation(rng: random.Random, size: int, document: bool = False) -> Conv
 
 def _one(rng: random.Random) -> list[Call]:
     calls = [([([5, 6, 7, 8], [False, False, True, True])], 4)]
-    return [*calls, *(([_conversation(rng, size, size == 6)], size) for size in (5, 6, 8))]
+    calls += [([_conversation(rng, size, size == 6)], size) for size in (5, 6, 8)]
+    calls.append(([(_conversation(rng, 6)[0], [False] * 6)], 6))
+    return [*calls, ([([50_256, 0, 128_255, 0], [True, False, True, True])], 4), ([([9], [True])], 1)]
+
+
+ONE = *["questions and answers"] * 4, "no token that counts", "marks in any order, and large ids", "a single token"
 
 
 def _several(rng: random.Random) -> list[Call]:
@@ -90,35 +94,21 @@ def _several(rng: random.Random) -> list[Call]:
     for sizes in ((3, 2), (4, 3, 5), (3, 6, 4, 3)):
         row = [_conversation(rng, size, number == 1) for number, size in enumerate(sizes)]
         calls.append((row, sum(sizes)))
-    return calls
+    return [*calls, ([([7], [True]), ([8, 0], [True, True]), ([5], [False])], 4)]
+
+
+SEVERAL = *["several conversations"] * 3, "conversations of one token"
+ROOM = *["several conversations"] * 3, "conversations of one token", "one conversation"
 
 
 def _with_room(rng: random.Random) -> list[Call]:
-    return [(row, length + empty) for (row, length), empty in zip(_several(rng), (2, 3, 4), strict=True)]
-
-
-def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Which of the four is wrong, and for a mask, which place sees what."""
-    for wanted, answer in zip(right, got, strict=True):
-        if type(answer) not in (list, tuple) or len(answer) != 4:
-            return "The result is not four tensors.", f"Return {', '.join(NAMES)}."
-        for name, due, gave in zip(NAMES, wanted, answer, strict=True):
-            if not (wrong := difference(due, gave)):
-                continue
-            mask = as_tensor(gave)
-            places = []  # where they differ; none if an answer holds a 2
-            if name == "visible" and mask is not None and mask.shape == due.shape:
-                places = (mask.bool() != due).nonzero().tolist()
-            for t, s in places[:1]:
-                hint = "In its own conversation, not in the future; and an empty place sees itself alone."
-                return f"Place {t} {'does not see' if due[t, s] else 'sees'} place {s}.", hint
-            return f"In `{name}` the result {wrong}.", "Do the example of the question by hand, place by place."
-    return None
+    calls = [(row, length + empty) for (row, length), empty in zip(_several(rng), (2, 3, 4, 1), strict=True)]
+    return [*calls, ([([5, 0, 6], [False, True, True])], 5)]
 
 
 question = Question("09.4", "A row by hand", pack_row)
 
-one_conversation = question.probe("one conversation", _one, _which)
+one_conversation = question.probe("one conversation", _one, which, demand=same_kind, kinds=ONE)
 one_conversation.mistake(
     "The targets are not shifted: each place is to repeat its own token.",
     "The target of place t is the token at t + 1.",
@@ -157,7 +147,42 @@ def _zero_is_empty(conversations, length):
     return inputs, targets, positions.where(~empty, 0), alone
 
 
-several = question.probe("several conversations", _several, _which)
+one_conversation.mistake(
+    "Rows and columns of `visible` have changed places: a place sees what comes after it.",
+    "Row t says what place t sees: itself and what is before it, `tril`.",
+    partial(_with_mask, make=lambda visible, queries, keys: visible.T),
+)
+one_conversation.mistake(
+    "`visible` is True where a place may not be seen.",
+    "True means: may see.",
+    partial(_with_mask, make=lambda visible, queries, keys: ~visible),
+)
+one_conversation.mistake(
+    "A token with the id 0 is no target.",
+    "0 is a token like any other; only `counts` says what is learned.",
+    partial(
+        _with_targets,
+        make=lambda ids, mask, segments: _targets(ids[1:], mask[1:] & (segments[1:] == segments[:-1]) & (ids[1:] != 0)),
+    ),
+)
+one_conversation.mistake(
+    "Positions begin at 1.",
+    "The first token of a conversation stands at position 0.",
+    partial(_with_positions, make=lambda positions, segments: positions + (segments > 0)),
+)
+one_conversation.mistake(
+    "What is no target is 0, and 0 is a token.",
+    "-100 means that nothing is learned there.",
+    lambda conversations, length: _zero_for_none(conversations, length),
+)
+
+
+def _zero_for_none(conversations: list[Conversation], length: int) -> Row:
+    inputs, targets, positions, visible = pack_row(conversations, length)
+    return inputs, targets.clamp(min=0), positions, visible
+
+
+several = question.probe("several conversations", _several, which, demand=same_kind, kinds=SEVERAL)
 several.mistake(
     "A conversation's last place is to predict the first token of the next one.",
     "Nothing in it says what comes next. A conversation's first token is nobody's target.",
@@ -174,7 +199,7 @@ several.mistake(
     partial(_with_mask, make=lambda visible, queries, keys: torch.ones_like(visible).tril()),
 )
 
-padding = question.probe("empty places", _with_room, _which)
+padding = question.probe("empty places", _with_room, which, demand=same_kind, kinds=ROOM)
 padding.mistake(
     "An empty place sees nothing, and a softmax over nothing is NaN.",
     "Let it see itself: the diagonal of the mask is True everywhere.",

@@ -1,32 +1,13 @@
 """00a.4: reverse mode on a list of steps (Linnainmaa 1970; the list is what Wengert 1964 wrote down)."""
 
-import math
 import random
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Question
-
-Step = tuple[str, str, tuple[str, ...]]  # name, operation, names of the inputs
-Slopes = dict[str, float]
-
-FORWARD: dict[str, Callable[..., float]] = {
-    "+": lambda a, b: a + b,
-    "*": lambda a, b: a * b,
-    "tanh": math.tanh,
-    "exp": math.exp,
-}
-LOCAL: dict[str, Callable[..., tuple[float, ...]]] = {  # the slopes by each input, from the result and the inputs
-    "+": lambda result, a, b: (1.0, 1.0),
-    "*": lambda result, a, b: (b, a),
-    "tanh": lambda result, a: (1 - result**2,),
-    "exp": lambda result, a: (result,),
-}
+from minillm.course.checks.tensors.rules import LOCAL, Slopes, Step, explained, forward
 
 
 def slopes(values: Slopes, steps: list[Step]) -> Slopes:
@@ -45,17 +26,12 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
     return {name: 0.0 if grad is None else grad.item() for name, grad in zip(found, grads, strict=True)}
 
 
-def _forward(values: Slopes, steps: list[Step]) -> Slopes:
-    found = dict(values)
-    for name, operation, inputs in steps:
-        found[name] = FORWARD[operation](*(found[source] for source in inputs))
-    return found
-
-
-def _slopes(values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False) -> Slopes:
+def _slopes(
+    values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False, first=False
+) -> Slopes:
     """The walk back by hand, with one thing done differently."""
     local = LOCAL | (local or {})
-    found = _forward(values, steps)
+    found = forward(values, steps)
     used = {source for _, _, inputs in steps for source in inputs}
     sources = set(found) - used if all_ends else {steps[-1][0]}
     slope = {name: float(name in sources) for name in found}
@@ -65,7 +41,8 @@ def _slopes(values, steps, *, local=None, add=True, once=False, order=-1, chain=
             parts = {0: parts[0]}
         for place, part in parts.items():
             arrives = part * slope[name] if chain else part
-            slope[inputs[place]] = slope[inputs[place]] * add + arrives
+            if not first or not slope[inputs[place]]:
+                slope[inputs[place]] = slope[inputs[place]] * add + arrives
     return slope
 
 
@@ -80,11 +57,28 @@ def _trees(rng: random.Random) -> list[Call]:
     deep = [("a", "+", ("w", "x")), ("c", "*", ("a", "b")), ("e", "exp", ("c",)), ("f", "tanh", ("e",))]
     deep += [("g", "*", ("f", "d")), ("loss", "tanh", ("g",))]
     names = "w", "x", "b"
+    flat = [("a", "*", ("w", "x")), ("c", "tanh", ("a",)), ("loss", "+", ("c", "b"))]
+    steep = [("a", "*", ("w", "x")), ("c", "exp", ("a",)), ("loss", "+", ("c", "b"))]
+    large = {"w": 20.0, "x": rng.randint(18, 22) * 1.0, "b": value()}
     return [
+        ({"w": value(), "x": value()}, [("loss", "*", ("w", "x"))]),
         ({name: value() for name in names}, lesson),
         ({name: value() for name in names}, bent),
         ({name: value() for name in (*names, "d")}, deep),
+        (large, flat),
+        (large | {"w": -20.0}, steep),
+        ({"w": 0.0, "x": value(), "b": value()}, bent),
     ]
+
+
+TREES = (
+    "one step",
+    "a product and a sum",
+    *["tanh and exp"] * 2,
+    "tanh of a large number",
+    "exp of a large negative number",
+    "a number that is 0",
+)
 
 
 def _random_graph(rng: random.Random, n_steps: int, aside: bool) -> Call:
@@ -98,7 +92,7 @@ def _random_graph(rng: random.Random, n_steps: int, aside: bool) -> Call:
             inputs = rng.choice(recent), rng.choice(recent)
             operation = rng.choice(["+", "*", "*", "tanh", "exp" if found[inputs[0]] < 2 else "tanh"])
             steps.append((f"s{place}", operation, inputs if operation in "+*" else inputs[:1]))
-            found = _forward(values, steps)
+            found = forward(values, steps)
         right = slopes(values, steps)
         complete = len(_only_the_way(values, steps)) == len(right)
         if complete != aside and max(map(abs, [*found.values(), *right.values()])) < 50:
@@ -117,30 +111,11 @@ def _aside(rng: random.Random) -> list[Call]:
     return [(values, steps), *(_random_graph(rng, n_steps, aside=True) for n_steps in (6, 6, 8, 8, 10, 12))]
 
 
-def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The first name, coming from the end, whose slope is missing or wrong."""
-    for (values, steps), wanted, answer in zip(calls, right, got, strict=True):
-        if type(answer) is not dict or set(answer) - set(wanted):
-            return None
-        for name in wanted:
-            if name not in answer:
-                return f"{name!r} has no slope.", "Begin with 0 for every name, those of `values` and of `steps`."
-        for name in [*(name for name, _, _ in steps[::-1]), *values]:
-            if difference(wanted[name], answer[name]):
-                sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
-                if name == steps[-1][0]:
-                    return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
-                ways = ", ".join(f"{result} ({operation})" for result, operation, inputs in steps if name in inputs)
-                hint = "All slopes nearer to the end are right. Add up what comes to this name, one way after another."
-                return f"{sentence}; it goes into {ways or 'nothing'}.", hint
-    return None
-
-
 question = Question(
     "00a.4", "An autograd of your own", slopes, forbidden=("minillm", "torch.autograd", "torch.Tensor.backward")
 )
 
-used_once = question.probe("every number is used once", _trees, _nearest_to_the_end)
+used_once = question.probe("every number is used once", _trees, explained, kinds=TREES)
 used_once.mistake(
     "The slope of a product by an input is taken to be that input itself.",
     "In a = w · x, one more w makes a larger by x. The slope by one input is the *other* input.",
@@ -172,11 +147,16 @@ used_once.mistake(
     lambda values, steps: {name: slope for name, slope in slopes(values, steps).items() if name in values},
 )
 
-used_again = question.probe("a number is used more than once", _shared, _nearest_to_the_end)
+used_again = question.probe("a number is used more than once", _shared, explained)
 used_again.mistake(
     "A second way overwrites the slope that came by the first.",
     "Slopes of several ways add up: `+=` where you have `=`.",
     partial(_slopes, add=False),
+)
+used_again.mistake(
+    "Only the way that is met first counts; later ones are left out.",
+    "Slopes of several ways add up: `+=`, also where there is a slope already.",
+    partial(_slopes, first=True),
 )
 used_again.mistake(
     "w · w counts as one way.",
@@ -190,7 +170,7 @@ used_again.mistake(
     "Pass a name's slope on when all that use it have had their turn: go through the steps backwards.",
 )
 def _partial_sums(values, steps):
-    found, slope = _forward(values, steps), dict.fromkeys(_forward(values, steps), 0.0)
+    found, slope = forward(values, steps), dict.fromkeys(forward(values, steps), 0.0)
     made = {name: (operation, inputs) for name, operation, inputs in steps}
 
     def arrive(name: str, amount: float) -> None:
@@ -205,7 +185,7 @@ def _partial_sums(values, steps):
     return slope
 
 
-dead_ends = question.probe("numbers that lead nowhere", _aside, _nearest_to_the_end)
+dead_ends = question.probe("numbers that lead nowhere", _aside, explained)
 
 
 @dead_ends.mistake(

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import as_tensor, show
+from minillm.course.checks.facts import fact
+from minillm.course.checks.plain import as_tensor, difference, show
 from minillm.course.checks.question import Question
 
 
@@ -34,40 +35,114 @@ def _reduced(truth: Tensor, guess: Tensor, *, reduce: Callable[[Tensor], Tensor]
     return reduce(log_p.exp() * (log_p - log_q))
 
 
+KINDS = (
+    "ordinary logits",
+    "the same, each row moved by 3",
+    "truth and guess alike",
+    "a single token",
+    *["several rows"] * 3,
+)
+
+
 def _moderate(rng: random.Random) -> list[Call]:
-    return [(numbers(rng, B, V), numbers(rng, B, V)) for B, V in ((1, 3), (2, 3), (4, 6), (5, 5))]
+    truth, guess, alike = (numbers(rng, 1, 3) for _ in range(3))
+    single = numbers(rng, 2, 1), numbers(rng, 2, 1)
+    several = [(numbers(rng, B, V), numbers(rng, B, V)) for B, V in ((2, 3), (4, 6), (5, 5))]
+    return [(truth, guess), (truth + 3, guess - 3), (alike, alike.clone()), single, *several]
+
+
+EXTREME = (
+    "logits near 150",
+    "logits near -150",
+    "logits far apart",
+    "a token that both rule out",
+    "a token that only the truth rules out",
+    "a token that only the guess rules out",
+    "an unlikely token that the guess rules out",
+    "all of these together",
+)
 
 
 def _extreme(rng: random.Random) -> list[Call]:
-    """Rows of four kinds: high logits, far apart; tokens that both rule out; one that only the truth rules out; and
-    one that only the guess does. Last, a token that the truth finds possible, if hardly, and the guess does not."""
-    calls = []
-    for B, V in ((4, 3), (8, 6)):
-        truth, guess = numbers(rng, B, V), numbers(rng, B, V)
-        guess[::4, 1:] += 150
-        truth[4::4, 0] += 150  # sure of something else
-        truth[1::4, 0] = guess[1::4, 0] = -math.inf
-        truth[2::4, 0] = -math.inf
-        guess[3::4, 1] = -math.inf
-        calls.append((truth, guess))
-    truth, guess = numbers(rng, 2, 3), numbers(rng, 2, 3)
-    truth[:, 0], guess[1, 0] = -60.0, -math.inf
-    return [*calls, (truth, guess)]
+    """One call for each kind in EXTREME, and one that mixes them."""
+
+    def pair(B: int, V: int) -> Call:
+        return numbers(rng, B, V), numbers(rng, B, V)
+
+    high, low = ([logits + shift for logits in pair(2, 3)] for shift in (150, -150))
+    apart, both, truth_only, guess_only, unlikely = (pair(2, 3) for _ in range(5))
+    apart[1][:, 1:] -= 150
+    apart[0][1, 2] -= 150
+    both[0][1, 0] = both[1][1, 0] = -math.inf
+    truth_only[0][1, 0] = -math.inf
+    guess_only[1][1, 1] = -math.inf
+    unlikely[0][1, 0], unlikely[1][1, 0] = -60.0, -math.inf
+    truth, guess = pair(8, 6)
+    guess[::4, 1:] += 150
+    truth[4::4, 0] += 150  # sure of something else
+    truth[1::4, 0] = guess[1::4, 0] = -math.inf
+    truth[2::4, 0] = -math.inf
+    guess[3::4, 1] = -math.inf
+    return [tuple(high), tuple(low), apart, both, truth_only, guess_only, unlikely, (truth, guess)]
 
 
 def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """What kind of a row it is that went wrong."""
-    for wanted, answer in zip(right, got, strict=True):
+    """What kind of a row it is that goes wrong first."""
+    for kind, wanted, answer in zip(EXTREME, right, got, strict=True):
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
             return None
-        for row, (cost, other) in enumerate(zip(wanted, answer.to(wanted.dtype), strict=True)):
-            if other.isnan():
-                hint = "NaN comes of infinity by infinity, infinity minus infinity, or 0 times infinity. Which is it?"
-                return f"Row {row} costs {show(cost)}, and the answer is NaN.", hint
+        for cost, other in zip(wanted, answer.to(wanted.dtype), strict=True):
+            if not difference(cost, other):
+                continue
+            if kind in EXTREME[:2]:
+                hint = "Subtract each row's largest logit before `exp`, or use what does it for you: `log_softmax`."
+                return f"With {kind} the price is {show(other)}: e to their power overflows, or is rounded to 0.", hint
+            if kind == EXTREME[2] and not other.isfinite():
+                hint = "Write it as a difference of two logarithms, and take both from `log_softmax`: -150 stays -150."
+                return f"A probability is rounded to 0 before its logarithm is taken: {show(other)}.", hint
+            free = as_tensor(got[5])  # what the guess rules out
+            if kind in EXTREME[3:5] and other.isnan() and free is not None and free.isfinite().all():
+                hint = "What the guess rules out costs infinitely much. Put 0 where the truth has probability 0."
+                return "The zeros are put where the guess rules a token out, and not where the truth does.", hint
+            if kind in EXTREME[3:5] and other.isnan():
+                hint = "0 times infinity is NaN. Put 0 where the *truth* has probability 0."
+                return "A token that the truth rules out brings NaN, and it costs nothing.", hint
+            if kind in EXTREME[3:5] and other.isinf():
+                hint = "What never happens costs nothing. Put 0 where the *truth* has probability 0."
+                return "A token that the truth rules out costs something, and it costs nothing.", hint
             if cost.isinf() and not other.isinf():
                 hint = "Where the guess has minus infinity and the truth has not, the price is infinite. Leave it so."
-                return f"Row {row} of the guess rules out what can happen, and yet it costs {show(other)}.", hint
+                if kind == EXTREME[6]:
+                    hint = "Ask `log_p > -torch.inf`, or `log_p.exp() > 0`: however unlikely, it can happen."
+                    return (
+                        f"A small probability is taken for 0: the guess rules it out, and it costs {show(other)}.",
+                        hint,
+                    )
+                if other.isnan():
+                    return "The guess rules out what can happen, and the price is NaN in place of infinite.", hint
+                return f"The guess rules out what can happen, and yet it costs {show(other)}.", hint
+    return None
+
+
+def _rule(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which rule that holds of every KL divergence the results break."""
+    for price in map(as_tensor, got):
+        if price is None or price.shape not in {wanted.shape for wanted in right}:
+            return None
+    same = as_tensor(got[KINDS.index("truth and guess alike")])
+    told = fact(["truth", "guess"], calls, right, got)
+    if told is not None:
+        return told, "Work out the lesson's example on paper and compare each step with what your function has."
+    one, other = (as_tensor(got[KINDS.index(kind)]) for kind in ("ordinary logits", "the same, each row moved by 3"))
+    if one is not None and other is not None and difference(one, other):
+        hint = "Logits are logarithms up to a constant in each row. `log_softmax` of both takes it away."
+        return "The price changes if 3 is added to all logits of a row, and no probability does.", hint
+    if same is not None and (same.abs() > 1e-4).any():
+        hint = "Where truth and guess are the same, nothing is lost. Compare their logarithms before you weigh them."
+        return f"If the guess is the truth, the price should be 0, and it is {show(same)}.", hint
+    if any((price < -1e-4).any() for price in map(as_tensor, got) if price is not None):
+        return "A price is below 0, and no guess is better than the truth.", "Check the sign, and by what you weigh."
     return None
 
 
@@ -78,7 +153,7 @@ question = Question(
     forbidden=("minillm", "torch.nn.functional.kl_div", "torch.kl_div", "torch.distributions"),
 )
 
-ordinary = question.probe("ordinary logits", _moderate)
+ordinary = question.probe("ordinary logits", _moderate, _rule, kinds=KINDS)
 ordinary.mistake(
     "Truth and guess have changed places.",
     "It is the truth that says how often each token comes, so its probabilities weigh the surprises.",
@@ -115,7 +190,34 @@ def _wrong_axis(truth, guess):
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
-extreme = question.probe("logits of 150, and tokens that are ruled out", _extreme, _where)
+ordinary.mistake(
+    "The guess's probabilities are the weights.",
+    "The truth says how often each token comes: `log_p.exp()` weighs the differences.",
+    lambda truth, guess: -kl(guess, truth),
+)
+ordinary.mistake(
+    "Nothing is weighed: every token counts alike.",
+    "Multiply each difference of the logarithms by the truth's probability.",
+    lambda truth, guess: (truth.log_softmax(-1) - guess.log_softmax(-1)).sum(-1),
+)
+ordinary.mistake(
+    "The logits themselves are compared, not the logarithms of probabilities.",
+    "Logits are logarithms up to a constant in each row. `log_softmax` of both takes it away.",
+    lambda truth, guess: (truth.softmax(-1) * (truth - guess)).sum(-1),
+)
+ordinary.mistake(
+    "Each token's price is taken without its sign.",
+    "A single token may cost less than nothing; only the sum is never below 0. Take no absolute value.",
+    partial(_reduced, reduce=lambda products: products.abs().sum(-1)),
+)
+ordinary.mistake(
+    "It is the mean of both directions.",
+    "Only the truth's probabilities weigh. KL(truth, guess) and KL(guess, truth) are two different prices.",
+    lambda truth, guess: (kl(truth, guess) + kl(guess, truth)) / 2,
+)
+
+
+extreme = question.probe("logits of 150, and tokens that are ruled out", _extreme, _where, kinds=EXTREME)
 
 
 @extreme.mistake(

@@ -4,11 +4,14 @@ In torch it is `Tensor.sum_to_size`, in HIPS/autograd `unbroadcast`.
 """
 
 import random
+from functools import partial
 
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import Demand, same_kind
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.probe import Probe
 from minillm.course.checks.question import Question
 
 Shape = tuple[int, ...]
@@ -33,8 +36,42 @@ def _stretched(slopes: Tensor, shape: Shape) -> list[int]:
     ]
 
 
-def _calls(rng: random.Random, *cases: tuple[Shape, Shape]) -> list[Call]:
-    return [(numbers(rng, *given), shape) for given, shape in cases]
+Case = tuple[str, Shape, Shape]  # the kind, the shape of the slopes, and the shape asked for
+
+IN_FRONT: list[Case] = [  # all sizes alike, so that summing the wrong axis is no error but a mistake to name
+    ("one axis in front", (2, 2), (2,)),
+    ("one axis in front", (3, 3, 3), (3, 3)),
+    ("two axes in front", (3, 3, 3), (3,)),
+    ("two axes in front", (2, 2, 2, 2), (2, 2)),
+]
+STRETCHED: list[Case] = [
+    ("an axis of 1", (2, 2), (2, 1)),
+    ("an axis of 1", (3, 4), (1, 4)),
+    ("two axes of 1", (3, 2, 4), (3, 1, 1)),
+    ("an axis of 1 that was not stretched", (4, 1, 2), (4, 1, 1)),
+    ("an axis of 1 that was not stretched", (1, 3), (1, 3)),
+    ("nothing to sum", (2, 3), (2, 3)),
+    ("slopes of shape ()", (), ()),  # here numpy's `sum` gives a plain number, which will do
+]
+BOTH: list[Case] = [
+    ("an axis in front and one of 1", (2, 2, 2), (2, 1)),
+    ("an axis in front and one of 1", (2, 3, 4), (3, 1)),
+    ("an axis in front and one of 1", (4, 2, 3, 3), (1, 3)),
+    ("axes in front of another size", (4, 3), (3,)),
+    ("axes in front of another size", (2, 2, 3, 2), (3, 2)),
+    ("the empty shape ()", (2, 3), ()),
+    ("the shape (1,)", (3, 2), (1,)),
+    ("an axis in front of size 1", (1, 3), (3,)),
+]
+
+
+def _calls(rng: random.Random, cases: list[Case]) -> list[Call]:
+    return [(numbers(rng, *given), shape) for _, given, shape in cases]
+
+
+def _probe(name: str, cases: list[Case], demand: Demand | None = None) -> Probe:
+    kinds = tuple(kind for kind, _, _ in cases)
+    return question.probe(name, partial(_calls, cases=cases), demand=demand, kinds=kinds)
 
 
 question = Question(
@@ -44,12 +81,7 @@ question = Question(
     forbidden=("minillm", "torch.Tensor.sum_to_size", "torch.autograd", "torch.Tensor.backward"),
 )
 
-in_front = question.probe(
-    "axes that were put in front",
-    lambda rng: _calls(
-        rng, ((2, 2), (2,)), ((4, 3), (3,)), ((2, 3, 3), (3, 3)), ((3, 3, 3), (3,)), ((2, 2, 3, 2), (3, 2))
-    ),
-)
+in_front = _probe("axes that were put in front", IN_FRONT)
 
 
 @in_front.mistake("The slopes of the copies are averaged.", "What arrives by several ways adds up. Take the sum.")
@@ -87,12 +119,7 @@ def _from_the_left(slopes, shape):
     return slopes.flatten(len(shape)).sum(-1) if slopes.dim() > len(shape) else slopes
 
 
-stretched = question.probe(
-    "axes of size 1 that were stretched",
-    lambda rng: _calls(
-        rng, ((2, 2), (2, 1)), ((3, 4), (1, 4)), ((3, 2, 4), (3, 1, 1)), ((4, 1, 2), (4, 1, 1)), ((2, 3), (2, 3))
-    ),
-)
+stretched = _probe("axes of size 1 that were stretched", STRETCHED)
 
 
 @stretched.mistake(
@@ -119,12 +146,7 @@ def _axis_lost(slopes, shape):
     return slopes.sum(axes) if axes else slopes
 
 
-both = question.probe(
-    "both at once, and a single number",
-    lambda rng: _calls(
-        rng, ((2, 2, 2), (2, 1)), ((2, 3, 4), (3, 1)), ((4, 2, 3, 3), (1, 3)), ((2, 3), ()), ((3, 2), (1,)), ((), ())
-    ),
-)
+both = _probe("both at once, and a single number", BOTH, demand=same_kind)
 
 
 @both.mistake(

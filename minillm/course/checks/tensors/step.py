@@ -16,7 +16,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import difference
+from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.question import Question
 
 Layer = tuple[Tensor, Tensor]  # (in, out) weight and (out,) bias
@@ -47,7 +47,7 @@ def _step(
     *,
     back: Callable[[Tensor, Tensor], Tensor] = lambda old, new: old.T,
     bend: Callable[[Tensor, Tensor], Tensor | int] = lambda tanh, before: 1 - tanh**2,
-    weigh: bool = True,
+    weigh: Callable[[Tensor], Tensor | float] = lambda y: y.sum(1, keepdim=True),
     tanh_at_the_end: bool = False,
     bias_too: bool = True,
 ) -> list[Layer]:
@@ -56,7 +56,7 @@ def _step(
     for weight, bias in layers:
         outputs.append(torch.tanh(outputs[-1] @ weight + bias))
     logits = outputs[-1] if tanh_at_the_end else outputs[-2] @ layers[-1][0] + layers[-1][1]
-    slope = logits.softmax(-1) * (y.sum(1, keepdim=True) if weigh else 1) - y
+    slope = logits.softmax(-1) * weigh(y) - y
     slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
     stepped: list[Layer] = []
     for place in reversed(range(len(layers))):
@@ -80,19 +80,66 @@ def _networks(rng: random.Random, *sizes: tuple[int, ...]) -> list[Call]:
     return calls
 
 
+def _two_layers(rng: random.Random) -> list[Call]:
+    (layers, x, y, rate), *others = _networks(rng, (2, 2, 3, 2), (4, 3, 5, 6), (5, 4, 2, 3))
+    return [(layers, x, y / y.sum(1, keepdim=True) / 2, rate), *others]
+
+
+def _other_depths(rng: random.Random) -> list[Call]:
+    one, three, four, without, large = _networks(
+        rng, (3, 4, 2), (1, 2, 2, 2, 2), (4, 3, 3, 3, 3, 3), (2, 2, 2, 2), (2, 2, 2, 2)
+    )
+    without[2][0] = 0.0
+    layers, x, y, rate = large
+    layers[-1] = layers[-1][0], layers[-1][1] + torch.tensor([150.0, 149.0])
+    return [one, three, four, (without[0], without[1], without[2] / without[2].sum(), rate), (layers, x, y, rate)]
+
+
+BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "1 where h is above 0, the slope of a ReLU": lambda tanh, before: (tanh > 0).to(tanh.dtype),
+    "1 - h": lambda tanh, before: 1 - tanh,
+    "h": lambda tanh, before: tanh,
+    "h²": lambda tanh, before: tanh**2,
+    "1 + h²": lambda tanh, before: 1 + tanh**2,
+    "h · (1 - h), the slope of a sigmoid": lambda tanh, before: tanh * (1 - tanh),
+    "1 - tanh(h)²": lambda tanh, before: 1 - torch.tanh(tanh) ** 2,
+    "(1 - h)²": lambda tanh, before: (1 - tanh) ** 2,
+    "1 - |h|": lambda tanh, before: 1 - tanh.abs(),
+    "(1 - h²)²": lambda tanh, before: (1 - tanh**2) ** 2,
+}
+
+
 def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The last layer that goes wrong: all in front of it depend on it."""
-    for wanted, answer in zip(right, got, strict=True):
+    """The last layer that goes wrong, since all in front of it depend on it, and how far it moved."""
+    for words, bend in BENDS.items():
+        if not any(difference(_step(*call, bend=bend), gave) for call, gave in zip(calls, got, strict=True)):
+            return f"On the way back through a tanh, {words} is multiplied.", "The slope of h = tanh(...) is 1 - h²."
+    for (layers, x, *_), wanted, answer in zip(calls, right, got, strict=True):
         pairs = [layer for layer in answer if type(layer) in (list, tuple)] if type(answer) in (list, tuple) else []
         if [len(layer) for layer in pairs] != [2] * len(wanted):
             return None
         for place in reversed(range(len(wanted))):
-            for name, due, gave in zip(("weight", "bias"), wanted[place], pairs[place], strict=True):
+            for name, due, gave, old in zip(
+                ("weight", "bias"), wanted[place], pairs[place], layers[place], strict=True
+            ):
                 if found := difference(due, gave):
                     later = "all layers after it are right" if place + 1 < len(wanted) else "it is the last layer"
                     hint = "Compute this slope by a nudge (`slopes_by_nudging` in the lesson) and compare."
+                    found = _how_far(due - old, as_tensor(gave) - old, len(x)) or found
                     return f"The {name} of layer {place} {found}; {later}.", hint
     return None
+
+
+def _how_far(due: Tensor, moved: Tensor, B: int) -> str | None:
+    """What a step has to do with the right one, if it is a multiple of it."""
+    if not moved.any():
+        return "does not move"
+    factor = float((moved * due).sum() / (due * due).sum())
+    if due.numel() < 2 or difference(due * factor, moved):
+        return None
+    if abs(factor * B - 1) < 1e-3:
+        return "moves 1 / B as far as it should"
+    return f"moves {factor:.4g} times as far as it should"
 
 
 question = Question(
@@ -102,7 +149,12 @@ question = Question(
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.optim"),
 )
 
-two_layers = question.probe("two layers", lambda rng: _networks(rng, (2, 2, 3, 2), (4, 3, 5, 6), (5, 4, 2, 3)), _which)
+two_layers = question.probe(
+    "two layers",
+    _two_layers,
+    _which,
+    kinds=("rows of equal weight", "rows of unequal weight", "rows of unequal weight"),
+)
 two_layers.mistake(
     "The slope still goes back through a weight that has been stepped already.",
     "Send the slope back first, through the old weight. Then take the step; or keep all slopes and step at the end.",
@@ -121,7 +173,12 @@ two_layers.mistake(
 two_layers.mistake(
     "Every row of `y` is taken to add up to 1.",
     "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
-    partial(_step, weigh=False),
+    partial(_step, weigh=lambda y: 1.0),
+)
+two_layers.mistake(
+    "Every row of `y` is taken to weigh 1 / B.",
+    "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
+    partial(_step, weigh=lambda y: 1 / len(y)),
 )
 two_layers.mistake(
     "The slopes are divided by the batch once more.",
@@ -139,10 +196,41 @@ two_layers.mistake(
     partial(_step, bias_too=False),
 )
 
+
+@two_layers.mistake(
+    "The outputs are computed anew after each layer has been stepped.",
+    "All slopes belong to the layers as they came in. Walk forwards once, before any step.",
+)
+def _forward_again(layers, x, y, rate):
+    now = list(layers)
+    for place in reversed(range(len(layers))):
+        now[place] = step(now, x, y, rate)[place]
+    return now
+
+
+@two_layers.mistake(
+    "The outputs are computed anew after each layer has been stepped, and the slopes go back through the old weights.",
+    "All slopes belong to the layers as they came in. Walk forwards once, before any step.",
+)
+def _only_forward_again(layers, x, y, rate):
+    now = list(layers)
+    for place in reversed(range(len(layers))):
+        outputs = [x]
+        for weight, bias in now:
+            outputs.append(torch.tanh(outputs[-1] @ weight + bias))
+        slope = (outputs[-2] @ now[-1][0] + now[-1][1]).softmax(-1) * y.sum(1, keepdim=True) - y
+        for behind in range(len(layers) - 1, place, -1):
+            slope = slope @ layers[behind][0].T * (1 - outputs[behind] ** 2)
+        weight, bias = layers[place]
+        now[place] = weight - rate * outputs[place].T @ slope, bias - rate * slope.sum(0)
+    return now
+
+
 other_depths = question.probe(
     "three and four layers, and only one",
-    lambda rng: _networks(rng, (1, 2, 2, 2, 2), (4, 3, 3, 3, 3, 3), (3, 4, 2)),
+    _other_depths,
     _which,
+    kinds=("one layer", "three layers", "four layers", "a row of weight 0", "logits near 150"),
     same=two_layers.mistakes[:1],
 )
 other_depths.mistake(

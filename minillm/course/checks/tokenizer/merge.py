@@ -8,8 +8,10 @@ import random
 import re
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
 
 Pieces = list[str]
@@ -55,19 +57,66 @@ def _signs(rng: random.Random) -> list[Call]:
 
     return [
         (["a", "a", "a"], ("a", "a")),
+        (["a"], ("a", "a")),
         (["t", "he", "th", "e"], ("th", "e")),
         *(call() for _ in range(20)),
         ([], ("a", "a")),
+        (["b", "a", "b", "a", "a"], ("a", "a")),
         (["a", "b"], ("b", "a")),
         (["a", *SEPARATORS, "a"], ("a", "a")),
     ]
+
+
+SIGNS = (
+    "a piece that repeats",
+    "a single piece",
+    "pieces that read like the pair",
+    *["blanks and signs in pieces"] * 20,
+    "no pieces",
+    "a pair at the very end",
+    "the pair in reverse",
+    "unusual characters",
+)
+
+
+def _joins(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which pieces were joined that are not the pair, which were not, or what got lost."""
+    for (pieces, pair), wanted, gave in zip(calls, right, got, strict=True):
+        if not difference(wanted, gave):
+            continue
+        if type(gave) not in (list, tuple) or any(type(piece) is not str for piece in gave):
+            return None
+        text, due = "".join(gave), "".join(pieces)
+        for sign in sorted(set(due + text)):
+            if not sign.isalnum() and text != due and text.replace(sign, "") == due.replace(sign, ""):
+                hint = "A piece may hold any character, so none can mark where pieces end. Stay with the list."
+                return f"The character {sign!r} of a piece is lost, or taken for an edge between pieces.", hint
+        if text != due:
+            hint = "Each piece must come out once, alone or joined. Follow the first and the last one by hand."
+            return f"Put together, the result reads {text!r}, and the pieces read {due!r}.", hint
+        rest, groups = list(pieces), []
+        for piece in gave:
+            groups.append([])
+            while rest and len("".join(groups[-1])) < len(piece):
+                groups[-1].append(rest.pop(0))
+            if "".join(groups[-1]) != piece:
+                return f"It cuts a piece: {piece!r} does not end where a piece does.", "Compare and join whole pieces."
+        for group in groups:
+            if len(group) > 1 and tuple(group) != pair:
+                joined = " and ".join(map(repr, group))
+                return f"It joins {joined}, and the pair is {pair}.", "Compare both, in order, with the pair."
+        for one, other in pairwise(groups):
+            if (*one, *other) == pair:
+                at = groups.index(one)
+                return f"{pair[0]!r} and {pair[1]!r} stay apart, at [{at}] of the result.", "Look at every place."
+    return None
 
 
 question = Question(
     "01.2", "A merge that joins what it should not", merge, forbidden=("minillm", "tokenizers"), fresh=True
 )
 
-similar_pieces = question.probe("pieces that begin or end like the pair", _letters)
+similar_pieces = question.probe("pieces that begin or end like the pair", _letters, _joins)
 similar_pieces.mistake(
     "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
     "A text does not know where its pieces end. Compare whole pieces, two at a time.",
@@ -103,7 +152,7 @@ def _between_blanks(pieces, pair):
     return f" {' '.join(pieces)} ".replace(f" {' '.join(pair)} ", f" {''.join(pair)} ")[1:-1].split(" ")
 
 
-odd_pieces = question.probe("blanks, signs and repetitions", _signs)
+odd_pieces = question.probe("blanks, signs and repetitions", _signs, _joins, kinds=SIGNS)
 odd_pieces.mistake(
     "It falls apart where a piece holds a blank.",
     "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",

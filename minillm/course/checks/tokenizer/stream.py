@@ -2,11 +2,14 @@
 
 import codecs
 import random
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
 
 Chunks = list[bytes]
@@ -60,9 +63,32 @@ def _cut(data: bytes, places: list[int]) -> Chunks:
     return [data[start:end] for start, end in pairwise([0, *sorted(places), len(data)])]
 
 
+WHOLE = (
+    "no chunks",
+    "a character of two bytes",
+    "a character of three bytes",
+    "a character of four bytes",
+    *["whole characters"] * 4,
+    "an empty chunk",
+    "a � of the text's own",
+    "an accent as a character of its own",
+    "a byte order mark and line ends",
+)
+TWO = ("a character in two chunks", *["several characters cut"] * 5)
+SINGLE = (
+    "a character of three bytes, one by one",
+    "two bytes of three at the end of a chunk",
+    "three bytes of four at the end of a chunk",
+    "an empty chunk inside a character",
+    *["byte by byte"] * 3,
+    "an end that never comes",
+)
+
+
 def _whole_characters(rng: random.Random) -> list[Call]:
     texts = [[_text(rng, rng.randint(1, 3)) for _ in range(n)] for n in (2, 3, 5, 8)]
-    texts += [["a\ufffd", "", "b"], ["\ufffd", "\ufffd\n"]]
+    texts += [["a", "", "b"], ["\ufffd", "\ufffd\n"], ["e", "\u0301", "a\u0308"], ["\ufeffa\r", "\n \r\n", "\0b "]]
+    texts = [["é"], ["語"], ["👍"], *texts]
     return [([],), *(([piece.encode() for piece in pieces],) for pieces in texts)]
 
 
@@ -75,7 +101,35 @@ def _two_bytes(rng: random.Random) -> list[Call]:
 def _byte_by_byte(rng: random.Random) -> list[Call]:
     data = ["語".encode(), *(_text(rng, n).encode() for n in (2, 4, 8)), "ab👍".encode()[:-1]]
     single = [_cut(word, list(range(1, len(word)))) for word in data]
-    return [(chunks,) for chunks in (single[0], _cut("a語".encode(), [3]), _cut("a👍".encode(), [4]), *single[1:])]
+    cut = [_cut("a語".encode(), [3]), _cut("a👍".encode(), [4]), _cut("é語".encode(), [1, 1, 3, 3])]
+    return [(chunks,) for chunks in (single[0], *cut, *single[1:])]
+
+
+def _what_is_shown(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """How many strings there are, and whether they make up the text, too early or too late."""
+    for (chunks,), wanted, gave in zip(calls, right, got, strict=True):
+        if not difference(wanted, gave):
+            continue
+        if type(gave) not in (list, tuple) or any(type(text) is not str for text in gave):
+            return None
+        if len(gave) != len(chunks):
+            hint = "Every chunk has its string, if only an empty one."
+            return f"There are {len(gave)} strings for {len(chunks)} chunks.", hint
+        text, due = "".join(gave), "".join(wanted)
+        if text != due:
+            composed = [c for form in ("NFC", "NFKC", "NFD") for c in unicodedata.normalize(form, due) if c not in due]
+            if set(text) & set(composed):
+                return "The text is normalized: a letter and its accent are changed.", "Show what comes as it is."
+            if "\ufffd" in text.replace("\ufffd", "", due.count("\ufffd")):
+                return "Bytes of a character are decoded without the others, and � is shown.", "Keep all of its bytes."
+            if due.startswith(text) or len(text) < len(due):
+                return f"Characters are lost: the text is {due!r}, and {text!r} is shown.", "What waits must come back."
+            return f"The text is {due!r}, and {text!r} is shown.", "Every character is shown once."
+        early = [len("".join(gave[: n + 1])) - len("".join(wanted[: n + 1])) for n in range(len(gave))]
+        if max(early) <= 0:
+            hint = "Show with each chunk all that is complete, and hold back only the bytes of an incomplete character."
+            return f"A complete character is shown too late, after chunk [{early.index(min(early))}].", hint
+    return None
 
 
 question = Question(
@@ -91,7 +145,7 @@ question = Question(
     ),
 )
 
-whole_characters = question.probe("pieces of whole characters", _whole_characters)
+whole_characters = question.probe("pieces of whole characters", _whole_characters, _what_is_shown, kinds=WHOLE)
 whole_characters.mistake(
     "Each byte is shown as a character of its own.",
     "A character has one to four bytes (UTF-8). Decode them together.",
@@ -113,7 +167,24 @@ whole_characters.mistake(
     partial(_holding, n_held=lambda buffer: len(buffer) - len(buffer.rstrip(bytes(range(128, 256))))),
 )
 
-split_character = question.probe("a character in two pieces", _two_bytes)
+
+@whole_characters.mistake(
+    "Every character that is not ASCII is taken to have two bytes.",
+    "Its first byte says how many: 110... two, 1110... three, 11110... four.",
+)
+def _two_bytes_each(chunks):
+    shown, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        text = ""
+        while buffer and len(buffer) >= (size := 2 if buffer[0] >= 0xC0 else 1):
+            text += buffer[:size].decode(errors="replace")
+            buffer = buffer[size:]
+        shown.append(text)
+    return shown
+
+
+split_character = question.probe("a character in two pieces", _two_bytes, _what_is_shown, kinds=TWO)
 split_character.mistake(
     "Half a character is shown as the mark \ufffd.",
     "The other half may come with the next piece. Keep the bytes until then.",
@@ -130,7 +201,7 @@ split_character.mistake(
     partial(_holding, n_held=_whole_or_nothing),
 )
 
-single_bytes = question.probe("byte by byte, and an end that never comes", _byte_by_byte)
+single_bytes = question.probe("byte by byte, and an end that never comes", _byte_by_byte, _what_is_shown, kinds=SINGLE)
 single_bytes.mistake(
     "It waits for one more byte, and characters have up to four.",
     "After 語's first byte two more must come: the first byte says so (1110... two, 11110... three).",
@@ -156,3 +227,17 @@ def _with_the_rest(chunks):
     shown = show(chunks)
     rest = b"".join(chunks)[len("".join(shown).encode()) :]
     return [*shown[:-1], shown[-1] + rest.decode(errors="replace")] if shown else []
+
+
+@single_bytes.mistake(
+    "Only the newest chunk waits; of a character in three chunks the first bytes are lost.",
+    "Keep all bytes that have not been shown, those that waited already, too.",
+)
+def _newest_chunk(chunks):
+    shown, waiting = [], b""
+    for chunk in chunks:
+        data = waiting + chunk
+        end = len(data) - _at_most(3)(data)
+        shown.append(data[:end].decode())
+        waiting = chunk[len(chunk) - min(len(chunk), len(data) - end) :]
+    return shown

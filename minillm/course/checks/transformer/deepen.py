@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
@@ -75,12 +76,18 @@ def _in_the_middle(rng: random.Random) -> list[Call]:
         (_model(rng, 2), [0]),
         (_model(rng, 2), []),
         *((_model(rng, n), sorted(rng.sample(range(n - 1), 2))) for n in (4, 5, 6)),
+        (_model(rng, 3), [0, 1, 2]),
     ]
+
+
+MIDDLE = "one copy", "no copy", *["two copies"] * 3, "a copy of every block"
+MANY = "11 blocks", "12 blocks and bfloat16", "13 blocks, `after` in any order", "3 blocks", "2 blocks and float16"
 
 
 def _many(rng: random.Random) -> list[Call]:
     half = {name: weight.bfloat16() for name, weight in _model(rng, 12, BIASED).items()}
-    return [(_model(rng, 11, BIASED), [0]), (half, [1]), (_model(rng, 13, BIASED), [10, rng.randrange(3, 10), 2])]
+    few = (_model(rng, 3, BIASED), [1, 0]), ({name: w.half() for name, w in _model(rng, 2, BIASED).items()}, [0])
+    return [(_model(rng, 11, BIASED), [0]), (half, [1]), (_model(rng, 13, BIASED), [10, rng.randrange(3, 10), 2]), *few]
 
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -102,7 +109,10 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
 question = Question("06.3", "A deeper model that says the same", deepen, forbidden=("minillm", "torch.nn"), fresh=True)
 
 last_block = question.probe(
-    "a copy of the last block", lambda rng: [(_model(rng, n), [n - 1]) for n in (1, 2, 4)], _first_wrong_name
+    "a copy of the last block",
+    lambda rng: [(_model(rng, n), [n - 1]) for n in (1, 2, 4)],
+    _first_wrong_name,
+    kinds=("one block", "two blocks", "four blocks"),
 )
 last_block.mistake(
     "The copy writes what the block has written, a second time.",
@@ -145,7 +155,7 @@ last_block.mistake(
     partial(_deepen, order=lambda old, new: [new, old]),
 )
 
-in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name)
+in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name, kinds=MIDDLE)
 
 
 @in_the_middle.mistake("A copy takes the place of the block behind it.", "Every later block must move up by one first.")
@@ -176,7 +186,9 @@ def _moving_target(weights, after):
     return weights
 
 
-many_blocks = question.probe("more than ten blocks, and biases", _many, _first_wrong_name, dtypes=True)
+many_blocks = question.probe(
+    "more than ten blocks, and biases", _many, _first_wrong_name, demand=same_dtype, kinds=MANY
+)
 many_blocks.mistake(
     "The biases of the copy still write.",
     "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
@@ -208,6 +220,35 @@ def _as_if_sorted(weights, after):
         if number in after:
             placed[place + 1] = grown[number + 1 + sum(earlier < number for earlier in after)]
     return _placed(weights, placed)
+
+
+@many_blocks.mistake(
+    "The numbers of blocks are compared as text, where '10' comes before '2'.",
+    "Turn the number in the name into an `int` before you compare.",
+)
+def _compared_as_text(weights, after):
+    blocks, placed = _blocks(weights), {}
+    silent = _blocks(deepen(weights, list(range(len(blocks)))))[1::2]
+    for number, block in enumerate(blocks):
+        place = number + sum(str(other) < str(number) for other in after)
+        placed |= {place: block, place + 1: silent[number]} if number in after else {place: block}
+    return _placed(weights, placed)
+
+
+@many_blocks.mistake(
+    "Of a block's number only one digit is read: block 10 is taken for block 1.",
+    "Cut the name at its dots, `name.split('.', 2)`: the number may have two digits.",
+)
+def _one_digit(weights, after):
+    grown = {name: weight for name, weight in weights.items() if not name.startswith("blocks.")}
+    for name, weight in weights.items():
+        if name.startswith("blocks."):
+            number, rest = int(name[7]), name[9:]
+            place = number + sum(other < number for other in after)
+            grown[f"blocks.{place}.{rest}"] = weight
+            if number in after:
+                grown[f"blocks.{place + 1}.{rest}"] = torch.zeros_like(weight) if rest.startswith(WRITES) else weight
+    return grown
 
 
 @many_blocks.mistake(

@@ -1,7 +1,9 @@
 """06.1: the parameters of a mixture of experts, all and those that one token uses (Jiang et al. 2024, Mixtral)."""
 
+import math
 import random
 from functools import partial
+from typing import Any
 
 from minillm.config import ModelConfig
 from minillm.course.checks.asking import Call
@@ -30,6 +32,14 @@ def _counted(V, C, L, H, K, D, F, E, k, *, tables=2, queries=None, keys=None, ma
     return total(E), total(k)
 
 
+def _billions(count: int, digits: int) -> float:
+    return round(count / 1e9, digits)
+
+
+SIZES = "VCLHKDFEk"
+ONCE = ("C", "VC", "CHD", "CKD", "CE", "Ck", "CF", "CFE", "CFk", "CC", "HD", "KD", "F", "FE", "E", "V", "D")
+PRODUCTS = [names + more for names in ONCE for more in ("", "L")]
+KINDS = "one block", "two blocks", "three blocks", "the sizes of Mixtral"
 MIXTRAL = (32_000, 4096, 32, 32, 8, 128, 14_336, 8, 2)  # more parameters than 32 bits can count
 
 
@@ -41,12 +51,60 @@ def _sizes(rng: random.Random, some: bool) -> list[Call]:
         H, C = K * rng.randint(2, 3), 2 * rng.randint(7, 10)
         calls.append((rng.randint(20, 50), C, L, H, K, D, rng.randint(20, 40), E))
     small = [(*call, rng.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
-    return [*small, MIXTRAL] if some else small
+    return [*small, MIXTRAL if some else (*MIXTRAL[:-1], 8)]
+
+
+def _terms_that_differ(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Which products of the sizes a count has too often or too seldom."""
+    if any(type(answer) not in (list, tuple) or len(answer) != 2 for answer in got):
+        return None
+    for part, name in enumerate(("total", "active")):
+        pairs = [(wanted[part], answer[part]) for wanted, answer in zip(right, got, strict=True)]
+        if all(one == other for one, other in pairs):
+            continue
+        if not all(type(answer) is int or float(answer).is_integer() for _, answer in pairs):
+            return (
+                f"The {name} count is no whole number.",
+                "Count with whole numbers, without `/`.",
+            )
+        off = [int(answer) - wanted for wanted, answer in pairs]
+        if all(difference % 2**32 == 0 for difference in off):
+            hint = "Python's own whole numbers have no end; those of numpy and torch do, here at 32 bits."
+            return f"The {name} count overflows: it is off by a multiple of 2^32.", hint
+        terms = _combination(calls, off)
+        if terms is None and all(abs(one) <= 1e-6 * wanted for one, (wanted, _) in zip(off, pairs, strict=True)):
+            return (
+                f"The {name} count is nearly right: it was rounded.",
+                "Count with whole numbers, not with floats.",
+            )
+        if terms is None:
+            return None
+        words = [f"{abs(times)} · {product} {'too much' if times > 0 else 'too little'}" for times, product in terms]
+        hint = "Go through the model part by part: what is there once, once in each block, once for each expert?"
+        return f"The {name} count has {' and '.join(words)}.", hint
+    return None
+
+
+def _combination(calls: list[Call], off: list[int]) -> list[tuple[int, str]] | None:
+    """One or two products of sizes, with small whole factors, that add up to these numbers for all calls."""
+    products = {names: [math.prod(call[SIZES.index(name)] for name in names) for call in calls] for names in PRODUCTS}
+    for names, values in products.items():
+        times = off[0] // values[0]
+        if 0 < abs(times) <= 8 and off == [times * value for value in values]:
+            return [(times, " · ".join(names))]
+    for names, values in products.items():
+        for times in (-4, -3, -2, -1, 1, 2, 3, 4):
+            rest = [one - times * value for value, one in zip(values, off, strict=True)]
+            for others, other in products.items():
+                more = rest[0] // other[0]
+                if 0 < abs(more) <= 8 and names < others and rest == [more * value for value in other]:
+                    return [(times, " · ".join(names)), (more, " · ".join(others))]
+    return None
 
 
 question = Question("06.1", "Pay for eight, use two", mixture_parameters, forbidden=("minillm", "torch.nn"))
 
-all_used = question.probe("every expert is used", lambda rng: _sizes(rng, some=False))
+all_used = question.probe("every expert is used", lambda rng: _sizes(rng, some=False), _terms_that_differ, kinds=KINDS)
 
 
 @all_used.mistake(
@@ -97,8 +155,24 @@ all_used.mistake(
     "Between the last block and the head there is one more norm, C numbers.",
     partial(_counted, final=0),
 )
+all_used.mistake(
+    "There is one router for the whole model.",
+    "Each block has its own experts, and its own router to choose among them.",
+    lambda *sizes: tuple(count - (sizes[2] - 1) * sizes[1] * sizes[-2] for count in mixture_parameters(*sizes)),
+)
+for digits in (0, 1):
+    all_used.mistake(
+        "The counts are in billions; asked for are the numbers to the last digit.",
+        "Return whole numbers, as in the example: 46702792704, not 46.7.",
+        lambda *sizes, digits=digits: tuple(_billions(count, digits) for count in mixture_parameters(*sizes)),
+    )
+all_used.mistake(
+    "Where every expert is chosen, the active count holds none. Does it count those that were *not* chosen?",
+    "A token uses the `n_chosen` experts that were chosen.",
+    lambda V, C, L, H, K, D, F, E, k: _counted(V, C, L, H, K, D, F, E, E - k),
+)
 
-some_used = question.probe("only some experts are used", lambda rng: _sizes(rng, some=True))
+some_used = question.probe("some experts are used", lambda rng: _sizes(rng, some=True), _terms_that_differ, kinds=KINDS)
 
 
 @some_used.mistake(

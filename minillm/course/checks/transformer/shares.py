@@ -58,6 +58,18 @@ def _with_shares(shares: Callable[..., Any]) -> Callable[..., Any]:
     return partial(_head_shares, shares=shares)
 
 
+def _size(stream: Tensor, norm: str) -> Tensor:
+    stream = stream - stream.mean() if norm == "layernorm" else stream
+    return (stream.square().mean() + EPS).sqrt()
+
+
+def _divided(writes, stream, norm, norm_weight, direction, *, divisor: Callable[[Tensor], Tensor]) -> Tensor:
+    """Shares with another divisor, by the mean square."""
+    if norm == "layernorm":
+        writes, stream = (vector - vector.mean(-1, keepdim=True) for vector in (writes, stream))
+    return writes / divisor(stream.square().mean()) @ (norm_weight * direction)
+
+
 def _writes_drawn(rng: random.Random, norm: str, *sizes: tuple[int, int], wider: int = 0) -> list[Call]:
     """A stream whose mean is not 0, and the heads of one attention, H of D numbers: (H, D); C is H · D, or wider."""
     calls = []
@@ -87,7 +99,10 @@ def _do_not_add_up(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
 question = Question("06.4", "Which head said Paris?", head_shares, forbidden=("minillm", "torch.nn.Module"))
 
 one_head = question.probe(
-    "one head", lambda rng: _writes_drawn(rng, "rmsnorm", (1, 2), (1, 4), (1, 6), (1, 5)), _do_not_add_up
+    "one head",
+    lambda rng: _writes_drawn(rng, "rmsnorm", (1, 2), (1, 4), (1, 6), (1, 5)),
+    at_last=_do_not_add_up,
+    kinds=("two coordinates", "four coordinates", "six coordinates", "a stream of small numbers"),
 )
 one_head.mistake(
     "The last norm is left out: nothing is divided.",
@@ -145,9 +160,41 @@ one_head.mistake(
     "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
     partial(_head_shares, write=lambda heads, output_weight: _writes(heads, output_weight.T)),
 )
+for _divisor in (
+    lambda square: (square + 1e-6).sqrt(),
+    lambda square: (square + 1e-8).sqrt(),
+    lambda square: square.sqrt() + 1e-5,
+    lambda square: square.sqrt() + 1e-6,
+    lambda square: (square + 1e-3).sqrt(),
+):
+    one_head.mistake(
+        "The norm's eps is not 1e-5, or it is added outside of the root.",
+        "The divisor is the root of the mean square plus 1e-5: `(stream.square().mean() + 1e-5).sqrt()`.",
+        partial(_head_shares, shares=partial(_divided, divisor=_divisor)),
+    )
+one_head.mistake(
+    "The shares are multiplied by the size of the stream, not divided by it.",
+    "A norm divides by the size.",
+    partial(_head_shares, shares=partial(_divided, divisor=lambda square: 1 / (square + EPS).sqrt())),
+)
+
+
+@one_head.mistake(
+    "The norm's weights multiply the stream before its size is taken.",
+    "The divisor is the size of `stream` itself; the weights come after the division.",
+)
+@_with_shares
+def _weighted_size(writes, stream, norm, norm_weight, direction):
+    return (
+        _shares(writes, stream, norm, norm_weight, direction) * _size(stream, norm) / _size(stream * norm_weight, norm)
+    )
+
 
 several_heads = question.probe(
-    "several heads", lambda rng: _writes_drawn(rng, "rmsnorm", (2, 2), (3, 2), (2, 4), (2, 3), wider=2), _do_not_add_up
+    "several heads",
+    lambda rng: _writes_drawn(rng, "rmsnorm", (2, 2), (3, 2), (2, 4), (2, 3), wider=2),
+    at_last=_do_not_add_up,
+    kinds=("two heads", "three heads", "heads of four numbers", "a stream of small numbers"),
 )
 
 
@@ -177,7 +224,8 @@ several_heads.mistake(
 layer_norm = question.probe(
     "a model with LayerNorm",
     lambda rng: _writes_drawn(rng, "layernorm", (1, 4), (2, 2), (3, 4), (2, 3)),
-    _do_not_add_up,
+    at_last=_do_not_add_up,
+    kinds=("one head", "two heads", "three heads", "a stream of small numbers"),
 )
 
 
@@ -223,3 +271,30 @@ def _streams_mean(writes, stream, norm, norm_weight, direction):
 @_with_shares
 def _one_less(writes, stream, norm, norm_weight, direction):
     return (writes - writes.mean(-1, keepdim=True)) / (stream.var() + EPS).sqrt() @ (norm_weight * direction)
+
+
+@layer_norm.mistake(
+    "The norm's weights are multiplied in before the mean is subtracted.",
+    "LayerNorm subtracts the mean and divides first; then come its weights.",
+)
+@_with_shares
+def _weights_first(writes, stream, norm, norm_weight, direction):
+    return _shares(writes * norm_weight, stream, norm, torch.ones_like(norm_weight), direction)
+
+
+@layer_norm.mistake(
+    "The mean is taken over the heads, and not over each write's own numbers.",
+    "The writes are (H, C), and each is centred by itself: `mean(-1, keepdim=True)`.",
+)
+@_with_shares
+def _over_the_heads(writes, stream, norm, norm_weight, direction):
+    return (writes - writes.mean(0)) / _size(stream, norm) @ (norm_weight * direction)
+
+
+@layer_norm.mistake(
+    "One mean is taken of all writes together.",
+    "The writes are (H, C), and each is centred by itself: `mean(-1, keepdim=True)`.",
+)
+@_with_shares
+def _one_mean(writes, stream, norm, norm_weight, direction):
+    return (writes - writes.mean()) / _size(stream, norm) @ (norm_weight * direction)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import moved
+from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
 from minillm.course.learner.turn import Turn
@@ -187,5 +188,5 @@ turn.probe(
     "double precision",
     lambda rng: [(*(part.double() for part in _vectors(rng, 3, 3, 2)), causal_mask(3))],
     _other_dtype,
-    dtypes=True,
+    demand=same_dtype,
 )

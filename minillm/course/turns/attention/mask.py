@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import same_dtype
 from minillm.course.learner.turn import Turn
 
 
@@ -46,7 +47,7 @@ def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tu
 
 
 any_length = turn.probe(
-    "texts of 1 to 9 tokens", lambda rng: [(3,), (1,), (2,), (rng.randint(4, 9),)], _first_wrong_cell, dtypes=True
+    "texts of 1 to 9 tokens", lambda rng: [(3,), (1,), (2,), (rng.randint(4, 9),)], _first_wrong_cell, demand=same_dtype
 )
 any_length.mistake(
     "The mask is inverted: True where a query must not look.",

@@ -1,0 +1,74 @@
+"""Stories for 12.4: events of texts that join, write, fork and leave, and what a message says of one event."""
+
+import random
+from collections.abc import Callable
+from string import ascii_uppercase
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.inference_engine.paging import Event, Tables
+from minillm.course.checks.plain import show
+
+
+def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
+    """n events of some kinds besides joining and writing; one text always stays."""
+    names, live, events = iter(ascii_uppercase), [], []
+    while len(events) < n:
+        kind = rng.choice(f"join write write {kinds}".split()) if live else "join"
+        name = rng.choice(live) if live else None
+        if kind == "join":
+            live.append(next(names))
+            events.append((kind, live[-1], rng.randint(1, 2 * page_size)))
+        elif kind == "write":
+            events.append((kind, name))
+        elif kind == "fork":
+            live.append(next(names))
+            events.append((kind, name, live[-1]))
+        elif len(live) > 1:
+            live.remove(name)
+            events.append((kind, name))
+    return events
+
+
+# Texts of three pages, of which those in front stay shared when the last has been copied
+LONG = [("join", "A", 9), ("fork", "A", "B"), *[("write", "B")] * 2, ("write", "A"), ("leave", "B"), ("join", "C", 13)]
+
+
+# Free pages on both sides of one that is held, and a text that needs more than the first gap has
+GAP = [("join", "A", 2), ("join", "B", 2), ("join", "C", 1), ("leave", "A"), ("join", "D", 5)]
+# The text that was there first writes first; then its copy of the last page is its own, and the old one the fork's
+FIRST_WRITES = [("join", "A", 1), ("fork", "A", "B"), ("write", "A"), ("write", "B"), ("leave", "B"), ("join", "C", 1)]
+# A page that is full stays shared, and comes back when its last holder has left
+FULL = [
+    ("join", "A", 2),
+    ("fork", "A", "B"),
+    ("write", "B"),
+    ("leave", "A"),
+    ("join", "C", 1),
+    ("leave", "B"),
+    ("join", "D", 3),
+]
+# A fork of a fork
+THREE = [("join", "A", 1), ("fork", "A", "B"), ("fork", "B", "C"), ("write", "C"), ("write", "A"), ("write", "B")]
+FORKS = [(FIRST_WRITES, 2), (FULL, 2), (THREE, 2), (LONG, 4)]
+FORK_KINDS = ("the first text writing first", "a full shared page", "a fork of a fork", "texts of several pages")
+
+
+def stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
+    """The stories that all must know, as far as texts leave or fork in them; then for each (events, page_size) one."""
+    known = FORKS if "fork" in kinds else [(GAP, 2)] if "leave" in kinds else []
+    return lambda rng: [*known, *((_story(rng, n, page_size, kinds), page_size) for n, page_size in sizes)]
+
+
+def of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: list[str]) -> tuple[str, str]:
+    """What one event has done to the tables of the texts in `wrong`."""
+    hint = "Write down who holds which page before that event, and what the rules say of it."
+    for name in wrong:
+        if name not in told:
+            return f"{after} there is no table of {name}.", "The result tells of all texts that are present."
+        if name not in tables:
+            return f"{after} there is a table of {name}, who is not present.", "Remove it from the dictionary."
+        if name not in event:
+            hint = "Two texts may hold the same pages, but each needs a list of its own: `list(table)`, not `table`."
+            return f"{after} another text's table has changed as well: that of {name}.", hint
+    name = wrong[0]
+    return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint

@@ -1,0 +1,222 @@
+"""One test of an answer: the inputs it draws, the right answer, known mistakes, and what a message says of a wrong one.
+
+All code here is trusted; it sees only the replies of an answer (`asking`).
+"""
+
+import inspect
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from minillm.course.checks.asking import Call, Reply
+from minillm.course.checks.demands import Demand
+from minillm.course.checks.facts import fact
+from minillm.course.checks.parts import fact_of_parts
+from minillm.course.checks.plain import MAX_WIDTH, SHAPE, as_tensor, difference, plain, show
+
+MAX_DRAWS = 1000  # attempts to draw inputs on which all mistakes differ
+MAX_KINDS = 4  # of input that a message lists
+DEFAULT_HINT = "Open the next hint of the question, and try your function on this very input."
+
+Answer = Callable[..., Any]  # a function like the one that a learner writes
+Draw = Callable[[random.Random], list[Call]]
+Explain = Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None]  # a sentence and a hint, or None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A misconception: a sentence that names it, a hint, and an answer that makes it."""
+
+    sentence: str
+    hint: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a probe failed: the misconception, the input and output, and the next hint."""
+
+    sentence: str
+    seen: str
+    hint: str
+    example: Call  # the arguments, to try the function on
+
+
+@dataclass(eq=False)
+class Probe:
+    """One test of an answer, for one point.
+
+    `draw` makes the arguments of several calls, the smallest input first, because the learner sees it if it fails.
+    `right` is the right answer. `otherwise(calls, right, got)` may explain a wrong answer that matches no mistake, and
+    returns None if it cannot; `at_last` is asked where no fact and no known mistake says anything. `demand(right, got)`
+    may find fault with a result of the right values. The failure of a `private` probe is shown only to the teacher.
+    """
+
+    name: str
+    draw: Draw
+    right: Answer
+    mistakes: list[Mistake] = field(default_factory=list)
+    otherwise: Explain | None = None
+    private: bool = False
+    kinds: Sequence[str] = ()  # of input, one for each call that `draw` makes: "padding in front"
+    demand: Demand | None = None
+    at_last: Explain | None = None
+    parts: Sequence[str] = ()  # names of the results, if there are several
+
+    def mistake(self, sentence: str, hint: str, answer: Answer | None = None) -> Callable[[Answer], Answer]:
+        """Add a mistake, as a decorator of its function or with the function as `answer`."""
+
+        def add(answer: Answer) -> Answer:
+            self.mistakes.append(Mistake(sentence, hint, answer))
+            return answer
+
+        return add if answer is None else add(answer)
+
+    def calls(self, rng: random.Random) -> list[Call]:
+        """Draw inputs on which the right answer and all mistakes give different results."""
+        answers = [self.right, *(mistake.answer for mistake in self.mistakes)]
+        for _ in range(MAX_DRAWS):
+            calls = self.draw(rng)
+            results = [_outputs(answer, calls) for answer in answers]
+            if all(_differs(result, other) for index, result in enumerate(results) for other in results[:index]):
+                if self.kinds and len(self.kinds) != len(calls):
+                    raise AssertionError(f"probe {self.name!r} draws {len(calls)} calls of {len(self.kinds)} kinds")
+                return calls
+        raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
+
+    def grade(self, function: str, calls: list[Call], replies: Sequence[Reply]) -> Failure | None:
+        """Compare the replies to these calls with the right ones; None if all are right.
+
+        `function` is the name of the learner's function, for the message.
+        """
+        troubled = [pair for pair in zip(calls, replies, strict=True) if pair[1].trouble is not None]
+        for call, reply in troubled:
+            if reply.value is None:  # otherwise grade the value first
+                return self._failure_to_answer(function, call, reply, calls, replies)
+        got = [reply.value for reply in replies]
+        right = _outputs(self.right, calls)
+        differences = [difference(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
+        if self.demand and not any(differences):
+            differences = [self.demand(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
+        wrong = [index for index, text in enumerate(differences) if text]
+        if not wrong:
+            return _call_failure(function, *troubled[0]) if troubled else None
+        first = wrong[0]
+        gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])
+        seen = f"{call} gave {gave}; right is {wanted}."
+        if SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
+            seen = f"in {call} the result {differences[first]}."
+        for mistake in self.mistakes:
+            if not _differs(_outputs(mistake.answer, calls), got):
+                return Failure(mistake.sentence, seen, mistake.hint, plain(calls[first]))
+        sentence, hint = (
+            _explanation(self.otherwise, calls, right, got)
+            or self._likeness(calls, right, got)
+            or _explanation(self.at_last, calls, right, got)
+            or (f"The result {differences[first]}.", DEFAULT_HINT)
+        )
+        return Failure(sentence + self._which(wrong), seen, hint, plain(calls[first]))
+
+    def _failure_to_answer(
+        self, function: str, call: Call, reply: Reply, calls: list[Call], replies: Sequence[Reply]
+    ) -> Failure:
+        """The error of a call, the kinds of input that bring it, and the known mistake that others show."""
+        failure = _call_failure(function, call, reply)
+        same = [index for index, other in enumerate(replies) if _cause(other) == _cause(reply)]
+        failing, fine = self._split_kinds(same)
+        if failing and fine:
+            failure = replace(failure, sentence=f"{failure.sentence} It happens with {failing}.")
+        closest = self.closest(calls, _outputs(self.right, calls), [reply.value for reply in replies])
+        if closest is None:
+            return failure
+        sentence = f"{failure.sentence} In other cases, this is what happens: {closest.sentence}"
+        return replace(failure, sentence=sentence, hint=closest.hint)
+
+    def _likeness(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+        """What the wrong results have to do with the right ones, and the known mistake that explains most of them."""
+        names = list(inspect.signature(self.right).parameters)
+        if self.parts:
+            known = [(mistake.sentence, mistake.hint, _outputs(mistake.answer, calls)) for mistake in self.mistakes]
+            return fact_of_parts(self.parts, names, calls, right, got, known)
+        found = fact(names, calls, right, got)
+        closest = self.closest(calls, right, got)
+        if closest is None:
+            return None if found is None else (found, DEFAULT_HINT)
+        sentence = f"In some cases, this is what happens: {closest.sentence}"
+        return (sentence if found is None else f"{found} {sentence}"), closest.hint
+
+    def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
+        """The known mistake that gives the same wrong results in the most cases, if it does so in any.
+
+        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most.
+        """
+        most, closest = 0, None
+        n_wrong = sum(difference(wanted, gave) is not None for wanted, gave in zip(right, got, strict=True))
+        for mistake in self.mistakes:
+            agreeing = [
+                wanted
+                for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
+                if difference(result, gave) is None and difference(wanted, gave) is not None
+            ]
+            if len(agreeing) > most and len(agreeing) >= min(_enough(one, n_wrong) for one in agreeing):
+                most, closest = len(agreeing), mistake
+        return closest
+
+    def _which(self, wrong: list[int]) -> str:
+        """For which kinds of input the result is wrong, and that it is right for the others."""
+        failing, fine = self._split_kinds(wrong)
+        return f" It is wrong with {failing}; right with {fine}." if failing and fine else ""
+
+    def _split_kinds(self, indices: list[int]) -> tuple[str, str]:
+        """The kinds of these calls, and all others, each as the end of a sentence."""
+        ours = list(dict.fromkeys(self.kinds[index] for index in indices)) if self.kinds else []
+        others = [kind for kind in dict.fromkeys(self.kinds) if kind not in ours]
+        listed = ", ".join(ours[:MAX_KINDS]) + (" and others" if len(ours) > MAX_KINDS else "")
+        return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"
+
+
+def _call_failure(function: str, call: Call, reply: Reply) -> Failure:
+    sentence = f"{function} {reply.trouble}" + ("" if str(reply.trouble).endswith("?") else ".")
+    return Failure(sentence, f"{_typed_call(function, call)}.", DEFAULT_HINT, plain(call))
+
+
+def _cause(reply: Reply) -> str | None:
+    """The kind of trouble, without its details: "raised IndexError"."""
+    return None if reply.trouble is None else str(reply.trouble).partition(":")[0]
+
+
+def _explanation(
+    explain: Explain | None, calls: list[Call], right: list[Any], got: list[Any]
+) -> tuple[str, str] | None:
+    try:
+        return explain(calls, right, got) if explain else None
+    except Exception:  # unusual values, such as NaN, may break it; the answer is still wrong
+        return None
+
+
+def _outputs(answer: Answer, calls: Sequence[Call]) -> list[Any]:
+    return [answer(*call) for call in calls]
+
+
+def _enough(result: Any, n_wrong: int) -> int:
+    """How many results like this one must agree, so that it is no chance."""
+    tensor = as_tensor(result)
+    if tensor is not None and tensor.numel() > 2:
+        return 1
+    return 2 if tensor is None and type(result) in (list, tuple, dict) else max(3, n_wrong // 2 + 1)
+
+
+def _differs(results: list[Any], others: list[Any]) -> bool:
+    return any(difference(result, other) is not None for result, other in zip(results, others, strict=True))
+
+
+def _typed_call(function: str, call: Call) -> str:
+    """Format a call as you would type it, with large tensors as their shapes.
+
+    In a long call, all tensors are shown as their shapes.
+    """
+    typed = ", ".join(map(show, call))
+    if len(typed) > 2 * MAX_WIDTH:
+        typed = ", ".join(show(argument, numbers=0) for argument in call)
+    return f"{function}({typed})"
