@@ -127,7 +127,9 @@ class Probe:
         failing, fine = self._split_kinds(same)
         if failing and fine:
             failure = replace(failure, sentence=f"{failure.sentence} It happens with {failing}.")
-        closest = self.closest(calls, _outputs(self.right, calls), [reply.value for reply in replies])
+        answered = [index for index, other in enumerate(replies) if other.trouble is None]
+        others = [calls[index] for index in answered]
+        closest = self.closest(others, _outputs(self.right, others), [replies[index].value for index in answered])
         if closest is None:
             return failure
         sentence = f"{failure.sentence} In other cases, this is what happens: {closest.sentence}"
