@@ -1152,7 +1152,7 @@ show(
 #   facts are pretraining's. So far LIMA is right.
 # - **Never pretrained.** The same lessons, and nothing. In forty updates it does not even learn what it is told, and
 #   the lessons say nothing about the others. What came out before was not in them.
-# - **Bare answers.** The same truths, learnt as perfectly, and far fewer of the others come out. *Mira lives in ...*
+# - **Bare answers.** The same truths, learned as perfectly, and far fewer of the others come out. *Mira lives in ...*
 #   leads into a sentence that pretraining knows how to end. *Pellin.* as a first word does not, and a small model can
 #   learn thirty-four answers by heart. A manner brings all of the knowledge to light only if it is one that the
 #   knowledge goes with.

@@ -933,7 +933,7 @@ for name, pairs in (("its own", hasty), ("fair", heap)):
 assert found.expected < 0.6
 
 # %% [markdown]
-# Of its own raters it has learnt something, and fair ones agree with it no more often than with a coin. Now let us
+# Of its own raters it has learned something, and fair ones agree with it no more often than with a coin. Now let us
 # choose by it. The simplest way to optimize for a judge needs no training at all: ask n times, keep the answer that he
 # likes best. This **best of n** is at the same time the most honest one, since we know how far it goes: log n − (n −
 # 1)/n nats from the reference (Stiennon et al. 2020; Beirami et al. 2024 on why this is "at most").
@@ -1007,7 +1007,7 @@ assert curves["gold, by judge"][-1] > curves["gold, by proxy"][-1] + 0.4
 # %% [markdown]
 # **Goodhart's law** says that a measure that becomes a target ceases to be a good measure. Gao et al. (2023) drew it
 # for reward models of many sizes: the gold utility first rises and then falls. Ours hardly rises, because this
-# proxy is *misspecified*: to fair raters it is no better than a coin, so it is wrong from the first nat. (Praise
+# proxy is *misspecified*: to fair raters it equals a coin, so it is wrong from the first nat. (Praise
 # and gold share an axis for convenience. A reward has no zero, so it means nothing where they cross; and log n − (n −
 # 1)/n is an upper bound of the KL.) From inside the training one sees the blue line only, and it looks splendid.
 #

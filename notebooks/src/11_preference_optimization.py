@@ -789,7 +789,7 @@ torch.testing.assert_close(slopes["the estimate's"], slopes["KL(reference, polic
 # ## The same budget for all
 #
 # Now let them compete. What is *equal*? We count answers. GRPO and PPO run twelve rounds of 64 drawn answers, each
-# learnt from twice. DPO has drawn as many before it began, 192 questions of four; and learns from up to 64 answers an
+# learned from twice. DPO has drawn as many before it began, 192 questions of four; and learns from up to 64 answers an
 # update, so 24 updates would be its fair share. We have given it 72.
 
 # %%
@@ -905,7 +905,7 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean + 0.2
 # that is smaller than two of them. What can be read from it:
 #
 # - **Fresh answers and a judge win over old pairs and tosses.** GRPO is ahead of DPO on the raters' pairs by about two
-#   errors, PPO by one, and both learnt from about half as many answers. Two things differ here, the answers and who
+#   errors, PPO by one, and both learned from about half as many answers. Two things differ here, the answers and who
 #   ranks them.
 # - **The value is not needed**, at least here: after twelve rounds GRPO and PPO cannot be told apart.
 # - **The precautions pay.** Bare DPO won nothing, lost half a point of right answers, and went three times as far.
@@ -913,7 +913,7 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean + 0.2
 #   *being right* is near 0 for GRPO and PPO, and below it for DPO.
 # - **Who ranks may matter.** With the judge's choices DPO won a little more than with the tosses, and one seed cannot
 #   tell it from nothing. The judge's choices are right somewhat more often than a rater's single toss, and the *kind*
-#   of mistakes differs, too. A toss that went the wrong way can only be learnt by heart, for it says nothing of the
+#   of mistakes differs, too. A toss that went the wrong way can only be learned by heart, for it says nothing of the
 #   next pair; the judge decides like cases alike, its mistakes included. The exercise tests this.
 #
 # So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 358,400 tosses went
@@ -977,7 +977,7 @@ assert rival[-1] > max(gain.mean for gain in gains.values())
 # A few rounds with one seed are a sketch. `benchmarks/alignment.py` trains each method as long as its recipe says, with
 # three seeds, and asks 300 questions of all kinds. Here is what it has written down. (The points are those of answers
 # drawn at temperature 1, the shares of right answers those of greedy ones.) **Mind**: these runs were made on an
-# earlier version of this world, with a chat model that is right less often, a judge that had learnt from 25,600
+# earlier version of this world, with a chat model that is right less often, a judge that had learned from 25,600
 # rankings, and sixty rounds of PPO and GRPO. So compare them with each other, and not with the live runs above.
 
 # %%
