@@ -8,8 +8,9 @@ import torch
 
 from minillm.course.checks.inference_engine.guesses import settle
 from minillm.course.checks.inference_engine.padding import left_padded
-from minillm.course.checks.inference_engine.pages import _story, page_tables
+from minillm.course.checks.inference_engine.pages import page_tables
 from minillm.course.checks.inference_engine.product import int8_product
+from minillm.course.checks.inference_engine.stories import story
 from minillm.inference.speculative import residual
 from minillm.model.segments import segment_mask, segment_positions
 
@@ -58,7 +59,7 @@ def test_what_is_drawn_in_place_of_a_guess_is_the_packages_residual():
 def test_a_cache_that_is_kept_by_the_tables_remembers_every_text(seed):
     """Play the events on a memory of tokens: what a text finds in its pages must be what it wrote."""
     size = 2 + seed % 3
-    events = _story(random.Random(seed), 25, size, "leave fork fork")
+    events = story(random.Random(seed), 25, size, "leave fork fork")
     memory, texts, token = {}, {}, count()
     before = {}
     for event, tables in zip(events, page_tables(events, size), strict=True):

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.tensors.autograd import FORWARD, slopes
+from minillm.course.checks.tensors.autograd import slopes
 from minillm.course.checks.tensors.belief import kl
 from minillm.course.checks.tensors.broadcast import unbroadcast
+from minillm.course.checks.tensors.rules import FORWARD
 from minillm.course.checks.tensors.step import step
 from minillm.losses import token_log_probs
 

@@ -9,7 +9,7 @@ from minillm.course.checks.inference_engine.paging import Event, Tables
 from minillm.course.checks.plain import show
 
 
-def _story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
+def story(rng: random.Random, n: int, page_size: int, kinds: str) -> list[Event]:
     """n events of some kinds besides joining and writing; one text always stays."""
     names, live, events = iter(ascii_uppercase), [], []
     while len(events) < n:
@@ -56,7 +56,7 @@ FORK_KINDS = ("the first text writing first", "a full shared page", "a fork of a
 def stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
     """The stories that all must know, as far as texts leave or fork in them; then for each (events, page_size) one."""
     known = FORKS if "fork" in kinds else [(GAP, 2)] if "leave" in kinds else []
-    return lambda rng: [*known, *((_story(rng, n, page_size, kinds), page_size) for n, page_size in sizes)]
+    return lambda rng: [*known, *((story(rng, n, page_size, kinds), page_size) for n, page_size in sizes)]
 
 
 def of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: list[str]) -> tuple[str, str]:
