@@ -1,4 +1,4 @@
-"""Answers to assignment 12 from its text alone; this half is only scored."""
+"""Answers to assignment 12 from its text alone; this half served to tune the checks."""
 
 import copy
 import heapq

@@ -1,4 +1,4 @@
-"""Answers to assignment 05 from its text alone; this half is only scored."""
+"""Answers to assignment 05 from its text alone; this half served to tune the checks."""
 
 import math
 from functools import reduce

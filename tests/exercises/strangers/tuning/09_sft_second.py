@@ -1,4 +1,4 @@
-"""Answers to assignment 09 from its text alone; this half is only scored."""
+"""Answers to assignment 09 from its text alone; this half served to tune the checks."""
 
 import re
 from itertools import accumulate
