@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent / "exercises" / "wrong"
 STRANGERS = Path(__file__).parent / "exercises" / "strangers"
 HALVES = ("tuning", "scored")
 VERDICTS = STRANGERS / "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
-SEEDS = (0, 1, 7, 123)
+SEEDS = (0, 7)  # of several draws each
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def _file(question: str, mistake: str | None) -> Callable[[Callable], Callable]:
 def judged(id: str, function: object, seed: int) -> Result:
     """What a grader would find."""
     question = find(id)
-    replies = [ask(function, calls, question.forbidden, question.fresh) for calls in question.calls(seed)]
-    return question.grade(seed, replies)
+    replies = (ask(function, calls, question.forbidden, question.fresh) for calls in question.calls(seed))
+    return question.grade(seed, replies)  # asks no more than it looks at
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from turn_answers import load_all
 
 from minillm.course.checks.plain import as_tensor, difference, plain
 from minillm.course.learner.source import is_unwritten, source_of
-from minillm.course.learner.trial import SEEDS, try_out
+from minillm.course.learner.trial import try_out
 from minillm.course.learner.turn import Turn, gradients
 from minillm.course.turns import TOPICS, all_turns, find, turns
 from minillm.errors import UserError
@@ -86,7 +86,7 @@ def test_the_solution_passes_its_own_turn_and_the_stub_is_unwritten(turn):
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_inputs_depend_on_the_seed_alone_and_no_mistake_changes_them(turn):
-    for seed in SEEDS:
+    for seed in (0, 1):
         for probe, calls in zip(turn.probes, turn.calls(seed), strict=True):
             before = plain(calls)
             for answer in (probe.right, *(mistake.answer for mistake in probe.mistakes)):

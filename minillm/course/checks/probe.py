@@ -59,7 +59,7 @@ class Probe:
     mistakes: list[Mistake] = field(default_factory=list)
     otherwise: Explain | None = None
     private: bool = False
-    kinds: Sequence[str] = ()  # of input, one for each call that `draw` makes: "padding in front"
+    kinds: Sequence[str] = ()  # of input, one for each call of a draw: "padding in front"
     demand: Demand | None = None
     at_last: Explain | None = None
     parts: Sequence[str] = ()  # names of the results, if there are several
@@ -172,7 +172,7 @@ class Probe:
 
     def _split_kinds(self, indices: list[int]) -> tuple[str, str]:
         """The kinds of these calls, and all others, each as the end of a sentence."""
-        ours = list(dict.fromkeys(self.kinds[index] for index in indices)) if self.kinds else []
+        ours = list(dict.fromkeys(self.kinds[index % len(self.kinds)] for index in indices)) if self.kinds else []
         others = [kind for kind in dict.fromkeys(self.kinds) if kind not in ours]
         listed = ", ".join(ours[:MAX_KINDS]) + (" and others" if len(ours) > MAX_KINDS else "")
         return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"

@@ -27,6 +27,8 @@ from minillm.course.checks.asking import Call, Reply
 from minillm.course.checks.demands import Demand
 from minillm.course.checks.probe import Answer, Draw, Explain, Failure, Mistake, Probe
 
+DRAWS = 3  # of every probe's inputs in one check
+
 
 @dataclass(frozen=True)
 class Result:
@@ -96,10 +98,14 @@ class Question:
 
     @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
     def calls(self, seed: int) -> list[list[Call]]:
-        """The inputs of every probe; they depend only on the seed."""
-        return [probe.calls(random.Random(f"{self.id}/{probe.name}/{seed}")) for probe in self.probes]
+        """The inputs of every probe, drawn several times, so that no draw is special; they depend only on the seed."""
+        seeds = [str(seed), *(f"{seed}/{draw}" for draw in range(1, DRAWS))]
+        return [
+            [call for one in seeds for call in probe.calls(random.Random(f"{self.id}/{probe.name}/{one}"))]
+            for probe in self.probes
+        ]
 
-    def grade(self, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
+    def grade(self, seed: int, replies: Iterable[Sequence[Reply]]) -> Result:
         """Grade the replies to `calls(seed)`, one sequence per probe.
 
         No code of the learner runs.

@@ -103,7 +103,7 @@ def save(turn: Turn, source: str, names: dict[str, Any]) -> None:
             loaded = run(turn.topic, text)
             if turn.id in loaded.troubles:
                 raise CannotSave(f"in a file of its own it {loaded.troubles[turn.id]}")
-            verdict = try_out(turn, loaded.yours[turn.id], seeds=(0,))
+            verdict = try_out(turn, loaded.yours[turn.id])
             if verdict.state != "right":
                 raise CannotSave(f"in a file of its own it fails: {verdict.sentence or verdict.state}")
             if path.exists() and not untouched:

@@ -3,7 +3,7 @@
 import inspect
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -18,7 +18,7 @@ from minillm.course.checks.time_limit import time_limit
 from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
-SEEDS = (0, 1, 2)
+SEED = 0
 SECONDS = 5.0  # of computing, for all calls together; a right answer takes a hundredth of that
 LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
@@ -40,7 +40,7 @@ class Verdict:
 RIGHT, UNWRITTEN = Verdict("right"), Verdict("not written yet")
 
 
-def try_out(turn: Turn, thing: Any, source: str | None = None, seeds: Sequence[int] = SEEDS) -> Verdict:
+def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
     """Hold a function or class against a turn. Raises only `KeyboardInterrupt`.
 
     `source` tells an unwritten function from one that returns None. Nothing that the function does to its inputs, to
@@ -57,7 +57,7 @@ def try_out(turn: Turn, thing: Any, source: str | None = None, seeds: Sequence[i
         try:
             if fault := _misfit(turn, thing, asked):
                 return Verdict("not right yet", fault, "Keep the lines that the lesson gives; fill in the rest.")
-            return _first_failure(turn, thing, asked, seeds) or RIGHT
+            return _first_failure(turn, thing, asked) or RIGHT
         except _Late as late:
             return Verdict("not right yet", f"`{turn.name}` {LATE}", case=_inputs(turn, late.call))
 
@@ -129,7 +129,7 @@ def _other_parameters(turn: Turn, function: Any) -> str | None:
 
 def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
     """How a module's parameters differ from those of the course's version, by name and shape."""
-    call = turn.calls(SEEDS[0])[0][0]
+    call = turn.calls(SEED)[0][0]
     sizes = call[0]
 
     def shapes(make: Any) -> dict[str, tuple[int, ...]]:
@@ -150,14 +150,13 @@ def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
     return None
 
 
-def _first_failure(turn: Turn, thing: Any, asked: _Asked, seeds: Sequence[int]) -> Verdict | None:
+def _first_failure(turn: Turn, thing: Any, asked: _Asked) -> Verdict | None:
     answer = turn.answer(thing)
-    for seed in seeds:
-        for probe, calls in zip(turn.probes, turn.calls(seed), strict=True):
-            verdict = _grade(turn, probe, answer, calls, asked)
-            if verdict is not None:
-                return verdict
-    calls = turn.calls(seeds[0])[0]
+    for probe, calls in zip(turn.probes, turn.calls(SEED), strict=True):
+        verdict = _grade(turn, probe, answer, calls, asked)
+        if verdict is not None:
+            return verdict
+    calls = turn.calls(SEED)[0]
     probe = Probe("gradients", lambda rng: calls, gradients(turn.right))
     return _grade_gradients(turn, probe, gradients(answer), calls, asked)
 
