@@ -90,8 +90,8 @@ def _going_on(rng: random.Random) -> list[Call]:
 
 def _how_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """What all wrong places have in common, or the first of them."""
-    given = [as_tensor(answer) for answer in got]
-    if any(answer is None or answer.shape != wanted.shape for answer, wanted in zip(given, right, strict=True)):
+    given = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    if [answer.shape for answer in given] != [wanted.shape for wanted in right]:
         return None
     if all(answer.dtype == torch.bool for answer in given):
         hint = "`zeros_like` of a mask is a mask, in which every number but 0 is True. Ask for `dtype=torch.long`."

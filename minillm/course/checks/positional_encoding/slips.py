@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.plain import apart
 
 Formula = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # of both numbers, cosine and sine
 RULE = "(a, b) becomes (a cos - b sin, a sin + b cos)."
@@ -92,9 +92,9 @@ def slipped(
     return (torch.cat(parts, -1) if halves else torch.stack(parts, -1).flatten(-2)).float()
 
 
-def added_table(calls: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def added_table(calls: list[Any], got: list[Tensor]) -> tuple[str, str] | None:
     """What is added to x does not depend on x: it is the same in all heads."""
-    changes = [as_tensor(answer) - x for (x, *_), answer in zip(calls, got, strict=True) if len(x) > 1]
+    changes = [answer - x for (x, *_), answer in zip(calls, got, strict=True) if len(x) > 1]
     if changes and all(not apart(change[:1].expand_as(change), change).any() and change.any() for change in changes):
         hint = "RoPE turns each pair of numbers, so what comes out depends on the pair. It adds no encoding to x."
         return "The result is x plus a table of numbers, the same table in every head: nothing is turned.", hint

@@ -73,9 +73,9 @@ def _any_places(rng: random.Random) -> list[Call]:
 
 def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A rotation keeps the length of every pair."""
-    given = [as_tensor(answer) for answer in got]
-    fits = all(answer is not None and answer.shape == x.shape for (x, *_), answer in zip(calls, given, strict=True))
-    if fits and (found := added_table(calls, got) or _other_places(calls, right, got)):
+    given = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    fits = [answer.shape for answer in given] == [x.shape for x, *_ in calls]
+    if fits and (found := added_table(calls, given) or _other_places(calls, right, given)):
         return found
     for (x, places, _), answer in zip(calls, got, strict=True):
         given = as_tensor(answer)
@@ -107,9 +107,9 @@ def _wrong_turn(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
     return None
 
 
-def _other_places(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _other_places(calls: list[Call], right: list[Any], got: list[Tensor]) -> tuple[str, str] | None:
     """Vectors that are turned rightly, but as at other places than theirs."""
-    for (x, places, theta), wanted, answer in zip(calls, right, map(as_tensor, got), strict=True):
+    for (x, places, theta), wanted, answer in zip(calls, right, got, strict=True):
         for t in apart(wanted, answer).any(-1).any(0).nonzero().flatten().tolist():
             place, others = int(places[t]), torch.arange(2 * int(places.max()) + 2) - int(places.max())
             others = others[(others - place).abs().argsort()]
