@@ -53,3 +53,12 @@ def _has_floats(value: Any) -> bool:
     if type(value) is torch.Tensor:
         return value.is_floating_point()
     return any(map(_has_floats, value)) if type(value) in (list, tuple) else type(value) is float
+
+
+def a_list(right: Any, got: Any) -> str | None:
+    """A tuple or a tensor where a list is asked for.
+
+    >>> a_list(["a"], ("a",)), a_list(["a"], ["a"])
+    ('is a tuple, and a list is asked for', None)
+    """
+    return None if type(got) is list else f"is a {type(got).__name__.lower()}, and a list is asked for"

@@ -748,3 +748,92 @@ def tanh_by_its_formula(values, steps):
         if operation == "tanh":
             math.exp(2 * abs(found[inputs[0]]))
     return tape(values, steps)
+
+
+@wrong("00a.1", "is one maximum taken of the whole batch?")
+def one_largest_logit(truth, guess):
+    def logs(z):
+        z = z - z.max()
+        return z - z.exp().sum(-1, keepdim=True).log()
+
+    log_p, log_q = logs(truth), logs(guess)
+    return torch.where(truth == -math.inf, 0.0, log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def stepped_with(change):
+    """A step whose slopes, one list of (weight, bias) by layer, are changed before they are used."""
+
+    def answer(layers, x, y, rate):
+        outputs = [x]
+        for weight, bias in layers[:-1]:
+            outputs.append(torch.tanh(outputs[-1] @ weight + bias))
+        slope = (outputs[-1] @ layers[-1][0] + layers[-1][1]).softmax(-1) * y.sum(1, keepdim=True) - y
+        slopes = []
+        for (weight, _), h in zip(layers[::-1], outputs[::-1], strict=True):
+            slopes.insert(0, (h.T @ slope, slope.sum(0)))
+            slope = slope @ weight.T * (1 - h**2)
+        changed = change(slopes)
+        return [(w - rate * a, b - rate * c) for (w, b), (a, c) in zip(layers, changed, strict=True)]
+
+    return answer
+
+
+def length(*parts):
+    return torch.cat([part.flatten() for part in parts]).norm()
+
+
+wrong("00a.2", "Only the signs of the slopes")(stepped_with(lambda s: [(a.sign(), b.sign()) for a, b in s]))
+wrong("00a.2", "each layer are scaled to length 1")(
+    stepped_with(lambda s: [(a / length(a, b), b / length(a, b)) for a, b in s])
+)
+wrong("00a.2", "all layers together are scaled to length 1")(
+    stepped_with(lambda s: [(a / length(*sum(s, ())), b / length(*sum(s, ()))) for a, b in s])
+)
+wrong("00a.2", "each weight and each bias are scaled to length 1")(
+    stepped_with(lambda s: [(a / length(a), b / length(b)) for a, b in s])
+)
+
+
+wrong("00a.2", "scaled down to length 1 where they are longer")(
+    stepped_with(lambda s: [(a / length(a, b).clamp_min(1), b / length(a, b).clamp_min(1)) for a, b in s])
+)
+
+
+@wrong("00a.3", "the others have moved down by one")
+def axis_by_axis(slopes, shape):
+    for axis in range(slopes.ndim - len(shape)):
+        slopes = slopes.sum(axis)
+    return slopes
+
+
+def walked(values, steps, stop_at_zero):
+    local = {
+        "+": lambda out, a, b: (1.0, 1.0),
+        "*": lambda out, a, b: (b, a),
+        "tanh": lambda out, a: (1 - out * out,),
+        "exp": lambda out, a: (out,),
+    }
+    forward = {"+": lambda a, b: a + b, "*": lambda a, b: a * b, "tanh": math.tanh, "exp": math.exp}
+    found = dict(values)
+    for name, operation, inputs in steps:
+        found[name] = forward[operation](*(found[source] for source in inputs))
+    slope = dict.fromkeys(found, 0.0)
+    slope[steps[-1][0]] = 1.0
+    for name, operation, inputs in steps[::-1]:
+        if stop_at_zero and not slope[name]:
+            break
+        for source, part in zip(inputs, local[operation](found[name], *(found[i] for i in inputs)), strict=True):
+            slope[source] += slope[name] * part
+        if not stop_at_zero:
+            slope[name] = 0.0
+    return slope
+
+
+@wrong("00a.4", "those of the steps are all 0")
+def slopes_handed_on(values, steps):
+    return walked(values, steps, stop_at_zero=False)
+
+
+@wrong("00a.4", "does it stop there?")
+def stopped_at_zero(values, steps):
+    return walked(values, steps, stop_at_zero=True)

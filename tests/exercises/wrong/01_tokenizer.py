@@ -230,10 +230,10 @@ def in_place(pieces, pair):
 @right("01.2")
 def by_recursion(pieces, pair):
     if len(pieces) < 2:
-        return tuple(pieces)
+        return list(pieces)
     if tuple(pieces[:2]) == pair:
-        return ("".join(pair), *by_recursion(pieces[2:], pair))
-    return (pieces[0], *by_recursion(pieces[1:], pair))
+        return ["".join(pair), *by_recursion(pieces[2:], pair)]
+    return [pieces[0], *by_recursion(pieces[1:], pair)]
 
 
 @right("01.2")
@@ -840,3 +840,68 @@ def silent_chunks_left_out(chunks):
 def one_chunk_late(chunks):
     text = by_what_can_be_decoded(chunks)
     return ["", *text[:-2], "".join(text[-2:])] if len(text) > 1 else text
+
+
+@wrong("01.1", "divided by how often its tokens occur")
+def as_wordpiece_does(words):
+    pairs, tokens = Counter(), Counter()
+    for word, times in words.items():
+        tokens.update({token: word.count(token) * times for token in set(word)})
+        for pair in zip(word, word[1:]):
+            pairs[pair] += times
+    return min(pairs, key=lambda pair: (-pairs[pair] / (tokens[pair[0]] * tokens[pair[1]]), pair), default=None)
+
+
+@wrong("01.1", "The pair of the most frequent tokens")
+def frequent_tokens(words):
+    tokens = Counter()
+    for word, times in words.items():
+        tokens.update({token: word.count(token) * times for token in set(word)})
+    pairs = {pair for word in words for pair in zip(word, word[1:])}
+    return min(pairs, key=lambda pair: (-tokens[pair[0]] - tokens[pair[1]], pair), default=None)
+
+
+@wrong("01.2", "a list is asked for")
+def a_tuple_comes_back(pieces, pair):
+    out, at = (), 0
+    while at < len(pieces):
+        two = tuple(pieces[at : at + 2]) == pair
+        out += ("".join(pair),) if two else (pieces[at],)
+        at += 1 + two
+    return out
+
+
+@wrong("01.2", "in steps of two")
+def twos(pieces, pair):
+    out = []
+    for at in range(0, len(pieces), 2):
+        two = tuple(pieces[at : at + 2])
+        out += ["".join(two)] if two == pair else two
+    return out
+
+
+@wrong("01.2", "it goes on by two")
+def two_on_each_time(pieces, pair):
+    return ["".join(pair) if tuple(pieces[i : i + 2]) == pair else pieces[i] for i in range(0, len(pieces), 2)]
+
+
+@wrong("01.2", "The last piece is lost")
+def up_to_the_last_pair(pieces, pair):
+    out, at = [], 0
+    while at < len(pieces) - 1:
+        two = (pieces[at], pieces[at + 1]) == pair
+        out.append("".join(pair) if two else pieces[at])
+        at += 1 + two
+    return out
+
+
+@wrong("01.3", "The pieces are numbers")
+def numbers_all_the_way(text, merges):
+    pieces = list(text.encode())
+    for left, right in merges:
+        at = 0
+        while at < len(pieces) - 1:
+            if (pieces[at], pieces[at + 1]) == (left, right):
+                pieces[at : at + 2] = [left + right]
+            at += 1
+    return pieces

@@ -229,7 +229,8 @@ def by_autograd(ids, upstream, pad):
 @right("02.2")
 def one_hot_of_the_different_ids(ids, upstream, pad):
     rows = ids[ids != pad].unique()
-    return rows, torch.einsum("nbt,btc->nc", (ids == rows[:, None, None]).float(), upstream)
+    there = upstream.masked_fill((ids == pad)[..., None], 0.0)
+    return rows, torch.einsum("nbt,btc->nc", (ids == rows[:, None, None]).float(), there)
 
 
 @right("02.2")
@@ -671,7 +672,7 @@ def square_roots(counts, power):
     return ratio(counts, 0.5).log().clamp_min(0).nan_to_num()
 
 
-@wrong("02.3", "divided by the word's share only")
+@wrong("02.3", "Everything is 0: no ratio is above 1")
 def conditional(counts, power):
     return (counts / counts.sum(1, keepdim=True)).log().clamp_min(0).nan_to_num()
 
@@ -774,3 +775,85 @@ def hits_with_score_zero(E, U, words, company, noise, rate):
 def three_places_at_most(ids, upstream, pad):
     rows = ids[ids != pad].unique()
     return rows, torch.stack([upstream[ids == row][:2].sum(0) for row in rows])
+
+
+@wrong("02.2", "Infinity or NaN at the padding")
+def one_hot_of_all_places(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    return rows, torch.einsum("nbt,btc->nc", (ids == rows[:, None, None]).float(), upstream)
+
+
+@wrong("02.2", "read in different orders")
+def slopes_turned_over(ids, upstream, pad):
+    flat, slopes = ids.flatten(), upstream.transpose(0, 1).flatten(0, 1)
+    rows, places = flat[flat != pad].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, slopes[flat != pad])
+
+
+@wrong("02.2", "read in different orders")
+def ids_turned_over(ids, upstream, pad):
+    flat, slopes = ids.T.flatten(), upstream.flatten(0, 1)
+    rows, places = flat[flat != pad].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, slopes[flat != pad])
+
+
+def finished(pair, counts, power, word=True):
+    company = counts.sum(0) ** power
+    logs = (pair / (counts.sum(1, keepdim=True) / counts.sum() if word else 1) / (company / company.sum())).log()
+    return torch.where(counts > 0, logs, 0.0).clamp_min(0).nan_to_num()
+
+
+@wrong("02.3", "within its row, and then divided")
+def rows_divided_twice(counts, power):
+    return finished(counts / counts.sum(1, keepdim=True), counts, power)
+
+
+@wrong("02.3", "within its column, and then divided")
+def columns_divided_twice(counts, power):
+    return finished(counts / counts.sum(0), counts, power)
+
+
+@wrong("02.3", "(NPMI)")
+def bouma(counts, power):
+    pair = counts / counts.sum()
+    return finished(pair, counts, power) / -pair.log()
+
+
+@wrong("02.3", "multiplied by the pair's share")
+def expected_association(counts, power):
+    pair = counts / counts.sum()
+    return pair * finished(pair, counts, power)
+
+
+@wrong("02.3", "Everything is 0: no ratio is above 1")
+def squared_share(counts, power):
+    return finished((counts / counts.sum()) ** 2, counts, power)
+
+
+@wrong("02.3", "the base 10")
+def decimal_logarithm(counts, power):
+    return finished(counts / counts.sum(), counts, power) / math.log(10)
+
+
+@wrong("02.3", "Everything is 0: no ratio is above 1")
+def word_forgotten(counts, power):
+    return finished(counts / counts.sum(), counts, power, word=False)
+
+
+def averaged(E_too, U_too):
+    def answer(E, U, words, company, noise, rate):
+        e, n = E[words], U[noise]
+        right_slope = torch.sigmoid((e * U[company]).sum(-1, keepdim=True)) - 1
+        wrong_slope = (torch.sigmoid((e[:, None] * n).sum(-1)) * (noise != company[:, None]))[..., None]
+        K = noise.shape[1]
+        to_E = right_slope * U[company] + (wrong_slope * n).sum(1) / (K if E_too else 1)
+        to_U = (wrong_slope * e[:, None]).flatten(0, 1) / (K if U_too else 1)
+        new_U = U.index_add(0, company, right_slope * e, alpha=-rate)
+        return E.index_add(0, words, to_E, alpha=-rate), new_U.index_add(0, noise.flatten(), to_U, alpha=-rate)
+
+    return answer
+
+
+wrong("02.4", "In both tables, the part of the noise is averaged")(averaged(True, True))
+wrong("02.4", "In E, the part of the noise is averaged")(averaged(True, False))
+wrong("02.4", "In U, the part of the noise is averaged")(averaged(False, True))

@@ -94,7 +94,7 @@ def from_the_first_token_on(real, past):
     return rows
 
 
-@wrong("03.1", "gets place -")
+@wrong("03.1", "Places wrap around")
 def counted_in_bytes(real, past):
     counted = real.cumsum(-1, dtype=torch.int8) - 1
     return torch.where(real, counted + past[:, None], 0)
@@ -154,6 +154,54 @@ def by_a_product_of_floats(real, past):
     return ((real.float() @ torch.ones(real.shape[1], real.shape[1]).triu(1)) + past[:, None]) * real
 
 
+@wrong("03.1", "made of True and False")
+def written_into_the_mask(real, past):
+    return torch.where(real, real.cumsum(1) - 1 + past[:, None], 0) != 0
+
+
+@wrong("03.1", "token's place is 1 too high")
+def behind_the_last_in_the_cache(real, past):
+    return torch.where(real, real.cumsum(1) - 1 + (past + (past > 0))[:, None], 0)
+
+
+@wrong("03.1", "Every token's place is 2 too high")
+def two_special_tokens(real, past):
+    return torch.where(real, real.cumsum(1) + 1 + past[:, None], 0)
+
+
+@wrong("03.1", "The past is added twice")
+def past_in_the_count_and_after_it(real, past):
+    counted = real.long()
+    counted[:, 0] += past
+    return torch.where(real, counted.cumsum(1) - 1 + past[:, None], 0)
+
+
+@wrong("03.1", "The past is subtracted")
+def less_the_past(real, past):
+    return torch.where(real, real.cumsum(1) - 1 - past[:, None], 0)
+
+
+@wrong("03.1", "The tokens' places are right, but padding gets 2")
+def padding_gets_a_two(real, past):
+    return torch.where(real, real.cumsum(1) - 1 + past[:, None], 2)
+
+
+@wrong("03.1", "Every token gets the same place within its row")
+def how_many_in_all(real, past):
+    return torch.where(real, real.sum(1, keepdim=True) + past[:, None], 0)
+
+
+@wrong("03.1", "two tokens that follow each other")
+def even_columns(real, past):
+    return torch.where(real, (2 * real.cumsum(1) - 2) + past[:, None], 0)
+
+
+@wrong("03.1", "places go up by 1 as they should")
+def from_the_first_column(real, past):
+    start = real.int().argmax(1)
+    return torch.where(real, real.cumsum(1) - 1 + (past + start)[:, None], 0)
+
+
 # 03.2 A rotation that changes lengths
 
 
@@ -182,7 +230,7 @@ def the_pairs_mended(x, places, theta):
     return x * table.cos() + halves_crossed(x) * table.sin()
 
 
-@wrong("03.2", "that is no rotation")
+@wrong("03.2", "x is still crossed as halves")
 def both_mended(x, places, theta):
     table = angles_of(places, theta, x.shape[-1]).repeat_interleave(2, -1)
     return x * table.cos() + halves_crossed(x) * table.sin()
@@ -240,6 +288,69 @@ def the_package(x, places, theta):
 
     shuffled = torch.cat([x[..., ::2], x[..., 1::2]], -1)[None]
     return rotate(shuffled, *rotary_angles(places, x.shape[-1], theta))[0]
+
+
+def turned_by(formula, frequencies=lambda theta, D: theta ** (-torch.arange(0, D, 2) / D)):
+    """A rotation of neighbours, and one of halves, by a formula of (a, b, cos, sin)."""
+
+    def neighbours(x, places, theta):
+        angles = places[:, None] * frequencies(theta, x.shape[-1])
+        return torch.stack(formula(x[..., ::2], x[..., 1::2], angles.cos(), angles.sin()), -1).flatten(-2)
+
+    def halves(keys, values, stay, theta):
+        by = (stay.cumsum(0) - 1 - torch.arange(len(stay)))[stay]
+        angles = by[:, None] * frequencies(theta, keys.shape[-1])
+        return torch.cat(formula(*keys[stay].chunk(2, -1), angles.cos(), angles.sin()), -1), values[stay]
+
+    return neighbours, halves
+
+
+def sound(a, b, cos, sin):
+    return a * cos - b * sin, a * sin + b * cos
+
+
+TURNS = {
+    "second number of a pair is computed from the first": lambda a, b, c, s: (a * c - b * s, (a * c - b * s) * s + b * c),
+    "first number of a pair is computed from the second": lambda a, b, c, s: (a * c - (a * s + b * c) * s, a * s + b * c),
+    "Sine and cosine have changed places": lambda a, b, c, s: sound(a, b, s, c),
+    "the term with the sine is missing": lambda a, b, c, s: sound(a, b, c, 0 * s),
+    "The cosine is missing": lambda a, b, c, s: sound(a, b, c**0, s),
+    "Only the term with the sine": lambda a, b, c, s: sound(a, b, 0 * c, s),
+    "The partner is missing": lambda a, b, c, s: (a * c + a * s, b * c + b * s),
+    "Both terms with the sine have a minus": lambda a, b, c, s: (a * c - b * s, b * c - a * s),
+    "come back in the wrong order": lambda a, b, c, s: sound(a, b, c, s)[::-1],
+}
+FREQUENCIES = {
+    "theta^(+2i/D)": lambda theta, D: theta ** (torch.arange(0, D, 2) / D),
+    "the slowest first": lambda theta, D: theta ** (-torch.arange(D - 2, -1, -2) / D),
+    "taken for degrees": lambda theta, D: torch.deg2rad(theta ** (-torch.arange(0, D, 2) / D)),
+    "multiplied by 2π": lambda theta, D: 2 * torch.pi * theta ** (-torch.arange(0, D, 2) / D),
+    "divided by 2π": lambda theta, D: theta ** (-torch.arange(0, D, 2) / D) / (2 * torch.pi),
+}
+for words, pair in {
+    **{words: turned_by(formula) for words, formula in TURNS.items()},
+    **{words: turned_by(sound, frequencies) for words, frequencies in FREQUENCIES.items()},
+}.items():
+    for question, function in zip(("03.2", "03.4"), pair, strict=True):
+        wrong(question, words)(function)
+
+
+@wrong("03.2", "x plus a table")
+def added_as_in_2017(x, places, theta):
+    angles = angles_of(places, theta, x.shape[-1])
+    return x + torch.cat((angles.sin(), angles.cos()), -1)
+
+
+@wrong("03.2", "an angle of its own")
+def every_number_turns(x, places, theta):
+    D = x.shape[-1]
+    angles = torch.outer(places.float(), theta ** (-torch.arange(D) / D))
+    return x * angles.cos() + crossed(x) * angles.sin()
+
+
+@wrong("03.2", "turned as if they were at place")
+def the_last_place_for_all(x, places, theta):
+    return complex_plane(x, places[-1:].expand(len(places)), theta)
 
 
 @right("03.2")
@@ -317,7 +428,7 @@ def brain_floats(x, places, theta):
     return by_frequencies(x, places, (theta ** (-torch.arange(0, D, 2) / D)).bfloat16().float())
 
 
-@wrong("03.2", "is turned by the angle")
+@wrong("03.2", "are taken for degrees")
 def in_degrees(x, places, theta):
     D = x.shape[-1]
     return by_frequencies(x, places, torch.deg2rad(theta ** (-torch.arange(0, D, 2) / D)))
@@ -477,6 +588,25 @@ def sums_and_differences(query_weight, key_weight, n_heads, n_kv_heads):
     return tuple(torch.cat((w[::2] + w[1::2], w[::2] - w[1::2])) for w in (query_weight, key_weight))
 
 
+@wrong("03.3", "in the wrong order, the keys first")
+def keys_in_front(query_weight, key_weight, n_heads, n_kv_heads):
+    return sorted_by(key_weight, n_kv_heads), sorted_by(query_weight, n_heads)
+
+
+@wrong("03.3", "it is row 1 with the other sign")
+def second_parts_with_a_minus(query_weight, key_weight, n_heads, n_kv_heads):
+    def sort(weight, heads):
+        parts = weight.unflatten(0, (heads, -1))
+        return torch.cat((parts[:, ::2], -parts[:, 1::2]), 1).flatten(0, 1)
+
+    return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "it comes from the query matrix")
+def queries_for_both(query_weight, key_weight, n_heads, n_kv_heads):
+    return sorted_by(query_weight, n_heads), sorted_by(query_weight[: len(key_weight)], n_kv_heads)
+
+
 @right("03.3")
 def by_a_permutation_matrix(query_weight, key_weight, n_heads, n_kv_heads):
     def sort(weight, heads):
@@ -566,7 +696,7 @@ def one_gap_only(keys, values, stay, theta):
     return by_halves(keys, angles_of(by, theta, keys.shape[1]))[stay], values[stay]
 
 
-@wrong("03.4", "is turned by 0 places")
+@wrong("03.4", "Every key stands one place too far along")
 def places_from_one(keys, values, stay, theta):
     by = torch.arange(1, int(stay.sum()) + 1) - stay.nonzero()[:, 0]
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
@@ -649,7 +779,28 @@ def values_backwards(keys, values, stay, theta):
     return undone_and_turned_anew(keys, values, stay, theta)[0], values[stay].flip(0)
 
 
-@wrong("03.4", "pair 0 is turned by the angle")
+@wrong("03.4", "multiplied by 2π")
 def in_turns(keys, values, stay, theta):
     by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
     return by_halves(keys[stay], 2 * torch.pi * angles_of(by, theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "Every key stands one place too far along")
+def counts_itself(keys, values, stay, theta):
+    by = (stay.cumsum(0) - torch.arange(len(stay)))[stay]
+    return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "however many tokens left in front of it")
+def back_by_one(keys, values, stay, theta):
+    by = -(torch.arange(len(stay)) > stay.cumsum(0) - 1).long()[stay]
+    return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
+
+
+@wrong("03.4", "that is no rotation")
+def rounded_cosine(keys, values, stay, theta):
+    by = (stay.cumsum(0) - 1 - torch.arange(len(stay)))[stay]
+    angles = angles_of(by, theta, keys.shape[1])
+    first, second = keys[stay].chunk(2, -1)
+    cos, sin = angles.cos().round(), angles.sin()
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), -1), values[stay]

@@ -162,7 +162,7 @@ for power in (0.75, 0.5):
         lambda counts, power, fixed=power: association(counts, fixed),
     )
 all_seen.mistake(
-    "The pair's share is divided by the word's share only.",
+    "Everything is 0: no ratio is above 1. Is the pair's share divided by both other shares?",
     "By chance a pair is as frequent as the product of *both* shares.",
     partial(_association, company=lambda counts, power: torch.ones(counts.shape[1])),
 )
@@ -170,6 +170,27 @@ all_seen.mistake(
     "The logarithm is of 1 plus the ratio.",
     "Take `log` of the ratio itself; what is below 0 then becomes 0.",
     partial(_association, finish=lambda logs: (1 + logs.exp()).log()),
+)
+for _within, _whose in ((1, "row"), (0, "column")):
+    all_seen.mistake(
+        f"The pair's share is taken within its {_whose}, and then divided by the share of the {_whose} once more.",
+        "The share of the pair is of all counts: `counts / counts.sum()`.",
+        partial(_association, pair=lambda counts, power, axis=_within: counts / counts.sum(axis, keepdim=True)),
+    )
+all_seen.mistake(
+    "The association is divided by -log of the pair's share: it is the normalized kind (NPMI).",
+    "Here the logarithm of the ratio itself is asked for.",
+    lambda counts, power: association(counts, power) / -_shares(counts).log(),
+)
+all_seen.mistake(
+    "The association is multiplied by the pair's share.",
+    "Here the logarithm of the ratio itself is asked for, weighted by nothing.",
+    lambda counts, power: association(counts, power) * _shares(counts),
+)
+all_seen.mistake(
+    "The logarithm has the base 10.",
+    "Take the natural logarithm.",
+    lambda counts, power: association(counts, power) / math.log(10),
 )
 
 unseen = question.probe("words and pairs that were never seen", _unseen, _first_wrong_pair, kinds=UNSEEN)

@@ -5,6 +5,7 @@ CS224n do (issue 5 of ZacBi/CS224n-2019-solutions). Indexing reads all rows firs
 several copies of one row the last one stays.
 """
 
+import math
 import random
 from functools import partial
 from typing import Any
@@ -16,22 +17,21 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.facts import fact
-from minillm.course.checks.plain import apart, as_tensor, show
+from minillm.course.checks.plain import apart, as_tensor, difference, show
 from minillm.course.checks.question import Question
 
 Gradient = tuple[Tensor, Tensor]  # (n,) ids, (n, C) their slopes
 
 
 def gradient(ids: Int[Tensor, "B T"], upstream: Float[Tensor, "B T C"], pad: int) -> Gradient:
-    """The right answer: the transposed one-hot matrix times what comes back, at the rows that were looked up.
+    """The right answer: the sum of what comes back to each row that was looked up.
 
     >>> gradient(torch.tensor([[5, 2, 5, 0]]), torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]), pad=0)
     (tensor([2, 5]), tensor([[2.],
             [4.]]))
     """
     rows = ids[ids != pad].unique()
-    one_hot = (rows[:, None] == ids.flatten()).to(upstream.dtype)  # (n, B T)
-    return rows, one_hot @ upstream.flatten(0, 1)
+    return rows, torch.cat([upstream[:0, 0], *(upstream[ids == row].sum(0, keepdim=True) for row in rows)])
 
 
 def _row_by_row(ids, upstream, pad, *, join, in_order=True, keep_pad=False) -> Gradient:
@@ -66,6 +66,7 @@ BATCH = (
     "a single position",
     "ids of a large vocabulary",
     "slopes that add up to 0",
+    "infinity and NaN at the padding",
 )
 
 
@@ -95,11 +96,17 @@ def _batch(rng: random.Random) -> list[Call]:
             ids[0, 1] = ids[0, 0]
             alike = (ids == ids[0, 0]).nonzero().tolist()
             upstream[tuple(alike[-1])] = -sum(upstream[row, column] for row, column in alike[:-1])
+        if kind == "infinity and NaN at the padding":
+            upstream[ids == pad] = torch.tensor([math.inf, math.nan])
         calls.append((ids, upstream, pad))
     return calls
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    wrong = [index for index, (wanted, gave) in enumerate(zip(right, got, strict=True)) if difference(wanted, gave)]
+    if len(got) == len(BATCH) and wrong == [BATCH.index("infinity and NaN at the padding")]:
+        hint = "0 times infinity is NaN. Leave the places of padding out before you add: `ids[real]`, `upstream[real]`."
+        return "Infinity or NaN at the padding reaches the slopes; what stands there counts for nothing.", hint
     for part in range(2):
         parts = [[answer[part] for answer in both] for both in (right, got)]
         told = fact(["ids", "upstream", "pad"], calls, *parts)
@@ -225,11 +232,24 @@ padded_batch.mistake(
     "Leave out all places where `ids` is `pad`.",
     partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
 )
-padded_batch.mistake(
-    "The padding still has a row, if only of zeros.",
-    "Leave its id out of the rows, too.",
-    lambda ids, upstream, pad: gradient(ids, upstream.masked_fill((ids == pad)[..., None], 0.0), pad=-1),
-)
+for _silence in (
+    lambda ids, upstream, pad: upstream.masked_fill((ids == pad)[..., None], 0.0),
+    lambda ids, upstream, pad: upstream * (ids != pad)[..., None],
+):
+    padded_batch.mistake(
+        "The padding still has a row, if only of zeros.",
+        "Leave its id out of the rows, too.",
+        lambda ids, upstream, pad, silence=_silence: gradient(ids, silence(ids, upstream, pad), pad=-1),
+    )
+for _slopes in (
+    lambda upstream: upstream.transpose(0, 1).reshape(upstream.shape),
+    lambda upstream: upstream.reshape(upstream.shape[1], upstream.shape[0], -1).transpose(0, 1),
+):
+    padded_batch.mistake(
+        "Ids and slopes are read in different orders: one row by row, the other column by column.",
+        "Flatten both alike: `ids.flatten()` and `upstream.flatten(0, 1)`, with no transpose in between.",
+        lambda ids, upstream, pad, slopes=_slopes: gradient(ids, slopes(upstream), pad),
+    )
 
 
 @padded_batch.mistake(

@@ -12,10 +12,8 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.embeddings.terms import last_only, which_row, with_rows
+from minillm.course.checks.embeddings.terms import Tables, averaged_noise, last_only, which_row, with_rows
 from minillm.course.checks.question import Question
-
-Tables = tuple[Tensor, Tensor]  # E and U
 
 
 def step(
@@ -56,7 +54,7 @@ def _step(
     mask: Callable[..., Tensor] = lambda words, company, noise: noise != company[:, None],
     rates: Callable[[Tensor, Tensor], tuple[float, float]] = lambda words, noise: (1, 1),
 ) -> Tables:
-    """A step by autograd, with one thing done differently. `rates` are factors for E's rate and for U's."""
+    """A step by autograd; `rates` are factors for E's rate and for U's."""
     with torch.enable_grad():
         tables = [table.detach().double().requires_grad_() for table in (E, U)]
         value = loss(*tables, words, company, noise, mask(words, company, noise))
@@ -196,6 +194,13 @@ different_words.mistake(
     "Every row of U that stands in a score has a slope, too: what is sent back, times e_w.",
     partial(_step, rates=lambda words, noise: (1, 0)),
 )
+
+for _E_too, _U_too, _where in ((True, True, "both tables"), (True, False, "E"), (False, True, "U")):
+    different_words.mistake(
+        f"In {_where}, the part of the noise is averaged over the draws.",
+        "The loss has a sum over the draws: each pushes with its whole slope.",
+        partial(averaged_noise, E_too=_E_too, U_too=_U_too),
+    )
 
 repeated_words = question.probe(
     "words that stand several times",

@@ -102,3 +102,12 @@ def last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
             slopes = slopes[last] / same.sum(1, keepdim=True)  # all copies together add it once
         table.index_add_(0, ids, slopes, alpha=-rate)
     return new_E, new_U
+
+
+def averaged_noise(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool) -> Tables:
+    """A step in which the part of the noise is a mean over the draws."""
+    new = []
+    for index, (table, averaged) in enumerate(((E, E_too), (U, U_too))):
+        pair, draws, _ = _pieces(E, U, words, company, noise)[index]
+        new.append((table - rate * (pair + draws / (noise.shape[1] if averaged else 1))).float())
+    return new[0], new[1]

@@ -5,6 +5,7 @@ llama.cpp calls it context shift (its issue 2060 weighs it against keeping keys 
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,9 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.plain import apart, as_tensor, show
 from minillm.course.checks.positional_encoding.common import seen_angles, turned, wrong_angle
+from minillm.course.checks.positional_encoding.slips import FORMULAS, SPEED_HINT, SPEEDS, slipped
 from minillm.course.checks.question import Question
 
 Cache = tuple[Tensor, Tensor]
@@ -41,6 +43,14 @@ def _moved(keys, values, stay, theta, *, turns, halves=True, values_too=False, s
         return turned(x, turns(stay), theta, halves, step)[stay]
 
     return turn(keys), turn(values) if values_too else values[stay]
+
+
+def _with(**slips: Any) -> Callable[..., Cache]:
+    """The cache moved up by a rotation with one thing done differently."""
+    return lambda keys, values, stay, theta: (
+        slipped(keys, _back(stay), theta, halves=True, **slips)[stay],
+        values[stay],
+    )
 
 
 def _back(stay: Tensor) -> Tensor:
@@ -113,8 +123,49 @@ def _lengths(x: Tensor) -> Tensor:
     return torch.hypot(*x.double().chunk(2, -1))
 
 
+def _turned_by(calls: list[Call], got: list[Any]) -> list[tuple[int, int, int]] | None:
+    """For each key its old place, by how many places it should be turned, and by how many it is; None if by none."""
+    found = []
+    for (keys, _, stay, theta), answer in zip(calls, got, strict=True):
+        given, due = _tensors(answer)[0], _back(stay).tolist()
+        if given is None or given.shape != keys[stay].shape:
+            return None
+        by = torch.arange(-len(stay), len(stay) + 1)
+        for old, row in zip(stay.nonzero().flatten().tolist(), given, strict=True):
+            ways = turned(keys[old].expand(len(by), -1), by, theta, halves=True)
+            same = by[~apart(ways, row.expand_as(ways)).any(1)]
+            if not len(same):
+                return None
+            found.append((old, due[old], int(same[(same - due[old]).abs().argmin()])))
+    return found
+
+
+def _same_everywhere(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """What all wrong turns have in common."""
+    found = _turned_by(calls, got)
+    if not found:
+        return None
+    hint = "A key is turned by its new place minus its old one: minus the number of tokens that left in front of it."
+    offsets = {gave - due for _, due, gave in found}
+    if len(offsets) == 1 and (off := offsets.pop()):
+        old, due, gave = found[0]
+        far = "one place" if abs(off) == 1 else f"{abs(off)} places"
+        words = f"Every key stands {far} too {'far along' if off > 0 else 'far back'}"
+        return (
+            f"{words}: the one from place {old} is turned by {gave}; right is {due}.",
+            f"{hint} Do not count the key.",
+        )
+    moved = {gave for _, due, gave in found if due}
+    if len(moved) == 1 and len({due for _, due, _ in found if due}) > 1 and not any(g for _, d, g in found if not d):
+        words = f"Every key behind a gap is turned by {show(moved.pop())}, however many tokens left in front of it"
+        return f"{words}.", hint
+    return None
+
+
 def _wrong_turns(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """By how many places the first wrong key was turned, or by which angles."""
+    if common := _same_everywhere(calls, right, got):
+        return common
     for (keys, _, stay, theta), wanted, answer in zip(calls, right, got, strict=True):
         given = _tensors(answer)[0]
         if given is None or given.shape != wanted[0].shape:
@@ -127,10 +178,18 @@ def _wrong_turns(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
                     hint = "The new place minus the old one is what it must be turned by."
                     return f"The key that stood at place {old} is turned by {places} places; right is {due}.", hint
             angles = due * theta ** (-torch.arange(0, keys.shape[1], 2).double() / keys.shape[1])
+            before, after = _lengths(keys[old]), _lengths(given[row])
             seen = seen_angles(keys[old], given[row], angles, halves=True)
             found = wrong_angle(seen, theta, due, f"In the key that stood at place {old},")
             if found is not None:
                 return found
+            if (longer := apart(before, after)).any() and (other := _other_tokens(calls, right, got)) is None:
+                pair = int(longer.nonzero()[0])
+                words = f"Pair {pair} of the key from place {old} has length {before[pair]:.4g} before"
+                hint = "Both numbers of a pair (i, i + D/2) need the cosine and the sine of one and the same angle."
+                return f"{words} and {after[pair]:.4g} after: that is no rotation.", hint
+            elif longer.any():
+                return other
     return _other_tokens(calls, right, got)
 
 
@@ -183,6 +242,12 @@ oldest_leave.mistake(
     "Take `[stay]` of the turns, too, as you do of the keys.",
     partial(_moved, turns=_as_if_first),
 )
+for _sentence, _hint, _formula in FORMULAS:
+    oldest_leave.mistake(_sentence, _hint, _with(formula=_formula))
+for _words, _exponents, _factor in SPEEDS:
+    oldest_leave.mistake(
+        f"The pairs turn at wrong speeds: {_words}.", SPEED_HINT, _with(exponents=_exponents, factor=_factor)
+    )
 
 
 @oldest_leave.mistake(

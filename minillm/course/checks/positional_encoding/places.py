@@ -88,18 +88,90 @@ def _going_on(rng: random.Random) -> list[Call]:
     return calls
 
 
-def _first_wrong_place(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for (real, _), wanted, answer in zip(calls, right, got, strict=True):
-        given = as_tensor(answer)
-        if given is None or given.shape != wanted.shape:
-            return None
+def _how_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """What all wrong places have in common, or the first of them."""
+    given = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    if [answer.shape for answer in given] != [wanted.shape for wanted in right]:
+        return None
+    if all(answer.dtype == torch.bool for answer in given):
+        hint = "`zeros_like` of a mask is a mask, in which every number but 0 is True. Ask for `dtype=torch.long`."
+        return "The result is made of True and False, and places are whole numbers.", hint
+    triples = [(real, past, answer - wanted) for (real, past), answer, wanted in zip(calls, given, right, strict=True)]
+    if not any(offset[real].any() for real, _, offset in triples):
+        return _at_padding(calls, given)
+    for sentence, hint, holds in COMMON:
+        if all(holds(*triple) for triple in triples):
+            return sentence, hint
+    offs = {off for real, _, offset in triples for off in offset[real].tolist()}
+    if len(offs) == 1 and (off := offs.pop()):
+        words = f"Every token's place is {abs(off):g} too {'high' if off > 0 else 'low'}"
+        return f"{words}.", "The first token has the place `past`: that many tokens came before it."
+    offs = {off for real, past, offset in triples for off in offset[real & (past > 0)[:, None]].tolist()}
+    none = not any(offset[real & (past == 0)[:, None]].any() for real, past, offset in triples)
+    if len(offs) == 1 and none and (off := offs.pop()):
+        words = f"Where `past` is not 0, every token's place is {abs(off):g} too {'high' if off > 0 else 'low'}"
+        hint = "`past` tokens have the places 0 to past - 1, so the first new one has the place `past`."
+        return f"{words}; where it is 0, tokens are right.", hint
+    return _first_wrong_place(calls, right, given)
+
+
+def _at_padding(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
+    for (real, _), given in zip(calls, got, strict=True):
+        for row, column in (~real & (given != 0)).nonzero().tolist():
+            words = (
+                f"The tokens' places are right, but padding gets {given[row, column]:g} in row {row}, column {column}"
+            )
+            return f"{words}; right is 0.", "Use `real` to write 0 wherever there is padding, as the last step."
+    return None
+
+
+def _first_wrong_place(calls: list[Call], right: list[Tensor], got: list[Any]) -> tuple[str, str] | None:
+    hint = "Walk along this row and count its tokens. Padding takes no place of its own; it is given 0."
+    for (real, _), wanted, given in zip(calls, right, got, strict=True):
+        for row in (given != wanted).any(1).nonzero().flatten().tolist():
+            due, gave = (one[row, real[row]] for one in (wanted, given))
+            columns = real[row].nonzero().flatten().tolist()
+            steps = gave.diff()
+            if (due != gave).any() and (steps == 1).all():
+                words = f"In row {row} places go up by 1 as they should, but the first token's is {gave[0]:g}"
+                return f"{words}; right is {due[0]:g}, the row's `past`.", "Look at what this row's count begins with."
+            if (wrong := (steps != 1).nonzero().flatten().tolist()) and gave[0] == due[0]:
+                at = wrong[0]
+                words = (
+                    f"In row {row}, two tokens that follow each other, in columns {columns[at]} and {columns[at + 1]},"
+                )
+                return f"{words} get the places {gave[at]:g} and {gave[at + 1]:g}; it goes up by 1 per token.", hint
         if wrong := (given != wanted).nonzero().tolist():
             row, column = wrong[0]
             what = "token" if real[row, column] else "padding"
             sentence = f"The {what} in row {row}, column {column} gets place {given[row, column]:g}"
-            hint = "Walk along this row and count its tokens. Padding takes no place of its own; it is given 0."
             return f"{sentence}; right is {wanted[row, column]}.", hint
     return None
+
+
+Holds = Callable[[Tensor, Tensor, Tensor], Any]  # of `real`, `past` and what the places are too large by
+COMMON: list[tuple[str, str, Holds]] = [
+    (
+        "The past is added twice.",
+        "A token's place is `past` plus the number of tokens before it in its row. Add `past` once.",
+        lambda real, past, off: not (off - past[:, None])[real].any() and past.any(),
+    ),
+    (
+        "The past is subtracted.",
+        "The tokens in the cache came before: add `past`.",
+        lambda real, past, off: not (off + 2 * past[:, None])[real].any() and past.any(),
+    ),
+    (
+        "Places wrap around: they are off by multiples of 256, as numbers of 8 bits are.",
+        "Count in `torch.long`; 8 bits end at 127 or 255.",
+        lambda real, past, off: not (off[real] % 256).any(),
+    ),
+    (
+        "Every token gets the same place within its row, the row's number of tokens.",
+        "Count only the tokens *before* each one: `cumsum` along the row, not `sum`.",
+        lambda real, past, off: not (off - real.sum(1, keepdim=True) + real.cumsum(1) - 1)[real].any(),
+    ),
+]
 
 
 def _to_the_left(real: Tensor, past: Tensor, *, width: Callable[[Tensor], int]) -> Tensor:
@@ -115,7 +187,7 @@ def _along_the_columns(real: Tensor, past: Tensor) -> Tensor:
 
 question = Question("03.1", "Padding takes no place", places)
 
-from_start = question.probe("texts that begin", _new, kinds=NEW, at_last=_first_wrong_place, demand=whole_numbers)
+from_start = question.probe("texts that begin", _new, kinds=NEW, otherwise=_how_wrong, demand=whole_numbers)
 from_start.mistake(
     "Padding is counted: a token gets the number of its column.",
     "A token's place is the number of *tokens* before it in its row.",
@@ -177,7 +249,7 @@ for _width in (lambda real: int(real.sum(1).max()), lambda real: real.shape[1]):
         partial(_to_the_left, width=_width),
     )
 
-continued = question.probe("texts that go on", _going_on, kinds=ON, at_last=_first_wrong_place, demand=whole_numbers)
+continued = question.probe("texts that go on", _going_on, kinds=ON, otherwise=_how_wrong, demand=whole_numbers)
 continued.mistake(
     "Each text begins at 0 again, though a part of it lies in the cache.",
     "`past` says how many tokens of each row have been read. The first new one has that place.",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.plain import apart, as_tensor, difference
 from minillm.course.checks.question import Question
 
 
@@ -88,6 +88,9 @@ def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Cal
 
 def _what_moved(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Which order the rows have, in the first matrix that is wrong."""
+    pairs = all(type(answer) in (list, tuple) and len(answer) == 2 for answer in got)
+    if pairs and not any(difference(wanted, list(answer)[::-1]) for wanted, answer in zip(right, got, strict=True)):
+        return "The two matrices come back in the wrong order, the keys first.", "`return query_weight, key_weight`."
     for call, wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 2:
             return "The result is no pair of two matrices.", "Return both: `return query_weight, key_weight`."
@@ -99,8 +102,34 @@ def _what_moved(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
                 hint = f"Every row stays, in another order: no {name} head is added, repeated or left out."
                 return f"The new {name} matrix has {len(given)} rows, and the old one {len(new)}.", hint
             if (given != new).any():
-                return _order([_row(old, row) for row in given], heads, name)
+                if None in (rows := [_row(old, row) for row in given]):
+                    return _no_row(call[:2], given, rows.index(None), name)
+                return _order(rows, heads, name)
     return None
+
+
+def _no_row(old: tuple[Tensor, Tensor], given: Tensor, at: int, name: str) -> tuple[str, str]:
+    """What a row is that is none of the old ones: of the other matrix, negated, multiplied, mixed."""
+    sentence, hint = f"Row {at} of the new {name} matrix is no row of the old one", "Only move whole rows."
+    row = given[at]
+    own, other = old if name == "query" else old[::-1]
+    others = "key" if name == "query" else "query"
+    if own.shape[1] == other.shape[1] and _row(other, row) is not None:
+        return (
+            f"{sentence}: it comes from the {others} matrix.",
+            "Sort each matrix by itself, and return both in order.",
+        )
+    for n, old_row in enumerate(own):
+        factor = float((old_row * row).sum() / (old_row * old_row).sum()) if old_row.any() else 0.0
+        if factor and not apart(factor * old_row, row).any():
+            words = "with the other sign" if abs(factor + 1) < 1e-4 else f"times {factor:.4g}"
+            return f"{sentence}: it is row {n} {words}.", f"{hint} The rotation itself is not part of the weights."
+    for n, old_row in enumerate(own):
+        if len(row) > 2 and not apart(old_row.sort().values, row.sort().values).any():
+            return f"{sentence}: it has the numbers of row {n} in another order.", "Move whole rows, not columns."
+    if not row.any():
+        return f"{sentence}: it holds only zeros.", hint
+    return f"{sentence}.", hint
 
 
 def _row(matrix: Tensor, row: Tensor) -> int | None:
@@ -113,9 +142,6 @@ def _order(rows: list[Any], heads: int, name: str) -> tuple[str, str] | None:
     n, D = len(rows), len(rows) // heads
     due = _sorted(torch.arange(n), heads).tolist()
     hint = "Name the rows of one head by pair and part: 0a 0b 1a 1b ... What order do halves want?"
-    if None in rows:
-        row = rows.index(None)
-        return f"Row {row} of the new {name} matrix is no row of the old one.", "Only move whole rows."
     if len(set(rows)) < n:
         row = next(row for row in rows if rows.count(row) > 1)
         return f"Row {row} of the old {name} matrix is in the new one {rows.count(row)} times.", hint

@@ -17,6 +17,13 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.positional_encoding.common import seen_angles, turned, wrong_angle
+from minillm.course.checks.positional_encoding.slips import (
+    FORMULAS,
+    SPEED_HINT,
+    SPEEDS,
+    added_table,
+    slipped,
+)
 from minillm.course.checks.question import Question
 
 
@@ -66,6 +73,10 @@ def _any_places(rng: random.Random) -> list[Call]:
 
 def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A rotation keeps the length of every pair."""
+    given = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    fits = [answer.shape for answer in given] == [x.shape for x, *_ in calls]
+    if fits and (found := added_table(calls, given) or _other_places(calls, right, given)):
+        return found
     for (x, places, _), answer in zip(calls, got, strict=True):
         given = as_tensor(answer)
         if given is None or given.shape != x.shape:
@@ -93,6 +104,21 @@ def _wrong_turn(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
             found = wrong_angle(seen, theta, place, f"At place {place}" + (f", head {head}," if head else ","))
             if found is not None:
                 return found
+    return None
+
+
+def _other_places(calls: list[Call], right: list[Any], got: list[Tensor]) -> tuple[str, str] | None:
+    """Vectors that are turned rightly, but as at other places than theirs."""
+    for (x, places, theta), wanted, answer in zip(calls, right, got, strict=True):
+        for t in apart(wanted, answer).any(-1).any(0).nonzero().flatten().tolist():
+            place, others = int(places[t]), torch.arange(2 * int(places.max()) + 2) - int(places.max())
+            others = others[(others - place).abs().argsort()]
+            ways = turned(x[:, t, None].expand(-1, len(others), -1), others, theta)  # (H, others, D)
+            same = ~apart(ways, answer[:, t, None].expand_as(ways)).any(-1).any(0)
+            if x.shape[-1] > 2 and same.any():
+                where = f"The vectors at place {place} (row {t}) are turned as if they were at place {others[same][0]}."
+                return where, "Row t of x stands at `places[t]`, in every head. Print the place that each row gets."
+            return None
     return None
 
 
@@ -160,6 +186,34 @@ from_start.mistake(
     "At place 0 nothing is turned.",
     lambda x, places, theta: turn(x, places + 1, theta),
 )
+for _sentence, _hint, _formula in FORMULAS:
+    from_start.mistake(_sentence, _hint, partial(slipped, formula=_formula))
+for _words, _exponents, _factor in SPEEDS:
+    from_start.mistake(
+        f"The pairs turn at wrong speeds: {_words}.", SPEED_HINT, partial(slipped, exponents=_exponents, factor=_factor)
+    )
+
+
+@from_start.mistake(
+    "The angles are right for neighbours, but x is still crossed as halves: number i with i + D/2.",
+    "The partner of number 2i is 2i + 1. The broken cell had the table for halves; mend one, not both.",
+)
+def _crossed_as_halves(x, places, theta):
+    angles = (places[:, None] * float(theta) ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])).repeat_interleave(
+        2, 1
+    )
+    first, second = x.chunk(2, -1)
+    return x * angles.cos() + torch.cat((-second, first), -1) * angles.sin()
+
+
+@from_start.mistake(
+    "Each number has an angle of its own, theta^(-j/D) for number j.",
+    "Both numbers of a pair share one angle: number 2i and 2i + 1 have theta^(-2i/D).",
+)
+def _angles_of_numbers(x, places, theta):
+    D = x.shape[-1]
+    return _turn(x, places, theta, repeat=lambda _: places[:, None] * float(theta) ** (-torch.arange(D) / D))
+
 
 anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes, kinds=ANY)
 anywhere.mistake(

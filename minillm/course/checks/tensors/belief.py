@@ -88,6 +88,13 @@ def _extreme(rng: random.Random) -> list[Call]:
 
 def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """What kind of a row it is that goes wrong first."""
+    wrong = [index for index, (wanted, answer) in enumerate(zip(right, got, strict=True)) if difference(wanted, answer)]
+    last = as_tensor(got[-1])
+    if wrong == [len(EXTREME) - 1] and last is not None and last.shape == right[-1].shape:
+        row = next(row for row, cost in enumerate(right[-1]) if difference(cost, last[row]))
+        hint = "Take each row's own largest logit off: `max(-1, keepdim=True)`, or `log_softmax(-1)`."
+        words = f"Every kind of row is right by itself, but row {row} is {show(last[row])} beside rows of larger logits"
+        return f"{words}: is one maximum taken of the whole batch?", hint
     for kind, wanted, answer in zip(EXTREME, right, got, strict=True):
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:

@@ -38,11 +38,12 @@ def _stretched(slopes: Tensor, shape: Shape) -> list[int]:
 
 Case = tuple[str, Shape, Shape]  # the kind, the shape of the slopes, and the shape asked for
 
-IN_FRONT: list[Case] = [  # all sizes alike, so that summing the wrong axis is no error but a mistake to name
-    ("one axis in front", (2, 2), (2,)),
-    ("one axis in front", (3, 3, 3), (3, 3)),
-    ("two axes in front", (3, 3, 3), (3,)),
-    ("two axes in front", (2, 2, 2, 2), (2, 2)),
+IN_FRONT: list[Case] = [  # most sizes alike, so that summing the wrong axis is no error but a mistake to name
+    ("one axis in front (all sizes alike)", (2, 2), (2,)),
+    ("one axis in front (all sizes alike)", (3, 3, 3), (3, 3)),
+    ("two axes in front (all sizes alike)", (3, 3, 3), (3,)),
+    ("two axes in front (all sizes alike)", (2, 2, 2, 2), (2, 2)),
+    ("one axis in front (of another size)", (4, 3), (3,)),
 ]
 STRETCHED: list[Case] = [
     ("an axis of 1", (2, 2), (2, 1)),
@@ -117,6 +118,16 @@ in_front.mistake(
 )
 def _from_the_left(slopes, shape):
     return slopes.flatten(len(shape)).sum(-1) if slopes.dim() > len(shape) else slopes
+
+
+@in_front.mistake(
+    "The first axis is summed, and then an axis further along: the others have moved down by one.",
+    "After `sum(0)` the next axis in front is axis 0 again. Sum all of them at once: `sum(dim=(0, 1))`.",
+)
+def _axes_moved(slopes, shape):
+    for axis in range(slopes.dim() - len(shape)):
+        slopes = slopes.sum(axis)
+    return slopes
 
 
 stretched = _probe("axes of size 1 that were stretched", STRETCHED)

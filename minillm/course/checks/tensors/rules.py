@@ -75,7 +75,12 @@ def explained(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
         for name in wanted:
             if name not in answer:
                 return f"{name!r} has no slope.", "Begin with 0 for every name, those of `values` and of `steps`."
-    return _start(calls, right, got) or _broken_rule(calls, got) or _nearest_to_the_end(calls, right, got)
+    return (
+        _start(calls, right, got)
+        or _set_to_zero(calls, right, got)
+        or _broken_rule(calls, got)
+        or _nearest_to_the_end(calls, right, got)
+    )
 
 
 def _start(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -95,6 +100,32 @@ def _start(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         hint = "A slope that is measured by a nudge is never exact. Compute it by the chain rule."
         return "All slopes are nearly right, and not exact: they are measured by a nudge, or rounded.", hint
     return None
+
+
+def _set_to_zero(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Slopes that are 0: of all steps, or of all that the walk meets after a first slope of 0."""
+    wrong = [
+        (values, steps, wanted, answer, [name for name in wanted if difference(wanted[name], answer[name])])
+        for (values, steps), wanted, answer in zip(calls, right, got, strict=True)
+    ]
+    wrong = [one for one in wrong if one[-1]]
+    if any(answer[name] for *_, answer, names in wrong for name in names):
+        return None
+    if all(not set(names) & set(values) for values, *_, names in wrong):
+        steps = all(not answer[name] for _, steps, _, answer, _ in wrong for name, *_ in steps)
+        words = "those of the steps are all 0" if steps else "slopes of some steps are 0"
+        hint = "A step keeps its slope after it has passed it on: do not reset it, and return all names."
+        return f"The slopes of the given values are right, but {words}.", hint
+    for _, steps, wanted, _, names in wrong:
+        walk = steps[::-1]
+        stop = next((place for place, (name, *_) in enumerate(walk) if not wanted[name]), len(walk))
+        if set(names) - {source for _, _, inputs in walk[stop:] for source in inputs}:
+            return None
+    hint = "A slope of 0 ends one way only. Pass over this step (`continue`), and go on with the others."
+    return (
+        "After the first step whose slope is 0, all that the walk back still meets stays 0: does it stop there?",
+        hint,
+    )
 
 
 def _broken_rule(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:

@@ -90,6 +90,7 @@ def _other_depths(rng: random.Random) -> list[Call]:
         rng, (3, 4, 2), (1, 2, 2, 2, 2), (4, 3, 3, 3, 3, 3), (2, 2, 2, 2), (2, 2, 2, 2)
     )
     without[2][0] = 0.0
+    one = one[0], 10 * one[1], *one[2:]  # slopes longer than 1, which must not be clipped
     layers, x, y, rate = large
     layers[-1] = layers[-1][0], layers[-1][1] + torch.tensor([150.0, 149.0])
     return [one, three, four, (without[0], without[1], without[2] / without[2].sum(), rate), (layers, x, y, rate)]
@@ -114,6 +115,8 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     for words, bend in BENDS.items():
         if not any(difference(_step(*call, bend=bend), gave) for call, gave in zip(calls, got, strict=True)):
             return f"On the way back through a tanh, {words} is multiplied.", "The slope of h = tanh(...) is 1 - h²."
+    if found := _rescaled(calls, right, got):
+        return found
     for (layers, x, *_), wanted, answer in zip(calls, right, got, strict=True):
         pairs = [layer for layer in answer if type(layer) in (list, tuple)] if type(answer) in (list, tuple) else []
         if [len(layer) for layer in pairs] != [2] * len(wanted):
@@ -128,6 +131,38 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
                     found = _how_far(due - old, as_tensor(gave) - old, len(x)) or found
                     return f"The {name} of layer {place} {found}; {later}.", hint
     return None
+
+
+def _rescaled(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Right slopes that were scaled to length 1, or to at most 1, or cut to their signs."""
+    moved, due = [], []
+    for (layers, _, _, rate), wanted, answer in zip(calls, right, got, strict=True):
+        for old, new, gave in zip(layers, wanted, answer, strict=True):
+            moved.append([(before - as_tensor(after)) / rate for before, after in zip(old, gave, strict=True)])
+            due.append([(before - after) / rate for before, after in zip(old, new, strict=True)])
+    if not any(
+        difference(slope.sign(), step)
+        for one, other in zip(due, moved, strict=True)
+        for slope, step in zip(one, other, strict=True)
+    ):
+        return "Only the signs of the slopes are used: every number moves by `rate`.", HINT
+    ends = [0, *(sum(len(layers) for layers, *_ in calls[: n + 1]) for n in range(len(calls)))]
+    for words, group in {
+        "each layer": lambda layers: [torch.cat([part.flatten() for part in layer]) for layer in layers],
+        "all layers together": lambda layers: [
+            torch.cat([part.flatten() for layer in layers[a:b] for part in layer]) for a, b in pairwise(ends)
+        ],
+        "each weight and each bias": lambda layers: [part.flatten() for layer in layers for part in layer],
+    }.items():
+        pairs = list(zip(group(due), group(moved), strict=True))
+        if not any(difference(slope / slope.norm(), step) for slope, step in pairs):
+            return f"The slopes of {words} are scaled to length 1.", HINT
+        if not any(difference(slope / slope.norm().clamp_min(1), step) for slope, step in pairs):
+            return f"The slopes of {words} are scaled down to length 1 where they are longer.", HINT
+    return None
+
+
+HINT = "A step is `old - rate * slope`, with the slope as it comes out of the chain rule: no clipping, no normalizing."
 
 
 def _how_far(due: Tensor, moved: Tensor, B: int) -> str | None:

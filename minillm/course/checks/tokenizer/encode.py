@@ -78,6 +78,9 @@ def _what_is_cut(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
             return None
         if gave and all(type(piece) is str for piece in gave):
             return "The pieces are text, and bytes are asked for.", "Cut `text.encode()`, and do not decode the pieces."
+        if gave and all(type(piece) is int for piece in gave):
+            hint = "`list(text.encode())` holds numbers. A byte as bytes is `bytes([number])`, or a slice of length 1."
+            return "The pieces are numbers, and bytes are asked for: no number is ever part of a merge.", hint
         if any(type(piece) is not bytes for piece in gave):
             return None
         if (joined := b"".join(gave)) != text.encode():

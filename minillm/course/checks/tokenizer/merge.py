@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import a_list
 from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
 
@@ -116,7 +117,7 @@ question = Question(
     "01.2", "A merge that joins what it should not", merge, forbidden=("minillm", "tokenizers"), fresh=True
 )
 
-similar_pieces = question.probe("pieces that begin or end like the pair", _letters, _joins)
+similar_pieces = question.probe("pieces that begin or end like the pair", _letters, _joins, demand=a_list)
 similar_pieces.mistake(
     "It joins a piece that only ends or begins like the pair: 'the' and 's' for the pair 'e', 's'.",
     "A text does not know where its pieces end. Compare whole pieces, two at a time.",
@@ -152,7 +153,36 @@ def _between_blanks(pieces, pair):
     return f" {' '.join(pieces)} ".replace(f" {' '.join(pair)} ", f" {''.join(pair)} ")[1:-1].split(" ")
 
 
-odd_pieces = question.probe("blanks, signs and repetitions", _signs, _joins, kinds=SIGNS)
+@similar_pieces.mistake(
+    "It goes in steps of two, so a pair that begins at an odd place is not seen.",
+    "Go on by two only after a pair was joined; by one in all other cases.",
+)
+def _two_by_two(pieces, pair):
+    twos = [pieces[at : at + 2] for at in range(0, len(pieces), 2)]
+    return [piece for two in twos for piece in (["".join(two)] if tuple(two) == tuple(pair) else two)]
+
+
+@similar_pieces.mistake(
+    "After a place where the pair is not, it goes on by two: what stands between is lost or not looked at.",
+    "Go on by two only after a pair was joined; by one in all other cases.",
+)
+def _always_two_on(pieces, pair):
+    merged: Pieces = []
+    for at in range(0, len(pieces), 2):
+        merged.append("".join(pair) if tuple(pieces[at : at + 2]) == tuple(pair) else pieces[at])
+    return merged
+
+
+@similar_pieces.mistake(
+    "The last piece is lost where it is not part of a pair.",
+    "A walk over pairs of neighbours ends one before the last piece: append it after the walk.",
+)
+def _last_one_lost(pieces, pair):
+    joined = merge(pieces, pair)
+    return joined[:-1] if joined and tuple(pieces[-2:]) != tuple(pair) else joined
+
+
+odd_pieces = question.probe("blanks, signs and repetitions", _signs, _joins, kinds=SIGNS, demand=a_list)
 odd_pieces.mistake(
     "It falls apart where a piece holds a blank.",
     "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",

@@ -197,6 +197,36 @@ most_frequent.mistake(
     _of_pairs(lambda word: combinations(word, 2)),
 )
 
+
+def _by_score(score: Callable[[int, int, int], float]) -> Callable[[Words], Pair | None]:
+    def answer(words: Words) -> Pair | None:
+        tokens: Counter[int] = Counter()
+        for word, times in words.items():
+            for token in word:
+                tokens[token] += times
+        counts = _counts(words)
+        scores = {(a, b): score(n, tokens[a], tokens[b]) for (a, b), n in counts.items()}
+        return min(scores, key=lambda pair: (-scores[pair], pair), default=None)
+
+    return answer
+
+
+for _score in (
+    lambda n, a, b: n / (a * b),
+    lambda n, a, b: n / (a + b),
+    lambda n, a, b: n / min(a, b),
+    lambda n, a, b: n / max(a, b),
+):
+    most_frequent.mistake(
+        "A pair's count is divided by how often its tokens occur.",
+        "That is the rule of WordPiece. Byte pair encoding merges the pair with the largest count itself.",
+        _by_score(_score),
+    )
+most_frequent.mistake(
+    "The pair of the most frequent tokens is taken, and not the most frequent pair.",
+    "Count pairs: at every place of every word, the two tokens that stand there.",
+    _by_score(lambda n, a, b: a + b),
+)
 ties = question.probe("ties, and nothing left to merge", _tied, _how_frequent, kinds=TIED)
 
 
