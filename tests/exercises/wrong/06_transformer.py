@@ -316,7 +316,7 @@ def all_of_both_parts(weights, after):
     return grow(weights, after, lambda rest, weight: 0 * weight if rest.startswith(parts) else weight)
 
 
-@wrong("06.3", "holds something else")
+@wrong("06.3", "holds zeros; right is what came in as")
 def all_of_the_feedforward(weights, after):
     silent = ("attention.output.", "feedforward.")
     return grow(weights, after, lambda rest, weight: weight * 0 if rest.startswith(silent) else weight)
@@ -430,7 +430,7 @@ def beginning_with_the_same_digit(weights, after):
     return grown
 
 
-@wrong("06.3", "holds something else than it should")
+@wrong("06.3", "holds zeros; right is what came in as")
 def values_too(weights, after):
     silent = (*WRITES, "attention.value")
     return grow(weights, after, lambda rest, weight: torch.zeros_like(weight) if rest.startswith(silent) else weight)
