@@ -34,6 +34,7 @@ def over_tokens(scores: Tensor, k: int, renormalize: bool) -> Tensor:
 
 
 def largest(shares: Tensor, k: int, renormalize: bool) -> Tensor:
+    """The largest shares, divided by their sum if asked."""
     top, best = shares.topk(k)
     top = top / top.sum(-1, keepdim=True) if renormalize else top
     return torch.zeros_like(shares).scatter(-1, best, top)
@@ -47,6 +48,7 @@ def same_for_all(scores: Tensor, k: int, renormalize: bool, *, joined: Callable[
 
 
 def of_one_sum(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    """Divided by one sum over all tokens."""
     own = right_weights(scores, k, False)
     return own / own.sum() if renormalize else own
 
@@ -57,6 +59,7 @@ def with_zeros(scores: Tensor, k: int, renormalize: bool) -> Tensor:
 
 
 def overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    """Powers of the scores as they are."""
     powers, best = scores.exp(), chosen(scores, k)
     return powers * best / (powers * best if renormalize else powers).sum(-1, keepdim=True)
 
@@ -92,6 +95,7 @@ def again(scores: Tensor, k: int, renormalize: bool) -> Tensor:
 
 
 def sigmoids(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    """Sigmoids in place of a softmax."""
     return largest(scores.sigmoid(), k, renormalize)
 
 
