@@ -500,3 +500,97 @@ def in_double_precision(out_a, total_a, out_b, total_b):
     left, right = out_a.double(), out_b.double()
     out = torch.where(a.isinf()[:, None], right, torch.where(b.isinf()[:, None], left, left + share * (right - left)))
     return out, np.logaddexp(a.numpy(), b.numpy())
+
+
+# Further answers to all questions: what is seldom forgotten
+
+
+@wrong("04.1", "The number of query heads per key/value head")
+def groups_for_heads(model, memory, n_texts):
+    swapped = {**model, "n_kv_heads": model["n_heads"] // model["n_kv_heads"]}
+    return whole_floats(swapped, memory, n_texts)
+
+
+def attend(query, key, value, scale=None, hidden=-math.inf, axis=-1, diagonal=None):
+    times, (T, D), S = len(query) // len(key), query.shape[1:], key.shape[1]
+    key, value = key.repeat_interleave(times, 0), value.repeat_interleave(times, 0)
+    scores = query @ key.mT / (math.sqrt(D) if scale is None else scale)
+    mask = torch.ones(T, S, dtype=torch.bool).tril(S - T if diagonal is None else diagonal)
+    return scores.masked_fill(~mask, hidden).softmax(axis) @ value
+
+
+@wrong("04.2", "Hidden scores are set to 0")
+def zero_in_front_of_the_softmax(query, key, value):
+    return attend(query, key, value, hidden=0.0)
+
+
+@wrong("04.2", "The softmax runs over the queries")
+def other_axis(query, key, value):
+    return attend(query, key, value, axis=1).nan_to_num()
+
+
+@wrong("04.2", "another number than sqrt(D)")
+def root_of_all_features(query, key, value):
+    return attend(query, key, value, scale=math.sqrt(query.shape[0] * query.shape[2]))
+
+
+@wrong("04.2", "in the wrong direction")
+def moved_backwards(query, key, value):
+    return attend(query, key, value, diagonal=query.shape[1] - key.shape[1])
+
+
+@wrong("04.3", "True and False are swapped")
+def what_is_hidden(*sizes):
+    return by_triangles(*sizes) == 0
+
+
+@wrong("04.3", "a sink too many")
+def up_to_the_number(T, S, window, sinks):
+    return by_triangles(T, S, window, sinks + 1)
+
+
+@wrong("04.3", "The sinks are taken out of the window")
+def one_budget(T, S, window, sinks):
+    return by_two_loops(T, S, max(0, window - sinks), sinks)
+
+
+@wrong("04.3", "The first position is the only sink")
+def a_flag(T, S, window, sinks):
+    return by_two_loops(T, S, window, int(sinks > 0))
+
+
+@wrong("04.3", "The window's far end is counted from query 0")
+def near_end_moved(T, S, window, sinks):
+    row, key = torch.arange(T)[:, None], torch.arange(S)[None]
+    return (key - row <= S - T) & ((key > row - window) | (key < sinks))
+
+
+@wrong("04.3", "The near end of the window is counted from query 0")
+def far_end_moved(T, S, window, sinks):
+    row, key = torch.arange(T)[:, None], torch.arange(S)[None]
+    return (key <= row) & ((key > row + S - T - window) | (key < sinks))
+
+
+@wrong("04.4", "in the part of machine a only")
+def first_part_mended(out_a, total_a, out_b, total_b):
+    share = torch.exp(total_b - torch.logaddexp(total_a, total_b))[:, None]
+    return (1 - share) * out_a.nan_to_num() + share * out_b, torch.logaddexp(total_a, total_b)
+
+
+@wrong("04.4", "in the part of machine b only")
+def second_part_mended(out_a, total_a, out_b, total_b):
+    share = torch.exp(total_b - torch.logaddexp(total_a, total_b))[:, None]
+    return (1 - share) * out_a + share * out_b.nan_to_num(), torch.logaddexp(total_a, total_b)
+
+
+@wrong("04.4", "One maximum is subtracted for all queries")
+def largest_of_all(out_a, total_a, out_b, total_b):
+    most = max(total_a.max(), total_b.max())
+    a, b = (total_a - most).exp(), (total_b - most).exp()
+    return (a[:, None] * out_a + b[:, None] * out_b) / (a + b)[:, None], (a + b).log() + most
+
+
+@wrong("04.4", "`output` is right. `total`")
+def a_column(out_a, total_a, out_b, total_b):
+    out, total = right_with_softmax(out_a, total_a, out_b, total_b)
+    return out, total[:, None]

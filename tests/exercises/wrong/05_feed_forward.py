@@ -438,7 +438,7 @@ def scores_unless_renormalized(*layer):
     return by_weights(weigh)(*layer)
 
 
-@wrong("05.3", "no weighted sum of what the experts write")
+@wrong("05.3", "What the experts' up reads is left out")
 def without_up(x, router, gate, up, down, k, renormalize):
     weights = best_of((x @ router.T).softmax(-1), k, renormalize)
     return torch.einsum("te,etf,ecf->tc", weights, F.silu(torch.einsum("tc,efc->etf", x, gate)), down)
@@ -565,7 +565,7 @@ def all_from_the_old_matrix(down, asked, answers, others):
     return down + change
 
 
-@wrong("05.4", "Asked question 0")
+@wrong("05.4", "divided by the whole h · h")
 def divided_by_the_whole_question(down, asked, answers, others):
     free = torch.stack([without_the_others(key, others) for key in asked])
     return down + (answers - asked @ down.T).T @ (free / (asked * asked).sum(1, keepdim=True))
@@ -653,3 +653,246 @@ def a_little_added_to_the_diagonal(down, asked, answers, others):
     missing = torch.cat((answers - asked @ down.T, torch.zeros(len(others), len(down))))
     gram = questions @ questions.T + 0.002 * torch.eye(len(questions))
     return down + (questions.T @ torch.linalg.solve(gram, missing)).T
+
+
+# Further answers to all questions: what is seldom forgotten
+
+
+def normed(x):
+    return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+
+@wrong("05.1", "A norm stands in front")
+def as_in_a_block(x, gate, up, down, words):
+    return fired(normed(x), gate, up)[..., None] * (words @ down).T
+
+
+@wrong("05.1", "A norm stands in front")
+def as_in_front_of_the_head(x, gate, up, down, words):
+    hidden = fired(x, gate, up)
+    size = ((hidden @ down.T).square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    return (hidden / size)[..., None] * (words @ down).T
+
+
+@wrong("05.1", "these are cosines")
+def how_alike(x, gate, up, down, words):
+    return fired(x, gate, up)[..., None] * F.cosine_similarity(words[None], down.T[:, None], dim=-1)
+
+
+@wrong("05.1", "the stream itself")
+def with_what_was_there(x, gate, up, down, words):
+    return fired(x, gate, up)[..., None] * (words @ down).T + (x @ words.T)[:, None]
+
+
+@wrong("05.1", "from neuron to neuron")
+def so_far(x, gate, up, down, words):
+    return (fired(x, gate, up)[..., None] * (words @ down).T).cumsum(1)
+
+
+@wrong("05.1", "At each position all numbers are off by one factor")
+def over_all_sizes(x, gate, up, down, words):
+    return F.normalize(fired(x, gate, up))[..., None] * (words @ down).T
+
+
+@wrong("05.1", "From position to position each neuron's numbers change as they should")
+def neurons_of_one_strength(x, gate, up, down, words):
+    return (fired(x, gate, up) / gate.norm(dim=1))[..., None] * (words @ down).T
+
+
+def by_card(fire, join=sum):
+    def answer(x, gate_up, down):
+        return join(fire(x, *both.chunk(2)) @ own.T for both, own in zip(gate_up, down, strict=True))
+
+    return answer
+
+
+@wrong("05.2", "SiLU is taken of the product")
+def bent_afterwards(*layer):
+    return by_card(lambda x, gate, up: F.silu((x @ gate.T) * (x @ up.T)))(*layer)
+
+
+@wrong("05.2", "SiLU is taken of both")
+def bent_twice(*layer):
+    return by_card(lambda x, gate, up: F.silu(x @ gate.T) * F.silu(x @ up.T))(*layer)
+
+
+@wrong("05.2", "What up reads is left out")
+def one_reading(*layer):
+    return by_card(lambda x, gate, up: F.silu(x @ gate.T))(*layer)
+
+
+@wrong("05.2", "The gate is left out")
+def only_up(*layer):
+    return by_card(lambda x, gate, up: x @ up.T)(*layer)
+
+
+@wrong("05.2", "the sum is missing")
+def a_list_of_outputs(*layer):
+    return by_card(fired, list)(*layer)
+
+
+@wrong("05.2", "All cards use the first one's matrix")
+def down_of_the_first(x, gate_up, down):
+    return sum(fired(x, *both.chunk(2)) @ down[0].T for both in gate_up)
+
+
+@wrong("05.2", "A card reads what the card before it has written")
+def into_the_stream(x, gate_up, down):
+    for both, own in zip(gate_up, down, strict=True):
+        x = x + fired(x, *both.chunk(2)) @ own.T
+    return x
+
+
+@wrong("05.3", "e^0 = 1 still counts")
+def masked_by_multiplying(*layer):
+    def weigh(scores, k, renormalize):
+        mask = torch.zeros_like(scores).scatter(-1, scores.topk(k).indices, 1.0)
+        return (scores * mask).softmax(-1) * mask if renormalize else scores.softmax(-1) * mask
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "without the sign")
+def loudest(*layer):
+    def weigh(scores, k, renormalize):
+        chosen = scores.abs().topk(k).indices
+        weights = scores.softmax(-1).gather(-1, chosen)
+        weights = weights / weights.sum(-1, keepdim=True) if renormalize else weights
+        return torch.zeros_like(scores).scatter(-1, chosen, weights)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "given to experts 0, 1 and so on")
+def first_come(*layer):
+    def weigh(scores, k, renormalize):
+        top = scores.softmax(-1).topk(k).values
+        top = top / top.sum(-1, keepdim=True) if renormalize else top
+        return F.pad(top, (0, scores.shape[1] - k))
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "in another order than the experts")
+def numbers_sorted(*layer):
+    def weigh(scores, k, renormalize):
+        top, chosen = scores.softmax(-1).topk(k)
+        top = top / top.sum(-1, keepdim=True) if renormalize else top
+        return torch.zeros_like(scores).scatter(-1, chosen.sort(-1).values, top)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "A second softmax is taken of what is a softmax already")
+def softmax_to_renormalize(*layer):
+    def weigh(scores, k, renormalize):
+        top, chosen = scores.softmax(-1).topk(k)
+        return torch.zeros_like(scores).scatter(-1, chosen, top.softmax(-1) if renormalize else top)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "Without `renormalize` a second softmax")
+def softmax_twice_over_all(*layer):
+    def weigh(scores, k, renormalize):
+        shares = scores.softmax(-1)
+        return best_of(shares, k, True) if renormalize else best_of(shares.softmax(-1), k, False)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "The weights come of a sigmoid")
+def as_in_deepseek(*layer):
+    return by_weights(lambda scores, k, renormalize: best_of(scores.sigmoid(), k, renormalize))(*layer)
+
+
+@wrong("05.3", "Without `renormalize` the weights are sigmoids")
+def sigmoid_for_the_shares(*layer):
+    def weigh(scores, k, renormalize):
+        return best_of(scores.softmax(-1) if renormalize else scores.sigmoid(), k, renormalize)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "divided by their sum, without a softmax")
+def no_softmax_at_all(*layer):
+    def weigh(scores, k, renormalize):
+        kept = best_of(scores, k, False)
+        return kept / (kept if renormalize else scores).sum(-1, keepdim=True)
+
+    return by_weights(weigh)(*layer)
+
+
+@wrong("05.3", "divided by a number, such as sqrt(C)")
+def as_in_attention(x, router, *others):
+    return right_token_by_token(x, router / math.sqrt(x.shape[1]), *others)
+
+
+@wrong("05.3", "The weight multiplies what an expert reads")
+def weight_at_the_entrance(x, router, gate, up, down, k, renormalize):
+    weights = best_of((x @ router.T).softmax(-1), k, renormalize)
+    return sum(written_by(own[:, None] * x, gate, up, down)[:, e] for e, own in enumerate(weights.T))
+
+
+def by_firing(fire):
+    def answer(x, router, gate, up, down, k, renormalize):
+        weights = best_of((x @ router.T).softmax(-1), k, renormalize)
+        fired_ = fire(torch.einsum("tc,efc->tef", x, gate), torch.einsum("tc,efc->tef", x, up))
+        return torch.einsum("te,tef,ecf->tc", weights, fired_, down)
+
+    return answer
+
+
+@wrong("05.3", "have no bend")
+def straight_experts(*layer):
+    return by_firing(lambda gate, up: gate * up)(*layer)
+
+
+@wrong("05.3", "What the experts' up reads is left out")
+def experts_of_two_matrices(*layer):
+    return by_firing(lambda gate, up: F.silu(gate))(*layer)
+
+
+@wrong("05.3", "of the product of gate and up")
+def experts_bent_afterwards(*layer):
+    return by_firing(lambda gate, up: F.silu(gate * up))(*layer)
+
+
+@wrong("05.3", "of both, gate and up")
+def experts_bent_twice(*layer):
+    return by_firing(lambda gate, up: F.silu(gate) * F.silu(up))(*layer)
+
+
+@wrong("05.3", "The result is the right one plus `x`")
+def experts_with_the_stream(*layer):
+    return layer[0] + right_token_by_token(*layer)
+
+
+@wrong("05.4", "old minus new")
+def minus_what_is_missing(down, asked, answers, others):
+    return 2 * down - by_the_normal_equations(down, asked, answers, others)
+
+
+@wrong("05.4", "comes back as it was where there are no other questions")
+def no_others_no_work(down, asked, answers, others):
+    return down.clone() if not len(others) else by_the_normal_equations(down, asked, answers, others)
+
+
+@wrong("05.4", "one by one, as if these stood at right angles")
+def not_quite_gram_schmidt(down, asked, answers, others):
+    free = asked.clone()
+    for other in others:
+        free = free - torch.outer(asked @ other / (other @ other), other)
+    missing = answers - asked @ down.T
+    return down + torch.linalg.solve(free @ asked.T, missing).T @ free
+
+
+@wrong("05.4", "which is too far")
+def pushed_twice(down, asked, answers, others):
+    return 2 * by_the_normal_equations(down, asked, answers, others) - down
+
+
+@wrong("05.4", "the new matrix still gives the old answer")
+def first_fact_only(down, asked, answers, others):
+    free = asked[0] - torch.linalg.pinv(torch.cat((asked[1:], others))) @ (torch.cat((asked[1:], others)) @ asked[0])
+    return down + torch.outer(answers[0] - down @ asked[0], free) / (free @ free)

@@ -316,7 +316,7 @@ def all_of_both_parts(weights, after):
     return grow(weights, after, lambda rest, weight: 0 * weight if rest.startswith(parts) else weight)
 
 
-@wrong("06.3", "holds something else")
+@wrong("06.3", "holds zeros; right is what came in as")
 def all_of_the_feedforward(weights, after):
     silent = ("attention.output.", "feedforward.")
     return grow(weights, after, lambda rest, weight: weight * 0 if rest.startswith(silent) else weight)
@@ -430,7 +430,7 @@ def beginning_with_the_same_digit(weights, after):
     return grown
 
 
-@wrong("06.3", "holds something else than it should")
+@wrong("06.3", "holds zeros; right is what came in as")
 def values_too(weights, after):
     silent = (*WRITES, "attention.value")
     return grow(weights, after, lambda rest, weight: torch.zeros_like(weight) if rest.startswith(silent) else weight)
@@ -841,3 +841,28 @@ def mean_over_heads(*arguments):
 @wrong("06.4", "One mean is taken of all writes")
 def mean_of_all(*arguments):
     return in_layer_norm(lambda writes, weight: (writes - writes.mean()) * weight)(*arguments)
+
+
+@wrong("06.1", "A head is taken to be C / H wide")
+def width_of_the_lesson(V, C, L, H, K, D, F, E, k):
+    def total(experts):
+        attention = 2 * C * C + 2 * C * K * (C // H)
+        return 2 * V * C + L * (attention + E * C + 2 * C + 3 * experts * C * F) + C
+
+    return total(E), total(k)
+
+
+@wrong("06.2", "The norm's eps is not 1e-5")
+def eps_of_torch(*weights):
+    return block_with(lambda x, weight: F.rms_norm(x, x.shape[-1:], weight))(*weights)
+
+
+@wrong("06.3", "found by how their names begin")
+def the_last_that_begins_so(weights, after):
+    count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    mixed = {name: tensor for name, tensor in weights.items() if not name.startswith("blocks.")}
+    for number in range(count):
+        for name, tensor in weights.items():
+            if name.startswith(f"blocks.{number}"):
+                mixed[f"blocks.{number}.{name.split('.', 2)[2]}"] = tensor
+    return one_by_one_from_the_back(mixed, after)

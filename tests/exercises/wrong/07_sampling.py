@@ -127,7 +127,7 @@ def divided_as_in_the_lesson(logits, written, presence, frequency):
     return out
 
 
-@wrong("07.1", "was not written, and its logit changes")
+@wrong("07.1", "a softmax is taken")
 def normalized_again(logits, written, presence, frequency):
     return list_count(logits, written, presence, frequency).log_softmax(-1)
 
@@ -759,3 +759,147 @@ def until_all_are_finished(log_p, start, end, width, steps, power):
         return all(tokens[-1] == end for tokens, _ in beam)
 
     return list(best(log_p, start, end, width, steps, mean(power), stop=all_end)[0][0])
+
+
+# Further answers to all questions: what is seldom forgotten
+
+
+def lose(logits, loss):
+    out = logits.clone()
+    for id, amount in loss.items():
+        out[id] -= amount
+    return out
+
+
+@wrong("07.1", "would become negative is set to 0")
+def stops_at_zero(logits, written, presence, frequency):
+    out = logits.clone()
+    for id, times in Counter(written).items():
+        out[id] = max(out[id] - presence - frequency * times, torch.tensor(0.0))
+    return out
+
+
+@wrong("07.1", "Only what is to be subtracted")
+def the_penalty_alone(logits, written, presence, frequency):
+    counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits))
+    return presence * (counts > 0) + frequency * counts
+
+
+@wrong("07.1", "probabilities or their logarithms")
+def ready_to_draw(*call):
+    return list_count(*call).softmax(-1)
+
+
+@wrong("07.1", "the ids are off by one")
+def counted_from_one(logits, written, presence, frequency):
+    return lose(logits, {(id + 1) % len(logits): presence + frequency * n for id, n in Counter(written).items()})
+
+
+@wrong("07.1", "for the length of the text")
+def length_for_count(logits, written, presence, frequency):
+    return lose(logits, {id: presence + frequency * len(written) for id in written})
+
+
+@wrong("07.1", "follows itself directly")
+def runs_of_the_same(logits, written, presence, frequency):
+    out = lose(logits, {id: presence + frequency for id in written})
+    for before, id in zip(written, written[1:], strict=False):
+        out[id] -= frequency if before == id else 0.0
+    return out
+
+
+@wrong("07.1", "The count is squared, or its root")
+def root_of_the_count(logits, written, presence, frequency):
+    return lose(logits, {id: presence + frequency * math.sqrt(n) for id, n in Counter(written).items()})
+
+
+@wrong("07.1", "It pays as if it had been written 2 times")
+def twice_at_most(logits, written, presence, frequency):
+    return lose(logits, {id: presence + frequency * min(n, 2) for id, n in Counter(written).items()})
+
+
+@wrong("07.2", "in the order of the vocabulary")
+def as_they_stand(logits, p):
+    shares = logits.softmax(-1)
+    return logits.masked_fill(shares.cumsum(-1) - shares >= p[:, None], -math.inf)
+
+
+@wrong("07.2", "p times V of them stay")
+def that_many_tokens(logits, p):
+    out = torch.full_like(logits, -math.inf)
+    for row, own, new in zip(logits, p.tolist(), out, strict=True):
+        best = row.topk(max(1, math.ceil(own * len(row)))).indices
+        new[best] = row[best]
+    return out
+
+
+@wrong("07.3", "to 4 digits after the point, rounded or from a list")
+def easy_to_read(logits, entropy):
+    return round(halved_between(logits, entropy), 4)
+
+
+def halved_between(logits, entropy):
+    kept, low, high = logits[logits.isfinite()].double(), 1e-6, 1e6
+    for _ in range(80):
+        middle = math.sqrt(low * high)
+        too_little = torch.special.entr((kept / middle).softmax(-1)).sum() < entropy
+        low, high = (middle, high) if too_little else (low, middle)
+    return low
+
+
+def search(grow, score, steps, width):
+    beam = [([], 0.0)]
+    for number in range(steps):
+        pool = [new for text in beam for new in grow(*text)]
+        beam = sorted(pool, key=score, reverse=True)[: width if type(width) is int else width(number)]
+    return beam[0][0]
+
+
+def grown(log_p, start, end):
+    def grow(tokens, total):
+        if tokens and tokens[-1] == end:
+            return [(tokens, total)]
+        row = log_p[tokens[-1] if tokens else start].tolist()
+        return [([*tokens, id], total + gain) for id, gain in enumerate(row)]
+
+    return grow
+
+
+@wrong("07.4", "Viterbi's rule")
+def dynamic_programming(log_p, start, end, width, steps, power):
+    grow, beam = grown(log_p, start, end), [([], 0.0)]
+    for _ in range(steps):
+        best = {}
+        for text in itertools.chain(*(grow(*each) for each in beam)):
+            best[text[0][-1]] = max(best.get(text[0][-1], text), text, key=lambda t: t[1] / len(t[0]) ** power)
+        beam = sorted(best.values(), key=lambda t: t[1] / len(t[0]) ** power, reverse=True)[:width]
+    return beam[0][0]
+
+
+@wrong("07.4", "as if it came after the start")
+def row_of_the_start(log_p, start, end, width, steps, power):
+    table = log_p[start].repeat(len(log_p), 1)
+    return search(grown(table, start, end), lambda t: t[1] / len(t[0]) ** power, steps, width)
+
+
+@wrong("07.4", "After the first round only one text goes on")
+def begins_with_the_best(log_p, start, end, width, steps, power):
+    grow = grown(log_p, start, end)
+    return search(grow, lambda t: t[1] / len(t[0]) ** power, steps, lambda number: width if number else 1)
+
+
+@wrong("07.4", "cut after its end only in the answer")
+def cut_when_it_is_over(log_p, start, end, width, steps, power):
+    text = search(grown(log_p, start, -1), lambda t: t[1] / len(t[0]) ** power, steps, width)
+    return text[: text.index(end) + 1] if end in text else text
+
+
+@wrong("07.4", "divided again in the next round")
+def score_for_the_sum(log_p, start, end, width, steps, power):
+    grow = grown(log_p, start, end)
+
+    def divided(tokens, score):
+        new = grow(tokens, score)
+        return new if new[0][0] == tokens else [(ids, total / len(ids) ** power) for ids, total in new]
+
+    return search(divided, lambda t: t[1], steps, width)

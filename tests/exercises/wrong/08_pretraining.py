@@ -968,3 +968,78 @@ def by_the_largest(*call):
 @wrong("08.4", "The root of the RMS is missing")
 def mean_square_limit(*call):
     return adafactor_by(*call, limit=lambda update, longest: update / max(1.0, update.square().mean().item() / longest))
+
+
+# Further answers to all questions: what is seldom forgotten
+
+
+@wrong("08.1", "Only the tensor with the broken number")
+def others_as_they_are(gradients, longest):
+    norm = math.sqrt(sum(each.double().square().sum().item() for each in gradients))
+    if not math.isfinite(norm):
+        return [each.clone() if each.isfinite().all() else torch.zeros_like(each) for each in gradients], norm
+    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+
+
+def runs_of(documents, n):
+    return {tuple(text[at : at + n]) for text in documents for at in range(len(text) - n + 1)}
+
+
+def by_places(share, left_out=0):
+    """Other shares, from the places at which known runs begin."""
+
+    def answer(training, validation, n):
+        known = runs_of([text[: len(text) - left_out] for text in training], n)
+        shares = []
+        for text in validation:
+            last = len(text) - n + 1 - left_out
+            starts = [at for at in range(last) if tuple(text[at : at + n]) in known]
+            shares.append(share(text, starts, n) if text else 0.0)
+        return shares
+
+    return answer
+
+
+def marked(starts, n):
+    return {at + more for at in starts for more in range(n)}
+
+
+@wrong("08.3", "counted twice")
+def one_at_most(*call):
+    return by_places(lambda text, starts, n: min(1.0, n * len(starts) / len(text)))(*call)
+
+
+@wrong("08.3", "The last run of each document is missing, in training and in validation")
+def one_run_too_few(*call):
+    return by_places(lambda text, starts, n: len(marked(starts, n)) / len(text), left_out=1)(*call)
+
+
+@wrong("08.3", "misses those that overlap it")
+def goes_on_behind(*call):
+    def share(text, starts, n):
+        found = []
+        for at in starts:
+            if not found or found[-1] + n <= at:
+                found.append(at)
+        return n * len(found) / len(text)
+
+    return by_places(share)(*call)
+
+
+@wrong("08.3", "Tokens are counted and not places")
+def vocabulary(*call):
+    return by_places(lambda text, starts, n: len({text[at] for at in marked(starts, n)}) / len(set(text)))(*call)
+
+
+@wrong("08.3", "which is no number of its")
+def one_more_in_the_divisor(*call):
+    return by_places(lambda text, starts, n: len(marked(starts, n)) / (len(text) + 1))(*call)
+
+
+@wrong("08.3", "at all its places in the document")
+def wherever_such_a_token_stands(*call):
+    def share(text, starts, n):
+        known = {text[at] for at in marked(starts, n)}
+        return sum(token in known for token in text) / len(text)
+
+    return by_places(share)(*call)

@@ -50,13 +50,16 @@ def _grouped(
     share_values: Callable[[Tensor, int], Tensor] = _neighbors,
     diagonal: int | None = None,
     scale: float | None = None,
+    hidden: float = -math.inf,
+    axis: int = -1,
+    empty: float = 0.0,
 ) -> Tensor:
     """Grouped attention with one thing done differently; `diagonal` is that of the mask's triangle."""
     (H, T, D), (K, S, _) = query.shape, key.shape
     key, value = share_keys(key, H // K), share_values(value, H // K)
     visible = torch.ones(T, S, dtype=torch.bool).tril(S - T if diagonal is None else diagonal)
     scores = query @ key.mT * (D**-0.5 if scale is None else scale)
-    return scores.masked_fill(~visible, -math.inf).softmax(-1).nan_to_num() @ value
+    return scores.masked_fill(~visible, hidden).softmax(axis).nan_to_num(empty) @ value
 
 
 def _calls(rng: random.Random, *sizes: tuple[int, int, int, int, int], scale: float = 1.0) -> list[Call]:
@@ -127,6 +130,29 @@ SAME = [
         lambda query, key, value: _grouped(query, key, value, diagonal=key.shape[1]),
     ),
     Mistake(
+        "Hidden scores are set to 0, where e^0 = 1 still counts.",
+        "Fill them with minus infinity before the softmax.",
+        partial(_grouped, hidden=0.0),
+    ),
+    Mistake(
+        "The softmax runs over the queries and not over the keys.",
+        "The weights of one query add up to 1: `softmax(-1)`.",
+        partial(_grouped, axis=-2),
+    ),
+    *(
+        Mistake(
+            "The scores are divided by another number than sqrt(D).",
+            "D is the width of one head, `query.shape[-1]`, and its root is taken.",
+            lambda query, key, value, scale=scale: _grouped(query, key, value, scale=scale(*query.shape, len(key))),
+        )
+        for scale in (
+            lambda H, T, D, K: (H * D) ** -0.5,
+            lambda H, T, D, K: (K * D) ** -0.5,
+            lambda H, T, D, K: H**-0.5,
+            lambda H, T, D, K: 1 / D,
+        )
+    ),
+    Mistake(
         "The scores are not divided by sqrt(D).",
         "D is the width of one head, `query.shape[-1]`.",
         partial(_grouped, scale=1.0),
@@ -166,3 +192,11 @@ with_cache.mistake(
     "All S keys can be visible; the queries are the last T of them.",
     lambda query, key, value: _grouped(query, key[:, -query.shape[1] :], value[:, -query.shape[1] :]),
 )
+for _empty in (0.0, math.nan):
+    with_cache.mistake(
+        "The triangle is moved by the length of the cache in the wrong direction: early queries see nothing.",
+        "Query t sees S - T + t + 1 keys: `tril(S - T)`, and not `tril(T - S)`.",
+        lambda query, key, value, empty=_empty: _grouped(
+            query, key, value, diagonal=query.shape[1] - key.shape[1], empty=empty
+        ),
+    )

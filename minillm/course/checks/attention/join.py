@@ -82,7 +82,7 @@ def _hidden_parts(rng: random.Random) -> list[Call]:
     return [*calls, *(call[2:] + call[:2] for call in calls)]
 
 
-question = Question("04.4", "One softmax on two machines", join, forbidden=READY_MADE)
+question = Question("04.4", "One softmax on two machines", join, forbidden=READY_MADE, parts=("output", "total"))
 
 ordinary = question.probe(
     "two parts of ordinary size", lambda rng: _parts(rng, 1.0, (1, 2, 3, 2), (4, 3, 6, 4), (5, 8, 1, 8))
@@ -148,3 +148,23 @@ def _zero_times_nan(out_a, total_a, out_b, total_b):
 def _nan_as_zero_everywhere(out_a, total_a, out_b, total_b):
     out, total = _zero_times_nan(out_a, total_a, out_b, total_b)
     return out.nan_to_num(), total
+
+
+for _side, _name in enumerate("ab"):
+    nothing_visible.mistake(
+        f"NaN is mended in the part of machine {_name} only.",
+        "Either machine may see no key: mend both, each in its own part.",
+        lambda *parts, side=_side: _zero_times_nan(
+            *(p.nan_to_num() if at == 2 * side else p for at, p in enumerate(parts))
+        ),
+    )
+
+
+@large_scores.mistake(
+    "One maximum is subtracted for all queries, and what is far below it becomes 0.",
+    "Subtract for each query the larger of its own two totals: `torch.maximum(total_a, total_b)`.",
+)
+def _one_maximum(out_a, total_a, out_b, total_b):
+    most = torch.maximum(total_a, total_b).max()
+    out, total = _powers(out_a, total_a - most, out_b, total_b - most)
+    return out, total + most

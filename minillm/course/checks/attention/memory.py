@@ -115,6 +115,11 @@ one_text.mistake(
     lambda model, memory, n_texts: _count(model, memory, n_texts, width=model["d_model"] // model["n_heads"]),
 )
 one_text.mistake(
+    "The number of query heads per key/value head, H / K, is taken for the number of key/value heads.",
+    "A layer keeps `n_kv_heads` keys per token; how many queries share one does not matter.",
+    lambda model, memory, n_texts: _count(model, memory, n_texts, width=model["d_model"] // model["n_kv_heads"]),
+)
+one_text.mistake(
     "Only one layer is counted.",
     "Every layer keeps its own keys and values.",
     lambda model, memory, n_texts: model["n_layers"] * _left(model, memory) // _per_token(model),

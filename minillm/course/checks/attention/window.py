@@ -93,6 +93,16 @@ whole_text.mistake(
     lambda T, S, window, sinks: _mask(T, S, S, 0),
 )
 whole_text.mistake(
+    "True and False are swapped: True says here that a key is seen.",
+    "True where a query sees the key, as in `masked_fill(~mask, -inf)`.",
+    lambda *sizes: ~_mask(*sizes),
+)
+whole_text.mistake(
+    "There is a sink too many: position number `sinks` is none any more.",
+    "The sinks are the positions 0 to sinks - 1: `key < sinks`.",
+    lambda T, S, window, sinks: _mask(T, S, window, sinks + 1),
+)
+whole_text.mistake(
     "Rows and columns have changed places: the rows are the keys.",
     "Row t says what query t sees: `query[:, None]` and `key[None, :]`, not the other way round.",
     lambda T, S, window, sinks: window_mask(T, S, window, sinks).T,
@@ -115,6 +125,16 @@ with_sinks.mistake(
     lambda T, S, window, sinks: _mask(T, S, window, sinks, sink_from=sinks - 1),
 )
 with_sinks.mistake(
+    "The sinks are taken out of the window: it is too narrow by their number.",
+    "The window holds `window` positions, and the sinks come on top of them.",
+    lambda T, S, window, sinks: _mask(T, S, max(window - sinks, 0), sinks),
+)
+with_sinks.mistake(
+    "The first position is the only sink, whatever `sinks` is.",
+    "`sinks` is how many tokens stay visible: the positions 0 to sinks - 1.",
+    lambda T, S, window, sinks: _mask(T, S, window, min(sinks, 1)),
+)
+with_sinks.mistake(
     "The sinks are forgotten.",
     "The positions below `sinks` stay visible to all later ones.",
     lambda T, S, window, sinks: _mask(T, S, window, 0),
@@ -126,3 +146,21 @@ last_queries.mistake(
     "With a cache, query 0 stands at position S - T.",
     partial(_mask, first=0),
 )
+
+
+@last_queries.mistake(
+    "The window's far end is counted from query 0, as if there were no cache.",
+    "Both ends move with the query, which stands at position S - T + t.",
+)
+def _one_end(T, S, window, sinks):
+    query, key = torch.arange(T)[:, None], torch.arange(S)
+    return (key <= query + S - T) & ((query - key < window) | (key < sinks))
+
+
+@last_queries.mistake(
+    "The near end of the window is counted from query 0, as if there were no cache.",
+    "Both ends move with the query, which stands at position S - T + t.",
+)
+def _other_end(T, S, window, sinks):
+    query, key = torch.arange(T)[:, None], torch.arange(S)
+    return (key <= query) & ((query + S - T - key < window) | (key < sinks))

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -78,6 +79,13 @@ def _reshaped(x: Tensor, gate_up: list[Tensor], down: list[Tensor]) -> Tensor:
     return hidden(x, gate, up) @ flat.reshape(x.shape[1], -1).T
 
 
+def _in_a_row(x: Tensor, gate_up: list[Tensor], down: list[Tensor], *, keep: int) -> Tensor:
+    """Each card reads what the one before it has written, and adds to it if `keep` is 1."""
+    for both, own in zip(gate_up, down, strict=True):
+        x = keep * x + hidden(x, *both.chunk(2)) @ own.T
+    return x
+
+
 question = Question("05.2", "Two cards, and another network", feed_forward)
 
 two_cards = question.probe(
@@ -138,11 +146,55 @@ two_cards.mistake(
     lambda x, gate_up, down: _by_cards(x, gate_up, down[::-1]),
 )
 
+two_cards.mistake(
+    "SiLU is taken of the product of gate and up.",
+    "SiLU bends what the *gate* reads; then it is multiplied by what up reads.",
+    partial(_by_cards, fire=lambda x, gate, up: F.silu((x @ gate.T) * (x @ up.T))),
+)
+two_cards.mistake(
+    "SiLU is taken of both, gate and up.",
+    "SiLU bends what the *gate* reads; what up reads stays as it is.",
+    partial(_by_cards, fire=lambda x, gate, up: F.silu(x @ gate.T) * F.silu(x @ up.T)),
+)
+two_cards.mistake(
+    "What up reads is left out.",
+    "A neuron fires with SiLU(gate) *times* up.",
+    partial(_by_cards, fire=lambda x, gate, up: F.silu(x @ gate.T)),
+)
+two_cards.mistake(
+    "The gate is left out.",
+    "A neuron fires with SiLU(gate) *times* up.",
+    partial(_by_cards, fire=lambda x, gate, up: x @ up.T),
+)
+two_cards.mistake(
+    "What each card writes comes back by itself; the sum is missing.",
+    "The output is (T, C): add up what all cards write.",
+    partial(_by_cards, total=lambda parts: parts),
+)
+two_cards.mistake(
+    "All cards use the first one's matrix, of `gate_up` or of `down`.",
+    "Each card has its own matrices: go through both lists together, with `zip`.",
+    lambda x, gate_up, down: _by_cards(x, gate_up[:1] * len(down), down),
+)
+two_cards.mistake(
+    "All cards use the first one's matrix, of `gate_up` or of `down`.",
+    "Each card has its own matrices: go through both lists together, with `zip`.",
+    lambda x, gate_up, down: _by_cards(x, gate_up, down[:1] * len(down)),
+)
+for _keep in (0, 1):
+    two_cards.mistake(
+        "A card reads what the card before it has written.",
+        "All cards read `x`, and what they write is added up: keep `x`, and add to another tensor.",
+        partial(_in_a_row, keep=_keep),
+    )
+
+EQUAL_SHARES = "The matrices of `down`", "All cards use"  # mistakes that can be made only with them
+
 more_cards = question.probe(
     "more cards, with unequal shares",
     lambda rng: _cards(rng, (1, 2, (1, 1, 1)), (3, 4, (2, 1)), (2, 4, (2, 2, 2, 2)), (3, 6, (5, 4, 4)), (2, 3, (4,))),
     _weights_of_cards,
-    same=[mistake for mistake in two_cards.mistakes if "reverse" not in mistake.sentence],
+    same=[mistake for mistake in two_cards.mistakes if not mistake.sentence.startswith(EQUAL_SHARES)],
     kinds=("three cards", "unequal shares", "four cards", "three unequal shares", "a single card"),
 )
 

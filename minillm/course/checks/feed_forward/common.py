@@ -38,4 +38,11 @@ OTHER_BENDS = {
     "gelu, approximated": lambda x: F.gelu(x, approximate="tanh"),
     "softplus": F.softplus,
     "softmax": lambda x: x.softmax(-1),
+    "leaky relu": F.leaky_relu,
+    "elu": F.elu,
+    "squared relu": lambda x: x.relu().square(),
+    "quick gelu": lambda x: x * torch.sigmoid(1.702 * x),
+    "SiLU twice": lambda x: F.silu(F.silu(x)),
+    "x tanh(x)": lambda x: x * x.tanh(),
+    "abs": torch.abs,
 }  # what may stand in place of SiLU by mistake

@@ -8,7 +8,6 @@ gradients (issue 1448 of pytorch/torchtitan); and raw scores stood for weights i
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,9 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.feed_forward.common import OTHER_BENDS, hidden, told_apart
-from minillm.course.checks.plain import apart, as_tensor
+from minillm.course.checks.feed_forward import weights as w
+from minillm.course.checks.feed_forward.common import OTHER_BENDS
+from minillm.course.checks.feed_forward.weights import chosen, outputs_of, right_weights, what_is_heard
 from minillm.course.checks.question import Question
 
 CLOSEST = 0.1  # by which scores of a token must differ: who is chosen may not hang on rounding
@@ -39,29 +39,12 @@ def mixture(
     >>> mixture(x, torch.tensor([[0.0], [1.0]]), one, one, one, k=1, renormalize=True).round(decimals=4)
     tensor([[0.7311]])
     """
-    return _mixed(x, router, gate, up, down, k, renormalize, weigh=_weights)
-
-
-def _weights(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    chosen = _chosen(scores, k)
-    if renormalize:
-        scores = scores.where(chosen, -torch.inf)
-    return scores.softmax(-1) * chosen
-
-
-def _chosen(scores: Tensor, k: int) -> Tensor:
-    """True for the k best of each row."""
-    return (scores[..., None, :] > scores[..., None]).sum(-1) < k
-
-
-def _outputs(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """What each expert would write at each position: (experts, T, C)."""
-    return torch.stack([hidden(x, *own[:2]) @ own[2].T for own in zip(gate, up, down, strict=True)])
+    return _mixed(x, router, gate, up, down, k, renormalize, weigh=right_weights)
 
 
 def _mixed(x, router, gate, up, down, k, renormalize, *, weigh) -> Tensor:
     """A mixture with other weights (T, experts)."""
-    return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), _outputs(x, gate, up, down))
+    return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), outputs_of(x, gate, up, down))
 
 
 def _layers(
@@ -87,85 +70,23 @@ def _layers(
     return calls
 
 
-def _heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """With which weights the experts' outputs make up the answer, if with any, and what is wrong with them."""
-    for (x, router, gate, up, down, k, renormalize), wanted, answer in zip(calls, right, got, strict=True):
-        given = as_tensor(answer)
-        if given is None or given.shape != wanted.shape or not given.isfinite().all():
-            return None
-        for t in apart(wanted, given).any(-1).nonzero().flatten().tolist():
-            outputs = _outputs(x, gate, up, down)[:, t].double()  # (experts, C), with C the larger one
-            weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
-            if apart(given[t].double(), weights @ outputs).any():
-                hint = "What an expert writes is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`."
-                return f"Token {t} hears something that is no weighted sum of what the experts write.", hint
-            due = _weights(x @ router.T, k, renormalize)[t]
-            fault = _fault(weights, (x @ router.T)[t], k, renormalize)
-            heard, due = told_apart(weights, due)
-            hint = "Print the router's scores of this token: who are the best k, and what are their weights?"
-            return f"Token {t} hears the experts with the weights {heard}; right are {due}{fault}.", hint
-    return None
-
-
-def _fault(weights: Tensor, scores: Tensor, k: int, renormalize: bool) -> str:
-    """What is wrong with the weights of a token, as the end of a sentence about them."""
-    heard, best = weights.abs() > 1e-4, _chosen(scores, k)
-    if (heard & ~best).any():
-        if int(heard.sum()) > k:
-            return f": {int(heard.sum())} experts are heard, and k is {k}"
-        return ": an expert is heard that is not among the best k"
-    if (weights < -1e-4).any():
-        return ": a weight is negative"
-    total = float(weights.sum())
-    if renormalize and abs(total - 1) > 1e-3:
-        return f": they add up to {total:.4g} and not to 1"
-    if not renormalize and abs(total - 1) < 1e-3 and abs(float(scores.softmax(-1)[best].sum()) - 1) > 1e-3:
-        return ": they add up to 1, though `renormalize` is False"
-    if int(heard.sum()) < k and bool((scores.softmax(-1)[best] > 1e-3).all()):
-        return f": only {int(heard.sum())} of {k} experts are heard"
-    return ""
-
-
-def _over_tokens(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    """A softmax down the batch."""
-    shares = scores.softmax(0)
-    return _largest(shares, k, renormalize)
-
-
-def _largest(shares: Tensor, k: int, renormalize: bool) -> Tensor:
-    top, chosen = shares.topk(k)
-    top = top / top.sum(-1, keepdim=True) if renormalize else top
-    return torch.zeros_like(shares).scatter(-1, chosen, top)
-
-
-def _same_for_all(scores: Tensor, k: int, renormalize: bool, *, joined: Callable[[Tensor], Tensor]) -> Tensor:
-    """The experts that are best for the whole text."""
-    best = torch.zeros(scores.shape[1]).scatter(0, joined(scores).topk(k).indices, 1.0)
-    kept = scores.softmax(-1) * best
-    return kept / kept.sum(-1, keepdim=True) if renormalize else kept
-
-
-def _of_one_sum(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    weights = _weights(scores, k, False)
-    return weights / weights.sum() if renormalize else weights
-
-
-def _with_zeros(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    """Zeros in place of the scores that are not chosen, and then a softmax."""
-    return (scores * _chosen(scores, k)).softmax(-1)
-
-
-def _bent(x, router, gate, up, down, k, renormalize, *, bend: Callable[[Tensor], Tensor]) -> Tensor:
-    """A mixture of experts whose gates go through another function."""
-    fired = bend(torch.einsum("tc,efc->etf", x, gate)) * torch.einsum("tc,efc->etf", x, up)
-    return torch.einsum("te,etf,ecf->tc", _weights(x @ router.T, k, renormalize), fired, down)
-
-
 def _melted(x, router, gate, up, down, k, renormalize) -> Tensor:
-    weights = _weights(x @ router.T, k, renormalize)
+    weights = right_weights(x @ router.T, k, renormalize)
     gates, ups, downs = (torch.einsum("te,eab->tab", weights, matrix) for matrix in (gate, up, down))
     fired = F.silu(torch.einsum("tfc,tc->tf", gates, x)) * torch.einsum("tfc,tc->tf", ups, x)
     return torch.einsum("tcf,tf->tc", downs, fired)
+
+
+def _weighted_inside(x, router, gate, up, down, k, renormalize) -> Tensor:
+    weights = right_weights(x @ router.T, k, renormalize)
+    each = [outputs_of(own[:, None] * x, gate, up, down)[e] for e, own in enumerate(weights.T)]
+    return torch.stack(each).sum(0)
+
+
+def _fired(x, router, gate, up, down, k, renormalize, *, fire: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """A mixture of experts whose neurons fire otherwise, by the readings of their gate and up."""
+    fired = fire(torch.einsum("tc,efc->etf", x, gate), torch.einsum("tc,efc->etf", x, up))
+    return torch.einsum("te,etf,ecf->tc", right_weights(x @ router.T, k, renormalize), fired, down)
 
 
 question = Question("05.3", "A few of many networks", mixture)
@@ -173,18 +94,18 @@ question = Question("05.3", "A few of many networks", mixture)
 one_expert = question.probe(
     "one expert for each token",
     lambda rng: _layers(rng, True, (1, 3, 2, 2, 1), (4, 6, 3, 4, 1), (6, 4, 5, 3, 1), (2, 3, 1, 1, 1)),
-    _heard,
+    what_is_heard,
     kinds=("a single token", "four tokens", "six tokens", "a single expert"),
 )
 one_expert.mistake(
     "Where `renormalize` is True, the one expert counts with its share in all: its weight should be 1.",
     "With `renormalize` the weights of the *chosen* experts add up to 1. Is the flag read the right way round?",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, False)),
+    partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, k, False)),
 )
 one_expert.mistake(
     "The experts are weighted by their scores as they are.",
     "A score may be negative or 7. Softmax makes weights of scores.",
-    partial(_mixed, weigh=lambda scores, k, renormalize: scores * _chosen(scores, k)),
+    partial(_mixed, weigh=lambda scores, k, renormalize: scores * chosen(scores, k)),
 )
 one_expert.mistake(
     "All experts are heard.",
@@ -194,12 +115,12 @@ one_expert.mistake(
 one_expert.mistake(
     "The experts with the lowest scores are chosen.",
     "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(-scores, k, renormalize)),
+    partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(-scores, k, renormalize)),
 )
 one_expert.mistake(
     "The softmax runs over the tokens, and not over the experts.",
     "The scores are (T, E). The shares of one token add up to 1: `softmax(-1)`.",
-    partial(_mixed, weigh=_over_tokens),
+    partial(_mixed, weigh=w.over_tokens),
 )
 for _joined in (
     lambda scores: scores.softmax(-1).sum(0),
@@ -210,22 +131,37 @@ for _joined in (
     one_expert.mistake(
         "The experts are chosen once for all tokens together.",
         "Each token has its own best k: `topk` along the last axis of (T, E).",
-        partial(_mixed, weigh=partial(_same_for_all, joined=_joined)),
+        partial(_mixed, weigh=partial(w.same_for_all, joined=_joined)),
     )
 one_expert.mistake(
     "The weights are divided by the sum over all tokens.",
     "The weights of each token add up to 1: `sum(-1, keepdim=True)`.",
-    partial(_mixed, weigh=_of_one_sum),
+    partial(_mixed, weigh=w.of_one_sum),
 )
 one_expert.mistake(
     "One expert too many is heard.",
     "With `sorted(...)[k]` as the limit, k + 1 experts reach it. The last one chosen has number k - 1.",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, min(k + 1, scores.shape[1]), renormalize)),
+    partial(_mixed, weigh=w.one_more),
 )
 one_expert.mistake(
     "The scores that are not chosen become 0 before the softmax, where e^0 = 1 still counts.",
     "Fill them with -inf, or set the weights to 0 after the softmax.",
-    partial(_mixed, weigh=_with_zeros),
+    partial(_mixed, weigh=w.with_zeros),
+)
+one_expert.mistake(
+    "The scores that are not chosen become 0 before the softmax, where e^0 = 1 still counts.",
+    "Fill them with -inf, or set the weights to 0 after the softmax.",
+    partial(_mixed, weigh=w.zeros_then_cut),
+)
+one_expert.mistake(
+    "The experts are chosen by the size of their scores, without the sign.",
+    "The best k have the highest scores, and -5 is a low one.",
+    partial(_mixed, weigh=w.by_size),
+)
+one_expert.mistake(
+    "The weights of the best k are given to experts 0, 1 and so on, and not to those that were chosen.",
+    "`topk` gives the experts' numbers too: `top, chosen = shares.topk(k)`. Use `chosen`.",
+    partial(_mixed, weigh=w.from_zero),
 )
 one_expert.mistake(
     "Gate and up are swapped.",
@@ -236,26 +172,68 @@ for bend in OTHER_BENDS.values():
     one_expert.mistake(
         "The gate's reading goes through another function than SiLU.",
         "SiLU is x times sigmoid(x), `F.silu`.",
-        partial(_bent, bend=bend),
+        partial(_fired, fire=lambda gate, up, bend=bend: bend(gate) * up),
+    )
+
+for _sentence, _fire in {
+    "The experts' neurons have no bend: gate and up are multiplied as they are.": lambda gate, up: gate * up,
+    "What the experts' up reads is left out.": lambda gate, up: F.silu(gate),
+    "In the experts SiLU is taken of the product of gate and up.": lambda gate, up: F.silu(gate * up),
+    "In the experts SiLU is taken of both, gate and up.": lambda gate, up: F.silu(gate) * F.silu(up),
+}.items():
+    one_expert.mistake(
+        _sentence,
+        "What an expert writes is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`.",
+        partial(_fired, fire=_fire),
     )
 
 several_experts = question.probe(
     "several experts",
     lambda rng: _layers(rng, True, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (3, 4, 2, 3, 3), (5, 5, 4, 4, 2), far=True),
-    _heard,
+    what_is_heard,
     kinds=("a single token", "three of five experts", "all experts chosen", "two of four experts", "scores near 200"),
 )
 several_experts.mistake(
     "The chosen experts all count the same.",
     "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _chosen(scores, k) / k),
+    partial(_mixed, weigh=lambda scores, k, renormalize: chosen(scores, k) / k),
 )
 several_experts.mistake(
     "Only the best expert is heard.",
     "k experts are chosen for each token.",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, 1, renormalize)),
+    partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, 1, renormalize)),
 )
 
+several_experts.mistake(
+    "The weights stand in another order than the experts to which they are given.",
+    "The first weight of `topk` belongs to the first expert of `topk`, which may be number 3.",
+    partial(_mixed, weigh=w.in_another_order),
+)
+several_experts.mistake(
+    "A second softmax is taken of what is a softmax already.",
+    "One is enough. To let the chosen ones' shares add up to 1, divide them by their sum.",
+    partial(_mixed, weigh=w.again),
+)
+several_experts.mistake(
+    "The weights come of a sigmoid and not of a softmax.",
+    "Softmax over the experts: e to each score, over the sum of these powers.",
+    partial(_mixed, weigh=w.sigmoids),
+)
+several_experts.mistake(
+    "The scores are divided by their sum, without a softmax.",
+    "A score may be negative. Take the softmax first; the shares are what is divided by its sum.",
+    partial(_mixed, weigh=w.over_their_sum),
+)
+several_experts.mistake(
+    "The router's scores are divided by a number, such as sqrt(C), before the softmax.",
+    "The scores are plain dot products here: `x @ router.T`.",
+    lambda x, router, *rest: mixture(x, router / x.shape[1] ** 0.5, *rest),
+)
+several_experts.mistake(
+    "The weight multiplies what an expert reads; it should multiply what the expert writes.",
+    "A network is not linear. Let the expert run on `x` as it is, and multiply what comes out.",
+    _weighted_inside,
+)
 several_experts.mistake(
     "The experts' matrices are mixed, and one network runs. What the experts write is to be mixed.",
     "A network is not linear. Let each chosen expert run, then add up with the weights.",
@@ -263,33 +241,38 @@ several_experts.mistake(
 )
 
 
-def _overflowing(scores: Tensor, k: int, renormalize: bool) -> Tensor:
-    powers, chosen = scores.exp(), _chosen(scores, k)
-    return powers * chosen / (powers * chosen if renormalize else powers).sum(-1, keepdim=True)
-
-
 several_experts.mistake(
     "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
     "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
-    partial(_mixed, weigh=_overflowing),
+    partial(_mixed, weigh=w.overflowing),
 )
 
 shares_of_all = question.probe(
     "weights as shares of all",
     lambda rng: _layers(rng, False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (3, 4, 2, 3, 3), (5, 5, 4, 4, 1), far=True),
-    _heard,
+    what_is_heard,
     kinds=("a single token", "three of five experts", "all experts chosen", "one of four experts", "scores near 200"),
 )
 shares_of_all.mistake(
     "The weights add up to 1, though `renormalize` is False.",
     "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
-    partial(_mixed, weigh=lambda scores, k, renormalize: _weights(scores, k, True)),
+    partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, k, True)),
+)
+shares_of_all.mistake(
+    "Without `renormalize` a second softmax is taken of what is a softmax already.",
+    "The weights are the shares in *one* softmax over all experts' scores.",
+    partial(_mixed, weigh=w.again),
+)
+shares_of_all.mistake(
+    "Without `renormalize` the weights are sigmoids of the scores.",
+    "The weights are the shares in the softmax over all experts.",
+    partial(_mixed, weigh=w.sigmoids),
 )
 shares_of_all.mistake(
     "Without `renormalize` the scores themselves are the weights.",
     "A score may be negative. The weights are the shares in the softmax over all experts.",
     partial(
         _mixed,
-        weigh=lambda scores, k, renormalize: scores * _chosen(scores, k),
+        weigh=lambda scores, k, renormalize: scores * chosen(scores, k),
     ),
 )

@@ -22,8 +22,8 @@ from minillm.course.checks.question import Question
 STEEPEST = 8.0  # how far apart the singular values of all questions may lie; rounding grows with it
 
 SHORT = (
-    "The equations are to hold exactly. Is something added to a diagonal (a ridge), is the step too small, or do the "
-    "steps end too early?"
+    "The equations are to hold exactly. Is the outer product divided by too long a vector, something added to a "
+    "diagonal (a ridge), the step too small, or do the steps end too early?"
 )
 
 
@@ -104,9 +104,10 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
             for number in apart(due, questions.double() @ given.T).any(-1).nonzero().flatten().tolist():
                 said, wanted_answer = told_apart(given @ questions[number].double(), due[number])
                 part = _way(down.double() @ questions[number].double(), due[number], given @ questions[number].double())
-                if name == "question" and part:
-                    words = f"Asked question {number}, the new matrix has gone {part:.4g} of the way to the new answer"
-                    return f"{words}: it answers {said}; right is {wanted_answer}.", SHORT
+                if name == "question" and part is not None:
+                    words, hint = _how_far(part)
+                    words = f"Asked question {number}, the new matrix {words}"
+                    return f"{words}: it answers {said}; right is {wanted_answer}.", hint
                 hint = "Ask your new matrix yourself: `asked @ new.T` and `others @ new.T`."
                 words = f"Asked {name} {number}, the new matrix answers {said}"
                 return f"{words}; right is {wanted_answer}.", hint
@@ -118,10 +119,27 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
 
 
 def _way(old: Tensor, new: Tensor, said: Tensor) -> float | None:
-    """Which part of the way an answer has gone, if it lies on the way from the old one to the new one."""
+    """Which part of the way an answer has gone, if it lies on the line from the old one to the new one."""
     step = new.double() - old
     part = float((said - old) @ step / (step @ step))
-    return part if 0 < part < 1 and not apart(said, old + part * step).any() else None
+    return part if len(step) > 1 and not apart(said, old + part * step).any() else None
+
+
+def _how_far(part: float) -> tuple[str, str]:
+    """What a matrix does that has gone this part of the way to a new answer, and a hint."""
+    if abs(part) < 1e-4:
+        return (
+            "still gives the old answer",
+            "Nothing was written for it. Does a special case skip it?",
+        )
+    if part < 0:
+        return f"has gone {-part:.4g} times the way, but away from the new answer", "What is missing is new minus old."
+    if part > 1:
+        return (
+            f"has gone {part:.4g} times the way to the new answer, which is too far",
+            "Is the outer product divided by the square of the right length, and is it added only once?",
+        )
+    return f"has gone {part:.4g} of the way to the new answer", SHORT
 
 
 question = Question("05.4", "Write a fact, and spoil nothing", write)
@@ -153,6 +171,17 @@ one_fact.mistake(
     lambda down, asked, answers, others: write(down, asked, answers, others) - down,
 )
 
+one_fact.mistake(
+    "The change is taken away in place of added: what is missing is old minus new.",
+    "What is missing is the new answer minus the old one, and the change is added.",
+    partial(_changed, for_asked=lambda old, new: old - new, for_others=lambda old: 0 * old),
+)
+one_fact.mistake(
+    "The matrix comes back as it was where there are no other questions.",
+    "Without `others` the fact is to be written all the same. Only the zeros for the others fall away.",
+    lambda down, asked, answers, others: down if len(others) == 0 else write(down, asked, answers, others),
+)
+
 with_others = question.probe(
     "and others that must not change",
     lambda rng: _matrices(rng, (2, 3, 1, 1), (4, 9, 1, 3), (3, 8, 1, 4), (2, 3, 1, 2)),
@@ -180,6 +209,25 @@ def _wrong_end(down, asked, answers, others):
     missing = torch.cat((torch.zeros(len(others), len(down)), answers - asked @ down.T))
     questions = torch.cat((asked, others)).double()
     return (down.double() + (torch.linalg.pinv(questions) @ missing.double()).T).float()
+
+
+@with_others.mistake(
+    "What is written along the part of h that the others leave free is divided by the whole h · h.",
+    "Ask the new matrix: with v the free part, (missing · vᵀ) · h is missing times (v · h). Divide by that.",
+)
+def _divided_by_the_whole(down, asked, answers, others):
+    free = asked - asked @ torch.linalg.pinv(others) @ others
+    return down + ((answers - asked @ down.T) / (asked * asked).sum(1, keepdim=True)).T @ free
+
+
+@with_others.mistake(
+    "From h the parts along the other questions are taken one by one, as if these stood at right angles.",
+    "They do not. Make them orthogonal first, or solve one system of equations with all questions in it.",
+)
+def _one_by_one(down, asked, answers, others):
+    unit = others / others.norm(dim=1, keepdim=True)
+    free = asked - asked @ unit.T @ unit
+    return down + ((answers - asked @ down.T) / (free * asked).sum(1, keepdim=True)).T @ free
 
 
 several_facts = question.probe(

@@ -41,23 +41,77 @@ def _firing(
     return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
 
 
+def _size(x: Tensor) -> Tensor:
+    """1 over the root of the mean square, as RMSNorm multiplies by it."""
+    return (x.square().mean(-1, keepdim=True) + 1e-5).rsqrt()
+
+
+def _normed(x: Tensor) -> Tensor:
+    return x * _size(x)
+
+
 def _networks(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
     """Networks and words of the sizes (T, C, F, V)."""
     return [tuple(numbers(rng, *shape) for shape in ((T, C), (F, C), (F, C), (C, F), (V, C))) for T, C, F, V in sizes]
 
 
 def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """A neuron whose number is wrong."""
+    """What all wrong results have in common, or else a neuron whose number is wrong."""
+    pairs = []
     for wanted, answer in zip(right, got, strict=True):
         given = as_tensor(answer)
         if given is None or given.shape != wanted.shape:
             return None
-        if (wrong := apart(wanted, given)).any():
-            t, f, v = wrong.nonzero()[0].tolist()
-            hint = "Multiply two numbers: how strongly it fires here, and its column of `down` times the word."
-            sentence = f"At position {t} neuron {f} is said to add {given[t, f, v]:.4g} to word {v}"
-            return f"{sentence}; right is {wanted[t, f, v]:.4g}.", hint
-    return None
+        if apart(wanted, given).any():
+            pairs.append((wanted.double(), given.double()))
+    for axes, words, hint in FACTORS:
+        others = {0, 1, 2} - set(axes) - ({2} if axes == (0,) else set())
+        told = all(any(wanted.shape[axis] > 1 for wanted, _ in pairs) for axis in others)
+        if told and all(_scaled_along(axes, *pair) for pair in pairs):
+            return words, hint
+    wanted, given = pairs[0]
+    t, f, v = apart(wanted, given).nonzero()[0].tolist()
+    hint = "Multiply two numbers: how strongly it fires here, and its column of `down` times the word."
+    sentence = f"At position {t} neuron {f} is said to add {given[t, f, v]:.4g} to word {v}"
+    return f"{sentence}; right is {wanted[t, f, v]:.4g}.", hint
+
+
+FACTORS = (
+    (
+        (0,),
+        "At each position all numbers are off by one factor.",
+        "Is something divided by a norm or a sum of its own at each position? Nothing is normalized here.",
+    ),
+    (
+        (1,),
+        "The numbers of each neuron are off by one factor, the same at all positions and for all words.",
+        "Is a neuron's value scaled or normalized? How strongly it fires is right up to this factor.",
+    ),
+    (
+        (2,),
+        "The numbers of each word are off by one factor, the same for all neurons.",
+        "Is a word's row normalized or scaled? A dot product takes it as it is.",
+    ),
+    (
+        (0, 1),
+        "The neurons fire with the wrong strengths; how well what they write fits the words is right.",
+        "The strength is SiLU(x · gateᵀ) · (x · upᵀ), with SiLU on the gate alone.",
+    ),
+    (
+        (1, 2),
+        "From position to position each neuron's numbers change as they should, but they are off by a factor: what "
+        "it writes, or how well that fits the word, is wrong.",
+        "What a neuron writes is its column of `down`, and the fit is a dot product with the word: `words @ down`.",
+    ),
+)  # axes along which a factor may differ, and what it says if it differs along no other
+
+
+def _scaled_along(axes: tuple[int, ...], wanted: Tensor, given: Tensor) -> bool:
+    """Whether each slice along these axes is a multiple of the right one: the best factor leaves no rest."""
+    others = tuple(axis for axis in range(3) if axis not in axes)
+    size = wanted.square().sum(others, keepdim=True)
+    factor = (wanted * given).sum(others, keepdim=True) / size.clamp_min(1e-12)
+    return not apart(given, factor * wanted).any()
 
 
 question = Question("05.1", "Which neuron wrote it?", contributions)
@@ -150,6 +204,42 @@ one_word.mistake(
     "A softmax over the words makes probabilities of the shares.",
     "What is asked for is what a neuron adds to the score; it may be negative or larger than 1.",
     lambda *network: contributions(*network).softmax(-1),
+)
+
+one_word.mistake(
+    "A norm stands in front of the network or of the head; there is none here.",
+    "Use `x` as it comes, and what the neurons write as it is.",
+    lambda x, *network: contributions(_normed(x), *network),
+)
+one_word.mistake(
+    "A norm stands in front of the network or of the head; there is none here.",
+    "Use `x` as it comes, and what the neurons write as it is.",
+    lambda *network: contributions(*network) * _size(hidden(*network[:3]) @ network[3].T)[:, None],
+)
+one_word.mistake(
+    "The words' rows or what the neurons write are divided by their length: these are cosines.",
+    "The score of a word is a dot product, and long rows count for more.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, down, F.normalize(words)),
+)
+one_word.mistake(
+    "The words' rows or what the neurons write are divided by their length: these are cosines.",
+    "The score of a word is a dot product, and long rows count for more.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, F.normalize(down, dim=0), words),
+)
+one_word.mistake(
+    "The words' rows or what the neurons write are divided by their length: these are cosines.",
+    "The score of a word is a dot product, and long rows count for more.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, F.normalize(down, dim=0), F.normalize(words)),
+)
+one_word.mistake(
+    "What the stream itself adds to the score is in every number.",
+    "Only what the neuron writes is asked for, without `x` and its own share in the score.",
+    lambda x, gate, up, down, words: contributions(x, gate, up, down, words) + (x @ words.T)[:, None],
+)
+one_word.mistake(
+    "The numbers are added up from neuron to neuron.",
+    "Each neuron's own share is asked for, without that of the neurons before it.",
+    lambda *network: contributions(*network).cumsum(1),
 )
 
 several_words = question.probe(

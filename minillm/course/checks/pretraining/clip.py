@@ -230,8 +230,21 @@ def _mended(gradients, longest):
     "The step as a whole is left out: zeros in place of every tensor.",
 )
 def _only_the_broken_one(gradients, longest):
-    left = [gradient if gradient.isfinite().all() else torch.zeros_like(gradient) for gradient in gradients]
-    return clip(left, longest)[0], _norm(gradients)
+    return clip(_without_the_broken(gradients), longest)[0], _norm(gradients)
+
+
+def _without_the_broken(gradients):
+    return [gradient if gradient.isfinite().all() else torch.zeros_like(gradient) for gradient in gradients]
+
+
+overflowed.mistake(
+    "Only the tensor with the broken number is set to 0.",
+    "The step as a whole is left out: zeros in place of every tensor.",
+    lambda gradients, longest: (
+        clip(gradients, longest)[0] if math.isfinite(_norm(gradients)) else _without_the_broken(gradients),
+        _norm(gradients),
+    ),
+)
 
 
 @overflowed.mistake(

@@ -3,17 +3,15 @@
 Their own filter had a bug, found when it was too late to train again; so the paper measures what the overlap does.
 """
 
-import random
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
-from minillm.course.checks.asking import Call
+from minillm.course.checks.pretraining import books
+from minillm.course.checks.pretraining.books import Document
 from minillm.course.checks.pretraining.documents import which_document
 from minillm.course.checks.question import Question
-
-Document = list[int]
 
 
 def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
@@ -46,82 +44,9 @@ def _counting(
     return [count(text, _starts(text, runs, n), n) for text in validation]
 
 
-def _fresh(rng: random.Random) -> Callable[[int], Document]:
-    """So many tokens that have not been drawn yet: only what is copied on purpose is seen twice."""
-    left = iter(rng.sample(range(10, 100), 90))
-    return lambda count: [next(left) for _ in range(count)]
-
-
-def _one_book(rng: random.Random) -> list[Call]:
-    """Runs from the middle and from the end of one document, its tokens in another order, and every other of them."""
-    calls = [([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8]], 3)]
-    for n in (2, 3, 4):
-        new = _fresh(rng)
-        book = new(n + 6)
-        at = rng.randint(0, 2)
-        middle = [*new(rng.randint(1, 3)), *book[at : at + n + 1], *new(2)]
-        end = [*new(2), *book[-n:], *new(1)]
-        gaps = [token for pair in zip(book, new(n + 6), strict=True) for token in pair]
-        calls.append(([book], [middle, end, book[::-1], book[:-1:2], gaps, new(n + 2), book], n))
-    new = _fresh(rng)
-    four, (odd,), large = new(4), new(1), [50_256, 0, 128_255, 7, 50_256, 0]
-    calls.append(([[0, 0, 1, 0, 0]], [[0, 0, 0, 1], [1, 1], [5, 0, 0, 5, 1]], 2))
-    calls.append(([large], [[9, 0, 128_255, 7, 3], large[1:]], 3))
-    return [*calls, ([four], [[four[2], odd, four[0], odd], [odd]], 1), ([four], [four, [odd, *four], four], 4)]
-
-
-BOOK = (
-    "a run in the middle",
-    *["runs, gaps, another order"] * 3,
-    "tokens that repeat",
-    "ids of a large vocabulary, and 0",
-    "n = 1",
-    "a document that is one run",
-)
-
-
-def _shelf(rng: random.Random) -> list[Call]:
-    """One document has runs of two others, one goes from the end of one into the next, one looks alike as text."""
-    calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
-    for n in (2, 3, 4):
-        new = _fresh(rng)
-        text, two, three = new(n + 2), new(n + 3), new(n + 1)
-        across = [*new(1), *two[-(n - 1) :], *three[: n - 1], *new(1)]
-        calls.append(([text, two, three], [across, [*three[:n], *new(2), *text[-n:]], new(n)], n))
-        first, second = [*new(1), *text[: n - 1]], [*text[n - 1 : n + 1], *new(1)]  # a run goes from one into the other
-        calls.append(([text, two], [first, second, three], n))
-    calls.append(([[1, 23], [4, 56], [11, 23]], [[12, 3], [1, 2], [4, 56]], 2))
-    new = _fresh(rng)
-    book, other, free = new(8), new(5), new(6)
-    chained = [free[0], *book[1:3], free[1], *other[2:4], *book[5:8], free[2]]
-    return [*calls, ([book, other], [chained, [*book[4:7], *book[:3]]], 2), ([other, other], [other[:3]], 3)]
-
-
-SHELF = *["several books"] * 7, "ids that look alike as text", "several runs in a document", "the same book twice"
-
-
-def _short(rng: random.Random) -> list[Call]:
-    """Documents shorter than n, and empty ones, on both sides."""
-    calls = [([[1, 2, 3, 4]], [[3, 4], []], 3)]
-    for n in (3, 4):
-        new = _fresh(rng)
-        book, short = new(n + 3), new(n - 1)
-        ends_alike = [*new(n), *book[-(n - 1) :]]
-        calls.append(([book, short, []], [short, ends_alike, [], book[:n]], n))
-    return [*calls, ([], [[1, 2, 3]], 2), ([[1, 2, 3]], [], 2), ([[1, 2]], [[1, 2], [1, 2, 3]], 5)]
-
-
-SHORT = (
-    *["a document shorter than n, and an empty one"] * 3,
-    "no training document",
-    "no validation document",
-    "an n larger than every document",
-)
-
-
 question = Question("08.3", "The exam stood in the book", seen_before)
 
-one_book = question.probe("one book", _one_book, which_document, kinds=BOOK)
+one_book = question.probe("one book", books.one_book, which_document, kinds=books.BOOK)
 one_book.mistake(
     "It is the share of the runs, not of the tokens.",
     "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
@@ -136,6 +61,13 @@ one_book.mistake(
     "A token that lies in two runs is counted twice.",
     "Collect the places in a set, or mark them True: a place is read or not.",
     partial(_counting, count=lambda document, starts, n: len(starts) * n / max(len(document), 1)),
+)
+
+
+one_book.mistake(
+    "A token that lies in two runs is counted twice.",
+    "Collect the places in a set, or mark them True: a place is read or not.",
+    partial(_counting, count=lambda document, starts, n: min(1.0, len(starts) * n / max(len(document), 1))),
 )
 
 
@@ -229,12 +161,60 @@ one_book.mistake(
     ),
 )
 
+one_book.mistake(
+    "The last run of each document is missing, in training and in validation.",
+    "A document of L tokens has L - n + 1 runs of n.",
+    lambda training, validation, n: [
+        _covered(
+            [at for at in _starts(text, _runs([read[:-1] for read in training], n), n) if at < len(text) - n], text, n
+        )
+        for text in validation
+    ],
+)
+one_book.mistake(
+    "Where a run was found the search goes on behind it, and misses those that overlap it.",
+    "The next run may begin one place later: go on with t + 1.",
+    partial(_counting, count=lambda document, starts, n: _covered(_apart(starts, n), document, n)),
+)
+for _count in (
+    lambda places, text: len({text[at] for at in places}) / max(len(set(text)), 1),
+    lambda places, text: len({text[at] for at in places}) / max(len(text), 1),
+):
+    one_book.mistake(
+        "Tokens are counted and not places: a token that comes twice in a document counts as one.",
+        "Mark the places t to t + n - 1 of each run, and count the marks.",
+        partial(_counting, count=lambda text, starts, n, count=_count: count(_places(starts, n), text)),
+    )
+one_book.mistake(
+    "A token of a run is counted at all its places in the document, also outside of the run.",
+    "Mark the places t to t + n - 1 of each run, and count the marks.",
+    partial(
+        _counting,
+        count=lambda text, starts, n: (
+            sum(id in {text[at] for at in _places(starts, n)} for id in text) / max(len(text), 1)
+        ),
+    ),
+)
+
+
+def _places(starts: list[int], n: int) -> set[int]:
+    return {place for at in starts for place in range(at, at + n)}
+
+
+def _apart(starts: list[int], n: int) -> list[int]:
+    """The runs that are found if the search goes on behind each."""
+    kept = []
+    for at in starts:
+        if not kept or at >= kept[-1] + n:
+            kept.append(at)
+    return kept
+
 
 def _covered(starts: list[int], document: Document, n: int) -> float:
-    return len({place for at in starts for place in range(at, at + n)}) / max(len(document), 1)
+    return len(_places(starts, n)) / max(len(document), 1)
 
 
-several_books = question.probe("a shelf of books", _shelf, which_document, kinds=SHELF)
+several_books = question.probe("a shelf of books", books.shelf, which_document, kinds=books.SHELF)
 several_books.mistake(
     "A run goes from the end of one training document into the next.",
     "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
@@ -281,7 +261,7 @@ def _in_text(training, validation, n):
     return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
 
 
-short_texts = question.probe("texts shorter than a run", _short, which_document, kinds=SHORT)
+short_texts = question.probe("texts shorter than a run", books.short, which_document, kinds=books.SHORT)
 
 
 @short_texts.mistake(

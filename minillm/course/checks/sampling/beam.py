@@ -11,11 +11,16 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Question
 from minillm.course.checks.sampling.search import beam_search, grow, per_token, rounds
 from minillm.course.checks.sampling.slips import (
+    after_the_start,
     columns,
     counting,
+    cut_at_the_end,
+    divided_again,
     fewer,
     finished_first,
     offset,
+    one_at_first,
+    one_for_each_last_token,
     plain,
     ranked,
     width_for_each,
@@ -30,7 +35,7 @@ def _never_ending(rng: random.Random) -> list[Call]:
 
 
 def _ending(rng: random.Random) -> list[Call]:
-    traps = _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside, finished_first
+    traps = _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside, finished_first, cut_at_the_end
     return [*tables(rng, True, False, *traps), *wide(rng, 0.5, (5, 3), (1, 4), (2, 1))]
 
 
@@ -120,7 +125,21 @@ never_end.mistake(
     "There are `steps` rounds, and each adds a token to what is not finished.",
     fewer,
 )
-
+never_end.mistake(
+    "Of the texts with the same last token only the best is kept (Viterbi's rule).",
+    "In a beam two texts may end alike. Keep the `width` best of all.",
+    one_for_each_last_token,
+)
+never_end.mistake(
+    "Every token is scored as if it came after the start.",
+    "The row changes with each round: `log_p[last]`, where last is the text's own last token.",
+    after_the_start,
+)
+never_end.mistake(
+    "After the first round only one text goes on.",
+    "The first round, too, keeps `width` texts.",
+    one_at_first,
+)
 
 with_ends = question.probe("texts that end", _ending, other_text)
 
@@ -166,6 +185,11 @@ def _finished_set_aside(log_p, start, end, width, steps, power):
     return max(aside + beam, key=score)[0]
 
 
+with_ends.mistake(
+    "A finished text is continued, and cut after its end only in the answer.",
+    "A text whose last token is `end` stays as it is in the beam, with its score.",
+    cut_at_the_end,
+)
 with_ends.mistake(
     "The end is cut off the text.",
     "`end` is one of the new tokens, and comes back.",
@@ -243,6 +267,11 @@ per_length.mistake(
     "The sum is divided by ((5 + n) / 6) to the power, as in another rule.",
     "Here it is divided by n to the power, where n is the number of new tokens.",
     offset,
+)
+per_length.mistake(
+    "A score that was divided already is carried along as the sum, and divided again in the next round.",
+    "Carry the plain sum along, and divide it only to compare.",
+    divided_again,
 )
 per_length.mistake(
     "The sum is divided by n · power, not by n to the power.",

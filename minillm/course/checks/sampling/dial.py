@@ -129,6 +129,11 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
     for words, function in RETURNED.items():
         if all(math.isclose(t, function(correct), rel_tol=1e-3) for _, _, correct, t in wrong):
             return f"This is {words}.", "Divide the logits by what you return, and measure the entropy."
+    for digits in range(1, 8):
+        if all(math.isclose(t, round(correct, digits)) for _, _, correct, t in wrong):
+            hint = "A temperature may be 0.0002. Halve until the interval is narrow enough, and do not round."
+            places = f"{digits} digit{'s' if digits > 1 else ''} after the point"
+            return f"It is nearly right: the right temperature to {places}, rounded or from a list.", hint
     for _, _, _, t in wrong:
         if not 0 < t < math.inf:
             return f"{t} is not a temperature.", "Look for NaN on the way: 0 times minus infinity is one."

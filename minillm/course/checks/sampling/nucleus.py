@@ -18,7 +18,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
-from minillm.inference.sampling import keep_top_p
+from minillm.inference.sampling import keep_top_k, keep_top_p
 
 MARGIN = 0.01  # what has been collected is never so near to p that rounding could decide
 
@@ -155,6 +155,12 @@ def _not_first(shares: Tensor) -> Tensor:
     return torch.arange(shares.shape[-1]) > 1
 
 
+def _share_of_vocabulary(logits: Tensor, p: Tensor, *, count: Any) -> Tensor:
+    """The likeliest p · V tokens of each text, one at least."""
+    rows = [keep_top_k(row, max(1, count(own * len(row)))) for row, own in zip(logits, p.tolist(), strict=True)]
+    return torch.stack(rows)
+
+
 question = Question("07.2", "A nucleus for each text of a batch", top_p)
 
 one_text = question.probe("one text", _one, _explained, kinds=ONE)
@@ -209,6 +215,18 @@ one_text.mistake(
     "A token stays while those before it hold less than p.",
     partial(_top_p, drop=lambda shares, p: (shares.cumsum(-1) - shares - shares.roll(1, -1) >= p) & _not_first(shares)),
 )
+
+one_text.mistake(
+    "The tokens are not sorted: they are collected in the order of the vocabulary.",
+    "The nucleus begins with the likeliest: sort first, and bring the mask back afterwards.",
+    lambda logits, p: logits.masked_fill(_drop(logits.softmax(-1), p[:, None]), -math.inf),
+)
+for _count in (math.ceil, math.floor):
+    one_text.mistake(
+        "p is taken for a share of the tokens: p times V of them stay.",
+        "p is a sum of probabilities: keep the fewest of the likeliest that together hold p.",
+        partial(_share_of_vocabulary, count=_count),
+    )
 
 several_texts = question.probe(
     "several texts, each with its own p", lambda rng: _texts(rng, (3, 3), (4, 4), (5, 5), (6, 6)), _explained

@@ -3,6 +3,7 @@
 import math
 import random
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -25,10 +26,13 @@ def penalise(logits: Float[Tensor, "V"], written: list[int], presence: float, fr
     return _penalise(logits, written, presence, frequency)
 
 
-def _penalise(logits, written, presence, frequency, *, once=1.0, each=1.0, most=1000, over=lambda written: 1) -> Tensor:
+def _penalise(
+    logits, written, presence, frequency, *, once=1.0, each=1.0, most=1000, over=lambda written: 1, shape=None
+) -> Tensor:
     """The penalty with other shares of its two parts, with counts up to `most`, or divided by a number."""
     counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits)).clamp(max=most)
-    return logits - once * presence * (counts > 0) - each * frequency * counts / over(written)
+    times = shape(counts.float()) if shape else counts
+    return logits - once * presence * (counts > 0) - each * frequency * times / over(written)
 
 
 def _written_once(rng: random.Random) -> list[Call]:
@@ -92,7 +96,10 @@ def _who_pays(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
             if abs(loss - due) > 1e-4 * max(1.0, abs(due)):
                 times = "once" if count == 1 else f"{count} times"
                 sentence = f"Token {id} was written {times} and loses {loss:.4g}; right is {due:.4g}"
-                return f"{sentence}: the presence, {presence}, and {count} times the frequency, {frequency}.", _COUNT
+                sentence += f": the presence, {presence}, and {count} times the frequency, {frequency}."
+                if count and frequency and (as_if := (loss - presence) / frequency) >= 0:
+                    sentence += f" It pays as if it had been written {as_if:.3g} times."
+                return sentence, _COUNT
     return None
 
 
@@ -138,6 +145,33 @@ once_each.mistake(
     partial(_penalise, over=lambda written: max(len(written), 1)),
 )
 
+once_each.mistake(
+    "A logit that would become negative is set to 0.",
+    "A logit may be any number. Only the difference between logits counts, so the 0 is no border.",
+    lambda logits, *rest: torch.where(penalise(logits, *rest) == logits, logits, penalise(logits, *rest).clamp_min(0)),
+)
+once_each.mistake(
+    "Only what is to be subtracted comes back, without the logits.",
+    "Return the logits, and from those of the written tokens take the penalty away.",
+    lambda logits, *rest: logits - penalise(logits, *rest),
+)
+for _how in (lambda logits: logits.softmax(-1), lambda logits: logits.log_softmax(-1)):
+    once_each.mistake(
+        "After the penalty a softmax is taken: these are probabilities or their logarithms.",
+        "Logits are asked for. What was not written keeps its own as it was.",
+        lambda *call, how=_how: how(penalise(*call)),
+    )
+once_each.mistake(
+    "The token after each written one pays: the ids are off by one.",
+    "An id is the place of its logit: token 3 is `logits[3]`, counted from 0.",
+    lambda logits, *rest: logits - (logits - penalise(logits, *rest)).roll(1),
+)
+once_each.mistake(
+    "Each written token pays the frequency for the length of the text, not for its own count.",
+    "How often does this very token stand in `written`?",
+    partial(_penalise, over=lambda written: 1 / max(len(written), 1)),
+)
+
 repeated = question.probe("tokens that come again", _written_often, _who_pays, kinds=OFTEN, demand=same_kind)
 repeated.mistake(
     "A token that was written several times pays for one.",
@@ -154,3 +188,22 @@ repeated.mistake(
     "Presence is paid once by every token that was written, frequency each time that it was.",
     lambda logits, written, presence, frequency: penalise(logits, written, frequency, presence),
 )
+
+
+@repeated.mistake(
+    "A token that comes again is counted only where it follows itself directly.",
+    "Count all its places in `written`, also those that stand apart: `written.count(token)`.",
+)
+def _side_by_side(logits, written, presence, frequency):
+    out = penalise(logits, list(dict.fromkeys(written)), presence, frequency)
+    for before, token in pairwise(written):
+        out[token] -= frequency * (before == token)
+    return out
+
+
+for _shape in (torch.sqrt, torch.square, lambda counts: counts.add(1).log2()):
+    repeated.mistake(
+        "The count is squared, or its root or logarithm is taken, before it is multiplied by the frequency.",
+        "Each time costs the same: presence + count · frequency.",
+        partial(_penalise, shape=_shape),
+    )

@@ -59,3 +59,47 @@ def offset(*call) -> Tokens:
 def plain(log_p, start, end, width, steps, power) -> Tokens:
     """The power is always 1."""
     return beam_search(log_p, start, end, width, steps, 1.0)
+
+
+def cut_at_the_end(*call) -> Tokens:
+    """Finished texts go on, and the answer is cut after its first end."""
+    log_p, start, end, *rest = call
+    tokens = beam_search(log_p, start, -1, *rest)
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
+
+
+def one_for_each_last_token(log_p, start, end, width, steps, power) -> Tokens:
+    """Viterbi's rule: of the texts with the same last token only the best."""
+    beam, score = [((), 0.0)], per_token(power)
+    for _ in range(steps):
+        best = {}
+        for text in sorted(grow(log_p.tolist(), beam, start, end), key=score, reverse=True):
+            best.setdefault(text[0][-1], text)
+        beam = list(best.values())[:width]
+    return beam[0][0]
+
+
+def divided_again(log_p, start, end, width, steps, power) -> Tokens:
+    """A score that is divided already is carried along as the sum."""
+    beam = [((), 0.0)]
+    for _ in range(steps):
+        pool = []
+        for text in beam:
+            new = grow(log_p.tolist(), [text], start, end)
+            pool += new if new == [text] else [(ids, total / len(ids) ** power) for ids, total in new]
+        beam = sorted(pool, key=lambda text: text[1], reverse=True)[:width]
+    return beam[0][0]
+
+
+def after_the_start(log_p, start, *others) -> Tokens:
+    """Every token as if it came after the start."""
+    return beam_search(log_p[start].expand_as(log_p), start, *others)
+
+
+def one_at_first(log_p, start, end, width, steps, power) -> Tokens:
+    """Only the best first token goes on."""
+    beam, score = [((), 0.0)], per_token(power)
+    for number in range(steps):
+        pool = sorted(grow(log_p.tolist(), beam, start, end), key=score, reverse=True)
+        beam = pool[: width if number else 1]
+    return beam[0][0]

@@ -92,7 +92,7 @@ def _many(rng: random.Random) -> list[Call]:
 
 def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A name that is missing, or one too many, or a tensor that is not what it should be."""
-    for wanted, grown in zip(right, got, strict=True):
+    for (weights, _), wanted, grown in zip(calls, right, got, strict=True):
         if type(grown) is not dict:
             return None
         hint = "Write the old numbers in their new order, the copies among them, and count through."
@@ -102,8 +102,19 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
             return f"The grown model has {extra[0]!r}, which no model of this depth has.", hint
         if wrong := [name for name in wanted if difference(wanted[name], grown[name])]:
             hint = "In a copy, is exactly what writes zero? In an old block, is it the right block's tensor?"
-            return f"{wrong[0]!r} holds something else than it should (wrong tensors: {len(wrong)}).", hint
+            name = wrong[0]
+            due, held = (_origin(weights, name, tensor) for tensor in (wanted[name], grown[name]))
+            return f"{name!r} holds {held}; right is {due} (wrong tensors: {len(wrong)}).", hint
     return None
+
+
+def _origin(weights: Weights, name: str, tensor: Any) -> str:
+    """Which tensor that came in this one is, in words."""
+    if type(tensor) is torch.Tensor and not tensor.any():
+        return "zeros"
+    rest = name.split(".", 2)[-1]
+    names = [other for other in weights if other.endswith(rest) and difference(weights[other], tensor) is None]
+    return f"what came in as {names[0]!r}" if names else "something else"
 
 
 question = Question("06.3", "A deeper model that says the same", deepen, forbidden=("minillm", "torch.nn"), fresh=True)
@@ -249,6 +260,19 @@ def _one_digit(weights, after):
             if number in after:
                 grown[f"blocks.{place + 1}.{rest}"] = torch.zeros_like(weight) if rest.startswith(WRITES) else weight
     return grown
+
+
+@many_blocks.mistake(
+    "A block's tensors are found by how their names begin, and `blocks.1` begins `blocks.10`, too.",
+    "Compare the whole number, or put the dot behind it into what you search for: `blocks.1.`.",
+)
+def _found_by_beginning(weights, after):
+    blocks = _blocks(weights)
+    found = [
+        blocks[max(other for other in range(len(blocks)) if str(other).startswith(str(number)))]
+        for number in range(len(blocks))
+    ]
+    return deepen(_numbered(weights, found), after)
 
 
 @many_blocks.mistake(

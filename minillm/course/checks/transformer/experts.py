@@ -143,6 +143,11 @@ all_used.mistake(
     lambda V, C, L, H, K, D, *others: _counted(V, C, L, H, K, C // H, *others),
 )
 all_used.mistake(
+    "A head is taken to be C / H wide.",
+    "That is usual, and not so here: `d_head` is given.",
+    lambda V, C, L, H, K, *others: _counted(V, C, L, H, K, *others, queries=C, keys=K * (C // H)),
+)
+all_used.mistake(
     "An expert is counted with two matrices.", "SwiGLU has three: gate, up and down.", partial(_counted, matrices=2)
 )
 all_used.mistake(

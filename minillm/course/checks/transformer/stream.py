@@ -103,6 +103,7 @@ OTHER_NORMS = {
     "The norm's eps is not 1e-5, or it is added outside of the root.": (
         partial(_norm, eps=1e-6),
         partial(_norm, eps=1e-8),
+        partial(_norm, eps=torch.finfo(torch.float32).eps),
         partial(_norm, eps=1e-3),
         lambda x, weight: x / (x.square().mean(-1, keepdim=True).sqrt() + 1e-5) * weight,
         lambda x, weight: x / (x.square().mean(-1, keepdim=True).sqrt() + 1e-6) * weight,
