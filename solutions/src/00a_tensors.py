@@ -60,7 +60,8 @@ from minillm.course.checks import check
 # <details><summary>Hint 3</summary>
 #
 # `prices = log_p.exp() * (log_p - log_q)` is right but for the tokens that the truth rules out. There it is 0 times
-# infinity. `torch.where(log_p.exp() > 0, prices, 0.0)` puts the zeros in; then add up along the last axis.
+# infinity. `torch.where(log_p > -torch.inf, prices, 0.0)` puts the zeros in; then add up along the last axis. Compute in
+# float64, where e⁻³⁰⁰ is not yet 0.
 # </details>
 
 
@@ -68,9 +69,9 @@ from minillm.course.checks import check
 def kl(truth, guess):
     """What the guess costs in each row: (B,)."""
     ### BEGIN SOLUTION
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    p = log_p.exp()
-    return torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)
+    log_p, log_q = truth.double().log_softmax(-1), guess.double().log_softmax(-1)
+    prices = log_p.exp() * (log_p - log_q)
+    return torch.where(log_p > -torch.inf, prices, 0.0).sum(-1)
     ### END SOLUTION
 
 

@@ -111,7 +111,7 @@ for row, slope in zip(*broken_gradient(ids, torch.ones(1, 8, 1)), strict=True):
 # %% [markdown]
 # **In**: `ids` (B, T); `upstream` (B, T, C), the slope of the loss for each number that was looked up; `pad`, the id
 # that fills up short texts, in front, behind or in between; not all of a batch is padding. What stands at the padding
-# counts for nothing.
+# counts for nothing, even if it is infinity.
 #
 # **Out**: a pair `(rows, slopes)`. `rows` (n,) are the different ids without `pad`, the smallest first; `slopes` (n, C)
 # is the gradient of each of these rows of the table, zeros included.
@@ -130,7 +130,7 @@ for row, slope in zip(*broken_gradient(ids, torch.ones(1, 8, 1)), strict=True):
 # <details><summary>Hint 2</summary>
 #
 # You need an addition that knows of repeats: `slopes.index_add_(0, places, upstream)`, with one axis of places. A loop
-# over the places will do, too; or the one-hot rule of the lesson.
+# over the places will do, too; or the one-hot rule of the lesson, once the padding is out (0 times infinity is no 0).
 # </details>
 #
 # <details><summary>Hint 3</summary>

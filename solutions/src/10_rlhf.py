@@ -243,8 +243,8 @@ check("10.3", best_within).points
 # The public league tables of chat models are made so: visitors see two models' answers and choose one. A new model has
 # met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
 #
-# **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, a number, 0
-# or more. Where it is 0, everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
+# **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, 0 or at
+# least 0.5. Where it is 0, everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
 #
 # **Out**: the merits m (K,), to five digits, that make
 #

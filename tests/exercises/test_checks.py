@@ -89,7 +89,7 @@ def test_the_right_answer_by_which_a_check_judges_passes_it(id):
 @pytest.mark.parametrize("id", IDS)
 def test_a_seed_gives_the_same_inputs_again_and_another_one_others(id):
     once, other = find(id).calls(3), find(id).calls(4)
-    Question.calls.cache_clear()
+    Question.draws.cache_clear()
     again = find(id).calls(3)
     assert again is not once
     assert difference(once, again) is None

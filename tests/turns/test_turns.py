@@ -93,7 +93,7 @@ def test_inputs_depend_on_the_seed_alone_and_no_mistake_changes_them(turn):
                 plain([answer(*call) for call in calls])
             assert difference(before, calls) is None
     once = turn.calls(0)
-    Turn.calls.cache_clear()
+    Turn.draws.cache_clear()
     assert difference(once, turn.calls(0)) is None
 
 

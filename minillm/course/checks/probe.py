@@ -172,7 +172,7 @@ class Probe:
 
     def _split_kinds(self, indices: list[int]) -> tuple[str, str]:
         """The kinds of these calls, and all others, each as the end of a sentence."""
-        ours = list(dict.fromkeys(self.kinds[index % len(self.kinds)] for index in indices)) if self.kinds else []
+        ours = list(dict.fromkeys(self.kinds[index] for index in indices)) if self.kinds else []
         others = [kind for kind in dict.fromkeys(self.kinds) if kind not in ours]
         listed = ", ".join(ours[:MAX_KINDS]) + (" and others" if len(ours) > MAX_KINDS else "")
         return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"

@@ -21,6 +21,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 from minillm.course.checks.asking import Call, Reply
@@ -97,13 +98,16 @@ class Question:
         return probe
 
     @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
-    def calls(self, seed: int) -> list[list[Call]]:
+    def draws(self, seed: int) -> list[list[list[Call]]]:
         """The inputs of every probe, drawn several times, so that no draw is special; they depend only on the seed."""
         seeds = [str(seed), *(f"{seed}/{draw}" for draw in range(1, DRAWS))]
         return [
-            [call for one in seeds for call in probe.calls(random.Random(f"{self.id}/{probe.name}/{one}"))]
-            for probe in self.probes
+            [probe.calls(random.Random(f"{self.id}/{probe.name}/{one}")) for one in seeds] for probe in self.probes
         ]
+
+    def calls(self, seed: int) -> list[list[Call]]:
+        """The inputs of every probe, one draw after the other."""
+        return [[*chain.from_iterable(draws)] for draws in self.draws(seed)]
 
     def grade(self, seed: int, replies: Iterable[Sequence[Reply]]) -> Result:
         """Grade the replies to `calls(seed)`, one sequence per probe.
@@ -112,10 +116,16 @@ class Question:
         """
         failure = None
         points = 0
-        for probe, calls, answers in zip(self.probes, self.calls(seed), replies, strict=True):
-            failure = probe.grade(self.function, calls, answers)
+        for probe, draws, answers in zip(self.probes, self.draws(seed), replies, strict=True):
+            failure = self._first_failure(probe, draws, answers)
             if failure is not None:
                 break
             points += 1
         names = tuple(probe.name for probe in self.probes)
         return Result(self.id, self.title, points, len(self.probes), names, failure)
+
+    def _first_failure(self, probe: Probe, draws: list[list[Call]], replies: Sequence[Reply]) -> Failure | None:
+        """What is wrong in the first draw in which anything is."""
+        left = iter(replies)
+        graded = (probe.grade(self.function, calls, [*islice(left, len(calls))]) for calls in draws)
+        return next(filter(None, graded), None)

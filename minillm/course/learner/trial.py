@@ -152,11 +152,12 @@ def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
 
 def _first_failure(turn: Turn, thing: Any, asked: _Asked) -> Verdict | None:
     answer = turn.answer(thing)
-    for probe, calls in zip(turn.probes, turn.calls(SEED), strict=True):
-        verdict = _grade(turn, probe, answer, calls, asked)
-        if verdict is not None:
-            return verdict
-    calls = turn.calls(SEED)[0]
+    for probe, draws in zip(turn.probes, turn.draws(SEED), strict=True):
+        for calls in draws:
+            verdict = _grade(turn, probe, answer, calls, asked)
+            if verdict is not None:
+                return verdict
+    calls = turn.draws(SEED)[0][0]
     probe = Probe("gradients", lambda rng: calls, gradients(turn.right))
     return _grade_gradients(turn, probe, gradients(answer), calls, asked)
 
