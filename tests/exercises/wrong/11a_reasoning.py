@@ -483,6 +483,16 @@ def spread_of_the_ways(success, shares, learning_rate, updates, scale):
     return follow(success, shares, updates, step)
 
 
+@wrong("11a.4", "under the root")
+def tiny_number_under_the_root(success, shares, learning_rate, updates, scale):
+    return follow(
+        success, shares, updates,
+        lambda logits, now, success, a: (
+            logits + learning_rate * now * (success - a) / (math.sqrt(a * (1 - a) + 1e-6) if scale else 1.0)
+        ),
+    )  # fmt: skip
+
+
 @right("11a.4")
 def by_autograd(success, shares, learning_rate, updates, scale):
     right_ways = torch.tensor(success, dtype=torch.float64)

@@ -59,8 +59,8 @@ def _wrong_sum(rng: random.Random, length: int, at: int, by: int) -> str:
 
 def _sums(rng: random.Random) -> list[Call]:
     by = rng.choice((-1, 1, 2))
-    wrong = [(2, 0), (2, 1), (3, 1), (4, 2), (4, 3)]
-    texts = [_write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(_wrong_sum(rng, n, at, by) for n, at in wrong)]
+    wrong = [(2, 0, by), (2, 1, -by), (3, 1, by), (4, 2, -by), (4, 3, by)]  # totals too large, and too small
+    texts = [_write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(_wrong_sum(rng, *each) for each in wrong)]
     twice = [(20, "+", 3, 24), (24, "-", 5, 18), (18, "+", 2, 20)]
     return [(text,) for text in (*texts, _write(_chain(rng, 1)), _write(_chain(rng, 5)), _write(twice))]
 

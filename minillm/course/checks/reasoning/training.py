@@ -36,6 +36,7 @@ def _train(
     start: str = "log",
     of_log: bool = False,
     frozen: bool = False,
+    under_the_root: float = 0.0,
 ) -> Curve:
     """The training with one thing done differently."""
     right, policy = torch.tensor(success).double(), torch.tensor(shares).double()
@@ -50,7 +51,7 @@ def _train(
         gradient = (right - accuracy) if baseline else right
         gradient = gradient * weights if weighted else gradient
         if scale:
-            gradient = gradient / ((accuracy * (1 - accuracy)) ** spread + 1e-6)
+            gradient = gradient / ((accuracy * (1 - accuracy) + under_the_root) ** spread + 1e-6)
         gradient = gradient / accuracy if of_log else gradient
         logits = logits + sign * learning_rate * gradient
     policy = logits.softmax(0)
@@ -79,6 +80,7 @@ def _scaled(rng: random.Random) -> list[Call]:
         (*_ways(rng, 2), 0.5, 1, True),
         (*_ways(rng, 3), 0.2, 30, True),
         *none_or_all,
+        ([0.0, 1e-10], [0.5, 0.5], 1e5, 1, True),  # a standard deviation so small that the 1e-6 matters
         (*_ways(rng, 2), 0.5, 0, True),
     ]
 
@@ -187,6 +189,11 @@ scaled.mistake(
     "The gradient is divided by the variance of the rewards.",
     "Rewards of 0 and 1 with the mean a have the variance a (1 - a). Take its root.",
     partial(_train, spread=1.0),
+)
+scaled.mistake(
+    "The 1e-6 is added to the variance, under the root.",
+    "Take the root first, then add 1e-6.",
+    partial(_train, under_the_root=1e-6),
 )
 
 

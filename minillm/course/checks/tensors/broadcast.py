@@ -63,6 +63,7 @@ BOTH: list[Case] = [
     ("the empty shape ()", (2, 3), ()),
     ("the shape (1,)", (3, 2), (1,)),
     ("an axis in front of size 1", (1, 3), (3,)),
+    ("an axis of 0", (2, 0, 3), (0, 1)),
 ]
 
 

@@ -175,3 +175,8 @@ groups.mistake(
 )
 
 turn.probe("all rewards are equal", _equal_rewards, _not_one_number)
+turn.probe(
+    "rewards that hardly differ",  # by so little that the 1e-6 matters
+    lambda rng: [(log_probs, 1e-6 * rewards, mask) for log_probs, rewards, mask in _groups(rng)[1:]],
+    _not_one_number,
+)
