@@ -20,6 +20,7 @@ from minillm.course.checks.cgroups import NO_GROUP_WARNING, control_groups, memo
 from minillm.course.checks.outside import Limits, Statement, collect
 from minillm.course.checks.question import Question
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
+from minillm.course.grading.archives import write_archives
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, read_all, secret_of
 from minillm.course.grading.limited import Processes
@@ -81,7 +82,8 @@ def grade_class(
     """Grade a class: SUBMISSIONS holds a folder or a zip for each student.
 
     Writes to OUT: grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a feedback page
-    for each notebook. To change points, edit OUT/decisions.csv and run the same command again.
+    for each notebook, also packed for Canvas and Moodle. To change points, edit OUT/decisions.csv and run the same
+    command again.
     """
     require_libraries()
     from minillm.course.grading.gradebook import write_feedback, write_gradebook
@@ -124,8 +126,8 @@ def grade_class(
             click.echo(reason, err=True)
         write_whom_to_ask(out, secret, notebooks, questions, processes, jobs)
     summary = {assignment_name(number): summarize(scores, number) for number in questions}
-    print_summary(summary, records)
-    click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
+    print_summary(summary, records, out)
+    click.echo("\n".join(write_archives(out, scores, handed_in)))
     if as_json:
         print_json(summary)
 
@@ -174,8 +176,8 @@ def existing_folders(*paths: Path | None) -> tuple[Path, ...]:
     return tuple(path.resolve() for path in paths if path and path.is_dir())
 
 
-def print_summary(summary: dict[str, dict[str, float]], records: list[Record]) -> None:
-    """Print the points per assignment and the most common mistakes."""
+def print_summary(summary: dict[str, dict[str, float]], records: list[Record], out: Path) -> None:
+    """Print the points per assignment, the most common mistakes, and where the results are."""
     for name, numbers_of in summary.items():
         click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
         if numbers_of["not_handed_in"]:
@@ -184,6 +186,7 @@ def print_summary(summary: dict[str, dict[str, float]], records: list[Record]) -
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), count in most_common_mistakes(records):
         click.echo(f"  {count} x {question}: {sentence}")
+    click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
 
 
 def grade_with_progress_bar(run: GradingRun, secret: str, processes: Processes, jobs: int) -> list[Record]:

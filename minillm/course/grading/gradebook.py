@@ -98,19 +98,20 @@ def _page(out: Path, score: Score, notebooks: dict[tuple[str, str], Notebook], p
     key_path = out / "records" / number / f"{student}.page"  # a hash of the inputs of the page
     key = hashlib.sha256(repr((score, cells)).encode("utf-8", "surrogatepass")).hexdigest()
     with contextlib.suppress(OSError):
-        if _page_path(out, score).exists() and key_path.read_text(encoding="utf-8") == key:
+        if page_path(out, score).exists() and key_path.read_text(encoding="utf-8") == key:
             return None
     try:
         processes.call(write_page, out, score, cells, seconds=PAGE_SECONDS)
         write(key_path, key)
     except Failed as reason:
         with contextlib.suppress(OSError):
-            write(_page_path(out, score), _plain_page(score))
+            write(page_path(out, score), _plain_page(score))
         return f"{student}, {number}: the page has no code, since writing it {reason}"
     return None
 
 
-def _page_path(out: Path, score: Score) -> Path:
+def page_path(out: Path, score: Score) -> Path:
+    """The path of a feedback page."""
     name = assignment_name(score.record.assignment)
     return out / "feedback" / score.record.student / name / f"{name}.html"
 
@@ -121,7 +122,7 @@ def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> Non
     from nbgrader.coursedir import CourseDirectory
 
     student, name = score.record.student, assignment_name(score.record.assignment)
-    page = _page_path(out, score)
+    page = page_path(out, score)
     path = out / "autograded" / student / name / f"{name}.ipynb"
     text = nbformat.writes(_notebook(score, cells))
     text = text.encode("utf-8", "replace").decode("utf-8")  # a student's code may hold an unpaired surrogate

@@ -49,6 +49,7 @@ class Notebook:
     written: str | None = None  # when it was saved, as ISO 8601
     trouble: str | None = None
     note: str | None = None  # for the student: why this notebook was chosen among several
+    entry: str = ""  # the name of the folder, zip or file that holds it, in the folder of submissions
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def read_part(part: HandIn) -> list[Notebook]:
         if notebook is None:
             others.append(printable(shown, MAX_SHOWN))
             continue
-        notebooks.append(notebook)
+        notebooks.append(replace(notebook, entry=part.path.name))
         if len(notebooks) > MAX_NOTEBOOKS:
             raise UserError(f"it holds more than {MAX_NOTEBOOKS} notebooks of assignments; hand in one of each")
     if not notebooks:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import datetime
 
 import click
@@ -142,6 +143,25 @@ def two_students(tmp_path, *kinds):
     folder, out = tmp_path / "submissions", tmp_path / "graded"
     hand_in(folder, out, {kind: KINDS[kind] for kind in kinds or ("right", "wrong_mask")})
     return folder, out
+
+
+def test_a_page_goes_back_as_it_was_written_and_to_nobody_else(tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    (folder / "Ann Lee_77_assignsubmission_file_").mkdir(parents=True)
+    moodle, canvas = folder / "Ann Lee_77_assignsubmission_file_" / f"{NAME}.ipynb", folder / "roebob_123_456_my.ipynb"
+    moodle.write_bytes(notebook("04"))
+    canvas.write_bytes(notebook("04", "exercises"))
+    said = graded(folder, out, "--unsafe")
+    assert f"The pages to upload to Moodle (1): {out / 'moodle_feedback.zip'}" in said
+    for file, student, path, score in (
+        ("moodle_feedback.zip", "Ann Lee_77", f"Ann Lee_77_assignsubmission_file_/{NAME}.html", "10.0"),
+        ("canvas_feedback.zip", "roebob", f"roebob_123_456_{NAME}.html", "0.0"),
+    ):
+        with zipfile.ZipFile(out / file) as archive:
+            assert archive.namelist() == [path]
+            page = archive.read(path)
+        assert page == (out / "feedback" / student / NAME / f"{NAME}.html").read_bytes()
+        assert f"(Score: {score} / ".encode() in page
 
 
 def finals(out):
