@@ -61,7 +61,7 @@ def test_without_use_the_cheapest_is_the_packages_best_split():
 def test_no_other_size_is_cheaper(served):
     law, loss = (1.5, 0.4, 0.3, 1.5, 0.45), 2.0
     least = cheapest(law, loss, served)
-    costs = [_cost(law, loss, served, 1.02**n) for n in range(-500, 1000)]
+    costs = [cost_of(law, loss, served, 1.02**n) for n in range(-500, 1000)]
     assert least <= min(costs) < 1.001 * least
 
 
