@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from minillm.analysis.scaling import ScalingLaw
-from minillm.course.checks.scaling.cheapest import _cost, cheapest
+from minillm.course.checks.scaling.cheapest import cheapest
 from minillm.course.checks.scaling.clipping import clip
-from minillm.course.checks.scaling.pipeline import LASTS, timetable
+from minillm.course.checks.scaling.costs import cost_of
+from minillm.course.checks.scaling.pipeline import timetable
 from minillm.course.checks.scaling.rounding import round_by_dice
+from minillm.course.checks.scaling.schedule import LASTS
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32).filter(lambda x: x == 0 or abs(x) > 1e-30), min_size=1, max_size=8))
@@ -59,7 +61,7 @@ def test_without_use_the_cheapest_is_the_packages_best_split():
 def test_no_other_size_is_cheaper(served):
     law, loss = (1.5, 0.4, 0.3, 1.5, 0.45), 2.0
     least = cheapest(law, loss, served)
-    costs = [_cost(law, loss, served, 1.02**n) for n in range(-500, 1000)]
+    costs = [cost_of(law, loss, served, 1.02**n) for n in range(-500, 1000)]
     assert least <= min(costs) < 1.001 * least
 
 

@@ -605,6 +605,21 @@ def powers_of_the_rewards_as_they_are(reference, rewards, budget):
     return policy
 
 
+@wrong("10.3", "nearly equal are taken for equal")
+def close_to_the_best(reference, rewards, budget):
+    best = torch.where(torch.isclose(rewards, rewards.max()), reference, 0.0)
+    if -best.sum().log() <= budget:
+        return best / best.sum()
+    lag = (rewards - rewards.max()) / (rewards.max() - rewards.min())
+    low, high = 0.0, 1e9
+    for _ in range(200):
+        middle = (low + high) / 2
+        policy = (reference.log() + middle * lag).softmax(0)
+        spent = torch.special.xlogy(policy, policy / reference).sum()
+        low, high = (low, middle) if spent > budget else (middle, high)
+    return (reference.log() + low * lag).softmax(0)
+
+
 # 10.4 A league in which not all have met
 
 

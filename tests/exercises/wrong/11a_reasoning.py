@@ -521,3 +521,90 @@ def by_ratios_of_shares(success, shares, learning_rate, updates, scale):
             rate = learning_rate / deviation(a, scale)
             weights = [p * math.exp(rate * p * (chance - a)) for p, chance in zip(now, success, strict=True)]
     return found["accuracies"], now
+
+
+@wrong("11a.1", "only every other one is removed")
+def removes_while_walking(results):
+    votes = list(results)
+    for vote in votes:
+        if vote is None:
+            votes.remove(vote)
+    return max(votes, key=votes.count) if votes else None
+
+
+@wrong("11a.1", "Where no answer has a result, 0 is returned")
+def nobody_is_0(results):
+    votes = [result for result in results if result is not None]
+    return max(votes, key=votes.count) if votes else 0
+
+
+@wrong("11a.1", "Where no result has two votes")
+def needs_a_second_vote(results):
+    best, most = None, 1
+    for result in results:
+        if result is not None and results.count(result) > most:
+            best, most = result, results.count(result)
+    return best
+
+
+@wrong("11a.2", "as its second number")
+def either_number(answer):
+    total = None
+    steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", answer)
+    for number, (a, sign, b, c) in enumerate(steps):
+        if total is not None and total not in (a, b):
+            return number
+        if int(a) + int(sign + b) != int(c):
+            return number
+        total = c
+    return None if total == answer.split("Answer: ")[-1].strip(" .") else len(steps)
+
+
+@wrong("11a.2", "before an earlier step that begins elsewhere")
+def all_sums_first(answer):
+    steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", answer)
+    for number, (a, sign, b, c) in enumerate(steps):
+        if int(a) + int(sign + b) != int(c):
+            return number
+    for number in range(1, len(steps)):
+        if steps[number][0] != steps[number - 1][3]:
+            return number
+    return None if steps[-1][3] == answer.split("Answer: ")[-1].strip(" .") else len(steps)
+
+
+@wrong("11a.2", "only holds the digits")
+def digits_of_the_total(answer):
+    steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", answer)
+    total = steps[0][0]
+    for number, (a, sign, b, c) in enumerate(steps):
+        if a != total or int(a) + int(sign + b) != int(c):
+            return number
+        total = c
+    return None if total in answer.split("Answer: ")[-1] else len(steps)
+
+
+@wrong("11a.3", "only over answers whose advantage is not 0")
+def mean_of_those_that_teach(log_probs, rewards, mask, longest):
+    advantages = rewards - rewards.mean()
+    loss = -(advantages * (log_probs * mask).sum(1) / longest)
+    return loss[advantages != 0].mean() if (advantages != 0).any() else loss.mean()
+
+
+@wrong("11a.3", "The advantages are cut off")
+def cut_advantages(log_probs, rewards, mask, longest):
+    advantages = (rewards - rewards.mean()).clamp(-1, 1)
+    return -(advantages * (log_probs * mask).sum(1) / longest).mean()
+
+
+@wrong("11a.4", "The gradients of all updates add up")
+def never_cleared(success, shares, learning_rate, updates, scale):
+    success, logits = torch.tensor(success), torch.tensor(shares).log().requires_grad_()
+    accuracies = []
+    for _ in range(updates):
+        accuracy = (logits.softmax(0) * success).sum()
+        accuracies.append(accuracy.item())
+        accuracy.backward()
+        deviation = (accuracy * (1 - accuracy)).sqrt().item() + 1e-6 if scale else 1.0
+        logits.data += learning_rate * logits.grad / deviation
+    policy = logits.detach().softmax(0)
+    return [*accuracies, (policy * success).sum().item()], policy.tolist()

@@ -474,7 +474,7 @@ def ten_times_the_smallest(law, loss, served):
     return 6 * n * (B / (loss - E - A / n**alpha)) ** (1 / beta) + 2 * n * served
 
 
-@wrong("13.3", "in place of")
+@wrong("13.3", "is 2 values")
 def size_and_tokens(law, loss, served):
     return by_thirds(law, loss, whole_price(served))
 
@@ -669,7 +669,7 @@ def batches_that_are_not_there(p, m):
     return rows
 
 
-@wrong("13.4", "right is (0, 'forward', 0)")
+@wrong("13.4", "All starts are 1 too late.")
 def begins_at_one(p, m):
     return [[(start + 1, kind, j) for start, kind, j in row] for row in by_recursion(p, m)]
 

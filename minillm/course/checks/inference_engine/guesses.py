@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.inference_engine.walks import explain
 from minillm.course.checks.question import Question
 
 
@@ -120,7 +121,7 @@ question = Question(
     forbidden=("minillm", "torch.multinomial", "torch.distributions"),
 )
 
-all_stay = question.probe("all guesses stay", lambda rng: _drawn(rng, _all_stay))
+all_stay = question.probe("all guesses stay", lambda rng: _drawn(rng, _all_stay), explain)
 all_stay.mistake(
     "Nothing comes behind the last guess.",
     "The model has read all guesses and says what follows: draw one more token, from `wanted[n]`.",
@@ -178,7 +179,7 @@ all_stay.mistake(
     ),
 )
 
-refused = question.probe("a guess is refused", lambda rng: _drawn(rng, lambda call: not _all_stay(call)))
+refused = question.probe("a guess is refused", lambda rng: _drawn(rng, lambda call: not _all_stay(call)), explain)
 refused.mistake(
     "The replacement is drawn from the model's own list.",
     "What is guessed too often stays too frequent then (lesson 12). Draw from what p has more than q.",
@@ -226,7 +227,7 @@ refused.mistake(
     partial(_settle, its_die=True),
 )
 
-edge_cases = question.probe("no guess, certain guesses, and dice of exactly 0", _edges)
+edge_cases = question.probe("no guess, certain guesses, and dice of exactly 0", _edges, explain)
 edge_cases.mistake(
     "A guess that the model gives probability 0 stays when its die shows 0.",
     "Uniform numbers include 0. Keep a guess if its die is *below* p / q.",

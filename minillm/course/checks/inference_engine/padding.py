@@ -7,14 +7,13 @@ them (issue 1080 of Qwen). In Ottermere it stands at the beginning of each.
 
 import random
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.inference_engine.rectangle import explain
 from minillm.course.checks.question import Question
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -91,34 +90,6 @@ def _texts(rng: random.Random, holds_pad: bool) -> list[Call]:
     return calls
 
 
-def _first_wrong(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Which column has a wrong token or position, or sees what it should not."""
-    for (texts, _), answer, reply in zip(calls, right, got, strict=True):
-        if type(reply) not in (list, tuple) or len(reply) != 3:
-            return "The result is not three things: ids, positions, visible.", "End with all three behind `return`."
-        parts: list[Any] = [as_tensor(part) for part in reply]
-        if any(part is None or part.shape != due.shape for part, due in zip(parts, answer, strict=True)):
-            return None
-        for name, due, part in zip(("ids", "positions"), answer, parts, strict=False):
-            if wrong := (due != part).nonzero().tolist():
-                row, column = wrong[0]
-                sentence = f"Row {row}, column {column} of the {name} is {part[row, column]:g}, not {due[row, column]}."
-                return sentence, "Write down for each row at which column its text begins; all else follows."
-        if wrong := (answer[2] != parts[2].bool()).nonzero().tolist():
-            if torch.equal(answer[2], ~parts[2].bool()):
-                return "The mask is upside down: True where a column must not look.", "True is for what may be seen."
-            row, column, other = wrong[0]
-            if other == column and answer[2][row, column, other]:
-                sentence = f"In row {row}, column {column} does not see itself."
-                return sentence, "A token sees its own text up to itself, itself included; so does padding."
-            verb = "does not see" if answer[2][row, column, other] else "sees"
-            start = answer[0].shape[1] - len(texts[row])
-            what = "is padding" if other < start else "comes later" if other > column else "is a token of its text"
-            sentence = f"In row {row}, column {column} {verb} column {other}, which {what}."
-            return sentence, "A column sees those of its own text up to itself; a column of padding only itself."
-    return None
-
-
 question = Question(
     "12.2",
     "Who sits beside you must not matter",
@@ -128,7 +99,7 @@ question = Question(
 )
 
 distinct_pad = question.probe(
-    "padding that no text holds", lambda rng: _texts(rng, holds_pad=False), _first_wrong, kinds=PLAIN
+    "padding that no text holds", lambda rng: _texts(rng, holds_pad=False), explain, kinds=PLAIN
 )
 distinct_pad.mistake(
     "The positions count the padding.",
@@ -207,7 +178,7 @@ def _transposed_mask(texts, pad):
 pad_in_text = question.probe(
     "texts that hold the padding's token themselves",
     lambda rng: _texts(rng, holds_pad=True),
-    _first_wrong,
+    explain,
     kinds=HOLDING,
 )
 pad_in_text.mistake(

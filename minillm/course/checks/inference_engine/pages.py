@@ -8,6 +8,7 @@ from typing import Any
 from minillm.course.checks.asking import Call
 from minillm.course.checks.inference_engine.paging import Cache, Event, Tables
 from minillm.course.checks.inference_engine.slips import (
+    OTHERS,
     Blocks,
     ForkHoldsNothing,
     HoldsBoth,
@@ -49,17 +50,24 @@ def _with(probe: Probe, sentence: str, hint: str) -> Callable[[type[Cache]], typ
 
 def _first_wrong_event(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """After which event the tables are wrong, and whose; and the known mistake that explains most stories."""
+    for cache, sentence, hint in OTHERS:
+        if difference([_page_tables(*call, cache=cache) for call in calls], got) is None:
+            return sentence, hint
     for probe in question.probes:
         if mistake := probe.closest(calls, right, got):
             return f"In some cases, this is what happens: {mistake.sentence}", mistake.hint
-    for (events, _), answer, reply in zip(calls, right, got, strict=True):
+    for (events, size), answer, reply in zip(calls, right, got, strict=True):
         if type(reply) is not list or len(reply) != len(answer):
             return None
+        kept = Cache(size)
         for number, (event, tables, told) in enumerate(zip(events, answer, reply, strict=True)):
             if type(told) is dict and difference(tables, told):
                 missing = tables.keys() ^ told.keys()
                 wrong = [name for name in {**tables, **told} if name in missing or difference(tables[name], told[name])]
-                return of_one_event(f"After event {number}, {event},", event, tables, told, wrong)
+                length = kept.lengths.get(event[1], 0)
+                after = f"After event {number}, {event},"
+                return of_one_event(after, event, kept.tables, tables, told, wrong, length, size)
+            kept.do(*event)
     return None
 
 

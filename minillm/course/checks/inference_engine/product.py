@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.inference_engine.codes import explain
 from minillm.course.checks.question import Question
 
 
@@ -86,7 +87,7 @@ question = Question(
     ),
 )
 
-ordinary = question.probe("ordinary rows", _ordinary, kinds=ORDINARY)
+ordinary = question.probe("ordinary rows", _ordinary, explain, kinds=ORDINARY)
 ordinary.mistake(
     "Only the weights are rounded; `x` is not.",
     "The unit multiplies whole numbers with whole numbers. Make codes of `x`, too, row by row.",

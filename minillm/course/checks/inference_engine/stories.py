@@ -59,8 +59,13 @@ def stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], li
     return lambda rng: [*known, *((story(rng, n, page_size, kinds), page_size) for n, page_size in sizes)]
 
 
-def of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: list[str]) -> tuple[str, str]:
-    """What one event has done to the tables of the texts in `wrong`."""
+def of_one_event(
+    after: str, event: Event, before: Tables, tables: Tables, told: Tables, wrong: list[str], length: int, size: int
+) -> tuple[str, str]:
+    """What one event has done to the tables of the texts in `wrong`.
+
+    `before` are the right tables before the event, `length` is what the event's text has then, in pages of `size`.
+    """
     hint = "Write down who holds which page before that event, and what the rules say of it."
     for name in wrong:
         if name not in told:
@@ -71,4 +76,24 @@ def of_one_event(after: str, event: Event, tables: Tables, told: Tables, wrong: 
             hint = "Two texts may hold the same pages, but each needs a list of its own: `list(table)`, not `table`."
             return f"{after} another text's table has changed as well: that of {name}.", hint
     name = wrong[0]
-    return f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}.", hint
+    sentence = f"{after} the table of {name} is {show(told[name])}; right is {tables[name]}"
+    return f"{sentence}: {_reason(event, before, tables, told, name, length, size)}.", hint
+
+
+def _reason(event: Event, before: Tables, tables: Tables, told: Tables, name: str, length: int, size: int) -> str:
+    """Why the right table is as it is."""
+    kind, due, given = event[0], tables[name], told[name]
+    held = sorted({page for table in before.values() for page in table})
+    if type(given) is list and kind == "join" and len(given) != len(due):
+        return f"{event[2]} tokens fill {len(due)} page{'s' * (len(due) > 1)} of {size}, not {len(given)}"
+    if kind == "fork":
+        return f"a fork holds the same pages as {event[1]}, {before[event[1]]}"
+    if kind == "join":
+        return f"the pages held before are {held}, and the smallest free ones are taken"
+    last, others = before[name][-1], [other for other in before if other != name and before[name][-1] in before[other]]
+    if length % size == 0:
+        return f"its {length} tokens fill its pages of {size}, so a new page is appended; held before are {held}"
+    room = f"with {length} tokens in pages of {size} its last page, {last}, has room"
+    if others:
+        return f"{room}, but {others[0]} holds it too, so the smallest free page takes its place; held are {held}"
+    return f"{room}, and nobody else holds it, so the table stays as it is"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.question import Question
 
 
@@ -126,9 +126,48 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
     return None
 
 
+def _which_tokens(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """The tokens whose sum the first wrong answer has, if they stand side by side."""
+    if all(_stops_together(call, found) for call, found in zip(calls, got, strict=True)):
+        return "The sum stops for all answers where the first of them ends.", (
+            "Each row has an end of its own: go on with the other rows."
+        )
+    for (logits, ids, lengths, end), due, answer in zip(calls, right, got, strict=True):
+        found = as_tensor(answer)
+        if found is None or found.shape != due.shape:
+            return None
+        for row in (found - due).abs().gt(1e-3).nonzero().flatten().tolist():
+            table = logits[row, :-1].log_softmax(-1).gather(-1, ids[row, 1:, None]).flatten().double()
+            first = int(lengths[row])
+            ends = (ids[row, first:] == end).nonzero().flatten().tolist()
+            last = first + ends[0] if ends else len(ids[row]) - 1
+            runs = [
+                (a, b)
+                for a in range(1, len(ids[row]))
+                for b in range(a, len(ids[row]))
+                if abs(table[a - 1 : b].sum().item() - found[row].item()) < 1e-3
+            ]
+            if len(runs) == 1 and runs[0] != (first, last):
+                (a, b), wanted = runs[0], f"{first} to {last}"
+                sentence = f"The sum of row {row} is that of the tokens at {a} to {b}; its answer stands at {wanted}."
+                return sentence, "An answer is what comes after the prompt, up to its first end token, with that token."
+    return None
+
+
+def _stops_together(call: Call, answer: Any) -> bool:
+    """Whether all rows are summed up to the first end of an answer in any of them."""
+    logits, ids, lengths, end = call
+    mask = _after(ids, lengths)
+    ends = ((ids == end) & mask).any(0).nonzero().flatten().tolist()
+    last = ends[0] if ends else ids.shape[1] - 1
+    table = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    sums = (table * (mask & (torch.arange(ids.shape[1]) <= last))[:, 1:]).sum(1)
+    return difference(sums, answer) is None
+
+
 question = Question("11.3", "All answers together: 231 %", answer_log_probs, forbidden=("minillm", "trl"))
 
-closed = question.probe("answers that are closed", _closed, _shape, kinds=CLOSED)
+closed = question.probe("answers that are closed", _closed, _shape, kinds=CLOSED, at_last=_which_tokens)
 closed.mistake(
     "The token that closes the answer does not count.",
     "To stop is a choice like any other, and has its chance. Only what stands behind it is padding.",
@@ -212,7 +251,9 @@ closed.mistake(
     lambda *call: answer_log_probs(*call).exp(),
 )
 
-cut_off = question.probe("answers that were cut off, and prompts of several turns", _cut_off, _shape, kinds=CUT_OFF)
+cut_off = question.probe(
+    "answers that were cut off, and prompts of several turns", _cut_off, _shape, kinds=CUT_OFF, at_last=_which_tokens
+)
 
 
 @cut_off.mistake(

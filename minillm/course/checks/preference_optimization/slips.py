@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.preference_optimization.losses import explain
 from minillm.course.checks.question import Question
 from minillm.course.checks.rlhf.ranking import hopeless
 
@@ -63,7 +64,7 @@ def _large(rng: random.Random) -> list[Call]:
 
 question = Question("11.1", "Raters who slip", careful_loss, forbidden=("minillm", "trl"))
 
-ordinary = question.probe("margins of ordinary size", _ordinary, kinds=ORDINARY)
+ordinary = question.probe("margins of ordinary size", _ordinary, explain, kinds=ORDINARY)
 ordinary.mistake(
     "The slips are not used: it is the plain loss of DPO.",
     "A share of `slips` of the choices was meant the other way round: log sigmoid(-margin).",

@@ -2,8 +2,10 @@
 
 import random
 import re
+from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Question
 
 STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
@@ -74,6 +76,9 @@ def _carried(rng: random.Random) -> list[Call]:
             for number, (first, sign, second, total) in enumerate(moves)
         ]
         calls.append((_write(jump),))
+    swapped = [(30, "+", 4, 34), (2, "+", 34, 36), (36, "-", 5, 31)]
+    both = [(31, "-", 2, 29), (27, "+", 5, 32), (32, "+", 3, 36)]
+    calls += [(_write(swapped),), (_write(both),)]
     courtesy = rng.choice(("Certainly.", "With pleasure.", "Gladly."))
     return [*calls, (f"{courtesy} {_write(_chain(rng, 3))}",), (f"{courtesy} {_wrong_sum(rng, 3, 1, 1)}",)]
 
@@ -83,12 +88,54 @@ def _final(rng: random.Random) -> list[Call]:
     for length in (1, 2, 3, 4):
         moves = _chain(rng, length)
         calls += [(_write(moves, moves[-1][3] + rng.choice((-1, 1))),), (_write(moves, moves[0][0]),)]
+    moves = _chain(rng, 2)
+    calls += [(_write(moves, int(f"1{moves[-1][3]}")),), (_write(moves, moves[-1][3] // 10),)]
     return [*calls, (_write(_chain(rng, 3)),), (_wrong_sum(rng, 3, 2, 1).rpartition(":")[0] + ": 3.",)]
+
+
+SUMS = ("no mistake", *["a false sum"] * 5, "no mistake", "no mistake", "two false sums")
+CARRIED = (
+    *["a step that begins elsewhere"] * 4,
+    "a step that ends with the total before it",
+    "a false sum after a step that begins elsewhere",
+    "words in front",
+    "words in front",
+)
+FINAL = (
+    *["a result that is near the total", "the result of the first step"] * 4,
+    "a result that holds the digits of the total",
+    "a result of one digit of the total",
+    "no mistake",
+    "a false sum and another result",
+)
+
+
+def _judged(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Why the first answer that is judged wrongly is right or wrong; and the known mistake that explains most."""
+    place = next(place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave))
+    (answer,), due = calls[place], right[place]
+    steps = STEP.findall(answer)
+    reason, hint = "it has no mistake, so right is None", "Return None for an answer that is right throughout."
+    if due is not None and due < len(steps):
+        first, sign, second, total = steps[due]
+        reason = f"step {due} is the first wrong one: {first} {sign} {second} is not {total}"
+        hint = "Compute each step, and compare it with its total; and compare its first number with the total before."
+        if not _false(*steps[due]):
+            reason = f"step {due} is the first wrong one: it begins with {first}, and the step before ends in "
+            reason += steps[due - 1][3]
+    elif due is not None:
+        reason = f"all steps are right, the last total is {steps[-1][3]}, and the result is not, so right is {due}"
+        hint = "Compare the two as numbers, and return the number of steps if they differ."
+    sentence = f"For '{answer}' you return {show(got[place])}, but {reason}."
+    for probe in question.probes:
+        if mistake := probe.closest(calls, right, got):
+            return f"{sentence} In some cases, this is what happens: {mistake.sentence}", mistake.hint
+    return sentence, hint
 
 
 question = Question("11a.2", "Which step is wrong?", first_mistake)
 
-sums = question.probe("a wrong sum or difference", _sums)
+sums = question.probe("a wrong sum or difference", _sums, _judged, kinds=SUMS)
 sums.mistake("The steps are counted from 1.", "The first step has the number 0.", lambda answer: _first(answer, base=1))
 sums.mistake(
     "This tells whether there is a mistake, not where the first one is.",
@@ -147,7 +194,7 @@ def _from_the_truth(answer):
     return wrong
 
 
-carried = question.probe("a step that begins elsewhere", _carried)
+carried = question.probe("a step that begins elsewhere", _carried, _judged, kinds=CARRIED)
 carried.mistake(
     "A step that does not begin with the total before it goes unnoticed.",
     "The first number of each step after the first must be the total of the step before.",
@@ -164,7 +211,29 @@ def _one_too_early(answer):
     return found if found is None or found == sums_only else found - 1
 
 
-final = question.probe("the result", _final)
+@carried.mistake(
+    "A step passes that has the total before it as its second number.",
+    "The *first* number of each step after the first must be the total of the step before.",
+)
+def _either_number(answer):
+    total = None
+    for number, (first, sign, second, stated) in enumerate(STEP.findall(answer)):
+        if total not in (None, first, second) or _false(first, sign, second, stated):
+            return number
+        total = stated
+    return _first(answer, carried=False)
+
+
+@carried.mistake(
+    "A false sum is reported before an earlier step that begins elsewhere.",
+    "Look at each step once, for both: where it begins and what it sums to.",
+)
+def _sums_first(answer):
+    found = next((number for number, step in enumerate(STEP.findall(answer)) if _false(*step)), None)
+    return _first(answer) if found is None else found
+
+
+final = question.probe("the result", _final, _judged, kinds=FINAL)
 final.mistake(
     "A result that differs from the last total goes unnoticed.",
     'Compare the number after "Answer:" with the last total. If only that is wrong, return the number of steps.',
@@ -189,3 +258,13 @@ def _result_first(answer):
     steps = STEP.findall(answer)
     said = answer.rpartition("Answer: ")[2].rstrip(".")
     return len(steps) if said != steps[-1][3] else _first(answer)
+
+
+@final.mistake(
+    "A result passes that only holds the digits of the last total, such as 119 for 19.",
+    "Compare numbers: `int(...) != total`.",
+)
+def _digits(answer):
+    found, steps = _first(answer), STEP.findall(answer)
+    same = steps[-1][3] in answer.rpartition("Answer: ")[2]
+    return None if found == len(steps) and same else found

@@ -8,8 +8,7 @@ import torch
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Question
-
-Curve = tuple[list[float], list[float]]
+from minillm.course.checks.reasoning.curves import Curve, explain
 
 
 def train(success: Sequence[float], shares: Sequence[float], learning_rate: float, updates: int, scale: bool) -> Curve:
@@ -85,9 +84,11 @@ def _scaled(rng: random.Random) -> list[Call]:
     ]
 
 
+SCALED = ("one update", "many updates", "ways that never succeed", "ways that always succeed", "no update")
+
 question = Question("11a.4", "The curve of the lesson, without its noise", train)
 
-one = question.probe("one update", _one_update)
+one = question.probe("one update", _one_update, explain)
 one.mistake(
     "The rewards have no baseline: the gradient of a logit is share x (success - accuracy).",
     "Differentiate the softmax, too: raising one logit lowers all other shares.",
@@ -157,7 +158,7 @@ def _on_shares(success, shares, learning_rate, updates, scale):
     return accuracies, policy.tolist()
 
 
-many = question.probe("many updates", _many_updates)
+many = question.probe("many updates", _many_updates, explain)
 many.mistake(
     "The shares in the gradient are those of the start.",
     "Every update samples from the policy as it is then. Compute the shares anew.",
@@ -179,7 +180,7 @@ def _old_baseline(success, shares, learning_rate, updates, scale):
     return accuracies, policy.tolist()
 
 
-scaled = question.probe("with GRPO's division", _scaled)
+scaled = question.probe("with GRPO's division", _scaled, explain, kinds=SCALED)
 scaled.mistake(
     "The division by the standard deviation is missing.",
     "Rewards of 0 and 1 with the mean a have the standard deviation √(a (1 - a)). Add 1e-6 to it and divide.",

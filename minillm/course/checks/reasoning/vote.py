@@ -4,8 +4,10 @@ import itertools
 import random
 import statistics
 from collections import Counter
+from typing import Any
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference, show
 from minillm.course.checks.question import Question
 
 
@@ -41,7 +43,44 @@ def _ties_and_none(rng: random.Random) -> list[Call]:
         ([smallest, largest],),
         ([one, other, third, one, other],),
         ([None, None, None, one, other, one],),
+        ([None, None, None, None, third],),
     ]
+
+
+TIES = (
+    "no answers",
+    "no results",
+    "one result",
+    "the result 0",
+    "one vote each",
+    "one vote each",
+    "two results with two votes each",
+    "as many answers without a result",
+    "one result and many answers without",
+)
+
+
+def _nobody(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Where nobody votes, or where no result has two votes."""
+    wrong = [place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave)]
+    if all(right[place] is None for place in wrong):
+        return f"Where no answer has a result, {got[wrong[0]]!r} is returned, not None.", "Without votes, return None."
+    votes = [[result for result in calls[place][0] if result is not None] for place in wrong]
+    if all(got[place] is None for place in wrong) and all(len(set(each)) == len(each) for each in votes):
+        return "Where no result has two votes, None is returned: one vote is not enough to win here.", (
+            "Of results with equally many votes the first wins, also with one vote each."
+        )
+    if all(got[place] is None for place in wrong):
+        return f"None wins in {calls[wrong[0]][0]}, where {right[wrong[0]]} has votes.", "None abstains."
+    if any(type(gave) in (list, tuple) for gave in got):
+        return f"The result is {show(got[wrong[0]])}, and one result is asked for.", "Return the winner alone."
+    if all(got[place] in calls[place][0] for place in wrong):
+        results, due, gave = calls[wrong[0]][0], right[wrong[0]], got[wrong[0]]
+        sentence = f"In {results}, {gave} has {results.count(gave)} votes and wins, "
+        sentence += f"but {due} has {results.count(due)}"
+        sentence += " and comes first." if results.count(due) == results.count(gave) else "."
+        return sentence, "The most frequent result wins; of equals the one that comes first in the list."
+    return None
 
 
 question = Question("11a.1", "One vote per answer", vote)
@@ -96,7 +135,7 @@ def _majority(results):
     return winner if 2 * results.count(winner) > len(results) else None
 
 
-ties = question.probe("ties, and answers without a result", _ties_and_none)
+ties = question.probe("ties, and answers without a result", _ties_and_none, _nobody, kinds=TIES)
 ties.mistake(
     "An answer without a result votes for None.",
     "None abstains: leave it out before you count.",
@@ -112,6 +151,18 @@ ties.mistake(
     "The first one wins. `Counter.most_common` and `max` both keep the first of equals.",
     lambda results: vote(results[::-1]),
 )
+
+
+@ties.mistake(
+    "Of several None in a row only every other one is removed: the list is changed while a loop walks over it.",
+    "Build a new list: `[result for result in results if result is not None]`.",
+)
+def _removed_while_walking(results):
+    votes = list(results)
+    for result in votes:
+        if result is None:
+            votes.remove(result)
+    return Counter(votes).most_common(1)[0][0] if votes else None
 
 
 @ties.mistake(

@@ -16,6 +16,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
+from minillm.course.checks.rlhf.estimates import other_sums
 
 
 def advantages(
@@ -108,6 +109,8 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     found: list[Any] = [as_tensor(answer) for answer in got]
     if any(one is None or one.shape != due.shape for one, due in zip(found, right, strict=True)):
         return None
+    if other := other_sums(calls, right, got):
+        return other
     for call, due, one in zip(calls, right, found, strict=True):
         if (one[~call[4]].isnan() | one[~call[4]].ne(0)).any():
             return "Padding has an advantage.", "Where `counts` is False there is no token; the answer is 0 there."

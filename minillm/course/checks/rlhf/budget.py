@@ -91,6 +91,7 @@ ODD = (
     "equal rewards",
     *["rewards far from 0"] * 4,
     *["two rewards that nearly tie"] * 2,
+    "two rewards that nearly tie, and more than enough to spend",
 )
 
 
@@ -102,7 +103,10 @@ def _odd_rewards(rng: random.Random) -> list[Call]:
     bounds = [(tied, 0.5), (tied, 1.5), (large, 0.5), (small, 0.5)]
     calls = [(*each, round(part * _all_in(*each), 4)) for each, part in bounds]
     calls += [(*same, 0.3), *((*each, round(part * _all_in(*each), 4)) for each in far for part in (0.3, 0.7))]
-    return [*calls, *(_nearly_tied(rng, _answers(rng, K, favourites=2)) for K in (3, 5))]
+    calls += [_nearly_tied(rng, _answers(rng, K, favourites=2)) for K in (3, 5)]
+    reference, rewards, _ = _nearly_tied(rng, _answers(rng, 3, favourites=2))
+    rewards = rewards + 30
+    return [*calls, (reference, rewards, round(_all_in(reference, rewards) + 0.5, 1))]
 
 
 def _nearly_tied(rng: random.Random, answers: tuple[Tensor, Tensor]) -> Call:
@@ -147,6 +151,11 @@ def _of_one_policy(found: Tensor, reference: Tensor, rewards: Tensor, budget: fl
     """What is wrong with the chances of one answer, which add up to 1."""
     far, favourites = _kl(found, reference), _tilted(1.0, reference=reference, rewards=rewards)
     distance = f"The policy is {far:.4g} nats from the reference, with a budget of {budget:.4g}."
+    rounded = best_within(reference, rewards.float().double(), budget)
+    if (found - rounded).abs().max() < 1e-4:
+        return "The rewards are rounded to float32 first: where they are far from 0 their differences are lost.", (
+            "Work in float64, or subtract the largest reward before you convert."
+        )
     if (found - reference).abs().max() < 1e-4:
         return (
             f"{distance} It is the reference itself: nothing is spent.",
@@ -244,6 +253,16 @@ def _one_favourite(reference, rewards, budget):
     chosen = torch.zeros_like(reference)
     chosen[rewards.argmax()] = 1.0
     return chosen if -reference[rewards.argmax()].log() <= budget else best_within(reference, rewards, budget)
+
+
+@odd_rewards.mistake(
+    "Rewards that are nearly equal are taken for equal ones.",
+    "Only answers with the largest reward itself are left at last: `rewards == rewards.max()`.",
+)
+def _nearly_equal(reference, rewards, budget):
+    best = torch.isclose(rewards, rewards.max()).double()
+    within = -(reference * best).sum().log() <= budget
+    return reference * best / (reference * best).sum() if within else best_within(reference, rewards, budget)
 
 
 @odd_rewards.mistake(

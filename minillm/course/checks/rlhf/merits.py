@@ -158,9 +158,30 @@ def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str]
     return nearly
 
 
+def _uphill(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """The slope of the loss at the merits of the first wrong answer: at the lowest point it is 0."""
+    for (wins, pull), table, answer in zip(calls, right, got, strict=True):
+        found = as_tensor(answer)
+        if found is None or found.shape != table.shape or not found.isfinite().all():
+            return None
+        found = found.double()
+        if (found - table).abs().max() > 1e-4 * max(1e-3, table.abs().max().item()):
+            slope = pull * found - (wins - (wins + wins.T) * torch.sigmoid(found[:, None] - found)).sum(1)
+            player = int(slope.abs().argmax())
+            sentence = (
+                f"These merits are not the lowest point of the loss: its slope for player {player} is "
+                f"{slope[player].item():.3g} there, and should be 0."
+            )
+            return sentence, (
+                "Go down the slope of the whole sum until all slopes are 0. One game after the other at a fixed rate "
+                "(Elo) comes to rest elsewhere."
+            )
+    return None
+
+
 question = Question("10.4", "A league in which not all have met", merits, forbidden=("minillm", "sklearn"))
 
-all_met = question.probe("all have met equally often", _everybody, _off)
+all_met = question.probe("all have met equally often", _everybody, _off, at_last=_uphill)
 all_met.mistake(
     "Who loses gets the points.",
     "`wins[a, b]` is how often a beat b: it pushes a up and b down.",
@@ -219,7 +240,7 @@ all_met.mistake(
     "A merit is what goes into the sigmoid. Take the logarithm, then the mean off.",
     lambda wins, pull: merits(wins, pull).softmax(0),
 )
-some_met = question.probe("some more often, some never", _some, _off, kinds=SOME)
+some_met = question.probe("some more often, some never", _some, _off, kinds=SOME, at_last=_uphill)
 
 
 @some_met.mistake(
@@ -240,7 +261,9 @@ def _unmet_is_a_draw(wins, pull):
     return _fitted(wins.double() + strangers / 2, pull)
 
 
-unbeaten = question.probe("one that never lost, and one that never played", _unbeaten, _off, kinds=UNBEATEN)
+unbeaten = question.probe(
+    "one that never lost, and one that never played", _unbeaten, _off, kinds=UNBEATEN, at_last=_uphill
+)
 unbeaten.mistake(
     "The losses are averaged, so that the pull weighs as much as all games.",
     "Sum over the games; the pull stands beside that sum.",

@@ -8,8 +8,8 @@ from typing import Any
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
-
-Law = tuple[float, float, float, float, float]  # E, A, alpha, B, beta; N and D in billions
+from minillm.course.checks.scaling import costs
+from minillm.course.checks.scaling.costs import Law, alike, best_size, cost_of, tokens_for, what_it_is
 
 
 def cheapest(law: Law, loss: float, served: float) -> float:
@@ -18,31 +18,7 @@ def cheapest(law: Law, loss: float, served: float) -> float:
     >>> round(cheapest((1.0, 1.0, 1.0, 1.0, 1.0), loss=2.0, served=0.0), 4)  # N = D = 2
     24.0
     """
-    return _cost(law, loss, served, _best_size(law, loss, served))
-
-
-def _tokens(law: Law, loss: float, size: float) -> float:
-    """How much a model of this size must read to reach the loss; more than can be said where it never does."""
-    E, A, alpha, B, beta = law
-    left = loss - E - A / size**alpha
-    return math.inf if left <= 0 else (B / left) ** (1 / beta)
-
-
-def _cost(law: Law, loss: float, served: float, size: float) -> float:
-    return 6 * size * _tokens(law, loss, size) + 2 * size * served
-
-
-def _best_size(law: Law, loss: float, served: float) -> float:
-    """Where another per cent of N saves as much in tokens as it costs: the slope of `_cost` over ln N is 0."""
-    E, A, alpha, _, beta = law
-    low = math.log(A / (loss - E)) / alpha  # so small a model reaches the loss only after tokens without end
-    high = low + 50
-    for _ in range(200):
-        middle = (low + high) / 2
-        tokens, price = _tokens(law, loss, math.exp(middle)), A / math.exp(alpha * middle)
-        too_small = tokens == math.inf or tokens * alpha * price > (tokens + served / 3) * beta * (loss - E - price)
-        low, high = (middle, high) if too_small else (low, middle)
-    return math.exp(high)
+    return costs.cheapest(law, loss, served)
 
 
 def _laws(rng: random.Random, used: bool) -> list[Call]:
@@ -51,7 +27,7 @@ def _laws(rng: random.Random, used: bool) -> list[Call]:
         E, A, B = (round(rng.uniform(*ends), 2) for ends in ((1.5, 1.9), (0.2, 0.6), (0.8, 2.0)))
         law = (E, A, round(rng.uniform(0.28, 0.5), 2), B, round(rng.uniform(0.28, 0.5), 2))
         loss = round(E + rng.uniform(*above), 2)
-        read = _tokens(law, loss, _best_size(law, loss, 0.0))
+        read = tokens_for(law, loss, best_size(law, loss, 0.0))
         calls.append((law, loss, float(f"{read * rng.uniform(1, 30):.1e}") if used else 0.0))
     return [((1.0, 1.0, 1.0, 1.0, 1.0), 2.0, 24.0 if used else 0.0), *calls]
 
@@ -59,28 +35,26 @@ def _laws(rng: random.Random, used: bool) -> list[Call]:
 LOSSES = ("an easy law", *["an ordinary loss"] * 4, "a loss just above E", "a loss far above E")
 
 
-def _alike(number: float, other: float) -> bool:
-    return math.isclose(number, other, rel_tol=3e-3)
-
-
 def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A cost that is too high by little was searched too coarsely; one that is too low reaches another loss."""
     replies = [as_tensor(reply) for reply in got]
     if any(reply is None or reply.numel() != 1 for reply in replies):
-        return None
+        several = [reply for reply in got if type(reply) in (list, tuple) and len(reply) > 1]
+        kind = f"The result is {len(several[0])} values, and one is asked for: the cost." if several else None
+        return None if kind is None else (kind, "Return 6 N D + 2 N served for the best N.")
     got = [float(reply.item()) for reply in replies if reply is not None]
     if any(math.isnan(reply) for reply in got):
         return "The cost is not a number.", (
             "Below the smallest N the bracket is negative, and a power of it is NaN: begin above, or skip such sizes."
         )
     wrong = [place for place, reply in enumerate(got) if not math.isclose(reply, right[place], rel_tol=1e-4)]
-    sizes = [_best_size(*call) for call in calls]
-    tokens = [_tokens(call[0], call[1], size) for call, size in zip(calls, sizes, strict=True)]
+    sizes = [best_size(*call) for call in calls]
+    tokens = [tokens_for(call[0], call[1], size) for call, size in zip(calls, sizes, strict=True)]
     for name, values in (("number of parameters N", sizes), ("number of tokens D", tokens)):
-        if all(_alike(reply, value) for reply, value in zip(got, values, strict=True)):
+        if all(alike(reply, value) for reply, value in zip(got, values, strict=True)):
             return f"The result is the best {name}, not its cost.", "Return 6 N D + 2 N served."
     for name, factor in (("10^9 times", 1e9), ("10^18 times", 1e18), ("10^9 times less, not", 1e-9)):
-        if all(_alike(reply, factor * cost) for reply, cost in zip(got, right, strict=True)):
+        if all(alike(reply, factor * cost) for reply, cost in zip(got, right, strict=True)):
             sentence = f"The cost is {name} the least one: N and D stay in billions."
             return sentence, "With billions of both, the unit is 10^18 operations."
     for probe in question.probes:
@@ -89,7 +63,7 @@ def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
             apart = [
                 not math.isclose(other, right[place], rel_tol=0.02) for other, place in zip(others, wrong, strict=True)
             ]
-            if sum(apart) > 1 and all(_alike(got[place], other) for place, other in zip(wrong, others, strict=True)):
+            if sum(apart) > 1 and all(alike(got[place], other) for place, other in zip(wrong, others, strict=True)):
                 return mistake.sentence, mistake.hint
     ordinary = [place for place, size in enumerate(sizes) if 0.01 < size < 100]
     if ordinary and not set(ordinary) & set(wrong):
@@ -98,6 +72,8 @@ def _how_far(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
             f"The cost is right but where the best N is far away, as {size:.3g} billion. Does your search reach it?"
         )
         return sentence, "Begin just above the smallest N, (A / (loss - E))^(1 / alpha), and search over ln N."
+    if found := what_it_is(calls, right, got):
+        return found
     if not all(math.isfinite(reply) for reply in got):
         return "The cost is infinite.", "Too small an N never reaches the loss. Begin above the smallest one."
     for cost, reply in zip(right, got, strict=True):
@@ -127,7 +103,7 @@ training.mistake(
 )
 def _half_each(law, loss, served):
     E, A, alpha, _, _ = law
-    return _cost(law, loss, served, (2 * A / (loss - E)) ** (1 / alpha))
+    return cost_of(law, loss, served, (2 * A / (loss - E)) ** (1 / alpha))
 
 
 @training.mistake(
@@ -138,8 +114,8 @@ def _twenty(law, loss, served):
     low, high = -30.0, 60.0
     for _ in range(200):
         middle = (low + high) / 2
-        low, high = (low, middle) if _tokens(law, loss, math.exp(middle)) < 20 * math.exp(middle) else (middle, high)
-    return _cost(law, loss, served, math.exp(high))
+        low, high = (low, middle) if tokens_for(law, loss, math.exp(middle)) < 20 * math.exp(middle) else (middle, high)
+    return cost_of(law, loss, served, math.exp(high))
 
 
 training.mistake(
@@ -199,7 +175,7 @@ with_use.mistake(
 with_use.mistake(
     "The model is the cheapest to train, and use is paid for on top.",
     "Look for the N at which the *sum* is least: a smaller model is cheaper every time it is used.",
-    lambda law, loss, served: _cost(law, loss, served, _best_size(law, loss, 0.0)),
+    lambda law, loss, served: cost_of(law, loss, served, best_size(law, loss, 0.0)),
 )
 with_use.mistake(
     "A token that is served is counted with 6 operations for each parameter.",
@@ -209,12 +185,12 @@ with_use.mistake(
 with_use.mistake(
     "The right model is found, but only its training is paid for.",
     "Return the whole cost, training and use.",
-    lambda law, loss, served: _cost(law, loss, 0.0, _best_size(law, loss, served)),
+    lambda law, loss, served: cost_of(law, loss, 0.0, best_size(law, loss, served)),
 )
 with_use.mistake(
     "The tokens that are served count among those that the model must read.",
     "Nobody learns from what is served. D is read in training, whatever is served.",
-    _least(lambda law, loss, served, size: max(_tokens(law, loss, size) - served, 0.0)),
+    _least(lambda law, loss, served, size: max(tokens_for(law, loss, size) - served, 0.0)),
 )
 with_use.mistake(
     "A token that is served costs 1 operation for each parameter, not 2.",

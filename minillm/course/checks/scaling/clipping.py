@@ -16,6 +16,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.question import Question
+from minillm.course.checks.scaling.factors import explain
 
 Card = dict[str, Tensor]
 
@@ -131,13 +132,13 @@ def _parted(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     """A gradient that all cards hold must stay the same on all."""
     for (cards, whole, _), reply in zip(calls, got, strict=True):
         if type(reply) is not list or not all(type(card) is dict and card.keys() == cards[0].keys() for card in reply):
-            return None
+            return explain(calls, right, got)
         for name in whole:
             for number, card in enumerate(reply):
                 if difference(reply[0][name], card[name]):
                     sentence = f"Cards 0 and {number} hold the same {name!r}, and after clipping they no longer do."
                     return sentence, "One factor for everything, on every card: then what was equal stays equal."
-    return None
+    return explain(calls, right, got)
 
 
 def _nothing(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -149,14 +150,14 @@ def _nothing(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
                 return "A gradient of 0 becomes NaN: its length is 0, and 0 / 0 is NaN.", (
                     "Scale only where the length is above `most`; a gradient of 0 never is."
                 )
-    return None
+    return explain(calls, right, got)
 
 
 question = Question(
     "13.2", "Two cards clip one gradient", clip, forbidden=("minillm", "torch.nn.utils.clip_grad_norm_"), fresh=True
 )
 
-long = question.probe("pieces of a long gradient", _long, kinds=LONG)
+long = question.probe("pieces of a long gradient", _long, explain, kinds=LONG)
 long.mistake(
     "Each card clips by the length of its own pieces.",
     "The length is that of the whole gradient: add up the squares of all cards first.",

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import difference, show
+from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
+from minillm.course.checks.scaling.schedule import LASTS, explain
 
 Work = tuple[int, str, int]  # when it begins, what, which small batch
-LASTS = {"forward": 1, "backward": 2}
 
 
 def timetable(p: int, m: int) -> list[list[Work]]:
@@ -65,51 +65,20 @@ def _sizes(*sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:
     return lambda rng: [sizes[0], *rng.sample(sizes[1:], 3)]
 
 
-def _first_wrong_work(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """What a stage does too early or too late, or instead of something else."""
-    for (p, m), rows, reply in zip(calls, right, got, strict=True):
-        if type(reply) is not list or len(reply) != p or any(type(row) is not list for row in reply):
-            return None
-        for stage, (row, told) in enumerate(zip(rows, reply, strict=True)):
-            if any(type(work) not in (list, tuple) or len(work) != 3 for work in told):
-                return (
-                    "A piece of work is not three things: its start, its kind and its small batch.",
-                    "(start, kind, j)",
-                )
-            beyond = [j for *_, j in told if type(j) is int and j >= m]
-            if beyond:
-                sentence = f"With m = {m} there is no small batch {beyond[0]}, but stage {stage} works on it."
-                return sentence, "They are numbered from 0 to m - 1; a stage runs ahead by m at most."
-            kinds = [[kind for _, kind, _ in works] for works in (row, told)]
-            if len(told) < len(row) and kinds[1] == kinds[0][: len(told)]:
-                sentence = f"With p = {p} and m = {m}, stage {stage} stops before all of its backward passes are made."
-                return sentence, "When no forward pass is left, the backward passes that are left follow: m in all."
-            if len(told) != len(row):
-                sentence = (
-                    f"With p = {p} and m = {m}, stage {stage} has {len(told)} pieces of work in place of {2 * m}."
-                )
-                return sentence, "Each small batch passes each stage once forwards and once backwards."
-            if row != [tuple(work) for work in told] and sorted(row) == sorted(map(tuple, told)):
-                sentence = "The starts are right, but the works of a stage are not in the order in which they begin."
-                return sentence, "Append each piece of work when it begins, and do not sort by kind afterwards."
-            if all(
-                tuple(other) == (start + LASTS[kind], kind, j)
-                for (start, kind, j), other in zip(row, told, strict=True)
-            ):
-                return "These are the times at which the works end, not those at which they begin.", "(start, kind, j)"
-            for place, (work, other) in enumerate(zip(row, told, strict=True)):
-                if difference(work, other):
-                    whose = f"With p = {p} and m = {m}, work {place} of stage {stage}"
-                    hint = "Draw this timetable on paper, as in lesson 13, and see what this work waits for."
-                    return f"{whose} is {show(other)}; right is {work}.", hint
-    return None
+def _explain(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Passes that last something else; what the timetables say of themselves."""
+    for forward in (0, 1, 2, 3):
+        for backward in (0, 1, 2, 3, 4):
+            made = [_timetable(*call, forward=forward, backward=backward) for call in calls]
+            if (forward, backward) != (1, 2) and difference(made, got) is None:
+                sentence = f"A forward pass lasts {forward} here, and a backward pass {backward}."
+                return sentence, "A forward pass lasts 1, a backward pass 2."
+    return explain(calls, right, got)
 
 
 question = Question("13.4", "One forward, one backward", timetable)
 
-two_stages = question.probe(
-    "one stage or two", _sizes((1, 2), (2, 2), (2, 3), (2, 4), (2, 5), (1, 3)), _first_wrong_work
-)
+two_stages = question.probe("one stage or two", _sizes((1, 2), (2, 2), (2, 3), (2, 4), (2, 5), (1, 3)), _explain)
 two_stages.mistake(
     "All forward passes come first.",
     "That is the lesson's timetable. Here a stage takes turns as soon as it has run ahead enough.",
@@ -184,7 +153,7 @@ two_stages.mistake(
     partial(_timetable, forward=2, backward=1),
 )
 
-more_stages = question.probe("more stages", _sizes((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 8)), _first_wrong_work)
+more_stages = question.probe("more stages", _sizes((3, 3), (3, 4), (3, 6), (4, 4), (4, 6), (5, 8)), _explain)
 more_stages.mistake(
     "Every stage but the last runs ahead by one.",
     "Stage s runs ahead by p - 1 - s.",
@@ -192,7 +161,7 @@ more_stages.mistake(
 )
 
 few_batches = question.probe(
-    "fewer small batches than stages", _sizes((3, 1), (3, 2), (4, 2), (5, 2), (5, 3), (6, 3)), _first_wrong_work
+    "fewer small batches than stages", _sizes((3, 1), (3, 2), (4, 2), (5, 2), (5, 3), (6, 3)), _explain
 )
 few_batches.mistake(
     "With few small batches all forward passes come first.",

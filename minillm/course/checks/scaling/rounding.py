@@ -10,6 +10,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.question import Question
+from minillm.course.checks.scaling.neighbors import explain
 
 
 def round_by_dice(x: Float[Tensor, "n"], dice: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -87,7 +88,7 @@ def _edges(rng: random.Random) -> list[Call]:
 
 question = Question("13.1", "Rounding with dice", round_by_dice)
 
-positive = question.probe("numbers above 0", _positive, demand=same_dtype, kinds=POSITIVE)
+positive = question.probe("numbers above 0", _positive, explain, demand=same_dtype, kinds=POSITIVE)
 positive.mistake(
     "Each number goes to the nearest one; the dice are not used.",
     "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
@@ -148,7 +149,7 @@ positive.mistake(
 )
 
 edge_cases = question.probe(
-    "below 0, at powers of two, and numbers that need no rounding", _edges, demand=same_dtype, kinds=EDGES
+    "below 0, at powers of two, and numbers that need no rounding", _edges, explain, demand=same_dtype, kinds=EDGES
 )
 edge_cases.mistake(
     "Below 0 the share of the way is counted from the wrong neighbour.",

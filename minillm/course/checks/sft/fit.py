@@ -97,8 +97,66 @@ def _too_small(rng: random.Random) -> list[Call]:
     return [*calls, (_chat(rng, 3), 0), (alone, 12)]
 
 
+def _exchanges(messages: Chat) -> tuple[list[int], list[list[int]]]:
+    """The system's message, and the places of each question with its answer."""
+    system = [0] if messages[0][0] == "system" else []
+    begins = [place for place, (role, _) in enumerate(messages) if role == "user"]
+    return system, [list(range(*ends)) for ends in zip(begins, [*begins[1:], len(messages)], strict=True)]
+
+
+def _each_that_fits(messages: Chat, room: int, newest_first: bool = True, whole: bool = True) -> list[int]:
+    """What stays if each exchange, or each message, is taken where it still has room."""
+    system, exchanges = _exchanges(messages)
+    parts = exchanges if whole else [[place] for exchange in exchanges for place in exchange]
+    left, kept = room - sum(messages[place][1] for place in system), []
+    for part in reversed(parts) if newest_first else parts:
+        size = sum(messages[place][1] for place in part)
+        if size <= left:
+            left, kept = left - size, [*kept, *part]
+    return sorted([*system, *kept]) if kept else []
+
+
+def _first_as_system(messages: Chat, room: int) -> list[int]:
+    """What stays if the first message counts as the system's, whoever speaks."""
+    for begin in range(1, len(messages)):
+        if messages[begin][0] == "user" and sum(tokens for _, tokens in [messages[0], *messages[begin:]]) <= room:
+            return [0, *range(begin, len(messages))]
+    return []
+
+
+OTHER_WAYS: dict[str, tuple[str, Callable[[Chat, int], list[int]]]] = {
+    "The first message always stays, as if it were the system's.": (
+        "It stays only if its role is `system`; otherwise it is the oldest of the talk, and goes first.",
+        _first_as_system,
+    ),
+    "An exchange that has no room is skipped, and older ones are still taken: that leaves a gap.": (
+        "Stop at the first exchange, from the end, that has no room.",
+        _each_that_fits,
+    ),
+    "A message that has no room is skipped, and older ones are still taken: that leaves a gap.": (
+        "Stop at the first one, from the end, that has no room, and begin with a user's message.",
+        partial(_each_that_fits, whole=False),
+    ),
+    "The oldest exchanges are kept, not the newest.": (
+        "The oldest go. Begin to count from the end.",
+        partial(_each_that_fits, newest_first=False),
+    ),
+    "One token less than the room is used.": (
+        "What just fills the room fits: `<=`.",
+        lambda messages, room: _kept(messages, room - 1),
+    ),
+    "One token more than the room is used.": (
+        "What is kept has at most `room` tokens.",
+        lambda messages, room: _kept(messages, room + 1),
+    ),
+}
+
+
 def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Which rule an answer breaks: the room, the order, a gap, the first message, or more that would fit."""
+    """Another way to choose; else which rule an answer breaks: the room, the order, a gap, the first, or more."""
+    for sentence, (hint, way) in OTHER_WAYS.items():
+        if [way(*call) for call in calls] == [list(answer) if type(answer) is tuple else answer for answer in got]:
+            return sentence, hint
     for (messages, room), wanted, answer in zip(calls, right, got, strict=True):
         answer = answer.tolist() if type(answer) is torch.Tensor else answer
         whole = type(answer) in (list, tuple) and all(type(number) is int for number in answer)

@@ -13,7 +13,9 @@ BY_HAND = "Do the example of the question by hand, place by place."
 
 
 def which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The first place that is wrong, and what kind of place it is."""
+    """Conversations that stand elsewhere; else the first place that is wrong, and what kind of place it is."""
+    if found := _laid_out_otherwise(calls, got):
+        return found
     for (conversations, length), wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 4:
             return "The result is not four tensors.", f"Return {', '.join(NAMES)}."
@@ -31,6 +33,63 @@ def which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
                     return _told(name, index[0], gave[index[0]].item(), due, wanted[0], owner)
             return f"In `{name}` the result {wrong}.", BY_HAND
     return None
+
+
+LAYOUTS = {
+    "Each conversation is followed by an empty place.": lambda row, length: [id for ids in row for id in (*ids, 0)],
+    "An empty place stands in front of each conversation.": lambda row, length: [id for ids in row for id in (0, *ids)],
+    "The last place of the row always stays empty.": lambda row, length: [id for ids in row for id in ids][
+        : length - 1
+    ],
+    "The first token of each conversation is missing.": lambda row, length: [id for ids in row for id in ids[1:]],
+    "The last token of each conversation is missing.": lambda row, length: [id for ids in row for id in ids[:-1]],
+    "The conversations are in the order from last to first.": lambda row, length: [
+        id for ids in row[::-1] for id in ids
+    ],
+    "Each conversation's tokens are in the order from last to first.": lambda row, length: [
+        id for ids in row for id in ids[::-1]
+    ],
+    "The empty places are in front of the conversations, not behind them.": lambda row, length: [
+        *[0] * (length - sum(map(len, row))),
+        *[id for ids in row for id in ids],
+    ],
+    "Only the first conversation is in the row.": lambda row, length: list(row[0]),
+    "Only the last conversation is in the row.": lambda row, length: list(row[-1]),
+    "The last conversation is missing.": lambda row, length: [id for ids in row[:-1] for id in ids],
+    "Every conversation begins at place 0 and overwrites the one before.": lambda row, length: _overwritten(row),
+}
+
+
+def _overwritten(row: list[list[int]]) -> list[int]:
+    """The ids where each conversation is written over the one before."""
+    places: dict[int, int] = {place: id for ids in row for place, id in enumerate(ids)}
+    return [places[place] for place in range(len(places))]
+
+
+def _laid_out_otherwise(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
+    """The inputs of all rows by another layout; most of them make no difference for some rows."""
+    given = []
+    for (_, length), answer in zip(calls, got, strict=True):
+        inputs = as_tensor(answer[0]) if type(answer) in (list, tuple) and len(answer) == 4 else None
+        if inputs is None or inputs.shape != (length,):
+            return None
+        given.append([int(each) for each in inputs.tolist()])
+    rows = [[list(ids) for ids, _ in conversations] for conversations, _ in calls]
+    lengths = [length for _, length in calls]
+    right = [_filled([id for ids in row for id in ids], length) for row, length in zip(rows, lengths, strict=True)]
+    if given == right:
+        return None
+    for sentence, layout in LAYOUTS.items():
+        made = [_filled(layout(row, length), length) for row, length in zip(rows, lengths, strict=True)]
+        if made == given:
+            return f"In `inputs`: {sentence[0].lower()}{sentence[1:]}", (
+                "The conversations stand right behind one another from place 0 on, and what is left is empty."
+            )
+    return None
+
+
+def _filled(ids: list[int], length: int) -> list[int]:
+    return [*ids, *[0] * length][:length]
 
 
 def _seen(t: int, s: int, due: bool, owner: list[int | None]) -> tuple[str, str]:
