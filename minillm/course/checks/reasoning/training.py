@@ -84,7 +84,14 @@ def _scaled(rng: random.Random) -> list[Call]:
     ]
 
 
-SCALED = ("one update", "many updates", "ways that never succeed", "ways that always succeed", "no update")
+SCALED = (
+    "one update",
+    "many updates",
+    "ways that never succeed",
+    "ways that always succeed",
+    "a way that hardly ever succeeds",
+    "no update",
+)
 
 question = Question("11a.4", "The curve of the lesson, without its noise", train)
 
