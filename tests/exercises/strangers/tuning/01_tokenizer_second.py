@@ -1,13 +1,11 @@
 """Answers to assignment 01 from its text alone; this half served to tune the checks."""
 
-import codecs
 import heapq
-import re
-import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from functools import reduce
 from itertools import accumulate, groupby, pairwise
+
 import numpy as np
 from answers import right, wrong
 

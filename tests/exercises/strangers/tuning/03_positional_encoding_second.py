@@ -1,6 +1,7 @@
 """Answers to assignment 03 from its text alone; this half served to tune the checks."""
 
 import math
+
 import numpy as np
 import torch
 from answers import right, wrong

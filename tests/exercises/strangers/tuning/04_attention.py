@@ -1,6 +1,7 @@
 """Answers to assignment 04 from its text alone; this half served to tune the checks."""
 
 import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -143,7 +144,7 @@ def values_still_tiled(query, key, value):
     (H, T, D), (K, S, _) = query.shape, key.shape
     key = key.repeat_interleave(H // K, dim=0)
     value = value.repeat(H // K, 1, 1)
-    scores = query @ key.transpose(1, 2) / D ** 0.5
+    scores = query @ key.transpose(1, 2) / D**0.5
     visible = torch.ones(T, S).tril(S - T).bool()
     return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
 
@@ -212,7 +213,7 @@ def cache_only_for_one_query(query, key, value):
 def grouped_einsum(query, key, value):
     (H, T, D), (K, S, _) = query.shape, key.shape
     q = query.unflatten(0, (K, H // K))
-    scores = torch.einsum("kgtd,ksd->kgts", q, key) * D ** -0.5
+    scores = torch.einsum("kgtd,ksd->kgts", q, key) * D**-0.5
     future = torch.arange(S) > torch.arange(S - T, S).unsqueeze(1)
     scores = scores.masked_fill(future, -math.inf)
     weights = torch.exp(scores - torch.logsumexp(scores, dim=-1, keepdim=True))
@@ -228,7 +229,7 @@ def padded_to_a_square(query, key, value):
     wide_value = torch.stack([head for head in value for _ in range(H // K)])
     scores = torch.bmm(padded, wide_key.transpose(1, 2)) / math.sqrt(D)
     scores = scores + torch.triu(torch.full((S, S), -math.inf), diagonal=1)
-    return torch.bmm(torch.softmax(scores, dim=2), wide_value)[:, S - T:]
+    return torch.bmm(torch.softmax(scores, dim=2), wide_value)[:, S - T :]
 
 
 @right("04.2")
@@ -238,7 +239,7 @@ def one_group_after_the_other(query, key, value):
 
     def groups(q, k, v):
         if len(k) > 1:
-            return torch.cat([groups(q[:H // K], k[:1], v[:1]), groups(q[H // K:], k[1:], v[1:])])
+            return torch.cat([groups(q[: H // K], k[:1], v[:1]), groups(q[H // K :], k[1:], v[1:])])
         rows = []
         for t in range(T):
             n = S - (T - 1 - t)
@@ -299,8 +300,8 @@ def more_sinks_than_positions(T, S, window, sinks):
 def slice_begins_negative(T, S, window, sinks):
     mask = torch.zeros(T, S, dtype=torch.bool)
     for row, p in enumerate(range(S - T, S)):
-        mask[row, p - window + 1:p + 1] = True
-        mask[row, :min(sinks, p + 1)] = True
+        mask[row, p - window + 1 : p + 1] = True
+        mask[row, : min(sinks, p + 1)] = True
     return mask
 
 

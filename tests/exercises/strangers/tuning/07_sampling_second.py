@@ -3,6 +3,7 @@
 import heapq
 import math
 from collections import Counter
+
 import numpy as np
 import torch
 from answers import right, wrong

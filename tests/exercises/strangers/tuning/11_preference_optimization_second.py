@@ -1,8 +1,9 @@
 """Answers to assignment 11 from its text alone; this half served to tune the checks."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import groupby
+
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -6,7 +6,6 @@ from collections import Counter
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from answers import right, wrong
 
 
@@ -90,9 +89,7 @@ def vote_np_unique(results):
 
 @right("11a.1")
 def vote_sort_by_count_and_place(results):
-    order = sorted(
-        (-results.count(r), place, r) for place, r in enumerate(results) if r is not None
-    )
+    order = sorted((-results.count(r), place, r) for place, r in enumerate(results) if r is not None)
     return order[0][2] if order else None
 
 

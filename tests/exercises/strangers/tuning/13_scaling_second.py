@@ -2,8 +2,8 @@
 
 import itertools
 import math
-import struct
 from graphlib import TopologicalSorter
+
 import numpy as np
 import torch
 from answers import right, wrong
