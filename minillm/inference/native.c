@@ -2,6 +2,7 @@
 
 The same arithmetic as `minillm/model/transformer.py`, with one difference: before each matrix product the input is
 rounded to int8, with one scale per block of 32 numbers, so that a product of codes is a product of small integers.
+Where that is too coarse, what rounding left is rounded again, to a second code with a scale of its own (`codes` = 2).
 `native.py` packs the weights, checks every size and calls `minillm_step`; nothing is allocated or checked here.
 
 Shapes as everywhere: B rows, T new tokens per row, N = B T vectors, S positions, C width, H heads, K key/value heads,
@@ -22,15 +23,20 @@ four. Weights are scale (code - 8) + zero in 4 bits and scale (code - 128) in 8.
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define BLOCK 32        /* numbers that share a scale */
 #define ROWS 16         /* rows in a group: one 512-bit register of 32-bit sums */
-#define TILE 4          /* vectors that share one pass over the weights */
+#define TILE 4          /* vectors of codes that share one pass over the weights */
 #define MOST_THREADS 64
 
-typedef struct { const uint8_t *blocks; const float *bias; int64_t rows, columns, bits; } Matrix;
+typedef struct { const uint8_t *blocks; const float *bias; int64_t rows, columns, bits, codes; } Matrix; /* codes: 1 or 2 */
 
 typedef struct {
     const float *attention_norm, *query_norm, *key_norm, *feedforward_norm; /* query_norm and key_norm may be NULL */
@@ -46,7 +52,7 @@ typedef struct {
 } Model;
 
 typedef struct {
-    int64_t B, T, n_past, n_threads, path, last_only; /* last_only: logits of the last token of each row */
+    int64_t B, T, n_past, n_threads, path, n_last;    /* n_last: tokens of each row whose logits are wanted */
     float *x;                                         /* (N, C), the embeddings; afterwards the residual stream */
     const float *cos, *sin;                           /* (T, D/2); of row b from b * angle_stride on */
     const uint8_t *mask;                              /* (T, S), likewise; NULL: token t sees n_past + t + 1 positions */
@@ -57,7 +63,7 @@ typedef struct {
     int8_t *codes;                                    /* the rounded input of a product: codes, scales, sums of codes */
     float *scale;
     int32_t *sum;
-    float *logits;                                    /* (N or B, V rounded up to 16) */
+    float *logits;                                    /* (B n_last, V rounded up to 16) */
 } Call;
 
 /* The sizes that `native.py` must agree with. */
@@ -105,7 +111,7 @@ INLINE void store(void *numbers, int64_t i, float x, int format) {
     ((uint16_t *)numbers)[i] = (uint16_t)half;
 }
 
-/* ---- products: 16 rows of a matrix with `n` vectors, which is 1 or TILE ---- */
+/* ---- products: 16 rows of a matrix with `n` vectors of codes, which is 1, 2 or TILE ---- */
 
 typedef struct { const float *values; const int8_t *codes; const float *scale; const int32_t *sum; } Input;
 typedef void Dot(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]);
@@ -232,17 +238,64 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
     }
 }
 
+#elif defined(__aarch64__)
+#if defined(__ARM_FEATURE_DOTPROD)
+#define NEON /* the compiler was told so, as on a Mac */
+#else
+#define NEON __attribute__((target("+dotprod")))
+#endif
+
+NEON INLINE float32x4_t four(const uint8_t *p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
+}
+
+/* sdot multiplies 16 signed bytes with 16 others and adds each four products to a 32-bit sum: four columns of 4 rows. */
+NEON INLINE void tile_neon(const Matrix *m, int64_t group, Input in, int n, int bits, float out[TILE][ROWS]) {
+    int64_t n_blocks = m->columns / BLOCK;
+    for (int quarter = 0; quarter < 4; quarter++) { /* four rows at a time */
+        const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
+        float32x4_t total[TILE];
+        for (int v = 0; v < n; v++) total[v] = vdupq_n_f32(0);
+        for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
+            int32x4_t part[TILE];
+            uint8x16_t packed = vdupq_n_u8(0);
+            for (int v = 0; v < n; v++) part[v] = vdupq_n_s32(0);
+#pragma GCC unroll 8
+            for (int j = 0; j < 8; j++) {
+                if (bits == 8 || j % 2 == 0) packed = vld1q_u8(p + 64 * (bits == 8 ? j : j / 2) + 16 * quarter);
+                uint8x16_t code = bits == 8 ? packed : j % 2 ? vshrq_n_u8(packed, 4) : vandq_u8(packed, vdupq_n_u8(15));
+                int8x16_t w = vreinterpretq_s8_u8(vsubq_u8(code, vdupq_n_u8(bits == 4 ? 8 : 128)));
+                for (int v = 0; v < n; v++) {
+                    int32x4_t x = vdupq_n_s32(four_codes(in.codes + v * m->columns + b * BLOCK + 4 * j));
+                    part[v] = vdotq_s32(part[v], w, vreinterpretq_s8_s32(x));
+                }
+            }
+            const uint8_t *end = p + 64 * bits + 8 * quarter;
+            for (int v = 0; v < n; v++) {
+                float32x4_t product = vmulq_f32(four(end), vcvtq_f32_s32(part[v]));
+                if (bits == 4) product = vfmaq_n_f32(product, four(end + 32), (float)in.sum[v * n_blocks + b]);
+                total[v] = vfmaq_n_f32(total[v], product, in.scale[v * n_blocks + b]);
+            }
+        }
+        for (int v = 0; v < n; v++) vst1q_f32(out[v] + 4 * quarter, total[v]);
+    }
+}
+#endif
+
 /* Bits and vectors are constants in each call, so the compiler unrolls the loops over them. */
 #define DOT(target, name, tile) \
     target static void name(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) { \
         if (m->bits == 16) dot_bfloat16(m, group, in, n, out); \
-        else if (m->bits == 4 && n == 1) tile(m, group, in, 1, 4, out); \
-        else if (m->bits == 4) tile(m, group, in, TILE, 4, out); \
-        else if (n == 1) tile(m, group, in, 1, 8, out); \
-        else tile(m, group, in, TILE, 8, out); \
+        else if (m->bits == 4) n == 1 ? tile(m, group, in, 1, 4, out) : n == 2 ? tile(m, group, in, 2, 4, out) \
+            : tile(m, group, in, TILE, 4, out); \
+        else n == 1 ? tile(m, group, in, 1, 8, out) : n == 2 ? tile(m, group, in, 2, 8, out) \
+            : tile(m, group, in, TILE, 8, out); \
     }
+#if defined(__x86_64__)
 DOT(AVX512, dot_avx512, tile_avx512)
 DOT(AVX2, dot_avx2, tile_avx2)
+#elif defined(__aarch64__)
+DOT(NEON, dot_neon, tile_neon)
 #endif
 
 /* ---- threads: every step starts its own, which costs some 20 microseconds and leaves nothing behind for a fork, a
@@ -284,18 +337,24 @@ INLINE void normalize(const float *x, const float *weight, int64_t n, double eps
     for (int64_t i = 0; i < n; i++) y[i] = x[i] * factor * weight[i];
 }
 
-/* Round n numbers of vector `number`, from column `first` on, to codes -127 .. 127. */
-INLINE void quantize(const Call *c, const float *x, int64_t number, int64_t width, int64_t first, int64_t n) {
-    int64_t block = (number * width + first) / BLOCK;
-    int8_t *codes = c->codes + block * BLOCK;
-    for (; n > 0; n -= BLOCK, x += BLOCK, codes += BLOCK, block++) {
-        uint32_t bits = 0; /* without the sign, bits are in the order of the numbers: the largest |x|, or NaN */
-        for (int i = 0; i < BLOCK; i++) bits = (bits_of(x[i]) & 0x7fffffff) > bits ? bits_of(x[i]) & 0x7fffffff : bits;
-        float largest = from_bits(bits), inverse = largest > 1e-30f ? 127 / largest : 0;
-        int32_t sum = 0;
-        for (int i = 0; i < BLOCK; i++) sum += codes[i] = (int8_t)nearest(x[i] * inverse);
-        c->scale[block] = largest / 127;
-        c->sum[block] = sum;
+/* Round n numbers of vector `number`, from column `first` on, to one or two vectors of codes -127 .. 127. */
+INLINE void quantize(const Call *c, const float *x, int64_t number, int64_t width, int64_t first, int64_t n, int64_t codes) {
+    for (; n > 0; n -= BLOCK, x += BLOCK, first += BLOCK) {
+        float rest[BLOCK];
+        memcpy(rest, x, sizeof rest);
+        for (int64_t k = 0; k < codes; k++) {
+            int64_t block = ((number * codes + k) * width + first) / BLOCK;
+            int8_t *to = c->codes + block * BLOCK;
+            uint32_t bits = 0; /* without the sign, bits are in the order of the numbers: the largest |x|, or NaN */
+            for (int i = 0; i < BLOCK; i++)
+                bits = (bits_of(rest[i]) & 0x7fffffff) > bits ? bits_of(rest[i]) & 0x7fffffff : bits;
+            float largest = from_bits(bits), scale = largest / 127, inverse = largest > 1e-30f ? 127 / largest : 0;
+            int32_t sum = 0;
+            for (int i = 0; i < BLOCK; i++) sum += to[i] = (int8_t)nearest(rest[i] * inverse);
+            for (int i = 0; i < BLOCK; i++) rest[i] -= scale * to[i];
+            c->scale[block] = scale;
+            c->sum[block] = sum;
+        }
     }
 }
 
@@ -310,19 +369,20 @@ INLINE void share(int64_t rows, int me, int size, int64_t *first, int64_t *last)
 /* y = W x + bias for every vector, or added to y, which has `stride` numbers per vector. */
 static void product(Team *team, int me, const Matrix *m, const float *values, int64_t N, float *y, int64_t stride, int add) {
     const Call *c = team->call;
-    int64_t first, last;
+    int64_t first, last, codes = m->codes, most = TILE / codes;
     float out[TILE][ROWS];
     share(m->rows, me, team->size, &first, &last);
     for (int64_t row = first; row < last; row += ROWS)
         for (int64_t n = 0, count; n < N; n += count) {
-            count = N - n >= TILE ? TILE : 1;
-            int64_t block = n * m->columns / BLOCK;
-            Input in = {values + block * BLOCK, c->codes + block * BLOCK, c->scale + block, c->sum + block};
-            team->dot(m, row / ROWS, in, (int)count, out);
+            count = N - n >= most ? most : 1;
+            int64_t block = n * codes * m->columns / BLOCK;
+            Input in = {values + n * m->columns, c->codes + block * BLOCK, c->scale + block, c->sum + block};
+            team->dot(m, row / ROWS, in, (int)(count * codes), out);
             for (int64_t v = 0; v < count; v++)
                 for (int r = 0; r < ROWS; r++) {
-                    float *to = y + (n + v) * stride + row + r;
-                    *to = (add ? *to : 0) + out[v][r] + (m->bias ? m->bias[row + r] : 0);
+                    float *to = y + (n + v) * stride + row + r, sum = out[v * codes][r];
+                    if (codes == 2) sum += out[v * codes + 1][r];
+                    *to = (add ? *to : 0) + sum + (m->bias ? m->bias[row + r] : 0);
                 }
         }
 }
@@ -385,13 +445,14 @@ INLINE void attention(Team *team, int me, int64_t l, int format) {
     barrier(team);
 }
 
-/* `normed` and its codes for M vectors of the residual stream, every `step`th from `first` on. */
-INLINE void prepare(Team *team, int me, const float *weight, int64_t M, int64_t first, int64_t step) {
+/* `normed` and its codes, of the last `count` tokens in each row of the residual stream. */
+INLINE void prepare(Team *team, int me, const float *weight, int64_t count, int64_t codes) {
     const Call *c = team->call;
     int64_t C = team->model->C;
-    for (int64_t n = me; n < M; n += team->size) {
-        normalize(c->x + (first + n * step) * C, weight, C, team->model->eps, c->normed + n * C);
-        quantize(c, c->normed + n * C, n, C, 0, C);
+    for (int64_t n = me; n < c->B * count; n += team->size) {
+        int64_t from = n / count * c->T + c->T - count + n % count;
+        normalize(c->x + from * C, weight, C, team->model->eps, c->normed + n * C);
+        quantize(c, c->normed + n * C, n, C, 0, C, codes);
     }
     barrier(team);
 }
@@ -404,7 +465,7 @@ INLINE void run(Team *team, int me) {
     for (int64_t l = 0; l < m->L; l++) {
         const Layer *layer = m->layers + l;
         /* x += output(attention(norm(x))) */
-        prepare(team, me, layer->attention_norm, N, 0, 1);
+        prepare(team, me, layer->attention_norm, c->T, layer->query.codes);
         product(team, me, &layer->query, c->normed, N, c->query, HD, 0);
         product(team, me, &layer->key, c->normed, N, c->key, KD, 0);
         product(team, me, &layer->value, c->normed, N, c->value, KD, 0);
@@ -412,12 +473,12 @@ INLINE void run(Team *team, int me) {
         if (c->cache_format == 0) attention(team, me, l, 0);
         else if (c->cache_format == 1) attention(team, me, l, 1);
         else attention(team, me, l, 2);
-        for (int64_t n = me; n < N; n += size) quantize(c, c->mixed + n * HD, n, HD, 0, HD);
+        for (int64_t n = me; n < N; n += size) quantize(c, c->mixed + n * HD, n, HD, 0, HD, layer->output.codes);
         barrier(team);
         product(team, me, &layer->output, c->mixed, N, c->x, C, 1);
         barrier(team);
         /* x += down(silu(gate(norm(x))) * up(norm(x))) */
-        prepare(team, me, layer->feedforward_norm, N, 0, 1);
+        prepare(team, me, layer->feedforward_norm, c->T, layer->gate.codes);
         product(team, me, &layer->gate, c->normed, N, c->gate, F, 0);
         product(team, me, &layer->up, c->normed, N, c->up, F, 0);
         barrier(team); /* the others still read the codes of `normed` */
@@ -425,15 +486,14 @@ INLINE void run(Team *team, int me) {
         for (int64_t n = 0; n < N; n++) {
             float *gate = c->gate + n * F, *up = c->up + n * F;
             for (int64_t i = first; i < last; i++) gate[i] = gate[i] / (1 + exponential(-gate[i])) * up[i];
-            quantize(c, gate + first, n, F, first, last - first);
+            quantize(c, gate + first, n, F, first, last - first, layer->down.codes);
         }
         barrier(team);
         product(team, me, &layer->down, c->gate, N, c->x, C, 1);
         barrier(team);
     }
-    int64_t every = c->last_only ? c->T : 1, M = N / every; /* the last of each row, or all */
-    prepare(team, me, m->final_norm, M, every - 1, every);
-    product(team, me, &m->head, c->normed, M, c->logits, (m->head.rows + ROWS - 1) / ROWS * ROWS, 0);
+    prepare(team, me, m->final_norm, c->n_last, m->head.codes);
+    product(team, me, &m->head, c->normed, c->B * c->n_last, c->logits, (m->head.rows + ROWS - 1) / ROWS * ROWS, 0);
 }
 
 /* The same step three times: what is written in plain C above is vectorized for each target, too. */
@@ -443,16 +503,21 @@ AVX2 static void run_avx2(Team *team, int me) { run(team, me); }
 AVX512 static void run_avx512(Team *team, int me) { run(team, me); }
 #endif
 
-/* The best code path that this processor can run: 0 plain C, 1 AVX2, 2 AVX512-VNNI; it can run those below, too. */
-int minillm_best_path(void) {
+/* Whether this processor can run a code path: 0 plain C, 1 AVX2, 2 AVX512-VNNI, 3 NEON with dot products. */
+int minillm_has_path(int path) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") ? 2 : 1;
-#else
-    return 0;
+    if (path == 1) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (path == 2)
+        return minillm_has_path(1) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+            && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__) && defined(__linux__)
+    if (path == 3) return (getauxval(AT_HWCAP) & 1 << 20) != 0; /* HWCAP_ASIMDDP */
+#elif defined(__ARM_FEATURE_DOTPROD)
+    if (path == 3) return 1;
 #endif
+    return path == 0;
 }
 
 static void *start(void *argument) {
@@ -467,6 +532,8 @@ void minillm_step(const Model *model, const Call *call) {
 #if defined(__x86_64__)
     if (call->path == 1) { team.dot = dot_avx2; team.run = run_avx2; }
     if (call->path == 2) { team.dot = dot_avx512; team.run = run_avx512; }
+#elif defined(__aarch64__)
+    if (call->path == 3) team.dot = dot_neon;
 #endif
     pthread_t threads[MOST_THREADS];
     Member members[MOST_THREADS];

@@ -1,12 +1,14 @@
 """The step in C against the readable model: every code path, number format and shape that this processor can run.
 
 The oracle is the readable model in float64 whose products read what the C step reads: inputs rounded to int8 in blocks
-of 32. Beside it the two differ by the rounding of float32 alone, but for a number that lies in the middle between two
-codes: there they may round to different sides, and that row of the batch is then off by the share of a code.
+of 32, once or twice. Beside it the two differ by the rounding of float32 alone, but for a number that lies in the
+middle between two codes: there they may round to different sides, and that row of the batch is then off by the share
+of a code. (A second code is 127 times finer. It falls to another side often, and costs little.)
 """
 
 import itertools
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -19,7 +21,7 @@ from minillm.errors import UserError
 from minillm.inference import decode
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate, stream
-from minillm.inference.native import NativeStep, best_path, rounded, use_native
+from minillm.inference.native import NativeStep, n_codes, paths, rounded
 from minillm.inference.native_library import PATHS, NativeError
 from minillm.inference.native_weights import misfit, pack
 from minillm.inference.speculative import PromptLookup, speculate
@@ -46,14 +48,14 @@ SHAPES = [
 @pytest.fixture(scope="module", autouse=True)
 def _library():
     try:
-        best_path()
+        paths()
     except NativeError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(params=PATHS)
 def path(request):
-    if PATHS.index(request.param) > PATHS.index(best_path()):
+    if request.param not in paths():
         pytest.skip(f"this processor cannot run {request.param}")
     return request.param
 
@@ -67,7 +69,7 @@ def small_packed(weights="int4", **changes) -> Transformer:
                 parameter.normal_(std=0.5)
             elif "norm" in name:
                 parameter.uniform_(0.5, 1.5)
-    return model.bfloat16() if weights == "bfloat16" else quantize(model, weights)
+    return model.bfloat16().eval() if weights == "bfloat16" else quantize(model, weights)
 
 
 def reference(model: Transformer, rounds=rounded) -> Transformer:
@@ -79,7 +81,8 @@ def reference(model: Transformer, rounds=rounded) -> Transformer:
     for name, layer in model.named_modules(remove_duplicate=False):
         if isinstance(layer, QuantizedLinear) and f"{name}.weight" in known:
             state[f"{name}.weight"] = layer.weight
-            readable.get_submodule(name).register_forward_pre_hook(lambda _, inputs: rounds(inputs[0]))
+            hook = partial(lambda codes, _, inputs: rounds(inputs[0], codes), n_codes(name))
+            readable.get_submodule(name).register_forward_pre_hook(hook)
     state["embedding.weight"] = model.embedding.weight
     readable.load_state_dict({name: value.double() for name, value in state.items()})
     return readable
@@ -91,10 +94,10 @@ def double_cache(model: Transformer, batch: int) -> KVCache:
 
 
 def assert_same(actual, expected):
-    """Equal up to the rounding of float32, but for the rows in which one number was rounded to another code."""
+    """Equal up to the rounding of second codes, but for the rows in which one number got another first code."""
     difference = (actual.double() - expected).abs().flatten(1).amax(1) / expected.std()
     assert difference.max() < 0.1
-    assert difference.min() < 2e-5, "not one row is equal"
+    assert difference.min() < 2e-4, "not one row is equal"
 
 
 @pytest.mark.parametrize("weights", FORMATS)
@@ -142,8 +145,9 @@ def test_it_differs_from_the_exact_model_by_the_rounding_of_its_inputs(path):
     model = small_packed("int8", bias="qkv", n_kv_heads=1, d_head=16)
     ids, inputs = torch.randint(0, 50, (1, 6)), []
 
-    def keep(x):
-        inputs.append(x := x.clone().requires_grad_())
+    def keep(x, codes):
+        if codes == 1:  # a second code leaves 1 / 254 of what the first one does
+            inputs.append(x := x.clone().requires_grad_())
         return x
 
     logits = reference(model, keep)(ids)[0, -1]
@@ -243,9 +247,10 @@ def test_a_long_prompt_goes_through_in_pieces(path):
     cache = small_cache(model, 2)
     assert ((NativeStep(model, path)(ids, cache) - expected).abs().max() / expected.std()) < 0.2
     assert cache.length == 150
-    last = NativeStep(model, path)(ids, small_cache(model, 2), last_only=True)
-    assert last.shape == (2, 1, 50)
-    assert ((last - expected[:, -1:]).abs().max() / expected.std()) < 0.2
+    for n_last in (1, 3, 64, 100, 150):  # 64 tokens in each row are the first call, 22 the last
+        last = NativeStep(model, path)(ids, small_cache(model, 2), n_last=n_last)
+        assert last.shape == (2, n_last, 50)
+        assert ((last - expected[:, -n_last:]).abs().max() / expected.std()) < 0.2
 
 
 def test_numbers_that_are_not_finite_stay_so(path):
@@ -270,13 +275,13 @@ def test_greedy_texts_are_those_of_the_readable_model(path, weights):
     assert (logits.argmax(2) == texts[:, 4:]).float().mean() > 0.9
 
 
-def counted(model: Transformer) -> list[bool]:
-    """Install a step that notes, for each call, whether it was asked for the last logits only."""
+def counted(model: Transformer) -> list[int | None]:
+    """Install a step that notes, for each call, after how many tokens it was asked for logits."""
     step, calls = NativeStep(model), []
 
-    def note(ids, cache, segments=None, last_only=False):
-        calls.append(last_only)
-        return step(ids, cache, segments, last_only)
+    def note(ids, cache, segments=None, n_last=None):
+        calls.append(n_last)
+        return step(ids, cache, segments, n_last)
 
     note.most_vectors = None
     decode.install(model, note)
@@ -290,8 +295,9 @@ def test_prompts_and_steps_of_every_loop_go_through_it():
     for name, loop in LOOPS.items():
         calls.clear()
         assert len(loop(model)) == len(texts[name])
-        assert calls.count(True) == (0 if name == "speculate" else 1), name  # the prompt
-        assert calls.count(False) >= 1, name
+        assert [n is None for n in calls] == [False] + [True] * (len(calls) - 1), name  # the prompt, then steps
+        assert calls[0] == (5 if name == "speculate" else 1)
+        assert len(calls) >= 2
 
 
 def engine_text(model: Transformer) -> list:
@@ -305,17 +311,6 @@ LOOPS = {
     "engine": engine_text,
     "speculate": lambda model: list(speculate(model, [1, 2, 1, 2], 5, PromptLookup(1), temperature=0)),
 }
-
-
-def test_use_native_installs_it_where_it_fits():
-    model = small_packed("int4")
-    before = torch.get_rng_state()
-    assert use_native(model) is model
-    assert torch.equal(torch.get_rng_state(), before)
-    fits = best_path() != "plain C"
-    assert isinstance(decode.decoder(model), NativeStep) == fits
-    unfit = lively(Transformer(small_config()))
-    assert not isinstance(decode.decoder(use_native(unfit)), NativeStep)
 
 
 @pytest.mark.parametrize(
@@ -440,13 +435,58 @@ def test_tiny_numbers_are_computed_as_before_the_library_was_loaded():
     assert 1e-310 * 1.0 != 0
 
 
+def divergences(texts: list[list[int]], expected: list[list[int]], logits_of, n_prompt: list[int]) -> list[float]:
+    """Where two texts part, how much larger the reference's logit of its own token is than that of the other."""
+    gaps = []
+    for text, other, n in zip(texts, expected, n_prompt, strict=True):
+        places = [i for i in range(n, min(len(text), len(other))) if text[i] != other[i]]
+        if places:
+            logits = logits_of(other[: places[0]])
+            gaps.append(float(logits[other[places[0]]] - logits[text[places[0]]]))
+    return gaps
+
+
+@pytest.mark.parametrize("weights", ["int4", "int8"])
+def test_twenty_greedy_texts_are_the_reference_s_until_two_tokens_tie(path, weights):
+    model = small_packed(weights)
+    decode.install(model, NativeStep(model, path))
+    readable, prompts = reference(model), torch.randint(0, 50, (20, 4)).tolist()
+    texts, expected = (generate(form, prompts, 12, temperature=0) for form in (model, readable))
+    with torch.no_grad():
+        gaps = divergences(texts, expected, lambda ids: readable(torch.tensor([ids]))[0, -1], [4] * 20)
+        spread = readable(torch.tensor(prompts)).std()
+    assert all(0 <= gap < 0.05 * spread for gap in gaps)
+    assert len(gaps) <= 3
+
+
+BEGINNINGS = """The capital of France is|Water boils at|Once upon a time, there was|The river bank was|def add(a, b):
+The opposite of hot is|My favorite color is|In 1969, astronauts|A triangle has|The recipe needs two cups of
+To learn a language, you should|The largest planet is|She opened the door and|The train leaves at|Dogs and cats are
+Photosynthesis is the process|The answer to 12 + 7 is|Dear Sir or Madam,|Shakespeare wrote|A good night's sleep"""
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_twenty_greedy_texts_of_the_real_model_are_those_of_float32_until_two_tokens_tie(real_weights):
+    """The reference has the same weights and rounds nothing else; a tie is a quarter of a logit, e^0.25 = 1.3 times."""
+    model, tokenizer = load("smollm2-135m-instruct", weights="native")
+    exact, _ = load("smollm2-135m-instruct")
+    prompts = [tokenizer.encode(text) for line in BEGINNINGS.splitlines() for text in line.split("|")]
+    assert len(prompts) == 20
+    texts, expected = (generate(form, prompts, 24, temperature=0) for form in (model, exact))
+    with torch.no_grad():
+        gaps = divergences(texts, expected, lambda ids: exact(torch.tensor([ids]))[0, -1], [*map(len, prompts)])
+    assert all(0 <= gap < 0.25 for gap in gaps)
+    assert len(gaps) <= 10
+
+
 @pytest.mark.real
 def test_the_real_model_answers_as_its_float32_form(real_weights):
     """Each greedy token is the exact model's choice, or within rounding of it."""
     model, tokenizer = load("smollm2-135m-instruct", weights="native")
     exact, _ = load("smollm2-135m-instruct")
     ids = tokenizer.encode("The capital of France is")
-    text = generate(use_native(model), ids, 24, temperature=0)
+    text = generate(model, ids, 24, temperature=0)
     assert "Paris" in tokenizer.decode(text)
     with torch.no_grad():
         logits = exact(torch.tensor([text]))[0, len(ids) - 1 : -1]
@@ -457,7 +497,6 @@ def test_the_real_model_answers_as_its_float32_form(real_weights):
 def test_all_paths_agree():
     model = small_packed("int4", bias="qkv", qk_norm=True)
     ids = torch.randint(0, 50, (5, 7))  # a tile of four vectors and single ones
-    paths = PATHS[: PATHS.index(best_path()) + 1]
-    logits = [NativeStep(model, path)(ids, small_cache(model, 5)) for path in paths]
+    logits = [NativeStep(model, path)(ids, small_cache(model, 5)) for path in paths()]
     for one, other in itertools.pairwise(logits):
         assert_same(one, other.double())
