@@ -225,7 +225,7 @@ print("checked")
 
 def in_a_process(program: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-c", PRELUDE + program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, env=os.environ | environment)
 
 
 @pytest.mark.usefixtures("_compiler")
