@@ -711,8 +711,8 @@ def step_of(rung):
     return (lambda ids, cache: next_logits(one, ids, cache)) if fast else one
 
 
-def perplexity(step):
-    cache = model.new_cache(4, 256)
+def perplexity(step, one=model):
+    cache = one.new_cache(4, 256)
     read, asked_for = (
         part.split(8, dim=1) for part in (windows[:, :-1], windows[:, 1:])
     )
@@ -735,7 +735,10 @@ for weights, *_ in RUNGS.values():
 assert bytes_read(formats["native"]) < WEIGHTS / 5
 
 # %% tags=["nbval-ignore-output"]
-perplexities = {rung: perplexity(step_of(rung)) for rung in RUNGS}
+perplexities = {
+    rung: perplexity(step_of(rung), formats[weights])
+    for rung, (weights, _, _) in RUNGS.items()
+}
 for rung, value in perplexities.items():
     change, size = (
         value / perplexities["cache"] - 1,
