@@ -64,7 +64,7 @@ def pytest_collectstart(collector):
 
 def missing_models(notebook):
     """The course models that a lesson loads and that are not in the cache: making one takes minutes."""
-    needed = set(re.findall(r"(?:models\.|= )(base|sft|reward|ppo|sweep)\(\)", notebook))
+    needed = set(re.findall(r"(?:models\.|= )(base|sft|reward|ppo|solver|reasoning|sweep)\(\)", notebook))
     if not needed:
         return []
     from minillm.course.models import files_here

@@ -42,7 +42,7 @@ from minillm.viz.figures.style import new_panels
 from minillm.world import WORLD_VERSION, World
 from minillm.world.dirty import LABELS, SHARES, Labelled, mixture
 
-DOCUMENTS_PER_STEP = 16  # of the mixture, about as many as eight rows of 256 tokens hold
+DOCUMENTS_PER_STEP = 40  # of the mixture, about as many as sixteen rows of 256 tokens hold
 REFERENCE = 1_000  # clean documents for the vocabulary and the filter
 REFERENCE_START = 100_000_000  # in the world's stream, where no mixture reaches
 VALIDATION = 500  # clean documents to measure the KL on

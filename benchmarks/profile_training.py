@@ -25,6 +25,7 @@ from minillm import Transformer
 from minillm.course.models import BaseRecipe
 from minillm.data.batches import Batch, PackedBatches
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
+from minillm.model import attention
 from minillm.training.loop import Task, train
 from minillm.training.pretraining import TextData, text_loss
 from minillm.viz.figures import BLUE, ORANGE, bars, png
@@ -40,7 +41,7 @@ PARTS = {
 }
 KERNEL, LOSS, OPTIMIZER = "attention: kernel", "head and loss", "optimizer"
 DATA, REST, STEP = "data", "rest of the loop", "step"
-OPERATIONS = {"aten::scaled_dot_product_attention": KERNEL, "_LossOfHidden": LOSS, DATA: DATA}
+OPERATIONS = {KERNEL: KERNEL, "_LossOfHidden": LOSS, DATA: DATA}
 MATRICES = {"attention: projections", "feed-forward: projections", KERNEL, LOSS}  # parts that are products of matrices
 BACKWARD = "autograd::engine::evaluate_function: "
 
@@ -67,6 +68,14 @@ def name_modules(model: nn.Module) -> None:
 
         module.register_forward_pre_hook(enter)
         module.register_forward_hook(lambda module, arguments, output: open_records.pop().__exit__(None, None, None))
+
+    plain = attention.attention  # a function, whichever form it takes
+
+    def recorded(*arguments: Any) -> torch.Tensor:
+        with record_function(KERNEL):
+            return plain(*arguments)
+
+    attention.attention = recorded
 
 
 def part_named(event: FunctionEvent) -> str | None:

@@ -5,10 +5,11 @@
     python benchmarks/reasoning.py --base runs/base --json
 
 Each seed has its own SFT start, which can show its steps and seldom does (`posttraining/reasoning.py`). From there
-GRPO, REINFORCE and rejection sampling learn from the same verifier, without a reward model. Measured on held-out
-problems and on chains longer than any in training: accuracy, the share of answers with steps, tokens per answer,
-pass@k, self-consistency. Every part of every seed is kept in --folder when it is done; an interrupted benchmark resumes
-there.
+GRPO, REINFORCE and rejection sampling learn from the same verifier, without a reward model. Two more parts belong to
+rejection sampling: its control learns from answers that nobody verified, and distillation from the right answers of the
+model that GRPO made. Measured on held-out problems and on chains longer than any in training: accuracy, the share of
+answers with steps, tokens per answer, pass@k (of right results, and of right steps), self-consistency. Every part of
+every seed is kept in --folder when it is done; an interrupted benchmark resumes there.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import Any
 
 from common import RESULTS, write_result
 
-from minillm.analysis.reasoning import many_answers, pass_at, solve, vote_at
+from minillm.analysis.reasoning import many_answers, pass_at, solve, sound, vote_at
 from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.device import seed_everything
@@ -53,8 +54,14 @@ ASKED = 300  # held-out problems, and as many longer chains, with one answer eac
 SAMPLED = 100  # of them with 64 answers each
 KS = (1, 2, 4, 8, 16, 32, 64)  # of pass@k
 VOTES = (1, 4, 16, 64)  # answers that vote
-PARTS = ("start", "grpo", "reinforce", "rejection")
-NAMES = {"start": "SFT", "grpo": "GRPO", "reinforce": "REINFORCE", "rejection": "rejection sampling"}
+NAMES = {
+    "start": "SFT",
+    "grpo": "GRPO",
+    "reinforce": "REINFORCE",
+    "rejection": "rejection sampling",
+    "unverified": "all samples",
+    "distilled": "distillation",
+}  # part: its name, in the order in which they are made
 Chat = tuple[Transformer, Tokenizer]
 
 
@@ -96,12 +103,14 @@ def train_online(method: Callable, recipe: OnlineConfig, chat: Chat, seed: int, 
     return (model, chat[1]), {"curve": curve}
 
 
-def train_rejection(chat: Chat, seed: int, steps: int | None) -> tuple[Chat, dict]:
+def train_rejection(
+    chat: Chat, seed: int, steps: int | None, teacher: Transformer | None = None, verify: bool = True
+) -> tuple[Chat, dict]:
     recipe = REASONING_REJECTION
     if steps:
         recipe = replace(recipe, training=replace(recipe.training, steps=steps))
     asked = problems(FAMILIES, REJECTION_PROBLEMS, PROMPT_STREAM + seed)
-    job = recipe.prepare(*chat, asked, seed)
+    job = recipe.prepare(*chat, asked, seed, teacher, verify)
     return (job.run(on_metrics=show)[0], chat[1]), {}
 
 
@@ -119,6 +128,7 @@ def measure(chat: Chat, seed: int) -> dict:
     }
     texts = many_answers(*chat, asked[:SAMPLED], max(KS), seed)
     result["pass_at"] = pass_at(asked[:SAMPLED], texts, KS)
+    result["sound_at"] = pass_at(asked[:SAMPLED], texts, KS, sound)
     result["vote_at"] = vote_at(asked[:SAMPLED], texts, VOTES)
     return json.loads(json.dumps(result))  # with keys as a file has them
 
@@ -126,7 +136,7 @@ def measure(chat: Chat, seed: int) -> dict:
 def run(seed: int, base: Callable[[], Chat], folder: Path, steps: int | None) -> dict[str, dict]:
     """Make and measure the parts of one seed that are not in the folder yet."""
     table = {}
-    for part in PARTS:
+    for part in NAMES:
         kept, out = folder / f"seed{seed}" / part, folder / f"seed{seed}" / f"{part}.json"
         if not out.exists():
             print(f"seed {seed}, {NAMES[part]}")
@@ -136,8 +146,9 @@ def run(seed: int, base: Callable[[], Chat], folder: Path, steps: int | None) ->
             chat = chat[0], chat_tokenizer(chat[1])
             if part == "start":
                 chat, own = train_start(chat, seed, steps)
-            elif part == "rejection":
-                chat, own = train_rejection(chat, seed, steps)
+            elif part in ("rejection", "unverified", "distilled"):
+                teacher = load(folder / f"seed{seed}" / "grpo")[0] if part == "distilled" else None
+                chat, own = train_rejection(chat, seed, steps, teacher, verify=part != "unverified")
             else:
                 method, recipe = (grpo, REASONING_GRPO) if part == "grpo" else (reinforce, REASONING_REINFORCE)
                 chat, own = train_online(method, recipe, chat, seed, steps)
@@ -218,7 +229,7 @@ def main() -> None:
             "means over seeds", "seconds", "right", "steps", "tokens", "longer", "pass@1", "pass@64", "vote@64"
         )
     )
-    for part in PARTS:
+    for part in NAMES:
         paths = [("held-out", "greedy", "accuracy"), ("held-out", "greedy", "worked"), ("held-out", "greedy", "tokens")]
         paths += [("longer chains", "greedy", "accuracy"), ("pass_at", "1"), ("pass_at", "64"), ("vote_at", "64")]
         right, worked, tokens, *others = (mean_of(runs, part, *path) for path in paths)

@@ -16,12 +16,13 @@ from typing import Any
 
 from common import write_result
 
+from minillm.config import ModelConfig
 from minillm.tokenizer import Tokenizer
 from minillm.world import WORLD_VERSION, World, bigram_loss, floor
 from minillm.world.world import PLANNED
 
 PAGE = Path(__file__).resolve().parents[1] / "teaching" / "fifty_documents.md"
-VOCAB_SIZE = 1024
+VOCAB_SIZE = ModelConfig.preset("tiny").vocab_size
 FIRST_HELD_OUT = 1_000_000  # beyond the documents that the tokenizer and the bigram model see
 
 

@@ -249,7 +249,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The course's own model: learns the world in minutes on two CPU cores. Its table starts as large as what blocks
     # write to the stream. A table that is also the head cannot: its logits would be far from zero.
     "tiny": dict(
-        vocab_size=1024, d_model=128, n_layers=4, n_heads=4, d_ff=384, max_seq_len=256, qk_norm=True,
+        vocab_size=2048, d_model=128, n_layers=4, n_heads=2, d_ff=384, max_seq_len=256, qk_norm=True,
         tie_embeddings=False, embedding_std=0.3,
     ),
     # One GPU: learns TinyStories in less than an hour. Its recipe, like tiny's, stands in training/recipes.py.

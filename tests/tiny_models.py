@@ -5,8 +5,9 @@ from dataclasses import replace
 from helpers import small_config
 
 from minillm.course import models, shipped
-from minillm.course.models import BaseRecipe, ChatRecipe, PPORecipe, RewardRecipe
+from minillm.course.models import BaseRecipe, ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
 from minillm.posttraining import recipes
+from minillm.posttraining.reasoning import REASONING, REASONING_GRPO
 from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
 from minillm.training import recipes as training_recipes
 from minillm.training.settings import TrainConfig
@@ -24,7 +25,19 @@ FEW = dict(batch_size=2, instructions=30, questions=2, short_instructions=20, sh
 SFT = ChatRecipe(base=BASE, sft=SFTRecipe(replace(WORLD_SFT.training, **SHORT), **FEW))
 REWARDS = RewardRecipe(chat=SFT, pairs=PairRecipe(replace(REWARD.training, **SHORT), batch_size=2, pairs=12))
 ONLINE = replace(WORLD_PPO, steps=2, prompts_per_step=2, max_new_tokens=4)
-DEFAULTS = {"base": BASE, "sft": SFT, "reward": REWARDS, "ppo": PPORecipe(reward=REWARDS, prompts=6, training=ONLINE)}
+PROBLEMS = replace(
+    REASONING, training=replace(REASONING.training, **SHORT), batch_size=2, instructions=20, worked_steps=2
+)
+SOLVER = ChatRecipe(base=BASE, sft=PROBLEMS)
+VERIFIED = replace(REASONING_GRPO, steps=2, prompts_per_step=2, answers_per_prompt=2, max_new_tokens=4)
+DEFAULTS = {
+    "base": BASE,
+    "sft": SFT,
+    "reward": REWARDS,
+    "ppo": PPORecipe(reward=REWARDS, prompts=6, training=ONLINE),
+    "solver": SOLVER,
+    "reasoning": ReasoningRecipe(solver=SOLVER, prompts=6, training=VERIFIED),
+}
 
 
 def set_up(tmp_path, monkeypatch):

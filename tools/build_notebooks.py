@@ -32,7 +32,7 @@ from tools.exercise_cells import mark_for_nbgrader  # noqa: E402
 from tools.lesson_environment import lesson_environment  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
-CELL_TIMEOUT = 300  # seconds
+CELL_TIMEOUT = 1200  # seconds
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

@@ -1,7 +1,7 @@
 """What a chat model does with problems that can be verified: accuracy, the share of worked answers, and length."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -10,6 +10,7 @@ from minillm.data.chat import encode_chat
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
+from minillm.posttraining.rollout import roll_out
 from minillm.posttraining.verifiers import decode_answer, pass_at_k, self_consistency, shows_steps
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction
@@ -61,6 +62,29 @@ def solve(
     )
 
 
+def complete(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    problems: Sequence[Instruction],
+    beginnings: Sequence[str],
+    max_new_tokens: int = LONGEST,
+) -> list[str]:
+    """Let the model go on with the given beginning of an answer to each problem, greedily; returns whole answers.
+
+    So an experiment decides how an answer begins, and not the model. One that is cut off is returned as it is. Raises
+    `UserError` unless there is one beginning per problem.
+    """
+    if len(problems) != len(beginnings):
+        raise UserError(f"{len(problems)} problems and {len(beginnings)} beginnings; give one beginning per problem")
+    prompts = [
+        encode_chat(tokenizer, problem.messages[:-1]) + tokenizer.encode(beginning)
+        for problem, beginning in zip(problems, beginnings, strict=True)
+    ]
+    rollout = roll_out(model.eval(), prompts, max_new_tokens, [tokenizer.end_id], temperature=0.0)
+    ends = [decode_answer(tokenizer, ids) for ids in rollout.answers]
+    return [beginning + end for beginning, end in zip(beginnings, ends, strict=True)]
+
+
 def many_answers(
     model: Transformer,
     tokenizer: Tokenizer,
@@ -76,15 +100,31 @@ def many_answers(
     return [texts[start : start + n] for start in range(0, len(texts), n)]
 
 
-def pass_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks: Sequence[int]) -> dict[int, float]:
-    """pass@k for each k, as a mean over problems, from several answers to each.
+def sound(problem: Instruction, text: str) -> bool:
+    """Whether an answer shows the right steps and ends in the right result, which a guess does not.
+
+    >>> from minillm.world.instructions import Instructions
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> sound(task, "Gladly. " + task.worked), sound(task, task.reply)
+    (True, False)
+    """
+    return bool(problem.worked) and text.endswith(problem.worked)
+
+
+def pass_at(
+    problems: Sequence[Instruction],
+    texts: Sequence[Sequence[str]],
+    ks: Sequence[int],
+    check: Callable[[Instruction, str], bool] = Instruction.check,
+) -> dict[int, float]:
+    """pass@k for each k, as a mean over problems, from several answers to each that `check` accepts or rejects.
 
     >>> from minillm.world.instructions import Instructions
     >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
     >>> pass_at([task], [[task.reply, task.mistakes[0]]], [1, 2])
     {1: 0.5, 2: 1.0}
     """
-    right = [list(map(problem.check, said)) for problem, said in zip(problems, texts, strict=True)]
+    right = [[check(problem, text) for text in said] for problem, said in zip(problems, texts, strict=True)]
     return {k: fmean(pass_at_k(len(hits), sum(hits), k) for hits in right) for k in ks}
 
 

@@ -16,6 +16,7 @@ from minillm.training.metrics import Metrics
 
 @click.command()
 @pair_options
+@click.option("--reference/--no-reference", default=None, help="Whether it reads the model's own answer first.")
 @click.option("--likelihood", type=float, help="Initial reward per nat of an answer's log-likelihood; 0: head alone.")
 @click.pass_context
 def reward(ctx: click.Context, out: Path, **options: Any) -> None:

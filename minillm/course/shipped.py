@@ -2,7 +2,7 @@
 
     base/  config.json  model.safetensors  tokenizer.json  tokenizer_config.json  metrics.jsonl
            recipe.json    the settings, the weights it started from, final metrics, and the SHA-256 of each other file
-    sft/  reward/  ppo/   the same; weights are float16 in the file and float32 in memory
+    sft/  reward/  ppo/  solver/  reasoning/   the same; weights are float16 in the file and float32 in memory
     sweep.json            the settings and numbers of each run of the scaling sweep, and their SHA-256
 
 What ships is used only where its settings are those that the code asks for; otherwise the caller trains a model and

@@ -41,25 +41,25 @@ class SweepRun(NamedTuple):
 
 @dataclass(frozen=True)
 class SweepRecipe:
-    """The settings of a sweep. The preset `tiny` is of the same family, with width 128 and 800 steps."""
+    """The settings of a sweep. The preset `tiny` is of the same family, with width 128 and 660 steps of 16 rows."""
 
     widths: tuple[int, ...] = (16, 32, 64, 96)  # d_model
     steps: tuple[int, ...] = (100, 200, 400)  # for each width; a step reads batch_size rows of max_seq_len tokens
     held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that the law is not fitted to
     shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
     training: TrainConfig = replace(BaseRecipe().training, bf16=False)  # all but its steps  # noqa: RUF009
-    batch_size: int = BaseRecipe.batch_size
-    documents: int = 20_000  # of the world, enough that the longest run reads each at most once
+    batch_size: int = 8
+    documents: int = 22_000  # of the world, enough that the longest run reads each at most once
     tokenizer_documents: int = TOKENIZER_DOCUMENTS
     seed: int = 0  # for the documents, the initial weights and the order
 
     def config(self, d_model: int) -> ModelConfig:
-        """Return the config for a width: about 32 dimensions per head, and d_ff = 3 d_model.
+        """Return the config for a width: about 64 dimensions per head, and d_ff = 3 d_model.
 
         >>> SweepRecipe().config(128) == ModelConfig.preset("tiny")
         True
         """
-        heads = max(1, d_model // 32)
+        heads = max(1, d_model // 64)
         return self.shape.replace(d_model=d_model, n_heads=heads, n_kv_heads=None, d_head=None, d_ff=3 * d_model)
 
     def base(self, d_model: int, steps: int) -> BaseRecipe:

@@ -4,6 +4,7 @@ A pair is one prompt with the answer that a rater preferred and the one that the
 token that closes them: the reward is read there, and a sampled answer ends there.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minillm.data.batches import Shuffled
+from minillm.data.chat import Message
 from minillm.data.conversations import encode_conversation, hold_out
 from minillm.data.rankings import Preference
 from minillm.errors import UserError
@@ -60,10 +62,12 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     if tokenizer.chat_template is None:
         raise UserError("this tokenizer has no chat template; data.chat.chat_tokenizer gives it the plainest one")
     encoded = EncodedPairs([], [], [])
+    read = functools.cache(lambda prompt, answer: _read(tokenizer, [dict(turn) for turn in prompt], answer))
     for number, preference in enumerate(preferences):
+        turns = tuple(tuple(message.items()) for message in preference.prompt)
         try:
             (prompt, chosen), (_, rejected) = (
-                _read(tokenizer, preference, answer) for answer in (preference.chosen, preference.rejected)
+                read(turns, answer) for answer in (preference.chosen, preference.rejected)
             )
             pair = Pair(prompt, chosen, rejected)
             if pair.length > max_seq_len:
@@ -78,9 +82,9 @@ def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], 
     return encoded
 
 
-def _read(tokenizer: Tokenizer, preference: Preference, answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _read(tokenizer: Tokenizer, prompt: Sequence[Message], answer: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Prompt and answer as ids."""
-    example = encode_conversation(tokenizer, [*preference.prompt, {"role": "assistant", "content": answer}])
+    example = encode_conversation(tokenizer, [*prompt, {"role": "assistant", "content": answer}])
     end = len(example.mask) - example.mask[::-1].index(True)  # after it comes only what separates two turns
     start = end - example.mask[end - 1 :: -1].index(False)  # an earlier answer belongs to the prompt
     return tuple(example.ids[:start]), tuple(example.ids[start:end])

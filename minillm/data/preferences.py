@@ -8,6 +8,7 @@ for people's own rankings.
 A person's rankings are lines of the same form; see `rankings` for the file.
 """
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from minillm.config import check_types
 from minillm.data.rankings import Preference
 from minillm.errors import UserError
+from minillm.world.answers import FINAL
 from minillm.world.choice import Sampler
 from minillm.world.instructions import Instruction
 from minillm.world.phrasebook import load_phrasebook
@@ -28,8 +30,9 @@ WORDINESS = 0.1  # points taken off for each word beyond the length of the instr
 def utility(instruction: Instruction, answer: str) -> float:
     """The gold utility of an answer, in points: 4 if right, 1 if civil, -1 if rude, -0.1 for each word too many.
 
-    The best there is: 5 points, right and civil and no longer than the instruction's own answer. Words are counted
-    between white space; one courtesy is as good as two. An answer both civil and rude is rude.
+    The best there is: 5 points, right and civil and no longer than the instruction's own answer; where there is
+    something to work out, the steps may be shown at no cost. Words are counted between white space; one courtesy is as
+    good as two. An answer both civil and rude is rude.
 
     >>> from minillm.world.instructions import Instructions
     >>> task = next(i for i in Instructions(seed=0).stream() if i.family == "sum")
@@ -45,7 +48,10 @@ def utility(instruction: Instruction, answer: str) -> float:
         points -= CIVIL
     elif book.sounds("courtesy", answer) or book.sounds("apology", answer):
         points += CIVIL
-    return points - WORDINESS * max(0, length(answer) - length(instruction.answer))
+    enough = length(instruction.answer)
+    if FINAL in answer:
+        enough = max(enough, length(instruction.worked) + 2)  # two words of courtesy before the steps
+    return points - WORDINESS * max(0, length(answer) - enough)
 
 
 def length(answer: str) -> int:
@@ -65,7 +71,8 @@ def candidates(instruction: Instruction) -> list[str]:
     book = load_phrasebook()
     rng = random.Random(f"candidates for {instruction.prompt}")
     answers = [instruction.answer]
-    for reply in (instruction.reply, *instruction.mistakes):
+    replies = (instruction.reply, instruction.worked, *instruction.mistakes)
+    for reply in filter(None, replies):
         civil = f"{Sampler(rng).choose('courtesy', book.courtesies)} {reply}"
         apology = book.sounds("apology", reply)
         manners = (civil, reply, f"{reply} {_choose(book.manners['rudeness'], rng)}")
@@ -119,11 +126,14 @@ def simulate(
     seed: int,
     pairs: int = 1,
     answers: Callable[[Instruction], Sequence[str]] = candidates,
+    among: int | None = None,
 ) -> list[Preference]:
-    """Let a rater compare random pairs of answers, `pairs` per instruction; each has its probability.
+    """Let a rater compare pairs of answers, `pairs` per instruction, none twice; each has its probability.
 
-    The pairs are sampled uniformly from all candidates, so easy and hard ones are mixed; or from other `answers`, such
-    as a model's own. Where these are all the same there is nothing to compare. Deterministic for a seed.
+    The pairs are drawn from all candidates, so easy and hard ones are mixed; or from other `answers`, such as a model's
+    own. With `among`, from that many answers, drawn first: eight have 28 pairs, and to a model that reads them together
+    all of these cost no more than four pairs of different ones (Ouyang et al. 2022, section 3.5). Where all answers are
+    the same there is nothing to compare. Deterministic for a seed.
 
     >>> from minillm.world.instructions import Instructions
     >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
@@ -134,17 +144,20 @@ def simulate(
     for number, instruction in enumerate(instructions):
         rng = random.Random(f"preferences, seed {seed}, instruction {number}")
         pool = list(dict.fromkeys(text for text in answers(instruction) if text.strip()))
-        for _ in range(pairs if len(pool) > 1 else 0):
-            first = int(rng.random() * len(pool))
-            second = int(rng.random() * (len(pool) - 1))
-            pair = pool[first], pool[second + (second >= first)]
-            merits = [rater.perceived(instruction, answer) for answer in pair]
-            p = rater.probability_of_preferring(*merits)
+        pool = _shuffled(pool, rng)[:among]
+        merit = {answer: rater.perceived(instruction, answer) for answer in pool}
+        prompt = tuple(instruction.messages[:-1])
+        for pair in _shuffled(list(itertools.combinations(pool, 2)), rng)[:pairs]:
+            p = rater.probability_of_preferring(merit[pair[0]], merit[pair[1]])
             if rng.random() >= p:
-                pair, p = pair[::-1], rater.probability_of_preferring(*merits[::-1])
-            prompt = tuple(instruction.messages[:-1])
+                pair, p = pair[::-1], 1 - p
             preferences.append(Preference(prompt, *pair, rater=rater.name, probability=p))
     return preferences
+
+
+def _shuffled(items: list, rng: random.Random) -> list:
+    """The items in random order; sorting by random keys gives the same order in every version of Python."""
+    return sorted(items, key=lambda item: rng.random())
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,11 @@ def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict
     The first three do not depend on the batch; for a small model the last one is far larger. Temporary memory comes on
     top, at most as much as all logits (4 B T V). The loss is the plain `next_token_loss`; that of the training loop
     keeps C numbers per token instead of V, and V C in all. Where matrix products run in bfloat16, many activations take
-    half. Counted for these layers on a CPU; another kernel may keep one copy more or less. Raises `ValueError` for an
-    empty batch.
+    half, and on a CPU the T x T weights come on top (`model.attention.attention`). Counted for these layers on a CPU;
+    another kernel may keep one copy more or less. Raises `ValueError` for an empty batch.
 
-    >>> training_memory(ModelConfig.preset("tiny"), batch_size=8, n_tokens=256)
-    {'weights': 4462080, 'gradients': 4462080, 'optimizer': 8924160, 'activations': 125280256}
+    >>> training_memory(ModelConfig.preset("tiny"), batch_size=16, n_tokens=256)
+    {'weights': 5511680, 'gradients': 5511680, 'optimizer': 11023360, 'activations': 266944512}
     """
     _require_tokens(batch_size, n_tokens)
     parameters = 4 * count_parameters(config)

@@ -1,20 +1,23 @@
 """Self-attention: every position takes a weighted mean of the values at the positions that it may see.
 
 One function in three forms: `attention_by_loops` (to read), `attention_by_matmul` (as matrix products) and
-`attention_by_sdpa` (torch's fused kernel, which the model uses). Tests hold them equal.
+`attention_by_sdpa` (torch's fused kernel). Tests hold them equal; the model takes the faster of the last two
+(`attention`).
 """
 
 import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from minillm.errors import UserError
 from minillm.model.kv_cache import Cache
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
+
+MOST_WEIGHTS = 512 * 512  # of one head of one text, that `attention` stores
 
 
 def causal_mask(T: int, S: int, device: torch.device | None = None, window: int | None = None) -> Bool[Tensor, "T S"]:
@@ -81,12 +84,13 @@ def attention_weights(
     tensor([[[[1.0000, 0.0000],
               [0.5000, 0.5000]]]])
     """
-    scores = query @ _repeat_heads(key, query.shape[1]).mT / math.sqrt(query.shape[-1])
+    scores = (query / math.sqrt(query.shape[-1])) @ _repeat_heads(key, query.shape[1]).mT
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
     if mask is not None:
-        # minus infinity: exactly 0 after softmax, in any number format
-        scores = scores.masked_fill(~_for_all_heads(mask), -math.inf)
+        # plus minus infinity: exactly 0 after softmax, in any number format
+        hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=mask.device).masked_fill_(~mask, -math.inf)
+        scores = scores + _for_all_heads(hidden)
     return scores.softmax(-1)
 
 
@@ -139,7 +143,30 @@ def attention_by_sdpa(
     )
 
 
-def _for_all_heads(mask: Bool[Tensor, "... T S"]) -> Bool[Tensor, "... T S"]:
+def attention(
+    query: Float[Tensor, "B H T D"],
+    key: Float[Tensor, "B K S D"],
+    value: Float[Tensor, "B K S D"],
+    mask: Bool[Tensor, "*#B #T S"] | None = None,
+    is_causal: bool = False,
+    bias: Float[Tensor, "H T S"] | None = None,
+) -> Float[Tensor, "B H T D"]:
+    """`attention_by_sdpa`, or `attention_by_matmul` where that is faster: in training in bfloat16 on a CPU.
+
+    There torch's kernel, forward and backward, takes 1.5 to 5 times as long, and short texts have few weights to store.
+
+    >>> query, key, value = torch.randn(3, 1, 2, 5, 4)
+    >>> with torch.autocast("cpu", torch.bfloat16): attention(query, key, value).dtype
+    torch.bfloat16
+    """
+    T, S = query.shape[2], key.shape[2]
+    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu") and T * S <= MOST_WEIGHTS:
+        mask = causal_mask(T, S) if is_causal else mask
+        return attention_by_matmul(query, key, value, mask, bias)
+    return attention_by_sdpa(query, key, value, mask, is_causal, bias)
+
+
+def _for_all_heads(mask: Shaped[Tensor, "... T S"]) -> Shaped[Tensor, "... T S"]:
     """(B, T, S) as (B, 1, T, S), since broadcasting would read its first dimension as heads."""
     return mask.unsqueeze(1) if mask.dim() == 3 else mask
 
@@ -200,7 +227,7 @@ class MultiHeadAttention(nn.Module):
         query, key, value = self.project(x, angles)
         if cache is not None:
             key, value = cache.append(layer, key, value)
-        heads = attention_by_sdpa(query, key, value, mask, is_causal, bias)  # (B, H, T, D)
+        heads = attention(query, key, value, mask, is_causal, bias)  # (B, H, T, D)
         return self.output(heads.transpose(1, 2).flatten(2))
 
     def project(

@@ -29,18 +29,23 @@ def verified_answers(
     max_new_tokens: int,
     keep: int = 1,
     seed: int = 0,
+    verify: bool = True,
 ) -> list[list[Message]]:
     """Sample `n` answers to each instruction; return conversations with the right ones, `keep` different ones at most.
 
-    The first that are right are kept, so the shares of short and long right answers are the model's own. Raises
-    `UserError` for `keep` below 1, and what `best_of_n.draw` refuses.
+    The first that are right are kept, so the shares of short and long right answers are the model's own. `verify=False`
+    keeps the first that have ended, right or wrong: a control. Raises `UserError` for `keep` below 1, and what
+    `best_of_n.draw` refuses.
     """
     if keep < 1:
         raise UserError(f"keep is {keep}; keep at least 1 right answer per problem")
     verifier = Verifier(tokenizer, instructions)
     prompts = verifier.prompts
     answers = draw(model.eval(), prompts, n, max_new_tokens, [tokenizer.end_id], seed)
-    right = verifier([prompt for prompt in prompts for _ in range(n)], answers).bool().tolist()
+    if verify:
+        right = verifier([prompt for prompt in prompts for _ in range(n)], answers).bool().tolist()
+    else:
+        right = [answer[-1] == tokenizer.end_id for answer in answers]
     conversations: list[list[Message]] = []
     for number, prompt in enumerate(prompts):
         rows = range(number * n, (number + 1) * n)
@@ -60,12 +65,24 @@ class RejectionRecipe:
     keep: int = 1  # different right ones, at most
     max_new_tokens: int = 64  # of a sampled answer
 
-    def prepare(self, model: Transformer, tokenizer: Tokenizer, instructions: Sequence[Instruction], seed: int) -> Job:
+    def prepare(
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        instructions: Sequence[Instruction],
+        seed: int,
+        teacher: Transformer | None = None,
+        verify: bool = True,
+    ) -> Job:
         """Sample, verify, and return the SFT job on the answers that are right, one tenth of them held out.
 
-        Raises `UserError` where fewer than two answers are right, so that there is nothing to learn from.
+        With a `teacher` the model learns from the teacher's answers: distillation. `verify=False` is the control of
+        `verified_answers`. Raises `UserError` where fewer than two answers are right, so that there is nothing to learn
+        from.
         """
-        kept = verified_answers(model, tokenizer, instructions, self.answers, self.max_new_tokens, self.keep, seed)
+        kept = verified_answers(
+            teacher or model, tokenizer, instructions, self.answers, self.max_new_tokens, self.keep, seed, verify
+        )
         if len(kept) < 2:
             raise UserError(
                 f"{len(kept)} of {self.answers * len(instructions)} sampled answers are right; take easier problems, "

@@ -28,7 +28,7 @@ from minillm.training.settings import TrainConfig
 
 @dataclass(frozen=True, kw_only=True)
 class RewardConfig(TrainConfig):
-    """How to train, and whether the reward has a likelihood term. Raises `ValueError` for negative numbers.
+    """How to train, and what the reward model reads. Raises `UserError` for negative numbers.
 
     With one, the model also learns to predict the chosen answers (as Yang et al. 2024, "Regularizing hidden states
     enables learning generalizable reward model for LLMs", do against forgetting). It soon expects the style of the
@@ -38,6 +38,7 @@ class RewardConfig(TrainConfig):
     0.0
     """
 
+    reference: bool = False  # whether it reads the chat model's own answer before an answer
     likelihood: float = 0.0  # c of the likelihood term at first (reward per nat); 0: no such term
     imitation: float = 0.5  # weight of the chosen answers' loss (nats per token)
 
@@ -57,11 +58,13 @@ def _margins_and_log_probs(
     model: RewardModel, pairs: Sequence[Pair]
 ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
     """The margins, and log p of the chosen answers with a likelihood term."""
-    prompts = [pair.prompt for pair in pairs for _ in range(2)]
-    answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
+    texts = [(pair.prompt, answer) for pair in pairs for answer in (pair.chosen, pair.rejected)]
+    row = {text: number for number, text in enumerate(dict.fromkeys(texts))}  # each is read once, in however many pairs
+    prompts, answers = zip(*row, strict=True)
     rewards, log_probs = model.rewards_and_log_probs(prompts, answers)
-    chosen, rejected = rewards.unflatten(0, (-1, 2)).unbind(1)
-    return chosen - rejected, None if log_probs is None else log_probs[::2]
+    chosen, rejected = torch.tensor([row[text] for text in texts], device=rewards.device).view(-1, 2).unbind(1)
+    picked = rewards.index_select(0, chosen) - rewards.index_select(0, rejected)
+    return picked, None if log_probs is None else log_probs.index_select(0, chosen)
 
 
 @torch.no_grad()
@@ -120,8 +123,10 @@ def train_reward_model(
     if isinstance(model, RewardModel):
         reward_model = model
     else:
-        likelihood = config.likelihood if isinstance(config, RewardConfig) else 0.0
-        reward_model = RewardModel.of(model, likelihood or None)
+        reads = config if isinstance(config, RewardConfig) else RewardConfig(steps=1)  # a head alone
+        stop = data.validation[0].chosen[-1] if reads.reference else None  # the token that closes an answer
+        reward_model = RewardModel.of(model, reads.likelihood or None, stop)
+    reward_model.with_reference_answers([pair.prompt for pair in data.train.pairs])  # many at once; they are kept
     latest = Metrics()
 
     def loss(module: RewardModel, batch: tuple[Int[Tensor, "_B"]]) -> Float[Tensor, ""]:

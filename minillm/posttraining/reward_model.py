@@ -17,15 +17,19 @@ from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
 from minillm.model.transformer import Transformer
-from minillm.posttraining.rollout import Rollout, hidden_of_answers, score_vectors
+from minillm.posttraining.rollout import Rollout, hidden_of_answers, numbered, roll_out, score_vectors
 from minillm.pretrained import huggingface
 from minillm.pretrained.families import ARCHITECTURES
 from minillm.tokenizer import Tokenizer
 
 # Names in files: the head as in transformers' ...ForSequenceClassification; the rest is there with a likelihood term.
 NAMES = {"head": "score", "language_head": "lm_head", "likelihood": "likelihood"}
+REFERENCE = "reference."  # begins the names of the reference model's tensors
 CLASSIFIER = "ForSequenceClassification"
 SCORED_AT_ONCE = 512  # answers, or pairs
+ANSWERED_AT_ONCE = 128  # prompts, by the reference model
+LONGEST_REFERENCE = 64  # tokens of its answer
+ROOM = 80  # tokens by which the context grows for that answer and a new turn
 
 
 class RemovedHead(nn.Module):
@@ -49,6 +53,10 @@ class RewardModel(nn.Module):
     of somebody else's answer hardly reads: it learns style, not truth. Alone, the second term is the reward that DPO
     finds in every language model, with a uniform reference (Rafailov et al. 2023, section 5).
 
+    With a `stop` token it also has a reference model, which is never trained, and reads that model's own greedy answer
+    between the prompt and the answer: to compare two results is easier than to work one out (Zheng et al. 2023,
+    "Judging LLM-as-a-judge", section 3.4). `with_reference_answers` shows what it reads.
+
     >>> model = RewardModel(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
     >>> model(torch.tensor([[1, 2, 3], [4, 5, 5]]), torch.tensor([[1, 1, 1], [1, 1, 0]])).tolist()
     [0.0, 0.0]
@@ -58,22 +66,27 @@ class RewardModel(nn.Module):
     tensor([-2.3026, -4.6052])
     """
 
-    def __init__(self, config: ModelConfig, reads_likelihood: bool = False):
+    def __init__(self, config: ModelConfig, reads_likelihood: bool = False, stop: int | None = None):
         super().__init__()
-        self.transformer = Transformer(config.replace(tie_embeddings=False))
+        config = config.replace(tie_embeddings=False)
+        self.transformer = Transformer(config)
         self.transformer.head = RemovedHead()  # pyright: ignore[reportAttributeAccessIssue]
         self.head = nn.Linear(config.d_model, 1, bias=False)
         nn.init.zeros_(self.head.weight)
         self.language_head = nn.Linear(config.d_model, config.vocab_size, bias=False) if reads_likelihood else None
         self.likelihood = nn.Linear(1, 1, bias=False) if reads_likelihood else None  # c, reward per nat
+        self.stop = stop  # the token that ends an answer of the reference model
+        self.reference = None if stop is None else Transformer(config).requires_grad_(False)
+        self._read: dict[tuple[int, ...], list[int]] = {}  # prompts -> what is read before their answers
 
     @classmethod
-    def of(cls, model: Transformer, likelihood: float | None = None) -> "RewardModel":
+    def of(cls, model: Transformer, likelihood: float | None = None, stop: int | None = None) -> "RewardModel":
         """A copy of a language model with an untrained head; with `likelihood`, the c that the second term starts with.
 
-        Raises `ValueError` for a model with LoRA layers.
+        With `stop` the language model is also its reference. Raises `UserError` for a model with LoRA layers, and for a
+        reference with learned positions, which cannot read further.
         """
-        made = cls(model.config, reads_likelihood=likelihood is not None).to(model.device)
+        made = cls(model.config, likelihood is not None, stop).to(model.device)
         weights = {name: weight for name, weight in model.state_dict().items() if name != "head.weight"}
         if unknown := sorted(weights.keys() - made.transformer.state_dict().keys()):
             raise UserError(f"the model has {unknown[0]}, which a plain one has not; merge corrections (merge_lora)")
@@ -81,6 +94,10 @@ class RewardModel(nn.Module):
         if made.language_head is not None and made.likelihood is not None and likelihood is not None:
             made.language_head.load_state_dict(model.head.state_dict())
             nn.init.constant_(made.likelihood.weight, likelihood)
+        if made.reference is not None:
+            made.reference.load_state_dict(weights | {"head.weight": model.head.weight})
+            for part in (made.transformer, made.reference):
+                part.extend_context(model.config.max_seq_len + ROOM)
         return made
 
     @property
@@ -111,6 +128,24 @@ class RewardModel(nn.Module):
             last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
 
+    @torch.no_grad()
+    def with_reference_answers(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        """What is read before each answer: the prompt, the reference's answer to it, and the beginning of a new turn.
+
+        Without a reference model the prompts as they are. Each prompt is answered once.
+        """
+        if self.reference is None or self.stop is None:
+            return [list(prompt) for prompt in prompts]
+        asked = [tuple(prompt) for prompt in prompts]
+        new = sorted({prompt for prompt in asked if prompt not in self._read}, key=len)
+        for start in range(0, len(new), ANSWERED_AT_ONCE):
+            some = new[start : start + ANSWERED_AT_ONCE]
+            room = self.reference.config.max_seq_len - len(some[-1])
+            said = roll_out(self.reference, some, min(room, LONGEST_REFERENCE), [self.stop], temperature=0.0)
+            for prompt, answer in zip(some, said.answers, strict=True):
+                self._read[prompt] = [*prompt, *answer, *_turn(prompt, self.stop)]
+        return [self._read[prompt] for prompt in asked]
+
     def rewards(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         """The reward of each answer to its prompt, from their ids; a prompt with several answers is read once."""
         return self.rewards_and_log_probs(prompts, answers)[0]
@@ -119,6 +154,10 @@ class RewardModel(nn.Module):
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
         """The rewards, and log p(answer) of each answer in nats; None without a likelihood term."""
+        prompts = self.with_reference_answers(prompts)
+        longest = max(map(len, prompts)) + max(map(len, answers))
+        if self.reference is not None and longest > self.config.max_seq_len:  # a long answer of the reference
+            self.transformer.extend_context(longest)
         hidden = hidden_of_answers(self.transformer, prompts, answers)
         last = torch.tensor([len(answer) for answer in answers], device=self.device)
         rewards = points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
@@ -129,10 +168,34 @@ class RewardModel(nn.Module):
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
-        """`rewards` of any number of answers, without gradients: the reward function of best-of-n, PPO and GRPO."""
+        """`rewards` of any number of answers, without gradients: the reward function of best-of-n, PPO and GRPO.
+
+        With a reference, how much higher than that of its own answer. Pairs of answers only fix differences, so the
+        rewards of one prompt may all be high and those of another all low; to PPO that would be noise.
+        """
         starts = range(0, len(answers), SCORED_AT_ONCE)
         parts = [(prompts[start : start + SCORED_AT_ONCE], answers[start : start + SCORED_AT_ONCE]) for start in starts]
-        return torch.cat([self.rewards(*part) for part in parts])
+        return torch.cat([self.rewards(*part) - self._of_reference(part[0]) for part in parts])
+
+    def _of_reference(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
+        """The rewards of the reference's own answers; 0 without a reference."""
+        if self.reference is None or self.stop is None:
+            return torch.zeros(len(prompts), device=self.device)
+        different, places = numbered(prompts)
+        read = self.with_reference_answers(different)
+        turns = [len(_turn(prompt, self.stop)) for prompt in different]
+        said = [text[len(prompt) : len(text) - turn] for prompt, text, turn in zip(different, read, turns, strict=True)]
+        return self.rewards(different, said)[places]
+
+
+def _turn(prompt: Sequence[int], stop: int) -> Sequence[int]:
+    """The tokens that begin an answer: those at the end of a prompt, after its last `stop`.
+
+    >>> _turn([0, 7, 9, 1, 2], stop=9)
+    [1, 2]
+    """
+    last = max((place for place, token in enumerate(prompt) if token == stop), default=len(prompt) - 1)
+    return prompt[last + 1 :]
 
 
 def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"]:
@@ -149,8 +212,8 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     """Write it as `minillm.save` writes a model, in the form of transformers' ...ForSequenceClassification.
 
     transformers reads the reward at the last token that is not `pad_token_id`; that is the token that begins documents,
-    which ends no answer. No class there has a likelihood term: with one, config.json names no class. Raises what
-    `minillm.save` raises.
+    which ends no answer. No class there has a likelihood term or a reference: with one, config.json names no class.
+    Raises what `minillm.save` raises.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -165,8 +228,9 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     changes: dict[str, Any] = {}
     if classes:
         changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id}
-    if model.likelihood is not None:
-        changes = {"architectures": [], "model_type": "minillm", "likelihood_reward": True}
+    if model.likelihood is not None or model.stop is not None:
+        reads = {"likelihood_reward": model.likelihood is not None, "reference_stop": model.stop}
+        changes = {"architectures": [], "model_type": "minillm", **reads}
     huggingface.save(model, tokenizer, dir, _names, changes)
 
 
@@ -186,14 +250,18 @@ def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tu
     tensor([0.])
     """
     config = Path(dir) / huggingface.CONFIG
-    reads = config.is_file() and read_json(config, MAX_CONFIG_BYTES).get("likelihood_reward") is True
-    build = functools.partial(RewardModel, reads_likelihood=reads)
+    values = read_json(config, MAX_CONFIG_BYTES) if config.is_file() else {}
+    stop = values.get("reference_stop")
+    if stop is not None and not (type(stop) is int and stop >= 0):
+        raise UserError(f"{config}: reference_stop is {stop!r:.80}; it must be the id of a token")
+    build = functools.partial(RewardModel, reads_likelihood=values.get("likelihood_reward") is True, stop=stop)
     model, tokenizer = huggingface.load(dir, _names, build, _as_language_model)
     return model.to(device), tokenizer
 
 
 def _names(family: Mapping[str, str]) -> dict[str, str]:
-    return {f"transformer.{ours}": theirs for ours, theirs in family.items()} | NAMES
+    reference = {f"{REFERENCE}{ours}": f"{REFERENCE}{theirs}" for ours, theirs in family.items()}
+    return {f"transformer.{ours}": theirs for ours, theirs in family.items()} | reference | NAMES
 
 
 def _as_language_model(values: dict[str, Any]) -> dict[str, Any]:

@@ -100,9 +100,15 @@ class BaseRecipe:
     seed: int = 0  # decides the world's documents, the initial weights and the order
     config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))  # its vocab_size at most
     training: TrainConfig = TrainConfig(  # noqa: RUF009 - frozen
-        steps=800, optimizer="muon", learning_rate=0.012, schedule="wsd", warmup_steps=20, final_fraction=0.0
+        steps=660,
+        optimizer="muon",
+        learning_rate=0.016,
+        schedule="wsd",
+        warmup_steps=20,
+        decay_fraction=0.8,
+        final_fraction=0.0,
     )
-    batch_size: int = 8  # rows of max_seq_len tokens
+    batch_size: int = 16  # rows of max_seq_len tokens
     documents: int = 40_000  # of the world; other corpora are as long as they are
     tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
     corpus: str = "world"
@@ -150,6 +156,6 @@ def recipe_of(preset: str) -> BaseRecipe:
     """The recipe of a preset; published shapes take that of `small`.
 
     >>> recipe_of("tiny").training.steps, recipe_of("gpt2").training == recipe_of("small").training
-    (800, True)
+    (660, True)
     """
     return RECIPES[preset] if preset in RECIPES else replace(RECIPES["small"], config=ModelConfig.preset(preset))

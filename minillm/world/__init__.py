@@ -12,7 +12,7 @@ The modules, in reading order:
     holdout     which combinations are held out for testing
     scene       the state of a partly generated document, and its conditions and effects
     wording     sentence templates with slots; names and pronouns by rule
-    story       latent plans and events with preconditions: stories, dialogues, letters, notices, sums
+    story       latent plans and events with preconditions: stories, dialogues, letters, notices, sums, chains
     facts       true sentences with known, unequal frequencies
     riddles     clues, a question and the single answer that fits
     reading     the parser: exact marginal log-probability, and the true next-word distribution

@@ -32,6 +32,15 @@ def by_rank(items: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
     return tuple((5040 // (rank + 2), item) for rank, item in enumerate(items))
 
 
+def equally(items: Sequence[Any]) -> tuple[tuple[int, Any], ...]:
+    """Weight all items equally, as the wordings of one sentence are.
+
+    >>> equally(["On Monday", "One foggy morning"])
+    ((1, 'On Monday'), (1, 'One foggy morning'))
+    """
+    return tuple((1, item) for item in items)
+
+
 @runtime_checkable
 class Chooser(Protocol):
     """The interface that a step of the generator uses: choose an option, say some text, or both."""

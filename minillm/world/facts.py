@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from minillm.world.choice import Chooser, Options, by_rank
+from minillm.world.choice import Chooser, Options, by_rank, equally
 from minillm.world.holdout import Split, couple_held_out, filter_split, is_held_out
 from minillm.world.lexicon import TEXT, Entity, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.world.scene import Scene
@@ -61,7 +61,7 @@ def load_almanac(folder: Path = TEXT) -> Almanac:
                 f"facts.toml: relation {name!r} has the subject {entry.get('subject')!r}; use {', '.join(SUBJECTS)}"
             )
         try:
-            forms = by_rank([Form.parse(form) for form in entry.get("forms", ())])
+            forms = equally([Form.parse(form) for form in entry.get("forms", ())])
             relation = Relation(name, forms, entry.get("inferred", False))
         except WorldDataError as problem:
             raise WorldDataError(f"facts.toml: relation {name!r}: {problem}") from None

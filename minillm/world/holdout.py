@@ -26,12 +26,14 @@ def is_held_out(first_rank: int, second_rank: int) -> bool:
 
 
 def numbers_held_out(first: int, second: int) -> bool:
-    """Whether a sum is held out: one in five, in either order; every total still occurs in training.
+    """Whether a sum is held out: one in five of those with a number over 10, in either order.
 
-    >>> numbers_held_out(2, 5), numbers_held_out(5, 2), numbers_held_out(3, 4)
-    (True, True, False)
+    Every total still occurs in training, and so does every sum of two digits, from which the others can be worked out.
+
+    >>> numbers_held_out(2, 15), numbers_held_out(15, 2), numbers_held_out(2, 5), numbers_held_out(3, 14)
+    (True, True, False, False)
     """
-    return (min(first, second) + first + second) % 5 == 4
+    return max(first, second) > 10 and (min(first, second) + first + second) % 5 == 4
 
 
 def couple_held_out(rank: int) -> bool:

@@ -2,7 +2,7 @@
 
 Questions are about documents of the world. The document is generated step by step, and the answer comes from the
 generator's state (who holds what, which fact was told), not from the words. Other tasks need no document: copy,
-reverse, count, add, rewrite politely. The wordings are in `text/instructions.toml`.
+reverse, count, add, rewrite politely, chains of sums, swaps. The wordings are in `text/instructions.toml`.
 
 Instructions are data for supervised fine-tuning (SFT). They are never part of the base corpus: their documents come
 from the same generator, but from separate streams.
@@ -27,7 +27,7 @@ from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
 from minillm.world.tasks import Draft, Tasks
 from minillm.world.world import WORLD_VERSION, World
 
-INSTRUCTIONS_VERSION = "2"  # changes whenever any instruction changes
+INSTRUCTIONS_VERSION = "3"  # changes whenever any instruction changes
 LONGEST_CONTEXT = 640  # characters, so that prompt and answer fit the 256 tokens of the preset tiny
 N_DISTRACTORS = 3  # wrong answers of the right kind
 

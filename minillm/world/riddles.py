@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.world.choice import Chooser, Options, by_rank
+from minillm.world.choice import Chooser, Options, equally
 from minillm.world.lexicon import TEXT, Entity, WorldDataError, load_lexicon, read_toml
 from minillm.world.scene import CastingRule, Scene
 from minillm.world.wording import Form, say_one_of
@@ -23,7 +23,7 @@ GO_ON: Options = ((3, True), (2, False))  # after the second clue and after the 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RiddleBook:
-    """The answers as a weighted list, the clues for each, and the sentences that all riddles share."""
+    """The answers, the clues for each, and the sentences that all riddles share."""
 
     answers: Options
     clues: Mapping[Entity, Options]
@@ -60,9 +60,9 @@ def _book(content: dict[str, Any], kinds: Mapping[str, Options]) -> RiddleBook:
                     f"the clue {sentence!r} is given for {owners[sentence]!r} and {answer!r}; keep it for one of them"
                 )
             owners[sentence] = answer
-        clues[Entity("riddle", answer, answer)] = by_rank([Form.parse(sentence) for sentence in sentences])
-    parts = {part: by_rank([Form.parse(form) for form in content["forms"][part]]) for part in PARTS}
-    return RiddleBook(by_rank(list(clues)), clues, parts, rules)
+        clues[Entity("riddle", answer, answer)] = equally([Form.parse(sentence) for sentence in sentences])
+    parts = {part: equally([Form.parse(form) for form in content["forms"][part]]) for part in PARTS}
+    return RiddleBook(equally(list(clues)), clues, parts, rules)
 
 
 def begin(scene: Scene, chooser: Chooser, book: RiddleBook) -> None:

@@ -152,17 +152,17 @@ class Scene:
         wanted = tuple(
             (c.attribute, c.negated, ANYTHING if c.value is None else self.resolve(c.value)) for c in rule.conditions
         )
-        fitting = _fitting(self.lexicon, rule.kind, wanted)
-        options = [option for option in fitting if (rule.kind, option[1].noun) not in self.used]
+        by_numbers = rule.split_by == "numbers"
+        fitting = _fitting(self.lexicon, rule.kind, wanted, self.split if by_numbers else "both")
+        taken = {noun for kind, noun in self.used if kind == rule.kind}
+        options = [option for option in fitting if option[1].noun not in taken] if taken else fitting
         if not options:
             raise WorldDataError(f"no {rule.kind} is left to play {role!r} with {wanted}; add more entries")
-        if (other := rule.split_by) is not None:
+        if (other := rule.split_by) is not None and not by_numbers:
             options = filter_split(options, lambda entity: self._pair_held_out(other, entity), self.split)
         return options
 
     def _pair_held_out(self, role: str, entity: Entity) -> bool:
-        if role == "numbers":
-            return entity.attributes["held_out"] == "yes"
         ranks = self.lexicon.ranks
         if role == "couple":
             return couple_held_out(ranks[entity])
@@ -186,12 +186,14 @@ class Scene:
 _cache: dict[tuple, Options] = {}
 
 
-def _fitting(lexicon: Lexicon, kind: str, wanted: tuple) -> Options:
-    key = (lexicon, kind, wanted)
+def _fitting(lexicon: Lexicon, kind: str, wanted: tuple, split: Split) -> Options:
+    """The options of a kind that meet the conditions; numbers, which are a pair by themselves, of one split only."""
+    key = (lexicon, kind, wanted, split)
     if key not in _cache:
-        _cache[key] = tuple(
+        fitting = [
             option for option in lexicon.kinds[kind] if all(_meets(option[1], condition) for condition in wanted)
-        )
+        ]
+        _cache[key] = filter_split(fitting, lambda entity: entity.attributes["held_out"] == "yes", split)
     return _cache[key]
 
 

@@ -13,6 +13,7 @@ from minillm.world.lexicon import Entity, Lexicon
 from minillm.world.phrasebook import Phrasebook
 from minillm.world.scene import Scene
 from minillm.world.wording import say_one_of
+from minillm.world.worked import CRATES
 
 FIGURES = ("figure", "souls", "founded")  # kinds of answer that are numbers
 LARGEST = 99
@@ -67,6 +68,8 @@ class Vocabularies:
             return tuple(Entity(kind, entry["says"], name) for name, entry in self._phrasebook.meanings.items())
         if kind == "figure":
             return tuple(Entity(kind, str(number), str(number)) for number in range(LARGEST + 1))
+        if kind == "crate":
+            return tuple(Entity(kind, crate, crate) for crate in CRATES)
         if kind in lexicon.kinds:
             return tuple(entity for _, entity in lexicon.kinds[kind])
         subjects = [entity for subject_kind in ("person", "town") for _, entity in lexicon.kinds[subject_kind]]

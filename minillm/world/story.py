@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.world.choice import Chooser, Options, by_rank
+from minillm.world.choice import Chooser, Options, by_rank, equally
 from minillm.world.lexicon import TEXT, Lexicon, WorldDataError, load_lexicon, read_toml
 from minillm.world.scene import CastingRule, Condition, Scene
 from minillm.world.wording import Form, say_one_of
@@ -72,7 +72,7 @@ def _arcs(content: dict[str, Any], lexicon: Lexicon) -> Options:
     for name in events:
         if name not in told:
             raise WorldDataError(f"event {name!r} is not used in any arc; add it to a beat or remove it")
-    return by_rank(arcs)
+    return equally(arcs)
 
 
 def begin(scene: Scene, chooser: Chooser, arcs: Options) -> None:
@@ -146,7 +146,7 @@ def _event(name: str, entry: dict[str, Any], separator: str) -> Event:
         separator = "\n" if entry["line"] else " "
     try:
         needs, then = (tuple(map(Condition.parse, entry.get(part, ()))) for part in ("needs", "then"))
-        forms = by_rank([Form.parse(form, separator) for form in entry.get("forms", ())])
+        forms = equally([Form.parse(form, separator) for form in entry.get("forms", ())])
     except WorldDataError as problem:
         raise WorldDataError(f"event {name!r}: {problem}") from None
     if not forms or (all(form.needs for _, form in forms) and not entry.get("draws") and not needs):

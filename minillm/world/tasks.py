@@ -15,18 +15,16 @@ from minillm.world.lexicon import ADDENDS, Entity, Lexicon
 from minillm.world.phrasebook import Phrasebook
 from minillm.world.scene import Scene
 from minillm.world.split_sampler import SplitSampler
-from minillm.world.staging import Vocabularies, meaning_of, say, say_with, stage
-from minillm.world.wording import capital
-from minillm.world.worked import add_by_columns, count_aloud, expression, follow_swaps, steps
+from minillm.world.staging import Vocabularies, say, say_with, stage
+from minillm.world.worked import CRATES, ORDER, add_by_columns, count_aloud, expression, follow_swaps, steps
 
 LENGTHS = by_rank((3, 4, 2, 5, 6))  # words in a list
-TIMES = by_rank((2, 3, 1, 4))  # how often the counted word occurs
 NUMBERS: Options = tuple((1, number) for number in ADDENDS)
 CHAINS: Options = tuple((1, number) for number in (2, 3, 4))  # moves in a chain
 LONG_CHAINS: Options = tuple((1, number) for number in (5, 6, 7))
 SWAPS: Options = tuple((1, number) for number in (2, 3, 4))
-SWAP: Options = ((1, (0, 1)), (1, (0, 2)), (1, (1, 2)))  # of three people
-ASKED: Options = ((1, 0), (1, 1), (1, 2))  # which of three things
+SWAP: Options = ((1, (0, 1)), (1, (0, 2)), (1, (1, 2)))  # of three crates
+START: Options = ((1, 0), (1, 1), (1, 2))  # the crate that the thing is in
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Tasks:
     def __init__(self, lexicon: Lexicon, phrasebook: Phrasebook, vocabularies: Vocabularies):
         self._lexicon, self._book, self._vocabularies = lexicon, phrasebook, vocabularies
         self._nouns: Options = tuple((1, entity) for entity in vocabularies.nouns())
+        self._animals = {entity.noun for _, entity in lexicon.kinds["animal"]}
         self._orders = vocabularies.orders()
         self._makers: dict[str, Callable] = {
             "copy": self._copy,
@@ -65,7 +64,7 @@ class Tasks:
     def make(self, family: str, sampler: SplitSampler, rng: random.Random) -> Draft:
         """Draw one task of a family."""
         scene = Scene(self._lexicon, "task")
-        for role in ("hero", "friend", "third") if family == "swaps" else ("hero", "friend"):
+        for role in ("hero", "friend"):
             used = scene.cast.values()
             scene.cast[role] = sampler.choose(role, [o for o in self._lexicon.kinds["person"] if o[1] not in used])
         return self._makers[family](stage(scene), sampler, rng)
@@ -98,14 +97,10 @@ class Tasks:
 
     def _count(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
         words = self._words(sampler, sampler.choose("length", LENGTHS))
-        number, task, counted = len(words), "count_all", words[0]
-        if sampler.choose("which count", ((1, True), (1, False))):
-            number, task = sampler.choose("times", TIMES), "count_one"
-            # Sorting by random keys is a shuffle that gives the same order in every version of Python.
-            words = sorted([counted] * number + words[1:], key=lambda word: rng.random())
-        question = self._ask(task, scene, rng, words=", ".join(words), one=counted)
-        aloud = count_aloud(words, counted if task == "count_one" else None)
-        return self._figure(number, question, aloud, scene, rng)
+        task = sampler.choose("which count", ((1, "count_all"), (1, "count_animals")))
+        counts = [task == "count_all" or word in self._animals for word in words]
+        question = self._ask(task, scene, rng, words=", ".join(words))
+        return self._figure(sum(counts), question, count_aloud(words, counts), scene, rng)
 
     def _sum(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
         first, second = sampler.choose("first number", NUMBERS), sampler.choose("second number", NUMBERS)
@@ -122,29 +117,31 @@ class Tasks:
         return self._figure(int(moves[-1].attributes["total"]), question, steps(moves), scene, rng)
 
     def _figure(self, number: int, question: str, worked: str, scene: Scene, rng: random.Random) -> Draft:
-        figures = [str(figure) for figure in (number, number + 1, number - 1, number + 10)]
-        key = self._vocabularies.key("figure", Entity("figure", figures[0], figures[0]), question)
+        key = self._vocabularies.key("figure", Entity("figure", str(number), str(number)), question)
+        near = (str(number + by) for by in (1, -1, 10, 2, -2, 11, 9, 12))
+        wrong = [figure for figure in near if figure not in key.given]  # a reply may repeat what the question mentions
+        figures = [str(number), *wrong[:3]]
         reply, *mistakes = self._replies("figure", figures, scene, rng)
-        return Draft(question, reply, mistakes, key, self._book.worked.format(steps=worked, answer=figures[0]))
+        right, misled = (self._book.worked.format(steps=worked, answer=figure) for figure in figures[:2])
+        return Draft(question, reply, [*mistakes, misled], key, right)
 
     def _swaps(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:
-        things, people = self._words(sampler, 3), [scene.cast[role] for role in ("hero", "friend", "third")]
+        thing, other = self._words(sampler, 2)
         swaps = [sampler.choose("swap", SWAP) for _ in range(sampler.choose("swaps", SWAPS))]
-        asked = sampler.choose("asked", ASKED)
-        names = [person.name for person in people]
-        changes = " ".join(capital(f"{names[a]} and {names[b]} swap.") for a, b in swaps)
-        first, second, last = things
-        slots = {"first": first, "second": second, "last": last, "changes": changes, "asked": things[asked]}
-        question = self._ask("swaps", scene, rng, **slots)
-        history = follow_swaps(names, swaps, asked)
-        others = [name for name in names if name != history[-1]]
-        holder = next(person for person in people if person.name == history[-1])
-        reply, *mistakes = self._replies("holder", [history[-1], *others], scene, rng)
-        right, wrong = (
-            self._book.worked.format(steps=", ".join([*history[:-1], last]), answer=last)
-            for last in (history[-1], others[0])
+        start = sampler.choose("start", START)
+        pairs = zip(ORDER, swaps, strict=False)
+        changes = " ".join(
+            f"{order} the {CRATES[a]} and the {CRATES[b]} crate change places." for order, (a, b) in pairs
         )
-        key = Key((meaning_of(holder),), self._vocabularies.of("person"), ordered=True)
+        question = self._ask("swaps", scene, rng, thing=thing, other=other, start=CRATES[start], changes=changes)
+        worked, last = follow_swaps(start, swaps)
+        others = [crate for crate in CRATES if crate != last]
+        reply, *mistakes = self._replies("crate", [last, *others], scene, rng)
+        misled = f"{worked.removesuffix(last)}{others[0]}"
+        right, wrong = (
+            self._book.worked.format(steps=text, answer=crate) for text, crate in ((worked, last), (misled, others[0]))
+        )
+        key = Key((last,), self._vocabularies.of("crate"), ordered=True)
         return Draft(question, reply, [*mistakes, wrong], key, right)
 
     def _rewrite(self, scene: Scene, sampler: SplitSampler, rng: random.Random) -> Draft:

@@ -24,7 +24,9 @@ from minillm.world.scene import Condition, Scene
 SLOT = re.compile(r"\{([A-Za-z_]+)((?:\.[a-z_]+)*)\}")
 ARTICLE_KINDS = ("thing", "animal", "biter")
 NAMED = ("call", "speaker")  # always the name: to address somebody, or to label a speaker as in a play
-AN = re.compile(r"(?!one\b|once\b|eu|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE)  # vowel sounds, not letters
+AN = re.compile(
+    r"(?!one\b|once\b|eu|ew|uni|use|usu)[aeiou]|hour|honest|heir", re.IGNORECASE
+)  # vowel sounds, not letters
 
 
 @dataclass(frozen=True, slots=True)

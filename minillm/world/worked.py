@@ -6,9 +6,13 @@ model can learn, so a model that writes the steps can solve problems that it can
 "Show your work", arXiv:2112.00114).
 """
 
+import itertools
 from collections.abc import Sequence
 
 from minillm.world.lexicon import Entity
+
+CRATES = ("left", "middle", "right")  # three in a row
+ORDER = ("First,", "Next,", "Then", "Last,")  # begins each swap of a problem and its step
 
 
 def add_by_columns(first: int, second: int) -> str:
@@ -38,26 +42,26 @@ def steps(moves: Sequence[Entity]) -> str:
     return ", ".join("{first} {sign} {second} = {total}".format(**move.attributes) for move in moves)
 
 
-def count_aloud(words: Sequence[str], counted: str | None = None) -> str:
-    """Number the words of a list, or only those that equal `counted`.
+def count_aloud(words: Sequence[str], counts: Sequence[bool]) -> str:
+    """Go through a list and say after each word how many of those that count there were so far.
 
-    >>> count_aloud(["key", "goose", "key"]), count_aloud(["key", "goose", "key"], "key")
-    ('key 1, goose 2, key 3', 'key 1, key 2')
+    >>> count_aloud(["key", "goose", "swan"], [False, True, True])
+    'key 0, goose 1, swan 2'
     """
-    chosen = [word for word in words if counted in (None, word)]
-    return ", ".join(f"{word} {number}" for number, word in enumerate(chosen, start=1))
+    totals = itertools.accumulate(map(int, counts))
+    return ", ".join(f"{word} {total}" for word, total in zip(words, totals, strict=True))
 
 
-def follow_swaps(holders: Sequence[str], swaps: Sequence[tuple[int, int]], asked: int) -> list[str]:
-    """List who holds thing number `asked` at first and after each swap of what two people hold.
+def follow_swaps(start: int, swaps: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Write in which of three crates a thing is at first and after each swap; returns that and the last place.
 
-    `holders[i]` holds thing i at first; a swap names two people by their positions in `holders`.
+    Each step repeats its swap, so that it can be taken by looking at the step before and one sentence of the problem.
 
-    >>> follow_swaps(["Mira", "Bram", "Nell"], [(0, 1), (0, 2), (1, 2)], asked=0)
-    ['Mira', 'Bram', 'Bram', 'Nell']
+    >>> follow_swaps(0, [(0, 1), (0, 2)])
+    ('At first left. First, left and middle: middle. Next, left and right: middle', 'middle')
     """
-    at, history = asked, [holders[asked]]
-    for one, two in swaps:
+    at, written = start, [f"At first {CRATES[start]}"]
+    for order, (one, two) in zip(ORDER, swaps, strict=False):
         at = two if at == one else one if at == two else at
-        history.append(holders[at])
-    return history
+        written.append(f"{order} {CRATES[one]} and {CRATES[two]}: {CRATES[at]}")
+    return ". ".join(written), CRATES[at]

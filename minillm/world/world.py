@@ -21,11 +21,14 @@ from minillm.world.riddles import load_riddles
 from minillm.world.scene import Scene
 from minillm.world.story import load_arcs
 
-WORLD_VERSION = "3"  # changes whenever any document or probability changes
+WORLD_VERSION = "4"  # changes whenever any document or probability changes
 KINDS: Options = (
-    (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (2, "notice")
+    (7, "story"), (5, "dialogue"), (4, "facts"), (3, "letter"), (3, "riddle"), (3, "sums"), (3, "chains"), (2, "notice")
 )  # fmt: skip
-PLANNED = {"story": "stories", "dialogue": "dialogues", "letter": "letters", "notice": "notices", "sums": "sums"}
+PLANNED = {  # kinds told by an arc -> the data file of their arcs
+    "story": "stories", "dialogue": "dialogues", "letter": "letters", "notice": "notices", "sums": "sums",
+    "chains": "chains",
+}  # fmt: skip
 GENERATORS = {"facts": facts, "riddle": riddles} | dict.fromkeys(PLANNED, story)
 
 
@@ -35,7 +38,7 @@ class Document:
 
     text: str
     log_prob: float  # nats
-    kind: str  # one of the seven in KINDS
+    kind: str  # one of the eight in KINDS
     plan: str  # the name of the arc, the subject of a facts document, the answer of a riddle
 
 

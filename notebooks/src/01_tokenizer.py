@@ -679,7 +679,7 @@ on_python = [packed[name][5] for name in ("SmolLM2", "GPT-2")]
 # %%
 show(
     grouped_bars(packed, list(lengths), "bytes in one token", digits=1),
-    alt="Bars for seven kinds of text. A token of English holds 4.2 to 4.8 bytes, of "
+    alt="Bars for seven kinds of text. A token of English holds 4.1 to 4.8 bytes, of "
     f"everything else less. For Python, SmolLM2 packs {on_python[0]:.1f} bytes, GPT-2 "
     f"{on_python[1]:.1f}; the world's vocabulary is at 1.0 for Greek, Chinese, Arabic "
     "and emoji.",
@@ -792,10 +792,11 @@ for size in sizes:
 assert len(held_ids) == n_tokens[2048] + 300 + 1
 
 # %% [markdown]
-# By the loss per token, bytes win clearly: 2.32 against 2.87. And they are by far the *worst*: to say the same text
-# they need three times the bits. The loss per token asks "how hard is the next piece?", and small pieces are easy.
-# Look at the floor: the truth about the very same documents, and it is nearly four times as high with 2,048 entries as
-# with bytes. A quantity that changes when nothing but the spelling changes cannot compare two spellings.
+# By the loss per token, bytes win clearly: 2.35 against 3.08. And they are by far the *worst*: to say the same text
+# they need nearly three times the bits. The loss per token asks "how hard is the next piece?", and small pieces are
+# easy. Look at the floor: the truth about the very same documents, and it is more than three and a half times as high
+# with 2,048 entries as with bytes. A quantity that changes when nothing but the spelling changes cannot compare two
+# spellings.
 #
 # **Bits per byte** divides by something that no tokenizer can change: the length of the text. In that column the floor
 # stands still, and the bigram model comes closer to it with every merge, because a pair of long tokens sees more of

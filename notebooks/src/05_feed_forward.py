@@ -374,8 +374,8 @@ print(f"{len(TEXTS):,} documents in {len(rows):,} rows of 129 tokens")
 # {X.home}.* has open places. What fills the place of the fact is a **fact**, and what the form itself says is the
 # **wording**: *lives in* and the full stop. (The subject's name or pronoun is neither.)
 #
-# One distinction more, which will be needed at the end. In *Oona keeps a pig called Duchess* the fact is settled at
-# *pig*: of all pets of Ottermere only one is a pig. Up to there is the **choice**; *called Duchess* is only its
+# One distinction more, which will be needed at the end. In *Oona keeps a pig named Duchess* the fact is settled at
+# *pig*: of all pets of Ottermere only one is a pig. Up to there is the **choice**; *named Duchess* is only its
 # **spelling**.
 
 
@@ -396,7 +396,7 @@ for sentence in itertools.chain.from_iterable(SHEETS[:4000]):
     texts, place = fact_of(sentence)
     VALUES.setdefault(sentence.event, set()).add(texts[place].lower())
 print(*(f"{name}: {len(values)}" for name, values in VALUES.items()), sep="\n")
-assert "a pig called duchess" in VALUES["pet"]
+assert "a pig named duchess" in VALUES["pet"]
 
 # %%
 KINDS = "cswo"  # choice and spelling of a fact, wording, other
@@ -757,7 +757,7 @@ show(
 # And there is a warning. We also trained these three models with AdamW (280 steps at the same learning rate, to about
 # the same loss). The first two figures came out alike. The third did not: there the feed-forward networks' damage fell
 # on the **spelling**, 0.70 against 0.47 for the control, and on the choice *less* than the control, 0.25 against 0.33.
-# One would have written that these networks store how *a pig called* goes on, a perfect entry for a key-value memory,
+# One would have written that these networks store how *a pig named* goes on, a perfect entry for a key-value memory,
 # and not which pet Oona has, whose key is two words that stand apart. (Geva and colleagues did find such shallow
 # patterns in the lower layers of a model of sixteen.) Perhaps so, in those models. Where knowledge comes to lie depends
 # on how it was learnt, and a story about *the* feed-forward network should say which.

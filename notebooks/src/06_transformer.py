@@ -693,7 +693,7 @@ tiny = ModelConfig.preset("tiny")
 student = Transformer(tiny)
 for batch in (1, 8):
     memory = accounting.training_memory(tiny, batch, 128)
-    measured = kept_by_autograd(student, torch.randint(0, 1024, (batch, 129)))
+    measured = kept_by_autograd(student, torch.randint(tiny.vocab_size, (batch, 129)))
     fixed = memory["weights"] + memory["gradients"] + memory["optimizer"]
     predicted = memory["activations"]
     megabytes = [f"{n / 1e6:.1f}" for n in (fixed, predicted, measured)]
@@ -702,7 +702,7 @@ for batch in (1, 8):
     assert abs(measured / predicted - 1) < 0.06
 
 # %% [markdown]
-# A batch of eight short texts needs three and a half times as much memory for activations as for everything that
+# A batch of eight short texts needs three times as much memory for activations as for everything that
 # belongs to the model. This is the usual answer to "why does a one-million-parameter model fill my GPU?". Halve the
 # batch.
 #

@@ -113,7 +113,7 @@ for question in QUESTIONS:
 # It goes on. Nothing is wrong with that: what stands behind a question in its documents is more of the document, and it
 # was trained to write just that. *Where does Mira live?* is to it an odd first line, not a request.
 #
-# To put a number on it: the world also makes *instructions*, of ten families, each with a checker that knows when an
+# To put a number on it: the world also makes *instructions*, of twelve families, each with a checker that knows when an
 # answer is right, in whatever words it is given. None of them is in the base corpus. The held-out ones are made from
 # pairs (who and what is asked, which two numbers are added) that no training instruction holds.
 
@@ -426,7 +426,7 @@ assert (lost, gained) == ([tokenizer.decode(tokenizer.encode("In")[:1])], ["\n"]
 # %%
 DATA = world_chats(
     tokenizer,
-    replace(WORLD_SFT, instructions=1800, short_instructions=60, short_steps=0),
+    replace(WORLD_SFT, instructions=2100, short_instructions=60, short_steps=0),
     max_seq_len=256,
     seed=0,
 )
@@ -565,7 +565,7 @@ documents = World(seed=7).documents(60)
 FLOOR = floor(documents, tokenizer).nats_per_token
 DOCUMENTS = whole_documents([tokenizer.encode(one.text) for one in documents], EDGE)
 print(f"floor of the documents: {FLOOR:.3f} nats per token")
-assert 0.2 < FLOOR < 0.35
+assert 0.3 < FLOOR < 0.45
 
 # %%
 TRAINING = TrainConfig(
@@ -659,7 +659,7 @@ print(
 assert sums.accuracy < 0.35
 
 # %% [markdown]
-# It never learnt to add. No manner can bring to light what is not there, and one instruction in ten is too little to
+# It never learnt to add. No manner can bring to light what is not there, and one instruction in eleven is too little to
 # learn it from nothing. Hold on to this; it is one half of an answer.
 #
 # ## Does it need the mask at all?
@@ -784,7 +784,7 @@ for preset, rank, targets in [
 assert (learning, total) == (2 * 96 * 2 * 12_288, total)
 
 # %% [markdown]
-# For a model as narrow as ours rank 8 is 7 % of the weights, and 1 % is all that rank 1 can be. For the real model of
+# For a model as narrow as ours rank 8 is 6 % of the weights, and 0.7 % is all that rank 1 can be. For the real model of
 # this course it is 1.8 %. GPT-3's last line is an experiment of the paper: 4.7 million numbers for 175 billion.
 #
 # ### A trap that is not in the paper
@@ -836,7 +836,7 @@ print({name: round(value, 2) for name, value in alike.items()})
 assert alike["never met"] > 0.8 > 0.5 > alike["met"]
 
 # %% [markdown]
-# Cosine 1: they are one row. In the head's eyes `<|im_end|>` is one of some two hundred strangers with the same face. A
+# Cosine 1: they are one row. In the head's eyes `<|im_end|>` is one of 463 strangers with the same face. A
 # correction inside the blocks can point at the face, but not at one of them. See what the model with LoRA expects where
 # an answer should end:
 
@@ -852,7 +852,7 @@ assert mark < 2 * together / len(strangers) + 0.01
 
 # %% [markdown]
 # It knows that the answer is over: most of its probability is on the strangers. But the mark gets no more than its even
-# share of it, one part in two hundred and thirty-one.
+# share of it, one part in 463.
 #
 # The remedy is small: let the *rows of the marks* learn as well, 2 in the table and 2 in the head, 512 numbers. (The
 # PEFT library calls it `modules_to_save` or `trainable_token_indices`.) A model that knows its marks already, as the
@@ -933,7 +933,7 @@ for name, model in {"base": base, "finished": finished}.items():
 assert mean_loss(finished, DOCUMENTS) > 2
 
 # %% [markdown]
-# That is *more* than guessing costs: a model that finds all 1,024 tokens equally likely pays ln 1,024 = 6.9 nats. In
+# That is *more* than guessing costs: a model that finds all 2,048 tokens equally likely pays ln 2,048 = 7.6 nats. In
 # the middle of a document it is sure that an answer comes now. The name for this is *catastrophic forgetting*
 # (McCloskey & Cohen 1989). But is it forgotten, or can the model only no longer show it in this way? That is the last
 # question.
@@ -1231,9 +1231,9 @@ Explorer(
 # </details>
 #
 # > **Where the picture simplifies.**
-# > Our assistant reads one invented country and knows ten kinds of request; "helpful" here is "right by the checker".
-# > The finished model had 2,000 updates of SFT after 800 of pretraining; real SFT is a tiny part of the whole, at a
-# > lower rate, so it forgets less than ours did. That it forgets is general, nine nats are not. Thirty-four
+# > Our assistant reads one invented country and knows twelve kinds of request; "helpful" here is "right by the
+# > checker". The finished model had 2,000 updates of SFT after 660 of pretraining; real SFT is a tiny part of the
+# > whole, at a lower rate, so it forgets less than ours did. That it forgets is general, nine nats are not. Thirty-four
 # > facts and a model of a million weights are a small court: that true lessons open the door and lies shut it held for
 # > every seed and both halves that we tried, the heights of the bars did not. LoRA was compared at one rank and one
 # > rate; at higher rates it learnt more and forgot more.

@@ -823,7 +823,7 @@ assert all(sum(curve[-4:]) > sum(curve[:4]) for curve in curves.values())
 # %% [markdown]
 # ### Whose rankings?
 #
-# One thing is not equal, and it is easy to overlook. GRPO and PPO ask the judge, and the judge has learnt from 25,600
+# One thing is not equal, and it is easy to overlook. GRPO and PPO ask the judge, and the judge has learnt from 358,400
 # rankings. DPO has had some 750 of its own, each of them *one* toss of a rater's coin. So here is a third DPO with the
 # same answers, the same pairs and the same updates; only who is *chosen* is now said by the judge.
 
@@ -916,9 +916,9 @@ assert gains["GRPO"].mean > gains["DPO, bare"].mean
 #   went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
 #   alike, its mistakes included. That is our explanation; the exercise tests it.
 #
-# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 25,600 tosses went into
-# it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with so
-# few of them it learns the tosses.
+# So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 358,400 tosses went
+# into it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with
+# so few of them it learns the tosses.
 #
 # ### The honest rival
 #

@@ -45,6 +45,7 @@ from minillm.model.accounting import count_flops, count_parameters, training_mem
 from minillm.training.metrics import read_metrics
 from minillm.training.optim import Muon, adamw, orthogonalise
 from minillm.training.pretraining import TextData, mean_loss, text_loss
+from minillm.training.recipes import recipe_of
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import lines, scatter, show, timetable
 from minillm.world import floor
@@ -59,12 +60,15 @@ from minillm.world import floor
 # %%
 base, tokenizer = models.base()
 CONFIG, END = base.config, tokenizer.eos_id
+RECIPE = recipe_of("tiny")  # what it was made by
+STEPS, RATE = RECIPE.training.steps, RECIPE.training.learning_rate
 corpus = load_corpus("world", seed=0, n_train=4_000)
 training = tokenizer.encode_batch(corpus.train)
 validation = tokenizer.encode_batch(corpus.validation)
 
 # %%
-data = TextData.of(training, validation[:100], END, CONFIG.max_seq_len, 8, seed=0)
+shape = END, CONFIG.max_seq_len, RECIPE.batch_size
+data = TextData.of(training, validation[:100], *shape, seed=0)
 inputs, targets = data.train[0]  # (B, T) each
 N, (B, T) = count_parameters(CONFIG), inputs.shape
 print(f"{N:,} parameters, a step of {B} x {T} tokens")
@@ -108,11 +112,12 @@ print(
     f"by the rule {by_rule / 1e9:.2f}, exact {exact / 1e9:.2f}, counted {step / 1e9:.2f} GFLOP"
 )
 assert step > exact  # a plain kernel also computes the pairs that the mask hides
-assert abs(by_rule / exact - 1) < 0.01
+assert 1.1 < by_rule / exact < 1.11
 
 # %% [markdown]
-# Within one per cent! That should make you suspicious, because the rule knows nothing of attention. And it counts
-# weights that never multiply: of the embedding table, a token reads one row and that is all. Take it apart:
+# A tenth too high. That should make you suspicious, because the rule knows nothing of attention, so it should be too
+# *low*. But it also counts weights that never multiply: of the embedding table, a token reads one row and that is all.
+# Take it apart:
 
 
 # %%
@@ -134,13 +139,13 @@ shares = {name: parts_of_cost(*shape) for name, shape in SHAPES.items()}
 print(f"{'':12} 6 N D / exact   attention   rows read")
 for name, (rule, pairs, read) in shares.items():
     print(f"{name:12}{rule:14.3f}{pairs:12.3f}{read:12.3f}")
-assert abs(shares["ours"][1] - shares["ours"][2]) < 0.001
+assert 1.9 < shares["ours"][2] / shares["ours"][1] < 2.1
 assert shares["GPT-3"][0] > 0.98 > 0.6 > shares["GPT-3, long"][0]
 
 # %% [markdown]
-# For our model the rule is right by luck: the table that does not multiply is just as large as the attention that was
-# forgotten. For GPT-3 at its own length both are small, and the rule is good for a good reason. At a length of 131,072
-# tokens attention takes nearly half of all, and the rule is of no use. So: *6 N D for wide models and short texts*.
+# For our model the rule is a tenth too high: the table that does not multiply counts for twice as much as the attention
+# that was forgotten. For GPT-3 at its own length both are small, and the rule is good. At a length of 131,072 tokens
+# attention takes nearly half of all, and the rule is of no use. So: *6 N D for wide models and short texts*.
 #
 # ### How long does it take?
 #
@@ -148,7 +153,7 @@ assert shares["GPT-3"][0] > 0.98 > 0.6 > shares["GPT-3, long"][0]
 # reaches a part of that, and the part has a name: *model FLOP utilisation* (Chowdhery et al. 2022). Twenty steps:
 
 # %% tags=["nbval-ignore-output"]
-TWENTY = TrainConfig(steps=20, optimizer="muon", learning_rate=0.012, warmup_steps=20)
+TWENTY = TrainConfig(steps=20, optimizer="muon", learning_rate=RATE, warmup_steps=20)
 _, history = pretrain(newborn, data, TWENTY)
 speed = history[-1]["tokens_per_second"]
 rate, reached = speed * exact / (B * T), history[-1]["flop_utilization"]
@@ -160,12 +165,12 @@ print(
 # A small model keeps a processor less busy than a wide one (`benchmarks/results/train_throughput.json`, in bfloat16: 30
 # % of the peak at width 128, 72 % at 768): its matrices are small, and norms, rotations and sums between them take
 # their time. Large models on good cards reach a third to a half. Now the forecast for the course's base model, which
-# read 800 such batches, and for GPT-3. Narayanan et al. (2021) measured 140 TFLOP/s a card on 1,024 A100 cards for a
+# read 660 such batches, and for GPT-3. Narayanan et al. (2021) measured 140 TFLOP/s a card on 1,024 A100 cards for a
 # model of that size:
 
 # %% tags=["nbval-ignore-output"]
-minutes = 800 * exact / rate / 60
-print(f"the base model, 800 steps: {minutes:.1f} minutes here")
+minutes = STEPS * exact / rate / 60
+print(f"the base model, {STEPS} steps: {minutes:.1f} minutes here")
 
 # %%
 CARDS, CARD_RATE, GPT3_TOKENS = 1024, 140e12, 300e9
@@ -242,7 +247,7 @@ def account(config, read, seconds_of_training, seconds_of_reply, bytes_each):
     }
 
 
-ours = account(CONFIG, 800 * B * T, 60 * minutes, took, bytes_each=4)
+ours = account(CONFIG, STEPS * B * T, 60 * minutes, took, bytes_each=4)
 reading = (
     2 * count_parameters(GPT3) / (8 * 2.0e12)
 )  # 16 bits, eight A100 cards of 2.0 TB/s
@@ -254,7 +259,7 @@ assert theirs["passes"] == ("forward, backward", "forward")
 
 # %% [markdown]
 # Row by row, against the overview. *Forward pass + backpropagation*: three times the operations for each token,
-# exactly. *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 1.6 million for us. *Massive*
+# exactly. *Trillions of tokens*: 0.3 trillion for GPT-3, 15.6 for Llama 3 (Meta 2024), 2.7 million for us. *Massive*
 # against *low to high*: per token it is a factor of three; the rest of the gulf between the columns, four powers of ten
 # for us and more than nine for GPT-3, is nothing but the number of tokens. *Months on thousands of GPUs*: one month on
 # one thousand, for GPT-3. *Seconds on one GPU*: seconds, yes, but the weights alone fill five cards (lesson 12). And
@@ -337,7 +342,7 @@ show(
     lines(
         {"gradient": before, "after five rounds": after}, "direction", "singular value"
     ),
-    alt="Singular values, largest first. Those of the gradient drop from 1 to 0.3 within five directions and then "
+    alt="Singular values, largest first. Those of the gradient drop from 1 to 0.2 within five directions and then "
     "crawl towards 0; after five rounds all 128 lie between 0.65 and 1.2.",
 )
 assert before[5] < 0.35
@@ -392,15 +397,15 @@ def race(optimizer, rate, seed, steps=60):
     return pretrain(model, rows, settings)[1][-1]["val_loss"]
 
 
-assert count_parameters(SMALL) < N / 4
+assert count_parameters(SMALL) < N / 3
 
 # %% tags=["nbval-ignore-output"]
 tried = {rate: race("adamw", rate, seed=0) for rate in (0.003, 0.01, 0.03)}
 best = min(tried, key=tried.get)
 print({rate: round(value, 2) for rate, value in tried.items()})
 adam = [tried[best], *(race("adamw", best, seed) for seed in (1, 2))]
-muon = [race("muon", 0.012, seed) for seed in (0, 1, 2)]
-for name, ends in ((f"AdamW at {best}", adam), ("Muon at 0.012", muon)):
+muon = [race("muon", RATE, seed) for seed in (0, 1, 2)]
+for name, ends in ((f"AdamW at {best}", adam), (f"Muon at {RATE}", muon)):
     print(f"{name:14}", *(f"{loss:.2f}" for loss in ends))
 assert max(muon) < min(adam)
 
@@ -408,8 +413,8 @@ assert max(muon) < min(adam)
 # Over three seeds the slowest Muon is ahead of the fastest AdamW. (A race of 60 steps on one small model says that,
 # and no more; and the rate of Muon was the recipe's, which had been tried out for long.) But equal steps are not equal
 # time. Each of Muon's steps costs more: five rounds of products with the matrix's shorter side m come to about 5 m / D
-# of the step's own, where D is now the tokens of one batch (Jordan et al. 2024). For us, 128 wide and 2,048 tokens a
-# batch, that is a third; for GPT-3, 12,288 wide and 3.2 million tokens, 2 %. Muon is made for large batches.
+# of the step's own, where D is now the tokens of one batch (Jordan et al. 2024). For us, 128 wide and 4,096 tokens a
+# batch, that is a sixth; for GPT-3, 12,288 wide and 3.2 million tokens, 2 %. Muon is made for large batches.
 #
 # ## Faster: shorter numbers
 #
@@ -688,7 +693,8 @@ for name, inside in (("all parameters", False), ("inside blocks", True)):
 # number of nats off each of them:
 
 # %% tags=["nbval-ignore-output"]
-print(f"{'width':>6}   198 k to 395 k   395 k to 790 k")
+few, some, many = (f"{run.tokens / 1e3:.0f} k" for run in runs[:3])
+print(f"{'width':>6}   {few} to {some}   {some} to {many}")
 gains = []
 for first, second, third in zip(runs[::3], runs[1::3], runs[2::3], strict=True):
     gains.append((first.loss - second.loss, second.loss - third.loss))
@@ -698,9 +704,9 @@ assert gains[-1][0] > 1.4 * gains[0][0]
 # %% [markdown]
 # It does not. In the first column a wide model wins twice as much from the same text as a narrow one, and in the
 # second those in the middle win most. *Reading helps those most who can hold what they read*: in our range the prices
-# do not add, they depend on each other. Two reasons. Three of our runs still end above the bigram model's loss of 2.80
+# do not add, they depend on each other. Two reasons. Three of our runs still end above the bigram model's loss of 2.92
 # (lesson 08): they are learning what everybody learns first, and the law speaks of runs that have that behind them.
-# And our ranges are short, a factor of 15 in parameters and of 4 in tokens, where Hoffmann et al. had factors of
+# And our ranges are short, a factor of 11 in parameters and of 4 in tokens, where Hoffmann et al. had factors of
 # hundreds.
 #
 # So you have a law whose form is known to be wrong, fitted to twelve runs. What will its E be worth? First ask how
@@ -758,7 +764,8 @@ assert law.floor < min(run.loss for run in runs)
 # ### The test
 #
 # Now open the drawer. In it: a model 48 wide with twice as much text as any of the twelve, and, wider *and* longer,
-# the course's own base model, which is of the same family (800 steps, its products in bfloat16 where that is faster).
+# the course's own base model, which is of the same family (660 steps of twice as many rows, its products in bfloat16
+# where that is faster).
 # What does the law say of them, and what would one have said without it? Two rivals: the nearest run (what the closest
 # of the twelve had), and a flat plane in logarithms: a power of N times a power of D. In it the prices multiply, and
 # there is no E.
@@ -798,8 +805,8 @@ assert nearest_run(straight)(90, 900) == straight[-1].loss
 # %% tags=["nbval-ignore-output"]
 whole_text = TextData.of(training, validation, END, CONFIG.max_seq_len, 8, seed=0)
 elder = Run(
-    N, 1_582_641, mean_loss(base, whole_text.validation)
-)  # tokens of 800 batches
+    N, 2_618_407, mean_loss(base, whole_text.validation)
+)  # tokens of 660 batches
 DRAWER = {"48-wide": as_runs(in_drawer)[0], "128-wide": elder}
 known, known_others = fit(ALL, TRUTH), bootstrap(ALL, resamples=200, floor=TRUTH)
 WAYS = {"law, E fitted": law.loss, "law, E known": known.loss}
@@ -840,11 +847,11 @@ assert low < high
 #   good fit is not yet a good forecast.* It has no floor, so it must fail some day: at some size it promises a loss
 #   that nobody can reach. (These shares are of the whole loss. Of what lies *above the floor*, the plane misses 14 and
 #   24 %, and the law that is told its floor 50 and 13 %.)
-# - The nearest run, what one would say without any law, is half too high for the base model, which had three times the
+# - The nearest run, what one would say without any law, is half too high for the base model, which had five times the
 #   operations of any run that was seen.
 #
 # Two runs in a drawer are few, and the plane is the best of four ways judged on these two. With that said: the bold
-# claim holds in its modest form, *the loss of a run that costs three times as much can be predicted to a tenth, and its
+# claim holds in its modest form, *the loss of a run that costs five times as much can be predicted to a tenth, and its
 # excess over the floor to a quarter, from twelve cheap ones*, by a form that suits the range. It does not hold in its
 # grand form, *what can never be learnt can be read off a fitted curve*. When you next see an "irreducible loss" with
 # two decimals, ask how far above it the best run lay.
@@ -1240,7 +1247,7 @@ assert exchange < 0.02 * step_seconds
 # data.
 #
 # > **Where the picture simplifies.**
-# > *6 N D* is right for wide models and short texts; for ours it was right by luck. *The loss is a power law* is a
+# > *6 N D* is right for wide models and short texts; for ours it is a tenth too high. *The loss is a power law* is a
 # > description; there are several explanations, and none is settled. Its three terms are one form among several, and
 # > in our range they do not add. Our runs had one depth, one learning rate and one batch for all widths, and every one
 # > of these bends a fitted exponent. The interval from the bootstrap knows of the noise between runs, not of a wrong

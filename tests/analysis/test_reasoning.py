@@ -1,12 +1,14 @@
 """What a chat model does with problems that can be verified; its answers are given here, not generated."""
 
 import pytest
+import torch
 from helpers import small_config
 from posttraining.chats import TOKENIZER
 
 from minillm.analysis import reasoning
 from minillm.analysis.alignment import Answer
-from minillm.analysis.reasoning import many_answers, pass_at, solve, vote_at
+from minillm.analysis.reasoning import complete, many_answers, pass_at, solve, sound, vote_at
+from minillm.data.chat import encode_chat
 from minillm.model.transformer import Transformer
 from minillm.world.instructions import Instructions
 
@@ -59,3 +61,30 @@ def test_a_vote_may_win_what_no_single_answer_can_rely_on():
     texts = [[task.reply, task.mistakes[0], task.worked, task.mistakes[1]]]
     assert pass_at([task], texts, [1, 2, 4]) == pytest.approx({1: 0.5, 2: 5 / 6, 4: 1.0})
     assert vote_at([task], texts, [1, 4]) == {1: 0.5, 4: 1.0}
+
+
+def test_a_given_beginning_is_kept_and_gone_on_with_greedily():
+    network = model().eval()
+    beginnings = ["The number is", "18 +", ""]
+    texts = complete(network, TOKENIZER, CHAINS, beginnings, max_new_tokens=3)
+    for task, beginning, text in zip(CHAINS, beginnings, texts, strict=True):
+        ids = encode_chat(TOKENIZER, task.messages[:-1]) + TOKENIZER.encode(beginning)
+        for _ in range(3):
+            ids.append(network(torch.tensor([ids]))[0, -1].argmax().item())
+            if ids[-1] == TOKENIZER.end_id:
+                ids.pop()
+                break
+        prompt = encode_chat(TOKENIZER, task.messages[:-1])
+        assert text == beginning + TOKENIZER.decode(ids[len(prompt) + len(TOKENIZER.encode(beginning)) :])
+    with pytest.raises(ValueError, match="3 problems and 1 beginnings; give one beginning per problem"):
+        complete(network, TOKENIZER, CHAINS, ["It is"])
+
+
+def test_only_right_steps_are_sound():
+    task = CHAINS[0]
+    assert sound(task, task.worked)
+    assert sound(task, f"With pleasure. {task.worked}")
+    assert not any(sound(task, text) for text in (task.reply, *task.mistakes, "", task.worked[:-1]))
+    texts = [[task.reply, task.worked, task.mistakes[0]]]
+    assert pass_at([task], texts, [1], sound) == pytest.approx({1: 1 / 3})
+    assert pass_at([task], texts, [1]) == pytest.approx({1: 2 / 3})

@@ -16,7 +16,7 @@ from minillm import assets
 from minillm.cli import Sentences, main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import COLUMNS, class_row, diagnose
-from minillm.course import shipped
+from minillm.course import models, shipped
 from minillm.course.bands import Band, Bands
 from minillm.data.corpora import END_OF_TEXT
 from minillm.errors import UserError
@@ -173,7 +173,7 @@ def test_doctor_gives_one_line_a_laptop_for_the_sheet_of_a_class(monkeypatch, tm
     assert row["losses right"] == "yes"
     assert float(row["matmul GFLOP/s"]) > 0
     assert (row["weights"], row["course models"]) == ("no", "none")
-    for part in ("minillm fetch smollm2-135m-instruct", "base, sft, reward, ppo, sweep", "setup --from"):
+    for part in ("minillm fetch smollm2-135m-instruct", ", ".join([*models.DEFAULTS, "sweep"]), "setup --from"):
         assert part in row["verdict"]
 
 

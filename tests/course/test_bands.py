@@ -20,6 +20,7 @@ from minillm.model.transformer import Transformer
 from minillm.training import recipes
 from minillm.training.settings import TrainConfig
 
+RECIPE = BaseRecipe(config=ModelConfig.preset("tiny", vocab_size=1024))
 LN_V = math.log(1024)
 NONE = Band((), (), (), ())
 
@@ -37,12 +38,12 @@ def run_of(loss=falling, val=None, steps=(1, *range(10, 1001, 10))) -> list[dict
 
 
 SEEDS = [run_of(lambda s, d=d: falling(s) + d, lambda s, d=d: falling(s) + d) for d in (-0.04, -0.02, 0, 0.01, 0.03)]
-BANDS_BY_HAND = bands_of(SEEDS, settings_of(BaseRecipe()))
+BANDS_BY_HAND = bands_of(SEEDS, settings_of(RECIPE))
 
 
 def test_an_untrained_models_loss_is_ln_v():
     torch.manual_seed(0)
-    model = Transformer(ModelConfig.preset("tiny"))
+    model = Transformer(RECIPE.config)
     ids = torch.randint(0, 1024, (4, 129))
     with torch.no_grad():
         first = next_token_loss(model(ids[:, :-1]), ids[:, 1:]).item()
@@ -63,7 +64,7 @@ def test_the_bands_are_lowest_median_and_highest_of_the_seeds():
 
 
 def test_only_steps_that_all_seeds_have_are_in_a_band():
-    band = bands_of([run_of(), run_of(steps=(1, 15, 20))], settings_of(BaseRecipe())).loss
+    band = bands_of([run_of(), run_of(steps=(1, 15, 20))], settings_of(RECIPE)).loss
     assert band.steps == (1, 20)
 
 
@@ -80,10 +81,10 @@ def test_bands_round_trip_through_their_file_and_a_damaged_one_is_rejected(tmp_p
 
 @pytest.mark.skipif(not BANDS.is_file(), reason="no bands are shipped")
 def test_the_shipped_bands_belong_to_the_current_recipe():
-    bands = load_bands()
-    assert bands.recipe == json.loads(json.dumps(settings_of(BaseRecipe()))), "run python benchmarks/loss_bands.py"
+    bands, recipe = load_bands(), BaseRecipe()
+    assert bands.recipe == json.loads(json.dumps(settings_of(recipe))), "run python benchmarks/loss_bands.py"
     measured = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "pretrain.json"
-    low, high = bands.val_loss.at(800)
+    low, high = bands.val_loss.at(recipe.training.steps)
     for run in json.loads(measured.read_text(encoding="utf-8"))["runs"]:  # three of the same seeds
         assert low - 0.002 < run["val_loss"] < high + 0.002, "run python benchmarks/loss_bands.py"
     assert bands.seeds == 5

@@ -128,7 +128,14 @@ def test_the_files_of_a_complete_model_are_listed_with_the_seal_last(home, monke
     assert {path.parent for path in here["base"]} == {folder}
     assert {path.name for path in here["base"]} == {path.name for path in folder.iterdir()}
     assert here["base"][-1].name == SEAL
-    assert [name for name, paths in here.items() if not paths] == ["sft", "reward", "ppo", "sweep"]
+    assert [name for name, paths in here.items() if not paths] == [
+        "sft",
+        "reward",
+        "ppo",
+        "solver",
+        "reasoning",
+        "sweep",
+    ]
     (folder / "model.safetensors").write_bytes(b"half")
     assert models.files_here()["base"] == []
 

@@ -49,24 +49,27 @@ def hash_of(name):
 
 
 def test_the_chain_ships_in_order_and_each_model_starts_from_shipped_weights(folder, tmp_path, monkeypatch):
-    assert retrain() == ["base", "sft", "reward", "ppo", "sweep"]
-    assert sorted(path.name for path in folder.iterdir()) == ["base", "ppo", "reward", "sft", "sweep.json"]
+    assert retrain() == ["base", "sft", "reward", "ppo", "solver", "reasoning", "sweep"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "base", "ppo", "reasoning", "reward", "sft", "solver", "sweep.json"
+    ]  # fmt: skip
     assert [path for path in (tmp_path / "home").rglob("*") if "new-" in path.name and path.suffix != ".lock"] == []
     assert shipped_recipe("sft")["settings"]["starts"] == {"base": hash_of("base")}
     assert shipped_recipe("reward")["settings"]["starts"] == {"sft": hash_of("sft")}
     assert shipped_recipe("ppo")["settings"]["starts"] == {"sft": hash_of("sft"), "reward": hash_of("reward")}
+    assert shipped_recipe("reasoning")["settings"]["starts"] == {"solver": hash_of("solver")}
     models.METHODS["sft"].train(tiny_models.SFT, tmp_path / "by hand", base=models.base())  # base: float16's values
     assert torch.equal(weights(models.sft()[0]), weights(models.load(tmp_path / "by hand")[0]).half().float())
     score, again = models.reward()[0].score, models.load_reward_model(folder / "reward")[0].score
     assert torch.equal(score([[3]], [[14, 15]]), again([[3]], [[14, 15]]))
     monkeypatch.setattr(models, "kept", lambda *arguments: pytest.fail("it asked the cache"))
-    for model in (models.base, models.sft, models.reward, models.ppo):
+    for model in (models.base, models.sft, models.reward, models.ppo, models.solver, models.reasoning):
         model()
 
 
 def test_a_model_whose_start_changed_is_retrained(folder, monkeypatch):
     retrain(["ppo"])  # brings its missing starts
-    assert [shipped_recipe(name) is not None for name in models.DEFAULTS] == [True] * 4
+    assert [shipped_recipe(name) is not None for name in models.DEFAULTS] == [True] * 4 + [False] * 2
     assert retrain(["base"]) == ["base"]  # the same weights again, so nothing else changes
     longer = replace(tiny_models.BASE, training=replace(tiny_models.BASE.training, steps=5))
     sft = replace(tiny_models.SFT, base=longer)
@@ -194,7 +197,7 @@ def test_the_command_line_says_what_is_wrong_in_a_sentence(folder, monkeypatch, 
     assert main(["--retrain", "bas"]) == 1
     assert "error: no shipped model is called 'bas'; did you mean 'base'?" in capsys.readouterr().err
     assert main(["--retrain", "xyz"]) == 1
-    assert "choose from base, sft, reward, ppo, sweep" in capsys.readouterr().err
+    assert "choose from base, sft, reward, ppo, solver, reasoning, sweep" in capsys.readouterr().err
     assert main(["--retrain", "base"]) == 0
     assert "made: base" in capsys.readouterr().out
     monkeypatch.setattr(retraining.os, "access", lambda path, mode: False)

@@ -85,7 +85,7 @@ def test_a_damaged_file_is_refused_with_the_remedy_and_retraining_mends_it(folde
         models.base()
     (damage,) = damages()
     assert "--retrain base" in damage
-    assert files_here() == {name: [] for name in ("base", "sft", "reward", "ppo", "sweep")}
+    assert files_here() == {name: [] for name in (*models.DEFAULTS, "sweep")}
     retrain(["base"])
     assert damages() == []
     assert torch.equal(weights(models.base()[0]), whole)
@@ -105,7 +105,7 @@ def test_another_recipe_is_trained_and_kept_as_before(folder, tmp_path, monkeypa
 
 def test_a_model_that_starts_from_shipped_weights_is_kept_under_their_hash(folder, tmp_path, monkeypatch):
     base_hash = shipped_recipe("base")["files"]["model.safetensors"]["sha256"]
-    for name in ("sft", "reward", "ppo"):
+    for name in ("sft", "reward", "ppo", "solver", "reasoning"):
         assert settings_of(name, tiny_models.DEFAULTS[name])["starts"] == {"base": base_hash}
     models.sft()
     (kept,) = (tmp_path / "home" / "models").glob("sft-*")

@@ -119,4 +119,3 @@ def test_the_base_model_belongs_to_the_sweeps_family():
     recipe, base = SweepRecipe(), BaseRecipe()
     assert recipe.config(128) == base.config == ModelConfig.preset("tiny")
     assert replace(recipe.training, bf16=None) == base.training
-    assert recipe.batch_size == base.batch_size

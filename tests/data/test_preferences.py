@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.data.preferences import Rater, bayes_ceiling, candidates, length, simulate, utility
+from minillm.data.preferences import RIGHT, WORDINESS, Rater, bayes_ceiling, candidates, length, simulate, utility
 from minillm.data.rankings import Preference
 from minillm.world.instructions import Instructions
 
@@ -37,7 +37,8 @@ def test_pools_have_every_grade_and_the_checker_knows_each(tasks):
         pool = candidates(task)
         assert len(pool) == len(set(pool)) >= 9
         for answer in pool:
-            made_from_right = task.reply in answer and not any(wrong in answer for wrong in task.mistakes)
+            right = any(reply in answer for reply in (task.reply, task.worked) if reply)
+            made_from_right = right and not any(wrong in answer for wrong in task.mistakes)
             assert task.check(answer) is (answer == task.answer or made_from_right), (task.question, answer)
         points = [utility(task, answer) for answer in pool]
         assert max(points) - min(points) > 4
@@ -139,7 +140,7 @@ def test_cold_raters_are_sure_and_hot_ones_toss_coins(tasks):
 
 
 def test_a_rater_with_a_length_bias_likes_the_longer_answer(tasks):
-    task = tasks[0]
+    task = next(t for t in tasks if t.family == "who")
     wordy = f"As everybody around the lake will tell you, such matters are seldom simple. {task.answer}"
     fair, biased = Rater(), Rater(length_bias=0.5)
     assert fair.perceived(task, wordy) == utility(task, wordy) < utility(task, task.answer)
@@ -180,5 +181,22 @@ def test_other_answers_may_be_compared_than_the_candidates():
     said = {one.prompt: (one.answer, one.mistakes[0], one.answer, " ") for one in instructions}
     for preference in simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt]):
         assert {preference.chosen, preference.rejected} == {*said[preference.prompt[0]["content"]][:2]}
-    assert len(simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt])) == 18
+    assert len(simulate(instructions, Rater(), 0, 3, lambda one: said[one.prompt])) == 6  # none is compared twice
     assert simulate(instructions, Rater(), 0, 3, lambda one: [one.answer] * 4) == []
+
+
+def test_every_pair_of_a_few_answers_is_compared_once():
+    for instruction in Instructions(0).instructions(4):
+        found = simulate([instruction], Rater(), seed=0, pairs=28, among=8)
+        pairs = {frozenset((one.chosen, one.rejected)) for one in found}
+        assert len(pairs) == len(found) == 28
+        answers = frozenset().union(*pairs)
+        assert len(answers) == 8
+        assert answers <= set(candidates(instruction))
+
+
+def test_steps_are_free_only_where_they_are_shown():
+    task = next(one for one in Instructions(0).stream() if one.family == "chain")
+    assert utility(task, task.worked) == RIGHT
+    padded = f"{task.reply} {'And so on. ' * 3}"
+    assert utility(task, padded) == pytest.approx(RIGHT - WORDINESS * (length(padded) - length(task.answer)))

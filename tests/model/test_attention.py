@@ -3,8 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minillm.model import attention as module
 from minillm.model.attention import (
     MultiHeadAttention,
+    attention,
     attention_by_loops,
     attention_by_matmul,
     attention_by_sdpa,
@@ -90,6 +92,29 @@ def test_a_bias_can_be_trained_through_and_in_bfloat16():
     torch.testing.assert_close(low.float(), expected, atol=0.03, rtol=0.03)  # bfloat16 has three digits
     low = attention_by_matmul(query.bfloat16(), key.bfloat16(), value.bfloat16(), causal_mask(5, 5), bias)
     torch.testing.assert_close(low.float(), expected, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_in_training_in_bfloat16_on_a_cpu_products_replace_the_kernel(is_causal, biased, monkeypatch):
+    query, key, value = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8), torch.randn(2, 2, 5, 8)
+    bias = torch.randn(4, 5, 5) if biased else None
+    expected = attention_by_loops(query, key, value, causal_mask(5, 5) if is_causal else None, bias)
+    torch.testing.assert_close(attention(query, key, value, None, is_causal, bias), expected)
+
+    monkeypatch.setattr(module, "attention_by_sdpa", None)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = attention(query, key, value, None, is_causal, bias)
+    torch.testing.assert_close(low.float(), expected, atol=0.05, rtol=0.05)  # bfloat16 has three digits
+
+
+def test_texts_with_too_many_weights_to_store_take_the_kernel(monkeypatch):
+    monkeypatch.setattr(module, "MOST_WEIGHTS", 24)
+    monkeypatch.setattr(module, "attention_by_sdpa", lambda *_: "kernel")
+    query, key, value = torch.randn(3, 1, 2, 5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert attention(query, key, value) == "kernel"
+        assert attention(query[:, :, 1:], key, value).shape == (1, 2, 4, 4)
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])

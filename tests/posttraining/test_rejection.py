@@ -54,6 +54,24 @@ def test_the_recipe_learns_from_them(drawn):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+def test_the_control_keeps_wrong_answers_that_have_ended(drawn):
+    kept = verified_answers(model(), TOKENIZER, TASKS, 5, 64, keep=9, verify=False)
+    expected = [[task.mistakes[0], task.reply, task.worked] for task in TASKS]
+    assert [chat[1]["content"] for chat in kept] == [text for texts in expected for text in texts]
+
+
+def test_a_students_answers_are_its_teachers(drawn, monkeypatch):
+    asked = []
+    draw = rejection.draw
+    monkeypatch.setattr(rejection, "draw", lambda model, *rest: asked.append(model) or draw(model, *rest))
+    recipe = RejectionRecipe(TrainConfig(steps=1), batch_size=2, answers=5, keep=2)
+    student, teacher = model(), model()
+    job = recipe.prepare(student, TOKENIZER, TASKS, seed=0, teacher=teacher)
+    recipe.prepare(student, TOKENIZER, TASKS, seed=0)
+    assert asked == [teacher, student]
+    assert job.model is student
+
+
 def test_problems_without_right_answers_are_refused(monkeypatch):
     monkeypatch.setattr(rejection, "draw", lambda model, prompts, n, *rest: [ids("Gladly.")] * n * len(prompts))
     recipe = RejectionRecipe(TrainConfig(steps=1), batch_size=2, answers=3)

@@ -1,5 +1,7 @@
 """The reward model: where it reads, what it learns, and that transformers reads the same in what we save."""
 
+import copy
+import json
 import math
 
 import pytest
@@ -23,7 +25,8 @@ from minillm.posttraining.lora import add_lora
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
 from minillm.posttraining.reward import RewardConfig, margins, pair_margins, relabel, train_reward_model
-from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
+from minillm.posttraining.reward_model import LONGEST_REFERENCE, RewardModel, load_reward_model, save_reward_model
+from minillm.posttraining.rollout import roll_out
 from minillm.pretrained import load, save
 from minillm.training.settings import TrainConfig
 
@@ -177,6 +180,65 @@ def test_a_likelihood_reward_is_the_heads_and_what_the_nats_are_worth(tmp_path):
     assert torch.equal(again.score(*CUT), model.score(*CUT))
     with pytest.raises(ValueError, match="minillm"):  # transformers would leave the likelihood out
         AutoModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_a_reference_answers_first(tmp_path):
+    """Prompts of this template end in 8, 1 after the token 9 that ends an answer: those two begin the next one."""
+    tokenizer = small_tokenizer()
+    language = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=16)))
+    prompts, answers = [[1, 2, 9, 8, 1], [3, 9, 8, 1], [1, 2, 9, 8, 1]], [[5, 9], [6, 9], [7, 6, 9]]
+    model = RewardModel.of(language, stop=9).eval()
+    torch.nn.init.normal_(model.head.weight)
+    longer = copy.deepcopy(language)
+    longer.extend_context(200)
+    read = model.with_reference_answers(prompts)
+    for prompt, text in zip(prompts, read, strict=True):
+        own = roll_out(longer, [prompt], LONGEST_REFERENCE, [9], temperature=0.0).answers[0]
+        assert text == [*prompt, *own, 8, 1]
+    texts = [[*text, *answer] for text, answer in zip(read, answers, strict=True)]
+    expected = torch.tensor([by_hand(model, text) for text in texts])
+    torch.testing.assert_close(model.rewards(prompts, answers), expected, rtol=1e-4, atol=1e-5)
+    own = [text[len(prompt) : -2] for prompt, text in zip(prompts, read, strict=True)]
+    assert model.score(prompts, own).abs().max() < 1e-5  # its context grows for answers that do not end
+    better = expected - torch.tensor([by_hand(model, [*text, *said]) for text, said in zip(read, own, strict=True)])
+    torch.testing.assert_close(model.score(prompts, answers), better, rtol=1e-4, atol=1e-5)
+    save_reward_model(model, tokenizer, tmp_path)
+    again, _ = load_reward_model(tmp_path)
+    assert again.stop == 9
+    torch.testing.assert_close(again.score(prompts, answers), better, rtol=1e-4, atol=1e-5)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for damaged in (-1, "9", True):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"reference_stop": damaged}))
+        with pytest.raises(UserError, match="reference_stop is .*; it must be the id of a token"):
+            load_reward_model(tmp_path)
+    with pytest.raises(UserError, match="has learned 24 positions"):
+        RewardModel.of(Transformer(small_config(position="learned")), stop=9)
+
+
+def test_the_reference_stays_and_the_rest_learns():
+    base = lively(Transformer(small_config()))
+    data = PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:])
+    config = RewardConfig(steps=30, learning_rate=1e-2, warmup_steps=0, reference=True)
+    model, _ = train_reward_model(base, data, config)
+    assert model.stop == PAIRS[0].chosen[-1]
+    assert (pair_margins(model, PAIRS[:16]) > 0).all()
+    kept = base.state_dict()
+    assert all(torch.equal(weight, kept[name]) for name, weight in model.reference.state_dict().items())
+
+
+def test_an_answer_in_several_pairs_is_read_once(monkeypatch):
+    model, read = reward_model(), []
+    score = RewardModel.rewards_and_log_probs
+    monkeypatch.setattr(
+        RewardModel, "rewards_and_log_probs", lambda self, *texts: read.append(texts) or score(self, *texts)
+    )
+    answers = [(5, 9), (6, 9), (7, 9)]
+    pairs = [Pair((1, 2), one, other) for one in answers for other in answers if one != other]
+    found = margins(model, pairs)
+    assert [len(texts[1]) for texts in read] == [3]
+    for pair, margin in zip(pairs, found, strict=True):
+        chosen, rejected = model.score([pair.prompt] * 2, [pair.chosen, pair.rejected])
+        assert margin.item() == pytest.approx((chosen - rejected).item(), abs=1e-5)
 
 
 def test_it_learns_to_prefer_and_to_say_what_was_chosen():

@@ -122,7 +122,7 @@ def test_no_document_pairs_a_held_out_couple():
 def test_the_last_person_handed_the_thing_has_it():
     """Checked by regular expressions alone: the last person by name to be handed the thing is the answer."""
     found = 0
-    for probe in experiments.tracking("both", count=240).probes:
+    for probe in experiments.tracking("both", count=400).probes:
         handing = re.findall(r"(?:gave|handed|left) the \w+ (?:to|with) ([^.]+)\.", probe.prefix)
         if " for safe" not in probe.prefix and "birthday" not in probe.prefix and " at cards" not in probe.prefix:
             names = re.findall(r"[A-Z]\w+(?!\w*'s)", handing[-1]) if handing else []

@@ -84,7 +84,7 @@ def test_subject_pronouns_do_not_follow_said_or_asked():
 def test_articles_go_by_sound():
     for document in DOCUMENTS:
         for article, word in re.findall(r"\b([Aa]n?) ([a-z]+)", document.text):
-            starts_with_vowel = word in AN_WORDS or (word[0] in "aeiou" and word not in ("one",))
+            starts_with_vowel = word in AN_WORDS or (word[0] in "aeiou" and word not in ("one", "ewe"))
             assert (article.lower() == "an") == starts_with_vowel, (article, word, document.text)
 
 
@@ -94,7 +94,7 @@ def test_agreement_and_typography():
         assert not re.search(r"\b(They|they) (was|has|is)\b|\b(He|She|he|she) (were|have|are)\b", text), text
         assert not re.search(r"there was (two|three|nine)\b", text), text
         assert not re.search(r"\b(\w+) \1\b", text), text
-        figures = "0123456789" if document.kind == "sums" else ""  # a line of a slate opens with a number
+        figures = "0123456789" if document.kind in ("sums", "chains") else ""  # a line of a slate opens with a number
         assert all(sentence[0].isupper() or sentence[0] in '"' + figures for sentence in sentences(text)), text
         assert text.count('"') % 2 == 0, text
 
@@ -114,7 +114,9 @@ def test_the_final_owner_in_the_text_is_the_owner_in_the_scene():
             scene = WORLD.step(scene, sampler)
             holders = {scene.cast[role].noun: v for (role, what), v in scene.truths.items() if what == "holder"}
             assert all(v == "nobody" or isinstance(v, Entity) for v in holders.values())
-        said = re.findall(r"((?:[Tt]he )?[A-Z]\w+) (?:still )?has the (\w+)(?: to this day| and| now)", sampler.text)
+        said = re.findall(
+            r"((?:[Tt]he )?(?!She |He )[A-Z]\w+) (?:still )?has the (\w+)(?: to this day| and| now)", sampler.text
+        )
         for name, noun in said:
             assert holders[noun].name.lower() == name.lower(), sampler.text
         hung = re.findall(r"[Tt]he (\w+) now (?:hangs|stands)", sampler.text)

@@ -70,7 +70,7 @@ BREAKAGES = [
     ("stories.toml", 'hero = "person"', 'hero = "dragon"', r"role 'hero' is cast from 'dragon'; the kinds are"),
     (
         "stories.toml",
-        '"{hero} lost the way, asked {listener}, and found it again.",\n]',
+        '"{hero} counted {countable} to make the miles shorter.",\n]',
         "]\n[event.mute]\nforms = []",
         r"event 'mute' has no form",
     ),
@@ -82,7 +82,7 @@ BREAKAGES = [
     ),
     (
         "riddles.toml",
-        "I turn round once, and you are at home.",
+        "I turn around once, and you are home.",
         "I have a tongue and no mouth.",
         r"is given for 'a bell' and 'a key'",
     ),
@@ -95,9 +95,9 @@ BREAKAGES = [
     ("facts.toml", "[relation.trade]", "[relation.magic]", r"no entity has the attribute 'magic'"),
     (
         "facts.toml",
-        '["{X} {X.habit}.", "It is said that {X} {X.habit}.", "Everyone knows that {X} {X.habit}."]',
+        '["{X.his} mother is {X.mother}.", "{X} is the {X.kin.child} of {X.mother}.", "{X.mother} is {X.his} mother."]',
         "[]",
-        r"'habit' has no forms",
+        r"'mother' has no forms",
     ),
     ("facts.toml", '"{X} likes {X.food} best."', '"{X} likes {X.food} best"', r"relation 'food': .* full stop"),
 ]
@@ -144,7 +144,7 @@ def test_a_missing_file_is_named(folder):
 def test_a_person_with_too_little_to_tell_is_named(folder):
     people = folder / "people.toml"
     text = people.read_text(encoding="utf-8")
-    for attribute in ('trade = "fiddler", ', 'food = "cold sausage", ', 'pet = "a poodle called Waltz", '):
+    for attribute in ('trade = "fiddler", ', 'food = "cold sausage", ', 'pet = "a poodle named Waltz", '):
         text = text.replace(attribute, "")
     people.write_text(text, encoding="utf-8")
     with pytest.raises(WorldDataError, match="Gil has 3 facts"):

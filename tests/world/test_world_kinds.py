@@ -112,7 +112,7 @@ def test_words_of_a_couple_have_parallel_facts(first, second):
     assert nouns[first]["does"] == nouns[second]["does"]
 
 
-MANY = World(53).documents(900)
+MANY = World(53).documents(1200)
 
 
 def test_the_sentence_after_a_bite_shows_who_bit_whom():

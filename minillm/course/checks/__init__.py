@@ -34,6 +34,7 @@ ASSIGNMENTS = {  # number: topic, and package
     "09": "sft",
     "10": "rlhf",
     "11": "preference_optimization",
+    "11a": "reasoning",
     "12": "inference_engine",
     "13": "scaling",
 }

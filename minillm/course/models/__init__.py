@@ -3,7 +3,7 @@
     recipes      what decides what a model becomes
     training     how each is trained, by the code that the lessons teach
     retraining   `python -m minillm.course.models --retrain`: makes the shipped models anew
-    base/ sft/ reward/ ppo/ sweep.json   what ships, in this folder; `minillm.course.shipped` reads it
+    base/ sft/ reward/ ppo/ solver/ reasoning/ sweep.json   what ships; `minillm.course.shipped` reads it
 
 Other seeds and recipes, and all models while the world or a default recipe is newer than what ships, are trained here
 with a progress bar and kept in the cache under a hash of their settings (`minillm.course.keeping`), so changed settings
@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from minillm.course.keeping import kept, kept_files
-from minillm.course.models.recipes import ChatRecipe, CourseRecipe, PPORecipe, RewardRecipe, plain_settings
-from minillm.course.models.training import train_base, train_ppo, train_reward, train_sft
+from minillm.course.models.recipes import (
+    ChatRecipe,
+    CourseRecipe,
+    PPORecipe,
+    ReasoningRecipe,
+    RewardRecipe,
+    plain_settings,
+)
+from minillm.course.models.training import train_base, train_ppo, train_reasoning, train_reward, train_sft
 from minillm.course.shipped import check_shipped, load_shipped, shipped_files, shipped_numbers, shipped_weights
 from minillm.course.sweep import sweep, sweep_files
 from minillm.errors import UserError
@@ -33,6 +40,8 @@ DEFAULTS: dict[str, CourseRecipe] = {
     "sft": ChatRecipe(),
     "reward": RewardRecipe(),
     "ppo": PPORecipe(),
+    "solver": ReasoningRecipe().solver,
+    "reasoning": ReasoningRecipe(),
 }  # the models that ship; each only starts from those before it
 
 
@@ -51,6 +60,8 @@ METHODS = {
     "sft": Method(train_sft, lambda recipe: {"base": recipe.base}),
     "reward": Method(train_reward, lambda recipe: {"sft": recipe.chat}, load_reward_model, save_reward_model),
     "ppo": Method(train_ppo, lambda recipe: {"sft": recipe.reward.chat, "reward": recipe.reward}),
+    "solver": Method(train_sft, lambda recipe: {"base": recipe.base}),
+    "reasoning": Method(train_reasoning, lambda recipe: {"solver": recipe.solver}),
 }
 
 
@@ -116,6 +127,26 @@ def make_ppo(recipe: PPORecipe) -> tuple[Transformer, Tokenizer]:
     return make("ppo", recipe)
 
 
+def solver(seed: int = 0) -> tuple[Transformer, Tokenizer]:
+    """The course's base model after SFT on problems: it answers most at once, and can show its steps.
+
+    Lesson 11a begins with it. Shipped or trained as `base` is; training takes a minute on two cores.
+
+    >>> model, tokenizer = solver()                                                           # doctest: +SKIP
+    """
+    return make("solver", replace(DEFAULTS["solver"], seed=seed))
+
+
+def reasoning(seed: int = 0) -> tuple[Transformer, Tokenizer]:
+    """The solver after GRPO on verified results, `minillm grpo --verify`: it shows its steps.
+
+    Shipped or trained as `base` is; training takes minutes on two cores, and that of missing starts before it.
+
+    >>> model, tokenizer = reasoning()                                                        # doctest: +SKIP
+    """
+    return make("reasoning", replace(DEFAULTS["reasoning"], seed=seed))
+
+
 def make(name: str, recipe: CourseRecipe) -> tuple[Any, Tokenizer]:
     """The model of a recipe of the kind `name`: shipped, from the cache, or trained now with a progress bar."""
     settings, read = settings_of(name, recipe), METHODS[name].load
@@ -172,7 +203,7 @@ def damages() -> list[str]:
 
 def make_all() -> None:
     """Make what neither ships nor is in the cache, and say how long each took: about twenty minutes for all of it."""
-    for model in (base, sft, reward, ppo, sweep):
+    for model in (base, sft, reward, ppo, solver, reasoning, sweep):
         start = time.perf_counter()
         model()
         print(f"{model.__name__:8} {time.perf_counter() - start:6.0f} s", flush=True)

@@ -3,20 +3,21 @@
 import argparse
 import sys
 
-from minillm.course.models import make_all
-from minillm.course.models.retraining import retrain
+from minillm.course.models import DEFAULTS, make_all
+from minillm.course.models.retraining import SWEEP, retrain
 from minillm.errors import UserError
 
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m minillm.course.models", description=__doc__)
+    known = (*DEFAULTS, SWEEP)
     parser.add_argument(
         "--retrain",
         nargs="*",
         metavar="NAME",
-        help="train the named shipped models anew (base, sft, reward, ppo, sweep; without a name: all), their missing "
-        "starts, and the models that start from a changed one; writes into the package's folder",
+        help=f"train the named shipped models anew ({', '.join(known)}; without a name: all), their missing starts, "
+        "and the models that start from a changed one; writes into the package's folder",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,11 +1,14 @@
 """What decides what each of the course's models becomes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.course.keeping import as_settings
 from minillm.data.preferences import Rater
+from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.ppo import PPOConfig
+from minillm.posttraining.reasoning import FAMILIES, REASONING, REASONING_GRPO
 from minillm.posttraining.recipes import PROMPTS, REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
 from minillm.training.recipes import BaseRecipe
 from minillm.world import WORLD_VERSION
@@ -41,7 +44,18 @@ class PPORecipe:
     training: PPOConfig = WORLD_PPO
 
 
-CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe
+@dataclass(frozen=True)
+class ReasoningRecipe:
+    """All that decides what GRPO with a verifier makes of a solver; the defaults are those of lesson 11a."""
+
+    seed: int = 0  # decides the problems, and the answers
+    solver: ChatRecipe = field(default_factory=lambda: ChatRecipe(sft=REASONING))  # what it begins with
+    families: Mapping[str, int] = field(default_factory=lambda: FAMILIES)  # of problems, by weight
+    prompts: int = PROMPTS
+    training: GRPOConfig = REASONING_GRPO
+
+
+CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe | ReasoningRecipe
 
 
 def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from minillm.course.models.recipes import ChatRecipe, PPORecipe, RewardRecipe
+from minillm.course.models.recipes import ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
+from minillm.posttraining.grpo import grpo
 from minillm.posttraining.ppo import ppo
+from minillm.posttraining.reasoning import verified_job
 from minillm.posttraining.recipes import online_job, world_preferences
 from minillm.posttraining.reward import train_reward_model
 from minillm.posttraining.reward_model import RewardModel
@@ -55,6 +57,16 @@ def train_ppo(
     score = reward_model.to(device).eval().score
     with _bar(config, "PPO") as show:
         online_job(ppo, config, model.to(device), tokenizer, score, recipe.prompts, recipe.seed).run(folder, show)
+
+
+def train_reasoning(recipe: ReasoningRecipe, folder: Path, solver: tuple[Transformer, Tokenizer]) -> None:
+    """Let the solver find out what pays on problems with exact checkers, as `minillm grpo --verify` does."""
+    model, tokenizer = solver
+    config = replace(recipe.training, seed=recipe.seed)
+    seed_everything(recipe.seed)
+    with _bar(config, "reasoning") as show:
+        model = model.to(pick_device(None))
+        verified_job(grpo, config, model, tokenizer, recipe.families, recipe.prompts, recipe.seed).run(folder, show)
 
 
 @contextmanager

@@ -1,0 +1,191 @@
+"""11a.2: the first wrong step of an answer (process supervision; Lightman et al. 2023, "Let's verify step by step")."""
+
+import random
+import re
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.question import Question
+
+STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
+
+
+def first_mistake(answer: str) -> int | None:
+    """The right answer: the number of the first wrong step, from 0; the number of steps if only the result is wrong.
+
+    >>> first_mistake("18 + 4 = 22, 22 + 7 = 28. Answer: 28."), first_mistake("5 - 3 = 2. Answer: 2.")
+    (1, None)
+    """
+    return _first(answer)
+
+
+def _first(
+    answer: str, sums: bool = True, carried: bool = True, final: bool = True, propagate: bool = True, base: int = 0
+) -> int | None:
+    """The first mistake with one thing left out or done differently."""
+    before, steps = None, STEP.findall(answer)
+    for number, (first, sign, second, total) in enumerate(steps):
+        right = int(first) + int(second) if sign == "+" else int(first) - int(second)
+        if (sums and right != int(total)) or (carried and before not in (None, int(first))):
+            return number + base
+        before = int(total) if propagate else right
+    said = int(answer.rpartition("Answer: ")[2].rstrip("."))
+    return len(steps) + base if final and said != before else None
+
+
+def _write(numbers: list[tuple[int, str, int, int]], said: int | None = None) -> str:
+    steps = ", ".join(f"{first} {sign} {second} = {total}" for first, sign, second, total in numbers)
+    return f"{steps}. Answer: {numbers[-1][3] if said is None else said}."
+
+
+def _chain(rng: random.Random, length: int) -> list[tuple[int, str, int, int]]:
+    start, moves = rng.randint(30, 39), []
+    for _ in range(length):
+        sign, amount = rng.choice("+-"), rng.randint(2, 5)
+        total = start + amount if sign == "+" else start - amount
+        moves.append((start, sign, amount, total))
+        start = total
+    return moves
+
+
+def _wrong_sum(rng: random.Random, length: int, at: int, by: int) -> str:
+    """A chain with one false step, and everything after it right for the false total."""
+    moves = _chain(rng, length)
+    shifted = [
+        (first + by * (number > at), sign, second, total + by * (number >= at))
+        for number, (first, sign, second, total) in enumerate(moves)
+    ]
+    return _write(shifted)
+
+
+def _sums(rng: random.Random) -> list[Call]:
+    by = rng.choice((-1, 1, 2))
+    wrong = [(2, 0), (2, 1), (3, 1), (4, 2), (4, 3)]
+    texts = [_write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(_wrong_sum(rng, n, at, by) for n, at in wrong)]
+    twice = [(20, "+", 3, 24), (24, "-", 5, 18), (18, "+", 2, 20)]
+    return [(text,) for text in (*texts, _write(_chain(rng, 1)), _write(_chain(rng, 5)), _write(twice))]
+
+
+def _carried(rng: random.Random) -> list[Call]:
+    calls = []
+    for length, at in ((2, 1), (3, 2), (4, 1), (4, 2)):
+        moves, by = _chain(rng, length), rng.choice((-2, -1, 1, 3))
+        jump = [
+            (first + by * (number >= at), sign, second, total + by * (number >= at))
+            for number, (first, sign, second, total) in enumerate(moves)
+        ]
+        calls.append((_write(jump),))
+    courtesy = rng.choice(("Certainly.", "With pleasure.", "Gladly."))
+    return [*calls, (f"{courtesy} {_write(_chain(rng, 3))}",), (f"{courtesy} {_wrong_sum(rng, 3, 1, 1)}",)]
+
+
+def _final(rng: random.Random) -> list[Call]:
+    calls = []
+    for length in (1, 2, 3, 4):
+        moves = _chain(rng, length)
+        calls += [(_write(moves, moves[-1][3] + rng.choice((-1, 1))),), (_write(moves, moves[0][0]),)]
+    return [*calls, (_write(_chain(rng, 3)),), (_wrong_sum(rng, 3, 2, 1).rpartition(":")[0] + ": 3.",)]
+
+
+question = Question("11a.2", "Which step is wrong?", first_mistake)
+
+sums = question.probe("a wrong sum or difference", _sums)
+sums.mistake("The steps are counted from 1.", "The first step has the number 0.", lambda answer: _first(answer, base=1))
+sums.mistake(
+    "This tells whether there is a mistake, not where the first one is.",
+    "Return the number of the first wrong step, or None.",
+    lambda answer: _first(answer) is not None,
+)
+sums.mistake(
+    "An answer without a mistake gives 0, which is the number of its first step.",
+    "Return None for an answer that is right throughout.",
+    lambda answer: _first(answer) or 0,
+)
+sums.mistake(
+    "An answer without a mistake gives -1.",
+    "Return None for an answer that is right throughout.",
+    lambda answer: -1 if _first(answer) is None else _first(answer),
+)
+sums.mistake(
+    "The minus sign is not read: every step is taken for an addition.",
+    "Look at the sign between the two numbers.",
+    lambda answer: _first(answer.replace(" - ", " + ")),
+)
+sums.mistake(
+    "A false sum is not found: each step is only compared with the one before.",
+    "Compute each step yourself, and compare with what stands after the equals sign.",
+    lambda answer: _first(answer, sums=False),
+)
+
+
+@sums.mistake("The last wrong step is returned, not the first.", "Return as soon as a step is wrong.")
+def _last(answer):
+    found = [number for number, (a, sign, b, c) in enumerate(STEP.findall(answer)) if _false(a, sign, b, c)]
+    return found[-1] if found else _first(answer)
+
+
+def _false(first: str, sign: str, second: str, total: str) -> bool:
+    return int(first) + (int(second) if sign == "+" else -int(second)) != int(total)
+
+
+@sums.mistake(
+    "The wrong steps are counted.", "Return the number (the position) of the first wrong step, and stop there."
+)
+def _how_many(answer):
+    return sum(_false(*step) for step in STEP.findall(answer)) or None
+
+
+@sums.mistake(
+    "A step that goes on rightly from a wrong total is called wrong.",
+    "Compare with the total that the step before states, not with the one that it should have stated.",
+)
+def _from_the_truth(answer):
+    steps, wrong = STEP.findall(answer), None
+    truth = int(steps[0][0])
+    for number, (_, sign, second, total) in enumerate(steps):
+        truth += int(second) if sign == "+" else -int(second)
+        wrong = number if truth != int(total) else wrong
+    return wrong
+
+
+carried = question.probe("a step that begins elsewhere", _carried)
+carried.mistake(
+    "A step that does not begin with the total before it goes unnoticed.",
+    "The first number of each step after the first must be the total of the step before.",
+    lambda answer: _first(answer, carried=False),
+)
+
+
+@carried.mistake(
+    "The step before the jump is blamed.",
+    "The wrong step is the one that begins with another number.",
+)
+def _one_too_early(answer):
+    found, sums_only = _first(answer), _first(answer, carried=False)
+    return found if found is None or found == sums_only else found - 1
+
+
+final = question.probe("the result", _final)
+final.mistake(
+    "A result that differs from the last total goes unnoticed.",
+    'Compare the number after "Answer:" with the last total. If only that is wrong, return the number of steps.',
+    lambda answer: _first(answer, final=False),
+)
+
+
+@final.mistake(
+    "A wrong result is charged to the last step.",
+    "If all steps are right and the result is not, return the number of steps.",
+)
+def _last_step(answer):
+    found = _first(answer)
+    return found if found is None or found < len(STEP.findall(answer)) else found - 1
+
+
+@final.mistake(
+    "A wrong result comes before a wrong step.",
+    "Go through the steps first. The result is the last thing to compare.",
+)
+def _result_first(answer):
+    steps = STEP.findall(answer)
+    said = answer.rpartition("Answer: ")[2].rstrip(".")
+    return len(steps) if said != steps[-1][3] else _first(answer)
