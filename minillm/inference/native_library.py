@@ -35,7 +35,7 @@ class Matrix(Structure):
 
     _fields_ = [
         *[(name, c_void_p) for name in ("blocks", "bias")],
-        *[(name, c_int64) for name in ("rows", "columns", "bits", "codes")],
+        *[(name, c_int64) for name in ("rows", "columns", "bits")],
     ]
 
 

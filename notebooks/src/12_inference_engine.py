@@ -676,7 +676,7 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 # 4. int8;
 # 5. the file's own 4 bits;
 # 6. the same by the package's fast step: a C function, called once per token (without a C compiler, the same with fewer
-#    operations of PyTorch). It also rounds the *vectors*, to integers of 8 bits, so that products are of integers.
+#    operations of PyTorch). It also rounds the *vectors*, to integers of two bytes, so that products are of integers.
 #
 # Beside the speed stands the *perplexity* (e to the loss) on real text, the manual and the docstrings of your own
 # Python, in windows of 256 tokens. It is measured through the pass that we time: eight tokens at a time, after those in

@@ -141,7 +141,11 @@ def test_structures_of_another_layout_are_refused(tmp_path, monkeypatch):
 def test_the_self_test_finds_a_wrong_kernel(tmp_path, monkeypatch):
     text = native_library.SOURCE.read_text(encoding="utf-8")
     assert native.self_test() <= native.TOLERANCE
-    for right, wrong in (("first * cosine - second", "first * cosine + second"), ("gate[i] / (1", "gate[i] / (2")):
+    for right, wrong in (
+        ("first * cosine - second", "first * cosine + second"),
+        ("gate[i] / (1", "gate[i] / (2"),
+        ("(int8_t)(code - 128 * high[i])", "0"),  # one byte in place of two
+    ):
         assert text.count(right) == 1
         source = tmp_path / "native.c"
         source.write_text(text.replace(right, wrong), encoding="utf-8")
