@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.assets import cached
+from minillm.world import WORLD_VERSION
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("minillm", "torch", "numpy", "tokenizers", "transformers", "regex", "llama_cpp_python")
@@ -70,9 +71,9 @@ def race(contestants: dict[str, Prepare], rounds: int = 5) -> dict[str, float]:
 
 
 def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Write benchmarks/results/<name>.json, including the description of the machine."""
+    """Write benchmarks/results/<name>.json, with the world's version and a description of the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    text = json.dumps(result | {"machine": machine()}, indent=2, ensure_ascii=False)
+    text = json.dumps(result | {"world": WORLD_VERSION, "machine": machine()}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
     return path

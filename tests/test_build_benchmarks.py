@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minillm.errors import UserError
+from minillm.world import WORLD_VERSION
 from tools import build_benchmarks as builder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +102,16 @@ def test_the_filters_on_figures_worked_by_hand(root):
     assert builder.accuracy_without(runs, asked, "sum") == [(0.5 * 10 + 1.0 * 30) / 40]
     parts = {"norms": {"share": 0.3, "backward": 0.2}, "data": {"share": 0.7, "backward": 0.0}}
     assert builder.backward_over_forward(builder.Figures(parts, "here")) == pytest.approx(2)
+
+
+def test_results_of_an_earlier_world_are_named(root):
+    template = '{{ older("sft", "reward", "nothing") | join(", ") }}'
+    for name, changes in (("sft", {"world": WORLD_VERSION}), ("reward", {"world": "3"})):
+        values = json.loads(result(root, name).read_text(encoding="utf-8"))
+        result(root, name).write_text(json.dumps(values | changes), encoding="utf-8")
+    assert filled(root, template) == "reward.json"
+    result(root, "reward").write_text("{}", encoding="utf-8")  # as older files are: without a version
+    assert filled(root, template) == "reward.json"
 
 
 def test_the_data_lab_has_a_table_once_it_was_run(root):

@@ -4,7 +4,8 @@
     python tools/build_benchmarks.py --check    writes nothing; exit status 1 and one sentence if the page is stale
 
 The template is `benchmarks/README.md.jinja`. There, `results.sft` is `benchmarks/results/sft.json`, `has("sft")` says
-whether that file exists, and the filters below compute and format: `{{ results.sft.base.all | show(".1%") }}` is 1.4%.
+whether that file exists, `older("sft")` lists it if an earlier world made it, and the filters below compute and format:
+`{{ results.sft.base.all | show(".1%") }}` is 1.4%.
 Run this after a benchmark, and read the sentences around the new numbers.
 """
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
 from minillm.errors import UserError  # noqa: E402
+from minillm.world import WORLD_VERSION  # noqa: E402
 
 PAGE, TEMPLATE, RESULTS = "benchmarks/README.md", "benchmarks/README.md.jinja", "benchmarks/results"
 # What makes a result, where it is not the script of that name without options.
@@ -61,6 +63,10 @@ class Results(dict):
 
     def has(self, name: str) -> bool:
         return (self.root / RESULTS / f"{name}.json").is_file()
+
+    def older(self, *names: str) -> list[str]:
+        """Name those of the results' files that were measured on an earlier version of the world."""
+        return [f"{name}.json" for name in names if self.has(name) and self[name].get("world") != WORLD_VERSION]
 
     def __missing__(self, name: str) -> Figures:
         file = f"{RESULTS}/{name}.json"
@@ -128,7 +134,7 @@ def render(root: Path = ROOT) -> str:
     results = Results(root)
     try:
         template = environment.from_string((root / TEMPLATE).read_text(encoding="utf-8"))
-        return template.render(results=results, has=results.has)
+        return template.render(results=results, has=results.has, older=results.older)
     except jinja2.TemplateError as error:
         raise UserError(f"{TEMPLATE}: {error}") from error
 

@@ -23,8 +23,10 @@ from minillm.course.grading.decisions import Deadline, Score, read_decisions, sc
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, read_all, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
+from minillm.course.grading.notebook import read_code
 from minillm.course.grading.private import checks_hash, load_questions
-from minillm.course.grading.report import write_tables
+from minillm.course.grading.report import write_oral_list, write_similarity, write_tables
+from minillm.course.grading.similarity import compare_class
 from minillm.course.grading.submissions import Notebook, Submission, list_submissions
 from minillm.errors import UserError
 
@@ -80,8 +82,9 @@ def grade_class(
     Writes to OUT: grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a feedback page
     for each notebook. To change points, edit OUT/decisions.csv and run the same command again.
     """
-    if find_spec("nbgrader") is None:  # checked before the work; the import below needs it
-        raise ModuleNotFoundError("grading needs nbgrader: pip install -e '.[grading]'")
+    for library in ("nbgrader", "copydetect"):  # checked before the work
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(f"grading needs {library}: pip install -e '.[grading]'")
     from minillm.course.grading.gradebook import write_feedback, write_gradebook
 
     if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
@@ -110,8 +113,11 @@ def grade_class(
             raise UserError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
         if again is not None:
             forget(out, again)
-        run = GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
-        records = grade_with_progress_bar(run, secret_of(out, seed), processes, jobs)
+        run, secret = (
+            GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe),
+            secret_of(out, seed),
+        )
+        records = grade_with_progress_bar(run, secret, processes, jobs)
         deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
         scores = [score(record, deadline, decisions) for record in records]
         write_tables(out, scores, {submission.student: submission.parts[0].owner.id or "" for submission in handed_in})
@@ -120,6 +126,10 @@ def grade_class(
         pages = write_feedback(out, scores, notebooks, processes, jobs)
         for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
             click.echo(reason, err=True)
+        pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs)
+        write_similarity(out, pairs, troubles)
+        handed_in_by = {number: [student for student, other in notebooks if other == number] for number in questions}
+        write_oral_list(out, secret, handed_in_by, pairs)
     summary = {assignment_name(number): summarize(scores, number) for number in questions}
     print_summary(summary, records)
     click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
@@ -131,6 +141,17 @@ def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str
     """The submitted notebooks by student and assignment number."""
     pairs = product(submissions, numbers)
     return {(sub.student, number): notebook for sub, number in pairs if (notebook := sub.of(number))}
+
+
+def public_code(numbers: Iterable[str]) -> dict[str, list[str]]:
+    """The code of each assignment's exercise and of its solution, where the course's folders are here."""
+    found: dict[str, list[str]] = {}
+    for number, folder in product(numbers, ("exercises", "solutions")):
+        path = ROOT / folder / assignment_name(number) / f"{assignment_name(number)}.ipynb"
+        if path.is_file():
+            cells, _ = read_code(path.read_bytes())
+            found.setdefault(number, []).append("\n".join(source for _, source in cells))
+    return found
 
 
 def existing_folders(*paths: Path | None) -> tuple[Path, ...]:

@@ -1,13 +1,11 @@
 """Recipes for SFT, preferences and reinforcement learning, on the world's instructions or a person's own examples.
 
-The curriculum: five of the world's families of instructions are short (copy, reverse, count, add, rephrase politely).
-SFT begins with these (Bengio et al. 2009), since they teach looking back and repeating, which the other families need
-too. After 400 updates on short ones alone the base model copied 50 % of held-out lists and reversed 56 %; after 534 on
-all of them, 0 and 2 % (one seed, one question per document).
+The curriculum: SFT begins with short instructions (copy, reverse, count, add, rephrase politely; Bengio et al. 2009),
+since they teach looking back and repeating, which the others need too. After 400 updates on these alone the base model
+copied 50 % of held-out lists and reversed 56 %; after 534 on all families 0 and 2 % (one seed, an earlier world).
 
-Several questions per document: the loss counts answers only, which are a tenth of a conversation with one question
-about a document and nearly a fifth with up to four. That raised right held-out answers from 52 to 62 % in 1,000 updates
-(one seed).
+Several questions per document: the loss counts answers only, a tenth of a conversation with one question about a
+document and a fifth with up to four. That raised right held-out answers from 52 to 62 % (1,000 updates, one seed).
 """
 
 import itertools
@@ -37,7 +35,6 @@ from minillm.world.instructions import Instruction, Instructions
 HELD_OUT = 200  # instructions that are measured on
 CIVIL = 0.5  # of the answers that a model learns from
 SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
-
 
 OwnConversations = tuple[Sequence[Sequence[Message]], Sequence[Sequence[Message]]]  # to learn from, held out
 
@@ -98,15 +95,15 @@ OWN_SFT = SFTRecipe(
 def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed: int) -> ChatData:
     """Instructions to learn from and held-out ones to evaluate on; no pair of parameters is in both.
 
-    Takes about a second per thousand. Raises `UserError` for a tokenizer that cannot write a chat, and for a context
-    that is too short for any.
+    Takes a second per thousand. Raises `UserError` for a tokenizer that cannot write a chat, and for a short context.
     """
     if recipe.families:
         return problem_chats(tokenizer, recipe, recipe.families, max_seq_len, seed)
     asked = Instructions(seed)
     conversations = [asked.conversation(index, recipe.questions) for index in range(recipe.instructions)]
     held_out = [[instruction] for instruction in Instructions(seed, "held-out").instructions(HELD_OUT)]
-    short = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
+    asked = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
+    short = [[instruction] for instruction in asked if not instruction.context]
     return ChatData.of(
         _encoded(tokenizer, conversations, max_seq_len, recipe.worked),
         _encoded(tokenizer, held_out, max_seq_len, recipe.worked),
@@ -114,9 +111,7 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
         max_seq_len,
         recipe.batch_size,
         seed,
-        _encoded(
-            tokenizer, [[instruction] for instruction in short if not instruction.context], max_seq_len, recipe.worked
-        ),
+        _encoded(tokenizer, short, max_seq_len, recipe.worked),
         recipe.short_steps,
     )
 
@@ -233,10 +228,9 @@ class PairRecipe:
         return PairData(PairBatches(train.pairs, self.batch_size, seed), held_out.pairs), train, held_out
 
 
-# Expected accuracy on held-out pairs, where 84 % are the best there is; one seed each, chosen on the pairs that are
-# measured on. Only the third and the fourth begin with the same chat model: 74 with the likelihood alone; 70 with the
-# reference's answer but a head alone; 76 with both; 79 with both and all pairs of eight answers in place of four pairs.
-# From a better chat model, on easier tasks and in 1,600 steps 82; which of the three did it was not measured.
+# Expected accuracy on held-out pairs (the ceiling is 84 %), one seed each, chosen on these pairs: likelihood alone 74;
+# reference's answer with a head alone 70; both 76, and with all pairs of eight answers in place of four pairs 79. Only
+# the last two start from the same chat model. From a better one, on easier tasks, in 1,600 steps: 82.
 REWARD = PairRecipe(
     RewardConfig(
         steps=1600,

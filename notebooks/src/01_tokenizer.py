@@ -232,8 +232,9 @@ for start in range(0, 50, 10):
 assert len(set(by_hand)) == 50
 
 # %% [markdown]
-# A space with the letter after it, then small words, then endings. Nobody told it about *-ed* or *-ing*. By the same
-# count, and with no more wisdom, it goes on to learn names of people who happen to occur often in these twenty texts.
+# Two letters, or a space with the letter after it, then small words, then endings. Nobody told it about *-ed* or
+# *-ing*. By the same count, and with no more wisdom, it goes on to learn names of people who happen to occur often in
+# these twenty texts.
 #
 # ### The same merges, three times
 #
@@ -382,7 +383,7 @@ print(f"in Python's manual {share:.1%} of the different words differ")
 assert share > 0.08
 
 # %% [markdown]
-# About one in fourteen of the world's different words, one in seven of the manual's. And neither way is simply the
+# About one in fifteen of the world's different words, one in seven of the manual's. And neither way is simply the
 # better: by the number of pieces it comes out about even on the world. What matters is only that the model is *fed* as
 # it was *trained*. A tokenizer that is nearly right gives no error message, just a model that is slightly confused.
 #
@@ -399,7 +400,7 @@ for start in (0, 12):
 assert len(across) > 30
 
 # %% [markdown]
-# `'. '`, `'e t'`, `', and '`: entries go to neighbours that happen to meet. A vocabulary would fill up with *dog* plus
+# `'. '`, `'e '`, `', and '`: entries go to neighbours that happen to meet. A vocabulary would fill up with *dog* plus
 # each sign that can follow it. So the text is cut first, and merges stay inside. The cut is one regular expression,
 # printed here with one alternative a line. Read from top to bottom; the first that fits wins:
 
@@ -1074,9 +1075,9 @@ assert others < 1e-3 * usual
 # <details><summary>Open 2</summary>
 #
 # **(c)**. With short tokens each step has less to tell, so each costs less, and there are more steps. Even the floor,
-# which comes from the texts alone, moved by a factor of nearly four between 256 and 2,048 entries. Not (a): in our
-# table the lowest loss per token went with the worst bits per byte. Not (b), for the same reason; the bigram model was
-# not trained at all.
+# which comes from the texts alone, moved by a factor of more than three and a half between 256 and 2,048 entries.
+# Not (a): in our table the lowest loss per token went with the worst bits per byte. Not (b), for the same reason; the
+# bigram model was not trained at all.
 # </details>
 #
 # **3.** A user writes `<|im_end|>` in a message. What should the tokenizer make of it? (a) The special id, since that

@@ -492,12 +492,12 @@ assert weights_in("feedforward") > 1.9 * weights_in("attention")
 #
 # ### Two questions in one
 #
-# Facts are hard and grammar is easy, so *any* damage would hurt facts first, and prove nothing. We need two questions
-# that are asked in the same place, in the same way. Take the beginning *Mira lives in* and sixteen ways to go on: the
-# right one, seven wrong ones of the right **kind** (other towns), and eight of a wrong kind (dishes, trades, ...).
+# Facts are hard and grammar is easy, so *any* damage might hurt facts first, and prove nothing. We need two questions
+# that are asked in the same place, in the same way. Take the beginning *Mira likes* and sixteen ways to go on: the
+# right one, seven wrong ones of the right **kind** (other dishes), and eight of a wrong kind (pets, trades, ...).
 #
-# - Is the right one the likeliest of the eight towns? That needs the **fact**; guessing gets 1/8.
-# - Is the likeliest of all sixteen a town? That needs only the **grammar** of the sentence, in the wide sense of what
+# - Is the right one the likeliest of the eight dishes? That needs the **fact**; guessing gets 1/8.
+# - Is the likeliest of all sixteen a dish? That needs only the **grammar** of the sentence, in the wide sense of what
 #   kind of word may follow; guessing gets 1/2.
 
 # %%
@@ -557,12 +557,13 @@ for seed, model in enumerate(MODELS):
         *(f"{name} {value:.2f}" for name, value in result.items()),
         sep="\n  ",
     )
-    assert result["facts"] > 0.3
+    assert result["facts"] > 0.25  # twice what guessing gets
     assert result["grammar"] > 0.85
 
 # %% [markdown]
-# These models know what kind of word must come nearly always, and the fact itself about every second time, four times
-# as often as by guessing. Perfect would be 1 and 1. (A perfect loss is not 0: which fact is told next is free.)
+# These models know what kind of word must come nearly always, and the fact itself in more than a third of the
+# questions, three times as often as by guessing. Perfect would be 1 and 1. (A perfect loss is not 0: which fact is told
+# next is free.)
 #
 # ### Which facts? The ones that were told
 #
@@ -607,11 +608,10 @@ show(
 )
 
 # %% [markdown]
-# Yes, as a tendency: what was told often is known more often. (A model reads some 3,500 documents here, so 0.002 means
-# that it was told the fact about seven times.) It is far from a law: among the seldom told facts some
-# are known and some not, for reasons that we did not measure (how many facts share its words, perhaps, or whether its
-# first token gives it away). Hold on to it for lesson 08, where recall by frequency is the measure of *lossy
-# compression*.
+# Yes, as a tendency: what was told often is known more often. (A model reads some 2,900 documents here, so 0.002 means
+# that it was told the fact about six times.) It is far from a law: among the seldom told facts some are known and some
+# not, for reasons that we did not measure (how many facts share its words, perhaps, or whether its first token gives it
+# away). Hold on to it for lesson 08, where recall by frequency is the measure of *lossy compression*.
 #
 # ### The damage
 #
@@ -704,13 +704,14 @@ show(
 
 # %% [markdown]
 # The first witness seems to speak for the claim, but look at the control. The feed-forward networks' bars lie within a
-# few hundredths of those of the damage without an address, and the ranges of the three seeds overlap. The odd one out
-# is *attention*: damage there falls more on the wording. Many an article ends before this comparison.
+# few hundredths of those of the damage without an address: 0.44 against 0.41 on the facts, where the ranges of the
+# three seeds just miss each other, and 0.20 against 0.21 on the wording, where they overlap. The odd one out is
+# *attention*: damage there falls more on the wording. Many an article ends before this comparison.
 #
 # ### Second witness: the answers
 #
-# The loss on a fact token can rise for two reasons. The model may no longer know *which* town it is; or it may no
-# longer know that a *town* must come, and gives its probability to dishes and months. Only the first is a forgotten
+# The loss on a fact token can rise for two reasons. The model may no longer know *which* dish it is; or it may no
+# longer know that a *dish* must come, and gives its probability to pets and months. Only the first is a forgotten
 # fact. The sixteen ways tell the two apart. If facts go first, damage to the feed-forward networks should cost
 # **more** right facts than the other two, and **fewer** right kinds.
 
@@ -718,7 +719,7 @@ show(
 lost = changes("facts", "grammar")
 text = in_words(lost, "facts", "grammar")
 print(text)
-assert all(table.mean(0)[0] < -0.03 for table in lost.values())
+assert all(table.mean(0).max() < -0.01 for table in lost.values())
 assert (lost["feedforward"] - lost["random"]).mean(0)[0] > -0.1
 show(
     grouped_bars(lost, ["facts", "grammar"], "change of accuracy"),
@@ -727,8 +728,9 @@ show(
 
 # %% [markdown]
 # The second witness decides nothing. At equal damage we see no more right facts lost with the feed-forward networks
-# than with attention or the control, and no less grammar. But the differences are smaller than the spread of the seeds,
-# and about 125 questions per seed could not show a difference of a few hundredths.
+# than with attention or the control, and about as much grammar. But about 125 questions per seed could not show a
+# difference of a few hundredths. Nor do we see facts go *first*: under all three kinds of damage right facts fall by
+# 0.06 to 0.09, right kinds by 0.07 to 0.08.
 #
 # ### Cross-examination
 #
@@ -750,17 +752,18 @@ show(
 )
 
 # %% [markdown]
-# Against the control, no kind of token stands out. In our run it is 0.43 for the choice, as in the control, and 0.49
-# against 0.44 for the spelling, and the seeds differ by as much. So where did the first witness get its ratio from?
-# Look at its figure again: a ratio of two small numbers magnifies differences that three seeds cannot confirm.
+# On the choice, the feed-forward networks' damage did what the control did: 0.39 against 0.38. The spelling stands out
+# a little, 0.48 against 0.42, and the ranges of the three seeds do not overlap. So this is where the first witness got
+# its ratio from: not from which fact it is, but from how it is spelled, and a ratio magnifies a difference of 0.06
+# nats.
 #
-# And there is a warning. We also trained these three models with AdamW (280 steps at the same learning rate, to about
-# the same loss). The first two figures came out alike. The third did not: there the feed-forward networks' damage fell
-# on the **spelling**, 0.70 against 0.47 for the control, and on the choice *less* than the control, 0.25 against 0.33.
-# One would have written that these networks store how *a pig named* goes on, a perfect entry for a key-value memory,
-# and not which pet Oona has, whose key is two words that stand apart. (Geva and colleagues did find such shallow
-# patterns in the lower layers of a model of sixteen.) Perhaps so, in those models. Where knowledge comes to lie depends
-# on how it was learnt, and a story about *the* feed-forward network should say which.
+# Does that depend on how the models learned? We also trained these three models with AdamW (280 steps at the same
+# learning rate, to about the same loss). The first two figures came out alike, and in the third the spelling stands out
+# further: 0.63 against 0.51 for the control, more in each of the three seeds, while the choice has 0.28 against 0.32.
+# One could write that these networks store how *a pig named* goes on, a perfect entry for a key-value memory, and not
+# which pet Oona has, whose key is two words that stand apart. (Geva and colleagues did find such shallow patterns in
+# the lower layers of a model of sixteen.) Perhaps so, in those models. But three seeds per optimizer are few, and they
+# cannot tell whether the two optimizers differ. A story about *the* feed-forward network should say how it was trained.
 #
 # ### The court of appeal: a real model
 #
@@ -878,10 +881,11 @@ show(
 # need it: half of them are lost. Two kinds of facts, two answers.
 #
 # **The verdict on "attention moves, feed-forward stores, and facts go before grammar": loose.** In our small models we
-# found no difference between damage to the feed-forward networks and damage without an address: not on the fact tokens,
-# not on the wording, not in right answers. Three seeds could have missed a small one. A fact is a key, a road and a
-# value, and it is lost wherever that chain is cut. Facts go before grammar under *every* damage: they are simply the
-# harder question. And in the real model you found one kind of fact that hardly needs the store, and one that does.
+# found no difference between damage to the feed-forward networks and damage without an address: not on which fact it
+# is, not on the wording, not in right answers; only the spelling suffered a little more. Three seeds could have missed
+# a small one. A fact is a key, a road and a value, and it is lost wherever that chain is cut. Nor did we see facts go
+# before grammar: right answers to both fell about equally, and the loss rose more on facts than on wording under
+# *every* damage. And in the real model you found one kind of fact that hardly needs the store, and one that does.
 #
 # ### Try it: the switchboard
 #
@@ -920,7 +924,7 @@ def draw(strength, **off):
     unit = "share right (orange), nats per token (blue)"
     values = [result[name] for name in SHOWN]
     figure = bars(SHOWN, values, unit, colours=[ORANGE] * 2 + [BLUE] * 3)
-    figure.axes[0].set_xlim(0, 8)
+    figure.axes[0].set_xlim(0, 14)
     figure.set_layout_engine(None)  # fixed margins are faster
     figure.subplots_adjust(left=0.21, right=0.98, bottom=0.22, top=0.97)
     names = ", ".join(f"{kind} {layer + 1}" for layer, kind in chosen) or "nothing"
@@ -941,11 +945,12 @@ Explorer(draw, strength=FloatSlider(0.5, min=0.5, max=1, step=0.5), **switches)
 #
 # <details><summary>What we found</summary>
 #
-# At half strength the first attention is missed least: the loss on wording goes from 0.63 to 0.66, and it still writes
-# *Mira lives in Pellin. She is the wife of Tobin*. At full strength it is the one that leaves good grammar (0.92) and
-# takes the facts (0.17, from 0.67; twelve questions are asked): the text is well formed and wrong. The sentence stops
-# being English at the first feed-forward network: *Mira lives in in in in*. Two parts are worse than the sum: both
-# feed-forward networks together cost 4.3 nats on wording, one by one 1.5 and 0.8.
+# At half strength the first attention is missed least: the loss on wording goes from 0.67 to 0.69, and it still writes
+# *Mira lives in Pellin. She is a baker, and proud of it*. At full strength the facts fall to 0.17, from 0.33, and the
+# grammar to 0.58, from 1.00 (twelve questions are asked), and what it writes is well formed and wrong: *Mira lives in
+# Pellin. He has always lived in Thornby*. The sentence stops being English at the first feed-forward network: *Mira
+# lives in in in Pellin Pellin*. Two parts are worse than the sum: both feed-forward networks together cost 5.3 nats on
+# wording, one by one 2.3 and 0.8.
 # </details>
 #
 # > **Where the picture simplifies.**
@@ -1005,7 +1010,7 @@ Explorer(draw, strength=FloatSlider(0.5, min=0.5, max=1, step=0.5), **switches)
 # <details><summary>Open 4</summary>
 #
 # **(b)**. In this lesson random directions did about the same, and they store nothing. Not (a): the harder question
-# falls first under any damage. Not (c): the same experiment without a control cannot show that either; a part may
+# may fall further under any damage. Not (c): the same experiment without a control cannot show that either; a part may
 # carry what it does not store, as the wire to a lamp carries the light.
 # </details>
 #

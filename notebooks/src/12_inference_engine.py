@@ -639,14 +639,13 @@ assert added_by_32[2] < 0.03 < added_by_32[1] < added_by_row[1]
 assert added_by_row[3] < added_by_32[2]  # 5 bits with a scale a row, 4 with one for 32
 
 # %% tags=["nbval-ignore-output"]
-price = {"a scale a row": added_by_row, "a scale for 32": added_by_32}
-drawn = {  # what is not above 0 is noise, and has no place on this axis
-    name: [nats if nats > 0 else math.nan for nats in added]
-    for name, added in price.items()
-}
+rows = zip(BITS, added_by_row, added_by_32, strict=True)
+# what is not above 0 is noise, and has no place on this axis
+bits, *drawn = zip(*(row for row in rows if min(row) > 0), strict=True)
+price = dict(zip(("a scale a row", "a scale for 32"), drawn, strict=True))
 ruler = {"what training left": exact - truth}
 show(
-    lines(drawn, "bits of a code", "nats added", x=BITS, log_y=True, references=ruler),
+    lines(price, "bits of a code", "nats added", x=bits, log_y=True, references=ruler),
     alt="The loss that rounding adds falls steeply with the bits, until from 6 bits on it is lost in noise. At 4 bits "
     "it is far below the distance that training left to the floor, at 2 far above it.",
 )
@@ -654,15 +653,16 @@ assert added_by_32[2] < (exact - truth) / 5 < (exact - truth) < added_by_32[0]
 
 # %% [markdown]
 # Read it against the dashed line: what training left undone. At 8 bits rounding costs nothing that we could measure; at
-# 4 less than a tenth of what is missing anyway; at 3 a third, even with a scale for 32; and at 2 the model is ruined.
-# From 5 to 4 and from 4 to 3, each bit less multiplied the price by three to seven. That is what to expect: the steps
-# get twice as wide, the squared error four times as large, and near a minimum the loss is a bowl.
+# 4 about a tenth of what is missing anyway; at 3 a third, even with a scale for 32; and at 2 the model is ruined.
+# From 4 to 3 the price grew six- to eightfold. (At 5 it is too near the noise for such a ratio.) Near a minimum the
+# loss is a bowl, and one expects a factor of four: the steps get twice as wide, the squared error four times as large.
+# Three bits seem to be too far from the minimum for that.
 #
 # And one thing that you will not find in the textbooks. A scale and a zero for each 32 weights cost a bit per weight,
 # for a row of 128 only a quarter of one. So compare at nearly equal size, 5.25 bits against 5: *five* bits with a scale
-# a row are better here than *four* with one for 32. (A row of this model is no longer than the groups of 128 that are
-# usual for large ones, so this says nothing about long rows.) Groups are the remedy for outliers, and this small model
-# seems to have few (`peaks` would tell you: try it on a matrix of `base`). Whether they pay is a property of the
+# a row are better here than *four* with one for 32. (Most rows of this model are no longer than the groups of 128 that
+# are usual for large ones, so this says nothing about long rows.) Groups are the remedy for outliers, and this small
+# model seems to have few (`peaks` would tell you: try it on a matrix of `base`). Whether they pay is a property of the
 # weights, and can be measured as you just did. (What speaks for 4 and groups all the same: two codes fill a byte, and
 # large models do have outliers.)
 #
@@ -962,8 +962,8 @@ for bits in (2, 3, 4):
     assert abs(found / foretold - 1) < 0.3
 
 # %% [markdown]
-# The forecast is good, and if anything a little too low. Its assumption is not quite true: places differ, and easy ones
-# come in a row, where all four guesses are kept. And look at the middle line. Three bits cost a third of the distance
+# The forecast is good to a few percent, though its assumption is not quite true: places differ, and easy ones come in a
+# row, where all four guesses are kept. And look at the middle line. Three bits cost a third of the distance
 # to the floor, and yet as a *guesser* that model is kept nine times in ten. A guess only needs to be likely.
 #
 # ### Copying as a guess

@@ -125,7 +125,8 @@ nothing_ships = pytest.mark.skipif(not SHIPPED, reason="no trained model ships w
 def test_what_ships_is_whole(name):
     check_shipped(name)
     assert {path.name for path in (shipped.SHIPPED / name).iterdir()} == FILES
-    assert sum(path.stat().st_size for path in (shipped.SHIPPED / name).iterdir()) < 4e6
+    limit = 8e6 if name == "reward" else 4e6  # a judge is two models: its own, and the chat model that it reads
+    assert sum(path.stat().st_size for path in (shipped.SHIPPED / name).iterdir()) < limit
 
 
 def test_a_default_recipe_starts_from_the_default_models():

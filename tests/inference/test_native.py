@@ -1,7 +1,7 @@
 """The step in C against the readable model: every code path, number format and shape that this processor can run.
 
-The oracle is the readable model in float64 with the same weights. The C step rounds the inputs of quantized products to
-integers up to 16,256, and so may differ by some thousandths of the logits' spread; with bfloat16, by float32's rounding.
+The oracle is the readable model in float64 with the same weights. The C step rounds inputs of quantized products to
+integers up to 16,256, so they may differ by some thousandths of the logits' spread; in bfloat16 by float32's rounding.
 """
 
 import itertools

@@ -1,17 +1,24 @@
-"""Write tables of the results: per notebook, per question, for Canvas and Moodle."""
+"""Write tables of the results: per notebook, per question, for Canvas and Moodle; similar answers; whom to ask."""
 
 import csv
 import io
+import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jinja2
+
+from minillm.course.grading import similarity
 from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
+from minillm.course.grading.gradebook import offline
 from minillm.course.grading.names import assignment_name
 
+TEMPLATE = Path(__file__).with_name("similarity.html.jinja")
+DRAWN, FEWEST_DRAWN = 0.1, 3  # students per assignment to ask about their code: a share, and at least so many
 # Text that a spreadsheet would evaluate: at the beginning of a cell, or after a separator of any locale.
 FORMULA = re.compile(r"""(^|[;\t\r\n|])(["'\s]*)([=+\-@＝＋－＠])""")
 
@@ -63,6 +70,41 @@ def _question(score: Score, result: dict[str, Any]) -> list[Any]:
     failed = "" if result["passed"] else result["probes"][result["points"]]
     row = [score.record.student, question, result["title"], f"{score.points[question]:g}", result["possible"], failed]
     return [*row, failure.get("sentence", ""), failure.get("seen", ""), score.decided.get(question, "")]
+
+
+def write_similarity(out: Path, pairs: Sequence[similarity.Pair], troubles: Sequence[str]) -> None:
+    """Write similarity.html and similarity.csv into `out`."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    page = template.render(pairs=pairs, troubles=troubles, name=assignment_name, settings=similarity)
+    write(out / "similarity.html", offline(page.encode("utf-8", "replace").decode("utf-8")))
+    rows = (
+        (pair.number, pair.first, pair.second, match.question, match.characters, f"{match.share:.2f}")
+        for pair in pairs
+        for match in pair.matches
+    )
+    _write(out / "similarity.csv", ("assignment", "first", "second", "question", "characters", "share"), rows)
+
+
+def write_oral_list(
+    out: Path, secret: str, handed_in: Mapping[str, Sequence[str]], pairs: Sequence[similarity.Pair]
+) -> None:
+    """Write oral.csv: whom to ask about their code, per assignment.
+
+    `handed_in` holds the students by assignment number. Some are drawn with the secret as the seed, so the list stays
+    the same when the class is graded again. Both students of each pair are added.
+    """
+    rows = []
+    for number, students in handed_in.items():
+        n = min(len(students), max(FEWEST_DRAWN, round(DRAWN * len(students))))
+        why = {student: ["drawn"] for student in random.Random(f"{secret}/oral/{number}").sample(sorted(students), n)}
+        for pair in pairs:
+            if pair.number == number:
+                asked = ", ".join(match.question for match in pair.matches)
+                why.setdefault(pair.first, []).append(f"{asked}: like {pair.second}")
+                why.setdefault(pair.second, []).append(f"{asked}: like {pair.first}")
+        rows += [(number, student, "; ".join(reasons)) for student, reasons in sorted(why.items())]
+    _write(out / "oral.csv", ("assignment", "student", "why"), rows)
 
 
 def _write(path: Path, header: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -202,7 +202,7 @@ def damages() -> list[str]:
 
 
 def make_all() -> None:
-    """Make what neither ships nor is in the cache, and say how long each took: about twenty minutes for all of it."""
+    """Make what neither ships nor is in the cache, and say how long each took: about an hour for all of it."""
     for model in (base, sft, reward, ppo, solver, reasoning, sweep):
         start = time.perf_counter()
         model()

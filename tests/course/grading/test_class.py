@@ -111,6 +111,10 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
         got = float(sum(expected[path.parts[-3]].points[path.parts[-2].split("_")[0]]))
         assert f"(Score: {got} / " in page
         assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=.?https?:", page)
+    similar = (out / "similarity.html").read_text(encoding="utf-8")
+    assert "the answers are not compared" not in similar
+    assert not re.search(r"<(script|link|img|iframe)", similar)
+    assert {row["assignment"] for row in table(out / "oral.csv")} == {number for _, number in handed_in}
     with sqlite3.connect(out / "gradebook.db") as book:  # nbgrader's own sums
         scores = dict(book.execute(SUMS))
     assert scores == {

@@ -1,0 +1,222 @@
+"""Rank pairs of students whose answers are alike, with the matching code side by side: something to ask about.
+
+The method is winnowing's (Schleimer et al. 2003; MOSS), by the library `copydetect`. Comments and layout are removed
+and names replaced, so renaming changes nothing. A *fragment* is `FRAGMENT` characters of what remains. Fragments of
+the template and of the course's solution are dropped, and so are those that many students wrote: short exercises have
+few natural answers. What a pair still shares is rare, and sharing it in several questions is rarer. The report ranks;
+it decides nothing.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+
+from minillm.course.checks.question import Question
+from minillm.course.grading.grade import run_all
+from minillm.course.grading.limited import Failed, Processes
+from minillm.course.grading.needed import needed_statements
+from minillm.course.grading.notebook import begun
+from minillm.course.grading.submissions import Notebook
+
+FRAGMENT = 20  # characters of normalized code, about half a line; shorter ones are shared by chance
+COMMON = 0.1  # a fragment in more than this share of a class's answers to a question is a common idiom
+FEWEST = 3  # students who may share a fragment in any class
+LEAST = 40  # rare characters that a pair must share, about two lines
+MOST_PAIRS = 50  # in the report
+MOST_CHARACTERS = 20_000  # of an answer; the rest is not compared
+SECONDS = 300.0  # limit for comparing an assignment's answers
+Normalized = tuple[str, str, list[list[int]]]  # code, normalized code, and where characters of the first were removed
+
+
+@dataclass(frozen=True)
+class Match:
+    """What two answers to one question share: rare characters, their share of the shorter answer, and where.
+
+    `sides` holds both codes in pieces, each with a flag for whether the other side has it.
+    """
+
+    question: str
+    characters: int
+    share: float
+    sides: tuple[list[tuple[str, bool]], list[tuple[str, bool]]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two students, and their matches in one assignment, the longest first."""
+
+    number: str  # of the assignment
+    first: str
+    second: str
+    matches: tuple[Match, ...]
+
+    @property
+    def characters(self) -> int:
+        """Rare characters shared in all questions."""
+        return sum(match.characters for match in self.matches)
+
+
+def answer_of(cells: Sequence[tuple[str, str]], function: str) -> str:
+    """The code of an answer: the function and whatever it needs, without imports.
+
+    >>> answer_of([("cell 1", "import math\\nONE = 1"), ("cell 2", "def f():\\n    return ONE")], "f")
+    'ONE = 1\\ndef f():\\n    return ONE'
+    """
+    sources = [statement.source for statement in needed_statements(cells, [function]) if statement.needed]
+    return "\n".join(source for source in sources if not source.startswith(("import ", "from ")))[:MOST_CHARACTERS]
+
+
+def normalize(code: str) -> Normalized:
+    """Normalized code: no comments and layout, V for a variable, F for a function, S for a string.
+
+    >>> normalize("def f(x):  # double\\n    return 2 * x")[1]
+    'defF(V):return2*V'
+    """
+    from copydetect.utils import filter_code
+
+    normalized, offsets = filter_code(code, "answer.py")
+    return code, normalized, offsets.tolist()
+
+
+def compare(
+    answers: Mapping[str, Normalized], question: str, known: Iterable[Normalized] = ()
+) -> dict[tuple[str, str], Match]:
+    """The matches of all pairs of students that share at least `LEAST` rare characters.
+
+    `answers` are those to one question, by student. Fragments of `known` code do not count.
+    """
+    fragments = {student: fragments_of(answer[1]) for student, answer in answers.items()}
+    holders = Counter(fragment for own in fragments.values() for fragment in own)
+    limit = max(FEWEST, COMMON * len(answers))
+    dropped = {fragment for code in known for fragment in fragments_of(code[1])}
+    dropped |= {fragment for fragment, students in holders.items() if students > limit}
+    prints = {student: _fingerprint(answer, dropped) for student, answer in answers.items()}
+    found = {}
+    for first, second in combinations(sorted(answers), 2):
+        if match := _match(prints[first], prints[second], question):
+            found[first, second] = match
+    return found
+
+
+def fragments_of(normalized: str) -> set[int]:
+    """The hashes of all fragments of normalized code; the same only within one process."""
+    from copydetect.utils import hashed_kgrams
+
+    return set(hashed_kgrams(normalized, FRAGMENT).tolist())
+
+
+def _fingerprint(answer: Normalized, dropped: set[int]) -> Any:
+    from copydetect import CodeFingerprint
+
+    code, normalized, offsets = answer
+    found = CodeFingerprint("answer.py", FRAGMENT, 1, list(dropped), filter=False, fp=io.StringIO(normalized))
+    found.raw_code, found.offsets = code, np.array(offsets)
+    return found
+
+
+def _match(first: Any, second: Any, question: str) -> Match | None:
+    from copydetect import compare_files
+
+    characters, shares, slices = compare_files(first, second)
+    if characters < LEAST:
+        return None
+    sides = _pieces(first.raw_code, slices[0]), _pieces(second.raw_code, slices[1])
+    return Match(question, int(characters), float(max(shares)), sides)
+
+
+def _pieces(code: str, slices: np.ndarray) -> list[tuple[str, bool]]:
+    """A code in pieces, with True for those in one of the slices (2, n)."""
+    shared = np.zeros(len(code) + 1, dtype=bool)
+    for start, end in slices.T.astype(int):
+        shared[start:end] = True
+    edges = [0, *(np.flatnonzero(np.diff(shared[: len(code)])) + 1).tolist(), len(code)]
+    return [(code[start:end], bool(shared[start])) for start, end in pairwise(edges) if start < end]
+
+
+def pairs_of(
+    number: str, asked: Mapping[str, Mapping[str, Normalized]], known: Sequence[Normalized] = ()
+) -> list[Pair]:
+    """The pairs of one assignment, those with most shared characters first.
+
+    `asked` holds each question's answers by student, `known` the public code of the assignment.
+    """
+    matches: dict[tuple[str, str], list[Match]] = {}
+    for question, answers in asked.items():
+        for pair, match in compare(answers, question, known).items():
+            matches.setdefault(pair, []).append(match)
+    pairs = [
+        Pair(number, *names, tuple(sorted(found, key=lambda match: -match.characters)))
+        for names, found in matches.items()
+    ]
+    return sorted(pairs, key=lambda pair: (-pair.characters, pair.first, pair.second))[:MOST_PAIRS]
+
+
+def compare_class(
+    notebooks: Mapping[tuple[str, str], Notebook],
+    questions: Mapping[str, Sequence[Question]],
+    public: Mapping[str, Sequence[str]],
+    processes: Processes,
+    jobs: int,
+) -> tuple[list[Pair], list[str]]:
+    """The pairs of all assignments, and a sentence for each notebook or assignment that could not be compared.
+
+    `notebooks` holds the submitted ones by student and assignment number, `public` the code of the exercise and of its
+    solution. Students' code is only read, in processes with limits; one that is too much for them costs only itself.
+    """
+    work = [
+        lambda key=key, notebook=notebook: (key, *_read(processes, notebook, questions[key[1]]))
+        for key, notebook in notebooks.items()
+        if not notebook.trouble
+    ]
+    asked: dict[str, dict[str, dict[str, Normalized]]] = {number: {} for number in questions}
+    pairs, troubles = [], []
+    for (student, number), answers, trouble in run_all(work, jobs, processes):
+        troubles += [f"{student}, {number}: not compared, since reading it {trouble}"] if trouble else []
+        for question, answer in answers.items():
+            asked[number].setdefault(question, {})[student] = answer
+    for number, answers in asked.items():
+        known = [normalize(code) for code in public.get(number, ())]
+        try:
+            pairs += [_pair(number, *found) for found in processes.call(_pairs, answers, known, seconds=SECONDS)]
+        except Failed as reason:
+            troubles.append(f"{number}: the answers are not compared, since it {reason}")
+    return sorted(pairs, key=lambda pair: (pair.number, -pair.characters, pair.first, pair.second)), troubles
+
+
+def _read(
+    processes: Processes, notebook: Notebook, asked: Sequence[Question]
+) -> tuple[dict[str, Normalized], str | None]:
+    functions = {question.id: question.function for question in asked}
+    try:
+        found = processes.call(_normalized, notebook.cells, functions, seconds=SECONDS)
+    except Failed as reason:
+        return {}, str(reason)
+    return {question: tuple(answer) for question, answer in found.items()}, None
+
+
+def _normalized(cells: Sequence[tuple[str, str]], functions: Mapping[str, str]) -> dict[str, Normalized]:
+    """The answers that are begun, by question."""
+    return {
+        question: normalize(answer_of(cells, function))
+        for question, function in functions.items()
+        if begun(cells, function)
+    }
+
+
+def _pairs(asked: Mapping[str, Mapping[str, Normalized]], known: Sequence[Normalized]) -> list[list[Any]]:
+    """`pairs_of` as JSON; called in a process of its own."""
+    pairs = pairs_of("", asked, known)
+    return [[pair.first, pair.second, [list(vars(match).values()) for match in pair.matches]] for pair in pairs]
+
+
+def _pair(number: str, first: str, second: str, matches: Sequence[Sequence[Any]]) -> Pair:
+    found = []
+    for question, characters, share, (left, right) in matches:
+        sides = [(text, shared) for text, shared in left], [(text, shared) for text, shared in right]
+        found.append(Match(question, characters, share, sides))
+    return Pair(number, first, second, tuple(found))

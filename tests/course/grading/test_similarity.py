@@ -1,0 +1,197 @@
+"""Similar answers: copies are found whatever their names are, and what everybody writes does not count."""
+
+import ast
+import csv
+import inspect
+import re
+
+import pytest
+from answers import load_all
+
+from benchmarks.classroom import notebook
+from minillm.cli.grade import public_code
+from minillm.course.checks import ASSIGNMENTS, find, questions
+from minillm.course.grading import similarity
+from minillm.course.grading.limited import Processes
+from minillm.course.grading.notebook import read_code
+from minillm.course.grading.report import write_oral_list, write_similarity
+from minillm.course.grading.similarity import Pair, answer_of, compare, compare_class, normalize, pairs_of
+from minillm.course.grading.submissions import Notebook
+
+pytest.importorskip("copydetect", reason="copydetect is not installed (pip install -e .[grading])")
+
+ANN = """def beam_search(log_p, start, end, width, steps, power):
+    live = [(0.0, [])]
+    for r in range(steps):
+        pool = []
+        for total, seq in live:
+            if seq and seq[-1] == end:
+                pool.append((total, seq))
+                continue
+            row = log_p[seq[-1] if seq else start]
+            for tok in range(len(row)):
+                pool.append((total + row[tok].item(), seq + [tok]))
+        pool.sort(key=lambda p: p[0] / len(p[1]) ** power, reverse=True)
+        live = pool[:width]
+    return live[0][1]
+"""
+CY = """def beam_search(log_p, start, end, width, steps, power):
+    import heapq
+    beams = {(): 0.0}
+    for _ in range(steps):
+        new = {}
+        for tokens, gain in beams.items():
+            last = tokens[-1] if tokens else start
+            if tokens and last == end:
+                new[tokens] = gain
+            else:
+                new |= {(*tokens, v): gain + more for v, more in enumerate(log_p[last].tolist())}
+        beams = dict(heapq.nlargest(width, new.items(), key=lambda item: item[1] / len(item[0]) ** power))
+    return list(max(beams, key=lambda tokens: beams[tokens] / len(tokens) ** power))
+"""
+
+
+def renamed(code: str) -> str:
+    """The same code with other variables, another layout and a comment."""
+    tree = ast.parse(code)
+    own = sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)})
+    names = {name: f"v{number}" for number, name in enumerate(own)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+    return "# my own\n" + ast.unparse(tree).replace("    ", "  ")
+
+
+def shown(match, side):
+    return "".join(text for text, _ in match.sides[side]), "".join(text for text, shared in match.sides[side] if shared)
+
+
+def test_a_renamed_copy_is_found_and_another_way_to_write_it_is_not():
+    bob = renamed(ANN)
+    found = compare({"ann": normalize(ANN), "bob": normalize(bob), "cy": normalize(CY)}, "07.4")
+    assert list(found) == [("ann", "bob")]
+    match = found["ann", "bob"]
+    assert match.share == 1
+    assert [shown(match, side)[0] for side in (0, 1)] == [ANN, bob]
+    assert all("sort(key=lambda p: p[0]" in shown(match, side)[1].replace("v5", "p") for side in (0, 1))
+
+
+HALF = """def helper(rows):
+    odd = {}
+    for row in rows:
+        odd[row[0], row[-1]] = sum(row[1:-1]) // 7 + 3
+    return sorted(odd.items(), key=lambda kv: kv[1] % 5)
+"""
+
+
+def test_a_copied_half_is_marked_and_the_other_half_is_not():
+    [match] = compare({"ann": normalize(HALF + ANN), "bob": normalize(CY + renamed(HALF))}, "07.4").values()
+    whole, marked = shown(match, 0)
+    assert whole == HALF + ANN
+    assert "sum(row[1:-1]) // 7 + 3" in marked
+    assert "seq[-1] == end" not in marked
+
+
+def test_what_many_wrote_and_what_the_course_published_does_not_count():
+    answers = {f"student {number}": normalize(ANN) for number in range(4)}
+    assert not compare(answers, "07.4")  # four of four: a common idiom
+    answers.popitem()
+    assert len(compare(answers, "07.4")) == 3
+    assert not compare(answers, "07.4", [normalize(renamed(ANN))])
+
+
+def test_too_short_or_empty_answers_have_no_match():
+    assert not compare({"ann": normalize("def f():\n    return 1"), "bob": normalize("def f():\n    return 1")}, "q")
+    assert not compare({"ann": normalize(""), "bob": normalize("")}, "q")
+    assert compare({}, "q") == {}
+
+
+def test_an_answer_is_its_function_and_what_it_needs():
+    cells = [("cell 1", "import math\nK = 3\nplot()"), ("cell 2", "def help(x):\n    return K * x\nprint(1)")]
+    cells += [("cell 3", "def other(): pass\ndef f(x):\n    return help(x)")]
+    assert answer_of(cells, "f") == "K = 3\ndef help(x):\n    return K * x\ndef f(x):\n    return help(x)"
+    long = [("cell 1", "def f():\n" + "    x = 1\n" * similarity.MOST_CHARACTERS)]
+    assert len(answer_of(long, "f")) == similarity.MOST_CHARACTERS
+
+
+@pytest.mark.parametrize("number", ASSIGNMENTS)
+def test_a_planted_copy_comes_first_in_every_assignment(number):
+    """Among unusual right answers, written independently, and the course's solution."""
+    asked: dict[str, dict] = {}
+    for answer in load_all():
+        if answer.mistake is None and answer.question.split(".")[0] == number:
+            code = inspect.getsource(answer.function).partition("\n")[2]
+            own = asked.setdefault(answer.question, {})
+            own[f"student {len(own)}"] = normalize(code)
+            if len(own) == 1:
+                copied = normalize(renamed(code))
+                own["copy"] = copied
+    public = [normalize(code) for code in public_code([number])[number]]
+    first, *others = pairs_of(number, asked, public)
+    assert {first.first, first.second} == {"copy", "student 0"}
+    assert all(2 * other.characters < first.characters for other in others if "copy" not in vars(other).values())
+
+
+def submitted(number, **functions):
+    cells = [("cell 1", "import torch"), *((f"cell {name}", code) for name, code in functions.items())]
+    return Notebook(number, "", tuple(cells))
+
+
+def test_a_class_is_compared_and_hostile_code_costs_only_itself(tmp_path):
+    hostile = "def beam_search(a):\n    return " + "(" * 5000 + "1" + ")" * 5000
+    notebooks = {
+        ("ann", "07"): submitted("07", beam_search=ANN),
+        ("bob", "07"): submitted("07", beam_search=renamed(ANN) + "\n# </pre><script>alert(1)</script>"),
+        ("dora", "07"): submitted("07", beam_search=hostile),
+        ("eve", "07"): Notebook("07", "", trouble="is not a notebook"),
+        ("fay", "07"): submitted("07", beam_search="def beam_search():\n    raise NotImplementedError()"),
+        ("gus", "07"): submitted("07", beam_search="def beam_search():\n    return '\ud800'"),
+    }
+    with Processes(()) as processes:
+        pairs, troubles = compare_class(notebooks, {"07": questions("07")}, public_code(["07"]), processes, 2)
+    assert [(pair.number, pair.first, pair.second) for pair in pairs] == [("07", "ann", "bob")]
+    assert not any("07: the answers" in trouble for trouble in troubles)
+    write_similarity(tmp_path, pairs, troubles)
+    page = (tmp_path / "similarity.html").read_text(encoding="utf-8")
+    assert "ann and bob" in page
+    assert "<mark>" in page
+    assert "<script" not in page
+    assert not re.search("plagiari|cheat", page)  # the report does not judge
+    with open(tmp_path / "similarity.csv", encoding="utf-8") as file:
+        [row] = csv.DictReader(file)
+    assert (row["first"], row["second"], row["question"], row["share"]) == ("ann", "bob", "07.4", "1.00")
+
+
+def test_a_page_without_pairs_says_so(tmp_path):
+    write_similarity(tmp_path, [], ["ann, 07: not compared, since reading it took longer than 300 seconds"])
+    page = (tmp_path / "similarity.html").read_text(encoding="utf-8")
+    assert "No pair shares that much." in page
+    assert "ann, 07: not compared" in page
+
+
+def test_whom_to_ask_is_drawn_once_and_holds_every_pair(tmp_path):
+    students = {"04": [f"student {number}" for number in range(40)], "05": ["ann", "bob"]}
+    pair = Pair("05", "ann", "bob", (similarity.Match("05.2", 90, 1.0, ([], [])),))
+
+    def rows(secret):
+        write_oral_list(tmp_path, secret, students, [pair])
+        with open(tmp_path / "oral.csv", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    found = rows("secret")
+    assert rows("secret") == found
+    assert rows("other") != found
+    assert sum(row["assignment"] == "04" for row in found) == 4
+    assert {row["why"] for row in found if row["assignment"] == "05"} == {
+        "drawn; 05.2: like ann",
+        "drawn; 05.2: like bob",
+    }
+
+
+def test_the_public_code_holds_the_exercise_and_the_solution():
+    exercise, solution = public_code(["04"])["04"]
+    assert "raise NotImplementedError" in exercise
+    assert "raise NotImplementedError" not in solution
+    function = find("04.1").function
+    assert f"def {function}(" in exercise
+    assert answer_of(read_code(notebook("04"))[0], function) in solution
