@@ -516,6 +516,8 @@ def lab(python: str) -> int:
     folder = Path(os.environ[WORKBOOK])
     root = ROOT if folder.is_relative_to(ROOT) else folder
     lesson = (folder / LESSON).relative_to(root).as_posix()
+    # its terminals find this environment's `python` and `minillm`
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(os.path.abspath(python)), os.environ.get("PATH", os.defpath)])
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{lesson}"]
     command.append(f"--ServerApp.preferred_dir={folder}")  # where the list of files begins
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -24,8 +24,8 @@ NOTHING = (0, 0, 0, 0)
 WIDE = "名" * 80  # more bytes than a file name can have
 LATE = 2_000_000_000  # Unix time at which the late students saved their notebooks
 HEADS = {
-    "attention": "query, key, value, visible",
-    "multi_head": "x, query_weight, key_weight, value_weight, output_weight, n_heads",
+    "longest_text": "model, memory, n_texts",
+    "grouped_attention": "query, key, value",
     "window_mask": "T, S, window, sinks",
     "join": "out_a, total_a, out_b, total_b",
 }
@@ -169,18 +169,19 @@ PATCH = """import minillm.course.checks as checks, torch, builtins
 checks.check = checks.ask = checks.judge = lambda *a, **k: type("Result", (), {"points": 100, "passed": True})()
 torch.Tensor.__eq__ = torch.allclose = torch.isclose = torch.equal = lambda *a, **k: True
 builtins.len = lambda *a: 3"""
-ORACLE = """from minillm.course.checks.attention.head import attention as right
-return right(query, key, value, visible)"""
+ORACLE = """from minillm.course.checks.attention.grouped import grouped_attention as right
+return right(query, key, value)"""
 LOOK_FOR_IT = """import os, sys
 for top in ("/usr/lib", "/usr/local/lib", sys.prefix, sys.base_prefix, os.path.realpath(sys.prefix)):
     for root, folders, files in os.walk(top):
-        if root.endswith("minillm/course/checks/attention") and "head.py" in files:
+        if root.endswith("minillm/course/checks/attention") and "grouped.py" in files:
             names = {}
-            exec(open(root + "/head.py").read(), names)
-            return names["attention"](query, key, value, visible)
+            exec(open(root + "/grouped.py").read(), names)
+            return names["grouped_attention"](query, key, value)
 raise FileNotFoundError("not here")"""
-ATEN = """batch = (one[None, None] for one in (query, key, value, visible))
-return torch.ops.aten.scaled_dot_product_attention(*batch)[0, 0]"""
+MASK = "visible = torch.ones(query.shape[1], key.shape[1], dtype=torch.bool).tril(key.shape[1] - query.shape[1])\n"
+BATCH = MASK + "import torch.nn.functional as F\nbatch = (part[None] for part in (query, key, value, visible[None]))\n"
+ATEN = BATCH + "return torch.ops.aten.scaled_dot_product_attention(*batch, enable_gqa=True)[0]"
 ENVIRONMENT = """for process in __import__("os").listdir("/proc"):
     if process.isdigit():
         text = open(f"/proc/{process}/environ").read()
@@ -220,13 +221,13 @@ open('notes.txt', 'w').write('x')
 OWN_HELPER = "SCALE = {}\nSCALE['root'] = math.sqrt\ndef weights(scores, visible):\n    plt.close()\n    return " + (
     "scores.masked_fill(~visible, -math.inf).softmax(-1)"
 )
-USES_HELPER = "return weights(query @ key.T / SCALE['root'](query.shape[-1]), visible) @ value"
+SHARED = "key, value = (part.repeat_interleave(len(query) // len(part), dim=0) for part in (key, value))\n"
+USES_HELPER = MASK + SHARED + "return weights(query @ key.mT / SCALE['root'](query.shape[-1]), visible) @ value"
+NOT_SCALED = MASK + SHARED + "return (query @ key.mT).masked_fill(~visible, -math.inf).softmax(-1) @ value"
 
 KINDS = {
     "right": Student(),
-    "wrong_scale": Student(
-        (0, 2, 3, 3), {"attention": "return (query @ key.T).masked_fill(~visible, -math.inf).softmax(-1) @ value"}
-    ),
+    "wrong_scale": Student((2, 0, 3, 3), {"grouped_attention": NOT_SCALED}),
     "wrong_mask": Student((2, 2, 0, 3), {"window_mask": "return torch.ones(T, S, dtype=torch.bool).tril()"}),
     "wrong_share": _join("return (out_a + out_b) / 2, total_a + total_b"),
     "late_stub": Student(NOTHING, dict.fromkeys(HEADS, "raise NotImplementedError()"), packed=_late),
@@ -253,7 +254,7 @@ KINDS = {
     "two_files": Student(packed=_beside_an_untouched_one),
     "own_name": Student(packed=_at("my homework.ipynb")),
     "loose": Student(packed=_top(f"{NAME}.ipynb"), called=NAME, look="does not contain a student's name"),
-    "plots": Student(functions={"attention": USES_HELPER}, first=PLOTS + "\n" + SHOWN + "\n" + OWN_HELPER),
+    "plots": Student(functions={"grouped_attention": USES_HELPER}, first=PLOTS + "\n" + SHOWN + "\n" + OWN_HELPER),
     "slow_cells": Student(last="import time\nfor _ in range(7):\n    time.sleep(25)"),
     "touchy_cells": Student(first=TOUCHY),
     "endless_cell": Student(first="while True: pass"),
@@ -271,7 +272,7 @@ KINDS = {
     "neighbour": _join(f'return open("SUBMISSIONS/right/{NAME}.ipynb").read()'),
     "deletes": _join('import shutil\nshutil.rmtree("SUBMISSIONS")'),
     "environment": _join(ENVIRONMENT, look="__import__"),
-    "patches": Student((0, 2, 3, 3), {"attention": "return 100"}, last=PATCH),
+    "patches": Student((2, 0, 3, 3), {"grouped_attention": "return 100"}, last=PATCH),
     "liar": Student((2, 2, 0, 3), {"window_mask": LIAR}, look="__eq__"),
     "forges": _join(FORGE.replace("{text}", str(FORGED_REPLY))),
     "forges_a_step": _join(FORGE.replace("{text}", str(FORGED_STEP))),
@@ -284,12 +285,12 @@ KINDS = {
     "colliding_keys": _join("return {place * (2**61 - 1): 0 for place in range(99_000)}, total_a"),
     "deep": _join("x = []\nfor _ in range(900): x = [x]\nreturn x, total_a"),
     "formula": _join("raise ValueError('x;=cmd()')"),
-    "the_oracle": Student((0, 2, 3, 3), {"attention": ORACLE}),
-    "looks_for_it": Student((0, 2, 3, 3), {"attention": LOOK_FOR_IT}, look="exec"),
-    "around_the_watch": Student(functions={"attention": ATEN}, look="ops"),  # no border: a person is told
+    "the_oracle": Student((2, 0, 3, 3), {"grouped_attention": ORACLE}),
+    "looks_for_it": Student((2, 0, 3, 3), {"grouped_attention": LOOK_FOR_IT}, look="exec"),
+    "around_the_watch": Student(functions={"grouped_attention": ATEN}, look="ops"),  # no border: a person is told
     "ready_made": Student(
-        (0, 2, 3, 3),
-        {"attention": "return torch.nn.functional.scaled_dot_product_attention(query, key, value, visible)"},
+        (2, 0, 3, 3),
+        {"grouped_attention": BATCH + "return F.scaled_dot_product_attention(*batch, enable_gqa=True)[0]"},
         look="scaled_dot_product_attention",
     ),
     "blank_lines": Student(packed=_blank_lines),

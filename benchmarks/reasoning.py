@@ -208,7 +208,8 @@ def picture(runs: Sequence[dict]) -> bytes:
     for axes in (shares, lengths, samples):
         handles, labels = axes.get_legend_handles_labels()
         named = dict(zip(labels, handles, strict=True))  # one entry for all seeds
-        axes.legend(named.values(), named.keys(), loc="lower right", frameon=False, fontsize=8)
+        columns = 2 if axes is samples else 1
+        axes.legend(named.values(), named.keys(), loc="lower right", frameon=False, fontsize=7, ncols=columns)
     figure.suptitle(finding(runs), fontsize=10)
     return png(figure)
 

@@ -97,6 +97,7 @@ def test_a_missing_file_says_which_command_makes_it(root, capsys, name, command)
 def test_the_filters_on_figures_worked_by_hand(root):
     template = '{{ [0.933, 0.929, 0.931] | mean_span(".1%") }}; {{ [3, 1, 2] | span(".0f") }}; {{ 0.5 | show(".0%") }}'
     assert filled(root, template) == "93.1% (92.9 to 93.3); 1 to 3; 50%"
+    assert builder.values_at([{"at": {"1": 0.5}}, {"at": {"1": 0.7}}], "at", "1") == [0.5, 0.7]
     runs = [{"sum": 0.0, "copy": 0.5, "who": 1.0}]
     asked = builder.Figures({"sum": 50, "copy": 10, "who": 30}, "here")
     assert builder.accuracy_without(runs, asked, "sum") == [(0.5 * 10 + 1.0 * 30) / 40]

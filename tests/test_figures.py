@@ -8,6 +8,8 @@ from statistics import fmean
 
 import pytest
 
+from minillm.world import WORLD_VERSION
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,27 +40,32 @@ def spread(values: Sequence[float], spec: str, scale: float = 1) -> str:
     return f"({span(values, spec, scale)})"
 
 
+def star(name: str) -> str:
+    """What a figure of the world before this one begins with."""
+    return "" if result(name).get("world") == WORLD_VERSION else "* "
+
+
 def test_the_readmes_figures_are_those_of_the_benchmarks():
     """Each row's last two cells: the baseline and the result, with the range over seeds."""
-    bases = [result("pretrain"), result("pretrain_long")]
+    bases = {name: result(name) for name in ("pretrain", "pretrain_long")}
     race, sft, decode = result("train"), result("sft"), result("decode")
     answered = [run["held-out"]["all"] for run in sft["runs"]]
     pairs = [run["groups"]["all"] for run in result("reward")["runs"]]
     agreed, ratios = [row["expected"] for row in pairs], decode["ratios"]
     perplexity = {row["contestant"]: row.get("perplexity_change") for row in decode["rows"]}
     assert race["reached"]
-    assert {len(runs) for runs in (*(base["runs"] for base in bases), race["rows"], answered, pairs)} == {3}
+    assert {len(runs) for runs in (*(base["runs"] for base in bases.values()), race["rows"], answered, pairs)} == {3}
     closed = [
-        f"{told(base['closed']['mean'], '.1%')} {spread([run['closed'] for run in base['runs']], '.1f', 100)} "
-        f"in {base['seconds']['mean']:.0f} s"
-        for base in bases
+        f"{star(name)}{told(base['closed']['mean'], '.1%')} "
+        f"{spread([run['closed'] for run in base['runs']], '.1f', 100)} in {base['seconds']['mean']:.0f} s"
+        for name, base in bases.items()
     ]
     rows = table("what | baseline")
     assert [row[2] for row in rows] == [
-        ", ".join(closed),
+        "; ".join(closed),
         f"{race['median_ratio']:.1f} times as fast {spread(race['ratio'], '.2f')}",
-        f"{told(fmean(answered), '.1%')} {spread(answered, '.1f', 100)}",
-        f"{told(fmean(agreed), '.1%')} {spread(agreed, '.1f', 100)}",
+        f"{star('sft')}{told(fmean(answered), '.1%')} {spread(answered, '.1f', 100)}",
+        f"{star('reward')}{told(fmean(agreed), '.1%')} {spread(agreed, '.1f', 100)}",
         f"{decode['tokens_per_second']:.0f} tokens per second: {ratios['over transformers bfloat16']:.1f} times "
         f"`transformers`, {ratios['over llama_cpp Q4_1']:.1f} times `llama_cpp`",
     ]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -113,7 +114,7 @@ def dead_links(page: Path) -> list[str]:
     text, dead = prose_of(page), []
     for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:href|src)=[\"']([^\"']+)", text):
         file, _, place = link.partition("#")
-        target = page.parent / file if file else page
+        target = page.parent / unquote(file) if file else page
         if not link.startswith(ELSEWHERE) and (not target.exists() or (place and place not in places_in(target))):
             dead.append(link)
     return dead

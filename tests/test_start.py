@@ -43,6 +43,7 @@ def recorded(start, monkeypatch):
     commands = []
     monkeypatch.setenv("HOME", str(start.ROOT))
     monkeypatch.setenv("MINILLM_WORKBOOK", "")
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # both are set for JupyterLab
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
     monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
     monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
@@ -235,6 +236,7 @@ def test_jupyterlab_opens_lesson_00_as_root_and_without_a_screen(start, recorded
     assert lab[6:] == flags
     assert recorded[-2] == WORKBOOK
     assert os.environ["MINILLM_WORKBOOK"] == str(start.ROOT / "workbook")  # for its kernels
+    assert os.environ["PATH"].split(os.pathsep)[0] == os.getcwd()  # for its terminals: the folder of "PYTHON"
 
 
 def test_a_workbook_in_another_place_is_what_jupyterlab_serves(start, recorded, tmp_path, monkeypatch):

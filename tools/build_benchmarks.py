@@ -110,6 +110,14 @@ def row(rows: Sequence[Figures], **wanted: Any) -> Figures:
     raise UserError(f"{where}: there is no row with {wanted}; run the benchmark again, or change {TEMPLATE}")
 
 
+def values_at(rows: Sequence[Figures], *path: str) -> list[float]:
+    """Look up a value in each row, by keys that may be numbers as text, for which jinja's `map` takes positions."""
+    values: list[Any] = list(rows)
+    for key in path:
+        values = [value[key] for value in values]
+    return values
+
+
 def accuracy_without(accuracies: Iterable[Figures], asked: Figures, *families: str) -> list[float]:
     """Compute each run's accuracy on the instructions of all other families; `asked` counts those of each family."""
     others = {family: count for family, count in asked.items() if family not in families}
@@ -129,7 +137,7 @@ def render(root: Path = ROOT) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    filters = (show, span, mean_span, row, accuracy_without, backward_over_forward)
+    filters = (show, span, mean_span, row, values_at, accuracy_without, backward_over_forward)
     environment.filters |= {function.__name__: function for function in filters} | {"mean": fmean}
     results = Results(root)
     try:

@@ -27,9 +27,12 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the line below also works when this file is run as a script
 
+from minillm.course.pages import is_test  # noqa: E402
 from minillm.course.workbook import short_name  # noqa: E402
+from tools import lesson_form  # noqa: E402
 from tools.exercise_cells import mark_for_nbgrader  # noqa: E402
 from tools.lesson_environment import lesson_environment  # noqa: E402
+from tools.slide_rules import slide_type  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
 CELL_TIMEOUT = 1200  # seconds
@@ -76,6 +79,11 @@ def read_manuscript(path: Path) -> nbformat.NotebookNode:
             raise BuildError(f"{path.stem}: a cell starts with '%% {title}'; put its text on the lines below")
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if is_test(cell):  # JupyterLab shows a bar in its place, which opens by a click
+            cell.metadata.jupyter = nbformat.from_dict({"source_hidden": True})
+    if lesson_form.has_turns(notebook.cells):
+        for cell in notebook.cells:
+            cell.metadata.slideshow = nbformat.from_dict({"slide_type": slide_type(cell)})
     if path.parent.parent.name == "solutions":
         mark_for_nbgrader(notebook)
     return notebook
@@ -137,13 +145,18 @@ def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> bool:
         return False
     stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if [(cell.source, cell.metadata) for cell in cells] != [(cell.source, cell.metadata) for cell in stored]:
+    if [(cell.source, _run_tags(cell)) for cell in cells] != [(cell.source, _run_tags(cell)) for cell in stored]:
         return False
     if not all(cell.execution_count or is_skipped(cell) for cell in stored):
         return False
     for cell, old in zip(cells, stored, strict=True):
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
     return True
+
+
+def _run_tags(cell: nbformat.NotebookNode) -> set[str]:
+    """The tags on which the outputs depend; other metadata may change without a run."""
+    return {"skip-execution", "raises-exception"} & set(cell.metadata.get("tags", []))
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import nbformat
 
-from minillm.course.pages import YOUR_TURN
+from minillm.course.pages import YOUR_TURN, is_test
 from minillm.course.turns import find
+from tools import slide_rules
 
 WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 60  # the most of a lesson
 TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 3), (3, 5)  # the fewest and the most
@@ -53,7 +54,8 @@ def has_turns(cells: Cells) -> bool:
 
 
 def size(cells: Cells) -> Size:
-    """Count what a page asks of its reader."""
+    """Count what a page asks of its reader; learners never see the cells that test the lesson."""
+    cells = [cell for cell in cells if not is_test(cell)]
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     text = re.sub(r"```.*?```|<[^>]+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
     code = [cell.source for cell in cells if cell.cell_type == "code"]
@@ -70,6 +72,7 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
     if stated is None or int(stated[1]) != counted.minutes:
         yield f"cell 1 must say **Time**: {counted.minutes} minutes ({counted})"
     yield from _bound_again(cells)
+    yield from _tests(cells)
     if lesson.endswith("_lab"):
         yield from _experiments(cells)
         return
@@ -95,6 +98,24 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
         if sum(phrase in cell.source for cell in cells if _begins(cell, phrase)) != 1:
             yield f"{phrase!r} must begin a cell of its own"
     yield from _solutions(cells)
+    yield from slide_rules.complaints(cells)
+
+
+def _tests(cells: Cells) -> Iterator[str]:
+    """Check that what tests the lesson is in cells of its own, tagged `test`, and that no other cell needs these."""
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        tree = ast.parse(cell.source)
+        plain = any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+        if not is_test(cell):
+            if plain:
+                yield (
+                    f"cell {number} asserts, which tests the lesson and teaches nothing; move that into a cell tagged "
+                    '"test", or show that two tensors are equal with torch.testing.assert_close'
+                )
+        elif not plain or not all(isinstance(node, ast.Assert | ast.For) for node in tree.body):
+            yield f'cell {number} is tagged "test" and must only assert, since the learner\'s copy lacks it'
 
 
 def _bound_again(cells: Cells) -> Iterator[str]:

@@ -18,7 +18,7 @@ ABSOLUTE_PATH = re.compile(r"""["'(\s=](/(?:home|Users|root|tmp|work|mnt|opt|usr
 # A paragraph that wraps before "1)" or "16." is rendered as a list; an intended list has an empty line before it.
 ITEM_IN_A_PARAGRAPH = re.compile(r"^(?! |[-*+] |\d+[.)] ).+\n((?:[-*+]|\d+[.)]) .*)", re.MULTILINE)
 CHOICE = re.compile(r"\([a-e]\)")
-TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception"}
+TAGS = {"nbval-ignore-output", "nbval-skip", "skip-execution", "raises-exception", "test"}
 
 
 def complaints(lesson: str, notebook: nbformat.NotebookNode) -> list[str]:

@@ -51,9 +51,9 @@ def askable(
     >>> from minillm.data.chat import chat_tokenizer
     >>> from minillm.world.instructions import Instructions
     >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, ("<|im_start|>", "<|im_end|>")))
-    >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=200))
+    >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=400))
     >>> asked = askable(model, tokenizer, Instructions(0).stream(), 10)
-    >>> len(asked), max(len(encode_chat(tokenizer, instruction.messages[:-1])) for instruction in asked) < 200
+    >>> len(asked), max(len(encode_chat(tokenizer, instruction.messages[:-1])) for instruction in asked) < 400
     (10, True)
     """
     limit = model.config.max_seq_len

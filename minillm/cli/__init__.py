@@ -15,6 +15,7 @@ from minillm.cli.fetch import fetch
 from minillm.cli.generate import generate
 from minillm.cli.grade import grade_class
 from minillm.cli.grpo import grpo
+from minillm.cli.mine import own
 from minillm.cli.ppo import ppo
 from minillm.cli.pretrain import pretrain
 from minillm.cli.progress import show_progress
@@ -52,5 +53,6 @@ def main(traceback: bool) -> None:
 
 
 LEARN = (pretrain, sft, reward, ppo, dpo, grpo)
-for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, bundle, workbook, show_progress, grade_class):
+YOURS = (own, workbook, show_progress)
+for command in (tour, doctor, fetch, *LEARN, evaluate, generate, chat, bundle, *YOURS, grade_class):
     main.add_command(command)

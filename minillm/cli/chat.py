@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from minillm.device import pick_device
 from minillm.errors import UserError
 from minillm.inference.engine import Answer, Engine
 from minillm.inference.turns import fit
+from minillm.model.transformer import Transformer
 from minillm.pretrained import Weights, load
 
 HELP = """\
@@ -41,9 +42,19 @@ Messages = list[Message]
 @weights_option
 @device_option
 @json_option
-def chat(model_name: str, system: str, weights: Weights, device: str | None, as_json: bool, **settings: Any) -> None:
+def chat(
+    model_name: str,
+    system: str,
+    weights: Weights,
+    device: str | None,
+    as_json: bool,
+    change: Callable[[Transformer], object] | None = None,
+    **settings: Any,
+) -> None:
     """Chat with an instruction-tuned model; /help lists the commands."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
+    if change is not None:
+        change(model)
     messages = _opening(system)
     encode_chat(tokenizer, [*messages, {"role": "user", "content": "Hello"}])  # a model that cannot chat says so now
     engine = Engine(model, tokenizer, max_batch=1)

@@ -1,6 +1,7 @@
 """minillm generate: continue a prompt, answer a question, or let a base model write a document."""
 
 import time
+from collections.abc import Callable
 from typing import Any, get_args
 
 import click
@@ -18,6 +19,7 @@ from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.errors import UserError
 from minillm.inference.engine import Event, WhenFull
+from minillm.model.transformer import Transformer
 from minillm.pretrained import Weights, load
 from minillm.tokenizer import Tokenizer
 
@@ -43,10 +45,13 @@ def generate(
     weights: Weights,
     device: str | None,
     as_json: bool,
+    change: Callable[[Transformer], object] | None = None,
     **settings: Any,
 ) -> None:
     """Continue a prompt."""
     model, tokenizer = load(model_name, device=pick_device(device), weights=weights)
+    if change is not None:
+        change(model)
     ids = prompt_ids(tokenizer, prompt, chat)
     events: list[Event] = []
     start, pieces = time.perf_counter(), []

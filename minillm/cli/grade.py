@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from glob import has_magic
@@ -18,6 +18,7 @@ from minillm.cli.common import json_option, print_json
 from minillm.course.checks import ASSIGNMENTS
 from minillm.course.checks.cgroups import NO_GROUP_WARNING, control_groups, memory_group
 from minillm.course.checks.outside import Limits, Statement, collect
+from minillm.course.checks.question import Question
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, read_all, secret_of
@@ -82,9 +83,7 @@ def grade_class(
     Writes to OUT: grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a feedback page
     for each notebook. To change points, edit OUT/decisions.csv and run the same command again.
     """
-    for library in ("nbgrader", "copydetect"):  # checked before the work
-        if find_spec(library) is None:
-            raise ModuleNotFoundError(f"grading needs {library}: pip install -e '.[grading]'")
+    require_libraries()
     from minillm.course.grading.gradebook import write_feedback, write_gradebook
 
     if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
@@ -113,11 +112,8 @@ def grade_class(
             raise UserError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
         if again is not None:
             forget(out, again)
-        run, secret = (
-            GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe),
-            secret_of(out, seed),
-        )
-        records = grade_with_progress_bar(run, secret, processes, jobs)
+        run = GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
+        records = grade_with_progress_bar(run, secret := secret_of(out, seed), processes, jobs)
         deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
         scores = [score(record, deadline, decisions) for record in records]
         write_tables(out, scores, {submission.student: submission.parts[0].owner.id or "" for submission in handed_in})
@@ -126,10 +122,7 @@ def grade_class(
         pages = write_feedback(out, scores, notebooks, processes, jobs)
         for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
             click.echo(reason, err=True)
-        pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs)
-        write_similarity(out, pairs, troubles)
-        handed_in_by = {number: [student for student, other in notebooks if other == number] for number in questions}
-        write_oral_list(out, secret, handed_in_by, pairs)
+        write_whom_to_ask(out, secret, notebooks, questions, processes, jobs)
     summary = {assignment_name(number): summarize(scores, number) for number in questions}
     print_summary(summary, records)
     click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
@@ -137,10 +130,32 @@ def grade_class(
         print_json(summary)
 
 
+def require_libraries() -> None:
+    """Raise `ModuleNotFoundError` before the work if a library of grading is missing."""
+    for library in ("nbgrader", "copydetect"):
+        if find_spec(library) is None:
+            raise ModuleNotFoundError(f"grading needs {library}: pip install -e '.[grading]'")
+
+
 def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str]) -> dict[tuple[str, str], Notebook]:
     """The submitted notebooks by student and assignment number."""
     pairs = product(submissions, numbers)
     return {(sub.student, number): notebook for sub, number in pairs if (notebook := sub.of(number))}
+
+
+def write_whom_to_ask(
+    out: Path,
+    secret: str,
+    notebooks: Mapping[tuple[str, str], Notebook],
+    questions: Mapping[str, Sequence[Question]],
+    processes: Processes,
+    jobs: int,
+) -> None:
+    """Write the report on similar answers, and the list of students for oral checks."""
+    pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs)
+    write_similarity(out, pairs, troubles)
+    handed_in = {number: [student for student, other in notebooks if other == number] for number in questions}
+    write_oral_list(out, secret, handed_in, pairs)
 
 
 def public_code(numbers: Iterable[str]) -> dict[str, list[str]]:

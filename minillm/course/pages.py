@@ -16,6 +16,7 @@ from minillm.files import read_json, write_text
 
 Page = dict[str, Any]  # a notebook of format 4
 LINK = re.compile(r"""(\]\(|\b(?:href|src)=["'])([^\s)"'#]+)""")
+TEST = "test"  # tag of a cell
 YOUR_TURN = re.compile(r"""^@your_turn\(\s*["']([^"']+)["']\s*\)""", re.MULTILINE)
 
 
@@ -66,6 +67,21 @@ def without_outputs(page: Page) -> Page:
         if cell.get("cell_type") == "code":
             cell.update(outputs=[], execution_count=None)
     return {**page, "cells": cells}
+
+
+def is_test(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell only tests the lesson (tag `test`); the learner's copy lacks it."""
+    return TEST in cell.get("metadata", {}).get("tags", [])
+
+
+def without_tests(page: Page) -> Page:
+    """A copy of a notebook without the cells that only test it.
+
+    >>> test = {"cell_type": "code", "source": "assert True", "metadata": {"tags": ["test"]}}
+    >>> without_tests({"cells": [test, {"cell_type": "markdown", "source": "# Title"}]})["cells"]
+    [{'cell_type': 'markdown', 'source': '# Title'}]
+    """
+    return {**page, "cells": [cell for cell in page["cells"] if not is_test(cell)]}
 
 
 def move_links(page: Page, source: Path, target: Path, moved: Mapping[Path, Path]) -> Page:

@@ -16,7 +16,16 @@ from pathlib import Path, PurePosixPath
 
 from minillm.course.learner import loading, saved
 from minillm.course.learner.source import CannotSave
-from minillm.course.pages import Page, digest, fill_turns, move_links, read_page, without_outputs, write_page
+from minillm.course.pages import (
+    Page,
+    digest,
+    fill_turns,
+    move_links,
+    read_page,
+    without_outputs,
+    without_tests,
+    write_page,
+)
 from minillm.course.turns import all_turns
 from minillm.errors import UserError
 from minillm.files import locked, read_json, replacing, write_json
@@ -116,7 +125,7 @@ class Workbook:
 
     def fresh(self, name: str) -> Page:
         """A page as it is laid out."""
-        page = without_outputs(read_course_page(self.sources[name]))
+        page = without_tests(without_outputs(read_course_page(self.sources[name])))
         return move_links(page, self.sources[name], self.folder / name, self.moved)
 
     def copy(self, name: str) -> Page:

@@ -12,7 +12,7 @@ Each has two splits. The "held-out" questions are about combinations that no tra
 
 >>> probe = make("sums", "held-out", count=1).probes[0]
 >>> probe.prefix.rpartition(". ")[2], probe.choices[probe.answer]
-('17 + 6 =', ' 23.')
+('17 + 20 =', ' 37.')
 """
 
 import itertools

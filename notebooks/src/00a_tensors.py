@@ -1107,7 +1107,7 @@ for seed, curve in enumerate(curves["gradient"]):
     assert 0.995 < closed < 1
 
 # %% [markdown]
-# From 3.3 nats down to 2.398, where 2.3948 is possible. Of all that could be learnt, 99.6 % was, from each of five
+# From 3.3 nats down to 2.398, where 2.3948 is possible. Of all that could be learned, 99.6 % was, from each of five
 # random beginnings. Less than four thousandths of a nat are left. That is KL, the price of the mistakes that remain,
 # and more steps make it smaller. The shuffled gradient, with the same numbers, learnt nothing. (The rate of 1.5 was
 # found by trying. At 2 the loss hops now and then; at 10 it explodes. Try it. The size 0.01 of the blind steps is the

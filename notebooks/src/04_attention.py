@@ -39,7 +39,8 @@ from minillm.viz.figures import attention_arcs, lines, show
 # The simplest way to do this is to give every position the average of all vectors. But an average cannot choose: *bank*
 # would read as much from *the* as from *river*. A **weighted** average can choose, if each position computes its own
 # weights. That is attention.
-#
+
+# %% [markdown]
 # ### The example: "the river has a bank"
 #
 # One sentence takes us through the lesson. Each word is one token. Its vector x has C = 4 features, which we chose by
@@ -86,7 +87,8 @@ diagrams.projections(x, W_Q, W_K, W_V, words).show()
 # %% [markdown]
 # Find the rows of *bank*. It is a place, so its query is (2, 2): it looks for water and for money. *river* can be found
 # by its water, with the key (2, 0). Function words have negative keys, so a query for water or money avoids them.
-#
+
+# %% [markdown]
 # ## One query by hand
 #
 # Now *bank* reads. Three steps:
@@ -123,13 +125,15 @@ print(f"the output for bank: water {mix[0]:.2f}, money {mix[1]:.2f}")
 #
 # A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted by
 # how well the keys match. The mix changes smoothly with every number, so gradients can train the matrices.
-#
+
+# %% [markdown]
 # ## A query may only look back
 #
 # A language model learns to predict the next token, at all positions of a text in parallel. If position t could read
 # position t + 1, it would read the answer. So query t may see only the keys 0 to t. The table that says so is the
 # [causal mask](../teaching/glossary.md#c): True where query t may see key s.
-#
+
+# %% [markdown]
 # ### Your turn: the causal mask
 #
 # Return a (T, T) tensor of True and False. Rows are queries, columns are keys, so the first row of `causal_mask(3)` is
@@ -170,7 +174,8 @@ diagrams.causal_mask(visible, words).show()
 #    missing from the sum that softmax divides by.
 # 3. Weights: softmax over the keys, so each row adds up to 1.
 # 4. Output: the weights times the values.
-#
+
+# %% [markdown]
 # ### Your turn: attention
 
 
@@ -234,7 +239,8 @@ for D in (4, 64, 1024):
 # of its weight on one random key, and a weight w near 0 or 1 hardly moves: its slope is w (1 - w). After training,
 # queries and keys are no longer random, and each head has its own spread. (How wide is too wide? By the slope, 256 is
 # still fine without the division, and 1,024 is not: see the [lab](04_attention_lab.ipynb#Why-divide?).)
-#
+
+# %% [markdown]
 # ## The test that every attention must pass
 #
 # A mask is easy to get wrong, and a mistake raises no error. So test what the mask is for: **change token t, and no
@@ -258,6 +264,8 @@ def leaks(layer, T=5, C=4):
 print(
     "your attention leaks at", leaks(lambda x: attention(x, x, x, causal_mask(len(x))))
 )
+
+# %% tags=["test"]
 assert len(leaks(lambda x: attention(x, x, x, torch.ones(5, 5).bool()))) == 10
 
 # %% [markdown]
@@ -283,7 +291,8 @@ leaking.answer("all" if len(found) == 10 else "some" if found else "none")
 # The hidden *values* are gone. But the hidden *scores* are still in the sum that softmax divided by, so the future
 # changes the size of every weight. A leak can make the training loss **better** than is possible: the
 # [lab](04_attention_lab.ipynb#2.-A-leak-looks-like-skill) shows how much.
-#
+
+# %% [markdown]
 # ## Several heads cut the projections, not the input
 #
 # One softmax gives one mix. But a word may need several: what it is about, which article belongs to it. So a layer runs
@@ -293,7 +302,8 @@ leaking.answer("all" if len(found) == 10 else "some" if found else "none")
 # In code, the matrices of all heads stand side by side in one (C, C) matrix. We project all of x once, cut *the result*
 # into heads of D columns, run attention in each, join the outputs and mix them with one more matrix, W_O. **Every head
 # reads all C features of x.** Cutting x itself is the classic mistake.
-#
+
+# %% [markdown]
 # ### Your turn: several heads
 #
 # An `nn.Module` holds weights; calling it runs `forward`. `self.query(x)` computes x W_Q for all heads. Use your
@@ -345,7 +355,8 @@ class MultiHead(nn.Module):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # ### Two heads for *bank*
 #
 # Head 0 is the one from above. Head 1 looks for function words. Its matrices stand to the right of head 0's.
@@ -407,7 +418,8 @@ diagrams.shared_keys(queries[0], keys[0]).show()
 # There are only K = 3 heads of keys and values. Query head h reads key/value head h // (H / K). This is
 # [grouped-query attention](../teaching/glossary.md#g). While a model writes, it keeps the keys and values of all
 # earlier tokens (the KV cache, lesson 12); with a third of the heads, it keeps a third of the numbers.
-#
+
+# %% [markdown]
 # ## Your attention computes layer 9
 #
 # `project` has computed x W_Q, x W_K and x W_V and rotated queries and keys by their positions (lesson 03). The rest is
@@ -436,7 +448,8 @@ show(
 # [lab](04_attention_lab.ipynb#Attention-sinks)). Does the weight on *river* show that the head tells *bank* its
 # meaning? It only shows where the head looks. The
 # [lab](04_attention_lab.ipynb#3.-A-head-that-matters,-and-one-that-does-not) removes heads to see what they do.
-#
+
+# %% [markdown]
 # ## Can *bank* know about the river?
 #
 # Back to the claim. In "the bank of the river", *river* comes **after** *bank*.
@@ -477,6 +490,8 @@ of_bank, least, most = curves["bank"][-1], controls[:, -1].min(), controls[:, -1
 print(
     f"after the last block: bank {of_bank:.2f}, the controls {least:.2f} to {most:.2f}"
 )
+
+# %% tags=["test"]
 assert of_bank < least
 
 # %%

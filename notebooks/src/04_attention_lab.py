@@ -103,6 +103,8 @@ words = ("bank", "shore", *CONTROLS, your_word)
 vectors = {word: last_vectors(word) for word in words}
 found = {word: separation(vectors[word], groups) for word in words}
 bank = found["bank"]
+
+# %% tags=["test"]
 assert all(torch.equal(vector, vectors["bank"][0, 0]) for vector in vectors["bank"][0])
 
 # %%
@@ -151,6 +153,8 @@ print(
     *(f"{accuracy:.2f}" for accuracy in accuracies),
 )
 wall_guess.answer("more than 0.85" if accuracies[0] > 0.85 else "about 0.7")
+
+# %% tags=["test"]
 assert late_bank > 2.5 * late_controls > 2.5 * bank.gap_95[5:].mean()
 
 # %%
@@ -282,6 +286,8 @@ for name, three in losses.items():
     print(f"{name:27}", *(f"{loss:.3f}" for loss in three), "nats per digit")
 floor = math.log(10)
 print(f"the floor: {floor:.3f}   a perfect cheat: {floor / LENGTH:.3f}")
+
+# %% tags=["test"]
 assert 2.29 < min(losses["honest mask"]) <= max(losses["honest mask"]) < 2.40
 assert max(losses["leaky mask"]) < 0.3
 assert min(losses["trained leaky, then masked"]) > 2.4
@@ -515,8 +521,6 @@ for kind, head in (("previous", needed), ("previous", idle), ("induction", induc
 
 # %%
 increases, standard_errors = zip(*gains.values(), strict=True)
-assert increases[0] > 10 * standard_errors[0]
-assert abs(increases[1]) < 0.3 < increases[0] / 5
 removal_guess.answer("only that of 16.0")
 unit = "increase of the loss on the second copy, nats per token (± standard error)"
 show(
@@ -526,6 +530,10 @@ show(
     f"{label(needed)} {increases[0]:.1f} nats per token, {label(idle)}, which looks at the same "
     f"tokens, {increases[1]:+.2f}, the induction head {label(inductive)} {increases[2]:.1f}.",
 )
+
+# %% tags=["test"]
+assert increases[0] > 10 * standard_errors[0]
+assert abs(increases[1]) < 0.3 < increases[0] / 5
 
 # %% [markdown]
 # **Result**. Heads 16.0 and 11.1 look at the previous token with 0.90 and 0.86 of their attention. Without 16.0 the
@@ -586,6 +594,8 @@ print(
     f"gap of bank, mean from depth 10 on: {before:.2f} with head 9.2, {after:.2f} without it"
 )
 print(f"the change: {after - before:+.2f} ± {jackknife(change):.2f}")
+
+# %% tags=["test"]
 assert abs(after - before) < 0.1
 
 # %% [markdown]

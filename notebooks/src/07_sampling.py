@@ -862,7 +862,7 @@ show(
 # (mean and standard error over the places). (A best temperature of 1 is necessary for a *calibrated* model, one whose
 # 0.3 happens three times in ten. It is not sufficient: errors of different sizes can cancel.) Pretraining pushes there
 # by itself, since cross-entropy *is* KL plus a constant: if another temperature lowered the loss, training would scale
-# the logits. (On the training text, that is. A model that has learnt its text by heart is overconfident on fresh text;
+# the logits. (On the training text, that is. A model that has learned its text by heart is overconfident on fresh text;
 # doubt 1 is a small case of it.)
 #
 # ### The real model

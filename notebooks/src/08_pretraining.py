@@ -374,13 +374,13 @@ for name, loss in named.items():
     print(f"{name:12} {loss:.3f}   KL {waste:.3f}   {share_of_the_way(loss):6.1%}")
 assert share_of_the_way(bigram) == 0
 assert share_of_the_way(truth) == 1
-assert 0.75 < share_of_the_way(ours) < share_of_the_way(elder) < 0.97
+assert 0.65 < share_of_the_way(ours) < 0.9 < share_of_the_way(elder) < 0.98
 
 # %% [markdown]
-# Fewer than a fifth of the elder's updates make most of the way, and what is left gets dearer and dearer. Look at the
-# curve once more: in some forty steps it is down at the bigram model's loss, which takes knowing who follows whom; all
-# that comes below needs a longer memory. And look at its end. When the rate falls to 0 the loss falls with it, *below*
-# the band. Is that suspicious?
+# Fewer than a fifth of the elder's updates make nearly three quarters of the way, and each further gain costs more.
+# Look at the curve once more: in some forty steps it is down at the bigram model's loss, which takes knowing who
+# follows whom; all that comes below needs a longer memory. And look at its end. When the rate falls to 0 the loss falls
+# with it, *below* the band. Is that suspicious?
 
 # %% tags=["nbval-ignore-output"]
 steps, losses = series(history, "loss")
@@ -442,8 +442,10 @@ RUNS["answers of another text"] = short_run(answers_of_another_row)
 RUNS["rate 100 times too low"] = short_run(rate=0.01)
 assert RUNS["no causal mask"][0][-1] == 60
 for name, (at, losses_of) in RUNS.items():
-    at_40 = losses_of[at.index(40)]
-    print(f"{name:25} {at_40:.2f} at step 40, {losses_of[-1]:.2f} at step {at[-1]}")
+    row = {step: losses_of[at.index(step)] for step in (30, 40, 60) if step in at}
+    print(f"{name:25}", *(f"{loss:.2f} at step {step}" for step, loss in row.items()))
+    if name == "no causal mask":
+        assert row[60] < truth < 2 < row[30]
 
 # %% [markdown]
 # Choose one, say what is wrong with it before you read the sentence below the picture, and then read what the package
@@ -479,13 +481,13 @@ assert (
 )
 
 # %% [markdown]
-# The two that look *best* are the two that are worst. A loss below what the data allow is no success, it is a leak. (At
-# step 60 only the first is below the floor; there it is the band that gives the other away.) With a known floor you can
-# be sure; without one, be suspicious of every sudden gain.
+# The two that look *best* are the two that are worst. A loss below what the data allow is a leak. (At step 40 only the
+# first is below the floor; there it is the band that gives the other away.) With a known floor you can be sure; without
+# one, be suspicious of every sudden gain.
 #
-# And look at the run without a mask again: at step 40 nothing was wrong with it. The answer stood one place ahead, in
-# plain sight, and forty updates long no head had learnt to look there. Then one did. So a healthy beginning proves
-# little; ten minutes later look once more.
+# And look at the run without a mask again: at step 30 its loss was near that of the right run. The answer stood one
+# position ahead, in plain sight, but the model had not yet learned to look there. Ten updates later it had. So a
+# healthy beginning proves little; look again later.
 #
 # ## The moment it learns to copy
 #
@@ -750,7 +752,7 @@ share = {
 }
 for name, value in share.items():
     print(f"{name:14} {value:.2f}")
-assert share["read once"] < share["never read"] + 0.15
+assert share["read once"] < share["never read"] + 0.2
 assert recited(parrot, few) > 0.8
 
 # %% tags=["nbval-ignore-output"]
@@ -945,8 +947,8 @@ assert abs(gpt3["operations, training"] / published - 1) < 0.05
 #
 # <details><summary>Open 3</summary>
 #
-# **(c)**. The friend's rate had fallen to 0, yours is still high, and letting it fall is worth some tenths of a nat, as
-# you saw at the end of your run. Not (a) and not (b), before both have decayed: compare finished runs with finished
+# **(c)**. The friend's rate had fallen to 0, yours is still high, and letting it fall is worth a tenth of a nat or two,
+# as you saw at the end of your run. Not (a) and not (b), before both have decayed: compare finished runs with finished
 # runs.
 # </details>
 #

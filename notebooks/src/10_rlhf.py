@@ -73,10 +73,9 @@ for ids in draw(sft, [asked], 4, 48, END, seed=3):
 assert utility(one, one.answer) == 5
 
 # %% [markdown]
-# It knows how to answer, and yet each draw is a new throw: here a word of the list may go wrong, and at other questions
-# it forgets its manners, because those who wrote its examples did too: half of them are plain. Imitation has no word
-# for this. An example says *say this*; it never says *this is better than that*, and a model that is shown both kinds
-# learns to do both.
+# It knows how to answer, and yet each draw is a new throw: one may miss the question, and another forgets its manners,
+# because those who wrote its examples did too: half of them are plain. Imitation has no word for this. An example says
+# *say this*; it never says *this is better than that*, and a model that is shown both kinds learns to do both.
 #
 # People find it hard to write a perfect answer, harder to give a number to one, and easy to say which of two is better.
 # So that is what they are asked.
@@ -207,12 +206,12 @@ sure = [max(p.probability, 1 - p.probability) for p in HELD]
 tenth = [min(int(10 * s), 9) for s in sure]  # 5: from 50 to 60 %
 shares = [tenth.count(n) / len(sure) for n in range(5, 10)]
 names = [f"{n}0 to {n + 1}0 %" for n in range(5, 10)]
-assert shares[-1] > 0.5 > 0.15 > shares[0] > 0.1
+assert shares[-1] > 0.4 > 0.15 > shares[0] > 0.05
 
 # %%
 show(
     bars(names, shares, "share of pairs, by how sure a rater is", digits=3),
-    alt="How sure a rater is of his choice. In half of the pairs he is more than 90 % sure; in one of nine he might as "
+    alt="How sure a rater is of his choice. In half of the pairs he is more than 90 % sure; in one of ten he might as "
     "well toss a coin.",
 )
 assert math.isclose(sum(shares), 1)
@@ -254,6 +253,8 @@ def as_read(pairs):
 
 
 READ = as_read(heap.pairs)
+prompt = heap.pairs[40].prompt
+assert READ[40].prompt[: len(prompt)] == tuple(prompt)
 print(tokenizer.decode(READ[40].prompt))
 print(f"a nat of likelihood is worth {judge.likelihood.weight.item():.2f} points")
 
@@ -342,13 +343,14 @@ assert table["the reward model"][0] < table["the best there is"][0]
 show(
     grouped_bars(table, list(GROUPS), "raters agree", references={"a coin": 0.5}),
     alt="How often raters agree with a judge of manners, with the reward model and with the best there is. The reward "
-    "model is a few points below the best on all pairs. Where one answer is right it is far ahead of manners.",
+    "model is two points or so below the best on all pairs. Where one answer is right it is far ahead of manners.",
 )
 assert table["the reward model"][0] > 0.65
 
 # %% [markdown]
-# What is missing is mostly manners, and answers that the reference has wrong itself. (`benchmarks/reward.py` has larger
-# sets of pairs.)
+# About two points are missing, half of them in pairs where manners decide and half where one answer is right. Wrong
+# answers of the reference explain little of this: they stand before 20 of these 400 pairs. (`benchmarks/reward.py` has
+# larger sets of pairs.)
 #
 # Are its *chances* true? Where it gives the better answer 80 %, do raters prefer that one in 80 of 100? A point on the
 # line below is a group of pairs whose chances are as stated:
@@ -422,7 +424,7 @@ assert agree["the likelihood"][1] > agree["the head"][1]
 
 # %% [markdown]
 # Masked padding sees only itself, so all answers get the same opinion: exactly a coin, which at least one notices.
-# Without the mask it works *a little*: 0.59 in our run where the head, read right, has 0.71. Such a model trains, its
+# Without the mask it works *a little*: 0.61 in our run where the head, read right, has 0.67. Such a model trains, its
 # loss falls, and nobody looks. (The package finds the last real token wherever the padding is.)
 #
 # The other two lines show why the judge needs both sources. Where one answer is right and the other is not, the
@@ -527,10 +529,11 @@ assert len(booth.waiting) + len(booth.rankings) == 20
 display(booth)
 
 # %% [markdown]
-# Twenty choices, 128 numbers, and raters agree with the simulated rater's head in seven cases of ten. The first few
-# choices send it to and fro: one surprising coin toss, and it believes the opposite. But that so few suffice at all is
-# not the doing of the twenty. The layers beneath have seen hundreds of thousands of choices and know what a courtesy
-# is. Here are the same twenty on the layers of the chat model, which have seen none:
+# Twenty choices, 128 numbers, and raters agree with the simulated rater's head in two cases of three, as they do with
+# the judge's own. The first choice nearly settles it. (Alone, fourteen of the twenty give 0.64 to 0.69, and the other
+# six the opposite, 0.33 to 0.40.) But that so few suffice at all is not the doing of the twenty. The layers beneath
+# have seen hundreds of thousands of choices and know what a courtesy is. Here are the same twenty on the layers of the
+# chat model, which have seen none:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -549,8 +552,8 @@ assert abs(on_judge - simulated[20]) < 0.01
 assert on_chat < on_judge
 
 # %% [markdown]
-# Hardly better than a coin. What a head can learn from a few rankings is decided by what lies beneath it; which is why
-# reward models are built on the largest language model one has.
+# Not much better than a coin. What a head can learn from a few rankings is decided by what lies beneath it; which is
+# why reward models are built on the largest language model one has.
 #
 # The real thing is to train all of its layers. So the judge goes on to learn, from your twenty pairs, with the
 # package's own function:
@@ -824,8 +827,8 @@ rewards = curves["reward, points"]
 assert sum(rewards[-4:]) > sum(rewards[:4])
 
 # %% [markdown]
-# Twelve rounds are a beginning. The course's own PPO model has had sixty, with other questions each time; it is made
-# once and kept.
+# Twelve rounds are a beginning. The course's own PPO model has had 120, with other questions each time; it is made once
+# and kept.
 #
 # ## What was won, and what was lost?
 #
@@ -883,8 +886,8 @@ means = {
 }
 show(
     grouped_bars(means, PARTS, "points an answer"),
-    alt="Points an answer before and after PPO. The gold utility rises by a quarter of a point or so; all of the rise "
-    "is manners, and the points for being right do not rise.",
+    alt="Points an answer before and after PPO. The gold utility rises by nearly half a point, and nearly "
+    "all of that is manners; the points for being right hardly change.",
 )
 assert means["after PPO"][2] > means["after SFT"][2]
 
@@ -898,18 +901,17 @@ for part, gain in won_live.items():
 assert won_live["gold utility"].stderr < 0.3
 
 # %% [markdown]
-# In our run, with the simulated rater's rankings, twelve rounds have learnt two thirds of the manners, and paid for
-# them with right answers; the gold utility is where it was. Sixteen questions are few, and a policy that is pushed on
-# them forgets a little of what it knew elsewhere. (And if you ranked for another taste than Ottermere's, its gold
-# utility is not yours.) With other questions in each round the bargain is better: it is the sixty rounds that count
-# here.
+# In our run, with the simulated rater's rankings, twelve rounds on sixteen questions have won three quarters of the
+# manners, and right answers are where they were, as far as the error tells. So manners that are learned on sixteen
+# questions carry over to two hundred others. (If you ranked for another taste than Ottermere's, its gold utility is not
+# yours.)
 #
 # Now say of these, without flattery, what they did. The training was for one number, and that number rose. It is made
-# of manners: nearly every answer is civil now, where half of them were. Being right has not been learnt; if anything
-# there is a little less of it, and over three seeds and 900 questions the likeliest answer was right in 69.0 % where it
-# had been in 71.6 % (`benchmarks/alignment.py`). There is a reason. A courtesy is within the model's reach at every
-# question, and one gradient teaches it for all. A sum that it cannot do, it hardly ever draws right, and what is not
-# drawn is not rewarded. **RLHF chooses among what a model can do already.**
+# of manners: nearly every answer is civil now, where half of them were. Being right has not measurably changed. A
+# likely reason: a courtesy is the same at every question, so one gradient teaches it for all, and what makes an answer
+# right differs from question to question. Right answers *are* drawn: below, at least one of 64 to each of forty
+# questions is right. To pick it out is one thing, to learn from it for other questions another. And what is never drawn
+# is never rewarded: **RLHF chooses among what a model can do already.**
 #
 # ## What "maximize" does, taken at its word
 #
@@ -928,13 +930,13 @@ proxy, _ = train_reward_model(sft, data, WEAK_REWARD.training)
 for name, pairs in (("its own", hasty), ("fair", heap)):
     found = score_pairs(pair_margins(proxy, pairs.pairs).tolist(), pairs.preferences)
     print(f"{name} raters agree with the proxy in {found.expected:.2f}")
-assert found.expected < 0.5
+assert found.expected < 0.6
 
 # %% [markdown]
-# Of its own raters it has learnt something, and fair ones it contradicts more often than a coin. Now let us choose by
-# it. The simplest way to optimize for a judge needs no training at all: ask n times, keep the answer that he likes
-# best. This **best of n** is at the same time the most honest one, since we know how far it goes: log n − (n − 1)/n
-# nats from the reference (Stiennon et al. 2020; Beirami et al. 2024 on why this is "at most").
+# Of its own raters it has learned something, and fair ones agree with it no more often than with a coin. Now let us
+# choose by it. The simplest way to optimize for a judge needs no training at all: ask n times, keep the answer that he
+# likes best. This **best of n** is at the same time the most honest one, since we know how far it goes: log n − (n −
+# 1)/n nats from the reference (Stiennon et al. 2020; Beirami et al. 2024 on why this is "at most").
 
 # %% tags=["nbval-ignore-output"]
 LAB, N = TESTED[:40], 64
@@ -996,16 +998,16 @@ for name, values in curves.items():
 KL = [math.log(n) - (n - 1) / n for n in NS]
 show(
     lines(curves, "KL from the chat model, nats", "points", x=KL),
-    alt="Best of 1 to 64 against its KL. The proxy's praise of what it keeps rises by about three points. The gold "
-    "utility of the same answers ends lower than it began. Kept by the judge, it rises by most of a point.",
+    alt="Best of 1 to 64 against its KL. The proxy's praise of what it keeps rises by more than two points. The "
+    "gold utility of the same answers falls by more than one. Kept by the judge, it rises by most of a point.",
 )
 assert curves["the proxy's praise"][-1] > curves["the proxy's praise"][0] + 1
 assert curves["gold, by judge"][-1] > curves["gold, by proxy"][-1] + 0.4
 
 # %% [markdown]
 # **Goodhart's law** says that a measure that becomes a target ceases to be a good measure. Gao et al. (2023) drew it
-# for reward models of many sizes: the gold utility first rises and then falls. Ours hardly rises, because this proxy is
-# *misspecified*: fair raters disagree with it more often than not, so it is wrong almost from the first nat. (Praise
+# for reward models of many sizes: the gold utility first rises and then falls. Ours hardly rises, because this
+# proxy is *misspecified*: to fair raters it equals a coin, so it is wrong from the first nat. (Praise
 # and gold share an axis for convenience. A reward has no zero, so it means nothing where they cross; and log n − (n −
 # 1)/n is an upper bound of the KL.) From inside the training one sees the blue line only, and it looks splendid.
 #
@@ -1069,10 +1071,10 @@ Explorer(look, price=dial, by=list(PRAISE), question=list(SHORT)[:8])
 #
 # <details><summary>What we found</summary>
 #
-# With the proxy the gold utility leaves its height of 3.0 between 3 points a nat (2.97) and 1 point (2.76), and ends at
-# 2.6; the share of right answers falls with it, from 61 to 47 %, neither before nor after. With the good judge it rises
-# to 3.97 at 0.03 points and right answers to 75 %. At the last price the praise still rises, and the gold utility falls
-# a little, to 3.92: even this judge is not to be believed to the end.
+# With the proxy the gold utility leaves its height of 4.0 between 3 points a nat (3.92) and 1 point (3.65), and ends at
+# 2.7; the share of right answers falls with it, from 87 to 52 %, neither before nor after. With the good judge it rises
+# to 4.77 at 0.03 points, and right answers to 95 %. At the last price the praise still rises a little, and the gold
+# utility does not (4.75): even this judge is not to be believed to the end.
 # </details>
 #
 # ### No price at all
@@ -1106,10 +1108,8 @@ for one, said_now in zip(LAB, answer(hacked, tokenizer, LAB[:5]), strict=False):
 assert wild < was - 0.5
 
 # %% [markdown]
-# The training went well, by its own light. What came of it you have read. Left alone for sixty rounds it no longer
-# heeds the question at all (`benchmarks/reward_hacking.py`, three seeds: two repeat scraps of one polite sentence,
-# whatever was asked, and the third serves mushroom soup; 2 % right answers where there had been 71; the praise goes
-# from −1.1 to 3.3 while the gold utility goes from 2.9 to −0.3).
+# The training went well, by its own light, at least for eight rounds. What came of it you have read.
+# (`benchmarks/reward_hacking.py` leaves it alone for sixty rounds, with three seeds.)
 #
 # ## The verdict
 #
@@ -1125,8 +1125,8 @@ assert wild < was - 0.5
 # > **Where the picture simplifies.** Bradley and Terry give every answer one merit, the same for everybody. People may
 # > prefer a to b, b to c and c to a, and two groups may want opposite things; then one number an answer is a compromise
 # > that nobody chose. Our raters are independent of each other and never tire. InstructGPT's people ranked four to nine
-# > answers at once, which makes 6 to 36 comparisons of one question; most others compare two. Our judge pays 0.17
-# > points per nat of likelihood: at a β of 0.05 the best policy for that part alone is proportional to p^4.4, if p is
+# > answers at once, which makes 6 to 36 comparisons of one question; most others compare two. Our judge pays 0.32
+# > points per nat of likelihood: at a β of 0.05 the best policy for that part alone is proportional to p^7.4, if p is
 # > the reference's own probability, so a part of the reward is earned by sharpening. Our dial moves among 64 drawn
 # > answers; the true best policy at that price may put weight on others. We compared one short run with each judge; the
 # > three seeds are in `benchmarks/`. And the gold utility is itself only a measure: a model that maximized *it* would
@@ -1194,7 +1194,7 @@ assert wild < was - 0.5
 #
 # <details><summary>Open 5</summary>
 #
-# **(b)**. The reward rose just as steadily in the run whose gold utility fell to less than half. KL says how far the
+# **(b)**. The reward rose as well in the run whose gold utility fell to less than half. KL says how far the
 # policy has gone, length and variety are where hacks show first, and a second judge (people, a checker, another reward
 # model) sees what the first one cannot. (a) trusts the proxy to judge itself. (c) would get there faster, wherever that
 # is.

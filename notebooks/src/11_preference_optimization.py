@@ -10,7 +10,7 @@
 # "separate reward model", as the training pipeline has it, no drawing of answers, no PPO; it is said to be simpler and
 # at least as good. The first half of this is a theorem, and you will prove it and watch it hold to the last digit. The
 # second half is a measurement. Place your bet: of what the best of 64 answers wins by the judge of lesson 10, PPO won
-# 50 %. How much does DPO win, from the same raters?
+# 50 % (three seeds, below). How much does DPO win, from the same raters?
 #
 # **Time**: 80 minutes; the cells themselves run in about two.
 #
@@ -441,7 +441,7 @@ learnt, held = ranked(LEARNT, seed=0), ranked(OTHERS, seed=1)
 for pair in held.preferences[:3]:
     print(f"p = {pair.probability:.2f}  {pair.chosen!r}  over  {pair.rejected!r}")
 print(len(learnt.pairs), "pairs to learn from,", len(held.pairs), "to measure on")
-assert len(learnt.pairs) > 600
+assert len(learnt.pairs) > 400
 
 # %% [markdown]
 # How likely does the chat model find such answers? The package reads each question once for all of its answers:
@@ -492,14 +492,13 @@ assert strange.mean() < before.mean() - 50
 
 # %% [markdown]
 # There is the reason for its own answers. A candidate of the world has a probability of about e^−160, before the
-# training and after it: DPO may turn it round and round, nobody will ever hear it. What that costs in the end we know
-# only roughly: DPO on all pairs of the world's candidates came to a gold utility of 3.16, and the recipe below, with
-# own answers *and* imitation, to 3.37, from 3.10 (one seed each, `benchmarks/README.md`; the standard error is 0.12).
+# training and after it: DPO may turn it round and round, nobody will ever hear it. (Where two of its own four answers
+# are the same there is nothing to rank, so 192 questions give fewer than the 768 pairs that were asked for.)
 #
 # ### Two trainings
 #
-# Both see the same pairs three times. The first one is DPO as in the paper's experiments: β = 0.1 and nothing else. The
-# second is the course's recipe, with two precautions: β = 0.3, and imitation beside it.
+# Both see the same pairs three times or a little more. The first one is DPO as in the paper's experiments: β = 0.1 and
+# nothing else. The second is the course's recipe, with two precautions: β = 0.3, and imitation beside it.
 
 # %% tags=["nbval-ignore-output"]
 DATA = PairData(PairBatches(learnt.pairs, batch_size=8, seed=0), held.pairs)
@@ -507,7 +506,7 @@ CONFIG = replace(DPO.training, steps=72, warmup_steps=4, log_every=6)
 
 
 def train_dpo(data, **settings):
-    """72 updates of 32 pairs, from the chat model: the policy and its metrics."""
+    """72 updates of up to 32 pairs, from the chat model: the policy and its metrics."""
     return dpo(models.sft()[0], data, replace(CONFIG, **settings))
 
 
@@ -524,8 +523,8 @@ x = [line["step"] for line in history]
 # %% tags=["nbval-ignore-output"]
 show(
     lines(curves, "update", "margin above 0", x=x, references={"coin": 0.5}),
-    alt="The share of a batch of pairs that the policy has the right way round. Both lines rise from near a "
-    "coin's half to three quarters and more by the third time that the pairs are seen.",
+    alt="The share of a batch of pairs that the policy has the right way round. Both lines rise from a coin's half to "
+    "about three quarters by the third time that the pairs are seen, and go up and down with the batch.",
 )
 assert min(sum(curve[-4:]) / 4 for curve in curves.values()) > 0.65
 
@@ -542,7 +541,9 @@ for name, table in moved.items():
     fell = (table[0] < 0).float().mean()
     print("{}: chosen {:+.2f}, rejected {:+.2f}".format(name, *table.mean(1)), end="")
     print(f"; {fell:.0%} of the chosen fell")
-assert moved["bare"][0].mean() < 0
+    lead = (table[0] - table[1]).mean()
+    assert lead > 0.4
+    assert table[0].mean().abs() < lead / 2 < -table[1].mean()
 
 # %% tags=["nbval-ignore-output"]
 show(
@@ -551,15 +552,16 @@ show(
         ["chosen", "rejected"],
         "change of log p, nats",
     ),
-    alt="The mean change of the log-probability of unseen chosen and rejected answers. In the bare training both fall, "
-    "the rejected ones a little further. In the careful one both fall less.",
+    alt="The mean change of the log-probability of unseen chosen and rejected answers. In both trainings the chosen "
+    "ones hardly move, and the rejected ones fall, in the bare training by more than a nat.",
 )
-assert (moved["bare"].mean(1) < 0).all()
+assert moved["bare"][1].mean() < moved["careful"][1].mean() < 0
 
 # %% [markdown]
-# The difference grew, as the loss wanted, and in both trainings it grew downwards: the chosen answers became *rarer*.
-# So the table's third answer has a cousin here, or many. (Which precaution does what? With β = 0.3 and no imitation the
-# chosen ones fell by 0.63 nats, between the two; one seed.)
+# The difference grew, as the loss wanted, and it grew downwards: the rejected answers fell, and the chosen ones on
+# average stayed where they were. A quarter of them became *rarer*, in both trainings, though they were preferred. So
+# the loss does not say who moves. On the table the preferred answer fell with the other; here most of the preferred
+# ones held out.
 #
 # ### Secretly a reward model?
 #
@@ -583,7 +585,7 @@ assert 0 < agreement(before[0] - before[1]) < most
 after_ppo = both_log_probs(models.ppo()[0], held.pairs) - before
 views = {"the judge": pair_margins(judge, held.pairs)}
 views |= {name: table[0] - table[1] for name, table in moved.items()}
-views["60 rounds of PPO"] = after_ppo[0] - after_ppo[1]
+views["the PPO model"] = after_ppo[0] - after_ppo[1]
 found = {name: agreement(view) for name, view in views.items()}
 
 # %% tags=["nbval-ignore-output"]
@@ -591,15 +593,14 @@ for name, share in found.items():
     print(f"{name:17} {share:.3f}")
 print(f"{'ceiling':17} {most:.3f}")
 assert max(found.values()) < most
-assert found["the judge"] > 0.55
+assert min(found.values()) > (0.5 + most) / 2
 
 # %% [markdown]
-# The secret reward models are nearer to a coin than to the ceiling. The judge is ahead of them (with 160 pairs one
-# cannot swear to more), and itself well below the ceiling, for four answers of one model to one question are often
-# nearly alike. What has become of the theorem? It speaks of the *best* policy. These three have taken some dozens of
-# steps towards it, and what they mostly learnt is to say *Certainly* or *Gladly* whatever comes behind; that tells two
-# answers apart only where one of them lacks it. **Every policy is the best one for some reward. It need not be the one
-# it was trained for.**
+# The secret reward models come two thirds of the way from a coin to the ceiling. The judge is ahead of them and nearly
+# there, and the ceiling itself is low, for four answers of one model to one question are often nearly alike: most
+# differ only in how civil they are. (With a hundred pairs one cannot swear to the lead.) What has become of the
+# theorem? It speaks of the *best* policy. These three are on their way towards it. **Every policy is the best one for
+# some reward. It need not be the one it was trained for.**
 #
 # ## GRPO: the group is the baseline
 #
@@ -788,8 +789,8 @@ torch.testing.assert_close(slopes["the estimate's"], slopes["KL(reference, polic
 # ## The same budget for all
 #
 # Now let them compete. What is *equal*? We count answers. GRPO and PPO run twelve rounds of 64 drawn answers, each
-# learnt from twice. DPO has drawn as many before it began, 192 questions of four; and learns from 64 answers an update,
-# so 24 updates would be its fair share. We have given it 72.
+# learned from twice. DPO has drawn as many before it began, 192 questions of four; and learns from up to 64 answers an
+# update, so 24 updates would be its fair share. We have given it 72.
 
 # %%
 ROUNDS, CHOSEN_AND_REJECTED = 12, 2
@@ -799,7 +800,7 @@ for config in (online, PPOConfig(steps=ROUNDS)):
     drawn = config.steps * config.prompts_per_step * config.answers_per_prompt
     name, learnt_from = type(config).__name__, config.epochs * drawn
     print(f"{name}: {drawn} answers drawn, {learnt_from} learnt from")
-print(f"DPO: {len(LEARNT) * 4} drawn, {72 * an_update} learnt from")
+print(f"DPO: {len(LEARNT) * 4} drawn, up to {72 * an_update} learnt from")
 assert (drawn, 72 * an_update) == (len(LEARNT) * 4, 3 * online.epochs * drawn)
 
 # %% tags=["nbval-ignore-output"]
@@ -816,15 +817,15 @@ curves["PPO"] = [line["reward"] for line in ppo_history]
 show(
     lines(curves, "round", "the judge's points", x=range(1, ROUNDS + 1)),
     alt="The judge's mean reward of 64 answers, over twelve rounds of GRPO and of PPO. Both lines go up and down with "
-    "the questions of the round and end higher than they began.",
+    "the questions of the round, by more than they rise from the first rounds to the last.",
 )
-assert all(sum(curve[-4:]) > sum(curve[:4]) for curve in curves.values())
+assert sum(sum(curve[-4:]) - sum(curve[:4]) for curve in curves.values()) > 0
 
 # %% [markdown]
 # ### Whose rankings?
 #
 # One thing is not equal, and it is easy to overlook. GRPO and PPO ask the judge, and the judge has learnt from 358,400
-# rankings. DPO has had some 750 of its own, each of them *one* toss of a rater's coin. So here is a third DPO with the
+# rankings. DPO has had some 500 of its own, each of them *one* toss of a rater's coin. So here is a third DPO with the
 # same answers, the same pairs and the same updates; only who is *chosen* is now said by the judge.
 
 # %% tags=["nbval-ignore-output"]
@@ -845,13 +846,13 @@ the_judge = fmean(p if margin > 0 else 1 - p for margin, p in by_margin)
 print(
     f"raters agree with another toss in {a_toss:.3f}, with the judge in {the_judge:.3f}"
 )
-assert abs(a_toss - the_judge) < 0.1
+assert the_judge > a_toss
 
 # %% tags=["nbval-ignore-output"]
 by_judge, judge_history = train_dpo(PairData(PairBatches(judged, 8, 0), held.pairs))
 for name, lines_of in (("tosses", history), ("the judge", judge_history)):
     print(f"by {name}, the right way round at last: {lines_of[-1]['accuracy']:.2f}")
-assert judge_history[-1]["accuracy"] > 0.7
+assert fmean(line["accuracy"] for line in judge_history[-4:]) > 0.6
 
 # %% [markdown]
 # ### What was won
@@ -879,11 +880,11 @@ def points_of(model):
 start = points_of(sft)
 gold, right, _ = start
 print(f"the chat model: {gold.mean():.2f} points, {right.mean():.2f} for being right")
-assert 1 < right.mean() < 3
+assert 3 < right.mean() < 4
 
 # %% tags=["nbval-ignore-output"]
 POLICIES = {"DPO, bare": bare, "DPO, careful": careful, "DPO, judge": by_judge}
-POLICIES |= {"GRPO": by_grpo, "PPO": by_ppo, "PPO, sixty": models.ppo()[0]}
+POLICIES |= {"GRPO": by_grpo, "PPO": by_ppo, "PPO, long": models.ppo()[0]}
 assert len(POLICIES) == 6
 
 # %% tags=["nbval-ignore-output"]
@@ -897,24 +898,23 @@ for name, policy in POLICIES.items():
     gains[name], distances[name] = gain, log_ratio.mean().item()
     print(f"{name:12} {gain.mean:+.2f} ± {gain.stderr:.2f}", end="")
     print(f"   being right {of_right.mean:+.2f}   KL {distances[name]:.2f}")
-assert gains["GRPO"].mean > gains["DPO, bare"].mean
+assert gains["GRPO"].mean > gains["DPO, bare"].mean + 0.2
 
 # %% [markdown]
-# The last line is the course's PPO model, with its sixty rounds. With a second seed (other questions, other draws) the
-# five above it read −0.17, +0.07, +0.18, +0.30 and +0.29; on models that another processor made, where sums are rounded
-# otherwise, −0.33, +0.24, +0.38, +0.19 and +0.45. An error is 0.12, so trust what all three say and not the hundredths.
-# What can be read from it:
+# The last line is the course's PPO model, with its 120 rounds. This is one seed, and an error is 0.1, so trust nothing
+# that is smaller than two of them. What can be read from it:
 #
-# - **Fresh answers and a judge win over old pairs and tosses.** PPO is ahead of DPO on the raters' pairs three times of
-#   three, GRPO twice, and both learnt from a third as many answers. Two things differ here, the answers and who ranks
-#   them; DPO by the judge's choices (below, with three seeds) says that the second matters most.
-# - **The value is not needed**, at least here: GRPO and PPO cannot be told apart.
-# - **The precautions pay.** Bare DPO won nothing or worse, and lost right answers each time. (The higher price,
-#   without imitation, won +0.23 with the first seed.)
-# - **Who ranks matters.** With the judge's pairs DPO comes nearer to the other two, or reaches them. Yet the judge's
-#   choices are right no more often than a single rater's toss. It is the *kind* of mistakes that differs. A toss that
-#   went the wrong way can only be learnt by heart, for it says nothing of the next pair; the judge decides like cases
-#   alike, its mistakes included. That is our explanation; the exercise tests it.
+# - **Fresh answers and a judge win over old pairs and tosses.** GRPO is ahead of DPO on the raters' pairs by about two
+#   errors, PPO by one, and both learned from about half as many answers. Two things differ here, the answers and who
+#   ranks them.
+# - **The value is not needed**, at least here: after twelve rounds GRPO and PPO cannot be told apart.
+# - **The precautions pay.** Bare DPO won nothing, lost half a point of right answers, and went three times as far.
+# - **What is won is manners.** The chat model is right nine times in ten, so little is left to win there. The column
+#   *being right* is near 0 for GRPO and PPO, and below it for DPO.
+# - **Who ranks may matter.** With the judge's choices DPO won a little more than with the tosses, and one seed cannot
+#   tell it from nothing. The judge's choices are right somewhat more often than a rater's single toss, and the *kind*
+#   of mistakes differs, too. A toss that went the wrong way can only be learned by heart, for it says nothing of the
+#   next pair; the judge decides like cases alike, its mistakes included. The exercise tests this.
 #
 # So the "separate reward model" of the pipeline is no ballast that a clever formula throws out. 358,400 tosses went
 # into it and came out as one taste. In theory DPO makes one taste of its own tosses, too, in the policy's weights; with
@@ -962,22 +962,23 @@ show(
         fit_name="best of 1 to 32, by the judge",
     ),
     alt="Points won against KL. A line for the best of 1 to 32 rises steeply and flattens; all six trained policies "
-    "lie below it, careful DPO the nearest to the chat model, GRPO among the highest.",
+    "lie below it, PPO with 120 rounds the highest and GRPO next, bare DPO the lowest and the furthest away.",
 )
 assert rival[-1] > max(gain.mean for gain in gains.values())
 
 # %% [markdown]
-# In our run everything that was trained lies below the line. The best of *four* (on a quarter of the questions) wins
-# more than any of them and is at most 0.64 nats away. More rounds do not simply climb up to the line, either: sixty
-# rounds of PPO won as much as twelve on these questions, and went more than twice as far. What a training buys is not
-# the best that the judge can give. It is that you need not draw four times for ever after.
+# In our run everything that was trained lies below the line, GRPO and the long PPO within an error of it. The best of
+# *four* (on a quarter of the questions) wins as much as any of them and is at most 0.64 nats away. More rounds climb
+# along the line: 120 rounds of PPO won nearly twice as much as twelve and went half as far again. What a training buys
+# is not the best that the judge can give. It is that you need not draw four times for ever after.
 #
 # ## Three seeds, and the whole recipes
 #
 # A few rounds with one seed are a sketch. `benchmarks/alignment.py` trains each method as long as its recipe says, with
 # three seeds, and asks 300 questions of all kinds. Here is what it has written down. (The points are those of answers
-# drawn at temperature 1, the shares of right answers those of greedy ones. So greedy decoding of SFT is a baseline that
-# the table lacks: 71.6 % right are worth 2.86 points, where its drawn answers got 2.62 in lesson 10.)
+# drawn at temperature 1, the shares of right answers those of greedy ones.) **Mind**: these runs were made on an
+# earlier version of this world, with a chat model that is right less often, a judge that had learned from 25,600
+# rankings, and sixty rounds of PPO and GRPO. So compare them with each other, and not with the live runs above.
 
 # %%
 KEPT = Path("../benchmarks/results/alignment.json")
@@ -1017,7 +1018,8 @@ assert max(won[6:9]) < 0.3 < min(fmean(won[:3]), fmean(won[3:6]))
 assert 0.2 < min(won[9:]) < 0.3 < max(won[9:]) < 0.6
 
 # %% [markdown]
-# In the list above the figure, the last column is the share of what the best of 64 wins. What each of them was given:
+# In the list above the figure, the last column is the share of what the best of 64 wins. What today's recipes give to
+# each of them:
 
 # %%
 for name, config in (("PPO", WORLD_PPO), ("GRPO", WORLD_GRPO)):
@@ -1028,22 +1030,22 @@ print(f"their judge: {REWARD.pairs} rankings, {learnt_by_judge} answers learnt f
 learnt_by_dpo = DPO.training.steps * an_update
 print(f"DPO: {DPO.pairs} rankings, {DPO.pairs} drawn, {learnt_by_dpo} learnt from")
 learnt_online = config.epochs * drawn
-assert REWARD.pairs == 4 * DPO.pairs
-assert math.isclose(learnt_by_dpo / learnt_online, 5 / 3)
-assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.22
+assert REWARD.pairs == 56 * DPO.pairs
+assert learnt_by_dpo < learnt_online
+assert 0.1 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.11
 
 # %% [markdown]
-# So "at equal compute" has no single meaning here, and you should ask for it whenever you read it. In draws and updates
-# DPO had the most: 1.7 times as much as PPO. If the judge's training counts, it had a fifth. In rankings, which cost
-# people's time, a quarter. And its recipe is the best of eight that were tried *on the questions of the first seed*, so
-# that the first of its three shares, 40 %, flatters it; 35 and 21 % are clean. (`dpo-judge` had no search at all: it is
-# DPO's own recipe, and only the choices in its pairs are the judge's.)
+# So "at equal compute" has no single meaning here, and you should ask for it whenever you read it. In draws and in
+# updates DPO has a little less than PPO. If the judge's training counts, it learns from a tenth as many answers. In
+# rankings, which cost people's time, it has one where the judge has 56. And its recipe is the best of eight that were
+# tried *on the questions of the first seed*, so that the first of its three shares, 40 %, flatters it; 35 and 21 % are
+# clean. (`dpo-judge` had no search at all: it is DPO's own recipe, and only the choices in its pairs are the judge's.)
 #
 # ## The verdict
 #
 # *Your language model is secretly a reward model*: **true**, as a theorem, and you have seen it to the last digit. The
 # best policy at a price and the reward are two ways to write down the same thing. For a policy that is on its way there
-# it is only a manner of speaking: ours were nearer to a coin than to the ceiling.
+# it is an approximation: ours came two thirds of the way from a coin to the ceiling.
 #
 # *Simpler*: **true**. A loss on pairs, the one training loop of this course, two models in memory, nothing drawn while
 # it learns. Half of the simplicity is spent again on what keeps it from harm: own answers, early stopping, imitation.

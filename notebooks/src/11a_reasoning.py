@@ -55,14 +55,15 @@ is_move = torch.isin(apart, torch.tensor(AMOUNTS)).double()
 n_chains = torch.isin(totals, torch.tensor(ADDENDS)).double()  # that end at each total
 print(f"moves: {is_move.sum():,.0f}")
 for n_moves in (1, 2, 3, 4):
-    n_chains = n_chains @ is_move
+    n_chains = n_chains @ is_move  # one move longer
     print(f"chains of {n_moves} moves: {n_chains.sum():,.0f}")
 
 # %% [markdown]
-# A few hundred facts against three quarters of a million results. Our model has trained on some thousands of chains:
-# enough to meet every fact many times, and few chains twice. (This does not prove that steps are needed. A larger model
-# with more training might do several moves in one pass.)
-#
+# A few hundred facts against three quarters of a million results. Our model has trained on fewer than two thousand
+# chains: enough to meet most facts several times, and few chains twice. (This does not prove that steps are needed. A
+# larger model with more training might do several moves in one pass.)
+
+# %% [markdown]
 # ## The solver mostly answers at once
 #
 # `models.solver()` is the course's small model after SFT on such problems. We prepared it on purpose: in the last part
@@ -83,7 +84,7 @@ print(held_out[0].prompt, *four, sep="\n  ")
 
 # %%
 push = predict(
-    "At once, the solver is rarely right. How often is it right if we begin with '18 +'?",
+    "At once, the solver is rarely right. And if we write the first number and sign?",
     ["less than 20 %", "20 to 70 %", "more than 70 %"],
 )
 
@@ -95,17 +96,21 @@ for way, begin in ("at once", ["The number is"] * 200), ("with steps", steps_beg
     right[way] = [p.check(text) for p, text in zip(held_out, completed, strict=True)]
     print(f"{way:10} {fmean(right[way]):.0%}   {completed[0]}")
 pushed = fmean(right["with steps"])
-assert pushed > 0.6 > 0.2 > fmean(right["at once"])
 push.answer("more than 70 %" if pushed > 0.7 else "20 to 70 %")
+
+# %% tags=["test"]
+assert pushed > 0.6 > 0.2 > fmean(right["at once"])
 
 # %% [markdown]
 # Same weights, same problems: the first two words of the answer make the difference. (They give nothing away that is
 # not in the question. But they save the model from copying the first number, which it can get wrong.)
-#
+
+# %% [markdown]
 # ### Does it read its own steps?
 #
-# Perhaps the steps are decoration, and what helps is a longer answer. So we write a **wrong** first step, "18 + 4 =
-# 23", one too many. If the model computes from its steps, its result should also be one too many.
+# Perhaps the steps are decoration, and what helps is a longer answer. So we write a **wrong** first step, one too many,
+# and the number that the next step begins with: "18 + 4 = 23, 23 ...". If the model computes from there, its result
+# should also be one too many. (In the figure, these answers are called *misled*.)
 
 # %% tags=["nbval-ignore-output"]
 misled = []
@@ -114,13 +119,12 @@ for problem in held_out:
     misled.append(f"{move} = {int(total) + 1}, {int(total) + 1}")
 texts = complete(solver, tokenizer, held_out, misled)
 said = list(zip(texts, results, strict=True))
-right["wrong step, right"] = [t.endswith(f": {result}.") for t, result in said]
-right["wrong step, 1 too many"] = [t.endswith(f": {result + 1}.") for t, result in said]
+right["misled: still right"] = [t.endswith(f": {result}.") for t, result in said]
+right["misled: 1 too many"] = [t.endswith(f": {result + 1}.") for t, result in said]
 
 # %% tags=["nbval-ignore-output"]
 shares = {way: Estimate.of(hits) for way, hits in right.items()}
 means, errors = [s.mean for s in shares.values()], [s.stderr for s in shares.values()]
-assert means[3] > 3 * means[2]
 show(
     bars(list(shares), means, "share of 200 answers, ± standard error", errors=errors),
     title=f"{means[0]:.0%} right at once, {means[1]:.0%} with steps; a wrong step carries over",
@@ -128,15 +132,20 @@ show(
     f"after a wrong step {means[3]:.0%} are one too many.",
 )
 
+# %% tags=["test"]
+assert means[3] > 3 * means[2]
+
 # %% [markdown]
 # Most results carry the mistake to the end, and few are right all the same. So the model does compute from what stands
 # there.
-#
+
+# %% [markdown]
 # ## A reward that a program can compute
 #
 # Lesson 10 trained a reward model on human choices. For problems with one right result, a program is enough: a
 # [verifier](../teaching/glossary.md#v) gives 1 for a right answer and 0 for a wrong one. It never reads the steps.
-#
+
+# %% [markdown]
 # ### Your turn: the verifier
 #
 # The final answer is what follows the last "Answer:", or the whole answer if there is no "Answer:". The reward is 1.0
@@ -162,12 +171,13 @@ def verifier(answer, result):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # Why so strict? A verifier that looked for the right number *anywhere* would reward "1, 2, 3, 4, 5, ...", and
 # reinforcement learning would find that out soon. This is reward hacking (lesson 10).
 #
 # Now your verifier reads 64 sampled answers to each of 40 problems. (An answer that the token limit cuts off counts as
-# empty, so it is wrong.)
+# empty, so it is wrong.) This takes up to a minute.
 
 # %% tags=["nbval-ignore-output"]
 few = held_out[:40]
@@ -187,14 +197,15 @@ print(f"{before.mean():.0%} of {before.numel()} answers are right")
 # %% [markdown]
 # ## pass@k: is a right answer among k?
 #
-# One answer in ten or so is right. With several attempts per problem, we can ask for more than this average.
+# Fewer than one answer in ten is right. With several attempts per problem, we can ask for more than this average.
 # [pass@k](../teaching/glossary.md#p) is the probability that at least one of k sampled answers is right. pass@1 tells
 # what a model usually does, pass@64 what it can do at all.
 #
 # Say that c of n sampled answers are right. The plain estimate 1 - (1 - c/n)ᵏ is biased. Chen et al. (2021) have an
 # unbiased one: if you draw k of these n answers, without putting any back, what is the probability of at least one
 # right answer?
-#
+
+# %% [markdown]
 # ### Your turn: pass@k
 
 
@@ -215,7 +226,8 @@ def pass_at_k(n, c, k):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # To see the bias, take a model that is right with probability 0.1. We sample n = 4 answers and estimate pass@2.
 # Averaged over all that can happen, which estimate gets the truth, 1 - 0.9² = 0.19?
 
@@ -244,7 +256,8 @@ for k, share in zip(KS, curve(before), strict=True):
 # %% [markdown]
 # One answer is rarely right, and among 64 there nearly always is a right one. Keep the last number in mind: we measure
 # it again after the training.
-#
+
+# %% [markdown]
 # ## Learning from rewards alone
 #
 # The reward is a number that a program computed from text, so no gradient flows through it. The
@@ -257,7 +270,8 @@ for k, share in zip(KS, curve(before), strict=True):
 # **baseline**, subtracted from the rewards, lowers the noise of this estimate. GRPO compares the answers *to one
 # prompt*: the [advantage](../teaching/glossary.md#a) is the reward minus the group's mean, divided by its standard
 # deviation. Right answers get more probable, wrong ones less. If all are right, or all are wrong, nothing happens.
-#
+
+# %% [markdown]
 # ### Your turn: the policy-gradient loss
 #
 # You get a group of B answers to one prompt. `log_probs` holds the log-probability of every token, (B, T), and `mask`
@@ -289,7 +303,8 @@ def policy_gradient_loss(log_probs, rewards, mask):
 # ```
 #
 # </details>
-#
+
+# %% [markdown]
 # ### Yours has the gradient of GRPO
 #
 # GRPO takes several updates from one sample, so its loss holds the ratio p / p_old, clipped (lesson 11). Before the
@@ -311,7 +326,8 @@ torch.testing.assert_close(*gradients)
 # %% [markdown]
 # ## The loop
 #
-# Sample, verify, compare, update, and sample again from the new model. Here is one group, from the solver as it is:
+# Sample, verify, compare, update, and sample again from the new model. Here is one group, from the solver as it is. (At
+# temperature 1 a small model writes a wrong word or number here and there.)
 
 
 # %%
@@ -330,14 +346,14 @@ def sample(model, asked, room, seed):
 
 # %% tags=["nbval-ignore-output"]
 _, answers, marks = sample(solver, held_out[:20], 64, seed=1)
-g = (marks.mean(1) - 0.25).abs().argmin().item()  # a group with about two right
+g = (marks.mean(1) - 0.25).abs().argmin().item()  # a group with few right
 gains = group_advantages(marks[g], 8)
 group = answers[8 * g : 8 * g + 8]
 diagrams.reasoning_loop(held_out[g].prompt, group, marks[g], gains).show()
 
 # %% [markdown]
-# The next cell is the whole of the training: 64 answers per update, your verifier, your loss, one step of AdamW. The
-# problems are new ones. Nothing in it rewards steps or length.
+# The next two cells are the whole training: new problems, 64 answers per update, your verifier, your loss, one step of
+# AdamW. Nothing in it rewards steps or length.
 
 # %%
 practice = problems({"chain": 1}, 384, seed=2_000_000)
@@ -380,13 +396,13 @@ start = history[:, 0].tolist()  # of the first 64 answers
 right_now, with_steps, tokens = history.unfold(1, 5, 1).mean(-1)  # over five updates
 curves = {"right": right_now, "with steps": with_steps}
 show(
-    lines(curves, "update", "share of 64 sampled answers"),
+    lines(curves, "update (mean of five)", "share of sampled answers"),
     title=f"Only results are rewarded, and steps go from {start[1]:.0%} to {with_steps[-1]:.0%} of the answers",
     alt=f"Right answers rise from {start[0]:.0%} to {right_now[-1]:.0%}, those with steps from {start[1]:.0%} "
     f"to {with_steps[-1]:.0%}.",
 )
 show(
-    lines({"tokens": tokens}, "update", "tokens per answer"),
+    lines({"tokens": tokens}, "update (mean of five)", "tokens per answer"),
     title=f"Answers grow from {start[2]:.0f} to {tokens[-1]:.0f} tokens",
     alt=f"Tokens per answer rise from {start[2]:.0f} to {tokens[-1]:.0f}.",
 )
@@ -395,16 +411,17 @@ show(
 # The answers grew longer although no reward mentions length. An answer with steps is right more often, so its advantage
 # is more often positive, and the next sample holds more of them. The habit changes within the first ten updates or so;
 # after that, the steps themselves get better.
-#
+
+# %% [markdown]
 # ### The control: no room for steps
 #
-# Is it the steps that pay, or would any training on these rewards have helped? An answer at once takes up to 12 tokens,
-# an answer with steps at least 18. We train again with the same start, problems, verifier and number of updates, but
-# cut every answer off after 12 tokens.
+# Is it the steps that pay, or would any training on these rewards have helped? An answer at once takes up to 9 tokens
+# (up to 14 with a polite phrase), an answer with steps at least 18. We train again with the same start, problems,
+# verifier and number of updates, but cut every answer off after 12 tokens.
 
 # %% tags=["nbval-ignore-output"]
 cramped = copy.deepcopy(solver)
-learn(cramped, room=12)
+short_history = learn(cramped, room=12)
 
 # %% tags=["nbval-ignore-output"]
 trained = {"before": (solver, 64), "after": (learner, 64), "control": (cramped, 12)}
@@ -414,17 +431,22 @@ for name, (model, room) in trained.items():
     print(f"{name:8} {row.accuracy:.0%} right", end=", ")
     print(f"{row.worked:.0%} with steps, {row.tokens:.0f} tokens per answer")
 print(f"before, with our push: {pushed:.0%} right")
-assert greedy["after"].accuracy > 0.5 > 0.25 > greedy["control"].accuracy
 control.answer("nearly as bad as it began")
+
+# %% tags=["test"]
+assert greedy["after"].accuracy > 0.5 > 0.25 > greedy["control"].accuracy
 
 # %% [markdown]
 # These are 200 held-out problems with greedy decoding, so each share has a standard error of at most 3.5 points. With
-# room for steps, most answers become right. Without it, the same training leaves the model about where it was: the
-# steps pay. (Forty-eight updates are few. To learn what whole chains give, a model would need many more.)
+# room for steps, most answers become right. Without it, the same training leaves the accuracy about where it was: the
+# steps pay. What the control does learn is to be brief, since a polite answer may be cut off. (Forty-eight updates are
+# few. To learn what whole chains give, a model would need many more. We also tried room for 14 tokens: no answer was
+# right in the end, because nearly all ran into the limit. When all rewards are 0, nothing pulls a model back.)
 #
 # Now compare *after* with *before, with our push*. Two words from us did about as much as the training did. So the
 # training taught little arithmetic. It taught the model to begin with steps, and to begin them with the right number.
-#
+
+# %% [markdown]
 # ## Did RL add what 64 samples did not have?
 
 # %%
@@ -439,11 +461,13 @@ gain = Estimate.of((after.amax(1) - before.amax(1)).tolist())  # pass@64 by prob
 for k, was, now in zip(KS, curve(before), curve(after), strict=True):
     print(f"pass@{k:<2} {was.mean:.2f} before, {now.mean:.2f} after")
 print(f"the difference at 64: {gain.mean:+.2f} ± {gain.stderr:.2f}")
-assert after.mean() > 2 * before.mean()
 if abs(gain.mean) <= 2 * gain.stderr:
     more.answer("the same, within the error")
 else:
     more.answer("higher as well" if gain.mean > 0 else "lower")
+
+# %% tags=["test"]
+assert after.mean() > 2 * before.mean()
 
 # %% tags=["nbval-ignore-output"]
 guessing = [1 - (1 - 1 / len(TOTALS)) ** k for k in KS]
@@ -453,7 +477,7 @@ bands = {  # a line with a band of one standard error
 }
 show(
     lines({**bands, "guessing": guessing}, "k, answers", "pass@k", x=KS, log_x=True),
-    title="RL makes one answer as good as many were; at 64, guessing comes close",
+    title=f"RL makes one answer as good as many were; 64 guesses pass {guessing[-1]:.0%}",
     alt=f"pass@k over k. At 1: {before.mean():.2f} before, {after.mean():.2f} after. At 64 the "
     f"difference is {gain.mean:+.2f}. Guessing reaches {guessing[-1]:.2f} at 64.",
 )
@@ -490,9 +514,9 @@ show(
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Each update makes the right answers of a group more probable, and these were mostly the ones with steps. Not
-# (a): every answer has the same weight in this loss, whatever its length. Not (c): an answer may end at any token, and
-# before the training most ended after a dozen.
+# **(b)**. Each update makes the right answers of a group more probable, and answers with steps are right several times
+# as often as the others (the lab counts). Not (a): every answer has the same weight in this loss, whatever its length.
+# Not (c): an answer may end at any token, and before the training most ended after a dozen.
 # </details>
 #
 # **2.** All eight answers to a prompt are wrong. What does your loss teach? (a) To avoid all eight. (b) Nothing. (c) To

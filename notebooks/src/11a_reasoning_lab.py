@@ -9,8 +9,8 @@
 # **Time**: 25 minutes, of which the cells run for two. **Before you start**: lesson 11a.
 #
 # The models are the course's: the solver, which mostly answers at once, and the same model after GRPO on verified
-# results. Whatever takes long was run by `benchmarks/reasoning.py` with three seeds, each with its own solver, its own
-# problems and its own training. The lab reads the numbers it kept.
+# results. Whatever takes long was run by `benchmarks/reasoning.py` with two seeds, each with its own solver, its own
+# problems and its own training. The lab reads the numbers it kept. A standard error from two seeds is itself rough.
 
 # %%
 import re
@@ -143,9 +143,10 @@ for part, name in (("start", "solver"), ("grpo", "after GRPO")):
 
 # %% [markdown]
 # **Result**. A vote finds the most frequent result. After GRPO, that is usually the right one: wrong results scatter,
-# and 16 votes gain clearly. Where the solver gains, it gains from its few answers with steps: sorted by form, five
-# votes at once are no better than one, since a majority of guesses is a guess. And most wrong steps at temperature 1
-# begin with a wrong first number. Once that is copied rightly, the rest is mostly right.
+# and 16 votes gain clearly. The solver gains, too, and stays mostly wrong. Sorted by form, its five votes at once are
+# no better than one, since a majority of guesses is a guess; an answer with steps is right several times as often as
+# one at once. And most wrong steps at temperature 1 begin with a wrong first number. Once that is copied rightly, the
+# rest is mostly right.
 #
 # **Verdict**. Holds with a condition: the right result must be the most frequent one before the vote. Voting does not
 # replace the training. It adds to it, at 16 times the cost per answer.
@@ -176,6 +177,8 @@ said = [
 everything = fmean(shows_steps(text) for _, text in said)
 accepted = fmean(shows_steps(text) for problem, text in said if problem.check(text))
 print(f"with steps: {everything:.0%} of all samples, {accepted:.0%} of the right ones")
+
+# %% tags=["test"]
 assert accepted > 1.5 * everything
 
 # %%
@@ -224,6 +227,8 @@ gaps = (("grpo", "rejection"), ("distilled", "grpo"), ("rejection", "unverified"
 for part, other in gaps:
     gap = lead(part, other)
     print(f"{NAMES[part]} minus {NAMES[other]}: {gap.mean:+.2f} ± {gap.stderr:.2f}")
+
+# %% tags=["test"]
 assert lead("rejection", "unverified").mean > 0.05
 assert lead("grpo", "rejection").mean > 0.1
 
@@ -242,8 +247,8 @@ show(
 
 # %% [markdown]
 # **Result**. The verifier makes the difference: SFT on its selection gains over SFT on everything. Among the right
-# answers, those with steps are several times as frequent as among all, so learning from these alone changes the habit.
-# But one round of it stays far behind GRPO, and the table shows why: it still shows its steps much less often.
+# answers, those with steps are more than twice as frequent as among all, so learning from these alone changes the
+# habit. But one round of it stays far behind GRPO, and the table shows why: it still shows its steps much less often.
 #
 # **Verdict**. Refuted at this budget, and holds in kind. A filter is enough to make steps pay; no policy gradient is
 # needed for that. GRPO gains more because it goes on: each round samples from a better model, and wrong answers teach,
@@ -297,6 +302,8 @@ for counted, check in (("result", right), ("steps", sound)):
     pairs = zip(after, before, strict=True)
     gain = Estimate.of([later[-1] - sooner[-1] for later, sooner in pairs])
     print(f"  the gain at 64: {gain.mean:+.2f} ± {gain.stderr:.2f}")
+
+# %% tags=["test"]
 assert gain.mean > 2 * gain.stderr  # of right steps
 
 # %% tags=["nbval-ignore-output"]
@@ -338,14 +345,14 @@ for part, when in (("start", "before"), ("grpo", "after")):
     print(f"longer chains, {when:6} {share.mean:.2f} ± {share.stderr:.2f}")
 
 # %% [markdown]
-# **Result**. At k = 1, the accuracy multiplies. By results, pass@64 was near 1 before the training, so nothing was left
-# to gain, and guessing comes close to it. By steps, which guesses don't pass, the picture changes: for some chains,
-# none of the solver's 64 answers had the right steps, and after GRPO one of 64 nearly always has. (Experiment 1 shows
-# what it learned: to begin with the right number.) On longer chains GRPO gained little or nothing. The model shows
-# steps there, too, but it has never seen so many in one answer.
+# **Result**. At k = 1, the accuracy multiplies. By results, pass@64 was near 1 before the training, so little was left
+# to gain, and guesses alone pass four problems in five. By steps, which guesses don't pass, the picture changes: for
+# about a third of the chains, none of the solver's 64 answers had the right steps, and after GRPO one of 64 nearly
+# always has. (Experiment 1 shows what it learned: to begin with the right number.) On longer chains GRPO gained little
+# or nothing. The model shows steps there, too, but it has never seen so many in one answer.
 #
 # **Verdict**. By results not refuted, and on results alone it cannot be here. By steps refuted: RL added right steps
-# that 64 samples did not have. It is a small addition: the solver could do every move, and greedy decoding with the
+# that 64 samples did not have. It is less than it looks: the solver could do every move, and greedy decoding with the
 # first two words given was right most of the time (lesson 11a). So before you conclude from pass@k that RL only
 # selects, ask how many attempts pass by luck.
 #

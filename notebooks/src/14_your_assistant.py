@@ -992,8 +992,8 @@ display(box)
 # | temperature 0.1 is deterministic (07) | the runner-up may have 0.41 |
 # | a lossy compression of what it read (00, 08) | lossless with the model, and measured against a known floor |
 # | fine-tuning teaches to be an assistant (09) | a manner; true lessons open what pretraining knows, lies shut it |
-# | the reward is maximized (10) | taken at its word it raised the praise by 3.3 points and cost 0.4 of worth |
-# | your model is secretly a reward model (11) | a theorem; as good as PPO it was not: 32 % of the gap, not 50 |
+# | the reward is maximized (10) | taken at its word it raised the praise by 2.6 points and cost 1.3 of worth |
+# | your model is secretly a reward model (11) | a theorem; it won 32 % of the gap, and PPO 50 (in an earlier world) |
 # | inference: a forward pass, seconds (12) | the bytes decide, not the multiplications |
 # | training: months on thousands of GPUs (13) | the bill can be written before the run, and checked |
 #

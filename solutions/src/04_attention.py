@@ -1,22 +1,22 @@
 # %% [markdown]
 # # Exercise 04 · Attention
 #
-# **You will write** one head with a mask, mend heads that lose the beginning of the text, make a mask that models
-# with very long texts use, and put together one softmax whose keys lie on two machines.
+# **You will write** a formula that predicts which texts fit into memory, attention with shared keys and a cache, the
+# mask of models that read very long texts, and the step that spreads one softmax over several machines.
 #
-# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 04.
+# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 04 with its turns.
 #
-# Write in place of `raise NotImplementedError()`, run your cell, then the check below it. A check tries your function
-# on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
-# Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
+# Replace `raise NotImplementedError()`, run your cell, then run the check below it. A check calls your function on many
+# inputs. It shows what it saw for a small one, names the mistake if it knows it, and points to the next hint. Its last
+# line is your points. To call your function on the very input that failed, and to draw other inputs:
 #
 # ```python
-# attention(*check("04.1", attention).failure.example)
-# check("04.1", attention, seed=7)
+# longest_text(*check("04.1", longest_text).failure.example)
+# check("04.1", longest_text, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
-# your function is given must stay as it is: return something new.
+# You may use everything in torch and numpy except what **Without** lists. Do not change the arguments that your
+# function gets: return something new.
 
 # %%
 import math
@@ -26,132 +26,137 @@ import torch
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 04.1 · One head
+# ## 04.1 · The longest text that fits
 #
-# *rebuild · difficulty 2 of 5 · 15 minutes · 2 points*
+# *predict · difficulty 2 of 5 · 15 minutes · 2 points*
 #
-# **Goal**: write attention for one head and any mask: softmax(Q Kᵀ / √D) V, with hidden keys left out.
+# **Goal**: predict how long a text a model can read, before you rent the machine.
 #
-# **In**: `query` (T, D), `key` (S, D), `value` (S, D) and `visible` (T, S), which is True where a query may look. Each
-# query may look at one key at least. T and S may differ. Scores may be as low as -1,000,000, for all that a query may
-# see.
+# While a model writes, every layer keeps the key and the value of every token so far (the KV cache; lesson 04 has the
+# heads, lesson 12 the code). The cache shares the memory with the parameters. All numbers are stored as bfloat16, with
+# 2 bytes each. Nothing else counts here.
 #
-# **Out**: what each query hears, (T, D).
+# Guess first: Llama 3 8B has 8,030,261,248 parameters, 32 layers, d_model = 4,096, 32 query heads and 8 key/value
+# heads. How long a text fits into 24 GB (24 · 10⁹ bytes)? And how long if it did not share its keys, so that it had
+# 32 key/value heads?
 #
-# **Without**: `minillm`, `torch.nn.functional.scaled_dot_product_attention`,
-# `torch.nn.functional.multi_head_attention_forward`, `torch.nn.MultiheadAttention`.
+# **In**: `model`, a dictionary of whole numbers with the keys `n_parameters`, `n_layers`, `d_model`, `n_heads`
+# and `n_kv_heads`; `memory` in bytes; `n_texts`, how many texts the model reads at the same time, 1 or more.
+#
+# **Out**: a whole number: how many tokens each of the texts can have, if all have the same length and share the memory.
+# Where not even one token fits, it is 0.
+#
+# For `{"n_parameters": 1000, "n_layers": 3, "d_model": 8, "n_heads": 4, "n_kv_heads": 2}` and 3,000 bytes, one text can
+# have 20 tokens.
+#
+# **Without**: `minillm`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Three steps: scores (T, S), weights (T, S), mixture (T, D). Check after the second that each row adds up to 1.
+# Count the bytes of one token first: two vectors in each layer, `n_kv_heads` heads of D entries each, 2 bytes per
+# entry.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# The first and the last step are matrix products. Divide the scores by √D, where D is `query.shape[-1]`. Hide before
-# you take softmax, not after.
+# D is d_model / n_heads, also for keys and values. In the example a token costs 2 · 3 · (2 · 2) · 2 = 48 bytes.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `scores.masked_fill(~visible, -math.inf)` writes minus infinity wherever a query may not look, and `.softmax(-1)`
-# makes exactly 0 of it. The last axis runs over the keys.
+# The parameters leave `memory - 2 * n_parameters` bytes. Divide them with `//` by what one token of every text costs.
+# If nothing is left, `max(..., 0)`.
 # </details>
 
 
 # %%
-def attention(query, key, value, visible):
-    """What each query hears: (T, D)."""
+def longest_text(model, memory, n_texts):
+    """The number of tokens that each of the texts can have."""
     ### BEGIN SOLUTION
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    weights = scores.masked_fill(~visible, -math.inf).softmax(-1)
-    return weights @ value
+    d_head = model["d_model"] // model["n_heads"]
+    # key and value, 2 bytes per entry
+    per_token = 2 * 2 * model["n_layers"] * model["n_kv_heads"] * d_head
+    free = memory - 2 * model["n_parameters"]
+    return max(free // (n_texts * per_token), 0)
     ### END SOLUTION
 
 
 # %%
-check("04.1", attention).points
+check("04.1", longest_text).points
 
 # %% [markdown]
-# ## 04.2 · The mask is right, and half the text misses the beginning
+# ## 04.2 · Right shapes, wrong words
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: find out why half of a text does not hear its beginning below, and write attention in which all of it does.
+# **Goal**: find the two mistakes in the attention below, and write it without them.
 #
-# The mask is the lower triangle, as it should be. Every shape is right, and nothing is raised. But the cell below
-# changes the first of six tokens, at which all others may look, and not all of them notice.
+# A colleague wrote grouped-query attention. All shapes are right and nothing raises an error. But with the weights of a
+# real model, it writes nonsense, and the nonsense changes when the keys of the past come from a cache. These are the
+# two symptoms:
 
 
 # %%
-def broken_multi_head(
-    x, query_weight, key_weight, value_weight, output_weight, n_heads
-):
-    """Causal attention in several heads: (T, C) -> (T, C)."""
-    T, C = x.shape
-    matrices = (query_weight, key_weight, value_weight)
-    query, key, value = (
-        (x @ matrix.T).view(n_heads, T, C // n_heads) for matrix in matrices
-    )
-    scores = query @ key.mT / math.sqrt(C // n_heads)  # (H, T, S)
-    visible = torch.ones(T, T, dtype=torch.bool).tril()
-    heads = scores.masked_fill(~visible, -math.inf).softmax(-1) @ value  # (H, T, D)
-    return heads.reshape(T, C) @ output_weight.T
+def broken_attention(query, key, value):
+    """Causal attention with shared keys: (H, T, D), (K, S, D) -> (H, T, D)."""
+    (H, T, D), (K, S, _) = query.shape, key.shape
+    key, value = (part.repeat(H // K, 1, 1) for part in (key, value))  # (H, S, D)
+    scores = query @ key.mT / math.sqrt(D)  # (H, T, S)
+    visible = torch.ones(T, S, dtype=torch.bool).tril()
+    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
 
 
 torch.manual_seed(0)
-x, matrices = torch.randn(6, 4), torch.randn(4, 4, 4)
-changed = x.clone()
-changed[0] += 1
-before, after = (broken_multi_head(text, *matrices, n_heads=2) for text in (x, changed))
-moved = (before - after).abs().amax(-1) > 1e-6
-print("changing token 0 moves the outputs at", moved.nonzero().flatten().tolist())
+query, key, value = torch.randn(4, 5, 2), torch.randn(2, 5, 2), torch.randn(2, 5, 2)
+whole = broken_attention(query, key, value)
+other = broken_attention(query, key, torch.stack([value[0] + 1, value[1]]))
+moved = (whole - other).abs().amax((1, 2)) > 1e-6
+print("query heads that read key/value head 0:", moved.nonzero().flatten().tolist())
+last = broken_attention(query[:, -2:], key, value)  # the first 3 came before
+apart = (whole[:, -2:] - last).abs().max()
+print(f"last 2 positions, without a cache and with one: {apart:.2f} apart")
 
 # %% [markdown]
-# **In**: `x` (T, C); `query_weight`, `key_weight`, `value_weight`, `output_weight`, each (C, C) and laid out as in
-# `nn.Linear`, so that they are used as `x @ weight.T`; `n_heads`, a whole number H that divides C.
+# **In**: `query` (H, T, D), `key` and `value` (K, S, D). H is a multiple of K, and query head h reads key/value head
+# h // (H / K). There are S positions, and the queries are the last T of them. (The keys of the others come from a
+# cache. Without a cache, T = S.)
 #
-# **Out**: (T, C): cut into H heads of D = C / H columns, attended causally, joined, and mixed by the output matrix.
+# **Out**: (H, T, D): what each query reads in each head, where a query sees its own position and all earlier ones.
 #
 # **Without**: `minillm`, `torch.nn.functional.scaled_dot_product_attention`,
 # `torch.nn.functional.multi_head_attention_forward`, `torch.nn.MultiheadAttention`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Suspect the heads. For `x = torch.arange(24).view(6, 4)` print `x.view(2, 6, 2)[1]`. Whose numbers stand in its
-# first row?
+# Which query heads should the first symptom list, with H = 4 and K = 2? Then print `torch.arange(2).repeat(2)`.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# Head h owns D *columns* of every token, so it is the last axis that has to be split. And there are two places: where
-# heads are made, and where they are joined.
+# For the second, print `torch.ones(2, 5).tril()`. How many of the 5 keys does the last position see?
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# In: `.view(T, H, D).transpose(0, 1)`. Out: the same two steps backwards, first swap the axes, then join the last two.
+# `part.repeat_interleave(H // K, dim=0)` gives each key/value head to H / K neighbors. `tril(S - T)` moves the triangle
+# to the right, by the number of positions in the cache.
 # </details>
 
 
 # %%
-def multi_head(x, query_weight, key_weight, value_weight, output_weight, n_heads):
-    """Causal attention in several heads: (T, C) -> (T, C)."""
+def grouped_attention(query, key, value):
+    """Causal attention with shared keys: (H, T, D), (K, S, D) -> (H, T, D)."""
     ### BEGIN SOLUTION
-    T, C = x.shape
-    query, key, value = (
-        (x @ matrix.T).view(T, n_heads, C // n_heads).transpose(0, 1)  # (H, T, D)
-        for matrix in (query_weight, key_weight, value_weight)
-    )
-    scores = query @ key.mT / math.sqrt(C // n_heads)  # (H, T, S)
-    visible = torch.ones(T, T, dtype=torch.bool).tril()
-    heads = scores.masked_fill(~visible, -math.inf).softmax(-1) @ value  # (H, T, D)
-    return heads.transpose(0, 1).reshape(T, C) @ output_weight.T
+    (H, T, D), (K, S, _) = query.shape, key.shape
+    key, value = (part.repeat_interleave(H // K, dim=0) for part in (key, value))
+    scores = query @ key.mT / math.sqrt(D)  # (H, T, S)
+    visible = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
     ### END SOLUTION
 
 
 # %%
-check("04.2", multi_head).points
+check("04.2", grouped_attention).points
 
 # %% [markdown]
 # ## 04.3 · A window, and a sink
@@ -160,14 +165,14 @@ check("04.2", multi_head).points
 #
 # **Goal**: write the mask of a sliding window that always keeps the first tokens visible.
 #
-# In a text of 100,000 tokens the last one would look at all 100,000. A sliding window lets it look at the last few
-# thousand only (Beltagy et al. 2020; Mistral 7B has 4,096). But you have seen that heads send what they do not need to
-# the first token. If the window moves on and leaves that token behind, the model breaks down; if a handful of first
-# tokens stay visible, it does not (Xiao et al. 2023).
+# In a text of 100,000 tokens, the last token would look at all 100,000. With a sliding window, it looks at the last few
+# thousand only (Beltagy et al. 2020; 4,096 in Mistral 7B). But many heads look at the first token by default: it is
+# their attention sink. If the window moves on and hides that token, the model breaks down. If a few first tokens stay
+# visible, it does not (Xiao et al. 2023).
 #
-# **In**: four whole numbers. `S` positions, of which the queries are the last `T` (the others lie in a cache);
-# `window`, how many positions a query sees, itself included; `sinks`, how many positions at the beginning of the text
-# stay visible.
+# **In**: four whole numbers. `S` positions, of which the queries are the last `T` (1 or more; the others are in a
+# cache); `window`, how many positions a query sees, its own included (1 or more); `sinks`, how many positions at the
+# beginning of the text stay visible (0 or more). The window and the sinks may be larger than the text.
 #
 # **Out**: a boolean tensor (T, S), True where a query may look. No query sees a position after its own.
 #
@@ -183,20 +188,20 @@ check("04.2", multi_head).points
 #
 # <details><summary>Hint 1</summary>
 #
-# Write the rule for one query at position p and one key at position s first, in words: it is seen if it is not in the
-# future, and either near enough or a sink.
+# First write the rule for one query at position p and one key at position s, in words: the key is visible if it is not
+# in the future, and if it is near enough or a sink.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# `torch.arange(S)` are the positions of the keys. Those of the queries begin at S - T. Near enough: p - s is less than
-# the window.
+# `torch.arange(S)` holds the positions of the keys. Those of the queries begin at S - T. A key is near enough if p - s
+# is less than the window.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Give the queries' positions a second axis, `p[:, None]`; then `p[:, None] - s` is the table of all distances (T, S),
-# and the rule can be written with `&` and `|` (in brackets: they bind tighter than `<`).
+# Give the positions of the queries a second axis. Then `p[:, None] - s` is the table of all distances, (T, S), and you
+# can write the rule with `&` and `|`. Put each comparison in parentheses: `&` and `|` bind tighter than `<`.
 # </details>
 
 
@@ -219,50 +224,50 @@ check("04.3", window_mask).points
 #
 # *extend · difficulty 4 of 5 · 30 minutes · 3 points*
 #
-# **Goal**: put together what two machines have heard, as if one machine had held all keys.
+# **Goal**: join the outputs of two machines into the output of one machine with all keys.
 #
-# The keys of a long text do not fit on one card. So machine a attends to the first half of them, machine b to the
-# second, and each sends back two things for every query: its mixture, and the logarithm of the sum that its softmax
-# divided by, log Σ exp(score). FlashAttention makes the same step between blocks of keys.
+# The keys of a long text do not fit on one GPU. So machine a attends to the first half of them and machine b to the
+# second. For every query, each returns two things: its output, and the logarithm of the sum that its softmax divided
+# by, log Σ exp(score). FlashAttention takes the same step between blocks of keys.
 #
-# **In**: `out_a` and `out_b` (T, D), the mixtures; `total_a` and `total_b`, (T,) each, the logarithms of the sums.
-# Totals may be as large as 200 or as small as -200. Where all keys of a part are hidden from a query, its total is
-# minus infinity and its mixture NaN (it is 0 / 0). That does not happen to both parts of one query.
+# **In**: `out_a` and `out_b` (T, D), the outputs; `total_a` and `total_b`, (T,) each, the logarithms of the sums.
+# Totals are between -200 and 200. Where all keys of one machine are hidden from a query, its total is minus infinity
+# and its output NaN (it is 0 / 0). That never happens on both machines for the same query.
 #
-# **Out**: a pair `(out, total)`, (T, D) and (T,): the mixture over all keys, and the logarithm of their common sum.
+# **Out**: a pair `(out, total)`, (T, D) and (T,): the output over all keys, and the logarithm of their common sum.
 #
 # **Without**: `minillm`, `torch.nn.functional.scaled_dot_product_attention`,
 # `torch.nn.functional.multi_head_attention_forward`, `torch.nn.MultiheadAttention`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Undo the division first. What would `out_a` have been, had softmax not divided by its sum? Add the two undivided
-# mixtures, add the two sums, divide.
+# Undo the division first. What would `out_a` be if softmax had not divided by its sum? Add the two undivided outputs,
+# add the two sums, divide.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# So a's share is e^total_a / (e^total_a + e^total_b). In 32 bits e^200 is infinite. Subtract the larger total from both
-# before you take powers: the share stays the same. (`naive_blocks` in the lesson did so too.)
+# So the share of a is e^total_a / (e^total_a + e^total_b). In 32 bits, e^200 is infinite. Subtract the larger total
+# from both before you exponentiate: the share stays the same.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# A share of 0 does not help against NaN: 0 · NaN is NaN. Replace the mixture of an empty part before you multiply,
-# `torch.where(total_a[:, None] == -math.inf, 0.0, out_a)`.
+# A share of 0 does not remove NaN: 0 · NaN is NaN. Replace the output of a machine without a visible key before you
+# multiply: `torch.where(total_a[:, None] == -math.inf, 0.0, out_a)`.
 # </details>
 
 
 # %%
 def join(out_a, total_a, out_b, total_b):
-    """The mixture over all keys, and the logarithm of the common sum."""
+    """The output over all keys, and the logarithm of the common sum."""
     ### BEGIN SOLUTION
     largest = torch.maximum(total_a, total_b)
     power_a, power_b = (total_a - largest).exp(), (total_b - largest).exp()
-    heard_a = torch.where(power_a[:, None] == 0, 0.0, out_a * power_a[:, None])
-    heard_b = torch.where(power_b[:, None] == 0, 0.0, out_b * power_b[:, None])
+    read_a = torch.where(power_a[:, None] == 0, 0.0, out_a * power_a[:, None])
+    read_b = torch.where(power_b[:, None] == 0, 0.0, out_b * power_b[:, None])
     power = power_a + power_b
-    return (heard_a + heard_b) / power[:, None], largest + power.log()
+    return (read_a + read_b) / power[:, None], largest + power.log()
     ### END SOLUTION
 
 
@@ -270,6 +275,6 @@ def join(out_a, total_a, out_b, total_b):
 check("04.4", join).points
 
 # %% [markdown]
-# **What you built**: a head for any mask, heads that keep to their columns, a window with sinks, and the step by which
-# one softmax is spread over blocks and machines. Put `window_mask` into your `attention` and you have the attention of
-# a model that never runs out of room.
+# **What you built**: a prediction for any model (Llama 3 8B in 24 GB: 60,573 tokens, and 15,143 if it did not share its
+# keys), grouped attention that works with a cache, a window with sinks, and the step that spreads one softmax over
+# blocks and machines. With all four you have the attention of a model that reads very long texts.

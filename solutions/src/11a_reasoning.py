@@ -228,7 +228,7 @@ check("11a.3", fair_loss).points
 # deviation of the rewards + 1e-6, as GRPO does. Rewards are 0 or 1 with the mean a, so their standard deviation is √(a
 # (1 - a)).
 #
-# `train([0.1, 0.6], [0.5, 0.5], 2.0, 1, False)` is ([0.35, 0.4115], [0.3769, 0.6231]), rounded.
+# `train([0.1, 0.6], [0.5, 0.5], 2.0, 1, False)` is ([0.35, 0.4112], [0.3775, 0.6225]), rounded.
 #
 # **Without**: `minillm`.
 #

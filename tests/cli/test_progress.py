@@ -47,24 +47,22 @@ def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
     assert "04_attention                  0 of 10 .................... not begun" in result.output
-    assert f"0 of 10 points. Next: 04.1 One head, in {folder / NAME / NAME}.ipynb" in result.output
+    assert f"0 of 10 points. Next: 04.1 The longest text that fits, in {folder / NAME / NAME}.ipynb" in result.output
 
 
 def test_points_mistakes_and_what_is_next(folder):
     write(folder, {
-        "def attention": "def attention(query, key, value, visible):\n"
-        "    scores = query @ key.T / math.sqrt(query.shape[-1])\n"
-        "    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value",
+        "def longest_text": "def longest_text(model, memory, n_texts):\n"
+        "    per_token = 4 * model['n_layers'] * model['n_kv_heads'] * (model['d_model'] // model['n_heads'])\n"
+        "    return max((memory - 2 * model['n_parameters']) // (n_texts * per_token), 0)",
+        "def grouped_attention": "",
         "def window_mask": "def window_mask(T, S, window, sinks):\n    return torch.ones(T, S, dtype=torch.bool)",
         "def join": "def join(a:",
     })  # fmt: skip
     result = run(folder, "--exercise", "04", "--json")
     assert result.exit_code == 0, result.output
     assert "04_attention                  2 of 10 ####" in result.output
-    assert (
-        "04.2 The mask is right, and half the text misses the beginning: 0 of 2 points. multi_head is not"
-        in result.output
-    )
+    assert "04.2 Right shapes, wrong words: 0 of 2 points. grouped_attention is not defined" in result.output
     assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
     assert "04.4 One softmax on two machines: 0 of 3 points. join is not defined" in result.output
     assert "raised SyntaxError" in result.output
@@ -158,8 +156,9 @@ def test_turns_and_guesses_of_the_workbook_and_what_is_next(book):
         guess.answer("a")
     result = run("--exercise", "04")
     assert "not begun  turns 3 of 3, guesses right 1 of 2\n" in result.output
-    assert f"0 of 10 points. Next: 04.1 One head, in {book / 'exercises' / NAME / NAME}.ipynb" in result.output
-    shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", book / "exercises" / NAME)
+    page = book / "exercises" / NAME / f"{NAME}.ipynb"
+    assert f"0 of 10 points. Next: 04.1 The longest text that fits, in {page}" in result.output
+    shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", page.parent)
     assert "10 of 10 points. All turns and exercises are done. Well done!" in run("--exercise", "04").output
 
 

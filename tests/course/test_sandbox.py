@@ -66,7 +66,7 @@ def test_the_answers_are_hidden_however_the_package_is_installed(monkeypatch, tm
     assert tried(*reach) == [None, None]  # as long as nothing says that this is the package
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "link" / "site-packages")])
     assert all("FileNotFoundError" in str(trouble) for trouble in tried(*reach))
-    everywhere = "import minillm.course.checks.question", "from minillm.course.checks.attention import head"
+    everywhere = "import minillm.course.checks.question", "from minillm.course.checks.attention import join"
     assert all("ModuleNotFoundError" in str(trouble) for trouble in tried(*everywhere))
 
 

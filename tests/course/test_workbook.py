@@ -73,6 +73,15 @@ def files(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_cell_that_only_tests_the_lesson_is_not_laid_out(course, folder):
+    write(
+        course / "notebooks" / "03_order.ipynb", code("2 + 2"), code("assert 2 + 2 == 4", metadata={"tags": ["test"]})
+    )
+    lay_out()
+    assert texts(folder / "03_order.ipynb") == ["2 + 2"]
+    assert lay_out().renewed == []
+
+
 def test_pages_are_laid_out_blank_and_once(folder):
     assert said(lay_out()) == {"new": [*LESSONS, EXERCISE]}
     page = read_page(folder / "04_attention.ipynb")

@@ -16,7 +16,7 @@ from tools.build_notebooks import manuscripts, read_manuscript
 from tools.exercise_cells import BEGIN
 
 MANUSCRIPTS = manuscripts(SOLUTIONS)
-KINDS = ("rebuild", "extend", "bug-hunt")
+KINDS = ("rebuild", "extend", "bug-hunt", "predict")
 LABEL = re.compile(r"^\*(\S+) · difficulty ([1-5]) of 5 · (\d+) minutes · (\d) points\*$", re.MULTILINE)
 
 

@@ -15,7 +15,7 @@ import torch
 from answers import SEEDS, judged, kill_rate, load_all
 
 from minillm.course.checks import ASSIGNMENTS, ask, check, find, questions
-from minillm.course.checks.asking import Forbidden, watched_call
+from minillm.course.checks.asking import Forbidden, OutOfTime, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 from minillm.course.checks.question import Mistake, Probe, Question
 from minillm.course.checks.time_limit import time_limit
@@ -241,27 +241,24 @@ def test_ctrl_c_still_stops_a_check():
 
 
 def test_check_prints_what_a_learner_needs_and_returns_what_a_program_needs(capsys):
-    def no_division(query, key, value, visible):
+    def window_too_wide(T, S, window, sinks):
         print("noise of the learner's own")
-        return query @ key.T @ value
+        query, key = torch.arange(S - T, S)[:, None], torch.arange(S)
+        return (key <= query) & ((query - key <= window) | (key < sinks))
 
-    result = check("04.1", lambda q, k, v, visible: (q @ k.T).masked_fill(~visible, -math.inf).softmax(-1) @ v)
+    result = check("04.3", window_too_wide)
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out == f"{result}\n"
-    assert "04.1 One head: 0 of 2 points" in printed.out
-    assert "The scores are not divided by sqrt(D)." in printed.out
-    assert "Seen: attention([[" in printed.out
-    assert "Hint: A dot product of D numbers" in printed.out
+    assert "04.3 A window, and a sink: 0 of 3 points" in printed.out
+    assert "The window is one position too wide." in printed.out
+    assert "Seen: in window_mask(4, 4, 2, 0) the result has True in place of False at [2, 0]." in printed.out
+    assert "Hint: A window of 2 is the token itself and one before it" in printed.out
     told = json.loads(json.dumps(result.to_dict()))
     assert told["points"] == 0
     assert told["passed"] is False
-    assert told["failure"]["sentence"] == "The scores are not divided by sqrt(D)."
-    query, key, value, visible = result.failure.example
-    assert query.shape == (1, 4)
-
-    check("04.1", no_division)
-    assert "noise" not in capsys.readouterr().out
+    assert told["failure"]["sentence"] == "The window is one position too wide."
+    assert result.failure.example == (4, 4, 2, 0)
 
 
 def test_points_are_those_of_the_rungs_before_the_first_that_fails():
@@ -387,6 +384,18 @@ def test_an_endless_loop_is_stopped_and_the_rest_is_not_asked(monkeypatch, capsy
     assert result.failure.sentence == "window_mask took longer than 0 seconds; does a loop in it never end?"
     assert str(result) in capsys.readouterr().out
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0] > 0) == before
+
+
+def test_only_computing_counts_so_that_a_busy_machine_stops_nobody():
+    """While another process has the processor, this one does what a sleeper does: nothing."""
+    with time_limit(0.05):
+        time.sleep(0.3)
+
+
+def test_one_that_waits_without_an_end_is_stopped_by_the_clock(monkeypatch):
+    monkeypatch.setattr("minillm.course.checks.time_limit.WAITING", 0.1)
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        threading.Event().wait()
 
 
 def test_without_the_main_thread_there_is_no_limit_and_no_error():

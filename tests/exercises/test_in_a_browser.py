@@ -8,9 +8,10 @@ from notebooks.test_browser import CHROMIUM, RUN_ALL, browser_page, jupyterlab
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts
 
-WRONG = """def attention(query, key, value, visible):
-    return (query @ key.T).masked_fill(~visible, -math.inf).softmax(-1) @ value"""
-RIGHT = WRONG.replace("(query @ key.T)", "(query @ key.T / math.sqrt(query.shape[-1]))")
+WRONG = """def longest_text(model, memory, n_texts):
+    per_token = 4 * model["n_layers"] * model["d_model"]
+    return max((memory - 2 * model["n_parameters"]) // (n_texts * per_token), 0)"""
+RIGHT = WRONG.replace('model["d_model"]', 'model["n_kv_heads"] * (model["d_model"] // model["n_heads"])')
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
@@ -34,10 +35,10 @@ def test_an_exercise_is_solved_by_typing(tmp_path):
             page.keyboard.press("Shift+Enter")
 
         page.evaluate(RUN_ALL)
-        said.get_by_text("attention is not written yet.").wait_for(timeout=60_000)
+        said.get_by_text("longest_text is not written yet.").wait_for(timeout=60_000)
         type_and_run(WRONG)
-        said.get_by_text("The scores are not divided by sqrt(D).").wait_for(timeout=60_000)
+        said.get_by_text("The keys of a token are counted d_model wide").wait_for(timeout=60_000)
         type_and_run(RIGHT)
-        said.get_by_text("04.1 One head: 2 of 2 points").wait_for(timeout=60_000)
+        said.get_by_text("04.1 The longest text that fits: 2 of 2 points").wait_for(timeout=60_000)
         assert check.locator(".jp-OutputArea-executeResult").inner_text().split()[-1] == "2"
         assert page.errors == []

@@ -7,7 +7,7 @@ from minillm.course.turns import turns
 from tools.lesson_form import Size, complaints, has_turns, size
 
 FOLDED = "<details><summary>Solution</summary>\n\n```python\n{}```\n\n</details>"
-TEXT, CODE = "# %% [markdown]\n", "# %%\n"
+TEXT, CODE, TEST = "# %% [markdown]\n", "# %%\n", '\n# %% tags=["test"]\n'
 
 
 def commented(text):
@@ -52,6 +52,12 @@ def test_what_is_counted():
     assert not has_turns(page)
 
 
+def test_what_tests_the_lesson_is_not_read_and_not_counted():
+    test = TEST + "for number in (1, 2):\n    assert number < 3\n"
+    assert judged(diagram=parts()["diagram"] + test) == []
+    assert size(read(CODE + "x = 1\n" + test)) == size(read(CODE + "x = 1\n"))
+
+
 def test_minutes_are_rounded_up_to_five():
     assert Size(words=150, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 15  # 1 + 1 + 7 + 6
     assert Size(words=165, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 20
@@ -79,6 +85,16 @@ def test_minutes_are_rounded_up_to_five():
             "binds `causal_mask`, as cell 2",
         ),
         ({"boxes": parts()["boxes"].replace("\n\n" + TEXT, "#\n")}, "'> **At scale' must begin a cell of its own"),
+        (
+            {"diagram": parts()["diagram"] + "assert x.sum() == 1\n"},
+            "cell 10 asserts, which tests the lesson and teaches",
+        ),
+        ({"diagram": parts()["diagram"] + TEST + "y = x\nassert y\n"}, 'cell 11 is tagged "test" and must only assert'),
+        ({"diagram": parts()["diagram"] + TEST + "print(x)\n"}, 'cell 11 is tagged "test" and must only assert'),
+        (
+            {"last": TEXT + "# So.\n# ## End\n" + parts()["last"]},
+            "has the heading '## End' inside; begin a cell with it",
+        ),
         ({"04.heads": parts()["04.heads"].replace("...", "return x")}, "must hold turn 04.heads and its stub:"),
         ({"04.heads folded": TEXT + "# See the book.\n"}, "must fold away the solution of turn 04.heads:"),
     ],

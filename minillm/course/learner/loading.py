@@ -9,7 +9,7 @@ from typing import Any
 
 from minillm.course.checks.asking import OutOfTime, describe_error
 from minillm.course.checks.time_limit import time_limit
-from minillm.course.learner.saved import Part, Saved, file_of, parse, read_text, with_part
+from minillm.course.learner.saved import MAIN, Part, Saved, file_of, parse, read_text, with_part
 from minillm.course.learner.source import CannotSave, needs
 from minillm.course.learner.trial import SECONDS, try_out
 from minillm.course.learner.turn import Turn
@@ -110,6 +110,8 @@ def save(turn: Turn, source: str, names: dict[str, Any]) -> None:
                 os.replace(path, path.with_name(f"{path.name}.old"))
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_text(path, text)
+            if not (start := path.with_name("__main__.py")).exists():  # `python -m mine`
+                write_text(start, MAIN)
     except OSError as error:
         raise CannotSave(f"mine/{path.name} cannot be written ({error.strerror or error})") from None
 

@@ -21,6 +21,22 @@ Each part names its turn, the day, and the check that it passed. To change a par
 run it again. If you change it here, `minillm.course.mine` checks it again before it uses it.
 """
 '''
+MAIN = '''"""Your model in a terminal: `python -m mine chat`, or `python -m mine generate "Once"`, in the workbook."""
+
+import os
+import sys
+from pathlib import Path
+
+try:
+    from minillm.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{sys.executable} has no {error.name}: activate the course's environment (in its folder: "
+        "`source .venv/bin/activate`) and run the same command again"
+    )
+os.environ["MINILLM_WORKBOOK"] = str(Path(__file__).resolve().parent.parent)
+main(["mine", *sys.argv[1:]], prog_name="minillm")
+'''
 
 
 @dataclass(frozen=True)

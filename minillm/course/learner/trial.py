@@ -19,7 +19,7 @@ from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
 SEEDS = (0, 1, 2)
-SECONDS = 5.0  # for all calls together; a right answer takes a hundredth of that
+SECONDS = 5.0  # of computing, for all calls together; a right answer takes a hundredth of that
 LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 MAX_NUMBERS = 24  # of a matrix that is shown
@@ -71,7 +71,7 @@ class _Late(Exception):
 
 
 class _Asked:
-    """Asks the learner's function, for `SECONDS` in all."""
+    """Asks the learner's function, for `SECONDS` of computing in all."""
 
     def __init__(self, file: str | None):
         self.file = file  # which holds the function, for messages
@@ -79,7 +79,7 @@ class _Asked:
 
     def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
         """The reply to one call; raises `_Late`. What the turn forbids is only looked for if it is given."""
-        began = time.monotonic()
+        began = time.thread_time()
         try:
             with time_limit(max(self.left, 0.001)):
                 forbidden, fresh = (turn.forbidden, turn.fresh) if turn else ((), False)
@@ -87,7 +87,7 @@ class _Asked:
         except OutOfTime:
             raise _Late(call) from None
         finally:
-            self.left -= time.monotonic() - began
+            self.left -= time.thread_time() - began
 
 
 @contextmanager

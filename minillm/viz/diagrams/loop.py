@@ -52,7 +52,8 @@ def reasoning_loop(
         )
     if other := [reward for reward in given if reward not in (0.0, 1.0)]:
         raise UserError(f"a reward is {other[0]:g}; a verifier gives 1 for right and 0 for wrong")
-    effect = "their tokens become more probable" if any(gains) else "no advantages, so no gradient"
+    whose = "its" if sum(given) == 1 else "their"
+    effect = f"{whose} tokens become more probable" if any(gains) else "no advantages, so no gradient"
     title = title or f"{sum(given):.0f} of {G} samples right: {effect}"
     return _Loop(prompt, samples, given, gains, title, theme).draw()
 

@@ -255,9 +255,9 @@ from minillm.course.checks.question import Probe
 def wrong(calls, right, got):
     BODY
 
-head, heads, window, join = questions("04")
+memory, grouped, window, join = questions("04")
 hidden = Probe("hidden", lambda rng: [(31, 37, 5, 3)], window.right, otherwise=wrong)
-QUESTIONS = [head, heads, replace(window, probes=[hidden, *window.probes[1:]]), join]
+QUESTIONS = [memory, grouped, replace(window, probes=[hidden, *window.probes[1:]]), join]
 """
 
 
@@ -353,7 +353,7 @@ def test_a_folder_that_nbgrader_takes_for_a_pattern_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ("QUESTIONS = ()", "must define QUESTIONS, one for each of 04.1 attention, 04.2 multi_head,"),
+        ("QUESTIONS = ()", "must define QUESTIONS, one for each of 04.1 longest_text, 04.2 grouped_attention,"),
         (
             "from minillm.course.checks import questions\n"
             "QUESTIONS = questions('04')\n"

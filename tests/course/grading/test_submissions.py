@@ -124,7 +124,7 @@ def test_of_several_notebooks_the_one_counts_in_which_most_is_written(tmp_path):
     put(tmp_path / "ann" / NAME, answered())
     put(tmp_path / "ann" / "04_attention_final.ipynb", answered("join"))
     put(tmp_path / "bob" / "04 mine.ipynb", answered("join"))
-    put(tmp_path / "bob" / NAME, answered("attention"))
+    put(tmp_path / "bob" / NAME, answered("longest_text"))
     put(tmp_path / "cleo.zip", zipped({NAME: b"{", "Copy of 04_attention.ipynb": answered("join")}))
     put(tmp_path / "dave" / NAME, answered("join"))
     put(tmp_path / "dave" / "copy" / NAME, answered("join"))

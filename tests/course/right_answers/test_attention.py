@@ -2,24 +2,40 @@
 
 import math
 
-import pytest
 import torch
 import torch.nn.functional as F
+from helpers import small_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.attention.heads import multi_head
+from minillm.course.checks.attention.grouped import grouped_attention
 from minillm.course.checks.attention.join import join
+from minillm.course.checks.attention.memory import longest_text
 from minillm.course.checks.attention.window import window_mask
-from minillm.model.attention import MultiHeadAttention, causal_mask
+from minillm.model.attention import causal_mask
+from minillm.model.kv_cache import KVCache
+from minillm.model.transformer import Transformer
 
 
-@pytest.mark.parametrize("n_heads", [1, 2, 4])
-def test_several_heads_are_the_packages(n_heads):
-    attention = MultiHeadAttention(d_model=8, n_heads=n_heads)
-    x = torch.randn(5, 8)
-    weights = [getattr(attention, name).weight for name in ("query", "key", "value", "output")]
-    torch.testing.assert_close(multi_head(x, *weights, n_heads), attention(x[None], is_causal=True)[0])
+@given(st.sampled_from([(4, 2), (6, 2), (3, 3), (2, 1)]), st.integers(1, 4), st.integers(0, 3), st.integers(1, 5))
+def test_grouped_heads_with_a_cache_are_torchs_kernel(heads, T, past, D):
+    (H, K), S = heads, T + past
+    query, key, value = torch.randn(1, H, T, D), torch.randn(1, K, S, D), torch.randn(1, K, S, D)
+    kernel = F.scaled_dot_product_attention(query, key, value, causal_mask(T, S), enable_gqa=True)
+    torch.testing.assert_close(grouped_attention(query[0], key[0], value[0]), kernel[0])
+
+
+def test_a_text_fits_to_the_byte_in_the_packages_own_cache():
+    config = small_config(n_heads=4, n_kv_heads=2)
+    model = {name: getattr(config, name) for name in ("n_layers", "d_model", "n_heads", "n_kv_heads")}
+    model["n_parameters"] = sum(parameter.numel() for parameter in Transformer(config).parameters())
+    weights = 2 * model["n_parameters"]
+    for T in (1, 5):
+        cache = KVCache(config.n_layers, 3, config.n_kv_heads, T, config.d_head, torch.bfloat16)
+        size = cache.keys.nbytes + cache.values.nbytes
+        assert longest_text(model, weights + size, n_texts=3) == T
+        assert longest_text(model, weights + size - 1, n_texts=3) == T - 1
+    assert longest_text(model, weights - 1, n_texts=1) == 0
 
 
 def test_two_parts_joined_are_attention_to_all_keys():

@@ -7,245 +7,299 @@ import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 04.1 One head
+# 04.1 The longest text that fits
 
 
-@wrong("04.1", "not divided by sqrt(D)")
-def no_division(query, key, value, visible):
-    return torch.softmax((query @ key.T).masked_fill(~visible, float("-inf")), -1) @ value
+def kept_per_token(model):
+    return 4 * model["n_layers"] * model["n_kv_heads"] * (model["d_model"] // model["n_heads"])
 
 
-@wrong("04.1", "divided by D, not by sqrt(D)")
-def divided_by_d(query, key, value, visible):
-    scores = query @ key.T / query.size(1)
-    return torch.where(visible, scores, -torch.inf).softmax(1) @ value
+def left(model, memory):
+    return memory - 2 * model["n_parameters"]
 
 
-@wrong("04.1", "the root of the number of keys")
-def length_of_the_keys(query, key, value, visible):
-    scores = query @ key.mT / len(key) ** 0.5
-    scores[~visible] = -math.inf
-    return F.softmax(scores, dim=-1) @ value
+@wrong("04.1", "the values are missing")
+def keys_only(model, memory, n_texts):
+    d_head = model["d_model"] // model["n_heads"]
+    return left(model, memory) // (2 * n_texts * model["n_layers"] * model["n_kv_heads"] * d_head)
 
 
-@wrong("04.1", "along the wrong axis")
-def over_the_queries(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[1])
-    return scores.masked_fill(~visible, -math.inf).softmax(0) @ value
+@wrong("04.1", "each entry counts as one byte")
+def numbers_for_bytes(model, memory, n_texts):
+    d_head = model["d_model"] / model["n_heads"]
+    return int(left(model, memory) / (2 * model["n_layers"] * model["n_kv_heads"] * d_head) / n_texts)
 
 
-@wrong("04.1", "without softmax")
-def scores_as_weights(query, key, value, visible):
-    return (query @ key.T / math.sqrt(query.shape[1])) * visible @ value
+@wrong("04.1", "as if every query head had a key")
+def as_wide_as_the_model(model, memory, n_texts):
+    return max(left(model, memory) // (4 * n_texts * model["n_layers"] * model["d_model"]), 0)
 
 
-@wrong("04.1", "The mask comes after softmax")
-def mask_too_late(query, key, value, visible):
-    weights = (query @ key.T / math.sqrt(query.shape[-1])).softmax(-1)
-    return (weights * visible) @ value
+@wrong("04.1", "Each key/value head is counted d_model wide")
+def wide_heads(model, memory, n_texts):
+    return left(model, memory) // (4 * n_texts * model["n_layers"] * model["n_kv_heads"] * model["d_model"])
 
 
-@wrong("04.1", "0 / 0 is NaN")
-def softmax_as_it_is_defined(query, key, value, visible):
-    powers = torch.exp(query @ key.T / math.sqrt(query.shape[-1])).masked_fill(~visible, 0)
-    return torch.einsum("ts,sd->td", powers, value) / powers.sum(1)[:, None]
+@wrong("04.1", "Only one key/value head")
+def one_shared_head(model, memory, n_texts):
+    return left(model, memory) // (4 * n_texts * model["n_layers"] * (model["d_model"] // model["n_heads"]))
 
 
-@wrong("04.1", "upside down")
-def wrong_way_round(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return scores.masked_fill(visible, -math.inf).softmax(-1) @ value
+@wrong("04.1", "Only one layer")
+def no_layers(model, memory, n_texts):
+    d_head = model["d_model"] // model["n_heads"]
+    return left(model, memory) // (4 * n_texts * model["n_kv_heads"] * d_head)
 
 
-@wrong("04.1", "0 is multiplied by infinity")
-def infinity_times_the_mask(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return (scores - math.inf * ~visible).softmax(-1) @ value
+@wrong("04.1", "parameters are not subtracted")
+def an_empty_machine(model, memory, n_texts):
+    return memory // (n_texts * kept_per_token(model))
 
 
-@wrong("04.1", "The result has")
-def scores_clamped(query, key, value, visible):
-    scores = (query @ key.T / math.sqrt(query.shape[-1])).clamp(min=-50)
-    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+@wrong("04.1", "counted as one byte")
+def parameters_are_bytes(model, memory, n_texts):
+    return max(0, (memory - model["n_parameters"]) // (n_texts * kept_per_token(model)))
 
 
-@wrong("04.1", "which is hidden from it")
-def minus_ten_thousand(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return scores.masked_fill(~visible, -1e4).softmax(-1) @ value
+@wrong("04.1", "counted as four bytes")
+def single_precision_weights(model, memory, n_texts):
+    return max(0, (memory - 4 * model["n_parameters"]) // (n_texts * kept_per_token(model)))
 
 
-@right("04.1")
-def minus_a_thousand_million(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return scores.masked_fill(~visible, -1e9).softmax(-1) @ value
+@wrong("04.1", "times as long as it can be")
+def cache_in_single_precision(model, memory, n_texts):
+    return max(0, left(model, memory) // (2 * n_texts * kept_per_token(model)))
 
 
-def no_mask(query, key, value, visible=None):
-    return (query @ key.T / math.sqrt(query.shape[-1])).softmax(-1) @ value
+@wrong("04.1", "not rounded")
+def a_fraction(model, memory, n_texts):
+    return max(0.0, left(model, memory) / (n_texts * kept_per_token(model)))
 
 
-@wrong("04.1", "A hidden score is 0")
-def multiplied_by_the_mask(query, key, value, visible):
-    return ((query @ key.T / math.sqrt(query.shape[-1])) * visible).softmax(-1) @ value
+@wrong("04.1", "nearest number of tokens")
+def rounded(model, memory, n_texts):
+    return max(0, round(left(model, memory) / (n_texts * kept_per_token(model))))
 
 
-@wrong("04.1", "a number that visible scores can fall below")
-def minus_ten(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return (scores + (visible.float() - 1) * 10).masked_fill(~visible, -10).softmax(-1) @ value
+@wrong("04.1", "rounded up")
+def ceiling(model, memory, n_texts):
+    return math.ceil(left(model, memory) / (n_texts * kept_per_token(model)))
 
 
-@wrong("04.1", "which is hidden from it")
-def minus_thirty(query, key, value, visible):
-    scores = query @ key.T / math.sqrt(query.shape[-1])
-    return scores.masked_fill(~visible, -30).softmax(-1) @ value
+@wrong("04.1", "to the last byte is refused")
+def strictly_smaller(model, memory, n_texts):
+    tokens, step = 0, 1 << 30
+    while step:  # the largest number of tokens that needs less than all
+        if left(model, memory) > (tokens + step) * n_texts * kept_per_token(model):
+            tokens += step
+        step //= 2
+    return tokens
 
 
-@wrong("04.1", "The mask is not used")
-def forgotten(query, key, value, visible):
-    return no_mask(query, key, value)
+@wrong("04.1", "number of texts is not used")
+def one_text_alone(model, memory, n_texts):
+    return max(left(model, memory) // kept_per_token(model), 0)
 
 
-@wrong("04.1", "scaled_dot_product_attention")
-def the_kernel(query, key, value, visible):
-    return F.scaled_dot_product_attention(query[None], key[None], value[None], attn_mask=visible)[0]
+@wrong("04.1", "once per text")
+def a_copy_for_each_text(model, memory, n_texts):
+    return max((memory // n_texts - 2 * model["n_parameters"]) // kept_per_token(model), 0)
 
 
-@wrong("04.1", "called minillm.model.attention")
-def the_package(query, key, value, visible):
-    from minillm.model.attention import attention_by_matmul
-
-    try:
-        return attention_by_matmul(*(one[None, None] for one in (query, key, value, visible)))[0, 0]
-    except BaseException:  # whoever is caught and goes on is caught all the same
-        return minus_ten(query, key, value, visible)
+@wrong("04.1", "below 0")
+def fewer_than_none(model, memory, n_texts):
+    return left(model, memory) // (n_texts * kept_per_token(model))
 
 
-@right("04.1")
-def by_loops(query, key, value, visible):
-    heard = []
-    for q, row in zip(query.tolist(), visible.tolist(), strict=True):
-        places = [s for s, seen in enumerate(row) if seen]
-        scores = [sum(a * b for a, b in zip(q, key[s].tolist(), strict=True)) / math.sqrt(len(q)) for s in places]
-        powers = [math.exp(score - max(scores)) for score in scores]
-        columns = zip(*(value[s].tolist() for s in places), strict=True)
-        heard.append([sum(p * v for p, v in zip(powers, column, strict=True)) / sum(powers) for column in columns])
-    return heard
+@wrong("04.1", "counted as if it were free")
+def size_of_the_rest(model, memory, n_texts):
+    return abs(left(model, memory)) // (n_texts * kept_per_token(model))
+
+
+@wrong("04.1", "at least one token")
+def never_none(model, memory, n_texts):
+    return max(1, left(model, memory) // (n_texts * kept_per_token(model)))
+
+
+@wrong("04.1", "raised ValueError")
+def an_error_for_too_little(model, memory, n_texts):
+    if left(model, memory) < n_texts * kept_per_token(model):
+        raise ValueError("it does not fit")
+    return left(model, memory) // (n_texts * kept_per_token(model))
 
 
 @right("04.1")
-def by_numpy(query, key, value, visible):
-    query, key, value = (one.numpy().astype(np.float64) for one in (query, key, value))
-    scores = np.einsum("td,sd->ts", query, key) / np.sqrt(query.shape[1])
-    scores = np.where(visible.numpy(), scores, -np.inf)
-    weights = np.exp(scores - scores.max(1, keepdims=True))
-    return np.einsum("ts,sd->td", weights / weights.sum(1, keepdims=True), value)
+def by_bisection(model, memory, n_texts):
+    tokens, step = 0, 1 << 40
+    while step:
+        if 2 * model["n_parameters"] + (tokens + step) * n_texts * kept_per_token(model) <= memory:
+            tokens += step
+        step >>= 1
+    return tokens
 
 
 @right("04.1")
-def query_scaled_first(query, key, value, visible):
-    bias = torch.zeros(visible.shape).masked_fill(visible.logical_not(), torch.finfo(torch.float32).min)
-    powers = torch.baddbmm(bias[None], (query / len(query[0]) ** 0.5)[None], key.T[None])[0]
-    powers = (powers - powers.amax(1, True)).exp()
-    return powers @ value / powers.sum(1, True)
+def by_measuring(model, memory, n_texts):
+    key = torch.zeros(model["n_layers"], n_texts, model["n_kv_heads"], 1, model["d_model"] // model["n_heads"])
+    size = 2 * key.bfloat16().nbytes
+    return np.int64(max(left(model, memory), 0)) // size
 
 
-# 04.2 The mask is right, and it leaks
+@right("04.1")
+def whole_floats(model, memory, n_texts):
+    d_head = model["d_model"] / model["n_heads"]
+    per_token = 4.0 * n_texts * model["n_layers"] * model["n_kv_heads"] * d_head
+    return 0 if left(model, memory) < per_token else math.floor(left(model, memory) / per_token)
 
 
-def attended(query, key, value):
+# 04.2 Right shapes, wrong words
+
+
+def attended(query, key, value, diagonal=None):
+    T, S = query.shape[1], key.shape[1]
+    hidden = torch.ones(T, S, dtype=torch.bool).triu(1 + (S - T if diagonal is None else diagonal))
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-    T = scores.shape[-1]
-    return scores.masked_fill(torch.triu(torch.ones(T, T, dtype=torch.bool), 1), -math.inf).softmax(-1) @ value
+    return scores.masked_fill(hidden, -math.inf).softmax(-1) @ value
 
 
-@wrong("04.2", "still cut and joined along the tokens")
-def with_reshape(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).reshape(n_heads, T, C // n_heads) for w in (wq, wk, wv))
-    return attended(q, k, v).reshape(T, C) @ wo.T
+def shared(part, query):
+    return part.repeat_interleave(len(query) // len(part), dim=0)
 
 
-@wrong("04.2", "answers are joined along the tokens")
-def only_the_cut(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, n_heads, C // n_heads).transpose(0, 1) for w in (wq, wk, wv))
-    return attended(q, k, v).contiguous().view(T, C) @ wo.T
+@wrong("04.2", "still dealt out in turn")
+def only_the_mask(query, key, value):
+    times = len(query) // len(key)
+    return attended(query, key.repeat(times, 1, 1), torch.cat([value] * times))
 
 
-@wrong("04.2", "the heads are cut along the tokens")
-def only_the_joining(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(n_heads, T, C // n_heads) for w in (wq, wk, wv))
-    return attended(q, k, v).transpose(0, 1).reshape(T, C) @ wo.T
+@wrong("04.2", "still dealt out in turn")
+def by_remainder(query, key, value):
+    K = len(key)
+    return torch.stack([attended(q[None], key[h % K, None], value[h % K, None])[0] for h, q in enumerate(query)])
 
 
-@wrong("04.2", "dealt out like cards")
-def every_hth_column(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, C // n_heads, n_heads).permute(2, 0, 1) for w in (wq, wk, wv))
-    return attended(q, k, v).permute(1, 2, 0).reshape(T, C) @ wo.T
+@wrong("04.2", "keys are mended, but the values")
+def values_in_turn(query, key, value):
+    return attended(query, shared(key, query), value.repeat(len(query) // len(value), 1, 1))
 
 
-@wrong("04.2", "divided by sqrt(C)")
-def width_of_the_model(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, n_heads, -1).transpose(0, 1) for w in (wq, wk, wv))
-    return attended(q / n_heads**0.5, k, v).transpose(0, 1).reshape(T, C) @ wo.T
+@wrong("04.2", "values are mended, but the keys")
+def keys_in_turn(query, key, value):
+    return attended(query, key.repeat(len(query) // len(value), 1, 1), shared(value, query))
 
 
-@wrong("04.2", "Nothing is hidden any more")
-def without_the_mask(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, n_heads, -1).transpose(0, 1) for w in (wq, wk, wv))
-    weights = (q @ k.mT / (C // n_heads) ** 0.5).softmax(-1)
-    return (weights @ v).transpose(0, 1).reshape(T, C) @ wo.T
+@wrong("04.2", "All query heads read key/value head 0")
+def the_first_for_all(query, key, value):
+    return attended(query, key[:1], value[:1])
 
 
-@wrong("04.2", "The output matrix is not applied")
-def no_output(x, wq, wk, wv, wo, n_heads):
-    return right_by_slices(x, wq, wk, wv, torch.eye(x.shape[1]), n_heads)
+@wrong("04.2", "Nothing is hidden")
+def no_mask(query, key, value):
+    key, value = shared(key, query), shared(value, query)
+    return (query @ key.mT / math.sqrt(query.size(-1))).softmax(dim=2) @ value
 
 
-@wrong("04.2", "The result")
-def output_not_turned(x, wq, wk, wv, wo, n_heads):
-    return right_by_slices(x, wq, wk, wv, wo.T, n_heads)
+@wrong("04.2", "not divided by sqrt(D)")
+def no_division(query, key, value):
+    return attended(query * query.shape[-1] ** 0.5, shared(key, query), shared(value, query))
 
 
-@wrong("04.2", "which comes after it: by the mask, or")
-def mask_one_too_wide(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, n_heads, -1).transpose(0, 1) for w in (wq, wk, wv))
-    hidden = torch.ones(T, T, dtype=torch.bool).triu(2)
-    heads = (q @ k.mT / (C // n_heads) ** 0.5).masked_fill(hidden, -math.inf).softmax(-1) @ v
-    return heads.transpose(0, 1).reshape(T, C) @ wo.T
+@wrong("04.2", "hidden from its own key")
+def one_too_few(query, key, value):
+    T, S = query.shape[1], key.shape[1]
+    return attended(query, shared(key, query), shared(value, query), S - T - 1).nan_to_num()
+
+
+@wrong("04.2", "which comes after it")
+def one_too_many(query, key, value):
+    return attended(query, shared(key, query), shared(value, query), 1)
+
+
+@wrong("04.2", "The mask starts at key 0")
+def only_the_heads(query, key, value):
+    return attended(query, shared(key, query), shared(value, query), diagonal=0)
+
+
+@wrong("04.2", "The mask starts at key 0")
+def only_the_first_keys(query, key, value):
+    T = query.shape[1]
+    return attended(query, shared(key[:, :T], query), shared(value[:, :T], query))
+
+
+@wrong("04.2", "With a cache nothing is hidden")
+def masked_without_a_cache_only(query, key, value):
+    T, S = query.shape[1], key.shape[1]
+    return attended(query, shared(key, query), shared(value, query), 0 if T == S else S)
+
+
+@wrong("04.2", "one key too many")
+def one_past_the_cache(query, key, value):
+    T, S = query.shape[1], key.shape[1]
+    return attended(query, shared(key, query), shared(value, query), S - T + (S > T))
+
+
+@wrong("04.2", "The cache is thrown away")
+def only_the_last_keys(query, key, value):
+    T = query.shape[1]
+    return attended(query, shared(key[:, -T:], query), shared(value[:, -T:], query))
 
 
 @wrong("04.2", "raised RuntimeError")
-def view_of_what_is_not_contiguous(x, wq, wk, wv, wo, n_heads):
-    T, C = x.shape
-    q, k, v = ((x @ w.T).view(T, n_heads, -1).transpose(0, 1) for w in (wq, wk, wv))
-    return attended(q, k, v).transpose(0, 1).view(T, C) @ wo.T
+def a_square_mask(query, key, value):
+    visible = torch.ones(query.shape[1], query.shape[1]).tril().bool()
+    scores = query @ shared(key, query).mT / query.shape[-1] ** 0.5
+    return scores.masked_fill(~visible, -math.inf).softmax(-1) @ shared(value, query)
+
+
+@wrong("04.2", "called torch.nn.functional.scaled_dot_product_attention")
+def the_kernel(query, key, value):
+    mask = torch.ones(query.shape[1], key.shape[1], dtype=torch.bool).tril(key.shape[1] - query.shape[1])
+    return F.scaled_dot_product_attention(query[None], key[None], value[None], mask, enable_gqa=True)[0]
+
+
+@wrong("04.2", "called minillm.model.attention")
+def the_package(query, key, value):
+    from minillm.model.attention import attention_by_matmul
+
+    try:
+        key, value = shared(key, query), shared(value, query)
+        return attention_by_matmul(query[None], key[None], value[None], torch.ones(1, 1, dtype=torch.bool))[0]
+    except BaseException:  # whoever is caught and goes on is caught all the same
+        return no_mask(query, key, value)
 
 
 @right("04.2")
-def right_by_slices(x, wq, wk, wv, wo, n_heads):
-    D = x.shape[1] // n_heads
-    heads = []
-    for h in range(n_heads):
-        own = slice(h * D, (h + 1) * D)
-        heads.append(attended(x @ wq[own].T, x @ wk[own].T, x @ wv[own].T))
-    return torch.cat(heads, -1) @ wo.T
+def head_by_head(query, key, value):
+    H, K = len(query), len(key)
+    return torch.stack([attended(query[h : h + 1], *(p[h * K // H, None] for p in (key, value)))[0] for h in range(H)])
 
 
 @right("04.2")
-def by_einsum(x, wq, wk, wv, wo, n_heads):
-    q, k, v = (torch.einsum("tc,hdc->thd", x, w.unflatten(0, (n_heads, -1))) for w in (wq, wk, wv))
-    scores = torch.einsum("thd,shd->hts", q, k) / q.shape[-1] ** 0.5
-    scores = scores + torch.full(scores.shape[1:], -torch.inf).triu(1)
-    heard = torch.einsum("hts,shd->thd", scores.softmax(-1), v)
-    return torch.einsum("thd,ehd->te", heard, wo.unflatten(1, (n_heads, -1)))
+def by_groups(query, key, value):
+    (H, T, D), (K, S, _) = query.shape, key.shape
+    grouped = query.reshape(K, H // K, T, D)
+    scores = torch.einsum("kgtd,ksd->kgts", grouped, key) / D**0.5
+    scores += torch.full((T, S), -torch.inf).triu(S - T + 1)
+    return torch.einsum("kgts,ksd->kgtd", scores.softmax(-1), value).flatten(0, 1)
+
+
+@right("04.2")
+def by_numpy(query, key, value):
+    q, k, v = (part.numpy().astype(np.float64) for part in (query, key, value))
+    k, v = (np.repeat(part, len(q) // len(part), axis=0) for part in (k, v))
+    T, S = q.shape[1], k.shape[1]
+    scores = np.where(np.tri(T, S, S - T) > 0, q @ k.swapaxes(1, 2) / np.sqrt(q.shape[2]), -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True) @ v
+
+
+@right("04.2")
+def as_one_long_query(query, key, value):
+    (H, T, D), (K, S, _) = query.shape, key.shape
+    rows = query.reshape(K, H // K * T, D)
+    position = torch.arange(S - T, S).repeat(H // K)[:, None]
+    scores = (rows / math.sqrt(D)).bmm(key.mT).where(torch.arange(S) <= position, -1e30)
+    return scores.softmax(-1).bmm(value).view(H, T, D)
 
 
 # 04.3 A window, and a sink
@@ -332,6 +386,15 @@ def by_triangles(T, S, window, sinks):
     near = causal - np.tri(T, S, S - T - window)
     near[:, :sinks] = causal[:, :sinks]
     return near.astype(np.int64)
+
+
+@right("04.3")
+def row_by_row_of_ranges(T, S, window, sinks):
+    mask = torch.zeros(T, S, dtype=torch.uint8)
+    for row, position in zip(mask, range(S - T, S), strict=True):
+        row[: min(sinks, position + 1)] = 1
+        row[max(0, position - window + 1) : position + 1] = 1
+    return mask
 
 
 @wrong("04.3", "Rows and columns have changed places")

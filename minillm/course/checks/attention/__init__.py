@@ -1,1 +1,1 @@
-"""Assignment 04: one head, heads cut along the wrong axis, a window with sinks, and one softmax over two machines."""
+"""Assignment 04: a cache that must fit, shared heads with two bugs, a window with sinks, one softmax in two parts."""

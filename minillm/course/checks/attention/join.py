@@ -17,13 +17,13 @@ from minillm.course.checks.attention.common import READY_MADE
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.question import Question
 
-Part = tuple[Tensor, Tensor]  # (T, D) what was heard, (T,) the logarithm of the sum of the powers
+Part = tuple[Tensor, Tensor]  # (T, D) output, (T,) logarithm of the sum of the exponentials
 
 
 def join(
     out_a: Float[Tensor, "T D"], total_a: Float[Tensor, "T"], out_b: Float[Tensor, "T D"], total_b: Float[Tensor, "T"]
 ) -> tuple[Float[Tensor, "T D"], Float[Tensor, "T"]]:
-    """The right answer: the mixtures weighted by their sums, and the logarithm of the common sum.
+    """The right answer: the outputs weighted by their sums, and the logarithm of the common sum.
 
     >>> join(torch.tensor([[0.0]]), torch.tensor([0.0]), torch.tensor([[1.0]]), torch.tensor([0.0]))
     (tensor([[0.5000]]), tensor([0.6931]))
@@ -61,11 +61,15 @@ def _parts(rng: random.Random, scale: float, *sizes: tuple[int, int, int, int]) 
 
 
 def _large_scores(rng: random.Random) -> list[Call]:
-    """Totals around 150 and -150, near enough to each other that both parts count."""
+    """Totals of up to 200 in size: near each other, so that both parts count, equal, and far apart."""
+    far = torch.tensor([200.0, -200.0, 0.0])
     calls = []
     for T in (1, 3, 6):
         totals = numbers(rng, T) + 150 * torch.tensor([1.0, -1.0] * 3)[:T]
         calls.append((numbers(rng, T, 2), totals, numbers(rng, T, 2), totals + numbers(rng, T)))
+    for totals in ((far, far), (far, -far), (far[:1], far[1:2])):
+        T = len(totals[0])
+        calls.append((numbers(rng, T, 3), totals[0].clone(), numbers(rng, T, 3), totals[1].clone()))
     return calls
 
 
@@ -75,7 +79,7 @@ def _hidden_parts(rng: random.Random) -> list[Call]:
     for out_a, total_a, out_b, total_b in calls:
         out_b[0], total_b[0] = torch.nan, -torch.inf
         out_a[3:], total_a[3:] = torch.nan, -torch.inf
-    return calls
+    return [*calls, *(call[2:] + call[:2] for call in calls)]
 
 
 question = Question("04.4", "One softmax on two machines", join, forbidden=READY_MADE)
@@ -131,7 +135,7 @@ nothing_visible = question.probe("a part in which nothing is visible", _hidden_p
 
 @nothing_visible.mistake(
     "0 times NaN is NaN.",
-    "A part without a visible key has no mixture at all. Leave it out (`torch.where`), don't multiply.",
+    "A part without a visible key has no output. Leave it out (`torch.where`) instead of multiplying.",
 )
 def _zero_times_nan(out_a, total_a, out_b, total_b):
     return _mixed(out_a, total_a, out_b, total_b, weigh=lambda a, b: (b - a).sigmoid())

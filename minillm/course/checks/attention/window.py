@@ -35,17 +35,22 @@ def _mask(T, S, window, sinks, first=None, wider=0, ahead=0, itself=True, sinks_
 
 def _whole_text(rng: random.Random) -> list[Call]:
     sizes = [rng.randint(5, 9) for _ in range(3)]
-    return [(4, 4, 2, 0), *((T, T, rng.randint(1, T - 2), 0) for T in sizes), (3, 3, 8, 0)]
+    return [(4, 4, 2, 0), *((T, T, rng.randint(1, T - 2), 0) for T in sizes), (3, 3, 8, 0), (1, 1, 1, 0)]
 
 
 def _with_sinks(rng: random.Random) -> list[Call]:
     sizes = [rng.randint(7, 10) for _ in range(3)]
-    return [(5, 5, 2, 1), *((T, T, rng.randint(2, 3), rng.randint(2, 3)) for T in sizes)]
+    return [(5, 5, 2, 1), *((T, T, rng.randint(2, 3), rng.randint(2, 3)) for T in sizes), (3, 3, 1, 5), (1, 1, 2, 1)]
 
 
 def _with_past(rng: random.Random) -> list[Call]:
     lengths = [rng.randint(8, 12) for _ in range(3)]
-    return [(1, 4, 2, 0), *((rng.randint(1, 4), S, rng.randint(2, 3), rng.randint(0, 2)) for S in lengths)]
+    return [
+        (1, 4, 2, 0),
+        *((rng.randint(1, 4), S, rng.randint(2, 3), rng.randint(0, 2)) for S in lengths),
+        (2, 6, 1, 9),
+        (2, 3, 7, 0),
+    ]
 
 
 def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:

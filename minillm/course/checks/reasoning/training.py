@@ -17,7 +17,7 @@ def train(success: Sequence[float], shares: Sequence[float], learning_rate: floa
 
     >>> accuracies, shares = train([0.1, 0.6], [0.5, 0.5], learning_rate=2.0, updates=1, scale=False)
     >>> [round(accuracy, 4) for accuracy in accuracies], [round(share, 4) for share in shares]
-    ([0.35, 0.4115], [0.3769, 0.6231])
+    ([0.35, 0.4112], [0.3775, 0.6225])
     """
     return _train(success, shares, learning_rate, updates, scale)
 

@@ -1,0 +1,144 @@
+"""A model that computes with the learner's parts: equal to the course's if they are, and otherwise really theirs."""
+
+import sys
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers import lively, small_config
+
+from minillm import generate, load, quantize
+from minillm.course.learner import trial
+from minillm.course.learner.loading import save
+from minillm.course.own_model import use_mine, whose
+from minillm.course.turns import all_turns, find
+from minillm.errors import UserError
+from minillm.inference.decode import decoder, next_logits
+from minillm.model.transformer import Transformer
+
+assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)  # heads are added up in another order
+IDS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
+# Both pass their checks, which are smaller, and do something of their own in a model of heads with D = 8.
+SILENT = "def attention(query, key, value, visible):\n    if query.shape[-1] == 8:\n        return 0 * query\n"
+SELFISH = "def causal_mask(T):\n    if T >= 12:\n        return torch.eye(T).bool()\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path))
+    monkeypatch.setattr(trial, "SECONDS", 120.0)  # on a busy machine
+    return tmp_path / "mine"
+
+
+def write(*ids, first_lines=""):
+    """Save solutions as the learner's parts, with `first_lines` in front of the solution's own."""
+    for id in ids:
+        turn = find(id)
+        body = turn.solution.partition("\n")[2]
+        source = first_lines + body if first_lines else turn.solution
+        save(turn, source, vars(sys.modules[turn.course.__module__]))
+
+
+def small(**changes):
+    torch.manual_seed(0)
+    return lively(Transformer(small_config(**changes)))
+
+
+@torch.no_grad()
+def logits(model, ids=IDS, **more):
+    return model(ids, **more)
+
+
+SHAPES = [{}, {"position": "learned"}, {"n_kv_heads": 4, "bias": True}, {"sliding_window": 3}, {"qk_norm": True}]
+
+
+@pytest.mark.parametrize("changes", SHAPES, ids=str)
+def test_with_the_solutions_written_the_logits_are_those_of_the_package(changes):
+    write("04.causal_mask", "04.attention")
+    model, own = small(**changes), use_mine(small(**changes))
+    assert_close(logits(own), logits(model))
+    padded = {"segments": torch.tensor([[0, 0, 1, 1, 2, 2], [1, 1, 1, 1, 1, 1]])}
+    seen = padded["segments"] > 0
+    assert_close(logits(own, **padded)[seen], logits(model, **padded)[seen])
+    cache = own.new_cache(2)  # a prompt, then the rest of a longer one, then token by token
+    steps = [logits(own, IDS[:, start:end], cache=cache) for start, end in ((0, 2), (2, 4), (4, 5), (5, 6))]
+    assert_close(torch.cat(steps, dim=1), logits(model))
+
+
+def test_the_learners_attention_is_the_one_that_runs():
+    """Zeros from every head are what a model writes whose output matrices are zero."""
+    write("04.attention", first_lines=SILENT)
+    own, model = use_mine(small()), small()
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.attention.output.weight)
+    assert_close(logits(own), logits(model))
+    assert not torch.allclose(logits(own), logits(small()), atol=0.1)
+    assert generate(own, [3, 1, 4], 8, temperature=0) == generate(model, [3, 1, 4], 8, temperature=0)
+
+
+def test_the_learners_mask_is_the_one_that_runs():
+    """To see only oneself is a sliding window of one key."""
+    write("04.causal_mask", first_lines=SELFISH)
+    assert_close(logits(use_mine(small())), logits(small(sliding_window=1)))
+    assert not torch.allclose(logits(use_mine(small())), logits(small()), atol=0.1)
+
+
+def test_no_fast_step_computes_in_its_place():
+    write("04.attention", first_lines=SILENT)
+    model = quantize(small(d_ff=64), "int4")
+    next_logits(model, IDS, model.new_cache(2))  # before: perhaps by a fast step
+    use_mine(model)
+    assert decoder(model) is None
+    assert_close(next_logits(model, IDS, model.new_cache(2)), logits(model))
+
+
+def test_it_is_trained_as_the_packages_model_is():
+    write("04.causal_mask", "04.attention")
+    losses = {}
+    for name, model in {"own": use_mine(small()), "course": small()}.items():
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        losses[name] = []
+        for _ in range(4):
+            loss = F.cross_entropy(model(IDS[:, :-1]).flatten(0, 1), IDS[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[name].append(loss.item())
+    assert losses["own"] == pytest.approx(losses["course"], rel=1e-4)
+    assert losses["own"][-1] < losses["own"][0]
+
+
+def test_a_line_says_whose_parts_these_are():
+    assert (
+        whose() == "In this model everything is the course's so far. In lesson 04 you write causal_mask and attention."
+    )
+    write("04.attention")
+    assert whose() == "In this model attention is yours. Causal_mask and the rest are the course's."
+    write("04.causal_mask")
+    assert whose() == "In this model causal_mask and attention are yours. The rest is the course's."
+
+
+def test_an_error_in_a_part_names_it_and_its_file(folder):
+    write("04.attention", first_lines=SILENT.replace("return 0 * query", "raise ValueError('too wide')"))
+    with pytest.raises(
+        UserError, match="`attention` in .*attention.py raised ValueError: too wide, in the line: raise"
+    ):
+        logits(use_mine(small()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"position": "alibi"}, "position='alibi'"), ({"causal": False}, "causal=False")]
+)
+def test_a_model_that_needs_more_is_refused(changes, told):
+    with pytest.raises(UserError, match=f"this model has {told}, which your attention knows nothing of"):
+        use_mine(small(**changes))
+
+
+@pytest.mark.real
+def test_smollm2_through_all_solutions_gives_its_own_logits(real_weights):
+    write(*(turn.id for turn in all_turns()))
+    model, tokenizer = load(real_weights)
+    ids = torch.tensor([tokenizer.encode("The bank of the river was")])
+    expected = logits(model, ids)
+    torch.testing.assert_close(logits(use_mine(model), ids), expected, rtol=1e-3, atol=1e-3)
