@@ -11,6 +11,7 @@ are installed, their files are copied to `offline/` beside the deck, and it need
 
 import argparse
 import importlib.util
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ COPIES = {  # setting of nbconvert: a package, the file or folder in it, and wha
     "require_js_url": ("nbclassic", "static/components/requirejs/require.js", ""),
     "mathjax_url": ("nbclassic", "static/components/MathJax", "/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full,Safe"),
 }
+NO_MERMAID = "data:text/javascript,export default {initialize() {}}"  # nbconvert asks for it; no lesson draws with it
+FONTS = re.compile(r"@import url\(https?:[^)]*\);")  # of the web; the themes name others, too
 INSTALL = "pip install --no-deps sphinx-revealjs nbclassic"
 
 
@@ -58,7 +61,10 @@ def copy_libraries(out: Path) -> dict[str, str]:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    return {setting: f"offline/{source.name}{COPIES[setting][2]}" for setting, source in sources.items()}
+    for theme in (out / "offline" / sources["reveal_url_prefix"].name).glob("dist/theme/*.css"):
+        theme.write_text(FONTS.sub("", theme.read_text(encoding="utf-8")), encoding="utf-8")
+    copies = {setting: f"offline/{source.name}{COPIES[setting][2]}" for setting, source in sources.items()}
+    return copies | {"mermaid_js_url": NO_MERMAID}
 
 
 def write_deck(page: Path, out: Path, settings: dict[str, str]) -> Path:

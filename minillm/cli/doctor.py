@@ -55,7 +55,7 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
         "float32_gflops": round(matmul_peak(chosen) / 1e9),
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
-        "native_step": native.unavailable() or native.best_path(),
+        "native_step": native.unavailable() or native.paths()[-1],
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
         "course_models": {name: bool(files) for name, files in models.files_here().items()},

@@ -2,8 +2,9 @@
 
 sampling      temperature, top-k, top-p, min-p: choose one token
 generate      the autoregressive loop
-decode        a fast decoding step for quantized models
-native        the same step in C, compiled at first use (native_library, native_weights: its library and weights)
+decode        the fast step of a model: in C where that works, else with fewer operations of PyTorch
+native        the step in C, compiled at first use (native_library, native_weights: its library and weights)
+snapshot      whether a model is still what its fast step was made from
 text          tokens to text, piece by piece
 engine        continuous batching: requests join and leave between two steps
 turns         the turns of a chat that fit into the context

@@ -1,9 +1,13 @@
-"""A fast decoding step: the model's own arithmetic on plain tensors, for quantized models of Llama's shape.
+"""The fast step of a model: which form computes new tokens, and the form for computers without a C compiler.
 
-`Transformer` with a cache computes the same and is the form to read. With weights of 4 bits, its matrix products take
-only a third of a step; the rest goes into hundreds of small operations between them, a few microseconds each. This form
-has fewer of them: queries, keys and values are one product, gate and up are another, a norm is four operations, and the
-heads that share keys are passed to the attention kernel as queries of one head.
+`Transformer` with a cache is the form to read. For a quantized model of Llama's shape, `decoder` finds a faster one:
+`NativeStep` in C (`native`) where it works, else `Decoder`. Neither is used while the model is trained or has hooks,
+nor after its weights were changed: then a new one is made (`snapshot`).
+
+With weights of 4 bits, the matrix products of `Transformer` take only a third of a step; the rest goes into hundreds of
+small operations between them, a few microseconds each. `Decoder` has fewer of them: queries, keys and values are one
+product, gate and up are another, a norm is four operations, and the heads that share keys are passed to the attention
+kernel as queries of one head.
 """
 
 import math
@@ -15,6 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm.inference.native import NativeStep, unavailable
+from minillm.inference.native_weights import misfit
+from minillm.inference.snapshot import Snapshot
 from minillm.model.attention import causal_mask
 from minillm.model.context import Context
 from minillm.model.kv_cache import Cache, KVCache
@@ -33,13 +40,13 @@ class Step(Protocol):
         ids: Int[Tensor, "B T"],
         cache: KVCache,
         segments: Int[Tensor, "B T"] | None = None,
-        last_only: bool = False,
-    ) -> Float[Tensor, "B T1 V"]:
-        """Append T tokens to every row of the cache; the logits after each, or after the last one only."""
+        n_last: int | None = None,
+    ) -> Float[Tensor, "B n_last V"]:
+        """Append T tokens to every row of the cache; the logits after the last `n_last` of them (None: after each)."""
         ...
 
 
-_DECODERS: "weakref.WeakKeyDictionary[Transformer, Step | None]" = weakref.WeakKeyDictionary()
+_STEPS: "weakref.WeakKeyDictionary[Transformer, tuple[Snapshot, Step] | None]" = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -60,24 +67,28 @@ def next_logits(
 
 
 def last_logits(
-    model: Transformer, ids: Int[Tensor, "B T"], cache: Cache | None, segments: Int[Tensor, "B T"] | None = None
-) -> Float[Tensor, "B V"]:
-    """The logits after the last token of each prompt: by an installed step that takes prompts of any length, else by
-    the model itself.
+    model: Transformer,
+    ids: Int[Tensor, "B T"],
+    cache: Cache | None,
+    segments: Int[Tensor, "B T"] | None = None,
+    n_last: int = 1,
+) -> Float[Tensor, "B n_last V"]:
+    """The logits after the last tokens of each prompt: by a step that takes prompts of any length, else by the model.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
     >>> last_logits(model, torch.tensor([[7, 3]]), model.new_cache()).shape
-    torch.Size([1, 10])
+    torch.Size([1, 1, 10])
     """
-    step = _DECODERS.get(model) if model.device.type == "cpu" else None
-    if step is not None and step.most_vectors is None and isinstance(cache, KVCache):
-        return step(ids, cache, segments, last_only=True)[:, -1]
-    return model.head(model.hidden(ids, cache, segments)[:, -1])
+    fast = decoder(model) if isinstance(cache, KVCache) else None
+    if fast is not None and fast.most_vectors is None:
+        assert isinstance(cache, KVCache)
+        return fast(ids, cache, segments, n_last)
+    return model.head(model.hidden(ids, cache, segments)[:, -n_last:])
 
 
 def install(model: Transformer, step: Step | None) -> None:
-    """Let `next_logits` take this step for the model from now on, or the model itself (None).
+    """Let the model be computed by this step from now on, or by itself (None), until its weights change.
 
     >>> from minillm import ModelConfig, quantize
     >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
@@ -86,21 +97,35 @@ def install(model: Transformer, step: Step | None) -> None:
     >>> decoder(model) is step
     True
     """
-    _DECODERS[model] = step
+    _STEPS[model] = None if step is None else (Snapshot(model), step)
 
 
 def decoder(model: Transformer) -> Step | None:
-    """The fast step of this model: what was installed, else a `Decoder`, made once; None where `fits` is False.
+    """The fast step of this model, made at first use; None where there is none, in training, and with hooks.
 
     >>> from minillm import ModelConfig
     >>> decoder(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))) is None
     True
     """
-    if model.device.type != "cpu":  # it was moved after a decoder was made
+    if model.training or model.device.type != "cpu":
         return None
-    if model not in _DECODERS:
-        _DECODERS[model] = Decoder(model) if fits(model) else None
-    return _DECODERS[model]
+    if model not in _STEPS:
+        install(model, _fastest(model))
+    if (known := _STEPS[model]) is None:
+        return None
+    snapshot, step = known
+    if not snapshot.holds():  # the step has copies of weights that were changed
+        del _STEPS[model]
+        return decoder(model)
+    return None if snapshot.has_hooks() else step
+
+
+def _fastest(model: Transformer) -> Step | None:
+    if any(parameter.is_inference() for parameter in model.parameters()):  # torch does not count their changes
+        return None
+    if misfit(model) is None and unavailable() is None:
+        return NativeStep(model)
+    return Decoder(model) if fits(model) else None
 
 
 def fits(model: Transformer) -> bool:
@@ -140,7 +165,7 @@ class Decoder:
         self.layers = [_Layer(block) for block in model.blocks]
         self.final_norm = model.final_norm.weight.detach() * math.sqrt(c.d_model)
         self.n_heads, self.n_kv_heads, self.d_head = c.n_heads, c.n_kv_heads, c.d_head
-        self.model = weakref.ref(model)  # a strong reference would keep it in `_DECODERS` forever
+        self.model = weakref.ref(model)  # a strong reference would keep it in `_STEPS` forever
         # |x|^2 = C mean(x^2), so x / sqrt(mean(x^2) + eps) is sqrt(C) x / hypot(|x|, sqrt(C eps)).
         self.sqrt_eps = torch.tensor(math.sqrt(c.d_model * c.norm_eps))
 
@@ -150,11 +175,11 @@ class Decoder:
         ids: Int[Tensor, "B T"],
         cache: KVCache,
         segments: Int[Tensor, "B T"] | None = None,
-        last_only: bool = False,
-    ) -> Float[Tensor, "B T1 V"]:
+        n_last: int | None = None,
+    ) -> Float[Tensor, "B n_last V"]:
         """Append T tokens to every row of `cache`; raises `ValueError` where it or the model's context is full.
 
-        `segments` as in `Transformer`: 0 where a row's new token is padding.
+        `segments` as in `Transformer`: 0 where a row's new token is padding. `n_last`: see `Step`.
         """
         model = self.model()
         assert model is not None, "the model of this decoder was deleted"
@@ -186,7 +211,7 @@ class Decoder:
             x += layer.down(F.silu(gate).mul_(up).bfloat16())
         # 3. count what was appended, and score
         context.advance_cache()
-        x = x.view(B, T, -1)[:, -1] if last_only else x
+        x = x.view(B, T, -1)[:, -(n_last or T) :].flatten(0, 1)
         return self.head(self.normed(x, self.final_norm)).to(x.dtype).unflatten(0, (B, -1))
 
     def _mask(self, context: Context, T: int) -> Float[Tensor, "*B1 rows S"] | None:

@@ -143,9 +143,9 @@ class Engine:
 
     A text does not depend on the other requests in the batch: each draws from its own seed, and is what `generate`
     gives for it alone, up to rounding. Products of many rows may add up in another order, which matters where two
-    tokens are nearly equal. In float32 this is rare. Products with quantized weights round to bfloat16, and there about
-    one text in three of SmolLM2 differs within 30 tokens. Tokens outside the tokenizer's vocabulary (a model's may be
-    rounded up) are never drawn. An engine is not thread-safe.
+    tokens are nearly equal. In float32 this is rare, and the step in C adds up each row alike. Without that step,
+    quantized weights round to bfloat16, and about one text in three of SmolLM2 differs within 30 tokens. Tokens outside
+    the tokenizer's vocabulary (a model's may be rounded up) are never drawn. An engine is not thread-safe.
 
     Besides the batch, the keys and values of finished texts are kept, of at most `kept_tokens` tokens in total (None:
     as many as the model's context); each token takes 2 L K D numbers. Raises `ValueError` for a model that cannot use a
@@ -231,7 +231,7 @@ class Engine:
         else:
             row = KVCache.aligned([prefix_cache], n_new=len(ids) - prefix_cache.length)
         rest = torch.tensor([ids[row.length :]], device=self.model.device)
-        return row, last_logits(self.model, rest, row)
+        return row, last_logits(self.model, rest, row)[:, -1]
 
     def _rows(self) -> list[tuple[Answer, KVCache]]:
         """The running requests, each with its row of the cache."""

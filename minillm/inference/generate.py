@@ -160,7 +160,7 @@ def continuations(
                 logits = model.head(hidden[:, -1])
             else:
                 read = (new, new_segments) if use_cache else (tokens, segments)
-                logits = last_logits(model, read[0], cache, read[1])
+                logits = last_logits(model, read[0], cache, read[1])[:, -1]
             drawn = sampling.choose(logits, tokens, rng)
         chosen = torch.where(running, drawn, tokens[:, -1])
         yield chosen, running

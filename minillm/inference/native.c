@@ -1,7 +1,8 @@
 /* One decoding step of a Llama-shaped model: from the embeddings of new tokens to logits, over a KV cache.
 
-The same arithmetic as `minillm/model/transformer.py`, with one difference: before each matrix product the input is
-rounded to int8, with one scale per block of 32 numbers, so that a product of codes is a product of small integers.
+The same arithmetic as `minillm/model/transformer.py`, with one difference: before a product with a matrix of 4 or 8 bits
+the input is rounded to integers -16256 .. 16256, with one scale per block of 32 numbers. Such an integer is stored as two
+bytes, 128 high + low, so that a product is one of small integers, for which processors have instructions.
 `native.py` packs the weights, checks every size and calls `minillm_step`; nothing is allocated or checked here.
 
 Shapes as everywhere: B rows, T new tokens per row, N = B T vectors, S positions, C width, H heads, K key/value heads,
@@ -22,12 +23,18 @@ four. Weights are scale (code - 8) + zero in 4 bits and scale (code - 128) in 8.
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define BLOCK 32        /* numbers that share a scale */
 #define ROWS 16         /* rows in a group: one 512-bit register of 32-bit sums */
-#define TILE 4          /* vectors that share one pass over the weights */
+#define TILE 8          /* most vectors that share one pass over the weights; half as many in AVX2, with 16 registers */
+#define LARGEST 16256   /* of the integers that inputs are rounded to: 127 * 128 */
 #define MOST_THREADS 64
 
 typedef struct { const uint8_t *blocks; const float *bias; int64_t rows, columns, bits; } Matrix;
@@ -46,7 +53,7 @@ typedef struct {
 } Model;
 
 typedef struct {
-    int64_t B, T, n_past, n_threads, path, last_only; /* last_only: logits of the last token of each row */
+    int64_t B, T, n_past, n_threads, path, n_last;    /* n_last: tokens of each row whose logits are wanted */
     float *x;                                         /* (N, C), the embeddings; afterwards the residual stream */
     const float *cos, *sin;                           /* (T, D/2); of row b from b * angle_stride on */
     const uint8_t *mask;                              /* (T, S), likewise; NULL: token t sees n_past + t + 1 positions */
@@ -54,10 +61,10 @@ typedef struct {
     void *keys, *values;                              /* (L, B, K, S, D) with these strides, in numbers */
     int64_t layer_stride, row_stride, head_stride, position_stride, cache_format;
     float *normed, *query, *key, *value, *mixed, *gate, *up, *scores; /* scores: (threads, S) */
-    int8_t *codes;                                    /* the rounded input of a product: codes, scales, sums of codes */
-    float *scale;
-    int32_t *sum;
-    float *logits;                                    /* (N or B, V rounded up to 16) */
+    int8_t *codes;                                    /* the rounded input of a product, (columns / 32, N, 2, 32): high */
+    float *scale;                                     /* bytes, then low ones; of each block the scale, and the sum of */
+    int32_t *sum;                                     /* its integers */
+    float *logits;                                    /* (B n_last, V rounded up to 16) */
 } Call;
 
 /* The sizes that `native.py` must agree with. */
@@ -105,9 +112,10 @@ INLINE void store(void *numbers, int64_t i, float x, int format) {
     ((uint16_t *)numbers)[i] = (uint16_t)half;
 }
 
-/* ---- products: 16 rows of a matrix with `n` vectors, which is 1 or TILE ---- */
+/* ---- products: 16 rows of a matrix with `n` vectors, which is 1, TILE / 2 or TILE ---- */
 
-typedef struct { const float *values; const int8_t *codes; const float *scale; const int32_t *sum; } Input;
+/* From one vector on, which has N - 1 others in each block. */
+typedef struct { const float *values; const int8_t *codes; const float *scale; const int32_t *sum; int64_t N; } Input;
 typedef void Dot(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]);
 
 INLINE int64_t block_bytes(int64_t bits) { return bits == 4 ? 320 : bits == 8 ? 544 : 1024; }
@@ -135,16 +143,16 @@ static void dot_plain(const Matrix *m, int64_t group, Input in, int n, float out
             else if (j % 2 == 0) for (int i = 0; i < 64; i++) w[i] = (p[32 * j + i] & 15) - 8;
             else for (int i = 0; i < 64; i++) w[i] = (p[32 * (j - 1) + i] >> 4) - 8;
             for (int v = 0; v < n; v++) {
-                const int8_t *x = in.codes + v * m->columns + b * BLOCK + 4 * j;
-                for (int r = 0; r < ROWS; r++)
-                    parts[v][r] += w[4 * r] * x[0] + w[4 * r + 1] * x[1] + w[4 * r + 2] * x[2] + w[4 * r + 3] * x[3];
+                const int8_t *high = in.codes + 2 * BLOCK * (b * in.N + v) + 4 * j, *low = high + BLOCK;
+                for (int i = 0; i < 4; i++)
+                    for (int r = 0; r < ROWS; r++) parts[v][r] += w[4 * r + i] * (128 * high[i] + low[i]);
             }
         }
         for (int v = 0; v < n; v++)
             for (int r = 0; r < ROWS; r++) {
                 float product = from_bfloat16(end + 2 * r) * parts[v][r];
-                if (m->bits == 4) product += from_bfloat16(end + 32 + 2 * r) * in.sum[v * n_blocks + b];
-                out[v][r] += product * in.scale[v * n_blocks + b];
+                if (m->bits == 4) product += from_bfloat16(end + 32 + 2 * r) * in.sum[b * in.N + v];
+                out[v][r] += product * in.scale[b * in.N + v];
             }
     }
 }
@@ -158,30 +166,35 @@ AVX512 INLINE __m512 sixteen(const uint8_t *p) { /* numbers in bfloat16, as floa
 }
 
 /* vpdpbusd multiplies 64 unsigned bytes with 64 signed ones and adds each four products to a 32-bit sum: four columns of
-16 rows. Codes are unsigned, so what they are too large by times the sum of the vector's codes is taken off first. */
+16 rows. Codes are unsigned, so what they are too large by, 8 or 128, times the sum of the vector is taken off. */
 AVX512 INLINE void tile_avx512(const Matrix *m, int64_t group, Input in, int n, int bits, float out[TILE][ROWS]) {
     int64_t n_blocks = m->columns / BLOCK;
     const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
     __m512 total[TILE];
     for (int v = 0; v < n; v++) total[v] = _mm512_setzero_ps();
     for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
-        __m512i part[TILE], packed = _mm512_setzero_si512(), w;
-        for (int v = 0; v < n; v++) part[v] = _mm512_set1_epi32(-(bits == 4 ? 8 : 128) * in.sum[v * n_blocks + b]);
+        __m512i high[TILE], low[TILE], packed = _mm512_setzero_si512(), w;
+        for (int v = 0; v < n; v++) high[v] = low[v] = _mm512_setzero_si512();
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             if (bits == 8 || j % 2 == 0) packed = _mm512_loadu_si512(p + 64 * (bits == 8 ? j : j / 2));
             w = bits == 8 ? packed : j % 2 ? _mm512_srli_epi16(packed, 4) : packed;
             if (bits == 4) w = _mm512_and_si512(w, _mm512_set1_epi8(15));
             for (int v = 0; v < n; v++) {
-                int32_t four = four_codes(in.codes + v * m->columns + b * BLOCK + 4 * j);
-                part[v] = _mm512_dpbusd_epi32(part[v], w, _mm512_set1_epi32(four));
+                const int8_t *x = in.codes + 2 * BLOCK * (b * in.N + v) + 4 * j;
+                high[v] = _mm512_dpbusd_epi32(high[v], w, _mm512_set1_epi32(four_codes(x)));
+                low[v] = _mm512_dpbusd_epi32(low[v], w, _mm512_set1_epi32(four_codes(x + BLOCK)));
             }
         }
-        __m512 scale = sixteen(p + 64 * bits), zero = bits == 4 ? sixteen(p + 64 * bits + 32) : _mm512_setzero_ps();
+        __m512 scale = sixteen(p + 64 * bits), zero = _mm512_setzero_ps();
+        if (bits == 4) zero = _mm512_fmadd_ps(_mm512_set1_ps(-8), scale, sixteen(p + 64 * bits + 32));
         for (int v = 0; v < n; v++) {
-            __m512 product = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(part[v]));
-            if (bits == 4) product = _mm512_fmadd_ps(zero, _mm512_set1_ps((float)in.sum[v * n_blocks + b]), product);
-            total[v] = _mm512_fmadd_ps(product, _mm512_set1_ps(in.scale[v * n_blocks + b]), total[v]);
+            __m512i sum = _mm512_set1_epi32(in.sum[b * in.N + v]);
+            if (bits == 8) high[v] = _mm512_sub_epi32(high[v], sum);
+            __m512i part = _mm512_add_epi32(_mm512_slli_epi32(high[v], 7), low[v]);
+            __m512 product = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(part));
+            if (bits == 4) product = _mm512_fmadd_ps(zero, _mm512_cvtepi32_ps(sum), product);
+            total[v] = _mm512_fmadd_ps(product, _mm512_set1_ps(in.scale[b * in.N + v]), total[v]);
         }
     }
     for (int v = 0; v < n; v++) _mm512_storeu_ps(out[v], total[v]);
@@ -193,16 +206,26 @@ AVX2 INLINE __m256 eight(const uint8_t *p) {
 
 /* maddubs adds two products in 16 bits and saturates. Eight pairs of 4-bit codes stay below (8 * 2 * 15 * 127 = 30480).
 With 8 bits it gets |code| and the vector with the code's sign, at most 2 * 128 * 127 = 32512, and is widened at once. */
+AVX2 INLINE __m256i add_products(__m256i sum, __m256i w, int32_t four, int bits) {
+    __m256i x = _mm256_set1_epi32(four);
+    if (bits == 4) return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, x));
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+AVX2 INLINE __m256i in_32_bits(__m256i sum, int bits) {
+    return bits == 4 ? _mm256_madd_epi16(sum, _mm256_set1_epi16(1)) : sum;
+}
+
 AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int bits, float out[TILE][ROWS]) {
     int64_t n_blocks = m->columns / BLOCK;
-    const __m256i ones = _mm256_set1_epi16(1);
     for (int side = 0; side < 2; side++) { /* eight rows at a time */
         const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
         __m256 total[TILE];
         for (int v = 0; v < n; v++) total[v] = _mm256_setzero_ps();
         for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
-            __m256i part[TILE], packed = _mm256_setzero_si256(), w;
-            for (int v = 0; v < n; v++) part[v] = _mm256_setzero_si256();
+            __m256i high[TILE], low[TILE], packed = _mm256_setzero_si256(), w;
+            for (int v = 0; v < n; v++) high[v] = low[v] = _mm256_setzero_si256();
 #pragma GCC unroll 8
             for (int j = 0; j < 8; j++) {
                 const uint8_t *from = p + 64 * (bits == 8 ? j : j / 2) + 32 * side;
@@ -210,39 +233,86 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
                 w = bits == 4 && j % 2 ? _mm256_srli_epi16(packed, 4) : packed;
                 w = bits == 4 ? _mm256_and_si256(w, _mm256_set1_epi8(15)) : _mm256_xor_si256(w, _mm256_set1_epi8(-128));
                 for (int v = 0; v < n; v++) {
-                    __m256i x = _mm256_set1_epi32(four_codes(in.codes + v * m->columns + b * BLOCK + 4 * j));
-                    if (bits == 4) part[v] = _mm256_add_epi16(part[v], _mm256_maddubs_epi16(w, x));
-                    else {
-                        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-                        part[v] = _mm256_add_epi32(part[v], _mm256_madd_epi16(pairs, ones));
-                    }
+                    const int8_t *x = in.codes + 2 * BLOCK * (b * in.N + v) + 4 * j;
+                    high[v] = add_products(high[v], w, four_codes(x), bits);
+                    low[v] = add_products(low[v], w, four_codes(x + BLOCK), bits);
                 }
             }
             const uint8_t *end = p + 64 * bits + 16 * side;
             for (int v = 0; v < n; v++) {
-                int32_t sum = in.sum[v * n_blocks + b];
-                if (bits == 4)
-                    part[v] = _mm256_sub_epi32(_mm256_madd_epi16(part[v], ones), _mm256_set1_epi32(8 * sum));
-                __m256 product = _mm256_mul_ps(eight(end), _mm256_cvtepi32_ps(part[v]));
+                int32_t sum = in.sum[b * in.N + v];
+                __m256i part = _mm256_slli_epi32(in_32_bits(high[v], bits), 7);
+                part = _mm256_add_epi32(part, in_32_bits(low[v], bits));
+                if (bits == 4) part = _mm256_sub_epi32(part, _mm256_set1_epi32(8 * sum));
+                __m256 product = _mm256_mul_ps(eight(end), _mm256_cvtepi32_ps(part));
                 if (bits == 4) product = _mm256_fmadd_ps(eight(end + 32), _mm256_set1_ps((float)sum), product);
-                total[v] = _mm256_fmadd_ps(product, _mm256_set1_ps(in.scale[v * n_blocks + b]), total[v]);
+                total[v] = _mm256_fmadd_ps(product, _mm256_set1_ps(in.scale[b * in.N + v]), total[v]);
             }
         }
         for (int v = 0; v < n; v++) _mm256_storeu_ps(out[v] + 8 * side, total[v]);
     }
 }
 
+#elif defined(__aarch64__)
+#if defined(__ARM_FEATURE_DOTPROD)
+#define NEON /* the compiler was told so, as on a Mac */
+#else
+#define NEON __attribute__((target("+dotprod")))
+#endif
+
+NEON INLINE float32x4_t four(const uint8_t *p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(p)), 16));
+}
+
+/* sdot multiplies 16 signed bytes with 16 others and adds each four products to a 32-bit sum: four columns of 4 rows. */
+NEON INLINE void tile_neon(const Matrix *m, int64_t group, Input in, int n, int bits, float out[TILE][ROWS]) {
+    int64_t n_blocks = m->columns / BLOCK;
+    for (int quarter = 0; quarter < 4; quarter++) { /* four rows at a time */
+        const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
+        float32x4_t total[TILE];
+        for (int v = 0; v < n; v++) total[v] = vdupq_n_f32(0);
+        for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
+            int32x4_t high[TILE], low[TILE];
+            uint8x16_t packed = vdupq_n_u8(0);
+            for (int v = 0; v < n; v++) high[v] = low[v] = vdupq_n_s32(0);
+#pragma GCC unroll 8
+            for (int j = 0; j < 8; j++) {
+                if (bits == 8 || j % 2 == 0) packed = vld1q_u8(p + 64 * (bits == 8 ? j : j / 2) + 16 * quarter);
+                uint8x16_t code = bits == 8 ? packed : j % 2 ? vshrq_n_u8(packed, 4) : vandq_u8(packed, vdupq_n_u8(15));
+                int8x16_t w = vreinterpretq_s8_u8(vsubq_u8(code, vdupq_n_u8(bits == 4 ? 8 : 128)));
+                for (int v = 0; v < n; v++) {
+                    const int8_t *x = in.codes + 2 * BLOCK * (b * in.N + v) + 4 * j;
+                    high[v] = vdotq_s32(high[v], w, vreinterpretq_s8_s32(vdupq_n_s32(four_codes(x))));
+                    low[v] = vdotq_s32(low[v], w, vreinterpretq_s8_s32(vdupq_n_s32(four_codes(x + BLOCK))));
+                }
+            }
+            const uint8_t *end = p + 64 * bits + 8 * quarter;
+            for (int v = 0; v < n; v++) {
+                int32x4_t part = vaddq_s32(vshlq_n_s32(high[v], 7), low[v]);
+                float32x4_t product = vmulq_f32(four(end), vcvtq_f32_s32(part));
+                if (bits == 4) product = vfmaq_n_f32(product, four(end + 32), (float)in.sum[b * in.N + v]);
+                total[v] = vfmaq_n_f32(total[v], product, in.scale[b * in.N + v]);
+            }
+        }
+        for (int v = 0; v < n; v++) vst1q_f32(out[v] + 4 * quarter, total[v]);
+    }
+}
+#endif
+
 /* Bits and vectors are constants in each call, so the compiler unrolls the loops over them. */
-#define DOT(target, name, tile) \
+#define DOT(target, name, tile, most) \
     target static void name(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) { \
         if (m->bits == 16) dot_bfloat16(m, group, in, n, out); \
-        else if (m->bits == 4 && n == 1) tile(m, group, in, 1, 4, out); \
-        else if (m->bits == 4) tile(m, group, in, TILE, 4, out); \
-        else if (n == 1) tile(m, group, in, 1, 8, out); \
-        else tile(m, group, in, TILE, 8, out); \
+        else if (m->bits == 4) n == 1 ? tile(m, group, in, 1, 4, out) : n < most ? tile(m, group, in, TILE / 2, 4, out) \
+            : tile(m, group, in, most, 4, out); \
+        else n == 1 ? tile(m, group, in, 1, 8, out) : n < most ? tile(m, group, in, TILE / 2, 8, out) \
+            : tile(m, group, in, most, 8, out); \
     }
-DOT(AVX512, dot_avx512, tile_avx512)
-DOT(AVX2, dot_avx2, tile_avx2)
+#if defined(__x86_64__)
+DOT(AVX512, dot_avx512, tile_avx512, TILE)
+DOT(AVX2, dot_avx2, tile_avx2, TILE / 2)
+#elif defined(__aarch64__)
+DOT(NEON, dot_neon, tile_neon, TILE)
 #endif
 
 /* ---- threads: every step starts its own, which costs some 20 microseconds and leaves nothing behind for a fork, a
@@ -284,17 +354,22 @@ INLINE void normalize(const float *x, const float *weight, int64_t n, double eps
     for (int64_t i = 0; i < n; i++) y[i] = x[i] * factor * weight[i];
 }
 
-/* Round n numbers of vector `number`, from column `first` on, to codes -127 .. 127. */
-INLINE void quantize(const Call *c, const float *x, int64_t number, int64_t width, int64_t first, int64_t n) {
-    int64_t block = (number * width + first) / BLOCK;
-    int8_t *codes = c->codes + block * BLOCK;
-    for (; n > 0; n -= BLOCK, x += BLOCK, codes += BLOCK, block++) {
+/* Round n numbers of one of N vectors, from column `first` on. */
+INLINE void quantize(const Call *c, const float *x, int64_t number, int64_t N, int64_t first, int64_t n) {
+    for (; n > 0; n -= BLOCK, x += BLOCK, first += BLOCK) {
+        int64_t block = first / BLOCK * N + number;
+        int8_t *high = c->codes + 2 * BLOCK * block, *low = high + BLOCK;
         uint32_t bits = 0; /* without the sign, bits are in the order of the numbers: the largest |x|, or NaN */
         for (int i = 0; i < BLOCK; i++) bits = (bits_of(x[i]) & 0x7fffffff) > bits ? bits_of(x[i]) & 0x7fffffff : bits;
-        float largest = from_bits(bits), inverse = largest > 1e-30f ? 127 / largest : 0;
+        float largest = from_bits(bits), inverse = largest > 1e-30f ? LARGEST / largest : 0;
         int32_t sum = 0;
-        for (int i = 0; i < BLOCK; i++) sum += codes[i] = (int8_t)nearest(x[i] * inverse);
-        c->scale[block] = largest / 127;
+        for (int i = 0; i < BLOCK; i++) {
+            int16_t code = (int16_t)nearest(x[i] * inverse);
+            sum += code;
+            high[i] = (int8_t)((code + 64) >> 7);        /* -127 .. 127 */
+            low[i] = (int8_t)(code - 128 * high[i]);     /* -64 .. 63 */
+        }
+        c->scale[block] = largest / LARGEST;
         c->sum[block] = sum;
     }
 }
@@ -310,14 +385,13 @@ INLINE void share(int64_t rows, int me, int size, int64_t *first, int64_t *last)
 /* y = W x + bias for every vector, or added to y, which has `stride` numbers per vector. */
 static void product(Team *team, int me, const Matrix *m, const float *values, int64_t N, float *y, int64_t stride, int add) {
     const Call *c = team->call;
-    int64_t first, last;
+    int64_t first, last, most = c->path == 1 ? TILE / 2 : TILE;
     float out[TILE][ROWS];
     share(m->rows, me, team->size, &first, &last);
     for (int64_t row = first; row < last; row += ROWS)
         for (int64_t n = 0, count; n < N; n += count) {
-            count = N - n >= TILE ? TILE : 1;
-            int64_t block = n * m->columns / BLOCK;
-            Input in = {values + block * BLOCK, c->codes + block * BLOCK, c->scale + block, c->sum + block};
+            count = N - n >= most ? most : N - n >= TILE / 2 ? TILE / 2 : 1;
+            Input in = {values + n * m->columns, c->codes + 2 * BLOCK * n, c->scale + n, c->sum + n, N};
             team->dot(m, row / ROWS, in, (int)count, out);
             for (int64_t v = 0; v < count; v++)
                 for (int r = 0; r < ROWS; r++) {
@@ -385,13 +459,14 @@ INLINE void attention(Team *team, int me, int64_t l, int format) {
     barrier(team);
 }
 
-/* `normed` and its codes for M vectors of the residual stream, every `step`th from `first` on. */
-INLINE void prepare(Team *team, int me, const float *weight, int64_t M, int64_t first, int64_t step) {
+/* `normed` and its codes, of the last `count` tokens in each row of the residual stream. */
+INLINE void prepare(Team *team, int me, const float *weight, int64_t count) {
     const Call *c = team->call;
     int64_t C = team->model->C;
-    for (int64_t n = me; n < M; n += team->size) {
-        normalize(c->x + (first + n * step) * C, weight, C, team->model->eps, c->normed + n * C);
-        quantize(c, c->normed + n * C, n, C, 0, C);
+    for (int64_t n = me; n < c->B * count; n += team->size) {
+        int64_t from = n / count * c->T + c->T - count + n % count;
+        normalize(c->x + from * C, weight, C, team->model->eps, c->normed + n * C);
+        quantize(c, c->normed + n * C, n, c->B * count, 0, C);
     }
     barrier(team);
 }
@@ -404,7 +479,7 @@ INLINE void run(Team *team, int me) {
     for (int64_t l = 0; l < m->L; l++) {
         const Layer *layer = m->layers + l;
         /* x += output(attention(norm(x))) */
-        prepare(team, me, layer->attention_norm, N, 0, 1);
+        prepare(team, me, layer->attention_norm, c->T);
         product(team, me, &layer->query, c->normed, N, c->query, HD, 0);
         product(team, me, &layer->key, c->normed, N, c->key, KD, 0);
         product(team, me, &layer->value, c->normed, N, c->value, KD, 0);
@@ -412,12 +487,12 @@ INLINE void run(Team *team, int me) {
         if (c->cache_format == 0) attention(team, me, l, 0);
         else if (c->cache_format == 1) attention(team, me, l, 1);
         else attention(team, me, l, 2);
-        for (int64_t n = me; n < N; n += size) quantize(c, c->mixed + n * HD, n, HD, 0, HD);
+        for (int64_t n = me; n < N; n += size) quantize(c, c->mixed + n * HD, n, N, 0, HD);
         barrier(team);
         product(team, me, &layer->output, c->mixed, N, c->x, C, 1);
         barrier(team);
         /* x += down(silu(gate(norm(x))) * up(norm(x))) */
-        prepare(team, me, layer->feedforward_norm, N, 0, 1);
+        prepare(team, me, layer->feedforward_norm, c->T);
         product(team, me, &layer->gate, c->normed, N, c->gate, F, 0);
         product(team, me, &layer->up, c->normed, N, c->up, F, 0);
         barrier(team); /* the others still read the codes of `normed` */
@@ -425,15 +500,14 @@ INLINE void run(Team *team, int me) {
         for (int64_t n = 0; n < N; n++) {
             float *gate = c->gate + n * F, *up = c->up + n * F;
             for (int64_t i = first; i < last; i++) gate[i] = gate[i] / (1 + exponential(-gate[i])) * up[i];
-            quantize(c, gate + first, n, F, first, last - first);
+            quantize(c, gate + first, n, N, first, last - first);
         }
         barrier(team);
         product(team, me, &layer->down, c->gate, N, c->x, C, 1);
         barrier(team);
     }
-    int64_t every = c->last_only ? c->T : 1, M = N / every; /* the last of each row, or all */
-    prepare(team, me, m->final_norm, M, every - 1, every);
-    product(team, me, &m->head, c->normed, M, c->logits, (m->head.rows + ROWS - 1) / ROWS * ROWS, 0);
+    prepare(team, me, m->final_norm, c->n_last);
+    product(team, me, &m->head, c->normed, c->B * c->n_last, c->logits, (m->head.rows + ROWS - 1) / ROWS * ROWS, 0);
 }
 
 /* The same step three times: what is written in plain C above is vectorized for each target, too. */
@@ -443,16 +517,21 @@ AVX2 static void run_avx2(Team *team, int me) { run(team, me); }
 AVX512 static void run_avx512(Team *team, int me) { run(team, me); }
 #endif
 
-/* The best code path that this processor can run: 0 plain C, 1 AVX2, 2 AVX512-VNNI; it can run those below, too. */
-int minillm_best_path(void) {
+/* Whether this processor can run a code path: 0 plain C, 1 AVX2, 2 AVX512-VNNI, 3 NEON with dot products. */
+int minillm_has_path(int path) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") ? 2 : 1;
-#else
-    return 0;
+    if (path == 1) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (path == 2)
+        return minillm_has_path(1) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+            && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__) && defined(__linux__)
+    if (path == 3) return (getauxval(AT_HWCAP) & 1 << 20) != 0; /* HWCAP_ASIMDDP */
+#elif defined(__ARM_FEATURE_DOTPROD)
+    if (path == 3) return 1;
 #endif
+    return path == 0;
 }
 
 static void *start(void *argument) {
@@ -467,6 +546,8 @@ void minillm_step(const Model *model, const Call *call) {
 #if defined(__x86_64__)
     if (call->path == 1) { team.dot = dot_avx2; team.run = run_avx2; }
     if (call->path == 2) { team.dot = dot_avx512; team.run = run_avx512; }
+#elif defined(__aarch64__)
+    if (call->path == 3) team.dot = dot_neon;
 #endif
     pthread_t threads[MOST_THREADS];
     Member members[MOST_THREADS];

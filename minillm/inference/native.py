@@ -1,13 +1,13 @@
 """The decoding step in C (`native.c`), for Llama-shaped models with quantized or bfloat16 matrices.
 
 The third form of the same computation: `Transformer` is the one to read, `Decoder` has fewer operations, and this one
-is a single call. It also rounds the input of each matrix product to 8 bits, and so multiplies small integers.
-
-    use_native(model)       # from now on generate, stream, Engine and speculate decode this model in C
-
-Without a C compiler nothing changes, and `unavailable` says why.
+is a single call. It also rounds the input of each product with a quantized matrix to integers, 16,256 for the largest
+number in a block of 32, and multiplies integers.
+`decode.decoder` takes it for every model that fits (`misfit`), so generate, stream, Engine and speculate use it.
+Without a C compiler they do without, and `unavailable` says why.
 """
 
+import copy
 import ctypes
 import weakref
 from functools import cache
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
-from minillm.inference import decode
 from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, NativeError, load_library
 from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
 from minillm.model.kv_cache import KVCache
@@ -30,23 +29,7 @@ CACHE_FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # numbe
 VECTORS = 128  # in one call; a longer prompt takes several, so that what a call writes stays in the processor's cache
 MOST_THREADS = 64  # as in native.c
 WORK = 2**19  # products per thread that pay for starting it
-TOLERANCE = 0.05  # of the self-test, as a share of the logits' spread: usually 1e-6; 0.03 where one code is rounded up
-
-
-def use_native(model: Transformer) -> Transformer:
-    """Decode `model` in C from now on, in `generate`, `stream`, `Engine` and `speculate`; returns the model itself.
-
-    Nothing changes where `unavailable` says why, or the model does not fit (see `misfit`). The weights are copied in
-    another order: the model needs twice its memory, and changes to its weights after this call are not seen.
-
-    >>> from minillm import ModelConfig, generate, quantize
-    >>> config = ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
-    >>> len(generate(use_native(quantize(Transformer(config), "int4")), [1, 2, 3], 5))
-    8
-    """
-    if unavailable() is None and misfit(model) is None:
-        decode.install(model, NativeStep(model))
-    return model
+TOLERANCE = 0.001  # of the self-test, as a share of the logits' spread: 0.0005 is from rounding inputs to integers
 
 
 @cache
@@ -59,7 +42,7 @@ def unavailable() -> str | None:
     """
     otherwise = "models are decoded by PyTorch, not in C"
     try:
-        if best_path() == PATHS[0]:
+        if paths() == [PATHS[0]]:
             return f"{otherwise}: for this processor there is only the slow form in plain C"
         difference = self_test()
     except NativeError as error:
@@ -69,9 +52,10 @@ def unavailable() -> str | None:
     return None
 
 
-def best_path() -> str:
-    """The fastest of `PATHS` that this processor can run; raises `NativeError` without a compiler."""
-    return PATHS[load_library().minillm_best_path()]
+def paths() -> list[str]:
+    """Those of `PATHS` that this processor can run, the fastest last; raises `NativeError` without a compiler."""
+    library = load_library()
+    return [path for number, path in enumerate(PATHS) if library.minillm_has_path(number)]
 
 
 class NativeStep:
@@ -93,20 +77,19 @@ class NativeStep:
     def __init__(self, model: Transformer, path: str | None = None, n_threads: int | None = None):
         if reason := misfit(model):
             raise UserError(f"the C step cannot compute this model: {reason}")
-        self._library = load_library()
-        best = self._library.minillm_best_path()
-        path = PATHS[best] if path is None else path
-        if path not in PATHS[: best + 1]:
-            raise UserError(f"the path is {path!r}; this processor can run {', '.join(PATHS[: best + 1])}")
+        self._library, possible = load_library(), paths()
+        path = path or possible[-1]
+        if path not in possible:
+            raise UserError(f"the path is {path!r}; this processor can run {', '.join(possible)}")
         if n_threads is not None and not 1 <= n_threads <= MOST_THREADS:
             raise UserError(f"n_threads is {n_threads}; choose 1 to {MOST_THREADS}")
         self.path, self.n_threads = path, n_threads
-        self.model = weakref.ref(model)  # a strong reference would keep it in `decode._DECODERS` forever
-        self.config = model.config
+        self.model = weakref.ref(model)  # a strong reference would keep it in `decode._STEPS` forever
+        self.config = copy.copy(model.config)  # that of the packed weights, whatever becomes of the model's
         self._kept: list[Tensor] = []  # what the structures point to
         self._layers = (Layer * model.config.n_layers)()
         self._struct = self._pack(model)
-        self._n_weights = sum(tensor.numel() for tensor in self._kept)  # bytes, which is near enough
+        self.nbytes = sum(tensor.nbytes for tensor in self._kept)  # what a step reads of the weights
 
     @torch.inference_mode()
     def __call__(
@@ -114,9 +97,9 @@ class NativeStep:
         ids: Int[Tensor, "B T"],
         cache: KVCache,
         segments: Int[Tensor, "B T"] | None = None,
-        last_only: bool = False,
-    ) -> Float[Tensor, "B T1 V"]:
-        """Append T tokens to every row of `cache`; with `last_only`, the logits after the last of them, (B, 1, V).
+        n_last: int | None = None,
+    ) -> Float[Tensor, "B n_last V"]:
+        """Append T tokens to every row of `cache`; the logits after the last `n_last` of them, or after each.
 
         Raises `UserError` where the cache or the model's context is full, and for a cache of another shape.
         """
@@ -127,36 +110,36 @@ class NativeStep:
         context = model.context(ids, cache, segments)
         cache.check_capacity(T)
         assert context.angles is not None, "`misfit` takes rotary positions only"
-        angles = [part.float() for part in context.angles]
-        x, mask = model.embedding(ids).float(), None if context.mask is None else context.mask
-        width, logits = max(1, VECTORS // max(B, 1)), []
+        x, mask = model.embedding(ids).float(), context.mask
+        cos, sin = (part.float() for part in context.angles)
+        self._check_inputs((B, T, n_past + T), x, cos, sin, mask)
+        width, first, logits = max(1, VECTORS // max(B, 1)), T - min(n_last or T, T), []
         for start in range(0, T, width):
-            end = min(start + width, T)
-            columns = slice(start, end)
-            cos, sin = (part[..., columns, :].contiguous() for part in angles)
+            columns = slice(start, end := min(start + width, T))
+            new, some_cos, some_sin = (part[..., columns, :].contiguous() for part in (x, cos, sin))
             seen = None if mask is None else mask[..., columns, : n_past + end].contiguous()
-            inputs = x[:, columns].contiguous(), cos, sin, seen
-            logits.append(self._step(*inputs, cache, n_past + start, last_only))
+            n_wanted = max(0, end - max(start, first))
+            logits.append(self._step(new, some_cos, some_sin, seen, cache, n_past + start, n_wanted))
         context.advance_cache()
-        return logits[-1] if last_only else torch.cat(logits, dim=1)
+        return torch.cat(logits, dim=1)
 
     def _step(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache, n_past: int, last_only: bool
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache, n_past: int, n_last: int
     ) -> Tensor:
         """One call of the C function, for tensors whose sizes were checked; `x` is overwritten."""
         (B, T, C), c = x.shape, self.config
         N, S, HD, KD = B * T, n_past + T, c.n_heads * c.d_head, c.n_kv_heads * c.d_head
-        n_threads = self.n_threads or min(torch.get_num_threads(), MOST_THREADS, 1 + N * self._n_weights // WORK)
+        n_threads = self.n_threads or min(torch.get_num_threads(), MOST_THREADS, 1 + N * self.nbytes // WORK)
         widest = max(C, HD, c.d_ff)
         sizes = dict(normed=N * C, query=N * HD, key=N * KD, value=N * KD, mixed=N * HD, gate=N * c.d_ff, up=N * c.d_ff)
         buffers = {name: torch.empty(size) for name, size in sizes.items()}
         buffers |= dict(scores=torch.empty(n_threads * S), scale=torch.empty(N * widest // GROUP))
-        buffers |= dict(codes=torch.empty(N * widest, dtype=torch.int8))
+        buffers |= dict(codes=torch.empty(2 * N * widest, dtype=torch.int8))
         buffers |= dict(sum=torch.empty(N * widest // GROUP, dtype=torch.int32))
-        logits = torch.empty(B, 1 if last_only else T, -(-c.vocab_size // ROWS) * ROWS)
+        logits = torch.empty(B, n_last, -(-c.vocab_size // ROWS) * ROWS)
         layer_stride, row_stride, head_stride, position_stride, _ = cache.keys.stride()
         call = Call(
-            B=B, T=T, n_past=n_past, n_threads=n_threads, path=PATHS.index(self.path), last_only=last_only,
+            B=B, T=T, n_past=n_past, n_threads=n_threads, path=PATHS.index(self.path), n_last=n_last,
             x=x.data_ptr(), cos=cos.data_ptr(), sin=sin.data_ptr(), angle_stride=T * c.d_head // 2 * (cos.dim() == 3),
             mask=None if mask is None else mask.data_ptr(),
             mask_stride=0 if mask is None or mask.dim() == 2 or len(mask) == 1 else T * S,
@@ -166,6 +149,22 @@ class NativeStep:
         )  # fmt: skip
         self._library.minillm_step(ctypes.byref(self._struct), ctypes.byref(call))
         return logits[..., : c.vocab_size]
+
+    def _check_inputs(
+        self, sizes: tuple[int, int, int], x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None
+    ) -> None:
+        """C reads as many numbers as these sizes say, whatever the model's parts returned."""
+        (B, T, S), c = sizes, self.config
+        angles = {(T, c.d_head // 2), (B, T, c.d_head // 2)}
+        for name, tensor, shapes in (
+            ("embeddings are", x, {(B, T, c.d_model)}),
+            ("cosines are", cos, angles),
+            ("sines are", sin, angles & {tuple(cos.shape)}),
+            ("mask is", mask, {(T, S), (1, T, S), (B, T, S), (B, 1, T, S), (1, 1, T, S)}),
+        ):
+            if tensor is not None and (tuple(tensor.shape) not in shapes or tensor.device.type != "cpu"):
+                found = f"the {name} {tuple(tensor.shape)} on {tensor.device}"
+                raise UserError(f"{found}, and the C step was made for {min(shapes)} on cpu; load the model anew")
 
     def _check_cache(self, cache: KVCache, B: int) -> None:
         c, (keys, values) = self.config, (cache.keys, cache.values)
@@ -219,19 +218,10 @@ class NativeStep:
         return self._keep(vector(name, getattr(norm, "weight", None), size))
 
     def _keep(self, tensor: Tensor) -> int:
+        assert tensor.is_contiguous()
+        assert tensor.device.type == "cpu"
         self._kept.append(tensor)
         return tensor.data_ptr()
-
-
-def rounded(x: Float[Tensor, "*B columns"]) -> Float[Tensor, "*B columns"]:
-    """What a product in C reads of its input: in each block of 32, whole multiples of the largest number / 127.
-
-    >>> rounded(torch.tensor([127.0, 1.4, -0.6] + [0.0] * 29))[:3]
-    tensor([127.,   1.,  -1.])
-    """
-    blocks = x.unflatten(-1, (-1, GROUP))
-    scale = blocks.abs().amax(-1, keepdim=True) / 127
-    return ((blocks / scale.where(scale > 0, 1.0)).round() * scale).flatten(-2)
 
 
 def self_test() -> float:
@@ -248,7 +238,6 @@ def self_test() -> float:
                 layer.weight = torch.nn.Parameter(torch.randn_like(layer.weight) / layer.in_features**0.5)
                 quantized = (Int8Linear if name == "head" else Int4Linear).of(layer)
                 layer.weight.copy_(quantized.weight)
-                layer.register_forward_pre_hook(lambda _, inputs: rounded(inputs[0]))
                 packed.set_submodule(name, quantized)
         packed.embedding = readable.embedding
         ids, cache, step = torch.arange(7).unsqueeze(0), packed.new_cache(), NativeStep(packed)

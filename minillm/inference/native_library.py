@@ -22,7 +22,7 @@ SOURCE = Path(__file__).with_name("native.c")
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", *MATH)
 COMPILERS = ("cc", "gcc", "clang")
-PATHS = ("plain C", "AVX2", "AVX512-VNNI")  # by their numbers in native.c
+PATHS = ("plain C", "AVX2", "AVX512-VNNI", "NEON")  # by their numbers in native.c
 SECONDS = 300  # for the compiler; it takes a few
 
 
@@ -33,7 +33,10 @@ class NativeError(RuntimeError):
 class Matrix(Structure):
     """The C struct of that name; `native.c` describes the fields of all four."""
 
-    _fields_ = [("blocks", c_void_p), ("bias", c_void_p), ("rows", c_int64), ("columns", c_int64), ("bits", c_int64)]
+    _fields_ = [
+        *[(name, c_void_p) for name in ("blocks", "bias")],
+        *[(name, c_int64) for name in ("rows", "columns", "bits")],
+    ]
 
 
 class Layer(Structure):
@@ -61,7 +64,7 @@ class Call(Structure):
     """What one step reads and writes."""
 
     _fields_ = [
-        *[(name, c_int64) for name in ("B", "T", "n_past", "n_threads", "path", "last_only")],
+        *[(name, c_int64) for name in ("B", "T", "n_past", "n_threads", "path", "n_last")],
         *[(name, c_void_p) for name in ("x", "cos", "sin", "mask")],
         *[(name, c_int64) for name in ("angle_stride", "mask_stride")],
         *[(name, c_void_p) for name in ("keys", "values")],

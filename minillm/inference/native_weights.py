@@ -10,10 +10,17 @@ from jaxtyping import BFloat16, Float32, UInt8
 from torch import Tensor, nn
 
 from minillm.errors import UserError
-from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear, Int8Linear
-from minillm.model.transformer import Transformer
+from minillm.model.attention import MultiHeadAttention
+from minillm.model.embedding import TokenEmbedding
+from minillm.model.feedforward import FeedForward
+from minillm.model.norm import RMSNorm
+from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear, Int8Linear, QuantizedEmbedding
+from minillm.model.transformer import Block, Transformer
 
 ROWS = 16  # in a group
+FORMATS = (Int4Linear, GroupedInt8Linear, Int8Linear, nn.Linear)
+OTHERS = (Transformer, nn.ModuleList, Block, MultiHeadAttention, FeedForward, RMSNorm)
+PARTS = (*FORMATS, *OTHERS, TokenEmbedding, QuantizedEmbedding)
 Packed = tuple[UInt8[Tensor, "row_groups blocks bytes"], Float32[Tensor, "rows"] | None, int]  # blocks, bias, bits
 
 
@@ -27,6 +34,8 @@ def misfit(model: Transformer) -> str | None:
     c = model.config
     if (c.norm, c.activation, c.position, c.causal) != ("rmsnorm", "swiglu", "rotary", True):
         return "it is not of Llama's shape (RMSNorm, SwiGLU, rotary positions, causal)"
+    if c.n_heads % c.n_kv_heads or c.d_head % 2:
+        return f"{c.n_heads} heads of width {c.d_head} cannot share {c.n_kv_heads} keys"
     widths = {"d_model": c.d_model, "n_heads * d_head": c.n_heads * c.d_head, "d_ff": c.d_ff}
     for name, width in widths.items():
         if width % GROUP:
@@ -35,11 +44,11 @@ def misfit(model: Transformer) -> str | None:
         return f"n_kv_heads * d_head is {c.n_kv_heads * c.d_head}, which is not a multiple of {ROWS}"
     if model.device.type != "cpu":
         return f"it is on {model.device}"
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear) and layer.weight.dtype != torch.bfloat16:
-            return f"its matrices are in {layer.weight.dtype}; quantize it, or load it in bfloat16"
-        if name.endswith(".query") and not isinstance(layer, Int4Linear | GroupedInt8Linear | Int8Linear | nn.Linear):
-            return f"{name} is a {type(layer).__name__}"
+    for name, part in model.named_modules():
+        if type(part) not in PARTS:  # also a part of our own that another class extends
+            return f"{name or 'it'} is a {type(part).__name__}"
+        if isinstance(part, nn.Linear) and part.weight.dtype != torch.bfloat16:
+            return f"its matrices are in {part.weight.dtype}; quantize it, or load it in bfloat16"
     return None
 
 
@@ -53,16 +62,16 @@ def pack(name: str, layer: nn.Module, rows: int, columns: int) -> Packed:
     (torch.Size([2, 2, 320]), None, 4)
     """
     if isinstance(layer, Int4Linear):
-        _check(name, "codes", layer.codes, (columns // GROUP, GROUP // 2, rows))
+        _check(name, "codes", layer.codes, (columns // GROUP, GROUP // 2, rows), torch.uint8)
         blocks, bits = _pack_4_bits(name, layer), 4
     elif isinstance(layer, GroupedInt8Linear):
         nibbles = layer.nibbles
-        _check(name, "codes", nibbles.codes, (2 * columns // GROUP, GROUP // 2, rows))
+        _check(name, "codes", nibbles.codes, (2 * columns // GROUP, GROUP // 2, rows), torch.uint8)
         _check(name, "scale", nibbles.scale, (2 * columns // GROUP, rows))
         high, low = _four_bits(nibbles.codes).chunk(2)
         blocks, bits = _pack_8_bits(high << 4 | low, nibbles.scale.chunk(2)[1]), 8
     elif isinstance(layer, Int8Linear):
-        _check(name, "codes", layer.codes, (rows, columns))
+        _check(name, "codes", layer.codes, (rows, columns), torch.int8)
         _check(name, "scale", layer.scale, (rows,))
         codes = layer.codes.data.view(torch.uint8).T.unflatten(0, (-1, GROUP)) ^ 128
         blocks, bits = _pack_8_bits(codes, layer.scale.expand(len(codes), -1)), 8
@@ -87,9 +96,13 @@ def vector(name: str, weight: Tensor | None, size: int) -> Float32[Tensor, "size
     return weight.detach().float().contiguous()
 
 
-def _check(name: str, part: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+def _check(name: str, part: str, tensor: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
     if tensor.shape != shape:
         raise UserError(f"{name}.{part} is {tuple(tensor.shape)}, and the configuration says {shape}; they must agree")
+    if (dtype or tensor.dtype) != tensor.dtype or tensor.device.type != "cpu":
+        raise UserError(
+            f"{name}.{part} is in {tensor.dtype} on {tensor.device}; the C step takes {dtype or tensor.dtype} on cpu"
+        )
 
 
 def _four_bits(codes: UInt8[Tensor, "groups half rows"]) -> UInt8[Tensor, "groups group rows"]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from minillm.config import check_types
 from minillm.errors import UserError
-from minillm.inference.decode import next_logits
+from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
@@ -189,7 +189,7 @@ class _Reader:
         """The logits at the last `n_last` positions of the text, after reading what is new of it."""
         new = _row(self.model, text[self.cache.length :])
         if self.cache.length == 0:  # of the prompt, only the last positions need logits
-            return self.model.head(self.model.hidden(new, self.cache)[0, -n_last:])
+            return last_logits(self.model, new, self.cache, n_last=n_last)[0]
         return next_logits(self.model, new, self.cache)[0, -n_last:]
 
     def truncate(self, length: int) -> None:

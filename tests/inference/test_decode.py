@@ -15,6 +15,11 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import load, quantize
 
 
+@pytest.fixture(autouse=True)
+def _no_compiler(monkeypatch):
+    monkeypatch.setattr(decode, "unavailable", lambda: "models are decoded by PyTorch, not in C")
+
+
 def small_quantised(weights="int8", **changes):
     return quantize(lively(Transformer(small_config(**({"d_ff": 64, "norm_eps": 0.1} | changes)))), weights)
 

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minillm.data.chat import encode_chat
+from minillm.inference import decode
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate
+from minillm.inference.native import NativeStep, unavailable
 from minillm.inference.sampling import Sampling
 from minillm.inference.scoring import log_probs
 from minillm.model import quantized_linear
@@ -75,6 +77,7 @@ def test_rows_move_with_every_kind_of_position(position):
 
 def test_a_quantised_model_joins_and_leaves_too(monkeypatch):
     """The decode step on plain tensors, without the rounding of bfloat16 so that equal is equal."""
+    monkeypatch.setattr(decode, "unavailable", lambda: "models are decoded by PyTorch, not in C")
     monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self)
     monkeypatch.setattr(quantized_linear.QuantizedLinear, "has_kernel", lambda self, device: True)
     monkeypatch.setattr(quantized_linear.Int8Linear, "_pack", lambda self: lambda x: x @ self.unpack(torch.float32))
@@ -83,6 +86,18 @@ def test_a_quantised_model_joins_and_leaves_too(monkeypatch):
     engine, requests = Engine(model, TOKENIZER, 3), [Request(prompt, 9, GREEDY) for prompt in PROMPTS]
     answers = [engine.submit(request) for request in requests]
     assert [tokens_of(answer) for answer in answers] == [alone(request, model) for request in requests]
+
+
+@pytest.mark.parametrize("weights", ["int4", "int8"])
+def test_in_c_a_text_does_not_depend_on_the_others_in_its_batch(weights):
+    """Equal without any tolerance: each row's numbers are added up in one order, however many rows there are."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    model = quantize(model_of(d_ff=64), weights)
+    engine, requests = Engine(model, TOKENIZER, 3), [Request(prompt, 9, GREEDY) for prompt in PROMPTS]
+    answers = [engine.submit(request) for request in requests]
+    assert [tokens_of(answer) for answer in answers] == [alone(request, model) for request in requests]
+    assert isinstance(decode.decoder(model), NativeStep)
 
 
 def test_events_tell_the_text_and_what_the_model_thought_of_each_token():

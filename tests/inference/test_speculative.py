@@ -74,6 +74,7 @@ def test_a_stop_token_is_the_last_one_also_among_accepted_proposals(small_model)
 def test_a_fast_step_is_taken_where_the_model_has_one(monkeypatch):
     """Quantised models have one; so where nothing is proposed, nothing is slower than `stream`."""
     monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
+    monkeypatch.setattr("minillm.inference.decode.unavailable", lambda: "models are decoded by PyTorch, not in C")
     monkeypatch.setattr(PromptLookup, "propose", lambda *inputs: [])
     model = quantize(lively(Transformer(small_config(d_ff=64, norm_eps=0.1))), "int8")
     taken = []

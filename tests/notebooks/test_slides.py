@@ -79,6 +79,10 @@ def test_nbconvert_makes_a_deck_of_it(manuscript):
     assert "assert" not in deck
 
 
+OWN = "@import url(./fonts/one.css);\nbody { color: red }\n"
+THEME = f"@import url(https://fonts.example/css?family=Lato:400,700);{OWN}"
+
+
 @pytest.fixture
 def libraries(tmp_path, monkeypatch):
     """The two packages with reveal.js and the rest, as far as a deck needs them."""
@@ -90,7 +94,8 @@ def libraries(tmp_path, monkeypatch):
         if source.suffix == ".js":
             source.write_text("// a library", encoding="utf-8")
         else:
-            (source / "dist").mkdir(parents=True)
+            (source / "dist" / "theme").mkdir(parents=True)
+            (source / "dist" / "theme" / "simple.css").write_text(THEME, encoding="utf-8")
             (source / "dist" / "reveal.js").write_text("// a library", encoding="utf-8")
     monkeypatch.syspath_prepend(site)
 
@@ -104,8 +109,11 @@ def page(manuscript):
 
 
 def loaded(html):
-    """What the browser loads at the start; the module mermaid is only used by text that has such a diagram."""
-    return re.findall(r"""(?:src|href)="([^"#]+)\"""", html) + re.findall(r'"([^"]+reveal\.js)"', html)
+    """What the browser loads at the start."""
+    tags = r"""(?:src|href)="([^"#]+)\""""
+    return [
+        address for pattern in (tags, r'"([^"]+reveal\.js)"', "from '(.+?)'") for address in re.findall(pattern, html)
+    ]
 
 
 def test_a_deck_needs_no_network_with_the_libraries_beside_it(page, tmp_path, libraries):
@@ -113,8 +121,10 @@ def test_a_deck_needs_no_network_with_the_libraries_beside_it(page, tmp_path, li
     settings = deck.copy_libraries(out)
     addresses = loaded(deck.write_deck(page, out, settings).read_text(encoding="utf-8"))
     assert addresses
-    assert all(address.startswith("offline/") for address in addresses), addresses
+    assert all(address.startswith(("offline/", "data:")) for address in addresses), addresses
     assert (out / "offline" / "revealjs" / "dist" / "reveal.js").is_file()
+    theme = (out / "offline" / "revealjs" / "dist" / "theme" / "simple.css").read_text(encoding="utf-8")
+    assert theme == OWN
     assert {path.name for path in (out / "offline").iterdir()} == {"revealjs", "jquery.min.js", "require.js", "MathJax"}
 
 
