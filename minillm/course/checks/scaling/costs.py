@@ -26,6 +26,7 @@ def tokens_for(law: Law, loss: float, size: float) -> float:
 
 
 def cost_of(law: Law, loss: float, served: float, size: float) -> float:
+    """What a model of this size costs, training and use, in 10^18 operations."""
     return 6 * size * tokens_for(law, loss, size) + 2 * size * served
 
 
@@ -43,6 +44,7 @@ def best_size(law: Law, loss: float, served: float) -> float:
 
 
 def alike(number: float, other: float) -> bool:
+    """Whether two costs are equal but for a coarse search."""
     return math.isclose(number, other, rel_tol=3e-3)
 
 
