@@ -21,6 +21,7 @@ def own(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         mine.report()
         click.echo("\n`minillm mine chat` and `minillm mine generate TEXT` run a model with it.")
+        click.echo("(`MultiHead` stays in its lesson, since it neither rotates nor caches keys.)")
 
 
 def _change(model: Transformer) -> None:

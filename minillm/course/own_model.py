@@ -35,7 +35,8 @@ def whose() -> str:
     theirs = [name for name in PARTS if name not in yours]
     if not yours:
         return f"In this model everything is the course's so far. In lesson 04 you write {' and '.join(theirs)}."
-    return f"In this model {_are(yours)} yours. {_are([*theirs, 'the rest']).capitalize()} the course's."
+    included = f", {theirs[0]} included," if theirs else ""
+    return f"In this model {_are(yours)} yours. The rest{included} is the course's."
 
 
 def _are(names: list[str]) -> str:

@@ -7,11 +7,12 @@
 # **The claim** comes from the overview that this course tests. Attention lets tokens "talk" to each other "to resolve
 # ambiguity": in *the bank of the river*, the word *river* tells *bank* what it means. Half of this is right.
 #
-# **Time**: 55 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps.
+# **Time**: 65 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps.
 #
-# Run the cells from top to bottom with Shift+Enter. Where it says **your turn**, replace the `...` and run the cell: a
-# box tells you whether it is right, or what is wrong. Until it is right, the course's version stands in. The
-# [lab](04_attention_lab.ipynb) has the experiments with controls and error bars.
+# Run the cells from top to bottom with Shift+Enter. Where it says **your turn**, replace the `...`, keep the line
+# `@your_turn(...)`, and run the cell: a box tells you whether it is right, or what is wrong. For a hint, run the cell
+# again as it is. Until it is right, the course's version stands in. The [lab](04_attention_lab.ipynb) has the
+# experiments with controls and error bars.
 
 # %%
 import math
@@ -169,7 +170,7 @@ diagrams.causal_mask(visible, words).show()
 # One set of queries, keys and values is a [head](../teaching/glossary.md#h). Entry (t, s) of `query @ key.T` is the dot
 # product of query t and key s, so one matrix product computes all scores. The whole head takes four steps:
 #
-# 1. Scores: Q Kᵀ / √D, a (T, T) table.
+# 1. Scores: Q Kᵀ / √D, a (T, S) table: a row for each of T queries, a column for each of S keys. (Here S = T.)
 # 2. Mask: replace hidden scores by minus infinity. Its exponential is 0, so a hidden key gets the weight 0 and is
 #    missing from the sum that softmax divides by.
 # 3. Weights: softmax over the keys, so each row adds up to 1.
@@ -177,6 +178,9 @@ diagrams.causal_mask(visible, words).show()
 
 # %% [markdown]
 # ### Your turn: attention
+#
+# `query` is (T, D), `key` and `value` are (S, D), and `visible` is (T, S). Here T = S, but your function is also tried
+# with other numbers of keys and of entries, so take D from its input: `query.shape[-1]`.
 
 
 # %%
@@ -236,9 +240,10 @@ for D in (4, 64, 1024):
 
 # %% [markdown]
 # So the division buys one thing: **a start that does not depend on the width**. Without it, a wide head starts with all
-# of its weight on one random key, and a weight w near 0 or 1 hardly moves: its slope is w (1 - w). After training,
-# queries and keys are no longer random, and each head has its own spread. (How wide is too wide? By the slope, 256 is
-# still fine without the division, and 1,024 is not: see the [lab](04_attention_lab.ipynb#Why-divide?).)
+# of its weight on one random key, and a weight w near 0 or 1 hardly moves: its slope, in its own score, is w (1 - w).
+# After training, queries and keys are no longer random, and each head has its own spread. (How wide is too wide? By the
+# slope, D = 256 is still fine without the division, and 1,024 is not: see the
+# [lab](04_attention_lab.ipynb#Why-divide?).)
 
 # %% [markdown]
 # ## The test that every attention must pass
@@ -261,15 +266,14 @@ def leaks(layer, T=5, C=4):
     return pairs
 
 
-print(
-    "your attention leaks at", leaks(lambda x: attention(x, x, x, causal_mask(len(x))))
-)
+print("attention leaks at", leaks(lambda x: attention(x, x, x, causal_mask(len(x)))))
 
 # %% tags=["test"]
 assert len(leaks(lambda x: attention(x, x, x, torch.ones(5, 5).bool()))) == 10
 
 # %% [markdown]
-# An empty list: yours passes. Without a mask, all 10 pairs leak. Now a mask that somebody applied a line too late:
+# An empty list: it passes. (If your turn is still open, this was the course's version.) Without a mask, all 10 pairs
+# leak. Now a mask that somebody applied a line too late:
 
 # %%
 leaking = predict(
@@ -306,8 +310,8 @@ leaking.answer("all" if len(found) == 10 else "some" if found else "none")
 # %% [markdown]
 # ### Your turn: several heads
 #
-# An `nn.Module` holds weights; calling it runs `forward`. `self.query(x)` computes x W_Q for all heads. Use your
-# `attention`.
+# An `nn.Module` holds weights; calling it runs `forward`. `self.query(x)` computes x W_Q for all heads. (The layer
+# keeps W_Q transposed, so call it instead of multiplying by its weight.) Use your `attention`.
 
 
 # %%
@@ -457,14 +461,14 @@ show(
 # %%
 differs = predict(
     "'the bank of the river', 'the bank of England': where do the vectors of bank differ?",
-    ["after no layer", "after the last few", "after all 30"],
+    ["after no layer", "after the last few", "after each of the 30"],
 )
 
 # %%
 river, england = run("the bank of the river").stream, run("the bank of England").stream
 apart = (river[:, 0, 2] - england[:, 0, 2]).abs().amax(-1)  # (31,)
 differing = int((apart[1:] > 0.1).sum())
-outcomes = {0: "after no layer", 30: "after all 30"}
+outcomes = {0: "after no layer", 30: "after each of the 30"}
 differs.answer(outcomes.get(differing, "after the last few"))
 
 # %% [markdown]
@@ -568,6 +572,10 @@ show(
 #
 # **What you measured**: *bank* never learns of a *river* that comes later. A *river* that comes before moves it, in one
 # pair of sentences more than four words with one meaning.
+#
+# **Yours to keep**: `mine/attention.py` in your workbook. In a terminal there, `python -m mine generate "The river"`
+# runs SmolLM2 with your mask and your attention, and `minillm progress` counts your turns and guesses. (Your
+# `MultiHead` stays in this lesson: SmolLM2 shares its keys.)
 #
 # **Next**: the [lab](04_attention_lab.ipynb) (three experiments on attention), the
 # [graded questions](../exercises/04_attention/04_attention.ipynb), or lesson 05: the

@@ -8,9 +8,10 @@
 # model finds out by itself that it pays to write down its steps. Is that so? And does the model learn to reason, or
 # does it only learn to do what it could do before?
 #
-# **Time**: 55 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps.
+# **Time**: 65 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps.
 #
-# Run the cells from top to bottom with Shift+Enter. Where it says **your turn**, replace the `...` and run the cell.
+# Run the cells from top to bottom with Shift+Enter. Where it says **your turn**, replace the `...`, keep the line
+# `@your_turn(...)`, and run the cell. For a hint, run it again as it is.
 # The [lab](11a_reasoning_lab.ipynb) repeats the experiments over three seeds and compares RL with its rivals.
 
 # %%

@@ -114,7 +114,7 @@ def test_a_line_says_whose_parts_these_are():
         whose() == "In this model everything is the course's so far. In lesson 04 you write causal_mask and attention."
     )
     write("04.attention")
-    assert whose() == "In this model attention is yours. Causal_mask and the rest are the course's."
+    assert whose() == "In this model attention is yours. The rest, causal_mask included, is the course's."
     write("04.causal_mask")
     assert whose() == "In this model causal_mask and attention are yours. The rest is the course's."
 

@@ -16,7 +16,7 @@ def commented(text):
 
 def parts():
     """A small right lesson, by the names of its parts."""
-    told = {"first": TEXT + "# # Lesson\n# **Time**: 30 minutes. Two words.\n"}
+    told = {"first": TEXT + "# # Lesson\n# **Time**: 40 minutes. Two words.\n"}
     for turn in turns("04"):
         told[turn.id] = f'{CODE}@your_turn("{turn.id}")\n{turn.stub}'
         told[f"{turn.id} folded"] = commented(FOLDED.format(turn.solution))
@@ -59,19 +59,19 @@ def test_what_tests_the_lesson_is_not_read_and_not_counted():
 
 
 def test_minutes_are_rounded_up_to_five():
-    assert Size(words=150, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 15  # 1 + 1 + 7 + 6
-    assert Size(words=165, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 20
+    assert Size(words=150, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 20  # 1 + 1 + 10 + 6
+    assert Size(words=600, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 25
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"first": TEXT + "# # Lesson\n# **Time**: 20 minutes\n"}, r"cell 1 must say **Time**: 30 minutes (Size("),
-        ({"first": TEXT + "# # Lesson\n"}, "cell 1 must say **Time**: 30 minutes"),
+        ({"first": TEXT + "# # Lesson\n# **Time**: 20 minutes\n"}, r"cell 1 must say **Time**: 40 minutes (Size("),
+        ({"first": TEXT + "# # Lesson\n"}, "cell 1 must say **Time**: 40 minutes"),
         ({"last": parts()["last"] + "# word" * 2301}, "words; the most is 2300"),
         ({"diagram": parts()["diagram"] + (CODE + "print()\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
         ({"diagram": parts()["diagram"] + "x = 1\n" * 200}, "lines of code; the most is 200"),
-        ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 60"),
+        ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 70"),
         ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 3"),
         ({"04.heads": "", "04.heads folded": ""}, "the lesson has 2 turns; it needs 3 to 6"),
         (

@@ -23,7 +23,7 @@ def test_one_click_is_remembered_and_compared(file, capsys):
     assert box.children[2].value == "Your prediction: bank."
     guess.answer("river")
     again = Guess(QUESTION, CHOICES)
-    assert buttons(again).children[1].value == "bank"
+    assert [child.value for child in buttons(again).children[1:]] == ["bank", "Your prediction: bank."]
     again.answer("bank")
     assert capsys.readouterr().out.splitlines() == [
         "Answer: river.",
@@ -46,10 +46,9 @@ def test_right_guesses_are_told_from_wrong_ones_once_there_is_an_answer(file, mo
     guessed("not answered", "the")
     guessed("not guessed", None, "the")
     assert outcomes() == {"right": True, "wrong": False}
-    guessed("wrong", "bank")  # another try counts once it is answered
-    assert outcomes() == {"right": True}
+    guessed("wrong", "bank")  # too late
     guessed("wrong", None, "bank")
-    assert outcomes() == {"right": True, "wrong": True}
+    assert outcomes() == {"right": True, "wrong": False}
 
     def fails(*arguments):
         raise OSError("disk full")
@@ -57,6 +56,18 @@ def test_right_guesses_are_told_from_wrong_ones_once_there_is_an_answer(file, mo
     monkeypatch.setattr("minillm.course.learner.guess.write_json", fails)
     guessed("right", "river", "bank")  # nothing is raised
     assert outcomes()["right"]
+
+
+def test_a_guess_stays_once_there_is_an_answer(file):
+    guess = Guess(QUESTION, CHOICES)
+    box = buttons(guess)
+    box.children[1].value = "bank"
+    guess.answer("river")
+    box.children[1].value = "river"
+    assert [child.value for child in box.children[1:]] == ["bank", "The answer is out. Your prediction stays bank."]
+    assert Guess(QUESTION, CHOICES).choose("river") == "The answer is out. Your prediction stays bank."
+    assert outcomes() == {QUESTION: False}
+    assert Guess(QUESTION, ["river", "the street"]).choose("river") == "Your prediction: river."  # other choices
 
 
 def test_what_a_page_stores_does_not_depend_on_the_guess(file):

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+import torch.nn.functional as F
 from turn_answers import load_all
 
 from minillm.course.checks.plain import as_tensor, difference, plain
@@ -50,6 +51,12 @@ def test_most_strangers_are_told_their_mistake(turn):
     assert len(unnamed) <= len(said) * (0.2 if right.numel() > 1 else 0.5), unnamed
 
 
+@pytest.mark.parametrize("turn", TURNS)
+def test_every_advice_about_an_error_is_given_to_an_answer_on_file(turn):
+    given = {answer.verdict.advice for answer in load_all() if answer.turn == turn.id and answer.sentence is not None}
+    assert set(turn.errors.values()) <= given
+
+
 def test_every_turn_has_its_answers_on_file():
     right = Counter(answer.turn for answer in load_all() if answer.sentence is None)
     assert {turn.id: right[turn.id] >= 4 for turn in all_turns()} == {turn.id: True for turn in all_turns()}
@@ -64,7 +71,9 @@ def test_a_turn_is_complete(turn):
     told = [(mistake.sentence, mistake.hint) for probe in turn.probes for mistake in probe.mistakes]
     assert all(text.endswith((".", "?")) for pair in told for text in pair)
     assert len(set(told)) == len(told)
-    assert all(text.count("`") % 2 == 0 for text in [*turn.hints, *(text for pair in told for text in pair)])
+    assert all(text.endswith((".", "?", ".)")) for text in turn.errors.values())
+    texts = [*turn.hints, *turn.errors.values(), *(text for pair in told for text in pair)]
+    assert all(text.count("`") % 2 == 0 for text in texts)
 
 
 def test_names_are_unique_and_unknown_ones_are_answered():
@@ -189,6 +198,34 @@ def test_a_mistake_in_some_cases_is_named_as_that():
 
     verdict = try_out(find("04.attention"), attention)
     assert verdict.sentence == "In some cases, this is what happens: The scores are not divided by sqrt(D)."
+
+
+def test_a_mistake_in_some_cases_is_shown_in_a_case_that_has_it():
+    """In the smallest case, with three keys, something else is wrong."""
+
+    def attention(query, key, value, visible):
+        scale = 1.0 if len(key) > 3 else None
+        return F.scaled_dot_product_attention(query, key, value, visible, scale=scale) + (len(key) == 3)
+
+    turn = find("04.attention")
+    verdict = try_out(turn, attention)
+    assert verdict.sentence == "In some cases, this is what happens: The scores are not divided by sqrt(D)."
+    assert verdict.case["visible"].count("\n") + 1 == 3
+    assert verdict.case["visible"].splitlines()[0].count("True") == 5
+
+
+def test_a_leak_is_shown_in_the_case_that_leaks():
+    """With two keys, the result is too large; with five, each query also reads the last value, though hidden."""
+
+    def attention(query, key, value, visible):
+        out = F.scaled_dot_product_attention(query, key, value, visible)
+        if visible.all():
+            return out
+        return out * 1.5 if len(key) == 2 else out + value[-1] if len(key) == 5 else out
+
+    verdict = try_out(find("04.attention"), attention)
+    assert verdict.sentence == "Query 0 reads from key 4, which is hidden from it."
+    assert verdict.case["visible"] == "a tensor (5, 5)"
 
 
 def test_the_case_that_is_shown_is_the_one_that_is_wrong():

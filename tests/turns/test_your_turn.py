@@ -25,16 +25,23 @@ def attention(query, key, value, visible):
 """
 NO_SCALE = UNWRITTEN.replace("...", "return (query @ key.T).masked_fill(~visible, -math.inf).softmax(-1) @ value")
 RIGHT = NO_SCALE.replace("query @ key.T", "query @ key.T / math.sqrt(query.shape[-1])")
+RIDDLE = UNWRITTEN.replace("...", "return value[: len(query)] * 0.3 + query.mean()")
 RAISES = UNWRITTEN.replace("...", "return query @ key.T @ valeu")
 LOOPS = UNWRITTEN.replace("...", "while True: pass")
 PRINTS = NO_SCALE.replace("return", "print('first query', query[0].tolist())\n    return")
 FIRST_CASE = "    query     [["
 
 
+def forget(set_attribute=setattr):
+    """Begin anew, as a kernel that has just started."""
+    set_attribute(decorator, "_hints_given", type(decorator._hints_given)())
+    set_attribute(decorator, "_tried", {})
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
-    monkeypatch.setattr(decorator, "_hints_given", type(decorator._hints_given)())
+    forget(monkeypatch.setattr)
     return tmp_path / "workbook" / "mine"
 
 
@@ -88,17 +95,26 @@ def test_a_wrong_turn_names_the_mistake_and_shows_a_small_case(shell):
     table = [line.split()[0] for line in lines[2:-2] if line[4] != " "]
     assert table == ["query", "key", "value", "visible", "expected", "got"]
     assert lines[2].startswith(FIRST_CASE)
-    assert lines[-2] == f"Hint 1 of 3: {find('04.attention').hints[0]}"
+    assert lines[-2] == "For a hint, run the cell again as it is."
     assert lines[-1] == "Until it is right, the course's `attention` is used, so the cells below run."
     assert shell.user_ns["attention"] is courses_attention
 
 
-def test_each_wrong_try_gives_the_next_hint_and_then_points_to_the_solution(shell):
-    run(shell, UNWRITTEN)
-    said = [run(shell, NO_SCALE).splitlines()[-2] for _ in range(4)]
-    hints = find("04.attention").hints
+def test_the_next_hint_comes_where_no_mistake_is_named_and_where_a_cell_is_run_again_as_it_is(shell):
+    said = [run(shell, cell).splitlines()[-2] for cell in (NO_SCALE, RAISES, NO_SCALE, RIDDLE, NO_SCALE)]
+    later, hints = "For a hint, run the cell again as it is.", find("04.attention").hints
+    assert said == [later, later, later, f"Hint 1 of 3: {hints[0]}", later]
+    said = [run(shell, NO_SCALE).splitlines()[-2] for _ in range(3)]
     assert said[:2] == [f"Hint 2 of 3: {hints[1]}", f"Hint 3 of 3: {hints[2]}"]
-    assert said[2] == said[3] == "You have had every hint. The solution is folded away below this cell."
+    assert said[2] == run(shell, RAISES).splitlines()[-2]
+    assert said[2] == "You have had every hint. The solution is folded away below this cell."
+
+
+def test_who_cannot_begin_gets_every_hint(shell):
+    said = [run(shell, UNWRITTEN).splitlines()[-1] for _ in range(4)]
+    hints = find("04.attention").hints
+    assert said[:3] == [f"Hint {number} of 3: {hint}" for number, hint in enumerate(hints, start=1)]
+    assert said[3].startswith("You have had every hint.")
 
 
 def test_a_right_turn_is_kept_and_saved_and_running_it_twice_changes_nothing(shell, folder):
@@ -126,6 +142,27 @@ def test_what_is_saved_survives_a_wrong_and_an_unwritten_run(shell, folder):
     assert shell.user_ns["attention"] is courses_attention
 
 
+def test_the_box_says_that_an_earlier_pass_is_kept(shell):
+    run(shell, RIGHT)
+    kept = "so the cells below run. What passed before stays in `mine/attention.py`."
+    assert run(shell, NO_SCALE).endswith(kept)
+    assert "stays" not in run(shell, UNWRITTEN)  # a stored page depends on no workbook
+    assert "stays" not in run(shell, '@your_turn("04.causal_mask")\ndef causal_mask(T): return 7')
+
+
+def test_a_turn_whose_decorator_is_lost_is_noticed_at_another_turn(shell):
+    mask = "def causal_mask(T):\n    return torch.ones(T, T)"
+    shell.run_cell(mask)
+    lost = '`causal_mask` was not tried: does its cell still begin with `@your_turn("04.causal_mask")`?'
+    assert run(shell, RIGHT).splitlines()[-1] == lost
+    assert run(shell, UNWRITTEN).splitlines()[-1] == lost
+    run(shell, f'@your_turn("04.causal_mask")\n{mask}')
+    assert "was not tried" not in run(shell, RIGHT)
+    forget()
+    shell.run_cell("from minillm.course.mine import causal_mask")
+    assert "was not tried" not in run(shell, RIGHT)
+
+
 def test_an_error_is_told_with_its_line(shell):
     text = run(shell, RAISES)
     assert "`attention` raised NameError: name 'valeu' is not defined" in text
@@ -137,7 +174,7 @@ def test_an_error_is_told_with_its_line(shell):
 def test_an_endless_loop_ends(shell, monkeypatch):
     monkeypatch.setattr(trial, "SECONDS", 0.05)
     text = run(shell, LOOPS)
-    assert "`attention` has not finished after 5 seconds. Does a loop in it never end?" in text
+    assert "`attention` has not finished after 5 seconds of computing, or 60 of waiting. Does a loop never end?" in text
     assert "    query    [[" in text
     assert "expected" not in text
     assert shell.user_ns["attention"] is courses_attention
@@ -211,11 +248,15 @@ def test_a_definition_inside_a_block_and_below_other_decorators_is_found(shell, 
 
 def test_restart_and_run_all_says_the_same_again(shell):
     cells = [UNWRITTEN, NO_SCALE, RIGHT, '@your_turn("04.causal_mask")\ndef causal_mask(T): ...']
-    first = [run(shell, cell) for cell in cells]
-    decorator._hints_given.clear()
-    shell.reset(new_session=False)
-    shell.run_cell(IMPORTS)
-    assert [run(shell, cell) for cell in cells] == first
+    run(shell, RIGHT)
+
+    def all_cells():
+        forget()
+        shell.reset(new_session=False)
+        shell.run_cell(IMPORTS)
+        return [run(shell, cell) for cell in cells]
+
+    assert all_cells() == all_cells()
 
 
 def test_the_output_holds_no_path_no_time_and_no_address(shell, tmp_path):

@@ -130,7 +130,7 @@ def describe_error(error: BaseException, file: str | None) -> str:
         if type(error) is RecursionError:
             return "calls itself without an end"
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        text = f"raised {type(error).__name__}: {str(error)[:200]}"
+        text = f"raised {type(error).__name__}: {str(error)[:200].removesuffix('.')}"
         return f"{text}, in the line: {lines[-1]}" if lines and lines[-1] else text
     except BaseException:  # the class of the error may be the learner's
         return "raised an error that cannot be shown"

@@ -21,7 +21,9 @@ DEFAULT_HINT = "Open the next hint of the question, and try your function on thi
 
 Answer = Callable[..., Any]  # a function like the one that a learner writes
 Draw = Callable[[random.Random], list[Call]]
-Explain = Callable[[list[Call], list[Any], list[Any]], tuple[str, str] | None]  # a sentence and a hint, or None
+# a sentence and a hint, and the index of the first call that shows it, where that is not the first wrong one; or None
+Explanation = tuple[str, str] | tuple[str, str, int]
+Explain = Callable[[list[Call], list[Any], list[Any]], Explanation | None]
 
 
 @dataclass(frozen=True)
@@ -102,21 +104,21 @@ class Probe:
         wrong = [index for index, text in enumerate(differences) if text]
         if not wrong:
             return _call_failure(function, *troubled[0]) if troubled else None
-        first = wrong[0]
+        named = next((each for each in self.mistakes if not _differs(_outputs(each.answer, calls), got)), None)
+        sentence, hint, *shown_by = (
+            (named.sentence, named.hint)
+            if named
+            else _explanation(self.otherwise, calls, right, got)
+            or self._likeness(calls, right, got)
+            or _explanation(self.at_last, calls, right, got)
+            or (f"The result {differences[wrong[0]]}.", DEFAULT_HINT)
+        )
+        first = next((index for index in wrong if index >= shown_by[0]), wrong[0]) if shown_by else wrong[0]
         gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])
         seen = f"{call} gave {gave}; right is {wanted}."
         if SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
             seen = f"in {call} the result {differences[first]}."
-        for mistake in self.mistakes:
-            if not _differs(_outputs(mistake.answer, calls), got):
-                return Failure(mistake.sentence, seen, mistake.hint, plain(calls[first]))
-        sentence, hint = (
-            _explanation(self.otherwise, calls, right, got)
-            or self._likeness(calls, right, got)
-            or _explanation(self.at_last, calls, right, got)
-            or (f"The result {differences[first]}.", DEFAULT_HINT)
-        )
-        return Failure(sentence + self._which(wrong), seen, hint, plain(calls[first]))
+        return Failure(sentence + ("" if named else self._which(wrong)), seen, hint, plain(calls[first]))
 
     def _failure_to_answer(
         self, function: str, call: Call, reply: Reply, calls: list[Call], replies: Sequence[Reply]
@@ -135,7 +137,7 @@ class Probe:
         sentence = f"{failure.sentence} In other cases, this is what happens: {closest.sentence}"
         return replace(failure, sentence=sentence, hint=closest.hint)
 
-    def _likeness(self, calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    def _likeness(self, calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
         """What the wrong results have to do with the right ones, and the known mistake that explains most of them."""
         names = list(inspect.signature(self.right).parameters)
         if self.parts:
@@ -146,7 +148,9 @@ class Probe:
         if closest is None:
             return None if found is None else (found, DEFAULT_HINT)
         sentence = f"In some cases, this is what happens: {closest.sentence}"
-        return (sentence if found is None else f"{found} {sentence}"), closest.hint
+        outputs = _outputs(closest.answer, calls)
+        shown_by = next(i for i, gave in enumerate(got) if not _same(right[i], gave) and _same(outputs[i], gave))
+        return (sentence if found is None else f"{found} {sentence}"), closest.hint, shown_by
 
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
@@ -159,7 +163,7 @@ class Probe:
             agreeing = [
                 wanted
                 for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
-                if difference(result, gave) is None and difference(wanted, gave) is not None
+                if _same(result, gave) and not _same(wanted, gave)
             ]
             if len(agreeing) > most and len(agreeing) >= min(_enough(one, n_wrong) for one in agreeing):
                 most, closest = len(agreeing), mistake
@@ -188,9 +192,7 @@ def _cause(reply: Reply) -> str | None:
     return None if reply.trouble is None else str(reply.trouble).partition(":")[0]
 
 
-def _explanation(
-    explain: Explain | None, calls: list[Call], right: list[Any], got: list[Any]
-) -> tuple[str, str] | None:
+def _explanation(explain: Explain | None, calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     try:
         return explain(calls, right, got) if explain else None
     except Exception:  # unusual values, such as NaN, may break it; the answer is still wrong
@@ -209,8 +211,12 @@ def _enough(result: Any, n_wrong: int) -> int:
     return 2 if tensor is None and type(result) in (list, tuple, dict) else max(3, n_wrong // 2 + 1)
 
 
+def _same(result: Any, other: Any) -> bool:
+    return difference(result, other) is None
+
+
 def _differs(results: list[Any], others: list[Any]) -> bool:
-    return any(difference(result, other) is not None for result, other in zip(results, others, strict=True))
+    return not all(_same(result, other) for result, other in zip(results, others, strict=True))
 
 
 def _typed_call(function: str, call: Call) -> str:

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from minillm.course.learner.box import Box, show
-from minillm.course.learner.loading import save
+from minillm.course.learner.loading import load, save
 from minillm.course.learner.source import CannotSave, globals_of, source_of
-from minillm.course.learner.trial import Verdict, try_out
+from minillm.course.learner.trial import UNKNOWN, Verdict, try_out
 from minillm.course.learner.turn import Turn
-from minillm.course.turns import find
+from minillm.course.turns import find, turns
 from minillm.errors import UserError
 
 _hints_given: Counter[str] = Counter()  # by turn, since the kernel started
+_tried: dict[str, str | None] = {}  # by turn, what was tried last
 
 
 def your_turn(id: str) -> Callable[[Any], Any]:
@@ -39,11 +41,12 @@ def your_turn(id: str) -> Callable[[Any], Any]:
     def decide(thing: Any) -> Any:
         source = source_of(thing)
         verdict = try_out(turn, thing, source)
-        if verdict.state == "right":
-            show(Box(turn.id, verdict.state, (_keep(turn, thing, source),)))
-            return thing
-        show(Box(turn.id, verdict.state, tuple(_help(turn, verdict))))
-        return turn.course
+        again = source is not None and _tried.get(turn.id) == source
+        _tried[turn.id] = source
+        right = verdict.state == "right"
+        body = [_keep(turn, thing, source)] if right else _help(turn, verdict, again)
+        show(Box(turn.id, verdict.state, (*body, *_untried(turn, thing))))
+        return thing if right else turn.course
 
     return decide
 
@@ -56,28 +59,40 @@ def _keep(turn: Turn, thing: Any, source: str | None) -> str:
     try:
         save(turn, source, globals_of(thing))
     except CannotSave as reason:
-        return f"{passed}. It is not saved: {reason}."
+        return f"{passed}. It is not saved: {str(reason).removesuffix('.')}."
     return f"{passed}, and your workbook keeps it in `mine/{turn.topic}.py`."
 
 
-def _help(turn: Turn, verdict: Verdict) -> list[str | dict[str, str]]:
-    """The body of the box about what is not right yet."""
-    if verdict.state == "not written yet":
-        _hints_given[turn.id] = max(1, _hints_given[turn.id])
-        waiting = f"Until you write it, the course's `{turn.name}` is used, so the cells below run."
-        return [waiting, _hint(turn, 1)]
+def _help(turn: Turn, verdict: Verdict, again: bool) -> list[str | dict[str, str]]:
+    """The body of the box about what is not right yet; `again` if the same was tried before."""
+    used = f"the course's `{turn.name}` is used, so the cells below run."
+    if verdict.state == "not written yet":  # the stored page of a lesson says this, whatever is in the workbook
+        return [f"Until you write it, {used}", _hint(turn, again or not _hints_given[turn.id])]
     body: list[str | dict[str, str]] = [" ".join(filter(None, [verdict.sentence, verdict.advice]))]
     if verdict.case:
         body.append(verdict.case)
     if verdict.printed.strip():
         body += ["It printed:", {line: "" for line in verdict.printed.strip().splitlines()}]
+    kept = f" What passed before stays in `mine/{turn.topic}.py`." if turn.id in load(turn.topic).yours else ""
+    return [*body, _hint(turn, again or verdict.advice == UNKNOWN), f"Until it is right, {used}{kept}"]
+
+
+def _hint(turn: Turn, due: bool) -> str:
+    """The next hint if it is due, otherwise how to get it: a named mistake is to be mended without one."""
+    if not due and _hints_given[turn.id] < len(turn.hints):
+        return "For a hint, run the cell again as it is."
     _hints_given[turn.id] += 1
-    body.append(_hint(turn, _hints_given[turn.id]))
-    body.append(f"Until it is right, the course's `{turn.name}` is used, so the cells below run.")
-    return body
-
-
-def _hint(turn: Turn, number: int) -> str:
-    if number > len(turn.hints):
+    if (number := _hints_given[turn.id]) > len(turn.hints):
         return "You have had every hint. The solution is folded away below this cell."
     return f"Hint {number} of {len(turn.hints)}: {turn.hints[number - 1]}"
+
+
+def _untried(turn: Turn, thing: Any) -> list[str]:
+    """A sentence for each turn of the lesson that a cell has defined without `@your_turn`, so that nothing tried it."""
+    names = globals_of(thing) if isinstance(thing, FunctionType | type) else {}
+    here = names.get("__name__", "")
+    return [
+        f'`{other.name}` was not tried: does its cell still begin with `@your_turn("{other.id}")`?'
+        for other in turns(turn.id.partition(".")[0])
+        if other.id not in _tried and getattr(names.get(other.name), "__module__", None) == here
+    ]

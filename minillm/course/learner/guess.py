@@ -25,7 +25,9 @@ class Guess:
         self.guess = earlier if earlier in self.choices else None
 
     def choose(self, choice: str) -> str:
-        """Remember a guess; returns a sentence about it."""
+        """Remember a guess, unless an earlier one has been answered; returns a sentence about it."""
+        if self.guess is not None and "answer" in _guesses().get(self.question, {}):
+            return f"The answer is out. Your prediction stays {self.guess}."
         self.guess = choice
         try:
             _keep(self.question, {"guess": choice})
@@ -85,8 +87,14 @@ def buttons(guess: Guess) -> Any:
             return {**data, "text/plain": repr(guess)}, metadata  # the same whatever was chosen
 
     choice = widgets.ToggleButtons(options=guess.choices, value=guess.guess, style={"button_width": "auto"})
-    status = widgets.HTML()
-    choice.observe(lambda change: setattr(status, "value", html.escape(guess.choose(change["new"]))), "value")
+    status = widgets.HTML(f"Your prediction: {html.escape(guess.guess)}." if guess.guess else "")
+
+    def chosen(change: dict[str, Any]) -> None:
+        if change["new"] != guess.guess:
+            status.value = html.escape(guess.choose(change["new"]))
+            choice.value = guess.guess  # the old one, if it is too late
+
+    choice.observe(chosen, "value")
     return Buttons([widgets.HTML(f"<b>Predict:</b> {html.escape(guess.question)}"), choice, status])
 
 

@@ -14,13 +14,13 @@ import torch
 from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
 from minillm.course.checks.plain import difference, show
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
-from minillm.course.checks.time_limit import time_limit
+from minillm.course.checks.time_limit import WAITING, time_limit
 from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
 SEED = 0
 SECONDS = 5.0  # of computing, for all calls together; a right answer takes a hundredth of that
-LATE = f"has not finished after {SECONDS:.0f} seconds. Does a loop in it never end?"
+LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting. Does a loop never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 MAX_NUMBERS = 24  # of a matrix that is shown
 MAX_PRINTED = 300  # characters of what a function prints
@@ -32,7 +32,7 @@ class Verdict:
 
     state: Literal["not written yet", "not right yet", "right"]
     sentence: str = ""  # what is wrong
-    advice: str = ""  # how to mend exactly that; empty if no known mistake explains it
+    advice: str = ""  # how to mend exactly that; `UNKNOWN` if no mistake is named
     case: dict[str, str] = field(default_factory=dict)
     printed: str = ""  # what the function printed in this case
 
@@ -196,10 +196,10 @@ def _explain(
         sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
-        advice = "" if replies[index].trouble else advice
+        advice = turn.advice(replies[index].trouble or "") if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:
         advice = UNKNOWN
-    verdict = Verdict("not right yet", sentence, "" if advice == DEFAULT_HINT else advice, case)
+    verdict = Verdict("not right yet", sentence, advice, case)
     return verdict, calls[index]
 
 

@@ -18,8 +18,9 @@ weights by their names, and is called with the inputs.
 import ast
 import hashlib
 import inspect
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Turn(Question):
 
     forbidden: tuple[str, ...] = ()  # a turn may call anything, such as the turns before it
     hints: tuple[str, ...] = ()
+    errors: dict[str, str] = field(default_factory=dict)  # advice, by a pattern that an error matches
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
 
     def __post_init__(self) -> None:
@@ -69,6 +71,10 @@ class Turn(Question):
     def sizes(self) -> tuple[str, ...]:
         """The names of what a class is made with; none for a function."""
         return tuple(inspect.signature(self.course).parameters) if self.is_module else ()
+
+    def advice(self, trouble: str) -> str:
+        """What helps against an error that the learner's code raised; empty if nothing is known of it."""
+        return next((advice for pattern, advice in self.errors.items() if re.search(pattern, trouble)), "")
 
     def answer(self, thing: Any) -> Answer:
         """A function or class, as the function that the probes call."""

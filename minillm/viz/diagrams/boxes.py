@@ -177,7 +177,7 @@ class Box(Part):
         canvas.axes.pcolormesh(
             [area.left + wide * column for column in range(columns + 1)],
             [area.top + high * row for row in range(rows + 1)],
-            shown.numpy(), cmap=canvas.theme.scale(self.signed), vmin=-limit if self.signed else 0.0, vmax=limit,
+            shown.numpy(), cmap=canvas.theme.scale(canvas.signed), vmin=-limit if canvas.signed else 0.0, vmax=limit,
             zorder=canvas.above(), rasterized=rows * columns > 2000, **edges,
         )  # fmt: skip
         for row in range(rows):

@@ -97,6 +97,7 @@ class Canvas:
 
     def __init__(self, width: float, height: float, theme: Theme):
         self.theme = theme
+        self.signed = False  # whether the colors of tensors run from negative to positive
         self.figure = Figure(figsize=(width, height), facecolor=theme.paper)
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes((0, 0, 1, 1))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minillm.errors import UserError
 from minillm.viz.diagrams.boxes import COLORS_ONLY, MOST_WRITTEN, Box, box, shape_text
-from minillm.viz.diagrams.canvas import MARGIN, Area, Diagram, caption_width, text_width
+from minillm.viz.diagrams.canvas import Area, Diagram, caption_width, text_width
 from minillm.viz.diagrams.page import TALL, WIDE, Page
 from minillm.viz.diagrams.parts import Row, Sign, tensors
 from minillm.viz.figures.style import TINY, tensor_of
@@ -52,7 +52,9 @@ def heads(
     middle = [box(f"head {head}", cut[head], "T D", accent=index) for index, head in enumerate(drawn)]
     levels: list[Row] = []
     for digits in (2, 1, COLORS_ONLY) if whole.shape[1] <= MOST_WRITTEN else (COLORS_ONLY,):
-        first, *some, last = (_compact(part.with_digits(digits), len(drawn)) for part in (above, *middle, below))
+        written = above.with_digits(digits).digits  # the heads hold the same numbers
+        same = [dataclasses.replace(part, digits=written) for part in (above, *middle)]
+        first, *some, last = (_compact(part, len(drawn)) for part in (*same, below.with_digits(digits)))
         dots = [Sign("…")] if H > DRAWN else []
         levels = [Row((first,)), Row((*some[:-1], *dots, some[-1]), 0.3), Row((last,))]
         if max(_half(level) for level in levels) <= WIDE / 2 and _high(levels) <= TALL:
@@ -85,10 +87,11 @@ def _cut_and_join(levels: Sequence[Row], drawn: Sequence[int], H: int, title: st
     # the projection
     [area] = whole.draw(canvas, center - _half(whole), page.top + whole.extent().above)
     starts, y = _bands(area, drawn, H), area.bottom + STEP
-    canvas.text(MARGIN, y - STEP / 2, "cut", color=canvas.theme.quiet, align="left")
     # its heads, and the attention of each
     drawn_areas = cut.draw(canvas, center - cut.extent().width / 2, y + cut.extent().above)
     heads_areas = [head for head in drawn_areas if head is not None]  # a sign has no area
+    beside = min(starts[0], heads_areas[0].center) - 0.15
+    canvas.text(beside, y - STEP / 2, "cut", color=canvas.theme.quiet, align="right")
     for x, head, color in zip(starts, heads_areas, colors, strict=True):
         canvas.curve((x, area.bottom + 0.05), (head.center, y - 0.01), color)
         top, wide = head.bottom + STEP, text_width("attention", TINY) / 2 + 0.1
@@ -98,7 +101,7 @@ def _cut_and_join(levels: Sequence[Row], drawn: Sequence[int], H: int, title: st
         canvas.text(pill.center, pill.middle, "attention", size=TINY)
     # the outputs, joined
     y = pill.bottom + JOIN
-    canvas.text(MARGIN, y - JOIN / 2, "join", color=canvas.theme.quiet, align="left")
+    canvas.text(beside, y - JOIN / 2, "join", color=canvas.theme.quiet, align="right")
     [area] = joined.draw(canvas, center - _half(joined), y + joined.extent().above)
     for x, head, color in zip(_bands(area, drawn, H), heads_areas, colors, strict=True):
         canvas.curve((head.center, pill.bottom + 0.03), (x, y - 0.01), color)

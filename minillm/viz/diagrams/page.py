@@ -40,6 +40,7 @@ class Page:
         self.top = MARGIN + (TITLE_LINE * len(lines) + 0.12 if lines else 0)
         self.bottom = self.top + high
         self.canvas = Canvas(across + 2 * MARGIN, self.bottom + (KEY if entries else 0) + MARGIN, colors)
+        self.canvas.signed = any(part.signed for part in boxes)  # in all boxes, so that a color has one meaning
         for index, line in enumerate(lines):
             self.canvas.text(MARGIN, MARGIN + TITLE_LINE * (index + 0.5), line, size=TITLE, align="left", bold=True)
         x = MARGIN
@@ -74,9 +75,10 @@ class Page:
 
 def _entries(boxes: Sequence[Box]) -> list[tuple[str, str, float]]:
     """The entries of the key: kind, text and width in inches."""
+    signed = any(part.signed for part in boxes)
     kinds = {
-        "signed": ("negative to positive", any(part.signed for part in boxes)),
-        "share": ("zero to largest", any(part.shaded and not part.signed for part in boxes)),
+        "signed": ("negative to positive", signed),
+        "share": ("zero to largest", not signed and any(part.shaded for part in boxes)),
         "mask": ("masked", any(part.mask is not None and bool(part.mask.any()) for part in boxes)),
     }
     return [

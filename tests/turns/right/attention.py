@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 from turn_answers import right
 
+from minillm.course.turns.attention import attention
+
 
 @right("04.causal_mask")
 class ByLoops:
@@ -42,6 +44,32 @@ class ByFillingInPlace:
         mask = torch.full((T, T), False)
         mask[tuple(torch.tril_indices(T, T))] = True
         return mask
+
+
+@right("04.causal_mask")
+class RowByRow:
+    def causal_mask(T):
+        mask = torch.zeros(T, T, dtype=torch.bool)
+        for t in range(T):
+            mask[t, : t + 1] = True
+        return mask
+
+
+@right("04.causal_mask")
+class ByNumpy:
+    def causal_mask(T):
+        import numpy as np
+
+        return torch.from_numpy(np.tril(np.ones((T, T)))).bool()
+
+
+@right("04.attention")
+class FilledInPlace:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[1])
+        scores[~visible] = -math.inf
+        weights = torch.softmax(scores, dim=1)
+        return weights @ value
 
 
 @right("04.attention")
@@ -108,6 +136,27 @@ class Printing:
         scores = query @ key.T / math.sqrt(query.shape[-1])
         print("scores", scores)
         return scores.masked_fill(~visible, -torch.inf).softmax(-1) @ value
+
+
+@right("04.heads")
+class HeadByHead:
+    class MultiHead(nn.Module):
+        def __init__(self, d_model, n_heads):
+            super().__init__()
+            self.n_heads = n_heads
+            self.query = nn.Linear(d_model, d_model, bias=False)
+            self.key = nn.Linear(d_model, d_model, bias=False)
+            self.value = nn.Linear(d_model, d_model, bias=False)
+            self.output = nn.Linear(d_model, d_model, bias=False)
+
+        def forward(self, x, visible):
+            T, C = x.shape
+            D = C // self.n_heads
+            query = self.query(x).view(T, self.n_heads, D).transpose(0, 1)
+            key = self.key(x).view(T, self.n_heads, D).transpose(0, 1)
+            value = self.value(x).view(T, self.n_heads, D).transpose(0, 1)
+            heads = [attention(query[h], key[h], value[h], visible) for h in range(self.n_heads)]
+            return self.output(torch.cat(heads, dim=1))
 
 
 @right("04.heads")

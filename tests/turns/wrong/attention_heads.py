@@ -207,3 +207,164 @@ class HeadsInReverse:
             q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
             heads = F.scaled_dot_product_attention(q, k, v, visible).flip(0)
             return self.output(heads.transpose(0, 1).flatten(1))
+
+
+@wrong("04.heads", "raised NameError: name 'n_heads'")
+class WithoutSelf:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // n_heads  # noqa: F821
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "slice indices must be integers")
+class OneSlash:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] / self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised RuntimeError: mat1 and mat2")
+class CutsTheInputAndProjects:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[1] // self.n_heads
+            heads = []
+            for h in range(self.n_heads):
+                part = x[:, h * D : (h + 1) * D]
+                heads.append(attention(self.query(part), self.key(part), self.value(part), visible))
+            return self.output(torch.cat(heads, dim=1))
+
+
+@wrong("04.heads", "raised RuntimeError")
+class ThreeDimensions:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            T, C = x.shape
+            D = C // self.n_heads
+            query = self.query(x).view(T, self.n_heads, D).transpose(0, 1)
+            key = self.key(x).view(T, self.n_heads, D).transpose(0, 1)
+            value = self.value(x).view(T, self.n_heads, D).transpose(0, 1)
+            heads = attention(query, key, value, visible)
+            return self.output(heads.transpose(0, 1).reshape(T, C))
+
+
+@wrong("04.heads", "raised")
+class CutsRows:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[own], key[own], value[own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised")
+class ChunksOfRows:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            parts = (part.chunk(self.n_heads) for part in (query, key, value))
+            heads = [attention(q, k, v, visible) for q, k, v in zip(*parts, strict=True)]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised RuntimeError: mat1 and mat2")
+class OneBelowTheOther:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads))
+
+
+@wrong("04.heads", "without a transpose")
+class WeightsAsTheyAre:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = x @ self.query.weight, x @ self.key.weight, x @ self.value.weight
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "overlap")
+class OverlappingColumns:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h, h + D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "n_heads columns wide")
+class SplitByTheNumber:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            parts = (part.split(self.n_heads, dim=1) for part in (query, key, value))
+            heads = [attention(q, k, v, visible) for q, k, v in zip(*parts, strict=True)]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "cut in turn")
+class EveryOtherColumn:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h, None, self.n_heads)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "cut along the tokens")
+class ViewThenCat:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            T, C = x.shape
+            D = C // self.n_heads
+            query = self.query(x).view(self.n_heads, T, D)
+            key = self.key(x).view(self.n_heads, T, D)
+            value = self.value(x).view(self.n_heads, T, D)
+            heads = [attention(query[h], key[h], value[h], visible) for h in range(self.n_heads)]
+            return self.output(torch.cat(heads, dim=1))
+
+
+@wrong("04.heads", "")
+class ValuesNotCut:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value, visible))
+            return self.output(sum(heads))

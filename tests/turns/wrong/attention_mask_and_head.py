@@ -128,7 +128,7 @@ class MaskTheWeights:
         return weights @ value
 
 
-@wrong("04.attention", "inverted")
+@wrong("04.attention", "is NaN")
 class FilledTheWrongWay:
     def attention(query, key, value, visible):
         scores = query @ key.T / math.sqrt(query.shape[-1])
@@ -143,7 +143,7 @@ class TimesTheMask:
         return scores.softmax(-1) @ value
 
 
-@wrong("04.attention", "mask is not used")
+@wrong("04.attention", "mask has no effect")
 class Forgot:
     def attention(query, key, value, visible):
         return torch.softmax(query @ key.T / math.sqrt(query.shape[-1]), -1) @ value
@@ -246,3 +246,196 @@ class Distances:
     def attention(query, key, value, visible):
         scores = -torch.cdist(query, key) / math.sqrt(query.shape[-1])
         return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "raised NameError: name 'D' is not defined")
+class DIsNotDefined:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(D)  # noqa: F821
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "raised TypeError")
+class TorchsRootOfANumber:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / torch.sqrt(D)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "always divided by sqrt(4)")
+class RootOfTheGlobalC:
+    def attention(query, key, value, visible):
+        C = 4
+        scores = query @ key.T / math.sqrt(C)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "always divided by sqrt(2)")
+class RootOfTwo:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(2)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "always divided by sqrt(5)")
+class RootOfFive:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(5)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "always divided by sqrt(1024)")
+class RootOfALaterD:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(1024)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "number of queries")
+class RootOfTheQueries:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(len(query))
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "is NaN")
+class ZeroTimesInfinity:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        scores = scores + ~visible * -math.inf
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "Query t reads only the keys 0 to t")
+class LoopToT:
+    def attention(query, key, value, visible):
+        T, D = query.shape
+        output = torch.zeros(T, D)
+        for t in range(T):
+            scores = []
+            for s in range(t + 1):
+                scores.append(sum(query[t] * key[s]) / math.sqrt(D))
+            powers = [math.exp(score) for score in scores]
+            weights = [power / sum(powers) for power in powers]
+            for s in range(t + 1):
+                output[t] += weights[s] * value[s]
+        return output
+
+
+@wrong("04.attention", "Query t reads only the keys 0 to t")
+class CausalMaskOfItsOwn:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        hidden = torch.ones(len(query), len(key)).triu(1).bool()
+        scores = scores.masked_fill(hidden, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "mask has no effect")
+class FilledAndForgotten:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "minus infinity, after the softmax")
+class InfinityAfterTheSoftmax:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        weights = scores.softmax(dim=-1)
+        weights = weights.masked_fill(~visible, -math.inf)
+        return weights @ value
+
+
+@wrong("04.attention", "raised RuntimeError")
+class KeyTimesQuery:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = key @ query.T / math.sqrt(D)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "raised RuntimeError")
+class EntryByEntry:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.softmax(dim=-1)
+        return weights * value
+
+
+@wrong("04.attention", "up to a factor in each row")
+class SharesOfTheTable:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        scores = scores.masked_fill(~visible, -math.inf)
+        weights = scores.exp() / scores.exp().sum()
+        return weights @ value
+
+
+@wrong("04.attention", "raised RuntimeError")
+class SumWithoutKeepdim:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        weights = scores.softmax(dim=-1) * visible
+        weights = weights / weights.sum(-1)
+        return weights @ value
+
+
+@wrong("04.attention", "hidden from it")
+class FilledWithMinusOne:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        scores = query @ key.T / math.sqrt(D)
+        scores = scores.masked_fill(~visible, -1)
+        weights = scores.softmax(dim=-1)
+        return weights @ value
+
+
+@wrong("04.attention", "too many values")
+class TwoEntriesByHand:
+    def attention(query, key, value, visible):
+        output = []
+        for t, q in enumerate(query.tolist()):
+            scores = []
+            for s, k in enumerate(key.tolist()):
+                if visible[t, s]:
+                    scores.append((q[0] * k[0] + q[1] * k[1]) / math.sqrt(2))
+                else:
+                    scores.append(-math.inf)
+            powers = [math.exp(score) for score in scores]
+            weights = [power / sum(powers) for power in powers]
+            mix = [0.0, 0.0]
+            for weight, (water, money) in zip(weights, value.tolist(), strict=True):
+                mix[0] += weight * water
+                mix[1] += weight * money
+            output.append(mix)
+        return torch.tensor(output)

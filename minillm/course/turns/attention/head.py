@@ -13,6 +13,7 @@ from minillm.course.checks.attention.common import moved
 from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Turn
 from minillm.course.turns.attention.mask import causal_mask
 
@@ -31,11 +32,21 @@ turn = Turn(
     attention,
     hints=(
         "All scores are one matrix product: entry (t, s) of `query @ key.T` is the dot product of query t and key s. "
-        "Divide them by sqrt(D).",
+        "Divide them by sqrt(D): `math.sqrt(query.shape[-1])`.",
         "Where `visible` is False, replace the score by minus infinity: `scores.masked_fill(~visible, -math.inf)`. "
         "Then take the softmax over the keys, `softmax(dim=-1)`.",
         "The weights are (T, S), the values (S, D). One more matrix product, `weights @ value`, gives (T, D).",
     ),
+    errors={
+        "name 'D' is not defined": "D is the number of entries in one query: `query.shape[-1]`.",
+        r"sqrt\(\): argument": "`torch.sqrt` takes a tensor; for a plain number, use `math.sqrt`.",
+        "mat1 and mat2 shapes": "In `A @ B`, the rows of A must be as long as the columns of B. Here query is (T, D), "
+        "`key.T` (D, S), the weights (T, S) and value (S, D).",
+        r"size of tensor a.*\* ?value": "`*` multiplies entry by entry. `weights @ value` mixes the values.",
+        "size of tensor a": "With T queries and S keys, scores, `visible` and weights are (T, S): a row per query. "
+        "T and S may differ.",
+        "too many values to unpack|not enough values": "A vector has D entries, and D differs from case to case.",
+    },
 )
 
 
@@ -72,7 +83,7 @@ def _some_hidden(rng: random.Random) -> list[Call]:
     return calls
 
 
-def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Two calls that differ in one key and value: a query from which they are hidden must not notice."""
     for first in range(0, len(calls), 2):
         visible = calls[first][3]
@@ -80,14 +91,15 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         seeing = [t for t in moved(got[first], got[first + 1]) if t < len(visible) and not visible[t, key]]
         if seeing:
             hint = "A hidden score must be minus infinity before the softmax. Then its weight is exactly 0."
-            return f"Query {seeing[0]} reads from key {key}, which is hidden from it.", hint
+            return f"Query {seeing[0]} reads from key {key}, which is hidden from it.", hint, first
     return _not_finite(calls, right, got)
 
 
 def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     for answer in map(as_tensor, got):
         if answer is not None and not answer.isfinite().all():
-            hint = "Is there a 0 / 0, an `exp` of a large number, or a row in which no score is finite?"
+            hint = "Is every score of a row minus infinity? Does an `exp` overflow, or is 0 divided by 0? "
+            hint += "`softmax(dim=-1)` avoids the last two: it first subtracts the largest score of each row."
             return "The result contains NaN or infinity.", hint
     return None
 
@@ -110,6 +122,17 @@ every_key.mistake(
     "The variance of a dot product grows like D, its spread like sqrt(D).",
     lambda query, *others: _head(query, *others, scale=1 / query.shape[-1]),
 )
+every_key.mistake(
+    "The scores are divided by the square root of the number of queries.",
+    "D is the number of entries in one query: `query.shape[-1]`.",
+    lambda query, *others: _head(query, *others, scale=len(query) ** -0.5),
+)
+for number in (2, 4, 5, 1024):  # D, C and T of the lesson's example, and the D that a later cell leaves behind
+    every_key.mistake(
+        f"The scores are always divided by sqrt({number}).",
+        "D differs from case to case: `math.sqrt(query.shape[-1])`.",
+        partial(_head, scale=number**-0.5),
+    )
 every_key.mistake(
     "The scores are divided by the square root of the number of keys.",
     "D is the number of entries in one query: `query.shape[-1]`.",
@@ -146,9 +169,15 @@ every_key.mistake(
     lambda query, key, value, visible: _head(query, key, torch.eye(len(key)), visible),
 )
 every_key.mistake(
-    "The mask is inverted: all visible keys are hidden, and the softmax of nothing is NaN.",
-    "`masked_fill` fills where its mask is True, so pass `~visible`.",
+    "Every number of the result is NaN.",
+    "Is the mask inverted, so that every visible key is hidden? Or is 0 multiplied by infinity? "
+    "`masked_fill(~visible, -math.inf)` fills where its mask is True, and multiplies nothing.",
     lambda query, key, value, visible: _head(query, key, value, ~visible),
+)
+every_key.mistake(
+    "Query t reads only the keys 0 to t, although `visible` lets it read more.",
+    "Which keys a query may read is decided outside: use the argument `visible`, whatever it holds.",
+    lambda query, key, value, visible: _head(query, key, value, torch.ones_like(visible).tril()),
 )
 
 some_hidden = turn.probe("some keys are hidden", _some_hidden, _leak)
@@ -156,6 +185,13 @@ some_hidden.mistake(
     "The mask is applied after the softmax: hidden scores still count in its sum.",
     "Mask the scores, before the softmax: replace hidden ones by minus infinity.",
     lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5).softmax(-1).where(visible, 0.0) @ value,
+)
+some_hidden.mistake(
+    "Hidden weights are set to minus infinity, after the softmax.",
+    "Set the hidden scores to minus infinity, before the softmax. It turns them into weights of 0.",
+    lambda query, key, value, visible: (
+        (query @ key.T / query.shape[-1] ** 0.5).softmax(-1).where(visible, -math.inf) @ value
+    ),
 )
 some_hidden.mistake(
     "Hidden scores are set to 0, which still gives them a weight, since exp(0) is 1.",
@@ -168,19 +204,15 @@ some_hidden.mistake(
     partial(_head, hide=-10.0),
 )
 some_hidden.mistake(
-    "The mask is not used.",
-    "`visible[t, s]` is True where query t may read key s. Everywhere else the weight must be 0.",
+    "The mask has no effect: hidden keys are read like visible ones.",
+    "Where `visible[t, s]` is False, the weight must be 0. `scores.masked_fill(...)` leaves `scores` as it is and "
+    "returns a new tensor: keep that.",
     lambda query, key, value, visible: _head(query, key, value, visible | True),
 )
 some_hidden.mistake(
     "The mask is added to the scores as 0 and 1.",
     "Adding False changes nothing. Replace the hidden scores by minus infinity.",
     lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5 + visible.float()).softmax(-1) @ value,
-)
-some_hidden.mistake(
-    "A causal mask is used instead of `visible`.",
-    "Which keys a query may read is decided outside: use the argument `visible`, whatever it holds.",
-    lambda query, key, value, visible: _head(query, key, value, torch.ones_like(visible).tril()),
 )
 
 turn.probe("large scores", lambda rng: [(*_vectors(rng, T, T, 4, 30.0), causal_mask(T)) for T in (2, 6)], _not_finite)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import moved
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Turn
 from minillm.course.turns.attention.head import attention
 from minillm.course.turns.attention.mask import causal_mask
@@ -47,11 +48,21 @@ turn = Turn(
     "Several heads",
     MultiHead,
     hints=(
-        "Project first, then cut: `self.query(x)` is (T, C), and head h owns its columns h * D to (h + 1) * D, with "
-        "D = C / n_heads. Do the same with key and value.",
+        "Project first, then cut: `self.query(x)` is (T, C), and head h owns its columns `h * D:(h + 1) * D`, with "
+        "`D = x.shape[-1] // self.n_heads`. Do the same with key and value.",
         "Call `attention` once per head, on that head's columns of query, key and value. Each call returns (T, D).",
         "Join the heads side by side with `torch.cat(heads, dim=-1)`, which gives (T, C). Then apply `self.output`.",
     ),
+    errors={
+        "name 'n_heads' is not defined": "`forward` finds it as `self.n_heads`.",
+        "slice indices must be integers": "`/` gives a float, even if nothing is left over; `//` gives a whole number.",
+        r"mat1 and mat2 shapes.*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side by side: "
+        "`torch.cat(heads, dim=-1)`. (`torch.cat(heads)` puts them one below the other.)",
+        r"mat1 and mat2 shapes cannot be multiplied \(\d+x\d+ and (\d+)x\1\)": "Is the input cut into heads? Each "
+        "projection takes all C columns of x: apply it to x, then cut what it returns.",
+        "batch2|shape of the mask|size of tensor a": "`attention` takes one head at a time, with all T rows and D "
+        "columns: `query[:, own]`, or `query[h]` after `view(T, H, D).transpose(0, 1)`.",
+    },
 )
 
 
@@ -129,13 +140,17 @@ def _other_masks(rng: random.Random) -> list[Call]:
     return [(*call[:3], (numbers(rng, *call[3].shape) > 0) | torch.eye(len(call[3])).bool()) for call in calls]
 
 
-def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     for first in range(0, len(calls), 2):
         changed = moved(calls[first][2], calls[first + 1][2])[0]
         early = [t for t in moved(got[first], got[first + 1]) if t < changed]
         if early:
             hint = "Is `visible` passed on to every head? Does each head have all T tokens, and only its own columns?"
-            return f"The output at position {early[0]} depends on token {changed}, which is hidden from it.", hint
+            return (
+                f"The output at position {early[0]} depends on token {changed}, which is hidden from it.",
+                hint,
+                first,
+            )
     return None
 
 
@@ -162,7 +177,7 @@ two_heads.mistake(
 )
 two_heads.mistake(
     "The heads are cut along the tokens.",
-    "`view(H, T, D)` gives head 0 the first tokens. Use `view(T, H, D).transpose(0, 1)`.",
+    "`view(H, T, D)` gives head 0 the first tokens. Use `view(T, H, D).transpose(0, 1)`, and `attention` on each head.",
     partial(_multi_head, cut=_cut_tokens),
 )
 two_heads.mistake(
@@ -189,6 +204,23 @@ two_heads.mistake(
     "The mask is not used.",
     "Pass `visible` on to every head.",
     lambda sizes, weights, x, visible: _multi_head(sizes, weights, x, visible | True),
+)
+two_heads.mistake(
+    "The projections multiply by their weights without a transpose, as in `x @ self.query.weight`.",
+    "`nn.Linear` stores its matrix transposed. Call the layer: `self.query(x)`.",
+    lambda sizes, weights, *others: _multi_head(
+        sizes, {name: w if name == "output.weight" else w.T for name, w in weights.items()}, *others
+    ),
+)
+two_heads.mistake(
+    "The columns of neighboring heads overlap: head h begins at column h.",
+    "Head h begins at column h * D and ends before column (h + 1) * D.",
+    partial(_multi_head, cut=lambda part, H: part.unfold(1, part.shape[1] // H, 1)[:, :H].transpose(0, 1)),
+)
+two_heads.mistake(
+    "The pieces are n_heads columns wide, not D.",
+    "`split` takes the width of a piece, here D; `chunk` takes the number of pieces.",
+    partial(_multi_head, cut=lambda part, H: _columns(part, part.shape[1] // H)),
 )
 two_heads.mistake(
     "The output projection is not applied.",

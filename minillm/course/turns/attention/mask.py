@@ -26,6 +26,7 @@ turn = Turn(
         "`torch.arange(T)` holds the positions. Compare a column of them (the queries) with a row of them (the keys).",
         "`position[:, None] >= position[None, :]` broadcasts to (T, T). `torch.ones(T, T).tril().bool()` is equal.",
     ),
+    errors={"at least 2 dimensions": "`torch.ones(T, T)` is a table, `torch.ones(T)` a row."},
 )
 
 

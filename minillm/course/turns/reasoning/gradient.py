@@ -31,6 +31,12 @@ turn = Turn(
         "The loss is minus the mean over answers of advantage times mean log-probability. Going down this loss makes "
         "answers with a positive advantage more probable.",
     ),
+    errors={
+        "size of tensor a": "Each answer has one advantage: (B,). `log_probs` and `mask` are (B, T), and their "
+        "sums with `dim=1` are (B,).",
+        "Dimension out of range.*rewards": "`rewards` is (B,) and has one dimension: leave out `dim`.",
+        "out of bounds": "A group may have any number of answers, `len(rewards)`, and any number of tokens.",
+    },
     constants=("rewards",),
 )
 

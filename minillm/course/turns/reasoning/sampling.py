@@ -21,6 +21,14 @@ turn = Turn(
         "How many of these draws hold only wrong answers? There are n - c wrong ones to choose from.",
         "One minus the share of the draws without a right answer: `1 - math.comb(n - c, k) / math.comb(n, k)`.",
     ),
+    errors={
+        r"name '(comb|perm|factorial|prod)' is not defined": "It is in the module `math`: write `math.` before it.",
+        r"for \^": "A power is `**` in Python.",
+        r"factorial\(\) not defined|math domain error": "If fewer than k answers are wrong, no draw holds only wrong "
+        "ones: their number is 0. `math.comb` knows that.",
+        "OverflowError": "Whole numbers may have any size in Python, but a float ends near 1e308. Divide last.",
+        "division by zero": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this order?",
+    },
 )
 
 

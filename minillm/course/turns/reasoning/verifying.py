@@ -24,6 +24,12 @@ turn = Turn(
         r"`re.findall(r'\d+', final)` lists the numbers in a text as strings, and `int` makes a number of each.",
         "The reward is 1.0 if the set of these numbers is exactly `{result}`: no other number, and at least this one.",
     ),
+    errors={
+        "list index out of range": 'Without "Answer:", `split` gives one piece. Without a number, `findall` gives an '
+        "empty list.",
+        "invalid literal for int|could not convert string": r"`re.findall(r'\d+', final)` finds the numbers in a "
+        "sentence, and `int` takes each of them.",
+    },
 )
 
 
