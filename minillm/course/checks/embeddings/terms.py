@@ -1,4 +1,4 @@
-"""02.4: what pairs, noise and hits bring to the slopes of both tables, and how often a wrong step counts each."""
+"""02.4: what pairs, noise and hits bring to the slopes of both tables, how often a wrong step counts each, a draw."""
 
 import random
 from typing import Any
