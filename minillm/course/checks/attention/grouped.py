@@ -63,22 +63,22 @@ def _grouped(
 
 
 def _calls(rng: random.Random, *sizes: tuple[int, int, int, int, int], scale: float = 1.0) -> list[Call]:
-    """For each (H, K, T, S, D) two calls that differ in one position of the keys and values."""
+    """For each (H, K, T, S, D) three calls: two of them have another key, or another value, at one position."""
     calls = []
     for H, K, T, S, D in sizes:
         query = numbers(rng, H, T, D, scale=scale)
         key, value = numbers(rng, K, S, D), numbers(rng, K, S, D)
-        changed = key.clone(), value.clone()
+        other_key, other_value = key.clone(), value.clone()
         position = rng.randrange(1, S) if S > 1 else 0
-        for part in changed:
+        for part in (other_key, other_value):
             part[:, position] += 1 + numbers(rng, K, D).abs()
-        calls += [(query, key, value), (query, *changed)]
+        calls += [(query, key, value), (query, key, other_value), (query, other_key, value)]
     return calls
 
 
 def _whole_text(rng: random.Random) -> list[Call]:
-    sizes = (4, 2, 2, 2, 2), (6, 2, 4, 4, 2), (9, 3, 5, 5, 4), (4, 1, 3, 3, 2), (3, 3, 4, 4, 8), (4, 2, 1, 1, 1)
-    return [*_calls(rng, *sizes), *_calls(rng, (4, 2, 4, 4, 4), scale=100.0)]
+    sizes = (4, 2, 2, 2, 2), (6, 2, 4, 4, 2), (9, 3, 5, 5, 4), (4, 1, 3, 3, 2), (3, 3, 4, 4, 8), (3, 3, 1, 1, 1)
+    return [*_calls(rng, *sizes), *_calls(rng, (4, 2, 8, 8, 4), scale=100.0)]
 
 
 def _with_cache(rng: random.Random) -> list[Call]:
@@ -87,17 +87,23 @@ def _with_cache(rng: random.Random) -> list[Call]:
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """A head that notices a change of a position that it must not see, or misses one that it must see."""
-    for first in range(0, len(calls), 2):
-        T, S = calls[first][0].shape[1], calls[first][1].shape[1]
-        changed = int((calls[first][1] != calls[first + 1][1]).any(-1).any(0).nonzero()[0])
-        one, other = as_tensor(got[first]), as_tensor(got[first + 1])
-        if one is None or other is None or one.shape != right[first].shape or other.shape != one.shape:
-            return None
-        for t in apart(one, other).any(-1).any(0).nonzero().flatten().tolist():
-            if t + S - T < changed:
-                hint = "Query t stands at position S - T + t. It sees the keys 0 to S - T + t and no others."
-                return f"The output at position {t + S - T} depends on position {changed}, which comes after it.", hint
+    """A query that notices another value, or only another key, at a position that it must not see."""
+    found = [as_tensor(gave) for gave in got]
+    if any(gave is None or gave.shape != wanted.shape for gave, wanted in zip(found, right, strict=True)):
+        return None
+    for part in (2, 1):  # first the values
+        for first in range(0, len(calls), 3):
+            same, other = first, first + 3 - part
+            T, S = calls[same][0].shape[1], calls[same][1].shape[1]
+            changed = int((calls[same][part] != calls[other][part]).any(-1).any(0).nonzero()[0])
+            for t in apart(found[same], found[other]).any(-1).any(0).nonzero().flatten().tolist():
+                if t + S - T < changed:
+                    start = f"The output at position {t + S - T} depends on"
+                    if part == 2:
+                        hint = "Query t stands at position S - T + t. It sees the keys 0 to S - T + t and no others."
+                        return f"{start} position {changed}, which comes after it.", hint
+                    hint = "A hidden score must be minus infinity *before* the softmax, or its e^score is in the sum."
+                    return f"{start} the key of position {changed}, which comes after it, but not on its value.", hint
     return None
 
 

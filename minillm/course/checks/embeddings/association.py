@@ -49,7 +49,7 @@ def _association(
     return finish((pair(exact, power) / by_chance).log()).float()
 
 
-SEEN = ("a small table", "the same, all counts times 10", *["larger tables"] * 3)
+SEEN = ("a small table", "the same, all counts times 10", *["larger tables"] * 3, "words with company of their own")
 UNSEEN = (
     "a word that was never seen",
     "company that was never seen",
@@ -67,7 +67,8 @@ def _table(rng: random.Random, V: int, W: int) -> Tensor:
 
 def _seen(rng: random.Random) -> list[Call]:
     small = _table(rng, 2, 2)
-    return [(small, 1.0), (10 * small, 1.0), *((_table(rng, n, n), 1.0) for n in (3, 4, 5))]
+    loyal = _table(rng, 8, 8) + 200 * torch.eye(8)  # ratios above 5
+    return [(small, 1.0), (10 * small, 1.0), *((_table(rng, n, n), 1.0) for n in (3, 4, 5)), (loyal, 1.0)]
 
 
 def _unseen(rng: random.Random) -> list[Call]:

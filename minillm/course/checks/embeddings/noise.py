@@ -12,7 +12,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.embeddings.terms import Tables, averaged_noise, last_only, which_row, with_rows
+from minillm.course.checks.embeddings.terms import Tables, averaged_noise, last_only, nearly_sure, which_row, with_rows
 from minillm.course.checks.question import Question
 
 
@@ -88,7 +88,7 @@ def _drawn(
 def _different(rng: random.Random) -> list[Call]:
     calls = _drawn(rng, (1, 1, 1), (1, 3, 2), (1, 4, 3), (1, 5, 2), (1, 5, 4), (1, 3, 2))
     E, U, *others = calls.pop()
-    return [*calls, (20 * E, 10 * U, *others)]
+    return [*calls, (20 * E, 10 * U, *others), nearly_sure(rng)]
 
 
 def _hits(rng: random.Random) -> list[Call]:
@@ -111,7 +111,7 @@ different_words = question.probe(
     "one pair, and different words",
     _different,
     which_row,
-    kinds=("one draw", *["several draws"] * 4, "scores far from 0"),
+    kinds=("one draw", *["several draws"] * 4, "scores far from 0", "scores of 6 to 8 and -6 to -8"),
 )
 
 

@@ -1,11 +1,13 @@
-"""02.4: what pairs, noise and hits bring to the slopes of both tables, and how often a wrong step counts each."""
+"""02.4: what pairs, noise and hits bring to the slopes of both tables, how often a wrong step counts each, a draw."""
 
+import random
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor, difference
 
 Tables = tuple[Tensor, Tensor]  # E and U
@@ -111,3 +113,12 @@ def averaged_noise(E, U, words, company, noise, rate, *, E_too: bool, U_too: boo
         pair, draws, _ = _pieces(E, U, words, company, noise)[index]
         new.append((table - rate * (pair + draws / (noise.shape[1] if averaged else 1))).float())
     return new[0], new[1]
+
+
+def nearly_sure(rng: random.Random) -> Call:
+    """Scores between 6 and 8, above and below 0: their sigmoids are not quite 0 or 1."""
+    ids = rng.sample(range(9), 9)
+    E, U = numbers(rng, 9, 2), numbers(rng, 9, 2)
+    E[ids[0]] = torch.tensor([4.0, 0.0])
+    U[ids[1:5], 0] = torch.tensor([rng.randint(16, 19) / 10 * sign for sign in (1, 1, -1, -1)])
+    return E, U, *map(torch.tensor, ([ids[0]], [ids[rng.choice((1, 3))]], [[ids[2], ids[4]]])), 0.5

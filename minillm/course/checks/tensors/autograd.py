@@ -59,7 +59,7 @@ def _trees(rng: random.Random) -> list[Call]:
     names = "w", "x", "b"
     flat = [("a", "*", ("w", "x")), ("c", "tanh", ("a",)), ("loss", "+", ("c", "b"))]
     steep = [("a", "*", ("w", "x")), ("c", "exp", ("a",)), ("loss", "+", ("c", "b"))]
-    large = {"w": 20.0, "x": rng.randint(18, 22) * 1.0, "b": value()}
+    large = {"w": 40.0, "x": rng.randint(18, 22) * 1.0, "b": value()}  # w · x > 709, so e^(w · x) overflows
     return [
         ({"w": value(), "x": value()}, [("loss", "*", ("w", "x"))]),
         ({name: value() for name in names}, lesson),

@@ -65,6 +65,7 @@ def _signs(rng: random.Random) -> list[Call]:
         (["b", "a", "b", "a", "a"], ("a", "a")),
         (["a", "b"], ("b", "a")),
         (["a", *SEPARATORS, "a"], ("a", "a")),
+        (["th", "en", "th"], ("".join("th"), "".join("en"))),  # equal to the pieces, but not the same objects
     ]
 
 
@@ -77,6 +78,7 @@ SIGNS = (
     "a pair at the very end",
     "the pair in reverse",
     "unusual characters",
+    "pieces that equal the pair but are other objects",
 )
 
 

@@ -54,7 +54,7 @@ TIED = (
     "pairs that occur once",
     "ids of several digits",
     "a tie that is met in a longer word",
-    *["ties of words with one pair"] * 6,
+    *["ties of words with one pair, ids up to 999"] * 6,
     *["ties of longer words"] * 8,
 )
 
@@ -96,15 +96,15 @@ def _how_frequent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[
         if wanted is None:
             return f"No word has two tokens, and it returns {show(gave)}, not None.", "Give `min` a `default`."
     pairs = [tuple(gave) if type(gave) in (list, tuple) else gave for *_, gave in wrong]
-    if all(counts.get(pair) == counts[wanted] for (counts, wanted, _), pair in zip(wrong, pairs, strict=True)):
-        (_, wanted, _), pair = wrong[0], pairs[0]
+    (first, wanted, _), pair = wrong[0], pairs[0]
+    if all(counts.get(pair) == counts[due] for (counts, due, _), pair in zip(wrong, pairs, strict=True)):
         hint = "Compare the left ids as numbers; where they are equal, the right ones. Tuples do so by themselves."
         return f"{show(pair)} is as frequent as {show(wanted)}, but it is not the smaller pair.", hint
-    (counts, wanted, _), pair = next((one, pair) for one, pair in zip(wrong, pairs, strict=True))
-    if pair not in counts:
-        return f"{show(pair)} stands side by side in no word.", "Take each word alone, and only direct neighbours."
+    if pair not in first:
+        hint = "Take each word alone, only direct neighbours, and return their two ids as they are, of whatever size."
+        return f"{show(pair)} stands side by side in no word.", hint
     hint = "Count this pair by hand: at every place of every word, as often as the word occurs."
-    return f"{show(pair)} occurs {counts[pair]}×, and {show(wanted)} occurs {counts[wanted]}×.", hint
+    return f"{show(pair)} occurs {first[pair]}×, and {show(wanted)} occurs {first[wanted]}×.", hint
 
 
 question = Question("01.1", "Which pair is next?", next_pair, forbidden=("minillm", "tokenizers"))

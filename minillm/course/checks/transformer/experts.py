@@ -39,7 +39,7 @@ def _billions(count: int, digits: int) -> float:
 SIZES = "VCLHKDFEk"
 ONCE = ("C", "VC", "CHD", "CKD", "CE", "Ck", "CF", "CFE", "CFk", "CC", "HD", "KD", "F", "FE", "E", "V", "D")
 PRODUCTS = [names + more for names in ONCE for more in ("", "L")]
-KINDS = "one block", "two blocks", "three blocks", "the sizes of Mixtral"
+KINDS = "one block", "two blocks", "three blocks", "the sizes of Mixtral", "counts that float32 cannot hold"
 MIXTRAL = (32_000, 4096, 32, 32, 8, 128, 14_336, 8, 2)  # more parameters than 32 bits can count
 
 
@@ -51,7 +51,9 @@ def _sizes(rng: random.Random, some: bool) -> list[Call]:
         H, C = K * rng.randint(2, 3), 2 * rng.randint(7, 10)
         calls.append((rng.randint(20, 50), C, L, H, K, D, rng.randint(20, 40), E))
     small = [(*call, rng.randint(2, call[-1] - 1) if some else call[-1]) for call in calls]
-    return [*small, MIXTRAL if some else (*MIXTRAL[:-1], 8)]
+    # C is twice an odd number, and all that it is multiplied by is odd: too many digits for float32.
+    odd = rng.randint(30_000, 60_000), 4 * rng.randint(250, 400) + 2, 2, 4, 2, 64, 2 * rng.randint(1000, 2000), 7
+    return [*small, MIXTRAL if some else (*MIXTRAL[:-1], 8), (*odd, rng.randint(2, 6) if some else 7)]
 
 
 def _terms_that_differ(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
