@@ -135,10 +135,11 @@ def _values(names: Sequence[str], call: Sequence[Any], right: Tensor, got: Tenso
         yield "is NaN in places: 0 / 0, inf - inf, or 0 * inf"
     if got.isinf().any() and right.isfinite().all():
         yield "is infinite in places: a power overflows, or something is divided by 0"
-    if not got.any() and right.any():
-        yield "is 0 everywhere"
+    if _same(torch.zeros_like(got), got) and not _same(torch.zeros_like(right), right):
+        yield "is 0 everywhere" if got.numel() > 1 else "is 0"
     for sentence, function in FUNCTIONS.items():
-        if _same(function(right), got):
+        cut = sentence.endswith("whole numbers") and (right.numel() == 1 or _same(torch.zeros_like(got), got))
+        if _same(function(right), got) and not cut:  # of a single number, or of zeros, it says nothing
             yield sentence
     for name, argument in zip(names, call, strict=False):
         if type(argument) is Tensor and argument.shape == right.shape and argument.any():

@@ -68,7 +68,7 @@ def if_there_is_a_result(results):
     return max(votes, key=votes.count) if votes else None
 
 
-@wrong("11a.1", "the one that came last wins")
+@wrong("11a.1", "the one whose first vote came last wins")
 def at_least_as_many(results):
     best, most = None, 0
     for result in dict.fromkeys(results):
@@ -530,6 +530,35 @@ def removes_while_walking(results):
         if vote is None:
             votes.remove(vote)
     return max(votes, key=votes.count) if votes else None
+
+
+@wrong("11a.1", "the one whose last vote came last wins")
+def counts_from_behind(results):
+    votes = [result for result in reversed(results) if result is not None]
+    return Counter(votes).most_common(1)[0][0] if votes else None
+
+
+@wrong("11a.1", "the one that had all of its votes first wins")
+def first_to_have_so_many(results):
+    so_far, best, most = Counter(), None, 0
+    for result in results:
+        if result is not None:
+            so_far[result] += 1
+            if so_far[result] > most:
+                best, most = result, so_far[result]
+    return best
+
+
+@wrong("11a.2", "is the first wrong one: 15 - 19 is not 4")
+def never_below_0(answer):
+    steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", answer)
+    before = None
+    for number, (first, sign, second, total) in enumerate(steps):
+        result = int(first) + int(second) if sign == "+" else abs(int(first) - int(second))
+        if result != int(total) or before not in (None, first):
+            return number
+        before = total
+    return len(steps) if int(answer.split("Answer: ")[1].rstrip(".")) != int(before) else None
 
 
 @wrong("11a.1", "Where no answer has a result, 0 is returned")

@@ -97,4 +97,5 @@ def _first(call: Call, due: list[int], reply: Any) -> tuple[str, str] | None:
         f"The guesses that stay are right, but the token {place} is {reply[stay]}, not {due[stay]}: the running sums "
         f"are {sums}, and `last` is {last}."
     )
-    return sentence, "Take the first token at which the running sum is above `last`."
+    hint = "Print your running sums: they should be these, and end at 1."
+    return sentence, f"{hint} Then take the first token at which the sum is above `last`."

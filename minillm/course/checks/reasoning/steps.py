@@ -61,10 +61,13 @@ def _wrong_sum(rng: random.Random, length: int, at: int, by: int) -> str:
 
 def _sums(rng: random.Random) -> list[Call]:
     by = rng.choice((-1, 1, 2))
-    wrong = [(2, 0, by), (2, 1, -by), (3, 1, by), (4, 2, -by), (4, 3, by)]  # totals too large, and too small
+    wrong = [(2, 0, by), (2, 1, -by), (3, 2, by), (4, 1, -by), (4, 3, by)]  # totals too large, and too small
     texts = [_write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(_wrong_sum(rng, *each) for each in wrong)]
     twice = [(20, "+", 3, 24), (24, "-", 5, 18), (18, "+", 2, 20)]
-    return [(text,) for text in (*texts, _write(_chain(rng, 1)), _write(_chain(rng, 5)), _write(twice))]
+    below = [(12, "+", 3, 15), (15, "-", 19, 4)]
+    long = [(96, "+", 7, 103), (103, "+", 25, 128)]
+    rest = (_write(_chain(rng, 1)), _write(_chain(rng, 5)), _write(twice), _write(below), _write(long))
+    return [(text,) for text in (*texts, *rest)]
 
 
 def _carried(rng: random.Random) -> list[Call]:
@@ -78,7 +81,8 @@ def _carried(rng: random.Random) -> list[Call]:
         calls.append((_write(jump),))
     swapped = [(30, "+", 4, 34), (2, "+", 34, 36), (36, "-", 5, 31)]
     both = [(31, "-", 2, 29), (27, "+", 5, 32), (32, "+", 3, 36)]
-    calls += [(_write(swapped),), (_write(both),)]
+    zero = [(5, "-", 5, 0), (3, "+", 4, 7)]
+    calls += [(_write(swapped),), (_write(both),), (_write(zero),)]
     courtesy = rng.choice(("Certainly.", "With pleasure.", "Gladly."))
     return [*calls, (f"{courtesy} {_write(_chain(rng, 3))}",), (f"{courtesy} {_wrong_sum(rng, 3, 1, 1)}",)]
 
@@ -93,11 +97,13 @@ def _final(rng: random.Random) -> list[Call]:
     return [*calls, (_write(_chain(rng, 3)),), (_wrong_sum(rng, 3, 2, 1).rpartition(":")[0] + ": 3.",)]
 
 
-SUMS = ("no mistake", *["a false sum"] * 5, "no mistake", "no mistake", "two false sums")
+MORE = "more taken away than there is"
+SUMS = ("no mistake", *["a false sum"] * 5, "no mistake", "no mistake", "two false sums", MORE, "numbers from 100 on")
 CARRIED = (
     *["a step that begins elsewhere"] * 4,
     "a step that ends with the total before it",
     "a false sum after a step that begins elsewhere",
+    "a step after a total of 0",
     "words in front",
     "words in front",
 )

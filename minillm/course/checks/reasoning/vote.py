@@ -4,6 +4,7 @@ import itertools
 import random
 import statistics
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from minillm.course.checks.asking import Call
@@ -12,7 +13,7 @@ from minillm.course.checks.question import Question
 
 
 def vote(results: list[int | None]) -> int | None:
-    """The right answer: the most frequent result, of equals the one that came first; None abstains.
+    """The right answer: the most frequent result, of equals the one whose first vote came first.
 
     >>> vote([20, 17, None, 17, None, None]), vote([None, None])
     (17, None)
@@ -27,7 +28,10 @@ def _clear(rng: random.Random) -> list[Call]:
     for turned in (False, True, False, True):
         winner, second, *others = sorted(rng.sample(range(5, 40), 6), reverse=turned)
         first, run, last, far = rng.sample(others, 4)
-        calls.append(([first, winner, far, winner, run, run, winner, second, winner, second, last],))
+        results = [first, winner, far, winner, run, run, winner, second, winner, second, last]
+        if len(calls) > 1:
+            results = [first, winner, far, winner, second, winner, second, winner, run, run, last]
+        calls.append((results,))
     return [([17, 20, 17],), *calls]
 
 
@@ -42,8 +46,10 @@ def _ties_and_none(rng: random.Random) -> list[Call]:
         ([largest, smallest],),
         ([smallest, largest],),
         ([one, other, third, one, other],),
+        ([one, other, other, one],),
         ([None, None, None, one, other, one],),
         ([None, None, None, None, third],),
+        ([third, None, None, None, None],),
     ]
 
 
@@ -54,9 +60,9 @@ TIES = (
     "the result 0",
     "one vote each",
     "one vote each",
-    "two results with two votes each",
+    *["two results with two votes each"] * 2,
     "as many answers without a result",
-    "one result and many answers without",
+    *["one result and many answers without"] * 2,
 )
 
 
@@ -65,27 +71,28 @@ def _nobody(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
     wrong = [place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave)]
     if all(right[place] is None for place in wrong):
         return f"Where no answer has a result, {got[wrong[0]]!r} is returned, not None.", "Without votes, return None."
-    votes = [[result for result in calls[place][0] if result is not None] for place in wrong]
-    if all(got[place] is None for place in wrong) and all(len(set(each)) == len(each) for each in votes):
+    single = [place for place, due in enumerate(right) if due is not None and calls[place][0].count(due) == 1]
+    if all(got[place] is None for place in wrong) and wrong == single:
         return "Where no result has two votes, None is returned: one vote is not enough to win here.", (
             "Of results with equally many votes the first wins, also with one vote each."
         )
     if all(got[place] is None for place in wrong):
-        return f"None wins in {calls[wrong[0]][0]}, where {right[wrong[0]]} has votes.", "None abstains."
+        sentence = f"None is returned for {calls[wrong[0]][0]}, where {right[wrong[0]]} has votes."
+        return sentence, "None abstains, and every other result counts, the last one too."
     if any(type(gave) in (list, tuple) for gave in got):
         return f"The result is {show(got[wrong[0]])}, and one result is asked for.", "Return the winner alone."
     if all(got[place] in calls[place][0] for place in wrong):
         results, due, gave = calls[wrong[0]][0], right[wrong[0]], got[wrong[0]]
-        sentence = f"In {results}, {gave} has {results.count(gave)} votes and wins, "
-        sentence += f"but {due} has {results.count(due)}"
-        sentence += " and comes first." if results.count(due) == results.count(gave) else "."
-        return sentence, "The most frequent result wins; of equals the one that comes first in the list."
+        votes = "one vote" if results.count(gave) == 1 else f"{results.count(gave)} votes"
+        sentence = f"In {results}, {gave} has {votes} and wins, but {due} has {results.count(due)}"
+        sentence += " and its first vote comes first." if results.count(due) == results.count(gave) else "."
+        return sentence, "The most frequent result wins; of equals the one whose first vote comes first in the list."
     return None
 
 
 question = Question("11a.1", "One vote per answer", vote)
 
-clear = question.probe("a clear majority", _clear)
+clear = question.probe("a clear majority", _clear, at_last=_nobody)
 clear.mistake(
     "The last result counts, not the most frequent one.",
     "Count how often each result occurs; `collections.Counter` does that.",
@@ -147,10 +154,26 @@ ties.mistake(
     lambda results: vote([result or None for result in results]),
 )
 ties.mistake(
-    "Of results with equally many votes, the one that came last wins.",
+    "Of results with equally many votes, the one whose last vote came last wins.",
     "The first one wins. `Counter.most_common` and `max` both keep the first of equals.",
     lambda results: vote(results[::-1]),
 )
+ties.mistake(
+    "Of results with equally many votes, the one whose first vote came last wins.",
+    "The one whose first vote came first wins. `max` keeps the first of equals; `>=` in a loop keeps the last.",
+    lambda results: _best(results, lambda result: results.index(result)),
+)
+ties.mistake(
+    "Of results with equally many votes, the one that had all of its votes first wins.",
+    "Count all votes before you compare: the one whose first vote came first wins.",
+    lambda results: _best(results, lambda result: results[::-1].index(result)),
+)
+
+
+def _best(results: list[int | None], later: Callable[[int], int]) -> int | None:
+    """The most frequent result, of equals the one for which `later` is largest."""
+    votes = [result for result in results if result is not None]
+    return max(votes, key=lambda result: (votes.count(result), later(result)), default=None)
 
 
 @ties.mistake(

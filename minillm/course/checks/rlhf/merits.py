@@ -173,8 +173,8 @@ def _uphill(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
                 f"{slope[player].item():.3g} there, and should be 0."
             )
             return sentence, (
-                "Go down the slope of the whole sum until all slopes are 0. One game after the other at a fixed rate "
-                "(Elo) comes to rest elsewhere."
+                "Is this the slope that your answer computes there? If yours is 0, your loss is another one. If not, "
+                "go on until all slopes are 0; one game after the other at a fixed rate (Elo) comes to rest elsewhere."
             )
     return None
 

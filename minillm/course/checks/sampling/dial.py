@@ -109,6 +109,14 @@ MEASURED = {  # from the entropy in nats, the probabilities, the logits over the
     "from squared probabilities": lambda nats, q, z: 1 - q.square().sum().item(),
     "as -q · z, without what makes the sum 1": lambda nats, q, z: -(q * z).sum().item(),
 }
+UNITS = {  # of the logits that are not cut
+    "their standard deviation": lambda z: z.std(),
+    "their standard deviation (that without n - 1)": lambda z: z.std(correction=0),
+    "the difference of the largest and the smallest": lambda z: z.max() - z.min(),
+    "the largest": lambda z: z.max(),
+    "the largest absolute value": lambda z: z.abs().max(),
+    "their number": lambda z: torch.tensor(len(z)),
+}
 RETURNED = {
     "1 over the temperature": lambda t: 1 / t,
     "the logarithm of the temperature": math.log,
@@ -129,6 +137,10 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
     for words, function in RETURNED.items():
         if all(math.isclose(t, function(correct), rel_tol=1e-3) for _, _, correct, t in wrong):
             return f"This is {words}.", "Divide the logits by what you return, and measure the entropy."
+    for words, unit in UNITS.items():
+        if all(math.isclose(t * unit(z[z.isfinite()]), correct, rel_tol=1e-3) for z, _, correct, t in wrong):
+            sentence = f"It is the right temperature for other logits: for these, divided by {words}."
+            return sentence, "Search with the logits themselves, or multiply the temperature by what you divided by."
     for digits in range(1, 8):
         if all(math.isclose(t, round(correct, digits)) for _, _, correct, t in wrong):
             hint = "A temperature may be 0.0002. Halve until the interval is narrow enough, and do not round."
@@ -163,7 +175,10 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
         if len(wrong) < len(calls):
             why = "Is the entropy NaN there? e to a large power overflows, and 0 · ln 0 is NaN."
         return f"{sentence}: it should {way}, but the search went the other way, to its end. {why}", hint
-    return f"{sentence}.", "Does the first interval hold the answer, and do you keep the right half of it?"
+    return f"{sentence}.", (
+        "Print the entropy at which your search ends. If it is the wanted one, you measure something else there. "
+        "If not: does the first interval hold the answer, and do you keep the right half of it?"
+    )
 
 
 def _measured_otherwise(wrong: list[tuple[Tensor, float, float, float]]) -> tuple[str, str] | None:

@@ -121,11 +121,16 @@ def _other_values(rows: list[Any]) -> tuple[str, str] | None:
 def _other_choice(rows: list[Any], results: list[Any]) -> tuple[str, str] | None:
     """Other tokens than the likeliest, or too few or too many of them."""
     counts = [(got.isfinite().sum().item(), wanted.isfinite().sum().item()) for _, _, wanted, got, _ in rows]
+    likeliest = [torch.arange(len(logits)) == logits.argmax() for logits, _, _, _, _ in rows]
+    if all(apart(wanted, got).equal(place) for (_, _, wanted, got, _), place in zip(rows, likeliest, strict=True)):
+        return "The likeliest token is cut; the others are as they should be.", (
+            "No other token stands before the likeliest, so it always stays. What fills the first place of the mask?"
+        )
     for logits, _, _, got, index in rows:
         order, stays = logits.argsort(descending=True), got.isfinite()
         if not stays[order[: stays.sum()]].all():
             missed, other = order[~stays[order]][0].item(), order[stays[order]][-1].item()
-            hint = "The nucleus is made of the likeliest tokens. Is the mask back in the order of `logits`?"
+            hint = "The nucleus is made of the likeliest tokens. Print the mask, sorted and in the order of `logits`."
             return f"Text {index} keeps token {other} and cuts token {missed}, which is likelier.", hint
     hint = "The nucleus is the smallest number of likeliest tokens that together reach p."
     inner = [(logits, p, got) for logits, p, _, got, _ in rows if 0.02 < p < 0.98]

@@ -141,6 +141,10 @@ OTHER_WAYS: dict[str, tuple[str, Callable[[Chat, int], list[int]]]] = {
         "The oldest go. Begin to count from the end.",
         partial(_each_that_fits, newest_first=False),
     ),
+    "Behind the system's message the numbers are one too small: the others are counted from 0 again.": (
+        "Give the numbers that the messages have in the whole chat.",
+        lambda messages, room: [max(0, place - (messages[0][0] == "system")) for place in _kept(messages, room)],
+    ),
     "One token less than the room is used.": (
         "What just fills the room fits: `<=`.",
         lambda messages, room: _kept(messages, room - 1),
@@ -178,7 +182,7 @@ def _says(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         if rest != list(range(rest[0], rest[-1] + 1)):
             return f"{show(list(answer))} has a gap: what stays must be side by side.", _FIRST
         if rest[-1] < len(messages) - 1:
-            return f"Message {len(messages) - 1}, the last one, is dropped; it is the oldest that go.", _FIRST
+            return f"Message {len(messages) - 1}, the last one, is not in the list; it is the oldest that go.", _FIRST
         if messages[rest[0]][0] != "user":
             return f"What stays begins with message {rest[0]}, an answer without its question.", _FIRST
         more = [place for place in wanted if place not in answer]
