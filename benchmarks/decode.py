@@ -213,7 +213,7 @@ def measure(rounds: int, n_windows: int) -> list[dict[str, object]]:
 
 
 def summary(rows: list[dict[str, object]]) -> dict[str, object]:
-    """Find our best single-stream speed with the file's own weights, as `llama_cpp` has them, and its ratios to others."""
+    """Find our best single-stream speed with the file's own weights, which `llama_cpp` has too, and its ratios."""
     speed = {row["contestant"]: row["tokens_per_second"] for row in rows}
     batch = {row["contestant"]: row[f"tokens_per_second_batch_{BATCH}"] for row in rows}
     ours = [row for row in rows if row["contestant"] in LADDER]

@@ -1,10 +1,10 @@
 """The answers on file: wrong ones that a check must reject by name, and unusual right ones that it must accept.
 
 Our own are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. Strangers
-wrote those in tests/exercises/strangers/ from the text of the exercises alone, without having seen a check: half of
-them are for tuning the checks, the other half is only scored. What `@wrong` says there is the mistake in the stranger's
-own words. Whether a check's sentence names that mistake, a reader has to say: verdicts.json has the sentence that was
-read, and a verdict counts only as long as the check says that very sentence.
+wrote those in tests/exercises/strangers/ from the text of the exercises alone, without having seen a check: those in
+tuning/ served to tune the checks, those in scored/ were only scored. What `@wrong` says there is the mistake in the
+stranger's own words. Whether a check's sentence names that mistake, a reader has to say: verdicts.json has the sentence
+that was read, and a verdict counts only as long as the check says that very sentence.
 
     python tests/answers.py             prints the rates, for exercises/README.md
     python tests/answers.py --unread    the strangers' wrong answers whose sentence nobody has read, as JSON lines
@@ -25,7 +25,7 @@ from minillm.course.checks.question import Result
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
 STRANGERS = Path(__file__).parent / "exercises" / "strangers"
-HALVES = ("tuning", "scored")
+SETS = ("tuning", "scored")
 VERDICTS = STRANGERS / "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
 SEEDS = (0, 7)  # of several draws each
 
@@ -101,7 +101,7 @@ def _named(answer: Answer) -> bool:
 
 @dataclass(frozen=True)
 class Rates:
-    """How strangers' answers of one half were judged, and by how many of the sentences their mistakes were named."""
+    """How strangers' answers of one set were judged, and by how many of the sentences their mistakes were named."""
 
     wrong: int
     rejected: int  # with every seed
@@ -118,13 +118,13 @@ class Rates:
         )
 
 
-def rates(half: str) -> Rates:
-    """Judge the strangers' answers of a half."""
-    answers = load_all(STRANGERS / half)
+def rates(kept: str) -> Rates:
+    """Judge the strangers' answers of a set."""
+    answers = load_all(STRANGERS / kept)
     wrong = [answer for answer in answers if answer.mistake]
     right = [answer for answer in answers if not answer.mistake]
     rejected = [a for a in wrong if not any(judged(a.question, a.function, seed).passed for seed in SEEDS)]
-    known = _verdicts().get(half, {})
+    known = _verdicts().get(kept, {})
     read = [known[str(answer)] for answer in rejected if known.get(str(answer), {}).get("sentence") == said(answer)]
     accepted = [a for a in right if all(judged(a.question, a.function, seed).passed for seed in SEEDS)]
     named = sum(verdict["named"] for verdict in read)
@@ -137,14 +137,14 @@ def said(answer: Answer) -> str:
     return "" if failure is None else f"{failure.sentence} {failure.hint}"
 
 
-def unread(half: str) -> Iterator[dict[str, str]]:
+def unread(kept: str) -> Iterator[dict[str, str]]:
     """The wrong answers whose sentence nobody has read, with all that a reader needs."""
-    known = _verdicts().get(half, {})
-    for answer in load_all(STRANGERS / half):
+    known = _verdicts().get(kept, {})
+    for answer in load_all(STRANGERS / kept):
         if answer.mistake and said(answer) and known.get(str(answer), {}).get("sentence") != said(answer):
             source = inspect.getsource(answer.function)
             yield {
-                "half": half,
+                "set": kept,
                 "answer": str(answer),
                 "source": source,
                 "mistake": answer.mistake,
@@ -158,13 +158,13 @@ def _verdicts() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     if "--unread" in sys.argv:
-        for half in HALVES:
-            for row in unread(half):
+        for kept in SETS:
+            for row in unread(kept):
                 print(json.dumps(row))
         return
     print(kill_rate())
-    for half in HALVES:
-        print(f"strangers, {half} half: {rates(half)}")
+    for kept in SETS:
+        print(f"strangers, {kept}: {rates(kept)}")
 
 
 if __name__ == "__main__":

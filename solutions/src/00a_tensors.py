@@ -60,8 +60,8 @@ from minillm.course.checks import check
 # <details><summary>Hint 3</summary>
 #
 # `prices = log_p.exp() * (log_p - log_q)` is right but for the tokens that the truth rules out. There it is 0 times
-# infinity. `torch.where(log_p > -torch.inf, prices, 0.0)` puts the zeros in; then add up along the last axis. Compute in
-# float64, where e⁻³⁰⁰ is not yet 0.
+# infinity. `torch.where(log_p > -torch.inf, prices, 0.0)` puts the zeros in; then add up along the last axis. Compute
+# in float64, where e⁻³⁰⁰ is not yet 0.
 # </details>
 
 

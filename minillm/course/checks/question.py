@@ -101,9 +101,7 @@ class Question:
     def draws(self, seed: int) -> list[list[list[Call]]]:
         """The inputs of every probe, drawn several times, so that no draw is special; they depend only on the seed."""
         seeds = [str(seed), *(f"{seed}/{draw}" for draw in range(1, DRAWS))]
-        return [
-            [probe.calls(random.Random(f"{self.id}/{probe.name}/{one}")) for one in seeds] for probe in self.probes
-        ]
+        return [[probe.calls(random.Random(f"{self.id}/{probe.name}/{one}")) for one in seeds] for probe in self.probes]
 
     def calls(self, seed: int) -> list[list[Call]]:
         """The inputs of every probe, one draw after the other."""
