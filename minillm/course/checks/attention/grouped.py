@@ -88,8 +88,8 @@ def _with_cache(rng: random.Random) -> list[Call]:
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """A query that notices another value, or only another key, at a position that it must not see."""
-    found = [as_tensor(gave) for gave in got]
-    if any(gave is None or gave.shape != wanted.shape for gave, wanted in zip(found, right, strict=True)):
+    found = [tensor for gave in got if (tensor := as_tensor(gave)) is not None]
+    if [tensor.shape for tensor in found] != [wanted.shape for wanted in right]:
         return None
     for part in (2, 1):  # first the values
         for first in range(0, len(calls), 3):
