@@ -59,7 +59,7 @@ def _tables(rng: random.Random, leaning: bool) -> list[Call]:
             if cosines.diff().min() > 0.01 and cosines[-1] > 0.999 and wide.min() > 0.05:
                 return scale * rows, one, other
 
-    sizes = (4, 3), (4, 3), (5, 3), (5, 3), (6, 3), (8, 3), *[(16, 4)] * 8
+    sizes = (4, 3), (4, 3), (5, 3), (5, 3), (6, 3), (8, 3), *[(10, 4)] * 8
     calls = [table(*size, forwards=index % 2 == 0) for index, size in enumerate(sizes)]
     return [*calls, table(2, 3, True), table(6, 3, True, 0.01), table(6, 3, False, 1000.0)]
 
