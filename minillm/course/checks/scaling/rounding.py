@@ -1,6 +1,7 @@
 """13.1: stochastic rounding to bfloat16 (Gupta et al. 2015): what is too small to arrive arrives now and then."""
 
 import random
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -58,14 +59,31 @@ EDGES = (
 )
 
 
+def _ways(x: Tensor, dice: Tensor) -> set[tuple[bool, bool]]:
+    """Which there are of: numbers nearer to the upper neighbor, and those that go there."""
+    share = x.double().abs() / _step(x) % 1
+    return set(zip((share > 0.5).tolist(), (dice < share).tolist(), strict=True))
+
+
+def _of_all_ways(rng: random.Random, numbers: Callable[[], list[float]]) -> Call:
+    """Numbers near to and far from where they go; of two, both are nearer to the other neighbor."""
+    while True:
+        x = torch.tensor(numbers())
+        dice = _dice(rng, x)
+        ways = _ways(x, dice)
+        share = x.double().abs() / _step(x) % 1
+        close = (share < 0.5) & (share < dice) & (dice < 2 * share)  # tells twice the share from the share
+        if (len(ways) == 4 and close.any()) or (len(x) == 2 and ways == {(True, False), (False, True)}):
+            return x, dice
+
+
 def _positive(rng: random.Random) -> list[Call]:
     """Numbers with one decimal, of many octaves, none of which bfloat16 holds."""
     calls = []
     for n, largest in ((2, 10), (6, 10), (8, 1000), (8, 9999)):
-        x = torch.tensor(rng.sample([tenths / 10 for tenths in range(1, largest) if tenths % 5], n))
-        calls.append((x, _dice(rng, x)))
-    x = torch.tensor(rng.sample(range(300_001, 500_001, 2), 4)).float()
-    return [*calls, (x, _dice(rng, x))]
+        tenths = [tenths / 10 for tenths in range(1, largest) if tenths % 5]
+        calls.append(_of_all_ways(rng, lambda n=n, tenths=tenths: rng.sample(tenths, n)))
+    return [*calls, _of_all_ways(rng, lambda: [float(x) for x in rng.sample(range(300_001, 500_001, 2), 4)])]
 
 
 def _edges(rng: random.Random) -> list[Call]:
