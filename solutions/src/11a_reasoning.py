@@ -41,7 +41,8 @@ from minillm.course.checks import check
 # **In**: `results`, a list with the final result of each answer, a whole number, or None for an answer without one. The
 # list may be empty.
 #
-# **Out**: the most frequent result. Of results with equally many votes, the one whose first vote came first. None if nobody votes.
+# **Out**: the most frequent result. Of results with equally many votes, the one whose first vote came first. None if
+# nobody votes.
 #
 # `vote([20, 17, None, 17, None, None])` is 17.
 #
