@@ -16,6 +16,8 @@ Coded = Callable[[Tensor], Tensor]  # what the codes of a matrix are worth
 def explain(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Other codes of both matrices, or of one of them."""
     given = [as_tensor(reply) for reply in got]
+    if not any(reply is None or reply.any() for reply in given):
+        return "The result is 0 everywhere.", HINT
     if any(reply is None or reply.shape != due.shape for reply, due in zip(given, right, strict=True)):
         return None
     for sentence, coded in _codings().items():
@@ -25,8 +27,7 @@ def explain(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
             ("In `weight`: ", _rows(), coded),
         ):
             made = [of_x(x).double() @ of_weight(weight).double().T for x, weight in calls]
-            fits = all(not apart(m, reply).any() for m, reply in zip(made, given, strict=True) if reply is not None)
-            if fits:
+            if all(not apart(m, reply).any() for m, reply in zip(made, given, strict=True) if reply is not None):
                 return f"{whose}{sentence}", HINT
     return None
 

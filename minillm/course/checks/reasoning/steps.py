@@ -118,6 +118,8 @@ FINAL = (
 
 def _judged(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Why the first answer that is judged wrongly is right or wrong; and the known mistake that explains most."""
+    if any(type(gave) not in (int, type(None)) for gave in got):
+        return None  # a fact or a difference says more of another type
     place = next(place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave))
     (answer,), due = calls[place], right[place]
     steps = STEP.findall(answer)
