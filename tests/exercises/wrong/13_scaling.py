@@ -17,6 +17,13 @@ def in_bits(x):
     return bits - rest, rest
 
 
+@wrong("13.1", "has numbers that bfloat16 cannot hold")
+def one_bit_is_left(x, dice):
+    bits = x.view(torch.int32)
+    rest = bits & 0xFFFE
+    return (bits - rest + 65536 * (dice < rest / 65536).int()).view(torch.float32)
+
+
 @wrong("13.1", "goes to the nearest one")
 def the_lessons_rounding(x, dice):
     return x.bfloat16().float()

@@ -49,8 +49,15 @@ FULL = [
 ]
 # A fork of a fork
 THREE = [("join", "A", 1), ("fork", "A", "B"), ("fork", "B", "C"), ("write", "C"), ("write", "A"), ("write", "B")]
-FORKS = [(FIRST_WRITES, 2), (FULL, 2), (THREE, 2), (LONG, 4)]
-FORK_KINDS = ("the first text writing first", "a full shared page", "a fork of a fork", "texts of several pages")
+# A page comes free below one that a text has just copied
+BELOW = [("join", "A", 1), ("join", "B", 5), ("fork", "B", "C"), ("write", "C"), ("leave", "A"), ("write", "C")]
+FORKS = [(FIRST_WRITES, 2), (FULL, 2), (THREE, 2), (LONG, 4), (BELOW, 4)]
+FORK_KINDS = (
+    "the first text writing first",
+    "a full shared page",
+    "a fork of a fork",
+    *["texts of several pages"] * 2,
+)
 
 
 def stories(kinds: str, *sizes: tuple[int, int]) -> Callable[[random.Random], list[Call]]:

@@ -83,7 +83,13 @@ def _rows(rng: random.Random, T: int, V: int, rows: list[tuple[int, int, bool]],
     return numbers(rng, len(rows), T, V), ids, torch.tensor([prompt for prompt, _, _ in rows]), end
 
 
-CLOSED = ("one answer", "prompts of unequal length", "three answers", "an answer that is its end alone")
+CLOSED = (
+    "one answer",
+    "prompts of unequal length",
+    "three answers",
+    "an answer that is its end alone",
+    "rows of two tokens",
+)
 CUT_OFF = (
     "an answer that was cut off",
     "prompts of several turns",
@@ -98,6 +104,7 @@ def _closed(rng: random.Random) -> list[Call]:
         _rows(rng, 7, 4, [(2, 3, True), (1, 2, True)], turns=False),
         _rows(rng, 8, 6, [(3, 4, True), (1, 1, True), (2, 4, True)], turns=False),
         _rows(rng, 5, 4, [(2, 0, True)], turns=False),
+        _rows(rng, 2, 3, [(1, 0, True)] * 2, turns=False),
     ]
 
 

@@ -122,7 +122,7 @@ def _short(rng: random.Random) -> list[Call]:
 
 def _shared(rng: random.Random) -> list[Call]:
     calls = []
-    for n, names, shared in ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias")):
+    for n, names, shared in ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias"), (1, "up", "norm")):
         cards = _cards(rng, n, names, shared)
         calls.append((cards, shared.split(), round(0.6 * _norm(_all(cards, shared.split())), 2)))
     return calls

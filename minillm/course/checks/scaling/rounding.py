@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
+from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 from minillm.course.checks.scaling.neighbors import explain
 
@@ -104,9 +106,16 @@ def _edges(rng: random.Random) -> list[Call]:
     return [*calls, (x, share), (edge, torch.zeros(1))]
 
 
+def _held_by_bfloat16(right: Any, got: Any) -> str | None:
+    """Another type than float32, or a rest of lower bits, which is too small for a comparison to see."""
+    tensor = as_tensor(got)
+    held = tensor is None or torch.equal(tensor.bfloat16().to(tensor.dtype), tensor)
+    return same_dtype(right, got) or (None if held else "has numbers that bfloat16 cannot hold")
+
+
 question = Question("13.1", "Rounding with dice", round_by_dice)
 
-positive = question.probe("numbers above 0", _positive, explain, demand=same_dtype, kinds=POSITIVE)
+positive = question.probe("numbers above 0", _positive, explain, demand=_held_by_bfloat16, kinds=POSITIVE)
 positive.mistake(
     "Each number goes to the nearest one; the dice are not used.",
     "Which of the two neighbours it is, the die decides. Near ones are only likelier.",
@@ -167,7 +176,11 @@ positive.mistake(
 )
 
 edge_cases = question.probe(
-    "below 0, at powers of two, and numbers that need no rounding", _edges, explain, demand=same_dtype, kinds=EDGES
+    "below 0, at powers of two, and numbers that need no rounding",
+    _edges,
+    explain,
+    demand=_held_by_bfloat16,
+    kinds=EDGES,
 )
 edge_cases.mistake(
     "Below 0 the share of the way is counted from the wrong neighbour.",
