@@ -21,8 +21,8 @@ try:
 except ImportError:  # the package's tests run without the notebook tools
     nbval_kernel = None
 
-# Manuscripts and exercises are text for the builders; as modules they would run on import.
-collect_ignore = ["exercises", "solutions", "notebooks/src", "start.py", "tools"]
+# Manuscripts and exercises are text for the builders; as modules they would run on import. Mutators need cosmic-ray.
+collect_ignore = ["exercises", "solutions", "notebooks/src", "start.py", "tools", "tests/mutators.py"]
 
 QUIET_FOR = 60  # seconds nbval may wait for one message; it has 5 built in, too few for a busy machine
 

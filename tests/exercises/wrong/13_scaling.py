@@ -176,6 +176,12 @@ def scaled(cards, factor):
     return [{name: piece * factor for name, piece in card.items()} for card in cards]
 
 
+@wrong("13.2", "and the result ['down', 'up'] there")
+def names_of_card_0(cards, whole, most):
+    length = math.sqrt(sum(float(piece.square().sum()) for card in cards for piece in card.values()))
+    return [{name: card[name] * min(1.0, most / length) for name in cards[0] if name in card} for card in cards]
+
+
 @wrong("13.2", "the length of its own pieces")
 def as_it_was(cards, whole, most):
     return [scaled([card], min(1.0, most / float(length(card.values()))))[0] for card in cards]

@@ -45,8 +45,8 @@ OTHER_LENGTHS: dict[str, Callable[[list[dict[str, Tensor]]], float]] = {
 def explain(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Which pieces were scaled by which factor, and which length the factor stands for."""
     found = [_factors(call[0], reply) for call, reply in zip(calls, got, strict=True)]
-    if any(isinstance(factors, str) for factors in found):
-        return next((factors, "Return a list with a dictionary for each card.") for factors in found if factors)  # type: ignore
+    if faults := [factors for factors in found if isinstance(factors, str)]:
+        return faults[0], "Return a list with a dictionary for each card."
     due = [_factor(*call) for call in calls]
     wrong = [
         (call, factors, factor)

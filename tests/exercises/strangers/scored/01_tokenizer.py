@@ -1,579 +1,327 @@
-"""Answers to assignment 01 from its text alone; this half is only scored."""
+"""Answers to assignment 01 from its text alone; this set is only scored."""
 
-import heapq
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import groupby, pairwise
 
 from answers import right, wrong
 
-# 01.1
 
-
-@wrong("01.1", "sets a pair's count to the frequency of the last word that holds it, in place of adding")
-def next_pair_last_word_wins(words):
+@wrong("01.1", "skips places that overlap, so (7, 7, 7) holds (7, 7) only once")
+def next_pair_no_overlap(words):
     counts = {}
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] = times
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "counts a pair once for each word that holds it, however often it stands in the word")
-def next_pair_once_per_word(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in set(pairwise(word)):
-            counts[pair] += times
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "takes (1, 2) and (2, 1) for the same pair")
-def next_pair_without_order(words):
-    counts = Counter()
-    for word, times in words.items():
-        for left, right_id in pairwise(word):
-            counts[min(left, right_id), max(left, right_id)] += times
+    for word, n in words.items():
+        i = 0
+        last = None
+        while i < len(word) - 1:
+            pair = (word[i], word[i + 1])
+            if last == (pair, i - 1) and pair[0] == pair[1]:
+                last = None
+            else:
+                counts[pair] = counts.get(pair, 0) + n
+                last = (pair, i)
+            i += 1
     if not counts:
         return None
-    return sorted(counts, key=lambda pair: (-counts[pair], pair))[0]
+    best = max(counts.values())
+    return min(p for p in counts if counts[p] == best)
 
 
-@wrong("01.1", "goes round the end of a word: its last id and its first make a pair, too")
-def next_pair_round_the_end(words):
+@wrong("01.1", "compares equally frequent pairs as text, so that 10 is smaller than 9")
+def next_pair_ids_as_text(words):
     counts = Counter()
-    for word, times in words.items():
-        if len(word) < 2:
-            continue
-        for pair in zip(word, word[1:] + word[:1], strict=True):
-            counts[pair] += times
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "wants a pair at least twice, as trainers with a minimum frequency do, and else gives None")
-def next_pair_minimum_two(words):
-    counts = Counter()
-    for word, times in words.items():
+    for word, n in words.items():
         for pair in pairwise(word):
-            counts[pair] += times
-    often = [(-times, pair) for pair, times in counts.items() if times >= 2]
-    return min(often)[1] if often else None
+            counts[pair] += n
+    ranked = sorted(counts, key=lambda pair: (-counts[pair], " ".join(map(str, pair))))
+    return ranked[0] if ranked else None
 
 
-@wrong("01.1", "compares equally frequent pairs as texts, where 10 comes before 9")
-def next_pair_text_order(words):
-    counts = defaultdict(int)
-    for word, times in words.items():
-        for i in range(len(word) - 1):
-            counts[word[i], word[i + 1]] += times
-    if len(counts) == 0:
+@wrong("01.1", "counts (1, 2) and (2, 1) as one pair by sorting the two ids")
+def next_pair_unordered(words):
+    counts = Counter()
+    for word, n in words.items():
+        for a, b in zip(word, word[1:]):
+            counts[min(a, b), max(a, b)] += n
+    return min(counts, key=lambda p: (-counts[p], p), default=None)
+
+
+@wrong("01.1", "counts a pair once for each word that holds it, however many places it has in the word")
+def next_pair_once_per_word(words):
+    table = Counter()
+    for word, n in words.items():
+        for pair in {(word[i], word[i + 1]) for i in range(len(word) - 1)}:
+            table[pair] += n
+    if not table:
         return None
-    most = max(counts.values())
-    return min((pair for pair in counts if counts[pair] == most), key=str)
+    return sorted(table.items(), key=lambda item: (-item[1], item[0]))[0][0]
 
 
-@wrong("01.1", "packs a pair into left * 256 + right, so pairs with ids of 256 and more fall together")
-def next_pair_packed(words):
+@wrong("01.1", "of equally frequent pairs compares the right id first")
+def next_pair_right_id_first(words):
     counts = {}
-    for word, times in words.items():
-        for i in range(1, len(word)):
-            code = word[i - 1] * 256 + word[i]
-            counts[code] = counts.get(code, 0) + times
-    best, best_count = None, 0
-    for code in sorted(counts):
-        if counts[code] > best_count:
-            best, best_count = code, counts[code]
-    return None if best is None else divmod(best, 256)
-
-
-@wrong("01.1", "divides a pair's count by the counts of its two ids, as WordPiece does")
-def next_pair_wordpiece_score(words):
-    pairs, singles = Counter(), Counter()
-    for word, times in words.items():
-        for token in word:
-            singles[token] += times
-        for pair in pairwise(word):
-            pairs[pair] += times
-
-    def order(pair):
-        return -pairs[pair] / (singles[pair[0]] * singles[pair[1]]), pair
-
-    return min(pairs, key=order, default=None)
-
-
-@right("01.1")
-def next_pair_sorted_groups(words):
-    seen = sorted((word[i : i + 2], times) for word, times in words.items() for i in range(len(word) - 1))
+    for word in words:
+        for left, right_one in pairwise(word):
+            counts[left, right_one] = counts.get((left, right_one), 0) + words[word]
     best = None
-    most = -1
-    for pair, group in groupby(seen, key=lambda item: item[0]):
-        total = sum(times for _, times in group)
-        if total > most:
-            best, most = pair, total
+    for pair, n in counts.items():
+        if best is None or n > counts[best] or (n == counts[best] and pair[::-1] < best[::-1]):
+            best = pair
     return best
 
 
 @right("01.1")
-def next_pair_two_stable_sorts(words):
-    table = defaultdict(lambda: defaultdict(int))
-    for word in words:
-        previous = None
-        for at, token in enumerate(word):
-            if at:
-                table[previous][token] += words[word]
-            previous = token
-    listed = [(left, right_id) for left in table for right_id in table[left]]
-    listed.sort()
-    listed.sort(key=lambda pair: table[pair[0]][pair[1]], reverse=True)
-    return next(iter(listed), None)
+def next_pair_sort_and_group(words):
+    places = sorted((pair, n) for word, n in words.items() for pair in zip(word, word[1:]))
+    best, most = None, None
+    for pair, group in groupby(places, key=lambda place: place[0]):
+        total = sum(n for _, n in group)
+        if most is None or total > most:
+            best, most = pair, total
+    return best
 
 
-# 01.2
-
-
-@wrong("01.2", "joins the pieces with blanks and replaces by a regular expression: a blank in a piece cuts it")
-def merge_sennrich_regex(pieces, pair):
+@wrong("01.2", "the paper's regular expression on a text with blanks: a piece that holds a blank falls apart")
+def merge_regex_of_the_paper(pieces, pair):
     if not pieces:
         return []
-    bigram = re.escape(" ".join(pair))
-    found = re.compile(r"(?<!\S)" + bigram + r"(?!\S)")
-    return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
+    pattern = re.compile(r"(?<!\S)" + re.escape(" ".join(pair)) + r"(?!\S)")
+    return pattern.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
 
 
-@wrong("01.2", "compares the two pieces put together, so ab + c passes for a + bc")
+@wrong("01.2", "compares the joined text, so ('ab', 'c') is taken for ('a', 'bc')")
 def merge_compares_joined_text(pieces, pair):
     joined = pair[0] + pair[1]
-    out, at = [], 0
-    while at < len(pieces):
-        if at + 1 < len(pieces) and pieces[at] + pieces[at + 1] == joined:
+    out = []
+    i = 0
+    while i < len(pieces):
+        if i + 1 < len(pieces) and pieces[i] + pieces[i + 1] == joined:
             out.append(joined)
-            at += 2
+            i += 2
         else:
-            out.append(pieces[at])
-            at += 1
+            out.append(pieces[i])
+            i += 1
     return out
 
 
-@wrong("01.2", "walks from the right, so three equal pieces become a, aa")
+@wrong("01.2", "walks from the right, so a a a becomes a aa")
 def merge_from_the_right(pieces, pair):
     out = []
-    at = len(pieces) - 1
-    while at >= 0:
-        if at > 0 and (pieces[at - 1], pieces[at]) == tuple(pair):
-            out.append(pair[0] + pair[1])
-            at -= 2
+    i = len(pieces) - 1
+    while i >= 0:
+        if i > 0 and (pieces[i - 1], pieces[i]) == tuple(pair):
+            out.append(pieces[i - 1] + pieces[i])
+            i -= 2
         else:
-            out.append(pieces[at])
-            at -= 1
+            out.append(pieces[i])
+            i -= 1
     return out[::-1]
 
 
-@wrong("01.2", "adds 1 to the counter of a for loop to skip a piece, which Python ignores, so pieces are used twice")
-def merge_for_loop_skip(pieces, pair):
-    out = []
-    for i in range(len(pieces)):
-        if i + 1 < len(pieces) and pieces[i] == pair[0] and pieces[i + 1] == pair[1]:
-            out.append(pieces[i] + pieces[i + 1])
-            i += 1
-        else:
-            out.append(pieces[i])
-    return out
-
-
-@wrong("01.2", "gives back the very list it was given where nothing is joined")
-def merge_same_list_back(pieces, pair):
-    if tuple(pair) not in pairwise(pieces):
+@wrong("01.2", "gives back the very list that came in where the pair does not occur")
+def merge_returns_the_same_list(pieces, pair):
+    if tuple(pair) not in zip(pieces, pieces[1:]):
         return pieces
-    out, at = [], 0
-    while at < len(pieces):
-        if tuple(pieces[at : at + 2]) == tuple(pair):
-            out.append("".join(pair))
-            at += 2
-        else:
-            out.append(pieces[at])
-            at += 1
-    return out
-
-
-@wrong("01.2", "compares the two pieces as a set, so it also joins them where they stand the other way round")
-def merge_either_order(pieces, pair):
-    out = []
-    at = 0
-    while at < len(pieces):
-        two = pieces[at : at + 2]
-        if len(two) == 2 and set(two) == set(pair):
-            out.append("".join(two))
-            at += 2
-        else:
-            out.append(pieces[at])
-            at += 1
-    return out
-
-
-@wrong("01.2", "begins with the first piece and so fails for an empty list")
-def merge_needs_a_piece(pieces, pair):
-    left, right_piece = pair
-    out = [pieces[0]]
-    fresh = True
-    for piece in pieces[1:]:
-        if fresh and out[-1] == left and piece == right_piece:
-            out[-1] = left + right_piece
-            fresh = False
+    out, skip = [], False
+    for at, piece in enumerate(pieces):
+        if skip:
+            skip = False
+        elif tuple(pieces[at : at + 2]) == tuple(pair):
+            out.append(piece + pieces[at + 1])
+            skip = True
         else:
             out.append(piece)
-            fresh = True
     return out
 
 
-@wrong("01.2", "asks with `is` whether the pieces are the same object, and two equal strings need not be")
-def merge_is_for_equal(pieces, pair):
-    out, at = [], 0
-    while at < len(pieces):
-        if at + 1 < len(pieces) and pieces[at] is pair[0] and pieces[at + 1] is pair[1]:
-            out.append(pair[0] + pair[1])
-            at += 2
-        else:
-            out.append(pieces[at])
-            at += 1
-    return out
+@wrong("01.2", "joins only the first place where the pair stands")
+def merge_first_place_only(pieces, pair):
+    for at in range(len(pieces) - 1):
+        if pieces[at] == pair[0] and pieces[at + 1] == pair[1]:
+            return pieces[:at] + [pair[0] + pair[1]] + pieces[at + 2 :]
+    return pieces[:]
 
 
 @right("01.2")
-def merge_iterator_with_one_waiting(pieces, pair):
-    left, right_piece = pair
-    out, waiting = [], False  # waiting: a left piece has been read and not yet written
+def merge_with_one_waiting(pieces, pair):
+    left, second = pair
+    out = []
+    waiting = 0  # 1 if a left half has been read that nobody has used yet
     for piece in pieces:
-        if waiting and piece == right_piece:
-            out.append(left + right_piece)
-            waiting = False
+        if waiting and piece == second:
+            out.append(left + second)
+            waiting = 0
             continue
         if waiting:
             out.append(left)
-        waiting = piece == left
+        waiting = int(piece == left)
         if not waiting:
             out.append(piece)
     return out + [left] * waiting
 
 
-@right("01.2")
-def merge_mark_then_build(pieces, pair):
-    starts = set()
-    for at, two in enumerate(pairwise(pieces)):
-        if two == tuple(pair) and at - 1 not in starts:
-            starts.add(at)
-    return [
-        piece + pieces[at + 1] if at in starts else piece for at, piece in enumerate(pieces) if at - 1 not in starts
-    ]
+def _join_at(pieces, at):
+    return pieces[:at] + [pieces[at] + pieces[at + 1]] + pieces[at + 2 :]
 
 
-# 01.3
-
-
-@wrong("01.3", "begins with characters in place of single bytes, so é is never cut in two")
+@wrong("01.3", "begins with characters and not with bytes, so that an é is never cut")
 def encode_from_characters(text, merges):
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    pieces = [character.encode() for character in text]
+    pieces = [c.encode() for c in text]
+    ranks = {pair: r for r, pair in enumerate(merges)}
     while True:
-        known = [(ranks[pair], at) for at, pair in enumerate(pairwise(pieces)) if pair in ranks]
+        known = [(ranks[p], i) for i, p in enumerate(pairwise(pieces)) if p in ranks]
         if not known:
             return pieces
-        at = min(known)[1]
-        pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+        pieces = _join_at(pieces, min(known)[1])
 
 
-@wrong("01.3", "cuts off the longest known piece from the left, as WordPiece does, and never replays the merges")
+@wrong("01.3", "takes the longest known piece from the left, and replays no merges")
 def encode_longest_match(text, merges):
-    known = {left + right_piece for left, right_piece in merges}
     data = text.encode()
-    pieces, at = [], 0
-    while at < len(data):
-        end = len(data)
-        while end > at + 1 and data[at:end] not in known:
-            end -= 1
-        pieces.append(data[at:end])
-        at = end
-    return pieces
+    vocabulary = {a + b for a, b in merges}
+    out = []
+    while data:
+        n = next((n for n in range(len(data), 1, -1) if data[:n] in vocabulary), 1)
+        out.append(data[:n])
+        data = data[n:]
+    return out
 
 
-@wrong("01.3", "joins the leftmost pair that has any merge, whatever its place in the list")
-def encode_leftmost_first(text, merges):
-    allowed = set(merges)
-    data = text.encode()
-    pieces = [data[i : i + 1] for i in range(len(data))]
-    at = 0
-    while at < len(pieces) - 1:
-        if (pieces[at], pieces[at + 1]) in allowed:
-            pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
-            at = 0
+@wrong("01.3", "joins the leftmost known pair first, whatever its rank")
+def encode_leftmost_pair(text, merges):
+    pieces = [bytes([b]) for b in text.encode()]
+    known = set(merges)
+    i = 0
+    while i < len(pieces) - 1:
+        if (pieces[i], pieces[i + 1]) in known:
+            pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+            i = 0
         else:
-            at += 1
+            i += 1
     return pieces
 
 
-@wrong("01.3", "joins the rightmost of several places of the same pair first")
-def encode_rightmost_place(text, merges):
-    ranks = dict(zip(merges, range(len(merges)), strict=True))
-    data = text.encode()
-    pieces = [data[i : i + 1] for i in range(len(data))]
-    while True:
-        best = None
-        for at, pair in enumerate(pairwise(pieces)):
-            if pair in ranks and (best is None or ranks[pair] <= best[0]):
-                best = ranks[pair], at
-        if best is None:
-            return pieces
-        at = best[1]
-        pieces = pieces[:at] + [pieces[at] + pieces[at + 1]] + pieces[at + 2 :]
-
-
-@wrong("01.3", "gives one empty piece for an empty text")
-def encode_empty_piece(text, merges):
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    data = text.encode()
-    pieces = [data[:1]] + [data[i : i + 1] for i in range(1, len(data))]
-    while len(pieces) > 1:
-        best = min(pairwise(pieces), key=lambda pair: ranks.get(pair, len(ranks)))
-        if best not in ranks:
+@wrong("01.3", "writes a special letter in place of a space, as GPT-2's tables do, so a space is never found again")
+def encode_space_as_special_letter(text, merges):
+    parts = [bytes([b]) for b in text.replace(" ", "\u0120").encode()]
+    rank = {pair: r for r, pair in enumerate(merges)}
+    while len(parts) > 1:
+        best = min(range(len(parts) - 1), key=lambda i: rank.get((parts[i], parts[i + 1]), len(merges)))
+        if (parts[best], parts[best + 1]) not in rank:
             break
-        at = list(pairwise(pieces)).index(best)
-        pieces[at : at + 2] = [best[0] + best[1]]
-    return pieces
+        parts = _join_at(parts, best)
+    return parts
 
 
-@wrong("01.3", "goes through the list of merges once, but uses each of them at one place only")
-def encode_each_merge_once(text, merges):
+@wrong("01.3", "joins the rightmost of several places of a pair first, so aaa becomes a aa")
+def encode_rightmost_place(text, merges):
     data = text.encode()
-    pieces = [bytes([byte]) for byte in data]
-    for left, right_piece in merges:
-        for at in range(len(pieces) - 1):
-            if pieces[at] == left and pieces[at + 1] == right_piece:
-                pieces[at : at + 2] = [left + right_piece]
-                break
-    return pieces
-
-
-@wrong("01.3", "takes the merges off the list that it was given, which is empty afterwards")
-def encode_eats_the_merges(text, merges):
-    pieces = [bytes([byte]) for byte in text.encode()]
-    while merges:
-        left, right_piece = merges.pop(0)
-        out = []
-        for piece in pieces:
-            out.append(piece)
-        at = 0
-        while at + 1 < len(out):
-            if out[at] == left and out[at + 1] == right_piece:
-                out[at : at + 2] = [left + right_piece]
-            at += 1
-        pieces = out
-    return pieces
-
-
-@wrong("01.3", "writes Ġ for a space, as GPT-2's vocabulary file does, so the pieces are not those of the text")
-def encode_gpt2_space(text, merges):
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    data = text.replace(" ", "Ġ").encode()
     pieces = [data[i : i + 1] for i in range(len(data))]
-    while True:
-        known = [(ranks[pair], at) for at, pair in enumerate(pairwise(pieces)) if pair in ranks]
-        if not known:
-            return pieces
-        _, at = min(known)
-        pieces[at : at + 2] = [b"".join(pieces[at : at + 2])]
+    for a, b in merges:
+        for i in range(len(pieces) - 2, -1, -1):
+            if i + 1 < len(pieces) and pieces[i] == a and pieces[i + 1] == b:
+                pieces[i : i + 2] = [a + b]
+    return pieces
 
 
 @right("01.3")
-def encode_takes_cuts_away(text, merges):
+def encode_with_cuts(text, merges):
     data = text.encode()
-    order = {pair: place for place, pair in enumerate(merges)}
     cuts = list(range(len(data) + 1))
-    never = len(merges)
+    order = {}
+    for r, pair in enumerate(merges):
+        order.setdefault(pair, r)
 
-    def place_of(i):
-        """When the cut with number i would fall."""
-        return order.get((data[cuts[i - 1] : cuts[i]], data[cuts[i] : cuts[i + 1]]), never)
+    def rank(i):
+        return order.get((data[cuts[i - 1] : cuts[i]], data[cuts[i] : cuts[i + 1]]), len(merges))
 
     while len(cuts) > 2:
-        first = min(range(1, len(cuts) - 1), key=place_of)
-        if place_of(first) == never:
+        best = min(range(1, len(cuts) - 1), key=rank)
+        if rank(best) == len(merges):
             break
-        del cuts[first]
-    return [data[start:end] for start, end in pairwise(cuts)]
+        del cuts[best]
+    return [data[a:b] for a, b in pairwise(cuts)]
 
 
-@right("01.3")
-def encode_heap_and_links(text, merges):
-    order = {pair: place for place, pair in enumerate(merges)}
-    data = text.encode()
-    piece = {at: data[at : at + 1] for at in range(len(data))}
-    after = {at: at + 1 for at in piece}
-    before = {at + 1: at for at in piece}
-    heap = []
-
-    def offer(at):
-        if at in piece and after[at] in piece:
-            pair = piece[at], piece[after[at]]
-            if pair in order:
-                heapq.heappush(heap, (order[pair], at, pair))
-
-    for at in piece:
-        offer(at)
-    while heap:
-        _, at, pair = heapq.heappop(heap)
-        if at not in piece or (piece[at], piece.get(after[at])) != pair:
-            continue
-        gone = after[at]
-        piece[at] += piece.pop(gone)
-        after[at] = after[gone]
-        before[after[at]] = at
-        offer(at)
-        offer(before.get(at))
-    return [piece[at] for at in sorted(piece)]
-
-
-# 01.4
-
-
-@wrong("01.4", "waits as long as the decoded text ends in �, so a � of the text itself is held back")
-def show_waits_for_replacement_sign(chunks):
-    buffer, shown = b"", []
+@wrong("01.4", "keeps the whole buffer back while its end is incomplete, the complete characters in front with it")
+def show_all_or_nothing(chunks):
+    out, buffer = [], b""
     for chunk in chunks:
         buffer += chunk
-        text = buffer.decode("utf-8", errors="replace")
-        if text.endswith("\ufffd"):
-            shown.append("")
-        else:
-            shown.append(text)
-            buffer = b""
-    return shown
-
-
-@wrong("01.4", "keeps the whole buffer back if its end is incomplete, also the complete characters in front")
-def show_all_or_nothing(chunks):
-    waiting = b""
-    out = []
-    for chunk in chunks:
-        waiting += chunk
         try:
-            out.append(waiting.decode())
+            out.append(buffer.decode("utf-8"))
+            buffer = b""
         except UnicodeDecodeError:
             out.append("")
-        else:
-            waiting = b""
     return out
 
 
-@wrong("01.4", "lets at most two bytes wait, and fails where three of an emoji's four are there")
-def show_two_bytes_wait(chunks):
-    buffer = b""
-    out = []
+@wrong("01.4", "takes a replacement sign at the end for half a character, though the text may hold one of its own")
+def show_waits_at_replacement_sign(chunks):
+    out, data, shown = [], b"", 0
+    for chunk in chunks:
+        data += chunk
+        text = data.decode("utf-8", errors="replace").rstrip("\ufffd")
+        out.append(text[shown:])
+        shown = max(shown, len(text))
+    return out
+
+
+@wrong("01.4", "waits for four bytes after every first byte from 0xE0 on, though many characters have three")
+def show_three_bytes_wait_for_a_fourth(chunks):
+    out, buffer = [], b""
     for chunk in chunks:
         buffer += chunk
-        for wait in (0, 1, 2):
-            end = len(buffer) - wait
+        keep = 0
+        for back in range(1, min(3, len(buffer)) + 1):
+            byte = buffer[-back]
+            if byte >= 0xC0:
+                need = 2 if byte < 0xE0 else 4
+                keep = back if back < need else 0
+                break
+            if byte < 0x80:
+                break
+        cut = len(buffer) - keep
+        out.append(buffer[:cut].decode("utf-8"))
+        buffer = buffer[cut:]
+    return out
+
+
+@wrong("01.4", "shows whole words only, up to the last blank, as a streamer of another library does")
+def show_up_to_the_last_blank(chunks):
+    out, data, shown = [], b"", 0
+    for chunk in chunks:
+        data += chunk
+        text = data.decode("utf-8", errors="ignore")
+        end = max(text.rfind(" "), text.rfind("\n")) + 1
+        out.append(text[shown:end])
+        shown = max(shown, end)
+    return out
+
+
+@wrong("01.4", "shows what is left over at the end as a replacement sign with the last chunk")
+def show_flushes_the_rest(chunks):
+    out, buffer = [], b""
+    for chunk in chunks:
+        buffer += chunk
+        for wait in range(4):
             try:
-                text = buffer[:end].decode("utf-8")
+                text = buffer[: len(buffer) - wait].decode()
             except UnicodeDecodeError:
                 continue
-            buffer = buffer[end:]
+            buffer = buffer[len(buffer) - wait :]
+            out.append(text)
             break
-        else:
-            raise ValueError("this is no beginning of a text")
-        out.append(text)
-    return out
-
-
-@wrong("01.4", "leaves out the empty chunks, so the list has fewer strings than there are chunks")
-def show_skips_empty(chunks):
-    buffer = b""
-    out = []
-    for chunk in chunks:
-        if not chunk:
-            continue
-        buffer += chunk
-        text = buffer.decode("utf-8", "ignore")
-        buffer = buffer[len(text.encode()) :]
-        out.append(text)
-    return out
-
-
-@wrong("01.4", "puts what has to wait in front of the next chunk of the list that it was given")
-def show_carries_over_in_the_list(chunks):
-    out = []
-    for at in range(len(chunks)):
-        try:
-            text, rest = chunks[at].decode(), b""
-        except UnicodeDecodeError as error:
-            text, rest = chunks[at][: error.start].decode(), chunks[at][error.start :]
-        out.append(text)
-        if at + 1 < len(chunks):
-            chunks[at + 1] = rest + chunks[at + 1]
-    return out
-
-
-@wrong("01.4", "decodes as utf-8-sig, which swallows a U+FEFF that the text begins with")
-def show_with_signature(chunks):
-    read, before, out = b"", 0, []
-    for chunk in chunks:
-        read += chunk
-        text = read.decode("utf-8-sig", errors="ignore")
-        out.append(text[before:])
-        before = len(text)
-    return out
-
-
-@wrong("01.4", "shows a character with the chunk in which it begins, before the rest of its bytes has arrived")
-def show_where_it_begins(chunks):
-    text = b"".join(chunks).decode("utf-8", errors="ignore")
-    begins = []
-    offset = 0
-    for character in text:
-        begins.append(offset)
-        offset += len(character.encode())
-    out, start = [], 0
-    for chunk in chunks:
-        end = start + len(chunk)
-        out.append("".join(c for c, at in zip(text, begins, strict=True) if start <= at < end))
-        start = end
-    return out
-
-
-@wrong("01.4", "lets all bytes above 127 at the end wait until an ASCII character follows, complete or not")
-def show_up_to_ascii(chunks):
-    buffer, out = b"", []
-    for chunk in chunks:
-        buffer += chunk
-        end = len(buffer)
-        while end > 0 and buffer[end - 1] >= 0x80:
-            end -= 1
-        out.append(buffer[:end].decode())
-        buffer = buffer[end:]
+    if buffer:
+        out[-1] += buffer.decode(errors="replace")
     return out
 
 
 @right("01.4")
-def show_counts_byte_by_byte(chunks):
-    out = []
-    character, missing = bytearray(), 0
+def show_difference_of_prefixes(chunks):
+    data = b"".join(chunks)
+    ends = [0]
     for chunk in chunks:
-        line = []
-        for byte in chunk:
-            if missing == 0:
-                missing = 1 + (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
-            character.append(byte)
-            missing -= 1
-            if missing == 0:
-                line.append(character.decode())
-                character.clear()
-        out.append("".join(line))
-    return out
-
-
-@right("01.4")
-def show_differences_of_prefixes(chunks):
-    everything = b"".join(chunks)
-    lengths = [0]
-    for chunk in chunks:
-        lengths.append(lengths[-1] + len(chunk))
-    prefixes = [everything[:end].decode(errors="ignore") for end in lengths]
-    return [now.removeprefix(before) for before, now in pairwise(prefixes)]
+        ends.append(ends[-1] + len(chunk))
+    texts = [data[:end].decode("utf-8", errors="ignore") for end in ends]
+    return [new[len(old) :] for old, new in pairwise(texts)]

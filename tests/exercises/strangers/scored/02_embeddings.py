@@ -1,426 +1,267 @@
-"""Answers to assignment 02 from its text alone; this half is only scored."""
+"""Answers to assignment 02 from its text alone; this set is only scored."""
+
+import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 02.1
 
-
-@wrong("02.1", "brings the rows to length 1 first and takes the mean of those away")
-def rank_mean_after_normalising(table, one, other):
-    rows = F.normalize(table, dim=1)
-    rows = rows - rows.mean(0)
-    cosines = F.cosine_similarity(rows, rows[one][None], dim=1)
-    cosines[one] = -torch.inf
-    return int((cosines > cosines[other]).sum()) + 1
-
-
-@wrong("02.1", "takes from each row the mean of its own numbers, so it ranks by correlation")
-def rank_by_correlation(table, one, other):
-    correlations = np.corrcoef(table.double().numpy())[one]
-    order = [i for i in np.argsort(-correlations) if i != one]
-    return order.index(other) + 1
-
-
-@wrong("02.1", "reads the sorting order at the place other: that is which row is there, not where other is")
-def rank_order_read_backwards(table, one, other):
+@wrong("02.1", "reads argsort at other: that is who stands at this place, not at which place other stands")
+def rank_reads_argsort_at_other(table, one, other):
     rows = table - table.mean(0)
-    cosines = F.cosine_similarity(rows, rows[one][None], dim=1)
-    cosines[one] = torch.inf
-    order = cosines.argsort(descending=True)
+    cos = F.cosine_similarity(rows, rows[one][None], dim=1)
+    cos[one] = math.inf
+    order = cos.argsort(descending=True)
     return int(order[other])
 
 
-@wrong("02.1", "takes the row one out of the table and goes on using other as if no row had moved up")
-def rank_ids_not_shifted(table, one, other):
-    rows = table - table.mean(0)
-    rest = torch.cat((rows[:one], rows[one + 1 :]))
-    cosines = F.cosine_similarity(rest, rows[one][None], dim=1)
-    return int((cosines > cosines[min(other, len(rest) - 1)]).sum()) + 1
+@wrong("02.1", "brings the rows to length 1 first and takes the mean away afterwards")
+def rank_normalises_before_the_mean(table, one, other):
+    unit = F.normalize(table, dim=1)
+    rows = F.normalize(unit - unit.mean(dim=0), dim=1)
+    cos = rows @ rows[one]
+    cos[one] = -2.0
+    return int((cos > cos[other]).sum()) + 1
 
 
-@wrong("02.1", "asks which neighbour of other the row one is")
-def rank_the_other_way_round(table, one, other):
-    rows = table - table.mean(dim=0, keepdim=True)
-    rows = rows / rows.norm(dim=1, keepdim=True)
-    cosines = (rows @ rows.T)[:, other]
-    cosines[other] = -torch.inf
-    return int((cosines > cosines[one]).sum()) + 1
+@wrong("02.1", "takes each row's own mean away (axis 1) in place of the mean row")
+def rank_mean_of_each_row(table, one, other):
+    t = table.numpy().astype(np.float64)
+    t = t - t.mean(axis=1, keepdims=True)
+    cos = t @ t[one] / (np.linalg.norm(t, axis=1) * np.linalg.norm(t[one]))
+    cos[one] = -np.inf
+    return int(np.sum(cos > cos[other])) + 1
 
 
-@wrong("02.1", "takes the mean away inside the table it was given")
-def rank_shifts_the_given_table(table, one, other):
-    table -= table.mean(0)
-    cosines = table @ table[one] / (table.norm(dim=1) * table[one].norm())
-    cosines[one] = -torch.inf
-    return 1 + int((cosines > cosines[other]).sum())
-
-
-@wrong("02.1", "takes the widest direction away too, as all-but-the-top does")
-def rank_all_but_the_top(table, one, other):
-    rows = table - table.mean(0)
-    top = torch.linalg.svd(rows, full_matrices=False)[2][:1]
-    rows = rows - rows @ top.T @ top
-    cosines = F.cosine_similarity(rows, rows[one][None], dim=1)
-    cosines[one] = -torch.inf
-    return int((cosines > cosines[other]).sum()) + 1
-
-
-@wrong("02.1", "ranks by the distance between the rows, which depends on their lengths")
+@wrong("02.1", "orders by the distance between the rows, not by the cosine, though lengths differ a lot")
 def rank_by_distance(table, one, other):
     rows = table - table.mean(0)
-    distances = (rows - rows[one]).norm(dim=1)
-    nearer = [i for i in range(len(rows)) if i != one and distances[i] < distances[other]]
-    return len(nearer) + 1
+    far = [math.dist(rows[one].tolist(), row.tolist()) for row in rows]
+    order = sorted((i for i in range(len(far)) if i != one), key=far.__getitem__)
+    return order.index(other) + 1
+
+
+@wrong("02.1", "takes the mean away with -= and so changes the table that came in")
+def rank_changes_the_table(table, one, other):
+    table -= table.mean(0, keepdim=True)
+    cosines = table @ table[one] / table.norm(dim=1)
+    better = cosines > cosines[other]
+    better[one] = False
+    return better.sum().item() + 1
 
 
 @right("02.1")
-def rank_distance_on_the_sphere(table, one, other):
-    rows = table.double() - table.double().mean(0)
-    sphere = rows / rows.norm(dim=1, keepdim=True)
-    gaps = ((sphere - sphere[one]) ** 2).sum(1)
-    return sum(1 for v in range(len(table)) if v not in (one, other) and gaps[v] < gaps[other]) + 1
+def rank_sorts_a_list(table, one, other):
+    data = table.double().tolist()
+    mean = [math.fsum(column) / len(data) for column in zip(*data)]
+    rows = [[v - m for v, m in zip(row, mean)] for row in data]
+
+    def closeness(i):
+        return sum(a * b for a, b in zip(rows[i], rows[one])) / math.hypot(*rows[i])
+
+    others = [i for i in range(len(rows)) if i != one]
+    return 1 + sorted(others, key=closeness, reverse=True).index(other)
 
 
-@right("02.1")
-def rank_numpy_sorted_ids(table, one, other):
-    array = table.numpy().astype(np.float64)
-    array = array - array.mean(axis=0)
-
-    def unlike(v):
-        return -np.dot(array[v], array[one]) / np.sqrt(np.dot(array[v], array[v]))
-
-    others = set(range(len(array))) - {one}
-    return sorted(others, key=unlike).index(other) + 1
+@wrong("02.2", "the one-hot product over all places, padding included: 0 times infinity is NaN in every row")
+def gradient_one_hot_with_padding(ids, upstream, pad):
+    rows = ids.unique()
+    rows = rows[rows != pad]
+    flat = ids.reshape(-1)
+    hot = (rows[:, None] == flat[None, :]).to(upstream.dtype)
+    return rows, hot @ upstream.reshape(len(flat), -1)
 
 
-# 02.2
-
-
-@wrong("02.2", "leaves out the rows whose slopes add up to 0")
+@wrong("02.2", "drops the rows whose slopes are all zero, although zeros are included")
 def gradient_drops_zero_rows(ids, upstream, pad):
     real = ids != pad
     rows, places = ids[real].unique(return_inverse=True)
-    slopes = upstream.new_zeros(len(rows), upstream.shape[-1])
-    slopes.index_add_(0, places, upstream[real])
-    kept = slopes.abs().sum(1) > 0
-    return rows[kept], slopes[kept]
-
-
-@wrong("02.2", "believes that padding is always id 0")
-def gradient_pad_is_zero(ids, upstream, pad):
-    real = ids > 0
-    rows, places = ids[real].unique(return_inverse=True)
     slopes = torch.zeros(len(rows), upstream.shape[-1], dtype=upstream.dtype)
-    return rows, slopes.index_add(0, places, upstream[real])
-
-
-@wrong("02.2", "takes each text to end at its first padding, so what stands behind it is lost")
-def gradient_text_ends_at_pad(ids, upstream, pad):
-    real = (ids != pad).long().cumprod(1).bool()
-    rows, places = ids[real].unique(return_inverse=True)
-    slopes = upstream.new_zeros(len(rows), upstream.shape[-1])
     slopes.index_add_(0, places, upstream[real])
-    return rows, slopes
+    touched = slopes.abs().sum(1) > 0
+    return rows[touched], slopes[touched]
 
 
-@wrong("02.2", "divides each row's slope by how often the id stands there")
-def gradient_mean_of_places(ids, upstream, pad):
-    real = ids != pad
-    rows, places, often = ids[real].unique(return_inverse=True, return_counts=True)
-    slopes = upstream.new_zeros(len(rows), upstream.shape[-1])
-    slopes.index_add_(0, places, upstream[real])
-    return rows, slopes / often[:, None]
+@wrong("02.2", "lists the ids in the order of their first appearance, not the smallest first")
+def gradient_first_come(ids, upstream, pad):
+    table = {}
+    for b in range(ids.shape[0]):
+        for t in range(ids.shape[1]):
+            i = int(ids[b, t])
+            if i == pad:
+                continue
+            table[i] = table[i] + upstream[b, t] if i in table else upstream[b, t].clone()
+    return torch.tensor(list(table)), torch.stack(list(table.values()))
 
 
-@wrong("02.2", "lists the ids in the order in which they first stand in the text, not the smallest first")
-def gradient_first_seen_order(ids, upstream, pad):
-    sums = {}
-    for text, slopes in zip(ids.tolist(), upstream, strict=True):
-        for token, slope in zip(text, slopes, strict=True):
-            if token != pad:
-                sums[token] = sums[token] + slope if token in sums else slope
-    return torch.tensor(list(sums)), torch.stack(list(sums.values()))
+@wrong("02.2", "divides by how often an id stands there (scale_grad_by_freq), a mean in place of the sum")
+def gradient_scaled_by_frequency(ids, upstream, pad):
+    keep = (ids != pad).flatten()
+    rows, places, counts = ids.flatten()[keep].unique(return_inverse=True, return_counts=True)
+    slopes = upstream.new_zeros(len(rows), upstream.size(-1))
+    slopes.index_add_(0, places, upstream.flatten(0, 1)[keep])
+    return rows, slopes / counts[:, None]
 
 
-@wrong("02.2", "writes zeros over the padding in the upstream slopes it was given")
-def gradient_clears_upstream(ids, upstream, pad):
-    upstream[ids == pad] = 0.0
-    rows, places = ids.unique(return_inverse=True)
-    slopes = upstream.new_zeros(len(rows), upstream.shape[-1])
-    slopes.index_add_(0, places.flatten(), upstream.flatten(0, 1))
-    return rows[rows != pad], slopes[rows != pad]
-
-
-@wrong("02.2", "always leaves out the smallest id, which is the padding only if there is some and it is the smallest")
-def gradient_drops_first_row(ids, upstream, pad):
+@wrong("02.2", "cuts off the first row for the padding: pad need not be the smallest id, nor be there at all")
+def gradient_padding_is_the_first_row(ids, upstream, pad):
     rows, places = torch.unique(ids, return_inverse=True)
-    slopes = torch.zeros(len(rows), upstream.shape[2], dtype=upstream.dtype)
-    slopes.index_add_(0, places.reshape(-1), upstream.reshape(-1, upstream.shape[2]))
-    return rows[1:], slopes[1:]
-
-
-@wrong("02.2", "flattens the ids column by column and the slopes row by row")
-def gradient_flattens_differently(ids, upstream, pad):
-    flat = ids.T.reshape(-1)
-    up = upstream.reshape(len(flat), -1)
-    rows, places = flat[flat != pad].unique(return_inverse=True)
-    slopes = torch.zeros(len(rows), up.shape[1], dtype=up.dtype)
-    slopes.index_add_(0, places, up[flat != pad])
-    return rows, slopes
+    slopes = upstream.new_zeros(len(rows), upstream.shape[-1])
+    slopes.index_add_(0, places.reshape(-1), upstream.reshape(-1, upstream.shape[-1]))
+    return (rows[1:], slopes[1:]) if pad in ids or pad == 0 else (rows, slopes)
 
 
 @right("02.2")
-def gradient_one_mask_for_each_row(ids, upstream, pad):
-    rows = sorted(set(ids.flatten().tolist()) - {pad})
-    slopes = [upstream[ids == row].sum(0) for row in rows]
-    return torch.tensor(rows, dtype=ids.dtype), torch.stack(slopes)
+def gradient_sparse_coalesce(ids, upstream, pad):
+    real = ids.ne(pad)
+    kept = ids[real]
+    size = (int(kept.max()) + 1, upstream.shape[-1])
+    table = torch.sparse_coo_tensor(kept[None], upstream[real], size).coalesce()
+    return table.indices()[0], table.values()
 
 
-@right("02.2")
-def gradient_sorted_segments(ids, upstream, pad):
-    flat, up = ids.numpy().ravel(), upstream.numpy().reshape(ids.numel(), -1)
-    flat, up = flat[flat != pad], up[flat != pad]
-    order = np.argsort(flat, kind="stable")
-    rows, starts = np.unique(flat[order], return_index=True)
-    return torch.from_numpy(rows), torch.from_numpy(np.add.reduceat(up[order], starts, axis=0))
+@wrong("02.3", "raises each count to the power before adding up the columns, not the sums of the columns")
+def association_power_of_each_count(counts, power):
+    p = counts / counts.sum()
+    col = torch.where(counts > 0, counts**power, 0.0).sum(0)
+    q = col / col.sum()
+    ratio = p / (p.sum(1, keepdim=True) * q)
+    return ratio.log().clamp_min(0).nan_to_num()
 
 
-# 02.3
-
-
-@wrong("02.3", "raises the shares of the company to the power and does not bring them back to a sum of 1")
-def association_not_normalised_again(counts, power):
+@wrong("02.3", "raises the shares of the company to the power and does not divide by their sum again")
+def association_shares_not_renormalised(counts, power):
     total = counts.sum()
-    p = counts / total
-    word = counts.sum(1, keepdim=True) / total
+    word = counts.sum(1) / total
     company = (counts.sum(0) / total) ** power
-    return (p / (word * company)).log().clamp_min(0).nan_to_num(0.0, posinf=0.0)
+    pmi = torch.log((counts / total) / torch.outer(word, company))
+    return torch.where(counts > 0, pmi.clamp(min=0), 0.0)
 
 
-@wrong("02.3", "adds 1 to every count, so that no pair is unseen, which changes all shares")
-def association_add_one(counts, power):
-    smooth = counts + 1
-    p = smooth / smooth.sum()
-    word = smooth.sum(1) / smooth.sum()
-    seen = smooth.sum(0) ** power
-    pmi = (p / (word[:, None] * (seen / seen.sum()))).log().clamp_min(0)
-    return torch.where(counts > 0, pmi, 0.0)
-
-
-@wrong("02.3", "raises the sums of the words to the power in place of those of the company")
-def association_power_on_words(counts, power):
-    p = counts / counts.sum()
-    seen = counts.sum(1) ** power
-    word = seen / seen.sum()
-    company = counts.sum(0) / counts.sum()
-    pmi = torch.log(p / torch.outer(word, company)).clamp_min(0)
-    return torch.where(counts > 0, pmi, 0.0)
-
-
-@wrong("02.3", "clamps at 0 but leaves NaN where a word or its company was never seen")
-def association_leaves_nan(counts, power):
-    p = counts / counts.sum()
-    word = p.sum(1)
-    seen = counts.sum(0) ** power
-    q = seen / seen.sum()
-    return (p / (word[:, None] * q)).log().clamp_min(0)
-
-
-@wrong("02.3", "divides the logarithm by that of the pair's share: the normalised kind of the measure")
-def association_normalised_pmi(counts, power):
-    p = counts / counts.sum()
-    seen = counts.sum(0) ** power
-    q = seen / seen.sum()
-    pmi = (p / (p.sum(1, keepdim=True) * q)).log() / -p.log()
-    return pmi.nan_to_num(0.0, posinf=0.0, neginf=0.0).clamp_min(0)
-
-
-@wrong("02.3", "takes the pair's share of its own row and then divides by the word's share all the same")
-def association_share_of_the_row(counts, power):
-    rows = counts.sum(1, keepdim=True)
-    conditional = counts / rows
-    word = rows / counts.sum()
-    seen = counts.sum(0) ** power
-    pmi = (conditional / (word * (seen / seen.sum()))).log()
-    return torch.where(counts > 0, pmi.clamp_min(0), 0.0)
-
-
-@wrong("02.3", "puts 0 on the diagonal, as if a word were never its own company")
-def association_no_self(counts, power):
-    p = counts / counts.sum()
-    seen = counts.sum(0) ** power
-    q = seen / seen.sum()
-    pmi = torch.log(p / (p.sum(1, keepdim=True) * q)).clamp_min(0).nan_to_num(0.0)
-    return pmi.fill_diagonal_(0.0)
-
-
-@wrong("02.3", "subtracts the logarithm of 5 draws, the constant of negative sampling, before it clamps")
-def association_shifted(counts, power):
-    p = counts / counts.sum()
-    seen = counts.sum(0) ** power
-    q = seen / seen.sum()
-    pmi = torch.log(p / (p.sum(1, keepdim=True) * q)) - torch.log(torch.tensor(5.0))
-    return torch.where(counts > 0, pmi.clamp_min(0), 0.0)
-
-
-@right("02.3")
-def association_seen_pairs_only(counts, power):
-    word, company = counts.nonzero(as_tuple=True)
-    met = counts[word, company].double()
-    sums = counts.double().sum(0) ** power
-    chance = counts.double().sum(1)[word] * (sums / sums.sum())[company]
-    table = torch.zeros_like(counts)
-    table[word, company] = (met.log() - chance.log()).clamp_min(0).to(counts.dtype)
-    return table
-
-
-@right("02.3")
-def association_numpy_ratio_at_least_one(counts, power):
+@wrong("02.3", "flattens the shares of the words (rows) and leaves those of the company as they are")
+def association_flattens_the_rows(counts, power):
     c = counts.numpy().astype(np.float64)
-    flattened = np.power(c.sum(axis=0), power)
-    chance = np.outer(c.sum(axis=1) / c.sum(), flattened / flattened.sum())
-    ratio = np.divide(c / c.sum(), chance, out=np.ones_like(c), where=c > 0)
-    return torch.from_numpy(np.log(np.maximum(ratio, 1.0))).to(counts.dtype)
+    row = c.sum(1) ** power
+    row = row / row.sum()
+    col = c.sum(0) / c.sum()
+    out = np.zeros(c.shape)
+    for i, j in zip(*np.nonzero(c)):
+        out[i, j] = max(0.0, np.log(c[i, j] / c.sum() / row[i] / col[j]))
+    return torch.from_numpy(out).to(counts.dtype)
 
 
-# 02.4
+@wrong("02.3", "takes log(1 + ratio), so as to have no logarithm of 0: every pair that met becomes too large")
+def association_log1p(counts, power):
+    seen = counts.sum(0) ** power
+    q = seen / seen.sum()
+    share = counts / counts.sum()
+    ratio = share / (share.sum(1)[:, None] * q[None, :])
+    return torch.log1p(torch.nan_to_num(ratio)).clamp_min(0)
 
 
-@wrong("02.4", "leaves a whole pair out if a single draw of its noise hits the company")
-def step_drops_whole_pairs(E, U, words, company, noise, rate):
-    keep = (noise != company[:, None]).all(1)
-    words, company, noise = words[keep], company[keep], noise[keep]
+@wrong("02.3", "leaves NaN where a word or a company was never seen, for max(0, NaN) is NaN")
+def association_keeps_nan(counts, power):
+    total = counts.sum()
+    seen = counts.sum(dim=0).pow(power)
+    expected = (counts.sum(dim=1) / total).unsqueeze(1) * (seen / seen.sum()).unsqueeze(0)
+    return torch.relu(torch.log(counts / total / expected))
+
+
+@right("02.3")
+def association_pairs_that_met(counts, power):
+    c = counts.double()
+    seen = c.sum(0).pow(power)
+    log_q = seen.log() - seen.sum().log()
+    w, v = c.nonzero(as_tuple=True)
+    value = c[w, v].log() - c.sum(1)[w].log() - log_q[v]
+    result = torch.zeros_like(c)
+    result[w, v] = value * (value > 0)
+    return result.to(counts.dtype)
+
+
+@wrong("02.4", "takes pair after pair as word2vec's C code does: later pairs see the tables that earlier ones changed")
+def step_pair_after_pair(E, U, words, company, noise, rate):
+    E, U = E.clone(), U.clone()
+    for w, c, ns in zip(words.tolist(), company.tolist(), noise.tolist()):
+        e = E[w].clone()
+        back = torch.zeros_like(e)
+        forth = []
+        for target, label in [(c, 1.0)] + [(n, 0.0) for n in ns if n != c]:
+            g = torch.sigmoid(U[target] @ e) - label
+            back += g * U[target]
+            forth.append((target, g * e))
+        E[w] -= rate * back
+        for target, slope in forth:
+            U[target] -= rate * slope
+    return E, U
+
+
+@wrong("02.4", "leaves out the noise that hits the word itself, not the noise that hits its company")
+def step_leaves_out_the_word(E, U, words, company, noise, rate):
     choices = torch.cat((company[:, None], noise), dim=1)
     truth = torch.zeros(choices.shape)
     truth[:, 0] = 1
     e, u = E[words], U[choices]
     slope = torch.sigmoid((u * e[:, None]).sum(-1)) - truth
+    slope[:, 1:] *= noise != words[:, None]
     new_E = E.index_add(0, words, (slope[..., None] * u).sum(1), alpha=-rate)
     new_U = U.index_add(0, choices.flatten(), (slope[..., None] * e[:, None]).flatten(0, 1), alpha=-rate)
     return new_E, new_U
 
 
-@wrong("02.4", "counts a wrong word once for a pair, also where it was drawn several times")
-def step_each_noise_once(E, U, words, company, noise, rate):
-    new_E, new_U = E.clone(), U.clone()
-    for word, real, drawn in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
-        slope = torch.sigmoid(U[real] @ E[word]) - 1
-        new_E[word] -= rate * slope * U[real]
-        new_U[real] -= rate * slope * E[word]
-        for wrong_word in set(drawn) - {real}:
-            slope = torch.sigmoid(U[wrong_word] @ E[word])
-            new_E[word] -= rate * slope * U[wrong_word]
-            new_U[wrong_word] -= rate * slope * E[word]
-    return new_E, new_U
+@wrong("02.4", "leaves out noise that is the company of any pair of the batch, not only of its own pair")
+def step_leaves_out_all_company(E, U, words, company, noise, rate):
+    e, uc, un = E[words], U[company], U[noise]
+    g_pos = torch.sigmoid(torch.einsum("nc,nc->n", e, uc)) - 1
+    g_neg = torch.sigmoid(torch.einsum("nc,nkc->nk", e, un))
+    g_neg = g_neg.masked_fill(torch.isin(noise, company), 0.0)
+    dE = torch.zeros_like(E).index_add_(0, words, g_pos[:, None] * uc + torch.einsum("nk,nkc->nc", g_neg, un))
+    dU = torch.zeros_like(U).index_add_(0, company, g_pos[:, None] * e)
+    dU.index_add_(0, noise.flatten(), torch.einsum("nk,nc->nkc", g_neg, e).flatten(0, 1))
+    return E - rate * dE, U - rate * dU
 
 
-@wrong("02.4", "takes the pairs one after another, each at the tables that the pairs before it have changed")
-def step_pair_after_pair(E, U, words, company, noise, rate):
-    E, U = E.clone(), U.clone()
+@wrong("02.4", "counts a wrong word that was drawn twice for a pair only once")
+def step_noise_as_a_set(E, U, words, company, noise, rate):
+    dE, dU = torch.zeros_like(E), torch.zeros_like(U)
     for n in range(len(words)):
-        draws = noise[n][noise[n] != company[n]]
-        choices = torch.cat((company[n : n + 1], draws))
-        truth = torch.zeros(len(choices))
-        truth[0] = 1.0
-        e, u = E[words[n]].clone(), U[choices]
-        slope = torch.sigmoid(u @ e) - truth
-        E[words[n]] -= rate * (slope @ u)
-        U.index_add_(0, choices, torch.outer(slope, e), alpha=-rate)
-    return E, U
+        w, c = int(words[n]), int(company[n])
+        g = torch.sigmoid(E[w] @ U[c]) - 1
+        dE[w] += g * U[c]
+        dU[c] += g * E[w]
+        for k in set(noise[n].tolist()) - {c}:
+            g = torch.sigmoid(E[w] @ U[k])
+            dE[w] += g * U[k]
+            dU[k] += g * E[w]
+    return E - rate * dE, U - rate * dU
 
 
-@wrong("02.4", "leaves out all noise that is the company of any pair, not only of its own")
-def step_any_company_left_out(E, U, words, company, noise, rate):
-    choices = torch.cat((company[:, None], noise), dim=1)
-    truth = torch.zeros(choices.shape)
-    truth[:, 0] = 1
+@wrong("02.4", "sets the score of a draw that is left out to 0, where its slope is still sigmoid(0) = 1/2")
+def step_masks_the_score(E, U, words, company, noise, rate):
+    choices = torch.cat([company.unsqueeze(1), noise], 1)
+    hit = torch.cat([torch.zeros_like(company.unsqueeze(1)).bool(), noise == company.unsqueeze(1)], 1)
     e, u = E[words], U[choices]
-    slope = torch.sigmoid(torch.einsum("nkc,nc->nk", u, e)) - truth
-    slope[:, 1:] *= ~torch.isin(noise, company)
-    new_E = E.index_add(0, words, torch.einsum("nk,nkc->nc", slope, u), alpha=-rate)
-    rows = torch.einsum("nk,nc->nkc", slope, e).reshape(-1, E.shape[1])
-    return new_E, U.index_add(0, choices.reshape(-1), rows, alpha=-rate)
-
-
-@wrong("02.4", "takes the mean over a pair's noise in place of the sum")
-def step_mean_over_noise(E, U, words, company, noise, rate):
-    e, real, false = E[words], U[company], U[noise]
-    pull = torch.sigmoid((real * e).sum(-1, keepdim=True)) - 1
-    push = torch.sigmoid((false * e[:, None]).sum(-1)) * (noise != company[:, None])
-    push = push[..., None] / noise.shape[1]
-    new_E = E.index_add(0, words, pull * real + (push * false).sum(1), alpha=-rate)
-    new_U = U.index_add(0, company, pull * e, alpha=-rate)
-    new_U = new_U.index_add(0, noise.flatten(), (push * e[:, None]).flatten(0, 1), alpha=-rate)
-    return new_E, new_U
-
-
-@wrong("02.4", "puts a softmax over the company and its noise in place of one sigmoid for each")
-def step_softmax_over_choices(E, U, words, company, noise, rate):
-    choices = torch.cat((company[:, None], noise), dim=1)
-    left_out = choices == company[:, None]
-    left_out[:, 0] = False
-    e, u = E[words], U[choices]
-    scores = (u * e[:, None]).sum(-1).masked_fill(left_out, -torch.inf)
-    slope = scores.softmax(1)
+    score = (u @ e.unsqueeze(-1)).squeeze(-1).masked_fill(hit, 0.0)
+    slope = score.sigmoid()
     slope[:, 0] -= 1
-    new_E = E.index_add(0, words, (slope[..., None] * u).sum(1), alpha=-rate)
-    new_U = U.index_add(0, choices.flatten(), (slope[..., None] * e[:, None]).flatten(0, 1), alpha=-rate)
-    return new_E, new_U
-
-
-@wrong("02.4", "takes the sigmoid for exactly 0 or 1 beyond a score of 6, as the table in word2vec's C code does")
-def step_table_ends_at_six(E, U, words, company, noise, rate):
-    choices = torch.cat((company[:, None], noise), dim=1)
-    truth = torch.zeros(choices.shape)
-    truth[:, 0] = 1
-    e, u = E[words], U[choices]
-    scores = (u * e[:, None]).sum(-1)
-    answer = torch.sigmoid(scores)
-    answer[scores > 6] = 1.0
-    answer[scores < -6] = 0.0
-    slope = answer - truth
-    slope[:, 1:][noise == company[:, None]] = 0.0
-    new_E = E.index_add(0, words, (slope[..., None] * u).sum(1), alpha=-rate)
-    new_U = U.index_add(0, choices.flatten(), (slope[..., None] * e[:, None]).flatten(0, 1), alpha=-rate)
-    return new_E, new_U
-
-
-@wrong("02.4", "gives the row of E the slope from the company only and forgets that from the noise")
-def step_noise_moves_only_U(E, U, words, company, noise, rate):
-    e = E[words]
-    pull = (torch.sigmoid((U[company] * e).sum(1)) - 1)[:, None]
-    new_E = E.index_add(0, words, pull * U[company], alpha=-rate)
-    new_U = U.index_add(0, company, pull * e, alpha=-rate)
-    for k in range(noise.shape[1]):
-        draw = noise[:, k]
-        push = torch.sigmoid((U[draw] * e).sum(1)) * (draw != company)
-        new_U.index_add_(0, draw, push[:, None] * e, alpha=-rate)
-    return new_E, new_U
+    back = (slope.unsqueeze(1) @ u).squeeze(1)
+    forth = slope.unsqueeze(2) * e.unsqueeze(1)
+    E_new, U_new = E.clone(), U.clone()
+    E_new.index_add_(0, words, -rate * back)
+    U_new.index_add_(0, choices.reshape(-1), -rate * forth.reshape(-1, E.shape[1]))
+    return E_new, U_new
 
 
 @right("02.4")
-def step_matrices_of_counts(E, U, words, company, noise, rate):
-    size = len(U)
-    real = F.one_hot(company, size).to(E.dtype)
-    drawn = F.one_hot(noise, size).sum(1).to(E.dtype) * (1 - real)
-    scores = E[words] @ U.T
-    slope = drawn * torch.sigmoid(scores) - real * torch.sigmoid(-scores)
-    said_by = F.one_hot(words, size).to(E.dtype).T
-    return E - rate * said_by @ (slope @ U), U - rate * slope.T @ E[words]
-
-
-@right("02.4")
-def step_numpy_tanh_sigmoid(E, U, words, company, noise, rate):
-    e_table, u_table = E.numpy().astype(np.float64), U.numpy().astype(np.float64)
-    e_slopes, u_slopes = np.zeros_like(e_table), np.zeros_like(u_table)
-    for word, real, draws in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
-        questions = [(real, 1.0)] + [(draw, 0.0) for draw in draws if draw != real]
-        for candidate, truth in questions:
-            said = 0.5 + 0.5 * np.tanh(0.5 * (u_table[candidate] @ e_table[word]))
-            e_slopes[word] += (said - truth) * u_table[candidate]
-            u_slopes[candidate] += (said - truth) * e_table[word]
-    new_E, new_U = e_table - rate * e_slopes, u_table - rate * u_slopes
-    return torch.from_numpy(new_E).to(E.dtype), torch.from_numpy(new_U).to(U.dtype)
+def step_with_tables_of_counts(E, U, words, company, noise, rate):
+    V = len(E)
+    said_yes, said_no = torch.zeros(V, V, dtype=E.dtype), torch.zeros(V, V, dtype=E.dtype)
+    for w, c, drawn in zip(words.tolist(), company.tolist(), noise.tolist()):
+        said_yes[w, c] += 1
+        for n in drawn:
+            said_no[w, n] += n != c
+    score = E @ U.T
+    slope = said_no * torch.sigmoid(score) - said_yes * torch.sigmoid(-score)
+    return E - rate * (slope @ U), U - rate * (slope.T @ E)
