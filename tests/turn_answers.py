@@ -1,6 +1,7 @@
 """The answers on file for the turns: unusual right ones and strangers' wrong ones, each in a class of its own.
 
-The name of the class says what is unusual; the answer inside has the name that the turn asks for.
+The name of the class says what is unusual; the answer inside has the name that the turn asks for. Those in scored/ were
+written from the lessons' text alone, and no check was changed for them.
 """
 
 import functools
