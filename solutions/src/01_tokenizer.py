@@ -29,7 +29,7 @@ from minillm.course.checks import check
 #
 # **Goal**: find the pair of neighbours that byte-pair encoding merges next, the most frequent one.
 #
-# **In**: `words`, a dictionary. A word is a tuple of ids, and its value says how often the word occurs.
+# **In**: `words`, a dictionary. A word is a tuple of ids, and its value says how often the word occurs: once at least.
 #
 # **Out**: the pair as a tuple `(left, right)`; of equally frequent pairs the smaller one, the left id compared first. A
 # pair counts at every place where it stands, also where two places overlap: (7, 7, 7) holds (7, 7) twice. If no word
@@ -97,7 +97,7 @@ for pair in [("t", "h"), ("th", "e"), ("e", "s")]:
 
 # %% [markdown]
 # **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold
-# anything, a blank too.
+# anything, a blank too, but is never empty.
 #
 # **Out**: a new list, even where nothing is joined. Wherever the two pieces of the pair stand side by side they are
 # one, from the left, and no piece is used twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.
@@ -146,7 +146,8 @@ check("01.2", merge).points
 # **Goal**: cut a new word into pieces by replaying the merges in the order in which they were learnt.
 #
 # **In**: `text`, a string, one word or nothing (then there are no pieces, `[]`). A word may begin with a space and hold
-# capital letters. `merges`, a list of pairs of bytes such as `(b"t", b"h")`, the first learned first.
+# capital letters. `merges`, a list of pairs of bytes such as `(b"t", b"h")`, the first learned first, all of one
+# training and each once.
 #
 # **Out**: the pieces, a list of bytes. All pieces put together are `text.encode()`.
 #

@@ -33,7 +33,8 @@ from minillm.course.checks import check
 # A cosine of 0.62 says little, as the lesson found: all rows lean the same way, so random pairs have 0.44. Two things
 # help. Take the mean row away first, and look at the rank in place of the number.
 #
-# **In**: `table` (V, C) and two different ids, `one` and `other`. Rows are of very different lengths.
+# **In**: `table` (V, C) and two different ids, `one` and `other`. Rows are of very different lengths, and none is equal
+# to their mean.
 #
 # **Out**: a whole number, the place of `other` among all rows but `one`, the largest cosine with `one` first: 1 for the
 # nearest, V - 1 for the furthest. Before any cosine, the mean row is taken away from all rows. There are no ties.
@@ -168,7 +169,7 @@ check("02.2", gradient).points
 # whose dot products are this logarithm, less a constant: Levy and Goldberg 2014.)
 #
 # **In**: `counts` (V, W), how often each word (row) had each word as company (column), as floats, not all 0; `power`, a
-# number. The table need not be symmetric, nor square.
+# number above 0. The table need not be symmetric, nor square.
 #
 # **Out**: (V, W), in nats:
 #

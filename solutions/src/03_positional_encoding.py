@@ -108,8 +108,8 @@ for m, n in ((3, 1), (13, 11)):
     print(f"places {m} and {n}: score {(q * k).sum():.2f}")
 
 # %% [markdown]
-# **In**: `x` (H, T, D), the queries or keys of H heads; `places` (T,), whole numbers, not always from 0, perhaps 1,000;
-# `theta`, the base, a number.
+# **In**: `x` (H, T, D), the queries or keys of H heads; `places` (T,), whole numbers, not always from 0, perhaps 1,000,
+# and not always one after the other; `theta`, the base, a number.
 #
 # **Out**: (H, T, D): the pair of the numbers 2i and 2i + 1 turned by the angle place · theta^(-2i/D), in its old seats.
 #

@@ -107,7 +107,8 @@ kept = broken_top_p(logits, torch.tensor([0.6, 0.6, 0.5])).isfinite().sum(-1)
 print("tokens kept:", kept.tolist())
 
 # %% [markdown]
-# **In**: `logits` (B, V), of which no two in a row are equal; `p` (B,), each text's own.
+# **In**: `logits` (B, V), of which no two in a row are equal; `p` (B,), each text's own, above
+# 0 and below 1, and never met exactly.
 #
 # **Out**: (B, V), in the order of `logits`: those outside of the nucleus are minus infinity, the others as they were.
 # The nucleus is, as in the lesson, the smallest number of likeliest tokens that together reach p.
@@ -162,7 +163,8 @@ check("07.2", top_p).points
 # close in on it from both sides.
 #
 # **In**: `logits` (V,), not all equal, some of them perhaps minus infinity (cut by a rule that came before); `entropy`,
-# in nats, above 0 and below that of equal chances for all tokens that were not cut.
+# in nats, below that of equal chances for all tokens that were not cut, and above 0 (or above that of equal chances for
+# the largest, where several are equal).
 #
 # **Out**: the temperature, a number, right to five digits. Logits may be ten-thousandths or thousands, so the answer
 # may lie far from 1.

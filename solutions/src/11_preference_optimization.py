@@ -173,7 +173,7 @@ print(f"{len(words)} answers, together {chances.sum():.0%}")
 # the next one. A row is a prompt, then an answer. `prompt_lengths` (B,): how many tokens the prompt has, one at least.
 # `end`, the id that closes an answer; what stands behind it is padding, and padding is `end` as well. An answer that
 # was cut off has no `end`; it goes up to the end of its row. And a prompt may hold `end`, where it has several turns,
-# its last token included.
+# its last token included. An answer has one token at least, if only its `end`.
 #
 # **Out**: log p of each answer, (B,), in nats: the sum over its tokens, the closing one included.
 #

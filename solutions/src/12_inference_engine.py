@@ -204,7 +204,7 @@ check("12.2", left_padded).points
 # **Out**: a list of ids. Guess i stays if `dice[i]` is below p / q, where p and q are what `wanted[i]` and `offered[i]`
 # say of it. The first that does not is replaced by a token drawn from what `wanted[i]` has more than `offered[i]`,
 # scaled to sum to 1, and there the list ends. If all stay, a token from `wanted[n]` comes on top. To draw is to add up
-# the probabilities from token 0 on, and to take the first token at which the sum is above `last`.
+# the probabilities from token 0 on, and to take the first token at which the sum is above `last`; there is one.
 #
 # With `offered = [[0.5, 0.5]]`, `wanted = [[0.9, 0.1], [0.0, 1.0]]`, `dice = [0.7]` and `last = 0.3`:
 #
