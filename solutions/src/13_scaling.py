@@ -38,8 +38,8 @@ from minillm.course.checks import check
 # that lies at a tenth of the way goes there once in ten times, and so the steps arrive on the average (Gupta et al.
 # 2015).
 #
-# **In**: `x` (n,), float32 numbers that may be negative or 0, within bfloat16's range; `dice` (n,), a uniform number from
-# 0 to below 1 for each.
+# **In**: `x` (n,), float32 numbers that may be negative or 0, within bfloat16's range; `dice` (n,), a uniform number
+# from 0 to below 1 for each.
 #
 # **Out**: a tensor (n,) of type float32, of numbers that bfloat16 can hold. Each x lies between two neighbours. Call
 # the one that is nearer to 0 its lower one, the other its upper one, below 0 as well. x goes to the upper one if its
