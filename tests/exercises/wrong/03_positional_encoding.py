@@ -276,7 +276,7 @@ def base_by_heart(x, places, theta=1e4):
     return complex_plane(x, places, 1e4)
 
 
-@wrong("03.2", "that is no rotation")
+@wrong("03.2", "that is not a rotation")
 def sine_of_neighbours_cosine_of_halves(x, places, theta):
     angles = angles_of(places, theta, x.shape[-1])
     return x * angles.cos().repeat(1, 2) + crossed(x) * angles.sin().repeat_interleave(2, -1)
@@ -583,7 +583,7 @@ def first_parts_twice(query_weight, key_weight, n_heads, n_kv_heads):
     return sort(query_weight, n_heads), sort(key_weight, n_kv_heads)
 
 
-@wrong("03.3", "is no row of the old one")
+@wrong("03.3", "is not a row of the old one")
 def sums_and_differences(query_weight, key_weight, n_heads, n_kv_heads):
     return tuple(torch.cat((w[::2] + w[1::2], w[::2] - w[1::2])) for w in (query_weight, key_weight))
 
@@ -797,7 +797,7 @@ def back_by_one(keys, values, stay, theta):
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "that is no rotation")
+@wrong("03.4", "that is not a rotation")
 def rounded_cosine(keys, values, stay, theta):
     by = (stay.cumsum(0) - 1 - torch.arange(len(stay)))[stay]
     angles = angles_of(by, theta, keys.shape[1])

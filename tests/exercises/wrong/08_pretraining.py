@@ -1031,7 +1031,7 @@ def vocabulary(*call):
     return by_places(lambda text, starts, n: len({text[at] for at in marked(starts, n)}) / len(set(text)))(*call)
 
 
-@wrong("08.3", "which is no number of its")
+@wrong("08.3", "which is not a number of its")
 def one_more_in_the_divisor(*call):
     return by_places(lambda text, starts, n: len(marked(starts, n)) / (len(text) + 1))(*call)
 

@@ -160,7 +160,7 @@ def what_is_heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[
             weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
             if apart(given[t].double(), weights @ outputs).any():
                 hint = "What an expert writes is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`."
-                return f"Token {t} hears something that is no weighted sum of what the experts write.", hint
+                return f"Token {t} hears something that is not a weighted sum of what the experts write.", hint
             due = right_weights(x @ router.T, k, renormalize)[t]
             wrong = fault(weights, (x @ router.T)[t], k, renormalize)
             heard, due = told_apart(weights, due)

@@ -187,7 +187,7 @@ def _wrong_turns(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
                 pair = int(longer.nonzero()[0])
                 words = f"Pair {pair} of the key from place {old} has length {before[pair]:.4g} before"
                 hint = "Both numbers of a pair (i, i + D/2) need the cosine and the sine of one and the same angle."
-                return f"{words} and {after[pair]:.4g} after: that is no rotation.", hint
+                return f"{words} and {after[pair]:.4g} after: that is not a rotation.", hint
             elif longer.any():
                 return other
     return _other_tokens(calls, right, got)

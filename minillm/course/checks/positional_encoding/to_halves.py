@@ -110,7 +110,7 @@ def _what_moved(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[st
 
 def _no_row(old: tuple[Tensor, Tensor], given: Tensor, at: int, name: str) -> tuple[str, str]:
     """What a row is that is none of the old ones: of the other matrix, negated, multiplied, mixed."""
-    sentence, hint = f"Row {at} of the new {name} matrix is no row of the old one", "Only move whole rows."
+    sentence, hint = f"Row {at} of the new {name} matrix is not a row of the old one", "Only move whole rows."
     row = given[at]
     own, other = old if name == "query" else old[::-1]
     others = "key" if name == "query" else "query"

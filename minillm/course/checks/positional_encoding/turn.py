@@ -86,7 +86,7 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
             head, t, pair = longer.nonzero()[0].tolist()
             words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
             hint = "Both numbers of a pair need the cosine and the sine of one and the same angle."
-            return f"At place {places[t]}, {words} {after[head, t, pair]:.6g} after: that is no rotation.", hint
+            return f"At place {places[t]}, {words} {after[head, t, pair]:.6g} after: that is not a rotation.", hint
     return _wrong_turn(calls, right, got)
 
 

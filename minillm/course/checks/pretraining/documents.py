@@ -28,7 +28,7 @@ def which_document(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
                 hint = "Stop at L - n: a slice at the end becomes shorter without an error."
                 return f"A document of {size} tokens has no run of {n}: its share is 0.0, not {gave:.4g}.", hint
             if abs(gave * size - round(gave * size)) > 1e-3:
-                sentence = f"The share of {show(document)} is {gave:.4g}, which is no number of its {size} tokens"
+                sentence = f"The share of {show(document)} is {gave:.4g}, which is not a number of its {size} tokens"
                 return f"{sentence} over {size}; right is {due * size:.0f} / {size}.", _MARK
             tokens = f"{gave * size:.3g} of its {size} tokens are counted, and right is {due * size:.0f}"
             return f"In validation document {place}, {show(document)}, {tokens} (n = {n}).", _MARK

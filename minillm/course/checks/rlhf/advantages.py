@@ -250,7 +250,7 @@ batched.mistake(
 )
 
 nan_padding = question.probe(
-    "padding that is no number", lambda rng: _company(rng, noise=True), _leak, kinds=LONELY * TIMES
+    "padding that is not a number", lambda rng: _company(rng, noise=True), _leak, kinds=LONELY * TIMES
 )
 nan_padding.mistake(
     "0 times NaN is NaN.",

@@ -147,7 +147,7 @@ once_each.mistake(
 
 once_each.mistake(
     "A logit that would become negative is set to 0.",
-    "A logit may be any number. Only the difference between logits counts, so the 0 is no border.",
+    "A logit may be any number. Only the difference between logits counts, so the 0 is not a border.",
     lambda logits, *rest: torch.where(penalise(logits, *rest) == logits, logits, penalise(logits, *rest).clamp_min(0)),
 )
 once_each.mistake(

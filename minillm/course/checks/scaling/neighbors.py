@@ -145,7 +145,7 @@ def _by_groups(numbers: list[_Number]) -> tuple[str, str] | None:
                 f"{_exact(missed)}, not {_exact(first.got)}{'' if held else ', which bfloat16 does not hold'}."
             )
             return sentence + _from_the(other, wrong), BITS
-    sentence = f"{above_0}{show(first.got)} is no neighbor of {_exact(first.x)}"
+    sentence = f"{above_0}{show(first.got)} is not a neighbor of {_exact(first.x)}"
     sentence += " among the numbers of bfloat16" if held else ", and bfloat16 does not hold it"
     return f"{sentence}: {first}", BITS
 

@@ -39,7 +39,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         if work[1] not in LASTS:
             return f"The kind of a work is {work[1]!r}; it is 'forward' or 'backward'.", FORM
         if any(type(number) not in (int, float) for number in (work[0], work[2])):
-            return f"The start or the small batch of a work is no number: {work}.", FORM
+            return f"The start or the small batch of a work is not a number: {work}.", FORM
     return None
 
 

@@ -38,7 +38,7 @@ def _stretched(slopes: Tensor, shape: Shape) -> list[int]:
 
 Case = tuple[str, Shape, Shape]  # the kind, the shape of the slopes, and the shape asked for
 
-IN_FRONT: list[Case] = [  # most sizes alike, so that summing the wrong axis is no error but a mistake to name
+IN_FRONT: list[Case] = [  # most sizes alike, so that summing the wrong axis is not an error but a mistake to name
     ("one axis in front (all sizes alike)", (2, 2), (2,)),
     ("one axis in front (all sizes alike)", (3, 3, 3), (3, 3)),
     ("two axes in front (all sizes alike)", (3, 3, 3), (3,)),
