@@ -37,11 +37,14 @@ from minillm.course.checks.time_limit import time_limit
 from minillm.course.learner.trial import SECONDS, try_out
 from minillm.course.turns import all_turns
 from minillm.files import write_text
-from tools.build_exercises import SOLUTIONS
-from tools.build_notebooks import manuscripts
-from tools.exercise_cells import BEGIN
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that the lines below also work when this file is run as a script
+
+from tools.build_exercises import SOLUTIONS  # noqa: E402
+from tools.build_notebooks import manuscripts  # noqa: E402
+from tools.exercise_cells import BEGIN  # noqa: E402
+
 SUMMARY = ROOT / "tests" / "exercises" / "mutants.json"
 JUDGED = ROOT / "runs" / "mutants.jsonl"  # one mutant a line
 MEMORY = 16 << 30  # bytes that a mutant may ask for: sizes may grow, too
