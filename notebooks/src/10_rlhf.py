@@ -1109,7 +1109,8 @@ assert wild < was - 0.5
 
 # %% [markdown]
 # The training went well, by its own light, at least for eight rounds. What came of it you have read.
-# (`benchmarks/reward_hacking.py` leaves it alone for sixty rounds, with three seeds.)
+# (`benchmarks/reward_hacking.py` goes on for eighty rounds, on three seeds. Where the raters' bias is half as large and
+# the proxy learns from 2,000 pairs, gold utility first rises, by 0.17 ± 0.06 points, before it falls to 0.2.)
 #
 # ## The verdict
 #
