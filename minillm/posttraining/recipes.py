@@ -231,7 +231,8 @@ class PairRecipe:
 
 # Expected accuracy on held-out pairs (the ceiling is 84 %), one seed each, chosen on these pairs: likelihood alone 74;
 # reference's answer with a head alone 70; both 76, and with all pairs of eight answers in place of four pairs 79. Only
-# the last two start from the same chat model. From a better one, on easier tasks, in 1,600 steps: 81.7 of 84.5 (3 seeds).
+# the last two start from the same chat model. From a better one, on easier tasks, in 1,600 steps: 81.7 of 84.5, over
+# three seeds.
 REWARD = PairRecipe(
     RewardConfig(
         steps=1600,
