@@ -186,13 +186,13 @@ def draw(kl: dict[str, list[float]]) -> bytes:
     bars.set_yticks(range(len(CLEANED)), CLEANED)
     bars.set(ylim=(len(CLEANED) - 0.45, -0.55), xlabel="KL from the truth, nats per token")
     bars.margins(x=0.2)
-    bars.set_title(finding(kl), loc="left")
+    bars.set_title(finding(kl), loc="left", fontsize=9)
     for share in DIAL:
         mean, reach = spread(kl[f"other {share}"])
         dial.errorbar([share], [mean], yerr=reach, fmt="o", color=BLUE, **look)
     dial.plot(DIAL, [statistics.fmean(kl[f"other {share}"]) for share in DIAL], color=BLUE, linewidth=1.6)
     dial.set(xlabel="documents from another world, %", ylabel="nats per token", ylim=(0, None))
-    dial.set_title(dial_finding(kl), loc="left")
+    dial.set_title(dial_finding(kl), loc="left", fontsize=9)
     return png(figure)
 
 

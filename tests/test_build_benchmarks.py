@@ -119,9 +119,11 @@ def test_the_data_lab_has_a_table_once_it_was_run(root):
     result(root, "data").unlink(missing_ok=True)
     assert "There is no `results/data.json` yet" in builder.render(root)
     runs = [
-        {"condition": name, "kl": kl, "epochs": 1.5} for name, kl in (("dirty", 0.3), ("dirty", 0.5), ("clean", 0.2))
+        {"condition": name, "seed": 0, "kl": kl, "epochs": 1.5}
+        for name, kl in (("dirty", 0.3), ("dirty", 0.5), ("clean", 0.2))
     ]
-    result(root, "data").write_text(json.dumps({"finding": "It helps.", "runs": runs}), encoding="utf-8")
+    written = {"finding": "It helps.", "steps": 20, "documents": 800, "runs": runs}
+    result(root, "data").write_text(json.dumps(written), encoding="utf-8")
     page = builder.render(root)
     assert "| dirty | 0.400 (0.300 to 0.500) | 1.5 |\n| clean | 0.200 (0.200 to 0.200) | 1.5 |\n" in page
     assert "It helps." in page
