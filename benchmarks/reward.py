@@ -1,6 +1,6 @@
 """The course's reward model over several seeds: its accuracy relative to the Bayes ceiling, and its calibration.
 
-    python benchmarks/reward.py                   # three seeds, about ten minutes each on two cores
+    python benchmarks/reward.py                   # three seeds, a quarter of an hour each on one core
     python benchmarks/reward.py --seeds 1 --json
 
 Each run is `minillm reward` with its defaults in a separate process, on a quiet machine, starting from the course's

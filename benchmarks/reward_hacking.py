@@ -1,6 +1,6 @@
 """Reward hacking: optimized further and further, the proxy reward keeps rising while the gold utility falls.
 
-    python benchmarks/reward_hacking.py                          # two proxies, three seeds, some ten minutes each
+    python benchmarks/reward_hacking.py                          # two proxies, three seeds, five minutes each on a core
     python benchmarks/reward_hacking.py --proxies low --seeds 1 --json
 
 A proxy is a reward model with a head alone that learned from raters who take length for quality. GRPO optimizes it
@@ -10,8 +10,8 @@ reward and a gold utility:
     low     raters who give 0.15 points per word, hardly more than the 0.1 that the gold utility takes off; 2,000 pairs
     high    raters who give 0.3 points per word, so that twenty words outweigh a right answer; 200 pairs
 
-Gao et al. 2023 measured the same with a larger reward model as the gold standard. What is done is kept in the cache, so
-an interrupted benchmark resumes.
+Gao et al. 2023 measured the same with a larger reward model as the gold standard. Runs that are done are kept in the
+cache, so an interrupted benchmark resumes.
 """
 
 import argparse
@@ -81,31 +81,32 @@ def run(name: str, seed: int, kept: Path) -> list[dict]:
     model, tokenizer = models.sft()
     config = replace(TRAINING, seed=seed)
     parts = [repr((PROXIES[name], config)).encode(), *(p.detach().numpy().tobytes() for p in model.parameters())]
-    folder = kept / hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-    paths = {number: folder / f"round{number}.json" for number in MEASURED}
-    if not all(path.exists() for path in paths.values()):
+    path = kept / f"{hashlib.sha256(b''.join(parts)).hexdigest()[:16]}.json"
+    if not path.exists():
         reward_model, reference = proxy(name, seed), models.sft()[0]
         asked = askable(model, tokenizer, Instructions(PROMPT_STREAM + seed, "held-out").stream(), ASKED)
+        rows = []
 
         def measure(number: int) -> None:
-            if number in paths and not paths[number].exists():
-                report = asdict(assess(model, tokenizer, asked, reference, reward_model, seed))
-                means = {key: report[key]["mean"] for key in ("accuracy", "utility", "kl", "reward")}
-                samples = list(zip((one.prompt for one in asked[:SHOWN]), report["texts"], strict=False))
-                folder.mkdir(parents=True, exist_ok=True)
-                others = {"length": report["length"], "ended": report["ended"], "samples": samples}
-                write_json(paths[number], {"round": number} | means | others)
+            report = asdict(assess(model, tokenizer, asked, reference, reward_model, seed))
+            means = {key: report[key]["mean"] for key in ("accuracy", "utility", "kl", "reward")}
+            samples = list(zip((one.prompt for one in asked[:SHOWN]), report["texts"], strict=False))
+            others = {"length": report["length"], "ended": report["ended"], "samples": samples}
+            rows.append({"round": number} | means | others)
 
         def watch(line: dict) -> None:
             step = line["step"]
             print(f"  {name}, seed {seed}, round {step}: proxy {line['reward']:.2f}, KL {line['kl']:.2f}", end="\r")
-            measure(step)
+            if step in MEASURED:
+                measure(step)
 
         measure(0)
         prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - LONGEST_ANSWER)
         data = PromptData(prompts, reward_model.score, [tokenizer.eos_id])
-        grpo(model, data, config, folder / "run", tokenizer, watch)
-    return [read_json(path) for path in paths.values()]
+        grpo(model, data, config, on_metrics=watch)
+        kept.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"rounds": rows})
+    return read_json(path)["rounds"]
 
 
 def course_of(seeds: Sequence[Sequence[dict]], figure: str) -> list[float]:

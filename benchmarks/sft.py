@@ -1,6 +1,6 @@
 """The course's chat model over several seeds: its accuracy on held-out instructions, before and after SFT.
 
-    python benchmarks/sft.py                   # three seeds, about ten minutes each on two cores
+    python benchmarks/sft.py                   # three seeds, a quarter of an hour each on one core
     python benchmarks/sft.py --seeds 1 --json
 
 Each run is `minillm sft` with its defaults in a separate process, on a quiet machine, starting from the course's base
