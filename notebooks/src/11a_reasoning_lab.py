@@ -9,8 +9,9 @@
 # **Time**: 25 minutes, of which the cells run for two. **Before you start**: lesson 11a.
 #
 # The models are the course's: the solver, which mostly answers at once, and the same model after GRPO on verified
-# results. Whatever takes long was run by `benchmarks/reasoning.py` with two seeds, each with its own solver, its own
-# problems and its own training. The lab reads the numbers it kept. A standard error from two seeds is itself rough.
+# results. Whatever takes long was run by `benchmarks/reasoning.py` with three seeds, each with its own solver, its
+# own problems and its own training. The lab reads the numbers it kept. A standard error from three seeds is itself
+# rough.
 
 # %%
 import re
