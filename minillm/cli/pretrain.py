@@ -36,6 +36,7 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights.")
 @click.option("--batch-size", type=int, help="Rows of max_seq_len tokens in one batch.")
 @click.option("--learning-rate", type=float, help="At its peak; another optimizer wants another one.")
+@click.option("--weight-decay", type=float, help="Shrinks matrices by this times the rate; long runs want less.")
 @click.option("--documents", type=int, help="Documents of the world to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")

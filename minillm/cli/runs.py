@@ -26,7 +26,8 @@ from minillm.training.settings import TrainConfig
 
 Config = TypeVar("Config")
 RUN = "run.json"  # the options of the run, for --resume
-TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "compile")  # options that are settings of `TrainConfig`
+# Options that are settings of `TrainConfig`.
+TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "weight_decay", "compile")
 
 
 def resolve_options(

@@ -290,11 +290,11 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path, cache, monkeypatch):
 
 def test_what_is_not_said_is_in_the_presets_recipe(tmp_path, cache):
     out = tmp_path / "run"
-    run("pretrain", "--out", out, "--steps", "1", *TRAINING)
+    run("pretrain", "--out", out, "--steps", "1", "--weight-decay", "0.03", *TRAINING)
     kept = json.loads((out / "run.json").read_text(encoding="utf-8"))
     settings = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert (kept["documents"], kept["batch_size"], settings["steps"]) == (300, 2, 1)
-    assert settings == asdict(replace(recipe_of("tiny").training, steps=1))
+    assert settings == asdict(replace(recipe_of("tiny").training, steps=1, weight_decay=0.03))
     (line,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
     assert line["above_floor"] > 0
     assert line["flop_utilization"] >= 0
