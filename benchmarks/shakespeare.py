@@ -22,11 +22,10 @@ SHAPE = dict(d_model=128, n_layers=4, n_heads=4, max_seq_len=CONTEXT)
 OURS = dict(
     activation="relu2", d_ff=256, n_kv_heads=1, qk_norm=True, tie_embeddings=False, embedding_std=0.3, rope_theta=100.0
 )
-OUR_BATCH = 32
+OUR_BATCH = 64
 RECIPE = dict(
-    steps=104, optimizer="muon", learning_rate=1.5e-2, momentum=0.85, schedule="wsd", warmup_steps=3,
-    final_fraction=0.0, bf16=False,
-)  # fmt: skip
+    steps=70, optimizer="muon", learning_rate=2e-2, momentum=0.85, schedule="wsd", warmup_steps=3, final_fraction=0.0
+)  # in bfloat16 where that is faster; chosen on seeds 10 to 12
 
 
 class Shakespeare:

@@ -56,7 +56,7 @@ LADDER = [
     (
         "GPT-2 style, AdamW, cosine",
         dict(norm="layernorm", activation="gelu", position="learned", d_ff=512),
-        RECIPE | dict(optimizer="adamw", schedule="cosine", learning_rate=3e-3),
+        RECIPE | dict(optimizer="adamw", schedule="cosine", learning_rate=3e-3, bf16=False),
     ),
     ("RMSNorm", dict(norm="rmsnorm"), {}),
     ("rotary positions", dict(position="rotary", rope_theta=100.0), {}),
@@ -67,6 +67,7 @@ LADDER = [
     ("larger initial embeddings", dict(embedding_std=0.3), {}),
     ("WSD schedule", {}, dict(schedule="wsd")),
     ("Muon", {}, dict(optimizer="muon", learning_rate=RECIPE["learning_rate"])),
+    ("bfloat16 products", {}, dict(bf16=None)),
 ]
 
 
