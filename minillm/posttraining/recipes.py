@@ -249,9 +249,9 @@ REWARD = PairRecipe(
 )
 # The best of eight that were tried, one seed each; benchmarks/README.md has them all.
 DPO = PairRecipe(
-    DPOConfig(steps=200, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
+    DPOConfig(steps=400, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
     batch_size=8,
-    pairs=6_400,
+    pairs=12_800,
 )
 # A bad reward model on purpose, for reward hacking in lesson 10: a head alone, few pairs, and raters who mistake length
 # for quality. They give 0.3 points per word, so twenty words outweigh a right answer.
@@ -273,13 +273,13 @@ def world_preferences(
 ) -> tuple[list[Preference], list[Preference]]:
     """A simulated rater's preferences among answers to training and to held-out instructions.
 
-    The answers are the world's candidates, or those that `own` returns, several per instruction.
+    The answers are the world's candidates, or several that `own` returns, to instructions that SFT has not seen.
     """
-    parts = []
+    parts, stream = [], seed if own is None else PROMPT_STREAM + seed
     sizes: dict[Split, int] = {"training": recipe.pairs, "held-out": HELD_OUT_PAIRS}
     for split, n in sizes.items():
         each = recipe.pairs_per_instruction if split == "training" else HELD_OUT_EACH
-        asked = Instructions(seed, split).instructions(-(-n // each))
+        asked = Instructions(stream, split).instructions(-(-n // each))
         said = None if own is None else dict(zip((each.prompt for each in asked), own(asked), strict=True))
         answers = candidates if said is None else lambda instruction, said=said: said[instruction.prompt]
         among = recipe.answers_per_instruction if split == "training" else None
