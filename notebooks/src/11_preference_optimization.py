@@ -1040,9 +1040,9 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.21
 # So "at equal compute" has no single meaning here, and you should ask what it means whenever you read it. DPO samples
 # and learns from somewhat more answers than PPO or GRPO. If the reward model's training counts, DPO learns from a fifth
 # as many. It uses one ranking for every 28 that the reward model saw, and rankings cost people's time. The recipes were
-# searched, too: DPO's is the best of eight on an earlier version of this world, with twice as many pairs since; PPO's is
-# the best of three and GRPO's the better of two, each on 150 questions of the first seed. `dpo-judge` and `distilled`
-# were not searched at all.
+# searched, too: DPO's is the best of eight on an earlier version of this world, with twice as many pairs since.
+# PPO's is the best of three and GRPO's the better of two, each on 150 questions of the first seed. `dpo-judge` and
+# `distilled` were not searched at all.
 #
 # ## The verdict
 #
