@@ -247,7 +247,7 @@ REWARD = PairRecipe(
     pairs_per_instruction=28,
     answers_per_instruction=8,
 )
-# The best of eight that were tried, one seed each; benchmarks/README.md has them all.
+# The best of eight that were tried, one seed each, with twice the pairs since; benchmarks/README.md has them all.
 DPO = PairRecipe(
     DPOConfig(steps=400, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
     batch_size=8,
