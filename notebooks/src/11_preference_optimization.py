@@ -1053,10 +1053,10 @@ assert 0.2 < learnt_by_dpo / (learnt_online + learnt_by_judge) < 0.21
 # *Simpler*: **true**. A loss on pairs, the one training loop of this course, two models in memory, nothing drawn while
 # it learns. Half of the simplicity is spent again on what keeps it from harm: own answers, early stopping, imitation.
 #
-# *At least as good*: **not shown in our runs**. From the raters' own labels DPO closed 55 % of the gap, PPO 66 and GRPO
-# 76. GRPO's lead over DPO is 0.13 points, with a standard error of 0.07; PPO's is 0.06, less than its error. In its
-# favor, DPO stayed closest to the chat model and kept its right answers: 93.2 % greedy, where SFT has 93.6 and PPO and
-# GRPO have 91.9 (a standard error of 0.9 each, so neither loss is certain).
+# *At least as good*: **not shown in our runs**. From the raters' own labels DPO closed 55 % of the gap; PPO closed 66 %
+# and GRPO 76 %. GRPO's lead over DPO is 0.13 points, with a standard error of 0.07; PPO's is 0.06, less than its error.
+# In its favor, DPO stayed closest to the chat model and kept its right answers: 93.2 % greedy, where SFT has 93.6 and
+# PPO and GRPO have 91.9 (a standard error of 0.9 each, so neither loss is certain).
 #
 # Would better labels close the gap? Not here. The same pairs, labeled by the reward model, closed 53 % (46, 67 and 45),
 # and right answers fell to 90.9 %. On an earlier version of this world, with a chat model that was right less often,
