@@ -27,6 +27,19 @@ def test_pairs_are_as_many_as_asked_and_no_prompt_is_in_both_parts(monkeypatch):
         assert {one.chosen, one.rejected} <= {*candidates(by_prompt[one.prompt[0]["content"]])}
 
 
+def test_a_chat_model_is_asked_what_sft_has_not_taught_it(monkeypatch):
+    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+    asked = []
+
+    def own(instructions):
+        asked.extend(instructions)
+        return [["one", "two", "three"] for _ in instructions]
+
+    train, _ = world_preferences(SMALL, Rater(), 0, own)
+    assert {text for one in train for text in (one.chosen, one.rejected)} <= {"one", "two", "three"}
+    assert not {one.prompt for one in asked} & {one.prompt for one in Instructions(0).instructions(1000)}
+
+
 def test_own_answers_are_drawn_from_the_model(monkeypatch):
     monkeypatch.setattr(recipes, "LONGEST_ANSWER", 5)
     instructions = Instructions(0).instructions(3)
