@@ -1,6 +1,6 @@
 """PPO, GRPO, DPO and distillation on the same preferences: how much of the gain of best-of-64 does each reach?
 
-    python benchmarks/alignment.py                                # three seeds, half an hour each on one core
+    python benchmarks/alignment.py                                # three seeds, forty minutes each on one core
     python benchmarks/alignment.py --methods ppo dpo --seeds 1 --json
 
 All methods start from the course's chat model. Best-of-64 samples 64 answers to every held-out instruction and keeps
