@@ -10,6 +10,7 @@ exact probability is known. So the precision of a filter, and what the dirt cost
     other world      a document of a world with permuted facts: fluent, well-formed, and mostly false here
 """
 
+import itertools
 import json
 import math
 import random
@@ -17,6 +18,7 @@ import re
 import shutil
 import string
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ PERMUTED = {
     "town": (("founded",), ("souls",), ("feast", "feast_month"), ("sells",), ("crest",), ("next",), ("wonder",)),
     "noun": (("sex",), ("young",), ("does",), ("dwells",), ("fears",)),
 }
+CAST = 4  # people with a trade in each town; some dialogues need as many
 KEYBOARD = ("qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 RESIDUE = (
     '<div class="post-body">', "</div>", "<br/>", "&nbsp;", "&amp;", "Home | About | Contact", "Accept all cookies",
@@ -104,25 +107,38 @@ def check_shares(shares: Mapping[str, float]) -> None:
 def other_world(seed: int, folder: Path = TEXT) -> World:
     """A world with the same words, in which people, towns and nouns have exchanged their attributes.
 
-    Each group of attributes moves along one random cycle, so that no entry keeps its own entry's value. The permuted
-    files go through the ordinary loader. Who is related to whom stays, and so do names, pronouns and places.
+    Each group of attributes moves along one random cycle, so that no entry keeps its own entry's value. All is drawn
+    again until every town can fill a dialogue. The permuted files go through the ordinary loader. Who is related to
+    whom stays, and so do names, pronouns and places.
 
     >>> mira = other_world(seed=0).lexicon.people["Mira"].attributes
     >>> mira["he"], mira["spouse"], mira["trade"] == "baker"
     ('she', 'Tobin', False)
     """
+    worlds = (_permuted(folder, seed, attempt) for attempt in itertools.count())
+    return next(world for world in worlds if _can_cast(world))
+
+
+def _can_cast(world: World) -> bool:
+    people = world.lexicon.people.values()
+    trading = Counter(person.attributes["home"] for person in people if "trade" in person.attributes)
+    return all(trading[town.name] >= CAST for _, town in world.lexicon.kinds["town"])
+
+
+def _permuted(folder: Path, seed: int, attempt: int) -> World:
+    key = f"other world {seed}" + (f", attempt {attempt}" if attempt else "")
     with tempfile.TemporaryDirectory() as made:
         copy = Path(shutil.copytree(folder, Path(made) / "text"))
         for file in ("people.toml", "places.toml", "words.toml"):
             content = read_toml(copy / file, ())
             for table in [table for table in PERMUTED if table in content]:
-                _permute(content[table], table, seed)
-            lines = (f"{json.dumps(key)} = {_toml(value)}\n" for key, value in content.items())
+                _permute(content[table], table, key)
+            lines = (f"{json.dumps(name)} = {_toml(value)}\n" for name, value in content.items())
             (copy / file).write_text("".join(lines), encoding="utf-8")
         return World(seed, copy)
 
 
-def _permute(entries: list[dict[str, str]], table: str, seed: int) -> None:
+def _permute(entries: list[dict[str, str]], table: str, key: str) -> None:
     """Give each entry another one's values, in place; entries exchange only with those of the same gender."""
     for group in PERMUTED[table]:
         owners: dict[str | int, list[dict[str, str]]] = {}
@@ -132,7 +148,7 @@ def _permute(entries: list[dict[str, str]], table: str, seed: int) -> None:
                 gender = number % 2 if table == "noun" else entry.get("he", "")
                 owners.setdefault(gender, []).append(entry)
         for members in owners.values():
-            random.Random(f"other world {seed}, {group}").shuffle(members)
+            random.Random(f"{key}, {group}").shuffle(members)
             values = [[entry[name] for name in group] for entry in members]
             for entry, moved in zip(members, values[1:] + values[:1], strict=True):
                 entry.update(zip(group, moved, strict=True))

@@ -113,6 +113,17 @@ def test_another_world_exchanges_the_same_values_among_the_same_names(world):
                 assert all(mine != yours for mine, yours in zip(*values, strict=True))
 
 
+def test_in_no_other_world_does_a_town_run_out_of_people():
+    """With the seeds 2 and 13 the first draw leaves three with a trade in one town, and documents 447 and 91 failed."""
+    for seed, failed in ((2, 447), (13, 91)):
+        assert other_world(seed).document(failed).text
+    for seed in range(20):
+        people = other_world(seed).lexicon.people.values()
+        trading = Counter(person.attributes["home"] for person in people if "trade" in person.attributes)
+        assert len(trading) == 6
+        assert min(trading.values()) >= 4, seed
+
+
 def test_another_world_keeps_feasts_in_their_months_couples_parallel_and_habits_with_their_pronouns(world):
     here, there = world.lexicon.kinds, other_world(3).lexicon.kinds
     months = {town.attributes["feast"]: town.attributes["feast_month"] for _, town in here["town"]}
