@@ -72,6 +72,18 @@ def missing_models(notebook):
     return sorted(name for name in needed if not files_here()[name])
 
 
+def pytest_collection_modifyitems(items):
+    """Long files first where workers share them out: later lessons, and files with slow tests.
+
+    So no worker is left alone with a long one at the end. start.py keeps pytest-xdist from an order of its own.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(
+            key=lambda item: (item.path in slow, item.path.name if item.path.suffix == ".ipynb" else ""), reverse=True
+        )
+
+
 def pytest_itemcollected(item):
     if hasattr(item, "output_timeout"):  # an nbval cell
         if missing := item.parent.missing_models:

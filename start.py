@@ -476,7 +476,7 @@ def fetch(python: str) -> None:
 
 def test(python: str, rest: list[str]) -> int:
     """Run all checks, even after a failure, and print a summary."""
-    parallel = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
+    parallel = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
     checks = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],

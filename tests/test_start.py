@@ -164,7 +164,7 @@ STATIC = [
     ["PYTHON", "-m", "ruff", "format", "--check", "."],
     ["PYTHON", "-m", "pyright", "--pythonpath", "PYTHON"],
 ]
-PARALLEL = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile"]
+PARALLEL = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser and not slow"]
 ALL_TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
 LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]

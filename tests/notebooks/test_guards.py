@@ -96,6 +96,27 @@ def test_a_cell_gets_time_for_its_messages_and_an_end_of_its_own():
     assert given[0].args[0] > 300 + cell.output_timeout, "pytest-timeout is the last to lose patience"
 
 
+def test_workers_begin_with_the_long_files_and_keep_the_order_within_a_file(monkeypatch):
+    def item(path, name, slow=False):
+        return SimpleNamespace(path=Path(path), name=name, get_closest_marker=lambda mark: mark == "slow" and slow)
+
+    order = runpy.run_path(str(ROOT / "conftest.py"))["pytest_collection_modifyitems"]
+    given = [
+        ("00_map.ipynb", "a"),
+        ("14_last.ipynb", "b"),
+        ("14_last.ipynb", "c"),
+        ("test_a.py", "d"),
+        ("test_b.py", "e"),
+    ]
+    items = [item(*one) for one in given] + [item("test_b.py", "f", slow=True)]
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    order(items)
+    assert [one.name for one in items] == [*"abcdef"], "one process keeps the order of the lessons"
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
+    order(items)
+    assert [one.name for one in items] == [*"efbcad"]
+
+
 def test_the_conftest_imports_without_nbval():
     code = "import sys; sys.modules['nbval'] = None; import conftest; assert conftest.nbval_kernel is None"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
