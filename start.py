@@ -489,7 +489,8 @@ def test(python: str, rest: list[str]) -> int:
     if "--quick" not in rest:
         checks["lessons"] = ["pytest", "--nbval", *parallel, "notebooks/"]
     if "--all" in rest:
-        checks["browser"] = ["pytest", "-m", "browser", "tests/notebooks"]
+        pair = ["-n", "auto", "--maxprocesses=2", "--dist=worksteal"]
+        checks["browser"] = ["pytest", *pair, "-m", "browser", "tests/notebooks"]
     failed = []
     for name, arguments in checks.items():
         print(f"\n== {name}: {' '.join(arguments)}", flush=True)

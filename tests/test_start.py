@@ -168,7 +168,8 @@ PARALLEL = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope
 TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser and not slow"]
 ALL_TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
 LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]
-BROWSER = ["PYTHON", "-m", "pytest", "-m", "browser", "tests/notebooks"]
+PAIR = ["-n", "auto", "--maxprocesses=2", "--dist=worksteal"]
+BROWSER = ["PYTHON", "-m", "pytest", *PAIR, "-m", "browser", "tests/notebooks"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
 
 
