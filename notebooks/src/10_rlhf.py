@@ -827,8 +827,8 @@ rewards = curves["reward, points"]
 assert sum(rewards[-4:]) > sum(rewards[:4])
 
 # %% [markdown]
-# Twelve rounds are a beginning. The course's own PPO model has had 120, with other questions each time; it is made once
-# and kept.
+# Twelve rounds are a beginning. The course's own PPO model was trained for 160, with eight answers per question, other
+# questions each time, and λ = 1.
 #
 # ## What was won, and what was lost?
 #
@@ -886,8 +886,8 @@ means = {
 }
 show(
     grouped_bars(means, PARTS, "points an answer"),
-    alt="Points an answer before and after PPO. The gold utility rises by nearly half a point, and nearly "
-    "all of that is manners; the points for being right hardly change.",
+    alt="Points per answer before and after PPO. The gold utility rises by about two thirds of a point. Most of that "
+    "is manners, and the rest is points for being right.",
 )
 assert means["after PPO"][2] > means["after SFT"][2]
 
@@ -906,12 +906,16 @@ assert won_live["gold utility"].stderr < 0.3
 # questions carry over to two hundred others. (If you ranked for another taste than Ottermere's, its gold utility is not
 # yours.)
 #
-# Now say of these, without flattery, what they did. The training was for one number, and that number rose. It is made
-# of manners: nearly every answer is civil now, where half of them were. Being right has not measurably changed. A
-# likely reason: a courtesy is the same at every question, so one gradient teaches it for all, and what makes an answer
+# What did the long run do? Training maximized one number, and that number rose. Most of the gain is manners: nearly
+# every answer is civil now, and half of them were before. The rest is right answers. At temperature 1 the chat model
+# was right in 85 % of its answers here, and PPO in 90 %. Did PPO teach it new answers? Its greedy answers say no: over
+# three seeds, 93.6 % of them were right before and 92.6 % after, a difference within the error (the benchmark is in
+# lesson 11). PPO made the distribution sharper, so a sample is more often the answer that the model gives greedily.
+#
+# A likely reason: a courtesy is the same for every question, so one gradient teaches it for all. What makes an answer
 # right differs from question to question. Right answers *are* drawn: below, at least one of 64 to each of forty
-# questions is right. To pick it out is one thing, to learn from it for other questions another. And what is never drawn
-# is never rewarded: **RLHF chooses among what a model can do already.**
+# questions is right. Picking that one is easier than learning from it for other questions. And what is never drawn is
+# never rewarded: **RLHF chooses among what a model can do already.**
 #
 # ## What "maximize" does, taken at its word
 #
@@ -1121,7 +1125,7 @@ assert wild < was - 0.5
 # taken at its word**. With a learned reward model, what works maximizes reward less a KL penalty, or stops early.
 # (Where a checker verifies the answer, many recipes set β = 0: DAPO, Yu et al. 2025; Dr. GRPO, Liu et al. 2025.) And
 # the picture suggests that such training makes a model better in general. It made ours more civil, as the rankings
-# within its reach asked, and not more right.
+# within its reach asked. Its samples are right more often, and its greedy answers are not.
 #
 # > **Where the picture simplifies.** Bradley and Terry give every answer one merit, the same for everybody. People may
 # > prefer a to b, b to c and c to a, and two groups may want opposite things; then one number an answer is a compromise
