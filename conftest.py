@@ -73,9 +73,10 @@ def missing_models(notebook):
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first where workers share them out: later lessons, and files with slow tests.
+    """Run long files first under pytest-xdist: files with slow tests, later lessons.
 
-    So no worker is left alone with a long one at the end. start.py keeps pytest-xdist from an order of its own.
+    Otherwise one worker can end up alone with a long file. start.py passes --no-loadscope-reorder, which keeps this
+    order.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if item.get_closest_marker("slow")}

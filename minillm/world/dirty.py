@@ -40,7 +40,7 @@ PERMUTED = {
     "town": (("founded",), ("souls",), ("feast", "feast_month"), ("sells",), ("crest",), ("next",), ("wonder",)),
     "noun": (("sex",), ("young",), ("does",), ("dwells",), ("fears",)),
 }
-CAST = 4  # people with a trade in each town; some dialogues need as many
+CAST = 4  # minimum number of people with a trade per town; some dialogues need that many
 KEYBOARD = ("qwertyuiop", "asdfghjkl;", "zxcvbnm,./")
 RESIDUE = (
     '<div class="post-body">', "</div>", "<br/>", "&nbsp;", "&amp;", "Home | About | Contact", "Accept all cookies",
@@ -107,9 +107,9 @@ def check_shares(shares: Mapping[str, float]) -> None:
 def other_world(seed: int, folder: Path = TEXT) -> World:
     """A world with the same words, in which people, towns and nouns have exchanged their attributes.
 
-    Each group of attributes moves along one random cycle, so that no entry keeps its own entry's value. All is drawn
-    again until every town can fill a dialogue. The permuted files go through the ordinary loader. Who is related to
-    whom stays, and so do names, pronouns and places.
+    Each group of attributes moves along one random cycle, so that no entry keeps its own entry's value. The whole
+    permutation is redrawn until every town has `CAST` people with a trade. The permuted files go through the ordinary
+    loader. Who is related to whom stays, and so do names, pronouns and places.
 
     >>> mira = other_world(seed=0).lexicon.people["Mira"].attributes
     >>> mira["he"], mira["spouse"], mira["trade"] == "baker"
