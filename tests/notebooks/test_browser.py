@@ -20,7 +20,7 @@ from tools.lesson_environment import lesson_environment
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)  # the longest first
 WITH_EXPLORER = [path.stem for path in PAGES if "Explorer(" in path.read_text(encoding="utf-8")]
 # The explorer's control to reach with the Tab key, and the keys to press on it; where nothing stands here, the slider.
 SLIDER = (".noUi-handle", ["ArrowRight"])
