@@ -155,7 +155,7 @@ def test_the_shipped_sweep_is_that_of_the_default_recipe():
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.usefixtures("as_users_call_it")  # checking shapes takes almost half of the time
+@pytest.mark.usefixtures("as_users_call_it")  # checking every shape makes it much slower
 def test_the_base_model_trained_anew_has_a_validation_loss_in_the_shipped_band(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     models.train("base", BaseRecipe(), tmp_path)
