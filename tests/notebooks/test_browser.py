@@ -31,11 +31,10 @@ CONTROLS = {
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
-# Lessons that compute for a minute or more, and have nothing but an explorer to be tried.
-LONG = {"05_feed_forward", "08_pretraining", "09_sft", "11_preference_optimization", "12_inference_engine"}
+# Lessons that compute for a minute or more before their explorer.
+LONG = {"05_feed_forward", "08_pretraining", "09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
 LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention_lab"}  # explorers whose tokens can be pointed at
-WITH_BOOTH = {"10_rlhf"}  # where pairs are ranked
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -116,21 +115,31 @@ def browser_page(address: str, token: str, notebook: str):
         browser.close()
 
 
+def copy_as_far_as(widget: str, lesson: str, tmp_path: Path) -> Path:
+    """Copy a lesson up to the last cell that makes such a widget, into a folder of its own; returns the folder.
+
+    JupyterLab saves what it runs, and the built lesson must stay as it is. nbval runs the cells after it.
+    """
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    page = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    last = max(number for number, cell in enumerate(page.cells) if f"{widget}(" in cell.source)
+    page.cells = page.cells[: last + 1]
+    nbformat.write(page, folder / f"{lesson}.ipynb")
+    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")  # which a lesson reads
+    return folder
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 @pytest.mark.timeout(2000)
 @pytest.mark.parametrize("lesson", WITH_EXPLORER)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
         pytest.skip("it computes for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
-    name, (control, keys) = f"{lesson}.ipynb", CONTROLS.get(lesson, SLIDER)
-    # A copy to run: JupyterLab saves what it runs, and the built lesson must stay as it is.
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    shutil.copy(ROOT / "notebooks" / name, folder)
-    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")  # which a lesson reads
+    control, keys = CONTROLS.get(lesson, SLIDER)
     with (
-        jupyterlab(folder) as (address, token),
-        browser_page(address, token, name) as page,
+        jupyterlab(copy_as_far_as("Explorer", lesson, tmp_path)) as (address, token),
+        browser_page(address, token, f"{lesson}.ipynb") as page,
     ):
         page.evaluate(RUN_ALL)
         assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
@@ -156,8 +165,40 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
         if lesson in WITH_TOKENS:
             the_tokens_answer_the_pointer_and_the_keyboard(page, explorer)
-        if lesson in WITH_BOOTH:
-            twenty_pairs_are_ranked_by_keyboard(page, pictured.filter(has=page.locator("button")).first, folder)
+        assert page.errors == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
+@pytest.mark.timeout(600)
+def test_twenty_pairs_are_ranked_by_keyboard(tmp_path):
+    """Space, Enter and Tab alone: every choice is a line of the file, and a picture that changes."""
+    folder = copy_as_far_as("RankingBooth", "10_rlhf", tmp_path)
+    with (
+        jupyterlab(folder) as (address, token),
+        browser_page(address, token, "10_rlhf.ipynb") as page,
+    ):
+        page.evaluate(RUN_ALL)
+        assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
+        pictured = page.locator(".jp-OutputArea-output .widget-vbox").filter(has=page.locator("img"))
+        booth = pictured.filter(has=page.locator("button")).first
+        booth.wait_for(timeout=60_000)
+        booth.scroll_into_view_if_needed()
+        box = booth.element_handle()  # its parts are made anew after each choice
+        booth.get_by_role("button", name="A is better").focus()
+        for n in range(1, 21):
+            before = booth.locator("img").get_attribute("src")
+            page.keyboard.press("Enter" if n % 2 else "Space")
+            status = f"{n} of 20 seen, {n} ranked."
+            page.wait_for_function(
+                "([e, text]) => e.querySelector('[role=status]').innerText.trim() === text", arg=[box, status]
+            )
+            page.wait_for_function("([e, old]) => e.querySelector('img').src !== old", arg=[box, before])
+            if n in (5, 15):
+                page.keyboard.press("Tab" if n == 5 else "Shift+Tab")
+                focused = page.evaluate("document.activeElement.innerText")
+                assert focused == ("B is better" if n == 5 else "A is better")
+        lines = (folder / "my_rankings.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 20
         assert page.errors == []
 
 
@@ -221,27 +262,6 @@ def the_tokens_answer_the_pointer_and_the_keyboard(page, explorer):
     page.keyboard.press("Tab")
     assert shades(tokens) == carried(tokens, 10)
     assert marked(tokens) == [10]
-
-
-def twenty_pairs_are_ranked_by_keyboard(page, booth, folder):
-    """Space, Enter and Tab alone: every choice is a line of the file, and a picture that changes."""
-    booth.scroll_into_view_if_needed()
-    box = booth.element_handle()  # its parts are made anew after each choice
-    booth.get_by_role("button", name="A is better").focus()
-    for n in range(1, 21):
-        before = booth.locator("img").get_attribute("src")
-        page.keyboard.press("Enter" if n % 2 else "Space")
-        status = f"{n} of 20 seen, {n} ranked."
-        page.wait_for_function(
-            "([e, text]) => e.querySelector('[role=status]').innerText.trim() === text", arg=[box, status]
-        )
-        page.wait_for_function("([e, old]) => e.querySelector('img').src !== old", arg=[box, before])
-        if n in (5, 15):
-            page.keyboard.press("Tab" if n == 5 else "Shift+Tab")
-            focused = page.evaluate("document.activeElement.innerText")
-            assert focused == ("B is better" if n == 5 else "A is better")
-    lines = (folder / "my_rankings.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 20
 
 
 def shades(tokens):
