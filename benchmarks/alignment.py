@@ -5,7 +5,8 @@
 
 All methods start from the course's chat model. Best-of-64 samples 64 answers to every held-out instruction and keeps
 the one with the highest reward. PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's
-own answers, labeled by the same raters, and `dpo-judge` on the same pairs labeled by the reward model. `distilled` is
+own answers, labeled by the same raters; `dpo-rounds` three times, each time on new answers of the model so far; and
+`dpo-judge` on the pairs of `dpo`, labeled by the reward model. `distilled` is
 SFT on the best of 16 answers to each of 1,000 training instructions. The metric is the gold utility of sampled answers,
 in points, on the same instructions; `closed` is (method - SFT) / (best-of-64 - SFT). The seconds include generating the
 training data. Each run is kept in --folder when it is done; an interrupted benchmark resumes there.
@@ -16,6 +17,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -58,7 +60,8 @@ N = 64
 # Best-of-n, distilled: SFT on the best of 16 answers to 1,000 instructions. The settings of rejection sampling.
 DISTILLED, DISTILLED_N, DISTILLATION_BATCH = 1000, 16, 8
 DISTILLATION = replace(REASONING_REJECTION.training, steps=150)
-METHODS = ("ppo", "grpo", "dpo", "dpo-judge", "distilled")
+ROUNDS, ROUND = 3, 1000  # of iterated DPO; how far apart the seeds of two rounds are
+METHODS = ("ppo", "grpo", "dpo", "dpo-rounds", "dpo-judge", "distilled")
 COLUMNS = "{:12}" + " {:>8}" * 8 + " {:>10}"
 
 
@@ -82,14 +85,18 @@ def train_distilled(seed: int, reward_model: RewardModel) -> Transformer:
     return sft(model, data, DISTILLATION, on_metrics=show)[0]
 
 
-def train_dpo(seed: int, reward_model: RewardModel | None = None) -> Transformer:
+def train_dpo(seed: int, reward_model: RewardModel | None = None, rounds: int = 1) -> Transformer:
+    """Train on pairs of the model's own answers; each round samples new ones, and its KL is from where it began."""
     model, tokenizer = models.sft()
-    found = world_preferences(DPO, Rater(), seed, lambda asked: own_answers(model, tokenizer, asked, seed=seed))
-    train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
-    if reward_model is not None:
-        train, held_out = relabel(reward_model, train), relabel(reward_model, held_out)
-    data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
-    return dpo(model, data, DPO.training, on_metrics=show)[0]
+    for stream in range(seed, seed + rounds * ROUND, ROUND):
+        own = partial(own_answers, model, tokenizer, seed=stream)
+        found = world_preferences(DPO, Rater(), stream, own)
+        train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
+        if reward_model is not None:
+            train, held_out = relabel(reward_model, train), relabel(reward_model, held_out)
+        data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
+        model = dpo(model, data, DPO.training, on_metrics=show)[0]
+    return model
 
 
 def show(line: dict) -> None:
@@ -129,6 +136,7 @@ def run(seed: int, methods: Sequence[str], folder: Path) -> dict[str, dict]:
         "ppo": lambda: train_online(ppo, WORLD_PPO, seed, reward_model),
         "grpo": lambda: train_online(grpo, WORLD_GRPO, seed, reward_model),
         "dpo": lambda: train_dpo(seed),
+        "dpo-rounds": lambda: train_dpo(seed, rounds=ROUNDS),
         "dpo-judge": lambda: train_dpo(seed, reward_model),
         "distilled": lambda: train_distilled(seed, reward_model),
     }

@@ -22,6 +22,7 @@ four. Weights are scale (code - 8) + zero in 4 bits and scale (code - 128) in 8.
 #include <stdint.h>
 #include <string.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -517,15 +518,23 @@ AVX2 static void run_avx2(Team *team, int me) { run(team, me); }
 AVX512 static void run_avx512(Team *team, int me) { run(team, me); }
 #endif
 
+#if defined(__x86_64__)
+/* Asked of the processor itself, for in zig 0.17 __builtin_cpu_supports knows nothing. The operating system must keep
+   the registers, too: bits 1 and 2 of XCR0 stand for those of AVX, 5 to 7 for those of AVX512. */
+static int has_instructions(int path) {
+    const unsigned avx512 = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+    unsigned a, b, c, d, kept, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return 0;
+    __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2) || (kept & 0x06) != 0x06) return 0;
+    return path == 1 || ((b & avx512) == avx512 && c & bit_AVX512VNNI && (kept & 0xe6) == 0xe6);
+}
+#endif
+
 /* Whether this processor can run a code path: 0 plain C, 1 AVX2, 2 AVX512-VNNI, 3 NEON with dot products. */
 int minillm_has_path(int path) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (path == 1) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (path == 2)
-        return minillm_has_path(1) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-            && __builtin_cpu_supports("avx512vnni");
+    if (path == 1 || path == 2) return has_instructions(path);
 #elif defined(__aarch64__) && defined(__linux__)
     if (path == 3) return (getauxval(AT_HWCAP) & 1 << 20) != 0; /* HWCAP_ASIMDDP */
 #elif defined(__ARM_FEATURE_DOTPROD)

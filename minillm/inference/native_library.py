@@ -1,4 +1,4 @@
-"""`native.c` as a library: compiled once with the system's C compiler, kept in the cache, loaded by ctypes.
+"""`native.c` as a library: compiled once with a C compiler, kept in the cache, loaded by ctypes.
 
 There is no build system and no binary to install: the one file is compiled at first use, in a few seconds. The name in
 the cache is a hash of the source, the flags and the compiler's version, so any change compiles anew.
@@ -6,11 +6,13 @@ the cache is a hash of the source, the flags and the compiler's version, so any 
 
 import ctypes
 import hashlib
+import importlib.util
 import os
 import platform
 import shlex
 import shutil
 import subprocess
+import sys
 from ctypes import POINTER, Structure, c_double, c_int64, c_void_p, sizeof
 from pathlib import Path
 
@@ -22,6 +24,8 @@ SOURCE = Path(__file__).with_name("native.c")
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", *MATH)
 COMPILERS = ("cc", "gcc", "clang")
+# A compiler that pip installs. By itself it would compile for this very processor, and the cache may be shared.
+ZIG = ("-m", "ziglang", "cc", "-mcpu=baseline")
 PATHS = ("plain C", "AVX2", "AVX512-VNNI", "NEON")  # by their numbers in native.c
 SECONDS = 300  # for the compiler; it takes a few
 
@@ -99,19 +103,23 @@ def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
 
 
 def compiler() -> list[str]:
-    """The command of the C compiler: `CC`, else the first of `COMPILERS` that is installed.
+    """The command of the C compiler: `CC`, else the first of `COMPILERS` that is installed, else pip's `ziglang`.
 
     Raises `NativeError` where there is none.
     """
-    command = shlex.split(os.environ.get("CC", "")) or [name for name in COMPILERS if shutil.which(name)][:1]
-    if not command:
-        raise NativeError(
-            f"there is no C compiler ({', '.join(COMPILERS)}); install one (Debian, Ubuntu: apt install gcc; macOS: "
-            "xcode-select --install)"
-        )
-    if shutil.which(command[0]) is None:
-        raise NativeError(f"CC names the compiler {command[0]!r}, which is not here; correct CC, or unset it")
-    return command
+    if command := shlex.split(os.environ.get("CC", "")):
+        if shutil.which(command[0]) is None:
+            raise NativeError(f"CC names the compiler {command[0]!r}, which is not here; correct CC, or unset it")
+        return command
+    for name in COMPILERS:
+        if shutil.which(name):
+            return [name]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, *ZIG]
+    raise NativeError(
+        f"there is no C compiler ({', '.join(COMPILERS)}); install one (Debian, Ubuntu: apt install gcc; macOS: "
+        "xcode-select --install; either: pip install ziglang)"
+    )
 
 
 def library_path(command: list[str], flags: tuple[str, ...]) -> Path:
@@ -130,8 +138,12 @@ def compile_library(command: list[str], flags: tuple[str, ...], path: Path) -> N
 
 
 def _run(command: list[str]) -> str:
+    # zig runs the compiler that CC names, for its libc: if that is zig itself, without end
+    environment = {name: value for name, value in os.environ.items() if name != "CC"}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, env=environment, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NativeError(f"the C compiler {command[0]} could not be run ({error})") from None
     if done.returncode:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -79,6 +80,26 @@ def test_of_two_that_ask_at_once_one_compiles(tmp_path, monkeypatch):
     assert compiled == [1]
 
 
+@pytest.mark.usefixtures("_compiler", "afresh")
+def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeypatch):
+    real, package = compiler(), tmp_path / "ziglang"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    pretended = f"""
+        import subprocess, sys
+        cc, processor, *rest = sys.argv[1:]
+        assert (cc, processor) == ("cc", "-mcpu=baseline")
+        sys.exit(subprocess.call([*{real!r}, *rest]))
+    """
+    (package / "__main__.py").write_text(textwrap.dedent(pretended), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(native_library, "COMPILERS", ())
+    assert compiler() == [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
+    assert unavailable() is None
+
+
 @pytest.mark.usefixtures("afresh")
 @pytest.mark.parametrize(
     ("command", "reason"),
@@ -95,6 +116,7 @@ def test_without_a_compiler_pytorch_goes_on_and_doctor_says_so(tmp_path, monkeyp
     if command is None:
         monkeypatch.delenv("CC", raising=False)
         monkeypatch.setattr(native_library.shutil, "which", lambda name: None)
+        monkeypatch.setattr(native_library.importlib.util, "find_spec", lambda name: None)
     elif command.startswith("there"):
         monkeypatch.setenv("CC", command)
     else:
