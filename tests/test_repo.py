@@ -274,6 +274,14 @@ def test_a_lesson_is_stored_whole(path):
     assert path.stat().st_size <= HEAVIEST_NOTEBOOK
 
 
+def test_every_part_with_shapes_has_them_checked():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    [checked] = [option.split("=")[1] for option in options["addopts"] if "jaxtyping-packages" in option]
+    modules = [path for path in (ROOT / "minillm").rglob("*.py") if "from jaxtyping" in path.read_text("utf-8")]
+    parts = {f"minillm.{path.relative_to(ROOT / 'minillm').parts[0].removesuffix('.py')}" for path in modules}
+    assert {*checked.split(","), "minillm.course"} == {*parts, "typechecker.typechecked"}
+
+
 def test_modules_are_small():
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in MODULES}
     lengths = {name: len(text.splitlines()) for name, text in texts.items()}
