@@ -49,7 +49,6 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"rope_scaling": RopeScaling(2.0), "position": "none"}, 'rope_scaling stretches .* position="none"'),
     ],
 )
-@pytest.mark.usefixtures("as_users_call_it")
 def test_refuses_a_shape_that_cannot_be_built(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         ModelConfig(**{**SHAPE, **changes})
@@ -72,7 +71,6 @@ def test_refuses_a_shape_that_cannot_be_built(changes, sentence):
         ([2], "incomplete or mistyped"),
     ],
 )
-@pytest.mark.usefixtures("as_users_call_it")
 def test_refuses_a_scaling_that_cannot_be_applied(values, sentence):
     with pytest.raises(ValueError, match=sentence):
         ModelConfig.from_dict({**SHAPE, "rope_scaling": values})

@@ -30,7 +30,10 @@ from minillm.training.metrics import Metrics
 @click.option("--reward", help="A run folder of `minillm reward` (or: course) that relabels the pairs.")
 @click.pass_context
 def dpo(ctx: click.Context, out: Path, **options: Any) -> None:
-    """Train a chat model directly on pairs of answers, of which somebody preferred one."""
+    """Train a chat model directly on pairs of answers, of which somebody preferred one.
+
+    Iterated DPO: use --own-answers, and give the run to --model for the next round, with another --seed.
+    """
     learn_from_pairs("dpo", run_dpo, DPO, ctx, out, options, summarize)
 
 

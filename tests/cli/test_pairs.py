@@ -111,6 +111,8 @@ def test_raters_may_compare_what_the_model_itself_says(tmp_path, chatty):
     result = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--own-answers", "--json")
     assert "12 pairs to learn from, and 8 to measure on" in result.stderr
     assert last_json(result)["steps"] == 4
+    second = ["--model", tmp_path / "run", "--out", tmp_path / "second", "--seed", "1"]
+    assert last_json(run("dpo", *second, *SMALL, "--own-answers", "--json"))["steps"] == 4
 
 
 @pytest.mark.parametrize("mixed", [[], ["--data", "world"]])

@@ -136,7 +136,6 @@ def book(tmp_path, monkeypatch):
     return tmp_path / "workbook"
 
 
-@pytest.mark.usefixtures("as_users_call_it")
 def test_turns_and_guesses_of_the_workbook_and_what_is_next(book):
     assert "there is no folder" in run().output
     workbook.lay_out()

@@ -57,7 +57,6 @@ def test_it_says_what_it_did_and_nothing_if_it_did_nothing(course):
     assert gone == "No longer part of the course, and kept: 07_new.ipynb."
 
 
-@pytest.mark.usefixtures("as_users_call_it")
 def test_a_page_is_put_back_and_the_turns_before_it_are_filled_in(course):
     run()
     assert run("--reset", "06") == "06_all.ipynb is as the course has it.\n"

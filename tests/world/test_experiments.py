@@ -195,7 +195,7 @@ def test_a_wrong_number_of_scores_or_nan_is_rejected():
         experiment.score(lambda questions: [[math.nan] * 10] * len(questions))
 
 
-def test_unknown_names_are_rejected(as_users_call_it):
+def test_unknown_names_are_rejected():
     with pytest.raises(ValueError, match="no experiment 'rhymes'; use one of facts"):
         experiments.make("rhymes")
     for name in EXPERIMENTS:

@@ -356,7 +356,7 @@ def test_unusable_arguments():
         Instructions(0).instruction(-1)
 
 
-def test_an_unknown_split(as_users_call_it):
+def test_an_unknown_split():
     with pytest.raises(ValueError, match="there is no split 'test'; use one of training, held-out"):
         Instructions(0, "test")
 
