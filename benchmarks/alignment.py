@@ -1,15 +1,15 @@
 """PPO, GRPO, DPO and distillation on the same preferences: how much of the gain of best-of-64 does each reach?
 
-    python benchmarks/alignment.py                                # three seeds, forty minutes each on one core
+    python benchmarks/alignment.py                                # three seeds, an hour each on one core
     python benchmarks/alignment.py --methods ppo dpo --seeds 1 --json
 
 All methods start from the course's chat model. Best-of-64 samples 64 answers to every held-out instruction and keeps
 the one with the highest reward. PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's
-own answers, labeled by the same raters; `dpo-rounds` three times, each time on new answers of the model so far; and
-`dpo-judge` on the pairs of `dpo`, labeled by the reward model. `distilled` is
-SFT on the best of 16 answers to each of 1,000 training instructions. The metric is the gold utility of sampled answers,
-in points, on the same instructions; `closed` is (method - SFT) / (best-of-64 - SFT). The seconds include generating the
-training data. Each run is kept in --folder when it is done; an interrupted benchmark resumes there.
+own answers, labeled by the same raters. `dpo-rounds` is iterated DPO: three rounds, each on new answers of the model so
+far. `dpo-judge` is DPO on the pairs of `dpo`, labeled by the reward model. `distilled` is SFT on the best of 16 answers
+to each of 1,000 training instructions. The metric is the gold utility of sampled answers, in points, on the same
+instructions; `closed` is (method - SFT) / (best-of-64 - SFT). The seconds include generating the training data. Each
+run is kept in --folder when it is done; an interrupted benchmark resumes there.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def train_distilled(seed: int, reward_model: RewardModel) -> Transformer:
 
 
 def train_dpo(seed: int, reward_model: RewardModel | None = None, rounds: int = 1) -> Transformer:
-    """Train on pairs of the model's own answers; each round samples new ones, and its KL is from where it began."""
+    """Train on pairs of the model's own answers. Each round samples new ones, from the last model, its reference."""
     model, tokenizer = models.sft()
     for stream in range(seed, seed + rounds * ROUND, ROUND):
         own = partial(own_answers, model, tokenizer, seed=stream)

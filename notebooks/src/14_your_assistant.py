@@ -993,7 +993,7 @@ display(box)
 # | a lossy compression of what it read (00, 08) | lossless with the model, and measured against a known floor |
 # | fine-tuning teaches to be an assistant (09) | a manner; true lessons open what pretraining knows, lies shut it |
 # | the reward is maximized (10) | taken at its word it raised the praise by 2.6 points and cost 1.3 of worth |
-# | your model is secretly a reward model (11) | a theorem; DPO closed 55 % of the gap, PPO 84 |
+# | your model is secretly a reward model (11) | a theorem; DPO closed 55 % of the gap, PPO 84, three rounds of DPO 79 |
 # | inference: a forward pass, seconds (12) | the bytes decide, not the multiplications |
 # | training: months on thousands of GPUs (13) | the bill can be written before the run, and checked |
 #
