@@ -117,8 +117,8 @@ def compiler() -> list[str]:
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, *ZIG]
     raise NativeError(
-        f"there is no C compiler ({', '.join(COMPILERS)}); install one (Debian, Ubuntu: apt install gcc; macOS: "
-        "xcode-select --install; either: pip install ziglang)"
+        f"there is no C compiler ({', '.join(COMPILERS)}); install one (Debian, Ubuntu: apt install gcc; other "
+        "Linux: pip install ziglang; macOS: xcode-select --install)"
     )
 
 
