@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -81,12 +82,14 @@ def test_of_two_that_ask_at_once_one_compiles(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_compiler", "afresh")
-def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeypatch):
+@pytest.mark.parametrize("named", [False, True])  # by CC
+def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeypatch, named):
     real, package = compiler(), tmp_path / "ziglang"
     package.mkdir()
     (package / "__init__.py").touch()
     pretended = f"""
-        import subprocess, sys
+        import os, subprocess, sys
+        assert "CC" not in os.environ  # zig would call itself without end
         cc, processor, *rest = sys.argv[1:]
         assert (cc, processor) == ("cc", "-mcpu=baseline")
         sys.exit(subprocess.call([*{real!r}, *rest]))
@@ -94,9 +97,10 @@ def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeyp
     (package / "__main__.py").write_text(textwrap.dedent(pretended), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.delenv("CC", raising=False)
+    ours = [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
+    monkeypatch.setenv("CC", shlex.join(ours) if named else "")
     monkeypatch.setattr(native_library, "COMPILERS", ())
-    assert compiler() == [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
+    assert compiler() == ours
     assert unavailable() is None
 
 

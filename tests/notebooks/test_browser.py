@@ -115,10 +115,11 @@ def browser_page(address: str, token: str, notebook: str):
         browser.close()
 
 
-def copy_as_far_as(widget: str, lesson: str, tmp_path: Path) -> Path:
-    """Copy a lesson up to the last cell that makes such a widget, into a folder of its own; returns the folder.
+@contextlib.contextmanager
+def run_as_far_as(widget: str, lesson: str, tmp_path: Path):
+    """Run a lesson up to the last cell that makes such a widget: yields the page, and its boxes with a picture.
 
-    JupyterLab saves what it runs, and the built lesson must stay as it is. nbval runs the cells after it.
+    It is a copy, since JupyterLab saves what it runs. nbval runs the cells after that one.
     """
     folder = tmp_path / "notebooks"
     folder.mkdir()
@@ -127,7 +128,14 @@ def copy_as_far_as(widget: str, lesson: str, tmp_path: Path) -> Path:
     page.cells = page.cells[: last + 1]
     nbformat.write(page, folder / f"{lesson}.ipynb")
     shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")  # which a lesson reads
-    return folder
+    with (
+        jupyterlab(folder) as (address, token),
+        browser_page(address, token, f"{lesson}.ipynb") as page,
+    ):
+        page.evaluate(RUN_ALL)
+        assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
+        yield page, page.locator(".jp-OutputArea-output .widget-vbox").filter(has=page.locator("img"))
+        assert page.errors == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
@@ -137,13 +145,7 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
     if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
         pytest.skip("it computes for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
     control, keys = CONTROLS.get(lesson, SLIDER)
-    with (
-        jupyterlab(copy_as_far_as("Explorer", lesson, tmp_path)) as (address, token),
-        browser_page(address, token, f"{lesson}.ipynb") as page,
-    ):
-        page.evaluate(RUN_ALL)
-        assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
-        pictured = page.locator(".jp-OutputArea-output .widget-vbox").filter(has=page.locator("img"))
+    with run_as_far_as("Explorer", lesson, tmp_path) as (page, pictured):
         explorer = pictured.filter(has=page.locator(control)).first
         explorer.wait_for(timeout=60_000)
         box = explorer.element_handle()
@@ -165,21 +167,13 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
         if lesson in WITH_TOKENS:
             the_tokens_answer_the_pointer_and_the_keyboard(page, explorer)
-        assert page.errors == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 @pytest.mark.timeout(600)
 def test_twenty_pairs_are_ranked_by_keyboard(tmp_path):
     """Space, Enter and Tab alone: every choice is a line of the file, and a picture that changes."""
-    folder = copy_as_far_as("RankingBooth", "10_rlhf", tmp_path)
-    with (
-        jupyterlab(folder) as (address, token),
-        browser_page(address, token, "10_rlhf.ipynb") as page,
-    ):
-        page.evaluate(RUN_ALL)
-        assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
-        pictured = page.locator(".jp-OutputArea-output .widget-vbox").filter(has=page.locator("img"))
+    with run_as_far_as("RankingBooth", "10_rlhf", tmp_path) as (page, pictured):
         booth = pictured.filter(has=page.locator("button")).first
         booth.wait_for(timeout=60_000)
         booth.scroll_into_view_if_needed()
@@ -197,9 +191,8 @@ def test_twenty_pairs_are_ranked_by_keyboard(tmp_path):
                 page.keyboard.press("Tab" if n == 5 else "Shift+Tab")
                 focused = page.evaluate("document.activeElement.innerText")
                 assert focused == ("B is better" if n == 5 else "A is better")
-        lines = (folder / "my_rankings.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (tmp_path / "notebooks" / "my_rankings.jsonl").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 20
-        assert page.errors == []
 
 
 # A model whose tokens are all alike, so that it says the first one for ever.
