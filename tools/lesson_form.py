@@ -146,8 +146,8 @@ def _solutions(cells: Cells) -> Iterator[str]:
     for number, cell in enumerate(cells, start=1):
         for id in YOUR_TURN.findall(cell.source) if cell.cell_type == "code" else ():
             turn, folded = find(id), SOLUTION.findall(cells[number].source)
-            if cell.source != f'@your_turn("{id}")\n{turn.stub.rstrip()}':
-                yield f"cell {number} must hold turn {id} and its stub:\n{turn.stub}"
+            if cell.source != f"{turn.decorator}\n{turn.stub.rstrip()}":
+                yield f"cell {number} must hold turn {id} and its stub:\n{turn.decorator}\n{turn.stub}"
             if folded != [turn.solution]:
                 yield f"cell {number + 1} must fold away the solution of turn {id}:\n{turn.solution}"
 

@@ -17,7 +17,7 @@ from minillm.files import read_json, write_text
 Page = dict[str, Any]  # a notebook of format 4
 LINK = re.compile(r"""(\]\(|\b(?:href|src)=["'])([^\s)"'#]+)""")
 TEST = "test"  # tag of a cell
-YOUR_TURN = re.compile(r"""^@your_turn\(\s*["']([^"']+)["']\s*\)""", re.MULTILINE)
+YOUR_TURN = re.compile(r"""^@your_turn\(\s*["']([^"']+)["'][^)\n]*\)""", re.MULTILINE)
 
 
 def read_page(path: Path) -> Page:

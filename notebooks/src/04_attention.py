@@ -142,7 +142,7 @@ print(f"the output for bank: water {mix[0]:.2f}, money {mix[1]:.2f}")
 
 
 # %%
-@your_turn("04.causal_mask")
+@your_turn("04.causal_mask", minutes=10, difficulty=2)
 def causal_mask(T):
     """True where query t may see key s: (T, T)."""
     ...
@@ -184,7 +184,7 @@ diagrams.causal_mask(visible, words).show()
 
 
 # %%
-@your_turn("04.attention")
+@your_turn("04.attention", minutes=10, difficulty=2)
 def attention(query, key, value, visible):
     """What each query reads: (T, D)."""
     ...
@@ -315,7 +315,7 @@ leaking.answer("all" if len(found) == 10 else "some" if found else "none")
 
 
 # %%
-@your_turn("04.heads")
+@your_turn("04.heads", minutes=10, difficulty=2)
 class MultiHead(nn.Module):
     """Attention in several heads: (T, C) -> (T, C)."""
 

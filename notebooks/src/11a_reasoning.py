@@ -154,7 +154,7 @@ assert means[3] > 3 * means[2]
 
 
 # %%
-@your_turn("11a.verifier")
+@your_turn("11a.verifier", minutes=10, difficulty=2)
 def verifier(answer, result):
     """The reward of an answer: 1.0 if it ends in the right result, else 0.0."""
     ...
@@ -211,7 +211,7 @@ print(f"{before.mean():.0%} of {before.numel()} answers are right")
 
 
 # %%
-@your_turn("11a.pass_at_k")
+@your_turn("11a.pass_at_k", minutes=10, difficulty=2)
 def pass_at_k(n, c, k):
     """The probability that k of n answers, c of them right, include a right one."""
     ...
@@ -286,7 +286,7 @@ for k, share in zip(KS, curve(before), strict=True):
 
 
 # %%
-@your_turn("11a.policy_gradient")
+@your_turn("11a.policy_gradient", minutes=10, difficulty=2)
 def policy_gradient_loss(log_probs, rewards, mask):
     """The loss of B answers to one prompt, from the log-probabilities of their tokens (B, T)."""
     ...

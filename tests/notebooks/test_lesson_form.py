@@ -18,7 +18,7 @@ def parts():
     """A small right lesson, by the names of its parts."""
     told = {"first": TEXT + "# # Lesson\n# **Time**: 40 minutes. Two words.\n"}
     for turn in turns("04"):
-        told[turn.id] = f'{CODE}@your_turn("{turn.id}")\n{turn.stub}'
+        told[turn.id] = f"{CODE}{turn.decorator}\n{turn.stub}"
         told[f"{turn.id} folded"] = commented(FOLDED.format(turn.solution))
     told["predict"] = CODE + 'why = predict("Why?", ["a", "b"])\n\n' + CODE + 'how = predict("How?", ["a", "b"])\n'
     told["diagram"] = CODE + "diagrams.heads(x).show()\n"

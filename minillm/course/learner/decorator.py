@@ -17,8 +17,10 @@ _hints_given: Counter[str] = Counter()  # by turn, since the kernel started
 _tried: dict[str, str | None] = {}  # by turn, what was tried last
 
 
-def your_turn(id: str) -> Callable[[Any], Any]:
+def your_turn(id: str, minutes: int = 0, difficulty: int = 0) -> Callable[[Any], Any]:
     """Decorate a function or class that the lesson asks for; it is tried at once.
+
+    `minutes` and `difficulty` (1 to 5) tell the reader of the cell what to expect, and nothing else.
 
     If it is right, it is kept as it is, and its source is saved in the workbook (`minillm.course.mine`). If it is not
     written yet or not right, the name gets the course's version, so that the cells below run in any case; the box below

@@ -33,12 +33,24 @@ from minillm.course.checks import asking, drawing, plain, probe, question
 from minillm.course.checks.question import Answer, Question
 
 
+@dataclass(frozen=True)
+class Debrief:
+    """What a learner reads after a right answer, below the course's version."""
+
+    production: str  # what production code does instead, in a sentence or two
+    why: str  # a question about the answer that nobody checks
+
+
 @dataclass(eq=False)
 class Turn(Question):
     """A question that is asked in a lesson; `right` is the course's version, a function or a class of `nn.Module`."""
 
     forbidden: tuple[str, ...] = ()  # a turn may call anything, such as the turns before it
-    hints: tuple[str, ...] = ()
+    minutes: int = 10  # that it takes somebody who has read the page
+    difficulty: int = 2  # 1 to 5
+    hints: tuple[str, ...] = ()  # a question first, and never the solution
+    ready_made: tuple[str, ...] = ()  # functions of a library that would do all of it: accepted, but not as written
+    debrief: Debrief | None = None
     errors: dict[str, str] = field(default_factory=dict)  # advice, by a pattern that an error matches
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
 
@@ -55,6 +67,11 @@ class Turn(Question):
     def topic(self) -> str:
         """The name of the package that the turn stands in, and of the file that keeps the learner's version."""
         return self.course.__module__.split(".")[-2]
+
+    @property
+    def decorator(self) -> str:
+        """The line above the stub in the lesson."""
+        return f'@your_turn("{self.id}", minutes={self.minutes}, difficulty={self.difficulty})'
 
     @property
     def is_module(self) -> bool:
