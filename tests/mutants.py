@@ -34,7 +34,8 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, plain
 from minillm.course.checks.probe import Probe
 from minillm.course.checks.time_limit import time_limit
-from minillm.course.learner.trial import SECONDS, try_out
+from minillm.course.learner.calling import SECONDS
+from minillm.course.learner.trial import try_out
 from minillm.course.turns import all_turns
 from minillm.files import write_text
 

@@ -40,5 +40,5 @@ def test_a_page_runs_to_its_end_unwritten_and_filled_in(tmp_path):
     assert all(turn.solution.strip() in text for turn in ASKED)
 
     again = executed([turn.stub for turn in ASKED], tmp_path)
-    assert again[:-1] == unwritten[:-1], "what is saved changes no output of a turn"
+    assert all("which passed before, runs" in outputs[0].data["text/plain"] for outputs in again[1:-1])
     assert "3 of 3 parts are yours" in again[-1][0].text

@@ -195,7 +195,7 @@ def test_an_edited_file_is_checked_again(folder, names, capsys):
 def test_a_new_check_is_made_once_and_decides(names, monkeypatch):
     save(find("04.causal_mask"), MASK, names)
     tried = []
-    monkeypatch.setattr(loading, "try_out", lambda turn, thing, **_: tried.append(turn.id) or trial.RIGHT)
+    monkeypatch.setattr(loading, "try_out", lambda turn, thing, **_: tried.append(turn.id) or trial.Verdict("right"))
     run.cache_clear()
     assert mine.causal_mask is not versions.causal_mask
     assert tried == [], "the check that it passed is the present one"

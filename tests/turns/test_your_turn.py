@@ -1,13 +1,15 @@
 """`@your_turn` in scripts, in IPython, in a kernel; unwritten, wrong, raising, endless, printing, right; twice, too."""
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 from minillm.course import your_turn
-from minillm.course.learner import decorator, trial
+from minillm.course.learner import calling, decorator
 from minillm.course.learner.box import Box
 from minillm.course.turns import all_turns, find
 from minillm.course.turns.attention import attention as courses_attention
@@ -30,6 +32,12 @@ RAISES = UNWRITTEN.replace("...", "return query @ key.T @ valeu")
 LOOPS = UNWRITTEN.replace("...", "while True: pass")
 PRINTS = NO_SCALE.replace("return", "print('first query', query[0].tolist())\n    return")
 FIRST_CASE = "    query     [["
+AGAIN, NO_MORE = (
+    "For a hint, run the cell again as it is.",
+    "That was the last hint. The solution is folded away below this cell.",
+)
+ITSELF = UNWRITTEN.replace("...", "return attention(query, key, value, visible)")
+KERNEL = UNWRITTEN.replace("...", "return torch.nn.functional.scaled_dot_product_attention(query, key, value, visible)")
 
 
 def forget(set_attribute=setattr):
@@ -69,8 +77,8 @@ def run(shell, cell):
 def test_an_unwritten_turn_says_so_and_the_courses_version_stands_in(shell):
     assert run(shell, UNWRITTEN) == (
         "Your turn 04.attention: not written yet\n"
-        "Until you write it, the course's `attention` is used, so the cells below run.\n"
-        f"Hint 1 of 3: {find('04.attention').hints[0]}"
+        "Until you write it, the course's `attention` runs in the cells below.\n"
+        "For a hint, run the cell again as it is."
     )
     assert shell.user_ns["attention"] is courses_attention
 
@@ -92,37 +100,54 @@ def test_a_wrong_turn_names_the_mistake_and_shows_a_small_case(shell):
     lines = run(shell, NO_SCALE).splitlines()
     assert lines[0] == "Your turn 04.attention: not right yet"
     assert lines[1].startswith("The scores are not divided by sqrt(D). A dot product of D numbers")
-    table = [line.split()[0] for line in lines[2:-2] if line[4] != " "]
+    assert lines[2] == "The smallest case:"
+    table = [line.split()[0] for line in lines[3:-2] if line[4] != " "]
     assert table == ["query", "key", "value", "visible", "expected", "got"]
-    assert lines[2].startswith(FIRST_CASE)
-    assert lines[-2] == "For a hint, run the cell again as it is."
-    assert lines[-1] == "Until it is right, the course's `attention` is used, so the cells below run."
+    assert lines[3].startswith(FIRST_CASE)
+    assert lines[-2] == "Until it is right, the course's `attention` runs in the cells below."
+    assert lines[-1] == AGAIN
     assert shell.user_ns["attention"] is courses_attention
 
 
-def test_the_next_hint_comes_where_no_mistake_is_named_and_where_a_cell_is_run_again_as_it_is(shell):
-    said = [run(shell, cell).splitlines()[-2] for cell in (NO_SCALE, RAISES, NO_SCALE, RIDDLE, NO_SCALE)]
-    later, hints = "For a hint, run the cell again as it is.", find("04.attention").hints
-    assert said == [later, later, later, f"Hint 1 of 3: {hints[0]}", later]
-    said = [run(shell, NO_SCALE).splitlines()[-2] for _ in range(3)]
-    assert said[:2] == [f"Hint 2 of 3: {hints[1]}", f"Hint 3 of 3: {hints[2]}"]
-    assert said[2] == run(shell, RAISES).splitlines()[-2]
-    assert said[2] == "You have had every hint. The solution is folded away below this cell."
-
-
-def test_who_cannot_begin_gets_every_hint(shell):
-    said = [run(shell, UNWRITTEN).splitlines()[-1] for _ in range(4)]
+def test_a_hint_comes_only_where_a_cell_is_run_again_as_it_is(shell):
+    said = [run(shell, cell).splitlines()[-1] for cell in (UNWRITTEN, NO_SCALE, RAISES, RIDDLE, NO_SCALE)]
     hints = find("04.attention").hints
+    assert said == [AGAIN] * 5, "not even where no mistake is named"
+    said = [run(shell, NO_SCALE).splitlines()[-1] for _ in range(5)]
     assert said[:3] == [f"Hint {number} of 3: {hint}" for number, hint in enumerate(hints, start=1)]
-    assert said[3].startswith("You have had every hint.")
+    assert said[3:] == [NO_MORE] * 2
+
+
+def test_who_cannot_begin_gets_every_hint_that_is_asked_for(shell):
+    said = [run(shell, UNWRITTEN).splitlines()[-1] for _ in range(5)]
+    hints = find("04.attention").hints
+    assert said[0] == AGAIN
+    assert said[1:4] == [f"Hint {number} of 3: {hint}" for number, hint in enumerate(hints, start=1)]
+    assert said[4] == NO_MORE
+
+
+def test_a_notebook_folds_each_hint_inside_the_one_before_it(shell):
+    def opened():
+        shell.run_cell(UNWRITTEN)
+        page = shell.shown.pop()["text/html"]
+        folds = re.findall(r"<details( open)? [^>]*><summary[^>]*>Hint (\d) of 3</summary>", page)
+        assert [number for _, number in folds] == ["1", "2", "3"]
+        assert page.count("</details>") == 3
+        assert page.rindex("</summary>") < page.index("</details>"), "each inside the one before it"
+        return [bool(is_open) for is_open, _ in folds]
+
+    assert [opened() for _ in range(3)] == [[False] * 3, [True, False, False], [True, True, False]]
 
 
 def test_a_right_turn_is_kept_and_saved_and_running_it_twice_changes_nothing(shell, folder):
     first = run(shell, RIGHT)
-    assert first == (
-        "Your turn 04.attention: right\n"
-        "It passes every check. From here on, `attention` is yours, and your workbook keeps it in `mine/attention.py`."
-    )
+    lines = first.splitlines()
+    assert lines[:2] == [
+        "Your turn 04.attention: right",
+        f"Right, on all {sum(map(len, find('04.attention').calls(0)))} checks. `attention` is yours now: the cells "
+        "below run on it, and `mine/attention.py` keeps it.",
+    ]
+    assert "    weights = scores.softmax(dim=-1)" in "\n".join(lines), "the course's version stands beside it"
     mine = shell.user_ns["attention"]
     assert mine is not courses_attention
     query, key, value = torch.randn(3, 2, 4)
@@ -136,25 +161,21 @@ def test_a_right_turn_is_kept_and_saved_and_running_it_twice_changes_nothing(she
 def test_what_is_saved_survives_a_wrong_and_an_unwritten_run(shell, folder):
     run(shell, RIGHT)
     before = (folder / "attention.py").read_bytes()
-    run(shell, NO_SCALE)
-    run(shell, UNWRITTEN)
-    assert (folder / "attention.py").read_bytes() == before
-    assert shell.user_ns["attention"] is courses_attention
-
-
-def test_the_box_says_that_an_earlier_pass_is_kept(shell):
-    run(shell, RIGHT)
-    kept = "so the cells below run. What passed before stays in `mine/attention.py`."
-    assert run(shell, NO_SCALE).endswith(kept)
-    assert "stays" not in run(shell, UNWRITTEN)  # a stored page depends on no workbook
-    assert "stays" not in run(shell, '@your_turn("04.causal_mask")\ndef causal_mask(T): return 7')
+    for cell in (NO_SCALE, UNWRITTEN):
+        assert "your `attention` in `mine/attention.py`, which passed before, runs in the cells below" in run(
+            shell, cell
+        )
+        assert (folder / "attention.py").read_bytes() == before
+        assert shell.user_ns["attention"] is not courses_attention, "what was saved"
+        assert shell.user_ns["attention"].__code__.co_filename.endswith(str(Path("mine", "attention.py")))
+    assert "the course's `causal_mask`" in run(shell, '@your_turn("04.causal_mask")\ndef causal_mask(T): return 7')
 
 
 def test_a_turn_whose_decorator_is_lost_is_noticed_at_another_turn(shell):
     mask = "def causal_mask(T):\n    return torch.ones(T, T)"
     shell.run_cell(mask)
-    lost = '`causal_mask` was not tried: does its cell still begin with `@your_turn("04.causal_mask")`?'
-    assert run(shell, RIGHT).splitlines()[-1] == lost
+    lost = f"`causal_mask` was not tried: does its cell still begin with `{find('04.causal_mask').decorator}`?"
+    assert lost in run(shell, RIGHT).splitlines()
     assert run(shell, UNWRITTEN).splitlines()[-1] == lost
     run(shell, f'@your_turn("04.causal_mask")\n{mask}')
     assert "was not tried" not in run(shell, RIGHT)
@@ -167,12 +188,13 @@ def test_an_error_is_told_with_its_line(shell):
     text = run(shell, RAISES)
     assert "`attention` raised NameError: name 'valeu' is not defined" in text
     assert "in the line: return query @ key.T @ valeu." in text
-    assert FIRST_CASE in text
+    assert "    query    [[" in text
     assert "    got" not in text
+    assert "    expected" not in text, "that would answer a question nobody has come to yet"
 
 
 def test_an_endless_loop_ends(shell, monkeypatch):
-    monkeypatch.setattr(trial, "SECONDS", 0.05)
+    monkeypatch.setattr(calling, "SECONDS", 0.05)
     text = run(shell, LOOPS)
     assert "`attention` has not finished after 5 seconds of computing, or 60 of waiting. Does a loop never end?" in text
     assert "    query    [[" in text
@@ -204,6 +226,85 @@ def test_an_endless_recursion_ends(shell):
             "attention.__wrapped__", "(lambda f: f(f))(lambda f: f(f))"
         ),
     )
+
+
+def test_a_function_that_calls_itself_does_not_pass_by_its_stand_in(shell):
+    run(shell, UNWRITTEN)
+    text = run(shell, ITSELF)
+    assert "`attention` calls itself without an end. Inside it, `attention` is your own function" in text
+    assert shell.user_ns["attention"] is courses_attention, "the name is the stand-in's again"
+
+
+@pytest.mark.parametrize(
+    ("body", "whose"),
+    [
+        ("return torch.nn.functional.scaled_dot_product_attention(query, key, value, visible)", "torch's own"),
+        ("from minillm.model import attention as theirs; return theirs.attention_by_matmul("
+         "query[None, None], key[None, None], value[None, None], visible)[0, 0]", "the course's own"),
+        ("from minillm.course import mine; return mine.attention(query, key, value, visible)", "the course's own"),
+        ("from minillm.course.turns.attention import attention as f; return f(query, key, value, visible)",
+         "the course's own"),
+    ],
+)  # fmt: skip
+def test_somebody_elses_function_passes_and_is_not_counted(shell, folder, body, whose):
+    text = run(shell, UNWRITTEN.replace("...", body))
+    assert f"checks, by {whose}" in text
+    assert "does not count as written" in text
+    assert not (folder / "attention.py").exists()
+    assert shell.user_ns["attention"] is not courses_attention, "the cells below run on it"
+
+
+def test_the_turns_before_may_be_called(shell):
+    """A layer of heads calls the course's `attention` where the learner has none, and counts as written."""
+    shell.run_cell("from minillm.course.turns.attention import attention")
+    assert "`MultiHead` is yours now" in run(shell, f'@your_turn("04.heads")\n{find("04.heads").solution}')
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import numpy as np\n    return np.tril(np.ones((T, T))).astype(bool)", "a numpy array"),
+        ("import numpy as np\n    return np.ones((T, T))", "a numpy array"),
+        ("return [[s <= t for s in range(T)] for t in range(T)]", "a list"),
+    ],
+)
+def test_what_was_really_returned_is_judged(shell, body, said):
+    text = run(shell, f'@your_turn("04.causal_mask")\ndef causal_mask(T):\n    {body}')
+    assert f"`causal_mask` returns {said}; the cells below need a torch tensor." in text
+
+
+def test_a_result_beside_something_else_is_found(shell):
+    both = RIGHT.replace("return", "weights = 0; return weights,")
+    assert "is a tuple of 2, and part 2 of it is right: return only that" in run(shell, both)
+
+
+def test_lines_below_an_unwritten_function_are_noticed(shell):
+    outside = "There are lines below the function. Do they belong inside it, indented?"
+    assert outside in run(shell, UNWRITTEN + "scores = 1\nprint(scores)")
+    assert outside not in run(shell, UNWRITTEN)
+
+
+def test_a_cell_whose_decorator_is_lost_after_it_passed_is_noticed_at_once(shell, capsys):
+    run(shell, RIGHT)
+    capsys.readouterr()
+    shell.run_cell(RIGHT.replace('@your_turn("04.attention")\n', ""))
+    assert capsys.readouterr().out == (
+        '`attention` was not tried, and runs below as it is: `@your_turn("04.attention")` is missing above it.\n'
+    )
+    shell.run_cell("def helper(x):\n    return x")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_lost_turn_is_noticed(shell):
+    lost = "Not run so far: `causal_mask`. `start.py reset 04` brings a lost cell back."
+    assert run(shell, RIGHT).splitlines()[-1] == lost
+    run(shell, '@your_turn("04.causal_mask")\ndef causal_mask(T):\n    ...')
+    assert lost not in run(shell, RIGHT)
+
+
+def test_a_misspelled_forward_is_not_unwritten(shell):
+    text = run(shell, f'@your_turn("04.heads")\n{find("04.heads").solution.replace("def forward", "def foward")}')
+    assert "`MultiHead` has no `forward`; it has `__init__`, `foward`." in text
 
 
 def test_an_input_that_is_changed_is_told_and_is_not_changed_for_the_next(shell):
@@ -238,9 +339,9 @@ def test_a_cell_that_is_timed_works_too(shell, folder, capsys):
 
 def test_a_definition_inside_a_block_and_below_other_decorators_is_found(shell, folder):
     nested = "if True:\n" + "".join(f"    {line}\n" for line in RIGHT.strip().splitlines())
-    assert "keeps it in `mine/attention.py`" in run(shell, nested)
+    assert "`mine/attention.py` keeps it" in run(shell, nested)
     decorated = RIGHT.replace("def attention", "@torch.enable_grad()\ndef attention")
-    assert "keeps it in `mine/attention.py`" in run(shell, decorated)
+    assert "`mine/attention.py` keeps it" in run(shell, decorated)
     text = (folder / "attention.py").read_text(encoding="utf-8")
     assert "@torch.enable_grad()\ndef attention" in text
     assert "your_turn" not in text
@@ -292,8 +393,8 @@ def test_a_source_that_cannot_be_found_is_said_and_the_function_is_used(capsys, 
     names = {"__name__": "elsewhere"}
     exec(f"{IMPORTS}\n{RIGHT}", names)
     assert capsys.readouterr().out.splitlines()[1] == (
-        "It passes every check. From here on, `attention` is yours. It is not saved, since its source cannot be found: "
-        "write it in a notebook or in a file."
+        f"Right, on all {sum(map(len, find('04.attention').calls(0)))} checks. `attention` is yours now. It is not "
+        "saved, since its source cannot be found: write it in a notebook or in a file."
     )
     assert names["attention"] is not courses_attention
     assert not folder.exists()

@@ -74,7 +74,7 @@ def _kinds(right: Any, got: Any) -> Iterator[str]:
         yield "is right, but inside a list of its own"
     for index, part in enumerate(got if type(got) is tuple and type(right) not in NUMBERS else ()):
         if len(got) > 1 and difference(right, part) is None:
-            yield f"has the right one as its part {index + 1}, and something else besides it"
+            yield f"is a tuple of {len(got)}, and part {index + 1} of it is right: return only that"
     if type(right) in (list, tuple):
         if len(right) == 1 and difference(right[0], got) is None:
             yield "is right, but it should be in a list"

@@ -64,6 +64,19 @@ def source_of(thing: Any) -> str | None:
     return None
 
 
+def lines_below(thing: Any) -> bool:
+    """Whether the cell or file goes on, at its top level, below a function that is left unwritten."""
+    code = _code_of(thing)
+    if code is None:
+        return False
+    try:
+        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+    except SyntaxError:
+        return False
+    last = tree.body[-1] if tree.body else None
+    return isinstance(last, ast.stmt) and not isinstance(last, Definition) and last.lineno > code.co_firstlineno
+
+
 def _code_of(thing: Any) -> CodeType | None:
     """The code of a function, or of the first method that a class defines itself."""
     function = _function_of(thing)
@@ -93,7 +106,7 @@ def is_unwritten(source: str) -> bool:
     (node,) = ast.parse(source).body
     if isinstance(node, ast.ClassDef):
         methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
-        return "forward" not in methods or any(_is_stub(method) for method in methods.values())
+        return not methods.keys() - {"__init__"} or any(_is_stub(method) for method in methods.values())
     return _is_stub(node)
 
 

@@ -1,29 +1,48 @@
 """Try a learner's function against the probes of a turn, in the learner's own process, and say what is wrong."""
 
 import inspect
-import random
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+import re
+import sys
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from types import FunctionType
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
-from minillm.course.checks.asking import Call, OutOfTime, Reply, ask
-from minillm.course.checks.plain import difference, show
+from minillm.course.checks.asking import Call, Forbidden, Reply, watched_call
+from minillm.course.checks.plain import as_tensor, difference, plain, show
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
-from minillm.course.checks.time_limit import WAITING, time_limit
+from minillm.course.checks.time_limit import WAITING
+from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
 from minillm.course.learner.source import is_stub, is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
 SEED = 0
-SECONDS = 5.0  # of computing, for all calls together; a right answer takes a hundredth of that
 LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting. Does a loop never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 MAX_NUMBERS = 24  # of a matrix that is shown
 MAX_PRINTED = 300  # characters of what a function prints
+ERRORS = {  # advice about an error that any turn may bring, by a pattern
+    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there.",
+    "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
+    "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
+    "`&`, `|` and `~`.",
+    "'numpy.ndarray' object has no attribute": "That is a numpy array, which lacks the methods of a tensor.",
+    r"not (Linear|Embedding|ModuleList)\b|'(Linear|Embedding|ModuleList)' and|and '(Linear|Embedding|ModuleList)'": (
+        "A layer is called, like a function: `self.query(x)`."
+    ),
+}
+KINDS = {np.ndarray: "a numpy array", list: "a list", tuple: "a tuple"}
+CONVERSIONS = {  # what was returned, and what is needed
+    ("a numpy array", "a torch tensor"): "Write it in torch, or end with `torch.from_numpy(array)`.",
+    ("a list", "a torch tensor"): "`torch.tensor` makes one of numbers, `torch.stack` or `torch.cat` of tensors.",
+    ("a tuple", "a torch tensor"): "`torch.tensor` makes one of numbers, `torch.stack` or `torch.cat` of tensors.",
+    ("a numpy array", "a number"): "`.item()` makes a number of it.",
+}
+PACKAGE = ("analysis", "data", "inference", "losses", "model", "posttraining", "tokenizer", "training", "world")
 
 
 @dataclass(frozen=True)
@@ -35,9 +54,11 @@ class Verdict:
     advice: str = ""  # how to mend exactly that; `UNKNOWN` if no mistake is named
     case: dict[str, str] = field(default_factory=dict)
     printed: str = ""  # what the function printed in this case
+    checks: int = 0  # the number of calls that a right answer passed
+    ready_made: str = ""  # the full name of somebody else's function that does all of a right answer's work
 
 
-RIGHT, UNWRITTEN = Verdict("right"), Verdict("not written yet")
+UNWRITTEN = Verdict("not written yet")
 
 
 def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
@@ -52,56 +73,34 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
     """
     if is_unwritten(source) if source is not None else is_stub(thing):
         return UNWRITTEN
-    with _same_random_numbers():
-        asked = _Asked(_file_of(thing))
+    with same_random_numbers(), bound(turn, thing):
+        asked = Asked(_file_of(thing))
         try:
             if fault := _misfit(turn, thing, asked):
                 return Verdict("not right yet", fault, "Keep the lines that the lesson gives; fill in the rest.")
-            return _first_failure(turn, thing, asked) or RIGHT
-        except _Late as late:
+            failure = _first_failure(turn, thing, asked)
+            checks = sum(len(calls) for calls in turn.calls(SEED))
+            return failure or Verdict("right", checks=checks, ready_made=_ready_made(turn, thing, asked))
+        except Late as late:
             return Verdict("not right yet", f"`{turn.name}` {LATE}", case=_inputs(turn, late.call))
 
 
-class _Late(Exception):
-    """The learner's function has used up its time."""
-
-    def __init__(self, call: Call):
-        super().__init__()
-        self.call = call
-
-
-class _Asked:
-    """Asks the learner's function, for `SECONDS` of computing in all."""
-
-    def __init__(self, file: str | None):
-        self.file = file  # which holds the function, for messages
-        self.left = SECONDS
-
-    def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
-        """The reply to one call; raises `_Late`. What the turn forbids is only looked for if it is given."""
-        began = time.thread_time()
+def _ready_made(turn: Turn, thing: Any, asked: Asked) -> str:
+    """The function of torch, of the package or of the course that does what the turn asks for; empty if none does."""
+    package = [f"minillm.{name}" for name in PACKAGE if f"minillm.{name}" in sys.modules]
+    names = (*turn.ready_made, *package, "minillm.course.mine", f"{turn.course.__module__}.{turn.name}")
+    for calls in turn.calls(SEED):
         try:
-            with time_limit(max(self.left, 0.001)):
-                forbidden, fresh = (turn.forbidden, turn.fresh) if turn else ((), False)
-                return ask(answer, [call], forbidden, fresh, self.file)[0]
-        except OutOfTime:
-            raise _Late(call) from None
-        finally:
-            self.left -= time.thread_time() - began
+            with asked.limit(calls[0]), redirect_stdout(StringIO()):
+                watched_call(turn.answer(thing), plain(calls[0]), names)
+        except Forbidden as name:
+            return str(name)
+        except Exception:  # right so far; whatever it is, the cells below will tell
+            return ""
+    return ""
 
 
-@contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    """Leave the generators of torch and Python as they were, so that a trial changes no later cell."""
-    state = random.getstate()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(state)
-
-
-def _misfit(turn: Turn, thing: Any, asked: _Asked) -> str | None:
+def _misfit(turn: Turn, thing: Any, asked: Asked) -> str | None:
     """Why the probes cannot call this: another kind of thing, another name, other parameters."""
     wanted = "a class" if turn.is_module else "a function"
     if isinstance(thing, type) != turn.is_module or not callable(thing):
@@ -111,6 +110,9 @@ def _misfit(turn: Turn, thing: Any, asked: _Asked) -> str | None:
     name = getattr(thing, "__name__", None)
     if name != turn.name:
         return f"This turn asks for `{turn.name}`; yours is called `{name}`. Rename it."
+    if turn.is_module and "forward" not in vars(thing):
+        methods = [name for name, value in vars(thing).items() if isinstance(value, FunctionType)]
+        return f"`{turn.name}` has no `forward`; it has {', '.join(f'`{name}`' for name in methods)}."
     function = thing.forward if turn.is_module else thing
     return _other_parameters(turn, function) or (_other_weights(turn, thing, asked) if turn.is_module else None)
 
@@ -127,7 +129,7 @@ def _other_parameters(turn: Turn, function: Any) -> str | None:
     return None
 
 
-def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
+def _other_weights(turn: Turn, thing: Any, asked: Asked) -> str | None:
     """How a module's parameters differ from those of the course's version, by name and shape."""
     call = turn.calls(SEED)[0][0]
     sizes = call[0]
@@ -150,7 +152,7 @@ def _other_weights(turn: Turn, thing: Any, asked: _Asked) -> str | None:
     return None
 
 
-def _first_failure(turn: Turn, thing: Any, asked: _Asked) -> Verdict | None:
+def _first_failure(turn: Turn, thing: Any, asked: Asked) -> Verdict | None:
     answer = turn.answer(thing)
     for probe, draws in zip(turn.probes, turn.draws(SEED), strict=True):
         for calls in draws:
@@ -167,8 +169,13 @@ def _file_of(thing: Any) -> str | None:
     return getattr(getattr(function, "__code__", None), "co_filename", None)
 
 
-def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:
-    replies = [asked(answer, call, turn) for call in calls]
+def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: Asked) -> Verdict | None:
+    replies, returned = [], []
+    for call in calls:
+        replies.append(asked(answer, call, turn))
+        returned.append(asked.returned)
+    if verdict := _other_kind(turn, probe, calls, replies, returned):
+        return verdict
     failure = probe.grade(turn.name, calls, replies)
     if failure is None:
         return None
@@ -179,15 +186,34 @@ def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _
     return replace(verdict, printed=_printed(answer, call, asked))
 
 
+def _other_kind(
+    turn: Turn, probe: Probe, calls: list[Call], replies: list[Reply], returned: list[type]
+) -> Verdict | None:
+    """A result of another type than the cells below compute with; its numbers don't matter yet."""
+    for call, reply, kind in zip(calls, replies, returned, strict=True):
+        right = probe.right(*call)
+        wanted = "a torch tensor" if type(right) is torch.Tensor else "a number" if type(right) is float else None
+        given = KINDS.get(kind)
+        if reply.trouble or wanted is None or given is None:
+            continue
+        shape = getattr(as_tensor(reply.value), "shape", None)
+        if kind is not np.ndarray and shape != getattr(right, "shape", torch.Size()):
+            continue  # the probe has more to say
+        sentence = f"`{turn.name}` returns {given}; the cells below need {wanted}."
+        case = _inputs(turn, call) | {"got": _shown(reply.value)}
+        return Verdict("not right yet", sentence, CONVERSIONS[given, wanted], case)
+    return None
+
+
 def _explain(
     turn: Turn, probe: Probe, calls: list[Call], replies: list[Reply], failure: Failure
 ) -> tuple[Verdict, Call]:
     """The verdict on a failed probe, with the mistake, and the first call that shows it."""
     right = [probe.right(*call) for call in calls]
     index = next(index for index, call in enumerate(calls) if difference(call, failure.example) is None)
-    case = _inputs(turn, calls[index]) | {"expected": _shown(right[index])}
+    case = _inputs(turn, calls[index])
     if replies[index].trouble is None:
-        case["got"] = _shown(replies[index].value)
+        case |= {"expected": _shown(right[index]), "got": _shown(replies[index].value)}
     how = difference(right[index], replies[index].value)
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
@@ -196,14 +222,20 @@ def _explain(
         sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
-        advice = turn.advice(replies[index].trouble or "") if advice == DEFAULT_HINT else advice
+        advice = _advice(turn, replies[index].trouble or "") if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:
         advice = UNKNOWN
     verdict = Verdict("not right yet", sentence, advice, case)
     return verdict, calls[index]
 
 
-def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: _Asked) -> Verdict | None:
+def _advice(turn: Turn, trouble: str) -> str:
+    """What helps against an error: what the turn knows of it, or what is true of it anywhere."""
+    known = next((advice for pattern, advice in ERRORS.items() if re.search(pattern, trouble)), "")
+    return turn.advice(trouble) or known.format(name=turn.name)
+
+
+def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: Asked) -> Verdict | None:
     """Whether a model could learn through it: every input and weight but `constants` gets the right gradient."""
     for call, wanted in ((call, probe.right(*call)) for call in calls):
         reply = asked(answer, call)
@@ -251,7 +283,7 @@ def _shown(value: Any) -> str:
     return "[" + ",\n ".join("[" + ", ".join(cell.rjust(width) for cell in row) + "]" for row in cells) + "]"
 
 
-def _printed(answer: Answer, call: Call, asked: _Asked) -> str:
+def _printed(answer: Answer, call: Call, asked: Asked) -> str:
     """What a function prints in the case that is shown, since its own call would run the course's version."""
     output = StringIO()
 
@@ -259,7 +291,7 @@ def _printed(answer: Answer, call: Call, asked: _Asked) -> str:
         with redirect_stdout(output):
             return answer(*arguments)
 
-    with suppress(_Late):
+    with suppress(Late):
         asked(heard, call)
     text = output.getvalue()
     return text if len(text) <= MAX_PRINTED else f"{text[:MAX_PRINTED]} ..."

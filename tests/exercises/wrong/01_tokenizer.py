@@ -705,7 +705,7 @@ def repeated_pairs_only(words):
     return best_of(Counter({pair: n for pair, n in counted(words).items() if n > 1}))
 
 
-@wrong("01.1", "has the right one as its part 1")
+@wrong("01.1", "part 1 of it is right: return only that")
 def with_its_count(words):
     best = best_of(counted(words))
     return best and (best, counted(words)[best])

@@ -41,7 +41,7 @@ class Integers:
         return torch.tensor([[1 if s <= t else 0 for s in range(T)] for t in range(T)])
 
 
-@wrong("04.causal_mask", "tensor of True and False")
+@wrong("04.causal_mask", "returns a list; the cells below need a torch tensor")
 class Lists:
     def causal_mask(T):
         return [[s <= t for s in range(T)] for t in range(T)]

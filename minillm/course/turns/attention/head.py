@@ -30,6 +30,7 @@ turn = Turn(
     "04.attention",
     "One head of attention",
     attention,
+    ready_made=("torch.nn.functional.scaled_dot_product_attention",),
     hints=(
         "All scores are one matrix product: entry (t, s) of `query @ key.T` is the dot product of query t and key s. "
         "Divide them by sqrt(D): `math.sqrt(query.shape[-1])`.",
