@@ -1,27 +1,40 @@
 """A whole model that computes with what the learner wrote, on any weights: those of SmolLM2, or of a run of their own.
 
-So far this is the attention of every layer. The course's code projects, rotates and caches; each head is then one call
-of `mine.attention`, with rows of `mine.causal_mask`. (`mine.MultiHead` neither rotates nor caches, so it stays in its
-lesson.)
+`analysis.surgery` puts functions into a model; here are those of the workbook and of the page, and sentences about
+whose code ran. (`mine.MultiHead` neither rotates nor caches, so it stays in its lesson.)
 """
 
-from collections.abc import Callable
+import html
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from minillm.course import mine
+from minillm.analysis import surgery
 from minillm.course.checks.asking import describe_error
 from minillm.course.learner.saved import file_of
-from minillm.course.turns import all_turns
+from minillm.course.learner.turn import Turn
+from minillm.course.versions import is_yours, origin, turn_of, version
 from minillm.errors import UserError
-from minillm.inference.decode import install
-from minillm.model.attention import MultiHeadAttention
-from minillm.model.kv_cache import Cache
 from minillm.model.transformer import Transformer
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
 
-PARTS = ("causal_mask", "attention")  # the turns that run in a model
+REAL_MODEL = "smollm2-135m-instruct"
+NAMES = {
+    "embedding": "embed",
+    "rotation": "rotate",
+    "causal_mask": "causal_mask",
+    "attention": "attention",
+    "norm": "rms_norm",
+    "feed_forward": "feed_forward",
+}  # part of a model: name of the turn that asks for it, in a lesson that has it
+
+
+def turns_in_a_model() -> dict[str, Turn]:
+    """The turns whose functions a model can run, by the part that they are; all take what `surgery` gives."""
+    found = {part: turn_of(name) for part, name in NAMES.items()}
+    return {part: turn for part, turn in found.items() if turn is not None}
 
 
 def whose() -> str:
@@ -30,9 +43,9 @@ def whose() -> str:
     >>> whose().startswith("In this model ")
     True
     """
-    course = {turn.name: turn.course for turn in all_turns()}
-    yours = [name for name in PARTS if getattr(mine, name) is not course[name]]
-    theirs = [name for name in PARTS if name not in yours]
+    turns = turns_in_a_model().values()
+    yours = [turn.name for turn in turns if is_yours(turn)]
+    theirs = [turn.name for turn in turns if not is_yours(turn)]
     if not yours:
         return f"In this model everything is the course's so far. In lesson 04 you write {' and '.join(theirs)}."
     included = f", {theirs[0]} included," if theirs else ""
@@ -44,11 +57,13 @@ def _are(names: list[str]) -> str:
 
 
 def use_mine(model: Transformer) -> Transformer:
-    """Let every layer of a model compute its heads by `mine.attention` from now on; returns the model.
+    """Let a model compute with every part that a turn asks for from now on; returns the model.
 
-    The model can still be trained, saved and cached; it is slower, since each head of each text is a call of its own.
-    Raises `UserError` for a model whose attention needs more than queries, keys, values and a causal mask.
+    Yours where it passed, else the course's. The model can still be trained, saved and cached; it is slower, since each
+    head of each text is a call of its own. Raises `UserError` for a model whose attention needs more than queries,
+    keys, values and a causal mask.
 
+    >>> import torch
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
     >>> ids = torch.tensor([[1, 2, 3]])
@@ -56,61 +71,120 @@ def use_mine(model: Transformer) -> Transformer:
     >>> torch.allclose(use_mine(model)(ids), expected, atol=1e-6)
     True
     """
-    if model.config.position == "alibi" or not model.config.causal:
-        kind = "position='alibi'" if model.config.causal else "causal=False"
-        raise UserError(f"this model has {kind}, which your attention knows nothing of; take one with rotary positions")
-    own, rows = _checked(mine.attention), _MaskRows()
-    for block in model.blocks:
-        block.attention.forward = _forward(block.attention, own, rows)
-    install(model, None)  # no fast step: it would compute attention in its own way
+    surgery.replace(model, **{part: _named(version(turn), turn) for part, turn in turns_in_a_model().items()})
     return model
 
 
-def _forward(theirs: MultiHeadAttention, attention: Callable[..., Tensor], rows: "_MaskRows") -> Callable[..., Tensor]:
-    """The forward pass of a layer, with its arguments, by the learner's function."""
+class Written(str):
+    """What a model wrote, as a text; a notebook shows it once, when it is written, and not again as a result."""
 
-    def forward(
-        x: Tensor, mask: Tensor | None = None, angles: Any = None, cache: Cache | None = None, layer: int = 0, **_: Any
-    ) -> Tensor:
-        query, key, value = theirs.project(x, angles)
-        if cache is not None:
-            key, value = cache.append(layer, key, value)
-        (B, H, T, _D), (K, S) = query.shape, key.shape[1:3]
-        visible = rows(T, S, x.device)
-        if mask is not None:  # texts side by side in a row, or a sliding window
-            visible = visible & (mask.squeeze(1) if mask.dim() == 4 else mask)
-        visible = visible.expand(B, T, S)
-        heads = [
-            attention(query[b, h], key[b, h // (H // K)], value[b, h // (H // K)], visible[b])
-            for b in range(B)
-            for h in range(H)
-        ]
-        return theirs.output(torch.stack(heads).unflatten(0, (B, H)).transpose(1, 2).flatten(2))
-
-    return forward
+    def _ipython_display_(self) -> None:
+        """Nothing more."""
 
 
-class _MaskRows:
-    """The last T rows of the learner's mask of S positions; a mask is made for twice as many as were asked for."""
+def write(
+    prompt: str,
+    n: int = 24,
+    *,
+    model: tuple[Transformer, Tokenizer] | None = None,
+    sampler: Callable[..., int] | None = None,
+    order: Sequence[int] | None = None,
+    **parts: Any,
+) -> str:
+    """Let a model write with the given parts, show the text and whose code ran, and return what is new.
 
-    def __init__(self):
-        self.table = torch.empty(0, 0)
+    `parts` are functions by name (`surgery.PARTS`): `attention=`, `causal_mask=`, `norm=`, ... With none, they are
+    yours where your workbook has some. `order` lists blocks, `sampler` chooses a token's id from the logits. `model` is
+    a loaded pair, by default SmolLM2. Raises `UserError` where one of your functions raises an error, with its name.
+    """
+    network, tokenizer = model or smollm2()
+    given = {part: function for part, function in parts.items() if function is not None}
+    if not parts and order is None:
+        given = {part: version(turn) for part, turn in turns_in_a_model().items() if is_yours(turn)}
+    own = {part: _named(function) for part, function in given.items()}
+    with surgery.replaced(network, order=order, **own):
+        text = surgery.write(network, tokenizer, prompt, n, sampler and _named(sampler))
+    line = _ran(network, given, order, sampler, "SmolLM2" if model is None else "the model")
+    _show(prompt, text, line)
+    return Written(text)
 
-    def __call__(self, T: int, S: int, device: torch.device) -> Tensor:
-        if len(self.table) < S:
-            self.table = _checked(mine.causal_mask)(2 * S)
-        return self.table[S - T : S, :S].to(device)
+
+@cache
+def smollm2() -> tuple[Transformer, Tokenizer]:
+    """SmolLM2-135M-Instruct and its tokenizer, loaded once per process."""
+    return load(REAL_MODEL)
 
 
-def _checked(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function whose errors are sentences that name the file to look at."""
+def _named(function: Callable[..., Any], turn: Turn | None = None) -> Callable[..., Any]:
+    """A function whose errors are sentences that name it and, if it is saved, its file."""
+    if not callable(function):
+        return function  # `surgery` says what is wrong
+    name = getattr(function, "__name__", type(function).__name__)
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    saved = turn is not None and file == str(file_of(turn.topic))
 
-    def call(*arguments: Any) -> Tensor:
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
         try:
             return function(*arguments)
         except Exception as error:
-            path = file_of("attention")
-            how = describe_error(error, str(path))
-            raise UserError(f"`{function.__name__}` in {path} {how}; mend it there, or in lesson 04") from error
+            how = describe_error(error, file)
+            if saved:
+                raise UserError(f"`{name}` in {file} {how}; mend it there, or in its lesson") from error
+            raise UserError(f"`{name}` {how}") from error
 
     return call
+
+
+def _ran(model: Transformer, given: dict[str, Any], order: Any, sampler: Any, weights: str) -> str:
+    """The line about whose code ran."""
+    ran = [_part(model, part, function) for part, function in given.items()]
+    if order is not None:
+        ran.append("blocks in another order")
+    if sampler is not None:
+        ran.append(_origin("sampler", sampler))
+    if not ran:
+        return f"Ran on: {weights}'s own parts, every one."
+    return f"Ran on: {', '.join(ran)}; everything else {weights}'s own."
+
+
+def _part(model: Transformer, part: str, function: Any) -> str:
+    heads, layers = model.config.n_heads, len(model.blocks)
+    where = {"attention": f" ({heads * layers} heads in {layers} layers)", "norm": f" ({2 * layers + 1} norms)"}
+    return _origin(part, function) + where.get(part, "")
+
+
+def _origin(part: str, function: Any) -> str:
+    where = origin(function)
+    name = getattr(function, "__name__", part)
+    called = part if name in (part, NAMES.get(part), "<lambda>") else f"{name} as {part}"
+    if where == "this page":
+        return f"{called} from this page"
+    return f"your {called}" if where == "yours" else f"the course's {called}"
+
+
+def one_line(text: str) -> str:
+    """A text on one line: line breaks as ⏎, other characters that do not print as their escapes.
+
+    >>> one_line("Paris.\\n\\n\\x07")
+    'Paris.⏎⏎\\\\x07'
+    """
+    broken = text.replace("\r\n", "⏎").replace("\n", "⏎")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in broken)
+
+
+def _show(prompt: str, text: str, line: str) -> None:
+    """Display both lines in a notebook or IPython; print them elsewhere."""
+    before, after = one_line(prompt), one_line(text)
+    plain = f"> {before}{after}\n{line}"
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        print(plain)
+        return
+    from IPython.display import display  # a notebook's own library
+
+    page = (
+        f'<div style="max-width:52em;margin:4px 0">&gt; {html.escape(before)}<b>{html.escape(after)}</b>'
+        f'<br><small style="opacity:.75">{html.escape(line)}</small></div>'
+    )
+    display({"text/html": page, "text/plain": plain}, raw=True)

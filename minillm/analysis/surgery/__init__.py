@@ -1,0 +1,34 @@
+"""Run a loaded model with one part replaced or removed, and let it write.
+
+parts      `replaced` and `without`: the model with other parts, inside a `with` block
+calls      how a part is called, and what is said where it returns something else than a part should
+writing    `write`: continue a text, with the KV cache where the parts allow it
+meters     `capitals` and `revenge`: two short tests of what a model can still do
+
+>>> from minillm import ModelConfig, Transformer
+>>> from minillm.analysis import surgery
+>>> import torch
+>>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+>>> def first_value(query, key, value, visible):
+...     return value[:1].expand(len(query), -1)
+>>> with surgery.replaced(model, attention=first_value):
+...     broken = model(torch.tensor([[1, 2, 3]]))
+>>> torch.allclose(broken, model(torch.tensor([[1, 2, 3]])))
+False
+"""
+
+from minillm.analysis.surgery.meters import capitals, revenge
+from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
+from minillm.analysis.surgery.writing import continuation, prompt_ids, write
+
+__all__ = [
+    "PARTS",
+    "capitals",
+    "continuation",
+    "prompt_ids",
+    "replace",
+    "replaced",
+    "revenge",
+    "without",
+    "write",
+]

@@ -1,0 +1,63 @@
+"""Two short tests of what is left of a model: does it know capitals, and does it keep track of who did what?"""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from minillm.analysis.surgery.writing import prompt_ids
+from minillm.errors import UserError
+from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
+
+CAPITALS = {
+    "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Russia": "Moscow",
+    "China": "Beijing", "Japan": "Tokyo", "Egypt": "Cairo", "Greece": "Athens", "Iraq": "Baghdad",
+    "Iran": "Tehran", "Austria": "Vienna", "Poland": "Warsaw", "Ireland": "Dublin", "Portugal": "Lisbon",
+    "Norway": "Oslo", "Sweden": "Stockholm", "Cuba": "Havana", "Peru": "Lima", "Kenya": "Nairobi",
+}  # fmt: skip
+NAMES = ("Tom", "Bob", "Anna", "Mary", "Jack", "Emma", "Peter", "Lucy")
+VERBS = ("hit", "called", "saw")
+ROWS = 32  # texts in one forward pass
+
+
+def capitals(model: Transformer, tokenizer: Tokenizer) -> int:
+    """Of 20 countries, how often the likeliest token after "The capital of X is" begins the capital's name."""
+    return _right(model, tokenizer, {f"The capital of {country} is": city for country, city in CAPITALS.items()})
+
+
+def revenge(model: Transformer, tokenizer: Tokenizer) -> int:
+    """Of 84 texts such as "Tom hit Bob. Then Bob hit", after how many the likeliest token is " Tom".
+
+    They are 28 pairs of names, in one order each, with three verbs. Only a model that knows who came first, and who
+    second, can be right more often than half the time.
+    """
+    pairs = list(itertools.permutations(NAMES, 2))[::2]
+    texts = {f"{a} {verb} {b}. Then {b} {verb}": a for verb in VERBS for a, b in pairs}
+    return _right(model, tokenizer, texts)
+
+
+@torch.no_grad()
+def _right(model: Transformer, tokenizer: Tokenizer, answers: dict[str, str]) -> int:
+    """How many texts go on with the first token of their answer; texts of one length share a forward pass."""
+    model.check_predicts_tokens()
+    by_length: dict[int, list[tuple[list[int], int]]] = {}
+    for text, answer in answers.items():
+        ids, right = prompt_ids(tokenizer, text), tokenizer.encode(f" {answer}")[0]
+        by_length.setdefault(len(ids), []).append((ids, right))
+    return sum(
+        int((_likeliest(model, [ids for ids, _ in rows]) == torch.tensor([right for _, right in rows])).sum())
+        for alike in by_length.values()
+        for start in range(0, len(alike), ROWS)
+        for rows in [alike[start : start + ROWS]]
+    )
+
+
+def _likeliest(model: Transformer, rows: Sequence[Sequence[int]]) -> Int[Tensor, "B"]:
+    """The likeliest next token of texts of one length; -1 where the logits are no numbers."""
+    if len(rows[0]) > model.config.max_seq_len:
+        raise UserError(f"this model reads at most {model.config.max_seq_len} tokens, the test has {len(rows[0])}")
+    logits = model.head(model.hidden(torch.tensor(rows, device=model.device))[:, -1])
+    return logits.argmax(-1).where(logits.isfinite().all(-1), -1).cpu()
