@@ -25,6 +25,14 @@ SAMPLES = [
     "12 + 9 = 20, 20 - 4 = 16. Answer: 16",
     "The cat had 12 fish. 12 + 9 = 21 fish after it caught 9, and 21 - 4 = 17 after it ate 4. Answer: 17",
 ]
+STATIONS = [
+    diagrams.Station("tokenizer", "01", 4, 4),
+    diagrams.Station("attention", "04", 2, 3),
+    diagrams.Station("transformer", "06", 0, 3),
+    diagrams.Station("pretraining", "08", group="training"),
+    diagrams.Station("SFT", "09", 1, 1, "training"),
+    diagrams.Station("assistant", "14", group="at the end"),
+]
 REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
 
 
@@ -82,6 +90,7 @@ def gallery(theme="light"):
         ),
         "residual_stream": diagrams.residual_stream(ModelConfig.preset("smollm2-135m"), theme=theme),
         "residual_stream gpt3": diagrams.residual_stream(ModelConfig.preset("gpt3"), theme=theme),
+        "model_map": diagrams.model_map(STATIONS, here=["attention"], layers=30, theme=theme),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

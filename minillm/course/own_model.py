@@ -5,7 +5,6 @@ whose code ran. (`mine.MultiHead` neither rotates nor caches, so it stays in its
 """
 
 import html
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any
@@ -14,6 +13,7 @@ from minillm.analysis import surgery
 from minillm.course.checks.asking import describe_error
 from minillm.course.learner.saved import file_of
 from minillm.course.learner.turn import Turn
+from minillm.course.screen import in_notebook
 from minillm.course.versions import is_yours, origin, turn_of, version
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -174,11 +174,10 @@ def one_line(text: str) -> str:
 
 
 def _show(prompt: str, text: str, line: str) -> None:
-    """Display both lines in a notebook or IPython; print them elsewhere."""
+    """Display both lines in a notebook; print them elsewhere."""
     before, after = one_line(prompt), one_line(text)
     plain = f"> {before}{after}\n{line}"
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is None:
+    if not in_notebook():
         print(plain)
         return
     from IPython.display import display  # a notebook's own library

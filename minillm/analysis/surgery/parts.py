@@ -2,13 +2,13 @@
 
 A part is a function of plain tensors, as a lesson writes it (T tokens, S tokens seen, one text, one head):
 
-    embedding(ids, table)                      (T,), (V, C)            -> (T, C)
-    rotation(x, positions, base)               (T, D), (T,), number    -> (T, D), of queries and keys
+    embedding(ids, table)                    (T,), (V, C)              -> (T, C)
+    rotation(x, positions, base)             (T, D), (T,), number      -> (T, D), of queries and of keys
     causal_mask(T)                                                     -> (T, T), True where a query may see a key
-    attention(query, key, value, visible)      (T, D), 2 x (S, D), (T, S)  -> (T, D)
-    norm(x, weight, eps)                       (T, C), (C,), number    -> (T, C)
-    feed_forward(x, gate, up, down)            (T, C), 2 x (F, C), (C, F)  -> (T, C); without `gate` where a model has none
-    order                                      indices of blocks, such as [0, 1, 1, 3]
+    attention(query, key, value, visible)    (T, D), 2 x (S, D), (T, S)  -> (T, D)
+    norm(x, weight, eps)                     (T, C), (C,), number      -> (T, C)
+    feed_forward(x, gate, up, down)          (T, C), 2 x (F, C), (C, F)  -> (T, C); no `gate` where a model has none
+    order                                    numbers of blocks, such as [0, 1, 1, 3]
 
 The rest of the model stays as it is: the projections, the cache, the head.
 """
