@@ -17,6 +17,7 @@ from minillm.files import read_json, write_text
 Page = dict[str, Any]  # a notebook of format 4
 LINK = re.compile(r"""(\]\(|\b(?:href|src)=["'])([^\s)"'#]+)""")
 TEST = "test"  # tag of a cell
+PREDICT = ("predict", "predict_number")
 YOUR_TURN = re.compile(r"""^@your_turn\(\s*["']([^"']+)["'][^)\n]*\)""", re.MULTILINE)
 
 
@@ -108,14 +109,14 @@ def turns_in(page: Page) -> list[str]:
 
 
 def questions_in(page: Page) -> list[str]:
-    """The questions that a notebook asks with `predict`, in their order.
+    """The questions that a notebook asks with `predict` or `predict_number`, in their order.
 
     >>> questions_in({"cells": [{"cell_type": "code", "source": 'guess = predict("Which?", ["a", "b"])'}]})
     ['Which?']
     """
-    nodes = (node for source in _code(page) if "predict(" in source for node in ast.walk(parsed(source)))
+    nodes = (node for source in _code(page) if "predict" in source for node in ast.walk(parsed(source)))
     calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
-    asked = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "predict"]
+    asked = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id in PREDICT]
     return [text.value for text in asked if isinstance(text, ast.Constant) and isinstance(text.value, str)]
 
 
