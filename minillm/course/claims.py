@@ -107,8 +107,10 @@ def load_lessons(folder: Path) -> dict[str, Lesson]:
 
 
 def _text_of(output: Mapping[str, Any]) -> str:
-    """The text of an output; the caption of a figure is a separate output."""
+    """The text of an output; for a figure, the sentence that says what it shows."""
     data = output.get("data", {})
+    if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+        return alt
     return "".join(output.get("text") or data.get("text/markdown") or data.get("text/plain") or "")
 
 

@@ -69,7 +69,7 @@ _ = torch.set_grad_enabled(False)  # nothing is trained today
 # | `torch.testing.assert_close(a, b)` | silent if a and b agree up to rounding, an error if not |
 #
 # Lesson 00a teaches all this from the beginning. Two kinds of line will come again and again: an `assert` states what
-# must be true, and stops the lesson if it is not; a picture has a sentence below it that says what there is to see.
+# must be true, and stops the lesson if it is not; `show` displays a picture, and its `alt` says what there is to see.
 #
 # ## The map
 #

@@ -48,13 +48,17 @@ def shown(**data):
     return {"output_type": "display_data", "data": {f"text/{kind}": [text] for kind, text in data.items()}}
 
 
+def pictured(alt):
+    return {**shown(plain="<Figure>"), "metadata": {"image/png": {"alt": alt}}}
+
+
 @pytest.fixture
 def lesson(tmp_path):
     return notebook(
         tmp_path,
         [
             {"cell_type": "markdown", "source": ["gap 7.77"]},
-            executed("assert gap > 1\n", printed("gap 1.263 of 2,048\n"), shown(plain="A caption: bank ends at 0.50.")),
+            executed("assert gap > 1\n", printed("gap 1.263 of 2,048\n"), pictured("Bank ends at 0.50.")),
             executed("print(table)\n", shown(markdown="rows: 61", plain="<Markdown object>")),
             {"cell_type": "code", "execution_count": None, "source": ["assert never\n"], "outputs": []},
         ],

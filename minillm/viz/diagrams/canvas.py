@@ -233,9 +233,9 @@ class Diagram:
     figure: Figure
     alt: str
 
-    def show(self) -> None:
-        """Display the diagram with its alternative text below it."""
-        style.show_picture(self.png(), self.alt, density=SHARP)
+    def show(self, caption: str | None = None) -> None:
+        """Display the diagram; its alternative text is metadata, and `caption`, one line, is printed below it."""
+        style.show_picture(self.png(), self.alt, caption, density=SHARP)
 
     def png(self) -> bytes:
         """Render as PNG with two pixels per CSS pixel.

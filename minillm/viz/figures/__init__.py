@@ -1,7 +1,7 @@
 """The figures of the lessons: `from minillm.viz.figures import bars, show`.
 
-Each function takes lists or tensors and returns a matplotlib `Figure`; `show` displays it with a caption. There is one
-module per subject:
+Each function takes lists or tensors and returns a matplotlib `Figure`; `show` displays it. There is one module per
+subject:
 
     style      the style, `new_figure`, `png`, `show`         labels     labels that do not overlap
     tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip, equation

@@ -1,4 +1,4 @@
-"""The style of the course's figures, with `png` and `show`, which displays a figure with its caption.
+"""The style of the course's figures, with `png` and `show`, which displays a figure in a notebook.
 
 Figures do not use pyplot, which keeps every figure in memory and prints some of them twice in a notebook.
 """
@@ -136,13 +136,13 @@ def shown_size(picture: bytes, density: float = DENSITY) -> tuple[int, int]:
     return round(width / density), round(height / density)
 
 
-def show(figure: Figure, alt: str, title: str = "") -> None:
-    """Display a figure with a sentence that says what it shows, and with a title that says what was found.
+def show(figure: Figure, alt: str, title: str = "", caption: str | None = None) -> None:
+    """Display a figure; `alt` says what it shows to someone who cannot see it, `title` what was found.
 
-    JupyterLab does not render alternative text, so the sentence is printed below the figure; it is also in the output's
-    metadata, for `nbconvert`. Raises `ValueError` for an empty sentence.
+    `alt` is metadata of the picture, for screen readers and `nbconvert`, and is not printed; `caption`, one line, is
+    printed below the figure. Raises `UserError` for an empty `alt` and for a caption of several lines.
     """
-    show_picture(png(titled(figure, title) if title else figure), alt)
+    show_picture(png(titled(figure, title) if title else figure), alt, caption)
 
 
 @in_style
@@ -168,19 +168,22 @@ def titled(figure: Figure, title: str) -> Figure:
     return figure
 
 
-def show_picture(picture: bytes, alt: str, density: float = DENSITY) -> None:
+def show_picture(picture: bytes, alt: str, caption: str | None = None, density: float = DENSITY) -> None:
     """Display a picture from `png`, drawn with the same `density`, as `show` displays a figure."""
     from IPython.display import display  # a notebook's own library: minillm.viz also works without one
 
     if not alt.strip():
         raise UserError("show needs alt: one sentence that says what the figure shows")
+    if caption is not None and len(caption.strip().splitlines()) != 1:
+        raise UserError(f"a caption is one line, and {caption!r} is not; shorten it, or leave it out")
     width, height = shown_size(picture, density)
     display(
         {"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"},
         metadata={"image/png": {"alt": alt, "width": width, "height": height}},
         raw=True,
     )
-    display({"text/html": f"<p><em>{html.escape(alt)}</em></p>", "text/plain": alt}, raw=True)
+    if caption is not None:
+        display({"text/html": f"<p><em>{html.escape(caption)}</em></p>", "text/plain": caption}, raw=True)
 
 
 def visible(text: str, longest: int | None = None) -> str:

@@ -202,15 +202,17 @@ def test_pictures_are_sharp_small_and_reproducible(tmp_path):
         diagram.save(tmp_path / "a.jpg")
 
 
-def test_show_displays_the_picture_with_its_text(monkeypatch):
+def test_show_displays_the_picture_and_prints_only_a_caption(monkeypatch):
     published = []
     publisher = InteractiveShell.instance().display_pub
     monkeypatch.setattr(publisher, "publish", lambda data, metadata=None, **_: published.append((data, metadata)))
     diagram = diagrams.causal_mask(causal_mask(3, 3), WORDS)
     diagram.show()
-    (_, metadata), (caption, _) = published
-    assert metadata["image/png"]["alt"] == caption["text/plain"] == diagram.alt
+    ((_, metadata),) = published
+    assert metadata["image/png"]["alt"] == diagram.alt
     assert metadata["image/png"]["width"] == pytest.approx(diagram.figure.get_size_inches()[0] * 96, abs=1)
+    diagram.show(caption="Nobody looks ahead.")
+    assert [data["text/plain"] for data, _ in published[1:]] == ["<Figure>", "Nobody looks ahead."]
 
 
 ONES = torch.ones(3, 2)

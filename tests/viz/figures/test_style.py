@@ -50,18 +50,38 @@ def test_the_same_figure_gives_the_same_bytes():
     assert height > 0
 
 
-def test_show_puts_the_sentence_below_the_picture_and_into_its_metadata(monkeypatch):
-    published = []
-    shell = InteractiveShell.instance()
-    monkeypatch.setattr(
-        shell.display_pub, "publish", lambda data, metadata=None, **_: published.append((data, metadata))
-    )
-    figures.show(figures.bars(["a"], [1.0], unit="nats"), alt="One bar: a < b & c.")
-    (picture, metadata), (caption, _) = published
-    assert metadata["image/png"]["alt"] == "One bar: a < b & c."
+@pytest.fixture
+def published(monkeypatch):
+    """What a cell displays: pairs of data and metadata."""
+    shown = []
+    publisher = InteractiveShell.instance().display_pub
+    monkeypatch.setattr(publisher, "publish", lambda data, metadata=None, **_: shown.append((data, metadata)))
+    return shown
+
+
+BAR = "One bar: a < b & c."
+
+
+def test_show_puts_the_alternative_text_into_the_metadata_and_prints_none_of_it(published):
+    figures.show(figures.bars(["a"], [1.0], unit="nats"), alt=BAR)
+    ((picture, metadata),) = published
+    assert metadata["image/png"]["alt"] == BAR
     assert picture["image/png"].startswith("iVBOR")
-    assert "One bar: a &lt; b &amp; c." in caption["text/html"]
-    assert caption["text/plain"] == "One bar: a < b & c."
+    assert picture["text/plain"] == "<Figure>"
+
+
+def test_a_caption_is_printed_below_the_figure(published):
+    figures.show(figures.bars(["a"], [1.0], unit="nats"), alt=BAR, caption="Is a < b?")
+    (_, metadata), (caption, _) = published
+    assert metadata["image/png"]["alt"] == BAR
+    assert caption == {"text/html": "<p><em>Is a &lt; b?</em></p>", "text/plain": "Is a < b?"}
+
+
+@pytest.mark.parametrize("caption", ["", " ", "two\nlines"])
+def test_a_caption_is_one_line(caption, published):
+    with pytest.raises(UserError, match="a caption is one line, and .* is not"):
+        figures.show(figures.bars(["a"], [1.0], unit="nats"), alt=BAR, caption=caption)
+    assert not published
 
 
 def test_show_insists_on_a_sentence():
