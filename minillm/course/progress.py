@@ -1,48 +1,28 @@
-"""A learner's progress: the turns and guesses of each lesson, and its exercise.
+"""A learner's progress: what each lesson asks for, what is done, and which lesson comes next. Nothing is run.
 
-Each exercise notebook runs in a separate process, and its checks are repeated.
+What is done is read from the workbook: the parts in `mine/`, the guesses, and which cells of a page have been run.
+`exercise_progress` runs the exercises; what it found last is kept in the workbook (`keep_points`).
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.course.checks import questions
-from minillm.course.checks.asking import Reply
-from minillm.course.checks.question import Question, Result
-from minillm.course.checks.sandbox import plain_command
-from minillm.course.grading.names import assignment_name
-from minillm.course.grading.needed import ask_notebook
-from minillm.course.grading.notebook import begun, read_code
 from minillm.course.learner.guess import outcomes
 from minillm.course.learner.loading import load
+from minillm.course.learner.saved import parse, read_text, workbook
 from minillm.course.learner.turn import Turn
-from minillm.course.pages import questions_in, turns_in
+from minillm.course.pages import Page, questions_in, read_page, source_of, turns_in
 from minillm.course.turns import find
 from minillm.course.workbook import course_pages, number_of, read_course_page
+from minillm.errors import UserError
+from minillm.files import read_json, write_json
 
-SEED = 0  # the default of `check`, so that both give the same result
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The state of one notebook; without results it is not begun, or `trouble` says what is wrong."""
-
-    number: str
-    path: Path
-    questions: tuple[Question, ...]
-    results: tuple[Result, ...] = ()
-    trouble: str | None = None
-
-    @property
-    def points(self) -> int:
-        """Points over all questions; 0 if nothing is begun."""
-        return sum(result.points for result in self.results)
-
-    @property
-    def possible(self) -> int:
-        """The maximum number of points over all questions."""
-        return sum(len(question.probes) for question in self.questions)
+POINTS = ".points.json"  # in the workbook
+MAX_POINTS_BYTES = 100_000
+TITLE = re.compile(r"^# \w+ (?:lab )?· (.+)$", re.MULTILINE)
+MINUTES = re.compile(r"\*\*Time\*\*\D*(\d+)")
 
 
 @dataclass(frozen=True)
@@ -51,64 +31,131 @@ class LessonProgress:
 
     number: str
     page: str  # its name in the workbook
-    turns: tuple[Turn, ...] = ()  # of the lesson and its lab
-    done: frozenset[str] = frozenset()  # ids of the turns that passed
-    guesses: tuple[bool, ...] = ()  # for each prediction that was made and answered, whether it was right
+    title: str
+    minutes: int | None
+    lab: str | None = None  # the names of its other pages
+    exercise: str | None = None
+    turns: tuple[Turn, ...] = ()
+    lab_turns: tuple[Turn, ...] = ()
+    done: frozenset[str] = frozenset()  # ids of the turns that passed, in the lab too
+    written: frozenset[str] = frozenset()  # of these, what the learner wrote: not a ready-made function
+    guesses: int = 0  # predictions that were made and answered, in the lesson and its lab
+    surprises: int = 0  # of these, the ones that turned out otherwise
+    cells: int = 0  # code cells of the learner's copy
+    cells_run: int = 0
+    is_read: bool = False  # whether its last code cell has been run
+    saved: float = 0.0  # when the copy was saved last, seconds
+
+    @property
+    def short_title(self) -> str:
+        """The title up to its first colon: "The map" of "The map: from your text to the next word"."""
+        return self.title.partition(":")[0]
+
+    @property
+    def predictions(self) -> str:
+        """How the guesses went, such as "3 guesses, 2 surprises"; empty without any."""
+        if not self.guesses:
+            return ""
+        guesses = f"{self.guesses} guess{'es' * (self.guesses != 1)}"
+        return f"{guesses}, {self.surprises or 'no'} surprise{'s' * (self.surprises != 1)}"
 
     @property
     def to_do(self) -> list[Turn]:
         """The turns that have not passed."""
         return [turn for turn in self.turns if turn.id not in self.done]
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a cell was run or a turn has passed."""
+        return bool(self.cells_run) or len(self.to_do) < len(self.turns)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all turns have passed; in a lesson without turns, whether its last cell has been run."""
+        return not self.to_do if self.turns else self.is_read
+
+    @property
+    def state(self) -> str:
+        """The state in a few words, such as "2 of 3 parts yours"."""
+        yours = sum(turn.id in self.written for turn in self.turns)
+        parts = f"{yours} of {len(self.turns)} parts yours"
+        if self.is_done:
+            return f"done, {parts}" if yours < len(self.turns) else "done"
+        if len(self.to_do) < len(self.turns):
+            return parts
+        return f"{self.cells_run} of {self.cells} cells run" if self.cells_run else "not begun"
+
 
 def lesson_progress() -> dict[str, LessonProgress]:
-    """The turns and guesses of each lesson, by its number: what the course's pages ask, and what the workbook keeps."""
+    """The state of every lesson by its number, in the order of the course. Raises `UserError` for a damaged course."""
+    pages = course_pages()
+    return {
+        number_of(name): _lesson(name, pages) for name in pages if "/" not in name and not name.endswith("_lab.ipynb")
+    }
+
+
+def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
+    topic = name.removesuffix(".ipynb")
+    lab, exercise = f"{topic}_lab.ipynb", f"exercises/{topic}/{topic}.ipynb"
+    page = read_course_page(pages[name])
+    lab_page: Page = read_course_page(pages[lab]) if lab in pages else {"cells": []}
+    turns, lab_turns = (tuple(find(id) for id in turns_in(each)) for each in (page, lab_page))
+    done = {turn.id for turn in (*turns, *lab_turns) if turn.id in load(turn.topic).yours}
+    guesses, surprises = surprised([*questions_in(page), *questions_in(lab_page)])
+    ran, saved = _ran(workbook() / name)
+    text = source_of(page["cells"][0]) if page["cells"] else ""
+    title, minutes = TITLE.search(text), MINUTES.search(text)
+    return LessonProgress(
+        number_of(name), name, title[1] if title else topic, int(minutes[1]) if minutes else None,
+        lab if lab in pages else None, exercise if exercise in pages else None,
+        turns, lab_turns, frozenset(done), frozenset(filter(is_written, done)),
+        guesses, surprises, len(ran), sum(ran), ran[-1:] == [True], saved,
+    )  # fmt: skip
+
+
+def is_written(turn: str) -> bool:
+    """Whether a turn that has passed is the learner's own writing, and not a ready-made function that does it all."""
+    part = parse(read_text(find(turn).topic) or "").parts.get(turn)
+    return bool(getattr(part, "written", True))
+
+
+def surprised(questions: Iterable[str]) -> tuple[int, int]:
+    """How many of these predictions were made and answered, and how many of those turned out otherwise."""
     kept = outcomes()
-    lessons: dict[str, LessonProgress] = {}
-    for name, path in course_pages().items():
-        if "/" in name:  # an exercise
-            continue
-        page, number = read_course_page(path), number_of(name)
-        turns = tuple(find(id) for id in turns_in(page))
-        done = {turn.id for turn in turns if turn.id in load(turn.topic).yours}
-        guesses = [kept[question] for question in questions_in(page) if question in kept]
-        before = lessons.get(number, LessonProgress(number, name))
-        lessons[number] = LessonProgress(
-            number, before.page, before.turns + turns, before.done | done, (*before.guesses, *guesses)
-        )
-    return lessons
+    right = [kept[question] for question in questions if question in kept]
+    return len(right), right.count(False)
 
 
-def progress(folder: Path, number: str) -> Progress:
-    """Grade `folder`/NN_topic/NN_topic.ipynb; a notebook in which no answer is begun is not run.
+def _ran(path: Path) -> tuple[list[bool], float]:
+    """For each code cell of a learner's copy whether it has been run, and when the copy was saved."""
+    try:
+        page, saved = read_page(path), path.stat().st_mtime
+    except (OSError, UserError):  # not laid out, or damaged: `minillm workbook` says so
+        return [], 0.0
+    cells = [cell for cell in page["cells"] if cell.get("cell_type") == "code" and source_of(cell).strip()]
+    return [bool(cell.get("execution_count")) for cell in cells], saved
 
-    The code runs without a sandbox, with this user's permissions, since it is the learner's own.
+
+def next_lesson(lessons: Mapping[str, LessonProgress]) -> LessonProgress | None:
+    """The lesson to go on with; None if all are done.
+
+    That is the one that was saved last, if it is begun, or else the first one after it that is not done.
     """
-    name = assignment_name(number)
-    path = folder / name / f"{name}.ipynb"
-    asked = questions(number)
-    try:
-        cells, checks = read_code(path.read_bytes())
-    except FileNotFoundError:
-        return Progress(number, path, asked, trouble="is not there")
-    except (OSError, ValueError) as error:
-        return Progress(number, path, asked, trouble=str(error))
-    if not any(begun(cells, question.function) for question in asked):
-        return Progress(number, path, asked)
-    broken: dict[str, str] = {}
+    order = list(lessons.values())
+    begun = [lesson for lesson in order if lesson.is_begun]
+    last = order.index(max(begun, key=lambda lesson: lesson.saved)) if begun else 0
+    return next((lesson for lesson in order[last:] + order[:last] if not lesson.is_done), None)
 
-    def grade(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
-        try:
-            return question.grade(seed, replies)
-        except Exception as error:  # a bug in the check; the other questions are still graded
-            broken[f"the check of {question.id}"] = f"failed ({type(error).__name__}: {error})"
-            return Result(question.id, question.title, 0, len(question.probes), (), None)
 
-    pairs = [(question, SEED) for question in asked]
+def keep_points(found: Mapping[str, tuple[int, int]]) -> None:
+    """Keep points and possible points by the number of the exercise, beside older ones. Raises `OSError`."""
+    write_json(workbook() / POINTS, kept_points() | dict(found))
+
+
+def kept_points() -> dict[str, tuple[int, int]]:
+    """The points that were found last, and the possible ones; nothing if the file is missing or damaged."""
     try:
-        found, troubles = ask_notebook(cells, checks, pairs, plain_command(), confined=False, grade=grade)
-    except ChildProcessError as error:  # for example out of memory, which may be temporary
-        return Progress(number, path, asked, trouble=str(error))
-    results = tuple(found[question.id] for question in asked)
-    trouble = "; ".join(f"{what} {went_wrong}" for what, went_wrong in (troubles | broken).items())
-    return Progress(number, path, asked, results, trouble or None)
+        kept = read_json(workbook() / POINTS, MAX_POINTS_BYTES)
+        return {number: (int(points), int(possible)) for number, (points, possible) in kept.items()}
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -1,15 +1,19 @@
 """`minillm progress`: a learner's own notebooks, asked again."""
 
 import json
+import os
 import shutil
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from minillm.cli import main
-from minillm.course import workbook
+from minillm.cli.progress import next_step
+from minillm.course import progress, workbook
 from minillm.course.checks import ASSIGNMENTS, questions
 from minillm.course.checks.question import Question
+from minillm.course.learner import loading
 from minillm.course.learner.guess import Guess
 from minillm.course.turns import turns
 from tools.build_exercises import SOLUTIONS, exercise_path
@@ -43,11 +47,12 @@ def write(folder, changes):
 
 
 def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
-    monkeypatch.setattr("minillm.course.progress.ask_notebook", None)
+    monkeypatch.setattr("minillm.course.exercise_progress.ask_notebook", None)
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
-    assert "04_attention                  0 of 10 .................... not begun" in result.output
-    assert f"0 of 10 points. Next: 04.1 The longest text that fits, in {folder / NAME / NAME}.ipynb" in result.output
+    assert "04_attention                 exercise  0 of 10 ..........\n" in result.output
+    page = folder / NAME / f"{NAME}.ipynb"
+    assert f"0 of 10 points. Next: exercise 04.1: The longest text that fits, in {page}" in result.output
 
 
 def test_points_mistakes_and_what_is_next(folder):
@@ -61,12 +66,12 @@ def test_points_mistakes_and_what_is_next(folder):
     })  # fmt: skip
     result = run(folder, "--exercise", "04", "--json")
     assert result.exit_code == 0, result.output
-    assert "04_attention                  2 of 10 ####" in result.output
+    assert "04_attention                 exercise  2 of 10 ##........\n" in result.output
     assert "04.2 Right shapes, wrong words: 0 of 2 points. grouped_attention is not defined" in result.output
     assert "04.3 A window, and a sink: 0 of 3 points. Position 0 sees position 1" in result.output
     assert "04.4 One softmax on two machines: 0 of 3 points. join is not defined" in result.output
     assert "raised SyntaxError" in result.output
-    assert "2 of 10 points. Next: 04.2" in result.output
+    assert "2 of 10 points. Next: exercise 04.2: " in result.output
     found = json.loads(result.output.splitlines()[-1])
     assert (found["points"], found["possible"]) == (2, 10)
     assert [result["points"] for result in found["exercises"][0]["results"]] == [2, 0, 0, 0]
@@ -75,7 +80,7 @@ def test_points_mistakes_and_what_is_next(folder):
 def test_when_all_is_done_it_says_so(folder):
     shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", folder / NAME)
     result = run(folder, "--exercise", "04")
-    assert "04_attention                 10 of 10 #################### done" in result.output
+    assert "04_attention                 exercise 10 of 10 ##########\n" in result.output
     assert "10 of 10 points. All exercises are done. Well done!" in result.output
 
 
@@ -86,7 +91,7 @@ def test_every_assignment_can_be_done_and_counts_nothing_before():
         result = run(SOLUTIONS.parent / kind)
         assert result.exit_code == 0, result.output
         assert f"\n{points} points." in result.output
-        assert result.output.count("not begun\n" if kind == "exercises" else "# done\n") == len(ASSIGNMENTS)
+        assert result.output.count("." * 10 if kind == "exercises" else "#" * 10) == len(ASSIGNMENTS)
 
 
 @pytest.mark.slow
@@ -104,8 +109,8 @@ def test_what_goes_wrong_with_one_notebook_is_told_and_the_others_are_asked(fold
     monkeypatch.setattr(Question, "grade", broken)
     result = run(folder)
     assert "04_attention.ipynb: the check of 04.4 failed (RuntimeError: of our own making)" in result.output
-    assert "05_feed_forward              " in result.output
-    assert result.output.count(" done") == 1
+    assert "05_feed_forward              exercise 10 of 10 ##########\n" in result.output
+    assert result.output.count("#" * 10) == 1
 
 
 def test_a_notebook_that_is_missing_or_broken_is_told(folder):
@@ -113,52 +118,141 @@ def test_a_notebook_that_is_missing_or_broken_is_told(folder):
     result = run(folder)
     assert "04_attention.ipynb: is not a notebook: its JSON is broken" in result.output
     assert "01_tokenizer.ipynb: is not there" in result.output
-    assert result.output.count("not begun") == len(ASSIGNMENTS)
+    assert result.output.count("." * 10) == len(ASSIGNMENTS)
 
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
-    """A workbook of a lesson 04 with two turns, a lab with the third and two predictions, and a lesson 06."""
+    """A workbook of lesson 00, of a lesson 04 with three turns, its lab with two predictions, and of a lesson 14."""
     monkeypatch.setattr(workbook, "COURSE", tmp_path / "course")
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
-    asked = {turn.id: f'@your_turn("{turn.id}")\n{turn.stub}' for turn in turns("04")}
+    asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in turns("04")]
     predictions = ['guess = predict("Which?", ["a", "b"])', 'again = predict("And now?", ["a", "b"])\n%time 1']
-    for name, cells in {
-        "04_attention": [asked["04.causal_mask"], asked["04.attention"]],
-        "04_attention_lab": [asked["04.heads"], *predictions],
-        "06_transformer": ["6"],
-    }.items():
+    for name, title, cells in (
+        ("00_the_map", "# 00 · The map: all of it\n**Time**: 55 minutes", ["1", "2"]),
+        ("04_attention", "# 04 · Attention\n**Time**: 65 minutes", asked),
+        ("04_attention_lab", "# 04 lab · Attention", predictions),
+        ("14_your_assistant", "# 14 · Your assistant", ["6"]),
+    ):
         path = tmp_path / "course" / "notebooks" / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         cells = [{"cell_type": "code", "source": source} for source in cells]
-        path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": title}, *cells]}), encoding="utf-8")
     shutil.copytree(SOLUTIONS.parent / "exercises" / NAME, tmp_path / "course" / "exercises" / NAME)
     return tmp_path / "workbook"
 
 
-def test_turns_and_guesses_of_the_workbook_and_what_is_next(book):
+def save(path, ran, at):
+    """A copy as JupyterLab saves it, at a time, with its first `ran` code cells run."""
+    page = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in page["cells"] if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code[:ran], start=1):
+        cell["execution_count"] = number
+    path.write_text(json.dumps(page), encoding="utf-8")
+    os.utime(path, (at, at))
+
+
+def rows(result):
+    """The lines for lessons and the last sentence, with single spaces."""
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    return [line for line in lines if line[:2].isdigit()] + [line for line in lines if " points. Next: " in line]
+
+
+EXERCISE = "exercise 0 of 10 .........."
+
+
+def test_every_lesson_has_a_row_and_a_fresh_workbook_begins_with_the_first(book):
     assert "there is no folder" in run().output
     workbook.lay_out()
-    result = run("--exercise", "04", "--exercise", "06", "--json")
-    first, _, trouble, _, last = result.output.splitlines()[:5]
-    assert first == "04_attention                  0 of 10 .................... not begun  turns 0 of 3"
-    assert trouble.strip() == "06_transformer.ipynb: is not there"
-    assert last == f"0 of 20 points. Next: your turn 04.causal_mask The causal mask, in {book / '04_attention.ipynb'}"
-    assert json.loads(result.output.splitlines()[-1])["lessons"] == [
-        {"number": "04", "turns": 3, "turns_done": 0, "guesses": 0, "guesses_right": 0},
-        {"number": "06", "turns": 0, "turns_done": 0, "guesses": 0, "guesses_right": 0},
+    assert rows(run("--exercise", "04")) == [
+        f"04 Attention not begun {EXERCISE}",
+        f"0 of 10 points. Next: lesson 00: The map, in {book / '00_the_map.ipynb'}",
     ]
+    result = run()
+    assert rows(result)[0] == "00 The map not begun"
+    assert "14 Your assistant not begun" in rows(result)
+    assert f"0 of 153 points. Next: lesson 00: The map, in {book / '00_the_map.ipynb'}" in rows(result)
+
+
+def test_what_was_run_and_written_and_what_is_next(book):
+    workbook.lay_out()
+    save(book / "00_the_map.ipynb", ran=1, at=1e9)
+    assert progress.lesson_progress()["00"].state == "1 of 2 cells run"
+    save(book / "00_the_map.ipynb", ran=2, at=1e9)
+    lessons = progress.lesson_progress()
+    assert lessons["00"].state == "done"
+    assert progress.next_lesson(lessons) is lessons["04"], "the first that is not done after the last saved"
+    save(book / "04_attention.ipynb", ran=1, at=2e9)
+    page = book / "04_attention.ipynb"
+    assert rows(run("--exercise", "04")) == [
+        f"04 Attention 1 of 3 cells run {EXERCISE}",
+        f"0 of 10 points. Next: lesson 04: Attention, your turn 04.causal_mask: The causal mask, in {page}",
+    ]
+    mask, *_ = turns("04")
+    loading.save(mask, mask.solution, vars(sys.modules[mask.course.__module__]))
+    lessons = progress.lesson_progress()
+    assert lessons["04"].state == "1 of 3 parts yours"
+    assert next_step(lessons, {}) == (
+        f"Next: lesson 04: Attention, your turn 04.attention: One head of attention, in {page}"
+    )
+    save(book / "14_your_assistant.ipynb", ran=1, at=3e9)
+    lessons = progress.lesson_progress()
+    assert progress.next_lesson(lessons) is lessons["04"], "from the end back to the beginning"
+    workbook.catch_up("05")
+    assert progress.lesson_progress()["04"].state == "done"
+
+
+def test_a_turn_that_a_ready_made_function_passed_is_done_and_not_written(book, monkeypatch):
+    workbook.lay_out()
+    workbook.catch_up("05")
+    monkeypatch.setattr(progress, "is_written", lambda turn: turn != "04.attention")
+    lesson = progress.lesson_progress()["04"]
+    assert (lesson.state, lesson.to_do) == ("done, 2 of 3 parts yours", [])
+
+
+def test_surprises_are_counted_and_the_json_tells_all(book):
+    workbook.lay_out()
     workbook.catch_up("06")
-    for question, choice in {"Which?": "a", "And now?": "b", "Nowhere asked?": "a"}.items():
+    for question, choice in {"Which?": "a", "And now?": "b", "Nowhere asked?": "b"}.items():
         guess = Guess(question, ["a", "b"])
         guess.choose(choice)
         guess.answer("a")
-    result = run("--exercise", "04")
-    assert "not begun  turns 3 of 3, guesses right 1 of 2\n" in result.output
+    result = run("--exercise", "04", "--json")
+    assert rows(result)[0] == f"04 Attention done 2 guesses, 1 surprise {EXERCISE}"
+    assert "not begun" not in rows(result)[0]
+    told = json.loads(result.output.splitlines()[-1])
+    (lesson,) = told["lessons"]
+    assert told["next"] == rows(result)[-1].partition(". ")[2]
+    assert lesson.pop("turns") == [
+        {"id": turn.id, "title": turn.title, "done": True, "written": True} for turn in turns("04")
+    ]
+    assert lesson == {
+        "number": "04", "title": "Attention", "minutes": 65, "page": "04_attention.ipynb",
+        "lab": "04_attention_lab.ipynb", "exercise": f"exercises/{NAME}/{NAME}.ipynb", "state": "done",
+        "is_begun": True, "is_done": True, "cells": 3, "cells_run": 0, "guesses": 2, "surprises": 1,
+    }  # fmt: skip
+
+
+def test_an_exercise_that_is_begun_comes_after_its_lesson_and_before_the_next(book):
+    workbook.lay_out()
+    workbook.catch_up("06")
     page = book / "exercises" / NAME / f"{NAME}.ipynb"
-    assert f"0 of 10 points. Next: 04.1 The longest text that fits, in {page}" in result.output
+    assert "Next: lesson 14" in run("--exercise", "04").output
+    write(book / "exercises", {"def longest_text": "def longest_text(model, memory, n_texts):\n    return 0"})
+    assert f"Next: exercise 04.1: The longest text that fits, in {page}" in run("--exercise", "04").output
     shutil.copy(SOLUTIONS / NAME / f"{NAME}.ipynb", page.parent)
-    assert "10 of 10 points. All turns and exercises are done. Well done!" in run("--exercise", "04").output
+    assert "10 of 10 points. Next: lesson 14" in run("--exercise", "04").output
+    assert progress.kept_points() == {"04": (10, 10)}
+    for name in ("00_the_map.ipynb", "14_your_assistant.ipynb"):
+        save(book / name, ran=2, at=1e9)
+    assert "10 of 10 points. All lessons and exercises are done. Well done!" in run("--exercise", "04").output
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"04": 3}', '{"04": ["a", 2]}'])
+def test_damaged_points_count_as_none(book, text):
+    book.mkdir()
+    (book / progress.POINTS).write_text(text, encoding="utf-8")
+    assert progress.kept_points() == {}
 
 
 def test_what_cannot_be_meant_is_told(folder):
