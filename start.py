@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Set up the course and run a command. Only needs Python 3.11 or newer.
 
-    python3 start.py                  set up, fetch the real weights, open JupyterLab in your workbook at lesson 00
+    python3 start.py                  set up, fetch the real weights, open JupyterLab on your workbook's home page
+    python3 start.py --no-browser --port 9999 --ip ADDRESS     the same; JupyterLab takes these options
     python3 start.py setup            only set up: make .venv, install, fetch the real weights, lay out the workbook
     python3 start.py reset 04         put lesson 04 of your workbook back; what you wrote is kept beside it
     python3 start.py reset 06 --solved     also fill in the turns of the lessons before it, to catch up
@@ -21,8 +22,10 @@ are repaired.
 """
 
 import argparse
+import collections
 import difflib
 import hashlib
+import html
 import json
 import os
 import platform
@@ -52,7 +55,9 @@ STAMP = VENV / "start.json"  # what was installed; absent during an installation
 HOME = ROOT / ".home"  # replaces a home folder that is not writable, for Jupyter, IPython and the course
 HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/share")
 WORKBOOK = "MINILLM_WORKBOOK"  # environment variable: where the learner's copies are, if not in workbook/
-LESSON = "00_the_map.ipynb"
+PAGES = ("Home.md", "00_the_map.ipynb")  # of the workbook; the first that is there is opened
+NEXT = re.compile(r'<p class="minillm-go"><a href="[^"]*">([^<]+)</a>')  # the first link of the home page
+JUPYTER = ROOT / "minillm" / "course" / "jupyter"  # settings and style for JupyterLab
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
 COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -117,7 +122,9 @@ def act(arguments: list[str]) -> int:
         near = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}."
         raise Stop(f"there is no command {command!r}; {hint}")
-    if rest and command in ("lab", "setup"):
+    if command == "lab":
+        check_lab_options(rest)
+    if rest and command == "setup":
         raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
     if command == "reset" and (not rest or rest[0].startswith("-")):
         raise Stop(f"'reset' needs the number of a lesson: `{PYTHON} start.py reset 04`.")
@@ -131,24 +138,39 @@ def act(arguments: list[str]) -> int:
     settle()
     if options.bundle:
         lay_out(python, Path(options.bundle).resolve(), files)
-    if command not in ("doctor", "reset"):
+    if command in ("test", "tour", "bundle"):
         fetch(python)
 
     # run the command
     if command == "reset":
         return workbook(python, "--reset", *rest)
-    status = workbook(python) if command in ("lab", "setup") else 0
-    if status:
-        return status
+    if command in ("lab", "setup"):
+        # in one process, since each one takes seconds to import PyTorch
+        status = workbook(python, *(f"--fetch={name}" for name in ASSETS))
+        if status:
+            return status
     if command == "setup":
-        print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab at lesson 00.")
+        print(f"\nReady. Next: `{PYTHON} start.py` opens JupyterLab on your home page.")
         if not options.here:
             activate = r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
             print(f"Or `{activate}`, and the commands minillm and jupyter are at hand.")
         return 0
     if command == "lab":
-        return lab(python)
+        return lab(python, rest)
     return test(python, rest) if command == "test" else run([python, "-m", "minillm", command, *rest])
+
+
+def check_lab_options(rest: list[str]) -> None:
+    """Raise `Stop` unless these are options that JupyterLab is given."""
+    waiting = iter(rest)
+    for option in waiting:
+        name, _, value = option.partition("=")
+        if name in ("--port", "--ip"):
+            if not (value or next(waiting, "")):
+                example = "9999" if name == "--port" else "127.0.0.1"
+                raise Stop(f"{name} needs a value, such as `{PYTHON} start.py {name}={example}`.")
+        elif option != "--no-browser":
+            raise Stop(f"'lab' takes no {option!r}; `{PYTHON} start.py --help` shows what there is.")
 
 
 # -- the environment -------------------------------------------------------------------------------------------------
@@ -452,15 +474,24 @@ def settle() -> None:
     print(f"In your own terminal, first run: export HOME={shlex.quote(str(HOME))}", flush=True)
 
 
-def run(command: list[str]) -> int:
-    """Run a command in the course's folder; the command handles Ctrl-C, and we wait until it has ended."""
-    interrupted = False
-    with subprocess.Popen(command, cwd=ROOT) as process:
+def run(command: list[str], listen=None) -> int:
+    """Run a command in the course's folder; the command handles Ctrl-C, and we wait until it has ended.
+
+    With `listen`, the command's stderr goes there line by line.
+    """
+    interrupted, listening = False, None
+    piped = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"} if listen else {}
+    with subprocess.Popen(command, cwd=ROOT, **piped) as process:
+        if listen:
+            listening = threading.Thread(target=lambda: [listen(line) for line in process.stderr], daemon=True)
+            listening.start()
         while process.poll() is None:
             try:
                 process.wait()
             except KeyboardInterrupt:
                 interrupted = True
+        if listening:
+            listening.join(5)  # a process that it left behind may hold the pipe open
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode
@@ -509,27 +540,71 @@ def workbook(python: str, *options: str) -> int:
     return run([python, "-m", "minillm", "workbook", *options])
 
 
-def lab(python: str) -> int:
-    """Serve JupyterLab in the workbook; it prints its address with the token, and uses the next free port.
+def lab(python: str, options: list[str]) -> int:
+    """Serve JupyterLab in the workbook, at the next free port, and print its address with the token.
 
-    It serves all of the course's folder, because links in the lessons lead there, and opens the workbook in it.
+    It serves all of the course's folder, because links in the lessons lead there, and opens the workbook in it. Our
+    settings come as defaults and from a folder of their own: the user's settings count, and nothing of theirs is
+    written.
     """
     folder = Path(os.environ[WORKBOOK])
     root = ROOT if folder.is_relative_to(ROOT) else folder
-    lesson = (folder / LESSON).relative_to(root).as_posix()
+    page = next((folder / name for name in PAGES if (folder / name).is_file()), folder / PAGES[-1])
     # its terminals find this environment's `python` and `minillm`
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(os.path.abspath(python)), os.environ.get("PATH", os.defpath)])
-    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{lesson}"]
-    command.append(f"--ServerApp.preferred_dir={folder}")  # where the list of files begins
+    places = [str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(places)
+    command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
+    command.append(f"--LabApp.default_url=/lab/tree/{page.relative_to(root).as_posix()}")
+    command.append(f"--FileContentsManager.preferred_dir={folder}")  # where the list of files begins
+    command += ["--LabApp.custom_css=True", f"--ServerApp.tornado_settings=static_custom_path={JUPYTER / 'custom'}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         command.append("--no-browser")  # otherwise a text browser may take over the terminal
-    print("Starting JupyterLab. Open the address with the token that it prints; Ctrl-C twice ends it.", flush=True)
+    print("Starting JupyterLab ...", flush=True)
+    log = JupyterLog(page)
     try:
-        return run(command)
+        status = run([*command, *options], log.line)
     except KeyboardInterrupt:
         return 0
+    if status and not log.opened:
+        print("".join(log.quiet), end="", file=sys.stderr)
+    return status
+
+
+class JupyterLog:
+    """JupyterLab's log: three lines of our own once it is open, then only errors."""
+
+    LEVEL = re.compile(r"\[(?:([DIWEC]) \d{4}-|\w+App\] ([DIWEC])[A-Z]+ )")
+    ADDRESS = re.compile(r"https?://\S+")
+
+    def __init__(self, page: Path):
+        self.page = page
+        self.opened = False
+        self.level = "E"  # of the last message; its further lines have none
+        self.quiet = collections.deque(maxlen=40)  # the last lines that were not printed
+
+    def line(self, line: str) -> None:
+        """Take one line of the log."""
+        if match := self.LEVEL.match(line):
+            self.level = match[1] or match[2]
+        address = self.ADDRESS.search(line)
+        if address and self.level == "I" and not self.opened:
+            self.opened = True
+            print(f"Your course: {address[0]}\n{self.next()}Ctrl-C twice in this window ends it.", flush=True)
+        elif self.level == "E":
+            print(line, end="", file=sys.stderr, flush=True)
+        else:
+            self.quiet.append(line)
+
+    def next(self) -> str:
+        """What comes next, as the home page says; empty if it does not."""
+        try:
+            found = NEXT.search(self.page.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = None
+        return f"Next: {html.unescape(found[1])}.\n" if found else ""
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import click
 from tqdm import tqdm
 
 from minillm.cli.common import json_option, print_json
+from minillm.course import home
 from minillm.course.checks import ASSIGNMENTS
 from minillm.course.exercise_progress import ExerciseProgress, exercise_progress
 from minillm.course.learner.saved import workbook
@@ -41,6 +42,7 @@ def show_progress(folder: Path | None, numbers: tuple[str, ...], as_json: bool) 
         found = {number: (each.points, each.possible) for number, each in exercises.items() if not each.trouble}
         with suppress(OSError):  # only the page that opens the course reads it
             keep_points(found)
+        home.renew()
     for number in sorted(lessons.keys() | exercises.keys()):
         if not numbers or number in numbers:
             show(lessons.get(number), exercises.get(number))

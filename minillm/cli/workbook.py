@@ -4,18 +4,24 @@ from pathlib import PurePosixPath
 
 import click
 
+from minillm.assets import AssetError, fetch
+from minillm.course import home
 from minillm.course.workbook import Report, catch_up, find_page, lay_out, number_of, reset, short_name
 from minillm.errors import UserError
 
 
 @click.command()
 @click.option("--reset", "page", metavar="NN", help="Put lesson NN back; NN_lab is its lab, exercises/NN its exercise.")
+@click.option("--fetch", "assets", multiple=True, metavar="NAME", help="First fetch this asset; may be repeated.")
 @click.option("--solved", is_flag=True, help="With --reset: fill in the turns of the lessons before it.")
-def workbook(page: str | None, solved: bool) -> None:
+def workbook(page: str | None, assets: tuple[str, ...], solved: bool) -> None:
     """Lay out your copies of the lessons and exercises.
 
-    A copy that you have written in is never overwritten. The others are renewed when the course changes.
+    A copy that you have written in is never overwritten. The others are renewed when the course changes, and so is
+    Home.md, the page that opens the course.
     """
+    for asset in assets:
+        fetched(asset)
     if solved and page is None:
         raise UserError("--solved belongs to --reset NN: it fills in the turns of the lessons before NN")
     name = None if page is None else find_page(page)
@@ -26,6 +32,18 @@ def workbook(page: str | None, solved: bool) -> None:
         click.echo(sentence)
     if solved and name is not None:
         caught_up(number_of(name))
+    try:
+        home.write()
+    except UserError as error:  # the lessons are there
+        click.echo(str(error))
+
+
+def fetched(name: str) -> None:
+    """Fetch an asset; a failure is only told, because most of the course works without it."""
+    try:
+        fetch(name)
+    except AssetError as error:
+        click.echo(f"{error}\nContinuing without {name}; the next start tries again.", err=True)
 
 
 def sentences(report: Report) -> list[str]:
