@@ -108,7 +108,7 @@ def test_inputs_depend_on_the_seed_alone_and_no_mistake_changes_them(turn):
 
 def test_the_courses_versions_equal_the_package():
     """Oracle: attention by loops, and the package's layer with the same weights."""
-    mask, attention, MultiHead = (turn.course for turn in turns("04"))
+    mask, attention, MultiHead, grouped_attention = (turn.course for turn in turns("04"))
     assert torch.equal(mask(5), package_mask(5, 5))
     query, key, value = torch.randn(3, 4, 6)
     visible = torch.rand(4, 4) < 0.5
@@ -119,6 +119,9 @@ def test_the_courses_versions_equal_the_package():
     mine.load_state_dict(layer.state_dict())
     x = torch.randn(5, 8)
     torch.testing.assert_close(mine(x, mask(5)), layer(x[None], mask(5))[0])
+    query, key, value = torch.randn(6, 4, 2), torch.randn(2, 4, 2), torch.randn(2, 4, 2)
+    expected = attention_by_loops(query[None], key[None], value[None], mask(4))[0]
+    torch.testing.assert_close(grouped_attention(query, key, value, mask(4)), expected.transpose(0, 1).flatten(1))
 
 
 def test_the_courses_versions_of_reasoning_equal_the_package():

@@ -16,7 +16,7 @@ def turns(number: str) -> tuple[Turn, ...]:
     """The turns of a lesson in their order; none for a lesson that has none.
 
     >>> [turn.id for turn in turns("04")]
-    ['04.causal_mask', '04.attention', '04.heads']
+    ['04.causal_mask', '04.attention', '04.heads', '04.grouped']
     """
     return import_module(f"{__name__}.{TOPICS[number]}").turns if number in TOPICS else ()
 

@@ -233,3 +233,41 @@ class EinsumHeads:
             scores = torch.einsum("thd,shd->hts", q, k) * D**-0.5
             weights = torch.where(visible[None], scores, -math.inf).softmax(-1)
             return self.output(torch.einsum("hts,shd->thd", weights, v).reshape(x.shape))
+
+
+@right("04.grouped")
+class RepeatInterleaved:
+    def grouped_attention(query, key, value, visible):
+        n_rep = query.size(0) // key.size(0)
+        key, value = key.repeat_interleave(n_rep, dim=0), value.repeat_interleave(n_rep, dim=0)
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))
+        weights = scores.masked_fill(~visible, float("-inf")).softmax(-1)
+        return (weights @ value).transpose(0, 1).reshape(query.size(1), -1)
+
+
+@right("04.grouped")
+class TheKernel:
+    def grouped_attention(query, key, value, visible):
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, enable_gqa=True)
+        return heads.transpose(0, 1).flatten(1)
+
+
+@right("04.grouped")
+class ByGroups:
+    def grouped_attention(query, key, value, visible):
+        outputs = []
+        for group, k, v in zip(query.chunk(len(key)), key, value, strict=True):
+            for q in group:
+                outputs.append(attention(q, k, v, visible))
+        return torch.hstack(outputs)
+
+
+@right("04.grouped")
+class FilledInPlace:
+    def grouped_attention(query, key, value, visible):
+        H, T, D = query.shape
+        out = query.new_zeros(T, H * D)
+        for h in range(H):
+            k = h * len(key) // H
+            out[:, h * D : (h + 1) * D] = attention(query[h], key[k], value[k], visible)
+        return out

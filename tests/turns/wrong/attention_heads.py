@@ -1,4 +1,4 @@
-"""Wrong answers to the last turn of lesson 04, as learners write them: several heads."""
+"""Wrong answers to the third turn of lesson 04, as learners write them: several heads."""
 
 import math
 
@@ -167,7 +167,7 @@ class ForgotSuper:
             return self.query(x)
 
 
-@wrong("04.heads", "shape")
+@wrong("04.heads", "still apart")
 class ReturnsAllHeads:
     class MultiHead(Base):
         def forward(self, x, visible):
@@ -368,3 +368,96 @@ class ValuesNotCut:
                 own = slice(h * D, (h + 1) * D)
                 heads.append(attention(query[:, own], key[:, own], value, visible))
             return self.output(sum(heads))
+
+
+@wrong("04.heads", "raised RuntimeError: mat1 and mat2")
+class ReturnInsideTheLoop:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+                return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "name 'D' is not defined")
+class NoWidth:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)  # noqa: F821
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised")
+class AGlobalWidthOfTwo:
+    """The D of the lesson's example."""
+
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = 2
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            own = [slice(h * D, (h + 1) * D) for h in range(self.n_heads)]
+            heads = [attention(query[:, one], key[:, one], value[:, one], visible) for one in own]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised TypeError: unsupported operand")
+class MultipliesByTheLayer:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = x @ self.query, x @ self.key, x @ self.value
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "raised NameError: name 'W_Q'")
+class TheMatricesOfThePage:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = x @ W_Q, x @ W_K, x @ W_V  # noqa: F821
+            return self.output(attention(query, key, value, visible))
+
+
+@wrong("04.heads", "not enough values")
+class KarpathyWithABatch:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            B, T, C = x.size()
+            q, k, v = self.query(x), self.key(x), self.value(x)
+            k = k.view(B, T, self.n_heads, C // self.n_heads).transpose(1, 2)
+            q = q.view(B, T, self.n_heads, C // self.n_heads).transpose(1, 2)
+            v = v.view(B, T, self.n_heads, C // self.n_heads).transpose(1, 2)
+            y = F.scaled_dot_product_attention(q, k, v, visible)
+            return self.output(y.transpose(1, 2).contiguous().view(B, T, C))
+
+
+@wrong("04.heads", "as a list")
+class ReturnsAList:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                heads.append(attention(query[:, own], key[:, own], value[:, own], visible))
+            return heads
+
+
+@wrong("04.heads", "raised TypeError")
+class OutputOfAList:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            return self.output([attention(q[h], k[h], v[h], visible) for h in range(self.n_heads)])

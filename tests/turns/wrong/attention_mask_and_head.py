@@ -96,6 +96,51 @@ class TwoSizes:
         return torch.ones(T, S).tril().bool()
 
 
+@wrong("04.causal_mask", "For T = 1 the mask has 3 rows and 3 columns")
+class AlwaysThree:
+    def causal_mask(T):
+        return torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
+
+
+@wrong("04.causal_mask", "name 'words' is not defined")
+class LengthOfTheWords:
+    def causal_mask(T):
+        return torch.ones(len(words), len(words)).tril().bool()  # noqa: F821
+
+
+@wrong("04.causal_mask", "extra axes")
+class NanoGPT:
+    def causal_mask(T):
+        return torch.tril(torch.ones(T, T)).view(1, 1, T, T).bool()
+
+
+@wrong("04.causal_mask", "numpy array")
+class NumpyFloats:
+    def causal_mask(T):
+        return np.tril(np.ones((T, T)))
+
+
+@wrong("04.causal_mask", "numpy array")
+class NumpyBooleans:
+    def causal_mask(T):
+        return np.tril(np.ones((T, T))).astype(bool)
+
+
+@wrong("04.causal_mask", "raised RuntimeError")
+class NotForAnd:
+    def causal_mask(T):
+        return not torch.ones(T, T).triu(1).bool()
+
+
+@wrong("04.causal_mask", "raised IndexError")
+class FillsThreeRows:
+    def causal_mask(T):
+        mask = torch.zeros(T, T, dtype=torch.bool)
+        for t in range(3):
+            mask[t, : t + 1] = True
+        return mask
+
+
 @wrong("04.attention", "not divided by sqrt(D)")
 class NoScale:
     def attention(query, key, value, visible):
@@ -149,7 +194,7 @@ class Forgot:
         return torch.softmax(query @ key.T / math.sqrt(query.shape[-1]), -1) @ value
 
 
-@wrong("04.attention", "NaN or infinity")
+@wrong("04.attention", "Right, while scores stay moderate")
 class ExpByHand:
     def attention(query, key, value, visible):
         e = torch.exp(query @ key.T / query.shape[-1] ** 0.5) * visible
@@ -439,3 +484,140 @@ class TwoEntriesByHand:
                 mix[1] += weight * money
             output.append(mix)
         return torch.tensor(output)
+
+
+def _read(t, query, key, value):
+    """The lesson's function for one query, as it stands on the page."""
+    scores = [float(query[t] @ k) / math.sqrt(2) for k in key]
+    powers = [math.exp(score) for score in scores]
+    weights = [power / sum(powers) for power in powers]
+    return weights, sum(weight * v for weight, v in zip(weights, value, strict=True))
+
+
+@wrong("04.attention", "always divided by sqrt(2)")
+class TheLessonsFunctionForEachQuery:
+    def attention(query, key, value, visible):
+        return torch.stack([_read(t, query, key, value)[1] for t in range(len(query))])
+
+
+@wrong("04.attention", "OverflowError")
+class TheLessonsLoopGeneralised:
+    def attention(query, key, value, visible):
+        D = query.shape[1]
+        rows = []
+        for t in range(len(query)):
+            scores = [float(query[t] @ key[s]) / math.sqrt(D) for s in range(len(key)) if visible[t, s]]
+            powers = [math.exp(score) for score in scores]
+            weights = [power / sum(powers) for power in powers]
+            seen = [value[s] for s in range(len(key)) if visible[t, s]]
+            rows.append(sum(weight * v for weight, v in zip(weights, seen, strict=True)))
+        return torch.stack(rows)
+
+
+@wrong("04.attention", "Only two of the D entries")
+class TwoEntries:
+    def attention(query, key, value, visible):
+        rows = []
+        for t, q in enumerate(query):
+            scores = torch.stack([(q[0] * k[0] + q[1] * k[1]) / math.sqrt(2) for k in key])
+            rows.append(scores.masked_fill(~visible[t], -math.inf).softmax(0) @ value)
+        return torch.stack(rows)
+
+
+@wrong("04.attention", "not enough values")
+class Karpathy:
+    def attention(query, key, value, visible):
+        B, T, C = query.shape
+        wei = query @ key.transpose(-2, -1) * C**-0.5
+        wei = wei.masked_fill(torch.tril(torch.ones(T, T)) == 0, float("-inf"))
+        return F.softmax(wei, dim=-1) @ value
+
+
+@wrong("04.attention", "Query t reads only the keys 0 to t")
+class KarpathyWithoutTheBatch:
+    def attention(query, key, value, visible):
+        T, C = query.shape
+        tril = torch.tril(torch.ones(T, len(key)))
+        wei = query @ key.transpose(-2, -1) * C**-0.5
+        wei = wei.masked_fill(tril == 0, float("-inf"))
+        return F.softmax(wei, dim=-1) @ value
+
+
+@wrong("04.attention", "raised IndexError")
+class MinGPT:
+    def attention(query, key, value, visible):
+        att = (query @ key.transpose(-2, -1)) * (1.0 / math.sqrt(key.size(-1)))
+        att = att.masked_fill(visible[:, :, : query.size(-2), : query.size(-2)] == 0, float("-inf"))
+        return F.softmax(att, dim=-1) @ value
+
+
+@wrong("04.attention", "raised IndexError")
+class TransposesAxisTwo:
+    def attention(query, key, value, visible):
+        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "Right, while scores stay moderate")
+class RaschkaRenormalises:
+    def attention(query, key, value, visible):
+        attn_scores = query @ key.T
+        attn_weights = torch.softmax(attn_scores / key.shape[-1] ** 0.5, dim=-1)
+        masked_simple = attn_weights * visible
+        row_sums = masked_simple.sum(dim=-1, keepdim=True)
+        return masked_simple / row_sums @ value
+
+
+@wrong("04.attention", "part")
+class AnnotatedTransformer:
+    def attention(query, key, value, visible):
+        d_k = query.size(-1)
+        scores = torch.matmul(query, key.transpose(-2, -1)) / math.sqrt(d_k)
+        scores = scores.masked_fill(visible == 0, -1e9)
+        p_attn = scores.softmax(dim=-1)
+        return torch.matmul(p_attn, value), p_attn
+
+
+@wrong("04.attention", "raised RuntimeError")
+class NotVisible:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(not visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "raised RuntimeError")
+class NoKeepdim:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        p = scores.masked_fill(~visible, -math.inf).exp()
+        return p / p.sum(-1) @ value
+
+
+@wrong("04.attention", "plain average")
+class PlainAverage:
+    def attention(query, key, value, visible):
+        weights = visible.float()
+        return weights / weights.sum(-1, keepdim=True) @ value
+
+
+@wrong("04.attention", "largest score")
+class Dictionary:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T).masked_fill(~visible, -math.inf)
+        return value[scores.argmax(dim=-1)]
+
+
+@wrong("04.attention", "raised AttributeError")
+class SoftmaxOfAList:
+    def attention(query, key, value, visible):
+        scores = [[float(q @ k) / math.sqrt(len(q)) for k in key] for q in query]
+        return scores.softmax(-1) @ value
+
+
+@wrong("04.attention", "numpy")
+class AllNumpy:
+    def attention(query, key, value, visible):
+        q, k, v, m = (x.detach().numpy() for x in (query, key, value, visible))
+        scores = np.where(m, q @ k.T / np.sqrt(q.shape[1]), -np.inf)
+        e = np.exp(scores - scores.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True) @ v

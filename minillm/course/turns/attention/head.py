@@ -12,10 +12,12 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import moved
 from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Explanation
-from minillm.course.learner.turn import Turn
+from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.attention.mask import causal_mask
+
+LARGEST_EXPONENT = 80  # exp(88.8) overflows in 32 bits, and sums come earlier
 
 
 def attention(query, key, value, visible):
@@ -30,24 +32,39 @@ turn = Turn(
     "04.attention",
     "One head of attention",
     attention,
-    ready_made=("torch.nn.functional.scaled_dot_product_attention",),
+    minutes=12,
+    difficulty=3,
     hints=(
-        "All scores are one matrix product: entry (t, s) of `query @ key.T` is the dot product of query t and key s. "
-        "Divide them by sqrt(D): `math.sqrt(query.shape[-1])`.",
-        "Where `visible` is False, replace the score by minus infinity: `scores.masked_fill(~visible, -math.inf)`. "
-        "Then take the softmax over the keys, `softmax(dim=-1)`.",
-        "The weights are (T, S), the values (S, D). One more matrix product, `weights @ value`, gives (T, D).",
+        "What shape has the table of all scores, and which matrix product of `query` and `key` gives it?",
+        "A hidden key must get the weight 0. Which score does softmax turn into exactly 0? `masked_fill` puts it there.",
+        "Three steps remain: divide the scores by the root of D, take the softmax over the keys, and mix the values.",
     ),
+    ready_made=("torch.nn.functional.scaled_dot_product_attention",),
     errors={
         "name 'D' is not defined": "D is the number of entries in one query: `query.shape[-1]`.",
         r"sqrt\(\): argument": "`torch.sqrt` takes a tensor; for a plain number, use `math.sqrt`.",
-        "mat1 and mat2 shapes": "In `A @ B`, the rows of A must be as long as the columns of B. Here query is (T, D), "
-        "`key.T` (D, S), the weights (T, S) and value (S, D).",
+        "math range error": "Right, until scores pass 709: then `math.exp` overflows. Subtract the row's largest score "
+        "first, or let `softmax(dim=-1)` do it.",
+        "inside of expression|ambiguous": "`not` judges a whole tensor. `~visible` turns every True into False.",
+        "not enough values": "There is no batch here: `query` is (T, D), and `query.shape` has two numbers.",
+        "too many values to unpack": "A vector has D entries, and D differs from case to case.",
+        "mat1 and mat2 shapes|size mismatch": "In `A @ B`, the rows of A must be as long as the columns of B. Here query "
+        "is (T, D), `key.T` (D, S), the weights (T, S) and value (S, D).",
+        r"Dimension out of range|Dimension specified as|too many indices": "There is no batch here: (T, D), with axes 0 and 1. "
+        "`key.T` swaps them, and the last one is -1.",
         r"size of tensor a.*\* ?value": "`*` multiplies entry by entry. `weights @ value` mixes the values.",
+        r"size of tensor a.*sum\((dim=|axis=)?-?1\)": "`sum(-1)` gives (T,), and dividing a (T, S) table by it divides "
+        "columns. `sum(-1, keepdim=True)` keeps a column, (T, 1).",
         "size of tensor a": "With T queries and S keys, scores, `visible` and weights are (T, S): a row per query. "
         "T and S may differ.",
-        "too many values to unpack|not enough values": "A vector has D entries, and D differs from case to case.",
+        "'float' object has no attribute|'list' object has no attribute": "That is a plain Python object. Tensors have "
+        "`.T` and `.softmax`; a list does not.",
     },
+    debrief=Debrief(
+        "Production code calls a kernel such as FlashAttention for a batch of texts and all heads at once. It works "
+        "block by block and never stores the (T, S) table.",
+        "Divide by D instead of its root, and SmolLM2 writes dashes. What do all weights look like then?",
+    ),
 )
 
 
@@ -96,13 +113,28 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     return _not_finite(calls, right, got)
 
 
-def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    for answer in map(as_tensor, got):
-        if answer is not None and not answer.isfinite().all():
-            hint = "Is every score of a row minus infinity? Does an `exp` overflow, or is 0 divided by 0? "
-            hint += "`softmax(dim=-1)` avoids the last two: it first subtracts the largest score of each row."
-            return "The result contains NaN or infinity.", hint
-    return None
+def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    finite = [one is None or bool(one.isfinite().all()) for one in map(as_tensor, got)]
+    if all(finite):
+        return None
+    first = finite.index(False)
+    if all(difference(*pair) is None if fine else _extreme(call) for call, pair, fine in zip(
+        calls, zip(right, got, strict=True), finite, strict=True
+    )):  # fmt: skip
+        hint = "Subtract each row's largest visible score first. `softmax(dim=-1)` does, if the mask comes before it."
+        return (
+            "Right, while scores stay moderate: of large ones, `exp` gives infinity or 0, and 0 / 0 is NaN.",
+            hint,
+            first,
+        )
+    hint = "Is every score of a row minus infinity? Or is 0 divided by 0?"
+    return "The result contains NaN or infinity.", hint, first
+
+
+def _extreme(call: Call) -> bool:
+    """Whether a score is beyond what `exp` can take in 32 bits."""
+    query, key = call[:2]
+    return bool((query @ key.T / math.sqrt(query.shape[-1])).abs().max() > LARGEST_EXPONENT)
 
 
 def _other_dtype(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -163,6 +195,21 @@ every_key.mistake(
     "The weights are applied to the keys instead of the values.",
     "Keys are only for the scores. Mix the values: `weights @ value`.",
     lambda query, key, value, visible: _head(query, key, key, visible),
+)
+every_key.mistake(
+    "Only two of the D entries count in the scores.",
+    "The lesson's example has D = 2. Here D differs from case to case: `query @ key.T` sums over all of them.",
+    lambda query, key, *others: _head(query[:, :2], key[:, :2], *others, scale=2**-0.5),
+)
+every_key.mistake(
+    "The weights all but ignore the scores: each query takes the plain average of what it sees.",
+    "Multiply the queries by the keys, and take the softmax of the scores.",
+    lambda query, key, value, visible: visible.float() / visible.sum(-1, keepdim=True) @ value,
+)
+every_key.mistake(
+    "Each query reads only the key with its largest score.",
+    "That is a dictionary. Softmax turns the scores into weights, and `weights @ value` mixes all values.",
+    lambda query, key, value, visible: value[(query @ key.T).masked_fill(~visible, -math.inf).argmax(-1)],
 )
 every_key.mistake(
     "The weights are returned, (T, S), without the values.",

@@ -16,7 +16,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import moved
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.probe import Explanation
-from minillm.course.learner.turn import Turn
+from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.attention.head import attention
 from minillm.course.turns.attention.mask import causal_mask
 
@@ -47,22 +47,38 @@ turn = Turn(
     "04.heads",
     "Several heads",
     MultiHead,
+    minutes=15,
+    difficulty=4,
     hints=(
-        "Project first, then cut: `self.query(x)` is (T, C), and head h owns its columns `h * D:(h + 1) * D`, with "
-        "`D = x.shape[-1] // self.n_heads`. Do the same with key and value.",
-        "Call `attention` once per head, on that head's columns of query, key and value. Each call returns (T, D).",
-        "Join the heads side by side with `torch.cat(heads, dim=-1)`, which gives (T, C). Then apply `self.output`.",
+        "What shape has `self.query(x)`, and which of its columns belong to head 0 if D = C / n_heads?",
+        "Project all of x first. Then, for each head, cut its D columns out of query, key and value, and attend.",
+        "Each head returns (T, D). Put the heads side by side again, which gives (T, C), and mix them with `self.output`.",
     ),
+    ready_made=("torch.nn.MultiheadAttention", "torch.nn.functional.multi_head_attention_forward"),
     errors={
         "name 'n_heads' is not defined": "`forward` finds it as `self.n_heads`.",
-        "slice indices must be integers": "`/` gives a float, even if nothing is left over; `//` gives a whole number.",
+        "name 'D' is not defined": "D is the width of one head: all columns of x, divided by `self.n_heads`.",
+        "W_[QKV]": "The layer holds its own matrices: `self.query(x)` computes x W_Q, for all heads at once.",
+        "unsupported operand": "A layer is called, not multiplied: `self.query(x)`.",
+        "must be integers|'float' object": "`/` gives a float, even if nothing is left "
+        "over; `//` gives a whole number.",
+        "not enough values": "There is no batch here: x is (T, C), and `x.shape` has two numbers.",
+        r"shapes cannot be multiplied \(3x2 .*self\.output\(": "Only the D columns of one head arrive at `self.output`. "
+        "Is `return` inside the loop, or are the heads added up? They belong side by side.",
+        r"\(5x4 and 6x6\)": "Is D always 2? It is C / n_heads, and differs from case to case.",
         r"mat1 and mat2 shapes.*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side by side: "
         "`torch.cat(heads, dim=-1)`. (`torch.cat(heads)` puts them one below the other.)",
         r"mat1 and mat2 shapes cannot be multiplied \(\d+x\d+ and (\d+)x\1\)": "Is the input cut into heads? Each "
         "projection takes all C columns of x: apply it to x, then cut what it returns.",
         "batch2|shape of the mask|size of tensor a": "`attention` takes one head at a time, with all T rows and D "
         "columns: `query[:, own]`, or `query[h]` after `view(T, H, D).transpose(0, 1)`.",
+        "must be Tensor, not list": "The heads are still a list. `torch.cat(heads, dim=-1)` makes one tensor of them.",
     },
+    debrief=Debrief(
+        "Production code has no loop over heads: it views (B, T, C) as (B, H, T, D) and makes one batched product. Query, "
+        "key and value often share one wide matrix.",
+        "Cut the input instead of its projections, and nothing raises an error. What can a head no longer see?",
+    ),
 )
 
 
@@ -141,16 +157,18 @@ def _other_masks(rng: random.Random) -> list[Call]:
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    if type(got[0]) in (list, tuple):
+        return "The heads are returned as a list.", "Put them side by side with `torch.cat`, then apply `self.output`."
+    if type(got[0]) is Tensor and got[0].dim() == 3:
+        sentence = f"The heads are still apart: the result is {tuple(got[0].shape)}."
+        return sentence, "Put them side by side, (T, C), then apply `self.output`."
     for first in range(0, len(calls), 2):
         changed = moved(calls[first][2], calls[first + 1][2])[0]
         early = [t for t in moved(got[first], got[first + 1]) if t < changed]
         if early:
             hint = "Is `visible` passed on to every head? Does each head have all T tokens, and only its own columns?"
-            return (
-                f"The output at position {early[0]} depends on token {changed}, which is hidden from it.",
-                hint,
-                first,
-            )
+            sentence = f"The output at position {early[0]} depends on token {changed}, which is hidden from it."
+            return sentence, hint, first
     return None
 
 

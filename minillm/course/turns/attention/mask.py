@@ -8,7 +8,8 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
-from minillm.course.learner.turn import Turn
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
 
 
 def causal_mask(T):
@@ -21,20 +22,39 @@ turn = Turn(
     "04.causal_mask",
     "The causal mask",
     causal_mask,
+    minutes=5,
+    difficulty=1,
     hints=(
-        "Row t belongs to query t, column s to key s. Query t sees the keys 0 to t, its own included.",
-        "`torch.arange(T)` holds the positions. Compare a column of them (the queries) with a row of them (the keys).",
-        "`position[:, None] >= position[None, :]` broadcasts to (T, T). `torch.ones(T, T).tril().bool()` is equal.",
+        "Which keys may query 0 see? And query 2? Write the first three rows on paper.",
+        "The row is the query's position t, the column the key's position s. For which s is the entry True?",
+        "Compare a column of positions (the queries) with a row of positions (the keys): broadcasting makes the table.",
     ),
-    errors={"at least 2 dimensions": "`torch.ones(T, T)` is a table, `torch.ones(T)` a row."},
+    errors={
+        "at least 2 dimensions": "`torch.ones(T, T)` is a table, `torch.ones(T)` a row.",
+        "name 'words' is not defined|object of type 'int' has no len": "The number of tokens is the argument `T`.",
+        r"ambiguous": "`not` and `and` judge a whole tensor. `~` and `&` work entry by entry.",
+        r"index \d+ is out of bounds|shape mismatch": "T differs from case to case: make the table from `T` alone.",
+    },
+    debrief=Debrief(
+        "Nobody stores the table for a long text: a kernel is told `is_causal=True` and skips the blocks above the "
+        "diagonal.",
+        "A model writes one token at a time, so there is no later token to see. Why does it need the mask at all?",
+    ),
 )
 
 
-def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The dtype, or the first pair of positions that is wrong."""
-    for mask, answer in zip(right, got, strict=True):
+def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """The type, the dtype, or the first pair of positions that is wrong."""
+    for index, (mask, answer) in enumerate(zip(right, got, strict=True)):
+        if type(answer).__module__ == "numpy":
+            return "The mask is a numpy array.", "Make it a tensor: `torch.from_numpy(mask)`, or use torch throughout."
         if type(answer) is not Tensor:
             return "The mask must be a tensor of True and False.", "`torch.tensor(rows)` turns nested lists into one."
+        if answer.dim() == 2 and answer.shape != mask.shape:
+            T, (rows, columns) = len(mask), answer.shape
+            return f"For T = {T} the mask has {rows} rows and {columns} columns.", "T differs from case to case.", index
+        if answer.shape != mask.shape and answer.numel() == mask.numel() and answer.dim() > 2:
+            return "The mask has extra axes, as for a batch of texts.", "Here it is one text: return (T, T)."
         if answer.shape == mask.shape and (wrong := (answer.bool() != mask).nonzero().tolist()):
             t, s = wrong[0]
             hint = "Write the first three rows on paper: row t has t + 1 times True, then False."

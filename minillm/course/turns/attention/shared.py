@@ -1,0 +1,185 @@
+"""04.grouped: query heads that share keys and values (Ainslie et al. 2023)."""
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.attention.head import attention
+from minillm.course.turns.attention.mask import causal_mask
+
+
+def grouped_attention(query, key, value, visible):
+    """H query heads on K key/value heads, their outputs side by side: (T, H * D)."""
+    H, K = len(query), len(key)
+    outputs = []
+    for h in range(H):
+        k = h // (H // K)  # neighbors share
+        outputs.append(attention(query[h], key[k], value[k], visible))
+    return torch.cat(outputs, dim=-1)
+
+
+turn = Turn(
+    "04.grouped",
+    "Heads that share keys",
+    grouped_attention,
+    minutes=6,
+    difficulty=2,
+    hints=(
+        "With H = 6 and K = 2, which query heads read key/value head 0, and which read 1?",
+        "How many neighbors share one key/value head? Divide h by that, without a remainder.",
+        "Call `attention` once per query head, with the key and value that it shares, and put the outputs side by side.",
+    ),
+    errors={
+        "index .* (is )?out of (bounds|range)": "There are only K key/value heads. With H / K neighbors per head, the last "
+        "query head must get number K - 1.",
+        "only integers|must be integers|'float' object": "`/` gives a float; `//` gives a whole number.",
+        "name '[HK]' is not defined": "H is `len(query)`, K is `len(key)`.",
+        "must match the size|size of tensor a|batch2|match the existing size|mat1 and mat2": "`attention` takes one head "
+        "at a time: `query[h]` is (T, D), and so is the key that it shares.",
+        "must be Tensor, not list": "The outputs are still a list. `torch.cat(outputs, dim=-1)` makes one tensor.",
+    },
+    debrief=Debrief(
+        "A kernel is told `enable_gqa=True`, or the keys are repeated by `repeat_interleave`. `repeat` deals them out in "
+        "turn: the shapes fit, and a trained model writes nonsense.",
+        "SmolLM2 keeps a third of the keys. Which of its sizes could stay the same, and which must shrink?",
+    ),
+)
+
+
+def _neighbors(part: Tensor, H: int) -> Tensor:
+    return part.repeat_interleave(H // len(part), 0)  # (K, S, D) -> (H, S, D)
+
+
+def _in_turn(part: Tensor, H: int) -> Tensor:
+    return part.repeat(H // len(part), 1, 1)
+
+
+def _first(part: Tensor, H: int) -> Tensor:
+    return part[:1].expand(H, -1, -1)
+
+
+def _backwards(part: Tensor, H: int) -> Tensor:
+    return _neighbors(part, H).flip(0)
+
+
+def _side_by_side(heads: Tensor) -> Tensor:
+    return heads.transpose(0, 1).flatten(1)
+
+
+def _grouped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    visible: Tensor,
+    *,
+    keys: Callable[[Tensor, int], Tensor] = _neighbors,
+    values: Callable[[Tensor, int], Tensor] = _neighbors,
+    join: Callable[[Tensor], Tensor] = _side_by_side,
+) -> Tensor:
+    """Grouped-query attention with one thing done differently."""
+    H = len(query)
+    return join(F.scaled_dot_product_attention(query, keys(key, H), values(value, H), visible))
+
+
+def _draw(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
+    return [
+        (numbers(rng, H, T, D), numbers(rng, K, T, D), numbers(rng, K, T, D), causal_mask(T)) for H, K, T, D in sizes
+    ]
+
+
+def _other_masks(rng: random.Random) -> list[Call]:
+    calls = _draw(rng, (4, 2, 4, 2), (3, 1, 5, 2))
+    return [(*call[:3], (numbers(rng, *call[3].shape) > 0) | torch.eye(len(call[3])).bool()) for call in calls]
+
+
+def _too_few(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    (_H, T, D), K = calls[0][0].shape, len(calls[0][1])
+    if type(got[0]) is Tensor and got[0].shape == (T, D):
+        return "Only one head was returned.", "Is `return` inside the loop? Or does each round overwrite the last?"
+    if type(got[0]) is Tensor and got[0].shape == (T, K * D):
+        return (
+            "Only K heads were computed.",
+            "There is one output per query head, H of them. (`zip` stops at the shorter.)",
+        )
+    return None
+
+
+groups = turn.probe("groups of two and three", lambda rng: _draw(rng, (4, 2, 2, 2), (6, 2, 3, 2)), _too_few)
+groups.mistake(
+    "The key/value heads are dealt out in turn: query head h reads number h % K.",
+    "Neighbors share: the first H / K query heads read number 0, the next ones number 1.",
+    partial(_grouped, keys=_in_turn, values=_in_turn),
+)
+groups.mistake(
+    "Every query head reads key/value head 0.",
+    "The first H / K query heads read number 0, the next ones number 1.",
+    partial(_grouped, keys=_first, values=_first),
+)
+groups.mistake(
+    "The keys are shared among neighbors, but every head takes its values from head 0.",
+    "Keys and values go together: use the same number for both.",
+    partial(_grouped, values=_first),
+)
+groups.mistake(
+    "The keys are shared among neighbors, but the values are dealt out in turn.",
+    "Keys and values go together: use the same number for both.",
+    partial(_grouped, values=_in_turn),
+)
+groups.mistake(
+    "The key/value heads are given out from the last to the first.",
+    "Query head 0 reads key/value head 0.",
+    partial(_grouped, keys=_backwards, values=_backwards),
+)
+groups.mistake(
+    "The weights are applied to the keys instead of the values.",
+    "Keys are only for the scores: hand `attention` the value head as well.",
+    lambda query, key, value, visible: _grouped(query, key, key, visible),
+)
+groups.mistake(
+    "The mask is not used.",
+    "Pass `visible` on to every head.",
+    lambda query, key, value, visible: _grouped(query, key, value, visible | True),
+)
+groups.mistake(
+    "The outputs are added up.",
+    "They belong side by side: `torch.cat(outputs, dim=-1)`.",
+    partial(_grouped, join=lambda heads: heads.sum(0)),
+)
+groups.mistake(
+    "The outputs are returned as a list, or stacked, (H, T, D).",
+    "Put them side by side: `torch.cat(outputs, dim=-1)` gives (T, H * D).",
+    partial(_grouped, join=lambda heads: heads),
+)
+groups.mistake(
+    "The heads are one below the other, or joined along the tokens.",
+    "`torch.cat(outputs, dim=-1)` puts the columns side by side, (T, H * D).",
+    partial(_grouped, join=lambda heads: heads.reshape(heads.shape[1], -1)),
+)
+groups.mistake(
+    "The outputs of each group are averaged.",
+    "Each query head has an output of its own, also where it shares keys.",
+    lambda query, key, value, visible: _side_by_side(
+        _grouped(query, key, value, visible, join=lambda heads: heads)
+        .unflatten(0, (len(key), -1))
+        .mean(1, keepdim=True)
+        .expand(-1, len(query) // len(key), -1, -1)
+        .flatten(0, 1)
+    ),
+)
+
+other_masks = turn.probe("any mask, and one head for all", _other_masks)
+other_masks.mistake(
+    "A causal mask is used instead of `visible`.",
+    "Which keys a query may read is decided outside: pass on `visible`, whatever it holds.",
+    lambda query, key, value, visible: _grouped(query, key, value, causal_mask(query.shape[1])),
+)
+turn.probe("a key/value head for each query head", lambda rng: _draw(rng, (3, 3, 2, 2), (2, 2, 4, 3)))
