@@ -263,7 +263,7 @@ class ByGroups:
 
 
 @right("04.grouped")
-class FilledInPlace:
+class ColumnsInPlace:
     def grouped_attention(query, key, value, visible):
         H, T, D = query.shape
         out = query.new_zeros(T, H * D)

@@ -36,7 +36,7 @@ turn = Turn(
     difficulty=3,
     hints=(
         "What shape has the table of all scores, and which matrix product of `query` and `key` gives it?",
-        "A hidden key must get the weight 0. Which score does softmax turn into exactly 0? `masked_fill` puts it there.",
+        "A hidden key must get the weight 0. Which score does softmax turn into exactly 0?",
         "Three steps remain: divide the scores by the root of D, take the softmax over the keys, and mix the values.",
     ),
     ready_made=("torch.nn.functional.scaled_dot_product_attention",),
@@ -48,10 +48,10 @@ turn = Turn(
         "inside of expression|ambiguous": "`not` judges a whole tensor. `~visible` turns every True into False.",
         "not enough values": "There is no batch here: `query` is (T, D), and `query.shape` has two numbers.",
         "too many values to unpack": "A vector has D entries, and D differs from case to case.",
-        "mat1 and mat2 shapes|size mismatch": "In `A @ B`, the rows of A must be as long as the columns of B. Here query "
-        "is (T, D), `key.T` (D, S), the weights (T, S) and value (S, D).",
-        r"Dimension out of range|Dimension specified as|too many indices": "There is no batch here: (T, D), with axes 0 and 1. "
-        "`key.T` swaps them, and the last one is -1.",
+        "mat1 and mat2 shapes|size mismatch": "In `A @ B`, the rows of A must be as long as the columns of B. Here "
+        "query is (T, D), `key.T` (D, S), the weights (T, S) and value (S, D).",
+        r"Dimension out of range|Dimension specified as|too many indices": "There is no batch here: (T, D), with axes "
+        "0 and 1. `key.T` swaps them, and the last one is -1.",
         r"size of tensor a.*\* ?value": "`*` multiplies entry by entry. `weights @ value` mixes the values.",
         r"size of tensor a.*sum\((dim=|axis=)?-?1\)": "`sum(-1)` gives (T,), and dividing a (T, S) table by it divides "
         "columns. `sum(-1, keepdim=True)` keeps a column, (T, 1).",

@@ -52,7 +52,7 @@ turn = Turn(
     hints=(
         "What shape has `self.query(x)`, and which of its columns belong to head 0 if D = C / n_heads?",
         "Project all of x first. Then, for each head, cut its D columns out of query, key and value, and attend.",
-        "Each head returns (T, D). Put the heads side by side again, which gives (T, C), and mix them with `self.output`.",
+        "Each head returns (T, D). Put the heads side by side, which gives (T, C), and mix them with `self.output`.",
     ),
     ready_made=("torch.nn.MultiheadAttention", "torch.nn.functional.multi_head_attention_forward"),
     errors={
@@ -63,8 +63,8 @@ turn = Turn(
         "must be integers|'float' object": "`/` gives a float, even if nothing is left "
         "over; `//` gives a whole number.",
         "not enough values": "There is no batch here: x is (T, C), and `x.shape` has two numbers.",
-        r"shapes cannot be multiplied \(3x2 .*self\.output\(": "Only the D columns of one head arrive at `self.output`. "
-        "Is `return` inside the loop, or are the heads added up? They belong side by side.",
+        r"shapes cannot be multiplied \(3x2 .*self\.output\(": "Only the D columns of one head arrive at "
+        "`self.output`. Is `return` inside the loop, or are the heads added up? They belong side by side.",
         r"\(5x4 and 6x6\)": "Is D always 2? It is C / n_heads, and differs from case to case.",
         r"mat1 and mat2 shapes.*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side by side: "
         "`torch.cat(heads, dim=-1)`. (`torch.cat(heads)` puts them one below the other.)",
@@ -75,8 +75,8 @@ turn = Turn(
         "must be Tensor, not list": "The heads are still a list. `torch.cat(heads, dim=-1)` makes one tensor of them.",
     },
     debrief=Debrief(
-        "Production code has no loop over heads: it views (B, T, C) as (B, H, T, D) and makes one batched product. Query, "
-        "key and value often share one wide matrix.",
+        "Production code has no loop over heads: it views (B, T, C) as (B, H, T, D) and makes one batched product. "
+        "Query, key and value often share one wide matrix.",
         "Cut the input instead of its projections, and nothing raises an error. What can a head no longer see?",
     ),
 )

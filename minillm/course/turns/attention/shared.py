@@ -36,20 +36,20 @@ turn = Turn(
     hints=(
         "With H = 6 and K = 2, which query heads read key/value head 0, and which read 1?",
         "How many neighbors share one key/value head? Divide h by that, without a remainder.",
-        "Call `attention` once per query head, with the key and value that it shares, and put the outputs side by side.",
+        "Call `attention` once per query head, with the key and value that it shares, and join the outputs.",
     ),
     errors={
-        "index .* (is )?out of (bounds|range)": "There are only K key/value heads. With H / K neighbors per head, the last "
-        "query head must get number K - 1.",
+        "index .* (is )?out of (bounds|range)": "There are K key/value heads. With H / K neighbors per head, the "
+        "last query head must get number K - 1.",
         "only integers|must be integers|'float' object": "`/` gives a float; `//` gives a whole number.",
         "name '[HK]' is not defined": "H is `len(query)`, K is `len(key)`.",
-        "must match the size|size of tensor a|batch2|match the existing size|mat1 and mat2": "`attention` takes one head "
-        "at a time: `query[h]` is (T, D), and so is the key that it shares.",
+        "must match the size|size of tensor a|batch2|match the existing size|mat1 and mat2": "`attention` takes one "
+        "head at a time: `query[h]` is (T, D), and so is the key that it shares.",
         "must be Tensor, not list": "The outputs are still a list. `torch.cat(outputs, dim=-1)` makes one tensor.",
     },
     debrief=Debrief(
-        "A kernel is told `enable_gqa=True`, or the keys are repeated by `repeat_interleave`. `repeat` deals them out in "
-        "turn: the shapes fit, and a trained model writes nonsense.",
+        "A kernel is told `enable_gqa=True`, or the keys are repeated by `repeat_interleave`. `repeat` deals them out "
+        "in turn: the shapes fit, and a trained model writes nonsense.",
         "SmolLM2 keeps a third of the keys. Which of its sizes could stay the same, and which must shrink?",
     ),
 )
