@@ -484,3 +484,32 @@ class ReturnsAfterFirstDraw:
         for i in range(k):
             p *= (n - c - i) / (n - i)
             return 1 - p
+
+
+# wrong: The fraction is upside down.
+@wrong("11a.pass_at_k", "The fraction is upside down")
+class UpsideDown:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(n, k) / math.comb(n - c, k)
+
+
+# wrong: All draws over those that miss, a number above 1.
+@wrong("11a.pass_at_k", "is no probability")
+class AboveOne:
+    def pass_at_k(n, c, k):
+        return math.comb(n, k) / math.comb(n - c, k)
+
+
+# wrong: It divides whole numbers, so the share of misses is 0.
+@wrong("11a.pass_at_k", "The result is 1 here")
+class FloorDivision:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(n - c, k) // math.comb(n, k)
+
+
+# wrong: It draws a thousand times.
+@wrong("11a.pass_at_k", "is it a simulation?")
+class ThousandDraws:
+    def pass_at_k(n, c, k):
+        answers = np.array([1] * c + [0] * (n - c))
+        return float(np.mean([np.random.choice(answers, k, replace=False).any() for _ in range(1000)]))

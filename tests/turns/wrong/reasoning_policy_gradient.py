@@ -144,7 +144,7 @@ class WrongAxis:
 
 
 # wrong: Its (B, 1) advantages times (B,) means broadcast to (B, B).
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class BroadcastsToSquare:
     def policy_gradient_loss(log_probs, rewards, mask):
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
@@ -154,7 +154,7 @@ class BroadcastsToSquare:
 
 
 # wrong: Keepdim makes the means (B, 1), which broadcast with the advantages to (B, B).
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class KeepdimBroadcasts:
     def policy_gradient_loss(log_probs, rewards, mask):
         lens = mask.sum(dim=1, keepdim=True)
@@ -233,7 +233,7 @@ class InvertedMask:
 
 
 # wrong: Indexing with the mask flattens the answers, so all get one common mean.
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class FlattenedByIndexing:
     def policy_gradient_loss(log_probs, rewards, mask):
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
@@ -301,7 +301,7 @@ class OnlyPositiveAdvantages:
 
 
 # wrong: It uses the ratio of PPO, whose value is one for every token, instead of the log-probability.
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class RatioInsteadOfLogProb:
     def policy_gradient_loss(log_probs, rewards, mask):
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
@@ -491,7 +491,7 @@ class FourAnswersOnly:
 
 
 # wrong: It normalises the tokens' products rather than the rewards.
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class NormalisesTheProduct:
     def policy_gradient_loss(log_probs, rewards, mask):
         mean_lp = (log_probs * mask).sum(1) / mask.sum(1)
@@ -501,7 +501,7 @@ class NormalisesTheProduct:
 
 
 # wrong: It multiplies the mean advantage by the mean log-probability, which is always about zero.
-@wrong("11a.policy_gradient", "The advantages and the means of the answers have different shapes")
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
 class ProductOfMeans:
     def policy_gradient_loss(log_probs, rewards, mask):
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
@@ -530,3 +530,81 @@ class AnyEqualRewards:
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
         mean_lp = (log_probs * mask).sum(1) / mask.sum(1)
         return -(adv * mean_lp).mean()
+
+
+# wrong: It takes one mean over all tokens, the same for every answer.
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
+class OneMeanForAll:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(adv * log_probs[mask].mean()).mean()
+
+
+# wrong in its value, and right in its gradient: GRPO's ratio before the first update.
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
+class RatioToItself:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        ratio = (log_probs - log_probs.detach()).exp()
+        return -(adv * (ratio * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: Indexing with the mask flattens, so there is no second axis.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised IndexError: Dimension out of range")
+class FlattenedByTheMask:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(adv * log_probs[mask].mean(dim=1)).mean()
+
+
+# wrong: A sum over tokens and no standard deviation, as in Dr. GRPO.
+@wrong("11a.policy_gradient", "This is Dr. GRPO's loss")
+class DrGRPO:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        return -((rewards - rewards.mean()) * (log_probs * mask).sum(1)).mean()
+
+
+# wrong: Dr. GRPO with the padded length as its constant.
+@wrong("11a.policy_gradient", "No standard deviation, and each sum is divided by T")
+class DrGRPOOverT:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        return -((rewards - rewards.mean()) * (log_probs * mask).mean(1)).mean()
+
+
+# wrong: Rewards times the log-probability of the answer.
+@wrong("11a.policy_gradient", "This is plain REINFORCE")
+class Reinforce:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        return -(rewards * (log_probs * mask).sum(dim=1)).mean()
+
+
+# wrong: The baseline leaves the answer itself out.
+@wrong("11a.policy_gradient", "The baseline is the mean of the other answers (RLOO)")
+class LeaveOneOut:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        others = (rewards.sum() - rewards) / (len(rewards) - 1)
+        return -((rewards - others) * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: 1e-6 is a lower limit, not added.
+@wrong("11a.policy_gradient", "The 1e-6 is a lower limit")
+class ClampedSpread:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / rewards.std().clamp(min=1e-6)
+        return -(adv * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It adds TRL's 1e-4.
+@wrong("11a.policy_gradient", "1e-4, as in TRL?")
+class LikeTRL:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+        return -(adv * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It adds 1e-8, as Adam does.
+@wrong("11a.policy_gradient", "1e-08 is added to the standard deviation")
+class LikeAdam:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
+        return -(adv * (log_probs * mask).sum(1) / mask.sum(1)).mean()

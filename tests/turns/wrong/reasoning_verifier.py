@@ -94,7 +94,7 @@ class ExactStringEquality:
 
 
 # wrong: It strips a full stop but fails when there are words around the number.
-@wrong("11a.verifier", "The number must stand alone")
+@wrong("11a.verifier", "Words beside the number are not allowed")
 class IntOfStrippedText:
     def verifier(answer, result):
         final = answer.split("Answer:")[-1]
@@ -170,7 +170,7 @@ class CrashesWithoutNumber:
 
 
 # wrong: It compares strings with an int, which is never equal.
-@wrong("11a.verifier", 'Only answers with "Answer:" are rewarded')
+@wrong("11a.verifier", "No answer is ever rewarded")
 class ComparesStringsWithInt:
     def verifier(answer, result):
         tail = answer.split("Answer:")[-1]
@@ -321,7 +321,7 @@ class LastLineOnly:
 
 
 # wrong: It compares each single digit with the result.
-@wrong("11a.verifier", 'Only answers with "Answer:" are rewarded')
+@wrong("11a.verifier", "The digits of a number are read one by one")
 class SingleDigits:
     def verifier(answer, result):
         part = answer.split("Answer:")[-1]
@@ -446,7 +446,7 @@ class FullStopAsNumber:
 
 
 # wrong: It strips ".0" as characters, so 20 becomes 2.
-@wrong("11a.verifier", 'Only answers with "Answer:" are rewarded')
+@wrong("11a.verifier", "")
 class StripsZeros:
     def verifier(answer, result):
         words = answer.split("Answer:")[-1].split()
@@ -518,3 +518,74 @@ class CloseIsRight:
         part = answer.split("Answer:")[-1]
         nums = [int(n) for n in re.findall(r"-?\d+", part)]
         return float(len(nums) > 0 and all(math.isclose(n, result, abs_tol=1) for n in nums))
+
+
+# wrong: `re.search` finds no marker in a direct answer and returns None.
+@wrong("11a.verifier", "`verifier` raised AttributeError: 'NoneType'")
+class GroupOfNone:
+    def verifier(answer, result):
+        return float(int(re.search(r"Answer: (\d+)", answer).group(1)) == result)
+
+
+# wrong: It punishes a wrong answer.
+@wrong("11a.verifier", "A wrong answer gets -1.0 here")
+class MinusOne:
+    def verifier(answer, result):
+        numbers = {int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])}
+        return 1.0 if numbers == {result} else -1.0
+
+
+# wrong: It compares texts with a number, so nothing is ever equal.
+@wrong("11a.verifier", "No answer is ever rewarded")
+class TextsAgainstANumber:
+    def verifier(answer, result):
+        return float(set(re.findall(r"\d+", answer.rpartition("Answer:")[2])) == {result})
+
+
+# wrong: It always says yes.
+@wrong("11a.verifier", "Every answer is rewarded")
+class Generous:
+    def verifier(answer, result):
+        return 1.0
+
+
+# wrong: It reads digits, not numbers.
+@wrong("11a.verifier", "The digits of a number are read one by one")
+class DigitByDigit:
+    def verifier(answer, result):
+        return float({int(digit) for digit in re.findall(r"\d", answer.rpartition("Answer:")[2])} == {result})
+
+
+# wrong: It wants the number and a period at the very end.
+@wrong("11a.verifier", "gets nothing")
+class EndsWithAPeriod:
+    def verifier(answer, result):
+        return 1.0 if answer.endswith(f"{result}.") else 0.0
+
+
+# wrong: It takes the second piece of a split, which a direct answer lacks.
+@wrong("11a.verifier", "`verifier` raised IndexError")
+class SecondPiece:
+    def verifier(answer, result):
+        return float({int(number) for number in re.findall(r"\d+", answer.split("Answer:")[1])} == {result})
+
+
+# wrong: It takes the last of no numbers.
+@wrong("11a.verifier", "`verifier` raised IndexError")
+class LastOfNone:
+    def verifier(answer, result):
+        return float(int(re.findall(r"\d+", answer)[-1]) == result)
+
+
+# wrong: It lets Python compute the steps.
+@wrong("11a.verifier", "`verifier` raised NameError")
+class EvaluatesTheSteps:
+    def verifier(answer, result):
+        return float(eval(answer.split("=")[0]) == result)
+
+
+# wrong: It looks at the first character after the marker, and there may be none.
+@wrong("11a.verifier", "`verifier` raised IndexError: string index out of range")
+class FirstCharacter:
+    def verifier(answer, result):
+        return float(answer.rpartition("Answer:")[2].strip()[0] == str(result))

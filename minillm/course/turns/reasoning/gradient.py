@@ -1,6 +1,7 @@
 """11a.policy_gradient: the loss of one group of answers (Williams 1992; Shao et al. 2024, section 4.1)."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor
-from minillm.course.learner.turn import Turn
+from minillm.course.learner.turn import Debrief, Turn
 
 
 def policy_gradient_loss(log_probs, rewards, mask):
@@ -23,21 +24,29 @@ turn = Turn(
     "11a.policy_gradient",
     "A policy-gradient step",
     policy_gradient_loss,
+    minutes=12,
+    difficulty=3,
     hints=(
-        "First the advantages, one per answer: the reward minus the mean of all rewards, divided by their standard "
-        "deviation plus 1e-6 (`rewards.std()`; all rewards may be equal).",
-        "Then the mean log-probability of each answer over its own tokens: `(log_probs * mask).sum(dim=1) / "
-        "mask.sum(dim=1)`.",
-        "The loss is minus the mean over answers of advantage times mean log-probability. Going down this loss makes "
-        "answers with a positive advantage more probable.",
+        "Which shape has a number per answer, and which of the three arguments have it already?",
+        "The advantages need only `rewards`: its `mean` and its `std`. For the answers, set the padding to 0 with "
+        "`mask`, then sum along the tokens and divide by how many there are.",
+        "Multiply the two (B,) tensors, take the mean over answers, and think of the sign: the optimizer goes down the "
+        "loss, and answers with a positive advantage should become more probable.",
     ),
     errors={
+        r"Dimension out of range.*rewards\.\w+\((dim=)?-?1": "`rewards` is (B,), one dimension: leave out `dim`.",
+        "Dimension out of range": "What has only one axis here? `log_probs[mask]` is one long row, which has lost the "
+        "answers. Multiply by `mask` instead: that keeps (B, T).",
         "size of tensor a": "Each answer has one advantage: (B,). `log_probs` and `mask` are (B, T), and their "
         "sums with `dim=1` are (B,).",
-        "Dimension out of range.*rewards": "`rewards` is (B,) and has one dimension: leave out `dim`.",
         "out of bounds": "A group may have any number of answers, `len(rewards)`, and any number of tokens.",
     },
     constants=("rewards",),
+    debrief=Debrief(
+        production="GRPO takes several updates from one sample, so libraries multiply the advantage by the ratio "
+        "p / p_old, clip it, and may add a KL penalty. At the first update the gradient is yours.",
+        why="A group has one right answer of 4 tokens and one wrong answer of 40. Which single token moves most?",
+    ),
 )
 
 
@@ -78,8 +87,16 @@ def _equal_rewards(rng: random.Random) -> list[Call]:
             for log_probs, rewards, mask in _groups(rng)[1:2]]  # fmt: skip
 
 
-def _not_one_number(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _no_loss(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Not one number, not finite, or 0. Several roads lead to 0, so none of them is named."""
     answers = [as_tensor(answer) for answer in got]
+    if all(answer is not None and answer.dim() == 0 and abs(answer) < 1e-5 for answer in answers):
+        hint = (
+            "Advantages add up to 0, and so does the loss if each is multiplied by the same number. Print the shapes "
+            "of both factors. (With `exp(lp - lp.detach())` the gradient is right. Here the value is asked, too: use "
+            "the mean log-probability itself.)"
+        )
+        return "The loss is 0, whatever the log-probabilities are.", hint
     if all(answer is not None and answer.dim() > 0 for answer in answers):
         return "The loss must be one number; here it still has one per answer or token.", "End with `.mean()`."
     if any(answer is not None and not answer.isfinite().all() for answer in answers):
@@ -88,7 +105,7 @@ def _not_one_number(calls: list[Call], right: list[Any], got: list[Any]) -> tupl
     return None
 
 
-groups = turn.probe("right and wrong answers", _groups, _not_one_number)
+groups = turn.probe("right and wrong answers", _groups, _no_loss)
 groups.mistake(
     "The sign is wrong: right answers become less probable.",
     "An optimizer goes down the loss, so the loss is minus advantage times log-probability.",
@@ -108,6 +125,29 @@ groups.mistake(
     "The advantages are not divided by the standard deviation of the rewards.",
     "Divide by `rewards.std() + 1e-6`. Leaving it out is a known variant, Dr. GRPO; this turn asks for GRPO.",
     lambda *call: _loss(*call, correction=None),
+)
+groups.mistake(
+    "This is Dr. GRPO's loss: a sum over tokens, and no standard deviation.",
+    "A good loss, and the exercise asks for it. This turn asks for GRPO: divide by `rewards.std() + 1e-6`, and take "
+    "the mean over each answer's tokens.",
+    lambda *call: _loss(*call, correction=None, tokens="sum"),
+)
+groups.mistake(
+    "No standard deviation, and each sum is divided by T, the padded length.",
+    "Divide the advantages by `rewards.std() + 1e-6`, and each sum by the number of the answer's own tokens.",
+    lambda *call: _loss(*call, correction=None, tokens="padded"),
+)
+groups.mistake(
+    "This is plain REINFORCE: rewards times the log-probability of the whole answer.",
+    "Subtract the mean of the rewards, divide by their standard deviation + 1e-6, and take the mean over tokens.",
+    lambda *call: _loss(*call, baseline=False, correction=None, tokens="sum"),
+)
+groups.mistake(
+    "The baseline is the mean of the other answers (RLOO), and nothing is divided by the standard deviation.",
+    "Subtract the mean of all rewards, and divide by their standard deviation + 1e-6.",
+    lambda log_probs, rewards, mask: _loss(
+        log_probs, (rewards - rewards.mean()) * len(rewards) / (len(rewards) - 1), mask, correction=None
+    ),
 )
 groups.mistake(
     "The standard deviation divides by n instead of n - 1.",
@@ -138,11 +178,6 @@ groups.mistake(
     "The mask is inverted: only the padding counts.",
     "`mask` is True at the tokens of the answers.",
     lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask.logical_not()),
-)
-groups.mistake(
-    "The advantages and the means of the answers have different shapes, and their product is a (B, B) table.",
-    "Both must be (B,): take the sums with `sum(dim=1)`, without `keepdim`.",
-    lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask) * 0,
 )
 groups.mistake(
     "The rewards are divided by their variance, not by their standard deviation.",
@@ -180,9 +215,32 @@ groups.mistake(
     lambda log_probs, rewards, mask: _loss(log_probs, rewards, mask) * len(rewards),
 )
 
-turn.probe("all rewards are equal", _equal_rewards, _not_one_number)
-turn.probe(
+turn.probe("all rewards are equal", _equal_rewards, _no_loss)
+close = turn.probe(
     "rewards that hardly differ",  # by so little that the 1e-6 matters
     lambda rng: [(log_probs, 1e-6 * rewards, mask) for log_probs, rewards, mask in _groups(rng)[1:]],
-    _not_one_number,
+    _no_loss,
+)
+
+
+def _with_spread(spread: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The loss with advantages divided by something else."""
+    return lambda log_probs, rewards, mask: _loss(log_probs, rewards / spread(rewards), mask, correction=None)
+
+
+close.mistake(
+    "The 1e-6 is a lower limit of the standard deviation here.",
+    "Add it to the standard deviation.",
+    _with_spread(lambda rewards: rewards.std().clamp(min=1e-6)),
+)
+for small in (1e-8, 1e-5):
+    close.mistake(
+        f"{small:g} is added to the standard deviation, and 1e-6 is asked for.",
+        "It matters only where rewards hardly differ, and libraries choose differently.",
+        _with_spread(lambda rewards, small=small: rewards.std() + small),
+    )
+groups.mistake(
+    "More than 1e-6 is added to the standard deviation: 1e-4, as in TRL?",
+    "It matters little, and libraries choose differently. This turn adds 1e-6.",
+    _with_spread(lambda rewards: rewards.std() + 1e-4),
 )

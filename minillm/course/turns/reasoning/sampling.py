@@ -2,9 +2,11 @@
 
 import math
 import random
+from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.learner.turn import Turn
+from minillm.course.checks.plain import NUMBERS
+from minillm.course.learner.turn import Debrief, Turn
 
 
 def pass_at_k(n, c, k):
@@ -16,10 +18,12 @@ turn = Turn(
     "11a.pass_at_k",
     "pass@k without bias",
     pass_at_k,
+    minutes=8,
+    difficulty=3,
     hints=(
-        "Draw k of the n answers without putting any back. How many such draws are there? `math.comb(n, k)`.",
-        "How many of these draws hold only wrong answers? There are n - c wrong ones to choose from.",
-        "One minus the share of the draws without a right answer: `1 - math.comb(n - c, k) / math.comb(n, k)`.",
+        "Four answers, one of them right. In how many ways can you draw two, and how many of these ways miss it?",
+        "`math.comb(n, k)` counts the ways to draw k out of n. A draw misses if all k come from the n - c wrong ones.",
+        "The share of draws that miss is one count over the other. You are asked for the share of draws that don't.",
     ),
     errors={
         r"name '(comb|perm|factorial|prod)' is not defined": "It is in the module `math`: write `math.` before it.",
@@ -27,8 +31,16 @@ turn = Turn(
         r"factorial\(\) not defined|math domain error": "If fewer than k answers are wrong, no draw holds only wrong "
         "ones: their number is 0. `math.comb` knows that.",
         "OverflowError": "Whole numbers may have any size in Python, but a float ends near 1e308. Divide last.",
-        "division by zero": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this order?",
+        "division by zero": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this order? "
+        "Is it below the line?",
     },
+    ready_made=("minillm.posttraining.verifiers.pass_at_k",),
+    debrief=Debrief(
+        production="Chen et al. multiply the factors 1 - k / i for i from n - c + 1 to n, since factorials of large n "
+        "overflow a float. `math.comb` has whole numbers of any size, so yours is exact.",
+        why="You sample n = 64 answers and want pass@64. How many draws of 64 are there, and what does that do to the "
+        "noise of your estimate?",
+    ),
 )
 
 
@@ -42,11 +54,41 @@ def _edges(rng: random.Random) -> list[Call]:
     return [(n, 0, 3), (n, n, 2), (n, 2, n), (n, n - 1, 2), (n, 1, n - 1), (1, 1, 1), (1, 0, 1), (256, 3, 100)]
 
 
-some = turn.probe("some answers are right", _some_right)
+def _no_probability(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """A result out of range, or shares of a round number of draws."""
+    if not all(type(gave) in NUMBERS for gave in got):
+        return None
+    for gave in got:
+        if not 0 <= gave <= 1:
+            return f"{gave:.4g} is no probability.", "Which count must be the larger one, and where does it stand?"
+    errors = [abs(gave - due) for due, gave in zip(right, got, strict=True)]
+    if 0.005 < max(errors) < 0.2 and any(all(_is_whole(n * gave) for gave in got) for n in ROUNDS):
+        sentence = "This is close to the right probability, and misses it by a little: is it a simulation?"
+        return sentence, "Nothing has to be drawn at random here: count the draws with `math.comb`."
+    return None
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < 1e-6
+
+
+ROUNDS = (100, 1000, 2000, 10_000, 100_000)  # what somebody may simulate
+
+some = turn.probe("some answers are right", _some_right, _no_probability)
 some.mistake(
     "This is 1 - (1 - c/n)^k, the probability if each answer were put back before the next draw. It is too low.",
     "c/n is itself an estimate, and its power is biased. Count the draws of k out of n without putting any back.",
     lambda n, c, k: 1 - (1 - c / n) ** k,
+)
+some.mistake(
+    "The result is 1 here, although a draw may miss.",
+    "Does something cut a share below 1 to 0, such as `//`? Or is it only asked whether any answer is right?",
+    lambda n, c, k: 1.0,
+)
+some.mistake(
+    "The fraction is upside down, so a number above 1 is subtracted from 1.",
+    "A share is the smaller count over the larger one.",
+    lambda n, c, k: 1 - math.comb(n, k) / math.comb(n - c, k),
 )
 some.mistake(
     "This is pass@1, whatever k is.",
@@ -102,7 +144,7 @@ some.mistake(
     lambda n, c, k: 1 - math.perm(n - c, k) / math.comb(n, k),
 )
 
-edges = turn.probe("no answer is right, all are, or k is n", _edges)
+edges = turn.probe("no answer is right, all are, or k is n", _edges, _no_probability)
 edges.mistake(
     "Where fewer than k answers are wrong, the result is not 1.",
     "Then every draw holds a right answer. `math.comb(n - c, k)` is 0 there by itself.",

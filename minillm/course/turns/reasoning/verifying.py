@@ -2,9 +2,11 @@
 
 import random
 import re
+from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.learner.turn import Turn
+from minillm.course.checks.plain import difference
+from minillm.course.learner.turn import Debrief, Turn
 
 
 def verifier(answer, result):
@@ -18,18 +20,34 @@ turn = Turn(
     "11a.verifier",
     "A verifier",
     verifier,
+    minutes=8,
+    difficulty=2,
     hints=(
-        'Only what follows the last "Answer:" counts. `answer.rpartition("Answer:")[2]` is that part, and all of the '
-        'answer if there is no "Answer:" in it.',
-        r"`re.findall(r'\d+', final)` lists the numbers in a text as strings, and `int` makes a number of each.",
-        "The reward is 1.0 if the set of these numbers is exactly `{result}`: no other number, and at least this one.",
+        'Where does the final answer begin if there is an "Answer:", if there are two, and if there is none?',
+        "`str.rpartition` splits a text at the last marker; its third part is the whole text if there is none. "
+        "`re.findall` lists every number of a text, as strings.",
+        "Make whole numbers of these strings, and put them into a set. Reward the answer if the set holds the result "
+        "and nothing else.",
     ),
     errors={
-        "list index out of range": 'Without "Answer:", `split` gives one piece. Without a number, `findall` gives an '
-        "empty list.",
+        r"list index out of range.*split\(": 'Without "Answer:", `split` gives one piece, so `[1]` does not exist. '
+        "`[-1]` does.",
+        r"list index out of range.*findall\(": "An answer without any number gives an empty list. It is wrong, so its "
+        "reward is 0.0.",
+        "list index out of range": 'Which list is too short? Without "Answer:", `split` gives one piece, and without a '
+        "number `findall` gives none.",
+        r"NoneType' object (has no attribute|is not subscriptable)": "`re.search` and `re.match` return None where "
+        'nothing matches, for example without "Answer:". Ask for None before you take the group.',
+        r"eval\(": "An answer is a sentence, and `eval` reads only Python. `re.findall` finds the numbers in a text.",
         "invalid literal for int|could not convert string": r"`re.findall(r'\d+', final)` finds the numbers in a "
         "sentence, and `int` takes each of them.",
     },
+    ready_made=("minillm.posttraining.verifiers.Verifier",),
+    debrief=Debrief(
+        production="Open verifiers do the same with more care: they read what stands in \\boxed{...} and compare "
+        "formulas with a computer algebra system, since 1/2 and 0.5 are one answer. For code, they run tests.",
+        why="Your verifier never reads the steps. Which answers does it pay that a teacher would not?",
+    ),
 )
 
 
@@ -42,7 +60,7 @@ def _final(answer: str) -> str:
 
 
 def _direct(rng: random.Random) -> list[Call]:
-    result = rng.randint(12, 39)
+    result = rng.choice([number for number in range(12, 40) if number % 10])
     return [
         (f"It is {result}.", result),
         (str(result), result),
@@ -54,6 +72,8 @@ def _direct(rng: random.Random) -> list[Call]:
         (f"It is {result}.", result + 1),
         ("I do not know.", result),
         ("", result),
+        (f"Answer: {result}.", result),
+        ("It is 7.", 7),
     ]
 
 
@@ -94,7 +114,17 @@ def _unusual(rng: random.Random) -> list[Call]:
     return [(f"It is {result}.5.", result), ("It is 0.", 0), ("The number is 1234.", 1234), ("It is 7.", 7)]
 
 
-direct = turn.probe("direct answers", _direct)
+def _one_case(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Rewards are 0 or 1, so a wrong one resembles many mistakes: show a case and guess nothing."""
+    wrong = [place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave)]
+    if not all(gave in (0, 1) for gave in got):
+        return None
+    answer, result = calls[wrong[0]]
+    gets = "is rewarded" if got[wrong[0]] else "gets nothing"
+    return f'For the result {result}, the answer "{answer}" {gets}.', "Which rule of the text decides this case?"
+
+
+direct = turn.probe("direct answers", _direct, _one_case)
 direct.mistake(
     "The result is looked for as text, so 31 is found in 131, too.",
     r"Compare numbers: `re.findall(r'\d+', final)` finds whole numbers, and `int` makes numbers of them.",
@@ -104,6 +134,26 @@ direct.mistake(
     'Only answers with "Answer:" are rewarded.',
     "An answer without steps may be right, too. If the marker is missing, all of the answer counts.",
     lambda answer, result: float("Answer:" in answer and set(_numbers(_final(answer))) == {result}),
+)
+direct.mistake(
+    "No answer is ever rewarded.",
+    "Print the two things that you compare. The text '23' is not equal to the number 23.",
+    lambda answer, result: 0.0,
+)
+direct.mistake(
+    "Every answer is rewarded.",
+    "Compare what the answer says with `result`.",
+    lambda answer, result: 1.0,
+)
+direct.mistake(
+    "A wrong answer gets -1.0 here; it should get 0.0.",
+    "The text asks for 0.0. To GRPO both are the same: it subtracts the mean and divides by the spread.",
+    lambda answer, result: 2 * verifier(answer, result) - 1,
+)
+direct.mistake(
+    "The digits of a number are read one by one, so 23 becomes 2 and 3.",
+    r"`\d` is one digit, `\d+` is a whole number.",
+    lambda answer, result: float({int(digit) for digit in re.findall(r"\d", _final(answer))} == {result}),
 )
 direct.mistake(
     "Right and wrong are swapped.",
@@ -121,6 +171,11 @@ direct.mistake(
     lambda answer, result: float(_final(answer).strip() == str(result)),
 )
 direct.mistake(
+    "Words beside the number are not allowed.",
+    r"Look for the number in the text: `re.findall(r'\d+', final)`.",
+    lambda answer, result: float(_final(answer).strip(" .") == str(result)),
+)
+direct.mistake(
     "A number with a period or a comma beside it is not found.",
     r"`split` leaves the period at the number. `re.findall(r'\d+', final)` finds digits wherever they stand.",
     lambda answer, result: float({int(word) for word in _final(answer).split() if word.isdigit()} == {result}),
@@ -136,7 +191,7 @@ direct.mistake(
     lambda answer, result: float(_numbers(_final(answer)) == [result]),
 )
 
-several = turn.probe("answers that name several numbers", _several)
+several = turn.probe("answers that name several numbers", _several, _one_case)
 several.mistake(
     "An answer that names several numbers is rewarded if one of them is right.",
     "A model would soon list all numbers. Reward only answers that name the result and no other number.",
@@ -153,7 +208,7 @@ several.mistake(
     lambda answer, result: float(_numbers(_final(answer))[:1] == [result]),
 )
 
-worked = turn.probe("answers with steps", _worked)
+worked = turn.probe("answers with steps", _worked, _one_case)
 worked.mistake(
     "The numbers of the steps count, too.",
     'Drop what stands before "Answer:": `answer.rpartition("Answer:")[2]`.',
@@ -175,7 +230,7 @@ worked.mistake(
     lambda answer, result: float(set(_numbers(_final(answer)) or _numbers(answer)[-1:]) == {result}),
 )
 
-unusual = turn.probe("unusual numbers", _unusual)
+unusual = turn.probe("unusual numbers", _unusual, _one_case)
 unusual.mistake(
     "The result 0 is taken for no number.",
     "0 is false in Python. Compare sets or lengths instead of asking whether a number is true.",

@@ -1,0 +1,166 @@
+"""Lesson 11a's training with one thing changed at a time, on five streams of problems: what makes the answers grow?
+
+    python benchmarks/reasoning_controls.py                          # every run on five streams, about an hour
+    python benchmarks/reasoning_controls.py --streams 1 --runs substring --updates 12
+
+Each run starts from the course's solver and differs from the lesson's in one line of RUNS: the verifier, the loss, the
+room for an answer, or the rewards. A stream is a seed of the problems; stream 0 is the lesson's. Measured: in each
+update what the run's own verifier paid, what was really right, steps, tokens and the groups with any signal; at the end
+greedy answers to 200 held-out problems, judged by the strict verifier. One thread, since such small models are slower
+on two. What is done is kept in --folder; an interrupted benchmark resumes there.
+"""
+
+import argparse
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from common import write_result
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from minillm.analysis.reasoning import solve
+from minillm.course import models
+from minillm.data.chat import encode_chat
+from minillm.files import read_json, write_json
+from minillm.posttraining.policy_gradient import answer_mean, constant_mean, group_advantages
+from minillm.posttraining.recipes import problems
+from minillm.posttraining.rollout import roll_out, score_answers
+from minillm.posttraining.verifiers import decode_answer, shows_steps
+
+STREAM, APART = 2_000_000, 100_000  # the seed of the lesson's problems, and the distance to the next stream
+GROUP = 8  # answers per problem
+MEASURED = 200  # held-out problems
+LONGEST = 64  # tokens of the longest answer, which Dr. GRPO divides by
+
+
+def strict(answer: str, result: int) -> float:
+    """The lesson's verifier: the final answer names the result and no other number."""
+    return float({int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])} == {result})
+
+
+def anywhere(answer: str, result: int) -> float:
+    """Loose: the result is one of the numbers in the answer."""
+    return float(result in {int(number) for number in re.findall(r"\d+", answer)})
+
+
+def substring(answer: str, result: int) -> float:
+    """Loose: the digits of the result occur in the answer."""
+    return float(str(result) in answer)
+
+
+def grpo_like(log_probs: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
+    """The lesson's loss: standardized advantages, a mean over each answer's tokens."""
+    return answer_mean(-group_advantages(rewards, len(rewards))[:, None] * log_probs, mask)
+
+
+def dr_grpo_like(log_probs: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
+    """Dr. GRPO (Liu et al. 2025): no standard deviation, and the same divisor for every answer.
+
+    Four times the loss of the exercise, so that its steps are about as large; AdamW divides a constant factor out, and
+    only the clipping of the gradient sees it.
+    """
+    advantages = group_advantages(rewards, len(rewards), scale=False)
+    return 4 * constant_mean(-advantages[:, None] * log_probs, mask, LONGEST)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training of the solver; the defaults are the lesson's."""
+
+    verifier: Callable[[str, int], float] = strict
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor] = grpo_like
+    room: int = LONGEST  # tokens per answer
+    asked: int = 8  # problems per update
+    informative: int | None = None  # learn only from groups with right and wrong answers, and at most from so many
+    learning_rate: float = 2e-4
+    shuffled: bool = False  # rewards at random: their number stays, and who gets them is drawn
+
+
+RUNS = {
+    "strict": Run(),
+    "substring": Run(verifier=substring),
+    "short": Run(room=12, asked=24, informative=5),  # no room for steps, and as many groups with a signal
+    "dr_grpo": Run(loss=dr_grpo_like),
+    "anywhere": Run(verifier=anywhere),
+    "shuffled": Run(shuffled=True),
+    "short_fast": Run(room=12, learning_rate=5e-4),  # collapses
+    "substring_slow": Run(verifier=substring, learning_rate=1e-4),
+}
+
+
+def train(run: Run, stream: int, updates: int) -> dict:
+    """Train from the solver; returns what each update saw, and what the model does in the end."""
+    start, tokenizer = models.solver()
+    model = copy.deepcopy(start)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=run.learning_rate, weight_decay=0.0)
+    practice = problems({"chain": 1}, run.asked * updates, STREAM + APART * stream)
+    generator, history = torch.Generator().manual_seed(stream), []
+    for update in range(updates):
+        asked = [task for task in practice[run.asked * update :][: run.asked] for _ in range(GROUP)]
+        prompts = [encode_chat(tokenizer, task.messages[:-1]) for task in asked]
+        rollout = roll_out(model, prompts, run.room, [tokenizer.end_id], update)
+        texts = [decode_answer(tokenizer, ids) for ids in rollout.answers]
+        ended = [ids[-1] == tokenizer.end_id for ids in rollout.answers]
+        rows = list(zip(texts, (int(task.key.truth[0]) for task in asked), ended, strict=True))
+        rewards = torch.tensor([run.verifier(text, result) * end for text, result, end in rows])
+        if run.shuffled:
+            rewards = rewards[torch.randperm(len(rewards), generator=generator)]
+        groups = rewards.view(-1, GROUP)
+        informative = (groups.std(1) > 0).nonzero().flatten().tolist()
+        used = range(run.asked) if run.informative is None else informative[: run.informative]
+        if used:
+            picked = torch.tensor([GROUP * group + row for group in used for row in range(GROUP)])
+            part = rollout.rows(picked)
+            log_probs, _ = score_answers(model, part)
+            parts = zip(log_probs.split(GROUP), groups[list(used)], part.mask.split(GROUP), strict=True)
+            loss = sum((run.loss(*group) for group in parts), torch.zeros(())) / len(used)
+            optimizer.zero_grad()
+            loss.backward()
+            clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        history.append(
+            {
+                "paid": rewards.mean().item(),
+                "right": fmean(strict(text, result) * end for text, result, end in rows),
+                "steps": fmean(map(shows_steps, texts)),
+                "tokens": rollout.mask.sum(1).float().mean().item(),
+                "informative": len([group for group in used if group in informative]),
+            }
+        )
+    held_out = problems({"chain": 1}, MEASURED, seed=5_000_000, split="held-out")
+    end = asdict(solve(model, tokenizer, held_out, max_new_tokens=run.room))
+    return {"history": history, "end": end, "samples": texts[::GROUP][:4]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", type=int, default=5, help="of problems")
+    parser.add_argument("--runs", nargs="+", default=list(RUNS), choices=RUNS, help="which to make")
+    parser.add_argument("--updates", type=int, default=48)
+    parser.add_argument("--folder", type=Path, default=Path("runs/reasoning_controls"), help="keeps what is done")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    table: dict[str, list[dict]] = {name: [] for name in arguments.runs}
+    for stream in range(arguments.streams):
+        for name in arguments.runs:
+            out = arguments.folder / f"{name}-{stream}-{arguments.updates}.json"
+            if not out.exists():
+                out.parent.mkdir(parents=True, exist_ok=True)
+                write_json(out, train(RUNS[name], stream, arguments.updates))
+            table[name].append(made := read_json(out))
+            end, seen = made["end"], fmean(row["informative"] for row in made["history"])
+            print(
+                f"stream {stream}, {name:12} {end['accuracy']:6.1%} right, {end['worked']:4.0%} with steps, "
+                f"{end['tokens']:4.1f} tokens, {seen:.1f} groups with a signal per update",
+                flush=True,
+            )
+    print(f"written to {write_result('reasoning_controls', {'updates': arguments.updates, 'runs': table})}")
+
+
+if __name__ == "__main__":
+    main()
