@@ -13,6 +13,7 @@ on two. What is done is kept in --folder; an interrupted benchmark resumes there
 import argparse
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +32,13 @@ from minillm.posttraining.policy_gradient import answer_mean, constant_mean, gro
 from minillm.posttraining.recipes import problems
 from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.posttraining.verifiers import decode_answer, shows_steps
+from minillm.world.world import World
 
 STREAM, APART = 2_000_000, 100_000  # the seed of the lesson's problems, and the distance to the next stream
 GROUP = 8  # answers per problem
 MEASURED = 200  # held-out problems
 LONGEST = 64  # tokens of the longest answer, which Dr. GRPO divides by
+STEP = re.compile(r"\d+ [+-] \d+ = \d+")
 
 
 def strict(answer: str, result: int) -> float:
@@ -76,7 +79,6 @@ class Run:
     loss: Callable[[Tensor, Tensor, Tensor], Tensor] = grpo_like
     room: int = LONGEST  # tokens per answer
     asked: int = 8  # problems per update
-    informative: int | None = None  # learn only from groups with right and wrong answers, and at most from so many
     learning_rate: float = 2e-4
     shuffled: bool = False  # rewards at random: their number stays, and who gets them is drawn
 
@@ -84,7 +86,7 @@ class Run:
 RUNS = {
     "strict": Run(),
     "substring": Run(verifier=substring),
-    "short": Run(room=12, asked=24, informative=5),  # no room for steps, and as many groups with a signal
+    "short": Run(room=12, asked=24),  # no room for steps, and three times the problems: as many groups with a signal
     "dr_grpo": Run(loss=dr_grpo_like),
     "anywhere": Run(verifier=anywhere),
     "shuffled": Run(shuffled=True),
@@ -111,30 +113,37 @@ def train(run: Run, stream: int, updates: int) -> dict:
         if run.shuffled:
             rewards = rewards[torch.randperm(len(rewards), generator=generator)]
         groups = rewards.view(-1, GROUP)
-        informative = (groups.std(1) > 0).nonzero().flatten().tolist()
-        used = range(run.asked) if run.informative is None else informative[: run.informative]
-        if used:
-            picked = torch.tensor([GROUP * group + row for group in used for row in range(GROUP)])
-            part = rollout.rows(picked)
-            log_probs, _ = score_answers(model, part)
-            parts = zip(log_probs.split(GROUP), groups[list(used)], part.mask.split(GROUP), strict=True)
-            loss = sum((run.loss(*group) for group in parts), torch.zeros(())) / len(used)
-            optimizer.zero_grad()
-            loss.backward()
-            clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+        log_probs, _ = score_answers(model, rollout)
+        parts = zip(log_probs.split(GROUP), groups, rollout.mask.split(GROUP), strict=True)
+        loss = sum((run.loss(*group) for group in parts), torch.zeros(())) / run.asked
+        optimizer.zero_grad()
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
         history.append(
             {
                 "paid": rewards.mean().item(),
                 "right": fmean(strict(text, result) * end for text, result, end in rows),
                 "steps": fmean(map(shows_steps, texts)),
                 "tokens": rollout.mask.sum(1).float().mean().item(),
-                "informative": len([group for group in used if group in informative]),
+                "informative": int((groups.std(1) > 0).sum()),
             }
         )
     held_out = problems({"chain": 1}, MEASURED, seed=5_000_000, split="held-out")
     end = asdict(solve(model, tokenizer, held_out, max_new_tokens=run.room))
     return {"history": history, "end": end, "samples": texts[::GROUP][:4]}
+
+
+def pretraining() -> dict[str, int]:
+    """What the base model's pretraining saw of steps: documents by kind, and written steps such as 18 + 4 = 22."""
+    recipe, (_, tokenizer) = models.DEFAULTS["base"], models.base()
+    world, left = World(seed=recipe.seed), recipe.training.steps * recipe.batch_size * recipe.config.max_seq_len
+    seen: Counter[str] = Counter()
+    while left > 0:
+        document = world.document(seen["documents"])
+        left -= len(tokenizer.encode(document.text)) + 1
+        seen.update({"documents": 1, document.kind: 1, "steps": len(STEP.findall(document.text))})
+    return dict(seen)
 
 
 def main() -> None:
@@ -159,7 +168,8 @@ def main() -> None:
                 f"{end['tokens']:4.1f} tokens, {seen:.1f} groups with a signal per update",
                 flush=True,
             )
-    print(f"written to {write_result('reasoning_controls', {'updates': arguments.updates, 'runs': table})}")
+    result = {"updates": arguments.updates, "runs": table, "pretraining": pretraining()}
+    print(f"written to {write_result('reasoning_controls', result)}")
 
 
 if __name__ == "__main__":

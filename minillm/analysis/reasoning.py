@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+import torch
+
 from minillm.analysis.alignment import answer
 from minillm.data.chat import encode_chat
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
-from minillm.posttraining.rollout import roll_out
+from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.posttraining.verifiers import decode_answer, pass_at_k, self_consistency, shows_steps
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction
@@ -83,6 +85,25 @@ def complete(
     rollout = roll_out(model.eval(), prompts, max_new_tokens, [tokenizer.end_id], temperature=0.0)
     ends = [decode_answer(tokenizer, ids) for ids in rollout.answers]
     return [beginning + end for beginning, end in zip(beginnings, ends, strict=True)]
+
+
+@torch.no_grad()
+def likeliest(
+    model: Transformer, tokenizer: Tokenizer, problems: Sequence[Instruction], beginnings: Sequence[Sequence[str]]
+) -> list[str]:
+    """Of several beginnings of an answer to each problem, the one that the model finds most probable.
+
+    So a model can choose the first number of its steps by itself. Raises `UserError` unless every problem has at least
+    one beginning.
+    """
+    if len(problems) != len(beginnings) or not all(beginnings):
+        raise UserError(f"{len(problems)} problems and {len(beginnings)} lists of beginnings; give a list per problem")
+    pairs = [(problem, text) for problem, texts in zip(problems, beginnings, strict=True) for text in texts]
+    prompts = [encode_chat(tokenizer, problem.messages[:-1]) for problem, _ in pairs]
+    rollout = Rollout.of(prompts, [tokenizer.encode(text) for _, text in pairs], model.device)
+    log_probs, _ = score_answers(model.eval(), rollout)
+    parts = log_probs.sum(1).split([len(texts) for texts in beginnings])
+    return [texts[int(part.argmax())] for texts, part in zip(beginnings, parts, strict=True)]
 
 
 def many_answers(

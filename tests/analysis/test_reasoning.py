@@ -7,8 +7,9 @@ from posttraining.chats import TOKENIZER
 
 from minillm.analysis import reasoning
 from minillm.analysis.alignment import Answer
-from minillm.analysis.reasoning import complete, many_answers, pass_at, solve, sound, vote_at
+from minillm.analysis.reasoning import complete, likeliest, many_answers, pass_at, solve, sound, vote_at
 from minillm.data.chat import encode_chat
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.world.instructions import Instructions
 
@@ -44,6 +45,27 @@ def test_what_nobody_did_has_no_accuracy(monkeypatch):
     assert solve(model(), TOKENIZER, ASKED).accuracy_worked is None
     with pytest.raises(ValueError, match="there are no problems to solve"):
         solve(model(), TOKENIZER, [])
+
+
+def test_the_likeliest_beginning_has_the_highest_probability():
+    """Oracle: the whole text through the model, one beginning at a time."""
+    chat = model()
+    choices = [["6 -", "7 +", "12 -"], ["9"], ["5 -", "5 +"]]
+
+    def log_probability(problem, text):
+        prompt, ids = encode_chat(TOKENIZER, problem.messages[:-1]), TOKENIZER.encode(text)
+        with torch.no_grad():
+            logits = chat(torch.tensor([prompt + ids]))[0]
+        rows = logits.log_softmax(-1)[len(prompt) - 1 : -1]
+        return rows.gather(1, torch.tensor(ids)[:, None]).sum().item()
+
+    expected = [
+        max(texts, key=lambda text, problem=problem: log_probability(problem, text))
+        for problem, texts in zip(CHAINS, choices, strict=True)
+    ]
+    assert likeliest(chat, TOKENIZER, CHAINS, choices) == expected
+    with pytest.raises(UserError, match="3 problems and 1 lists of beginnings"):
+        likeliest(chat, TOKENIZER, CHAINS, [["6 -"]])
 
 
 def test_many_answers_are_in_order_and_empty_where_cut_off(monkeypatch):
