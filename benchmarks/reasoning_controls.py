@@ -1,4 +1,4 @@
-"""Lesson 11a's training with one thing changed at a time, on up to five streams of problems: what makes the answers grow?
+"""Lesson 11a's training with one thing changed at a time, on up to five streams: what makes the answers grow?
 
     python benchmarks/reasoning_controls.py                          # every run, about half an hour on a free core
     python benchmarks/reasoning_controls.py --streams 1 --runs substring --updates 12

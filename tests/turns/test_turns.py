@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from turn_answers import load_all
 
 from minillm.course.checks.plain import as_tensor, difference, plain
+from minillm.course.learner.box import Box
+from minillm.course.learner.decorator import _help
 from minillm.course.learner.source import is_unwritten, source_of
-from minillm.course.learner.trial import try_out
+from minillm.course.learner.trial import UNKNOWN, try_out
 from minillm.course.learner.turn import Turn, gradients
 from minillm.course.turns import TOPICS, all_turns, find, turns
 from minillm.errors import UserError
@@ -39,6 +41,65 @@ def test_an_unusual_right_answer_passes(answer):
 def test_a_wrong_answer_fails_and_is_told_why(answer):
     assert answer.verdict.state == "not right yet"
     assert answer.sentence in answer.verdict.sentence
+
+
+@pytest.mark.parametrize("answer", WRONG)
+def test_a_box_about_a_wrong_answer_has_at_most_60_words(answer):
+    turn = find(answer.turn)
+    box = Box(turn.id, "not right yet", tuple(_help(turn, answer.thing, answer.verdict, f"the course's `{turn.name}`")))
+    assert box.words <= 60, box
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_no_hint_is_the_solution(turn):
+    """The first is a question, and none holds an expression of the solution that takes more than one call."""
+    assert "?" in turn.hints[0]
+    solution = re.sub(r"\s", "", turn.solution)
+    for code in (piece for hint in turn.hints for piece in hint.split("`")[1::2]):
+        assert len(re.findall(r"[A-Za-z_]+\(", code)) <= 1, code
+        assert len(code) <= 16 or re.sub(r"\s", "", code) not in solution, code
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_turn_says_how_long_it_takes_and_what_comes_after_it(turn):
+    assert 2 <= turn.minutes <= 20
+    assert 1 <= turn.difficulty <= 5
+    assert turn.debrief.why.endswith("?")
+    assert turn.debrief.production.endswith(".")
+
+
+def test_a_result_that_says_nothing_gets_no_name():
+    """Zeros, NaN and an input that is returned may come of any mistake, even where one is known that ends in them."""
+    turn = Turn("99.x", "", lambda x: x + 1)
+    probe = turn.probe("x", lambda rng: [(torch.ones(3),), (torch.arange(4.0),)])
+    results = {
+        "The result is 0, whatever comes in.": lambda x: x * 0,
+        "The result is NaN everywhere.": lambda x: x * torch.nan,
+        "The result is `x` as it came in.": lambda x: x.clone(),
+    }
+    for sentence, answer in results.items():
+        probe.mistakes.clear()
+        probe.mistake("A false name.", "A false advice.", answer)
+        Turn.draws.cache_clear()
+        verdict = try_out(turn, _named(turn.name, answer))
+        assert (verdict.sentence, verdict.advice) == (sentence, UNKNOWN)
+
+
+def _named(name, function):
+    function.__name__ = name
+    return function
+
+
+def test_two_mistakes_that_explain_as_much_are_not_named():
+    turn = Turn("99.y", "", lambda x: x + 1)
+    probe = turn.probe("x", lambda rng: [(torch.tensor([1.0, 2.0, n]),) for n in (3.0, 4.0, 5.0)])
+    probe.mistake("Two.", "Two?", lambda x: x + (2 if x[2] < 4.5 else 7))
+    probe.mistake("Also two.", "Two?", lambda x: x + (2 if x[2] < 4.5 else 8))
+    verdict = try_out(turn, _named(turn.name, lambda x: x + (2 if x[2] < 4.5 else 9)))
+    assert "wo." not in verdict.sentence
+    probe.mistakes.pop()
+    Turn.draws.cache_clear()
+    assert "Two." in try_out(turn, _named(turn.name, lambda x: x + (2 if x[2] < 4.5 else 9))).sentence
 
 
 @pytest.mark.parametrize("turn", TURNS)

@@ -187,7 +187,7 @@ def test_a_turn_whose_decorator_is_lost_is_noticed_at_another_turn(shell):
 def test_an_error_is_told_with_its_line(shell):
     text = run(shell, RAISES)
     assert "`attention` raised NameError: name 'valeu' is not defined" in text
-    assert "in the line: return query @ key.T @ valeu." in text
+    assert "\n    return query @ key.T @ valeu\n" in text
     assert "    query    [[" in text
     assert "    got" not in text
     assert "    expected" not in text, "that would answer a question nobody has come to yet"

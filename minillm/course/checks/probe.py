@@ -155,7 +155,8 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most.
+        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most. Where
+        two mistakes explain as much, neither is named.
         """
         most, closest = 0, None
         n_wrong = sum(difference(wanted, gave) is not None for wanted, gave in zip(right, got, strict=True))
@@ -165,8 +166,8 @@ class Probe:
                 for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
                 if _same(result, gave) and not _same(wanted, gave)
             ]
-            if len(agreeing) > most and len(agreeing) >= min(_enough(one, n_wrong) for one in agreeing):
-                most, closest = len(agreeing), mistake
+            if agreeing and len(agreeing) >= max(most, min(_enough(one, n_wrong) for one in agreeing)):
+                most, closest = len(agreeing), mistake if len(agreeing) > most else None
         return closest
 
     def _which(self, wrong: list[int]) -> str:

@@ -110,6 +110,8 @@ def _help(turn: Turn, thing: Any, verdict: Verdict, owner: str) -> list[Part]:
             body.append("There are lines below the function. Do they belong inside it, indented?")
         return [*body, hints]
     body = [" ".join(filter(None, [verdict.sentence, verdict.advice]))]
+    if verdict.line:
+        body = [verdict.sentence, Code(verdict.line), *filter(None, [verdict.advice])]
     if verdict.case:
         body.append(Fold("The smallest case", (verdict.case,), is_open=verdict.advice == UNKNOWN))
     if verdict.printed.strip():

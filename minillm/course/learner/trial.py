@@ -23,6 +23,7 @@ from minillm.course.learner.turn import Turn, gradients
 SEED = 0
 LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting. Does a loop never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
+IN_THE_LINE = ", in the line: "
 MAX_NUMBERS = 24  # of a matrix that is shown
 MAX_PRINTED = 300  # characters of what a function prints
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
@@ -54,6 +55,7 @@ class Verdict:
     advice: str = ""  # how to mend exactly that; `UNKNOWN` if no mistake is named
     case: dict[str, str] = field(default_factory=dict)
     printed: str = ""  # what the function printed in this case
+    line: str = ""  # of the function, which raised an error
     checks: int = 0  # the number of calls that a right answer passed
     ready_made: str = ""  # the full name of somebody else's function that does all of a right answer's work
 
@@ -217,16 +219,41 @@ def _explain(
     how = difference(right[index], replies[index].value)
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
-    sentence, advice = failure.sentence, failure.hint
+    sentence, advice, line = failure.sentence, failure.hint, ""
     if all(reply == Reply(None) for reply in replies):
         sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
-        advice = _advice(turn, replies[index].trouble or "") if advice == DEFAULT_HINT else advice
+        trouble = replies[index].trouble or ""
+        line = trouble.partition(IN_THE_LINE)[2]
+        sentence = sentence.replace(f"{IN_THE_LINE}{line}", "")
+        advice = _advice(turn, trouble) if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:
         advice = UNKNOWN
-    verdict = Verdict("not right yet", sentence, advice, case)
+    elif any(mistake.sentence in sentence for mistake in probe.mistakes) and (
+        fact := _degenerate(turn, calls, right, replies)
+    ):
+        sentence, advice = fact, UNKNOWN
+    verdict = Verdict("not right yet", sentence, advice, case, line=line)
     return verdict, calls[index]
+
+
+def _degenerate(turn: Turn, calls: list[Call], right: list[Any], replies: list[Reply]) -> str | None:
+    """What is true of results that say nothing about how they came about: many mistakes end in them."""
+    tensors = [as_tensor(reply.value) for reply in replies]
+    if all(tensor is not None and tensor.isnan().all() for tensor in tensors):
+        return "The result is NaN everywhere."
+    never_0 = all(tensor is not None and tensor.any() for tensor in map(as_tensor, right))
+    if never_0 and all(tensor is not None and tensor.is_floating_point() and not tensor.any() for tensor in tensors):
+        return "The result is 0, whatever comes in."
+    for index, name in enumerate(turn.parameters if not turn.is_module else ()):
+        if all(_is(call[index], reply.value) for call, reply in zip(calls, replies, strict=True)):
+            return f"The result is `{name}` as it came in."
+    return None
+
+
+def _is(argument: Any, result: Any) -> bool:
+    return type(argument) is type(result) is torch.Tensor and difference(argument, result) is None
 
 
 def _advice(turn: Turn, trouble: str) -> str:

@@ -92,9 +92,8 @@ def _no_loss(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     answers = [as_tensor(answer) for answer in got]
     if all(answer is not None and answer.dim() == 0 and abs(answer) < 1e-5 for answer in answers):
         hint = (
-            "Advantages add up to 0, and so does the loss if each is multiplied by the same number. Print the shapes "
-            "of both factors. (With `exp(lp - lp.detach())` the gradient is right. Here the value is asked, too: use "
-            "the mean log-probability itself.)"
+            "Advantages add up to 0, so the same factor for each gives 0. Print both factors' shapes. (With "
+            "`exp(lp - lp.detach())` the gradient is right, but this turn asks for the value, too.)"
         )
         return "The loss is 0, whatever the log-probabilities are.", hint
     if all(answer is not None and answer.dim() > 0 for answer in answers):
