@@ -9,17 +9,18 @@ its check has changed. One that is damaged or fails is replaced by the course's 
 
     report()    print which parts are whose
     write()     let a real model write with your parts, or with functions of the page, and say whose code ran
+    smollm2()   the real model and its tokenizer, loaded once
     map()       draw the whole model, with the parts that are yours and the lesson where you are
 """
 
 from typing import Any
 
-from minillm.course.own_model import write
+from minillm.course.own_model import smollm2, write
 from minillm.course.strip import show_map as map
 from minillm.course.turns import all_turns
 from minillm.course.versions import report, turn_of, version
 
-__all__ = ["map", "report", "write"]
+__all__ = ["map", "report", "smollm2", "write"]
 
 
 def __getattr__(name: str) -> Any:

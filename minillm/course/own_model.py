@@ -6,6 +6,7 @@ whose code ran. (`mine.MultiHead` neither rotates nor caches, so it stays in its
 
 import html
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache, wraps
 from typing import Any
 
@@ -14,6 +15,7 @@ from minillm.course.checks.asking import describe_error
 from minillm.course.learner.saved import file_of
 from minillm.course.learner.turn import Turn
 from minillm.course.screen import in_notebook
+from minillm.course.turns import TOPICS
 from minillm.course.versions import is_yours, origin, turn_of, version
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -21,18 +23,11 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
 REAL_MODEL = "smollm2-135m-instruct"
-NAMES = {
-    "embedding": "embed",
-    "rotation": "rotate",
-    "causal_mask": "causal_mask",
-    "attention": "attention",
-    "norm": "rms_norm",
-    "feed_forward": "feed_forward",
-}  # part of a model: name of the turn that asks for it, in a lesson that has it
+NAMES = {"causal_mask": "causal_mask", "attention": "attention"}  # part of a model: the turn that asks for it
 
 
 def turns_in_a_model() -> dict[str, Turn]:
-    """The turns whose functions a model can run, by the part that they are; all take what `surgery` gives."""
+    """The turns whose functions a model can run, by the part that they are; each takes what `surgery` gives it."""
     found = {part: turn_of(name) for part, name in NAMES.items()}
     return {part: turn for part, turn in found.items() if turn is not None}
 
@@ -45,15 +40,19 @@ def whose() -> str:
     """
     turns = turns_in_a_model().values()
     yours = [turn.name for turn in turns if is_yours(turn)]
-    theirs = [turn.name for turn in turns if not is_yours(turn)]
+    theirs = [turn for turn in turns if not is_yours(turn)]
     if not yours:
-        return f"In this model everything is the course's so far. In lesson 04 you write {' and '.join(theirs)}."
-    included = f", {theirs[0]} included," if theirs else ""
-    return f"In this model {_are(yours)} yours. The rest{included} is the course's."
+        asked: dict[str, list[str]] = {}
+        for turn in theirs:
+            asked.setdefault(f"in lesson {turn.id.partition('.')[0]} you write", []).append(turn.name)
+        lessons = ", ".join(f"{where} {_and(names)}" for where, names in asked.items())
+        return f"In this model everything is the course's so far. {lessons[0].upper()}{lessons[1:]}."
+    included = f", {_and([turn.name for turn in theirs])} included," if theirs else ""
+    return f"In this model {_and(yours)} {'are' if len(yours) > 1 else 'is'} yours. The rest{included} is the course's."
 
 
-def _are(names: list[str]) -> str:
-    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def use_mine(model: Transformer) -> Transformer:
@@ -71,15 +70,15 @@ def use_mine(model: Transformer) -> Transformer:
     >>> torch.allclose(use_mine(model)(ids), expected, atol=1e-6)
     True
     """
-    surgery.replace(model, **{part: _named(version(turn), turn) for part, turn in turns_in_a_model().items()})
+    surgery.replace(model, **{part: _told(version(turn)) for part, turn in turns_in_a_model().items()})
     return model
 
 
 class Written(str):
-    """What a model wrote, as a text; a notebook shows it once, when it is written, and not again as a result."""
+    """What a model wrote; a notebook shows it when it is written, and not once more as the result of its cell."""
 
     def _ipython_display_(self) -> None:
-        """Nothing more."""
+        """Show nothing."""
 
 
 def write(
@@ -89,23 +88,31 @@ def write(
     model: tuple[Transformer, Tokenizer] | None = None,
     sampler: Callable[..., int] | None = None,
     order: Sequence[int] | None = None,
+    without: str | None = None,
+    layers: int | Sequence[int] | None = None,
     **parts: Any,
 ) -> str:
-    """Let a model write with the given parts, show the text and whose code ran, and return what is new.
+    """Let a model write with these parts, show the text and whose code ran, and return what is new (at most n tokens).
 
-    `parts` are functions by name (`surgery.PARTS`): `attention=`, `causal_mask=`, `norm=`, ... With none, they are
-    yours where your workbook has some. `order` lists blocks, `sampler` chooses a token's id from the logits. `model` is
-    a loaded pair, by default SmolLM2. Raises `UserError` where one of your functions raises an error, with its name.
+    `parts` are functions by name: embedding, rotation, causal_mask, attention, norm, feed_forward (their arguments:
+    `analysis.surgery.parts`). If none is given, they are yours where your workbook has some. `order` lists blocks,
+    `without` leaves a part out ("attention", "feed_forward", "norm", "positions"), `layers` says where, counted from 0,
+    and `sampler` chooses a token's id from the logits. `model` is a loaded pair, by default SmolLM2. Raises `UserError`
+    where one of these functions raises an error, with its name.
     """
-    network, tokenizer = model or smollm2()
+    network, tokenizer = smollm2() if model is None else model
     given = {part: function for part, function in parts.items() if function is not None}
-    if not parts and order is None:
+    if not parts and without is None and order is None:
         given = {part: version(turn) for part, turn in turns_in_a_model().items() if is_yours(turn)}
-    own = {part: _named(function) for part, function in given.items()}
-    with surgery.replaced(network, order=order, **own):
-        text = surgery.write(network, tokenizer, prompt, n, sampler and _named(sampler))
-    line = _ran(network, given, order, sampler, "SmolLM2" if model is None else "the model")
-    _show(prompt, text, line)
+    told = {part: _told(function) for part, function in given.items()}
+    left_out = nullcontext() if without is None else surgery.without(network, without, layers)
+    with left_out, surgery.replaced(network, order=order, layers=layers, **told):
+        text = surgery.write(network, tokenizer, prompt, n, None if sampler is None else _told(sampler))
+    ran = [_part(network, part, function, layers) for part, function in given.items()]
+    ran += ["the blocks in another order"] if order is not None else []
+    ran += [_whose("sampler", sampler)] if sampler is not None else []
+    left = "" if without is None else f"without {without.replace('_', '-')}{_places(layers)}"
+    _show(prompt, text, _ran(ran, left, "SmolLM2" if model is None else "the model"))
     return Written(text)
 
 
@@ -115,13 +122,13 @@ def smollm2() -> tuple[Transformer, Tokenizer]:
     return load(REAL_MODEL)
 
 
-def _named(function: Callable[..., Any], turn: Turn | None = None) -> Callable[..., Any]:
-    """A function whose errors are sentences that name it and, if it is saved, its file."""
+def _told(function: Any) -> Any:
+    """A function whose errors are sentences that name it and, if it is saved in the workbook, its file."""
     if not callable(function):
         return function  # `surgery` says what is wrong
     name = getattr(function, "__name__", type(function).__name__)
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
-    saved = turn is not None and file == str(file_of(turn.topic))
+    saved = file in {str(file_of(topic)) for topic in TOPICS.values()}
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
@@ -129,42 +136,53 @@ def _named(function: Callable[..., Any], turn: Turn | None = None) -> Callable[.
             return function(*arguments)
         except Exception as error:
             how = describe_error(error, file)
-            if saved:
-                raise UserError(f"`{name}` in {file} {how}; mend it there, or in its lesson") from error
-            raise UserError(f"`{name}` {how}") from error
+            where, then = (f" in {file}", "; mend it there, or in its lesson") if saved else ("", "")
+            raise UserError(f"`{name}`{where} {how}{then}") from error
 
     return call
 
 
-def _ran(model: Transformer, given: dict[str, Any], order: Any, sampler: Any, weights: str) -> str:
-    """The line about whose code ran."""
-    ran = [_part(model, part, function) for part, function in given.items()]
-    if order is not None:
-        ran.append("blocks in another order")
-    if sampler is not None:
-        ran.append(_origin("sampler", sampler))
-    if not ran:
-        return f"Ran on: {weights}'s own parts, every one."
-    return f"Ran on: {', '.join(ran)}; everything else {weights}'s own."
+def _ran(parts: Sequence[str], left_out: str, weights: str) -> str:
+    """The line about whose code ran.
+
+    >>> _ran(["your attention"], "without norm", "SmolLM2")
+    "Ran on: your attention, without norm; everything else SmolLM2's own."
+    """
+    if not parts and not left_out:
+        return f"Ran on: the course's code in every part, with {weights}'s weights."
+    changes = f"Ran on: {', '.join([*parts, left_out]).removesuffix(', ')}" if parts else f"Ran {left_out}"
+    return f"{changes}; everything else {weights}'s own."
 
 
-def _part(model: Transformer, part: str, function: Any) -> str:
-    heads, layers = model.config.n_heads, len(model.blocks)
-    where = {"attention": f" ({heads * layers} heads in {layers} layers)", "norm": f" ({2 * layers + 1} norms)"}
-    return _origin(part, function) + where.get(part, "")
+def _part(model: Transformer, part: str, function: Any, layers: int | Sequence[int] | None) -> str:
+    """A part, whose it is, and in how much of the model it ran."""
+    n = len(model.blocks) if layers is None else 1 if isinstance(layers, int) else len(set(layers))
+    where = f"{n} layers" if n > 1 else "one layer"
+    counts = {
+        "attention": f" ({n * model.config.n_heads} heads in {where})",
+        "rotation": f" ({n * (model.config.n_heads + model.config.n_kv_heads)} heads in {where})",
+        "norm": f" ({2 * n + (layers is None)} norms)",
+        "feed_forward": f" ({where})",
+    }
+    return _whose(part, function) + counts.get(part, "" if layers is None else f" ({where})")
 
 
-def _origin(part: str, function: Any) -> str:
-    where = origin(function)
-    name = getattr(function, "__name__", part)
-    called = part if name in (part, NAMES.get(part), "<lambda>") else f"{name} as {part}"
-    if where == "this page":
-        return f"{called} from this page"
-    return f"your {called}" if where == "yours" else f"the course's {called}"
+def _places(layers: int | Sequence[int] | None) -> str:
+    if layers is None:
+        return ""
+    listed = [layers] if isinstance(layers, int) else list(layers)
+    return f" in layer{'s' if len(listed) > 1 else ''} {_and([str(layer) for layer in listed])}"
+
+
+def _whose(part: str, function: Any) -> str:
+    where, name = origin(function), getattr(function, "__name__", part)
+    part = part.replace("_", "-") if part == "feed_forward" else part
+    named = part if name in (part, NAMES.get(part), "<lambda>") else f"{part} by {name}"
+    return {"this page": f"{named} from this page", "yours": f"your {named}"}.get(where, f"{where} {named}")
 
 
 def one_line(text: str) -> str:
-    """A text on one line: line breaks as ⏎, other characters that do not print as their escapes.
+    """A text on one line: line breaks as ⏎, and other characters that do not print as their escapes.
 
     >>> one_line("Paris.\\n\\n\\x07")
     'Paris.⏎⏎\\\\x07'
@@ -174,7 +192,7 @@ def one_line(text: str) -> str:
 
 
 def _show(prompt: str, text: str, line: str) -> None:
-    """Display both lines in a notebook; print them elsewhere."""
+    """Display the text and the line in a notebook; print them elsewhere."""
     before, after = one_line(prompt), one_line(text)
     plain = f"> {before}{after}\n{line}"
     if not in_notebook():
@@ -182,8 +200,15 @@ def _show(prompt: str, text: str, line: str) -> None:
         return
     from IPython.display import display  # a notebook's own library
 
-    page = (
-        f'<div style="max-width:52em;margin:4px 0">&gt; {html.escape(before)}<b>{html.escape(after)}</b>'
-        f'<br><small style="opacity:.75">{html.escape(line)}</small></div>'
-    )
-    display({"text/html": page, "text/plain": plain}, raw=True)
+    display({"text/html": as_html(before, after, line), "text/plain": plain}, raw=True)
+
+
+def as_html(before: str, after: str, line: str) -> str:
+    """The two lines for a notebook, in its own colors: what is new stands out, whose code ran is small.
+
+    >>> "<b> &lt;b&gt;</b>" in as_html("A prompt", " <b>", "Ran on: ...")
+    True
+    """
+    text = f"&gt; {html.escape(before)}<b>{html.escape(after)}</b>"
+    style = "max-width:52em;margin:4px 0;overflow-wrap:anywhere"
+    return f'<div style="{style}">{text}<br><small style="opacity:.75">{html.escape(line)}</small></div>'

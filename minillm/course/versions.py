@@ -1,6 +1,7 @@
 """Whose version of a part is used: the learner's, if it is saved and passes, or else the course's."""
 
 import sys
+from types import BuiltinFunctionType
 from typing import Any
 
 from minillm.course.learner.loading import load
@@ -33,17 +34,20 @@ def is_yours(turn: Turn) -> bool:
 
 
 def origin(function: Any) -> str:
-    """Where a function comes from: "yours" (saved in the workbook), "the course's", or "this page".
+    """Where a function comes from: "yours" (saved in the workbook), "this page", "the course's", or another package's.
 
+    >>> import torch
     >>> from minillm.course.turns.attention import attention
-    >>> origin(attention)
-    "the course's"
+    >>> origin(attention), origin(torch.nn.functional.scaled_dot_product_attention)
+    ("the course's", "torch's")
     """
     code = getattr(function, "__code__", None)
     if code is not None and code.co_filename in {str(file_of(topic)) for topic in TOPICS.values()}:
         return "yours"
-    module = getattr(function, "__module__", None) or ""
-    return "the course's" if module.partition(".")[0] == "minillm" else "this page"
+    package = (getattr(function, "__module__", None) or "").partition(".")[0]
+    if package == "minillm":
+        return "the course's"
+    return "torch's" if package == "torch" or isinstance(function, BuiltinFunctionType) else "this page"
 
 
 def report() -> None:

@@ -153,8 +153,8 @@ class Transformer(nn.Module):
     def new_cache(self, batch: int = 1, max_seq_len: int | None = None) -> KVCache:
         """An empty cache that fits this model, on its device and in its number format."""
         c, weight = self.config, self.final_norm.weight  # a plain tensor also in a quantized model
-        length = max_seq_len or c.max_seq_len
-        return KVCache(c.n_layers, batch, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
+        length, n_layers = max_seq_len or c.max_seq_len, len(self.blocks)  # as they are, even if one was repeated
+        return KVCache(n_layers, batch, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
 
     @property
     def device(self) -> torch.device:

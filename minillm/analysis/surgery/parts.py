@@ -24,6 +24,7 @@ from minillm.analysis.surgery.calls import Function, MaskRows, by_head, by_text,
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_sdpa
 from minillm.model.attention import causal_mask as plain_mask
+from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import Cache
 from minillm.model.norm import LayerNorm, RMSNorm
@@ -143,6 +144,8 @@ def _norms(model: Transformer, blocks: Sequence[Block], layers: Layers) -> list[
 
 
 def _embedding(model: Transformer, function: Function) -> Callable[[Tensor], Tensor]:
+    if type(model.embedding) is not TokenEmbedding:
+        raise UserError("this model's embedding table is quantized; load it in float32")
     table = model.embedding.weight
 
     def forward(ids: Tensor) -> Tensor:

@@ -16,6 +16,10 @@ CLOSE = 0.02  # of the logits' standard deviation: more than rounding, less than
 END = "<|endoftext|>"  # where texts begin and end in pretraining
 
 
+class NotFinite(ArithmeticError):
+    """A logit is infinite or not a number, so no token can be chosen."""
+
+
 @torch.no_grad()
 def write(
     model: Transformer,
@@ -27,7 +31,9 @@ def write(
     """Continue a prompt by up to n tokens; returns only what is new.
 
     `sampler` chooses a token's id from the logits; by default it is the likeliest. A prompt may also be a list of ids.
-    The text ends early after the token that ends a text, and where the logits are no numbers.
+    The text ends early after the token that ends a text, and with " [NaN]" where no token can be chosen, since a logit
+    is infinite or not a number. Raises `UserError` for an empty prompt or one longer than the context, and for a token
+    that is not in the vocabulary.
 
     >>> from minillm import ModelConfig
     >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=256)
@@ -38,10 +44,13 @@ def write(
     ids = prompt_ids(tokenizer, prompt) if isinstance(prompt, str) else list(prompt)
     ends = {tokenizer.special_tokens.get(END), tokenizer.eos_id} - {None}
     new = []
-    for token in continuation(model, ids, n, sampler):
-        new.append(token)
-        if token in ends:
-            break
+    try:
+        for token in continuation(model, ids, n, sampler):
+            new.append(token)
+            if token in ends:
+                break
+    except NotFinite:
+        return f"{tokenizer.decode(new)} [NaN]"
     return tokenizer.decode(new)
 
 
@@ -62,15 +71,21 @@ def prompt_ids(tokenizer: Tokenizer, prompt: str) -> list[int]:
 def continuation(
     model: Transformer, ids: Sequence[int], n: int, sampler: Callable[[Tensor], int] | None = None
 ) -> Iterator[int]:
-    """Choose up to n tokens, one by one; it ends early where the context is full or the logits are no numbers.
+    """Choose up to n tokens, one by one, as far as the context reaches; raises `NotFinite` where none can be chosen.
 
     The second token is computed twice, from the cache and from the whole text. Only if both agree does the cache go on:
     with a mask that lets earlier tokens see later ones, say, each new token changes what the cache holds.
+
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))
+    >>> len(list(continuation(model, [1, 2], n=24)))
+    2
     """
     ids = list(ids)
+    model.check_predicts_tokens()
+    model.check_length(len(ids))
     n = min(n, model.config.max_seq_len - len(ids))
-    # A model may have more blocks than its config says, if one is repeated.
-    cache = _cache(model, len(ids) + n) if model.config.causal else None
+    cache = model.new_cache(max_seq_len=len(ids) + n) if model.config.causal and n > 0 else None
     for step in range(n):
         if cache is None:
             logits = _last(model, ids)
@@ -83,15 +98,10 @@ def continuation(
         else:
             logits = _last(model, ids[-1:], cache)
         if not logits.isfinite().all():
-            return
+            raise NotFinite
         token = int(logits.argmax()) if sampler is None else _chosen(sampler(logits), len(logits))
         yield token
         ids.append(token)
-
-
-def _cache(model: Transformer, length: int) -> KVCache:
-    c, weight = model.config, model.final_norm.weight
-    return KVCache(len(model.blocks), 1, c.n_kv_heads, length, c.d_head, weight.dtype, weight.device)
 
 
 def _last(model: Transformer, ids: Sequence[int], cache: KVCache | None = None) -> Float[Tensor, "V"]:

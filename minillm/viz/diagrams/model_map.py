@@ -15,7 +15,7 @@ STRIP = ("tokenizer", "embedding", *LAYER, "logits", "sampling")
 POSITIONS, FRAME = "positions", "transformer"  # above attention, and around a layer
 NUMBER = 8.5  # points, the second line of a box
 HIGH, LOW = 0.46, 0.3  # inches, a box with two lines and with one
-INNER = 0.16  # inches from the frame to what is in it
+INNER = 0.12  # inches from the frame to what is in it
 LEVEL, STAGES, HEIGHT = 0.98, 2.24, 2.49  # inches from the top: the middle of the strip, of the stages, the end
 AGAIN = "the chosen token joins the text, and the next one is computed"
 
