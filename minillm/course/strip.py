@@ -1,14 +1,10 @@
 """The map at the top and at the end of a lesson: the whole model, what is yours of it, and where you are."""
 
-import base64
-
 from minillm.course.learner.loading import load
 from minillm.course.screen import in_notebook
 from minillm.course.turns import TOPICS, turns
 from minillm.errors import UserError
 from minillm.viz.diagrams import Diagram, Station, model_map
-from minillm.viz.diagrams.canvas import SHARP
-from minillm.viz.figures import shown_size
 
 LAYERS = 30  # of SmolLM2, the model of the lessons
 TRAINING, LATER = "training sets the weights", "then it is fast, larger, and yours"
@@ -41,16 +37,10 @@ def show_map(lesson: str = "00") -> None:
     Diagram: You are here: attention (lesson 04). Of 16 stations, these are yours: ...
     """
     diagram = drawn(lesson)
-    if not in_notebook():
+    if in_notebook():
+        diagram.show()  # its text is the same whatever is in a workbook, so stored outputs can be compared
+    else:
         print(diagram.alt)
-        return
-    from IPython.display import display  # a notebook's own library
-
-    picture = diagram.png()
-    width, height = shown_size(picture, SHARP)
-    # The same text for everybody, so that a page is compared with its stored outputs whatever is in a workbook.
-    data = {"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}
-    display(data, metadata={"image/png": {"alt": diagram.alt, "width": width, "height": height}}, raw=True)
 
 
 def drawn(lesson: str = "00", theme: str = "light") -> Diagram:

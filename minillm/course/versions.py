@@ -5,7 +5,6 @@ from types import BuiltinFunctionType
 from typing import Any
 
 from minillm.course.learner.loading import load
-from minillm.course.learner.saved import file_of
 from minillm.course.learner.turn import Turn
 from minillm.course.turns import TOPICS, all_turns, turns
 
@@ -41,10 +40,9 @@ def origin(function: Any) -> str:
     >>> origin(attention), origin(torch.nn.functional.scaled_dot_product_attention)
     ("the course's", "torch's")
     """
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_filename in {str(file_of(topic)) for topic in TOPICS.values()}:
+    package, _, topic = (getattr(function, "__module__", None) or "").partition(".")
+    if package == "mine" and topic in TOPICS.values():
         return "yours"
-    package = (getattr(function, "__module__", None) or "").partition(".")[0]
     if package == "minillm":
         return "the course's"
     return "torch's" if package == "torch" or isinstance(function, BuiltinFunctionType) else "this page"

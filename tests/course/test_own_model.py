@@ -7,8 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import lively, small_config
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from minillm import generate, load, quantize
+from minillm.analysis import surgery
+from minillm.course import mine, own_model
 from minillm.course.learner import trial
 from minillm.course.learner.loading import save
 from minillm.course.own_model import use_mine, whose
@@ -16,6 +20,7 @@ from minillm.course.turns import all_turns, find
 from minillm.errors import UserError
 from minillm.inference.decode import decoder, next_logits
 from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
 
 assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)  # heads are added up in another order
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
@@ -142,3 +147,98 @@ def test_smollm2_through_all_solutions_gives_its_own_logits(real_weights):
     ids = torch.tensor([tokenizer.encode("The bank of the river was")])
     expected = logits(model, ids)
     torch.testing.assert_close(logits(use_mine(model), ids), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A model in place of SmolLM2, with a tokenizer."""
+    tokenizer = Tokenizer.train(["the river the bank"], 270, special_tokens=["<|endoftext|>"])
+    pair = small(vocab_size=tokenizer.vocab_size), tokenizer
+    monkeypatch.setattr(own_model, "smollm2", lambda: pair)
+    return pair
+
+
+def average(query, key, value, visible):
+    return visible / visible.sum(1, keepdim=True) @ value
+
+
+def first(logits):
+    return 65
+
+
+def test_a_text_is_written_with_the_given_parts_and_it_is_said_whose(toy, capsys):
+    model, tokenizer = toy
+    with surgery.replaced(model, attention=average):
+        expected = surgery.write(model, tokenizer, "the", 6)
+    text = mine.write("the", 6, attention=average)
+    assert text == expected != mine.write("the", 6)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"> the{own_model.one_line(text)}"
+    assert shown[1] == (
+        "Ran on: attention by average from this page (8 heads in 2 layers); everything else SmolLM2's own."
+    )
+    assert shown[3] == "Ran on: the course's code in every part, with SmolLM2's weights."
+
+
+SAID = [
+    ({"attention": mine.attention}, "Ran on: the course's attention (8 heads in 2 layers); everything"),
+    ({"attention": average, "layers": 1}, "Ran on: attention by average from this page (4 heads in one layer); "),
+    ({"attention": F.scaled_dot_product_attention}, "Ran on: torch's attention by scaled_dot_product_attention (8 "),
+    ({"norm": lambda x, weight, eps: x}, "Ran on: norm from this page (5 norms); everything"),
+    ({"norm": lambda x, weight, eps: x, "layers": [0]}, "Ran on: norm from this page (2 norms); everything"),
+    ({"order": [1], "sampler": first}, "Ran on: the blocks in another order, sampler by first from this page; "),
+    ({"without": "positions"}, "Ran without positions; everything else SmolLM2's own."),
+    ({"without": "feed_forward", "layers": [0, 1]}, "Ran without feed-forward in layers 0 and 1; everything"),
+    ({"without": "norm", "attention": average}, "Ran on: attention by average from this page (8 heads in 2 layers), w"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), SAID, ids=lambda value: value if isinstance(value, str) else "")
+def test_whose_code_ran_is_said(toy, capsys, settings, said):
+    mine.write("the", 2, **settings)
+    assert capsys.readouterr().out.splitlines()[-1].startswith(said)
+
+
+def test_what_is_saved_runs_where_no_part_is_given(toy, capsys):
+    write("04.attention", first_lines=SILENT)
+    text = mine.write("the", 6)
+    assert capsys.readouterr().out.splitlines()[1].startswith("Ran on: your attention (8 heads in 2 layers); ")
+    with surgery.without(toy[0], "attention"):
+        assert surgery.write(*toy, "the", 6) == text
+    plain = mine.write("the", 6, model=toy, without="attention")  # other settings: nothing else is changed
+    assert plain == text
+    assert capsys.readouterr().out.splitlines()[1] == "Ran without attention; everything else the model's own."
+
+
+def test_an_error_in_a_function_of_the_page_names_it(toy):
+    def attention(query, key, value, visible):
+        return query @ key
+
+    with pytest.raises(UserError, match=r"^`attention` raised RuntimeError: .*, in the line: return query @ key$"):
+        mine.write("the", attention=attention)
+    with pytest.raises(UserError, match="^`first` raised TypeError"):
+        mine.write("the", norm=first)
+    assert mine.write("the", 6) == surgery.write(*toy, "the", 6)
+
+
+def test_a_text_stands_on_one_line_and_is_no_html():
+    assert own_model.one_line("a\n\nb\r\n\x1b[1m\u200b") == "a⏎⏎b⏎\\x1b[1m\\u200b"
+    page = own_model.as_html("<b>", " </b>&", 'Ran on: "x"')
+    assert "&lt;b&gt;<b> &lt;/b&gt;&amp;</b>" in page
+    assert page.count("<b>") == 1
+
+
+def test_in_a_notebook_the_text_is_displayed_once(toy):
+    """As HTML with the same lines as text, and not again as the result of the cell."""
+    shell = InteractiveShell.instance()
+    shell.kernel = object()
+    try:
+        with capture_output() as captured:
+            shell.run_cell("from minillm.course import mine\nmine.write('the', 2)")
+    finally:
+        del shell.kernel
+        InteractiveShell.clear_instance()
+    (output,) = captured.outputs
+    assert output.data["text/plain"].startswith("> the")
+    assert "Ran on: the course&#x27;s code" in output.data["text/html"]
+    assert "the" not in captured.stdout

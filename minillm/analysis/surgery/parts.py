@@ -171,8 +171,8 @@ def _rotate(undo: ExitStack, model: Transformer, blocks: Sequence[Block], functi
     def of(project: Function) -> Function:
         def forward(x: Tensor, angles: Any = None) -> tuple[Tensor, Tensor, Tensor]:
             query, key, value = project(x, None)
-            turned = (rotated(function, each, latest["positions"], c.rope_theta) for each in (query, key))
-            return *turned, value
+            where = latest["positions"], c.rope_theta
+            return rotated(function, query, *where), rotated(function, key, *where), value
 
         return forward
 

@@ -43,10 +43,10 @@ class Station(NamedTuple):
         """The second line of its box: the number of the lesson, and what is yours.
 
         >>> [Station("", "04", yours, 3).note for yours in (0, 1, 3)]
-        ['04', '04 · 1 of 3', '04 ✓ yours']
+        ['04', '04 · 1 of 3', '✓ 04']
         """
         if self.is_yours:
-            return f"{self.lesson} ✓ yours"
+            return f"✓ {self.lesson}"
         return f"{self.lesson} · {self.yours} of {self.of}" if self.yours else self.lesson
 
 
@@ -117,7 +117,7 @@ class _Map:
         """From text to text, evenly spaced."""
         widths, text = [self._width(name) for name in STRIP], text_width("text", SMALL)
         gap = (WIDE - sum(widths) - 2 * text - 4 * INNER) / (len(STRIP) + 1)
-        if gap < 0.12:
+        if gap < 0.1:
             raise UserError("the names of the stations are too long for the width of the page; shorten them")
         x = self.page.left
         self.canvas.text(x, level, "text", color=self.canvas.theme.quiet, align="left")

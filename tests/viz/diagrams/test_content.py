@@ -18,7 +18,7 @@ from minillm.errors import UserError
 from minillm.model.attention import attention_by_loops, attention_weights, causal_mask
 from minillm.viz import diagrams
 from minillm.viz.diagrams.boxes import COLORS_ONLY
-from minillm.viz.diagrams.theme import THEMES, contrast
+from minillm.viz.diagrams.theme import GREEN, ORANGE, THEMES, contrast
 from minillm.viz.figures.tensors import number_text
 
 WORDS = ["the", "river", "bank"]
@@ -261,3 +261,45 @@ WRONG = {
 def test_wrong_input_is_named_with_its_remedy(message):
     with pytest.raises(UserError, match=message):
         WRONG[message]()
+
+
+def filled(diagram, color):
+    """The names in the boxes of this color."""
+    boxes = [
+        patch.get_window_extent() for patch in diagram.figure.findobj(FancyBboxPatch)
+        if to_hex(patch.get_facecolor()) == color.lower()
+    ]  # fmt: skip
+    return {
+        text.get_text()
+        for text in diagram.figure.findobj(Text)
+        if any(box.contains(*text.get_window_extent().get_points().mean(0)) for box in boxes)
+    }
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_map_fills_what_is_yours_and_outlines_where_you_are(theme):
+    stations = [
+        diagrams.Station("tokenizer", "01", 4, 4),
+        diagrams.Station("attention", "04", 1, 3),
+        diagrams.Station("transformer", "06", 0, 2),
+        diagrams.Station("SFT", "09", 2, 2),
+    ]
+    diagram = diagrams.model_map(stations, here=["SFT", "attention"], layers=7, theme=theme)
+    green, orange = (THEMES[theme].accent(index) for index in (GREEN, ORANGE))
+    assert filled(diagram, green) == {"tokenizer", "✓ 01", "SFT", "✓ 09"}
+    assert {"04 · 1 of 3", "06", "× 7 layers"} <= set(texts(diagram))
+    edges = [to_hex(patch.get_edgecolor()) for patch in diagram.figure.findobj(FancyBboxPatch)]
+    assert edges.count(orange.lower()) == 3  # with the key
+    assert diagram.alt == (
+        "Diagram: You are here: SFT (lesson 09) and attention (lesson 04). "
+        "Of 4 stations, these are yours: tokenizer, attention (1 of 3), SFT."
+    )
+
+
+def test_a_map_that_cannot_be_drawn_is_refused():
+    with pytest.raises(UserError, match="here names 'SFT', which is no station; there are tokenizer"):
+        diagrams.model_map([diagrams.Station("tokenizer", "01")], here=["SFT"])
+    with pytest.raises(UserError, match="40 stages are too many"):
+        diagrams.model_map([diagrams.Station(f"stage {n}", "01") for n in range(40)])
+    with pytest.raises(UserError, match="too long for the width"):
+        diagrams.model_map([diagrams.Station("attention", "04 and 05, and all that belongs to them", 1, 100)])

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from minillm.config import ModelConfig
 from minillm.viz import diagrams
+from minillm.viz.diagrams.model_map import STRIP
 from minillm.viz.diagrams.page import PAGE
 from minillm.viz.figures.style import TINY
 
@@ -126,6 +127,17 @@ def test_blocks_of_any_size(preset, changes):
 def test_samples_of_any_length(n_samples, text):
     gains = [-1234.5 * (-1) ** n for n in range(n_samples)]
     check(diagrams.reasoning_loop(text, [text] * n_samples, [n % 2 for n in range(n_samples)], gains).figure)
+
+
+@pytest.mark.parametrize("yours", [0, 1, 4])
+def test_maps_with_anything_yours(yours):
+    names = [name for name in dict.fromkeys(name.strip() for name in STRIP) if name not in ("norm", "logits")]
+    model = [diagrams.Station(name, "04", yours, 4) for name in (*names, "positions", "transformer")]
+    stages = [diagrams.Station(f"stage {n}", "11a", yours, 4, "first" if n < 3 else "then") for n in range(7)]
+    for here in [[], *([station.name] for station in [*model, *stages])]:
+        figure = diagrams.model_map([*model, *stages], here).figure
+        check(figure)
+        assert min(text.get_fontsize() for text, _ in texts_of(figure)) * 96 / 72 >= 11  # CSS pixels
 
 
 @pytest.mark.parametrize("n_boxes", [1, 2, 7])
