@@ -61,7 +61,11 @@ def main() -> None:
                 shares = {k: fmean(pass_at_k(arguments.answers, c, k) for c in counts) for k in KS}
                 told = ", ".join(f"{share:.2f} at {k}" for k, share in shares.items() if k <= arguments.answers)
                 print(f"seed {seed}, {when:6} by right {kind:6} {told}; never in {counts.count(0)} chains", flush=True)
-    print(f"written to {write_result('reasoning_reach', {'answers': arguments.answers, 'runs': runs})}")
+    together = {
+        when: {kind: [c for run in runs for c in run[when][kind]] for kind in ("result", "steps")} for when in MODELS
+    }
+    result = {"answers": arguments.answers, "seeds": len(runs), "chains": CHAINS, "counts": together}
+    print(f"written to {write_result('reasoning_reach', result)}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from minillm.analysis.alignment import answer
 from minillm.data.chat import encode_chat
@@ -85,6 +87,64 @@ def complete(
     rollout = roll_out(model.eval(), prompts, max_new_tokens, [tokenizer.end_id], temperature=0.0)
     ends = [decode_answer(tokenizer, ids) for ids in rollout.answers]
     return [beginning + end for beginning, end in zip(beginnings, ends, strict=True)]
+
+
+def correct(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    problems: Sequence[Instruction],
+    beginnings: Sequence[str] | None = None,
+    max_new_tokens: int = LONGEST,
+) -> list[bool]:
+    """Which problems a model gets right with greedy decoding, going on from the given beginnings of answers if any.
+
+    Raises what `complete` raises.
+    """
+    begun = [""] * len(problems) if beginnings is None else beginnings
+    said = complete(model, tokenizer, problems, begun, max_new_tokens)
+    return [problem.check(text) for problem, text in zip(problems, said, strict=True)]
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Sampled answers to some problems, several to each, one group after the other, and what a verifier paid."""
+
+    rollout: Rollout
+    texts: list[str]  # empty where an answer was cut off
+    paid: Float[Tensor, "B"]
+    right: float  # the share that the problems' own checkers accept, whatever was paid
+
+    @property
+    def steps(self) -> float:
+        """The share of answers that show steps."""
+        return fmean(map(shows_steps, self.texts))
+
+    @property
+    def tokens(self) -> float:
+        """The mean length of an answer, with its end token."""
+        return fmean(map(len, self.rollout.answers))
+
+
+def attempt(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    problems: Sequence[Instruction],
+    verify: Callable[[str, int], float],
+    n: int = 8,
+    max_new_tokens: int = 64,
+    seed: int = 0,
+) -> Attempts:
+    """Sample `n` answers to each problem and pay each what `verify(text, result)` says; one cut off counts as empty.
+
+    Results are whole numbers, as those of chains and sums are. Raises what `roll_out` raises.
+    """
+    asked = [problem for problem in problems for _ in range(n)]
+    prompts = [encode_chat(tokenizer, problem.messages[:-1]) for problem in asked]
+    rollout = roll_out(model, prompts, max_new_tokens, [tokenizer.end_id], seed)
+    texts = [decode_answer(tokenizer, ids) if ids[-1] == tokenizer.end_id else "" for ids in rollout.answers]
+    pairs = list(zip(asked, texts, strict=True))
+    paid = torch.tensor([float(verify(text, int(problem.key.truth[0]))) for problem, text in pairs])
+    return Attempts(rollout, texts, paid, fmean(problem.check(text) for problem, text in pairs))
 
 
 @torch.no_grad()

@@ -7,10 +7,21 @@ from posttraining.chats import TOKENIZER
 
 from minillm.analysis import reasoning
 from minillm.analysis.alignment import Answer
-from minillm.analysis.reasoning import complete, likeliest, many_answers, pass_at, solve, sound, vote_at
+from minillm.analysis.reasoning import (
+    attempt,
+    complete,
+    correct,
+    likeliest,
+    many_answers,
+    pass_at,
+    solve,
+    sound,
+    vote_at,
+)
 from minillm.data.chat import encode_chat
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
+from minillm.posttraining.rollout import Rollout
 from minillm.world.instructions import Instructions
 
 CHAINS = Instructions(0, families={"chain": 1}).instructions(3)
@@ -45,6 +56,31 @@ def test_what_nobody_did_has_no_accuracy(monkeypatch):
     assert solve(model(), TOKENIZER, ASKED).accuracy_worked is None
     with pytest.raises(ValueError, match="there are no problems to solve"):
         solve(model(), TOKENIZER, [])
+
+
+def test_correct_asks_the_problems_own_checker(monkeypatch):
+    said = [CHAINS[0].worked, CHAINS[1].mistakes[0], CHAINS[2].reply]
+    asked = []
+    monkeypatch.setattr(reasoning, "complete", lambda *arguments: asked.append(arguments[3:]) or said)
+    assert correct(model(), TOKENIZER, CHAINS) == [True, False, True]
+    assert correct(model(), TOKENIZER, CHAINS, ["6 -"] * 3, 12) == [True, False, True]
+    assert asked == [(["", "", ""], reasoning.LONGEST), (["6 -"] * 3, 12)]
+
+
+def test_attempts_are_paid_by_the_verifier_and_judged_by_the_problem(monkeypatch):
+    """The verifier pays for any 1; the first answer is right, the second is cut off, the others are wrong."""
+    said = [CHAINS[0].worked, CHAINS[0].worked, "It is 1.", "It is 2."]
+
+    def roll_out(model, prompts, max_new_tokens, stop, seed):
+        ids = [TOKENIZER.encode(text) for text in said]
+        return Rollout.of(prompts, [row if index == 1 else [*row, TOKENIZER.end_id] for index, row in enumerate(ids)])
+
+    monkeypatch.setattr(reasoning, "roll_out", roll_out)
+    made = attempt(model(), TOKENIZER, CHAINS[:2], lambda text, result: "1" in text, n=2)
+    assert made.texts == [CHAINS[0].worked, "", "It is 1.", "It is 2."]
+    assert made.paid.tolist() == [float("1" in text) for text in made.texts]
+    assert (made.right, made.steps) == (0.25, 0.25)
+    assert made.tokens == made.rollout.mask.sum().item() / 4
 
 
 def test_the_likeliest_beginning_has_the_highest_probability():

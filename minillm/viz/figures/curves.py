@@ -43,12 +43,15 @@ def lines(
     references: Mapping[str, float] | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    ylim: tuple[float, float] | None = None,
+    mean_of: int = 1,
 ) -> Figure:
     """Draw one line per named series, labeled at its right end.
 
     A series of shape (seeds, n) is drawn as its mean, with a band from the lowest to the highest seed. `x` is shared by
     all series or given per name; the default is the index. `references` are horizontal lines, such as chance or the
-    floor. Raises `ValueError` for an empty series, a number that is not finite, or lengths that do not match.
+    floor. A point is the mean of its value and of those before it, up to `mean_of` values. Raises `ValueError` for an
+    empty series, a number that is not finite, or lengths that do not match.
 
     >>> [line.get_ydata().tolist() for line in lines({"loss": [3.0, 2.0]}, "step", "nats").axes[0].lines]
     [[3.0, 2.0]]
@@ -62,7 +65,7 @@ def lines(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     ends = []
     for (name, values), colour, marker in zip(series.items(), itertools.cycle(PALETTE), itertools.cycle(MARKERS)):
-        seeds = by_seed(values, name)
+        seeds = [trailing_means(seed, mean_of) for seed in by_seed(values, name)]
         middle = [sum(column) / len(column) for column in zip(*seeds, strict=True)]
         xs = _x_values(x, name, len(middle))
         step = 1 if len(middle) <= MOST_MARKERS else len(middle) // 8
@@ -74,9 +77,21 @@ def lines(
         ends.append((middle[max(range(len(xs)), key=xs.__getitem__)], name, colour, marker))
     axes.margins(x=0.02)
     scales(axes, log_x, log_y)
+    if ylim is not None:
+        axes.set_ylim(ylim)
     ends += reference_lines(axes, references)
     name_at_the_right(axes, ends)
     return figure
+
+
+def trailing_means(values: Sequence[float], most: int) -> list[float]:
+    """The mean of each value and those before it, up to `most` values.
+
+    >>> trailing_means([1.0, 3.0, 5.0], most=2)
+    [1.0, 2.0, 4.0]
+    """
+    parts = (values[max(0, end - most) : end] for end in range(1, len(values) + 1))
+    return [sum(part) / len(part) for part in parts]
 
 
 def _x_values(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) -> list[float]:

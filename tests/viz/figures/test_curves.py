@@ -122,3 +122,9 @@ def test_an_axis_within_one_power_of_ten_is_numbered_at_3_and_7_too():
     ticks = figure.axes[0].yaxis.get_minor_ticks()
     written = [tick.label1.get_text() for tick in ticks if low < tick.get_loc() < high]
     assert [text for text in written if text] == ["3", "5", "7"]
+
+
+def test_points_may_be_means_and_the_axis_may_have_limits():
+    figure = figures.lines({"right": [0.0, 1.0, 0.5]}, "update", "share", ylim=(0, 1), mean_of=2)
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.0, 0.5, 0.75]
+    assert figure.axes[0].get_ylim() == (0, 1)
