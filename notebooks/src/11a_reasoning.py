@@ -12,7 +12,7 @@
 #
 # **You will write** a verifier, a policy-gradient loss and pass@k. They train a model on your laptop while you watch.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
+# **Time**: 65 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
 # **your turn**? Run its cell again, unchanged, for a hint.
 
 # %%
@@ -27,7 +27,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from minillm.analysis.alignment import Estimate
 from minillm.analysis.reasoning import attempt, complete, correct, likeliest
-from minillm.course import models, predict, predict_number, your_turn
+from minillm.course import mine, models, predict, predict_number, your_turn
 from minillm.files import read_json
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
 from minillm.posttraining.recipes import problems
@@ -36,6 +36,9 @@ from minillm.viz import diagrams
 from minillm.viz.figures import BLUE, SKY, bars, lines, show
 from minillm.viz.watch import Watch
 from minillm.world.lexicon import ADDENDS, TOTALS
+
+# %% tags=["nbval-ignore-output"]
+mine.map("11a")
 
 # %% [markdown]
 # ## One problem, two answers
@@ -579,6 +582,9 @@ for name, v in attempts.items():
 # signal, and too large a learning rate for them. So (a) doesn't follow, and (c) still less. Our control kept the
 # learning rate and had as many groups with a signal.
 # </details>
+
+# %% tags=["nbval-ignore-output"]
+mine.map(lesson="11a")
 
 # %% [markdown]
 # **What you wrote**: a verifier, a policy-gradient loss with GRPO's gradient, and pass@k. Together they trained a model
