@@ -33,7 +33,7 @@ from tools.build_notebooks import (  # noqa: E402
 from tools.exercise_cells import fingerprint  # noqa: E402
 
 SOLUTIONS = ROOT / "solutions"
-STUB = {"python": "raise NotImplementedError()"}
+STUB = {"python": "..."}
 
 
 def exercise_path(manuscript: Path) -> Path:

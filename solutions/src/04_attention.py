@@ -6,7 +6,7 @@
 #
 # **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 04 with its turns.
 #
-# Replace `raise NotImplementedError()`, run your cell, then run the check below it. A check calls your function on many
+# Replace the `...`, run your cell, then run the check below it. A check calls your function on many
 # inputs. It shows what it saw for a small one, names the mistake if it knows it, and points to the next hint. Its last
 # line is your points. To call your function on the very input that failed, and to draw other inputs:
 #

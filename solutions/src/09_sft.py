@@ -7,7 +7,7 @@
 #
 # **Time**: 85 minutes. **Points**: 11. **Before you start**: lesson 09.
 #
-# Write in place of `raise NotImplementedError()`, run your cell, then the check below it. A check tries your function
+# Write in place of the `...`, run your cell, then the check below it. A check tries your function
 # on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
 # Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
 #

@@ -60,7 +60,7 @@ def sealed(manuscript):
     """An exercise as `unsolved` seals it, made without nbgrader."""
     solved = nbformat.read(notebook_path(manuscript), as_version=4)
     notebook = read_manuscript(manuscript)
-    notebook.cells[1].source = "def next_pair(words):\n    raise NotImplementedError()"
+    notebook.cells[1].source = "def next_pair(words):\n    ..."
     notebook.metadata.minillm = {"solved": fingerprint(solved), "unsolved": fingerprint(notebook)}
     path = builder.exercise_path(manuscript)
     path.parent.mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_nbgrader_takes_out_the_solution_and_locks_the_check(manuscript):
     builder.release(manuscript)
     notebook = nbformat.read(builder.exercise_path(manuscript), as_version=4)
     answer, check = notebook.cells[1:]
-    assert answer.source == "def next_pair(words):\n    raise NotImplementedError()"
+    assert answer.source == "def next_pair(words):\n    ..."
     assert answer.outputs == check.outputs == []
     assert answer.metadata.nbgrader.grade_id == "answer_01_1"
     assert answer.metadata.get("editable", True)

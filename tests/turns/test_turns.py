@@ -46,7 +46,7 @@ def test_a_wrong_answer_fails_and_is_told_why(answer):
 @pytest.mark.parametrize("answer", WRONG)
 def test_a_box_about_a_wrong_answer_has_at_most_60_words(answer):
     turn = find(answer.turn)
-    box = Box(turn.id, "not right yet", tuple(_help(turn, answer.thing, answer.verdict, f"the course's `{turn.name}`")))
+    box = Box("", "not right yet", tuple(_help(turn, answer.thing, answer.verdict, f"the course's `{turn.name}`")))
     assert box.words <= 60, box
 
 

@@ -425,7 +425,7 @@ def test_any_thing_may_be_decorated(thing, capsys):
 
 
 def test_a_box_shows_tables_and_code():
-    box = Box("04.x", "right", ("Use `a < b`.", {"T": "3", "expected": "[[1],\n [2]]"}))
+    box = Box("Your turn 04.x: right", "right", ("Use `a < b`.", {"T": "3", "expected": "[[1],\n [2]]"}))
     assert repr(box) == "Your turn 04.x: right\nUse `a < b`.\n    T         3\n    expected  [[1],\n               [2]]"
     assert "<code>a &lt; b</code>" in box._repr_html_()
     assert "T         3\nexpected  [[1],\n           [2]]</pre>" in box._repr_html_()

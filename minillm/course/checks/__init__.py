@@ -19,6 +19,7 @@ from typing import Any
 from minillm.course.checks.asking import OutOfTime, Reply, ask
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.time_limit import time_limit
+from minillm.course.learner.box import Box, Code, Fold, show
 from minillm.errors import UserError
 
 ASSIGNMENTS = {  # number: topic, and package
@@ -43,7 +44,7 @@ CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a noteboo
 
 
 def check(id: str, answer: Any, seed: int = 0) -> Result:
-    """Hold an answer against its question; prints points, what was seen and the next hint, and returns all of that.
+    """Hold an answer against its question; shows points, what was seen and the next hint, and returns all of that.
 
     `answer` is the function itself. Another `seed` draws other inputs. `.points` of the result, as the last line of a
     notebook's cell, is what nbgrader takes for partial credit. An answer that takes longer than 30 seconds for a
@@ -62,8 +63,19 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     """
     question = find(id)
     result = question.grade(seed, _replies(question, answer, seed))
-    print(result)
+    show(_box(result))
     return result
+
+
+def _box(result: Result) -> Box:
+    """What a notebook shows of a result: the mistake and a hint, with the numbers folded."""
+    title, failure = str(result).partition("\n")[0], result.failure
+    ladder = {name: word for word, name in result.ladder()}
+    if failure is None:
+        return Box(title, "right", (ladder,), str(result))
+    state = "not written yet" if failure.sentence.endswith("is not written yet.") else "not right yet"
+    body = (failure.sentence, ladder, Fold("What was seen", (Code(failure.seen),)), f"Hint: {failure.hint}")
+    return Box(title, state, body, str(result))
 
 
 def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:

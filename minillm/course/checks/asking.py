@@ -5,6 +5,7 @@ the border of the sandbox; all grading happens outside. In a learner's own noteb
 learners can deceive the check there.
 """
 
+import dis
 import inspect
 import os
 import pkgutil
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from types import FrameType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 from warnings import catch_warnings
 
@@ -69,6 +70,8 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool, file:
     if not callable(answer):
         kind = type(answer).__name__
         return Reply(trouble=f"is of type {kind}, not a function; pass the function itself, without parentheses")
+    if is_stub(answer):
+        return Reply(trouble="is not written yet")
     arguments = plain(call)
     try:
         with (
@@ -99,6 +102,21 @@ def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool, file:
         trouble = "returned its input itself; return something new, even where nothing changes"
         return Reply(result, trouble)  # if the result is wrong, that is reported first
     return Reply(result)
+
+
+def is_stub(thing: Any) -> bool:
+    """Whether a function only returns None, judged by its code, as one that is still `...`.
+
+    >>> is_stub(lambda x: None), is_stub(lambda x: x)
+    (True, False)
+    """
+    code = getattr(thing, "__code__", None)
+    if not isinstance(code, CodeType):
+        return False
+    steps = list(dis.get_instructions(code))
+    nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    returned = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
+    return {step.opname for step in steps} <= nothing and returned == [None]
 
 
 def _is_input(value: Any, arguments: Call) -> bool:

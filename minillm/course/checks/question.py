@@ -54,11 +54,16 @@ class Result:
             del fields["failure"]["example"]
         return fields
 
+    def ladder(self) -> list[tuple[str, str]]:
+        """What became of each probe, and its name."""
+        words = [
+            "passed" if n < self.points else "FAILED" if n == self.points else "not tried" for n in range(self.possible)
+        ]
+        return [*zip(words, self.probes, strict=True)] if self.probes else []
+
     def __str__(self) -> str:
         lines = [f"{self.question} {self.title}: {self.points} of {self.possible} points"]
-        for index, name in enumerate(self.probes):
-            word = "passed" if index < self.points else "FAILED" if index == self.points else "not tried"
-            lines.append(f"  {word:10} {name}")
+        lines += [f"  {word:10} {name}" for word, name in self.ladder()]
         if self.failure is not None:
             lines += ["", self.failure.sentence, f"Seen: {self.failure.seen}", f"Hint: {self.failure.hint}"]
         return "\n".join(lines)

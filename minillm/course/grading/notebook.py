@@ -150,7 +150,7 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:
     """Whether an answer is more than the stub of the exercise.
 
-    >>> begun([("cell 1", "def f(): raise NotImplementedError()")], "f"), begun([("cell 1", "def f(): return 1")], "f")
+    >>> begun([("cell 1", "def f(): ...")], "f"), begun([("cell 1", "def f(): return 1")], "f")
     (False, True)
     """
     definitions = [node for _, source in cells if (node := definition(source, function))]
@@ -158,10 +158,11 @@ def begun(cells: Sequence[tuple[str, str]], function: str) -> bool:
 
 
 def _is_stub(body: list[ast.stmt]) -> bool:
-    """Whether a function body is only `raise NotImplementedError`, after a docstring."""
-    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-        body = body[1:]
-    return len(body) == 1 and isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.dump(body[0])
+    """Whether a function body is only `...` after a docstring, or `raise NotImplementedError()`, the older stub."""
+    rest = [node for node in body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    dots = any(isinstance(node, ast.Expr) and ast.unparse(node) == "..." for node in body)
+    raises = len(rest) == 1 and isinstance(rest[0], ast.Raise) and "NotImplementedError" in ast.dump(rest[0])
+    return raises or (dots and not rest)
 
 
 def unusual_code(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:

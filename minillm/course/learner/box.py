@@ -1,4 +1,4 @@
-"""The outcome of a turn: lines of text in a terminal, a small box with a colored edge in a notebook.
+"""The outcome of a turn or an exercise: lines of text in a terminal, a small box with a colored edge in a notebook.
 
 What a learner may want to see but need not read is folded: a case with its numbers, the course's version, each hint.
 """
@@ -82,18 +82,17 @@ Part = Union[str, dict[str, str], Code, Fold, Hints]  # noqa: UP007 - `Fold` is 
 class Box:
     """A title, and below it paragraphs (text), tables (dictionaries), code, and what is folded."""
 
-    turn: str
+    title: str
     state: str
     body: tuple[Part, ...]
+    text: str = ""  # for a terminal, in place of the lines that the body gives
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [f"Your turn {self.turn}: {self.state}", *(line for part in self.body for line in _lines(part))]
-        )
+        return self.text or "\n".join([self.title, *(line for part in self.body for line in _lines(part))])
 
     def _repr_html_(self) -> str:
         color = COLORS[self.state]
-        title = f'<b style="color:{color}">Your turn {html.escape(self.turn)}: {self.state}</b>'
+        title = f'<b style="color:{color}">{html.escape(self.title)}</b>'
         return f'<div style="{BOX.format(color=color)}">{title}{"".join(map(_html, self.body))}</div>'
 
     @property

@@ -50,7 +50,13 @@ def your_turn(id: str, minutes: int = 0, difficulty: int = 0) -> Callable[[Any],
         right = verdict.state == "right"
         kept, owner = _stand_in(turn)
         body = _pass(turn, thing, source, verdict) if right else _help(turn, thing, verdict, owner)
-        show(Box(turn.id, verdict.state, (*body, *_untried(turn, thing), *(_lost(turn) if right else ()))))
+        show(
+            Box(
+                f"Your turn {turn.id}: {verdict.state}",
+                verdict.state,
+                (*body, *_untried(turn, thing), *(_lost(turn) if right else ())),
+            )
+        )
         notice_undecorated(turn.id.partition(".")[0])
         return thing if right else kept
 
@@ -87,6 +93,9 @@ def _keep(turn: Turn, thing: Any, source: str | None, passed: str) -> str:
         save(turn, source, globals_of(thing))
     except CannotSave as reason:
         return f"{yours}. It is not saved: {str(reason).removesuffix('.')}."
+    from minillm.course import home  # with much of the course, which no other cell needs
+
+    home.renew()
     return f"{yours}: the cells below run on it, and `mine/{turn.topic}.py` keeps it."
 
 

@@ -1,7 +1,6 @@
 """The source of what a learner wrote, and everything that it needs to run in a file of its own."""
 
 import ast
-import dis
 import inspect
 import linecache
 import symtable
@@ -118,21 +117,6 @@ def _is_stub(function: Any) -> bool:
         if not (dots or isinstance(statement, ast.Pass) or raised.startswith("NotImplementedError")):
             return False
     return True
-
-
-def is_stub(thing: Any) -> bool:
-    """Whether a function only returns None, judged by its code, for one whose source cannot be found.
-
-    >>> is_stub(lambda x: None), is_stub(lambda x: x)
-    (True, False)
-    """
-    code = getattr(thing, "__code__", None)
-    if not isinstance(code, CodeType):
-        return False
-    steps = list(dis.get_instructions(code))
-    nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-    returned = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
-    return {step.opname for step in steps} <= nothing and returned == [None]
 
 
 def needs(source: str, names: dict[str, Any], known: Container[str]) -> Needs:

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from minillm.course.checks.asking import Call, Forbidden, Reply, watched_call
+from minillm.course.checks.asking import Call, Forbidden, Reply, is_stub, watched_call
 from minillm.course.checks.plain import as_tensor, difference, plain, show
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
 from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
-from minillm.course.learner.source import is_stub, is_unwritten
+from minillm.course.learner.source import is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
 SEED = 0

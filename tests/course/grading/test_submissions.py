@@ -426,6 +426,8 @@ def test_any_json_is_code_or_a_sentence(content):
     ("source", "is_begun"),
     [
         ("def f(x):\n    'What it is.'\n    raise NotImplementedError()", False),
+        ("def f(x):\n    'What it is.'\n    ...", False),
+        ("def f(x):\n    ...\n    return x", True),
         ("def f(x):\n    return x\n    raise NotImplementedError()", True),  # the line is forgotten there
         ("def f(x):\n    'What it is.'", True),
         ("g = 1", False),
