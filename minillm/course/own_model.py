@@ -72,6 +72,13 @@ def use_mine(model: Transformer) -> Transformer:
     return model
 
 
+class PartFailed(UserError):
+    """An error inside one of the functions that a model runs; a notebook shows the sentence and no other lines."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [str(self)]
+
+
 class Written(str):
     """What a model wrote; a notebook shows it when it is written, and not once more as the result of its cell."""
 
@@ -135,7 +142,7 @@ def _told(function: Any) -> Any:
         except Exception as error:
             how = describe_error(error, file)
             where, then = (f" in {file}", "; mend it there, or in its lesson") if saved else ("", "")
-            raise UserError(f"`{name}`{where} {how}{then}") from error
+            raise PartFailed(f"`{name}`{where} {how}{then}") from error
 
     return call
 
@@ -175,8 +182,10 @@ def _places(layers: int | Sequence[int] | None) -> str:
 def _whose(part: str, function: Any) -> str:
     where, name = origin(function), getattr(function, "__name__", part)
     part = part.replace("_", "-") if part == "feed_forward" else part
-    named = part if name in (part, NAMES.get(part), "<lambda>") else f"{part} by {name}"
-    return {"this page": f"{named} from this page", "yours": f"your {named}"}.get(where, f"{where} {named}")
+    role = "" if name in (part, NAMES.get(part), "<lambda>") else f" as {part}"
+    named = name if role else part
+    owner = {"this page": "", "yours": "your "}.get(where, f"{where} ")
+    return f"{owner}{named}{' from this page' if where == 'this page' else ''}{role}"
 
 
 def one_line(text: str) -> str:

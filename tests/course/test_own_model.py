@@ -175,21 +175,21 @@ def test_a_text_is_written_with_the_given_parts_and_it_is_said_whose(toy, capsys
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == f"> the{own_model.one_line(text)}"
     assert shown[1] == (
-        "Ran on: attention by average from this page (8 heads in 2 layers); everything else SmolLM2's own."
+        "Ran on: average from this page as attention (8 heads in 2 layers); everything else SmolLM2's own."
     )
     assert shown[3] == "Ran on: the course's code in every part, with SmolLM2's weights."
 
 
 SAID = [
     ({"attention": mine.attention}, "Ran on: the course's attention (8 heads in 2 layers); everything"),
-    ({"attention": average, "layers": 1}, "Ran on: attention by average from this page (4 heads in one layer); "),
-    ({"attention": F.scaled_dot_product_attention}, "Ran on: torch's attention by scaled_dot_product_attention (8 "),
+    ({"attention": average, "layers": 1}, "Ran on: average from this page as attention (4 heads in one layer); "),
+    ({"attention": F.scaled_dot_product_attention}, "Ran on: torch's scaled_dot_product_attention as attention (8 "),
     ({"norm": lambda x, weight, eps: x}, "Ran on: norm from this page (5 norms); everything"),
     ({"norm": lambda x, weight, eps: x, "layers": [0]}, "Ran on: norm from this page (2 norms); everything"),
-    ({"order": [1], "sampler": first}, "Ran on: the blocks in another order, sampler by first from this page; "),
+    ({"order": [1], "sampler": first}, "Ran on: the blocks in another order, first from this page as sampler; "),
     ({"without": "positions"}, "Ran without positions; everything else SmolLM2's own."),
     ({"without": "feed_forward", "layers": [0, 1]}, "Ran without feed-forward in layers 0 and 1; everything"),
-    ({"without": "norm", "attention": average}, "Ran on: attention by average from this page (8 heads in 2 layers), w"),
+    ({"without": "norm", "attention": average}, "Ran on: average from this page as attention (8 heads in 2 layers), w"),
 ]
 
 
@@ -228,17 +228,33 @@ def test_a_text_stands_on_one_line_and_is_no_html():
     assert page.count("<b>") == 1
 
 
-def test_in_a_notebook_the_text_is_displayed_once(toy):
-    """As HTML with the same lines as text, and not again as the result of the cell."""
+@pytest.fixture
+def notebook():
+    """Runs a cell as a notebook does; returns what it showed."""
     shell = InteractiveShell.instance()
     shell.kernel = object()
-    try:
+
+    def run(cell):
         with capture_output() as captured:
-            shell.run_cell("from minillm.course import mine\nmine.write('the', 2)")
-    finally:
-        del shell.kernel
-        InteractiveShell.clear_instance()
-    (output,) = captured.outputs
+            shell.run_cell(cell)
+        return captured
+
+    yield run
+    del shell.kernel
+    InteractiveShell.clear_instance()
+
+
+def test_in_a_notebook_the_text_is_displayed_once(toy, notebook):
+    """As HTML with the same lines as text, and not again as the result of the cell."""
+    shown = notebook("from minillm.course import mine\nmine.write('the', 2)")
+    (output,) = shown.outputs
     assert output.data["text/plain"].startswith("> the")
     assert "Ran on: the course&#x27;s code" in output.data["text/html"]
-    assert "the" not in captured.stdout
+    assert "the" not in shown.stdout
+
+
+def test_in_a_notebook_an_error_in_a_part_is_one_sentence(toy, notebook):
+    shown = notebook(
+        "from minillm.course import mine\ndef broken(x, weight, eps):\n    return 1 / 0\nmine.write('the', norm=broken)"
+    )
+    assert shown.stdout.strip() == "`broken` raised ZeroDivisionError: division by zero, in the line: return 1 / 0"
