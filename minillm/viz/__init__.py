@@ -1,9 +1,10 @@
 """Figures, diagrams and widgets for the lessons.
 
-`figures` plots values, `diagrams` draws tensors and the operations between them, `explorer` adds controls, and `live`
-follows a training run. Everything here displays given values, as a matplotlib figure or as HTML, and computes nothing
-about a model but the steps that a diagram shows. The colors are distinguishable for color-blind readers. Every picture
-has its own background, so it looks the same in a dark JupyterLab.
+`figures` plots values, `diagrams` draws tensors and the operations between them, `explorer` adds controls, `live`
+follows the loss of a run, and `watch` a training loop that a lesson spells out. Everything here displays given values,
+as a matplotlib figure or as HTML, and computes nothing about a model but the steps that a diagram shows. The colors are
+distinguishable for color-blind readers. Every picture has its own background, so it looks the same in a dark
+JupyterLab; those of `watch` have none, and a gray that suits both themes.
 """
 
 try:

@@ -4,9 +4,7 @@ While the cell runs, the plot is a fast SVG that takes about a millisecond. When
 is replaced by a matplotlib figure, which stays in the stored notebook with its alternative text.
 """
 
-import base64
 import html
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +13,8 @@ from matplotlib.figure import Figure
 
 from minillm.errors import UserError
 from minillm.training.metrics import Metrics, series, smoothed
-from minillm.viz.figures import png, shown_size, training_curve
+from minillm.viz.figures import training_curve
+from minillm.viz.outputs import as_picture, displayed, notebook
 from minillm.viz.sketch import sketch
 
 EVERY = 1.0  # minimum number of seconds between two updates
@@ -64,31 +63,28 @@ class Live:
         while self.lines and self.lines[-1]["step"] >= metrics["step"]:
             self.lines.pop()
         self.lines.append(metrics)
-        shell = _notebook()
+        shell = notebook()
         now = time.perf_counter()
         if shell is None or (self._displays and now < self._next) or not self._curve("loss")[0]:
             return
         picture = {"text/html": self.sketch(), "text/plain": "<Figure>"}
         if not self._displays:
-            self._displays = tuple(_show(bundle) for bundle in (picture, self._caption()))
+            self._displays = tuple(displayed(bundle) for bundle in (picture, self._caption()))
             shell.events.register("post_run_cell", self._finish)
         else:
-            self._update(picture)
+            self._update(picture, raw=True)
         done = time.perf_counter()
         self._next = done + max(EVERY, (done - now) / MAX_FRACTION)
 
     def _finish(self, _result: Any = None) -> None:
         """Replace the SVG by the final figure when the cell ends."""
-        _notebook().events.unregister("post_run_cell", self._finish)
-        picture = png(self.figure())
-        width, height = shown_size(picture)
-        metadata = {"image/png": {"alt": self.sentence, "width": width, "height": height}}
-        self._update({"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}, metadata)
+        notebook().events.unregister("post_run_cell", self._finish)
+        self._update(**as_picture(self.figure(), alt=self.sentence))
         self._displays = ()  # a run that continues in another cell is shown there
 
-    def _update(self, picture: dict[str, str], metadata: dict[str, Any] | None = None) -> None:
+    def _update(self, obj: dict[str, str], **options: Any) -> None:
         image, caption = self._displays
-        image.update(picture, raw=True, metadata=metadata or {})
+        image.update(obj, **options)
         caption.update(self._caption(), raw=True)
 
     def _caption(self) -> dict[str, str]:
@@ -136,18 +132,3 @@ class Live:
         rest = [form.format(last[key]) for key, form in words.items() if key in last]
         parts = [", ".join(part) for part in (losses, rest) if part]
         return f"Step {last['step']:,}: {'; '.join(parts)}."
-
-
-def _show(bundle: dict[str, str]) -> Any:
-    """Display an output and return a handle to update it."""
-    from IPython.display import display  # a notebook's own library
-
-    return display(bundle, raw=True, display_id=True)
-
-
-def _notebook() -> Any:
-    """The IPython shell of the notebook, or None in a script or a terminal."""
-    if "IPython" not in sys.modules:
-        return None
-    shell = sys.modules["IPython"].get_ipython()
-    return shell if getattr(shell, "kernel", None) is not None else None

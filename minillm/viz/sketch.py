@@ -1,6 +1,7 @@
 """A loss plot as plain SVG, drawn in about a millisecond, so that a live plot does not slow down a run.
 
-The final figure is `figures.training_curve`, which takes a few hundred milliseconds and shows the same data.
+The final figure is `figures.training_curve`, which takes a few hundred milliseconds and shows the same data. `panels`
+draws several small plots with the same axes, lines and texts.
 """
 
 import html
@@ -18,18 +19,32 @@ Curve = tuple[Sequence[float], Sequence[float]]  # steps, and nats per token
 
 
 class Axes:
-    """The mapping from data to pixels: steps on a linear scale, nats on a logarithmic scale."""
+    """The mapping from data to pixels: steps on a linear scale, values on a linear or a logarithmic scale.
 
-    def __init__(self, last_step: float, low: float, high: float):
-        self.last_step, self.low, self.high = last_step, low, high
+    `box` has the left, right, top and bottom edge of the plot.
+    """
+
+    def __init__(
+        self,
+        last_step: float,
+        low: float,
+        high: float,
+        box: tuple[float, float, float, float] = (LEFT, RIGHT, TOP, BOTTOM),
+        log: bool = True,
+    ):
+        self.last_step, self.low, self.high, self.log = last_step, low, high, log
+        self.left, self.right, self.top, self.bottom = box
 
     def x(self, step: float) -> float:
         """Return the x pixel of a step."""
-        return LEFT + (RIGHT - LEFT) * step / self.last_step
+        return self.left + (self.right - self.left) * step / self.last_step
 
-    def y(self, nats: float) -> float:
-        """Return the y pixel of a loss in nats."""
-        return BOTTOM - (BOTTOM - TOP) * math.log(nats / self.low) / math.log(self.high / self.low)
+    def y(self, value: float) -> float:
+        """Return the y pixel of a value; on a logarithmic scale it is positive."""
+        share = (value - self.low) / (self.high - self.low)
+        if self.log:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        return self.bottom - (self.bottom - self.top) * share
 
     def points(self, curve: Curve) -> str:
         """Format a curve as the `points` of an SVG polyline, with at most about `MOST_POINTS` points."""
@@ -63,10 +78,10 @@ def sketch(
         parts.append(f'<polygon class="band" points="{axes.points(outline)}" fill="{FAINT}" opacity="0.8"/>')
         legend.append((FAINT, band_name))
     parts += _ticks(axes)
-    parts.append(_line("raw", axes.points(raw), SKY, 1))
-    parts.append(_line("smooth", axes.points(smooth), BLUE, 2))
+    parts.append(line("raw", axes.points(raw), SKY, 1))
+    parts.append(line("smooth", axes.points(smooth), BLUE, 2))
     if validation[0]:
-        parts.append(_line("validation", axes.points(validation), ORANGE, 2))
+        parts.append(line("validation", axes.points(validation), ORANGE, 2))
         dots = zip(*validation, strict=True)
         parts += [f'<circle cx="{axes.x(s):.1f}" cy="{axes.y(v):.1f}" r="3.5" fill="{ORANGE}"/>' for s, v in dots]
         legend.insert(1, (ORANGE, "validation loss"))
@@ -75,10 +90,10 @@ def sketch(
     for name, value in references.items():
         y = axes.y(value)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{RIGHT}" stroke="{QUIET}" stroke-dasharray="5 4"/>')
-        parts.append(_text(RIGHT + 8, y + 4, f"{name} {value:.2f}", QUIET))
+        parts.append(text(RIGHT + 8, y + 4, f"{name} {value:.2f}", QUIET))
     for column, (colour, name) in enumerate(legend):
         parts.append(f'<rect x="{LEFT + 175 * column}" y="11" width="16" height="7" fill="{colour}"/>')
-        parts.append(_text(LEFT + 22 + 175 * column, 19, name, INK))
+        parts.append(text(LEFT + 22 + 175 * column, 19, name, INK))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     label = f'role="img" aria-label="{html.escape(sentence)}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>{"".join(parts)}</svg>'
@@ -87,20 +102,23 @@ def sketch(
 def _ticks(axes: Axes) -> list[str]:
     """The axes, with ticks at 1, 2 and 5 times the powers of ten, and at quarters of the steps."""
     frame = f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="{QUIET}"/>'
-    parts = [frame, _text(LEFT - 44, TOP - 8, "nats", INK), _text(RIGHT + 30, BOTTOM + 18, "step", INK)]
+    parts = [frame, text(LEFT - 44, TOP - 8, "nats", INK), text(RIGHT + 30, BOTTOM + 18, "step", INK)]
     exponents = range(math.floor(math.log10(axes.low)), math.ceil(math.log10(axes.high)) + 1)
     for nats in (lead * 10.0**power for power in exponents for lead in (1, 2, 5)):
         if axes.low <= nats <= axes.high:
-            parts.append(_text(LEFT - 8, axes.y(nats) + 4, round_number(nats), INK, "end"))
+            parts.append(text(LEFT - 8, axes.y(nats) + 4, round_number(nats), INK, "end"))
     for quarter in range(5):
         step = axes.last_step * quarter / 4
-        parts.append(_text(axes.x(step), BOTTOM + 18, f"{step:,.0f}", INK, "middle"))
+        parts.append(text(axes.x(step), BOTTOM + 18, f"{step:,.0f}", INK, "middle"))
     return parts
 
 
-def _line(name: str, points: str, colour: str, width: int) -> str:
+def line(name: str, points: str, colour: str, width: float) -> str:
+    """Format a line through `points` of `Axes`."""
     return f'<polyline class="{name}" points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
 
 
-def _text(x: float, y: float, words: str, colour: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}">{html.escape(words)}</text>'
+def text(x: float, y: float, words: str, colour: str, anchor: str = "start", more: str = "") -> str:
+    """Format words at a position; `more` holds further attributes."""
+    look = f'fill="{colour}" text-anchor="{anchor}"{more}'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{html.escape(words)}</text>'

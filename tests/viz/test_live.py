@@ -110,8 +110,8 @@ class Notebook:
         self.kernel, self.events = object(), self
         self.register = lambda event, hook: self.hooks.append(hook)
         self.unregister = lambda event, hook: self.hooks.remove(hook)
-        monkeypatch.setattr(widget, "_notebook", lambda: self)
-        monkeypatch.setattr(widget, "_show", self.show)
+        monkeypatch.setattr(widget, "notebook", lambda: self)
+        monkeypatch.setattr(widget, "displayed", self.show)
         monkeypatch.setattr(widget, "time", SimpleNamespace(perf_counter=lambda: self.now))
         drawn = widget.sketch
 

@@ -66,7 +66,8 @@ def wait(guess: Any, tell: Callable[[Any], str], show: Callable[[], Any] | None)
     from IPython.display import display
 
     status = widgets.HTML()
-    skip = widgets.Button(description="Show me", tooltip="See the answer without a guess", layout={"width": "auto"})
+    layout = {"width": "auto", "align_self": "flex-start"}
+    skip = widgets.Button(description="Show me", tooltip="See the answer without a guess", layout=layout)
     skip.on_click(lambda _: guess.skip())
     title = widgets.HTML(f"<b>{WAITING}</b> {html.escape(guess.question)}")
     box = _box([title, _control(guess, status), status, skip], WAITING)
