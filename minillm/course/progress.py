@@ -5,11 +5,11 @@ What is done is read from the workbook: the parts in `mine/`, the guesses, and w
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.course.learner.guess import outcomes
+from minillm.course.learner.guess import surprises
 from minillm.course.learner.loading import load
 from minillm.course.learner.saved import parse, read_text, workbook
 from minillm.course.learner.turn import Turn
@@ -101,7 +101,7 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     lab_page: Page = read_course_page(pages[lab]) if lab in pages else {"cells": []}
     turns, lab_turns = (tuple(find(id) for id in turns_in(each)) for each in (page, lab_page))
     done = {turn.id for turn in (*turns, *lab_turns) if turn.id in load(turn.topic).yours}
-    guesses, surprises = surprised([*questions_in(page), *questions_in(lab_page)])
+    guessed, surprised = surprises([*questions_in(page), *questions_in(lab_page)])
     ran, saved = _ran(workbook() / name)
     text = source_of(page["cells"][0]) if page["cells"] else ""
     title, minutes = TITLE.search(text), MINUTES.search(text)
@@ -109,7 +109,7 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
         number_of(name), name, title[1] if title else topic, int(minutes[1]) if minutes else None,
         lab if lab in pages else None, exercise if exercise in pages else None,
         turns, lab_turns, frozenset(done), frozenset(filter(is_written, done)),
-        guesses, surprises, len(ran), sum(ran), ran[-1:] == [True], saved,
+        guessed, surprised, len(ran), sum(ran), ran[-1:] == [True], saved,
     )  # fmt: skip
 
 
@@ -117,13 +117,6 @@ def is_written(turn: str) -> bool:
     """Whether a turn that has passed is the learner's own writing, and not a ready-made function that does it all."""
     part = parse(read_text(find(turn).topic) or "").parts.get(turn)
     return bool(getattr(part, "written", True))
-
-
-def surprised(questions: Iterable[str]) -> tuple[int, int]:
-    """How many of these predictions were made and answered, and how many of those turned out otherwise."""
-    kept = outcomes()
-    right = [kept[question] for question in questions if question in kept]
-    return len(right), right.count(False)
 
 
 def _ran(path: Path) -> tuple[list[bool], float]:

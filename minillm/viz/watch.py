@@ -32,12 +32,13 @@ class Watch:
     called before the first update and at most 14 times after that. `threads` is the number of torch's threads inside
     the block, or None to leave it.
 
-    Updates count from 1. Interrupting the kernel leaves the block quietly; `done` says how many updates were done. Any
-    other exception passes. Outside a notebook lines are printed. Raises `UserError` for a name that no panel has.
+    Updates count from 0, as in `range`; in the plots a number stands after its update, so the first stands at 1.
+    Interrupting the kernel leaves the block quietly, and `done` says how many updates were done. Any other exception
+    passes. Outside a notebook lines are printed. Raises `UserError` for a name that no panel has.
 
     >>> with Watch(3, {"share of answers": ["right", "with steps"]}, example=lambda: "6 - 3 = 3") as watch:
     ...     for update in watch:
-    ...         watch.log(right=update / 4, with_steps=0.5)
+    ...         watch.log(right=(1 + update) / 4, with_steps=0.5)
     update 0: 6 - 3 = 3
     update 1 of 3: right 25%, with steps 50%
     update 1: 6 - 3 = 3
@@ -73,7 +74,7 @@ class Watch:
         self._levels, self._zoomed = levels or {}, zoomed
         self._logged: dict[str, dict[int, float]] = {name: {} for name in names}
         self._every = math.ceil(updates / EXAMPLES)
-        self._now = 0  # the update that is running
+        self._now = 0  # the number of the update that is running, counted from 1
         self._ended = ""  # a sentence, if it ended early
         self._ticks: list[float] = []  # when the last updates ended
         self._next = 0.0  # time of the next drawing
@@ -91,7 +92,7 @@ class Watch:
         self._ticks.append(time.perf_counter())
         for update in range(self.done + 1, self.updates + 1):
             self._now = update
-            yield update
+            yield update - 1
             self.done = update
             self._ticks = [*self._ticks[-RECENT:], time.perf_counter()]
             due = update % self._every == 0 or update == self.updates

@@ -24,7 +24,7 @@ def watched(updates=6, stop=None, error=KeyboardInterrupt, **options):
         for update in watch:
             if update == stop:
                 raise error
-            watch.log(right=update / 100, with_steps=torch.tensor(0.5), tokens=10 * update)
+            watch.log(right=(update + 1) / 100, with_steps=torch.tensor(0.5), tokens=10 * update + 10)
     return watch
 
 
@@ -38,12 +38,18 @@ def test_what_is_logged_is_kept_under_its_name():
     )
 
 
+def test_updates_are_counted_as_in_range():
+    with Watch(3, PANELS) as watch:
+        assert [*watch] == [0, 1, 2]
+    assert watch.done == 3
+
+
 def test_the_start_is_logged_at_zero_and_a_second_number_replaces_the_first():
     with Watch(2, {"loss": ["loss"]}, zoomed=["loss"], levels={"loss": {"floor": 0.6}}) as watch:
         watch.log(loss=5.0)
         for update in watch:
             watch.log(loss=9.0)
-            watch.log(loss=math.nan if update == 1 else 3.0)
+            watch.log(loss=math.nan if update == 0 else 3.0)
     (panel,) = watch.panels
     assert panel.lines["loss"] == ([0, 2], [5.0, 3.0]), "what is not finite is not drawn"
     assert panel.zoomed
@@ -52,7 +58,7 @@ def test_the_start_is_logged_at_zero_and_a_second_number_replaces_the_first():
 
 
 def test_an_interrupt_keeps_what_was_learned(capsys):
-    watch = watched(48, stop=4)
+    watch = watched(48, stop=3)
     assert watch.done == 3
     assert watch.history["tokens"] == [10, 20, 30]
     said = capsys.readouterr().out.splitlines()[-1]
@@ -61,11 +67,11 @@ def test_an_interrupt_keeps_what_was_learned(capsys):
 
 def test_any_other_error_passes(capsys):
     with pytest.raises(ZeroDivisionError):
-        watched(48, stop=4, error=ZeroDivisionError)
+        watched(48, stop=3, error=ZeroDivisionError)
     assert "Ended by an error after update 3 of 48." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("stop", [None, 2])
+@pytest.mark.parametrize("stop", [None, 1])
 def test_the_number_of_threads_is_restored(stop):
     before, seen = torch.get_num_threads(), []
     try:
@@ -133,7 +139,7 @@ def test_early_updates_are_drawn_at_once_and_later_ones_twice_a_second(monkeypat
     with Watch(50, PANELS, example=lambda: "<b>") as watch:
         for update in watch:
             notebook.now += 0.125
-            watch.log(right=update / 100)
+            watch.log(right=(update + 1) / 100)
     pictures, words = notebook.shown
     drawn = [found[1] for said in words if (found := re.match(r"Update (\d+) of 50", said["text/plain"]))]
     assert drawn[:11] == [str(update) for update in range(11)]
@@ -153,7 +159,7 @@ before = torch.get_num_threads()
 with Watch(40, {"share right": ["right"]}, example=lambda: "text") as watch:
     for update in watch:
         time.sleep(SECONDS)
-        watch.log(right=update / 40)
+        watch.log(right=(update + 1) / 40)
 assert torch.get_num_threads() == before
 """
 
