@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from minillm.analysis.alignment import Estimate
 from minillm.course import predict, predict_number
+from minillm.course.learner import guess_box
 from minillm.course.learner.guess import Guess, NumberGuess, outcomes, surprises
 from minillm.course.learner.guess_box import buttons
 from minillm.errors import UserError
@@ -208,6 +210,16 @@ def test_what_a_page_stores_does_not_depend_on_the_guess(file):
     guess.choose("the")
     after = buttons(Guess(QUESTION, CHOICES))._repr_mimebundle_()[0]["text/plain"]
     assert before == after == f"Predict: {QUESTION}\n  - the\n  - river\n  - bank"
+
+
+def test_outputs_of_a_click_stand_below_the_cell_with_an_older_kernel_too(monkeypatch):
+    """ipykernel 6 has one parent message for the whole shell; it is put back afterwards."""
+    parents = ["click"]
+    shell = SimpleNamespace(kernel=True, get_parent=lambda: parents[-1], set_parent=parents.append)
+    monkeypatch.setattr(guess_box, "_shell", lambda: shell)
+    with guess_box._outputs_below({"header": "cell"}):
+        assert parents[-1] == {"header": "cell"}
+    assert parents[-1] == "click"
 
 
 def test_a_script_prints_the_question(capsys):

@@ -2,9 +2,11 @@
 
 import html
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def buttons(guess: Any) -> Any:
             status.value = "You looked at the answer without a guess."
 
     refresh()
-    title = widgets.HTML(f"<b>Predict:</b> {html.escape(guess.question)}")
+    title = widgets.HTML(f"<b>Predict:</b> {marked(guess.question)}")
     box = _box([title, _control(guess, status), status], repr(guess))  # the text is the same whatever was chosen
     guess.on_change.append(refresh)
     return box
@@ -69,7 +71,7 @@ def wait(guess: Any, tell: Callable[[Any], str], show: Callable[[], Any] | None)
     layout = {"width": "auto", "align_self": "flex-start"}
     skip = widgets.Button(description="Show me", tooltip="See the answer without a guess", layout=layout)
     skip.on_click(lambda _: guess.skip())
-    title = widgets.HTML(f"<b>{WAITING}</b> {html.escape(guess.question)}")
+    title = widgets.HTML(f"<b>{WAITING}</b> {marked(guess.question)}")
     box = _box([title, _control(guess, status), status, skip], WAITING)
     cell = _shell().get_parent()
     handle: Any = display(box, display_id=True)
@@ -92,6 +94,18 @@ def give(question: str, guess: Any) -> None:
     give_answer = _waiting.pop(question, None)
     if give_answer is not None:
         give_answer(guess)
+
+
+def marked(text: str) -> str:
+    """A text as HTML, with its *emphasis* and its `code`.
+
+    >>> marked("Is *bank* < `3 * x * y`?")
+    'Is <i>bank</i> &lt; <code>3 * x * y</code>?'
+    """
+    pieces = html.escape(text).split("`")  # every second piece is code
+    plain = [re.sub(r"\*(\S(?:[^*]*\S)?)\*", r"<i>\1</i>", piece) for piece in pieces[::2]]
+    code = [f"<code>{piece}</code>" for piece in pieces[1::2]]
+    return "".join(part for pair in zip_longest(plain, code, fillvalue="") for part in pair)
 
 
 def read_number(text: str) -> float | None:
