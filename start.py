@@ -587,7 +587,8 @@ class JupyterLog:
 
     def line(self, line: str) -> None:
         """Take one line of the log."""
-        if match := self.LEVEL.match(line):
+        match = self.LEVEL.match(line)
+        if match:
             self.level = match[1] or match[2]
         address = self.ADDRESS.search(line)
         if address and self.level == "I" and not self.opened:

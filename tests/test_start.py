@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import json
 import os
 import re
 import shlex
@@ -46,7 +47,8 @@ def recorded(start, monkeypatch):
     monkeypatch.setenv("PATH", os.environ["PATH"])  # both are set for JupyterLab
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
     monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
-    monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(start, "run", lambda command, listen=None: commands.append(command) or 0)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
     return commands
 
 
@@ -136,13 +138,13 @@ def test_help_names_every_command(start, capsys):
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
 def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
     assert start.main(arguments) == 0
-    assert recorded == [[sys.executable, ["lab"]], *([sys.executable, *step[1:]] for step in (*FETCHES, WORKBOOK))]
-    assert capsys.readouterr().out.strip().endswith("opens JupyterLab at lesson 00.")
+    assert recorded == [[sys.executable, ["lab"]], [sys.executable, *LAID_OUT[1:]]]
+    assert capsys.readouterr().out.strip().endswith("opens JupyterLab on your home page.")
 
 
 def test_setup_says_what_comes_next(start, recorded, capsys):
     assert start.main(["setup"]) == 0
-    assert recorded == [["PYTHON", ["lab"]], *FETCHES, WORKBOOK]  # so that the course may begin where no network is
+    assert recorded == [["PYTHON", ["lab"]], LAID_OUT]  # so that the course may begin where no network is
     last_lines = capsys.readouterr().out
     assert "start.py` opens JupyterLab" in last_lines
     assert "activate`" in last_lines
@@ -159,6 +161,7 @@ def test_setup_promises_no_command_that_it_does_not_install(start, recorded, cap
 
 FETCHES = [["PYTHON", "-m", "minillm", "fetch", name] for name in ("smollm2-135m-instruct", "gpt2-tokenizer")]
 WORKBOOK = ["PYTHON", "-m", "minillm", "workbook"]
+LAID_OUT = [*WORKBOOK, "--fetch=smollm2-135m-instruct", "--fetch=gpt2-tokenizer"]
 STATIC = [
     ["PYTHON", "-m", "ruff", "check", "."],
     ["PYTHON", "-m", "ruff", "format", "--check", "."],
@@ -218,7 +221,7 @@ def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkey
 @pytest.mark.parametrize(
     ("user", "display", "flags"), [(0, "", ["--allow-root", "--no-browser"]), (1000, ":0", []), (None, ":0", [])]
 )
-def test_jupyterlab_opens_lesson_00_as_root_and_without_a_screen(start, recorded, monkeypatch, user, display, flags):
+def test_jupyterlab_as_root_and_without_a_screen(start, recorded, monkeypatch, user, display, flags):
     monkeypatch.setattr(start.sys, "platform", "linux")
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setenv("WAYLAND_DISPLAY", "")
@@ -229,15 +232,106 @@ def test_jupyterlab_opens_lesson_00_as_root_and_without_a_screen(start, recorded
     assert start.main([]) == 0
     lab = recorded[-1]
     assert lab[:3] == ["PYTHON", "-m", "jupyterlab"]
-    assert lab[3:6] == [
+    assert lab[3:8] == [
         f"--ServerApp.root_dir={start.ROOT}",
-        "--LabApp.default_url=/lab/tree/workbook/00_the_map.ipynb",
-        f"--ServerApp.preferred_dir={start.ROOT / 'workbook'}",
+        "--LabApp.default_url=/lab/tree/workbook/00_the_map.ipynb",  # there is no home page
+        f"--FileContentsManager.preferred_dir={start.ROOT / 'workbook'}",
+        "--LabApp.custom_css=True",
+        f"--ServerApp.tornado_settings=static_custom_path={start.JUPYTER / 'custom'}",
     ]
-    assert lab[6:] == flags
-    assert recorded[-2] == WORKBOOK
+    assert lab[8:] == flags
+    assert recorded[-2] == LAID_OUT
     assert os.environ["MINILLM_WORKBOOK"] == str(start.ROOT / "workbook")  # for its kernels
     assert os.environ["PATH"].split(os.pathsep)[0] == os.getcwd()  # for its terminals: the folder of "PYTHON"
+    assert os.environ["JUPYTER_CONFIG_PATH"] == str(start.JUPYTER)
+
+
+def test_jupyterlab_opens_the_home_page_and_keeps_the_users_own_settings(start, recorded, monkeypatch):
+    (start.ROOT / "workbook").mkdir()
+    (start.ROOT / "workbook" / "Home.md").write_text("# Home", encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/their/own")
+    assert start.main([]) == 0
+    assert "--LabApp.default_url=/lab/tree/workbook/Home.md" in recorded[-1]
+    assert os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(start.JUPYTER), "/their/own"]
+
+
+def test_the_settings_and_the_style_are_there():
+    folder = ROOT / "minillm" / "course" / "jupyter"
+    settings = json.loads((folder / "labconfig" / "default_setting_overrides.json").read_text(encoding="utf-8"))
+    assert settings["@jupyterlab/docmanager-extension:plugin"] == {"defaultViewers": {"markdown": "Markdown Preview"}}
+    assert "minillm-go" in (folder / "custom" / "custom.css").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("options", [["--no-browser"], ["--port", "9999", "--ip=::1"], ["--port=1"]])
+def test_jupyterlab_is_given_its_options(start, recorded, options):
+    assert start.main(options) == 0
+    assert recorded[-1][-len(options) :] == options
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--port"], "--port needs a value, such as `{} start.py --port=9999`."),
+        (["--ip="], "--ip needs a value, such as `{} start.py --ip=127.0.0.1`."),
+        (["--prot", "1"], "'lab' takes no '--prot'; `{} start.py --help` shows what there is."),
+    ],
+)
+def test_an_option_that_jupyterlab_is_not_given_is_refused_at_once(start, recorded, capsys, options, said):
+    assert start.main(options) == 1
+    assert capsys.readouterr().err == f"start.py: {said.format(start.PYTHON)}\n"
+    assert recorded == []
+
+
+LOG = """\
+[I 2026-11-29 11:45:02.1 ServerApp] jupyterlab | extension was successfully loaded.
+a warning of Python, which belongs to the line above
+[I 2026-11-29 11:45:03.1 ServerApp] Jupyter Server 2.17.0 is running at:
+[I 2026-11-29 11:45:03.2 ServerApp] http://localhost:8888/lab/tree/workbook/Home.md?token=4f
+[I 2026-11-29 11:45:03.2 ServerApp]     http://127.0.0.1:8888/lab/tree/workbook/Home.md?token=4f
+[C 2026-11-29 11:45:03.3 ServerApp]
+
+    To access the server, open this file in a browser:
+        file:///home/jpserver-5-open.html
+[W 2026-11-29 11:45:06.4 ServerApp] Notebook workbook/00_the_map.ipynb is not trusted
+[IPKernelApp] WARNING | Kernel is running over TCP without encryption.
+[E 2026-11-29 11:45:07.4 ServerApp] Uncaught exception
+    Traceback (most recent call last):
+"""
+
+
+def test_of_jupyterlabs_log_its_address_and_errors_are_left(start, tmp_path, capsys):
+    (tmp_path / "Home.md").write_text(
+        '# Home\n\n<p class="minillm-go"><a href="04_it.ipynb">Go on with 04 · Q&amp;A</a> 65 minutes</p>\n',
+        encoding="utf-8",
+    )
+    log = start.JupyterLog(tmp_path / "Home.md")
+    for line in LOG.splitlines(keepends=True):
+        log.line(line)
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "Your course: http://localhost:8888/lab/tree/workbook/Home.md?token=4f",
+        "Next: Go on with 04 · Q&A.",
+        "Ctrl-C twice in this window ends it.",
+    ]
+    assert said.err == "".join(LOG.splitlines(keepends=True)[-2:])
+
+
+def test_why_jupyterlab_does_not_start_is_not_kept_back(start, recorded, monkeypatch, capsys):
+    def fails(command, listen=None):
+        if listen:
+            listen("[C 2026-11-29 11:45:03.3 ServerApp] Bad config encountered during initialization\n")
+        return int(listen is not None)
+
+    monkeypatch.setattr(start, "run", fails)
+    assert start.main([]) == 1
+    assert capsys.readouterr().err.endswith("ServerApp] Bad config encountered during initialization\n")
+
+
+def test_what_a_command_writes_to_stderr_can_be_listened_to(start):
+    lines = []
+    command = [sys.executable, "-c", "import sys; print('one\\ntwo', file=sys.stderr); sys.exit(3)"]
+    assert start.run(command, lines.append) == 3
+    assert lines == ["one\n", "two\n"]
 
 
 def test_a_workbook_in_another_place_is_what_jupyterlab_serves(start, recorded, tmp_path, monkeypatch):
@@ -251,9 +345,9 @@ def test_a_workbook_in_another_place_is_what_jupyterlab_serves(start, recorded, 
 
 @pytest.mark.parametrize("command", [[], ["setup"]])
 def test_without_a_workbook_nothing_is_promised(start, recorded, monkeypatch, capsys, command):
-    monkeypatch.setattr(start, "run", lambda command: recorded.append(command) or int(command == WORKBOOK))
+    monkeypatch.setattr(start, "run", lambda command: recorded.append(command) or int(command == LAID_OUT))
     assert start.main(command) == 1
-    assert recorded[-1] == WORKBOOK
+    assert recorded[-1] == LAID_OUT
     assert capsys.readouterr().out == ""
 
 
@@ -618,7 +712,7 @@ def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
     )
     assert Path(where.stdout.strip()) == toy_course / "minillm", where.stderr
 
-    assert start_py(toy_course, "setup").startswith("minillm fetch ")  # not a word of pip's
+    assert start_py(toy_course, "setup").startswith("minillm workbook --fetch=")  # not a word of pip's
     assert start_py(toy_course, "doctor", "--json") == "minillm doctor --json\n"
 
     # An environment whose making was interrupted has no pip.

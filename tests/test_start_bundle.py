@@ -66,8 +66,8 @@ def test_a_set_up_from_a_bundle_for_real(bundle, course, tmp_path):
     assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "2.1"
     assert (home / "assets/gpt/vocab.json").read_text(encoding="utf-8") == "{}"
     assert (home / "models" / MODEL.split("/")[-1] / "model.safetensors").read_text(encoding="utf-8") == "1 2 3"
-    assert "minillm fetch smollm2-135m-instruct" in said  # whose checksums have the last word
-    assert "minillm workbook\n" in said  # the learner's copies are laid out on this computer
+    # the checksums have the last word, and the learner's copies are laid out on this computer
+    assert "minillm workbook --fetch=smollm2-135m-instruct --fetch=gpt2-tokenizer\n" in said
     fingerprint = hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()[:16]
     assert f"Fingerprint: {fingerprint} " in said
     again = start_py(course, "setup", "--from", str(bundle), MINILLM_HOME=str(home), PIP_FIND_LINKS="")

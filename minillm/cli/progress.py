@@ -13,7 +13,7 @@ from minillm.course import home
 from minillm.course.checks import ASSIGNMENTS
 from minillm.course.exercise_progress import ExerciseProgress, exercise_progress
 from minillm.course.learner.saved import workbook
-from minillm.course.progress import LessonProgress, keep_points, lesson_progress, next_lesson
+from minillm.course.progress import LessonProgress, keep_points, lesson_progress, next_lesson, predictions
 from minillm.errors import UserError
 
 WIDTH = 10  # of the bar, characters
@@ -63,7 +63,7 @@ def show(lesson: LessonProgress | None, exercise: ExerciseProgress | None) -> No
     name = f"{lesson.number:3} {lesson.short_title}" if lesson else exercise.path.stem if exercise else ""
     columns = [f"{name:28}"]
     if lesson:
-        columns += [f"{lesson.state:24}", f"{lesson.predictions:24}"]
+        columns += [f"{lesson.state:24}", f"{predictions(lesson.guesses, lesson.surprises):24}"]
     if exercise:
         filled = WIDTH * exercise.points // exercise.possible
         columns.append(f"exercise {exercise.points:2} of {exercise.possible:2} {'#' * filled}{'.' * (WIDTH - filled)}")

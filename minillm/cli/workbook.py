@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import click
 
-from minillm.assets import AssetError, fetch
+from minillm import assets
 from minillm.course import home
 from minillm.course.workbook import Report, catch_up, find_page, lay_out, number_of, reset, short_name
 from minillm.errors import UserError
@@ -12,26 +12,26 @@ from minillm.errors import UserError
 
 @click.command()
 @click.option("--reset", "page", metavar="NN", help="Put lesson NN back; NN_lab is its lab, exercises/NN its exercise.")
-@click.option("--fetch", "assets", multiple=True, metavar="NAME", help="First fetch this asset; may be repeated.")
+@click.option("--fetch", "names", multiple=True, metavar="NAME", help="First fetch this asset; may be repeated.")
 @click.option("--solved", is_flag=True, help="With --reset: fill in the turns of the lessons before it.")
-def workbook(page: str | None, assets: tuple[str, ...], solved: bool) -> None:
+def workbook(page: str | None, names: tuple[str, ...], solved: bool) -> None:
     """Lay out your copies of the lessons and exercises.
 
     A copy that you have written in is never overwritten. The others are renewed when the course changes, and so is
     Home.md, the page that opens the course.
     """
-    for asset in assets:
-        fetched(asset)
+    for name in names:
+        fetched(name)
     if solved and page is None:
         raise UserError("--solved belongs to --reset NN: it fills in the turns of the lessons before NN")
-    name = None if page is None else find_page(page)
-    if name is not None:
-        kept = reset(name)[1]
-        click.echo(f"{name} is as the course has it." + (f" Yours is beside it: {kept.name}" if kept else ""))
+    found = None if page is None else find_page(page)
+    if found is not None:
+        kept = reset(found)[1]
+        click.echo(f"{found} is as the course has it." + (f" Yours is beside it: {kept.name}" if kept else ""))
     for sentence in sentences(lay_out()):
         click.echo(sentence)
-    if solved and name is not None:
-        caught_up(number_of(name))
+    if solved and found is not None:
+        caught_up(number_of(found))
     try:
         home.write()
     except UserError as error:  # the lessons are there
@@ -41,8 +41,8 @@ def workbook(page: str | None, assets: tuple[str, ...], solved: bool) -> None:
 def fetched(name: str) -> None:
     """Fetch an asset; a failure is only told, because most of the course works without it."""
     try:
-        fetch(name)
-    except AssetError as error:
+        assets.fetch(name)
+    except assets.AssetError as error:
         click.echo(f"{error}\nContinuing without {name}; the next start tries again.", err=True)
 
 

@@ -4,6 +4,7 @@ JupyterLab shows it as a preview, so that no kernel has to start. It is written 
 changed, from `progress`; nothing is run for it.
 """
 
+import base64
 from collections.abc import Mapping
 from contextlib import suppress
 from html import escape
@@ -11,7 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from minillm.course.learner.saved import workbook
-from minillm.course.progress import LessonProgress, kept_points, lesson_progress, next_lesson
+from minillm.course.progress import LessonProgress, kept_points, lesson_progress, next_lesson, predictions
+from minillm.course.strip import STATIONS, drawn
 from minillm.course.workbook import MANIFEST
 from minillm.errors import UserError
 from minillm.files import write_text
@@ -21,7 +23,7 @@ OURS = (
     "This page is written anew by every start of the course, by `minillm progress`, and when a part of yours passes; "
     "what you write into it is lost."
 )
-HEAD = "| | Lesson | Minutes | | |\n| --- | --- | ---: | --- | --- |"
+HEAD = "| Lesson | Minutes | | |\n| --- | ---: | --- | --- |"
 
 
 def renew() -> None:
@@ -47,8 +49,8 @@ def render(lessons: Mapping[str, LessonProgress], points: Mapping[str, tuple[int
     """The text of the page; the same state gives the same text."""
     rows = [_row(lesson, points.get(lesson.number)) for lesson in lessons.values()]
     table = "\n".join([HEAD, *rows])
-    blocks = ["# Write a language model yourself", _next(lessons), _sums(lessons, points), table, f"*{OURS}*"]
-    return "\n\n".join(blocks) + "\n"
+    blocks = ["# Write a language model yourself", _next(lessons), _map(next_lesson(lessons))]
+    return "\n\n".join([*blocks, _sums(lessons, points), table, f"*{OURS}*"]) + "\n"
 
 
 def _next(lessons: Mapping[str, LessonProgress]) -> str:
@@ -64,15 +66,35 @@ def _next(lessons: Mapping[str, LessonProgress]) -> str:
     return f'<p class="minillm-go"><a href="{quote(lesson.page)}">{name}</a> {about}</p>'
 
 
+def _map(lesson: LessonProgress | None) -> str:
+    """The map of the model, once for each theme of JupyterLab; `custom.css` shows one of them.
+
+    The pictures are in the text itself, so that both change at once and no browser shows an old one.
+    """
+    number = lesson.number if lesson and lesson.number in {station.lesson for station in STATIONS} else "00"
+    drawings = {theme: drawn(number, theme) for theme in ("light", "dark")}
+    for diagram in drawings.values():
+        diagram.figure.set_facecolor("none")
+    sources = {theme: base64.b64encode(each.svg().encode()).decode() for theme, each in drawings.items()}
+    alt = escape(drawings["light"].alt)
+    pictures = [
+        f'<img class="minillm-{theme}" alt="{alt}" src="data:image/svg+xml;base64,{source}">'
+        for theme, source in sources.items()
+    ]
+    return f"<p>{''.join(pictures)}</p>"
+
+
 def _sums(lessons: Mapping[str, LessonProgress], points: Mapping[str, tuple[int, int]]) -> str:
     """The course in one line."""
     every = lessons.values()
     asked = sum(len(lesson.turns) + len(lesson.lab_turns) for lesson in every)
+    hours = round(sum(lesson.minutes or 0 for lesson in every if not lesson.is_done) / 60)
     guesses, surprises = (sum(getattr(lesson, name) for lesson in every) for name in ("guesses", "surprises"))
     sums = [
         f"{sum(lesson.is_done for lesson in every)} of {len(every)} lessons done",
         f"{sum(len(lesson.written) for lesson in every)} of {asked} parts yours" if asked else "",
-        f"{guesses} guesses, {surprises} surprises" if guesses else "",
+        f"about {hours} hours to go" if hours > 1 else "",
+        predictions(guesses, surprises),
         "{} of {} points in the exercises".format(*map(sum, zip(*points.values(), strict=True))) if points else "",
     ]
     return " · ".join(filter(None, sums))
@@ -80,12 +102,16 @@ def _sums(lessons: Mapping[str, LessonProgress], points: Mapping[str, tuple[int,
 
 def _row(lesson: LessonProgress, points: tuple[int, int] | None) -> str:
     title, _, about = lesson.title.partition(": ")
-    name = f"**[{_cell(title)}]({quote(lesson.page)})**" + f"<br>{_cell(about)}" * bool(about)
-    state = ", ".join(filter(None, [lesson.state, lesson.predictions]))
+    name = f"[{lesson.number} · {_cell(title)}]({quote(lesson.page)})"
+    if about:
+        name += f' <span class="minillm-about">{_cell(about)}</span>'
+    state = "✓ " * lesson.is_done + lesson.state
+    if guessed := predictions(lesson.guesses, lesson.surprises):
+        state += f", {guessed}"
     more = [f"[lab]({quote(lesson.lab)})"] if lesson.lab else []
     if lesson.exercise:
         more.append(f"[exercise]({quote(lesson.exercise)})" + (" {} of {}".format(*points) if points else ""))
-    return f"| {lesson.number} | {name} | {lesson.minutes or ''} | {state} | {' · '.join(more)} |"
+    return f"| {name} | {lesson.minutes or ''} | {state} | {' · '.join(more)} |"
 
 
 def _cell(text: str) -> str:

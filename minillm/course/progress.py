@@ -52,14 +52,6 @@ class LessonProgress:
         return self.title.partition(":")[0]
 
     @property
-    def predictions(self) -> str:
-        """How the guesses went, such as "3 guesses, 2 surprises"; empty without any."""
-        if not self.guesses:
-            return ""
-        guesses = f"{self.guesses} guess{'es' * (self.guesses != 1)}"
-        return f"{guesses}, {self.surprises or 'no'} surprise{'s' * (self.surprises != 1)}"
-
-    @property
     def to_do(self) -> list[Turn]:
         """The turns that have not passed."""
         return [turn for turn in self.turns if turn.id not in self.done]
@@ -111,6 +103,17 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
         turns, lab_turns, frozenset(done), frozenset(filter(is_written, done)),
         guessed, surprised, len(ran), sum(ran), ran[-1:] == [True], saved,
     )  # fmt: skip
+
+
+def predictions(guesses: int, surprises: int) -> str:
+    """How guesses went; empty without any.
+
+    >>> predictions(3, 2), predictions(1, 0), predictions(0, 0)
+    ('3 guesses, 2 surprises', '1 guess, no surprises', '')
+    """
+    if not guesses:
+        return ""
+    return f"{guesses} guess{'es' * (guesses != 1)}, {surprises or 'no'} surprise{'s' * (surprises != 1)}"
 
 
 def is_written(turn: str) -> bool:

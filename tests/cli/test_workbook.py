@@ -5,8 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from minillm.assets import AssetError
 from minillm.cli import main
-from minillm.course import workbook
+from minillm.course import home, workbook
 from minillm.course.turns import turns
 
 
@@ -67,6 +68,32 @@ def test_a_page_is_put_back_and_the_turns_before_it_are_filled_in(course):
     assert copied.startswith("You had written in a page that was filled in; as it was, it is 04_attention (")
     assert filled == ("Filled in before lesson 06, and saved in mine/: 04.causal_mask, 04.attention, 04.heads.")
     assert run("--reset", "06", "--solved").splitlines()[-1] == "No turn before lesson 06 was missing."
+
+
+def test_the_page_that_opens_the_course_is_written_or_a_sentence_says_why_not(course):
+    run()
+    page = course / "workbook" / home.NAME
+    assert page.read_text(encoding="utf-8").startswith("# Write a language model yourself")
+    page.unlink()
+    page.mkdir()
+    said = run()
+    assert said.startswith(f"{page} cannot be written (")
+    assert said.endswith("); move it away\n")
+
+
+def test_assets_are_fetched_first_and_the_course_goes_on_without_them(course, monkeypatch):
+    asked = []
+
+    def fetch(name):
+        asked.append(name)
+        if name == "b":
+            raise AssetError("cannot fetch 'b'. Check the network")
+
+    monkeypatch.setattr("minillm.assets.fetch", fetch)
+    said = run("--fetch", "a", "--fetch", "b")
+    assert asked == ["a", "b"]
+    assert "cannot fetch 'b'. Check the network\nContinuing without b; the next start tries again.\n" in said
+    assert "Your workbook is" in said
 
 
 def test_what_cannot_be_meant_is_told(course):

@@ -19,9 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
 from minillm.course.checks.question import Question
 from minillm.course.grading.decisions import Deadline, Score
 from minillm.course.grading.grade import run_all, write
@@ -118,6 +115,7 @@ def page_path(out: Path, score: Score) -> Path:
 
 def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> None:
     """Write one page of untrusted code; called in a process with its own limits."""
+    import nbformat  # not above: it takes a second to import, which every command would wait for
     from nbgrader.converters import GenerateFeedback
     from nbgrader.coursedir import CourseDirectory
 
@@ -156,8 +154,10 @@ def _plain_page(score: Score) -> str:
     return offline(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{name}</title></head>{body}</html>')
 
 
-def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> nbformat.NotebookNode:
+def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> Any:
     """The page as a notebook: questions with answers and checks, then other cells."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
     record = score.record
     headline = f"# {assignment_name(record.assignment)}\n\nStudent: {html.escape(record.student)}"
     page = [new_markdown_cell(headline)]
@@ -210,7 +210,9 @@ def _result_text(score: Score, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _output_cell(text: str, source: str = "", metadata: dict[str, Any] | None = None) -> nbformat.NotebookNode:
+def _output_cell(text: str, source: str = "", metadata: dict[str, Any] | None = None) -> Any:
+    from nbformat.v4 import new_code_cell, new_output
+
     return new_code_cell(source, metadata=metadata or {}, outputs=[new_output("stream", name="stdout", text=text)])
 
 
