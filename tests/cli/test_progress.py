@@ -121,12 +121,15 @@ def test_a_notebook_that_is_missing_or_broken_is_told(folder):
     assert result.output.count("." * 10) == len(ASSIGNMENTS)
 
 
+TURNS = turns("04")[:3]  # of the lesson in these tests
+
+
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """A workbook of lesson 00, of a lesson 04 with three turns, its lab with two predictions, and of a lesson 14."""
     monkeypatch.setattr(workbook, "COURSE", tmp_path / "course")
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
-    asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in turns("04")]
+    asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in TURNS]
     predictions = ['guess = predict("Which?", ["a", "b"])', 'again = predict("And now?", ["a", "b"])\n%time 1']
     for name, title, cells in (
         ("00_the_map", "# 00 · The map: all of it\n**Time**: 55 minutes", ["1", "2"]),
@@ -175,6 +178,7 @@ def test_every_lesson_has_a_row_and_a_fresh_workbook_begins_with_the_first(book)
 
 
 def test_what_was_run_and_written_and_what_is_next(book):
+    first, second, _ = TURNS
     workbook.lay_out()
     save(book / "00_the_map.ipynb", ran=1, at=1e9)
     assert progress.lesson_progress()["00"].state == "1 of 2 cells run"
@@ -186,15 +190,12 @@ def test_what_was_run_and_written_and_what_is_next(book):
     page = book / "04_attention.ipynb"
     assert rows(run("--exercise", "04")) == [
         f"04 Attention 1 of 3 cells run {EXERCISE}",
-        f"0 of 10 points. Next: lesson 04: Attention, your turn 04.causal_mask: The causal mask, in {page}",
+        f"0 of 10 points. Next: lesson 04: Attention, your turn {first.id}: {first.title}, in {page}",
     ]
-    mask, *_ = turns("04")
-    loading.save(mask, mask.solution, vars(sys.modules[mask.course.__module__]))
+    loading.save(first, first.solution, vars(sys.modules[first.course.__module__]))
     lessons = progress.lesson_progress()
     assert lessons["04"].state == "1 of 3 parts yours"
-    assert next_step(lessons, {}) == (
-        f"Next: lesson 04: Attention, your turn 04.attention: One head of attention, in {page}"
-    )
+    assert next_step(lessons, {}) == (f"Next: lesson 04: Attention, your turn {second.id}: {second.title}, in {page}")
     save(book / "14_your_assistant.ipynb", ran=1, at=3e9)
     lessons = progress.lesson_progress()
     assert progress.next_lesson(lessons) is lessons["04"], "from the end back to the beginning"
@@ -205,7 +206,7 @@ def test_what_was_run_and_written_and_what_is_next(book):
 def test_a_turn_that_a_ready_made_function_passed_is_done_and_not_written(book, monkeypatch):
     workbook.lay_out()
     workbook.catch_up("05")
-    monkeypatch.setattr(progress, "is_written", lambda turn: turn != "04.attention")
+    monkeypatch.setattr(progress, "is_written", lambda turn: turn != TURNS[1].id)
     lesson = progress.lesson_progress()["04"]
     assert (lesson.state, lesson.to_do) == ("done, 2 of 3 parts yours", [])
 
@@ -224,7 +225,7 @@ def test_surprises_are_counted_and_the_json_tells_all(book):
     (lesson,) = told["lessons"]
     assert told["next"] == rows(result)[-1].partition(". ")[2]
     assert lesson.pop("turns") == [
-        {"id": turn.id, "title": turn.title, "done": True, "written": True} for turn in turns("04")
+        {"id": turn.id, "title": turn.title, "done": True, "written": True} for turn in TURNS
     ]
     assert lesson == {
         "number": "04", "title": "Attention", "minutes": 65, "page": "04_attention.ipynb",

@@ -12,13 +12,15 @@ from minillm.course.learner import loading
 from minillm.course.turns import turns
 from minillm.errors import UserError
 
+TURNS = turns("04")[:3]  # of the lesson in these tests
+
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """A workbook of a lesson 00 and a lesson 04 with its turns, lab and exercise."""
     monkeypatch.setattr(workbook, "COURSE", tmp_path / "course")
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
-    asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in turns("04")]
+    asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in TURNS]
     for name, title, cells in (
         ("notebooks/00_the_map", "# 00 · The map: a | b <c>\n**Time**: 55 minutes", ["1", "2"]),
         ("notebooks/04_attention", "# 04 · Attention\n**Time**: 65 minutes", asked),
@@ -65,13 +67,13 @@ def test_a_fresh_page_begins_with_the_first_lesson(book):
 
 def test_the_page_of_somebody_who_has_begun(book):
     save(book / "00_the_map.ipynb", at=1e9)
-    mask, *_ = turns("04")
-    loading.save(mask, mask.solution, vars(sys.modules[mask.course.__module__]))
+    turn, following, _ = TURNS
+    loading.save(turn, turn.solution, vars(sys.modules[turn.course.__module__]))
     progress.keep_points({"04": (3, 10)})
     text = "\n".join(lines(home.write()))
     assert (
-        '<a href="04_attention.ipynb">Go on with 04 · Attention</a> your turn: One head of attention · 65 minutes · '
-        "1 of 3 parts yours</p>"
+        '<a href="04_attention.ipynb">Go on with 04 · Attention</a> '
+        f"your turn: {following.title} · 65 minutes · 1 of 3 parts yours</p>"
     ) in text
     assert "1 of 2 lessons done · 1 of 3 parts yours · 3 of 10 points in the exercises" in text
     assert "| 55 | ✓ done |" in text
