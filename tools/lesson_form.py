@@ -61,7 +61,7 @@ def size(cells: Cells) -> Size:
     text = re.sub(r"```.*?```|<[^>]+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
-    choices = len(re.findall(r"\b(?:predict|Explorer|TokenExplorer)\(", "\n".join(code)))
+    choices = len(re.findall(r"\b(?:predict|predict_number|\w*Explorer)\(", "\n".join(code)))
     turns = sum(len(YOUR_TURN.findall(source)) for source in code)
     return Size(len(re.findall(r"\w[\w'/.-]*", text)), len(code), lines, turns, choices)
 

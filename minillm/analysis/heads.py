@@ -5,7 +5,7 @@ vector at every position. Take the head's mean over reference texts; zero would 
 layers (Wang et al. 2023, section 3).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,8 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm.analysis.surgery.writing import prompt_ids
+from minillm.analysis.tracing import Trace, trace
 from minillm.errors import UserError
+from minillm.model.position import rotary_angles
 from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
 
 Head = tuple[int, int]  # a layer and a query head, both counted from 0
 
@@ -38,6 +42,60 @@ def head_outputs(model: Transformer, ids: Int[Tensor, "B T"]) -> Float[Tensor, "
             hooks.callback(block.attention.output.register_forward_pre_hook(keep).remove)
         model(ids)
     return torch.stack(kept)
+
+
+@torch.no_grad()
+def projected(
+    model: Transformer, seen: Trace, layer: int
+) -> tuple[Float[Tensor, "H T D"], Float[Tensor, "K T D"], Float[Tensor, "K T D"]]:
+    """The queries, keys and values of a layer for the first traced text, as its heads get them: rotated.
+
+    Raises `UserError` for a layer that there is not and for a model without rotary positions.
+
+    >>> from minillm.config import ModelConfig
+    >>> config = ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=4, n_kv_heads=2, max_seq_len=16)
+    >>> model = Transformer(config)
+    >>> query, key, value = projected(model, trace(model, torch.tensor([[1, 2, 3]])), layer=0)
+    >>> query.shape, key.shape
+    (torch.Size([4, 3, 2]), torch.Size([2, 3, 2]))
+    """
+    if not 0 <= layer < len(model.blocks):
+        raise UserError(f"there is no layer {layer}; this model's are 0 to {len(model.blocks) - 1}")
+    if model.config.position != "rotary":
+        raise UserError(f"this model has position={model.config.position!r}; take one with rotary positions")
+    block, x = model.blocks[layer], seen.stream[layer, :1]
+    angles = rotary_angles(torch.arange(x.shape[1], device=x.device), model.config.d_head, model.config.rope_theta)
+    query, key, value = block.attention.project(block.attention_norm(x), angles)
+    return query[0], key[0], value[0]
+
+
+def reading(
+    model: Transformer, tokenizer: Tokenizer, frame: str, places: Sequence[str], words: Sequence[str]
+) -> Float[Tensor, "L H places words"]:
+    """What every head reads from a place when it comes to a word, in a text that ends with the word.
+
+    `frame` has two gaps: "the {} has a {}". Of a place or word of several tokens, the last one counts. Raises
+    `UserError` for a frame that does not end with its second gap.
+
+    >>> from minillm.config import ModelConfig
+    >>> tokenizer = Tokenizer.train(["the river has a bank"], vocab_size=300)
+    >>> model = Transformer(ModelConfig(vocab_size=300, d_model=8, n_layers=2, n_heads=4, max_seq_len=64))
+    >>> reading(model, tokenizer, "the {} has a {}", ["river", "street"], ["bank"]).shape
+    torch.Size([2, 4, 2, 1])
+    """
+    if frame.count("{}") != 2 or not frame.endswith("{}"):
+        raise UserError(
+            f"the frame {frame!r} must have a gap for a place and end with one for a word, as in 'a {{}} {{}}'"
+        )
+    rows = []
+    for place in places:
+        position = len(prompt_ids(tokenizer, frame.partition("{}")[0] + place)) - 1
+        for word in words:
+            ids = torch.tensor([prompt_ids(tokenizer, frame.format(place, word))], device=model.device)
+            weights = trace(model, ids).weights
+            assert weights is not None  # they were asked for
+            rows.append(weights[:, 0, :, -1, position])
+    return torch.stack(rows, dim=-1).unflatten(-1, (len(places), len(words)))
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class Explorer(Pictured):
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
-        return f"Explorer({settings}): {self.sentence}"
+        return f"{type(self).__name__}({settings}): {self.sentence}"
 
 
 def _control(name: str, kind: Any) -> widgets.Widget:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from minillm.errors import UserError
 from minillm.viz.explorer import Explorer
-from minillm.viz.figures import INK, PAPER, visible
+from minillm.viz.figures import INK, PAPER, attention_arcs, visible
 from minillm.viz.figures.style import QUIET, RED_INK, tensor_of
 
 MOST_TOKENS = 100  # every token carries a number per query: 10,000 numbers
@@ -100,7 +100,7 @@ class TokenExplorer(Explorer):
     ...     return figure, f"Token {token} looks.", hover_tokens(tokens, weights, token)
     >>> explorer = TokenExplorer(look, token=range(2))
     >>> explorer
-    Explorer(token=0): Token 0 looks.
+    TokenExplorer(token=0): Token 0 looks.
     >>> "The takes 1.00 from The" in explorer.tokens.value
     True
     """
@@ -116,3 +116,40 @@ class TokenExplorer(Explorer):
         parts = list(self.children)
         parts.insert(parts.index(self.picture), self.tokens)
         self.children = tuple(parts)
+
+
+class HeadExplorer(TokenExplorer):
+    """All heads of a model on one text: sliders for layer, head and token, hoverable tokens, and arcs.
+
+    `weights` are (L, H, T, T). It begins with the given layer and head, at the last token. Raises `UserError` for
+    weights that do not fit the tokens, and for a layer or head that there is not.
+
+    >>> HeadExplorer(["The", " cat"], [[[[1.0, 0.0], [0.25, 0.75]]]], layer=0, head=0)
+    HeadExplorer(layer=0, head=0, token=1): Layer 0, head 0: " cat" reads most from " cat" (0.75).
+    """
+
+    def __init__(self, tokens: Sequence[str], weights: Any, layer: int, head: int) -> None:
+        heads, T = tensor_of(weights), len(tokens)
+        if heads.dim() != 4 or heads.shape[2:] != (T, T):
+            raise UserError(
+                f"weights of shape {tuple(heads.shape)} for {T} tokens; give those of all heads, (L, H, T, T)"
+            )
+        if not (0 <= layer < heads.shape[0] and 0 <= head < heads.shape[1]):
+            raise UserError(
+                f"there is no head {layer}.{head}; there are {heads.shape[0]} layers of {heads.shape[1]} heads"
+            )
+
+        def look(layer: int, head: int, token: int) -> tuple[Figure, str, str]:
+            row = heads[layer, head, token]
+            most = int(row.argmax())
+            sentence = (
+                f'Layer {layer}, head {head}: "{tokens[token]}" reads most from "{tokens[most]}" ({row[most]:.2f}).'
+            )
+            return attention_arcs(tokens, row, token), sentence, hover_tokens(tokens, heads[layer, head], token)
+
+        super().__init__(
+            look,
+            layer=widgets.IntSlider(layer, 0, heads.shape[0] - 1),
+            head=widgets.IntSlider(head, 0, heads.shape[1] - 1),
+            token=widgets.IntSlider(T - 1, 0, T - 1),
+        )

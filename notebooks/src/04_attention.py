@@ -1,148 +1,182 @@
 # %% [markdown]
 # # 04 · Attention
 #
-# **You will write** a causal mask, a head of attention and a layer with several heads. Then your code computes a layer
-# of a real model, SmolLM2, and gets the model's own numbers.
+# Here's a language model in mid-sentence: SmolLM2, with 135 million parameters. In a minute we'll unplug one of its
+# parts and look at what's left. Then you'll write that part yourself, and plug it back in.
 #
-# **The claim** comes from the overview that this course tests. Attention lets tokens "talk" to each other "to resolve
-# ambiguity": in *the bank of the river*, the word *river* tells *bank* what it means. Half of this is right.
+# **The claim**: you've probably heard it like this: attention lets words "talk" to each other, so that in *the bank
+# of the river*, the word *river* tells *bank* what it means. Half of that is true. Which half?
 #
-# **Time**: 65 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps.
+# **You will write** four short functions: a causal mask, a head of attention, a layer with several heads, and heads
+# that share their keys. By the end, all 270 attention heads of SmolLM2 run on your code.
 #
-# Run the cells from top to bottom with Shift+Enter. Where it says **your turn**, replace the `...`, keep the line
-# `@your_turn(...)`, and run the cell: a box tells you whether it is right, or what is wrong. For a hint, run the cell
-# again as it is. Until it is right, the course's version stands in. The [lab](04_attention_lab.ipynb) has the
-# experiments with controls and error bars.
+# **Time**: 75 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps. New
+# here? See [how a page works](README.md#how-a-page-works).
 
 # %%
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from minillm.analysis import surgery
+from minillm.analysis.heads import projected, reading
 from minillm.analysis.tracing import trace
-from minillm.course import predict, your_turn
-from minillm.model import attention as package
-from minillm.model.position import rotary_angles
-from minillm.pretrained import load
+from minillm.course import mine, predict, predict_number, your_turn
+from minillm.course.own_model import smollm2
 from minillm.viz import diagrams
-from minillm.viz.figures import attention_arcs, lines, show
+from minillm.viz.figures import heat_map, show
+from minillm.viz.hover import HeadExplorer
+
+# %%
+mine.map(lesson="04")
 
 # %% [markdown]
-# ## Why attention?
+# ## Unplug it
 #
-# A transformer computes a vector for each [token](../teaching/glossary.md#t). Nearly all of its parts work on one token
-# at a time: the [embedding](../teaching/glossary.md#e), the norms, the feed-forward layers. With these alone, *bank*
-# would get the same vector in "the river has a bank" as in "the street has a bank".
-# [Attention](../teaching/glossary.md#a) is the part that moves information from one position to another.
-#
-# The simplest way to do this is to give every position the average of all vectors. But an average cannot choose: *bank*
-# would read as much from *the* as from *river*. A **weighted** average can choose, if each position computes its own
-# weights. That is attention.
+# First, let the model finish a sentence:
+
+# %% tags=["nbval-ignore-output"]
+PROMPT = "The river was high, so the ferryman"
+mine.write(PROMPT)
 
 # %% [markdown]
-# ### The example: "the river has a bank"
+# A transformer holds one vector per [token](../teaching/glossary.md#t), and nearly all of its parts work on one token
+# at a time. Only [attention](../teaching/glossary.md#a) moves information from one position to another. Without it,
+# *bank* would be the same in "the river has a bank" and "the street has a bank".
 #
-# One sentence takes us through the lesson. Each word is one token. Its vector x has C = 4 features, which we chose by
-# hand so that you can follow every number. In a real model, x comes from the layer below, and its features rarely have
-# names.
+# What's the simplest way to move information? Let each word take the plain average of everything up to here. In code,
+# `value` holds a vector per word, and `visible[t, s]` says whether word t may look at word s:
+
+
+# %%
+def plain_average(query, key, value, visible):
+    weights = visible / visible.sum(dim=-1, keepdim=True)  # each row adds up to 1
+    return weights @ value
+
+
+# %%
+unplugged = predict(
+    "All 270 heads take the plain average instead. What does SmolLM2 write?",
+    ["a duller story", "real words, no sense", "hardly a word"],
+)
+
+# %% tags=["nbval-ignore-output"]
+text = mine.write(PROMPT, attention=plain_average)
+letters = sum(character.isalpha() for character in text) / len(text)
+unplugged.answer("hardly a word" if letters < 0.5 else "real words, no sense")
+
+# %% [markdown]
+# Same weights, same 30 layers. But an average can't choose: *bank* reads as much from *the* as from *river*. What's
+# missing is a **weighted** average, with weights that each word works out for itself. That's attention.
+
+# %% [markdown]
+# ## One sentence, five words
+#
+# We'll stay with "the river has a bank" for a while. Each word is a token, and its vector x has C = 4 features, which
+# we chose by hand. (In a real model, x comes from the layer below, and nobody labels the features.)
 
 # %%
 words = ["the", "river", "has", "a", "bank"]
-x = torch.tensor(  # features: water, money, place, function word
-    [
-        [0.0, 0.0, 0.0, 1.0],  # the
-        [2.0, 0.0, 1.0, 0.0],  # river: a place with much water
-        [0.0, 0.0, 0.0, 1.0],  # has
-        [0.0, 0.0, 0.0, 1.0],  # a
-        [0.5, 0.5, 1.0, 0.0],  # bank: a place, of water or of money
-    ]
-)
+features = ["place", "water", "money", "little"]
+little_word = [0.0, 0.0, 0.0, 1.0]  # the, has, a
+river = [2.0, 3.0, 0.0, 0.0]  # a big place with lots of water
+bank = [1.0, 0.5, 0.5, 0.0]  # a place, for water or for money
+x = torch.tensor([little_word, river, little_word, little_word, bank])
 T, C = x.shape
 
 # %% [markdown]
-# ## Query, key and value are computed from x
+# ## Query, key and value
 #
 # Each word gets three vectors with D entries:
 #
-# - a [query](../teaching/glossary.md#q): what this word looks for,
-# - a [key](../teaching/glossary.md#k): what this word can be found by,
-# - a [value](../teaching/glossary.md#v): what this word hands over when it is read.
+# - a [query](../teaching/glossary.md#q): what it's looking for,
+# - a [key](../teaching/glossary.md#k): the label on its drawer,
+# - a [value](../teaching/glossary.md#v): what's in the drawer.
 #
-# All three are matrix products: query = x W_Q, key = x W_K, value = x W_V. **Training learns only the matrices**, each
-# (C, D). Here we write them by hand with D = 2, one column for *water* and one for *money*.
+# All three are matrix products: x W_Q, x W_K and x W_V, each matrix of shape (C, D). The matrices are all that
+# training ever changes; the rest is computed fresh for every sentence. We'll fill them in by hand, with D = 2:
 
 # %%
-W_Q = torch.zeros(C, 2)
-W_Q[2] = torch.tensor([2.0, 2.0])  # a place looks for water and for money
-# found by its water and its money, but not if it is a function word
-W_K = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [-1.0, -1.0]])
-# hands over its water and its money
-W_V = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+W_Q, W_K, W_V = torch.zeros(3, C, 2)
+W_Q[0] = torch.tensor(
+    [2.0, -2.0]
+)  # a place asks: any places here? no little words, please
+W_K[0, 0] = W_K[3, 1] = 1.0  # the label says: place, little word
+W_V[1, 0] = W_V[2, 1] = 1.0  # the drawer holds: water, money
 query, key, value = x @ W_Q, x @ W_K, x @ W_V  # (T, D)
-
-# %%
-diagrams.projections(x, W_Q, W_K, W_V, words).show()
+names = features, ["place?", "little?"], ["place", "little"], ["water", "money"]
+diagrams.projections(x, W_Q, W_K, W_V, words, names=names).show()
 
 # %% [markdown]
-# Find the rows of *bank*. It is a place, so its query is (2, 2): it looks for water and for money. *river* can be found
-# by its water, with the key (2, 0). Function words have negative keys, so a query for water or money avoids them.
+# Look at *bank*. It's a place, so its query is (2, -2). *river* is a big place, so its key is (2, 0). But what it
+# hands over is something else: 3 of water. **The key decides who gets read. The value decides what they say.**
 
 # %% [markdown]
 # ## One query by hand
 #
-# Now *bank* reads. Three steps:
+# Now let *bank* do some reading. Three steps:
 #
-# 1. A **score** for each key: the dot product of query and key, divided by √D. (Why divide? See below.)
-# 2. [Softmax](../teaching/glossary.md#s) turns the scores into **weights**: positive numbers that add up to 1.
+# 1. A **score** for each key: the dot product of query and key, divided by √D. (Why divide? Soon.)
+# 2. [Softmax](../teaching/glossary.md#s) turns the scores into **weights**: positive, adding up to 1.
 # 3. The output is the weighted average of the values.
 
+
 # %%
-most_read = predict(
-    "Which word does bank read most from?", ["the", "river", "has", "a", "bank"]
+def read(t, query, key, value):
+    scores = [float(query[t] @ k) / math.sqrt(2) for k in key]
+    powers = [math.exp(score) for score in scores]
+    weights = [power / sum(powers) for power in powers]
+    return weights, sum(w * v for w, v in zip(weights, value, strict=True))
+
+
+of_bank, mix = read(4, query, key, value)
+print(
+    "bank reads:",
+    *(f"{w} {share:.3f}" for w, share in zip(words, of_bank, strict=True)),
+)
+print(f"and comes away with water {mix[0]:.2f}, money {mix[1]:.2f}")
+
+# %% [markdown]
+# *bank* came with water 0.50 and money 0.50. *river* wins with 78%, so *bank* comes away soaked.
+
+# %%
+mint = predict(
+    "Turn the river into a mint: just as big a place, with money in place of water. What changes for bank?",
+    ["its weights", "what it comes away with", "both"],
 )
 
 # %%
-bank, scores = query[4].tolist(), []
-for k in key.tolist():
-    scores.append((bank[0] * k[0] + bank[1] * k[1]) / math.sqrt(2))
-powers = [math.exp(score) for score in scores]
-weights = [power / sum(powers) for power in powers]
-for word, score, weight in zip(words, scores, weights, strict=True):
-    print(f"{word:6} score {score:5.2f}   weight {weight:.3f}")
-most_read.answer(words[weights.index(max(weights))])
-
-# %%
-mix = [0.0, 0.0]
-for weight, (water, money) in zip(weights, value.tolist(), strict=True):
-    mix[0] += weight * water
-    mix[1] += weight * money
-print("the value of bank:   water 0.50, money 0.50")
-print(f"the output for bank: water {mix[0]:.2f}, money {mix[1]:.2f}")
+in_a_mint = x.clone()
+in_a_mint[1] = torch.tensor([2.0, 0.0, 3.0, 0.0])  # place, water, money, little
+in_mint, rich = read(4, in_a_mint @ W_Q, in_a_mint @ W_K, in_a_mint @ W_V)
+print(f"weight on mint {in_mint[1]:.3f}; water {rich[0]:.2f}, money {rich[1]:.2f}")
+same = torch.allclose(torch.tensor(in_mint), torch.tensor(of_bank))
+mint.answer("what it comes away with" if same else "both")
 
 # %% [markdown]
-# *river* gets four fifths of the weight, so the output is about water. (The model adds the output to x; lesson 06.)
+# Keys and values are separate, so *where to look* and *what to take* are separate. (Make the mint no place at all,
+# with 0 in front, and run the cell again: all that money, and nobody finds it.)
 #
-# A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted by
-# how well the keys match. The mix changes smoothly with every number, so gradients can train the matrices.
+# A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted
+# by how well the keys match. The mix changes smoothly with every number, so gradients can train the matrices.
 
 # %% [markdown]
 # ## A query may only look back
 #
-# A language model learns to predict the next token, at all positions of a text in parallel. If position t could read
-# position t + 1, it would read the answer. So query t may see only the keys 0 to t. The table that says so is the
-# [causal mask](../teaching/glossary.md#c): True where query t may see key s.
+# A language model learns to predict the next token, at all positions of a text in parallel. If position t could look
+# at position t + 1, it would read the answer. So each query sees only itself and what came before. We write that down
+# as a table of True and False: the [causal mask](../teaching/glossary.md#c).
 
 # %% [markdown]
 # ### Your turn: the causal mask
 #
-# Return a (T, T) tensor of True and False. Rows are queries, columns are keys, so the first row of `causal_mask(3)` is
-# True, False, False.
+# Return a (T, T) tensor of True and False. Rows are queries, columns are keys, so the first row of `causal_mask(3)`
+# is True, False, False.
 
 
 # %%
-@your_turn("04.causal_mask", minutes=10, difficulty=2)
+@your_turn("04.causal_mask", minutes=5, difficulty=1)
 def causal_mask(T):
     """True where query t may see key s: (T, T)."""
     ...
@@ -167,24 +201,24 @@ diagrams.causal_mask(visible, words).show()
 # %% [markdown]
 # ## One head, all queries at once
 #
-# One set of queries, keys and values is a [head](../teaching/glossary.md#h). Entry (t, s) of `query @ key.T` is the dot
-# product of query t and key s, so one matrix product computes all scores. The whole head takes four steps:
+# One set of queries, keys and values is a [head](../teaching/glossary.md#h). Entry (t, s) of `query @ key.T` is the
+# dot product of query t and key s, so a single matrix product computes all scores. A head takes four steps:
 #
-# 1. Scores: Q Kᵀ / √D, a (T, S) table: a row for each of T queries, a column for each of S keys. (Here S = T.)
-# 2. Mask: replace hidden scores by minus infinity. Its exponential is 0, so a hidden key gets the weight 0 and is
-#    missing from the sum that softmax divides by.
-# 3. Weights: softmax over the keys, so each row adds up to 1.
+# 1. Scores: Q Kᵀ / √D, a (T, S) table with a row for each of T queries and a column for each of S keys. (Here S = T.)
+# 2. Mask: hidden scores become minus infinity. Their exponential is 0, so a hidden key drops out of softmax's
+#    denominator, too.
+# 3. Weights: softmax over the keys, so that each row adds up to 1.
 # 4. Output: the weights times the values.
 
 # %% [markdown]
 # ### Your turn: attention
 #
-# `query` is (T, D), `key` and `value` are (S, D), and `visible` is (T, S). Here T = S, but your function is also tried
-# with other numbers of keys and of entries, so take D from its input: `query.shape[-1]`.
+# `query` is (T, D), `key` and `value` are (S, D), and `visible` is (T, S). Here T = S, but we'll also try your
+# function on other sizes, so take D from its input: `query.shape[-1]`.
 
 
 # %%
-@your_turn("04.attention", minutes=10, difficulty=2)
+@your_turn("04.attention", minutes=12, difficulty=3)
 def attention(query, key, value, visible):
     """What each query reads: (T, D)."""
     ...
@@ -206,116 +240,79 @@ def attention(query, key, value, visible):
 
 # %%
 output = attention(query, key, value, visible)  # (T, D)
-diagrams.attention_step(query, key, value, words, visible).show()
+weights = attention(
+    query, key, torch.eye(T), visible
+)  # values of 0 and 1 bring out the weights
+yours = {"weights": weights, "output": output, "names": names[2:]}
+diagrams.attention_step(query, key, value, words, visible, **yours).show()
 
 # %% [markdown]
-# The last row is the one you computed by hand. The queries of *the*, *has* and *a* are zero: all their visible scores
-# are equal, so they get the plain average that we began with.
-#
-# The package computes the same in `minillm/model/attention.py`, for a batch of texts and many heads at once. So does
-# torch's kernel, which real models call:
+# The last row is the one from above. *the*, *has* and *a* have queries of zero, so all their scores tie: they're back
+# to the plain average that we began with. Now check what the mask is for. **Change the last word, and no output
+# before it may move:**
 
 # %%
-one_head = query[None, None], key[None, None], value[None, None]  # (B, H, T, D)
-by_package = package.attention_by_matmul(*one_head, visible)[0, 0]  # (T, D)
-by_torch = F.scaled_dot_product_attention(query, key, value, visible)  # (T, D)
-torch.testing.assert_close(by_package, output)
-torch.testing.assert_close(by_torch, output)
+other = torch.tensor([*x[:4].tolist(), river])
+changed = attention(other @ W_Q, other @ W_K, other @ W_V, visible)  # (T, D)
+print("moved:", ((changed - output).abs().amax(dim=-1) > 1e-6).tolist())
+
+# %% [markdown]
+# That little test catches the bug that raises no error. Apply the mask one line too late, after softmax, and the
+# future's words are gone, but its fingerprints are still in the denominator. A leak like that can make a loss
+# *better*: see the [lab](04_attention_lab.ipynb#2.-A-leak-looks-like-skill).
 
 # %% [markdown]
 # ## Why divide by √D?
 #
-# Take a random query and a random key with D independent entries each, of mean 0 and variance 1. Their dot product is a
-# sum of D terms of variance 1, so its variance is D and its standard deviation √D. Dividing by √D brings it back to 1.
-# Let's check, and look at the largest of 64 weights:
+# Take a random query and a random key with D entries of mean 0 and variance 1. Their dot product is a sum of D terms
+# of variance 1, so its standard deviation is √D. Dividing by √D brings it back to 1. Let's check for two widths, with
+# few keys and with many:
 
 # %%
 torch.manual_seed(0)
-for D in (4, 64, 1024):
-    scores = (torch.randn(300, 1, D) * torch.randn(300, 64, D)).sum(-1)  # (300, 64)
-    print(f"D = {D}")
-    for name, s in (("not divided", scores), ("divided", scores / math.sqrt(D))):
-        largest = s.softmax(-1).amax(-1).median()
-        print(f"  {name:12} spread {s.std():4.1f}   largest weight {largest:.2f}")
+for width, S in ((4, 16), (4, 1024), (1024, 16), (1024, 1024)):
+    products = torch.randn(200, width) @ torch.randn(S, width).T  # (200, S)
+    plain = products.softmax(dim=-1).amax(dim=-1).median()
+    divided = (products / math.sqrt(width)).softmax(dim=-1).amax(dim=-1).median()
+    print(f"D = {width:4}, {S:4} keys: spread {products.std():4.1f}, ", end="")
+    print(f"largest weight {plain:.2f}, divided {divided:.2f}")
 
 # %% [markdown]
-# So the division buys one thing: **a start that does not depend on the width**. Without it, a wide head starts with all
-# of its weight on one random key, and a weight w near 0 or 1 hardly moves: its slope, in its own score, is w (1 - w).
-# After training, queries and keys are no longer random, and each head has its own spread. (How wide is too wide? By the
-# slope, D = 256 is still fine without the division, and 1,024 is not: see the
-# [lab](04_attention_lab.ipynb#Why-divide?).)
+# Divided, a new head starts out equally open-minded at any width. Plain, a wide one starts with everything on a
+# single random key. (After training, each head has found its own spread.) Does it matter? We'll leave it out of
+# SmolLM2 and see.
 
 # %% [markdown]
-# ## The test that every attention must pass
+# ## Several heads, first as a list
 #
-# A mask is easy to get wrong, and a mistake raises no error. So test what the mask is for: **change token t, and no
-# output before t may move**.
-
+# *bank* has more than one question to ask. Each [head](../teaching/glossary.md#m) can ask one, if it has its own W_Q,
+# W_K and W_V. Head 1 below looks for little words and takes *little* and *place* from them:
 
 # %%
-def leaks(layer, T=5, C=4):
-    """The pairs (early, t) where a change of token t moves an earlier output."""
-    torch.manual_seed(0)
-    tokens, pairs = torch.randn(T, C), []
-    before = layer(tokens)
-    for t in range(T):
-        changed = tokens.clone()
-        changed[t] = torch.randn(C)
-        moved = (layer(changed) - before).abs().amax(-1) > 1e-6
-        pairs += [(early, t) for early in range(t) if moved[early]]
-    return pairs
-
-
-print("attention leaks at", leaks(lambda x: attention(x, x, x, causal_mask(len(x)))))
-
-# %% tags=["test"]
-assert len(leaks(lambda x: attention(x, x, x, torch.ones(5, 5).bool()))) == 10
+W_Q1, W_K1, W_V1 = torch.zeros(3, C, 2)
+W_Q1[0] = torch.tensor([0.0, 3.0])  # a place asks: any little words here?
+W_K1[0, 0] = W_K1[3, 1] = 1.0  # the label says: place, little word
+W_V1[3, 0] = W_V1[0, 1] = 1.0  # the drawer holds: little, place
+outputs = []
+for W_q, W_k, W_v in ((W_Q, W_K, W_V), (W_Q1, W_K1, W_V1)):
+    outputs.append(attention(x @ W_q, x @ W_k, x @ W_v, visible))
+joined = torch.cat(outputs, dim=-1)  # (T, C): both heads side by side
+print("bank reads:", *(f"{number:.2f}" for number in joined[4]))
 
 # %% [markdown]
-# An empty list: it passes. (If your turn is still open, this was the course's version.) Without a mask, all 10 pairs
-# leak. Now a mask that somebody applied a line too late:
-
-# %%
-leaking = predict(
-    "Softmax first, then hidden weights are set to 0: how many of the 10 pairs leak?",
-    ["none", "some", "all"],
-)
-
-
-# %%
-def masked_too_late(x):
-    weights = (x @ x.T / math.sqrt(x.shape[-1])).softmax(dim=-1)
-    return (weights * causal_mask(len(x))) @ x
-
-
-found = leaks(masked_too_late)
-leaking.answer("all" if len(found) == 10 else "some" if found else "none")
-
-# %% [markdown]
-# The hidden *values* are gone. But the hidden *scores* are still in the sum that softmax divided by, so the future
-# changes the size of every weight. A leak can make the training loss **better** than is possible: the
-# [lab](04_attention_lab.ipynb#2.-A-leak-looks-like-skill) shows how much.
-
-# %% [markdown]
-# ## Several heads cut the projections, not the input
-#
-# One softmax gives one mix. But a word may need several: what it is about, which article belongs to it. So a layer runs
-# H heads in parallel ([multi-head attention](../teaching/glossary.md#m)). Each has its own W_Q, W_K and W_V, and
-# usually D = C / H.
-#
-# In code, the matrices of all heads stand side by side in one (C, C) matrix. We project all of x once, cut *the result*
-# into heads of D columns, run attention in each, join the outputs and mix them with one more matrix, W_O. **Every head
-# reads all C features of x.** Cutting x itself is the classic mistake.
+# Real code has no list of small matrices. Those of all heads stand side by side in one (C, C) matrix, usually with D
+# = C / H for H heads. Project all of x once, cut *the result* into heads of D columns, attend in each, put the
+# outputs side by side, and mix them with one more matrix, W_O. Cut x instead, and each head goes half blind.
 
 # %% [markdown]
 # ### Your turn: several heads
 #
-# An `nn.Module` holds weights; calling it runs `forward`. `self.query(x)` computes x W_Q for all heads. (The layer
-# keeps W_Q transposed, so call it instead of multiplying by its weight.) Use your `attention`.
+# An `nn.Module` holds weights; calling it runs `forward`. A layer like `self.query` is called, too: `self.query(x)`
+# is x W_Q for all heads, with shape (T, C). Cut, attend, join, and finish with `self.output`, which is W_O.
 
 
 # %%
-@your_turn("04.heads", minutes=10, difficulty=2)
+@your_turn("04.heads", minutes=15, difficulty=4)
 class MultiHead(nn.Module):
     """Attention in several heads: (T, C) -> (T, C)."""
 
@@ -360,168 +357,238 @@ class MultiHead(nn.Module):
 #
 # </details>
 
-# %% [markdown]
-# ### Two heads for *bank*
-#
-# Head 0 is the one from above. Head 1 looks for function words. Its matrices stand to the right of head 0's.
-# (`nn.Linear` stores a matrix transposed, hence the `.T`.)
-
 # %%
-W_Q1, W_K1 = torch.zeros(C, 2), torch.zeros(C, 2)
-W_Q1[2], W_K1[3] = torch.tensor([3.0, 0.0]), torch.tensor([1.0, 0.0])
-W_V1 = W_K1
-layer = MultiHead(C, 2).requires_grad_(False)
-layer.output.weight.copy_(torch.eye(C))
-two = {"query": (W_Q, W_Q1), "key": (W_K, W_K1), "value": (W_V, W_V1)}
-for name, matrices in two.items():
-    getattr(layer, name).weight.copy_(torch.cat(matrices, dim=1).T)
-
-# %%
-second = attention(x @ W_Q1, x @ W_K1, x @ W_V1, visible)  # (T, D)
-outputs = torch.stack([output, second])  # (H, T, D)
-diagrams.heads(layer.value(x), outputs, words).show()
-torch.testing.assert_close(layer(x, visible), torch.cat([output, second], dim=1))
-
-# %% [markdown]
-# With these weights, *bank* reads mostly *river* in head 0, and the three function words, in equal parts, in head 1.
-# Head 1 cannot tell *a* from *the*: nothing here knows positions (lesson 03).
-#
-# The package's layer has the same parameter names, so it can take over your weights:
-
-# %%
-theirs = package.MultiHeadAttention(d_model=C, n_heads=2)
-theirs.load_state_dict(layer.state_dict())
-torch.testing.assert_close(theirs(x[None], is_causal=True)[0], layer(x, visible))
+layer = MultiHead(C, n_heads=2).requires_grad_(False)
+layer.query.weight.copy_(
+    torch.cat([W_Q, W_Q1], dim=1).T
+)  # nn.Linear keeps W transposed
+layer.key.weight.copy_(torch.cat([W_K, W_K1], dim=1).T)
+layer.value.weight.copy_(torch.cat([W_V, W_V1], dim=1).T)
+layer.output.weight.copy_(torch.eye(C))  # W_O passes everything on
+torch.testing.assert_close(layer(x, visible), joined)
+print(f"All {joined.numel()} numbers match: one layer, or a list of two heads.")
+parts = {"query": layer.query(x), "key": layer.key(x), "value": layer.value(x)}
+columns = [*names[1:3], ["water", "money", "little", "place"]]
+diagrams.heads(parts, layer(x, visible), 2, words, names=columns).show()
 
 # %% [markdown]
 # ## A real layer shares its keys
 #
-# SmolLM2 has 30 layers, and in each H = 9 query heads with D = 64. Here is our sentence in it, after the token
-# `START` that begins a text. `trace` runs the model and keeps what each layer computed.
+# SmolLM2 has 30 layers with H = 9 query heads each, and D = 64. Here's our sentence inside it, after the token
+# `START` that begins each text. `trace` runs the model and keeps what every layer computed; `projected` gives the
+# queries, keys and values of a layer, rotated by their positions (lesson 03).
 
 # %%
-model, tokenizer = load("smollm2-135m-instruct")
-START = tokenizer.special_tokens["<|endoftext|>"]
+model, tokenizer = smollm2()
 
 
 def run(text):
-    return trace(model, torch.tensor([[START, *tokenizer.encode(text)]]))
+    return trace(model, torch.tensor([surgery.prompt_ids(tokenizer, text)]))
 
 
 seen = run("the river has a bank")
-block = model.blocks[9]
-stream = block.attention_norm(seen.stream[9])  # (B, T, C) = (1, 6, 576)
-angles = rotary_angles(torch.arange(6), d_head=64, theta=model.config.rope_theta)
-queries, keys, values = block.attention.project(stream, angles)
+queries, keys, values = projected(model, seen, layer=9)
 print("query", tuple(queries.shape), " key and value", tuple(keys.shape))
-
-# %%
-diagrams.shared_keys(queries[0], keys[0]).show()
+diagrams.shared_keys(queries, keys).show()
 
 # %% [markdown]
-# There are only K = 3 heads of keys and values. Query head h reads key/value head h // (H / K). This is
-# [grouped-query attention](../teaching/glossary.md#g). While a model writes, it keeps the keys and values of all
-# earlier tokens (the KV cache, lesson 12); with a third of the heads, it keeps a third of the numbers.
+# Nine queries, three keys: three neighbors share. This is [grouped-query attention](../teaching/glossary.md#g). While
+# a model writes, it keeps the keys and values of all earlier tokens (the KV cache, lesson 12), and a third of the
+# heads means a third of the memory.
 
 # %% [markdown]
-# ## Your attention computes layer 9
+# ### Your turn: heads that share keys
 #
-# `project` has computed x W_Q, x W_K and x W_V and rotated queries and keys by their positions (lesson 03). The rest is
-# your code:
+# `query` is (H, T, D), `key` and `value` are (K, T, D), and H is a multiple of K. Call your `attention` once per
+# query head, and return the outputs side by side: (T, H * D).
+
 
 # %%
-heads = []
-for h in range(9):
-    q, k, v = queries[0, h], keys[0, h // 3], values[0, h // 3]
-    heads.append(attention(q, k, v, causal_mask(6)))
-by_you = block.attention.output(torch.cat(heads, dim=-1))  # (T, C)
-torch.testing.assert_close(by_you, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
-print("Layer 9 of SmolLM2 is equal, in all", by_you.numel(), "numbers.")
+@your_turn("04.grouped", minutes=6, difficulty=2)
+def grouped_attention(query, key, value, visible):
+    """H query heads on K key/value heads, their outputs side by side: (T, H * D)."""
+    ...
 
-# %%
-row = seen.weights[9, 0, 2, -1]  # (S,)
-show(
-    attention_arcs(["START", *words], row, query=5),
-    title=f"In layer 9, head 2, bank reads {row[2]:.0%} from river".replace("%", " %"),
-    alt="Arcs from bank to the tokens that it reads from in layer 9, head 2: "
-    f"river {row[2]:.2f}, START {row[0]:.2f}, bank itself {row[5]:.2f}.",
-)
 
 # %% [markdown]
-# Most of the rest goes to `START`, where many heads look by default (an *attention sink*; see the
-# [lab](04_attention_lab.ipynb#Attention-sinks)). Does the weight on *river* show that the head tells *bank* its
-# meaning? It only shows where the head looks. The
-# [lab](04_attention_lab.ipynb#3.-A-head-that-matters,-and-one-that-does-not) removes heads to see what they do.
-
-# %% [markdown]
-# ## Can *bank* know about the river?
+# <details><summary>Solution</summary>
 #
-# Back to the claim. In "the bank of the river", *river* comes **after** *bank*.
+# ```python
+# def grouped_attention(query, key, value, visible):
+#     """H query heads on K key/value heads, their outputs side by side: (T, H * D)."""
+#     H, K = len(query), len(key)
+#     outputs = []
+#     for h in range(H):
+#         k = h // (H // K)  # neighbors share
+#         outputs.append(attention(query[h], key[k], value[k], visible))
+#     return torch.cat(outputs, dim=-1)
+# ```
+#
+# </details>
 
 # %%
-differs = predict(
-    "'the bank of the river', 'the bank of England': where do the vectors of bank differ?",
-    ["after no layer", "after the last few", "after each of the 30"],
-)
-
-# %%
-river, england = run("the bank of the river").stream, run("the bank of England").stream
-apart = (river[:, 0, 2] - england[:, 0, 2]).abs().amax(-1)  # (31,)
-differing = int((apart[1:] > 0.1).sum())
-outcomes = {0: "after no layer", 30: "after each of the 30"}
-differs.answer(outcomes.get(differing, "after the last few"))
-
-# %% [markdown]
-# The mask settles it: no layer can carry *river* back to *bank*. Later words can use both; *bank* itself stays as it
-# is. For *bank* to change, *river* must come **first**, as in our sentence. So we compare "the river has a ..." with
-# "the street has a ...", by the [cosine](../teaching/glossary.md#c) of the last word's two vectors. As a control, we
-# measure four words with one meaning.
-
-
-# %%
-def cosines(word):
-    """The cosine of a word's vectors after river and after street, at each depth."""
-    pair = [
-        run(f"the {place} has a {word}").stream[:, 0, -1]
-        for place in ("river", "street")
-    ]
-    return torch.cosine_similarity(*pair, dim=-1)
-
-
-controls = torch.stack([cosines(word) for word in ("wall", "house", "tree", "door")])
-curves = {"bank": cosines("bank"), "wall, house, tree, door": controls}
-of_bank, least, most = curves["bank"][-1], controls[:, -1].min(), controls[:, -1].max()
+heads = grouped_attention(queries, keys, values, causal_mask(6))
+layer_9 = model.blocks[9].attention.output(heads)  # (T, C)
+torch.testing.assert_close(layer_9, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
+whose = "your" if grouped_attention.__module__ == "__main__" else "the course's"
 print(
-    f"after the last block: bank {of_bank:.2f}, the controls {least:.2f} to {most:.2f}"
+    f"All {layer_9.numel():,} numbers match. That was layer 9 of SmolLM2, on {whose} attention."
 )
 
-# %% tags=["test"]
-assert of_bank < least
+# %% [markdown]
+# ## Plug it in
+#
+# One layer down, 29 to go. The last line says whose code ran:
+
+# %% tags=["nbval-ignore-output"]
+mine.write(PROMPT, attention=attention, causal_mask=causal_mask)
+
+# %% [markdown]
+# ## Break it
+#
+# The best way to learn what a line is for is to take it out. Here are three sabotages, and one of them does next to
+# nothing:
+
 
 # %%
+def not_divided(query, key, value, visible):
+    scores = (query @ key.T).masked_fill(~visible, -math.inf)
+    return scores.softmax(dim=-1) @ value
+
+
+def hide_start(query, key, value, visible):
+    hidden = visible.clone()
+    hidden[1:, 0] = False
+    return attention(query, key, value, hidden)
+
+
+to_start = run(PROMPT).weights[:, 0, :, 1:, 0].mean()  # over layers, heads and queries
+print(f"{to_start:.0%} of all attention goes to START, the token that begins each text")
+sabotages = {
+    "leave out √D": not_divided,
+    "hand over the keys": lambda q, k, v, visible: attention(q, k, k, visible),
+    "hide START": hide_start,
+}
+harmless = predict("Which sabotage does SmolLM2 hardly notice?", list(sabotages))
+
+# %% tags=["nbval-ignore-output"]
+named = {"no sabotage": surgery.capitals(model, tokenizer)}
+for idea, broken in sabotages.items():
+    with surgery.replaced(model, attention=broken):
+        named[idea] = surgery.capitals(model, tokenizer)
+print("capitals that it names, of 20:", named)
+harmless.answer(max(sabotages, key=named.get))
+
+# %% [markdown]
+# Half of all attention goes to a token that says nothing, and the model hardly misses it. (Where softmax must hand
+# out 100%, a head with nothing to say needs somewhere to put it: an [attention
+# sink](04_attention_lab.ipynb#Attention-sinks).) But one missing square root, and every capital is gone. What do the
+# broken ones write?
+
+# %% tags=["nbval-ignore-output"]
+for idea in ("leave out √D", "hand over the keys"):
+    mine.write(PROMPT, attention=sabotages[idea])
+
+# %% [markdown]
+# Now you're the saboteur. Change a line and run the cell; the mask is a good victim, too.
+
+
+# %% tags=["nbval-ignore-output"]
+def sabotage(query, key, value, visible):  # change a line, and run the cell
+    scores = query @ key.T / query.shape[-1]
+    weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+    return weights @ value
+
+
+mine.write(PROMPT, attention=sabotage)
+
+# %% [markdown]
+# ## Swap one word
+#
+# Back to the claim. Does *river* tell *bank* what it means? In our sentence, head 2 of layer 9 looks as if it did:
+
+
+# %%
+def weight(place, word):
+    return reading(model, tokenizer, "the {} has a {}", [place], [word])[9, 2].item()
+
+
+print(f"river to bank: {weight('river', 'bank'):.0%}")
+wall = predict_number("Swap bank for wall. How much does it read from river?", unit="%")
+wall.answer(round(100 * weight("river", "wall"), 1))
+
+# %%
+for pair in ["street bank", "guitar string", "river current", "river bed"]:
+    print(f"{pair:14} {weight(*pair.split()):.2f}")  # add pairs of your own
+
+# %% [markdown]
+# Nobody programmed this. Now all at once: one sentence with four nouns, and you choose the last word. Point at a
+# token to see what it reads, and move the sliders through all 270 heads.
+
+# %%
+last_word = "string"  # or bank, branch, lobby, or a word of your own
+nouns = f"the river and the guitar and the tree and the hotel: a {last_word}"
+pieces = ["START", *(tokenizer.decode([token]) for token in tokenizer.encode(nouns))]
+HeadExplorer(pieces, run(nouns).weights[:, 0], layer=9, head=2)
+
+# %% [markdown]
+# ## Does it hold for pairs that nobody picked?
+#
+# We found this head by looking for *river*, so it deserves a test on other pairs. Here are twelve, each with its word
+# (the diagonal) and with the words of all others. It could have gone wrong: bright cells anywhere else.
+
+# %%
+PAIRS = """tree branch, guitar string, church bell, ship anchor, castle tower, school teacher,
+hospital nurse, farm barn, bird nest, king crown, bicycle wheel, piano key"""
+places, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
+grid = reading(
+    model, tokenizer, "the {} has a {}", places, partners
+)  # (L, H, places, words)
+own = grid.diagonal(dim1=2, dim2=3).mean(-1)  # (L, H)
+others = (grid.sum((2, 3)) - 12 * own) / 132
+rank = int((own - others > own[9, 2] - others[9, 2]).sum()) + 1
+print(
+    f"head 9.2 reads {own[9, 2]:.2f} from the place that belongs to a word, {others[9, 2]:.2f}"
+)
+print(f"from the others. By the difference, it is number {rank} of 270 heads.")
 show(
-    lines(curves, "depth (blocks passed)", "cosine, after river and after street"),
-    title="After river or after street: bank differs more than the control words",
-    alt="The cosine of one word's vectors in two sentences, over depth. All start at 1; "
-    f"bank falls to {of_bank:.2f}, the control words to between {least:.2f} and {most:.2f}.",
+    heat_map(grid[9, 2], "place, word", places, partners, unit="weight"),
+    title="Head 9.2 reads what belongs together",
+    alt=f"A grid of 12 places and 12 words. The weights on the diagonal, {own[9, 2]:.2f} "
+    f"on average, are far above all others, {others[9, 2]:.2f}.",
 )
 
 # %% [markdown]
-# *river* changes *bank*, and it changes *wall* and *door* as well: attention carries the topic into later words. In
-# this pair of sentences, it moves *bank* further than each control. One pair does not show that attention finds a
-# meaning. The [lab](04_attention_lab.ipynb#1.-bank,-layer-by-layer) has 24 texts, shuffled labels, and a control that
-# is harder to beat.
+# So the head finds what belongs together, whether a word needs it or not: *nurse* and *wheel* aren't ambiguous. And
+# where a word *is*, the head may not care: see *river bed* above.
 
 # %% [markdown]
-# > **Where the picture simplifies.** *Query*, *key* and *value* are names for what three learned matrices compute, and
-# > their entries rarely mean anything as tidy as *water*. A real layer reads vectors that already hold much of their
-# > neighbors, so attention to *river* may fetch something else. Our by-hand softmax would overflow for scores above
-# > 700; real code first subtracts the largest score, which changes nothing else.
+# ## Can *bank* know about a river that comes later?
+#
+# In the claim, it's *the bank of the river*: *river* comes **after** *bank*. Compare it with *the bank of England*.
+
+# %%
+layers = predict_number("After how many of 30 layers do the two banks differ?")
+river_text, england_text = run("the bank of the river"), run("the bank of England")
+gaps = (river_text.stream - england_text.stream)[:, 0, 2].abs().amax(dim=-1)  # (31,)
+layers.answer(int((gaps[1:] > 0.1).sum()))
 
 # %% [markdown]
-# > **At scale.** GPT-3 has 96 layers of 96 heads, each with D = 128. At 128,000 tokens, the causal table of one head
-# > has 8 billion visible entries, so kernels such as FlashAttention work block by block and never store it. Llama 3 70B
-# > shares 8 key/value heads among 64 query heads.
+# **Verdict: true, with a catch.** Words do talk, but only forward: no layer can carry *river* back to *bank*, because
+# the mask won't allow it. Where *river* comes first, a head reads it, and the same head reads *guitar* at *string*.
+# Whether that's what settles the meaning is another matter: a weight shows where a head looks, not what the model
+# does with it. In the [lab](04_attention_lab.ipynb#3.-Does-the-head-matter?), we take the head away.
+
+# %% [markdown]
+# > **Where the picture simplifies.** Real queries, keys and values have 64 entries, and hardly any means something as
+# > tidy as *water*. A real layer reads vectors that already hold much of their neighbors, so attention to *river* may
+# > fetch something else. Head 9.2 may simply know which words are often seen side by side, as in "guitar string". And
+# > SmolLM2's weights come from a 4-bit file, so its own numbers are rounded.
+
+# %% [markdown]
+# > **At scale.** GPT-3 has 96 layers of 96 heads, each with D = 128. Llama 3 70B shares 8 key/value heads among 64
+# > query heads. At 128,000 tokens, the causal table of one head has 8 billion visible entries, so kernels such as
+# > FlashAttention work block by block and never store it.
 
 # %% [markdown]
 # ## Four questions
@@ -533,21 +600,22 @@ show(
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. The queries, keys and values in (a) and the weights in (c) are computed from x, anew for every text. Only the
-# matrices stay the same from text to text.
+# **(b)**. The queries, keys and values in (a) and the weights in (c) are computed from x, anew for every text. Only
+# the matrices stay the same from text to text.
 # </details>
 #
-# **2.** Your validation loss is far below everybody else's. What do you test first? (a) The learning rate. (b) Whether
-# a change of token t moves an output before t. (c) The optimizer.
+# **2.** Your validation loss is far below everybody else's. What do you check first? (a) The learning rate. (b)
+# Whether a new last word changes an earlier output, and whether validation text is in the training set. (c) The
+# optimizer.
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**. A loss below what is possible needs information from the future. A mistake in (a) or (c) would make the loss
-# worse. (Check also that both losses count the same tokens; lesson 01.)
+# **(b)**. A loss that's too good has usually seen the answers, through the mask or in the data. A mistake in (a) or
+# (c) would make it worse.
 # </details>
 #
-# **3.** A projection of shape (T, C) is to become (H, T, D). Which line is right?
-# (a) `q.view(T, H, D).transpose(0, 1)`. (b) `q.view(H, T, D)`. (c) Both, the shapes are equal.
+# **3.** A projection of shape (T, C) is to become (H, T, D). Which line is right? (a) `q.view(T, H, D).transpose(0,
+# 1)`. (b) `q.view(H, T, D)`. (c) Both, the shapes are equal.
 #
 # <details><summary>Open 3</summary>
 #
@@ -556,27 +624,28 @@ show(
 # wrong.
 # </details>
 #
-# **4.** Head 2 of layer 9 gives *river* the largest weight when it reads *bank*. May you write that it "uses *river* to
-# understand *bank*"? (a) Yes, that is where it looks. (b) Only if no other head does the same. (c) No.
+# **4.** Head 9.2 reads *river* at *bank* with 0.41. May you write that SmolLM2 "uses *river* to understand *bank*"?
+# (a) Yes, that's where it looks. (b) Only if no other head does the same. (c) No.
 #
 # <details><summary>Open 4</summary>
 #
-# **(c)**. A weight says where a head looks. What arrives is weight times value, and the later layers may ignore it, so
+# **(c)**. A weight says where a head looks. What arrives is weight times value, and later layers may ignore it, so
 # (a) is too much. Counting heads, as in (b), doesn't help: a claim about use needs an intervention, such as removing
 # the head.
 # </details>
 
+# %%
+mine.map(lesson="04")
+
 # %% [markdown]
-# **What you wrote**: a causal mask, a head of attention and a layer with several heads, equal to the package's, to
-# torch's kernel and to layer 9 of a real model; and a test that finds a leak in any of them.
+# **What you wrote**: a mask, a head, several heads, and heads that share their keys. All 270 heads of a real model
+# ran on them, and stopped making sense when you took out a line.
 #
-# **What you measured**: *bank* never learns of a *river* that comes later. A *river* that comes before moves it, in one
-# pair of sentences more than four words with one meaning.
+# **What you measured**: the plain average leaves hardly a word; hiding the token that gets half of all attention
+# changes little; and one head of 270 finds what belongs together in pairs that nobody picked for it.
 #
 # **Yours to keep**: `mine/attention.py` in your workbook. In a terminal there, `python -m mine generate "The river"`
-# runs SmolLM2 with your mask and your attention, and `minillm progress` counts your turns and guesses. (Your
-# `MultiHead` stays in this lesson: SmolLM2 shares its keys.)
+# runs SmolLM2 with your mask and your attention.
 #
-# **Next**: the [lab](04_attention_lab.ipynb) (three experiments on attention), the
-# [graded questions](../exercises/04_attention/04_attention.ipynb), or lesson 05: the
-# [feed-forward layer](05_feed_forward.ipynb), which is said to hold the facts.
+# **Next**: the [lab](04_attention_lab.ipynb), the [graded questions](../exercises/04_attention/04_attention.ipynb),
+# or lesson 05: the [feed-forward layer](05_feed_forward.ipynb), where the facts supposedly live.

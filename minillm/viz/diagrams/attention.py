@@ -1,5 +1,6 @@
 """Diagrams of one attention head: its steps, its mask, its projections."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.viz.diagrams.boxes import COLORS_ONLY, box
+from minillm.viz.diagrams.boxes import box, one_scale
 from minillm.viz.diagrams.canvas import Diagram
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.part import Part
@@ -25,12 +26,16 @@ def attention_step(
     visible: Bool[Tensor, "T S"] | None = None,
     title: str = "",
     theme: str = "light",
+    weights: Float[Tensor, "T S"] | None = None,
+    output: Float[Tensor, "T Dv"] | None = None,
+    names: Sequence[Sequence[str]] = ((), ()),
 ) -> Diagram:
     """Draw one head of attention, from query and key to its output.
 
     The steps are those of Vaswani et al. (2017), eq. 1. `words` are those of the S keys; the T queries are the last T
-    of them. `visible` is True where a query may see a key. Raises `UserError` for shapes that do not fit and for a
-    query that sees no key.
+    of them. `visible` is True where a query may see a key. `weights` and `output` are drawn as they are given, and are
+    computed where they are not. `names` are those of the columns of key and value. Raises `UserError` for shapes that
+    do not fit and for a query that sees no key.
 
     >>> query, key, value = torch.eye(2), torch.eye(2), torch.ones(2, 3)
     >>> attention_step(query, key, value, ["The", "bank"]).alt.partition(". ")[0]
@@ -42,23 +47,29 @@ def attention_step(
     asking = _queries(words, T, S)
     shown = _visible(visible, T, S)
     scores = query @ key.mT / math.sqrt(D)
-    weights = scores.masked_fill(~shown, -math.inf).softmax(-1)
+    mixing = scores.masked_fill(~shown, -math.inf).softmax(-1) if weights is None else style.tensor_of(weights)
+    result = mixing @ value if output is None else style.tensor_of(output)
+    if mixing.shape != scores.shape or result.shape != (T, value.shape[1]):
+        raise UserError(
+            f"weights have shape {tuple(mixing.shape)} and output {tuple(result.shape)}; give (T, S) = {(T, S)} and "
+            f"(T, D) = {(T, value.shape[1])}"
+        )
     mask = None if bool(shown.all()) else ~shown
+    of_key, of_value = names
     table = partial(box, axes="T S", rows=asking, columns=words)
-    parts = [
-        box("query", query, "T D", rows=asking, accent=BLUE),
-        sign("@"),
-        box("keyᵀ", key.mT, "D S", columns=words, accent=ORANGE),
-        arrow("÷ √D" if mask is None else "÷ √D\nand mask"),
+    asked, found, matched, given, read = one_scale(
+        box("query", query, "T D", rows=asking, columns=of_key, accent=BLUE),
+        box("keyᵀ", key.mT, "D S", rows=of_key, columns=words, accent=ORANGE),
         table("scores", scores, mask=mask),
-        arrow("softmax"),
-        table("weights", weights, mask=mask, accent=GREEN),
-        sign("@"),
-        box("value", value, "S D", rows=words, accent=PURPLE),
-        sign("="),
-        box("output", weights @ value, "T D", rows=asking, accent=RED),
-    ]
-    reading = _reading(weights, asking, words)
+        box("value", value, "S D", rows=words, columns=of_value, accent=PURPLE),
+        box("output", result, "T D", rows=asking, columns=of_value, accent=RED),
+    )
+    shares = dataclasses.replace(table("weights", mixing, mask=mask, accent=GREEN), limit=1.0)
+    parts = [
+        asked, sign("@"), found, arrow("÷ √D" if mask is None else "÷ √D\nand mask"), matched,
+        arrow("softmax"), shares, sign("@"), given, sign("="), read,
+    ]  # fmt: skip
+    reading = _reading(mixing, asking, words)
     return flow(parts, title or reading, alt=reading if title else "", theme=theme)
 
 
@@ -83,7 +94,7 @@ def causal_mask(
     shown = _visible(mask.bool(), *mask.shape)
     T, S = shown.shape
     asking = _queries(words, T, S)
-    table = partial(box, axes="T S", rows=asking, columns=words)
+    table = partial(box, axes="T S", rows=asking, columns=words, corner="query ↓ key →")
     causal = torch.equal(shown, torch.ones(T, S, dtype=torch.bool).tril(S - T))
     title = title or ("Each word sees itself and the words before it" if causal else "Which words each word sees")
     parts: list[Part] = [table("visible", shown, mask=~shown, digits=0)]
@@ -114,22 +125,24 @@ def projections(
     words: Sequence[str],
     title: str = "",
     theme: str = "light",
+    names: Sequence[Sequence[str]] = ((), (), (), ()),
 ) -> Diagram:
     """Draw how query, key and value are computed from the same x.
 
-    The matrices are (C, D), as in `x @ W`; for a layer of torch give `linear.weight.T`. Raises `UserError` for shapes
-    that do not fit.
+    The matrices are (C, D), as in `x @ W`; for a layer of torch give `linear.weight.T`. `names` are those of the
+    columns of x, query, key and value. Raises `UserError` for shapes that do not fit.
 
     >>> weight = torch.ones(4, 2)
     >>> projections(torch.ones(2, 4), weight, weight, weight, ["The", "bank"]).alt.partition("; ")[0]
     'Diagram: One x, three learned matrices. x (T × C = 2 × 4), then @ W_Q (C × D = 4 × 2) = query (T × D = 2 × 2)'
     """
     x = style.tensor_of(x)
-    rows = []
-    for letter, weight, name, accent in (
-        ("Q", query_weight, "query", BLUE),
-        ("K", key_weight, "key", ORANGE),
-        ("V", value_weight, "value", PURPLE),
+    features, *outcomes = names
+    drawn = [box("x", x, "T C", rows=words, columns=features)]
+    for letter, weight, name, columns, accent in (
+        ("Q", query_weight, "query", outcomes[0], BLUE),
+        ("K", key_weight, "key", outcomes[1], ORANGE),
+        ("V", value_weight, "value", outcomes[2], PURPLE),
     ):
         matrix = style.tensor_of(weight)
         if x.dim() != 2 or matrix.dim() != 2 or len(matrix) != x.shape[1]:
@@ -137,10 +150,11 @@ def projections(
                 f"x has shape {tuple(x.shape)} and W_{letter} {tuple(matrix.shape)}; give x (T, C) and W (C, D), "
                 "for a layer of torch linear.weight.T"
             )
-        learned = box(f"W_{letter}", matrix, "C D", accent=accent, digits=COLORS_ONLY)
-        rows.append([sign("@"), learned, sign("="), box(name, x @ matrix, "T D", rows=words, accent=accent)])
-    title = title or "One x, three learned matrices"
-    return flow([box("x", x, "T C", rows=words), fan(*rows)], title, theme=theme, rows=1)
+        drawn.append(box(f"W_{letter}", matrix, "C D", rows=features, columns=columns, accent=accent))
+        drawn.append(box(name, x @ matrix, "T D", rows=words, columns=columns, accent=accent))
+    first, *pairs = one_scale(*drawn)
+    rows = [[sign("@"), learned, sign("="), made] for learned, made in zip(pairs[::2], pairs[1::2], strict=True)]
+    return flow([first, fan(*rows)], title or "One x, three learned matrices", theme=theme, rows=1)
 
 
 def _check_head(query: Tensor, key: Tensor, value: Tensor) -> None:

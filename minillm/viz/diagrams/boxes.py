@@ -44,6 +44,8 @@ class Box(Part):
     digits: int | None = None  # None: as many as fit
     widest: float = 2.0  # inches, of the cells without numbers
     shape_at: Literal["below", "above", "nowhere"] = "below"
+    limit: float | None = None  # the number with the strongest color; None: the largest of this box
+    corner: str = ""  # what rows and columns are, above the words of the rows
 
     @property
     def shape(self) -> str:
@@ -75,6 +77,12 @@ class Box(Part):
         """Whether the cells hold numbers."""
         return self.digits != COLORS_ONLY and max(self.front.shape) <= MOST_WRITTEN
 
+    @property
+    def largest(self) -> float:
+        """The largest number without its sign, outliers left out."""
+        finite = self._finite()
+        return max(abs(number) for number in colour_limits(finite)) if finite.numel() else 1.0
+
     def with_digits(self, digits: int) -> "Box":
         """The box with at most so many digits after the point, and about three that count."""
         if self.digits is not None:
@@ -92,7 +100,7 @@ class Box(Part):
             number = max((text_width(text, TINY) for text in self._numbers.values()), default=0.0)
             wide = max(0.3, number + 0.08)
             word = max((text_width(word, TINY) for word in self.columns), default=0.0) + 0.08
-            return max(wide, word) if word < wide + 0.1 else wide, ROW  # a little wider, so that words lie flat
+            return max(wide, word) if word < wide + 0.2 else wide, ROW  # a little wider, so that words lie flat
         least = [LABEL if words else 0.0 for words in (self.columns, self.rows)]
         return max(least[0], min(SIDE, self.widest / columns)), max(least[1], min(SIDE, TALLEST / rows))
 
@@ -160,7 +168,7 @@ class Box(Part):
     def sides(self) -> tuple[float, float]:
         """The distances from the center of the cells to the edges of the box."""
         half = self.front.shape[1] * self.cell[0] / 2
-        words = max((text_width(word, TINY) + 0.07 for word in self.rows), default=0.0)
+        words = max((text_width(word, TINY) + 0.07 for word in (*self.rows, self.corner) if word), default=0.0)
         shape = text_width(self.shape, TINY) if self.shape_at != "nowhere" else 0.0
         title = max(text_width(self.name, SMALL, bold=True), shape) / 2
         return max(half + words, title) + 0.02, max(half + self._rise(), title) + 0.02
@@ -169,7 +177,7 @@ class Box(Part):
         (wide, high), (rows, columns) = self.cell, self.front.shape
         shown = self.front if self.mask is None else self.front.masked_fill(self.mask, 0.0)
         shown = torch.where(shown.isfinite(), shown, 0.0)
-        limit = max(abs(number) for number in colour_limits(self._finite())) if self._finite().numel() else 1.0
+        limit = self.limit or self.largest
         large = wide > 0.1 and high > 0.1
         edges: dict[str, Any] = (
             dict(edgecolors=canvas.theme.paper, linewidth=0.8) if large else dict(edgecolors="face", linewidth=0.1)
@@ -194,6 +202,8 @@ class Box(Part):
         for row, word in enumerate(self.rows):
             canvas.text(area.left - 0.07, area.top + high * (row + 0.5), word, size=TINY, align="right")
         lift = area.top - self._rise() - self._band()
+        if self.corner:
+            canvas.text(area.left - 0.07, lift - 0.1, self.corner, TINY, canvas.theme.quiet, align="right")
         for column, word in enumerate(self.columns):
             x = area.left + wide * (column + 0.5)
             if self._upright:
@@ -243,13 +253,15 @@ def box(
     accent: int | None = None,
     bands: Sequence[int | None] = (),
     digits: int | None = None,
+    corner: str = "",
 ) -> Box:
     """A tensor for a diagram, of one to three dimensions.
 
     A vector is drawn as a row, and of a stack of matrices (H, T, S) the first is in front. `axes` names the dimensions
     by letters of the shape legend ("T S"); `rows` and `columns` are words; `mask` is True where a cell is hatched;
-    `accent` is the color of name and frame, and `bands` are those of equal groups of columns, such as heads. Numbers
-    are written for up to eight rows and columns, with `digits` after the point; words, for up to 24. Raises `UserError`
+    `accent` is the color of name and frame, and `bands` are those of equal groups of columns, such as heads; `corner`
+    says what rows and columns are. Numbers are written for up to eight rows and columns, with `digits` after the point;
+    words, for up to 24. Raises `UserError`
     for words, axes or a mask that do not fit the shape, and for NaN.
 
     >>> box("scores", [[0.5, 1.0], [2.0, 0.25]], "T S", rows=["The", "bank"]).shape
@@ -279,4 +291,16 @@ def box(
     down, across = (
         tuple(visible(word, LONGEST) for word in words) if len(words) <= MOST_WORDS else () for words in (rows, columns)
     )
-    return Box(name, matrix, letters, tuple(tensor.shape), down, across, hidden, accent, tuple(bands), digits)
+    sizes = tuple(tensor.shape)
+    return Box(name, matrix, letters, sizes, down, across, hidden, accent, tuple(bands), digits, corner=corner)
+
+
+def one_scale(*boxes: Box) -> list[Box]:
+    """The boxes with one color scale, up to the largest number in them.
+
+    >>> small, large = one_scale(box("a", [[1.0]], "T C"), box("b", [[4.0]], "T C"))
+    >>> small.limit, large.limit
+    (4.0, 4.0)
+    """
+    limit = max(part.largest for part in boxes)
+    return [dataclasses.replace(part, limit=limit) for part in boxes]

@@ -1,116 +1,103 @@
 """Diagrams of many heads: cut and joined again, and with shared keys."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.viz.diagrams.boxes import COLORS_ONLY, MOST_WRITTEN, Box, box, shape_text
-from minillm.viz.diagrams.canvas import Area, Diagram, caption_width, text_width
-from minillm.viz.diagrams.page import TALL, WIDE, Page
-from minillm.viz.diagrams.parts import Row, Sign, tensors
+from minillm.viz.diagrams.boxes import box, one_scale, shape_text
+from minillm.viz.diagrams.canvas import Area, Canvas, Diagram, caption_width, text_width
+from minillm.viz.diagrams.page import WIDE, Page
+from minillm.viz.diagrams.parts import Row
 from minillm.viz.figures.style import TINY, tensor_of
 
-MOST_HEADS = 16
-DRAWN = 4  # heads; of more, the first three and the last are drawn
-STEP, JOIN = 0.36, 0.46  # inches between two levels, for the strokes that connect them
-PILL = 0.24  # inches, the height of the box of an operation
+MOST_HEADS = 16  # of shared keys
+DRAWN = 4  # heads that are cut
+STEP, JOIN = 0.5, 0.3  # inches between two levels, for the strokes that connect them
+SHARED = 0.6  # inches between query heads and key/value heads
+PILL = 0.26  # inches, the height of the box of an operation
 
 
 def heads(
-    projected: Float[Tensor, "T HD"],
-    outputs: Float[Tensor, "H T D"],
+    projections: Mapping[str, Float[Tensor, "T HD"]],
+    joined: Float[Tensor, "T HD"],
+    H: int,
     words: Sequence[str],
-    name: str = "value",
+    names: Sequence[Sequence[str]] = (),
     title: str = "",
     theme: str = "light",
 ) -> Diagram:
-    """Draw a projection that is cut into heads, and their outputs joined again.
+    """Draw projections that are cut into H heads, and what the heads read, side by side again.
 
-    `projected` is x W, all heads side by side; `name` says which projection, by default the values, whose rows
-    attention mixes. Of more than four heads, the first three and the last are drawn. Raises `UserError` for shapes that
-    do not fit.
+    `projections` are x W by name ("query", "key", "value"), all heads side by side; `joined` is what the H heads
+    return, side by side. `names` are those of the columns of each projection, of one head or of all; the last ones are
+    those of `joined`, too. Raises `UserError` for shapes that do not fit and for more than four heads.
 
     >>> import torch
-    >>> heads(torch.ones(2, 6), torch.ones(3, 2, 2), ["The", "bank"]).alt.partition(". ")[2]
-    'value (T × H·D = 2 × 6) is cut into 3 heads (T × D = 2 × 2); each attends, and the 3 outputs are joined again.'
+    >>> heads({"query": torch.ones(2, 6)}, torch.ones(2, 6), 3, ["The", "bank"]).alt.partition(". ")[2]
+    'query (T × H·D = 2 × 6) is cut into 3 heads; each attends, and joined (T × H·D = 2 × 6) holds what they return.'
     """
-    whole, parts = tensor_of(projected), tensor_of(outputs)
-    if whole.dim() != 2 or parts.dim() != 3 or whole.shape != (parts.shape[1], parts[:, 0].numel()):
-        raise UserError(
-            f"projected has shape {tuple(whole.shape)} and outputs {tuple(parts.shape)}; give (T, H·D) and (H, T, D)"
+    tensors_by_name = {**projections, "joined": joined}
+    given = {name: tensor_of(tensor) for name, tensor in tensors_by_name.items()}
+    if len({tuple(tensor.shape) for tensor in given.values()}) > 1 or joined.dim() != 2 or joined.shape[1] % H:
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())
+        raise UserError(f"{shapes}, and {H} heads; give all of them as (T, H·D)")
+    if H > DRAWN:
+        raise UserError(f"{H} heads; at most {DRAWN} can be told apart in this drawing")
+    labels = [*names, names[-1]] if names else [()] * len(given)
+    scaled = one_scale(
+        *(
+            box(name, tensor, "T H·D", rows=words, columns=_all_heads(columns, tensor.shape[1]), bands=range(H))
+            for (name, tensor), columns in zip(given.items(), labels, strict=True)
         )
-    H, _, D = parts.shape
-    drawn = list(range(H)) if H <= DRAWN else [*range(DRAWN - 1), H - 1]
-    bands = [drawn.index(head) if head in drawn else None for head in range(H)]
-    above = box(name, whole, "T H·D", rows=words, bands=bands)
-    below = box("joined", parts.transpose(0, 1).flatten(1), "T H·D", rows=words, bands=bands)
-    cut = whole.unflatten(1, (H, D)).transpose(0, 1)
-    middle = [box(f"head {head}", cut[head], "T D", accent=index) for index, head in enumerate(drawn)]
-    levels: list[Row] = []
-    for digits in (2, 1, COLORS_ONLY) if whole.shape[1] <= MOST_WRITTEN else (COLORS_ONLY,):
-        written = above.with_digits(digits).digits  # the heads hold the same numbers
-        same = [dataclasses.replace(part, digits=written) for part in (above, *middle)]
-        first, *some, last = (_compact(part, len(drawn)) for part in (*same, below.with_digits(digits)))
-        dots = [Sign("…")] if H > DRAWN else []
-        levels = [Row((first,)), Row((*some[:-1], *dots, some[-1]), 0.3), Row((last,))]
-        if max(_half(level) for level in levels) <= WIDE / 2 and _high(levels) <= TALL:
-            break
-    told = f"{above.told} is cut into {H} heads ({middle[0].shape}); each attends, and the {H} outputs are joined again"
-    return _cut_and_join(levels, drawn, H, title or f"The projection is cut into {H} heads, not the input", theme, told)
+    )
+    boxes = [dataclasses.replace(part.with_digits(2), shape_at="above") for part in scaled]
+    above, below = Row(tuple(boxes[:-1]), 0.3), Row((boxes[-1],))
+    page = Page(title or f"{H} heads: cut the projections, not the input", boxes, *_room(above, below), theme)
+    _strokes(page, above, below, H)
+    listed = ", ".join(part.told for part in boxes[:-1])
+    are = "is" if len(boxes) == 2 else "are"
+    return page.finish(f"{listed} {are} cut into {H} heads; each attends, and {boxes[-1].told} holds what they return")
 
 
-def _compact(part: Box, drawn: int) -> Box:
-    """A box with nothing below its cells, and narrow enough for its row."""
-    return dataclasses.replace(part, shape_at="above", widest=4.5 if part.bands else min(2.0, 6.0 / drawn - 0.3))
+def _all_heads(names: Sequence[str], wide: int) -> list[str]:
+    """The names of all columns, those of one head repeated for each."""
+    return list(names) * (wide // len(names)) if names else []
 
 
-def _half(level: Row) -> float:
-    """Half of the width that a level needs if its cells are centered."""
-    extra = sum(part.sides()[0] - part.sides()[1] for part in tensors(level)[:1] if len(level.parts) == 1)
-    return (level.extent().width + max(extra, 0.0)) / 2
+def _room(above: Row, below: Row) -> tuple[float, float]:
+    """The width and height of two rows and what connects them."""
+    first, last = above.extent(), below.extent()
+    high = first.above + first.below + STEP + PILL + JOIN + last.above + last.below
+    return max(first.width, last.width), high
 
 
-def _high(levels: Sequence[Row]) -> float:
-    return sum(level.extent().above + level.extent().below for level in levels) + 2 * STEP + PILL + JOIN
-
-
-def _cut_and_join(levels: Sequence[Row], drawn: Sequence[int], H: int, title: str, theme: str, told: str) -> Diagram:
-    """Draw the levels from top to bottom, and the strokes between them."""
-    half = max(_half(level) for level in levels)
-    page = Page(title, tensors(*levels), 2 * half, _high(levels), theme)
-    canvas, center, (whole, cut, joined) = page.canvas, page.left + half, levels
-    colors = [canvas.theme.accent(index) for index in range(len(drawn))]
-    # the projection
-    [area] = whole.draw(canvas, center - _half(whole), page.top + whole.extent().above)
-    starts, y = _bands(area, drawn, H), area.bottom + STEP
-    # its heads, and the attention of each
-    drawn_areas = cut.draw(canvas, center - cut.extent().width / 2, y + cut.extent().above)
-    heads_areas = [head for head in drawn_areas if head is not None]  # a sign has no area
-    beside = min(starts[0], heads_areas[0].center) - 0.15
-    canvas.text(beside, y - STEP / 2, "cut", color=canvas.theme.quiet, align="right")
-    for x, head, color in zip(starts, heads_areas, colors, strict=True):
-        canvas.curve((x, area.bottom + 0.05), (head.center, y - 0.01), color)
-        top, wide = head.bottom + STEP, text_width("attention", TINY) / 2 + 0.1
-        canvas.arrow((head.center, head.bottom + 0.05), (head.center, top - 0.01), color=color)
-        pill = Area(head.center - wide, top, head.center + wide, top + PILL)
+def _strokes(page: Page, above: Row, below: Row, H: int) -> None:
+    """Draw both rows, a box of attention for each head between them, and the strokes from and to its columns."""
+    canvas, wide = page.canvas, page.right - page.left
+    colors = [canvas.theme.accent(head) for head in range(H)]
+    areas = above.draw(canvas, page.left + (wide - above.extent().width) / 2, page.top + above.extent().above)
+    top = page.top + above.extent().above + above.extent().below + STEP
+    [joined] = below.draw(
+        canvas, page.left + (wide - below.extent().width) / 2, top + PILL + JOIN + below.extent().above
+    )
+    for head, (x, color) in enumerate(zip(_bands(joined, H), colors, strict=True)):
+        center = page.left + wide * (head + 0.5) / H
+        text = f"attention of head {head}"
+        half = text_width(text, TINY) / 2 + 0.1
+        for area in areas:
+            canvas.curve((_bands(area, H)[head], area.bottom + 0.04), (center, top - 0.01), color)
+        pill = Area(center - half, top, center + half, top + PILL)
         canvas.panel(pill, canvas.theme.panel, color, radius=0.08)
-        canvas.text(pill.center, pill.middle, "attention", size=TINY)
-    # the outputs, joined
-    y = pill.bottom + JOIN
-    canvas.text(beside, y - JOIN / 2, "join", color=canvas.theme.quiet, align="right")
-    [area] = joined.draw(canvas, center - _half(joined), y + joined.extent().above)
-    for x, head, color in zip(_bands(area, drawn, H), heads_areas, colors, strict=True):
-        canvas.curve((head.center, pill.bottom + 0.03), (x, y - 0.01), color)
-    return page.finish(told)
+        canvas.text(pill.center, pill.middle, text, size=TINY)
+        canvas.curve((center, pill.bottom + 0.03), (x, top + PILL + JOIN), color)
 
 
-def _bands(area: Area, drawn: Sequence[int], H: int) -> list[float]:
-    """The centers of the drawn heads in a box that holds all H."""
-    return [area.left + (area.right - area.left) * (head + 0.5) / H for head in drawn]
+def _bands(area: Area, H: int) -> list[float]:
+    """The centers of the columns of each head."""
+    return [area.left + (area.right - area.left) * (head + 0.5) / H for head in range(H)]
 
 
 def shared_keys(
@@ -131,40 +118,29 @@ def shared_keys(
     H, K = len(query), len(key)
     if H % K or H > MOST_HEADS:
         raise UserError(f"{H} query heads and {K} key/value heads; H must be a multiple of K, and at most {MOST_HEADS}")
-    group = H // K
     notes = [shape_text(("H", "T", "D"), query.shape), shape_text(("K", "S", "D"), key.shape)]
-    label = max(text_width("key/value heads", bold=True), caption_width(notes)) + 0.2
-    room = min(0.9, (WIDE - label) / H)  # inches per query head
-    plain: dict[str, Any] = dict(digits=COLORS_ONLY)
-    asking = [_bare(box(str(h), part, "T D", accent=h // group, **plain), room - 0.14) for h, part in enumerate(query)]
-    shared = [
-        _bare(box(str(k), part, "S D", accent=k, **plain), min(0.9, room * group - 0.2)) for k, part in enumerate(key)
-    ]
-    upper, lower = asking[0].extent(), shared[0].extent()
-    gap = 0.55
-    high = upper.above + upper.below + gap + lower.above + lower.below
-    title = title or _sharing(H, K)
-    page = Page(title, [*asking, *shared], label + room * H, high, theme)
+    label = max(text_width("key/value heads", bold=True), caption_width(notes)) + 0.25
+    room = min(0.7, (WIDE - label) / H)  # inches per query head
+    page = Page(title or _sharing(H, K), [], label + room * H, 2 * PILL + SHARED, theme)
     canvas, left = page.canvas, page.left + label
-    first, second = page.top + upper.above, page.bottom - lower.below
-    tops = {}
-    for k, part in enumerate(shared):
-        center = left + room * group * (k + 0.5)
-        area = part.draw(canvas, center - part.extent().width / 2, second)
-        tops[k] = (center, second - lower.above - 0.01)
-    for h, part in enumerate(asking):
-        center = left + room * (h + 0.5)
-        area = part.draw(canvas, center - part.extent().width / 2, first)
-        canvas.curve((center, area.bottom + 0.05), tops[h // group], canvas.theme.accent(h // group))
-    for y, text, note in ((first, "query heads", notes[0]), (second, "key/value heads", notes[1])):
-        canvas.text(page.left, y - 0.09, text, align="left", bold=True)
-        canvas.text(page.left, y + 0.09, note, size=TINY, align="left", color=canvas.theme.quiet)
-    told = "; ".join(f"query heads {_listed(k, group)} read key/value head {k}" for k in range(K))
+    half, lower = min(0.22, room / 2 - 0.04), page.bottom - PILL
+    for k in range(K):
+        color, center = canvas.theme.accent(k), left + room * H / K * (k + 0.5)
+        for h in range(k * H // K, (k + 1) * H // K):
+            x = left + room * (h + 0.5)
+            canvas.curve((x, page.top + PILL), (center, lower - 0.02), color)
+            _pill(canvas, Area(x - half, page.top, x + half, page.top + PILL), str(h), color)
+        _pill(canvas, Area(center - 2 * half, lower, center + 2 * half, page.bottom), str(k), color)
+    for y, text, note in ((page.top, "query heads", notes[0]), (lower, "key/value heads", notes[1])):
+        canvas.text(page.left, y + PILL / 2 - 0.09, text, align="left", bold=True)
+        canvas.text(page.left, y + PILL / 2 + 0.09, note, size=TINY, align="left", color=canvas.theme.quiet)
+    told = "; ".join(f"query heads {_listed(k, H // K)} read key/value head {k}" for k in range(K))
     return page.finish(told[0].upper() + told[1:])
 
 
-def _bare(part: Box, widest: float) -> Box:
-    return dataclasses.replace(part, shape_at="nowhere", widest=widest)
+def _pill(canvas: Canvas, area: Area, text: str, color: str) -> None:
+    canvas.panel(area, canvas.theme.panel, color, radius=0.08)
+    canvas.text(area.center, area.middle, text)
 
 
 def _listed(k: int, group: int) -> str:

@@ -21,7 +21,7 @@ SWATCH = 0.42  # inches
 class Page:
     """A canvas with a title above and a key below.
 
-    Between them are `wide` x `high` inches for the drawing, which is between `top` and `bottom`, from `left` on. Raises
+    Between them are `wide` x `high` inches for the drawing, between `top` and `bottom`, `left` and `right`. Raises
     `UserError` for an unknown theme.
 
     >>> page = Page("A title", [], wide=4.0, high=1.0, theme="light")
@@ -37,6 +37,7 @@ class Page:
         lines = wrapped(title, across, TITLE, bold=True) if title else []
         self.title = title
         self.left = MARGIN + (across - wide) / 2
+        self.right = self.left + wide
         self.top = MARGIN + (TITLE_LINE * len(lines) + 0.12 if lines else 0)
         self.bottom = self.top + high
         self.canvas = Canvas(across + 2 * MARGIN, self.bottom + (KEY if entries else 0) + MARGIN, colors)
