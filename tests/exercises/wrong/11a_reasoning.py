@@ -306,6 +306,18 @@ def mean_over_tokens(log_probs, rewards, mask, longest):
     return -(advantages[:, None] * log_probs)[mask].mean()
 
 
+@wrong("11a.3", "This is DAPO's average over all tokens")
+def all_tokens_and_the_deviation(log_probs, rewards, mask, longest):
+    advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+    return -(advantages[:, None] * log_probs * mask).sum() / mask.sum()
+
+
+@wrong("11a.3", "and then by the number of answers")
+def all_tokens_and_all_answers(log_probs, rewards, mask, longest):
+    advantages = rewards - rewards.mean()
+    return -(advantages * (log_probs * mask).sum(dim=1) / mask.sum()).mean()
+
+
 @wrong("11a.3", "not divided by `longest`")
 def sums_of_answers(log_probs, rewards, mask, longest):
     return -((rewards - rewards.mean()) * (log_probs * mask).sum(1)).mean()

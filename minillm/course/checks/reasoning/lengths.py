@@ -168,9 +168,19 @@ lengths.mistake(
     partial(_loss, over="T"),
 )
 lengths.mistake(
-    "The sums are divided by the number of tokens in this group, which differs from group to group.",
-    "Divide by `longest` times the number of answers.",
+    "The sums are divided by the number of tokens in this group, as in DAPO; it differs from group to group.",
+    "Dr. GRPO divides by `longest` times the number of answers.",
     partial(_loss, over="all"),
+)
+lengths.mistake(
+    "This is DAPO's average over all tokens of the group, with the standard deviation.",
+    "Dr. GRPO has no standard deviation, and divides by `longest` times the number of answers.",
+    partial(_loss, over="all", scale=True),
+)
+lengths.mistake(
+    "The sums are divided by the number of tokens in this group and then by the number of answers.",
+    "Divide each answer's sum by `longest`, the same number for every group, and take the mean over answers.",
+    lambda log_probs, rewards, mask, longest: _loss(log_probs, rewards, mask, longest, over="all") / len(rewards),
 )
 lengths.mistake(
     "The sums are not divided by `longest`.",
