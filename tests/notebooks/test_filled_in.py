@@ -1,19 +1,37 @@
-"""Every lesson with turns, once more with all turns written: they pass, and everything else comes out the same."""
+"""Every lesson with turns, once more with all turns written: they pass, and everything else comes out the same.
+
+And with each unusual right answer on file: after "right", the cells below must run on it.
+"""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from turn_answers import load_all
 
-from minillm.course.pages import YOUR_TURN, fill_turns, turns_in
+from minillm.course.learner.source import globals_of, needs, source_of
+from minillm.course.pages import YOUR_TURN, fill_turns, is_test, turns_in
 from minillm.course.turns import find
 from tools.build_notebooks import NOTEBOOKS
 from tools.lesson_environment import lesson_environment
 
 PAGES = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 ASKED = {path: [find(id) for id in turns_in(page)] for path, page in PAGES.items() if turns_in(page)}
+
+
+RIGHT = {}  # turn: the sources of its right answers, with what they need
+for answer in load_all():
+    if answer.sentence is None:
+        source = source_of(answer.thing)
+        known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
+        RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
+UNUSUAL = [
+    (path, number) for path, asked in ASKED.items() for number in range(max(len(RIGHT[turn.id]) for turn in asked))
+]
+SHORTER = {r"\bupdates=\d+": "updates=1", r"\b200\b": "8"}  # training, and problems: what is tried is whether cells run
 
 
 def texts(cell):
@@ -43,3 +61,24 @@ def test_a_lesson_with_its_turns_written_comes_out_the_same(path: Path, tmp_path
     assert right == [turn.id for turn in ASKED[path]]
     kept = {turn.topic for turn in ASKED[path]}
     assert {file.stem for file in (tmp_path / "mine").glob("*.py")} >= kept
+
+
+@pytest.mark.slow
+@pytest.mark.real
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("path", "number"), [pytest.param(*case, id=f"{case[0].stem}-{case[1]}") for case in UNUSUAL])
+def test_after_an_unusual_right_answer_the_cells_below_run(path: Path, number: int, tmp_path, real_weights):
+    """Every turn of the page has its answer of this number; one that has fewer begins again with its first."""
+    chosen = {turn.id: RIGHT[turn.id][number % len(RIGHT[turn.id])] for turn in ASKED[path]}
+    filled = fill_turns(PAGES[path], {id: source for id, (source, _) in chosen.items()})
+    above = [*(text for _, need in chosen.values() for text in (*need.imports.values(), *need.above.values()))]
+    cells = [cell for cell in filled["cells"] if cell["cell_type"] == "code" and not is_test(cell)]
+    sources = ["\n".join(above), *("".join(cell["source"]) for cell in cells)]
+    for pattern, short in SHORTER.items():
+        sources = [re.sub(pattern, short, source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    environment = {**lesson_environment(), "MINILLM_WORKBOOK": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=where).execute(env=environment)
+    said = [texts(cell)[0].split("\n")[0] for cell in notebook.cells if YOUR_TURN.search(cell.source)]
+    assert said == [f"Your turn {turn.id}: right" for turn in ASKED[path]]
