@@ -1,25 +1,27 @@
 """The form of lessons in which the learner writes, and of labs: budgets, honest minutes, turns and their solutions.
 
 A lesson has this form if it asks for turns (`@your_turn`); a lab's name ends with `_lab`. `manuscript_rules` holds the
-rules that all pages share. Each violation is a sentence.
+rules that all pages share, `pace` what a reader does. Each violation is a sentence.
 """
 
 import ast
 import math
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import nbformat
 
+from minillm.course.claims import MEASURED
 from minillm.course.pages import YOUR_TURN, is_test
 from minillm.course.turns import find
-from tools import slide_rules
+from minillm.course.workbook import short_name
+from tools import pace, slide_rules
 
 WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 70  # the most of a lesson
-TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 3), (3, 5)  # the fewest and the most
-# a turn takes three or four tries: a newcomer to lesson 04 needed 5, 12 and 15 to 20 minutes for the three
-WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_TURN, MINUTES_PER_CHOICE = 150, 15, 10, 2
+TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 8), (3, 5)  # the fewest and the most
+WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_CHOICE, MINUTES_PER_FIGURE = 150, 12, 2, 1
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)
 EXPERIMENT = ("**Claim**", "**Refuted if**", "**Method**", "**Controls**", "**Result**", "**Verdict**")
 ALONE = ("> **Where the picture simplifies", "> **At scale", "**1.** ", "**What you wrote**")  # in cells of their own
@@ -35,18 +37,21 @@ class Size:
     code_cells: int
     code_lines: int
     turns: int
+    turn_minutes: int  # of all turns
     choices: int  # predictions and explorers
+    figures: int = 0
+    seconds: float = 0  # in which its cells run
 
     @property
     def minutes(self) -> int:
         """Honest minutes, rounded up to a multiple of five.
 
-        >>> Size(words=1500, code_cells=20, code_lines=150, turns=3, choices=2).minutes
+        >>> Size(1500, 20, code_lines=120, turns=3, turn_minutes=25, choices=2, figures=4, seconds=90).minutes
         55
         """
         reading = self.words / WORDS_PER_MINUTE + self.code_lines / LINES_PER_MINUTE
-        exact = reading + MINUTES_PER_TURN * self.turns + MINUTES_PER_CHOICE * self.choices
-        return 5 * math.ceil(exact / 5)
+        looking = MINUTES_PER_CHOICE * self.choices + MINUTES_PER_FIGURE * self.figures
+        return 5 * math.ceil((reading + self.turn_minutes + looking + self.seconds / 60) / 5)
 
 
 def has_turns(cells: Cells) -> bool:
@@ -54,24 +59,43 @@ def has_turns(cells: Cells) -> bool:
     return any(YOUR_TURN.search(cell.source) for cell in cells if cell.cell_type == "code")
 
 
-def size(cells: Cells) -> Size:
+def size(cells: Cells, seconds: float = 0) -> Size:
     """Count what a page asks of its reader; learners never see the cells that test the lesson."""
     cells = [cell for cell in cells if not is_test(cell)]
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    text = re.sub(r"```.*?```|<[^>]+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
     choices = len(re.findall(r"\b(?:predict|predict_number|\w*Explorer)\(", "\n".join(code)))
-    turns = sum(len(YOUR_TURN.findall(source)) for source in code)
-    return Size(len(re.findall(r"\w[\w'/.-]*", text)), len(code), lines, turns, choices)
+    figures = len(re.findall(r"\b(?:show|Watch|Live)\(", "\n".join(code)))
+    turns = [id for source in code for id in YOUR_TURN.findall(source)]
+    minutes = sum(find(id).minutes for id in turns)
+    return Size(pace.words_in(text), len(code), lines, len(turns), minutes, choices, figures, seconds)
+
+
+def seconds_of(lesson: str) -> float:
+    """The seconds in which the cells of a page run on two cores, from measured.toml; 0 if it does not say."""
+    rows = tomllib.loads(MEASURED.read_text(encoding="utf-8"))["lesson"]
+    return next((row.get("seconds", 0) for row in rows if row["number"] == short_name(f"{lesson}.ipynb")), 0)
+
+
+def report(lesson: str, cells: Cells) -> str:
+    """A line about a page: its honest minutes, what they are made of, and its longest passive stretch."""
+    counted = size(cells, seconds_of(lesson))
+    return (
+        f"{lesson}: {counted.minutes} minutes ({counted.words} words, {counted.code_cells} code cells, "
+        f"{counted.code_lines} lines, {counted.turns} turns of {counted.turn_minutes} minutes, {counted.choices} "
+        f"predictions and explorers, {counted.figures} figures, {counted.seconds:.0f} s); longest passive stretch: "
+        f"{pace.longest(cells)}"
+    )
 
 
 def complaints(lesson: str, cells: Cells) -> Iterator[str]:
     """Yield one sentence for every rule of the form that a page violates."""
-    counted = size(cells)
+    counted = size(cells, seconds_of(lesson))
     stated = re.search(r"\*\*Time\*\*: (\d+) minutes", cells[0].source)
     if stated is None or int(stated[1]) != counted.minutes:
         yield f"cell 1 must say **Time**: {counted.minutes} minutes ({counted})"
+    yield from pace.typed_answers(cells)
     yield from _bound_again(cells)
     yield from _tests(cells)
     if lesson.endswith("_lab"):
@@ -85,7 +109,7 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
     ):
         if found > most:
             yield f"the lesson has {found} {what}; the most is {most}"
-    predictions = sum(cell.source.count("= predict(") for cell in cells if cell.cell_type == "code")
+    predictions = sum(len(slide_rules.PREDICTS.findall(cell.source)) for cell in cells if cell.cell_type == "code")
     for what, found, (fewest, most) in (
         ("turns", counted.turns, TURNS),
         ("predictions", predictions, PREDICTIONS),
@@ -98,6 +122,7 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
     for phrase in ALONE:
         if sum(phrase in cell.source for cell in cells if _begins(cell, phrase)) != 1:
             yield f"{phrase!r} must begin a cell of its own"
+    yield from pace.complaints(cells)
     yield from _solutions(cells)
     yield from slide_rules.complaints(cells)
 

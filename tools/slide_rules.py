@@ -13,6 +13,7 @@ from minillm.course.pages import YOUR_TURN, is_test
 
 HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+PREDICTS = re.compile(r"= predict(?:_number)?\(")
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 LONGEST_SCREEN = 170  # words of text
 
@@ -30,7 +31,7 @@ def slide_type(cell: nbformat.NotebookNode) -> str:
         return "slide" if source.startswith(("# ", "## ")) else "subslide"
     if is_test(cell) or source.startswith(("import ", "from ")):
         return "skip"
-    asks = YOUR_TURN.search(source) or "= predict(" in source
+    asks = YOUR_TURN.search(source) or PREDICTS.search(source)
     return "fragment" if asks else "subslide"  # a fragment appears below the text that leads to it
 
 

@@ -1,11 +1,14 @@
 """The form of a lesson with turns and of a lab: what is counted, and each rule on a page that breaks it."""
 
+from dataclasses import replace
+
 import jupytext
 import pytest
 
 from minillm.course.turns import turns
-from tools.lesson_form import Size, complaints, has_turns, size
+from tools.lesson_form import Size, complaints, has_turns, report, seconds_of, size
 
+TURNS = turns("04")[:3]
 FOLDED = "<details><summary>Solution</summary>\n\n```python\n{}```\n\n</details>"
 TEXT, CODE, TEST = "# %% [markdown]\n", "# %%\n", '\n# %% tags=["test"]\n'
 
@@ -17,7 +20,7 @@ def commented(text):
 def parts():
     """A small right lesson, by the names of its parts."""
     told = {"first": TEXT + "# # Lesson\n# **Time**: 40 minutes. Two words.\n"}
-    for turn in turns("04"):
+    for turn in TURNS:
         told[turn.id] = f"{CODE}{turn.decorator}\n{turn.stub}"
         told[f"{turn.id} folded"] = commented(FOLDED.format(turn.solution))
     told["predict"] = CODE + 'why = predict("Why?", ["a", "b"])\n\n' + CODE + 'how = predict("How?", ["a", "b"])\n'
@@ -44,11 +47,13 @@ def test_what_is_counted():
     cells = read("\n".join(parts().values()))
     assert has_turns(cells)
     counted = size(cells)
-    assert (counted.turns, counted.choices, counted.code_cells) == (3, 2, 6)
-    stubs = [line for turn in turns("04") for line in turn.stub.splitlines() if line.strip()]
+    turn_minutes = sum(turn.minutes for turn in TURNS)
+    assert (counted.turns, counted.turn_minutes, counted.choices) == (3, turn_minutes, 2)
+    assert (counted.code_cells, counted.figures) == (6, 1)
+    stubs = [line for turn in TURNS for line in turn.stub.splitlines() if line.strip()]
     assert counted.code_lines == len(stubs) + 3 + 3  # the decorators; two predictions and a diagram
     page = read(TEXT + "# Read [this page](it.md) of *x W_Q*, don't skip.\n#\n# ```python\n# not counted\n# ```\n")
-    assert size(page) == Size(words=8, code_cells=0, code_lines=0, turns=0, choices=0)
+    assert size(page) == Size(words=8, code_cells=0, code_lines=0, turns=0, turn_minutes=0, choices=0)
     assert not has_turns(page)
 
 
@@ -58,9 +63,21 @@ def test_what_tests_the_lesson_is_not_read_and_not_counted():
     assert size(read(CODE + "x = 1\n" + test)) == size(read(CODE + "x = 1\n"))
 
 
-def test_minutes_are_rounded_up_to_five():
-    assert Size(words=150, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 20  # 1 + 1 + 10 + 6
-    assert Size(words=600, code_cells=1, code_lines=15, turns=1, choices=3).minutes == 25
+def test_minutes_are_counted_and_rounded_up_to_five():
+    small = Size(words=150, code_cells=1, code_lines=12, turns=1, turn_minutes=8, choices=3, figures=2, seconds=120)
+    assert small.minutes == 20  # 1 + 1 + 8 + 6 + 2 + 2
+    assert replace(small, seconds=121).minutes == 25
+    assert replace(small, turn_minutes=9).minutes == 25
+
+
+def test_the_seconds_of_a_page_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "measured.toml"
+    path.write_text("[[lesson]]\nnumber = '04'\nseconds = 40\n[[lesson]]\nnumber = '05'\n", encoding="utf-8")
+    monkeypatch.setattr("tools.lesson_form.MEASURED", path)
+    assert [seconds_of(page) for page in ("04_attention", "04_attention_lab", "05_feed_forward")] == [40, 0, 0]
+    told = report("04_small", read("\n".join(parts().values())))
+    assert told.startswith("04_small: ")
+    assert "1 figures, 40 s); longest passive stretch: cells 10 to 13: " in told
 
 
 @pytest.mark.parametrize(
@@ -72,7 +89,9 @@ def test_minutes_are_rounded_up_to_five():
         ({"diagram": parts()["diagram"] + (CODE + "print()\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
         ({"diagram": parts()["diagram"] + "x = 1\n" * 200}, "lines of code; the most is 200"),
         ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 70"),
-        ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 3"),
+        ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 8"),
+        ({"diagram": parts()["diagram"] + CODE + 'why.answer("a")\n'}, "cell 11 answers `why` by 'a'; compute"),
+        ({"boxes": parts()["boxes"] + TEXT + "# word" * 401}, "nothing to type, click or decide in cells 10 to"),
         ({"04.heads": "", "04.heads folded": ""}, "the lesson has 2 turns; it needs 3 to 6"),
         (
             {"quiz": parts()["quiz"].replace("Open 1", "Look")},
