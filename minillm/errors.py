@@ -10,3 +10,7 @@ class UserError(ValueError):
     Traceback (most recent call last):
     minillm.errors.UserError: steps is 0; it must be at least 1
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython asks for it): the sentence, without the lines that led to it."""
+        return [str(self)]

@@ -73,10 +73,7 @@ def use_mine(model: Transformer) -> Transformer:
 
 
 class PartFailed(UserError):
-    """An error inside one of the functions that a model runs; a notebook shows the sentence and no other lines."""
-
-    def _render_traceback_(self) -> list[str]:  # IPython asks for it
-        return [str(self)]
+    """An error inside one of the functions that a model runs."""
 
 
 class Written(str):

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from minillm.course.checks.asking import Call, Forbidden, Reply, is_stub, watched_call
-from minillm.course.checks.plain import as_tensor, difference, plain, show
+from minillm.course.checks.plain import as_tensor, difference, plain
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
 from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
+from minillm.course.learner.case import inputs, shown
 from minillm.course.learner.source import is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
@@ -24,7 +25,6 @@ SEED = 0
 LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting. Does a loop never end?"
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 IN_THE_LINE = ", in the line: "
-MAX_NUMBERS = 24  # of a matrix that is shown
 MAX_PRINTED = 300  # characters of what a function prints
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there.",
@@ -84,7 +84,7 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
             checks = sum(len(calls) for calls in turn.calls(SEED))
             return failure or Verdict("right", checks=checks, ready_made=_ready_made(turn, thing, asked))
         except Late as late:
-            return Verdict("not right yet", f"`{turn.name}` {LATE}", case=_inputs(turn, late.call))
+            return Verdict("not right yet", f"`{turn.name}` {LATE}", case=inputs(turn, late.call))
 
 
 def _ready_made(turn: Turn, thing: Any, asked: Asked) -> str:
@@ -191,7 +191,7 @@ def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: A
 def _other_kind(
     turn: Turn, probe: Probe, calls: list[Call], replies: list[Reply], returned: list[type]
 ) -> Verdict | None:
-    """A result of another type than the cells below compute with; its numbers don't matter yet."""
+    """A result of another type than the cells below compute with; its numbers do not matter yet."""
     for call, reply, kind in zip(calls, replies, returned, strict=True):
         right = probe.right(*call)
         wanted = "a torch tensor" if type(right) is torch.Tensor else "a number" if type(right) is float else None
@@ -202,7 +202,7 @@ def _other_kind(
         if kind is not np.ndarray and shape != getattr(right, "shape", torch.Size()):
             continue  # the probe has more to say
         sentence = f"`{turn.name}` returns {given}; the cells below need {wanted}."
-        case = _inputs(turn, call) | {"got": _shown(reply.value)}
+        case = inputs(turn, call) | {"got": shown(reply.value)}
         return Verdict("not right yet", sentence, CONVERSIONS[given, wanted], case)
     return None
 
@@ -213,19 +213,18 @@ def _explain(
     """The verdict on a failed probe, with the mistake, and the first call that shows it."""
     right = [probe.right(*call) for call in calls]
     index = next(index for index, call in enumerate(calls) if difference(call, failure.example) is None)
-    case = _inputs(turn, calls[index])
+    case = inputs(turn, calls[index])
     if replies[index].trouble is None:
-        case |= {"expected": _shown(right[index]), "got": _shown(replies[index].value)}
+        case |= {"expected": shown(right[index]), "got": shown(replies[index].value)}
     how = difference(right[index], replies[index].value)
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
     sentence, advice, line = failure.sentence, failure.hint, ""
-    if all(reply == Reply(None) for reply in replies):
+    if all(reply == Reply() for reply in replies):
         sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
-        trouble = replies[index].trouble or ""
-        line = trouble.partition(IN_THE_LINE)[2]
+        line = (trouble := replies[index].trouble or "").partition(IN_THE_LINE)[2]
         sentence = sentence.replace(f"{IN_THE_LINE}{line}", "")
         advice = _advice(turn, trouble) if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:
@@ -276,7 +275,7 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
             advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
-            case = _inputs(turn, call) | {f"expected gradient of {name}": _shown(gradient), "got": _shown(got)}
+            case = inputs(turn, call) | {f"expected gradient of {name}": shown(gradient), "got": shown(got)}
             return Verdict("not right yet", sentence, advice, case)
     return None
 
@@ -285,29 +284,6 @@ def _leaf_name(turn: Turn, path: tuple) -> str:
     if not turn.is_module:
         return turn.parameters[path[0]]
     return str(path[1]) if path[0] == 1 else turn.parameters[path[0] - 2]
-
-
-def _inputs(turn: Turn, call: Call) -> dict[str, str]:
-    """The arguments of a call by name; a module's weights are left out, since nobody reads that many numbers."""
-    names, values = turn.parameters, call
-    if turn.is_module:
-        names, values = (*turn.sizes, *turn.parameters), (*call[0], *call[2:])
-    return {name: _shown(value) for name, value in zip(names, values, strict=True)}
-
-
-def _shown(value: Any) -> str:
-    """A value as text, a small matrix with a line for each row.
-
-    >>> print(_shown(torch.tensor([[0.5, -1.0], [2.0, 0.25]])))
-    [[ 0.500, -1.000],
-     [ 2.000,  0.250]]
-    """
-    if type(value) is not torch.Tensor or value.dim() != 2 or not 1 < value.numel() <= MAX_NUMBERS:
-        return show(value)
-    few = value.is_floating_point() and value.abs().max() < 1000 and not torch.equal(value, value.round(decimals=1))
-    cells = [[f"{cell:.3f}" if few else show(cell) for cell in row] for row in value.tolist()]
-    width = max(len(cell) for row in cells for cell in row)
-    return "[" + ",\n ".join("[" + ", ".join(cell.rjust(width) for cell in row) + "]" for row in cells) + "]"
 
 
 def _printed(answer: Answer, call: Call, asked: Asked) -> str:
