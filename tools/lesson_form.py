@@ -19,7 +19,7 @@ from minillm.course.turns import find
 from minillm.course.workbook import short_name
 from tools import pace, slide_rules
 
-WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 70  # the most of a lesson
+WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 80  # the most of a lesson
 TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 8), (3, 5)  # the fewest and the most
 WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_CHOICE, MINUTES_PER_FIGURE = 150, 12, 2, 1
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)

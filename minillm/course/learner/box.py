@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Union
 
-COLORS = {"not written yet": "#1f77b4", "not right yet": "#d9822b", "right": "#2e9e5b"}  # on light and dark ground
+COLORS = {"not written yet": "#2e86c9", "not right yet": "#d9822b", "right": "#2e9e5b"}  # on light and dark ground
 BOX = "border-left:4px solid {color};background:{color}1f;padding:6px 12px;margin:4px 0;max-width:52em"
 FOLD = '<details{open} style="margin:4px 0"><summary style="cursor:pointer">{title}</summary>{inside}</details>'
 PRE = '<pre style="margin:4px 0;background:none;white-space:pre-wrap">{text}</pre>'
