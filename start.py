@@ -57,7 +57,12 @@ HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/sha
 WORKBOOK = "MINILLM_WORKBOOK"  # environment variable: where the learner's copies are, if not in workbook/
 PAGES = ("Home.md", "00_the_map.ipynb")  # of the workbook; the first that is there is opened
 NEXT = re.compile(r'<p class="minillm-go"><a href="[^"]*">([^<]+)</a>')  # the first link of the home page
-JUPYTER = ROOT / "minillm" / "course" / "jupyter"  # settings and style for JupyterLab
+JUPYTER = ROOT / "minillm" / "course" / "jupyter"  # settings, style and an extension for JupyterLab
+OURS = (
+    "--LabApp.custom_css=True",
+    f"--ServerApp.tornado_settings=static_custom_path={JUPYTER / 'custom'}",
+    f"--LabApp.extra_labextensions_path={JUPYTER / 'labextensions'}",
+)
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
 COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -557,7 +562,7 @@ def lab(python: str, options: list[str]) -> int:
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command.append(f"--LabApp.default_url=/lab/tree/{page.relative_to(root).as_posix()}")
     command.append(f"--FileContentsManager.preferred_dir={folder}")  # where the list of files begins
-    command += ["--LabApp.custom_css=True", f"--ServerApp.tornado_settings=static_custom_path={JUPYTER / 'custom'}"]
+    command += OURS
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

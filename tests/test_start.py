@@ -232,14 +232,15 @@ def test_jupyterlab_as_root_and_without_a_screen(start, recorded, monkeypatch, u
     assert start.main([]) == 0
     lab = recorded[-1]
     assert lab[:3] == ["PYTHON", "-m", "jupyterlab"]
-    assert lab[3:8] == [
+    assert lab[3:9] == [
         f"--ServerApp.root_dir={start.ROOT}",
         "--LabApp.default_url=/lab/tree/workbook/00_the_map.ipynb",  # there is no home page
         f"--FileContentsManager.preferred_dir={start.ROOT / 'workbook'}",
         "--LabApp.custom_css=True",
         f"--ServerApp.tornado_settings=static_custom_path={start.JUPYTER / 'custom'}",
+        f"--LabApp.extra_labextensions_path={start.JUPYTER / 'labextensions'}",
     ]
-    assert lab[8:] == flags
+    assert lab[9:] == flags
     assert recorded[-2] == LAID_OUT
     assert os.environ["MINILLM_WORKBOOK"] == str(start.ROOT / "workbook")  # for its kernels
     assert os.environ["PATH"].split(os.pathsep)[0] == os.getcwd()  # for its terminals: the folder of "PYTHON"

@@ -106,8 +106,8 @@ def _row(lesson: LessonProgress, points: tuple[int, int] | None) -> str:
     if about:
         name += f' <span class="minillm-about">{_cell(about)}</span>'
     state = "✓ " * lesson.is_done + lesson.state
-    if guessed := predictions(lesson.guesses, lesson.surprises):
-        state += f", {guessed}"
+    if lesson.surprises:
+        state += f", {lesson.surprises} surprise{'s' * (lesson.surprises > 1)}"
     more = [f"[lab]({quote(lesson.lab)})"] if lesson.lab else []
     if lesson.exercise:
         more.append(f"[exercise]({quote(lesson.exercise)})" + (" {} of {}".format(*points) if points else ""))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -54,7 +55,7 @@ RUN_ALL = """async () => {
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path):
+def jupyterlab(folder: Path, options: Sequence[str] = (), **variables: str):
     """A JupyterLab that serves a folder on a free port: yields (address, token)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -69,8 +70,8 @@ def jupyterlab(folder: Path):
         setting.write_text(text)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
-    command += ["--LabApp.expose_app_in_browser=True"]
-    environment = {**lesson_environment(), "JUPYTERLAB_SETTINGS_DIR": str(config / "settings")}
+    command += ["--LabApp.expose_app_in_browser=True", *options]
+    environment = {**lesson_environment(), **variables, "JUPYTERLAB_SETTINGS_DIR": str(config / "settings")}
     environment |= {name: str(config / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
     log = folder / "jupyterlab.log"
     with open(log, "w", encoding="utf-8") as file:
