@@ -4,14 +4,14 @@
 # Here's a language model in mid-sentence: SmolLM2, with 135 million parameters. In a minute we'll unplug one of its
 # parts and look at what's left. Then you'll write that part yourself, and plug it back in.
 #
-# **The claim**: you've probably heard it like this: attention lets words "talk" to each other, so that in *the bank
-# of the river*, the word *river* tells *bank* what it means. Half of that is true. Which half?
+# **The claim**: you've probably heard that attention lets words "talk" to each other. In *the bank of the river*, the
+# word *river* tells *bank* what it means. Half of that is true. Which half?
 #
 # **You will write** four short functions: a causal mask, a head of attention, a layer with several heads, and heads
 # that share their keys. By the end, all 270 attention heads of SmolLM2 run on your code.
 #
-# **Time**: 75 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps. New
-# here? See [how a page works](README.md#how-a-page-works).
+# **Time**: 80 minutes. **Before you start**: lesson 00a (matrix products, softmax). Lesson 03 (positions) helps.
+# Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
 
 # %%
 import math
@@ -99,9 +99,7 @@ T, C = x.shape
 
 # %%
 W_Q, W_K, W_V = torch.zeros(3, C, 2)
-W_Q[0] = torch.tensor(
-    [2.0, -2.0]
-)  # a place asks: any places here? no little words, please
+W_Q[0] = torch.tensor([2.0, -2.0])  # a place asks: any places around here?
 W_K[0, 0] = W_K[3, 1] = 1.0  # the label says: place, little word
 W_V[1, 0] = W_V[2, 1] = 1.0  # the drawer holds: water, money
 query, key, value = x @ W_Q, x @ W_K, x @ W_V  # (T, D)
@@ -109,8 +107,9 @@ names = features, ["place?", "little?"], ["place", "little"], ["water", "money"]
 diagrams.projections(x, W_Q, W_K, W_V, words, names=names).show()
 
 # %% [markdown]
-# Look at *bank*. It's a place, so its query is (2, -2). *river* is a big place, so its key is (2, 0). But what it
-# hands over is something else: 3 of water. **The key decides who gets read. The value decides what they say.**
+# Look at *bank*. It's a place, so its query is (2, -2): "Any places around here? No little words, please." *river* is
+# a big place, so its key is (2, 0). But what it hands over is something else: 3 of water. **The key decides who gets
+# read. The value decides what they say.**
 
 # %% [markdown]
 # ## One query by hand
@@ -131,11 +130,9 @@ def read(t, query, key, value):
 
 
 of_bank, mix = read(4, query, key, value)
-print(
-    "bank reads:",
-    *(f"{w} {share:.3f}" for w, share in zip(words, of_bank, strict=True)),
-)
-print(f"and comes away with water {mix[0]:.2f}, money {mix[1]:.2f}")
+for word, share in zip(words, of_bank, strict=True):
+    print(f"{word:6} {share:.3f}")
+print(f"bank comes away with water {mix[0]:.2f}, money {mix[1]:.2f}")
 
 # %% [markdown]
 # *bank* came with water 0.50 and money 0.50. *river* wins with 78%, so *bank* comes away soaked.
@@ -297,7 +294,7 @@ outputs = []
 for W_q, W_k, W_v in ((W_Q, W_K, W_V), (W_Q1, W_K1, W_V1)):
     outputs.append(attention(x @ W_q, x @ W_k, x @ W_v, visible))
 joined = torch.cat(outputs, dim=-1)  # (T, C): both heads side by side
-print("bank reads:", *(f"{number:.2f}" for number in joined[4]))
+print("bank:", [round(number, 2) for number in joined[4].tolist()])
 
 # %% [markdown]
 # Real code has no list of small matrices. Those of all heads stand side by side in one (C, C) matrix, usually with D
@@ -368,8 +365,8 @@ layer.output.weight.copy_(torch.eye(C))  # W_O passes everything on
 torch.testing.assert_close(layer(x, visible), joined)
 print(f"All {joined.numel()} numbers match: one layer, or a list of two heads.")
 parts = {"query": layer.query(x), "key": layer.key(x), "value": layer.value(x)}
-columns = [*names[1:3], ["water", "money", "little", "place"]]
-diagrams.heads(parts, layer(x, visible), 2, words, names=columns).show()
+named = [*names[1:3], ["water", "money", "little", "place"]]
+diagrams.heads(parts, layer(x, visible), 2, words, names=named).show()
 
 # %% [markdown]
 # ## A real layer shares its keys
@@ -438,7 +435,7 @@ print(
 # %% [markdown]
 # ## Plug it in
 #
-# One layer down, 29 to go. The last line says whose code ran:
+# One layer down, 29 to go. Here's the sentence from the top again. The last line says whose code ran:
 
 # %% tags=["nbval-ignore-output"]
 mine.write(PROMPT, attention=attention, causal_mask=causal_mask)
@@ -472,16 +469,16 @@ sabotages = {
 harmless = predict("Which sabotage does SmolLM2 hardly notice?", list(sabotages))
 
 # %% tags=["nbval-ignore-output"]
-named = {"no sabotage": surgery.capitals(model, tokenizer)}
+capitals = {"no sabotage": surgery.capitals(model, tokenizer)}
 for idea, broken in sabotages.items():
     with surgery.replaced(model, attention=broken):
-        named[idea] = surgery.capitals(model, tokenizer)
-print("capitals that it names, of 20:", named)
-harmless.answer(max(sabotages, key=named.get))
+        capitals[idea] = surgery.capitals(model, tokenizer)
+print("capitals that it names, of 20:", capitals)
+harmless.answer(max(sabotages, key=capitals.get))
 
 # %% [markdown]
-# Half of all attention goes to a token that says nothing, and the model hardly misses it. (Where softmax must hand
-# out 100%, a head with nothing to say needs somewhere to put it: an [attention
+# More than half of all attention goes to a token that says nothing, and the model hardly misses it. (Where softmax
+# must hand out 100%, a head with nothing to say needs somewhere to put it: an [attention
 # sink](04_attention_lab.ipynb#Attention-sinks).) But one missing square root, and every capital is gone. What do the
 # broken ones write?
 
@@ -514,6 +511,8 @@ def weight(place, word):
 
 
 print(f"river to bank: {weight('river', 'bank'):.0%}")
+
+# %%
 wall = predict_number("Swap bank for wall. How much does it read from river?", unit="%")
 wall.answer(round(100 * weight("river", "wall"), 1))
 
@@ -534,31 +533,31 @@ HeadExplorer(pieces, run(nouns).weights[:, 0], layer=9, head=2)
 # %% [markdown]
 # ## Does it hold for pairs that nobody picked?
 #
-# We found this head by looking for *river*, so it deserves a test on other pairs. Here are twelve, each with its word
-# (the diagonal) and with the words of all others. It could have gone wrong: bright cells anywhere else.
+# We found this head by looking for *river*, so it owes us a test on other pairs. Here are twelve: each place with its
+# own word (the diagonal) and with the words of the others. If the claim is wrong, the bright cells are anywhere.
 
 # %%
 PAIRS = """tree branch, guitar string, church bell, ship anchor, castle tower, school teacher,
 hospital nurse, farm barn, bird nest, king crown, bicycle wheel, piano key"""
 places, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
-grid = reading(
-    model, tokenizer, "the {} has a {}", places, partners
-)  # (L, H, places, words)
+grid = reading(model, tokenizer, "the {} has a {}", places, partners)
 own = grid.diagonal(dim1=2, dim2=3).mean(-1)  # (L, H)
-others = (grid.sum((2, 3)) - 12 * own) / 132
+others = (grid.sum((2, 3)) - 12 * own) / 132  # (L, H)
 rank = int((own - others > own[9, 2] - others[9, 2]).sum()) + 1
-print(
-    f"head 9.2 reads {own[9, 2]:.2f} from the place that belongs to a word, {others[9, 2]:.2f}"
-)
-print(f"from the others. By the difference, it is number {rank} of 270 heads.")
+first = int((grid[9, 2].argmax(-1) == torch.arange(12)).sum())
+print(f"pairs: {own[9, 2]:.2f}, crossed: {others[9, 2]:.2f}, rank {rank} of 270 heads")
+print(f"of 12 words, a place is read most by its own in {first} cases")
 show(
-    heat_map(grid[9, 2], "place, word", places, partners, unit="weight"),
+    heat_map(grid[9, 2], "place word", places, partners, unit="weight"),
     title="Head 9.2 reads what belongs together",
-    alt=f"A grid of 12 places and 12 words. The weights on the diagonal, {own[9, 2]:.2f} "
-    f"on average, are far above all others, {others[9, 2]:.2f}.",
+    alt=f"A grid of 12 places and 12 words. Weights on the diagonal: {own[9, 2]:.2f} "
+    f"on average, elsewhere {others[9, 2]:.2f}.",
 )
 
 # %% [markdown]
+# Ten of twelve rows are brightest on the diagonal. *church* fails. And *piano* prefers *string* to *key*, which is
+# hard to hold against it: pianos have strings.
+#
 # So the head finds what belongs together, whether a word needs it or not: *nurse* and *wheel* aren't ambiguous. And
 # where a word *is*, the head may not care: see *river bed* above.
 
@@ -569,8 +568,8 @@ show(
 
 # %%
 layers = predict_number("After how many of 30 layers do the two banks differ?")
-river_text, england_text = run("the bank of the river"), run("the bank of England")
-gaps = (river_text.stream - england_text.stream)[:, 0, 2].abs().amax(dim=-1)  # (31,)
+banks = [run(f"the bank of {end}").stream[:, 0, 2] for end in ("the river", "England")]
+gaps = (banks[0] - banks[1]).abs().amax(dim=-1)  # (31,)
 layers.answer(int((gaps[1:] > 0.1).sum()))
 
 # %% [markdown]
@@ -591,43 +590,34 @@ layers.answer(int((gaps[1:] > 0.1).sum()))
 # > FlashAttention work block by block and never store it.
 
 # %% [markdown]
-# ## Four questions
+# ## Three questions
 #
 # Answer each one before you open it.
 #
-# **1.** What does training learn in an attention layer? (a) The queries, keys and values. (b) W_Q, W_K, W_V and W_O.
-# (c) The weights of the average.
-#
-# <details><summary>Open 1</summary>
-#
-# **(b)**. The queries, keys and values in (a) and the weights in (c) are computed from x, anew for every text. Only
-# the matrices stay the same from text to text.
-# </details>
-#
-# **2.** Your validation loss is far below everybody else's. What do you check first? (a) The learning rate. (b)
+# **1.** Your validation loss is far below everybody else's. What do you check first? (a) The learning rate. (b)
 # Whether a new last word changes an earlier output, and whether validation text is in the training set. (c) The
 # optimizer.
 #
-# <details><summary>Open 2</summary>
+# <details><summary>Open 1</summary>
 #
 # **(b)**. A loss that's too good has usually seen the answers, through the mask or in the data. A mistake in (a) or
 # (c) would make it worse.
 # </details>
 #
-# **3.** A projection of shape (T, C) is to become (H, T, D). Which line is right? (a) `q.view(T, H, D).transpose(0,
+# **2.** A projection of shape (T, C) is to become (H, T, D). Which line is right? (a) `q.view(T, H, D).transpose(0,
 # 1)`. (b) `q.view(H, T, D)`. (c) Both, the shapes are equal.
 #
-# <details><summary>Open 3</summary>
+# <details><summary>Open 2</summary>
 #
 # **(a)**. Head h owns D *columns* of every token, so split the last axis, then move the heads to the front. (b) cuts
 # between tokens: its head 0 holds the first tokens whole. The shape is right, so nothing raises an error, and (c) is
 # wrong.
 # </details>
 #
-# **4.** Head 9.2 reads *river* at *bank* with 0.41. May you write that SmolLM2 "uses *river* to understand *bank*"?
+# **3.** Head 9.2 reads *river* at *bank* with 0.41. May you write that SmolLM2 "uses *river* to understand *bank*"?
 # (a) Yes, that's where it looks. (b) Only if no other head does the same. (c) No.
 #
-# <details><summary>Open 4</summary>
+# <details><summary>Open 3</summary>
 #
 # **(c)**. A weight says where a head looks. What arrives is weight times value, and later layers may ignore it, so
 # (a) is too much. Counting heads, as in (b), doesn't help: a claim about use needs an intervention, such as removing
