@@ -75,6 +75,7 @@ def dr_grpo_like(log_probs: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
 class Run:
     """A training of the solver; the defaults are the lesson's."""
 
+    title: str
     verifier: Callable[[str, int], float] = strict
     loss: Callable[[Tensor, Tensor, Tensor], Tensor] = grpo_like
     room: int = LONGEST  # tokens per answer
@@ -85,14 +86,14 @@ class Run:
 
 
 RUNS = {
-    "strict": Run(),
-    "substring": Run(verifier=substring),
-    "short": Run(room=12, asked=24),  # no room for steps, and three times the problems: as many groups with a signal
-    "dr_grpo": Run(loss=dr_grpo_like),
-    "anywhere": Run(verifier=anywhere),
-    "shuffled": Run(shuffled=True, streams=3),
-    "short_fast": Run(room=12, learning_rate=5e-4, streams=3),  # collapses
-    "substring_slow": Run(verifier=substring, learning_rate=1e-4, streams=3),
+    "strict": Run("strict verifier"),
+    "substring": Run("lazy: digits anywhere", verifier=substring),
+    "anywhere": Run("lazy: number anywhere", verifier=anywhere),
+    "substring_slow": Run("lazy, half the rate", verifier=substring, learning_rate=1e-4, streams=3),
+    "short": Run("no room for steps", room=12, asked=24),  # three times the problems: as many groups with a signal
+    "short_fast": Run("no room, bad control", room=12, learning_rate=5e-4, streams=3),  # collapses
+    "dr_grpo": Run("Dr. GRPO's loss", loss=dr_grpo_like),
+    "shuffled": Run("rewards at random", shuffled=True, streams=3),
 }
 
 
@@ -147,6 +148,17 @@ def pretraining() -> dict[str, int]:
     return dict(seen)
 
 
+def rows(table: dict[str, list[dict]]) -> list[str]:
+    """A line for each run: held-out accuracy by stream, and over all streams what the answers look like."""
+    made = [f"{'':22} {'right, by stream':24} steps  tokens  groups with a signal"]
+    for title, streams in table.items():
+        right = " ".join(f"{stream['end']['accuracy']:4.0%}" for stream in streams)
+        steps, tokens = (fmean(stream["end"][key] for stream in streams) for key in ("worked", "tokens"))
+        signal = fmean(update["informative"] for stream in streams for update in stream["history"])
+        made.append(f"{title:22} {right:24} {steps:4.0%}  {tokens:6.0f}  {signal:.1f}")
+    return made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=5, help="of problems, at most")
@@ -155,21 +167,21 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/reasoning_controls"), help="keeps what is done")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    table: dict[str, list[dict]] = {name: [] for name in arguments.runs}
+    table: dict[str, list[dict]] = {RUNS[name].title: [] for name in arguments.runs}
     for stream in range(arguments.streams):
         for name in (name for name in arguments.runs if stream < RUNS[name].streams):
             out = arguments.folder / f"{name}-{stream}-{arguments.updates}.json"
             if not out.exists():
                 out.parent.mkdir(parents=True, exist_ok=True)
                 write_json(out, train(RUNS[name], stream, arguments.updates))
-            table[name].append(made := read_json(out))
+            table[RUNS[name].title].append(made := read_json(out))
             end, seen = made["end"], fmean(row["informative"] for row in made["history"])
             print(
                 f"stream {stream}, {name:12} {end['accuracy']:6.1%} right, {end['worked']:4.0%} with steps, "
                 f"{end['tokens']:4.1f} tokens, {seen:.1f} groups with a signal per update",
                 flush=True,
             )
-    result = {"updates": arguments.updates, "runs": table, "pretraining": pretraining()}
+    result = {"updates": arguments.updates, "runs": table, "table": rows(table), "pretraining": pretraining()}
     print(f"written to {write_result('reasoning_controls', result)}")
 
 

@@ -12,7 +12,7 @@
 #
 # **You will write** a verifier, a policy-gradient loss and pass@k. They train a model on your laptop while you watch.
 #
-# **Time**: 65 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
+# **Time**: 70 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
 # **your turn**? Run its cell again, unchanged, for a hint.
 
 # %%
@@ -113,19 +113,24 @@ assert means[3] > means[2] > 0.4 > 0.1 > max(means[:2])
 # %% tags=["nbval-ignore-output"]
 off_by = 1  # change me
 first = [re.match(r"(.+?) = (\d+)", p.worked).groups() for p in held_out]
-edits = {"none": "{0} = {1},", "result": "{0} = {2},", "result only": "{0} = {2}, {1}"}
+edits = {
+    "right": "{0} = {1},",
+    "wrong": "{0} = {2},",
+    "wrong, then right": "{0} = {2}, {1}",
+}
 for edit, form in edits.items():
     begins = [form.format(move, total, int(total) + off_by) for move, total in first]
-    ends = complete(solver, tokenizer, held_out, begins)
-    for fate, shift in ("right", 0), (f"off by {off_by}", off_by):
-        wanted = [f": {int(p.key.truth[0]) + shift}." for p in held_out]
-        share = fmean(t.endswith(w) for t, w in zip(ends, wanted, strict=True))
-        print(f"sabotaged: {edit:12} {fate:9} {share:5.1%}")
+    ends = list(
+        zip(complete(solver, tokenizer, held_out, begins), held_out, strict=True)
+    )
+    for off in (0, off_by):
+        hits = [t.endswith(f": {int(p.key.truth[0]) + off}.") for t, p in ends]
+        print(f"first step {edit:16} -> result off by {off}: {fmean(hits):5.1%}")
 
 # %% [markdown]
 # The error rides along to the end. The model uses what it wrote: to be exact, the number that its next step begins
-# with. Write that number for it, and the sabotage has no effect. Large models read their steps, too, some more and
-# some less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
+# with. If we write that number for it (*wrong, then right*), the sabotage has no effect. Large models read their steps
+# as well, some more and some less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
 
 # %% [markdown]
 # ## A reward that a program can compute
@@ -157,7 +162,7 @@ print(f"paid for {payout:.0f} of {len(TOTALS)} results, with {n_tokens} tokens")
 
 
 # %%
-@your_turn("11a.verifier", minutes=8, difficulty=2)
+@your_turn("11a.verifier", minutes=6, difficulty=2)
 def verifier(answer, result):
     """The reward of an answer: 1.0 if it ends in the right result, else 0.0."""
     ...
@@ -222,7 +227,7 @@ def verifier(answer, result):
 
 
 # %%
-@your_turn("11a.policy_gradient", minutes=12, difficulty=3)
+@your_turn("11a.policy_gradient", minutes=10, difficulty=3)
 def policy_gradient_loss(log_probs, rewards, mask):
     """The loss of B answers to one prompt, from the log-probabilities of their tokens (B, T)."""
     ...
@@ -316,8 +321,9 @@ learner, run = learn(verifier, seed=0)
 
 # %% [markdown]
 # Worked answers win more often, winners get more probable, so the next batch holds more of them. That's the whole
-# engine. First the habit changes, through hybrids such as "The number is 11 - 3 = 8": the old opening, then steps.
-# Then the steps get better.
+# engine. First the habit changes: after 20 updates nearly every answer shows steps, and most are still wrong. Then the
+# steps get better. Nobody told it to begin with the first number; on the way there, our puzzle's answer was a bare
+# "Certainly. 6."
 
 # %% [markdown]
 # ## Was it the steps?
@@ -350,11 +356,8 @@ print("the control on our puzzle:", *complete(cramped, tokenizer, [puzzle], [""]
 short.answer(sum(exams["control"]))
 
 # %% tags=["nbval-ignore-output"]
-curves = {"right": run["right"], "with steps": run["steps"]}
-curves |= {
-    "control: right": short_run["right"],
-    "control: with steps": short_run["steps"],
-}
+curves = {key: run[key] for key in ("right", "steps")}
+curves |= {f"control: {key}": short_run[key] for key in ("right", "steps")}
 show(
     lines(curves, "update", "share (mean of five updates)", ylim=(0, 1), mean_of=5),
     title="Only results are paid, and steps take over; without room for steps, nothing",
@@ -365,12 +368,11 @@ show(
 assert fmean(exams["after"]) > 0.5 > 0.2 > fmean(exams["control"])
 
 # %% [markdown]
-# The control is alive: it still writes sentences, and as many of its groups had something to compare. Without steps
-# there was just nothing to find. (At a learning rate of 5e-4 and with 8 problems per update, the same control falls
-# apart, into "The 11 11 11". A collapsed control proves nothing, so look at what yours writes.)
+# The control is alive: it writes sentences, and it had about as many groups with something to compare (the table below
+# counts them). Without steps there was just nothing to find.
 #
-# Now compare *after* with *before, first number and sign given*. All that training bought about what our two words gave
-# it for free.
+# Now compare *after* with *before, two words given*. All that training bought about what our two words gave it for
+# free.
 
 # %% [markdown]
 # ## The same run, on the lazy verifier
@@ -401,27 +403,22 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning: longer, with steps, better paid with every update. It has learned what you learned with
-# `cheat`: mention enough numbers. It is the student who ticks every box of a multiple-choice test. This is
-# [reward hacking](../teaching/glossary.md#r), and nothing but the truth column shows it.
+# It looks like reasoning: longer, with steps, and better paid than at first. But it's the student who ticks every box:
+# more numbers, more chances. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
-# One run is an anecdote. Here are all runs over several streams of problems (`benchmarks/reasoning_controls.py`),
-# with three that we haven't made: a verifier that wants the number anywhere, the loss of Dr. GRPO, and rewards dealt
-# out at random.
+# Note the irony. `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with
+# *your verifier: right*. Hacking isn't the best way to get paid. It's the nearest.
+#
+# One run is an anecdote. Here is every run over three to five streams of problems
+# (`benchmarks/reasoning_controls.py`), with some that we haven't made.
 
 # %%
-stored = read_json(Path("../benchmarks/results/reasoning_controls.json"))
-for name, streams in stored["runs"].items():
-    ends = [stream["end"] for stream in streams]
-    accuracies = " ".join(f"{end['accuracy']:4.0%}" for end in ends)
-    steps, tokens = (fmean(end[key] for end in ends) for key in ("worked", "tokens"))
-    print(f"{name:15} right:{accuracies:26} steps {steps:4.0%}, {tokens:2.0f} tokens")
+print(
+    *read_json(Path("../benchmarks/results/reasoning_controls.json"))["table"], sep="\n"
+)
 
 # %% [markdown]
-# Two more things stand in this table. Does the loss itself prefer long answers? Yours divides by the length, so each
-# token of a long wrong answer is punished less, and wrong answers can grow
-# ([Liu et al. 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss, a sum without that division, ends at the
-# same length here: the growth comes from what pays. And rewards at random teach no steps at all.
+# STREAMS
 
 # %% [markdown]
 # ### Your own run
@@ -455,7 +452,7 @@ my_model, my_run = learn(my_verifier, updates=12, seed=1)
 
 
 # %%
-@your_turn("11a.pass_at_k", minutes=8, difficulty=3)
+@your_turn("11a.pass_at_k", minutes=7, difficulty=3)
 def pass_at_k(n, c, k):
     """The probability that k of n answers, c of them right, include a right one."""
     ...

@@ -24,7 +24,7 @@ turn = Turn(
     "11a.policy_gradient",
     "A policy-gradient step",
     policy_gradient_loss,
-    minutes=12,
+    minutes=10,
     difficulty=3,
     hints=(
         "Which shape has a number per answer, and which of the three arguments have it already?",

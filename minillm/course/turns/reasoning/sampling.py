@@ -18,7 +18,7 @@ turn = Turn(
     "11a.pass_at_k",
     "pass@k without bias",
     pass_at_k,
-    minutes=8,
+    minutes=7,
     difficulty=3,
     hints=(
         "Four answers, one of them right. In how many ways can you draw two, and how many of these ways miss it?",

@@ -20,7 +20,7 @@ turn = Turn(
     "11a.verifier",
     "A verifier",
     verifier,
-    minutes=8,
+    minutes=6,
     difficulty=2,
     hints=(
         'Where does the final answer begin if there is an "Answer:", if there are two, and if there is none?',
