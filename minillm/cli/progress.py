@@ -100,7 +100,7 @@ def _lesson_row(lesson: LessonProgress) -> dict[str, Any]:
     names = ("number", "title", "minutes", "page", "lab", "exercise", "state", "is_begun", "is_done")
     names += ("cells", "cells_run", "guesses", "surprises")
     turns = [
-        {"id": turn.id, "title": turn.title, "done": turn.id in lesson.done, "written": turn.id in lesson.written}
+        {"id": turn.id, "title": turn.title, "done": turn.id in lesson.done}
         for turn in (*lesson.turns, *lesson.lab_turns)
     ]
     return {name: getattr(lesson, name) for name in names} | {"turns": turns}

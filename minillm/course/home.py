@@ -92,7 +92,7 @@ def _sums(lessons: Mapping[str, LessonProgress], points: Mapping[str, tuple[int,
     guesses, surprises = (sum(getattr(lesson, name) for lesson in every) for name in ("guesses", "surprises"))
     sums = [
         f"{sum(lesson.is_done for lesson in every)} of {len(every)} lessons done",
-        f"{sum(len(lesson.written) for lesson in every)} of {asked} parts yours" if asked else "",
+        f"{sum(len(lesson.done) for lesson in every)} of {asked} parts yours" if asked else "",
         f"about {hours} hours to go" if hours > 1 else "",
         predictions(guesses, surprises),
         "{} of {} points in the exercises".format(*map(sum, zip(*points.values(), strict=True))) if points else "",

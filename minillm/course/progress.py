@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minillm.course.learner.guess import surprises
 from minillm.course.learner.loading import load
-from minillm.course.learner.saved import parse, read_text, workbook
+from minillm.course.learner.saved import workbook
 from minillm.course.learner.turn import Turn
 from minillm.course.pages import Page, questions_in, read_page, source_of, turns_in
 from minillm.course.turns import find
@@ -37,8 +37,7 @@ class LessonProgress:
     exercise: str | None = None
     turns: tuple[Turn, ...] = ()
     lab_turns: tuple[Turn, ...] = ()
-    done: frozenset[str] = frozenset()  # ids of the turns that passed, in the lab too
-    written: frozenset[str] = frozenset()  # of these, what the learner wrote: not a ready-made function
+    done: frozenset[str] = frozenset()  # ids of the turns that passed, in the lab too; a ready-made function does not
     guesses: int = 0  # predictions that were made and answered, in the lesson and its lab
     surprises: int = 0  # of these, the ones that turned out otherwise
     cells: int = 0  # code cells of the learner's copy
@@ -69,12 +68,10 @@ class LessonProgress:
     @property
     def state(self) -> str:
         """The state in a few words, such as "2 of 3 parts yours"."""
-        yours = sum(turn.id in self.written for turn in self.turns)
-        parts = f"{yours} of {len(self.turns)} parts yours"
         if self.is_done:
-            return f"done, {parts}" if yours < len(self.turns) else "done"
-        if len(self.to_do) < len(self.turns):
-            return parts
+            return "done"
+        if yours := len(self.turns) - len(self.to_do):
+            return f"{yours} of {len(self.turns)} parts yours"
         return f"{self.cells_run} of {self.cells} cells run" if self.cells_run else "not begun"
 
 
@@ -100,7 +97,7 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     return LessonProgress(
         number_of(name), name, title[1] if title else topic, int(minutes[1]) if minutes else None,
         lab if lab in pages else None, exercise if exercise in pages else None,
-        turns, lab_turns, frozenset(done), frozenset(filter(is_written, done)),
+        turns, lab_turns, frozenset(done),
         guessed, surprised, len(ran), sum(ran), ran[-1:] == [True], saved,
     )  # fmt: skip
 
@@ -114,12 +111,6 @@ def predictions(guesses: int, surprises: int) -> str:
     if not guesses:
         return ""
     return f"{guesses} guess{'es' * (guesses != 1)}, {surprises or 'no'} surprise{'s' * (surprises != 1)}"
-
-
-def is_written(turn: str) -> bool:
-    """Whether a turn that has passed is the learner's own writing, and not a ready-made function that does it all."""
-    part = parse(read_text(find(turn).topic) or "").parts.get(turn)
-    return bool(getattr(part, "written", True))
 
 
 def _ran(path: Path) -> tuple[list[bool], float]:

@@ -203,14 +203,6 @@ def test_what_was_run_and_written_and_what_is_next(book):
     assert progress.lesson_progress()["04"].state == "done"
 
 
-def test_a_turn_that_a_ready_made_function_passed_is_done_and_not_written(book, monkeypatch):
-    workbook.lay_out()
-    workbook.catch_up("05")
-    monkeypatch.setattr(progress, "is_written", lambda turn: turn != TURNS[1].id)
-    lesson = progress.lesson_progress()["04"]
-    assert (lesson.state, lesson.to_do) == ("done, 2 of 3 parts yours", [])
-
-
 def test_surprises_are_counted_and_the_json_tells_all(book):
     workbook.lay_out()
     workbook.catch_up("06")
@@ -224,9 +216,7 @@ def test_surprises_are_counted_and_the_json_tells_all(book):
     told = json.loads(result.output.splitlines()[-1])
     (lesson,) = told["lessons"]
     assert told["next"] == rows(result)[-1].partition(". ")[2]
-    assert lesson.pop("turns") == [
-        {"id": turn.id, "title": turn.title, "done": True, "written": True} for turn in TURNS
-    ]
+    assert lesson.pop("turns") == [{"id": turn.id, "title": turn.title, "done": True} for turn in TURNS]
     assert lesson == {
         "number": "04", "title": "Attention", "minutes": 65, "page": "04_attention.ipynb",
         "lab": "04_attention_lab.ipynb", "exercise": f"exercises/{NAME}/{NAME}.ipynb", "state": "done",
