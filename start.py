@@ -587,8 +587,8 @@ class JupyterLog:
     def __init__(self, page: Path):
         self.page = page
         self.opened = False
-        self.level = "E"  # of the last message; its further lines have none
-        self.quiet = collections.deque(maxlen=40)  # the last lines that were not printed
+        self.level = ""  # of the last message; its further lines have none
+        self.quiet = collections.deque(maxlen=40)  # the last lines that were not printed; why it did not start
 
     def line(self, line: str) -> None:
         """Take one line of the log."""

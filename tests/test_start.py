@@ -317,6 +317,18 @@ def test_of_jupyterlabs_log_its_address_and_errors_are_left(start, tmp_path, cap
     assert said.err == "".join(LOG.splitlines(keepends=True)[-2:])
 
 
+def test_ctrl_c_while_jupyterlab_starts_shows_no_traceback(start, recorded, monkeypatch, capsys):
+    def interrupted(command, listen=None):
+        if listen:
+            listen("Traceback (most recent call last):\n")
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(start, "run", interrupted)
+    assert start.main([]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_why_jupyterlab_does_not_start_is_not_kept_back(start, recorded, monkeypatch, capsys):
     def fails(command, listen=None):
         if listen:
