@@ -59,12 +59,13 @@ def of_heads(n_heads=2, n_kv_heads=2, d_head=4, words=WORDS, theme="light"):
     layer = MultiHeadAttention(n_heads * d_head, n_heads, n_kv_heads)
     x = 2 * torch.randn(1, len(words), n_heads * d_head)
     query, key, value = layer.project(x)
-    outputs = attention_by_matmul(query, key, value, causal_mask(len(words), len(words)))[0]
-    name = "value" if n_kv_heads == n_heads else "query"  # with shared heads there are fewer values
-    return {
-        f"heads {n_heads}": diagrams.heads(getattr(layer, name)(x)[0], outputs, words, name, theme=theme),
-        f"shared_keys {n_heads}": diagrams.shared_keys(query[0], key[0], theme=theme),
-    }
+    drawn = {f"shared_keys {n_heads}": diagrams.shared_keys(query[0], key[0], theme=theme)}
+    if n_heads == n_kv_heads:
+        outputs = attention_by_matmul(query, key, value, causal_mask(len(words), len(words)))[0]
+        parts = {name: getattr(layer, name)(x)[0] for name in ("query", "key", "value")}
+        joined = outputs.transpose(0, 1).flatten(1)
+        drawn[f"heads {n_heads}"] = diagrams.heads(parts, joined, n_heads, words, theme=theme)
+    return drawn
 
 
 def gallery(theme="light"):

@@ -87,15 +87,17 @@ def reading(
         raise UserError(
             f"the frame {frame!r} must have a gap for a place and end with one for a word, as in 'a {{}} {{}}'"
         )
-    rows = []
+    found = []
     for place in places:
         position = len(prompt_ids(tokenizer, frame.partition("{}")[0] + place)) - 1
-        for word in words:
-            ids = torch.tensor([prompt_ids(tokenizer, frame.format(place, word))], device=model.device)
-            weights = trace(model, ids).weights
-            assert weights is not None  # they were asked for
-            rows.append(weights[:, 0, :, -1, position])
-    return torch.stack(rows, dim=-1).unflatten(-1, (len(places), len(words)))
+        rows = [prompt_ids(tokenizer, frame.format(place, word)) for word in words]
+        ends = torch.tensor([len(row) - 1 for row in rows])
+        longest = max(map(len, rows))  # shorter rows are filled up on the right, where no query looks
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)
+        weights = trace(model, ids).weights
+        assert weights is not None  # they were asked for
+        found.append(weights[:, torch.arange(len(rows)), :, ends, position].permute(1, 2, 0))
+    return torch.stack(found, dim=2)
 
 
 @contextmanager

@@ -121,22 +121,24 @@ class TokenExplorer(Explorer):
 class HeadExplorer(TokenExplorer):
     """All heads of a model on one text: sliders for layer, head and token, hoverable tokens, and arcs.
 
-    `weights` are (L, H, T, T). It begins with the given layer and head, at the last token. Raises `UserError` for
-    weights that do not fit the tokens, and for a layer or head that there is not.
+    `weights` are (L, H, T, T). It begins with the given layer, head and token, by default the last one. Raises
+    `UserError` for weights that do not fit the tokens, and for a layer, head or token that there is not.
 
     >>> HeadExplorer(["The", " cat"], [[[[1.0, 0.0], [0.25, 0.75]]]], layer=0, head=0)
     HeadExplorer(layer=0, head=0, token=1): Layer 0, head 0: " cat" reads most from " cat" (0.75).
     """
 
-    def __init__(self, tokens: Sequence[str], weights: Any, layer: int, head: int) -> None:
+    def __init__(self, tokens: Sequence[str], weights: Any, layer: int, head: int, token: int | None = None) -> None:
         heads, T = tensor_of(weights), len(tokens)
         if heads.dim() != 4 or heads.shape[2:] != (T, T):
             raise UserError(
                 f"weights of shape {tuple(heads.shape)} for {T} tokens; give those of all heads, (L, H, T, T)"
             )
-        if not (0 <= layer < heads.shape[0] and 0 <= head < heads.shape[1]):
+        L, H = heads.shape[:2]
+        first = T - 1 if token is None else token
+        if not (0 <= layer < L and 0 <= head < H and 0 <= first < T):
             raise UserError(
-                f"there is no head {layer}.{head}; there are {heads.shape[0]} layers of {heads.shape[1]} heads"
+                f"there is no token {first} of head {layer}.{head}; here are {T} tokens, {L} layers, {H} heads"
             )
 
         def look(layer: int, head: int, token: int) -> tuple[Figure, str, str]:
@@ -149,7 +151,7 @@ class HeadExplorer(TokenExplorer):
 
         super().__init__(
             look,
-            layer=widgets.IntSlider(layer, 0, heads.shape[0] - 1),
-            head=widgets.IntSlider(head, 0, heads.shape[1] - 1),
-            token=widgets.IntSlider(T - 1, 0, T - 1),
+            layer=widgets.IntSlider(layer, 0, L - 1),
+            head=widgets.IntSlider(head, 0, H - 1),
+            token=widgets.IntSlider(first, 0, T - 1),
         )

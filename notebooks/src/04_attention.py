@@ -2,7 +2,7 @@
 # # 04 · Attention
 #
 # Here's a language model in mid-sentence: SmolLM2, with 135 million parameters. In a minute we'll unplug one of its
-# parts and look at what's left. Then you'll write that part yourself, and plug it back in.
+# parts. Then you'll write that part yourself, and plug it back in.
 #
 # **The claim**: you've probably heard that attention lets words "talk" to each other. In *the bank of the river*, the
 # word *river* tells *bank* what it means. Half of that is true. Which half?
@@ -41,12 +41,12 @@ PROMPT = "The river was high, so the ferryman"
 mine.write(PROMPT)
 
 # %% [markdown]
-# A transformer holds one vector per [token](../teaching/glossary.md#t), and nearly all of its parts work on one token
-# at a time. Only [attention](../teaching/glossary.md#a) moves information from one position to another. Without it,
-# *bank* would be the same in "the river has a bank" and "the street has a bank".
+# Nearly all parts of a transformer work on one [token](../teaching/glossary.md#t) at a time. Only
+# [attention](../teaching/glossary.md#a) moves information from one position to another. Without it, *bank* would be
+# the same in "the river has a bank" and "the street has a bank".
 #
-# What's the simplest way to move information? Let each word take the plain average of everything up to here. In code,
-# `value` holds a vector per word, and `visible[t, s]` says whether word t may look at word s:
+# The simplest way to do it: let each word take the plain average of everything up to here. `value` holds a vector per
+# word, and `visible[t, s]` says whether word t may look at word s:
 
 
 # %%
@@ -73,8 +73,8 @@ unplugged.answer("hardly a word" if letters < 0.5 else "real words, no sense")
 # %% [markdown]
 # ## One sentence, five words
 #
-# We'll stay with "the river has a bank" for a while. Each word is a token, and its vector x has C = 4 features, which
-# we chose by hand. (In a real model, x comes from the layer below, and nobody labels the features.)
+# We'll stay with "the river has a bank". Each word is a token, and its vector x has C = 4 features, which we chose by
+# hand. (In a real model, nobody labels the features.)
 
 # %%
 words = ["the", "river", "has", "a", "bank"]
@@ -145,18 +145,18 @@ mint = predict(
 
 # %%
 in_a_mint = x.clone()
-in_a_mint[1] = torch.tensor([2.0, 0.0, 3.0, 0.0])  # place, water, money, little
+in_a_mint[1] = torch.tensor([2.0, 0.0, 3.0, 0.0])  # change me: place, water, ...
 in_mint, rich = read(4, in_a_mint @ W_Q, in_a_mint @ W_K, in_a_mint @ W_V)
 print(f"weight on mint {in_mint[1]:.3f}; water {rich[0]:.2f}, money {rich[1]:.2f}")
 same = torch.allclose(torch.tensor(in_mint), torch.tensor(of_bank))
 mint.answer("what it comes away with" if same else "both")
 
 # %% [markdown]
-# Keys and values are separate, so *where to look* and *what to take* are separate. (Make the mint no place at all,
-# with 0 in front, and run the cell again: all that money, and nobody finds it.)
+# Same weights, other loot. Make the mint no place at all, with 0 in front, and run the cell again: all that money,
+# and nobody finds it.
 #
 # A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted
-# by how well the keys match. The mix changes smoothly with every number, so gradients can train the matrices.
+# by how well the keys match. The mix changes smoothly, so gradients can train the matrices.
 
 # %% [markdown]
 # ## A query may only look back
@@ -237,16 +237,15 @@ def attention(query, key, value, visible):
 
 # %%
 output = attention(query, key, value, visible)  # (T, D)
-weights = attention(
-    query, key, torch.eye(T), visible
-)  # values of 0 and 1 bring out the weights
+weights = attention(query, key, torch.eye(T), visible)  # (T, T)
 yours = {"weights": weights, "output": output, "names": names[2:]}
 diagrams.attention_step(query, key, value, words, visible, **yours).show()
 
 # %% [markdown]
-# The last row is the one from above. *the*, *has* and *a* have queries of zero, so all their scores tie: they're back
-# to the plain average that we began with. Now check what the mask is for. **Change the last word, and no output
-# before it may move:**
+# (With the identity as values, what comes back are the weights themselves: that's how this figure got them.) The last
+# row is the one from above. *the*, *has* and *a* have queries of zero, so all their scores tie: they're back to the
+# plain average that we began with. Now check what the mask is for. **Change the last word, and no output before it
+# may move:**
 
 # %%
 other = torch.tensor([*x[:4].tolist(), river])
@@ -254,16 +253,16 @@ changed = attention(other @ W_Q, other @ W_K, other @ W_V, visible)  # (T, D)
 print("moved:", ((changed - output).abs().amax(dim=-1) > 1e-6).tolist())
 
 # %% [markdown]
-# That little test catches the bug that raises no error. Apply the mask one line too late, after softmax, and the
-# future's words are gone, but its fingerprints are still in the denominator. A leak like that can make a loss
-# *better*: see the [lab](04_attention_lab.ipynb#2.-A-leak-looks-like-skill).
+# This test catches a bug that raises no error. Mask one line too late, after softmax, and the future's words are
+# gone, but its fingerprints are still in the denominator. Such a leak makes a loss *better*: see the
+# [lab](04_attention_lab.ipynb#2.-A-leak-looks-like-skill).
 
 # %% [markdown]
 # ## Why divide by √D?
 #
-# Take a random query and a random key with D entries of mean 0 and variance 1. Their dot product is a sum of D terms
-# of variance 1, so its standard deviation is √D. Dividing by √D brings it back to 1. Let's check for two widths, with
-# few keys and with many:
+# Take two random vectors with D entries of mean 0 and variance 1. Their dot product is a sum of D terms of variance
+# 1, so its standard deviation is √D. Dividing brings it back to 1. Let's check two widths, with few keys and with
+# many:
 
 # %%
 torch.manual_seed(0)
@@ -276,8 +275,7 @@ for width, S in ((4, 16), (4, 1024), (1024, 16), (1024, 1024)):
 
 # %% [markdown]
 # Divided, a new head starts out equally open-minded at any width. Plain, a wide one starts with everything on a
-# single random key. (After training, each head has found its own spread.) Does it matter? We'll leave it out of
-# SmolLM2 and see.
+# single random key. Does that matter once the model is trained? We'll leave it out of SmolLM2 and see.
 
 # %% [markdown]
 # ## Several heads, first as a list
@@ -297,9 +295,9 @@ joined = torch.cat(outputs, dim=-1)  # (T, C): both heads side by side
 print("bank:", [round(number, 2) for number in joined[4].tolist()])
 
 # %% [markdown]
-# Real code has no list of small matrices. Those of all heads stand side by side in one (C, C) matrix, usually with D
-# = C / H for H heads. Project all of x once, cut *the result* into heads of D columns, attend in each, put the
-# outputs side by side, and mix them with one more matrix, W_O. Cut x instead, and each head goes half blind.
+# Real code puts the matrices of all heads side by side in one (C, C) matrix, usually with D = C / H for H heads.
+# Project all of x once, cut *the result* into heads of D columns, attend in each, put the outputs side by side, and
+# mix them with one more matrix, W_O. Cut x instead, and each head goes half blind.
 
 # %% [markdown]
 # ### Your turn: several heads
@@ -309,7 +307,7 @@ print("bank:", [round(number, 2) for number in joined[4].tolist()])
 
 
 # %%
-@your_turn("04.heads", minutes=15, difficulty=4)
+@your_turn("04.heads", minutes=12, difficulty=4)
 class MultiHead(nn.Module):
     """Attention in several heads: (T, C) -> (T, C)."""
 
@@ -356,9 +354,7 @@ class MultiHead(nn.Module):
 
 # %%
 layer = MultiHead(C, n_heads=2).requires_grad_(False)
-layer.query.weight.copy_(
-    torch.cat([W_Q, W_Q1], dim=1).T
-)  # nn.Linear keeps W transposed
+layer.query.weight.copy_(torch.cat([W_Q, W_Q1], dim=1).T)  # kept transposed
 layer.key.weight.copy_(torch.cat([W_K, W_K1], dim=1).T)
 layer.value.weight.copy_(torch.cat([W_V, W_V1], dim=1).T)
 layer.output.weight.copy_(torch.eye(C))  # W_O passes everything on
@@ -389,9 +385,8 @@ print("query", tuple(queries.shape), " key and value", tuple(keys.shape))
 diagrams.shared_keys(queries, keys).show()
 
 # %% [markdown]
-# Nine queries, three keys: three neighbors share. This is [grouped-query attention](../teaching/glossary.md#g). While
-# a model writes, it keeps the keys and values of all earlier tokens (the KV cache, lesson 12), and a third of the
-# heads means a third of the memory.
+# Nine queries, three keys: this is [grouped-query attention](../teaching/glossary.md#g). While a model writes, it
+# keeps the keys and values of all earlier tokens (lesson 12), and a third of the heads means a third of the memory.
 
 # %% [markdown]
 # ### Your turn: heads that share keys
@@ -401,7 +396,7 @@ diagrams.shared_keys(queries, keys).show()
 
 
 # %%
-@your_turn("04.grouped", minutes=6, difficulty=2)
+@your_turn("04.grouped", minutes=5, difficulty=2)
 def grouped_attention(query, key, value, visible):
     """H query heads on K key/value heads, their outputs side by side: (T, H * D)."""
     ...
@@ -429,13 +424,13 @@ layer_9 = model.blocks[9].attention.output(heads)  # (T, C)
 torch.testing.assert_close(layer_9, seen.attention[9, 0], rtol=1e-3, atol=1e-3)
 whose = "your" if grouped_attention.__module__ == "__main__" else "the course's"
 print(
-    f"All {layer_9.numel():,} numbers match. That was layer 9 of SmolLM2, on {whose} attention."
+    f"All {layer_9.numel():,} numbers match: layer 9 of SmolLM2, on {whose} attention."
 )
 
 # %% [markdown]
 # ## Plug it in
 #
-# One layer down, 29 to go. Here's the sentence from the top again. The last line says whose code ran:
+# One layer down, 29 to go. The last line says whose code ran:
 
 # %% tags=["nbval-ignore-output"]
 mine.write(PROMPT, attention=attention, causal_mask=causal_mask)
@@ -443,8 +438,7 @@ mine.write(PROMPT, attention=attention, causal_mask=causal_mask)
 # %% [markdown]
 # ## Break it
 #
-# The best way to learn what a line is for is to take it out. Here are three sabotages, and one of them does next to
-# nothing:
+# The best way to learn what a line is for is to take it out. Here are three sabotages. One does next to nothing:
 
 
 # %%
@@ -477,10 +471,9 @@ print("capitals that it names, of 20:", capitals)
 harmless.answer(max(sabotages, key=capitals.get))
 
 # %% [markdown]
-# More than half of all attention goes to a token that says nothing, and the model hardly misses it. (Where softmax
-# must hand out 100%, a head with nothing to say needs somewhere to put it: an [attention
-# sink](04_attention_lab.ipynb#Attention-sinks).) But one missing square root, and every capital is gone. What do the
-# broken ones write?
+# Most attention goes to a token that says nothing, and the model hardly misses it. (It's an *attention sink*: softmax
+# must hand out 100%, even when a head has nothing to say. See the [lab](04_attention_lab.ipynb#4.-Attention-sinks).)
+# But one missing square root, and every capital is gone. What do the broken ones write?
 
 # %% tags=["nbval-ignore-output"]
 for idea in ("leave out √D", "hand over the keys"):
@@ -491,7 +484,7 @@ for idea in ("leave out √D", "hand over the keys"):
 
 
 # %% tags=["nbval-ignore-output"]
-def sabotage(query, key, value, visible):  # change a line, and run the cell
+def sabotage(query, key, value, visible):  # change this, and run the cell
     scores = query @ key.T / query.shape[-1]
     weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
     return weights @ value
@@ -517,15 +510,15 @@ wall = predict_number("Swap bank for wall. How much does it read from river?", u
 wall.answer(round(100 * weight("river", "wall"), 1))
 
 # %%
-for pair in ["street bank", "guitar string", "river current", "river bed"]:
-    print(f"{pair:14} {weight(*pair.split()):.2f}")  # add pairs of your own
+for pair in ["river bank", "street bank", "guitar string", "river bed"]:  # change me
+    print(f"{pair:14} {weight(*pair.split()):.2f}")
 
 # %% [markdown]
 # Nobody programmed this. Now all at once: one sentence with four nouns, and you choose the last word. Point at a
 # token to see what it reads, and move the sliders through all 270 heads.
 
 # %%
-last_word = "string"  # or bank, branch, lobby, or a word of your own
+last_word = "string"  # change me: bank, branch, lobby, or a word of your own
 nouns = f"the river and the guitar and the tree and the hotel: a {last_word}"
 pieces = ["START", *(tokenizer.decode([token]) for token in tokenizer.encode(nouns))]
 HeadExplorer(pieces, run(nouns).weights[:, 0], layer=9, head=2)
@@ -534,7 +527,7 @@ HeadExplorer(pieces, run(nouns).weights[:, 0], layer=9, head=2)
 # ## Does it hold for pairs that nobody picked?
 #
 # We found this head by looking for *river*, so it owes us a test on other pairs. Here are twelve: each place with its
-# own word (the diagonal) and with the words of the others. If the claim is wrong, the bright cells are anywhere.
+# own word (the diagonal) and with the words of the others. If we only got lucky, the bright cells will be anywhere.
 
 # %%
 PAIRS = """tree branch, guitar string, church bell, ship anchor, castle tower, school teacher,
@@ -564,13 +557,12 @@ show(
 # %% [markdown]
 # ## Can *bank* know about a river that comes later?
 #
-# In the claim, it's *the bank of the river*: *river* comes **after** *bank*. Compare it with *the bank of England*.
+# In the claim, *river* comes **after** *bank*. So compare *the bank of the river* with *the bank of England*:
 
 # %%
-layers = predict_number("After how many of 30 layers do the two banks differ?")
 banks = [run(f"the bank of {end}").stream[:, 0, 2] for end in ("the river", "England")]
-gaps = (banks[0] - banks[1]).abs().amax(dim=-1)  # (31,)
-layers.answer(int((gaps[1:] > 0.1).sum()))
+apart = (banks[0] - banks[1]).abs().amax(dim=-1)  # (31,)
+print(f"the two banks differ after {int((apart[1:] > 0.1).sum())} of 30 layers")
 
 # %% [markdown]
 # **Verdict: true, with a catch.** Words do talk, but only forward: no layer can carry *river* back to *bank*, because
@@ -581,13 +573,12 @@ layers.answer(int((gaps[1:] > 0.1).sum()))
 # %% [markdown]
 # > **Where the picture simplifies.** Real queries, keys and values have 64 entries, and hardly any means something as
 # > tidy as *water*. A real layer reads vectors that already hold much of their neighbors, so attention to *river* may
-# > fetch something else. Head 9.2 may simply know which words are often seen side by side, as in "guitar string". And
-# > SmolLM2's weights come from a 4-bit file, so its own numbers are rounded.
+# > fetch something else. SmolLM2's weights come from a 4-bit file, so they are rounded.
 
 # %% [markdown]
-# > **At scale.** GPT-3 has 96 layers of 96 heads, each with D = 128. Llama 3 70B shares 8 key/value heads among 64
-# > query heads. At 128,000 tokens, the causal table of one head has 8 billion visible entries, so kernels such as
-# > FlashAttention work block by block and never store it.
+# > **At scale.** GPT-3 has 96 layers of 96 heads. Llama 3 70B shares 8 key/value heads among 64 query heads. At
+# > 128,000 tokens, the causal table of one head has 8 billion visible entries, so kernels such as FlashAttention
+# > never store it.
 
 # %% [markdown]
 # ## Three questions
@@ -610,8 +601,7 @@ layers.answer(int((gaps[1:] > 0.1).sum()))
 # <details><summary>Open 2</summary>
 #
 # **(a)**. Head h owns D *columns* of every token, so split the last axis, then move the heads to the front. (b) cuts
-# between tokens: its head 0 holds the first tokens whole. The shape is right, so nothing raises an error, and (c) is
-# wrong.
+# between tokens: its head 0 holds the first tokens whole. So (c) is wrong, and no error says so.
 # </details>
 #
 # **3.** Head 9.2 reads *river* at *bank* with 0.41. May you write that SmolLM2 "uses *river* to understand *bank*"?
@@ -620,8 +610,7 @@ layers.answer(int((gaps[1:] > 0.1).sum()))
 # <details><summary>Open 3</summary>
 #
 # **(c)**. A weight says where a head looks. What arrives is weight times value, and later layers may ignore it, so
-# (a) is too much. Counting heads, as in (b), doesn't help: a claim about use needs an intervention, such as removing
-# the head.
+# (a) is too much. Counting heads, as in (b), doesn't help: a claim about use needs an intervention.
 # </details>
 
 # %%
@@ -631,11 +620,11 @@ mine.map(lesson="04")
 # **What you wrote**: a mask, a head, several heads, and heads that share their keys. All 270 heads of a real model
 # ran on them, and stopped making sense when you took out a line.
 #
-# **What you measured**: the plain average leaves hardly a word; hiding the token that gets half of all attention
-# changes little; and one head of 270 finds what belongs together in pairs that nobody picked for it.
+# **What you measured**: hiding the token that gets most of the attention changes little, and one head of 270 finds
+# what belongs together, in pairs that nobody picked for it.
 #
 # **Yours to keep**: `mine/attention.py` in your workbook. In a terminal there, `python -m mine generate "The river"`
-# runs SmolLM2 with your mask and your attention.
+# runs SmolLM2 on it.
 #
 # **Next**: the [lab](04_attention_lab.ipynb), the [graded questions](../exercises/04_attention/04_attention.ipynb),
 # or lesson 05: the [feed-forward layer](05_feed_forward.ipynb), where the facts supposedly live.

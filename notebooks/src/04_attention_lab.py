@@ -4,13 +4,11 @@
 # Lesson 04 made claims in passing. Here they are on trial, each told like a short paper: the claim, what would refute
 # it, the method, the controls, the result, the verdict. Two of the claims don't survive as they stood.
 #
-# **Time**: 55 minutes, of which the cells run for two. **Before you start**: lesson 04.
+# **Time**: 60 minutes, of which the cells run for two. **Before you start**: lesson 04.
 
 # %%
-import copy
 import math
 import re
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +22,8 @@ from minillm.course import mine, predict, predict_number
 from minillm.course.own_model import smollm2
 from minillm.model import attention as package
 from minillm.model.position import rotary_angles
-from minillm.viz.figures import bars, lines, scatter, show
+from minillm.viz.figures import bars, lines, show
+from minillm.viz.hover import HeadExplorer
 
 # %%
 model, tokenizer = smollm2()
@@ -97,7 +96,7 @@ wall_guess = predict_number(
 CONTROLS = ("wall", "house", "tree", "door")
 MORE = """channel current branch mouth bed source safe shore dock vault account deposit boat
 fish bridge mill port road king church shop table window tower"""
-your_word = "lamp"  # choose another, and guess where it will land in the ranking
+your_word = "lamp"  # change this, and guess where it will land in the ranking
 words = ["bank", *CONTROLS, *MORE.split(), your_word]
 vectors = {word: last_vectors(word) for word in words}
 found = {
@@ -182,36 +181,6 @@ show(
 #
 # **Verdict**: true, with a catch. Something in the gap is about *bank*. How well a word fits the text explains part
 # of it, and having two meanings is no guarantee of a large one. Twelve texts per group, one ending, one model.
-#
-# ### The famous example, with and without the mask
-#
-# In "the bank of the river", *bank* comes first, so the mask hides *river* from it. Lift the mask (the same weights
-# with `causal=False`), and the path is open. The weights were trained with the mask, so that's all it shows.
-
-
-# %%
-def stream_of(text, model=model):
-    return trace(model, torch.tensor([with_start(text)]), weights=False).stream[:, 0]
-
-
-def two_banks(model):
-    return stream_of("The bank of the river", model), stream_of(
-        "The bank of England", model
-    )
-
-
-both_ways = copy.copy(model)  # the same weights
-both_ways.config = replace(model.config, causal=False)  # and another setting
-river, england = two_banks(model)
-print(
-    f"START The bank of: they differ by {(river[:, :4] - england[:, :4]).abs().max():.2f} at most"
-)
-river, england = two_banks(both_ways)
-unmasked = torch.cosine_similarity(river[:, 2], england[:, 2], dim=-1)
-print(
-    f"without the mask, cosine of bank and bank: first {unmasked[0]:.2f}, lowest {unmasked.min():.2f}"
-)
-
 # %% [markdown]
 # ## 2. A leak looks like skill
 #
@@ -356,60 +325,9 @@ assert min(losses["trained leaky, then masked"]) > 2.4
 # 8?
 #
 # **Verdict**: true, trained or not. When a loss is wonderful, change a token and see whether anything before it
-# moves.
-#
-# ### Which wrong masks leak?
-#
-# Two masks that are easy to write, and finite numbers in place of minus infinity. `mine.attention` and
-# `mine.causal_mask` are yours, if you wrote them in lesson 04.
-
-
-# %%
-def moved_too_early(layer, T=6, D=8):
-    """The pairs (early, t) where a change of token t moves an earlier output."""
-    torch.manual_seed(0)
-    x, pairs = torch.randn(T, D), []
-    before = layer(x)
-    for t in range(T):
-        changed = x.clone()
-        changed[t] = torch.randn(D)
-        moved = (layer(changed) - before).abs().amax(-1) > 1e-6
-        pairs += [(early, t) for early in range(t) if moved[early]]
-    return pairs
-
-
-def hidden_by(number):
-    """Causal attention of x with itself that hides by another score."""
-
-    def layer(x):
-        scores = x @ x.T / math.sqrt(x.shape[-1])
-        return scores.masked_fill(~mine.causal_mask(len(x)), number).softmax(-1) @ x
-
-    return layer
-
-
-# %%
-def zeroed_after_softmax(x):
-    weights = (x @ x.T / math.sqrt(x.shape[-1])).softmax(-1)
-    return (weights * mine.causal_mask(len(x))) @ x
-
-
-forms = {
-    "right": lambda x: mine.attention(x, x, x, mine.causal_mask(len(x))),
-    "off by one": lambda x: mine.attention(x, x, x, masks["one too many"](len(x))),
-    "zeroed after softmax": zeroed_after_softmax,
-}
-forms |= {f"hidden score {number:g}": hidden_by(number) for number in (-10, -100, -1e9)}
-for name, form in forms.items():
-    print(f"{name:22} {len(moved_too_early(form)):2} of 15 pairs moved")
+# moves. (And check that no validation text is in the training set. That's the other way to be too good.)
 
 # %% [markdown]
-# *Off by one* leaks to the five positions just before a change. *Zeroed after softmax* leaks everywhere: the hidden
-# scores are still in the denominator. And -10 leaks, since exp(-10) isn't 0. How far is far enough depends on the
-# largest visible score of each row, since softmax doesn't care where zero is. -1e9 is far enough anywhere, until a
-# row is hidden *entirely*, as for the padding in front of a short text: then all scores tie, and softmax averages
-# over what was forbidden. Minus infinity gives NaN there, which nobody overlooks.
-#
 # ## 3. Does the head matter?
 #
 # **Claim**. An attention map shows what a head does for the model: 9.2 reads *river*, so it tells *bank* its meaning.
@@ -424,6 +342,19 @@ for name, form in forms.items():
 # side by side, as in "guitar string". For the removal: the gap *before* layer 9 has run.
 
 # %%
+river_text = TEXTS.split("\n")[1]
+tokens = ["START", *(tokenizer.decode([id]) for id in tokenizer.encode(river_text))]
+of_river = trace(model, torch.tensor([with_start(river_text)])).weights[
+    :, 0
+]  # (L, H, T, T)
+HeadExplorer(tokens, of_river, layer=9, head=2, token=15)
+
+# %% [markdown]
+# Move the sliders to 16.0 and 11.1, which you'll meet below, and to 18.7, which reads next to nothing but START.
+#
+# ### Pairs that nobody picked
+
+# %%
 PAIRS = """doctor patient, lawyer client, author novel, baker oven, lion mane, fish fin, knight sword,
 judge verdict, chef recipe, painter brush, train conductor, beach umbrella, soldier rifle, camera lens,
 desert camel, mountain peak, boat sail, violin bow, clock hand, computer screen"""
@@ -432,8 +363,8 @@ places, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True
 
 # %%
 def of_pairs(frame):
-    """For each head: the mean weight in the pairs and crossed, (L, H) each; all weights of 9.2."""
-    grid = reading(model, tokenizer, frame, places, partners)  # (L, H, 20, 20)
+    """The mean weight of each head in the pairs, and crossed; and all weights of head 9.2."""
+    grid = reading(model, tokenizer, frame, places, partners)
     own = grid.diagonal(dim1=2, dim2=3).mean(-1)
     return own, (grid.sum((2, 3)) - 20 * own) / 380, grid[9, 2]
 
@@ -466,20 +397,6 @@ likely = torch.tensor(
 order, of_own = likely.argsort(), grid.diagonal()
 for name, some in (("unlikely", order[:10]), ("likely", order[10:])):
     print(f"the ten pairs that are more {name} side by side: {of_own[some].mean():.2f}")
-
-# %%
-show(
-    scatter(
-        likely,
-        of_own,
-        "log-probability side by side, nats",
-        "weight of head 9.2",
-        labels=[" ".join(pair) for pair in zip(places, partners, strict=True)],
-    ),
-    title="Neighbors are read more, but not only neighbors",
-    alt="A point for each of 20 pairs: the weight of head 9.2 over how likely the words are "
-    "side by side. It tends to rise, with much scatter.",
-)
 
 # %% [markdown]
 # ### Take it away
@@ -551,7 +468,7 @@ assert abs(after - before) < 0.1
 # nothing to copy.
 
 # %%
-N = 16  # words
+N = 16  # change this: the number of words
 pieces = {id: tokenizer.decode([id]) for id in range(len(tokenizer.vocab))}
 words_only = [id for id, text in pieces.items() if re.fullmatch(" [a-z]{4,}", text)]
 frequent = torch.tensor(words_only[:5000])  # ids rise from frequent to rare

@@ -3,9 +3,14 @@
 import pytest
 import torch
 
-from minillm.analysis.heads import ablate_heads, head_outputs
+from minillm.analysis.heads import ablate_heads, head_outputs, projected, reading
+from minillm.analysis.surgery import prompt_ids
 from minillm.analysis.tracing import trace
+from minillm.config import ModelConfig
 from minillm.errors import UserError
+from minillm.model.attention import attention_weights, causal_mask
+from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
 
 IDS = torch.tensor([[1, 2, 3, 4], [4, 3, 2, 1]])
 
@@ -54,3 +59,36 @@ def test_heads_of_two_layers_are_replaced_at_every_position(small_model):
 def test_a_head_that_is_not_there_is_answered(small_model, head, width, said):
     with pytest.raises(UserError, match=said), ablate_heads(small_model, {head: torch.zeros(width)}):
         pass
+
+
+def test_projected_queries_and_keys_give_the_traced_weights(small_model):
+    seen = trace(small_model, IDS)
+    for layer in range(len(small_model.blocks)):
+        query, key, value = projected(small_model, seen, layer)
+        weights = attention_weights(query[None], key[None], causal_mask(4, 4))
+        torch.testing.assert_close(weights[0], seen.weights[layer, 0])
+        assert value.shape == key.shape
+
+
+def test_a_layer_that_is_not_there_and_a_model_without_rotation_are_named(small_model):
+    seen = trace(small_model, IDS)
+    with pytest.raises(UserError, match="there is no layer 7; this model's are 0 to "):
+        projected(small_model, seen, 7)
+    model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8, position="learned"))
+    with pytest.raises(UserError, match="this model has position='learned'"):
+        projected(model, trace(model, IDS), 0)
+
+
+def test_reading_is_the_weight_of_the_last_word_on_the_place():
+    tokenizer = Tokenizer.train(["the river has a bank and the tree has a branch"] * 3, vocab_size=280)
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig(vocab_size=280, d_model=16, n_layers=2, n_heads=4, max_seq_len=64))
+    places, words = ["river", "tree"], ["bank", "umbrella", "branch"]
+    found = reading(model, tokenizer, "the {} has a {}", places, words)
+    for i, place in enumerate(places):
+        position = len(prompt_ids(tokenizer, f"the {place}")) - 1
+        for j, word in enumerate(words):
+            ids = torch.tensor([prompt_ids(tokenizer, f"the {place} has a {word}")])
+            torch.testing.assert_close(found[:, :, i, j], trace(model, ids).weights[:, 0, :, -1, position])
+    with pytest.raises(UserError, match="must have a gap for a place and end with one for a word"):
+        reading(model, tokenizer, "the {} has a bank", places, words)

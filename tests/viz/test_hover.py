@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from minillm.errors import UserError
 from minillm.viz.figures import attention_arcs
-from minillm.viz.hover import MOST_TOKENS, TokenExplorer, hover_tokens
+from minillm.viz.hover import MOST_TOKENS, HeadExplorer, TokenExplorer, hover_tokens
 
 TOKENS = ["<|im_start|>", " the", " \"&'</span><script>alert(1)</script>", "\n", "語"]
 
@@ -117,3 +118,31 @@ def test_the_tokens_follow_the_controls_and_stand_above_the_picture():
     assert explorer.children.index(explorer.tokens) == explorer.children.index(explorer.picture) - 1
     explorer.close()
     assert explorer.tokens.comm is None
+
+
+def test_the_head_explorer_draws_what_the_sliders_say():
+    weights = torch.rand(3, 2, 4, 4).tril()
+    weights = weights / weights.sum(-1, keepdim=True)
+    tokens = ["The", " cat", " sat", " down"]
+    explorer = HeadExplorer(tokens, weights, layer=2, head=1)
+    most = int(weights[2, 1, 3].argmax())
+    assert explorer.sentence.startswith(f'Layer 2, head 1: " down" reads most from "{tokens[most]}"')
+    explorer.controls["layer"].value, explorer.controls["token"].value = 0, 1
+    most = int(weights[0, 1, 1].argmax())
+    assert explorer.sentence == (
+        f'Layer 0, head 1: " cat" reads most from "{tokens[most]}" ({weights[0, 1, 1, most]:.2f}).'
+    )
+    assert HeadExplorer(tokens, weights, 0, 0, token=2).values == {"layer": 0, "head": 0, "token": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((["a"], [[1.0]], 0, 0), r"weights of shape \(1, 1\) for 1 tokens; give those of all heads, \(L, H, T, T\)"),
+        ((["a"], [[[[1.0]]]], 1, 0), r"there is no token 0 of head 1.0; here are 1 tokens, 1 layers, 1 heads"),
+        ((["a"], [[[[1.0]]]], 0, 0, 5), "there is no token 5 of head 0.0"),
+    ],
+)
+def test_the_head_explorer_names_what_is_not_there(arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        HeadExplorer(*arguments)

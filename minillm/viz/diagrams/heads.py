@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.viz.diagrams.boxes import box, one_scale, shape_text
+from minillm.viz.diagrams.boxes import COLORS_ONLY, box, one_scale, shape_text
 from minillm.viz.diagrams.canvas import Area, Canvas, Diagram, caption_width, text_width
-from minillm.viz.diagrams.page import WIDE, Page
+from minillm.viz.diagrams.page import TALL, WIDE, Page
 from minillm.viz.diagrams.parts import Row
 from minillm.viz.figures.style import TINY, tensor_of
 
@@ -49,17 +49,23 @@ def heads(
     labels = [*names, names[-1]] if names else [()] * len(given)
     scaled = one_scale(
         *(
-            box(name, tensor, "T H·D", rows=words, columns=_all_heads(columns, tensor.shape[1]), bands=range(H))
+            box(name, tensor, "T H·D", words, _all_heads(columns, tensor.shape[1]), bands=range(H))
             for (name, tensor), columns in zip(given.items(), labels, strict=True)
         )
     )
-    boxes = [dataclasses.replace(part.with_digits(2), shape_at="above") for part in scaled]
-    above, below = Row(tuple(boxes[:-1]), 0.3), Row((boxes[-1],))
-    page = Page(title or f"{H} heads: cut the projections, not the input", boxes, *_room(above, below), theme)
+    above, below = Row(()), Row(())
+    for digits in (2, 1, COLORS_ONLY):
+        boxes = [dataclasses.replace(part.with_digits(digits), shape_at="above", widest=1.8) for part in scaled]
+        first, *others = boxes[:-1]  # side by side, so the words of the first are those of all
+        above = Row((first, *(dataclasses.replace(part, rows=()) for part in others)), 0.3)
+        below = Row((boxes[-1],))
+        if _room(above, below)[0] <= WIDE and _room(above, below)[1] <= TALL:
+            break
+    page = Page(title or f"{H} heads: cut the projections, not the input", scaled, *_room(above, below), theme)
     _strokes(page, above, below, H)
-    listed = ", ".join(part.told for part in boxes[:-1])
-    are = "is" if len(boxes) == 2 else "are"
-    return page.finish(f"{listed} {are} cut into {H} heads; each attends, and {boxes[-1].told} holds what they return")
+    *listed, last = (part.told for part in scaled)
+    are = "is" if len(listed) == 1 else "are"
+    return page.finish(f"{', '.join(listed)} {are} cut into {H} heads; each attends, and {last} holds what they return")
 
 
 def _all_heads(names: Sequence[str], wide: int) -> list[str]:
@@ -85,7 +91,7 @@ def _strokes(page: Page, above: Row, below: Row, H: int) -> None:
     )
     for head, (x, color) in enumerate(zip(_bands(joined, H), colors, strict=True)):
         center = page.left + wide * (head + 0.5) / H
-        text = f"attention of head {head}"
+        text = f"attention of head {head}" if H < DRAWN else f"head {head}"
         half = text_width(text, TINY) / 2 + 0.1
         for area in areas:
             canvas.curve((_bands(area, H)[head], area.bottom + 0.04), (center, top - 0.01), color)

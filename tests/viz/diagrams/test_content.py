@@ -87,20 +87,41 @@ def test_projections_are_products():
         assert written(part) <= texts(diagram)
 
 
-def test_heads_are_columns_of_the_projection_and_joined_in_order():
-    projected, outputs = torch.randn(3, 4), torch.randn(2, 3, 2)
-    diagram = diagrams.heads(projected, outputs, WORDS)
+def test_weights_and_output_are_drawn_as_they_are_given():
+    """A wrong attention makes a wrong picture."""
+    query, key, value = torch.randn(3, 3, 2)
+    weights, output = torch.eye(3)[[2, 0, 1]], torch.tensor([[7.25, 8.5], [9.75, 6.5], [5.25, 4.75]])
+    diagram = diagrams.attention_step(query, key, value, WORDS, weights=weights, output=output)
+    assert written(output) <= texts(diagram)
+    assert '"bank" reads most from "river" (weight 1.00)' in diagram.alt
+
+
+def test_columns_have_their_names_and_matrices_their_numbers():
+    x, weights = torch.randn(3, 4), torch.randn(3, 4, 2)
+    names = ["place", "water", "money", "little"], ["place?", "little?"], ["place", "little"], ["water", "money"]
+    diagram = diagrams.projections(x, *weights, WORDS, names=names)
+    for part in weights:
+        assert written(part) <= texts(diagram)
+    assert texts(diagram)["water"] == 6  # a column of x, of W_V and of value; a row of three matrices
+    assert texts(diagram)["place?"] == 2
+
+
+def test_one_color_means_one_number_in_all_boxes():
+    x, weights = torch.randn(3, 4), torch.randn(3, 4, 2)
+    meshes = diagrams.projections(x, *weights, WORDS).figure.findobj(QuadMesh)
+    largest = max(part.abs().max().item() for part in (x, weights, *(x @ weight for weight in weights)))
+    assert {round(mesh.get_clim()[1], 4) for mesh in meshes} == {round(largest, 4)}
+
+
+def test_heads_are_columns_of_the_projections_and_joined_in_order():
+    query, key, joined = torch.randn(3, 3, 4)
+    diagram = diagrams.heads({"query": query, "key": key}, joined, 2, WORDS, names=[["a", "b"], ["c", "d", "e", "f"]])
     meshes = [torch.tensor(mesh.get_array().data).float() for mesh in diagram.figure.findobj(QuadMesh)]
-    whole, first, second, joined = meshes
-    torch.testing.assert_close(whole, projected)
-    torch.testing.assert_close(torch.cat([first, second], dim=1), projected)
-    torch.testing.assert_close(joined, torch.cat([outputs[0], outputs[1]], dim=1))
-
-
-def test_of_many_heads_the_first_three_and_the_last_are_drawn():
-    shown = texts(diagrams.heads(torch.randn(2, 18), torch.randn(9, 2, 2), WORDS[:2]))
-    assert [f"head {h}" in shown for h in range(9)] == [True, True, True, *[False] * 5, True]
-    assert shown["…"] == 1
+    for drawn, given in zip(meshes, (query, key, joined), strict=True):
+        torch.testing.assert_close(drawn, given)
+    shown = texts(diagram)
+    assert [shown[f"attention of head {h}"] for h in range(3)] == [1, 1, 0]
+    assert [shown[name] for name in "abcdef"] == [2, 2, 2, 2, 2, 2]  # of one head, repeated; of all, also of joined
 
 
 @pytest.mark.parametrize(("K", "title"), [(6, "of its own"), (2, "3 query heads share each"), (1, "share one")])
@@ -233,7 +254,13 @@ WRONG = {
     r"x has shape \(3, 2\) and W_K \(3, 2\).*linear.weight.T": lambda: diagrams.projections(
         ONES, ONES[:2], ONES, ONES[:2], WORDS
     ),
-    r"projected has shape \(3, 2\) and outputs \(2, 3, 2\)": lambda: diagrams.heads(ONES, torch.ones(2, 3, 2), WORDS),
+    r"query \(3, 2\), joined \(3, 4\), and 2 heads": lambda: diagrams.heads(
+        {"query": ONES}, torch.ones(3, 4), 2, WORDS
+    ),
+    r"6 heads; at most 4": lambda: diagrams.heads({"query": torch.ones(3, 6)}, torch.ones(3, 6), 6, WORDS),
+    r"weights have shape \(2, 2\) and output \(3, 2\)": lambda: diagrams.attention_step(
+        ONES, ONES, ONES, WORDS, weights=torch.ones(2, 2), output=ONES
+    ),
     r"3 query heads and 2 key/value heads; H must be a multiple of K": lambda: diagrams.shared_keys(
         torch.ones(3, 1, 2), torch.ones(2, 1, 2)
     ),

@@ -109,7 +109,7 @@ def test_narrow_and_wide_tensors(d_model, d_head):
         check(diagram.figure)
 
 
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (1, 1, 8), (2, 2, 2), (4, 2, 16), (5, 5, 4), (16, 2, 1)])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (1, 1, 8), (2, 2, 2), (4, 2, 16), (4, 4, 4), (16, 2, 1)])
 @pytest.mark.parametrize("words", [LONG[:1], LONG])
 def test_any_number_of_heads(sizes, words):
     for diagram in of_heads(*sizes, words=words).values():

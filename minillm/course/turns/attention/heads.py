@@ -47,7 +47,7 @@ turn = Turn(
     "04.heads",
     "Several heads",
     MultiHead,
-    minutes=15,
+    minutes=12,
     difficulty=4,
     hints=(
         "What shape has `self.query(x)`, and which of its columns belong to head 0 if D = C / n_heads?",

@@ -31,7 +31,7 @@ turn = Turn(
     "04.grouped",
     "Heads that share keys",
     grouped_attention,
-    minutes=6,
+    minutes=5,
     difficulty=2,
     hints=(
         "With H = 6 and K = 2, which query heads read key/value head 0, and which read 1?",
