@@ -152,8 +152,8 @@ same = torch.allclose(torch.tensor(in_mint), torch.tensor(of_bank))
 mint.answer("what it comes away with" if same else "both")
 
 # %% [markdown]
-# Same weights, other loot. Make the mint no place at all, with 0 in front, and run the cell again: all that money,
-# and nobody finds it.
+# The weights stay, the loot changes. Make the mint no place at all, with 0 in front, and run the cell again: all that
+# money, and nobody finds it.
 #
 # A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted
 # by how well the keys match. The mix changes smoothly, so gradients can train the matrices.
@@ -353,7 +353,7 @@ class MultiHead(nn.Module):
 # </details>
 
 # %%
-layer = MultiHead(C, n_heads=2).requires_grad_(False)
+layer = MultiHead(C, 2).requires_grad_(False)
 layer.query.weight.copy_(torch.cat([W_Q, W_Q1], dim=1).T)  # kept transposed
 layer.key.weight.copy_(torch.cat([W_K, W_K1], dim=1).T)
 layer.value.weight.copy_(torch.cat([W_V, W_V1], dim=1).T)
@@ -495,7 +495,8 @@ mine.write(PROMPT, attention=sabotage)
 # %% [markdown]
 # ## Swap one word
 #
-# Back to the claim. Does *river* tell *bank* what it means? In our sentence, head 2 of layer 9 looks as if it did:
+# Back to the claim. Does *river* tell *bank* what it means? In our sentence, head 2 of layer 9 (head 9.2) looks as if
+# it did:
 
 
 # %%
@@ -515,41 +516,41 @@ for pair in ["river bank", "street bank", "guitar string", "river bed"]:  # chan
 
 # %% [markdown]
 # Nobody programmed this. Now all at once: one sentence with four nouns, and you choose the last word. Point at a
-# token to see what it reads, and move the sliders through all 270 heads.
+# token, and move the sliders through all 270 heads.
 
 # %%
 last_word = "string"  # change me: bank, branch, lobby, or a word of your own
-nouns = f"the river and the guitar and the tree and the hotel: a {last_word}"
-pieces = ["START", *(tokenizer.decode([token]) for token in tokenizer.encode(nouns))]
-HeadExplorer(pieces, run(nouns).weights[:, 0], layer=9, head=2)
+sentence = f"the river and the guitar and the tree and the hotel: a {last_word}"
+pieces = ["START", *(tokenizer.decode([token]) for token in tokenizer.encode(sentence))]
+HeadExplorer(pieces, run(sentence).weights[:, 0], layer=9, head=2)
 
 # %% [markdown]
 # ## Does it hold for pairs that nobody picked?
 #
-# We found this head by looking for *river*, so it owes us a test on other pairs. Here are twelve: each place with its
+# We found this head by looking for *river*, so it owes us a test on other pairs. Here are twelve: each noun with its
 # own word (the diagonal) and with the words of the others. If we only got lucky, the bright cells will be anywhere.
 
 # %%
 PAIRS = """tree branch, guitar string, church bell, ship anchor, castle tower, school teacher,
 hospital nurse, farm barn, bird nest, king crown, bicycle wheel, piano key"""
-places, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
-grid = reading(model, tokenizer, "the {} has a {}", places, partners)
+nouns, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
+grid = reading(model, tokenizer, "the {} has a {}", nouns, partners)
 own = grid.diagonal(dim1=2, dim2=3).mean(-1)  # (L, H)
 others = (grid.sum((2, 3)) - 12 * own) / 132  # (L, H)
 rank = int((own - others > own[9, 2] - others[9, 2]).sum()) + 1
 first = int((grid[9, 2].argmax(-1) == torch.arange(12)).sum())
 print(f"pairs: {own[9, 2]:.2f}, crossed: {others[9, 2]:.2f}, rank {rank} of 270 heads")
-print(f"of 12 words, a place is read most by its own in {first} cases")
+print(f"own word first for {first} of 12 nouns")
 show(
-    heat_map(grid[9, 2], "place word", places, partners, unit="weight"),
+    heat_map(grid[9, 2], "noun word", nouns, partners, unit="weight"),
     title="Head 9.2 reads what belongs together",
-    alt=f"A grid of 12 places and 12 words. Weights on the diagonal: {own[9, 2]:.2f} "
+    alt=f"A grid of 12 nouns and 12 words. Weights on the diagonal: {own[9, 2]:.2f} "
     f"on average, elsewhere {others[9, 2]:.2f}.",
 )
 
 # %% [markdown]
-# Ten of twelve rows are brightest on the diagonal. *church* fails. And *piano* prefers *string* to *key*, which is
-# hard to hold against it: pianos have strings.
+# Ten of twelve rows are brightest on the diagonal. *church* fails. And *piano* reads less for *key* than for *string*
+# and *wheel*, which is hard to hold against it: pianos have both.
 #
 # So the head finds what belongs together, whether a word needs it or not: *nurse* and *wheel* aren't ambiguous. And
 # where a word *is*, the head may not care: see *river bed* above.

@@ -137,7 +137,9 @@ def jackknife(statistic, n=24):
 late = {word: found[word].cosine_gap[5:].mean().item() for word in words}
 ranking = sorted(words, key=late.get, reverse=True)
 print("gap, mean from depth 5 on:")
-for word in [*ranking[:8], "shore", *CONTROLS, your_word]:
+for word in sorted(
+    {*ranking[:8], "shore", "bed", "source", *CONTROLS, your_word}, key=ranking.index
+):
     error = jackknife(lambda kept, v=vectors[word]: late_gap(v[:, kept], groups[kept]))
     print(f"{ranking.index(word) + 1:2}. {word:8} {late[word]:.2f} ± {error:.2f}")
 
@@ -175,12 +177,12 @@ show(
 # **Result**. The gap of *bank* is at chance for two blocks and clear after three; from the fifth on, the accuracy is
 # perfect. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change: attention carries the
 # **topic** into every word, and a classifier that finds the topic has not found a meaning. By the gap, *bank* is
-# first of 30 words, with 1.16 ± 0.07, and the next two, *channel* and *current*, have several meanings as well. But
-# so do *bed* and *source*, which rank with *fish* and *house*. And *shore*, which only fits the water, has 0.51 ±
-# 0.08.
+# first of 30 words, with 1.16 ± 0.07. The next two, *channel* and *current*, have several meanings as well. But then
+# come *vault* and *account*, which only fit the money, and *bed* and *source*, ambiguous as they are, rank in the
+# middle.
 #
 # **Verdict**: true, with a catch. Something in the gap is about *bank*. How well a word fits the text explains part
-# of it, and having two meanings is no guarantee of a large one. Twelve texts per group, one ending, one model.
+# of it, and two meanings don't guarantee a large one. Twelve texts per group, one ending, one model.
 # %% [markdown]
 # ## 2. A leak looks like skill
 #
@@ -198,8 +200,12 @@ show(
 
 # %%
 leak_guess = predict(
-    "SmolLM2 may peek one token ahead. Its loss is 4.1 nats per token. What becomes of it?",
-    ["it rises: it never learned to peek", "about the same", "it falls by half"],
+    "SmolLM2 may peek one token ahead. Its loss is 4.3 nats per token. What becomes of it?",
+    [
+        "it rises: it never learned to peek",
+        "about the same",
+        "it falls by a third or more",
+    ],
 )
 
 # %%
@@ -211,7 +217,7 @@ My grandmother had two rules for a good soup: never hurry the onions, and never 
 The train to the coast was late again, and the children counted the cows until all of them had a name."""
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 @torch.no_grad()
 def real_losses():
     """The loss of SmolLM2 on each text, in nats per token."""
@@ -237,8 +243,11 @@ for name, mask in masks.items():
         end=" ",
     )
     print(f"{right:2} of 20 capitals")
-ratio = peeking["one too many"].mean() / peeking["right"].mean()
-leak_guess.answer("it falls by half" if ratio < 0.7 else "about the same")
+
+# %% tags=["nbval-ignore-output"]
+fell = 1 - (peeking["one too many"].mean() / peeking["right"].mean()).item()
+outcome = 2 if fell > 1 / 3 else 1 if fell > -0.1 else 0
+leak_guess.answer(leak_guess.choices[outcome])
 
 # %% tags=["test"]
 assert peeking["one too many"].mean() < 0.7 * peeking["right"].mean()
@@ -250,9 +259,10 @@ PROMPT = "The river was high, so the ferryman"
 mine.write(PROMPT, causal_mask=masks["one too many"])
 
 # %% [markdown]
-# Halved, without a step of training: SmolLM2 finds the answer one position ahead and copies it. And it can't write
-# anymore, since at the end of a text there is nothing to peek at. (A model that writes with a KV cache never sees the
-# next token, so there the leak shows only in how it reads its prompt.) Now one that grows up with the leak:
+# From 4.30 to 2.45 nats, without a step of training: the answer stands one position ahead, and SmolLM2 makes use of
+# it. And it can't write anymore, since at the end of a text there is nothing to peek at. (With a KV cache, a model
+# that writes never sees the next token. The leak then hides in how it reads its prompt.) Now one that grows up with
+# the leak:
 
 
 # %%
@@ -319,10 +329,10 @@ assert max(losses["leaky mask"]) < 0.3
 assert min(losses["trained leaky, then masked"]) > 2.4
 
 # %% [markdown]
-# **Result**. With the leak, the loss on digits falls to about 0.08. It doesn't reach 0, since the last of the 32
-# positions has no next one to look at: a perfect cheat pays ln 10 / 32 = 0.072. Under the right mask the same models
-# pay 3.5, more than a model that knows nothing. **Your choice**: another `LENGTH`. What does a perfect cheat pay at
-# 8?
+# **Result**. SmolLM2 looks better in 5 of 6 texts, and names 0 of 20 capitals. On digits, the leak brings the loss
+# down to 0.08. It doesn't reach 0, since the last of the 32 positions has no next one to look at: a perfect cheat
+# pays ln 10 / 32 = 0.072. Under the right mask the same models pay 3.5, more than a model that knows nothing. **Your
+# choice**: another `LENGTH`. What does a perfect cheat pay at 8?
 #
 # **Verdict**: true, trained or not. When a loss is wonderful, change a token and see whether anything before it
 # moves. (And check that no validation text is in the training set. That's the other way to be too good.)
@@ -591,11 +601,11 @@ assert increases[0] > 10 * standard_errors[0]
 assert abs(increases[1]) < 0.3 < increases[0] / 5
 
 # %% [markdown]
-# **Result**. Head 9.2 reads what belongs together, also in new pairs, and pairs that are seldom seen side by side get
-# ten times what crossed words get. Without it, the two *banks* are as far apart as before (+0.04 ± 0.02). Heads 16.0
-# and 11.1 look at the previous token with 0.90 and 0.86 of their attention: without 16.0, copying loses 3.0 nats per
-# token, without 11.1, -0.02 ± 0.03. The first copy changes by 0.05 or less, so what is lost is copying, not
-# prediction.
+# **Result**. Head 9.2 reads what belongs together, also in new pairs: 0.26 and 0.34, crossed 0.02. It's second and
+# first of 270 heads by that. Pairs that are seen side by side get more, 0.41, but those that aren't still get 0.27.
+# Without it, the two *banks* are as far apart as before (+0.04 ± 0.02). Heads 16.0 and 11.1 look at the previous
+# token with 0.90 and 0.86 of their attention: without 16.0, copying loses 3.0 nats per token, without 11.1, -0.02 ±
+# 0.03. The first copy changes by 0.05 or less, so what is lost is copying, not prediction.
 #
 # **Verdict**: not quite. A map shows where a head looks. Similar maps, different effects: what comes of the looking,
 # only an experiment shows. Nor is 9.2 or 11.1 useless. It may serve something else, or others may fill in for it. An
@@ -612,8 +622,7 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 # **Method**. Three texts of different kinds. For each of the 270 heads, the share that goes to START; for each of the
 # 90 key/value heads, the norm of its value there against the mean of the others. Then hide START from everyone.
 #
-# **Controls**. An even spread; the same texts without START; and as the other victim, each word's own key, hidden
-# from it.
+# **Controls**. An even spread; the same texts without START; and another victim: each word's own key, hidden from it.
 
 # %%
 sink_guess = predict_number(
@@ -655,7 +664,7 @@ for name, ratio in ratios.items():
     )
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def hide(query, key, value, visible, own=False):
     """Attention without START, or without each word's own key."""
     T, S = visible.shape
@@ -675,13 +684,14 @@ for name, own in (("START", False), ("each word's own key", True)):
         print(f"{surgery.capitals(model, tokenizer)} of 20 capitals (intact 17)")
 
 # %% [markdown]
-# **Result**. Half of all attention goes to START, on prose and on code, four times an even share; but by heads it's
-# fewer than half that give it more than half. Its value is about a quarter of the others', below half in 75 of 90
-# heads, and larger than the others' in six. Hide START, and the model goes on nearly as before. Without it, the first
-# word takes the role.
+# **Result**. Half of all attention goes to START, on prose and on code, four to five times an even share. It's
+# spread: 118 to 163 of 270 heads give it more than half. Its value has a quarter of the norm of others (the median of
+# 90), is below half in 75 or more, below a tenth in 3, and larger than the others in 6 or 7. Hide it, and the loss
+# rises by 0.4 nats and 15 of 17 capitals stay; hide each word's own key, and none does. Without START, the first word
+# takes the role.
 #
-# **Verdict**: true, with a catch. The sink is real, and most of what goes there carries little. Not nothing: a
-# quarter is not zero. And START isn't special: take it away, and another token stands in.
+# **Verdict**: true, with a catch. The sink is real, and the model can do without it. But its value isn't zero, in
+# some heads not even small, and START isn't special: take it away, and another token stands in.
 #
 # **An experiment of your own**: can a causal model look ahead after all? Say it twice (Springer et al. 2024): "The
 # bank was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Change

@@ -41,6 +41,7 @@ turn = Turn(
     ),
     ready_made=("torch.nn.functional.scaled_dot_product_attention",),
     errors={
+        "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
         "name 'D' is not defined": "D is the number of entries in one query: `query.shape[-1]`.",
         r"sqrt\(\): argument": "`torch.sqrt` takes a tensor; for a plain number, use `math.sqrt`.",
         "math range error": "Right, until scores pass 709: then `math.exp` overflows. Subtract the row's largest score "

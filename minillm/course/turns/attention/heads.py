@@ -56,6 +56,7 @@ turn = Turn(
     ),
     ready_made=("torch.nn.MultiheadAttention", "torch.nn.functional.multi_head_attention_forward"),
     errors={
+        "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
         "name 'n_heads' is not defined": "`forward` finds it as `self.n_heads`.",
         "name 'D' is not defined": "D is the width of one head: all columns of x, divided by `self.n_heads`.",
         "W_[QKV]": "The layer holds its own matrices: `self.query(x)` computes x W_Q, for all heads at once.",

@@ -39,6 +39,7 @@ turn = Turn(
         "Call `attention` once per query head, with the key and value that it shares, and join the outputs.",
     ),
     errors={
+        "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
         "index .* (is )?out of (bounds|range)": "There are K key/value heads. With H / K neighbors per head, the "
         "last query head must get number K - 1.",
         "only integers|must be integers|'float' object": "`/` gives a float; `//` gives a whole number.",
