@@ -5,7 +5,7 @@
 # need a policy gradient, or will a filter do? And does RL add reach, or only rate? Each one reads like a tiny paper:
 # claim, what would sink it, controls, error bars.
 #
-# **Time**: 30 minutes, of which the cells run for two. **Before you start**: lesson 11a.
+# **Time**: 35 minutes, of which the cells run for two. **Before you start**: lesson 11a.
 #
 # The slow runs were done ahead of time; you load their numbers. `benchmarks/reasoning.py` and
 # `benchmarks/reasoning_reach.py` remake them, with three seeds, each with its own solver, problems and training. With
