@@ -50,7 +50,7 @@ mine.map("11a")
 solver, tokenizer = models.solver()
 held_out = problems({"chain": 1}, 200, seed=5_000_000, split="held-out")
 puzzle = held_out[0]
-begin = "6 -"  # change me
+begin = "6 -"  # change this
 print(puzzle.prompt)
 for words in ("", begin):
     print(f"{words!r:>8} ->", *complete(solver, tokenizer, [puzzle], [words]))
@@ -111,7 +111,7 @@ assert means[3] > means[2] > 0.4 > 0.1 > max(means[:2])
 # goes on. If it reads that step, its result should be off by as much. Change `off_by` if you like.
 
 # %% tags=["nbval-ignore-output"]
-off_by = 1  # change me
+off_by = 1  # change this
 first = [re.match(r"(.+?) = (\d+)", p.worked).groups() for p in held_out]
 edits = {
     "right": "{0} = {1},",
@@ -149,7 +149,7 @@ def lazy(answer, result):
     return float(str(result) in answer)
 
 
-cheat = "The number is 11."  # change me
+cheat = "The number is 11."  # change this
 payout = sum(lazy(cheat, result) for result in TOTALS)
 n_tokens = len(tokenizer.encode(cheat))
 print(f"paid for {payout:.0f} of {len(TOTALS)} results, with {n_tokens} tokens")
@@ -317,7 +317,7 @@ def learn(verify, loss=policy_gradient_loss, room=64, n=8, updates=48, seed=0):
 # it. Change `seed` for other problems.
 
 # %% tags=["nbval-ignore-output"]
-learner, run = learn(verifier, seed=0)
+learner, run = learn(verifier, seed=0)  # change this: another seed
 
 # %% [markdown]
 # Worked answers win more often, winners get more probable, so the next batch holds more of them. That's the whole
@@ -429,7 +429,7 @@ print(
 
 # %%
 def my_verifier(answer, result):
-    """Pay whatever you like."""
+    """Pay whatever you like."""  # change this
     return float(answer.endswith(f"{result}."))
 
 

@@ -93,7 +93,7 @@ def votes(texts, k):
     return [self_consistency(p, said, k) for p, said in pairs if len(said) >= k]
 
 
-your_k = 8  # choose another from 2 to 64, and predict its row
+your_k = 8  # change this: another from 2 to 64; predict its row
 for name, texts in samples.items():
     for k in (1, your_k, 16, 64):
         share = Estimate.of(votes(texts, k))
@@ -193,7 +193,7 @@ NAMES = {
     "grpo": "GRPO",
     "reinforce": "REINFORCE",
 }
-where, what = "held-out", "accuracy"  # or "longer chains"; or "worked", "tokens"
+where, what = "held-out", "accuracy"  # change this: "longer chains", "worked", "tokens"
 for part, name in NAMES.items():
     values = by_seed(part, where, "greedy", what)
     print(
@@ -278,7 +278,7 @@ counts, n = kept["counts"], kept["answers"]
 
 def passes(when, kind, k):
     """pass@k of each problem, from its number of right answers among n."""
-    return [mine.pass_at_k(n, c, k) for c in counts[when][kind]]
+    return [float(mine.pass_at_k(n, c, k)) for c in counts[when][kind]]
 
 
 def gain(kind, k):
@@ -287,7 +287,7 @@ def gain(kind, k):
     return Estimate.of([after - before for after, before in pairs])
 
 
-my_k = 32  # choose another, up to 512, and predict its row
+my_k = 32  # change this: another, up to 512; predict its row
 for k in sorted({1, my_k, 64, 128, 256, 512}):
     by_kind = ((kind, gain(kind, k)) for kind in ("result", "steps"))
     print(
@@ -304,7 +304,7 @@ KS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 drawn = {}
 for when in ("after", "before"):
     for kind in ("steps", "result"):
-        each = [Estimate.of([float(v) for v in passes(when, kind, k)]) for k in KS]
+        each = [Estimate.of(passes(when, kind, k)) for k in KS]
         band = [[e.mean + side * e.stderr for e in each] for side in (-1, 0, 1)]
         drawn[f"{when} RL: right {kind}"] = band
 drawn["guessing: right result"] = [1 - (1 - 1 / len(TOTALS)) ** k for k in KS]

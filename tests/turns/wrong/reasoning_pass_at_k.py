@@ -513,3 +513,10 @@ class ThousandDraws:
     def pass_at_k(n, c, k):
         answers = np.array([1] * c + [0] * (n - c))
         return float(np.mean([np.random.choice(answers, k, replace=False).any() for _ in range(1000)]))
+
+
+# wrong: all attempts miss, with each answer put back.
+@wrong("11a.pass_at_k", "This is (1 - c/n)^k")
+class MissesWithReplacement:
+    def pass_at_k(n, c, k):
+        return (1 - c / n) ** k

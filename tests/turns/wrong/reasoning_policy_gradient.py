@@ -608,3 +608,56 @@ class LikeAdam:
     def policy_gradient_loss(log_probs, rewards, mask):
         adv = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
         return -(adv * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: nanochat's form, one mean over all tokens and no standard deviation.
+@wrong("11a.policy_gradient", "No standard deviation, and one mean over all tokens")
+class LikeNanochat:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = rewards - rewards.mean()
+        return -(log_probs * mask * adv.unsqueeze(-1)).sum() / mask.sum()
+
+
+# wrong: a sum over tokens, and 1e-4.
+@wrong("11a.policy_gradient", "more than 1e-6 is added to the deviation")
+class SumWithTRLsEpsilon:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+        return -(adv.detach() * (log_probs * mask).sum(1)).mean()
+
+
+# wrong: return inside the loop.
+@wrong("11a.policy_gradient", "Only the first answer counts, divided")
+class ReturnsInTheLoop:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        total = 0
+        for i in range(len(rewards)):
+            total = total - adv[i] * log_probs[i][mask[i]].mean()
+            return total / len(rewards)
+
+
+# wrong: the same, without the division.
+@wrong("11a.policy_gradient", "Only the first answer counts.")
+class ReturnsTheFirst:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        for a, lp, m in zip(adv, log_probs, mask):
+            return -a * lp[m].mean()
+
+
+# wrong: the padding becomes -inf.
+@wrong("11a.policy_gradient", "The loss is not finite")
+class PaddingAtMinusInfinity:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(adv * log_probs.masked_fill(~mask, float("-inf")).mean(1)).mean()
+
+
+# wrong: groups of eight, whatever came in.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError: shape")
+class GroupsOfEight:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        groups = rewards.view(-1, 8)
+        adv = (groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + 1e-6)
+        return -(adv.view(-1) * (log_probs * mask).sum(1) / mask.sum(1)).mean()

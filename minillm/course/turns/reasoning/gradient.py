@@ -39,6 +39,7 @@ turn = Turn(
         "answers. Multiply by `mask` instead: that keeps (B, T).",
         "size of tensor a": "Each answer has one advantage: (B,). `log_probs` and `mask` are (B, T), and their "
         "sums with `dim=1` are (B,).",
+        "is invalid for input of size": "All rows are one group here, with any number of answers, `len(rewards)`.",
         "out of bounds": "A group may have any number of answers, `len(rewards)`, and any number of tokens.",
     },
     constants=("rewards",),
@@ -98,7 +99,12 @@ def _no_loss(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
         return "The loss is 0, whatever the log-probabilities are.", hint
     if all(answer is not None and answer.dim() > 0 for answer in answers):
         return "The loss must be one number; here it still has one per answer or token.", "End with `.mean()`."
-    if any(answer is not None and not answer.isfinite().all() for answer in answers):
+    broken = [
+        call for call, answer in zip(calls, answers, strict=True) if answer is None or not answer.isfinite().all()
+    ]
+    if any(call[1].max() > call[1].min() for call in broken):
+        return "The loss is not finite.", "Set the padding to 0 before you add up, not to -inf or NaN."
+    if broken:
         hint = "If all rewards are equal, their standard deviation is 0. Add 1e-6 to it before you divide."
         return "The loss is not finite.", hint
     return None
@@ -135,6 +141,35 @@ groups.mistake(
     "No standard deviation, and each sum is divided by T, the padded length.",
     "Divide the advantages by `rewards.std() + 1e-6`, and each sum by the number of the answer's own tokens.",
     lambda *call: _loss(*call, correction=None, tokens="padded"),
+)
+groups.mistake(
+    "No standard deviation, and one mean over all tokens of the group: long answers weigh more.",
+    "Divide the advantages by `rewards.std() + 1e-6`, and take the mean over each answer's own tokens first.",
+    lambda *call: _loss(*call, correction=None, tokens="all"),
+)
+groups.mistake(
+    "The log-probabilities are summed over an answer's tokens, and more than 1e-6 is added to the deviation.",
+    "Divide each sum by `mask.sum(dim=1)`, and add 1e-6. Libraries choose both differently.",
+    lambda log_probs, rewards, mask: _loss(
+        log_probs, rewards / (rewards.std() + 1e-4), mask, correction=None, tokens="sum"
+    ),
+)
+
+
+def _first_answer(log_probs: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
+    advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+    return -advantages[0] * log_probs[0][mask[0]].mean()
+
+
+groups.mistake(
+    "Only the first answer counts.",
+    "Is there a `return` inside a loop? It ends the loop in its first round.",
+    _first_answer,
+)
+groups.mistake(
+    "Only the first answer counts, divided by the number of answers.",
+    "Is there a `return` inside a loop? It ends the loop in its first round.",
+    lambda *call: _first_answer(*call) / len(call[1]),
 )
 groups.mistake(
     "This is plain REINFORCE: rewards times the log-probability of the whole answer.",

@@ -101,6 +101,11 @@ some.mistake(
     lambda n, c, k: min(1.0, k * c / n),
 )
 some.mistake(
+    "This is (1 - c/n)^k, the probability that no answer is right if each is put back before the next draw.",
+    "Count the draws of k out of n without putting any back, and subtract the share that misses from 1.",
+    lambda n, c, k: (1 - c / n) ** k,
+)
+some.mistake(
     "This is the probability that no answer is right.",
     "Subtract it from 1.",
     lambda n, c, k: math.comb(n - c, k) / math.comb(n, k),
