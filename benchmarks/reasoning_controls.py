@@ -165,12 +165,15 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", default=list(RUNS), choices=RUNS, help="which to make")
     parser.add_argument("--updates", type=int, default=48)
     parser.add_argument("--folder", type=Path, default=Path("runs/reasoning_controls"), help="keeps what is done")
+    parser.add_argument("--kept", action="store_true", help="only what is kept already: writes the result")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     table: dict[str, list[dict]] = {RUNS[name].title: [] for name in arguments.runs}
     for stream in range(arguments.streams):
         for name in (name for name in arguments.runs if stream < RUNS[name].streams):
             out = arguments.folder / f"{name}-{stream}-{arguments.updates}.json"
+            if not out.exists() and arguments.kept:
+                continue
             if not out.exists():
                 out.parent.mkdir(parents=True, exist_ok=True)
                 write_json(out, train(RUNS[name], stream, arguments.updates))
