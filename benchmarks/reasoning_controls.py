@@ -184,7 +184,11 @@ def main() -> None:
                 f"{end['tokens']:4.1f} tokens, {seen:.1f} groups with a signal per update",
                 flush=True,
             )
-    result = {"updates": arguments.updates, "runs": table, "table": rows(table), "pretraining": pretraining()}
+    table = {title: streams for title, streams in table.items() if streams}
+    counted = arguments.folder / "pretraining.json"
+    if not counted.exists():
+        write_json(counted, pretraining())
+    result = {"updates": arguments.updates, "table": rows(table), "runs": table, "pretraining": read_json(counted)}
     print(f"written to {write_result('reasoning_controls', result)}")
 
 
