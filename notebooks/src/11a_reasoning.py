@@ -403,8 +403,9 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning: longer, with steps, and better paid than at first. But it's the student who ticks every box:
-# more numbers, more chances. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
+# It looks like reasoning: longer, with steps, and better paid than at first. But read it: every chain begins with the
+# same number, whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every
+# box. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # Note the irony. `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with
 # *your verifier: right*. Hacking isn't the best way to get paid. It's the nearest.
@@ -418,7 +419,11 @@ print(
 )
 
 # %% [markdown]
-# STREAMS
+# The lazy verifier ruins the model in two of five streams and does little harm in two. Hacking is a tendency, not a
+# law: it depends on which trick is found first. So is it the loss that prefers long answers? Ours divides by the
+# length, so each token of a long wrong answer is punished less, and wrong answers can grow
+# ([Liu et al. 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss sums without that division and ends as
+# long: what grows the answers here is what gets paid.
 
 # %% [markdown]
 # ### Your own run
