@@ -271,3 +271,34 @@ class ColumnsInPlace:
             k = h * len(key) // H
             out[:, h * D : (h + 1) * D] = attention(query[h], key[k], value[k], visible)
         return out
+
+
+@right("04.causal_mask")
+class TorchsOwnAsABool:
+    def causal_mask(T):
+        return nn.Transformer.generate_square_subsequent_mask(T) == 0
+
+
+@right("04.attention")
+class AddsTheLogarithmOfTheMask:
+    def attention(query, key, value, visible):
+        return (query @ key.T / math.sqrt(query.shape[-1]) + visible.log()).softmax(-1) @ value
+
+
+@right("04.attention")
+class KeepsTheVisibleKeys:
+    def attention(query, key, value, visible):
+        outputs = []
+        for t in range(len(query)):
+            seen, read = key[visible[t]], value[visible[t]]
+            outputs.append((seen @ query[t] / math.sqrt(len(query[t]))).softmax(0) @ read)
+        return torch.stack(outputs)
+
+
+@right("04.grouped")
+class QueriesOfAGroupAtOnce:
+    def grouped_attention(query, key, value, visible):
+        n, T, outputs = len(query) // len(key), query.shape[1], []
+        for group, k, v in zip(query.split(n), key, value, strict=True):
+            outputs += attention(group.flatten(0, 1), k, v, visible.repeat(n, 1)).split(T)
+        return torch.cat(outputs, dim=-1)

@@ -23,7 +23,7 @@ class RepeatForRepeatInterleave:
         return heads.transpose(0, 1).reshape(query.shape[1], -1)
 
 
-@wrong("04.grouped", "Only K heads")
+@wrong("04.grouped", "Only 2 of 4 heads")
 class ZipStops:
     def grouped_attention(query, key, value, visible):
         return torch.cat([attention(q, k, v, visible) for q, k, v in zip(query, key, value)], dim=-1)  # noqa: B905
@@ -108,7 +108,7 @@ class Stacks:
         )
 
 
-@wrong("04.grouped", "shape")
+@wrong("04.grouped", "one below the other")
 class OneBelowTheOther:
     def grouped_attention(query, key, value, visible):
         group = len(query) // len(key)
@@ -173,3 +173,120 @@ class CatForgotten:
         group = len(query) // len(key)
         outputs = [attention(query[h], key[h // group], value[h // group], visible) for h in range(len(query))]
         return torch.transpose(outputs, 0, 1).flatten(1)
+
+
+@wrong("04.grouped", "Three neighbors")
+class ThreeAsInTheLesson:
+    def grouped_attention(query, key, value, visible):
+        outputs = []
+        for h in range(len(query)):
+            outputs.append(attention(query[h], key[h // 3], value[h // 3], visible))
+        return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.grouped", "another order")
+class GroupsInside:
+    def grouped_attention(query, key, value, visible):
+        n, outputs = len(query) // len(key), []
+        for i in range(n):
+            for k in range(len(key)):
+                outputs.append(attention(query[k * n + i], key[k], value[k], visible))
+        return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.grouped", "joined in turn")
+class StacksColumns:
+    def grouped_attention(query, key, value, visible):
+        n = len(query) // len(key)
+        heads = [attention(query[h], key[h // n], value[h // n], visible) for h in range(len(query))]
+        return torch.stack(heads, dim=-1).flatten(1)
+
+
+@wrong("04.grouped", "averaged")
+class MeanOfHeads:
+    def grouped_attention(query, key, value, visible):
+        n = len(query) // len(key)
+        heads = [attention(query[h], key[h // n], value[h // n], visible) for h in range(len(query))]
+        return torch.stack(heads).mean(dim=0)
+
+
+@wrong("04.grouped", "every key/value head")
+class AllPairs:
+    def grouped_attention(query, key, value, visible):
+        outputs = []
+        for q in query:
+            for k, v in zip(key, value, strict=True):
+                outputs.append(attention(q, k, v, visible))
+        return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.grouped", "Only 4 of 6 heads")
+class SplitsIntoGroupsOfK:
+    def grouped_attention(query, key, value, visible):
+        outputs = []
+        for group, k, v in zip(query.split(len(key)), key, value):  # noqa: B905
+            outputs += [attention(q, k, v, visible) for q in group]
+        return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.grouped", "raised ValueError")
+class RepeatKv:
+    def grouped_attention(query, key, value, visible):
+        batch, length, n_kv_heads, width = key.shape
+        n_rep = query.shape[2] // n_kv_heads
+        key = key[:, :, :, None, :].expand(batch, length, n_kv_heads, n_rep, width)
+        return torch.cat([attention(query[h], key[h], value[h], visible) for h in range(len(query))], dim=-1)
+
+
+@wrong("04.grouped", "raised IndexError")
+class MaskPerHead:
+    def grouped_attention(query, key, value, visible):
+        n = len(query) // len(key)
+        heads = [attention(query[h], key[h // n], value[h // n], visible[h]) for h in range(len(query))]
+        return torch.cat(heads, dim=-1)
+
+
+@wrong("04.grouped", "raised IndexError")
+class NineAsInTheLesson:
+    def grouped_attention(query, key, value, visible):
+        return torch.cat([attention(query[h], key[h // 3], value[h // 3], visible) for h in range(9)], dim=-1)
+
+
+@wrong("04.grouped", "raised NameError")
+class LoopOfTheLayer:
+    def grouped_attention(query, key, value, visible):
+        outputs = []
+        for h in range(self.n_heads):  # noqa: F821
+            outputs.append(attention(query[h], key[h], value[h], visible))
+        return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.grouped", "raised IndexError")
+class HeadsForNumbers:
+    def grouped_attention(query, key, value, visible):
+        return torch.cat([attention(query[h], key[h], value[h], visible) for h in query], dim=-1)
+
+
+@wrong("04.grouped", "raised RuntimeError")
+class RepeatsEverything:
+    def grouped_attention(query, key, value, visible):
+        n = len(query) // len(key)
+        heads = zip(query, key.repeat_interleave(n), value.repeat_interleave(n), strict=False)
+        return torch.cat([attention(*head, visible) for head in heads], dim=-1)
+
+
+@wrong("04.grouped", "raised RuntimeError")
+class RepeatsTheColumns:
+    def grouped_attention(query, key, value, visible):
+        n = len(query) // len(key)
+        heads = zip(query, key.repeat_interleave(n, dim=2), value.repeat_interleave(n, dim=2), strict=False)
+        return torch.cat([attention(*head, visible) for head in heads], dim=-1)
+
+
+queries, keys, values = torch.ones(9, 6, 2), torch.ones(3, 6, 2), torch.ones(3, 6, 2)  # as on the page
+
+
+@wrong("04.grouped", "size of tensor b (6)")
+class QueriesOfThePage:
+    def grouped_attention(query, key, value, visible):
+        return torch.cat([attention(queries[h], keys[h // 3], values[h // 3], visible) for h in range(9)], dim=-1)

@@ -461,3 +461,143 @@ class OutputOfAList:
         def forward(self, x, visible):
             q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
             return self.output([attention(q[h], k[h], v[h], visible) for h in range(self.n_heads)])
+
+
+@wrong("04.heads", "joined in turn")
+class StacksColumns:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            heads = [attention(*head, visible) for head in zip(q, k, v, strict=True)]
+            return self.output(torch.stack(heads, dim=-1).flatten(1))
+
+
+@wrong("04.heads", "always has two columns")
+class TwoHeadsByHand:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            one = attention(query[:, :2], key[:, :2], value[:, :2], visible)
+            two = attention(query[:, 2:], key[:, 2:], value[:, 2:], visible)
+            return self.output(torch.cat([one, two], dim=-1))
+
+
+@wrong("04.heads", "output projection multiplies by its weights without a transpose")
+class OutputWeightAsItIs:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            heads = [attention(*head, visible) for head in zip(q, k, v, strict=True)]
+            return torch.cat(heads, dim=-1) @ self.output.weight
+
+
+@wrong("04.heads", "changed places")
+class ValueBeforeKey:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            heads = [attention(q[h], v[h], k[h], visible) for h in range(self.n_heads)]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "Each head reads x itself")
+class CutsXAlone:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            heads = [attention(part, part, part, visible) for part in self.cut(x)]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "One head reads x itself")
+class AttentionOfX:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            return self.output(attention(x, x, x, visible))
+
+
+@wrong("04.heads", "another result each time")
+class NewLayerInForward:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            layer = nn.MultiheadAttention(x.shape[-1], self.n_heads, bias=False)
+            return layer(x, x, x, attn_mask=~visible)[0]
+
+
+@wrong("04.heads", "as wide as one head")
+class ReturnsTheFirstHead:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            for h in range(self.n_heads):
+                own = slice(h * D, (h + 1) * D)
+                return attention(query[:, own], key[:, own], value[:, own], visible)
+
+
+@wrong("04.heads", "raised RuntimeError")
+class ListOfTheLesson:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            outputs = []
+            for W_q, W_k, W_v in [[torch.ones(4, 2)] * 3] * 2:  # as on the page
+                outputs.append(attention(x @ W_q, x @ W_k, x @ W_v, visible))
+            return torch.cat(outputs, dim=-1)
+
+
+@wrong("04.heads", "raised AttributeError")
+class AnnotatedTransformer:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            n = x.size(0)
+            q, k, v = (layer(x).view(n, -1, self.h, self.d_k) for layer in (self.query, self.key, self.value))
+            return self.output(attention(q, k, v, visible))
+
+
+@wrong("04.heads", "(3x8 and 4x4)")
+class TheSameHeadTwice:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            outputs = []
+            for _ in range(self.n_heads):
+                outputs.append(attention(self.query(x), self.key(x), self.value(x), visible))
+            return self.output(torch.cat(outputs, dim=-1))
+
+
+@wrong("04.heads", "(3x2 and 4x3)")
+class CutsTheQueryAlone:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            D = x.shape[-1] // self.n_heads
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = []
+            for h in range(self.n_heads):
+                heads.append(attention(query[:, h * D : (h + 1) * D], key, value, visible))
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "size mismatch")
+class TokenForHead:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            query, key, value = self.query(x), self.key(x), self.value(x)
+            heads = [attention(query[h], key[h], value[h], visible) for h in range(self.n_heads)]
+            return self.output(torch.cat(heads, dim=-1))
+
+
+@wrong("04.heads", "size of tensor b (5)")
+class QueryOfThePage:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            page = torch.ones(5, 2)
+            return self.output(attention(page, page, page, visible))
+
+
+@wrong("04.heads", "must be tuple of Tensors")
+class CatOfTensors:
+    class MultiHead(Base):
+        def forward(self, x, visible):
+            q, k, v = self.cut(self.query(x)), self.cut(self.key(x)), self.cut(self.value(x))
+            heads = attention(q[0], k[0], v[0], visible)
+            for h in range(1, self.n_heads):
+                heads = torch.cat(heads, attention(q[h], k[h], v[h], visible))
+            return self.output(heads)

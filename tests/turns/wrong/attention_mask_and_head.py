@@ -59,7 +59,7 @@ class OneTooFar:
         return torch.arange(T).view(-1, 1) + 1 >= torch.arange(T)
 
 
-@wrong("04.causal_mask", "shape")
+@wrong("04.causal_mask", "one row, not a table")
 class OneRow:
     def causal_mask(T):
         return torch.ones(T, dtype=torch.bool)
@@ -435,7 +435,7 @@ class EntryByEntry:
         return weights * value
 
 
-@wrong("04.attention", "up to a factor in each row")
+@wrong("04.attention", "over the whole table")
 class SharesOfTheTable:
     def attention(query, key, value, visible):
         D = query.shape[1]
@@ -568,7 +568,7 @@ class RaschkaRenormalises:
         return masked_simple / row_sums @ value
 
 
-@wrong("04.attention", "part")
+@wrong("04.attention", "You return 2 things, and the first is right")
 class AnnotatedTransformer:
     def attention(query, key, value, visible):
         d_k = query.size(-1)
@@ -621,3 +621,197 @@ class AllNumpy:
         scores = np.where(m, q @ k.T / np.sqrt(q.shape[1]), -np.inf)
         e = np.exp(scores - scores.max(-1, keepdims=True))
         return e / e.sum(-1, keepdims=True) @ v
+
+
+@wrong("04.causal_mask", "Only the first row")
+class ReturnsInTheLoop:
+    def causal_mask(T):
+        mask = torch.zeros(T, T, dtype=torch.bool)
+        for t in range(T):
+            mask[t, : t + 1] = True
+            return mask
+
+
+@wrong("04.causal_mask", "one row, not a table")
+class ComparesARowWithItself:
+    def causal_mask(T):
+        position = torch.arange(T)
+        return position >= position.T
+
+
+@wrong("04.causal_mask", "one long row")
+class OneLongList:
+    def causal_mask(T):
+        return torch.tensor([s <= t for t in range(T) for s in range(T)])
+
+
+@wrong("04.causal_mask", "For T = 1, the function returns None")
+class OnlyTheExample:
+    def causal_mask(T):
+        if T == 3:
+            return torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
+
+
+@wrong("04.causal_mask", "raised AttributeError")
+class ShapeOfANumber:
+    def causal_mask(T):
+        n = T.shape[0]
+        return torch.ones(n, n).tril().bool()
+
+
+@wrong("04.causal_mask", "must be Tensor, not int")
+class TrilOfNumbers:
+    def causal_mask(T):
+        return torch.tril(T, T)
+
+
+@wrong("04.causal_mask", "raised NameError")
+class FormulaOfTheText:
+    def causal_mask(T):
+        return t >= s  # noqa: F821
+
+
+@wrong("04.attention", "list of pairs")
+class ListOfWhatReadReturns:
+    def attention(query, key, value, visible):
+        pairs = []
+        for t in range(len(query)):
+            scores = [float(query[t] @ k) / math.sqrt(2) for k in key]
+            weights = torch.tensor(scores).softmax(dim=-1).tolist()
+            pairs.append((weights, sum(w * v for w, v in zip(weights, value, strict=True))))
+        return pairs
+
+
+@wrong("04.attention", "one long row")
+class CatOfRows:
+    def attention(query, key, value, visible):
+        outputs = []
+        for t in range(len(query)):
+            scores = (key @ query[t] / math.sqrt(query.shape[-1])).masked_fill(~visible[t], -math.inf)
+            outputs.append(scores.softmax(-1) @ value)
+        return torch.cat(outputs)
+
+
+@wrong("04.attention", "Only one query")
+class ReturnsAfterTheFirstQuery:
+    def attention(query, key, value, visible):
+        outputs = []
+        for t in range(len(query)):
+            scores = (key @ query[t] / math.sqrt(query.shape[-1])).masked_fill(~visible[t], -math.inf)
+            outputs.append(scores.softmax(-1) @ value)
+            return torch.stack(outputs)
+
+
+@wrong("04.attention", "Only one query")
+class LastQueryOnly:
+    def attention(query, key, value, visible):
+        return (key @ query[-1] / math.sqrt(query.shape[-1])).softmax(-1) @ value
+
+
+@wrong("04.attention", "(T, S)")
+class ReturnsTheScores:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf)
+
+
+@wrong("04.attention", "extra axes")
+class AddsABatch:
+    def attention(query, key, value, visible):
+        q, k, v = query[None, None], key[None, None], value[None, None]
+        att = (q @ k.transpose(-2, -1)) * (1.0 / math.sqrt(k.size(-1)))
+        return att.masked_fill(~visible, float("-inf")).softmax(-1) @ v
+
+
+@wrong("04.attention", "another result each time")
+class Dropout:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T / math.sqrt(query.shape[-1])).masked_fill(~visible, -math.inf)
+        return F.dropout(scores.softmax(-1), 0.5) @ value
+
+
+@wrong("04.attention", "Every number of the result is NaN")
+class RootOfTheKeys:
+    def attention(query, key, value, visible):
+        scores = query @ (key.T / query.shape[-1]) ** 0.5
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "taken twice")
+class SoftmaxTwice:
+    def attention(query, key, value, visible):
+        scores = (query @ key.T / math.sqrt(query.shape[-1])).masked_fill(~visible, -math.inf)
+        return F.softmax(scores.softmax(-1), -1) @ value
+
+
+@wrong("04.attention", "above the diagonal are set to 0")
+class TrilOfTheScores:
+    def attention(query, key, value, visible):
+        return torch.tril(query @ key.T / math.sqrt(query.shape[-1])).softmax(-1) @ value
+
+
+@wrong("04.attention", "raised NameError")
+class AnnotatedTransformersNames:
+    def attention(query, key, value, visible):
+        scores = torch.matmul(query, key.transpose(-2, -1)) / math.sqrt(query.size(-1))
+        if mask is not None:  # noqa: F821
+            scores = scores.masked_fill(mask == 0, -1e9)  # noqa: F821
+        p_attn = scores.softmax(dim=-1)
+        return torch.matmul(p_attn, value), p_attn
+
+
+@wrong("04.attention", "raised NameError")
+class MaskOfTheLayer:
+    def attention(query, key, value, visible):
+        att = (query @ key.T) * (1.0 / math.sqrt(key.size(-1)))
+        return att.masked_fill(self.bias == 0, float("-inf")).softmax(dim=-1) @ value  # noqa: F821
+
+
+@wrong("04.attention", "invalid combination")
+class InfinityAsText:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, "-inf").softmax(-1) @ value
+
+
+@wrong("04.attention", "raised RuntimeError")
+class ProjectsOnceMore:
+    def attention(query, key, value, visible):
+        W_Q = W_K = W_V = torch.zeros(4, 2)  # as on the page
+        q, k, v = query @ W_Q, key @ W_K, value @ W_V
+        return (q @ k.T / math.sqrt(2)).masked_fill(~visible, -math.inf).softmax(-1) @ v
+
+
+@wrong("04.attention", "raised ValueError")
+class MathExp:
+    def attention(query, key, value, visible):
+        powers = math.exp(query @ key.T / math.sqrt(query.shape[-1]))
+        return powers / sum(powers) @ value
+
+
+@wrong("04.attention", "raised TypeError")
+class NoAxis:
+    def attention(query, key, value, visible):
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax() @ value
+
+
+@wrong("04.attention", "out of bounds")
+class TheBankOfTheLesson:
+    def attention(query, key, value, visible):
+        return (query[4] @ key.T / math.sqrt(query.shape[-1])).softmax(-1) @ value
+
+
+@wrong("04.attention", "size of tensor a (5)")
+class MaskOfThePage:
+    def attention(query, key, value, visible):
+        visible = torch.ones(5, 5).tril().bool()
+        scores = query @ key.T / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value
+
+
+@wrong("04.attention", "size of tensor a (2)")
+class QueryTimesKey:
+    def attention(query, key, value, visible):
+        scores = query * key / math.sqrt(query.shape[-1])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ value

@@ -42,10 +42,21 @@ turn = Turn(
     ready_made=("torch.nn.functional.scaled_dot_product_attention",),
     errors={
         "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
-        "name 'D' is not defined": "D is the number of entries in one query: `query.shape[-1]`.",
+        "name 'D' is not defined|not torch.Size": "D is the number of entries in one query: `query.shape[-1]`.",
+        "name 'mask' is not defined": "Here the mask is called `visible`.",
+        "name 'self' is not defined": "This is a function, not a layer: all that it needs are its four arguments.",
+        "name 'inf' is not defined|masked_fill.*invalid combination": "`scores.masked_fill(~visible, -math.inf)` "
+        "takes a table of True and False, and a number.",
+        r"W_[QKV]": "The arguments are queries, keys and values already: x W_Q, x W_K and x W_V.",
         r"sqrt\(\): argument": "`torch.sqrt` takes a tensor; for a plain number, use `math.sqrt`.",
         "math range error": "Right, until scores pass 709: then `math.exp` overflows. Subtract the row's largest score "
         "first, or let `softmax(dim=-1)` do it.",
+        "only one element tensors": "`math.exp` takes one number; `torch.exp` takes a whole table.",
+        r"softmax\(\) missing|'Softmax'": "Which axis must add up to 1? For each query, the keys: "
+        "`scores.softmax(dim=-1)`.",
+        "is out of bounds|is invalid for input": "T, S and D differ from case to case: take them from the arguments.",
+        r"size of tensor [ab] \(5\)": "The sentence on the page has 5 words, this case has other sizes. Use nothing "
+        "but the four arguments.",
         "inside of expression|ambiguous": "`not` judges a whole tensor. `~visible` turns every True into False.",
         "not enough values": "There is no batch here: `query` is (T, D), and `query.shape` has two numbers.",
         "too many values to unpack": "A vector has D entries, and D differs from case to case.",
@@ -54,6 +65,7 @@ turn = Turn(
         r"Dimension out of range|Dimension specified as|too many indices": "There is no batch here: (T, D), with axes "
         "0 and 1. `key.T` swaps them, and the last one is -1.",
         r"size of tensor a.*\* ?value": "`*` multiplies entry by entry. `weights @ value` mixes the values.",
+        r"size of tensor a.*query \* ?key": "`*` multiplies entry by entry. `query @ key.T` makes a score per pair.",
         r"size of tensor a.*sum\((dim=|axis=)?-?1\)": "`sum(-1)` gives (T,), and dividing a (T, S) table by it divides "
         "columns. `sum(-1, keepdim=True)` keeps a column, (T, 1).",
         "size of tensor a": "With T queries and S keys, scores, `visible` and weights are (T, S): a row per query. "
@@ -80,8 +92,10 @@ def _vectors(rng: random.Random, T: int, S: int, D: int, scale: float = 1.0) -> 
 
 
 def _all_visible(rng: random.Random) -> list[Call]:
+    """The last one is the first one again."""
     sizes = [(2, 3, 2), (1, 1, 3), (3, 5, 4), (4, 4, 2), (2, 7, 16)]
-    return [(*_vectors(rng, T, S, D), torch.ones(T, S, dtype=torch.bool)) for T, S, D in sizes]
+    calls = [(*_vectors(rng, T, S, D), torch.ones(T, S, dtype=torch.bool)) for T, S, D in sizes]
+    return [*calls, calls[0]]
 
 
 def _some_hidden(rng: random.Random) -> list[Call]:
@@ -114,11 +128,46 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     return _not_finite(calls, right, got)
 
 
+def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Of all keys visible: not the same twice, or another form than (T, D) for each call."""
+    if (
+        difference(calls[0], calls[-1]) is None
+        and difference(got[0], got[-1]) is not None
+        and difference(got[-1], got[0]) is not None
+    ):
+        return "The same inputs give another result each time.", "What is random? A new layer? Dropout?"
+    pairs = list(zip(right, got, strict=True))
+    if all(type(answer) is tuple and difference(wanted, answer[0]) is None for wanted, answer in pairs):
+        return f"You return {len(got[0])} things, and the first is right.", "Return only that one."
+    if type(got[0]) is list and all(type(part) is tuple for part in got[0]):
+        hint = "`read` returns its weights, too. Keep what it mixes, and `torch.stack` a list of those."
+        return "The result is a list of pairs.", hint
+    if any(type(answer) is not Tensor for answer in got):
+        return None
+    shapes = [tuple(answer.shape) for answer in got]
+    sizes = [(*call[3].shape, call[0].shape[1]) for call in calls]  # (T, S, D)
+    if all(shape in ((D,), (1, D)) for shape, (_, _, D) in zip(shapes, sizes, strict=True)):
+        return "Only one query was answered.", "Is `return` inside the loop? Row t of (T, D) is what query t reads."
+    if all(shape == (T * D,) for shape, (T, _, D) in zip(shapes, sizes, strict=True)):
+        return "The outputs are one long row.", "`torch.stack(outputs)` puts them one below the other, (T, D)."
+    if all(shape == (T, S) for shape, (T, S, _) in zip(shapes, sizes, strict=True)):
+        return "The result has a number per query and key, (T, S).", "Weights do. They mix the values: (T, S) @ (S, D)."
+    if all(answer.dim() > 2 and answer.numel() == wanted.numel() for wanted, answer in pairs):
+        return "The result has extra axes, as for a batch of texts.", "Here it is one head of one text: return (T, D)."
+    return _not_finite(calls, right, got)
+
+
 def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     finite = [one is None or bool(one.isfinite().all()) for one in map(as_tensor, got)]
     if all(finite):
         return None
     first = finite.index(False)
+    if all(one is not None and one.isnan().all() for one in map(as_tensor, got)):
+        hint = (
+            "Is every visible key hidden? `masked_fill` fills where its mask is True. Or is 0 multiplied by infinity, "
+            "or a root taken of a negative number?"
+        )
+        return "Every number of the result is NaN.", hint
     if all(difference(*pair) is None if fine else _extreme(call) for call, pair, fine in zip(
         calls, zip(right, got, strict=True), finite, strict=True
     )):  # fmt: skip
@@ -128,7 +177,7 @@ def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanat
             hint,
             first,
         )
-    hint = "Is every score of a row minus infinity? Or is 0 divided by 0?"
+    hint = "Is every score of a row minus infinity, or one of them plus infinity? Or is 0 divided by 0?"
     return "The result contains NaN or infinity.", hint, first
 
 
@@ -145,7 +194,7 @@ def _other_dtype(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
     return None
 
 
-every_key = turn.probe("every key is visible", _all_visible, _not_finite)
+every_key = turn.probe("every key is visible", _all_visible, _other_form)
 every_key.mistake(
     "The scores are not divided by sqrt(D).",
     "A dot product of D numbers spreads like sqrt(D). Divide by `math.sqrt(query.shape[-1])` before the softmax.",
@@ -218,10 +267,21 @@ every_key.mistake(
     lambda query, key, value, visible: _head(query, key, torch.eye(len(key)), visible),
 )
 every_key.mistake(
-    "Every number of the result is NaN.",
-    "Is the mask inverted, so that every visible key is hidden? Or is 0 multiplied by infinity? "
-    "`masked_fill(~visible, -math.inf)` fills where its mask is True, and multiplies nothing.",
-    lambda query, key, value, visible: _head(query, key, value, ~visible),
+    "The softmax is taken twice.",
+    "Once: its results are the weights. A second one makes them all but equal.",
+    lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5).softmax(-1).softmax(-1) @ value,
+)
+every_key.mistake(
+    "The softmax is taken over the whole table: all weights together add up to 1.",
+    "Each row must add up to 1: `scores.softmax(dim=-1)`.",
+    lambda query, key, value, visible: (
+        (query @ key.T / query.shape[-1] ** 0.5).flatten().softmax(0).unflatten(0, visible.shape) @ value
+    ),
+)
+every_key.mistake(
+    "The scores above the diagonal are set to 0, which still gives them a weight, since exp(0) is 1.",
+    "`tril` does that. What is hidden stands in `visible`, and its score must be minus infinity.",
+    lambda query, key, value, visible: (query @ key.T / query.shape[-1] ** 0.5).tril().softmax(-1) @ value,
 )
 every_key.mistake(
     "Query t reads only the keys 0 to t, although `visible` lets it read more.",

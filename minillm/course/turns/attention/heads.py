@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import moved
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.attention.head import attention
@@ -59,17 +60,26 @@ turn = Turn(
         "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
         "name 'n_heads' is not defined": "`forward` finds it as `self.n_heads`.",
         "name 'D' is not defined": "D is the width of one head: all columns of x, divided by `self.n_heads`.",
-        "W_[QKV]": "The layer holds its own matrices: `self.query(x)` computes x W_Q, for all heads at once.",
-        "unsupported operand": "A layer is called, not multiplied: `self.query(x)`.",
+        "unsupported operand|'Linear' object": "A layer is called, not multiplied or cut: `self.query(x)`.",
+        "(?i)W_[QKV]": "The layer holds its own matrices: `self.query(x)` computes x W_Q, for all heads at once.",
+        "local variable '(query|key|value)'|'MultiHead' object has no attribute": "The layer holds `self.n_heads`, "
+        "`self.query`, `self.key`, `self.value` and `self.output`, and no more.",
         "must be integers|'float' object": "`/` gives a float, even if nothing is left "
         "over; `//` gives a whole number.",
         "not enough values": "There is no batch here: x is (T, C), and `x.shape` has two numbers.",
         r"shapes cannot be multiplied \(3x2 .*self\.output\(": "Only the D columns of one head arrive at "
         "`self.output`. Is `return` inside the loop, or are the heads added up? They belong side by side.",
+        r"\(3x8 and 4x4\)": "Each head is C columns wide, so two are too many for `self.output`. Have you cut query, "
+        "key and value, each to D columns?",
+        r"\(3x2 and 4x3\)": "The query has D columns, and the key still has C: cut query, key and value alike.",
+        "size mismatch, got input": "`query[h]` is one token. A head has all T rows and D columns: `query[:, own]`.",
+        r"size of tensor [ab] \(5\)": "The sentence on the page has 5 words, this text has another length. Project x: "
+        "`self.query(x)`.",
+        "must be tuple of Tensors": "`torch.cat` takes a list of tensors: `torch.cat(heads, dim=-1)`.",
         r"\(5x4 and 6x6\)": "Is D always 2? It is C / n_heads, and differs from case to case.",
-        r"mat1 and mat2 shapes.*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side by side: "
-        "`torch.cat(heads, dim=-1)`. (`torch.cat(heads)` puts them one below the other.)",
-        r"mat1 and mat2 shapes cannot be multiplied \(\d+x\d+ and (\d+)x\1\)": "Is the input cut into heads? Each "
+        r"mat1 and mat2 shapes(?!.*dim=-1).*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side "
+        "by side: `torch.cat(heads, dim=-1)`. (`torch.cat(heads)` puts them one below the other.)",
+        r"x2 and 4x4\)|x3 and 6x6\)": "Is the input cut into heads? Each "
         "projection takes all C columns of x: apply it to x, then cut what it returns.",
         "batch2|shape of the mask|size of tensor a": "`attention` takes one head at a time, with all T rows and D "
         "columns: `query[:, own]`, or `query[h]` after `view(T, H, D).transpose(0, 1)`.",
@@ -157,13 +167,29 @@ def _other_masks(rng: random.Random) -> list[Call]:
     return [(*call[:3], (numbers(rng, *call[3].shape) > 0) | torch.eye(len(call[3])).bool()) for call in calls]
 
 
+def _again(calls: list[Call]) -> list[Call]:
+    """These calls, and the first of them a second time."""
+    return [*calls, calls[0]]
+
+
+def _first_two(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
+    """Two heads, the first of which has two columns, however many there are."""
+    parts = [(x @ weights[f"{name}.weight"].T).split([2, sizes[0] - 2], -1) for name in ("query", "key", "value")]
+    heads = [F.scaled_dot_product_attention(q, k, v, visible) for q, k, v in zip(*parts, strict=True)]
+    return torch.cat(heads, -1) @ weights["output.weight"].T
+
+
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    if difference(calls[0], calls[-1]) is None and difference(got[0], got[-1]) is not None:
+        return "The same inputs give another result each time.", "What is random? A new layer? Use the four of `self`."
     if type(got[0]) in (list, tuple):
         return "The heads are returned as a list.", "Put them side by side with `torch.cat`, then apply `self.output`."
     if type(got[0]) is Tensor and got[0].dim() == 3:
         sentence = f"The heads are still apart: the result is {tuple(got[0].shape)}."
         return sentence, "Put them side by side, (T, C), then apply `self.output`."
-    for first in range(0, len(calls), 2):
+    if type(got[0]) is Tensor and got[0].shape == (len(right[0]), right[0].shape[1] // calls[0][0][1]):
+        return "The result is as wide as one head.", "Is `return` inside the loop? Put all heads side by side."
+    for first in range(0, len(calls) - 1, 2):
         changed = moved(calls[first][2], calls[first + 1][2])[0]
         early = [t for t in moved(got[first], got[first + 1]) if t < changed]
         if early:
@@ -173,7 +199,7 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     return None
 
 
-two_heads = turn.probe("two heads", lambda rng: _texts(rng, (3, 4, 2), (5, 6, 2)), _leak)
+two_heads = turn.probe("two heads", lambda rng: _again(_texts(rng, (3, 4, 2), (5, 6, 2))), _leak)
 two_heads.mistake(
     "The input is cut into heads, so each head reads only its own columns of x.",
     "Apply `self.query`, `self.key` and `self.value` to all of x first, then cut what they return.",
@@ -210,6 +236,16 @@ two_heads.mistake(
     partial(_multi_head, cut=_cut_cards),
 )
 two_heads.mistake(
+    "The columns are cut in blocks, but joined in turn: first one column of each head.",
+    "All D columns of head 0 come first, then those of head 1: `torch.cat(heads, dim=-1)`.",
+    partial(_multi_head, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
+)
+two_heads.mistake(
+    "The first head always has two columns.",
+    "D is C / n_heads, and differs from case to case, like the number of heads.",
+    _first_two,
+)
+two_heads.mistake(
     "The scores are divided by sqrt(C); each head is only D wide.",
     "The dot product of one head has D = C / n_heads terms: divide by sqrt(D).",
     lambda sizes, *others: _multi_head(sizes, *others, scale=sizes[0] ** -0.5),
@@ -232,6 +268,13 @@ two_heads.mistake(
     ),
 )
 two_heads.mistake(
+    "The output projection multiplies by its weights without a transpose, as in `heads @ self.output.weight`.",
+    "`nn.Linear` stores its matrix transposed. Call the layer: `self.output(heads)`.",
+    lambda sizes, weights, *others: _multi_head(
+        sizes, {name: w.T if name == "output.weight" else w for name, w in weights.items()}, *others
+    ),
+)
+two_heads.mistake(
     "The columns of neighboring heads overlap: head h begins at column h.",
     "Head h begins at column h * D and ends before column (h + 1) * D.",
     partial(_multi_head, cut=lambda part, H: part.unfold(1, part.shape[1] // H, 1)[:, :H].transpose(0, 1)),
@@ -250,6 +293,21 @@ two_heads.mistake(
     "The keys come from the query projection.",
     "There are three projections: the keys are `self.key(x)`.",
     partial(_multi_head, names=("query", "query", "value", "output")),
+)
+two_heads.mistake(
+    "The keys and the values have changed places.",
+    "`attention` takes query, key and value in this order; the keys are `self.key(x)`.",
+    partial(_multi_head, names=("query", "value", "key", "output")),
+)
+two_heads.mistake(
+    "Each head reads x itself, without the projections.",
+    "Queries, keys and values are `self.query(x)`, `self.key(x)` and `self.value(x)`. Cut those.",
+    partial(_multi_head, names=(None, None, None, "output")),
+)
+two_heads.mistake(
+    "One head reads x itself, without the projections.",
+    "Queries, keys and values are `self.query(x)`, `self.key(x)` and `self.value(x)`. Then cut them into heads.",
+    lambda sizes, *others: _multi_head((sizes[0], 1), *others, names=(None, None, None, "output")),
 )
 two_heads.mistake(
     "The values come from the key projection.",

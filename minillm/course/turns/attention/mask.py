@@ -30,8 +30,12 @@ turn = Turn(
         "Compare a column of positions (the queries) with a row of positions (the keys): broadcasting makes the table.",
     ),
     errors={
-        "at least 2 dimensions": "`torch.ones(T, T)` is a table, `torch.ones(T)` a row.",
-        "name 'words' is not defined|object of type 'int' has no len": "The number of tokens is the argument `T`.",
+        "at least 2 dimensions|must be Tensor, not int": "T is a number: `torch.ones(T)` makes a row, and "
+        "`torch.ones(T, T)` a table.",
+        "name 'words' is not defined|'int' (object )?has no": "The number of tokens is the argument `T`, a "
+        "plain number.",
+        "name '([ts]|position)' is not defined": "`torch.arange(T)` holds all positions. You need them twice: as a "
+        "column of queries and as a row of keys.",
         r"ambiguous": "`not` and `and` judge a whole tensor. `~` and `&` work entry by entry.",
         r"index \d+ is out of bounds|shape mismatch": "T differs from case to case: make the table from `T` alone.",
     },
@@ -48,11 +52,18 @@ def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> Ex
     for index, (mask, answer) in enumerate(zip(right, got, strict=True)):
         if type(answer).__module__ == "numpy":
             return "The mask is a numpy array.", "Make it a tensor: `torch.from_numpy(mask)`, or use torch throughout."
+        if answer is None:
+            return f"For T = {len(mask)}, the function returns None.", "Does every path end in `return`?", index
         if type(answer) is not Tensor:
             return "The mask must be a tensor of True and False.", "`torch.tensor(rows)` turns nested lists into one."
         if answer.dim() == 2 and answer.shape != mask.shape:
             T, (rows, columns) = len(mask), answer.shape
             return f"For T = {T} the mask has {rows} rows and {columns} columns.", "T differs from case to case.", index
+        if answer.dim() == 1 and len(answer) == len(mask):
+            hint = "A row of positions, compared with a column of them (`position[:, None]`), makes a table."
+            return "The mask is one row, not a table with a row per query.", hint, index
+        if answer.dim() == 1 and len(answer) == mask.numel():
+            return "The mask is one long row.", "Make a list for each query: a list of lists makes a table.", index
         if answer.shape != mask.shape and answer.numel() == mask.numel() and answer.dim() > 2:
             return "The mask has extra axes, as for a batch of texts.", "Here it is one text: return (T, T)."
         if answer.shape == mask.shape and (wrong := (answer.bool() != mask).nonzero().tolist()):
@@ -97,6 +108,11 @@ any_length.mistake(
     "Each query sees its own key and no other.",
     "The keys before it are visible, too: compare with `>=`, not `==`.",
     lambda T: torch.eye(T).bool(),
+)
+any_length.mistake(
+    "Only the first row is filled in.",
+    "Is `return` inside the loop? It ends the function in the first round.",
+    lambda T: causal_mask(T) & (torch.arange(T) == 0)[:, None],
 )
 any_length.mistake(
     "The mask holds numbers to add to the scores: 0 and minus infinity.",

@@ -40,10 +40,20 @@ turn = Turn(
     ),
     errors={
         "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
+        "not enough values": "There is no batch here: `query` is (H, T, D), `key` and `value` are (K, T, D).",
+        r"visible\[": "`visible` is (T, S), and the same for every head.",
+        "index 4 is out of bounds for dimension 0 with size 4": "There is no query head 4 here. The number of heads "
+        "differs from case to case: it is `len(query)`.",
         "index .* (is )?out of (bounds|range)": "There are K key/value heads. With H / K neighbors per head, the "
         "last query head must get number K - 1.",
         "only integers|must be integers|'float' object": "`/` gives a float; `//` gives a whole number.",
         "name '[HK]' is not defined": "H is `len(query)`, K is `len(key)`.",
+        "name 'self' is not defined": "This is a function, not a layer: H is `len(query)`, K is `len(key)`.",
+        "tensors used as indices": "`for h in query` gives the heads, `for h in range(len(query))` their numbers.",
+        "at least 1D": "`repeat_interleave` flattens its tensor unless you tell it `dim=0`, the axis of the heads.",
+        r"\(2x2 and 4x2\)": "The keys are wider than the queries. Heads are axis 0: repeat along `dim=0`.",
+        r"\([56]\) must match .* b \(2\)|\(2\) must match .* b \([56]\)": "That is the length of a sentence on the "
+        "page. Here T differs from case to case: use nothing but the four arguments.",
         "must match the size|size of tensor a|batch2|match the existing size|mat1 and mat2": "`attention` takes one "
         "head at a time: `query[h]` is (T, D), and so is the key that it shares.",
         "must be Tensor, not list": "The outputs are still a list. `torch.cat(outputs, dim=-1)` makes one tensor.",
@@ -66,6 +76,10 @@ def _in_turn(part: Tensor, H: int) -> Tensor:
 
 def _first(part: Tensor, H: int) -> Tensor:
     return part[:1].expand(H, -1, -1)
+
+
+def _threes(part: Tensor, H: int) -> Tensor:
+    return part[(torch.arange(H) // 3).clamp(max=len(part) - 1)]
 
 
 def _backwards(part: Tensor, H: int) -> Tensor:
@@ -103,14 +117,21 @@ def _other_masks(rng: random.Random) -> list[Call]:
 
 
 def _too_few(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    (_H, T, D), K = calls[0][0].shape, len(calls[0][1])
-    if type(got[0]) is Tensor and got[0].shape == (T, D):
-        return "Only one head was returned.", "Is `return` inside the loop? Or does each round overwrite the last?"
-    if type(got[0]) is Tensor and got[0].shape == (T, K * D):
-        return (
-            "Only K heads were computed.",
-            "There is one output per query head, H of them. (`zip` stops at the shorter.)",
-        )
+    """Another number of outputs than there are query heads."""
+    for index, ((query, key, *_), answer) in enumerate(zip(calls, got, strict=True)):
+        (H, T, D), K = query.shape, len(key)
+        if type(answer) is not Tensor or answer.dim() != 2 or len(answer) != T or answer.shape[1] % D:
+            return None
+        n = answer.shape[1] // D
+        if n == 1 < H:
+            hint = "Is `return` inside the loop? Or does each round overwrite the last?"
+            return "Only one head was returned.", hint, index
+        if n < H:
+            hint = "There is one output per query head. (`zip` stops at the shorter.)"
+            return f"Only {n} of {H} heads were computed.", hint, index
+        if n == H * K > H:
+            hint = "Two loops, one inside the other, go through all pairs. Each query head reads one of them."
+            return "Each query head reads every key/value head.", hint, index
     return None
 
 
@@ -124,6 +145,31 @@ groups.mistake(
     "Every query head reads key/value head 0.",
     "The first H / K query heads read number 0, the next ones number 1.",
     partial(_grouped, keys=_first, values=_first),
+)
+groups.mistake(
+    "Three neighbors share, in every case.",
+    "How many share differs from case to case: H / K.",
+    partial(_grouped, keys=_threes, values=_threes),
+)
+groups.mistake(
+    "The outputs are in another order: first one of each group, then the next.",
+    "The output of query head h comes at place h. Is the loop over the groups the outer one?",
+    partial(_grouped, join=lambda heads: _side_by_side(heads.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1))),
+)
+groups.mistake(
+    "The columns are joined in turn: first one column of each head.",
+    "All D columns of head 0 come first, then those of head 1: `torch.cat(outputs, dim=-1)`.",
+    partial(_grouped, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
+)
+groups.mistake(
+    "The outputs are one below the other, (H * T, D).",
+    "`torch.cat(outputs)` joins rows. `torch.cat(outputs, dim=-1)` puts the columns side by side, (T, H * D).",
+    partial(_grouped, join=lambda heads: heads.flatten(0, 1)),
+)
+groups.mistake(
+    "The outputs of all heads are averaged.",
+    "They belong side by side: `torch.cat(outputs, dim=-1)`.",
+    partial(_grouped, join=lambda heads: heads.mean(0)),
 )
 groups.mistake(
     "The keys are shared among neighbors, but every head takes its values from head 0.",
@@ -161,7 +207,7 @@ groups.mistake(
     partial(_grouped, join=lambda heads: heads),
 )
 groups.mistake(
-    "The heads are one below the other, or joined along the tokens.",
+    "The heads are joined along the tokens.",
     "`torch.cat(outputs, dim=-1)` puts the columns side by side, (T, H * D).",
     partial(_grouped, join=lambda heads: heads.reshape(heads.shape[1], -1)),
 )
