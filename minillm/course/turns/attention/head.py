@@ -92,10 +92,10 @@ def _vectors(rng: random.Random, T: int, S: int, D: int, scale: float = 1.0) -> 
 
 
 def _all_visible(rng: random.Random) -> list[Call]:
-    """The last one is the first one again."""
+    """The last one, which is the largest, comes twice."""
     sizes = [(2, 3, 2), (1, 1, 3), (3, 5, 4), (4, 4, 2), (2, 7, 16)]
     calls = [(*_vectors(rng, T, S, D), torch.ones(T, S, dtype=torch.bool)) for T, S, D in sizes]
-    return [*calls, calls[0]]
+    return [*calls, calls[-1]]
 
 
 def _some_hidden(rng: random.Random) -> list[Call]:
@@ -131,9 +131,9 @@ def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
 def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Of all keys visible: not the same twice, or another form than (T, D) for each call."""
     if (
-        difference(calls[0], calls[-1]) is None
-        and difference(got[0], got[-1]) is not None
-        and difference(got[-1], got[0]) is not None
+        difference(calls[-2], calls[-1]) is None
+        and difference(got[-2], got[-1]) is not None
+        and difference(got[-1], got[-2]) is not None
     ):
         return "The same inputs give another result each time.", "What is random? A new layer? Dropout?"
     pairs = list(zip(right, got, strict=True))
