@@ -171,3 +171,25 @@ class TorchProdDouble:
     def pass_at_k(n, c, k):
         i = torch.arange(k, dtype=torch.float64)
         return (1 - ((n - c - i).clamp(min=0) / (n - i)).prod()).item()
+
+
+@right("11a.pass_at_k")
+class WithoutGuard:
+    def pass_at_k(n, c, k):
+        """Where fewer than k are wrong, one factor is 0."""
+        return 1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1))
+
+
+@right("11a.pass_at_k")
+class Recursion:
+    def pass_at_k(n, c, k):
+        def at(n, k):
+            return c / n + (1 - c / n) * at(n - 1, k - 1) if k and c else 0.0
+
+        return at(n, k)
+
+
+@right("11a.pass_at_k")
+class OrderedDraws:
+    def pass_at_k(n, c, k):
+        return 1 - math.perm(n - c, k) / math.perm(n, k)

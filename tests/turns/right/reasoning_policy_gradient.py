@@ -155,3 +155,20 @@ class LossOfShapeOneSqueezed:
         adv = ((rewards - rewards.mean()) / (rewards.std() + 1e-6)).reshape(1, -1)
         means = ((log_probs * mask).sum(1) / mask.sum(1)).reshape(-1, 1)
         return -(adv @ means).squeeze() / rewards.numel()
+
+
+@right("11a.policy_gradient")
+class MeanWithoutNan:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        per_answer = torch.where(mask, log_probs, torch.nan).nanmean(dim=1)
+        centered = rewards - rewards.mean()
+        spread = (centered @ centered / (len(rewards) - 1)) ** 0.5
+        return -(centered / (spread + 1e-6) @ per_answer) / len(rewards)
+
+
+@right("11a.policy_gradient")
+class OneProduct:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        weights = mask / mask.sum(1, keepdim=True) / len(rewards)
+        return -torch.einsum("b,bt,bt->", advantages, log_probs, weights)

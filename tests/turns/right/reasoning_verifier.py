@@ -181,3 +181,16 @@ class TryPopFromSet:
         except ValueError:
             return 0.0
         return torch.tensor(only == result).float().item()
+
+
+@right("11a.verifier")
+class LetterByLetter:
+    def verifier(answer, result):
+        digits, seen = "", []
+        for letter in answer.split("Answer:")[-1] + " ":
+            if letter.isdigit():
+                digits += letter
+            elif digits:
+                seen.append(int(digits))
+                digits = ""
+        return float(bool(seen) and all(number == result for number in seen))

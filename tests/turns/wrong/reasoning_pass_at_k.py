@@ -1,5 +1,6 @@
 """Wrong answers to the turn 11a.pass_at_k, as learners write them."""
 
+import itertools
 import math
 import statistics
 
@@ -365,7 +366,7 @@ class CaretForPower:
 
 
 # wrong: It counts ordered draws above and unordered draws below.
-@wrong("11a.pass_at_k", "This is the probability that all k answers are right")
+@wrong("11a.pass_at_k", "")
 class OrderedOverUnordered:
     def pass_at_k(n, c, k):
         none = math.perm(n - c, k) / math.comb(n, k)
@@ -520,3 +521,100 @@ class ThousandDraws:
 class MissesWithReplacement:
     def pass_at_k(n, c, k):
         return (1 - c / n) ** k
+
+
+# wrong: The product of Chen et al. begins and ends one too early.
+@wrong("11a.pass_at_k", "The product of the factors 1 - k / i begins and ends one i too early")
+class ProductShifted:
+    def pass_at_k(n, c, k):
+        if n - c < k:
+            return 1.0
+        return 1.0 - np.prod(1.0 - k / np.arange(n - c, n))
+
+
+# wrong: As many wrong answers are left after each draw.
+@wrong("11a.pass_at_k", "still counts among the wrong ones")
+class WrongOnesPutBack:
+    def pass_at_k(n, c, k):
+        missed = 1.0
+        for i in range(k):
+            missed *= (n - c) / (n - i)
+        return 1 - missed
+
+
+# wrong: It counts the draws from 1.
+@wrong("11a.pass_at_k", "The first of the k draws is left out")
+class FirstDrawLeftOut:
+    def pass_at_k(n, c, k):
+        missed = 1.0
+        for i in range(1, k):
+            missed *= (n - c - i) / (n - i)
+        return 1 - missed
+
+
+# wrong: The sum ends before k right answers.
+@wrong("11a.pass_at_k", "The draws in which all k answers are right are left out")
+class AllRightLeftOut:
+    def pass_at_k(n, c, k):
+        return sum(math.comb(c, i) * math.comb(n - c, k - i) for i in range(1, k)) / math.comb(n, k)
+
+
+# wrong: It sums over draws without a right one, too.
+@wrong("11a.pass_at_k", "The result is 1 here, although a draw may miss")
+class SumFromZero:
+    def pass_at_k(n, c, k):
+        return sum(math.comb(c, i) * math.comb(n - c, k - i) for i in range(k + 1)) / math.comb(n, k)
+
+
+# wrong: It draws two, as the example of the page does.
+@wrong("11a.pass_at_k", "This is pass@2, whatever k is")
+class AlwaysTwo:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(n - c, 2) / math.comb(n, 2)
+
+
+# wrong: It orders all answers.
+@wrong("11a.pass_at_k", "The orders of all answers are counted")
+class OrdersOfAll:
+    def pass_at_k(n, c, k):
+        return 1 - math.factorial(n - c) / math.factorial(n)
+
+
+# wrong: It returns 0 where no draw can miss.
+@wrong("11a.pass_at_k", "Where fewer than k answers are wrong, the result is 0 here")
+class GuardWithZero:
+    def pass_at_k(n, c, k):
+        if n - c < k:
+            return 0.0
+        return 1 - math.comb(n - c, k) / math.comb(n, k)
+
+
+# wrong: It refuses where no draw can miss.
+@wrong("11a.pass_at_k", "`pass_at_k` raised ValueError: k is too large")
+class Refuses:
+    def pass_at_k(n, c, k):
+        if n - c < k:
+            raise ValueError("k is too large")
+        return 1 - math.comb(n - c, k) / math.comb(n, k)
+
+
+# wrong: There are four answers in the example of the page, and here.
+@wrong("11a.pass_at_k", "`pass_at_k` raised ValueError: n must be a non-negative integer")
+class AlwaysOfFour:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(4 - c, k) / math.comb(4, k)
+
+
+# wrong: The function of the pocket calculator.
+@wrong("11a.pass_at_k", "`pass_at_k` raised AttributeError")
+class PocketCalculator:
+    def pass_at_k(n, c, k):
+        return 1 - math.nCr(n - c, k) / math.nCr(n, k)
+
+
+# wrong: It is right, and lists the draws: k of 512 answers are drawn on the page.
+@wrong("11a.pass_at_k", "`pass_at_k` has not finished")
+class ListsAllDraws:
+    def pass_at_k(n, c, k):
+        draws = list(itertools.combinations([True] * c + [False] * (n - c), k))
+        return sum(map(any, draws)) / len(draws)

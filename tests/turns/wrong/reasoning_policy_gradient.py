@@ -661,3 +661,145 @@ class GroupsOfEight:
         groups = rewards.view(-1, 8)
         adv = (groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + 1e-6)
         return -(adv.view(-1) * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It copies the advantages of the table.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError")
+class AdvantagesOfTheTable:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = torch.tensor([1.5, -0.5, -0.5, -0.5])
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It copies the mean and the standard deviation of the table.
+@wrong("11a.policy_gradient", "The mean 0.25 and the standard deviation 0.5 are those of the table")
+class StatisticsOfTheTable:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - 0.25) / 0.5
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: nanochat's loss; there, the log-probabilities of padding are 0.
+@wrong("11a.policy_gradient", "No standard deviation, and the padding is summed, too")
+class NanochatUnmasked:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = rewards - rewards.mean()
+        return -(log_probs * advantages.unsqueeze(-1)).sum() / mask.sum().clamp(min=1)
+
+
+# wrong: It forgets the sum so far.
+@wrong("11a.policy_gradient", "Only the last answer counts, divided")
+class OverwritesTheSum:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        for advantage, row, own in zip(advantages, log_probs, mask, strict=True):
+            loss = -advantage * row[own].mean()
+        return loss / len(rewards)
+
+
+# wrong: It forgets the sum so far, and nothing is divided.
+@wrong("11a.policy_gradient", "Only the last answer counts.")
+class OverwritesTheSumUndivided:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        for advantage, row, own in zip(advantages, log_probs, mask, strict=True):
+            loss = -advantage * row[own].mean()
+        return loss
+
+
+# wrong: Groups have eight answers on the page, and here any number.
+@wrong("11a.policy_gradient", "The sum over answers is divided by 8")
+class AlwaysEight:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).sum() / 8
+
+
+# wrong: The right answer of the table has two tokens.
+@wrong("11a.policy_gradient", "Each answer's sum is divided by 2")
+class AlwaysTwoTokens:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * (log_probs * mask).sum(1) / 2).mean()
+
+
+# wrong: The answers are set to 0, not the padding.
+@wrong("11a.policy_gradient", "The mask is inverted")
+class FillsTheAnswers:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * log_probs.masked_fill(mask, 0.0).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It takes the mean over padding, of which the longest answer has none.
+@wrong("11a.policy_gradient", "The loss is not finite")
+class OnlyPadding:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * (log_probs * ~mask).sum(1) / (~mask).sum(1)).mean()
+
+
+# wrong: The small number stands under the root.
+@wrong("11a.policy_gradient", "The 1e-6 is added to the variance")
+class UnderTheRoot:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.var() + 1e-6).sqrt()
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: TRL reshapes the rewards into groups.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError: shape '[-1, 4]'")
+class GroupsOfFour:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        means = rewards.view(-1, 4).mean(dim=1).repeat_interleave(4)
+        stds = rewards.view(-1, 4).std(dim=1).repeat_interleave(4)
+        advantages = (rewards - means) / (stds + 1e-4)
+        return -((log_probs * advantages.unsqueeze(1) * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: PPO's ratio needs an older policy.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised NameError")
+class RatioToAnOlderPolicy:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        ratio = torch.exp(log_probs - old_log_probs)  # noqa: F821
+        return -(ratio * (rewards - rewards.mean())[:, None] * mask).mean()
+
+
+# wrong: It takes a global of the page.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised NameError")
+class GlobalOfThePage:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * (log_p * mask).sum(1) / mask.sum(1)).mean()  # noqa: F821
+
+
+# wrong: Numpy's functions on tensors.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised TypeError")
+class NumpyOfTensors:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - np.mean(rewards)) / (np.std(rewards) + 1e-6)
+        return -np.mean(advantages * np.sum(log_probs * mask, 1) / np.sum(mask, 1))
+
+
+# wrong: It forgets to call `mean`.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised TypeError")
+class MethodNotCalled:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean) / (rewards.std() + 1e-6)
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+
+
+# wrong: It takes the mean of True and False.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError: mean()")
+class MeanOfTheMask:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * (log_probs * mask).mean(1) / mask.mean(1)).mean()
+
+
+# wrong: It cuts all answers at once.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised TypeError: only integer tensors")
+class CutsByASlice:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * log_probs[:, : mask.sum(1)].mean(1)).mean()

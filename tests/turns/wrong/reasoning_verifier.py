@@ -589,3 +589,92 @@ class EvaluatesTheSteps:
 class FirstCharacter:
     def verifier(answer, result):
         return float(answer.rpartition("Answer:")[2].strip()[0] == str(result))
+
+
+# wrong: It takes the last word of an answer without words.
+@wrong("11a.verifier", "`verifier` raised IndexError")
+class LastWord:
+    def verifier(answer, result):
+        return float(answer.split()[-1].strip(".") == str(result))
+
+
+# wrong: It looks for numbers in all three pieces at once.
+@wrong("11a.verifier", "`verifier` raised TypeError")
+class ThreePieces:
+    def verifier(answer, result):
+        final = answer.rpartition("Answer:")
+        return float({int(number) for number in re.findall(r"\d+", final)} == {result})
+
+
+# wrong: It makes one number of a list.
+@wrong("11a.verifier", "`verifier` raised TypeError")
+class NumberOfAList:
+    def verifier(answer, result):
+        numbers = re.findall(r"\d+", answer.rpartition("Answer:")[2])
+        return float(int(numbers) == result)
+
+
+# wrong: It puts a list into a set, not its items.
+@wrong("11a.verifier", "`verifier` raised TypeError")
+class SetOfAList:
+    def verifier(answer, result):
+        numbers = re.findall(r"\d+", answer.rpartition("Answer:")[2])
+        return float({numbers} == {result})
+
+
+# wrong: It looks for a number in a text.
+@wrong("11a.verifier", "`verifier` raised TypeError")
+class NumberInText:
+    def verifier(answer, result):
+        return float(result in answer)
+
+
+# wrong: It refuses an answer without a number.
+@wrong("11a.verifier", "`verifier` raised ValueError: no number")
+class RefusesNoNumber:
+    def verifier(answer, result):
+        numbers = re.findall(r"\d+", answer.rpartition("Answer:")[2])
+        if not numbers:
+            raise ValueError("no number")
+        return float({int(number) for number in numbers} == {result})
+
+
+# wrong: It returns at the first number, and nothing where there is none.
+@wrong("11a.verifier", 'For the answer "I do not know.", nothing is returned')
+class ReturnsInTheLoop:
+    def verifier(answer, result):
+        for number in re.findall(r"\d+", answer.rpartition("Answer:")[2]):
+            if int(number) == result:
+                return 1.0
+            return 0.0
+
+
+# wrong: It has no return for a wrong answer.
+@wrong("11a.verifier", 'For the answer "The number is 22.", nothing is returned')
+class ReturnsOnlyOne:
+    def verifier(answer, result):
+        if {int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])} == {result}:
+            return 1.0
+
+
+# wrong: A reward function of TRL takes a list of answers.
+@wrong("11a.verifier", "The result is a list")
+class RewardsOfAList:
+    def verifier(answer, result):
+        return [1.0 if str(result) in content else 0.0 for content in answer]
+
+
+# wrong: It pays a bonus for the form, as R1's format reward does.
+@wrong("11a.verifier", "A reward is 1.5 here")
+class BonusForTheForm:
+    def verifier(answer, result):
+        final = answer.rpartition("Answer:")[2]
+        bonus = 0.5 * ("Answer:" in answer)
+        return float({int(number) for number in re.findall(r"\d+", final)} == {result}) + bonus
+
+
+# wrong: It compares a set with a number.
+@wrong("11a.verifier", "No answer is ever rewarded")
+class SetAndNumber:
+    def verifier(answer, result):
+        return float({int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])} == result)

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import NUMBERS
+from minillm.course.checks.plain import NUMBERS, difference
 from minillm.course.learner.turn import Debrief, Turn
 
 
@@ -31,6 +31,10 @@ turn = Turn(
         r"factorial\(\) not defined|math domain error": "If fewer than k answers are wrong, no draw holds only wrong "
         "ones: their number is 0. `math.comb` knows that.",
         "OverflowError": "Whole numbers may have any size in Python, but a float ends near 1e308. Divide last.",
+        "module 'math' has no attribute": "The number of ways to draw k out of n is `math.comb(n, k)`.",
+        "must be a non-negative integer": "A count below 0: is a size fixed in your code, or a difference the wrong "
+        "way round?",
+        "in the line: raise ": "That line of yours raises it. What is the probability in this case?",
         "division by zero": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this order? "
         "Is it below the line?",
     },
@@ -45,13 +49,19 @@ turn = Turn(
 
 
 def _some_right(rng: random.Random) -> list[Call]:
-    sizes = [(4, 1, 2), (10, 3, 4), (64, 5, 8), (rng.randint(12, 30), rng.randint(2, 5), rng.randint(2, 6))]
+    """Few draws: whoever lists them all must come to an end, since a call to C code cannot be stopped."""
+    sizes = [(4, 1, 2), (10, 3, 4), (64, 5, 3), (rng.randint(12, 30), rng.randint(2, 5), rng.randint(2, 4))]
     return [(4, 1, 1), *sizes]
+
+
+def _many(rng: random.Random) -> list[Call]:
+    """Too many draws to list in all of these calls, though not in any one of them: here the time limit can act."""
+    return [(n, rng.randint(20, 100), 3) for n in rng.sample(range(230, 260), 20)]
 
 
 def _edges(rng: random.Random) -> list[Call]:
     n = rng.randint(5, 9)
-    return [(n, 0, 3), (n, n, 2), (n, 2, n), (n, n - 1, 2), (n, 1, n - 1), (1, 1, 1), (1, 0, 1), (256, 3, 100)]
+    return [(n, 0, 3), (n, n, 2), (n, 2, n), (n, n - 1, 2), (n, 1, n - 1), (1, 1, 1), (1, 0, 1), (256, 1, 254)]
 
 
 def _no_probability(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -82,7 +92,8 @@ some.mistake(
 )
 some.mistake(
     "The result is 1 here, although a draw may miss.",
-    "Does something cut a share below 1 to 0, such as `//`? Or is it only asked whether any answer is right?",
+    "Is a share cut to 0, as by `//`? Does a sum count draws without a right one? Is it only asked whether any answer "
+    "is right?",
     lambda n, c, k: 1.0,
 )
 some.mistake(
@@ -92,7 +103,7 @@ some.mistake(
 )
 some.mistake(
     "This is pass@1, whatever k is.",
-    "With k answers there are k attempts. Count the draws of k answers that hold no right one.",
+    "With k answers there are k attempts. Is `k` used, and does `return` stand below the loop, if there is one?",
     lambda n, c, k: c / n,
 )
 some.mistake(
@@ -136,6 +147,36 @@ some.mistake(
     lambda n, c, k: 1 - math.prod(1 - k / i for i in range(n - c, n + 1)),
 )
 some.mistake(
+    "The product of the factors 1 - k / i begins and ends one i too early.",
+    "There is one factor for each of the c right answers: i runs from n - c + 1 to n.",
+    lambda n, c, k: 1 - math.prod(1 - k / i for i in range(n - c, n)),
+)
+some.mistake(
+    "A wrong answer that was drawn still counts among the wrong ones in the next draw.",
+    "After i draws n - i answers are left, and n - c - i of them are wrong.",
+    lambda n, c, k: 1 - math.prod((n - c) / (n - i) for i in range(k)),
+)
+some.mistake(
+    "The first of the k draws is left out.",
+    "`range(1, k)` has k - 1 numbers. `range(k)` begins with 0.",
+    lambda n, c, k: 1 - math.prod((n - c - i) / (n - i) for i in range(1, k)),
+)
+some.mistake(
+    "The draws in which all k answers are right are left out.",
+    "`range(1, k)` ends before k.",
+    lambda n, c, k: pass_at_k(n, c, k) - math.comb(c, k) / math.comb(n, k),
+)
+some.mistake(
+    "This is pass@2, whatever k is.",
+    "Is a 2 fixed in your code?",
+    lambda n, c, k: pass_at_k(n, c, 2),
+)
+some.mistake(
+    "The orders of all answers are counted, whatever k is.",
+    "Only k answers are drawn: `math.comb(n, k)` counts the ways.",
+    lambda n, c, k: 1 - math.factorial(n - c) / math.factorial(n),
+)
+some.mistake(
     "A wrong answer that was drawn still counts among all n answers in the next draw.",
     "After i draws n - i answers are left, and n - c - i of them are wrong.",
     lambda n, c, k: 1 - math.prod((n - c - i) / n for i in range(k)),
@@ -149,7 +190,18 @@ some.mistake(
     lambda n, c, k: 1 - math.perm(n - c, k) / math.comb(n, k),
 )
 
-edges = turn.probe("no answer is right, all are, or k is n", _edges, _no_probability)
+
+def _no_draw_misses(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str, int] | None:
+    """All is right but a case in which every draw holds a right answer."""
+    wrong = [place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave)]
+    if not all(calls[place][0] - calls[place][1] < calls[place][2] for place in wrong):
+        return None
+    sentence = f"Where fewer than k answers are wrong, the result is {got[wrong[0]]:g} here."
+    return sentence, "Can a draw miss in this case?", wrong[0]
+
+
+turn.probe("many answers", _many, _no_probability)
+edges = turn.probe("no answer is right, all are, or k is n", _edges, _no_draw_misses)
 edges.mistake(
     "Where fewer than k answers are wrong, the result is not 1.",
     "Then every draw holds a right answer. `math.comb(n - c, k)` is 0 there by itself.",

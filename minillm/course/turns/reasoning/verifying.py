@@ -6,6 +6,7 @@ from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference
+from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
 
@@ -30,8 +31,9 @@ turn = Turn(
         "and nothing else.",
     ),
     errors={
-        r"list index out of range.*split\(": 'Without "Answer:", `split` gives one piece, so `[1]` does not exist. '
-        "`[-1]` does.",
+        r"list index out of range.*split\(\)": "An empty text has no words, so `split()` gives an empty list.",
+        r"list index out of range.*split\(.+\)\[1\]": 'Without "Answer:", `split` gives one piece, so `[1]` does '
+        "not exist. `[-1]` does.",
         r"list index out of range.*findall\(": "An answer without any number gives an empty list. It is wrong, so its "
         "reward is 0.0.",
         "list index out of range": 'Which list is too short? Without "Answer:", `split` gives one piece, and without a '
@@ -39,6 +41,15 @@ turn = Turn(
         r"NoneType' object (has no attribute|is not subscriptable)": "`re.search` and `re.match` return None where "
         'nothing matches, for example without "Answer:". Ask for None before you take the group.',
         r"eval\(": "An answer is a sentence, and `eval` reads only Python. `re.findall` finds the numbers in a text.",
+        r"(got 'tuple'|'tuple' object)": "`partition` and `rpartition` give three texts. The part after the marker "
+        "is the third, `[2]`.",
+        "(not|got) 'list'|'list' object has no attribute": "`split` and `findall` give lists of texts. Take one item, "
+        "or loop over them.",
+        "unhashable type": "Braces around a list don't make a set of its items. `set(...)` does, or braces with a "
+        "`for` inside.",
+        "requires string as left operand": r"`result` is a number, and `answer` is text. `re.findall(r'\d+', ...)` "
+        "finds the numbers in a text.",
+        "in the line: raise ": "That line of yours raises it. Which reward should such an answer get?",
         "invalid literal for int|could not convert string": r"`re.findall(r'\d+', final)` finds the numbers in a "
         "sentence, and `int` takes each of them.",
     },
@@ -114,8 +125,21 @@ def _unusual(rng: random.Random) -> list[Call]:
     return [(f"It is {result}.5.", result), ("It is 0.", 0), ("The number is 1234.", 1234), ("It is 7.", 7)]
 
 
-def _one_case(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _one_case(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Rewards are 0 or 1, so a wrong one resembles many mistakes: show a case and guess nothing."""
+    if any(type(gave) is list for gave in got):
+        return (
+            "The result is a list.",
+            "Return one number. `answer` is one text, and a loop over it goes letter by letter.",
+        )
+    if None in got and any(gave is not None for gave in got):
+        place = got.index(None)
+        hint = "Does every way through the function end at a `return`, below the loop if there is one?"
+        return f'For the answer "{calls[place][0]}", nothing is returned.', hint, place
+    other = next((place for place, gave in enumerate(got) if type(gave) in (int, float) and gave not in (0, 1)), None)
+    if other is not None:
+        hint = "Only 1.0 and 0.0 are asked for, whatever else an answer has."
+        return f"A reward is {got[other]:g} here.", hint, other
     wrong = [place for place, (due, gave) in enumerate(zip(right, got, strict=True)) if difference(due, gave)]
     if not all(gave in (0, 1) for gave in got):
         return None
@@ -137,7 +161,8 @@ direct.mistake(
 )
 direct.mistake(
     "No answer is ever rewarded.",
-    "Print the two things that you compare. The text '23' is not equal to the number 23.",
+    "Print the two things that you compare: is one of them `result`? The text '23', the number 23 and the set {23} are "
+    "not equal.",
     lambda answer, result: 0.0,
 )
 direct.mistake(
