@@ -100,9 +100,8 @@ assert means[3] > means[2] > 0.4 > 0.1 > max(means[:2])
 # when it picks the number itself, it gets 60%. The number alone, without steps, is worth next to nothing.
 #
 # Why would steps help? Every token gets one trip through the layers, whether the question is easy or hard. A written
-# step buys another trip, and leaves a note that later trips can read. (A picture, not a proof. Sums need it less than
-# most problems, since they can be added in any order;
-# [Merrill and Sabharwal 2024](https://arxiv.org/abs/2310.07923) show where steps are the only way.)
+# step buys another trip, and leaves a note that later trips can read. (A picture, not a proof: numbers can be added in
+# any order. [Merrill and Sabharwal 2024](https://arxiv.org/abs/2310.07923) show where steps are the only way.)
 
 # %% [markdown]
 # ### Does it read its own steps?
@@ -182,7 +181,7 @@ def verifier(answer, result):
 # </details>
 
 # %% [markdown]
-# Is it worth being so picky? We'll train on `lazy`, too, and it isn't pretty.
+# So picky? We'll train on `lazy`, too, and it isn't pretty.
 
 # %% [markdown]
 # ## Learning from right and wrong
@@ -329,8 +328,8 @@ learner, run = learn(verifier, seed=0)  # change this: another seed
 # ## Was it the steps?
 #
 # Or would any training have done it? The control: no room for steps. An answer at once takes up to 9 tokens, one with
-# steps at least 18, so we cut every answer off after 12. Few of these answers are right, so many groups would be all
-# wrong and teach nothing. To be fair we ask three times as many problems per update.
+# steps at least 18, so we cut every answer off after 12. With so few right, most groups would be all wrong and teach
+# nothing. To be fair we ask three times as many problems per update.
 
 # %%
 short = predict_number(
@@ -403,9 +402,8 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning: longer, with steps, and better paid than at first. But read it: every chain begins with the
-# same number, whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every
-# box. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
+# It looks like reasoning: longer, with steps, better paid. But read it: every chain begins with the same number,
+# whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every box. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # Note the irony. `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with
 # *your verifier: right*. Hacking isn't the best way to get paid. It's the nearest.
@@ -531,11 +529,11 @@ for name, v in attempts.items():
 # seen nothing: look how close *guessing* comes.)
 
 # %% [markdown]
-# > **Where the picture simplifies.** No KL penalty: 48 updates don't take the model far, and the verifier can't be
-# > fooled. No ratio and no clipping: every sample is used for one update. One form of steps, so nothing to search or to
-# > take back, and answers stop growing once all have it. And it didn't discover steps: one pretraining document in ten
-# > is a chain, another one a sum, most of them with their steps written out. Large models bring their steps from
-# > pretraining, too: DeepSeek-V3-Base reflects on its answers before any RL (Liu et al. 2025).
+# > **Where the picture simplifies.** No KL penalty: 48 updates don't take the model far, and the verifier is hard to
+# > fool. No ratio and no clipping: every sample is used for one update. One form of steps, so nothing to search or to
+# > take back. And our model didn't discover steps: one pretraining document in ten is a chain, another one a sum, most
+# > with their steps. Large models bring theirs, too: DeepSeek-V3-Base reflects on answers before any RL (Liu et al.
+# > 2025).
 
 # %% [markdown]
 # > **At scale.** DeepSeek-R1-Zero was trained by GRPO, with rewards for right results and for a format that asks for
