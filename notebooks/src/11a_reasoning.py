@@ -417,8 +417,8 @@ print(
 )
 
 # %% [markdown]
-# The lazy verifier ruins the model in two of five streams and does little harm in two. Hacking is a tendency, not a
-# law: it depends on which trick is found first. So is it the loss that prefers long answers? Ours divides by the
+# The lazy verifier ruins the model in two of five streams; in the others it ends at 62% to 81%. Hacking is a tendency,
+# not a law: it depends on which trick is found first. Is it the loss that prefers long answers? Ours divides by the
 # length, so each token of a long wrong answer is punished less, and wrong answers can grow
 # ([Liu et al. 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss sums without that division and ends as
 # long: what grows the answers here is what gets paid.
