@@ -209,6 +209,20 @@ def test_gradients_are_those_by_hand():
     assert gradients(lambda x: x.detach())(torch.ones(2)) == {(0,): None}
 
 
+def test_what_nothing_is_learned_through_may_leave_torch():
+    """Rewards are numbers that a program computed; their gradient is nobody's."""
+    found = gradients(lambda x, weight: x * float(weight.numpy()), constants=[1])(torch.ones(1), torch.tensor(3.0))
+    assert found == {(0,): torch.tensor([18.0])}
+
+
+def test_swapped_arguments_are_told():
+    def verifier(result, answer):
+        return 1.0
+
+    expected = "verifier takes (answer, result), in this order; yours takes (result, answer)."
+    assert try_out(find("11a.verifier"), verifier).sentence == expected
+
+
 def test_the_fingerprint_changes_with_the_source_only():
     turn = find("04.attention")
     assert turn.fingerprint("a") == turn.fingerprint("a") != turn.fingerprint("b")

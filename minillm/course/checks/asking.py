@@ -148,7 +148,8 @@ def describe_error(error: BaseException, file: str | None) -> str:
         if type(error) is RecursionError:
             return "calls itself without an end"
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        text = f"raised {type(error).__name__}: {str(error)[:200].removesuffix('.')}"
+        said = str(error).partition(", but expected one of:")[0]  # what torch's functions could take fills a page
+        text = f"raised {type(error).__name__}: {said[:200].removesuffix('.')}"
         return f"{text}, in the line: {lines[-1]}" if lines and lines[-1] else text
     except BaseException:  # the class of the error may be the learner's
         return "raised an error that cannot be shown"

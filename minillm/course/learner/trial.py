@@ -22,8 +22,9 @@ from minillm.course.learner.source import is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
 SEED = 0
-LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting. Does a loop never end?"
+LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting."
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
+STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
 IN_THE_LINE = ", in the line: "
 MAX_PRINTED = 300  # characters of what a function prints
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
@@ -31,6 +32,8 @@ ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
     "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
     "`&`, `|` and `~`.",
+    "name 'np' is not defined": "Import it in your cell: `import numpy as np`.",
+    "'int' object is not iterable": "A loop runs over `range(n)`, not over n.",
     "'numpy.ndarray' object has no attribute": "That is a numpy array, which lacks the methods of a tensor.",
     r"not (Linear|Embedding|ModuleList)\b|'(Linear|Embedding|ModuleList)' and|and '(Linear|Embedding|ModuleList)'": (
         "A layer is called, like a function: `self.query(x)`."
@@ -84,7 +87,8 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
             checks = sum(len(calls) for calls in turn.calls(SEED))
             return failure or Verdict("right", checks=checks, ready_made=_ready_made(turn, thing, asked))
         except Late as late:
-            return Verdict("not right yet", f"`{turn.name}` {LATE}", case=inputs(turn, late.call))
+            advice = turn.advice(LATE) or "Does a loop never end?"
+            return Verdict("not right yet", f"`{turn.name}` {LATE}", advice, inputs(turn, late.call))
 
 
 def _ready_made(turn: Turn, thing: Any, asked: Asked) -> str:
@@ -128,6 +132,8 @@ def _other_parameters(turn: Turn, function: Any) -> str | None:
         taken = ", ".join(given.parameters)
         where = "`forward`" if turn.is_module else f"`{turn.name}`"
         return f"{where} must take ({', '.join(names)}); yours takes ({taken})."
+    if (order := list(given.parameters)[: len(names)]) != list(names) and sorted(order) == sorted(names):
+        return f"{turn.name} takes ({', '.join(names)}), in this order; yours takes ({', '.join(order)})."
     return None
 
 
@@ -162,8 +168,9 @@ def _first_failure(turn: Turn, thing: Any, asked: Asked) -> Verdict | None:
             if verdict is not None:
                 return verdict
     calls = turn.draws(SEED)[0][0]
-    probe = Probe("gradients", lambda rng: calls, gradients(turn.right))
-    return _grade_gradients(turn, probe, gradients(answer), calls, asked)
+    constants = [turn.parameters.index(name) for name in turn.constants] if not turn.is_module else []
+    probe = Probe("gradients", lambda rng: calls, gradients(turn.right, constants))
+    return _grade_gradients(turn, probe, gradients(answer, constants), calls, asked)
 
 
 def _file_of(thing: Any) -> str | None:
@@ -227,8 +234,8 @@ def _explain(
         line = (trouble := replies[index].trouble or "").partition(IN_THE_LINE)[2]
         sentence = sentence.replace(f"{IN_THE_LINE}{line}", "")
         advice = _advice(turn, trouble) if advice == DEFAULT_HINT else advice
-    elif advice == DEFAULT_HINT:
-        advice = UNKNOWN
+    elif advice == DEFAULT_HINT:  # a fact, such as "is `value` as it came in", says enough
+        advice = UNKNOWN if sentence.startswith("The result has ") else ""
     elif any(mistake.sentence in sentence for mistake in probe.mistakes) and (
         fact := _degenerate(turn, calls, right, replies)
     ):
@@ -266,7 +273,8 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
     for call, wanted in ((call, probe.right(*call)) for call in calls):
         reply = asked(answer, call)
         if reply.trouble is not None:
-            return Verdict("not right yet", f"The result is right, but its gradient {reply.trouble}.", case={})
+            trouble, _, line = reply.trouble.partition(IN_THE_LINE)
+            return Verdict("not right yet", f"The result is right, but its gradient {trouble}.", STAY, line=line)
         for path, gradient in wanted.items():
             got = reply.value.get(path)
             name = _leaf_name(turn, path)
@@ -274,9 +282,8 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
                 continue
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
-            advice = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
             case = inputs(turn, call) | {f"expected gradient of {name}": shown(gradient), "got": shown(got)}
-            return Verdict("not right yet", sentence, advice, case)
+            return Verdict("not right yet", sentence, STAY, case)
     return None
 
 

@@ -19,7 +19,7 @@ import ast
 import hashlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -136,8 +136,10 @@ def _module_answer(make: Callable[..., nn.Module]) -> Answer:
     return answer
 
 
-def gradients(answer: Answer) -> Answer:
+def gradients(answer: Answer, constants: Sequence[int] = ()) -> Answer:
     """The gradients of an answer's squared sum, by the path of the input: (0,), or (1, "query.weight").
+
+    The arguments at the positions in `constants` get none: an answer may take them out of torch.
 
     >>> gradients(lambda x, y: x * 3)(torch.ones(1), torch.ones(1))
     {(0,): tensor([18.]), (1,): None}
@@ -145,7 +147,7 @@ def gradients(answer: Answer) -> Answer:
 
     def differentiate(*call: Any) -> dict[tuple, Tensor | None]:
         call = plain.plain(call)
-        leaves = dict(_floats(call, ()))
+        leaves = {path: tensor for path, tensor in _floats(call, ()) if path[0] not in constants}
         with torch.enable_grad():
             for tensor in leaves.values():
                 tensor.requires_grad_()
