@@ -1,7 +1,6 @@
 """Try a learner's function against the probes of a turn, in the learner's own process, and say what is wrong."""
 
 import inspect
-import re
 import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from minillm.course.checks.asking import Call, Forbidden, Reply, is_stub, watche
 from minillm.course.checks.plain import as_tensor, difference, plain
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
+from minillm.course.learner.advice import advice_on
 from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
 from minillm.course.learner.case import inputs, shown
 from minillm.course.learner.source import is_unwritten
@@ -27,18 +27,6 @@ UNKNOWN = "Print the steps inside your function: what it prints in this case is 
 STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
 IN_THE_LINE = ", in the line: "
 MAX_PRINTED = 300  # characters of what a function prints
-ERRORS = {  # advice about an error that any turn may bring, by a pattern
-    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there.",
-    "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
-    "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
-    "`&`, `|` and `~`.",
-    "name 'np' is not defined": "Import it in your cell: `import numpy as np`.",
-    "'int' object is not iterable": "A loop runs over `range(n)`, not over n.",
-    "'numpy.ndarray' object has no attribute": "That is a numpy array, which lacks the methods of a tensor.",
-    r"not (Linear|Embedding|ModuleList)\b|'(Linear|Embedding|ModuleList)' and|and '(Linear|Embedding|ModuleList)'": (
-        "A layer is called, like a function: `self.query(x)`."
-    ),
-}
 KINDS = {np.ndarray: "a numpy array", list: "a list", tuple: "a tuple"}
 CONVERSIONS = {  # what was returned, and what is needed
     ("a numpy array", "a torch tensor"): "Write it in torch, or end with `torch.from_numpy(array)`.",
@@ -233,7 +221,7 @@ def _explain(
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
         line = (trouble := replies[index].trouble or "").partition(IN_THE_LINE)[2]
         sentence = sentence.replace(f"{IN_THE_LINE}{line}", "")
-        advice = _advice(turn, trouble) if advice == DEFAULT_HINT else advice
+        advice = advice_on(turn, trouble) if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:  # a fact, such as "is `value` as it came in", says enough
         advice = UNKNOWN if sentence.startswith("The result has ") else ""
     elif any(mistake.sentence in sentence for mistake in probe.mistakes) and (
@@ -260,12 +248,6 @@ def _degenerate(turn: Turn, calls: list[Call], right: list[Any], replies: list[R
 
 def _is(argument: Any, result: Any) -> bool:
     return type(argument) is type(result) is torch.Tensor and difference(argument, result) is None
-
-
-def _advice(turn: Turn, trouble: str) -> str:
-    """What helps against an error: what the turn knows of it, or what is true of it anywhere."""
-    known = next((advice for pattern, advice in ERRORS.items() if re.search(pattern, trouble)), "")
-    return turn.advice(trouble) or known.format(name=turn.name)
 
 
 def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: Asked) -> Verdict | None:

@@ -4,12 +4,10 @@ The module has the parameter names of the package's `MultiHeadAttention`, so it 
 """
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.course.checks.asking import Call
@@ -19,6 +17,16 @@ from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.attention.head import attention
+from minillm.course.turns.attention.heads_variants import (
+    columns,
+    cut_cards,
+    cut_tokens,
+    first_head_only,
+    first_two,
+    join_tokens,
+    multi_head,
+    one_projection_per_slice,
+)
 from minillm.course.turns.attention.mask import causal_mask
 
 
@@ -93,63 +101,6 @@ turn = Turn(
 )
 
 
-def _columns(x: Tensor, H: int) -> Tensor:
-    return x.unflatten(-1, (H, -1)).transpose(0, 1)  # (T, C) -> (H, T, D)
-
-
-def _side_by_side(heads: Tensor) -> Tensor:
-    return heads.transpose(0, 1).flatten(1)
-
-
-def _cut_tokens(x: Tensor, H: int) -> Tensor:
-    return x.reshape(H, len(x), -1)
-
-
-def _join_tokens(heads: Tensor) -> Tensor:
-    return heads.reshape(heads.shape[1], -1)
-
-
-def _cut_cards(x: Tensor, H: int) -> Tensor:
-    return x.unflatten(-1, (-1, H)).permute(2, 0, 1)
-
-
-def _multi_head(
-    sizes: tuple[int, int],
-    weights: dict[str, Tensor],
-    x: Tensor,
-    visible: Tensor,
-    *,
-    cut: Callable[[Tensor, int], Tensor] = _columns,
-    join: Callable[[Tensor], Tensor] = _side_by_side,
-    scale: float | None = None,
-    names: tuple[str | None, ...] = ("query", "key", "value", "output"),  # of the projections; None for the input
-) -> Tensor:
-    """Attention in several heads with one thing done differently."""
-    parts = [x if name is None else x @ weights[f"{name}.weight"].T for name in names[:3]]
-    query, key, value = (cut(part, sizes[1]) for part in parts)
-    heads = join(F.scaled_dot_product_attention(query, key, value, visible, scale=scale))
-    return heads if names[3] is None else heads @ weights[f"{names[3]}.weight"].T
-
-
-def _one_projection_per_slice(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
-    """Head h reads only its own columns of the input."""
-    head = torch.arange(sizes[0]) // (sizes[0] // sizes[1])
-    own = {
-        name: matrix if name == "output.weight" else matrix * (head[:, None] == head)
-        for name, matrix in weights.items()
-    }
-    return _multi_head(sizes, own, x, visible)
-
-
-def _first_head_only(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
-    """Every head computes what head 0 computes."""
-
-    def cut(part: Tensor, H: int) -> Tensor:
-        return _columns(part, H)[:1].expand(H, -1, -1)
-
-    return _multi_head(sizes, weights, x, visible, cut=cut)
-
-
 def _texts(rng: random.Random, *sizes: tuple[int, int, int]) -> list[Call]:
     """For each (T, C, H) two texts that differ in one token, both under the causal mask."""
     calls = []
@@ -170,13 +121,6 @@ def _other_masks(rng: random.Random) -> list[Call]:
 def _again(calls: list[Call]) -> list[Call]:
     """These calls, and the first of them a second time."""
     return [*calls, calls[0]]
-
-
-def _first_two(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
-    """Two heads, the first of which has two columns, however many there are."""
-    parts = [(x @ weights[f"{name}.weight"].T).split([2, sizes[0] - 2], -1) for name in ("query", "key", "value")]
-    heads = [F.scaled_dot_product_attention(q, k, v, visible) for q, k, v in zip(*parts, strict=True)]
-    return torch.cat(heads, -1) @ weights["output.weight"].T
 
 
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -203,137 +147,137 @@ two_heads = turn.probe("two heads", lambda rng: _again(_texts(rng, (3, 4, 2), (5
 two_heads.mistake(
     "The input is cut into heads, so each head reads only its own columns of x.",
     "Apply `self.query`, `self.key` and `self.value` to all of x first, then cut what they return.",
-    _one_projection_per_slice,
+    one_projection_per_slice,
 )
 two_heads.mistake(
     "The projections are not cut: one head reads all C columns.",
     "Cut each projection into n_heads pieces of D = C / n_heads columns, and attend in each of them.",
-    lambda sizes, *others: _multi_head((sizes[0], 1), *others),
+    lambda sizes, *others: multi_head((sizes[0], 1), *others),
 )
 two_heads.mistake(
     "The heads are cut and joined along the tokens: each head gets some of the tokens, with all columns.",
     "Every head needs all T tokens. `view(T, H, D).transpose(0, 1)` gives (H, T, D); `view(H, T, D)` mixes them up.",
-    partial(_multi_head, cut=_cut_tokens, join=_join_tokens),
+    partial(multi_head, cut=cut_tokens, join=join_tokens),
 )
 two_heads.mistake(
     "The heads are joined along the tokens.",
     "(H, T, D) must become (T, H, D), by `transpose(0, 1)`, before its last two dimensions are joined.",
-    partial(_multi_head, join=_join_tokens),
+    partial(multi_head, join=join_tokens),
 )
 two_heads.mistake(
     "The heads are cut along the tokens.",
     "`view(H, T, D)` gives head 0 the first tokens. Use `view(T, H, D).transpose(0, 1)`, and `attention` on each head.",
-    partial(_multi_head, cut=_cut_tokens),
+    partial(multi_head, cut=cut_tokens),
 )
 two_heads.mistake(
     "The columns are dealt out in turn: head h gets every n_heads-th column.",
     "Head 0 owns the first D columns, head 1 the next D: `view(T, H, D)`, not `view(T, D, H)`.",
-    partial(_multi_head, cut=_cut_cards, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
+    partial(multi_head, cut=cut_cards, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
 )
 two_heads.mistake(
     "The columns are cut in turn (every n_heads-th to one head), but joined in blocks.",
     "Head 0 owns the first D columns, head 1 the next D: `view(T, H, D)`, not `view(T, D, H)`.",
-    partial(_multi_head, cut=_cut_cards),
+    partial(multi_head, cut=cut_cards),
 )
 two_heads.mistake(
     "The columns are cut in blocks, but joined in turn: first one column of each head.",
     "All D columns of head 0 come first, then those of head 1: `torch.cat(heads, dim=-1)`.",
-    partial(_multi_head, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
+    partial(multi_head, join=lambda heads: heads.permute(1, 2, 0).flatten(1)),
 )
 two_heads.mistake(
     "The first head always has two columns.",
     "D is C / n_heads, and differs from case to case, like the number of heads.",
-    _first_two,
+    first_two,
 )
 two_heads.mistake(
     "The scores are divided by sqrt(C); each head is only D wide.",
     "The dot product of one head has D = C / n_heads terms: divide by sqrt(D).",
-    lambda sizes, *others: _multi_head(sizes, *others, scale=sizes[0] ** -0.5),
+    lambda sizes, *others: multi_head(sizes, *others, scale=sizes[0] ** -0.5),
 )
 two_heads.mistake(
     "The scores are not divided by sqrt(D).",
     "`attention` does that for you; by hand, divide by the square root of D = C / n_heads.",
-    partial(_multi_head, scale=1.0),
+    partial(multi_head, scale=1.0),
 )
 two_heads.mistake(
     "The mask is not used.",
     "Pass `visible` on to every head.",
-    lambda sizes, weights, x, visible: _multi_head(sizes, weights, x, visible | True),
+    lambda sizes, weights, x, visible: multi_head(sizes, weights, x, visible | True),
 )
 two_heads.mistake(
     "The projections multiply by their weights without a transpose, as in `x @ self.query.weight`.",
     "`nn.Linear` stores its matrix transposed. Call the layer: `self.query(x)`.",
-    lambda sizes, weights, *others: _multi_head(
+    lambda sizes, weights, *others: multi_head(
         sizes, {name: w if name == "output.weight" else w.T for name, w in weights.items()}, *others
     ),
 )
 two_heads.mistake(
     "The output projection multiplies by its weights without a transpose, as in `heads @ self.output.weight`.",
     "`nn.Linear` stores its matrix transposed. Call the layer: `self.output(heads)`.",
-    lambda sizes, weights, *others: _multi_head(
+    lambda sizes, weights, *others: multi_head(
         sizes, {name: w.T if name == "output.weight" else w for name, w in weights.items()}, *others
     ),
 )
 two_heads.mistake(
     "The columns of neighboring heads overlap: head h begins at column h.",
     "Head h begins at column h * D and ends before column (h + 1) * D.",
-    partial(_multi_head, cut=lambda part, H: part.unfold(1, part.shape[1] // H, 1)[:, :H].transpose(0, 1)),
+    partial(multi_head, cut=lambda part, H: part.unfold(1, part.shape[1] // H, 1)[:, :H].transpose(0, 1)),
 )
 two_heads.mistake(
     "The pieces are n_heads columns wide, not D.",
     "`split` takes the width of a piece, here D; `chunk` takes the number of pieces.",
-    partial(_multi_head, cut=lambda part, H: _columns(part, part.shape[1] // H)),
+    partial(multi_head, cut=lambda part, H: columns(part, part.shape[1] // H)),
 )
 two_heads.mistake(
     "The output projection is not applied.",
     "After the heads are joined, `self.output` mixes them.",
-    partial(_multi_head, names=("query", "key", "value", None)),
+    partial(multi_head, names=("query", "key", "value", None)),
 )
 two_heads.mistake(
     "The keys come from the query projection.",
     "There are three projections: the keys are `self.key(x)`.",
-    partial(_multi_head, names=("query", "query", "value", "output")),
+    partial(multi_head, names=("query", "query", "value", "output")),
 )
 two_heads.mistake(
     "The keys and the values have changed places.",
     "`attention` takes query, key and value in this order; the keys are `self.key(x)`.",
-    partial(_multi_head, names=("query", "value", "key", "output")),
+    partial(multi_head, names=("query", "value", "key", "output")),
 )
 two_heads.mistake(
     "Each head reads x itself, without the projections.",
     "Queries, keys and values are `self.query(x)`, `self.key(x)` and `self.value(x)`. Cut those.",
-    partial(_multi_head, names=(None, None, None, "output")),
+    partial(multi_head, names=(None, None, None, "output")),
 )
 two_heads.mistake(
     "One head reads x itself, without the projections.",
     "Queries, keys and values are `self.query(x)`, `self.key(x)` and `self.value(x)`. Then cut them into heads.",
-    lambda sizes, *others: _multi_head((sizes[0], 1), *others, names=(None, None, None, "output")),
+    lambda sizes, *others: multi_head((sizes[0], 1), *others, names=(None, None, None, "output")),
 )
 two_heads.mistake(
     "The values come from the key projection.",
     "There are three projections: the values are `self.value(x)`.",
-    partial(_multi_head, names=("query", "key", "key", "output")),
+    partial(multi_head, names=("query", "key", "key", "output")),
 )
 two_heads.mistake(
     "The values are the columns of x itself, without the value projection.",
     "Mix `self.value(x)`, cut into heads like the queries and keys.",
-    partial(_multi_head, names=("query", "key", None, "output")),
+    partial(multi_head, names=("query", "key", None, "output")),
 )
 two_heads.mistake(
     "Every head computes the same as head 0.",
     "Head h must use its own columns: h * D to (h + 1) * D.",
-    _first_head_only,
+    first_head_only,
 )
 two_heads.mistake(
     "The input is added to the result.",
     "That sum (the residual connection) belongs to the block around this module. Return the attention alone.",
-    lambda sizes, weights, x, visible: x + _multi_head(sizes, weights, x, visible),
+    lambda sizes, weights, x, visible: x + multi_head(sizes, weights, x, visible),
 )
 
 other_masks = turn.probe("any mask, and heads of one column", _other_masks)
 other_masks.mistake(
     "A causal mask is used instead of `visible`.",
     "Which keys a query may read is decided outside: pass on `visible`, whatever it holds.",
-    lambda sizes, weights, x, visible: _multi_head(sizes, weights, x, causal_mask(len(x))),
+    lambda sizes, weights, x, visible: multi_head(sizes, weights, x, causal_mask(len(x))),
 )
 turn.probe("one head, and as many heads as tokens", lambda rng: _texts(rng, (3, 4, 1), (3, 9, 3), (4, 8, 4)), _leak)

@@ -1,0 +1,24 @@
+"""What helps against an error that a learner's code raised, whatever the turn."""
+
+import re
+
+from minillm.course.learner.turn import Turn
+
+ERRORS = {  # advice about an error that any turn may bring, by a pattern
+    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there.",
+    "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
+    "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
+    "`&`, `|` and `~`.",
+    "name 'np' is not defined": "Import it in your cell: `import numpy as np`.",
+    "'int' object is not iterable": "A loop runs over `range(n)`, not over n.",
+    "'numpy.ndarray' object has no attribute": "That is a numpy array, which lacks the methods of a tensor.",
+    r"not (Linear|Embedding|ModuleList)\b|'(Linear|Embedding|ModuleList)' and|and '(Linear|Embedding|ModuleList)'": (
+        "A layer is called, like a function: `self.query(x)`."
+    ),
+}
+
+
+def advice_on(turn: Turn, trouble: str) -> str:
+    """What helps against an error: what the turn knows of it, or what is true of it anywhere."""
+    known = next((advice for pattern, advice in ERRORS.items() if re.search(pattern, trouble)), "")
+    return turn.advice(trouble) or known.format(name=turn.name)
