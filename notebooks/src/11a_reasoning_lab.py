@@ -380,7 +380,7 @@ for part, name in ("start", "before RL"), ("grpo", "after RL"):
 # **An experiment of your own**: reward nothing real. In the lesson's `learn`, shuffle what is paid:
 # `made.paid[torch.randperm(len(made.paid))]`. For some large models, random rewards improved results
 # ([Shao et al. 2025](https://arxiv.org/abs/2506.10947)). What do you expect here, and why might Qwen differ from our
-# solver? (The lesson's table has three runs.)
+# solver? (The lesson's table has the answer.)
 #
 # **Next**: the [graded questions](../exercises/11a_reasoning/11a_reasoning.ipynb), or
 # [lesson 12](12_inference_engine.ipynb).
