@@ -403,7 +403,8 @@ show(
 
 # %% [markdown]
 # It looks like reasoning: longer, with steps, better paid. But read it: every chain begins with the same number,
-# whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every box. This is [reward hacking](../teaching/glossary.md#r), and only the true results show it.
+# whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every box. This is
+# [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # Note the irony. `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with
 # *your verifier: right*. Hacking isn't the best way to get paid. It's the nearest.
