@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.viz.diagrams.boxes import box, one_scale
+from minillm.viz.diagrams.boxes import box
 from minillm.viz.diagrams.canvas import Diagram
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.part import Part
+from minillm.viz.diagrams.parts import one_scale
 from minillm.viz.diagrams.theme import BLUE, GREEN, ORANGE, PURPLE, RED
 from minillm.viz.figures import style
 

@@ -293,14 +293,3 @@ def box(
     )
     sizes = tuple(tensor.shape)
     return Box(name, matrix, letters, sizes, down, across, hidden, accent, tuple(bands), digits, corner=corner)
-
-
-def one_scale(*boxes: Box) -> list[Box]:
-    """The boxes with one color scale, up to the largest number in them.
-
-    >>> small, large = one_scale(box("a", [[1.0]], "T C"), box("b", [[4.0]], "T C"))
-    >>> small.limit, large.limit
-    (4.0, 4.0)
-    """
-    limit = max(part.largest for part in boxes)
-    return [dataclasses.replace(part, limit=limit) for part in boxes]

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minillm.errors import UserError
-from minillm.viz.diagrams.boxes import COLORS_ONLY, box, one_scale, shape_text
+from minillm.viz.diagrams.boxes import COLORS_ONLY, box, shape_text
 from minillm.viz.diagrams.canvas import Area, Canvas, Diagram, caption_width, text_width
 from minillm.viz.diagrams.page import TALL, WIDE, Page
-from minillm.viz.diagrams.parts import Row
+from minillm.viz.diagrams.parts import Row, one_scale
 from minillm.viz.figures.style import TINY, tensor_of
 
 MOST_HEADS = 16  # of shared keys

@@ -223,3 +223,15 @@ def tensors(*parts: Part) -> list[Box]:
         elif isinstance(part, Fan):
             found += tensors(*part.rows)
     return found
+
+
+def one_scale(*boxes: Box) -> list[Box]:
+    """The boxes with one color scale, up to the largest number in them.
+
+    >>> from minillm.viz.diagrams.boxes import box
+    >>> small, large = one_scale(box("a", [[1.0]], "T C"), box("b", [[4.0]], "T C"))
+    >>> small.limit, large.limit
+    (4.0, 4.0)
+    """
+    limit = max(part.largest for part in boxes)
+    return [dataclasses.replace(part, limit=limit) for part in boxes]
