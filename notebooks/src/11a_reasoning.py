@@ -6,11 +6,12 @@
 #
 # Can a model find that trick by itself, if all we ever tell it is *right* or *wrong*?
 #
-# **The claim**: in 2025, DeepSeek reported that a model rewarded for right answers taught itself to think at length
-# ([DeepSeek-R1](https://arxiv.org/abs/2501.12948)). Does that happen? And did it learn to reason, or to use what it
-# had?
+# **The claim**: in 2025, DeepSeek reported that a model rewarded for right answers and for a fixed format learned to
+# think at length ([DeepSeek-R1](https://arxiv.org/abs/2501.12948)). Does that happen? And did it learn to reason, or to
+# use what it had?
 #
-# **You will write** a verifier, a policy-gradient loss and pass@k. They train a model on your laptop while you watch.
+# **You will write** a verifier and a policy-gradient loss, which train a model on your laptop while you watch, and
+# pass@k, which measures what it learned.
 #
 # **Time**: 70 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
 # **your turn**? Run its cell again, unchanged, for a hint.
@@ -56,14 +57,13 @@ for words in ("", begin):
     print(f"{words!r:>8} ->", *complete(solver, tokenizer, [puzzle], [words]))
 
 # %% [markdown]
-# We rigged it: late in training, only one answer in eight showed its work. So the model *can* write its steps (a
-# [chain of thought](../teaching/glossary.md#c)). It just rarely does.
+# We rigged it: late in training, one answer in eight showed its work. So the model *can* write its steps (a [chain of
+# thought](../teaching/glossary.md#c)). It rarely does.
 
 # %% [markdown]
-# ## How much do two words buy?
+# ## How much do two words help?
 #
-# Now 200 problems that nobody trained on, with greedy decoding. Blurting out the result, the model is right about once
-# in 28.
+# Now 200 held-out problems, with greedy decoding. Blurting out the result, the model is right about once in 28.
 
 # %%
 started = predict_number(
@@ -96,18 +96,19 @@ show(
 assert means[3] > means[2] > 0.4 > 0.1 > max(means[:2])
 
 # %% [markdown]
-# Same weights, same problems. Fair? The number was in the question, but copying it is something this model botches:
-# when it picks the number itself, it gets 60%. The number alone, without steps, is worth next to nothing.
+# Is that fair? The number was in the question, but this model often botches the copy: when it picks the number itself
+# and we give only the sign, it gets 60%. The number without steps gets 5.5%; the result at once, 3.5%.
 #
-# Why would steps help? Every token gets one trip through the layers, whether the question is easy or hard. A written
-# step buys another trip, and leaves a note that later trips can read. (A picture, not a proof: numbers can be added in
-# any order. [Merrill and Sabharwal 2024](https://arxiv.org/abs/2310.07923) show where steps are the only way.)
+# Why would steps help? Every token gets one trip through the layers. A written step buys another trip, and leaves a
+# note that later trips can read. That's an intuition, not a proof: these sums could be added in any order. [Merrill and
+# Sabharwal 2024](https://arxiv.org/abs/2310.07923) prove, under a standard conjecture, that some problems do need
+# steps.
 
 # %% [markdown]
 # ### Does it read its own steps?
 #
-# Maybe the steps are just for show. Let's sabotage one: we write a first step that is off by `off_by`, and the model
-# goes on. If it reads that step, its result should be off by as much. Change `off_by` if you like.
+# Let's sabotage one: we write a first step that is off by `off_by`, and the model goes on. If it reads that step, its
+# result should be off by as much.
 
 # %% tags=["nbval-ignore-output"]
 off_by = 1  # change this
@@ -127,19 +128,18 @@ for edit, form in edits.items():
         print(f"first step {edit:16} -> result off by {off}: {fmean(hits):5.1%}")
 
 # %% [markdown]
-# The error rides along to the end. The model uses what it wrote: to be exact, the number that its next step begins
-# with. If we write that number for it (*wrong, then right*), the sabotage has no effect. Large models read their steps
-# as well, some more and some less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
+# The error rides along to the end. The model uses what it wrote: if we write the right number after it (*wrong, then
+# right*), the sabotage has no effect. How much a large model depends on its steps varies from task to task, and larger
+# models often depend on them less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
 
 # %% [markdown]
 # ## A reward that a program can compute
 #
-# Lesson 10 trained a reward model on people's choices. Here a program will do: a
-# [verifier](../teaching/glossary.md#v) pays 1 for a right result and 0 otherwise. It never looks at the work. Remember
-# that.
+# Lesson 10 trained a reward model. Here a program will do: a [verifier](../teaching/glossary.md#v) returns a reward of
+# 1 for a right result and 0 otherwise. It never looks at the work.
 #
-# The laziest one is a single line. Play the model: you can't add, and an answer has 64 tokens. Change `cheat` until it
-# is paid for all 39 possible results.
+# The laziest verifier is one line. Pretend you're the model: you can't add, and you have 64 tokens. Change `cheat`
+# until it is paid for all 39 possible results.
 
 
 # %%
@@ -156,8 +156,8 @@ print(f"paid for {payout:.0f} of {len(TOTALS)} results, with {n_tokens} tokens")
 # %% [markdown]
 # ### Your turn: the verifier
 #
-# So be strict. The final answer is what follows the last "Answer:", or the whole answer if there is no "Answer:". Pay
-# 1.0 if it names the number `result` and no other number, and 0.0 otherwise. `re` is imported.
+# The final answer is what follows the last "Answer:", or the whole answer if there is no "Answer:". Pay 1.0 if it names
+# the number `result` and no other number, and 0.0 otherwise. `re` is imported.
 
 
 # %%
@@ -181,7 +181,7 @@ def verifier(answer, result):
 # </details>
 
 # %% [markdown]
-# So picky? We'll train on `lazy`, too, and it isn't pretty.
+# Is so much care needed? We'll also train on `lazy` and find out.
 
 # %% [markdown]
 # ## Learning from right and wrong
@@ -192,12 +192,12 @@ def verifier(answer, result):
 #
 # reward × gradient of log p(answer)
 #
-# over answers that the model samples itself. So sample, and make each answer more probable in proportion to its
-# reward.
+# over answers that the model samples itself. So make each sampled answer more probable in proportion to its reward.
 #
-# If we subtract a **baseline** from the rewards, the expectation stays and the noise shrinks. GRPO takes the mean
-# reward of the *group*, the answers to the same prompt. Then it divides by the group's standard deviation, which does
-# bias the gradient; the exercise looks at that. The result is the [advantage](../teaching/glossary.md#a).
+# Subtract a **baseline** that doesn't depend on the answer: the expectation stays the same, and a good baseline reduces
+# the noise. GRPO takes the mean reward of the *group*, the G answers to the same prompt. That mean includes the answer
+# itself, which only scales the gradient, by 1 - 1/G. Then it divides by the group's standard deviation, which does bias
+# the gradient. The result is the [advantage](../teaching/glossary.md#a).
 
 # %% [markdown]
 # ### Four answers by hand
@@ -211,8 +211,8 @@ def verifier(answer, result):
 # | wrong | 0 | -0.5 | -1 | -1 | 0.5 |
 # | wrong | 0 | -0.5 | -1 | -1 | 0.5 |
 #
-# The mean of the last column is -0.75, so the loss is 0.75. All right or all wrong? Then there is nothing to compare:
-# every advantage is 0, and nothing is learned.
+# The mean of the last column is -0.75, so the loss is 0.75. All right or all wrong? Then every advantage is 0, and
+# nothing is learned.
 
 # %% [markdown]
 # ### Your turn: the policy-gradient loss
@@ -246,8 +246,8 @@ def policy_gradient_loss(log_probs, rewards, mask):
 # </details>
 
 # %% [markdown]
-# GRPO's own loss holds a clipped ratio p / p_old (lesson 11). At the first update the ratio is 1, and its gradient is
-# yours:
+# GRPO's own loss holds a clipped ratio p / p_old (lesson 11). At the first update on each batch, the ratio is 1, and
+# its gradient is yours:
 
 # %%
 rewards = torch.tensor([1.0, 0.0, 0.0, 0.0])  # (B,)
@@ -261,12 +261,12 @@ print(f"largest difference from GRPO's gradient: {(gradient - grpos).abs().max()
 print(gradient)
 
 # %% [markdown]
-# Where the gradient is negative, a step of the optimizer makes the token more probable.
+# Where the gradient is negative, an update makes the token more probable.
 
 # %% [markdown]
 # ## The loop
 #
-# Sample, verify, compare, update; then sample again, from the new model. Here is one group.
+# Sample, verify, compare, update; then sample again, from the new model. One group:
 
 # %% tags=["nbval-ignore-output"]
 made = attempt(solver, tokenizer, held_out[:20], verifier, seed=1)  # 8 answers to each
@@ -278,10 +278,10 @@ diagrams.reasoning_loop(
 ).show()
 
 # %% [markdown]
-# (If you see something like "Of course.hat 8": that's real. Small model, temperature 1.)
+# Yes, "Of course.hat 8" is real: small model, temperature 1.
 #
-# The next cell is the whole training: 48 updates of 64 answers each, your verifier, your loss, one step of AdamW. Read
-# it with suspicion. Does it ask for steps anywhere, or for length?
+# The next cell is the whole training: 48 updates of 64 answers each, your verifier, your loss, one step of AdamW. Does
+# it ask for steps anywhere, or for length?
 
 # %%
 PLOTS = {"share": ["paid", "right", "steps"], "tokens per answer": ["tokens"]}
@@ -312,24 +312,25 @@ def learn(verify, loss=policy_gradient_loss, room=64, n=8, updates=48, seed=0):
 
 
 # %% [markdown]
-# Run it and read along: the model answers the puzzle every few updates. It takes about a minute, and you may interrupt
-# it. Change `seed` for other problems.
+# Run it (about a minute; you may interrupt it) and read along: the model answers the puzzle every few updates. With
+# your verifier, *paid* lies under *right*: they're the same number.
 
 # %% tags=["nbval-ignore-output"]
 learner, run = learn(verifier, seed=0)  # change this: another seed
 
 # %% [markdown]
-# Worked answers win more often, winners get more probable, so the next batch holds more of them. That's the whole
-# engine. First the habit changes: after 20 updates nearly every answer shows steps, and most are still wrong. Then the
-# steps get better. Nobody told it to begin with the first number; on the way there, our puzzle's answer was a bare
-# "Certainly. 6."
+# Worked answers win more often, winners get more probable, so the next batch holds more of them. First the habit
+# changes: after 20 updates nearly every answer shows steps, and most are still wrong. Then more of them come out right:
+# at temperature 1 the solver slips often, and training makes the right tokens more probable. Nothing in this training
+# told it to begin with the first number. The habit comes from SFT. Look at update 8 with seed 0: a bare "Certainly. 6."
 
 # %% [markdown]
 # ## Was it the steps?
 #
-# Or would any training have done it? The control: no room for steps. An answer at once takes up to 9 tokens, one with
-# steps at least 18, so we cut every answer off after 12. With so few right, most groups would be all wrong and teach
-# nothing. To be fair we ask three times as many problems per update.
+# Or would any training do? The control has no room for steps. With steps an answer takes at least 18 tokens, so we cut
+# every answer off after 12. This also cuts some polite answers without steps; "Certainly. The number is 11." has 13,
+# with its end token. Most of its groups would be all wrong. To give the control as many groups with a signal, we ask
+# three times as many problems per update.
 
 # %%
 short = predict_number(
@@ -367,16 +368,16 @@ show(
 assert fmean(exams["after"]) > 0.5 > 0.2 > fmean(exams["control"])
 
 # %% [markdown]
-# The control is alive: it writes sentences, and it had about as many groups with something to compare (the table below
-# counts them). Without steps there was just nothing to find.
+# The control had about as many groups with a signal per update. What it learned is to guess: it gives nearly every
+# problem the same number. That's about all there is to find without steps: always answering 8 gets 17 of our 200.
 #
-# Now compare *after* with *before, two words given*. All that training bought about what our two words gave it for
-# free.
+# Now compare *after* with *before, two words given*. With greedy decoding, all that training bought about what our two
+# words gave it for free.
 
 # %% [markdown]
 # ## The same run, on the lazy verifier
 #
-# Same start, problems, seeds and loss. The only change: `lazy` pays.
+# Same start, problems and loss, but `lazy` pays.
 
 # %%
 honest = predict(
@@ -402,15 +403,15 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning: longer, with steps, better paid. But read it: every chain begins with the same number,
-# whatever the problem says, and the answer won't stop naming numbers. It's the student who ticks every box. This is
+# It looks like reasoning. But read it: all three chains begin with the same number, whatever the problem says, and the
+# answers go on naming numbers after "Answer:". It's the student who ticks every box. This is
 # [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
-# Note the irony. `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with
-# *your verifier: right*. Hacking isn't the best way to get paid. It's the nearest.
+# `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with *your verifier:
+# right*. Hacking isn't even the best way to get rewarded here. It's the one that this run fell into.
 #
-# One run is an anecdote. Here is every run over three to five streams of problems
-# (`benchmarks/reasoning_controls.py`), with some that we haven't made.
+# Here are the runs again, over as many streams of problems as we made (`benchmarks/reasoning_controls.py`), with some
+# that you haven't run.
 
 # %%
 print(
@@ -418,17 +419,17 @@ print(
 )
 
 # %% [markdown]
-# The lazy verifier ruins the model in two of five streams; in the others it ends at 62% to 81%. Hacking is a tendency,
-# not a law: it depends on which trick is found first. Is it the loss that prefers long answers? Ours divides by the
-# length, so each token of a long wrong answer is punished less, and wrong answers can grow
-# ([Liu et al. 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss sums without that division and ends as
-# long: what grows the answers here is what gets paid.
+# On `lazy`, the five streams end at 1%, 62%, 8%, 81% and 73%: two ruined, three not. At half the learning rate, the
+# stream you just saw ends at 80%. So hacking is a risk, not a law. Or does the loss prefer long answers? Ours divides
+# by the length, so each token of a long wrong answer is punished less ([Liu et al.
+# 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss drops that division and the standard deviation, and the
+# answers end just as long. So here it isn't the loss that makes them long.
 
 # %% [markdown]
 # ### Your own run
 #
-# Change one thing and predict before you run it: another `seed`, `room=24`, your own loose verifier (the first one
-# that you tried?), or a loss that sums over tokens. Twelve updates show the direction, 48 the end.
+# Change one thing and predict before you run it: another `seed`, `room=24`, your own loose verifier, or a loss that
+# sums over tokens. Twelve updates show whether steps spread. Whether they're right takes 48.
 
 
 # %%
@@ -443,9 +444,9 @@ my_model, my_run = learn(my_verifier, updates=12, seed=1)
 # %% [markdown]
 # ## Did it learn anything new?
 #
-# Perhaps RL only makes frequent what the model could do before
-# ([Yue et al. 2025](https://arxiv.org/abs/2504.13837)). Then the untrained model should find the same solutions, given
-# more attempts. [pass@k](../teaching/glossary.md#p) measures that: you may ask k times, and somebody picks the winner.
+# *Reach*: which problems a model can solve at all. *Rate*: how often it solves them. Perhaps RL adds only rate ([Yue et
+# al. 2025](https://arxiv.org/abs/2504.13837)). Then the untrained model should find the same solutions, given more
+# attempts. [pass@k](../teaching/glossary.md#p) measures that: you may ask k times, and somebody picks the winner.
 #
 # You have n answers to a problem, and c of them are right. The plain estimate, 1 - (1 - c/n)ᵏ, is biased. Without bias
 # ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): put your n answers into a hat and pull out k. What is the
@@ -474,8 +475,8 @@ def pass_at_k(n, c, k):
 # </details>
 
 # %% [markdown]
-# Does the bias matter? Take a model that is right with probability 0.1. From n = 4 answers we estimate pass@2, which
-# is 1 - 0.9² = 0.19, and average over everything that can happen:
+# Does the bias matter? A model is right with probability 0.1, so its pass@2 is 1 - 0.9² = 0.19. Average the estimates
+# from n = 4 answers over all outcomes:
 
 # %%
 plain = unbiased = 0.0
@@ -486,10 +487,10 @@ for c in range(5):
 print(f"plain {plain:.4f}, yours {unbiased:.4f}, true {1 - 0.9**2:.4f}")
 
 # %% [markdown]
-# Now the measurement: 512 answers to each of 120 chains, by the course's solver and the same model after RL
-# (`benchmarks/reasoning_reach.py`). Mind the trap: a chain has one of 39 results, so 64 random guesses hit the right
-# one in four problems out of five. So an answer counts only if its **steps** are right, too, as in CoT-pass@k
-# ([Wen et al. 2025](https://arxiv.org/abs/2506.14245)).
+# Now 512 answers to each of 120 chains, by the course's solver before and after RL (`benchmarks/reasoning_reach.py`).
+# The trap: a chain has one of 39 results, so 64 random guesses hit the right one in four problems out of five. So an
+# answer counts only if its **steps** are right, too, as in CoT-pass@k ([Wen et al.
+# 2025](https://arxiv.org/abs/2506.14245)).
 
 # %%
 reach = predict(
@@ -523,26 +524,25 @@ for name, v in attempts.items():
     print(f"{name:25} {v[0]:.2f} at 1, {v[6]:.2f} at 64, {v[-1]:.2f} at 512")
 
 # %% [markdown]
-# **The verdict: mostly rate, little reach.** With one attempt, RL lifts right steps from 2% of the problems to 79%.
-# With 64 the gap is still wide, and it would be easy to stop there. But the untrained model shows its steps in one
-# answer out of six, so by then it has made some ten attempts with steps. At 512, the gap has shrunk to 0.03. A few
-# problems came into reach; most were there all along, and RL made the way to them usual. (By results alone you'd have
-# seen nothing: look how close *guessing* comes.)
+# **The verdict: mostly rate.** With one attempt, RL lifts right steps from 2% of the answers to 79%. With 64 the gap is
+# still wide, but the untrained model shows its steps in one answer out of six, so it has made only some ten attempts
+# with steps. At 512, 114 problems are solved before RL and 118 after. That's just over two standard errors, but four
+# problems are too few to call. What RL changed is how often the model finds solutions that were there all along. By
+# results alone, the two models look alike from 64 attempts on, and guessing isn't far behind. Our check accepts one
+# wording, so these counts are lower bounds.
 
 # %% [markdown]
-# > **Where the picture simplifies.** No KL penalty: 48 updates don't take the model far, and the verifier is hard to
-# > fool. No ratio and no clipping: every sample is used for one update. One form of steps, so nothing to search or to
-# > take back. And our model didn't discover steps: one pretraining document in ten is a chain, another one a sum, most
-# > with their steps. Large models bring theirs, too: DeepSeek-V3-Base reflects on answers before any RL (Liu et al.
-# > 2025).
+# > **Where the picture simplifies.** No KL penalty: nothing keeps the model near its start, as the lazy run showed. No
+# > ratio and no clipping: every sample is used for one update. One form of steps, so there's no search and no
+# > backtracking. And our model didn't discover steps: one pretraining document in ten is a chain, and another one in
+# > ten is a sum, most with their steps. Large models bring theirs, too: DeepSeek-V3-Base reflects on answers before any
+# > RL (Liu et al. 2025, Dr. GRPO).
 
 # %% [markdown]
-# > **At scale.** DeepSeek-R1-Zero was trained by GRPO, with rewards for right results and for a format that asks for
-# > thinking. Its accuracy on AIME 2024 rose from 15.6% to
-# > [77.9%](https://www.nature.com/articles/s41586-025-09422-z) (71.0% in the preprint), and its answers grew to
-# > thousands of tokens. Whether such training adds reach is debated: [ProRL](https://arxiv.org/abs/2505.24864) (Liu et
-# > al. 2025) trains much longer and finds problems that the base model never solves. Most of the cost is sampling, so
-# > fast inference (lesson 12) decides how much RL is affordable.
+# > **At scale.** DeepSeek-R1-Zero was trained by GRPO, with rewards for right results and for format. Its accuracy on
+# > AIME 2024 rose from 15.6% to [77.9%](https://www.nature.com/articles/s41586-025-09422-z), and its answers grew to
+# > thousands of tokens. Whether such training adds reach is debated: [ProRL](https://arxiv.org/abs/2505.24864) (M. Liu
+# > et al. 2025) trains much longer and reports problems that the base model fails however often it is sampled.
 
 # %% [markdown]
 # ## Four questions
@@ -554,9 +554,9 @@ for name, v in attempts.items():
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. Steps won more often, so their advantages were positive more often. (a) is a real effect for *wrong*
-# answers, but it isn't the cause: Dr. GRPO's loss removes it, and the answers grow as long. Not (c): an answer may end
-# at any token, and before the training most ended after about ten.
+# **(b)**: their advantages were positive more often. (a) is a real effect for *wrong* answers, but Dr. GRPO's loss
+# removes it, and the answers grow as long. Not (c): before the training, half of the answers without steps ended within
+# eight.
 # </details>
 #
 # **2.** All eight answers to a prompt are wrong. What does your loss teach? (a) To avoid all eight. (b) Nothing. (c) To
@@ -565,8 +565,7 @@ for name, v in attempts.items():
 # <details><summary>Open 2</summary>
 #
 # **(b)**. All rewards equal their mean, so every advantage is 0, and so is the gradient. (a) would need a baseline from
-# elsewhere, and (c) a reward for entropy. So problems that are far too hard, or far too easy, cost samples and teach
-# nothing.
+# elsewhere, and (c) a reward for entropy.
 # </details>
 #
 # **3.** A colleague reports pass@64 = 0.95 on yes/no questions as evidence of reasoning. What do you say? (a)
@@ -574,30 +573,28 @@ for name, v in attempts.items():
 #
 # <details><summary>Open 3</summary>
 #
-# **(c)**. 64 tosses of a coin contain the right answer almost surely, so (a) is wrong. (b) is good practice, but the
-# number measures the wrong thing: look at pass@1, or at the steps.
-# </details>
+# **(c)**. 64 tosses of a coin contain the right answer almost surely, so (a) is wrong. (b) doesn't help: look at
+# pass@1, or at the steps. </details>
 #
 # **4.** Your control learns nothing, and its answers read "The 11 11 11". What does it show? (a) That the thing it
 # lacks is what pays. (b) Little: it fell apart, and that can have other causes. (c) That RL never works without steps.
 #
 # <details><summary>Open 4</summary>
 #
-# **(b)**. A control must be able to succeed at something. This one changed three things: no room, few groups with any
-# signal, and too large a learning rate for them. So (a) doesn't follow, and (c) still less. Our control kept the
-# learning rate and had as many groups with a signal.
+# **(b)**. A control that collapsed shows only that it collapsed. Few groups with a signal, or a learning rate that is
+# too high, can do that too. So (a) doesn't follow, and (c) still less. Our control kept the learning rate and had about
+# as many groups with a signal; it settled on a guess.
 # </details>
 
 # %% tags=["nbval-ignore-output"]
 mine.map(lesson="11a")
 
 # %% [markdown]
-# **What you wrote**: a verifier, a policy-gradient loss with GRPO's gradient, and pass@k. Together they trained a model
-# to show its work.
+# **What you wrote**: a verifier, a policy-gradient loss with GRPO's gradient, and pass@k. The first two trained a model
+# to show its work; the third measured what that changed.
 #
-# **What you found**: steps pay, and paying for results alone is enough to bring them out. A lazy verifier brings out
-# "steps", too, and ruins the model. And RL mostly made frequent what the model could do before.
+# **What you found**: steps help, and rewarding results alone is enough to bring them out. A lazy verifier brings out
+# "steps", too, and ruined the model in two of five runs. And RL mostly made frequent what the model could do before.
 #
-# **Next**: the [lab](11a_reasoning_lab.ipynb) (voting, filtering, and reach, over three seeds), the
-# [graded questions](../exercises/11a_reasoning/11a_reasoning.ipynb), or lesson 12: the
-# [inference engine](12_inference_engine.ipynb), which makes all this sampling cheaper.
+# **Next**: the [lab](11a_reasoning_lab.ipynb), the [graded questions](../exercises/11a_reasoning/11a_reasoning.ipynb),
+# or lesson 12: the [inference engine](12_inference_engine.ipynb), which makes sampling cheaper.
